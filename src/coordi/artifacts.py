@@ -1,0 +1,185 @@
+"""Output folders of stages: every file is written whole or not at all, and the manifest comes last."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import platform
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from coordi.errors import ArtifactError
+
+MANIFEST = "manifest.json"
+_VERSIONS_OF = ("coordi", "numpy", "onnxruntime", "torch", "transformers", "peft", "trl", "bitsandbytes")
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` that replaces it once the block ends without an error.
+
+    Raises:
+        ArtifactError: If the disk is full or the folder can't be written.
+    """
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+    try:
+        with writing(path):
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn the operating system's errors on writing ``path`` into one clear line.
+
+    Raises:
+        ArtifactError: In place of any ``OSError`` of the block.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ArtifactError(
+                f"no space left on the disk while writing {path}; what was finished before is kept: "
+                "free some space and run the same command again"
+            ) from error
+        raise ArtifactError(f"{path} can't be written: {error.strerror or error}; choose another --out") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a UTF-8 file atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON atomically, keys in the order given, refusing NaN and infinity."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file that coordi wrote.
+
+    Raises:
+        ArtifactError: If it is missing or broken.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path} can't be read ({error}); delete its folder and run the command again") from error
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal.
+
+    Raises:
+        ArtifactError: If the file can't be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ArtifactError(f"{path} can't be read: {error.strerror or error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What a stage's manifest says beside time, memory and versions."""
+
+    command: str
+    settings: Mapping[str, Any]
+    seed: int | None = None
+    inputs: Mapping[str, str] | None = None
+
+
+@contextmanager
+def stage_folder(folder: Path, record: Record) -> Iterator[Path]:
+    """Give a folder for a stage's files and write its manifest once the block ends without an error.
+
+    Files of an earlier, unfinished try stay, so that a stage may go on from them.
+
+    Raises:
+        ArtifactError: If the folder can't be written.
+    """
+    started = time.monotonic()
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    yield folder
+    manifest = {
+        "command": record.command,
+        "settings": dict(record.settings),
+        "seed": record.seed,
+        "inputs": dict(record.inputs or {}),
+        "versions": versions(),
+        "seconds": round(time.monotonic() - started, 3),
+        "peak_memory_mib": peak_memory_mib(),
+    }
+    write_json(folder / MANIFEST, manifest)
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether a stage's folder has its manifest."""
+    return (folder / MANIFEST).is_file()
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a finished stage.
+
+    Raises:
+        ArtifactError: If the folder isn't a finished stage.
+    """
+    if not is_finished(folder):
+        raise ArtifactError(f"{folder} isn't finished: it has no {MANIFEST}; run the command that makes it again")
+    manifest = read_json(folder / MANIFEST)
+    if not isinstance(manifest, dict):
+        raise ArtifactError(f"{folder / MANIFEST} isn't a manifest; delete the folder and run the command again")
+    return manifest
+
+
+def discard(folder: Path) -> None:
+    """Remove a stage's folder with all it holds."""
+    with writing(folder):
+        shutil.rmtree(folder, ignore_errors=False) if folder.exists() else None
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that shape a result, where installed."""
+    found = {"python": platform.python_version()}
+    for name in _VERSIONS_OF:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def peak_memory_mib() -> float:
+    """Largest resident size of this process so far, in MiB."""
+    scale = 2**20 if sys.platform == "darwin" else 2**10
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale, 1)
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

@@ -1,0 +1,160 @@
+"""The words of the domain as frozen types: items, outfits, descriptions and questions. No I/O here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+Split = Literal["train", "valid", "test"]
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+
+Protocol = Literal["random", "same-category"]
+PROTOCOLS: tuple[Protocol, ...] = ("random", "same-category")
+
+WornCategory = Literal[
+    "top", "bottom", "dress", "outerwear", "shoes", "bag", "jewellery", "headwear", "eyewear", "scarf", "gloves",
+    "belt", "watch", "hosiery", "swimwear", "accessory",
+]  # fmt: skip
+WORN_CATEGORIES: tuple[WornCategory, ...] = (
+    "top", "bottom", "dress", "outerwear", "shoes", "bag", "jewellery", "headwear", "eyewear", "scarf", "gloves",
+    "belt", "watch", "hosiery", "swimwear", "accessory",
+)  # fmt: skip
+
+NO_EXTRA: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing that is worn.
+
+    Attributes:
+        id: Unique within its data set. In the Maryland release it names the outfit, so it must never reach a prompt
+            or a feature.
+        title: The seller's words, cleaned; empty if there are none.
+        category: One of the worn categories.
+        kind: The source's own, finer category (``"Day Dresses"``); empty if there is none.
+        image: Path of its photo; None if it has none.
+        price: In the source's currency; None if unknown.
+        extra: Whatever else the source says, by column name.
+    """
+
+    id: str
+    title: str
+    category: WornCategory
+    kind: str = ""
+    image: Path | None = None
+    price: float | None = None
+    extra: Mapping[str, str] = field(default_factory=lambda: NO_EXTRA)
+
+
+@dataclass(frozen=True, slots=True)
+class Outfit:
+    """Items that somebody put together, in the source's order (which gives answers away: shuffle before use)."""
+
+    id: str
+    item_ids: tuple[str, ...]
+    split: Split
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One label of an attribute with its probability in ``[0, 1]`` among the labels of that attribute."""
+
+    text: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What an encoder saw in a photo.
+
+    Attributes:
+        item_id: The item described.
+        attributes: By attribute name (``"category"``, ``"colour"``, ...) in the vocabulary's order, the labels that
+            passed its threshold, most probable first. An attribute with no label that passed is absent.
+    """
+
+    item_id: str
+    attributes: Mapping[str, tuple[Label, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class FunnelRow:
+    """One step of the cleaning funnel: how many were left out and why, or what was repaired and kept.
+
+    Attributes:
+        unit: What is counted.
+        reason: In a user's words, such as ``"nobody wears it (rugs, lipstick, ...)"``.
+        count: How many, never negative.
+        left: How many of the unit are left after this step.
+        dropped: False for a row that only tells of a repair; such items are kept.
+    """
+
+    unit: Literal["items", "outfits"]
+    reason: str
+    count: int
+    left: int
+    dropped: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Cleaned items and outfits of one source, with everything that was left out on the way.
+
+    Attributes:
+        name: The folder's or file's name.
+        layout: What it was recognised as: ``"polyvore-maryland"``, ``"catalogue"``, ``"photos"`` or ``"sample"``.
+        items: By item id.
+        outfits: Every outfit's items are in ``items``; empty for a catalogue without outfits.
+        funnel: Cleaning steps in the order they were taken.
+        text_only: True if items without a photo were kept.
+    """
+
+    name: str
+    layout: str
+    items: Mapping[str, Item]
+    outfits: tuple[Outfit, ...]
+    funnel: tuple[FunnelRow, ...]
+    text_only: bool
+
+    def outfits_of(self, split: Split) -> tuple[Outfit, ...]:
+        """The outfits of one split, in the source's order."""
+        return tuple(outfit for outfit in self.outfits if outfit.split == split)
+
+
+@dataclass(frozen=True, slots=True)
+class CompatibilityQuestion:
+    """Do these items go together?
+
+    Attributes:
+        outfit_id: The true outfit it was made from; positives and their negatives share it, so that intervals can be
+            resampled by outfit.
+        item_ids: Shuffled.
+        compatible: The truth: True for an outfit that somebody made.
+    """
+
+    id: str
+    outfit_id: str
+    item_ids: tuple[str, ...]
+    compatible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FillInTheBlankQuestion:
+    """Which candidate completes the outfit?
+
+    Attributes:
+        item_ids: The outfit without the blanked item, shuffled.
+        candidates: Item ids, shuffled.
+        answer: Position of the true item in ``candidates``.
+    """
+
+    id: str
+    outfit_id: str
+    item_ids: tuple[str, ...]
+    candidates: tuple[str, ...]
+    answer: int

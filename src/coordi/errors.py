@@ -1,0 +1,81 @@
+"""Every error coordi raises on purpose, and the one way to ask for an optional part."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+
+class CoordiError(Exception):
+    """Base of every error that coordi raises on purpose.
+
+    The message is one line a user can act on: what is wrong, the value that was found, what is accepted and what to
+    do. The command line prints it and exits with 1.
+    """
+
+
+class DataError(CoordiError):
+    """A data set, catalogue or photo folder can't be read or has nothing usable in it."""
+
+
+class ImageError(DataError):
+    """A file isn't a photo that coordi opens: missing, cut short, too large or of another kind."""
+
+
+class ConfigError(CoordiError):
+    """A preset, vocabulary or ``key=value`` override is wrong."""
+
+
+class EncoderError(CoordiError):
+    """An image encoder can't be loaded, or its files don't match what they claim to be."""
+
+
+class ModelError(CoordiError):
+    """A base model or adapter can't be loaded, or doesn't fit what is asked of it."""
+
+
+class TrainingError(ModelError):
+    """Fine-tuning can't start or can't go on; what was finished is kept."""
+
+
+class PromptError(CoordiError):
+    """A prompt can't be made to fit the model's maximum length without cutting the question or the answer."""
+
+
+class EvaluationError(CoordiError):
+    """A metric has no value on these questions (none left, one class, scores that aren't finite)."""
+
+
+class RecommendationError(CoordiError):
+    """There is nothing to recommend from, or the request names an unknown item or category."""
+
+
+class ArtifactError(CoordiError):
+    """An output folder can't be written, or isn't what it should be."""
+
+
+class MissingDependencyError(CoordiError):
+    """An optional part of coordi isn't installed; the message holds the command that adds it."""
+
+
+def require(module: str, extra: str) -> ModuleType:
+    """Import an optional dependency where it is used.
+
+    Args:
+        module: Dotted name of the module, such as ``"transformers"``.
+        extra: The extra of the ``coordi`` package that installs it, such as ``"train"``.
+
+    Raises:
+        MissingDependencyError: If the module isn't installed, with the command that adds it. An installed module that
+            fails inside its own import is named with that failure instead.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is not None and module.split(".")[0] != error.name.split(".")[0]:
+            raise MissingDependencyError(
+                f"'{module}' is installed but needs '{error.name}', which isn't; run: pip install 'coordi[{extra}]'"
+            ) from error
+        raise MissingDependencyError(
+            f"this needs '{module}', which isn't installed; run: pip install 'coordi[{extra}]'"
+        ) from error

@@ -1,0 +1,1 @@
+"""Presets that come with coordi, as YAML files."""
