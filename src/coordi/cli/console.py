@@ -1,0 +1,83 @@
+"""What commands say: JSON and results on standard output, progress and notes on standard error."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from coordi.progress import Progress as ProgressCallback
+
+errors = Console(stderr=True, highlight=False)
+_PLAIN_EVERY_SECONDS = 15.0
+
+
+def note(text: str) -> None:
+    """Say one line on standard error."""
+    errors.print(text, markup=False, soft_wrap=True)
+
+
+def echo_json(value: Any) -> None:
+    """Print JSON, and nothing else, on standard output."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+@contextmanager
+def progress_bar(label: str) -> Iterator[ProgressCallback]:
+    """Give a progress that shows done, rate and time left on standard error.
+
+    On a terminal it is a bar; elsewhere (a log file, CI) it is a line every 15 seconds and one at the end.
+    """
+    if not errors.is_terminal:
+        yield _PlainProgress(label)
+        return
+    columns = (
+        TextColumn("{task.description:<28}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        _RateColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=errors, transient=False) as bars:
+        task = bars.add_task(label, total=None)
+
+        def advance(done: int, total: int) -> None:
+            bars.update(task, completed=done, total=total)
+
+        yield advance
+
+
+class _RateColumn(ProgressColumn):
+    """Units per second, as measured lately."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:,.1f}/s")
+
+
+class _PlainProgress:
+    """Lines instead of a bar, where nobody watches a terminal."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._started = time.monotonic()
+        self._said = self._started
+        self._ended = False
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        ends = done >= total and not self._ended
+        if not ends and now - self._said < _PLAIN_EVERY_SECONDS:
+            return
+        self._said, self._ended = now, done >= total
+        elapsed = max(now - self._started, 1e-9)
+        rate = done / elapsed
+        left = f", about {round((total - done) / rate)} s left" if rate and done < total else ""
+        note(f"  {self._label}: {done}/{total}, {rate:,.1f}/s{left}")

@@ -1,0 +1,79 @@
+"""The ``coordi`` command: its nouns, and the one place where coordi's errors become one line and an exit code."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from importlib import metadata
+from typing import Annotated
+
+import typer
+
+from coordi.cli import data, describe, doctor, encoder, evaluate, finetune, presets, recommend, run, sample, score
+from coordi.cli.console import note
+from coordi.errors import CoordiError
+
+_NOUNS = (run, data, describe, finetune, evaluate, score, recommend, encoder, sample, presets, doctor)
+_INTERRUPTED = 130
+
+
+def build_app() -> typer.Typer:
+    """The command line with all its nouns."""
+    app = typer.Typer(
+        name="coordi",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(_options)
+    for noun in _NOUNS:
+        noun.register(app)
+    return app
+
+
+def main() -> None:
+    """Run the command line; exit with 0, 1 (coordi's own error, one line), 2 (usage) or 130 (Ctrl-C)."""
+    _be_offline_and_quiet()
+    try:
+        build_app()(standalone_mode=True)
+    except CoordiError as error:
+        note(f"coordi: {' '.join(str(error).split())}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        note("coordi: interrupted; finished stages are kept, and the same command goes on from there")
+        sys.exit(_INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+
+
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print coordi's version and stop.", is_eager=True)] = False,
+) -> None:
+    """Tell whether clothes go together and what would complete an outfit, on your own machine.
+
+    Start with: [bold]coordi run --data sample --out demo[/bold]
+    """
+    if version:
+        typer.echo(f"coordi {metadata.version('coordi')}")
+        raise typer.Exit
+
+
+def _be_offline_and_quiet() -> None:
+    """Keep libraries from the network unless the user allowed it, and their chatter from the user's screen."""
+    if os.environ.get("COORDI_ALLOW_DOWNLOAD") != "1":
+        os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    warnings.filterwarnings("ignore")
+    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+
+
+if __name__ == "__main__":
+    main()
