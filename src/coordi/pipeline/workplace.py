@@ -1,0 +1,130 @@
+"""One output folder of a run: what it was started with, and who is at work in it."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from coordi.artifacts import Record, hash_file, is_finished, read_json, write_json, writing
+from coordi.config import RunSettings
+from coordi.errors import ArtifactError, DataError
+from coordi.progress import Progress
+
+CLAIM = "run.json"
+_LOCK = ".lock"
+_HASHED_WHOLE = {".json", ".jsonl", ".csv", ".txt", ".parquet"}
+
+
+@dataclass(frozen=True, slots=True)
+class Workplace:
+    """Where a run reads, where it writes, with which settings, and how it speaks.
+
+    Attributes:
+        data: File or folder of the data.
+        out: Output folder; stages get folders of their own in it.
+        command: What the user typed, for the manifests and the report.
+        say: Shows one line to the user.
+        progress: Gives a context that shows a stage's progress under a label.
+    """
+
+    data: Path
+    out: Path
+    settings: RunSettings
+    command: str
+    say: Callable[[str], None]
+    progress: Callable[[str], AbstractContextManager[Progress]]
+
+    def record(self, inputs: Mapping[str, str]) -> Record:
+        """What the manifest of each stage says."""
+        return Record(self.command, self.settings.model_dump(mode="json"), self.settings.seed, inputs)
+
+
+def fingerprint(data: Path) -> dict[str, str]:
+    """What a data source holds, so that a changed one is noticed.
+
+    Returns:
+        SHA-256 by file name of every table or annotation file, and under ``"photos"`` one of all other files' names
+        and sizes (their bytes are not read).
+
+    Raises:
+        DataError: If the path doesn't exist.
+    """
+    if not data.exists():
+        raise DataError(f"no data at '{data}': give the path of a release, a catalogue file, a folder of photos, or "
+                        "'sample' for the drawn wardrobe")  # fmt: skip
+    if data.is_file():
+        return {data.name: hash_file(data)}
+    found, photos = {}, hashlib.sha256()
+    for path in sorted(path for path in data.rglob("*") if path.is_file() and not path.name.startswith(".")):
+        name = path.relative_to(data).as_posix()
+        if path.suffix.lower() in _HASHED_WHOLE:
+            found[name] = hash_file(path)
+        else:
+            photos.update(f"{name}\0{path.stat().st_size}\n".encode())
+    found["photos"] = photos.hexdigest()
+    return found
+
+
+@contextmanager
+def claimed(work: Workplace) -> Iterator[dict[str, str]]:
+    """Hold the output folder for one run and give the data's fingerprint.
+
+    Raises:
+        ArtifactError: If another run is at work in the folder, or it holds something else: other files, or a run with
+            other settings or other data. Nothing is overwritten.
+    """
+    with writing(work.out):
+        work.out.mkdir(parents=True, exist_ok=True)
+        lock = (work.out / _LOCK).open("w")
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ArtifactError(
+                f"another coordi is at work in {work.out}; wait for it, or choose another --out"
+            ) from error
+        inputs = fingerprint(work.data)
+        _claim(work, inputs)
+        yield inputs
+
+
+def _claim(work: Workplace, inputs: dict[str, str]) -> None:
+    asked = {"settings": work.settings.model_dump(mode="json"), "data": str(work.data.resolve()), "inputs": inputs}
+    path = work.out / CLAIM
+    if not path.exists():
+        others = sorted(entry.name for entry in work.out.iterdir() if not entry.name.startswith("."))
+        if others:
+            raise ArtifactError(
+                f"{work.out} holds other files ({', '.join(others[:3])}{', ...' if len(others) > 3 else ''}) and no "
+                "run of coordi; choose an empty or new folder with --out"
+            )
+        write_json(path, asked)
+        return
+    changes = _differences(read_json(path), asked)
+    if changes:
+        raise ArtifactError(
+            f"{work.out} holds a run that was started with something else: {'; '.join(changes[:5])}; run it with the "
+            "same to go on, or choose another --out"
+        )
+
+
+def _differences(held: Any, asked: Any, where: str = "") -> list[str]:
+    if isinstance(held, dict) and isinstance(asked, dict):
+        return [
+            line
+            for key in dict.fromkeys((*held, *asked))
+            for line in _differences(held.get(key), asked.get(key), f"{where}.{key}" if where else str(key))
+        ]
+    return [] if held == asked else [f"{where} was {held!r}, now {asked!r}"]
+
+
+def finished_stages(out: Path) -> tuple[str, ...]:
+    """Names of the stages in an output folder that have their manifest, sorted."""
+    if not out.is_dir():
+        return ()
+    return tuple(sorted(entry.name for entry in out.iterdir() if entry.is_dir() and is_finished(entry)))
