@@ -42,7 +42,7 @@ class PromptError(CoordiError):
     """A prompt can't be made to fit the model's maximum length without cutting the question or the answer."""
 
 
-class EvaluationError(CoordiError):
+class EvaluationError(CoordiError, ValueError):
     """A metric has no value on these questions (none left, one class, scores that aren't finite)."""
 
 

@@ -1,0 +1,1 @@
+"""Measures outfit scorers on the same questions and writes the report."""
