@@ -1,0 +1,110 @@
+"""Puts outfits to scorers once each, in chunks whose scores are kept, so that an interrupted evaluation goes on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from coordi.artifacts import atomic_path
+from coordi.errors import ArtifactError, EvaluationError
+from coordi.evaluate.baselines import OutfitScorer
+from coordi.progress import Progress
+
+# Few enough that little is lost on Ctrl-C, enough that a language model's batches stay full.
+CHUNK = 256
+
+ItemIds = tuple[str, ...]
+Scores = dict[ItemIds, float]
+
+
+def complete(item_ids: Sequence[str], candidate: str) -> ItemIds:
+    """An outfit with a candidate added, as evaluation and recommendation both ask for it: the candidate last."""
+    return (*item_ids, candidate)
+
+
+def ask(
+    scorers: Sequence[OutfitScorer],
+    groups: Sequence[Sequence[ItemIds]],
+    progress: Progress,
+    folder: Path | None,
+) -> list[Scores]:
+    """Score every outfit with every scorer.
+
+    Args:
+        scorers: Each is asked for every outfit once, even one that several groups share.
+        groups: Outfits, such as those of one protocol.
+        progress: Counts outfits, over all scorers.
+        folder: Where scores are kept; None keeps none.
+
+    Returns:
+        By scorer, the score of each outfit.
+
+    Raises:
+        EvaluationError: If a scorer gives another shape than asked for, or a score that isn't finite.
+    """
+    chunks = _chunks(groups)
+    total = len(scorers) * sum(map(len, chunks))
+    done = 0
+    answers = []
+    for number, scorer in enumerate(scorers):
+        path = folder / f"{number}-{_file_name(scorer.name)}.parquet" if folder else None
+        known = _read(path) if path and path.exists() else {}
+        for chunk in chunks:
+            if not all(outfit in known for outfit in chunk):
+                known.update(zip(chunk, _scores(scorer, chunk), strict=True))
+                if path:
+                    _write(path, known)
+            done += len(chunk)
+            progress(done, total)
+        answers.append(known)
+    return answers
+
+
+def _chunks(groups: Sequence[Sequence[ItemIds]]) -> list[list[ItemIds]]:
+    """The same chunks whatever is known already: a model's rounding may depend on what shares its batch."""
+    seen: set[ItemIds] = set()
+    chunks = []
+    for group in groups:
+        fresh = sorted(set(group) - seen, key=lambda outfit: (len(outfit), outfit))
+        seen.update(fresh)
+        chunks += [fresh[start : start + CHUNK] for start in range(0, len(fresh), CHUNK)]
+    return chunks
+
+
+def _scores(scorer: OutfitScorer, outfits: Sequence[ItemIds]) -> list[float]:
+    scores: NDArray[np.float64] = np.asarray(scorer.score(outfits), dtype=np.float64)  # (N,)
+    if scores.shape != (len(outfits),):
+        raise EvaluationError(f"{scorer.name} gave scores of shape {scores.shape} for {len(outfits)} outfits")
+    broken = np.flatnonzero(~np.isfinite(scores))
+    if broken.size:
+        raise EvaluationError(
+            f"{scorer.name} gave {scores[broken[0]]} for an outfit of {len(outfits[broken[0]])} items; "
+            "every score must be a finite number"
+        )
+    return [float(score) for score in scores]
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "scorer"
+
+
+def _write(path: Path, scores: Scores) -> None:
+    table = pa.table(
+        {"item_ids": pa.array([list(ids) for ids in scores], pa.list_(pa.string())), "score": list(scores.values())}
+    )
+    with atomic_path(path) as temporary:
+        pq.write_table(table, temporary)
+
+
+def _read(path: Path) -> Scores:
+    try:
+        table = pq.read_table(path).to_pydict()
+        return {tuple(ids): float(score) for ids, score in zip(table["item_ids"], table["score"], strict=True)}
+    except (OSError, pa.ArrowException, KeyError) as error:
+        raise ArtifactError(f"{path} can't be read ({error}); delete it and run the command again") from error

@@ -1,0 +1,51 @@
+"""A small wardrobe with a rule that titles alone can see, and scorers that are right, wrong or broken on purpose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from coordi.domain import Dataset, FunnelRow, Item, Outfit, Split, WornCategory
+
+STYLES = ("denim", "silk", "tweed", "linen", "velvet", "leather")
+WORN: tuple[tuple[WornCategory, str], ...] = (
+    ("top", "Blouses"),
+    ("bottom", "Skirts"),
+    ("shoes", "Pumps"),
+    ("bag", "Clutches"),
+)
+SIZES: tuple[tuple[Split, int], ...] = (("train", 30), ("valid", 12), ("test", 12))
+
+MakeWardrobe = Callable[[str], Dataset]
+
+
+def make_wardrobe(prefix: str = "") -> Dataset:
+    """Outfits of one style each; ids are ``prefix`` and a number, so that two wardrobes may differ in ids alone."""
+    items: dict[str, Item] = {}
+    outfits = []
+    for split, size in SIZES:
+        for number in range(size):
+            style = STYLES[number % len(STYLES)]
+            ids = []
+            for category, kind in WORN:
+                item_id = f"{prefix}{len(items)}"
+                title = f"{style} {category} number {split}{number}"
+                items[item_id] = Item(item_id, title, category, kind)
+                ids.append(item_id)
+            outfits.append(Outfit(f"{prefix}{split}-{number}", tuple(ids), split))
+    funnel = (
+        FunnelRow("items", "read", 0, len(items) + 3, dropped=False),
+        FunnelRow("items", "nobody wears it", 3, len(items)),
+    )
+    return Dataset("wardrobe", "catalogue", items, tuple(outfits), funnel, text_only=True)
+
+
+@pytest.fixture
+def wardrobe() -> Dataset:
+    return make_wardrobe()
+
+
+@pytest.fixture
+def wardrobe_with_ids() -> MakeWardrobe:
+    return make_wardrobe
