@@ -31,8 +31,8 @@ def imports_of(path: Path) -> set[tuple[str, bool]]:
             module = node.module or ""
             found.update((f"{module}.{alias.name}", at_import) for alias in node.names)
         elif isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            for child in node.body:
-                visit(child, False)
+            for statement in node.body:
+                visit(statement, False)
             return
         for child in ast.iter_child_nodes(node):
             visit(child, at_import and not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
