@@ -1,0 +1,1 @@
+"""Finds what completes an outfit among the items of a catalogue."""
