@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,6 @@ from numpy.typing import NDArray
 from coordi.data.questions import compatibility_questions
 from coordi.domain import PROTOCOLS, CompatibilityQuestion, Dataset, Item
 from coordi.errors import EvaluationError, require
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
 
 # Negatives are drawn anew in each pass over the training outfits; a few passes steady the rare pairs' weights.
 TRAINING_EPOCHS = 4
@@ -98,7 +95,7 @@ class CategoryPairs:
             )
         vectorizer = require("sklearn.feature_extraction", "train").DictVectorizer()
         model = require("sklearn.linear_model", "train").LogisticRegression(C=0.1, max_iter=2000, tol=1e-6)
-        rows: csr_matrix = vectorizer.fit_transform([_pair_counts(question.item_ids, items) for question in questions])
+        rows = vectorizer.fit_transform([_pair_counts(question.item_ids, items) for question in questions])
         return cls(items, vectorizer, model.fit(rows, labels))
 
     def score(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float64]:

@@ -1,0 +1,202 @@
+"""Real examples for the report: outfits judged rightly and wrongly, blanks, descriptions and recommendations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+import numpy as np
+from markupsafe import Markup
+
+from coordi.domain import CompatibilityQuestion, Description, Item
+from coordi.evaluate.benchmark import ProtocolResult
+from coordi.evaluate.findings import Report
+from coordi.evaluate.photos import photo_uri
+from coordi.evaluate.silhouettes import silhouette
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One item as shown: its photo, or the drawing of its category if it has none.
+
+    Attributes:
+        note: A word that singles it out among candidates, such as ``"the real one"``.
+        score: Of the outfit completed with it; None if it wasn't a candidate.
+    """
+
+    title: str
+    category: str
+    photo: str | None
+    drawing: Markup
+    note: str = ""
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A test question and what the model under test said."""
+
+    cards: tuple[Card, ...]
+    compatible: bool
+    right: bool
+    score: float
+    threshold: float
+    protocol: str
+
+
+@dataclass(frozen=True, slots=True)
+class Blank:
+    """A fill-in-the-blank question, its candidates marked with the truth and the model's choice."""
+
+    cards: tuple[Card, ...]
+    candidates: tuple[Card, ...]
+    right: bool
+    protocol: str
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A photo and what the encoder saw: attribute name, then its labels with their probabilities."""
+
+    card: Card
+    attributes: tuple[tuple[str, tuple[tuple[str, float], ...]], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recommended:
+    """An outfit and what was found to complete it."""
+
+    cards: tuple[Card, ...]
+    suggestions: tuple[Card, ...]
+    want: str | None
+    shortlist: str
+
+
+class Gallery:
+    """Picks examples by stated rules, so that nobody chose the pretty ones.
+
+    Args:
+        report: Where everything comes from.
+        size: Examples of each kind.
+    """
+
+    def __init__(self, report: Report, size: int) -> None:
+        self._report = report
+        self._items = report.dataset.items
+        self._size = size
+        self._photos: dict[str, str | None] = {}
+
+    def judged(self, right: bool) -> tuple[Judged, ...]:
+        """The most confident right or wrong answers: real and made-up outfits in turn, photos before titles."""
+        best: dict[tuple[str, bool], tuple[tuple[bool, float], CompatibilityQuestion, ProtocolResult, float]] = {}
+        for protocol in self._report.evaluation.protocols:
+            result = protocol.results[0]
+            for place in np.flatnonzero((result.predicted == protocol.questions.labels) == right):
+                question, score = protocol.questions.test[place], float(result.scores[place])
+                rank = (not self._has_photos(question.item_ids), -abs(score - result.threshold))
+                key = (question.outfit_id, question.compatible)
+                if key not in best or rank < best[key][0]:
+                    best[key] = (rank, question, protocol, score)
+        ordered = sorted(best.values(), key=lambda found: found[0])
+        real, made_up = ([found for found in ordered if found[1].compatible is truth] for truth in (True, False))
+        return tuple(
+            Judged(
+                tuple(self._card(item_id) for item_id in question.item_ids),
+                question.compatible,
+                right,
+                score,
+                protocol.results[0].threshold,
+                protocol.questions.protocol,
+            )
+            for _, question, protocol, score in _in_turn(real, made_up)[: self._size]
+        )
+
+    def blanks(self) -> tuple[Blank, ...]:
+        """Fill-in-the-blank questions, right and wrong answers in turn, those with photos first."""
+        found = []
+        for protocol in self._report.evaluation.protocols:
+            result = protocol.results[0]
+            for question, scores in zip(protocol.questions.blanks, result.blank_scores, strict=True):
+                shown = (*question.item_ids, *question.candidates)
+                chosen = int(np.argmax(scores))
+                right = chosen == question.answer and int(np.sum(scores >= scores[chosen])) == 1
+                found.append((not self._has_photos(shown), right, protocol.questions.protocol, question, scores))
+        found.sort(key=lambda row: row[0])
+        rights, wrongs = ([row for row in found if row[1] is right] for right in (True, False))
+        picked = _in_turn(rights, wrongs)[: self._size]
+        return tuple(
+            Blank(
+                tuple(self._card(item_id) for item_id in question.item_ids),
+                tuple(
+                    replace(
+                        self._card(item_id),
+                        score=float(score),
+                        note=_note(place == question.answer, place == int(np.argmax(scores))),
+                    )
+                    for place, (item_id, score) in enumerate(zip(question.candidates, scores, strict=True))
+                ),
+                right,
+                protocol,
+            )
+            for _, right, protocol, question, scores in picked
+        )
+
+    def described(self) -> tuple[Described, ...]:
+        """Described items with a photo, spread evenly over the data set's order."""
+        with_photo = [
+            description
+            for description in self._report.descriptions.values()
+            if description.item_id in self._items and self._items[description.item_id].image is not None
+        ]
+        count = min(2 * self._size, len(with_photo))
+        places = np.linspace(0, len(with_photo) - 1, count).astype(int)
+        return tuple(self._described(with_photo[place]) for place in places)
+
+    def recommended(self) -> tuple[Recommended, ...]:
+        """The run's recommendations, as many as there are examples of other kinds."""
+        return tuple(
+            Recommended(
+                tuple(self._card(item_id) for item_id in shown.outfit),
+                tuple(replace(self._card(item_id), score=score) for item_id, score in shown.suggestions),
+                shown.want,
+                shown.shortlist,
+            )
+            for shown in self._report.recommendations[: self._size]
+        )
+
+    def _described(self, description: Description) -> Described:
+        attributes = tuple(
+            (name, tuple((label.text, label.probability) for label in labels))
+            for name, labels in description.attributes.items()
+        )
+        return Described(self._card(description.item_id), attributes)
+
+    def _has_photos(self, item_ids: Iterable[str]) -> bool:
+        return all(self._items[item_id].image is not None for item_id in item_ids)
+
+    def _card(self, item_id: str) -> Card:
+        item = self._items[item_id]
+        return Card(item.title or item.kind or "no title", item.category, self._photo(item), silhouette(item.category))
+
+    def _photo(self, item: Item) -> str | None:
+        if item.image is None:
+            return None
+        if item.id not in self._photos:
+            self._photos[item.id] = photo_uri(item.image)
+        return self._photos[item.id]
+
+
+def _note(is_answer: bool, is_chosen: bool) -> str:
+    if is_answer and is_chosen:
+        return "the real one, and the model's choice"
+    return "the real one" if is_answer else "the model's choice" if is_chosen else ""
+
+
+def _in_turn(first: Sequence[T], second: Sequence[T]) -> list[T]:
+    """One of each in turn; what is left of the longer one follows."""
+    shared = min(len(first), len(second))
+    pairs = [one for pair in zip(first[:shared], second[:shared], strict=True) for one in pair]
+    return [*pairs, *first[shared:], *second[shared:]]
