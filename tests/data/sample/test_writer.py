@@ -6,6 +6,8 @@ import json
 import re
 import resource
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -97,22 +99,27 @@ def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
         make_sample(tmp_path / "shop", 1, SMALL)
 
 
-def test_full_disk_leaves_no_marker(tmp_path: Path) -> None:
-    # A limit on file size stands in for a full disk: both make a write fail part of the way.
+@contextmanager
+def _files_of_at_most(size: int) -> Iterator[None]:
+    """A limit on file size stands in for a full disk: both make a write fail part of the way."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, limits[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
     try:
-        with pytest.raises(CoordiError) as caught:
-            make_sample(tmp_path / "shop", 1, SMALL)
+        yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)
+
+
+def test_full_disk_leaves_no_marker_and_no_torn_file(tmp_path: Path) -> None:
+    (tmp_path / MARKER).write_text("{}", encoding="utf-8")
+    with pytest.raises(CoordiError) as caught, _files_of_at_most(2000):
+        make_sample(tmp_path, 1, SMALL)
     assert isinstance(caught.value.__cause__, OSError)
     assert caught.value.__cause__.errno == errno.EFBIG
     assert "\n" not in str(caught.value)
-    assert not (tmp_path / "shop" / MARKER).exists()
-    assert [path.name for path in (tmp_path / "shop").rglob("*") if path.is_file()] == []
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.parametrize("size", [{"items": 20}, {"valid": 0}, {"train": -3}])

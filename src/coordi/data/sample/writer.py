@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from coordi.artifacts import atomic_path, write_json, write_text
+from coordi.artifacts import atomic_path, write_json, write_text, writing
 from coordi.data.sample.drawing.canvas import Template
 from coordi.data.sample.drawing.photo import Cloth, photograph
 from coordi.data.sample.garments import KINDS, Garment
-from coordi.data.sample.palette import COLOURS
+from coordi.data.sample.palette import COLOURS, RGB
 from coordi.data.sample.wardrobe import SampleSize, Wardrobe, fill_wardrobe
 from coordi.progress import Progress, silent
 
@@ -33,7 +33,8 @@ def make_sample(folder: Path, seed: int, size: SampleSize | None = None, progres
     It is there for trying coordi out without data. No figure measured on it is a result.
 
     Writes ``items.csv``, ``outfits.jsonl`` (``id``, ``items``, ``split``, ``title``), ``images/<id>.jpg`` and, last,
-    the marker ``sample.json``. Existing files of these names are replaced.
+    the marker ``sample.json``. Existing files of these names are replaced; the marker goes first, so that
+    a folder with one is whole.
 
     Args:
         folder: Made if it isn't there.
@@ -47,6 +48,8 @@ def make_sample(folder: Path, seed: int, size: SampleSize | None = None, progres
     """
     size = size or SampleSize()
     wardrobe = fill_wardrobe(seed, size)
+    with writing(folder / MARKER):
+        (folder / MARKER).unlink(missing_ok=True)
     prices = np.random.default_rng([seed, 3])
     rows = [_row(item_id, garment, prices) for item_id, garment in wardrobe.garments.items()]
     # Pictures of a kind share its template, so they are drawn one after another.
@@ -87,9 +90,14 @@ def cloth_of(garment: Garment) -> Cloth:
     elif garment.pattern == "floral":
         third = COLOURS["mustard" if garment.colour != "mustard" else "brown"].rgb
     elif garment.pattern == "checked":
+        second = _mixed(colour, second)
         third = COLOURS["burgundy" if pale else "black"].rgb
     pattern = "dotted" if garment.pattern == "polka-dot" else garment.pattern
     return Cloth(colour, second, third, pattern, garment.kind.texture)
+
+
+def _mixed(one: RGB, other: RGB) -> RGB:
+    return (one[0] + other[0]) // 2, (one[1] + other[1]) // 2, (one[2] + other[2]) // 2
 
 
 def _is_flipped(garment: Garment, item_id: str, seed: int) -> bool:

@@ -203,25 +203,34 @@ def watch(sporty: bool = False) -> Template:
     )
     sketch.fill([ellipse((50, y), (0.8, 0.6)) for y in (77, 81, 85)], "black", Finish(volume=0, lift=0))
     if sporty:
-        sketch.fill(
-            symmetric("M 50 32 L 38 32 Q 34 32 34 36 L 34 64 Q 34 68 38 68 L 50 68"),
-            "black",
-            Finish(gloss=0.4, round=1.6),
-        )
-        sketch.fill(
-            symmetric("M 50 36 L 40 36 Q 38 36 38 38 L 38 62 Q 38 64 40 64 L 50 64"),
-            "lens",
-            Finish(tone=0.6, gloss=0.3),
-        )
-        bars = [curve(f"M 41.5 {y} L {x} {y}") for y, x in ((57, 58.5), (60, 53))]
-        digits = [
-            curve("M 42 41 L 42 52"),
-            curve("M 45 41 L 49 41 L 49 46.5 L 45 46.5 L 45 52 L 49 52"),
-            curve("M 53 41 L 53 46.5 L 58 46.5"),
-            curve("M 58 41 L 58 52"),
-        ]
-        sketch.fill([ribbon(line, 1.1) for line in (*bars, *digits)], "white", Finish(volume=0, lift=0))
-        return sketch.template()
+        _screen(sketch)
+    else:
+        _dial(sketch)
+    return sketch.template()
+
+
+def _screen(sketch: Sketch) -> None:
+    sketch.fill(
+        symmetric("M 50 32 L 38 32 Q 34 32 34 36 L 34 64 Q 34 68 38 68 L 50 68"),
+        "black",
+        Finish(gloss=0.4, round=1.6),
+    )
+    sketch.fill(
+        symmetric("M 50 36 L 40 36 Q 38 36 38 38 L 38 62 Q 38 64 40 64 L 50 64"),
+        "lens",
+        Finish(tone=0.6, gloss=0.3),
+    )
+    bars = [curve(f"M 41.5 {y} L {x} {y}") for y, x in ((57, 58.5), (60, 53))]
+    digits = [
+        curve("M 42 41 L 42 52"),
+        curve("M 45 41 L 49 41 L 49 46.5 L 45 46.5 L 45 52 L 49 52"),
+        curve("M 53 41 L 53 46.5 L 58 46.5"),
+        curve("M 58 41 L 58 52"),
+    ]
+    sketch.fill([ribbon(line, 1.1) for line in (*bars, *digits)], "white", Finish(volume=0, lift=0))
+
+
+def _dial(sketch: Sketch) -> None:
     sketch.fill(ellipse((50, 50), (17.6, 17.6)), "gold", METAL)
     sketch.fill(ellipse((50, 50), (14.8, 14.8)), "white", Finish(round=2, lift=0.1, gloss=0.1))
     marks = [
@@ -232,7 +241,6 @@ def watch(sporty: bool = False) -> Template:
     sketch.fill([ribbon(((50.0, 50.0), (43.6, 44.6)), 1.1), ribbon(((50.0, 50.0), (58.4, 42.0)), 0.8)], "black", FLAT)
     sketch.fill(ellipse((50, 50), (1.1, 1.1)), "gold", METAL)
     sketch.fill(ellipse((69, 50), (1.6, 1.8)), "gold", METAL)
-    return sketch.template()
 
 
 def sunglasses() -> Template:

@@ -50,7 +50,7 @@ def jeans() -> Template:
         stitches = [hem, inner] if grain > 0 else [mirror(hem), mirror(inner)]
         sketch.stitch(stitches, "thread", 0.32)
         sketch.seam([side if grain > 0 else mirror(side)], 0.3, 0.3)
-    sketch.fill(both(curve("M 36.4 19 L 44.5 19.4 Q 44.3 26.5 35.2 26")), "plain", INSIDE)
+    sketch.fill(both(curve("M 36.4 19 L 44.5 19.4 Q 44.3 26.5 35.2 26")), "main", Finish(tone=0.84, lift=0))
     sketch.fill(both(curve("M 35.6 20.6 L 34.4 27.5 Q 44 28 45.4 19.4 L 44 19.4 Q 42.6 25.6 35.6 24.6")), "main", FLAT)
     sketch.stitch(both(curve("M 34.8 26.6 Q 43.6 27.2 44.8 19.6")), "thread", 0.3)
     sketch.fill(curve("M 48.8 18.6 L 53.6 18.6 Q 54.2 31 50.6 36.5 Q 48.6 37 48.8 36"), "main", FLAT)
@@ -201,7 +201,7 @@ def pleated_skirt() -> Template:
             f"M {top[0]} 17 Q {middle[0]} 40 {low[0]} {sag[0]} L {low[1] + 1.1} {sag[1] - 0.9} "
             f"Q {middle[1]} 40 {top[1]} 17"
         )
-        sketch.fill(pleat, "main", Finish(round=1.6, volume=1.1, lift=0.3, gloss=0.12), (0.5 - start) * 24)
+        sketch.fill(pleat, "main", Finish(round=1.3, volume=0.6, lift=0.4, gloss=0.15), (0.5 - start) * 24)
     sketch.fill(symmetric("M 50 15 Q 43 15 37 13.4 L 36 19.4 Q 43 21 50 21"), "plain", FLAT)
     return sketch.template()
 

@@ -66,6 +66,7 @@ class Finish:
 
 
 CLOTH = Finish()
+BODY = Finish(volume=0.8, lift=0.16)
 FLAT = Finish(volume=0.55, round=1.4, lift=0.25)
 INSIDE = Finish(tone=0.62, volume=0.6, lift=0.0)
 LEATHER = Finish(gloss=0.32, round=2.4)
@@ -91,7 +92,7 @@ class Sketch:
         mask = _coverage(shapes)
         shade, light = _lit(mask, finish)
         if finish.lift:
-            cast = np.roll(_blurred(mask, 1.1), (3, 2), (0, 1)) * finish.lift * (1 - mask)
+            cast = shifted(_blurred(mask, 1.1), 3, 2) * finish.lift * (1 - mask)
             self._scale(1 - cast)
         self._scale(1 - mask)
         self._glow *= 1 - mask
@@ -106,7 +107,7 @@ class Sketch:
         ink = _strokes(_dashes(lines) if dashed else lines, width) * self._mask
         self._weights[self._slot] *= 1 - ink * strength
         if dashed:
-            self._glow += np.roll(ink, 1, 0) * 0.05 * self._mask
+            self._glow += shifted(ink, 1, 0) * 0.05 * self._mask
 
     def stitch(self, lines: list[Points], paint: str, width: float = 0.4) -> None:
         """Draw a dashed line of another paint on the last shape, such as the yellow thread of jeans."""
@@ -119,7 +120,7 @@ class Sketch:
         """Draw soft folds on the last shape: a dark valley with a light ridge beside it."""
         valley = _blurred(_strokes(lines, width), soft) * self._mask
         shift = max(1, round(width * _UNIT * 0.55))
-        ridge = np.roll(valley, (-shift // 2, -shift), (0, 1)) * self._mask
+        ridge = shifted(valley, -shift // 2, -shift) * self._mask
         self._weights[self._slot] *= 1 - valley * strength
         self._glow += np.clip(ridge - valley * 0.6, 0, 1) * strength * 0.32
 
@@ -142,12 +143,23 @@ def _lit(mask: Map, finish: Finish) -> tuple[Map, Map]:
     rim = np.clip(_blurred(mask, 0.45) * 2 - 1, 0, 1)
     turn = np.clip(wide * 2 - 1, 0, 1)
     step = max(1, round(finish.round * _UNIT * 0.5))
-    slope = np.roll(wide, (-step, -step), (0, 1)) - np.roll(wide, (step, step), (0, 1))
+    lower = shifted(wide, step, step)
+    slope = shifted(wide, -step, -step) - lower
     shade = 1 - finish.volume * (0.17 * (1 - turn) ** 1.5 + 0.2 * (1 - rim)) + finish.volume * 0.13 * slope
     light = np.clip(slope, 0, 1) * (0.05 + 0.3 * finish.gloss) + (1 - turn) * rim * 0.025
     if finish.gloss:
-        light += finish.gloss * 0.5 * np.clip(np.roll(wide, (step, step), (0, 1)) - 0.82, 0, 1) * np.clip(slope, 0, 1)
+        light += finish.gloss * 0.5 * np.clip(lower - 0.82, 0, 1) * np.clip(slope, 0, 1)
     return np.clip(shade, 0, 1.08).astype(np.float32), light.astype(np.float32)
+
+
+def shifted(values: Map, down: int, right: int) -> Map:
+    """The same map moved by whole pixels, with nothing coming in from outside."""
+    moved = np.zeros_like(values)
+    rows, columns = values.shape
+    moved[max(down, 0) : rows + min(down, 0), max(right, 0) : columns + min(right, 0)] = values[
+        max(-down, 0) : rows + min(-down, 0), max(-right, 0) : columns + min(-right, 0)
+    ]
+    return moved
 
 
 def _coverage(shapes: list[Points]) -> Map:

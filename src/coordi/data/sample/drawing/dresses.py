@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from coordi.data.sample.drawing.canvas import FLAT, INSIDE, METAL, Finish, Sketch, Template
-from coordi.data.sample.drawing.outline import curve, ribbon, symmetric
-from coordi.data.sample.drawing.tops import both, buttons
+from coordi.data.sample.drawing.outline import curve, symmetric
+from coordi.data.sample.drawing.tops import both, buttons, straps
 
 
 def sun_dress() -> Template:
     """A sundress with straps, a fitted bodice and a gathered skirt."""
     sketch = Sketch()
-    sketch.fill(both(ribbon(curve("M 41 19 Q 40.4 11 43.4 5"), 1.8)), "plain", FLAT)
+    straps(sketch, "M 40.4 19 Q 39.6 11 42.6 4.6", "M 42.6 4.6 Q 45.4 10 45 19", 1.7)
     sketch.fill(symmetric("M 50 20 Q 44 18 40 17.6 L 38 28 L 50 30"), "plain", INSIDE)
     sketch.fill(symmetric("M 50 47 L 38.6 46 Q 28 68 20 90 Q 25 94 32 93 Q 38 96 44 94.6 Q 47 96 50 95.4"))
     sketch.fold(
@@ -44,9 +44,9 @@ def sheath_dress(knitted: bool = False) -> Template:
     sketch = Sketch()
     sketch.fill(symmetric("M 50 9.6 Q 45 9.6 42 11 L 43 16 L 50 17.4"), "plain", INSIDE)
     sleeve = (
-        "M 34.4 13 Q 28 16 26 26 Q 22.6 44 21.4 60 Q 24.4 62 28.4 61.4 Q 32 46 35.6 32 Q 37 22 34.4 13"
+        "M 36 12.4 Q 29.6 14.4 27.4 25 Q 23.6 44 21.4 60 Q 24.4 62 28.4 61.4 Q 32 46 35.6 32 Q 37 22 36 12.4"
         if knitted
-        else "M 34.4 13 Q 29 15 27 21 L 24.4 31 Q 28.4 34 33 34.4 L 36 29 Q 37 20 34.4 13"
+        else "M 36 12.4 Q 30 14.6 28.2 21 L 25 31 Q 29 34 33.4 34.4 L 36 29 Q 37.4 20 36 12.4"
     )
     for side, grain in zip(both(curve(sleeve)), (16, -16), strict=True):
         sketch.fill(side, "main", grain=grain)
@@ -84,10 +84,10 @@ def sheath_dress(knitted: bool = False) -> Template:
 def slip_dress() -> Template:
     """A long bias-cut slip dress with a cowl neck."""
     sketch = Sketch()
-    sketch.fill(both(ribbon(curve("M 42 18 Q 41 11 43.6 4.6"), 0.8)), "plain", FLAT)
+    straps(sketch, "M 42.2 18 Q 41 10 43.4 4.6", "M 43.4 4.6 Q 45.8 9 45.4 19", 0.8)
     sketch.fill(symmetric("M 50 20 Q 45 18 41.8 17.4 L 38.6 27 L 50 30"), "plain", INSIDE)
     body = "M 50 26 Q 45 23 42 16.6 Q 40.6 23 37 28.4 Q 40 40 38.6 47 Q 34 60 31.6 74 L 29 93 Q 39 96.6 50 96"
-    satin = Finish(gloss=0.55, round=5.5)
+    satin = Finish(gloss=0.3, round=4.5)
     sketch.fill(symmetric(body), "main", satin)
     sketch.fold(
         [
@@ -116,7 +116,7 @@ def shift_dress() -> Template:
     sketch = Sketch()
     sketch.fill(symmetric("M 50 8.6 Q 45 8.6 42 10 L 42.6 15 L 50 16"), "plain", INSIDE)
     for side, grain in zip(
-        both(curve("M 33.4 12 Q 27 14.4 24 21 L 19 33 Q 23.4 37 29.4 38 L 35 31 Q 36.4 20 33.4 12")),
+        both(curve("M 35 11.8 Q 28.6 14 25.6 21 L 20 33 Q 23.4 37 29.4 38 L 35 31 Q 37 20 35 11.8")),
         (28, -28),
         strict=True,
     ):

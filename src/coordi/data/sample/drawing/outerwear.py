@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from coordi.data.sample.drawing.canvas import FLAT, INSIDE, METAL, Finish, Sketch, Template
+from collections.abc import Sequence
+
+from coordi.data.sample.drawing.canvas import BODY, FLAT, INSIDE, METAL, Finish, Sketch, Template
 from coordi.data.sample.drawing.outline import Points, curve, mirror, moved, ribbon, symmetric
 from coordi.data.sample.drawing.tops import both, buttons
 
 _LAPEL = Finish(volume=0.9, round=1.2, lift=0.5)
-_SLEEVE = "M 29.5 18.4 Q 21.6 20 18.6 31 Q 13.6 54 11 77 Q 15 80 20.6 79.6 Q 26 62 31 46 Q 33 30 29.5 18.4"
+_SLEEVE = "M 31.5 17.8 Q 24 19.8 20.8 31 Q 15 54 11 77 Q 15 80 20.6 79.6 Q 26 62 31 46 Q 33.4 30 31.5 17.8"
 _SLEEVE_FOLDS = (
     "M 27.6 44 Q 22 48 17.5 47.5",
     "M 26 50 Q 21 53.5 16.5 52.5",
@@ -23,12 +25,14 @@ def _sleeves(sketch: Sketch) -> None:
         sketch.fold(lines if grain > 0 else [mirror(line) for line in lines], 1.5, 0.2)
 
 
-def _fronts(sketch: Sketch, left: Points) -> None:
-    """Two front halves, the wearer's left over the right."""
-    sketch.fill(mirror(left))
-    sketch.fold([curve("M 68 42 Q 63 48 60 56"), curve("M 67 62 Q 62 66 56 66")], 1.8, 0.15)
-    sketch.fill(left)
-    sketch.fold([curve("M 32 42 Q 37 48 40 56"), curve("M 33 62 Q 38 66 44 66")], 1.8, 0.15)
+def _fronts(sketch: Sketch, left: Points, seams: Sequence[Points] = (), stitches: Sequence[Points] = ()) -> None:
+    """Two front halves with their seams and contrast stitches, the wearer's left over the right."""
+    folds = (curve("M 32 42 Q 37 48 40 56"), curve("M 33 62 Q 38 66 44 66"))
+    for turned in (mirror, tuple):
+        sketch.fill(turned(left), "main", BODY)
+        sketch.fold([turned(fold) for fold in folds], 1.8, 0.15)
+        sketch.seam([turned(seam) for seam in seams], 0.3, 0.4)
+        sketch.stitch([turned(stitch) for stitch in stitches], "thread", 0.28)
 
 
 def blazer(satin: bool = False) -> Template:
@@ -41,13 +45,14 @@ def blazer(satin: bool = False) -> Template:
         "M 39.6 14.4 L 28.6 18.6 Q 31 30 30.6 41 Q 34 52 32 62 L 29.4 86 Q 38 89 46 88.4 Q 51.6 86 52.4 80 L 52.4 54 "
         "Q 44 40 39.6 14.4"
     )
-    _fronts(sketch, left)
-    sketch.seam([curve("M 36 44 Q 38.6 60 36.6 72")], 0.25, 0.28)
+    _fronts(sketch, left, [curve("M 36 44 Q 38.6 60 36.6 72")])
     sketch.fill(both(curve("M 33 68 L 43.6 69 L 43.4 72.4 L 32.6 71.4")), "main", FLAT)
     sketch.fill(curve("M 59.6 38.6 L 66 37.4 L 66.2 39.2 L 59.8 40.4"), "main", FLAT)
     gloss = Finish(volume=0.9, round=1.6, lift=0.5, gloss=0.55 if satin else 0.0, tone=0.93)
     for lapel in both(curve("M 40 15.4 Q 36 22 34.4 27.6 L 39.4 29 L 36.8 32.8 Q 42 48 51.4 56.4 Q 45.6 38 42.6 16")):
-        sketch.fill(lapel, "plain" if satin else "main", gloss, 4.0)
+        sketch.fill(lapel, "plain" if satin else "main", gloss, 35.0)
+        if satin:
+            sketch.shine(both(curve("M 38.6 34 Q 42 44 48 52")), 1.8, 0.22, 1.0)
     for collar in both(
         curve("M 50 11 Q 44 10.4 40.4 13 Q 37 20 35.4 26.6 L 40 28.2 Q 42.6 22 43.4 16 Q 46 14.6 50 14.6")
     ):
@@ -65,12 +70,10 @@ def denim_jacket() -> Template:
     sketch.fill(both(cuff), "main", FLAT)
     sketch.stitch(both(curve("M 10.9 77 Q 15 80 20.6 79.5")), "thread", 0.28)
     left = curve("M 42 16 L 28.6 19 Q 31 30 30.4 41 Q 31.6 58 30.6 74 Q 41 76 51.6 75.6 L 51.6 30 Q 45 24 42 16")
-    _fronts(sketch, left)
     yoke = curve("M 29.8 36 Q 38 38.6 48 38")
     panels = [curve("M 35.6 38 L 38.4 74.6"), curve("M 45.4 38.4 L 44.6 75.4")]
-    sketch.seam([yoke, *panels, curve("M 48.4 27 L 48.4 75.4")], 0.3, 0.4)
-    sketch.stitch([moved(yoke, 0, 0.8), *[moved(panel, 0.8, 0) for panel in panels]], "thread", 0.28)
-    sketch.stitch([mirror(moved(yoke, 0, 0.8)), *[mirror(moved(panel, 0.8, 0)) for panel in panels]], "thread", 0.28)
+    stitches = [moved(yoke, 0, 0.8), *[moved(panel, 0.8, 0) for panel in panels]]
+    _fronts(sketch, left, [yoke, *panels], stitches)
     flap = curve("M 34.6 38.4 L 45 39 L 45 42.4 L 39.8 45 L 34.8 42")
     sketch.fill(both(flap), "main", Finish(volume=0.8, round=0.9, lift=0.5))
     sketch.stitch(both(curve("M 35.3 41.6 L 39.8 44.1 L 44.5 41.8")), "thread", 0.26)
@@ -93,7 +96,7 @@ def coat() -> Template:
     """A long double-breasted coat with wide lapels."""
     sketch = Sketch()
     sketch.fill(symmetric("M 50 9 Q 45 9 42 11 L 40 26 L 50 42"), "plain", Finish(tone=0.5, volume=0.4, lift=0))
-    sleeve = curve("M 33 14.4 Q 26.6 16 23.6 26 Q 19 46 17 65 Q 20.6 67.6 25.4 67 Q 30 52 34 38 Q 36 26 33 14.4")
+    sleeve = curve("M 35 13.8 Q 28.6 15.2 25.4 25.4 Q 20 46 17 65 Q 20.6 67.6 25.4 67 Q 30 52 34 38 Q 36.6 26 35 13.8")
     for side, grain in zip(both(sleeve), (13, -13), strict=True):
         sketch.fill(side, "main", grain=grain)
         lines = [curve("M 31 37 Q 26 41 22 40"), curve("M 29.6 43 Q 25 46 21 45"), curve("M 27 56 Q 23 59 19 58")]
@@ -108,7 +111,7 @@ def coat() -> Template:
     sketch.seam([curve("M 55 46 L 55 95")], 0.35, 0.4)
     sketch.fill(both(curve("M 32.4 58 L 40.6 60.6 L 40 64 L 31.8 61.4")), "main", FLAT)
     for lapel in both(curve("M 41.6 12 Q 37 19 35 25 L 40.6 26.6 L 36.6 31 Q 44 40 54 46.4 Q 47 30 44.4 12.6")):
-        sketch.fill(lapel, "main", _LAPEL, 6)
+        sketch.fill(lapel, "main", _LAPEL, 35)
     for collar in both(
         curve("M 50 8 Q 45 7.6 41.8 10 Q 38 17 36.4 23.4 L 41.6 25.6 Q 44 19 45 12.6 Q 47 11.4 50 11.4")
     ):
@@ -121,7 +124,7 @@ def track_jacket() -> Template:
     """A zipped track jacket with a stand-up collar and striped sleeves."""
     sketch = Sketch()
     _sleeves(sketch)
-    stripe = curve("M 27 19.4 Q 20.4 24 18 34 Q 13.4 56 11.6 76 L 14 77.4 Q 16 56 20.4 36 Q 23 25 29 20")
+    stripe = curve("M 30.5 18.4 Q 22.6 21 20 33 Q 14.6 56 11.6 76 L 14 77.4 Q 16.8 56 22 36 Q 24 25.6 30.6 20.6")
     sketch.fill(both(stripe), "white", Finish(volume=0.7, round=0.8, lift=0.1))
     cuff = curve("M 10.4 75.4 Q 15 78.6 21.2 78 L 19.8 84 Q 14.4 84.6 9.8 82.4")
     sketch.fill(both(cuff), "plain", FLAT)

@@ -58,7 +58,7 @@ def _woven(name: str, grain: float) -> Map:
     elif name == "corduroy":
         cloth = 0.96 + 0.1 * np.sin(2 * np.pi * u / 1.6)
     elif name == "tweed":
-        cloth = 1 + 0.16 * noise + 0.05 * np.sin((u + v) * 3.2) * np.sin((u - v) * 3.2)
+        cloth = 1 + 0.085 * noise + 0.04 * np.sin((u + v) * 3.2) * np.sin((u - v) * 3.2)
     elif name == "straw":
         over = ((u // 1.9) + (v // 1.3)) % 2
         cloth = 0.9 + 0.1 * np.abs(np.sin(np.pi * u / 1.9)) * over + 0.1 * np.abs(np.sin(np.pi * v / 1.3)) * (1 - over)

@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image, ImageFilter
 
-from coordi.data.sample.drawing.canvas import SIZE, Map, Template
+from coordi.data.sample.drawing.canvas import SIZE, Map, Template, shifted
 from coordi.data.sample.drawing.patterns import pattern_maps, texture_map
 from coordi.data.sample.palette import RGB
 
@@ -86,7 +86,7 @@ def _ground(template: Template) -> Map:
 
 def _blur(silhouette: Image.Image, radius: float, shift: tuple[int, int]) -> Map:
     blurred = np.asarray(silhouette.filter(ImageFilter.GaussianBlur(radius)), np.float32) / np.float32(255)
-    return np.asarray(np.roll(blurred, shift, (0, 1)), np.float32)
+    return shifted(blurred, *shift)
 
 
 def _floor_shadow(cover: Map) -> Map:

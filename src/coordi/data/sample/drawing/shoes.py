@@ -15,74 +15,63 @@ def sneakers(running: bool = False) -> Template:
 
 def _canvas_shoes() -> Template:
     sketch = Sketch(standing=True)
-    sketch.fill(curve("M 14 40 Q 24 36 38 38 L 40 50 L 16 50"), "white", INSIDE)
-    sketch.fill(curve("M 38 38 Q 44 32 50 34 L 60 50 L 44 54"), "main", Finish(tone=0.86))
+    sketch.fill(curve("M 12 47 Q 22 44 36 45 L 40 56 L 14 57"), "white", INSIDE)
+    sketch.fill(curve("M 35 46 Q 38 38.6 45 40 Q 52 46 60 57 L 42 60"), "main", Finish(tone=0.86))
     upper = curve(
-        "M 12 68 Q 11 52 14 39 Q 17 37 19 40 Q 25 46 36 45 Q 40 42 41 37 L 45 36 Q 54 50 66 56 Q 82 58 88 64 "
-        "Q 90 68 90 72 L 12 72"
+        "M 9.6 70 Q 8.4 56 10.6 46 Q 12.6 43.4 15 46 Q 22 53 33 52 Q 37 49 38.4 44 L 42 43 Q 52 54 64 58 "
+        "Q 82 60 90 66 Q 92.4 69 92.4 73 L 9.6 73"
     )
     sketch.fill(upper)
     sketch.fold(
-        [curve("M 60 54 Q 58 62 60 70"), curve("M 66 57 Q 65 64 67 70"), curve("M 20 44 Q 22 56 20 68")], 1.4, 0.16
+        [curve("M 60 58 Q 58 64 60 71"), curve("M 66 60 Q 65 66 67 71"), curve("M 17 52 Q 20 62 18 70")], 1.4, 0.16
     )
-    sketch.seam(
-        [
-            curve("M 12.4 50 Q 18 48 21 45"),
-            curve("M 21 45 Q 25 56 24 71"),
-            curve("M 38 45 Q 44 60 62 62 Q 66 62 69 57"),
-        ],
-        0.3,
-        0.45,
-        dashed=True,
+    seams = ["M 9.8 56 Q 15 54.6 18 50.6", "M 18 50.6 Q 22.4 60 21.6 72", "M 35 52 Q 42 64 60 64.6 Q 66 64.6 70 60.6"]
+    sketch.seam([curve(seam) for seam in seams], 0.3, 0.45, dashed=True)
+    sketch.fill(
+        curve("M 73 60 Q 86 61.4 91 67 Q 92.8 70 92.4 74 L 75.4 74 Q 71 66.6 73 60"), "white", Finish(round=2.4)
     )
-    sketch.fill(curve("M 72 57 Q 84 58.6 89 65 Q 90.6 69 90 73 L 74 73 Q 70 64 72 57"), "white", Finish(round=2.4))
+    sketch.fill([ellipse((39.6 + step * 4.9, 48.8 + step * 2.9), (0.6, 0.6)) for step in range(5)], "silver", METAL)
     for step in range(5):
-        x, y = 43.4 + step * 4.4, 40.6 + step * 4.0
-        sketch.fill(ribbon(curve(f"M {x - 2.6} {y + 3.4} Q {x + 1} {y - 1.6} {x + 4.6} {y - 1.0}"), 1.5), "white", FLAT)
-    sketch.fill(ribbon(curve("M 43 39 Q 36 32 33 38 Q 34 42 43 40"), 1.0), "white", FLAT)
-    sketch.fill(ribbon(curve("M 44 39 Q 48 29 53 33 Q 54 38 45 40"), 1.0), "white", FLAT)
-    sole = curve("M 10.6 69 Q 50 71.6 90.6 69.4 Q 93 74 91 78.6 Q 50 80.6 11.6 78.4 Q 9.4 74 10.6 69")
+        x, y = 42.0 + step * 4.9, 46.6 + step * 2.9
+        sketch.fill(ribbon(curve(f"M {x - 2.6} {y + 2.4} Q {x + 1} {y - 1.6} {x + 4.6} {y - 0.6}"), 1.4), "white", FLAT)
+    sketch.fill(ribbon(curve("M 41 45.6 Q 33 38.6 30.6 44 Q 32 48.4 41 46.4"), 1.0), "white", FLAT)
+    sketch.fill(ribbon(curve("M 42 45.4 Q 45 36 50.4 39.6 Q 51.4 44 43 46.2"), 1.0), "white", FLAT)
+    sole = curve("M 8.2 71 Q 50 73.4 93 71.2 Q 95.4 75 93.6 79 Q 50 81 9.2 79 Q 7 75 8.2 71")
     sketch.fill(sole, "white", _SOLE)
-    sketch.seam([curve("M 10.4 72.4 Q 50 74.8 91.8 72.6")], 0.7, 0.3)
-    sketch.fill(curve("M 11 77 Q 50 79.6 91.6 77 L 91 79.6 Q 50 81.4 11.6 79.4"), "gum", FLAT)
+    sketch.seam([curve("M 8 74 Q 50 76.4 94.2 74.2")], 0.7, 0.3)
+    sketch.fill(curve("M 8.6 77.8 Q 50 80 94 77.6 L 93.6 80 Q 50 81.8 9.2 80"), "gum", FLAT)
     return sketch.template()
 
 
 def _running_shoes() -> Template:
     sketch = Sketch(standing=True)
-    sketch.fill(curve("M 13 37 Q 24 40 38 36 L 42 50 L 16 52"), "plain", INSIDE)
-    sketch.fill(curve("M 36 37 Q 42 30 48 32 L 58 48 L 42 52"), "plain", Finish(tone=0.85))
+    sketch.fill(curve("M 12 45 Q 22 46 35 43 L 40 56 L 14 58"), "plain", INSIDE)
+    sketch.fill(curve("M 33 45 Q 36 37 44 38 Q 52 45 60 55 L 40 58"), "plain", Finish(tone=0.85))
     upper = curve(
-        "M 11 66 Q 13 54 9.6 40 Q 11 34 15 36 Q 22 46 34 44 Q 39 41 41 36 L 46 35 Q 54 48 66 53 Q 84 56 91 65 "
-        "Q 92 68 91 70 L 12 70"
+        "M 9 70 Q 10 58 7 46 Q 8 41 11.6 43 Q 20 52 32 50.6 Q 36 48 37.4 43 L 41.4 42 Q 52 52 65 56 Q 84 58.6 91.6 67 "
+        "Q 92.6 70 92 72 L 10 72"
     )
     sketch.fill(upper, "main", Finish(gloss=0.08))
-    sketch.seam(
-        [curve(f"M {52 + s * 4} {48 + s * 1.8} Q {55 + s * 4} 60 {52 + s * 5} 69") for s in range(7)], 0.35, 0.18
-    )
-    sketch.fill(
-        curve("M 10 60 Q 13 50 11.4 42 Q 20 50 26 52 Q 26 64 20 70 L 11.6 70"), "plain", Finish(tone=0.84, gloss=0.2)
-    )
-    sketch.fill(curve("M 76 57 Q 87 60 91 66 L 91 71 L 74 71 Q 73 63 76 57"), "plain", Finish(tone=0.84, gloss=0.2))
-    swoosh = curve("M 26 64 Q 40 66 58 50 L 62 52 Q 46 70 26 69.6")
-    sketch.fill(swoosh, "white", FLAT)
+    knit = [curve(f"M {50 + s * 3.4} {51 + s * 1.3} Q {53 + s * 3.5} 62 {50 + s * 4.4} 71") for s in range(9)]
+    sketch.seam(knit, 0.3, 0.16)
+    overlay = Finish(tone=0.86, gloss=0.2, round=1.6, lift=0.25)
+    sketch.fill(curve("M 8.6 62 Q 10 54 8 47.4 Q 16 56 25 56.6 Q 26 66 20 72 L 9.6 72"), "plain", overlay)
+    sketch.fill(curve("M 77 59.4 Q 88 62 91.6 68 L 91.6 73 L 75 73 Q 74 65.6 77 59.4"), "plain", overlay)
+    sketch.fill(curve("M 27 66.6 Q 42 67 57 55 L 61.4 56.6 Q 46 71.6 27 71"), "white", FLAT)
     for step in range(5):
-        x, y = 43.0 + step * 4.2, 39.4 + step * 3.5
-        sketch.fill(ribbon(curve(f"M {x - 2.4} {y + 3.4} Q {x + 1} {y - 1.4} {x + 4.4} {y - 0.8}"), 1.4), "white", FLAT)
+        x, y = 41.0 + step * 4.6, 46.0 + step * 2.5
+        sketch.fill(ribbon(curve(f"M {x - 2.4} {y + 2.6} Q {x + 1} {y - 1.4} {x + 4.6} {y - 0.4}"), 1.3), "white", FLAT)
     sole = curve(
-        "M 7.6 66 Q 12 67 20 66 Q 50 72 76 68 Q 88 67 93.6 66 Q 96 70 92 76 Q 86 80 74 79.6 L 64 78 Q 40 82 14 80 "
-        "Q 6 77 7.6 66"
+        "M 5.6 68 Q 12 69.6 22 68.4 Q 50 73.4 76 70 Q 88 69 94 68 Q 96.4 71 92.6 77 Q 86 80.4 74 80 L 64 78.6 "
+        "Q 40 82 14 80.6 Q 4.6 78 5.6 68"
     )
     sketch.fill(sole, "white", Finish(round=1.8, lift=0.3))
-    sketch.fold([curve("M 9 72 Q 30 76 52 75"), curve("M 60 75 Q 76 75 92 71")], 0.8, 0.3, 0.4)
-    sketch.fill(
-        curve(
-            "M 8.4 76 Q 12 79.6 30 79.4 Q 50 79.4 64 76.8 L 74 78 Q 86 78 92.6 74 Q 91 80 78 81 L 64 79.6 "
-            "Q 40 83.4 14 81.4 Q 9 80 8.4 76"
-        ),
-        "plain",
-        FLAT,
+    sketch.fold([curve("M 8 73.6 Q 30 77 52 76"), curve("M 60 76 Q 76 76 92 72.4")], 0.8, 0.3, 0.4)
+    tread = curve(
+        "M 6.8 77 Q 12 80 30 79.8 Q 50 79.6 64 77.6 L 74 78.8 Q 86 78.8 93 75.4 Q 91 81 78 81.4 L 64 80.2 "
+        "Q 40 83.6 14 81.8 Q 8 80.6 6.8 77"
     )
+    sketch.fill(tread, "plain", FLAT)
     return sketch.template()
 
 
@@ -99,7 +88,9 @@ def pumps() -> Template:
     sketch.shine([curve("M 66 66 Q 78 68 86 75")], 1.6, 0.4, 1.0)
     sketch.shine([curve("M 16.4 36 Q 20 46 32 54")], 1.2, 0.25, 0.9)
     sketch.seam([curve("M 18 33.6 Q 27 51.6 47 60.6 Q 57 64.6 66 64.2")], 0.25, 0.4)
-    sketch.fill(curve("M 36 62 Q 46 74 62 81 Q 76 83.6 92 81.8 L 92 83.4 Q 74 85.4 60 83 Q 44 76 34 63"), "black", FLAT)
+    sketch.fill(
+        curve("M 35 61 Q 46 73.4 62 80.4 Q 76 83 92.6 81 L 92.4 83 Q 75 85.2 60.6 82.6 Q 45 75.6 35 61"), "black", FLAT
+    )
     sketch.fill(curve("M 17.2 82.4 L 21.8 82.4 L 21.8 84.4 L 17.2 84.4"), "black", FLAT)
     return sketch.template()
 
@@ -131,42 +122,41 @@ def ankle_boots() -> Template:
 def loafers() -> Template:
     """A penny loafer with a low heel."""
     sketch = Sketch(standing=True)
-    sketch.fill(curve("M 11 46 Q 28 44 46 46 L 48 58 L 14 60"), "leather", INSIDE)
-    sketch.fill(curve("M 47 48 Q 50 43 56 44 Q 58 50 56 56 L 48 56"), "main", Finish(tone=0.85, gloss=0.2))
+    sketch.fill(curve("M 9.4 53 Q 24 51.4 44 54 L 48 62 L 12 63"), "leather", INSIDE)
+    sketch.fill(curve("M 43 56 Q 44.4 49 50 49 Q 56 51 60 57 L 50 62"), "main", Finish(tone=0.85, gloss=0.2))
     upper = curve(
-        "M 9.6 71 Q 8 58 10.6 46 Q 12 44 14 47 Q 24 58 38 57 Q 46 54 50 47 "
-        "Q 62 50 70 55 Q 86 58 91 68 Q 92 71 91 73 L 10 73"
+        "M 8 73 Q 6.4 62 8.4 53 Q 10 50.6 12.4 53.4 Q 22 62 36 62 Q 44 59 48.6 53.4 "
+        "Q 58 55 68 60 Q 86 62.6 92.6 70 Q 93.6 72.6 93 75 L 8 75"
     )
     sketch.fill(upper, "main", LEATHER)
-    sketch.seam([curve("M 50 49 Q 60 54 66 57 Q 80 58 88 67 Q 84 64 76 64 Q 62 62 54 56")], 0.45, 0.5)
-    sketch.shine([curve("M 70 60 Q 80 61 86 66")], 1.8, 0.4, 1.1)
-    sketch.seam([curve("M 11.6 50 Q 22 61 38 60")], 0.25, 0.4, dashed=True)
     sketch.fill(
-        curve("M 49 46 Q 55 45.6 60 49.6 Q 58 60 50 69 Q 46 69.6 42 68 Q 48 58 49 46"),
+        curve("M 52 55.4 Q 62 58 69 61.4 Q 82 63.4 88.4 68.6 Q 84 68.4 78 68.4 Q 62 67 50.6 61"),
+        "main",
+        Finish(tone=1.03, gloss=0.3, round=1.4, lift=0.3),
+    )
+    sketch.shine([curve("M 68 63.4 Q 78 64.6 84 67.4")], 1.4, 0.35, 0.9)
+    sketch.fill(
+        curve("M 47 53.6 Q 52 52.4 57.4 55.8 Q 56.4 64 50 72.6 Q 46 73.4 41.4 72 Q 46.4 63 47 53.6"),
         "main",
         Finish(gloss=0.3, round=1.6),
     )
-    sketch.fill(
-        curve("M 49.6 55.6 Q 52.4 54.6 55 57 L 52.6 60.6 Q 50 59.4 48 59.6"), "black", Finish(volume=0.3, lift=0)
-    )
-    sketch.fill(
-        curve("M 9 71.6 Q 50 73.8 91.6 71.8 Q 93 74 91.6 76 L 32 77 L 31 82.6 L 10.6 82.6 Q 8.6 76 9 71.6"),
-        "wood",
-        _SOLE,
-    )
-    sketch.seam([curve("M 9.4 73.4 Q 50 75.4 92 73.4")], 0.25, 0.5, dashed=True)
-    sketch.fill(curve("M 10.4 81 L 31.2 81 L 31 83.4 L 10.6 83.4"), "black", FLAT)
+    sketch.fill(curve("M 47.4 61 Q 50 59.6 53 61.4 L 50.6 64.8 Q 48 63.8 46 64.4"), "black", Finish(volume=0.3, lift=0))
+    sketch.fill(ribbon(curve("M 9 56 Q 20 65.4 36 65"), 0.9), "main", Finish(tone=0.82, round=0.5, lift=0.2))
+    sole = "M 7.4 73.4 Q 50 75.4 93.4 73.6 Q 94.6 75.4 93.4 77.4 Q 60 79.4 32 78 L 31 83 L 9 83 Q 7 78 7.4 73.4"
+    sketch.fill(curve(sole), "wood", _SOLE)
+    sketch.seam([curve("M 7.8 75 Q 50 77 93.8 75.2")], 0.25, 0.5, dashed=True)
+    sketch.fill(curve("M 8.6 81.6 L 31.2 81.6 L 31 83.8 L 9 83.8"), "black", FLAT)
     return sketch.template()
 
 
 def sandals() -> Template:
     """A flat sandal with two straps and a buckle at the ankle."""
     sketch = Sketch(standing=True)
-    sketch.fill(ribbon(curve("M 16 68 Q 20 50 24 40 Q 33 34 42 38"), 3.0), "main", Finish(tone=0.6))
+    sketch.fill(ribbon(curve("M 17.6 45 Q 24 37.6 33 37.6 Q 41 38 44.6 42"), 3.6), "main", Finish(tone=0.62))
     sketch.fill(
         curve("M 8 68 Q 20 63 36 66 Q 60 71 84 68 Q 93 69 93 72 L 92 75 L 8 75"), "gum", Finish(tone=1.05, round=1.6)
     )
-    straps = ["M 12 72 Q 10 54 19 42", "M 30 71 Q 38 54 43 39"]
+    straps = ["M 11 72 Q 11 56 17.4 46", "M 31 71 Q 39 56 43.6 43"]
     sketch.fill([ribbon(curve(strap), 3.6) for strap in straps], "main", LEATHER)
     sketch.fill(curve("M 17.4 43 Q 29 52 44.6 40 L 46 44.4 Q 30 57 15.8 47.6"), "main", LEATHER)
     sketch.seam([curve("M 18.4 45 Q 29.4 53.4 44.6 42.6")], 0.2, 0.35, dashed=True)

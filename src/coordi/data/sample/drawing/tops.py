@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coordi.data.sample.drawing.canvas import FLAT, INSIDE, Finish, Sketch, Template
+from coordi.data.sample.drawing.canvas import BODY, FLAT, INSIDE, Finish, Sketch, Template
 from coordi.data.sample.drawing.outline import Points, curve, ellipse, mirror, ribbon, symmetric
 
 _SILK = Finish(gloss=0.3, round=4.0)
@@ -18,7 +18,11 @@ def t_shirt(raglan: bool = False) -> Template:
     sketch = Sketch()
     sketch.fill(symmetric("M 50 13.5 Q 43 13.5 38.5 16 L 39 20 Q 44 24 50 24"), "plain", INSIDE)
     _short_sleeves(sketch, "plain" if raglan else "main")
-    sketch.fill(symmetric("M 50 22.5 Q 42.5 22 39 15 L 29 19.5 Q 31.5 30 30.5 41 Q 32.5 62 30.5 87 Q 40 88.6 50 88.6"))
+    sketch.fill(
+        symmetric("M 50 22.5 Q 42.5 22 39 15 L 29 19.5 Q 31.5 30 30.5 41 Q 32.5 62 30.5 87 Q 40 88.6 50 88.6"),
+        "main",
+        BODY,
+    )
     _body_folds(sketch)
     sketch.seam([curve("M 30.7 84.6 Q 40 86.2 50 86.2 Q 60 86.2 69.3 84.6")], 0.3, 0.35, dashed=True)
     if raglan:
@@ -39,7 +43,9 @@ def shirt(short: bool = False) -> Template:
         _long_sleeves(sketch)
         _cuffs(sketch, button=True)
     sketch.fill(
-        symmetric("M 50 24 L 40.5 14.5 L 28.5 19 Q 31 30 30.5 41 Q 32 62 30 84 Q 33 88 40 90 Q 46 91.4 50 91.4")
+        symmetric("M 50 24 L 40.5 14.5 L 28.5 19 Q 31 30 30.5 41 Q 32 62 30 84 Q 33 88 40 90 Q 46 91.4 50 91.4"),
+        "main",
+        BODY,
     )
     _body_folds(sketch)
     sketch.seam([curve("M 30 19 Q 36 20.5 40.8 20.5"), curve("M 70 19 Q 64 20.5 59.2 20.5")], 0.25, 0.3)
@@ -66,7 +72,11 @@ def sweater(high_neck: bool = False) -> Template:
         sketch.fill(symmetric("M 50 14 Q 43 14 38.5 16 L 40 21 Q 44 24 50 24"), "plain", INSIDE)
     _long_sleeves(sketch, wide=1.6)
     _cuffs(sketch, button=False)
-    sketch.fill(symmetric("M 50 22.5 Q 42.5 22 39 15.5 Q 33 17 28 20.5 Q 30 31 29 42 Q 29.5 62 28.5 80 Q 40 82 50 82"))
+    sketch.fill(
+        symmetric("M 50 22.5 Q 42.5 22 39 15.5 Q 33 17 28 20.5 Q 30 31 29 42 Q 29.5 62 28.5 80 Q 40 82 50 82"),
+        "main",
+        BODY,
+    )
     _body_folds(sketch)
     sketch.seam([curve("M 28.4 21 Q 33.5 30 29.4 42"), curve("M 71.6 21 Q 66.5 30 70.6 42")], 0.35, 0.35)
     hem = symmetric("M 50 80.6 Q 40 80.6 28.4 78.6 Q 28.8 83 30 87 Q 40 88.6 50 88.6")
@@ -89,7 +99,11 @@ def sweatshirt() -> Template:
     sketch.fill(symmetric("M 50 10.5 Q 42 10.5 39.6 18 Q 42 25 50 28"), "plain", INSIDE)
     _long_sleeves(sketch, wide=1.2)
     _cuffs(sketch, button=False)
-    sketch.fill(symmetric("M 50 28.5 Q 41 24.5 36.5 17 Q 32 18 27.5 21 Q 30 31 29 42 Q 29.5 62 28.5 80 Q 40 82 50 82"))
+    sketch.fill(
+        symmetric("M 50 28.5 Q 41 24.5 36.5 17 Q 32 18 27.5 21 Q 30 31 29 42 Q 29.5 62 28.5 80 Q 40 82 50 82"),
+        "main",
+        BODY,
+    )
     _body_folds(sketch)
     for side in both(curve("M 50 29.5 Q 39.5 25 35.8 16.5 Q 38.5 12.5 40.2 12.5 Q 41.5 21.5 50 26.5")):
         sketch.fill(side, "plain")
@@ -106,7 +120,9 @@ def blouse() -> Template:
     """A flowing blouse with a bow at the neck and gathered sleeves."""
     sketch = Sketch()
     sketch.fill(symmetric("M 50 12.5 Q 44 12.5 40.5 15 L 41 21 Q 45 24 50 24"), "plain", INSIDE)
-    sleeve = curve("M 29 19.5 Q 20 22 16 36 Q 9 56 8 70 Q 8.5 76 13 77.5 L 20.5 77.5 Q 25 75 25.5 68 Q 27 54 31 41")
+    sleeve = curve(
+        "M 31.5 17.8 Q 22.6 19.6 18 34 Q 10 55 8 70 Q 8.5 76 13 77.5 L 20.5 77.5 Q 25 75 25.5 68 Q 27 54 31 41"
+    )
     for side, grain in zip(both(sleeve), (18, -18), strict=True):
         sketch.fill(side, "main", _SILK, grain)
         gathers = [curve("M 24 26 Q 17 46 13.5 75"), curve("M 29 36 Q 22 56 18 76")]
@@ -140,7 +156,7 @@ def blouse() -> Template:
 def camisole() -> Template:
     """A camisole with thin straps and a V neck edged with lace."""
     sketch = Sketch()
-    sketch.fill(both(ribbon(curve("M 38 30 Q 37 18 42 9"), 0.9)), "plain", FLAT)
+    straps(sketch, "M 37.8 30 Q 36.6 17 41 9.4", "M 41 9.4 Q 44.6 16 44 32", 0.9)
     sketch.fill(symmetric("M 50 33 Q 43 30 37 29.6 Q 36 38 31.5 43 L 33 48 L 50 48"), "plain", INSIDE)
     body = "M 50 42 Q 43 37 38 28.6 Q 36 38 30.8 42.6 Q 33.5 58 29.5 84 Q 40 88 50 88"
     sketch.fill(symmetric(body), "main", Finish(gloss=0.4, round=5))
@@ -168,21 +184,26 @@ def buttons(sketch: Sketch, places: list[tuple[float, float]], paint: str = "ivo
     sketch.fill(holes, "black", Finish(volume=0, lift=0))
 
 
+def straps(sketch: Sketch, front: str, back: str, width: float) -> None:
+    """Shoulder straps that go over from the front to the back; draw them before the bodice."""
+    sketch.fill(both(ribbon(curve(back), width)), "plain", Finish(tone=0.72, round=0.6, lift=0.1))
+    sketch.fill(both(ribbon(curve(front), width)), "plain", FLAT)
+
+
 def _short_sleeves(sketch: Sketch, paint: str) -> None:
-    sleeve = curve("M 29.5 19 Q 22 21.5 18 29 L 10.5 43 Q 16 48 23 49.5 L 31 40 Q 33 29 29.5 19")
-    hem = curve("M 11.6 41.4 Q 17 46.4 24.3 48.1")
+    sleeve = curve("M 31.5 18.6 Q 24.4 21.4 20.4 29 L 11.5 43 Q 16.5 48 23.5 49.5 L 31 40 Q 33.4 29 31.5 18.6")
+    hem = curve("M 12.4 41.4 Q 17.4 46.4 24.6 48.1")
     for side, edge, grain in zip(both(sleeve), both(hem), (32, -32), strict=True):
         sketch.fill(side, paint, grain=grain)
         sketch.seam([edge], 0.28, 0.35, dashed=True)
-        sketch.fold(
-            [ribbon(edge, 0.1)[:0] or tuple((x + (1.5 if grain > 0 else -1.5), y - 9) for x, y in edge[6:])], 1.8, 0.14
-        )
+        fold = curve("M 30 33 Q 26 38 20.5 39.5")
+        sketch.fold([fold if grain > 0 else mirror(fold)], 1.6, 0.18)
 
 
 def _long_sleeves(sketch: Sketch, wide: float = 0.0) -> None:
     sleeve = curve(
-        f"M 29.5 18.6 Q 22 21 19 31 Q 13 52 {10.5 - wide} 76 Q 14 79.5 {19.5 + wide * 0.4} 79 Q 25 62 31 46 "
-        "Q 33 30 29.5 18.6"
+        f"M 31.5 18.1 Q 24.8 20.6 21.4 31 Q 15 53 {10.5 - wide} 76 Q 14 79.5 {19.5 + wide * 0.4} 79 Q 25 62 31 46 "
+        "Q 33.4 30 31.5 18.1"
     )
     folds = [
         "M 27.6 44 Q 22 48 17.5 47.5",
