@@ -39,7 +39,7 @@ def clutch() -> Template:
     """An envelope clutch with a metal clasp and a fine chain."""
     sketch = Sketch(standing=True)
     chain = curve("M 20 42 Q 14 16 50 17 Q 86 16 80 42")
-    links = [ellipse(point, (1.0, 0.62), 40) for point in chain[::1]]
+    links = [ellipse(point, (1.3, 0.8), 40) for point in chain]
     sketch.fill(links, "gold", METAL)
     sketch.fill(
         symmetric("M 50 39 L 16.6 39 Q 14.6 39 14.6 42 L 13.6 76 Q 13.6 79.6 17 79.6 L 50 79.6"),

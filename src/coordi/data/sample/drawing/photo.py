@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image
 
-from coordi.data.sample.drawing.canvas import SIZE, Map, Template, shifted
+from coordi.data.sample.drawing.canvas import SIZE, Map, Template, blurred, shifted
 from coordi.data.sample.drawing.patterns import pattern_maps, texture_map
 from coordi.data.sample.palette import RGB
 
@@ -50,7 +50,7 @@ class Cloth:
 
 def photograph(template: Template, cloth: Cloth, flipped: bool = False) -> Image.Image:
     """The garment on a soft studio ground, an RGB image of ``SIZE`` by ``SIZE``."""
-    picture = _ground(template)
+    picture = _ground(template).copy()
     for slot, weights in template.weights.items():
         if slot.paint in FIXED:
             picture += weights[..., None] * np.asarray(FIXED[slot.paint], np.float32)
@@ -73,20 +73,15 @@ def _dyed(cloth: Cloth, pattern: str, grain: float) -> Map:
     return mixed + third[..., None] * (np.asarray(cloth.third, np.float32) - mixed)
 
 
+@lru_cache(maxsize=2)
 def _ground(template: Template) -> Map:
     """The studio with the garment's shadow on it and a hole where the garment goes."""
-    silhouette = Image.fromarray(np.round(template.cover * 255).astype(np.uint8))
-    near = _blur(silhouette, 4, (5, 3))
-    far = _blur(silhouette, 14, (12, 7))
+    near = shifted(blurred(template.cover, 1.05), 5, 3)
+    far = shifted(blurred(template.cover, 3.7), 12, 7)
     shadow = 1 - 0.2 * near - 0.2 * far
     if template.standing:
         shadow *= 1 - 0.3 * _floor_shadow(template.cover)
     return _studio() * (shadow * (1 - template.cover))[..., None]
-
-
-def _blur(silhouette: Image.Image, radius: float, shift: tuple[int, int]) -> Map:
-    blurred = np.asarray(silhouette.filter(ImageFilter.GaussianBlur(radius)), np.float32) / np.float32(255)
-    return shifted(blurred, *shift)
 
 
 def _floor_shadow(cover: Map) -> Map:
