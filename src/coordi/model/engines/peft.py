@@ -1,0 +1,147 @@
+"""The engine that runs anywhere: transformers, bitsandbytes NF4 and PEFT, on a CPU or a GPU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from coordi.config import FinetuneSettings, ModelSettings
+from coordi.errors import ModelError, require
+from coordi.model.base import Base
+from coordi.model.engines import Loaded, load_tokenizer
+from coordi.model.quiet import quiet
+
+if TYPE_CHECKING:
+    import torch
+
+# Up to this many parameters, scoring on a CPU unpacks the 4-bit weights once: the numbers are the same and no layer
+# has to unpack them again for every batch (measured: dev/LOG.md). A larger model would not fit in memory unpacked.
+UNPACK_UP_TO = 1_000_000_000
+
+
+class PeftEngine:
+    """Loads with transformers, quantizes with bitsandbytes, adapts with PEFT."""
+
+    name = "peft"
+
+    def for_training(self, base: Base, model: ModelSettings, finetune: FinetuneSettings, seed: int) -> Loaded:
+        """See ``Engine.for_training``."""
+        torch = require("torch", "train")
+        peft = require("peft", "train")
+        with quiet():
+            tokenizer = load_tokenizer(base)
+            network = _load(base, model)
+            layers = network.config.get_text_config().num_hidden_layers
+            if finetune.first_layer >= layers:
+                raise ModelError(
+                    f"finetune.first_layer is {finetune.first_layer}, but '{base.name}' has layers 0 to {layers - 1}"
+                )
+            if finetune.gradient_checkpointing:
+                network.gradient_checkpointing_enable({"use_reentrant": False})
+                network.enable_input_require_grads()
+            network.requires_grad_(False)
+            torch.manual_seed(seed)
+            try:
+                adapted = peft.get_peft_model(network, lora_config(finetune, layers))
+            except ValueError as error:
+                raise ModelError(f"an adapter can't be put on '{base.name}': {error}") from error
+        return Loaded(adapted, tokenizer)
+
+    def for_scoring(self, base: Base, adapter: Path | None, model: ModelSettings) -> Loaded:
+        """See ``Engine.for_scoring``."""
+        peft = require("peft", "train")
+        with quiet():
+            tokenizer = load_tokenizer(base)
+            network = _load(base, model)
+            unpacked = _is_small_on_cpu(network) and _unpack(network)
+            if adapter is not None:
+                try:
+                    network = peft.PeftModel.from_pretrained(network, adapter, local_files_only=True)
+                except (OSError, ValueError, RuntimeError, KeyError) as error:
+                    raise ModelError(
+                        f"the adapter '{adapter}' doesn't fit '{base.name}': {str(error).splitlines()[0]}"
+                    ) from error
+                if unpacked or model.quantization == "none":
+                    network = network.merge_and_unload()
+        network.requires_grad_(False)
+        return Loaded(network.eval(), tokenizer)
+
+
+def lora_config(finetune: FinetuneSettings, layers: int) -> Any:
+    """PEFT's configuration of the adapter that the settings describe, for a model of so many layers."""
+    peft = require("peft", "train")
+    return peft.LoraConfig(
+        r=finetune.lora_rank,
+        lora_alpha=finetune.lora_alpha,
+        lora_dropout=finetune.lora_dropout,
+        target_modules=list(finetune.target_modules),
+        layers_to_transform=list(range(finetune.first_layer, layers)) if finetune.first_layer else None,
+        layers_pattern="layers" if finetune.first_layer else None,
+        task_type="CAUSAL_LM",
+    )
+
+
+def compute_dtype() -> torch.dtype:
+    """The number format that matrix products of 4-bit layers run in: bfloat16 where the hardware has it."""
+    torch = require("torch", "train")
+    if torch.cuda.is_available():
+        fast = torch.cuda.is_bf16_supported()
+    else:
+        # Elsewhere bfloat16 is imitated, many times slower than float32.
+        fast = torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if fast else torch.float32  # type: ignore[no-any-return]
+
+
+def _load(base: Base, model: ModelSettings) -> Any:
+    """The base model; layers outside of the 4-bit ones stay in float32 on a CPU, so that little is lost in sums."""
+    torch = require("torch", "train")
+    transformers = require("transformers", "train")
+    gpu = torch.cuda.is_available()
+    options: dict[str, Any] = {"dtype": compute_dtype() if gpu else torch.float32}
+    if model.quantization == "nf4":
+        require("bitsandbytes", "train")
+        options["quantization_config"] = transformers.BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=compute_dtype()
+        )
+    try:
+        network = transformers.AutoModelForCausalLM.from_pretrained(
+            base.folder, local_files_only=True, use_safetensors=True, device_map="cuda:0" if gpu else "cpu", **options
+        )
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise ModelError(f"'{base.name}' can't be loaded: {(str(error).splitlines() or [''])[0]}") from error
+    for layer in _four_bit_layers(network).values():
+        # bitsandbytes rearranges the weights of a layer for inference the first time it is evaluated, and no gradient
+        # flows through a rearranged layer: training that goes on after an evaluation would learn nothing.
+        layer.support_avx512bf16_for_cpu = False
+    network.config.use_cache = False
+    return network
+
+
+def _four_bit_layers(network: Any) -> dict[str, Any]:
+    return {name: module for name, module in network.named_modules() if type(module).__name__ == "Linear4bit"}
+
+
+def _is_small_on_cpu(network: Any) -> bool:
+    weights = sum(layer.in_features * layer.out_features for layer in _four_bit_layers(network).values())
+    return bool(network.device.type == "cpu" and weights <= UNPACK_UP_TO)
+
+
+def _unpack(network: Any) -> bool:
+    """Replace 4-bit layers by plain ones that hold the same numbers in float32."""
+    torch = require("torch", "train")
+    bitsandbytes = require("bitsandbytes", "train")
+    layers = _four_bit_layers(network)
+    for name, layer in layers.items():
+        weight = bitsandbytes.functional.dequantize_4bit(layer.weight.data, layer.weight.quant_state)
+        plain = torch.nn.Linear(layer.in_features, layer.out_features, bias=layer.bias is not None, device="meta")
+        plain.weight = torch.nn.Parameter(weight.to(torch.float32), requires_grad=False)
+        if layer.bias is not None:
+            plain.bias = torch.nn.Parameter(layer.bias.data.to(torch.float32), requires_grad=False)
+        parent, _, last = name.rpartition(".")
+        setattr(network.get_submodule(parent), last, plain)
+    for attribute in ("hf_quantizer", "is_loaded_in_4bit", "is_quantized", "quantization_method"):
+        if attribute in vars(network):
+            delattr(network, attribute)
+    if hasattr(network.config, "quantization_config"):
+        del network.config.quantization_config
+    return bool(layers)

@@ -1,0 +1,182 @@
+"""Fine-tunes a LoRA adapter: loss on the answer only, the validation split watched, the best adapter kept."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from coordi.artifacts import read_json, write_json, writing
+from coordi.config import FinetuneSettings, RunSettings
+from coordi.errors import TrainingError
+from coordi.model.base import Base, resolve_base
+from coordi.model.engines import choose_engine
+from coordi.model.lessons import Lessons, make_lessons
+from coordi.model.quiet import quiet
+from coordi.model.trainer import new_trainer
+from coordi.model.watch import ADAPTER, CurvePoint, Watch, best, drawn_questions
+from coordi.progress import Progress, silent
+from coordi.prompts.rendering import PromptRenderer
+from coordi.prompts.templates import Instruction
+
+BEGUN = "begun.json"
+CHECKPOINTS = "checkpoints"
+COMPLETE = "complete"  # written into a checkpoint last
+
+
+@dataclass(frozen=True, slots=True)
+class FinetuneResult:
+    """What came out.
+
+    Attributes:
+        adapter: Folder of the best adapter, in PEFT's layout.
+        curve: Every look at the validation split.
+        best: The look whose adapter was kept.
+        engine: Name of the engine.
+        reason: Why it was chosen.
+        steps: Optimizer steps.
+        tokens_per_second: Training tokens over training time, looks left out; None if nothing was left to train.
+        shortened: Prompts that had words cut (``"words"``) or items dropped (``"items"``).
+    """
+
+    adapter: Path
+    curve: tuple[CurvePoint, ...]
+    best: CurvePoint
+    engine: str
+    reason: str
+    steps: int
+    tokens_per_second: float | None
+    shortened: dict[str, int]
+
+
+def finetune(
+    examples_for_epoch: Callable[[int], Sequence[Instruction]],
+    valid: Sequence[Instruction],
+    settings: RunSettings,
+    out: Path,
+    progress: Progress = silent,
+) -> FinetuneResult:
+    """Fine-tune an adapter on the base model that the settings name.
+
+    An interrupted call goes on from the last look at the validation split when it is made again with the same
+    arguments, and ends as an undisturbed one would; with other arguments it starts anew. The same seed on the same
+    machine gives the same adapter.
+
+    Args:
+        examples_for_epoch: Gives the shuffled examples of epoch 0, 1, ..., each with its answer; must give the same
+            for the same epoch.
+        valid: Compatibility questions with their answers.
+        settings: ``finetune``, ``model``, ``prompt`` and ``seed`` count here.
+        out: Folder for ``adapter/``, ``curve.json`` and, while it lasts, checkpoints.
+        progress: Counts optimizer steps.
+
+    Raises:
+        TrainingError: If there is nothing to train on or to watch, or the loss stops being a number; the best adapter
+            so far stays in ``out``.
+        ModelError: If the base model can't be loaded.
+        PromptError: If an example can't be shortened enough.
+    """
+    base = resolve_base(settings.model)
+    engine, reason = choose_engine(settings.model)
+    loaded = engine.for_training(base, settings.model, settings.finetune, settings.seed)
+    renderer = PromptRenderer(loaded.tokenizer, settings.prompt.max_length)
+    lessons = make_lessons(examples_for_epoch, renderer, settings.finetune)
+    questions = drawn_questions(valid, settings.finetune.valid_questions, settings.seed)
+    watch = Watch(out, base, loaded.model, renderer, questions)
+    checkpoint = _begin(out, _fingerprint(base, settings, lessons, questions))
+    watch.restore(_step_of(checkpoint))
+    run = _Run(watch, settings.finetune, lessons, progress, _step_of(checkpoint))
+    if _step_of(checkpoint) < lessons.steps:
+        with quiet(), writing(out):
+            trainer = new_trainer(loaded, lessons, settings.finetune, settings.seed, run, out / CHECKPOINTS)
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    progress(lessons.steps, lessons.steps)
+    with writing(out):
+        shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+    curve = tuple(watch.curve)
+    shortened = dict(renderer.shortened)
+    return FinetuneResult(
+        out / ADAPTER, curve, best(curve), engine.name, reason, lessons.steps, run.tokens_per_second(), shortened
+    )
+
+
+class _Run:
+    """What happens after each optimizer step: told to the trainer as ``after_step`` and ``after_checkpoint``."""
+
+    def __init__(
+        self, watch: Watch, settings: FinetuneSettings, lessons: Lessons, progress: Progress, begun_at: int
+    ) -> None:
+        self._watch = watch
+        self._batch_size = settings.batch_size
+        self._lessons = lessons
+        self._progress = progress
+        self._looks = look_steps(lessons.steps, settings.evaluations)
+        self._begun_at = begun_at
+        self._seconds = 0.0
+        self._mark = time.monotonic()
+        self._done = begun_at
+
+    def started(self) -> None:
+        """Start the clock."""
+        self._mark = time.monotonic()
+
+    def after_step(self, step: int, mean_loss: Callable[[], float]) -> bool:
+        """Look at the validation split if it is time; True if a checkpoint is due."""
+        self._done = step
+        self._progress(step, self._lessons.steps)
+        if step not in self._looks:
+            return False
+        self._seconds += time.monotonic() - self._mark
+        loss = mean_loss()
+        if not math.isfinite(loss):
+            raise TrainingError(
+                f"the training loss is {loss} at step {step}; the best adapter so far is kept; set a lower "
+                "finetune.learning_rate"
+            )
+        self._watch.look(step, step * self._batch_size, loss)
+        self._mark = time.monotonic()
+        return True
+
+    def after_checkpoint(self, folder: Path) -> None:
+        """Mark a checkpoint as whole."""
+        (folder / COMPLETE).touch()
+
+    def tokens_per_second(self) -> float | None:
+        """Training tokens over training time."""
+        seen = self._lessons.input_ids[self._begun_at * self._batch_size : self._done * self._batch_size]
+        return round(sum(map(len, seen)) / self._seconds, 1) if self._seconds else None
+
+
+def look_steps(steps: int, evaluations: int) -> frozenset[int]:
+    """After which steps the validation split is scored: evenly spread, the last step among them."""
+    return frozenset(max(1, round(steps * look / evaluations)) for look in range(1, evaluations + 1))
+
+
+def _fingerprint(base: Base, settings: RunSettings, lessons: Lessons, questions: Sequence[Instruction]) -> str:
+    parts = [base.identity, settings.finetune.model_dump_json(), settings.model.model_dump_json(), settings.seed]
+    return hashlib.sha256(json.dumps([*parts, lessons.fingerprint(), repr(questions)]).encode()).hexdigest()
+
+
+def _begin(out: Path, fingerprint: str) -> Path | None:
+    """The last whole checkpoint of the same training; whatever else lies in ``out`` is cleared."""
+    checkpoints = out / CHECKPOINTS
+    same = (out / BEGUN).is_file() and read_json(out / BEGUN) == fingerprint
+    whole = [path for path in checkpoints.glob("checkpoint-*") if (path / COMPLETE).is_file()] if same else []
+    last = max(whole, key=_step_of, default=None)
+    with writing(out):
+        for path in checkpoints.glob("*"):
+            if path != last:
+                shutil.rmtree(path)
+        if last is None:
+            shutil.rmtree(out / ADAPTER, ignore_errors=True)
+            write_json(out / BEGUN, fingerprint)
+    return last
+
+
+def _step_of(checkpoint: Path | None) -> int:
+    return int(checkpoint.name.rsplit("-", 1)[1]) if checkpoint else 0

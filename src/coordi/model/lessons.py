@@ -1,0 +1,79 @@
+"""Training examples as tokens, with the label on the answer alone, in the order they will be seen."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from coordi.config import FinetuneSettings
+from coordi.errors import TrainingError
+from coordi.prompts.rendering import PromptRenderer
+from coordi.prompts.templates import Instruction
+
+IGNORED = -100  # PyTorch's label for a position without loss
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """Everything that is seen in training, in order.
+
+    Attributes:
+        input_ids: Prompt and answer of each example.
+        labels: The answer's tokens at the answer's positions, ``IGNORED`` elsewhere.
+        steps: Optimizer steps; there are ``steps * batch_size`` examples.
+    """
+
+    input_ids: list[list[int]]
+    labels: list[list[int]]
+    steps: int
+
+    def fingerprint(self) -> str:
+        """Hash of all examples, to know again what an interrupted training had begun with."""
+        return hashlib.sha256(repr((self.input_ids, self.labels)).encode()).hexdigest()
+
+
+def make_lessons(
+    examples_for_epoch: Callable[[int], Sequence[Instruction]], renderer: PromptRenderer, settings: FinetuneSettings
+) -> Lessons:
+    """Draw epochs until there is enough for every step.
+
+    The examples of one step are sorted by length, so that micro-batches hold little padding; which examples share a
+    step is left as drawn.
+
+    Args:
+        examples_for_epoch: Gives the shuffled examples of epoch 0, 1, ...; each with its answer.
+        renderer: With the model's tokenizer.
+        settings: Epochs, the limit on steps, the batch size.
+
+    Raises:
+        TrainingError: If an epoch is empty or an example has no answer.
+        PromptError: If an example can't be shortened enough.
+    """
+    first = examples_for_epoch(0)
+    if not first:
+        raise TrainingError("there is nothing to train on: the training split gives 0 examples; see: coordi data info")
+    steps = max(1, round(settings.epochs * len(first) / settings.batch_size))
+    steps = min(steps, settings.max_steps or steps)
+    examples, epoch = list(first), 0
+    while len(examples) < steps * settings.batch_size:
+        epoch += 1
+        drawn = examples_for_epoch(epoch)
+        if not drawn:
+            raise TrainingError(f"epoch {epoch} gives 0 examples, the first one gave {len(first)}")
+        examples += drawn
+    encoded = [_encode(example, renderer) for example in examples[: steps * settings.batch_size]]
+    ordered = [
+        pair
+        for start in range(0, len(encoded), settings.batch_size)
+        for pair in sorted(encoded[start : start + settings.batch_size], key=lambda pair: len(pair[0]))
+    ]
+    return Lessons([ids for ids, _ in ordered], [labels for _, labels in ordered], steps)
+
+
+def _encode(example: Instruction, renderer: PromptRenderer) -> tuple[list[int], list[int]]:
+    rendered = renderer.render(example)
+    if not rendered.answer_ids:
+        raise TrainingError(f"a training example has no answer: '{example.question}' about {len(example.items)} items")
+    ids = [*rendered.prompt_ids, *rendered.answer_ids]
+    return ids, [IGNORED] * len(rendered.prompt_ids) + list(rendered.answer_ids)

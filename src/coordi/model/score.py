@@ -1,0 +1,120 @@
+"""P(yes): how surely the model says that some items go together, read from the answer's position alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordi.artifacts import read_json
+from coordi.config import RunSettings
+from coordi.errors import ArtifactError, ModelError
+from coordi.model.base import Base
+from coordi.model.engines import choose_engine
+from coordi.model.reading import AnswerReader, probability_of_yes
+from coordi.prompts.answers import answer_tokens
+from coordi.prompts.rendering import PromptRenderer
+from coordi.prompts.templates import compatibility_instruction
+
+ORIGIN = "coordi.json"  # in an adapter's folder: which base it was made on
+_STREAM = 71  # of the run's seed, for shuffled orders
+
+
+class LanguageModelScorer:
+    """Scores outfits by what a language model answers when asked whether their items go together.
+
+    Attributes:
+        name: For reports.
+        renderer: Counts the prompts that were shortened.
+    """
+
+    def __init__(
+        self, name: str, model: Any, renderer: PromptRenderer, texts: Mapping[str, str], passes: int = 1, seed: int = 0
+    ) -> None:
+        """Take a loaded model.
+
+        Args:
+            name: For reports.
+            model: In evaluation mode.
+            renderer: With the model's tokenizer.
+            texts: What prompts say of each item, by item id.
+            passes: Orders of the items over which P(yes) is averaged: the given one, then shuffled ones.
+            seed: Of the shuffled orders; the same outfit gets the same orders whatever is scored beside it.
+
+        Raises:
+            ModelError: If the model can't tell yes from no.
+        """
+        self.name = name
+        self.renderer = renderer
+        self._texts = texts
+        self._passes = passes
+        self._seed = seed
+        self._reader = AnswerReader(model, answer_tokens(renderer).ids)
+
+    def score(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+        """P(yes) of each outfit, shape ``(N,)``, in ``[0, 1]``.
+
+        Args:
+            outfits: Item ids, two or more each, in the order they are asked in.
+
+        Raises:
+            ModelError: If an item has no text.
+            PromptError: If an outfit has fewer than two items, or can't be shortened enough.
+        """
+        prompts = [self._prompt(order) for outfit in outfits for order in self._orders(outfit)]
+        answers = probability_of_yes(self._reader.logits(prompts))
+        return np.asarray(answers.reshape(len(outfits), self._passes).mean(axis=1))  # (N,)
+
+    def _orders(self, outfit: Sequence[str]) -> list[Sequence[str]]:
+        rng = np.random.default_rng([self._seed, _STREAM, len(outfit)])
+        orders: list[Sequence[str]] = [outfit]
+        for _ in range(self._passes - 1):
+            orders.append([outfit[position] for position in rng.permutation(len(outfit))])
+        return orders
+
+    def _prompt(self, outfit: Sequence[str]) -> tuple[int, ...]:
+        missing = [item for item in outfit if item not in self._texts]
+        if missing:
+            raise ModelError(f"no text for item '{missing[0]}': it isn't among the {len(self._texts)} items given")
+        instruction = compatibility_instruction([self._texts[item] for item in outfit])
+        return self.renderer.render(instruction).prompt_ids
+
+
+def load_scorer(
+    base: Base, adapter: Path | None, texts: Mapping[str, str], settings: RunSettings, passes: int = 1
+) -> LanguageModelScorer:
+    """Load a base model, with a fine-tuned adapter unless it is None, to score outfits.
+
+    Raises:
+        ModelError: If the files can't be loaded, the adapter was made on another base, or the model can't be asked.
+    """
+    if adapter is not None:
+        check_origin(adapter, base)
+    engine, _ = choose_engine(settings.model)
+    loaded = engine.for_scoring(base, adapter, settings.model)
+    renderer = PromptRenderer(loaded.tokenizer, settings.prompt.max_length)
+    name = "fine-tuned" if adapter is not None else "base"
+    return LanguageModelScorer(name, loaded.model, renderer, texts, passes, settings.seed)
+
+
+def check_origin(adapter: Path, base: Base) -> None:
+    """Refuse an adapter that was made on another base model.
+
+    Raises:
+        ModelError: If it was, or if the folder isn't an adapter that coordi made.
+    """
+    if not (adapter / "adapter_model.safetensors").is_file():
+        raise ModelError(f"'{adapter}' isn't an adapter: it has no adapter_model.safetensors; see: coordi finetune")
+    try:
+        origin = read_json(adapter / ORIGIN)
+        made_on, identity = str(origin["base"]), str(origin["identity"])
+    except (ArtifactError, KeyError, TypeError) as error:
+        raise ModelError(f"'{adapter}' doesn't say which base model it was made on: no sound {ORIGIN} in it") from error
+    if identity != base.identity:
+        raise ModelError(
+            f"the adapter '{adapter}' was made on the base '{made_on}' ({identity[:12]}), not on '{base.name}' "
+            f"({base.identity[:12]}); set model.base={made_on} or fine-tune again"
+        )

@@ -1,0 +1,155 @@
+"""trl's ``SFTTrainer`` with the head run on the answer's positions alone, told to keep quiet and to keep the order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from coordi.config import FinetuneSettings
+from coordi.errors import TrainingError, require
+from coordi.model.engines import Loaded
+from coordi.model.lessons import IGNORED, Lessons
+from coordi.model.reading import parts
+
+
+class Steps(Protocol):
+    """What is done between optimizer steps."""
+
+    def started(self) -> None:
+        """Training begins now."""
+        ...
+
+    def after_step(self, step: int, mean_loss: Callable[[], float]) -> bool:
+        """A step was taken; ``mean_loss`` gives and forgets the mean loss since it was last called.
+
+        Returns:
+            True if a checkpoint is due.
+        """
+        ...
+
+    def after_checkpoint(self, folder: Path) -> None:
+        """A checkpoint was written whole."""
+        ...
+
+
+def new_trainer(
+    loaded: Loaded, lessons: Lessons, settings: FinetuneSettings, seed: int, steps: Steps, checkpoints: Path
+) -> Any:
+    """A trainer that sees the lessons once, in their order; call ``train`` on it."""
+    datasets = require("datasets", "train")
+    trl = require("trl", "train")
+    require("accelerate", "train")
+    dataset = datasets.Dataset.from_dict({"input_ids": lessons.input_ids, "labels": lessons.labels})
+    trainer = _answer_trainer(trl.SFTTrainer)(
+        model=loaded.model,
+        args=trl.SFTConfig(**_arguments(settings, lessons, seed, checkpoints)),
+        train_dataset=dataset,
+        processing_class=loaded.tokenizer,
+    )
+    transformers = require("transformers", "train")
+    trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
+    trainer.remove_callback(transformers.trainer_callback.ProgressCallback)
+    trainer.add_callback(_between_steps(transformers.TrainerCallback, trainer, steps))
+    return trainer
+
+
+def _arguments(settings: FinetuneSettings, lessons: Lessons, seed: int, checkpoints: Path) -> dict[str, Any]:
+    torch = require("torch", "train")
+    gpu = bool(torch.cuda.is_available())
+    bf16 = gpu and bool(torch.cuda.is_bf16_supported())
+    return {
+        "output_dir": str(checkpoints),
+        "seed": seed,
+        "max_steps": lessons.steps,
+        "per_device_train_batch_size": settings.micro_batch_size,
+        "gradient_accumulation_steps": settings.batch_size // settings.micro_batch_size,
+        "learning_rate": settings.learning_rate,
+        "weight_decay": settings.weight_decay,
+        "optim": "adamw_8bit" if settings.optimizer == "adamw_8bit" else "adamw_torch",
+        "lr_scheduler_type": "constant_with_warmup" if settings.schedule == "constant" else settings.schedule,
+        "warmup_steps": round(settings.warmup_ratio * lessons.steps),
+        # trl turns this on unless told otherwise, at a third more time.
+        "gradient_checkpointing": settings.gradient_checkpointing,
+        "use_cpu": not gpu,
+        "bf16": bf16,
+        "fp16": gpu and not bf16,
+        # Examples come as tokens with their labels, made to fit by the prompt's own rule: trl's cut would take the
+        # answer, which stands at the end.
+        "dataset_kwargs": {"skip_prepare_dataset": True},
+        "max_length": None,
+        "remove_unused_columns": False,
+        "loss_type": "nll",
+        "save_strategy": "no",
+        "save_total_limit": 1,
+        "eval_strategy": "no",
+        "logging_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+        "dataloader_pin_memory": gpu,
+    }
+
+
+def _answer_trainer(parent: Any) -> Any:
+    """A subclass of ``SFTTrainer``; made here because trl is imported late."""
+
+    class AnswerTrainer(parent):  # type: ignore[misc]
+        """Computes the loss from the answer's positions, so that the head isn't run on whole prompts."""
+
+        _loss_sum = 0.0
+        _losses = 0
+
+        def compute_loss(
+            self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+        ) -> Any:
+            """Mean negative log-likelihood per answer token of the whole batch."""
+            import torch
+
+            labels = inputs["labels"][:, 1:]  # (B, T - 1)
+            backbone, head = parts(self.accelerator.unwrap_model(model))
+            states = backbone(
+                input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False
+            ).last_hidden_state[:, :-1]  # (B, T - 1, H)
+            answered = labels != IGNORED
+            logits = head(states[answered]).float()  # (answer tokens, V)
+            loss = torch.nn.functional.cross_entropy(logits, labels[answered], reduction="sum")
+            count = labels[answered].numel()
+            if not torch.isfinite(loss):
+                raise TrainingError(
+                    f"the training loss is {loss.item()} at step {self.state.global_step + 1}; the best adapter so far "
+                    "is kept; set a lower finetune.learning_rate"
+                )
+            self._loss_sum += loss.item()
+            self._losses += count
+            mean = loss / (count if num_items_in_batch is None else num_items_in_batch)
+            return (mean, {}) if return_outputs else mean
+
+        def mean_loss(self) -> float:
+            """Mean loss per answer token since this was last called."""
+            mean = self._loss_sum / self._losses if self._losses else float("nan")
+            self._loss_sum, self._losses = 0.0, 0
+            return mean
+
+        def _get_train_sampler(self, *args: Any, **kwargs: Any) -> Any:
+            from torch.utils.data import SequentialSampler
+
+            return SequentialSampler(self.train_dataset)
+
+    return AnswerTrainer
+
+
+def _between_steps(parent: Any, trainer: Any, steps: Steps) -> Any:
+    class BetweenSteps(parent):  # type: ignore[misc]
+        """Hands the trainer's events on."""
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            steps.started()
+
+        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            if steps.after_step(state.global_step, trainer.mean_loss):
+                control.should_save = True
+
+        def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            steps.after_checkpoint(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+
+    return BetweenSteps()

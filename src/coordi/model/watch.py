@@ -1,0 +1,135 @@
+"""Watches the validation split while a model is fine-tuned: the learning curve, and the best adapter so far."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordi.artifacts import read_json, write_json, writing
+from coordi.errors import TrainingError
+from coordi.model.base import Base
+from coordi.model.reading import AnswerReader, probability_of_yes
+from coordi.model.score import ORIGIN
+from coordi.prompts.answers import NO, YES, answer_tokens
+from coordi.prompts.rendering import PromptRenderer
+from coordi.prompts.templates import Instruction
+
+CURVE = "curve.json"
+ADAPTER = "adapter"
+_STREAM = 72  # of the run's seed, for the drawn validation questions
+_LEAST = 1e-12  # keeps a logarithm finite
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """One look at the validation split.
+
+    Attributes:
+        step: Optimizer steps taken.
+        examples: Training examples seen.
+        train_loss: Mean loss per answer token since the last look, in nats.
+        valid_loss: Mean of ``-log P(truth)`` with P over yes and no alone, in nats; log 2 is guessing.
+        valid_auc: Area under the ROC curve of P(yes); 0.5 is guessing.
+    """
+
+    step: int
+    examples: int
+    train_loss: float
+    valid_loss: float
+    valid_auc: float
+
+
+class Watch:
+    """Scores the validation questions, keeps the curve on disk and the best adapter beside it.
+
+    The best is the one of the highest AUC, at the same AUC of the lowest loss.
+    """
+
+    def __init__(
+        self, out: Path, base: Base, model: Any, renderer: PromptRenderer, valid: Sequence[Instruction]
+    ) -> None:
+        """Take what is watched.
+
+        Args:
+            out: Folder of the curve and the adapter.
+            base: What the adapter is made on.
+            model: With its adapter; scored as it is.
+            renderer: With the model's tokenizer.
+            valid: Compatibility questions with their answers.
+
+        Raises:
+            TrainingError: If not both answers occur.
+        """
+        answers = [instruction.answer for instruction in valid]
+        if set(answers) != {YES, NO}:
+            raise TrainingError(
+                f"the validation split needs questions answered {YES} and {NO}, got {answers.count(YES)} and "
+                f"{answers.count(NO)} of {len(answers)}; see: coordi data info"
+            )
+        self.curve: list[CurvePoint] = []
+        self._out = out
+        self._base = base
+        self._model = model
+        self._reader = AnswerReader(model, answer_tokens(renderer).ids)
+        self._truth = np.array([answer == YES for answer in answers])
+        self._prompts = [renderer.render(instruction).prompt_ids for instruction in valid]
+
+    def restore(self, step: int) -> None:
+        """Take up the curve of an interrupted training, as it was after ``step`` steps."""
+        points = [CurvePoint(**point) for point in read_json(self._out / CURVE)] if step else []
+        self.curve = [point for point in points if point.step <= step]
+
+    def look(self, step: int, examples: int, train_loss: float) -> CurvePoint:
+        """Score the validation questions and keep the adapter if it is the best so far."""
+        from sklearn.metrics import roc_auc_score
+
+        yes = probability_of_yes(self._reader.logits(self._prompts))
+        point = CurvePoint(step, examples, train_loss, _loss(yes, self._truth), float(roc_auc_score(self._truth, yes)))
+        self.curve.append(point)
+        if best(self.curve) is point:
+            self._keep_adapter()
+        write_json(self._out / CURVE, [asdict(point) for point in self.curve])
+        return point
+
+    def _keep_adapter(self) -> None:
+        """Write the adapter beside the last one and put it in its place."""
+        folder, fresh, old = (self._out / name for name in (ADAPTER, f".{ADAPTER}.new", f".{ADAPTER}.old"))
+        with writing(folder):
+            for leftover in (fresh, old):
+                shutil.rmtree(leftover, ignore_errors=True)
+            self._model.save_pretrained(fresh, save_embedding_layers=False)
+            (fresh / "README.md").unlink(missing_ok=True)  # PEFT's empty model card
+            config = read_json(fresh / "adapter_config.json")
+            config["base_model_name_or_path"] = self._base.name  # not a path on this machine
+            write_json(fresh / "adapter_config.json", config)
+            write_json(fresh / ORIGIN, {"base": self._base.name, "identity": self._base.identity})
+            if folder.exists():
+                folder.rename(old)
+            fresh.rename(folder)
+            shutil.rmtree(old, ignore_errors=True)
+
+
+def best(curve: Sequence[CurvePoint]) -> CurvePoint:
+    """The point whose adapter is kept: highest AUC, then lowest loss, then the earliest."""
+    return max(curve, key=lambda point: (point.valid_auc, -point.valid_loss, -point.step))
+
+
+def drawn_questions(valid: Sequence[Instruction], most: int | None, seed: int) -> list[Instruction]:
+    """At most so many questions, drawn with the seed, as many answered yes as no as far as there are."""
+    if most is None or len(valid) <= most:
+        return list(valid)
+    rng = np.random.default_rng([seed, _STREAM])
+    sides = [rng.permutation([i for i, one in enumerate(valid) if one.answer == word]) for word in (YES, NO)]
+    few = min(most // 2, *map(len, sides))
+    kept = [side[: max(few, most - max(few, min(len(other), most - few)))] for side, other in (sides, sides[::-1])]
+    return [valid[index] for index in sorted(int(index) for side in kept for index in side)]
+
+
+def _loss(yes: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
+    return float(-np.log(np.maximum(np.where(truth, yes, 1 - yes), _LEAST)).mean())
