@@ -1,0 +1,219 @@
+"""Readers for a shop's catalogue (a table with photos beside it) and for a folder of photos."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from coordi.data.categories import category_of, worn_or_not
+from coordi.data.files import inside
+from coordi.data.funnel import Funnel, with_examples
+from coordi.data.photos import PHOTO_SUFFIXES
+from coordi.data.source import Source, SourceItem, SourceOutfit, known_price
+from coordi.data.tables import TABLE_SUFFIXES, Row, Table, read_table
+from coordi.data.titles import title_of_file
+from coordi.domain import SPLITS, WORN_CATEGORIES, Split, WornCategory
+from coordi.errors import DataError
+
+OUTFITS_FILE = "outfits.jsonl"
+# The first name found wins. Names are compared without case, spaces, dashes and underscores.
+_SYNONYMS: Mapping[str, tuple[str, ...]] = {
+    "id": ("id", "itemid", "productid", "articleid", "sku", "uid", "code"),
+    "title": ("title", "productdisplayname", "displayname", "productname", "name", "prodname", "description"),
+    "image": ("image", "imagepath", "photo", "picture", "img", "file", "filename", "path", "imageurl"),
+    "price": ("price", "saleprice", "cost", "amount"),
+}
+# Several may be there, finest first: the first that names something known decides.
+_CATEGORIES = (
+    "category", "articletype", "producttype", "type", "kind", "subcategory", "categoryname", "mastercategory",
+)  # fmt: skip
+_KINDS = ("kind", "articletype", "producttype", "type", "subcategory", "category")
+
+
+def find_table(folder: Path) -> Path | None:
+    """The one table of items in a folder, or None if there is none.
+
+    Raises:
+        DataError: If there are several, with their names.
+    """
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in TABLE_SUFFIXES and path.is_file())
+    tables = [path for path in found if path.name != OUTFITS_FILE]
+    if len(tables) > 1:
+        names = ", ".join(path.name for path in tables)
+        raise DataError(f"{folder} holds {len(tables)} tables ({names}); a catalogue has one: give the file's path")
+    return tables[0] if tables else None
+
+
+def read_catalogue(path: Path, layout: str = "catalogue") -> Source:
+    """Read a table of items, with ``outfits.jsonl`` beside it if there is one.
+
+    Columns are found by their usual names whatever their case: id, title, category, image, price; all others go to
+    ``Item.extra``. Without an image column, ``images/<id>.<suffix>`` is looked for beside the table.
+
+    Raises:
+        DataError: If the table can't be read or has no column of ids.
+    """
+    table = read_table(path)
+    columns = _Columns(path, table.columns)
+    funnel = Funnel()
+    funnel.read("items", len(table.rows) + sum(len(lines) for lines in table.faults.values()))
+    faults: dict[str, list[str]] = _at_lines(table)
+    items: dict[str, SourceItem] = {}
+    for line, row in table.rows:
+        item = columns.item(row, path.parent)
+        if item is None:
+            faults.setdefault("bad row: no id", []).append(f"line {line}")
+        elif item.id in items:
+            faults.setdefault("duplicate id, the first is kept", []).append(f"'{item.id}' in line {line}")
+        else:
+            items[item.id] = item
+    for reason, examples in faults.items():
+        funnel.drop("items", with_examples(reason, examples), len(examples))
+    outfits = _read_outfits(path.parent / OUTFITS_FILE, items, funnel)
+    name = path.parent.name if path.stem in ("items", "styles", "catalogue") else path.name
+    return Source(name, layout, tuple(items.values()), outfits, funnel, keeps_single_items=True)
+
+
+def find_photos(folder: Path) -> list[Path]:
+    """Photos in a folder and the folders in it, sorted by path; hidden ones are passed over."""
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in PHOTO_SUFFIXES and path.is_file())
+    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+
+
+def read_photos(folder: Path) -> Source:
+    """Read a folder of photos: an item's id is its path without suffix, its title the words of its name.
+
+    A folder's name (``shoes/IMG_1.jpg``) tells the category where the file's own name doesn't. Where neither does,
+    the category stays open until an encoder has seen the photo.
+    """
+    funnel = Funnel()
+    paths = find_photos(folder)
+    funnel.read("items", len(paths))
+    items: dict[str, SourceItem] = {}
+    twice: list[str] = []
+    for path in paths:
+        within = path.relative_to(folder)
+        item_id = within.with_suffix("").as_posix()
+        title = title_of_file(path.stem)
+        named = _first_known([title, *reversed(within.parent.parts)])
+        if item_id in items:
+            twice.append(within.as_posix())
+        else:
+            items[item_id] = SourceItem(item_id, title, named, image=path)
+    funnel.drop("items", with_examples("duplicate id: the same name with another suffix", twice), len(twice))
+    found = tuple(items.values())
+    return Source(folder.name, "photos", found, (), funnel, keeps_single_items=True, titles_needed=False)
+
+
+class _Columns:
+    """Which column means what."""
+
+    def __init__(self, path: Path, names: Sequence[str]) -> None:
+        by_key = {_key(name): name for name in reversed(names)}
+        self._of = {
+            role: next((by_key[synonym] for synonym in synonyms if synonym in by_key), None)
+            for role, synonyms in _SYNONYMS.items()
+        }
+        if self._of["id"] is None:
+            found = ", ".join(names) or "none"
+            raise DataError(f"{path} has no column of ids: its columns are {found}; name one 'id'")
+        self._categories = [by_key[key] for key in _CATEGORIES if key in by_key]
+        self._kind = next((by_key[key] for key in _KINDS if key in by_key), "")
+        # Finer and coarser category columns stay in ``extra``; what has a field of its own doesn't.
+        self._own = {name for name in self._of.values() if name is not None}
+
+    def item(self, row: Row, folder: Path) -> SourceItem | None:
+        item_id = self._text(row, "id")
+        if not item_id:
+            return None
+        title = self._text(row, "title")
+        kind = _plain(row.get(self._kind, ""))
+        words = [_plain(row[name]) for name in self._categories if name in row]
+        extra = {name: _plain(value) for name, value in row.items() if name not in self._own}
+        price = row.get(self._of["price"] or "")
+        return SourceItem(
+            id=item_id,
+            title=title,
+            category=_category(words, title),
+            kind="" if kind in WORN_CATEGORIES else kind,
+            image=self._image(row, item_id, folder),
+            price=known_price(price),
+            extra=MappingProxyType(extra),
+        )
+
+    def _text(self, row: Row, role: str) -> str:
+        return _plain(row.get(self._of[role] or "", ""))
+
+    def _image(self, row: Row, item_id: str, folder: Path) -> Path | None:
+        named = self._text(row, "image")
+        if named:
+            return inside(folder, named)
+        places = (inside(folder, f"{place}/{item_id}{end}") for place in ("images", ".") for end in PHOTO_SUFFIXES)
+        return next((path for path in places if path is not None and path.is_file()), None)
+
+
+def _category(words: Iterable[str], title: str) -> WornCategory | str | None:
+    for text in words:
+        if text.lower() in WORN_CATEGORIES:
+            return text.lower()
+        found = worn_or_not(text)
+        if found is not None:
+            return found
+    return category_of(title)
+
+
+def _first_known(texts: Iterable[str]) -> WornCategory | str | None:
+    return next((found for text in texts if (found := worn_or_not(text)) is not None), None)
+
+
+def _read_outfits(path: Path, items: Mapping[str, SourceItem], funnel: Funnel) -> tuple[SourceOutfit, ...]:
+    if not path.is_file():
+        return ()
+    table = read_table(path)
+    funnel.read("outfits", len(table.rows) + sum(len(lines) for lines in table.faults.values()))
+    faults = _at_lines(table)
+    outfits: dict[str, SourceOutfit] = {}
+    for line, row in table.rows:
+        fault, outfit = _outfit(row, line)
+        if outfit is None:
+            faults.setdefault(fault, []).append(f"line {line}")
+        elif outfit.id in outfits:
+            faults.setdefault("duplicate outfit id, the first is kept", []).append(f"'{outfit.id}' in line {line}")
+        else:
+            outfits[outfit.id] = outfit
+    for reason, examples in faults.items():
+        funnel.drop("outfits", with_examples(reason, examples), len(examples))
+    lacking = [each.id for each in outfits.values() if any(name not in items for name in each.item_ids)]
+    funnel.tell("outfits", with_examples("names an item that isn't there, which is passed over", lacking), len(lacking))
+    return tuple(outfits.values())
+
+
+def _outfit(row: Row, line: int) -> tuple[str, SourceOutfit | None]:
+    names = row.get("items")
+    if not isinstance(names, list) or not all(isinstance(name, (str, int)) for name in names):
+        return "bad outfit: 'items' isn't a list of ids", None
+    split = row.get("split")
+    if split is not None and split not in SPLITS:
+        return f"bad outfit: 'split' isn't one of {', '.join(SPLITS)}", None
+    chosen: Split | None = next((known for known in SPLITS if known == split), None)
+    outfit_id = _plain(row.get("id", f"line-{line}"))
+    item_ids = tuple(dict.fromkeys(_plain(name) for name in names))
+    return "", SourceOutfit(outfit_id, item_ids, chosen, _plain(row.get("title", "")))
+
+
+def _at_lines(table: Table) -> dict[str, list[str]]:
+    return {reason: [f"line {line}" for line in lines] for reason, lines in table.faults.items()}
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[\s_\-]+", "", name).lower()
+
+
+def _plain(value: Any) -> str:
+    """Text of a cell; a whole number that came as a float (an id column with gaps) loses its ``.0``."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()

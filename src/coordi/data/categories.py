@@ -1,0 +1,155 @@
+"""From a source's categories, or its words, to the worn categories."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib import resources
+from types import MappingProxyType
+from typing import Literal
+
+from coordi.domain import WORN_CATEGORIES, Item, WornCategory
+from coordi.errors import DataError
+
+NOT_WORN: Literal[""] = ""
+CATEGORY_KNOWN = "category_known"
+_PLACEHOLDER: WornCategory = "accessory"
+_NOT_LETTERS = re.compile(r"[^a-z]+")
+_POSSESSIVE = re.compile(r"['’]s\b")
+# A modifier that is also the name of a garment: "short sleeve", "high heel charm", "dress code", "tie front".
+_MODIFIERS = re.compile(
+    r"\b(short|cap|bell|puff|cold|off|one|drop|flat|high|round|polo|shirt|tie|dress|cape|boat|crew|halter|wrap|tank"
+    r"|cropped|open) (sleeves?|sleeved|shoulders?|heel|heeled|neck|neckline|necked|front|back|collar|toe"
+    r"|hem|waist|up)\b"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class MarylandCategory:
+    """A row of the checked-in table of the Maryland release's categories.
+
+    Attributes:
+        id: The release's ``categoryid``.
+        name: The release's name of it.
+        category: The worn category; ``""`` if nobody wears it as part of an outfit.
+        decided_by_title: True for a department that holds all kinds of things ("Clothing", "Baby"): words of an
+            item's title decide, and ``category`` is what remains when they don't.
+    """
+
+    id: int
+    name: str
+    category: WornCategory | Literal[""]
+    decided_by_title: bool
+
+
+@cache
+def maryland_categories() -> Mapping[int, MarylandCategory]:
+    """The 380 categories of the Maryland release by id, from ``categories.csv`` beside this module."""
+    rows = csv.DictReader(_table("categories.csv"))
+    table = {
+        int(row["id"]): MarylandCategory(
+            int(row["id"]), row["name"], _worn(row["category"]), row["decided_by"] == "title"
+        )
+        for row in rows
+    }
+    return MappingProxyType(table)
+
+
+def maryland_category(category_id: int, title: str) -> WornCategory | Literal[""] | None:
+    """Worn category of a Maryland item; ``""`` if nobody wears it, None if the release doesn't know the id."""
+    row = maryland_categories().get(category_id)
+    if row is None:
+        return None
+    if not row.decided_by_title:
+        return row.category
+    by_title = worn_or_not(title)
+    return row.category if by_title is None else by_title
+
+
+def category_of(text: str) -> WornCategory | None:
+    """Worn category that free text names, such as ``"Tshirts"``, ``"Track Pants"`` or ``"red leather belt"``.
+
+    The head noun of an English phrase comes last, so of several garment words the last one decides, and of phrases
+    that end there the longest one.
+
+    Returns:
+        None if no word is known, or what it names isn't worn to be seen (a sofa, a lipstick, underwear).
+    """
+    return worn_or_not(text) or None
+
+
+def worn_or_not(text: str) -> WornCategory | Literal[""] | None:
+    """Like ``category_of``, but ``""`` for a thing that nobody wears and None only if no word is known."""
+    phrases = _phrases()
+    words = _plain(text).split()
+    for end in range(len(words), 0, -1):
+        for start in range(max(0, end - _longest_phrase()), end):
+            found = phrases.get(" ".join(words[start:end]))
+            if found is not None:
+                return found
+    return None
+
+
+def of_unknown_category(item_extra: Mapping[str, str]) -> tuple[WornCategory, Mapping[str, str]]:
+    """Category and ``extra`` of an item with a photo whose category no text tells.
+
+    The category is a placeholder until an encoder has seen the photo: see ``category_is_known``, ``with_category``.
+    """
+    return _PLACEHOLDER, MappingProxyType({**item_extra, CATEGORY_KNOWN: "no"})
+
+
+def category_is_known(item: Item) -> bool:
+    """Whether text told the item's category; if not, ``item.category`` is a placeholder to be replaced."""
+    return item.extra.get(CATEGORY_KNOWN) != "no"
+
+
+def with_category(item: Item, category: WornCategory) -> Item:
+    """The item with the category that an encoder saw in its photo."""
+    extra = {key: value for key, value in item.extra.items() if key != CATEGORY_KNOWN}
+    return replace(item, category=category, extra=MappingProxyType(extra))
+
+
+@cache
+def _phrases() -> Mapping[str, WornCategory | Literal[""]]:
+    found: dict[str, WornCategory | Literal[""]] = {}
+    for row in csv.DictReader(_table("category_words.csv")):
+        category = _worn(row["category"])
+        for phrase in row["words"].split("|"):
+            for form in _forms(phrase):
+                if found.setdefault(form, category) != category:
+                    raise DataError(f"category_words.csv gives '{form}' to '{found[form]}' and to '{category}'")
+    return MappingProxyType(found)
+
+
+@cache
+def _longest_phrase() -> int:
+    return max(len(phrase.split()) for phrase in _phrases())
+
+
+def _forms(phrase: str) -> set[str]:
+    """The phrase and its regular plural."""
+    if phrase.endswith("s") and not phrase.endswith("ss"):
+        return {phrase}
+    if phrase.endswith(("ss", "sh", "ch", "x")):
+        return {phrase, phrase + "es"}
+    if phrase.endswith("y") and phrase[-2] not in "aeiou":
+        return {phrase, phrase[:-1] + "ies"}
+    return {phrase, phrase + "s"}
+
+
+def _plain(text: str) -> str:
+    letters = _NOT_LETTERS.sub(" ", _POSSESSIVE.sub("", text.lower())).strip()
+    return _MODIFIERS.sub(" ", letters)
+
+
+def _table(name: str) -> list[str]:
+    return resources.files("coordi.data").joinpath(name).read_text(encoding="utf-8").splitlines()
+
+
+def _worn(text: str) -> WornCategory | Literal[""]:
+    if text and text not in WORN_CATEGORIES:
+        raise DataError(f"'{text}' isn't a worn category; accepted are {', '.join(WORN_CATEGORIES)} or nothing")
+    return text

@@ -1,0 +1,194 @@
+"""The cleaning funnel from a source to a data set; everything left out is counted with its reason.
+
+The paper keeps images that have a description (section 2.2): an item needs a photo and a title. The text-only mode
+keeps items without a photo, and the data set says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import cast
+
+from coordi.config import DataSettings
+from coordi.data.categories import NOT_WORN, of_unknown_category
+from coordi.data.funnel import Funnel, biggest_reasons, with_examples
+from coordi.data.photos import photo_problem
+from coordi.data.source import Source, SourceItem, SourceOutfit
+from coordi.data.splits import assign_splits, cap_splits, drop_duplicates
+from coordi.data.titles import clean_title
+from coordi.domain import SPLITS, Dataset, Item, Outfit, WornCategory
+from coordi.errors import DataError
+from coordi.progress import Progress, silent
+
+MIN_ITEMS = 2
+"""Fewest worn items of an outfit: two, because "do these two go together?" is the smallest question coordi answers,
+and a shop's own outfits are often a shirt and trousers. One item has no question."""
+
+_NO_PHOTO = "no photo"
+_AUTO_SHARE = 0.5
+
+
+def clean(source: Source, settings: DataSettings, seed: int, progress: Progress = silent) -> Dataset:
+    """Take a source through the funnel.
+
+    Args:
+        source: Its funnel is added to.
+        settings: Whether photos are required, and caps on the splits.
+        seed: Of the drawn splits and of the caps.
+        progress: Told of each photo that was checked.
+
+    Raises:
+        DataError: If nothing is left, or a split that had outfits has none left; with the biggest reasons.
+    """
+    funnel = source.funnel
+    worn = _drop_unworn(source.items, funnel)
+    titled = _repair_titles(worn, funnel)
+    problems = _photo_problems(titled, progress)
+    required = _photos_required(source, titled, problems, settings)
+    usable = _apply_filter(titled, problems, required=required, source=source, funnel=funnel)
+    known = _settle_categories(usable, funnel)
+    outfits = _clean_outfits(source, known, settings, seed)
+    kept = _items_of_use(source, known, outfits)
+    funnel.tell("items", "price unknown", sum(item.price is None for item in kept.values()))
+    if not kept:
+        raise DataError(f"nothing of '{source.name}' is left after cleaning: {biggest_reasons(funnel.rows, 'items')}")
+    return Dataset(
+        name=source.name,
+        layout=source.layout,
+        items={item_id: _item(item) for item_id, item in kept.items()},
+        outfits=tuple(Outfit(each.id, each.item_ids, each.split, each.title) for each in outfits if each.split),
+        funnel=funnel.rows,
+        text_only=not required,
+    )
+
+
+def _drop_unworn(items: Sequence[SourceItem], funnel: Funnel) -> list[SourceItem]:
+    worn = [item for item in items if item.category != NOT_WORN]
+    funnel.drop("items", "nobody wears it to be seen (rugs, lipstick, underwear, ...)", len(items) - len(worn))
+    return worn
+
+
+def _repair_titles(items: Sequence[SourceItem], funnel: Funnel) -> list[SourceItem]:
+    titles = [clean_title(item.title) for item in items]
+    funnel.tell("items", "title in a wrong encoding, repaired", sum(title.repaired for title in titles))
+    return [replace(item, title=title.text) for item, title in zip(items, titles, strict=True)]
+
+
+def _photo_problems(items: Sequence[SourceItem], progress: Progress) -> dict[str, str]:
+    """By item id, why it has no sound photo; each file is looked at once."""
+    problems: dict[str, str] = {}
+    for done, item in enumerate(items, start=1):
+        problem = _NO_PHOTO if item.image is None else photo_problem(item.image)
+        if problem is not None:
+            problems[item.id] = problem
+        progress(done, len(items))
+    return problems
+
+
+def _photos_required(
+    source: Source, items: Sequence[SourceItem], problems: Mapping[str, str], settings: DataSettings
+) -> bool:
+    if settings.photos != "auto":
+        return settings.photos == "required"
+    without_filter = {item.id for item in items}
+    passing = {item.id for item in items if item.id not in problems and (item.title or not source.titles_needed)}
+    if not source.outfits:
+        return len(passing) >= _AUTO_SHARE * len(without_filter)
+    return _survivors(source, passing) >= _AUTO_SHARE * _survivors(source, without_filter)
+
+
+def _survivors(source: Source, item_ids: set[str]) -> int:
+    return sum(sum(name in item_ids for name in outfit.item_ids) >= MIN_ITEMS for outfit in source.outfits)
+
+
+def _apply_filter(
+    items: Sequence[SourceItem], problems: Mapping[str, str], *, required: bool, source: Source, funnel: Funnel
+) -> list[SourceItem]:
+    kept: list[SourceItem] = []
+    dropped: dict[str, list[str]] = {}
+    told: dict[str, list[str]] = {}
+    for item in items:
+        problem = problems.get(item.id)
+        if required and problem is not None:
+            dropped.setdefault(problem, []).append(item.id)
+        elif not item.title and (problem is not None or (required and source.titles_needed)):
+            dropped.setdefault("no title" if required else "no title and no photo", []).append(item.id)
+        elif problem is not None:
+            told.setdefault(f"{problem}: kept for its title", []).append(item.id)
+            kept.append(replace(item, image=None))
+        else:
+            if not item.title:
+                told.setdefault("no title: kept for its photo", []).append(item.id)
+            kept.append(item)
+    for reason, names in dropped.items():
+        funnel.drop("items", _named(reason, names), len(names))
+    for reason, names in told.items():
+        funnel.tell("items", _named(reason, names), len(names))
+    return kept
+
+
+def _named(reason: str, item_ids: Sequence[str]) -> str:
+    """Broken photos are named so that they can be mended; items that just lack something aren't."""
+    return with_examples(reason, item_ids) if reason.startswith("photo") else reason
+
+
+def _settle_categories(items: Sequence[SourceItem], funnel: Funnel) -> dict[str, SourceItem]:
+    known: dict[str, SourceItem] = {}
+    unseen: list[str] = []
+    waiting = 0
+    for item in items:
+        if item.category is not None:
+            known[item.id] = item
+        elif item.image is None:
+            unseen.append(f"'{item.kind or item.title}'")
+        else:
+            category, extra = of_unknown_category(item.extra)
+            known[item.id] = replace(item, category=category, extra=extra)
+            waiting += 1
+    reason = "no word tells its category, and it has no photo"
+    funnel.drop("items", with_examples(reason, dict.fromkeys(unseen)), len(unseen))
+    funnel.tell("items", "no word tells its category: left to the photo", waiting)
+    return known
+
+
+def _clean_outfits(
+    source: Source, items: Mapping[str, SourceItem], settings: DataSettings, seed: int
+) -> list[SourceOutfit]:
+    funnel = source.funnel
+    reduced = [
+        replace(outfit, item_ids=tuple(name for name in outfit.item_ids if name in items)) for outfit in source.outfits
+    ]
+    small = [outfit for outfit in reduced if len(outfit.item_ids) < MIN_ITEMS]
+    funnel.drop("outfits", f"fewer than {MIN_ITEMS} items left", len(small))
+    large = [outfit for outfit in reduced if len(outfit.item_ids) >= MIN_ITEMS]
+    assigned = assign_splits(drop_duplicates(large, items, funnel), seed)
+    for split in SPLITS:
+        asked = any(outfit.split == split for outfit in source.outfits)
+        if asked and not any(outfit.split == split for outfit in assigned):
+            raise DataError(f"the {split} split of '{source.name}' is empty after cleaning: {_why_empty(source)}")
+    if source.outfits and not assigned:
+        raise DataError(f"no outfit of '{source.name}' is left after cleaning: {_why_empty(source)}")
+    return cap_splits(assigned, settings, seed, funnel)
+
+
+def _why_empty(source: Source) -> str:
+    rows = source.funnel.rows
+    lacks_photos = any("photo" in row.reason and row.dropped for row in rows)
+    way_out = "; data.photos=optional keeps items without a photo" if lacks_photos else ""
+    return f"{biggest_reasons(rows, 'outfits')}; {biggest_reasons(rows, 'items')}{way_out}"
+
+
+def _items_of_use(
+    source: Source, items: Mapping[str, SourceItem], outfits: Iterable[SourceOutfit]
+) -> Mapping[str, SourceItem]:
+    if source.keeps_single_items:
+        return items
+    used = {name for outfit in outfits for name in outfit.item_ids}
+    source.funnel.drop("items", "its outfit was left out", len(items) - len(used))
+    return {item_id: item for item_id, item in items.items() if item_id in used}
+
+
+def _item(item: SourceItem) -> Item:
+    category = cast("WornCategory", item.category)
+    return Item(item.id, item.title, category, item.kind, item.image, item.price, item.extra)

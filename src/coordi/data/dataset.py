@@ -1,0 +1,112 @@
+"""The way in: recognise a source by its files and load it, cleaned, with its funnel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal
+
+from coordi.config import DataSettings
+from coordi.data.catalogue import find_photos, find_table, read_catalogue, read_photos
+from coordi.data.cleaning import clean
+from coordi.data.polyvore_maryland import read_maryland, split_file
+from coordi.data.source import Source
+from coordi.data.tables import TABLE_SUFFIXES
+from coordi.domain import SPLITS, Dataset, Outfit, Split
+from coordi.errors import DataError
+from coordi.progress import Progress, silent
+
+Layout = Literal["polyvore-maryland", "catalogue", "photos", "sample"]
+SAMPLE_MARKER = "sample.json"
+_ACCEPTED = (
+    "accepted are a folder with train_no_dup.json, valid_no_dup.json or test_no_dup.json (Maryland Polyvore), "
+    "a .csv, .jsonl or .parquet catalogue or a folder holding one, a folder of .jpg, .png or .webp photos, "
+    "or a folder made by 'coordi sample'"
+)
+_NAMES_SHOWN = 6
+
+
+def load(path: Path, settings: DataSettings, seed: int, progress: Progress = silent) -> Dataset:
+    """Read and clean a source; see ``recognise`` for what may be given.
+
+    The same source, settings and seed give an equal data set.
+
+    Args:
+        path: A folder, or a catalogue's file.
+        settings: Whether photos are required, and caps on the splits.
+        seed: Of splits that the source doesn't have, and of the caps.
+        progress: Told of each photo that was checked.
+
+    Raises:
+        DataError: If it isn't recognised, is broken, or nothing usable is left after cleaning.
+    """
+    return clean(read_source(path), settings, seed, progress)
+
+
+def read_source(path: Path) -> Source:
+    """Read a source without judging it.
+
+    Raises:
+        DataError: If it isn't recognised or is broken.
+    """
+    layout = recognise(path)
+    if layout == "polyvore-maryland":
+        return read_maryland(path.resolve())
+    if layout == "photos":
+        return read_photos(path.resolve())
+    table = path if path.is_file() else find_table(path)
+    if table is None:
+        raise DataError(f"{path} has {SAMPLE_MARKER} but no table of items; make the sample again")
+    return read_catalogue(table.resolve(), layout)
+
+
+def recognise(path: Path) -> Layout:
+    """Tell a source's layout from its files.
+
+    Raises:
+        DataError: If it is none of them, with what was found and what is accepted.
+    """
+    if not path.exists():
+        raise DataError(f"there is no file or folder at {path}; {_ACCEPTED}")
+    if path.is_file():
+        if path.suffix.lower() in TABLE_SUFFIXES:
+            return "catalogue"
+        raise DataError(f"{path} isn't a data set; {_ACCEPTED}")
+    try:
+        names = {entry.name for entry in path.iterdir()}
+    except OSError as error:
+        raise DataError(f"{path} can't be read: {error.strerror or error}") from error
+    if SAMPLE_MARKER in names:
+        return "sample"
+    if any(split_file(split) in names for split in SPLITS):
+        return "polyvore-maryland"
+    if find_table(path) is not None:
+        return "catalogue"
+    if find_photos(path):
+        return "photos"
+    raise DataError(f"{path} isn't a layout that coordi knows: it holds {_shown(names)}; {_ACCEPTED}")
+
+
+def outfits_for(dataset: Dataset, split: Split) -> tuple[Outfit, ...]:
+    """The outfits of a split that something needs.
+
+    Raises:
+        DataError: If there are none, with the splits that there are and how to get this one.
+    """
+    outfits = dataset.outfits_of(split)
+    if outfits:
+        return outfits
+    present = [name for name in SPLITS if dataset.outfits_of(name)]
+    found = f"it has {', '.join(present)}" if present else "it has no outfits at all"
+    how = (
+        f"add {split_file(split)}"
+        if dataset.layout == "polyvore-maryland"
+        else 'add lines {"id": ..., "items": [...]} to outfits.jsonl beside the items'
+    )
+    raise DataError(f"'{dataset.name}' has no {split} outfits ({found}); {how}")
+
+
+def _shown(names: Iterable[str]) -> str:
+    ordered = sorted(names)
+    more = f" and {len(ordered) - _NAMES_SHOWN} more" if len(ordered) > _NAMES_SHOWN else ""
+    return ", ".join(ordered[:_NAMES_SHOWN]) + more if ordered else "nothing"
