@@ -44,12 +44,14 @@ class ShownRecommendation:
         want: The category that was asked for; None if what is missing was.
         suggestions: Item ids with their scores, best first.
         shortlist: How candidates were chosen before the model ranked them.
+        taken: The item that was taken away from a real outfit to make the question; None if none was.
     """
 
     outfit: tuple[str, ...]
     want: str | None
     suggestions: tuple[tuple[str, float], ...]
     shortlist: str
+    taken: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import numpy as np
 from markupsafe import Markup
+from numpy.typing import NDArray
 
-from coordi.domain import CompatibilityQuestion, Description, Item
+from coordi.domain import CompatibilityQuestion, Description, FillInTheBlankQuestion, Item
 from coordi.evaluate.benchmark import ProtocolResult
 from coordi.evaluate.findings import Report
 from coordi.evaluate.photos import photo_uri
@@ -23,7 +24,8 @@ class Card:
     """One item as shown: its photo, or the drawing of its category if it has none.
 
     Attributes:
-        note: A word that singles it out among candidates, such as ``"the real one"``.
+        note: Words that single it out among candidates, such as ``"the real one"``.
+        mark: How it is drawn among candidates: the true item, or another that the model chose.
         score: Of the outfit completed with it; None if it wasn't a candidate.
     """
 
@@ -32,6 +34,7 @@ class Card:
     photo: str | None
     drawing: Markup
     note: str = ""
+    mark: Literal["", "real", "mistaken"] = ""
     score: float | None = None
 
 
@@ -73,6 +76,7 @@ class Recommended:
     suggestions: tuple[Card, ...]
     want: str | None
     shortlist: str
+    taken: str | None
 
 
 class Gallery:
@@ -130,14 +134,7 @@ class Gallery:
         return tuple(
             Blank(
                 tuple(self._card(item_id) for item_id in question.item_ids),
-                tuple(
-                    replace(
-                        self._card(item_id),
-                        score=float(score),
-                        note=_note(place == question.answer, place == int(np.argmax(scores))),
-                    )
-                    for place, (item_id, score) in enumerate(zip(question.candidates, scores, strict=True))
-                ),
+                tuple(self._choice(question, place, scores) for place in range(len(question.candidates))),
                 right,
                 protocol,
             )
@@ -160,9 +157,10 @@ class Gallery:
         return tuple(
             Recommended(
                 tuple(self._card(item_id) for item_id in shown.outfit),
-                tuple(replace(self._card(item_id), score=score) for item_id, score in shown.suggestions),
+                tuple(self._suggestion(item_id, score, shown.taken) for item_id, score in shown.suggestions),
                 shown.want,
                 shown.shortlist,
+                shown.taken,
             )
             for shown in self._report.recommendations[: self._size]
         )
@@ -174,8 +172,20 @@ class Gallery:
         )
         return Described(self._card(description.item_id), attributes)
 
-    def _has_photos(self, item_ids: Iterable[str]) -> bool:
-        return all(self._items[item_id].image is not None for item_id in item_ids)
+    def _choice(self, question: FillInTheBlankQuestion, place: int, scores: NDArray[np.float64]) -> Card:
+        card = replace(self._card(question.candidates[place]), score=float(scores[place]))
+        chosen = place == int(np.argmax(scores))
+        if place == question.answer:
+            return replace(card, mark="real", note="the real one, chosen" if chosen else "the real one")
+        return replace(card, mark="mistaken", note="chosen") if chosen else card
+
+    def _suggestion(self, item_id: str, score: float, taken: str | None) -> Card:
+        card = replace(self._card(item_id), score=score)
+        return replace(card, mark="real", note="was in the outfit") if item_id == taken else card
+
+    def _has_photos(self, item_ids: Sequence[str]) -> bool:
+        """Whether at least half of the items have one: a made-up outfit of photos alone may not exist."""
+        return 2 * sum(self._items[item_id].image is not None for item_id in item_ids) >= len(item_ids)
 
     def _card(self, item_id: str) -> Card:
         item = self._items[item_id]
@@ -187,12 +197,6 @@ class Gallery:
         if item.id not in self._photos:
             self._photos[item.id] = photo_uri(item.image)
         return self._photos[item.id]
-
-
-def _note(is_answer: bool, is_chosen: bool) -> str:
-    if is_answer and is_chosen:
-        return "the real one, and the model's choice"
-    return "the real one" if is_answer else "the model's choice" if is_chosen else ""
 
 
 def _in_turn(first: Sequence[T], second: Sequence[T]) -> list[T]:

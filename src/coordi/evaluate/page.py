@@ -24,6 +24,7 @@ PROTOCOL_WORDS: Mapping[str, tuple[str, str]] = {
     "release": ("The release's own questions", "the question files that came with the data"),
 }
 SCORER_WORDS: Mapping[str, tuple[str, str]] = {
+    "fine-tuned": ("Fine-tuned model", "the language model with its adapter"),
     "base": ("Base model", "the same language model before fine-tuning"),
     "category-pairs": ("Category pairs", "a plain baseline that sees which categories meet, and no title or photo"),
     "title-cosine": ("Title likeness", "a plain baseline: how many words the titles share"),
@@ -46,12 +47,14 @@ def render_html(report: Report) -> str:
     evaluate_settings = report.settings.get("evaluate", {})
     gallery = Gallery(report, evaluate_settings.get("examples", _DEFAULT_EXAMPLES))
     tasks = report.evaluation.tasks
+    under_test = _name(report)
     # Read whole and marked safe: it is our own file, and escaping would break its quotes.
     style = resources.files("coordi.evaluate").joinpath("templates/report.css").read_text(encoding="utf-8")
     return environment.get_template("report.html").render(
         report=report,
         style=Markup(style),
-        model=str(report.model.get("name", report.evaluation.protocols[0].results[0].scorer)),
+        model=SCORER_WORDS.get(under_test, (under_test, ""))[0],
+        subject=f"The {SCORER_WORDS[under_test][0].lower()}" if under_test in SCORER_WORDS else under_test,
         splits=split_counts(report.dataset),
         questions=sum(len(p.questions.test) + len(p.questions.blanks) for p in report.evaluation.protocols),
         protocols=[_protocol(protocol, tasks, report) for protocol in report.evaluation.protocols],
@@ -66,6 +69,11 @@ def render_html(report: Report) -> str:
     )
 
 
+def _name(report: Report) -> str:
+    """What the model under test is called: a scorer's name unless the report's facts have a better one."""
+    return str(report.model.get("name", report.evaluation.protocols[0].results[0].scorer))
+
+
 def _protocol(protocol: ProtocolResult, tasks: Mapping[str, Any], report: Report) -> dict[str, Any]:
     """One protocol's rows, plain-words summary, ROC curves and confusion table."""
     name = protocol.questions.protocol
@@ -73,7 +81,7 @@ def _protocol(protocol: ProtocolResult, tasks: Mapping[str, Any], report: Report
     compatibility = tasks["compatibility"][name]
     blanks = tasks["fill_in_the_blank"][name]
     low = _scale_low(compatibility)
-    rows = [_row(report.model.get("name"), compatibility, blanks, low)]
+    rows = [_row(_name(report), compatibility, blanks, low)]
     rows += [
         _row(other, figures, blanks["baselines"].get(other), low)
         for other, figures in compatibility["baselines"].items()
@@ -105,10 +113,8 @@ def _protocol(protocol: ProtocolResult, tasks: Mapping[str, Any], report: Report
     }
 
 
-def _row(
-    scorer: str | None, figures: Mapping[str, Any], blanks: Mapping[str, Any] | None, low: float
-) -> dict[str, Any]:
-    label, note = SCORER_WORDS.get(scorer or "", (scorer or "the model", ""))
+def _row(scorer: str, figures: Mapping[str, Any], blanks: Mapping[str, Any] | None, low: float) -> dict[str, Any]:
+    label, note = SCORER_WORDS.get(scorer, (scorer, ""))
     lower, upper = (_on_tape(value, low) for value in figures["ci95"]["auc"])
     return {
         "label": label,

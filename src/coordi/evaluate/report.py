@@ -39,6 +39,7 @@ def report_json(report: Report) -> dict[str, Any]:
             {
                 "outfit": list(shown.outfit),
                 "want": shown.want,
+                "taken": shown.taken,
                 "shortlist": shown.shortlist,
                 "suggestions": [{"item": item_id, "score": score} for item_id, score in shown.suggestions],
             }
