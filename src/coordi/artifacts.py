@@ -19,6 +19,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import platformdirs
+
 from coordi.errors import ArtifactError
 
 MANIFEST = "manifest.json"
@@ -160,6 +162,12 @@ def discard(folder: Path) -> None:
     """Remove a stage's folder with all it holds."""
     with writing(folder):
         shutil.rmtree(folder, ignore_errors=False) if folder.exists() else None
+
+
+def cache_folder() -> Path:
+    """Where what is made once for all runs is kept: ``$COORDI_CACHE``, else the user's cache folder."""
+    given = os.environ.get("COORDI_CACHE")
+    return Path(given) if given else Path(platformdirs.user_cache_dir("coordi"))
 
 
 def versions() -> dict[str, str]:

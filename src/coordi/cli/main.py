@@ -11,11 +11,11 @@ from typing import Annotated
 
 import typer
 
-from coordi.cli import data, describe, doctor, encoder, evaluate, finetune, presets, recommend, run, sample, score
+from coordi.cli import data, describe, doctor, encoder, evaluate, finetune, presets, recommend, run, score
 from coordi.cli.console import note
 from coordi.errors import CoordiError
 
-_NOUNS = (run, data, describe, finetune, evaluate, score, recommend, encoder, sample, presets, doctor)
+_NOUNS = (run, data, describe, finetune, evaluate, score, recommend, encoder, presets, doctor)
 _INTERRUPTED = 130
 
 
@@ -39,16 +39,15 @@ def main() -> None:
     """Run the command line; exit with 0, 1 (coordi's own error, one line), 2 (usage) or 130 (Ctrl-C)."""
     _be_offline_and_quiet()
     try:
-        build_app()(standalone_mode=True)
+        build_app()()
     except CoordiError as error:
         note(f"coordi: {' '.join(str(error).split())}")
         sys.exit(1)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as ending:
+        if isinstance(ending, SystemExit) and ending.code != _INTERRUPTED:
+            raise
         note("coordi: interrupted; finished stages are kept, and the same command goes on from there")
         sys.exit(_INTERRUPTED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
 
 
 def _options(

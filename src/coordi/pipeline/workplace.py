@@ -71,8 +71,12 @@ def fingerprint(data: Path) -> dict[str, str]:
 
 
 @contextmanager
-def claimed(work: Workplace) -> Iterator[dict[str, str]]:
-    """Hold the output folder for one run and give the data's fingerprint.
+def claimed(work: Workplace, also: Mapping[str, str] | None = None) -> Iterator[dict[str, str]]:
+    """Hold the output folder for one run and give the hashes of its inputs.
+
+    Args:
+        work: Whose folder.
+        also: Hashes of inputs beside the data, such as the model that is measured.
 
     Raises:
         ArtifactError: If another run is at work in the folder, or it holds something else: other files, or a run with
@@ -88,7 +92,7 @@ def claimed(work: Workplace) -> Iterator[dict[str, str]]:
             raise ArtifactError(
                 f"another coordi is at work in {work.out}; wait for it, or choose another --out"
             ) from error
-        inputs = fingerprint(work.data)
+        inputs = {**fingerprint(work.data), **(also or {})}
         _claim(work, inputs)
         yield inputs
 

@@ -1,0 +1,34 @@
+"""``coordi run``: the whole way."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from coordi.cli.console import note
+from coordi.cli.work import DataOption, OutOption, Overrides, PresetOption, workplace
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("run")(run)
+
+
+def run(
+    data: DataOption,
+    out: OutOption,
+    preset: PresetOption = "edge",
+    overrides: Overrides = None,
+) -> None:
+    """Go the whole way: read, describe, fine-tune, evaluate, recommend, and write a report.
+
+    Interrupt it whenever you like: the same command goes on from the last finished stage and ends with the same report.
+
+    Example: coordi run --data sample --out demo --preset demo
+    """
+    from coordi.pipeline.run import run as run_all
+
+    report = run_all(workplace(data, out, preset, overrides))
+    note("")
+    typer.echo(f"The report is at {Path(report).resolve()}")

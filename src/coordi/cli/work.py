@@ -1,0 +1,49 @@
+"""From a command's options to a workplace: the data's path, the settings and how progress is shown."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from coordi.artifacts import cache_folder
+from coordi.cli.console import note, progress_bar
+from coordi.config import load_settings
+from coordi.pipeline.workplace import Workplace
+
+SAMPLE = "sample"
+_SAMPLE_SEED = 17
+
+DataOption = Annotated[
+    str, typer.Option("--data", help="A release's folder, a catalogue file, a folder of photos, or 'sample'.")
+]
+OutOption = Annotated[Path, typer.Option("--out", help="Folder for everything that is made.")]
+PresetOption = Annotated[str, typer.Option("--preset", help="A preset's name or the path of a YAML file.")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings over the preset: finetune.epochs=2")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON alone on standard output.")]
+
+
+def data_path(data: str) -> Path:
+    """The path of the data; ``sample`` is drawn into coordi's cache on first use."""
+    if data != SAMPLE or Path(data).exists():
+        return Path(data)
+    from coordi.data.sample import MARKER, make_sample
+
+    folder = cache_folder() / f"{SAMPLE}-{metadata.version('coordi')}" / SAMPLE
+    if not (folder / MARKER).is_file():
+        with progress_bar("drawing the sample") as progress:
+            make_sample(folder, _SAMPLE_SEED, progress=progress)
+    return folder
+
+
+def workplace(data: str, out: Path, preset: str, overrides: Sequence[str] | None) -> Workplace:
+    """Where and how a command works."""
+    settings = load_settings(preset, overrides or ())
+    command = " ".join(["coordi", *sys.argv[1:]])
+    return Workplace(data_path(data), out, settings, command, note, progress_bar)

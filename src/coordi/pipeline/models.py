@@ -1,0 +1,61 @@
+"""Finding a model by what the user calls it: a run's folder, an adapter's folder, or the base model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from coordi.artifacts import read_json
+from coordi.config import RunSettings, load_settings
+from coordi.errors import ModelError
+from coordi.pipeline.measuring import MeasuredModel
+from coordi.pipeline.stages import ADAPTER, CURVE, FINETUNE, SETTINGS
+
+_DEFAULT_PRESET = "edge"
+
+
+def find_model(name: str) -> MeasuredModel:
+    """The model that a command's ``--model`` names.
+
+    Args:
+        name: ``base`` for the bundled model without fine-tuning, a folder that ``coordi run`` or ``coordi finetune``
+            made, or the folder of an adapter.
+
+    Raises:
+        ModelError: If it is none of them, or its fine-tuning isn't finished.
+    """
+    if name == "base":
+        return MeasuredModel("base", load_settings(_DEFAULT_PRESET), None)
+    if name == "bundled":
+        raise ModelError(
+            "this version of coordi bundles no fine-tuned adapter; make one with: coordi finetune --data PATH --out "
+            "DIR, and give --model DIR; or give --model base for the model without fine-tuning"
+        )
+    folder = Path(name)
+    for adapter in (folder / FINETUNE / ADAPTER, folder / ADAPTER, folder):
+        if (adapter / "adapter_config.json").is_file():
+            return MeasuredModel("fine-tuned", _settings_of(adapter), adapter, adapter.parent / CURVE)
+    reason = "its fine-tuning isn't finished" if (folder / FINETUNE).is_dir() else "no adapter is in it"
+    if not folder.exists():
+        reason = "no such folder"
+    raise ModelError(
+        f"no model at '{name}': {reason}; accepted are a folder that coordi run or coordi finetune made, an adapter's "
+        "folder, or 'base'"
+    )
+
+
+def _settings_of(adapter: Path) -> RunSettings:
+    path = adapter / SETTINGS
+    if not path.is_file():
+        raise ModelError(
+            f"'{adapter}' has no {SETTINGS}: its fine-tuning isn't finished, or another tool made it; run coordi "
+            "finetune again"
+        )
+    try:
+        return RunSettings.model_validate(read_json(path))
+    except ValidationError as error:
+        raise ModelError(
+            f"'{path}' was written by another version of coordi ({error.error_count()} settings don't fit); fine-tune "
+            "again"
+        ) from error
