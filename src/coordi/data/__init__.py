@@ -1,5 +1,5 @@
 """Data: releases, catalogues and photo folders become clean items, outfits by split, and questions.
 
-Read in this order: ``dataset`` (the way in), ``polyvore_maryland`` and ``catalogue`` (the readers), ``cleaning`` and
+Read in this order: ``loading`` (the way in), ``polyvore_maryland`` and ``catalogue`` (the readers), ``cleaning`` and
 ``splits`` (what is left out, counted in the funnel), ``questions``, ``leaks``, ``storage``.
 """
