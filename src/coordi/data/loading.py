@@ -23,6 +23,7 @@ _ACCEPTED = (
     "a .csv, .jsonl or .parquet catalogue or a folder holding one, a folder of .jpg, .png or .webp photos, "
     "or a folder made by 'coordi sample'"
 )
+_POLYVORE_OUTFITS = {"nondisjoint", "disjoint"}
 _NAMES_SHOWN = 6
 
 
@@ -80,6 +81,8 @@ def recognise(path: Path) -> Layout:
         return "sample"
     if any(split_file(split) in names for split in SPLITS):
         return "polyvore-maryland"
+    if names & _POLYVORE_OUTFITS:
+        raise DataError(f"{path} is the Polyvore Outfits release, which this version doesn't read yet; {_ACCEPTED}")
     if find_table(path) is not None:
         return "catalogue"
     if find_photos(path):

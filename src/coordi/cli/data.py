@@ -1,0 +1,124 @@
+"""``coordi data``: what was recognised in a source, what cleaning leaves of it and why, and whether answers leak."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from coordi.cli.console import echo_json, progress_bar
+from coordi.config import DataSettings, RunSettings
+from coordi.data.loading import load
+from coordi.data.survey import Survey, survey
+from coordi.domain import SPLITS, FunnelRow
+
+_WIDTH_IN_A_PIPE = 120
+
+
+class Photos(StrEnum):
+    """Accepted values of ``--photos``; see ``DataSettings.photos``."""
+
+    auto = "auto"
+    required = "required"
+    optional = "optional"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the noun to the command line."""
+    nouns = typer.Typer(no_args_is_help=True, help="Look at a data set before anything is done with it.")
+    nouns.callback()(_data)
+    nouns.command("info")(info)
+    app.add_typer(nouns, name="data")
+
+
+def _data() -> None:
+    """Look at a data set before anything is done with it."""
+
+
+def info(
+    path: Annotated[Path, typer.Argument(help="A release's folder, a catalogue, or a folder of photos.")],
+    photos: Annotated[
+        Photos,
+        typer.Option(help="required: as the paper; optional: text-only too; auto: required if half survives."),
+    ] = Photos.auto,
+    seed: Annotated[int, typer.Option(help="Of drawn splits and questions.", min=0)] = RunSettings().seed,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON alone on standard output.")] = False,
+) -> None:
+    """Show what was recognised, what cleaning left out and why, counts, question balance and leaks.
+
+    Example: coordi data info ../shared/data/polyvore-maryland --photos optional
+    """
+    with progress_bar("checking photos") as progress:
+        dataset = load(path, DataSettings(photos=photos.value), seed, progress)
+    found = survey(dataset, seed)
+    if as_json:
+        echo_json(found.as_json())
+    else:
+        _show(found)
+
+
+def _show(found: Survey) -> None:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_WIDTH_IN_A_PIPE)
+    dataset = found.dataset
+    pictured = sum(item.image is not None for item in dataset.items.values())
+    mode = "items without a photo are kept" if dataset.text_only else "every item has a photo"
+    console.print(f"{dataset.name}: recognised as {dataset.layout}", markup=False)
+    console.print(f"{len(dataset.items):,} items, {pictured:,} with a photo ({mode}), {len(dataset.outfits):,} outfits")
+    console.print(_funnel(dataset.funnel))
+    console.print(_categories(found))
+    if found.balances:
+        console.print(_balances(found))
+    for balance in found.balances:
+        if balance.problem:
+            console.print(f"no questions: {balance.problem}", markup=False)
+    console.print("leaks:" if found.leaks else "leaks: none found")
+    for leak in found.leaks:
+        console.print(f"  {leak.name} ({leak.where}): {leak.detail}", markup=False)
+
+
+def _funnel(rows: tuple[FunnelRow, ...]) -> Table:
+    table = Table(title="Cleaning funnel", title_justify="left")
+    table.add_column("unit")
+    table.add_column("step", overflow="fold")
+    table.add_column("left out", justify="right")
+    table.add_column("kept, noted", justify="right")
+    table.add_column("left", justify="right")
+    for row in rows:
+        out, noted = (f"{row.count:,}", "") if row.dropped else ("", f"{row.count:,}")
+        table.add_row(row.unit, _plain(row.reason), out, noted, f"{row.left:,}")
+    return table
+
+
+def _categories(found: Survey) -> Table:
+    table = Table(title="Outfits by split, items by split and worn category", title_justify="left")
+    table.add_column("")
+    for column in (*SPLITS, "all"):
+        table.add_column(column, justify="right")
+    outfits = [len(found.dataset.outfits_of(split)) for split in SPLITS]
+    table.add_row("outfits", *(f"{count:,}" for count in (*outfits, sum(outfits))), end_section=True)
+    for category, counts in found.items_by_category.items():
+        table.add_row(category, *(f"{counts[column]:,}" for column in (*SPLITS, "all")))
+    return table
+
+
+def _balances(found: Survey) -> Table:
+    table = Table(title="Questions", title_justify="left")
+    for column in ("split", "negatives"):
+        table.add_column(column)
+    for column in ("compatibility", "positive", "left out", "fill in the blank", "other category"):
+        table.add_column(column, justify="right")
+    for each in found.balances:
+        figures = (each.compatibility, each.positives, each.left_out, each.blanks, each.fallbacks)
+        table.add_row(each.split, each.protocol, *(f"{figure:,}" for figure in figures))
+    return table
+
+
+def _plain(text: str) -> str:
+    """Text from a source may hold brackets, which rich would take for markup."""
+    return text.replace("[", r"\[")

@@ -1,0 +1,116 @@
+"""What there is in a data set: counts, question balance and leaks, for ``coordi data info``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from coordi.data.leaks import Leak, audit
+from coordi.data.questions import draw_compatibility, draw_fill_in_the_blank
+from coordi.domain import PROTOCOLS, SPLITS, WORN_CATEGORIES, CompatibilityQuestion, Dataset, Protocol, Split
+from coordi.errors import DataError
+
+CHOICES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Questions that a split gives under a protocol.
+
+    Attributes:
+        compatibility: Questions, half of them positive.
+        positives: How many are positive.
+        left_out: Outfits of which no negative can be made.
+        blanks: Fill-in-the-blank questions of four choices.
+        fallbacks: Wrong candidates of another category than the true item's; 0 under ``random``.
+        problem: Why there are none; empty if there are.
+    """
+
+    split: Split
+    protocol: Protocol
+    compatibility: int = 0
+    positives: int = 0
+    left_out: int = 0
+    blanks: int = 0
+    fallbacks: int = 0
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """A data set in figures.
+
+    Attributes:
+        items_by_category: Worn categories that occur, in the domain's order, with counts by split and ``"all"``
+            (which includes items that are in no outfit).
+        balances: By split and protocol, for splits that have outfits.
+        leaks: What the audit found.
+    """
+
+    dataset: Dataset
+    items_by_category: dict[str, dict[str, int]]
+    balances: tuple[Balance, ...]
+    leaks: tuple[Leak, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """For ``--json``."""
+        dataset = self.dataset
+        return {
+            "name": dataset.name,
+            "layout": dataset.layout,
+            "text_only": dataset.text_only,
+            "items": len(dataset.items),
+            "items_with_photo": sum(item.image is not None for item in dataset.items.values()),
+            "outfits": {split: len(dataset.outfits_of(split)) for split in SPLITS},
+            "funnel": [asdict(row) for row in dataset.funnel],
+            "categories": self.items_by_category,
+            "questions": [asdict(balance) for balance in self.balances],
+            "leaks": [asdict(leak) for leak in self.leaks],
+        }
+
+
+def survey(dataset: Dataset, seed: int) -> Survey:
+    """Count items, outfits and questions, and audit them for leaks; questions are those that an evaluation asks."""
+    asked: dict[str, Sequence[CompatibilityQuestion]] = {}
+    balances = []
+    for split in SPLITS:
+        for protocol in PROTOCOLS:
+            if dataset.outfits_of(split):
+                balance, questions = _balance(dataset, split, protocol, seed)
+                balances.append(balance)
+                asked[f"{split} {protocol}"] = questions
+    return Survey(dataset, _by_category(dataset), tuple(balances), audit(dataset, asked))
+
+
+def _balance(
+    dataset: Dataset, split: Split, protocol: Protocol, seed: int
+) -> tuple[Balance, Sequence[CompatibilityQuestion]]:
+    try:
+        pairs = draw_compatibility(dataset, split, protocol, seed)
+        blanks = draw_fill_in_the_blank(dataset, split, protocol, seed, CHOICES)
+    except DataError as error:
+        return Balance(split, protocol, problem=str(error)), ()
+    balance = Balance(
+        split,
+        protocol,
+        compatibility=len(pairs.questions),
+        positives=sum(question.compatible for question in pairs.questions),
+        left_out=pairs.left_out,
+        blanks=len(blanks.questions),
+        fallbacks=blanks.fallbacks,
+    )
+    return balance, pairs.questions
+
+
+def _by_category(dataset: Dataset) -> dict[str, dict[str, int]]:
+    counts = {"all": Counter(item.category for item in dataset.items.values())}
+    for split in SPLITS:
+        used = {item_id for outfit in dataset.outfits_of(split) for item_id in outfit.item_ids}
+        counts[split] = Counter(dataset.items[item_id].category for item_id in used)
+    return {
+        category: {column: counts[column][category] for column in (*SPLITS, "all")}
+        for category in WORN_CATEGORIES
+        if counts["all"][category]
+    }
