@@ -207,7 +207,7 @@ def test_the_page_says_the_figures(report: Report) -> None:
     assert "evaluate.bootstrap 100" in text
 
 
-@pytest.mark.parametrize(("sign", "word"), [(1, "ahead of"), (-1, "behind")])
+@pytest.mark.parametrize(("sign", "word"), [(1, "ahead of"), (-1, "behind"), (0, "not told apart from")])
 def test_ahead_and_behind_follow_the_interval(report: Report, sign: int, word: str) -> None:
     table = {",".join(one.item_ids): 0.5 + sign * (0.4 if one.compatible else -0.4) for one in TEST}
     valid = {"0,1": 0.7, "2,7": 0.3}

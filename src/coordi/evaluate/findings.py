@@ -6,23 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from coordi.data.leaks import Leak
 from coordi.domain import SPLITS, Dataset, Description
 from coordi.evaluate.benchmark import Evaluation
-
-
-@dataclass(frozen=True, slots=True)
-class LeakCheck:
-    """One way in which answers could leak, and how often it was found.
-
-    Attributes:
-        check: What was looked for, in a user's words.
-        found: How often it was found in what was read.
-        action: What was done about it, such as ``"dropped from train"``; empty if nothing had to be.
-    """
-
-    check: str
-    found: int
-    action: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +50,7 @@ class Report:
         evaluation: Figures and scores; the first scorer is the model under test.
         model: Facts about the model under test by name; ``name`` is what the page calls it.
         settings: The resolved settings, with ``seed`` and ``evaluate`` in them.
-        leaks: The audit, in the order it was made.
+        leaks: What the audit found; empty for clean data.
         training: The learning curve; empty if nothing was fine-tuned.
         descriptions: By item id.
         recommendations: Examples to show.
@@ -76,7 +62,7 @@ class Report:
     evaluation: Evaluation
     model: Mapping[str, Any]
     settings: Mapping[str, Any]
-    leaks: tuple[LeakCheck, ...] = ()
+    leaks: tuple[Leak, ...] = ()
     training: tuple[LearningPoint, ...] = ()
     descriptions: Mapping[str, Description] = field(default_factory=dict)
     recommendations: tuple[ShownRecommendation, ...] = ()

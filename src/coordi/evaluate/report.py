@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from coordi.artifacts import atomic_path, write_json, write_text
+from coordi.data.leaks import Leak
 from coordi.domain import Dataset
 from coordi.evaluate.benchmark import Evaluation
-from coordi.evaluate.findings import LeakCheck, Report, split_counts
+from coordi.evaluate.findings import Report, split_counts
 from coordi.evaluate.page import render_html
 
 
@@ -50,7 +51,7 @@ def report_json(report: Report) -> dict[str, Any]:
     }
 
 
-def data_summary(dataset: Dataset, leaks: tuple[LeakCheck, ...]) -> dict[str, Any]:
+def data_summary(dataset: Dataset, leaks: tuple[Leak, ...]) -> dict[str, Any]:
     """The ``data`` of ``report.json``: what was recognised, the funnel, counts per split and the audit."""
     return {
         "name": dataset.name,
@@ -60,7 +61,7 @@ def data_summary(dataset: Dataset, leaks: tuple[LeakCheck, ...]) -> dict[str, An
         "photos": sum(item.image is not None for item in dataset.items.values()),
         "funnel": [asdict(row) for row in dataset.funnel],
         "splits": split_counts(dataset),
-        "leaks": [asdict(check) for check in leaks],
+        "leaks": [asdict(leak) for leak in leaks],
     }
 
 
