@@ -9,7 +9,7 @@ from pathlib import Path
 from coordi.artifacts import is_finished, read_manifest, stage_folder, write_json
 from coordi.config import PromptSettings, RunSettings
 from coordi.data.categories import category_is_known
-from coordi.data.dataset import load
+from coordi.data.loading import load
 from coordi.data.questions import compatibility_questions, fill_in_the_blank_questions
 from coordi.data.storage import read_dataset, write_dataset, write_questions
 from coordi.describe.describer import Described, describe
