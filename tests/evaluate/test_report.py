@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from coordi.config import RunSettings
+from coordi.data.leaks import Leak
 from coordi.domain import CompatibilityQuestion, Dataset, Description, FillInTheBlankQuestion, Item, Label
 from coordi.errors import ArtifactError
 from coordi.evaluate.benchmark import ProtocolQuestions, measure
@@ -215,6 +216,14 @@ def test_ahead_and_behind_follow_the_interval(report: Report, sign: int, word: s
     questions = ProtocolQuestions("random", VALID, TEST, BLANKS)
     evaluation = measure([questions], scorers, SETTINGS.evaluate, 3)
     assert f"is {word} “Base model”" in Page(render_html(replace(report, evaluation=evaluation))).text
+
+
+def test_what_the_audit_found_is_shown(report: Report) -> None:
+    leak = Leak("order", "random", "categories by position tell the answer: AUC 0.91", auc=0.91)
+    leaky = replace(report, leaks=(leak,))
+    assert "order random categories by position tell the answer: AUC 0.91" in Page(render_html(leaky)).text
+    assert report_json(leaky)["data"]["leaks"][0]["auc"] == 0.91
+    assert "none found" in Page(render_html(report)).text
 
 
 def test_a_page_without_the_optional_parts(report: Report) -> None:
