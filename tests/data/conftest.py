@@ -1,0 +1,99 @@
+"""Tiny sources in their true layouts, and the real ones where they are there."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from coordi.domain import Dataset, Item, Outfit, Split, WornCategory
+
+REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data"
+WORN: tuple[WornCategory, ...] = ("top", "bottom", "shoes", "bag")
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    if not REAL.is_dir():
+        pytest.skip(f"the real data isn't at {REAL}")
+    return REAL
+
+
+@pytest.fixture
+def photo() -> Callable[..., Path]:
+    """Save a photo of one colour."""
+
+    def save(path: Path, size: tuple[int, int] = (12, 16), **options: Any) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", size, (200, 30, 60)).save(path, **options)
+        return path
+
+    return save
+
+
+@pytest.fixture
+def maryland(tmp_path: Path) -> Callable[[Mapping[str, Any]], Path]:
+    """Write split files of the release; an outfit is ``(set_id, [(title, category id), ...])`` or raw JSON."""
+
+    def write(splits: Mapping[str, Sequence[Any]]) -> Path:
+        folder = tmp_path / "release"
+        folder.mkdir()
+        for split, outfits in splits.items():
+            entries = [_entry(*outfit) if isinstance(outfit, tuple) else outfit for outfit in outfits]
+            (folder / f"{split}_no_dup.json").write_text(json.dumps(entries), encoding="utf-8")
+        return folder
+
+    return write
+
+
+def _entry(set_id: str, items: Sequence[tuple[str, int]]) -> dict[str, Any]:
+    return {
+        "name": f"look {set_id}",
+        "set_id": set_id,
+        "items": [
+            {"index": index, "name": title, "price": -1, "likes": 3, "categoryid": category, "image": "http://dead/x"}
+            for index, (title, category) in enumerate(items, start=1)
+        ],
+    }
+
+
+@pytest.fixture
+def adds_up() -> Callable[[Dataset], None]:
+    """Check that every row of a funnel continues the one before, from what was read to what is there."""
+
+    def check(dataset: Dataset) -> None:
+        left = {"items": 0, "outfits": 0}
+        for row in dataset.funnel:
+            assert row.count > 0 or row.reason == "read"
+            if row.reason == "read":
+                left[row.unit] += row.count
+            elif row.dropped:
+                left[row.unit] -= row.count
+            assert row.left == left[row.unit], row
+        assert left == {"items": len(dataset.items), "outfits": len(dataset.outfits)}
+
+    return check
+
+
+@pytest.fixture
+def wardrobe() -> Callable[..., Dataset]:
+    """A clean set: outfits of a top, a bottom, shoes and sometimes a bag, every title its own."""
+
+    def make(sizes: Mapping[Split, int], prefix: str = "i") -> Dataset:
+        items: dict[str, Item] = {}
+        outfits: list[Outfit] = []
+        for split, count in sizes.items():
+            for number in range(count):
+                ids = []
+                for category in WORN[: 3 + number % 2]:
+                    item_id = f"{prefix}{len(items):05d}"
+                    items[item_id] = Item(item_id, f"{category} {'abcdefgh'[number % 8]} {len(items)}", category)
+                    ids.append(item_id)
+                outfits.append(Outfit(f"o-{split}-{number:04d}", tuple(ids), split))
+        return Dataset("wardrobe", "catalogue", items, tuple(outfits), (), text_only=True)
+
+    return make
