@@ -1,0 +1,1 @@
+"""The edge encoder's files, made by ``training/`` and checked against ``manifest.json``."""

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from coordi.config import DescribeSettings
+from coordi.describe.describer import describe, describe_image
+from coordi.describe.storage import read_described, write_described
+from coordi.describe.vocabulary import Attribute, LabelEntry, Vocabulary
+from coordi.domain import Item
+from coordi.errors import ArtifactError
+
+WORDS = ("red", "green", "blue")
+
+
+class ColourEncoder:
+    """A photo's vector is its mean colour; a text's is the colours it names."""
+
+    name = "colour"
+    identity = "c" * 64
+    dimension = 3
+    logit_scale = 10.0
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def encode_images(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
+        self.batches.append(len(images))
+        rows = [np.asarray(image, dtype=np.float32).mean(axis=(0, 1)) for image in images]
+        return self._unit(rows)
+
+    def encode_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        return self._unit([np.array([float(word in text) for word in WORDS], dtype=np.float32) for text in texts])
+
+    @staticmethod
+    def _unit(rows: list[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+        stacked = np.array(rows, dtype=np.float32).reshape(-1, 3)
+        return np.asarray(stacked / np.linalg.norm(stacked, axis=1, keepdims=True), dtype=np.float32)
+
+
+def vocabulary(threshold: float, max_labels: int = 1) -> Vocabulary:
+    labels = tuple(LabelEntry(text=word) for word in WORDS)
+    return Vocabulary(attributes={"colour": Attribute(threshold=threshold, max_labels=max_labels, labels=labels)})
+
+
+@pytest.fixture
+def items(tmp_path: Path) -> list[Item]:
+    colours = {"a": (255, 0, 0), "b": (0, 0, 255), "c": (255, 255, 0)}
+    found = []
+    for name, colour in colours.items():
+        Image.new("RGB", (20, 30), colour).save(tmp_path / f"{name}.png")
+        found.append(Item(name, name, "top", image=tmp_path / f"{name}.png"))
+    (tmp_path / "cut.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut")
+    found.insert(1, Item("cut", "cut", "top", image=tmp_path / "cut.jpg"))
+    found.insert(3, Item("none", "none", "top"))
+    return found
+
+
+def test_sure_labels_are_said_and_weak_ones_left_out(items: list[Item]) -> None:
+    described = describe(items, ColourEncoder(), vocabulary(0.6), DescribeSettings())
+    said = {
+        name: [label.text for label in d.attributes.get("colour", ())] for name, d in described.descriptions.items()
+    }
+    assert said == {"a": ["red"], "b": ["blue"], "c": []}
+    assert "colour" not in described.descriptions["c"].attributes
+    # softmax of 10, 0, 0
+    expected = np.exp(10) / (np.exp(10) + 2)
+    assert described.descriptions["a"].attributes["colour"][0].probability == pytest.approx(expected, abs=1e-5)
+
+
+def test_equal_labels_come_in_the_vocabularys_order(items: list[Item]) -> None:
+    described = describe(items, ColourEncoder(), vocabulary(0.3, max_labels=3), DescribeSettings())
+    assert [label.text for label in described.descriptions["c"].attributes["colour"]] == ["red", "green"]
+
+
+def test_unreadable_photos_are_rows_and_the_rest_goes_on(items: list[Item]) -> None:
+    described = describe(items, ColourEncoder(), vocabulary(0.6), DescribeSettings())
+    assert described.ids == ("a", "b", "c")
+    assert described.embeddings.shape == (3, 3)
+    reasons = {row.item_id: row.reason for row in described.unreadable}
+    assert set(reasons) == {"cut", "none"}
+    assert "cut.jpg" in reasons["cut"]
+
+
+def test_photos_stream_in_batches_and_progress_ends_at_the_whole(items: list[Item]) -> None:
+    encoder, seen = ColourEncoder(), []
+    settings = DescribeSettings(batch_size=2)
+    described = describe(items, encoder, vocabulary(0.6), settings, lambda done, total: seen.append((done, total)))
+    assert encoder.batches == [1, 1, 1]
+    assert seen == [(2, 5), (4, 5), (5, 5)]
+    whole = describe(items, ColourEncoder(), vocabulary(0.6), DescribeSettings())
+    assert described.descriptions == whole.descriptions
+    np.testing.assert_array_equal(described.embeddings, whole.embeddings)
+
+
+def test_vectors_by_id(items: list[Item]) -> None:
+    described = describe(items, ColourEncoder(), vocabulary(0.6), DescribeSettings())
+    assert list(described.vectors()) == ["a", "b", "c"]
+    found = described.vectors(["b", "none"])
+    assert list(found) == ["b"]
+    np.testing.assert_allclose(found["b"], [0, 0, 1])
+
+
+def test_one_open_photo_is_described_alike(items: list[Item]) -> None:
+    described = describe(items[:1], ColourEncoder(), vocabulary(0.6), DescribeSettings())
+    assert items[0].image is not None
+    alone = describe_image(Image.open(items[0].image), ColourEncoder(), vocabulary(0.6))
+    assert alone.attributes == described.descriptions["a"].attributes
+
+
+def test_nothing_to_describe_gives_nothing() -> None:
+    described = describe([], ColourEncoder(), vocabulary(0.6), DescribeSettings())
+    assert (described.ids, described.embeddings.shape) == ((), (0, 3))
+
+
+@pytest.mark.parametrize("count", [0, 5])
+def test_what_is_written_is_read_back(items: list[Item], tmp_path: Path, count: int) -> None:
+    described = describe(items[:count], ColourEncoder(), vocabulary(0.3, max_labels=2), DescribeSettings())
+    write_described(tmp_path / "out", described)
+    again = read_described(tmp_path / "out")
+    assert again.descriptions == described.descriptions
+    assert (again.ids, again.unreadable, again.encoder) == (described.ids, described.unreadable, described.encoder)
+    np.testing.assert_array_equal(again.embeddings, described.embeddings)
+
+
+@pytest.mark.parametrize("name", ["descriptions.parquet", "embeddings.safetensors", "unreadable.json"])
+def test_a_broken_file_is_named(items: list[Item], tmp_path: Path, name: str) -> None:
+    write_described(tmp_path / "out", describe(items, ColourEncoder(), vocabulary(0.6), DescribeSettings()))
+    (tmp_path / "out" / name).write_bytes(b"cut")
+    with pytest.raises(ArtifactError, match=name):
+        read_described(tmp_path / "out")

@@ -1,0 +1,143 @@
+"""The frozen part of the image tower: pixels to one long feature vector, and the cache of it over augmented views.
+
+Pooled maps of several depths sit beside the last one because colour and pattern are gone from the last one; a soft
+histogram over learned colours sits beside those because a mean over a white background dilutes a thin object's colour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+from scipy import ndimage
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from efficientnet_lite import EfficientNetLite0
+
+SIDE = 224
+COLOURS = 96
+COLOUR_SHARPNESS = 60.0
+
+
+class ImageFeatures(nn.Module):
+    """``(N, 224, 224, 3)`` uint8 RGB to ``(N, 3968)`` float32."""
+
+    def __init__(self, backbone: EfficientNetLite0, palette: NDArray[np.float32]) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.register_buffer("palette", torch.from_numpy(palette))
+        axis = torch.linspace(-1, 1, 28)
+        window = torch.exp(-(axis[:, None] ** 2 + axis[None, :] ** 2) / (2 * 0.4**2))
+        self.register_buffer("window", window[None, None] / window.mean())
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Normalise as the ImageNet weights want ((x - 127) / 128), then pool every map."""
+        x = (pixels.to(torch.float32).permute(0, 3, 1, 2) - 127.0) / 128.0
+        *taps, head = self.backbone.maps(x)
+        pooled = [head.mean(dim=(2, 3)), head.amax(dim=(2, 3))]
+        for tap in taps:
+            pooled += [tap.mean(dim=(2, 3)), tap.amax(dim=(2, 3))]
+        for tap in taps[:4]:
+            small = F.avg_pool2d(tap, tap.shape[-1] // 14)
+            window = F.avg_pool2d(self.window, 2)
+            pooled.append((small * window).mean(dim=(2, 3)))
+        return torch.cat([*pooled, self._colours(x)], dim=1)
+
+    def _colours(self, x: Tensor) -> Tensor:
+        small = F.avg_pool2d(x, 8)
+        nearness = 2 * F.conv2d(small, self.palette[:, :, None, None]) - (self.palette**2).sum(1)[None, :, None, None]
+        share = torch.softmax(COLOUR_SHARPNESS * nearness, dim=1)
+        return torch.cat([share.mean(dim=(2, 3)), (share * self.window).mean(dim=(2, 3))], dim=1).sqrt()
+
+
+def foreground(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Pixels that aren't the near-white background touching the border, ``(H, W)``."""
+    white = pixels.min(axis=2) > 249
+    labels, _ = ndimage.label(white)
+    touching = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    return ~np.isin(labels, touching[touching > 0])
+
+
+def learn_palette(photos: list[Path], generator: np.random.Generator) -> NDArray[np.float32]:
+    """Colour centres ``(96, 3)`` in the backbone's units: k-means over foreground pixels, plus white, grey, black."""
+    from scipy.cluster.vq import kmeans2
+
+    samples = []
+    for path in photos:
+        pixels = np.asarray(Image.open(path).convert("RGB").resize((56, 56), Image.Resampling.BOX))
+        inside = pixels[foreground(pixels)]
+        if len(inside):
+            samples.append(inside[generator.integers(len(inside), size=100)])
+    data = (np.concatenate(samples).astype(np.float32) - 127) / 128
+    centres, _ = kmeans2(data, COLOURS - 3, minit="++", rng=generator)
+    anchors = np.array([[1, 1, 1], [0, 0, 0], [-1, -1, -1]], dtype=np.float32)
+    return np.concatenate([centres.astype(np.float32), anchors])
+
+
+def augmented(image: Image.Image, view: int, generator: np.random.Generator) -> Image.Image:
+    """View 0 is the photo itself; 1 fills the frame, 2 changes the background, 3 does all, blurs and posterises."""
+    if view == 0:
+        return image
+    pixels = np.asarray(image)
+    inside = foreground(pixels)
+    if generator.random() < 0.5:
+        pixels, inside = pixels[:, ::-1], inside[:, ::-1]
+    background = _background(view, generator)
+    canvas = np.where(inside[:, :, None], pixels, background).astype(np.uint8)
+    canvas = _framed(canvas, inside, background, view, generator)
+    result = Image.fromarray(canvas)
+    if view != 1:
+        result = result.rotate(generator.uniform(-12, 12), Image.Resampling.BILINEAR, fillcolor=tuple(background))
+    if view == 3:
+        if generator.random() < 0.5:
+            result = result.filter(ImageFilter.GaussianBlur(generator.uniform(0.3, 1.6)))
+        else:
+            result = result.quantize(int(generator.integers(4, 16))).convert("RGB")
+    return result
+
+
+def _background(view: int, generator: np.random.Generator) -> NDArray[np.uint8]:
+    if view == 1:
+        return np.full(3, 255, dtype=np.uint8)
+    base = generator.integers(150, 256)
+    return np.clip(base + generator.integers(-25, 26, size=3), 0, 255).astype(np.uint8)
+
+
+def _framed(
+    canvas: NDArray[np.uint8],
+    inside: NDArray[np.bool_],
+    background: NDArray[np.uint8],
+    view: int,
+    generator: np.random.Generator,
+) -> NDArray[np.uint8]:
+    rows, columns = np.nonzero(inside)
+    if len(rows) < 50:
+        return canvas
+    slack = generator.uniform(0.0, 0.08 if view == 1 else 0.25, size=4) * SIDE
+    if view == 3:
+        slack -= generator.uniform(0, 0.12) * SIDE
+    top, bottom = int(max(rows.min() - slack[0], 0)), int(min(rows.max() + 1 + slack[1], SIDE))
+    left, right = int(max(columns.min() - slack[2], 0)), int(min(columns.max() + 1 + slack[3], SIDE))
+    part = Image.fromarray(canvas[top : max(bottom, top + 16), left : max(right, left + 16)])
+    # The release squeezed 3:4 photos into squares; half of the views undo that.
+    width, height = part.size[0] * (0.75 if generator.random() < 0.5 else 1.0), part.size[1]
+    scale = SIDE / max(width, height)
+    part = part.resize((max(int(width * scale), 8), max(int(height * scale), 8)), Image.Resampling.BILINEAR)
+    square = Image.new("RGB", (SIDE, SIDE), tuple(int(c) for c in background))
+    square.paste(part, ((SIDE - part.size[0]) // 2, (SIDE - part.size[1]) // 2))
+    return np.asarray(square)
+
+
+def batches(photos: list[Path], view: int, seed: int, size: int = 16) -> Iterator[NDArray[np.uint8]]:
+    """Batches ``(B, 224, 224, 3)`` of one view, each photo with its own generator so that order doesn't matter."""
+    for start in range(0, len(photos), size):
+        rows = []
+        for path in photos[start : start + size]:
+            generator = np.random.default_rng([seed, view, int(path.stem)])
+            rows.append(np.asarray(augmented(Image.open(path).convert("RGB"), view, generator)))
+        yield np.stack(rows)

@@ -1,0 +1,242 @@
+"""Step 3: project the cached image features into the space of texts, trained on label prompts and titles."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import yaml
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from coordi.describe.labelled_photos import TEMPLATES, is_held_out, label_words
+from teach_texts import VOCABULARY
+from text_side import TokenTable
+from texts import MATERIALS, PATTERNS, WEAK_TEMPLATES, prompt, weak_labels
+
+# What a wrong label costs, by attribute; colour and type are what descriptions are read for.
+WEIGHTS = {
+    "articleType": 1.0, "masterCategory": 0.4, "subCategory": 0.5, "gender": 0.5, "baseColour": 0.8, "season": 0.1,
+    "usage": 0.3, "category": 0.7, "colour": 0.5, "pattern": 0.3, "material": 0.2,
+}  # fmt: skip
+VALIDATION_PERCENT = 10
+
+
+class Projection(nn.Module):
+    """Standardised features to unit vectors in the space of texts."""
+
+    def __init__(self, mean: Tensor, deviation: Tensor, hidden: int, dimension: int, dropout: float) -> None:
+        super().__init__()
+        self.register_buffer("mean", mean)
+        self.register_buffer("deviation", deviation)
+        self.first = nn.Linear(len(mean), hidden)
+        self.norm = nn.BatchNorm1d(hidden)
+        self.second = nn.Linear(hidden, dimension)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``(N, F)`` to ``(N, D)``."""
+        x = ((features - self.mean) / self.deviation).clamp(-6, 6)
+        x = F.relu(self.norm(self.first(self.dropout(x))))
+        return F.normalize(self.second(self.dropout(x)), dim=1)
+
+
+@dataclass
+class Task:
+    """One attribute: phrases per label and each photo's label, -1 where it has none."""
+
+    name: str
+    phrases: list[list[str]]
+    labels: Tensor
+
+
+def tasks_of(rows: pd.DataFrame, training: np.ndarray) -> list[Task]:
+    """The hand-made attributes, the vocabulary's category and colour, and weak pattern and material."""
+    tasks = []
+    for name in TEMPLATES:
+        values = rows[name].astype(object)
+        known = sorted(values[training].dropna().unique())
+        index = {value: place for place, value in enumerate(known)}
+        labels = torch.tensor([index.get(value, -1) for value in values])
+        tasks.append(Task(name, [[prompt(name, value)] for value in known], labels))
+    attributes = yaml.safe_load(VOCABULARY.read_text())["attributes"]
+    for name, column in (("category", "articleType"), ("colour", "baseColour")):
+        entries = [{"text": e} if isinstance(e, str) else e for e in attributes[name]["labels"]]
+        phrases = [[entry["text"], *entry.get("synonyms", [])] for entry in entries]
+        index = {phrase: place for place, words in enumerate(phrases) for phrase in words}
+        found = np.array([index.get(label_words(str(value)), -1) for value in rows[column]])
+        kept = sorted(set(found[training].tolist()) - {-1})
+        position = {old: new for new, old in enumerate(kept)}
+        template = attributes[name]["template"]
+        sentences = [[template.replace("{}", phrase) for phrase in phrases[old]] for old in kept]
+        tasks.append(Task(name, sentences, torch.tensor([position.get(old, -1) for old in found])))
+    for name, words in (("pattern", PATTERNS), ("material", MATERIALS)):
+        found_words = weak_labels(rows["productDisplayName"].tolist(), words)
+        known = sorted(set(np.array(found_words)[training]) - {""})
+        labels = torch.tensor([known.index(word) if word in known else -1 for word in found_words])
+        tasks.append(Task(name, [[WEAK_TEMPLATES[name].format(word)] for word in known], labels))
+    return tasks
+
+
+class Texts:
+    """Tokens of all prompts and titles, prepared once; vectors are made anew as the table learns."""
+
+    def __init__(self, tasks: list[Task], table: TokenTable) -> None:
+        self.table = table
+        self.tokens = [table.tokens([phrase for label in task.phrases for phrase in label]) for task in tasks]
+        self.owner = [
+            torch.tensor([place for place, label in enumerate(task.phrases) for _ in label]) for task in tasks
+        ]
+
+    def vectors(self, place: int) -> Tensor:
+        """Unit vectors ``(L, D)`` of a task's labels: the mean over each label's phrases."""
+        rows = self.table(*self.tokens[place])
+        owner = self.owner[place]
+        total = torch.zeros(int(owner.max()) + 1, rows.shape[1]).index_add(0, owner, rows)
+        return F.normalize(total, dim=1)
+
+
+def weighted_f1(truth: np.ndarray, found: np.ndarray) -> float:
+    from sklearn.metrics import f1_score
+
+    return float(f1_score(truth, found, average="weighted", zero_division=0))
+
+
+@torch.inference_mode()
+def measure(model: Projection, features: Tensor, rows: np.ndarray, tasks: list[Task], texts: Texts) -> dict[str, float]:
+    model.eval()
+    vectors = model(features[rows].float())
+    result = {}
+    for place, task in enumerate(tasks):
+        labels = task.labels[rows]
+        kept = labels >= 0
+        if kept.sum() >= 20:
+            guess = (vectors @ texts.vectors(place).T).argmax(1)
+            result[task.name] = round(weighted_f1(labels[kept].numpy(), guess[kept].numpy()), 4)
+    model.train()
+    return result
+
+
+def train(options: argparse.Namespace) -> None:
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    generator = np.random.default_rng([options.seed, 4])
+    ids = json.loads((options.cache / "ids.json").read_text())
+    rows = pd.read_csv(options.data / "styles.csv").drop_duplicates("id").set_index("id").loc[ids].reset_index()
+    held_out = np.array([is_held_out(i) for i in ids])
+    # Every tenth of the rest chooses settings and the temperature; the held-out rows are only looked at once trained.
+    valid = ~held_out & (np.array([i * 2654435761 % 2**32 // 7 % 100 for i in ids]) < VALIDATION_PERCENT)
+    training = ~held_out & (~valid if not options.all else True)
+    views = [
+        torch.from_numpy(np.load(options.cache / f"view{view}.npy"))
+        for view in range(4)
+        if (options.cache / f"view{view}.npy").exists()
+    ]
+    saved = load_file(options.cache / "texts.safetensors")
+    tokenizer = Tokenizer.from_file(str(options.teacher / "tokenizer.json"))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    table = TokenTable(saved["table"], tokenizer)
+    tasks = tasks_of(rows, training)
+    texts = Texts(tasks, table)
+    anchor_texts = json.loads((options.cache / "texts.json").read_text())
+    anchors = table.texts(anchor_texts).detach()
+    anchor_tokens = [e.ids for e in tokenizer.encode_batch(anchor_texts, add_special_tokens=False)]
+    title_tokens = [
+        e.ids for e in tokenizer.encode_batch(rows["productDisplayName"].tolist(), add_special_tokens=False)
+    ]
+    sample = views[0][np.flatnonzero(training)].float()
+    model = Projection(sample.mean(0), sample.std(0) + 1e-3, options.hidden, saved["table"].shape[1], options.dropout)
+    scale = nn.Parameter(torch.tensor(np.log(20.0), dtype=torch.float32))
+    optimizer = torch.optim.AdamW(
+        [{"params": model.parameters(), "weight_decay": options.decay}, {"params": [scale], "weight_decay": 0.0},
+         {"params": table.parameters(), "lr": options.text_rate, "weight_decay": 0.0}], lr=options.rate,
+    )  # fmt: skip
+    chosen = np.flatnonzero(training)
+    steps = options.epochs * (len(chosen) // options.batch)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, [options.rate, options.rate, options.text_rate], total_steps=steps + 1, pct_start=0.15
+    )
+    started = time.monotonic()
+    for epoch in range(options.epochs):
+        order = generator.permutation(chosen)
+        losses = []
+        for start in range(0, len(order) - options.batch + 1, options.batch):
+            picked = order[start : start + options.batch]
+            which = generator.integers(len(views), size=len(picked))
+            features = torch.stack([views[v][i] for v, i in zip(which, picked, strict=True)]).float()
+            vectors = model(features)
+            factor = scale.exp().clamp(max=100)
+            loss = torch.zeros(())
+            for place, task in enumerate(tasks):
+                labels = task.labels[picked]
+                kept = labels >= 0
+                if kept.any():
+                    logits = factor * vectors[kept] @ texts.vectors(place).T
+                    smoothing = options.smoothing
+                    loss = loss + WEIGHTS[task.name] * F.cross_entropy(
+                        logits, labels[kept], label_smoothing=smoothing
+                    ) * float(kept.float().mean())
+            loss = loss + options.titles * title_loss(vectors, table, [title_tokens[i] for i in picked], factor)
+            some = generator.integers(len(anchor_texts), size=512)
+            flat, offsets = flattened([anchor_tokens[i] for i in some])
+            loss = loss + options.anchor * (1 - (table(flat, offsets) * anchors[some]).sum(1)).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            losses.append(float(loss.detach()))
+        if epoch % 5 == 4 or epoch == options.epochs - 1:
+            found = measure(model, views[0], np.flatnonzero(valid), tasks, texts)
+            print(f"epoch {epoch + 1}: loss {np.mean(losses):.3f}, scale {float(scale.detach().exp()):.1f}, "
+                  f"{time.monotonic() - started:.0f} s, valid {found}", flush=True)  # fmt: skip
+    with torch.inference_mode():
+        drift = float((table.texts(anchor_texts) * anchors).sum(1).mean())
+    print(json.dumps({"held_out": measure(model, views[0], np.flatnonzero(held_out), tasks, texts), "anchor": drift}))
+    torch.save(
+        {"projection": model.state_dict(), "table": table.bag.weight.detach(), "scale": float(scale.detach().exp())},
+        options.cache / f"{options.name}.pt",
+    )
+
+
+def title_loss(vectors: Tensor, table: TokenTable, titles: list[list[int]], factor: Tensor) -> Tensor:
+    """Symmetric cross-entropy of a batch's photos against its titles (Radford et al., 2021)."""
+    words = table(*flattened(titles))
+    logits = factor * vectors @ words.T
+    target = torch.arange(len(titles))
+    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+
+
+def flattened(rows: list[list[int]]) -> tuple[Tensor, Tensor]:
+    """Token ids in one row and where each text begins."""
+    offsets = np.cumsum([0, *(len(row) for row in rows)])[:-1]
+    return torch.tensor([token for row in rows for token in row]), torch.tensor(offsets)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data/fashion-products"))
+    parser.add_argument("--teacher", type=Path, required=True, help="folder of all-MiniLM-L6-v2")
+    parser.add_argument("--cache", type=Path, default=Path(".cache/edge-encoder"))
+    parser.add_argument("--name", default="projection")
+    parser.add_argument("--all", action="store_true", help="train on the validation tenth too")
+    for name, value in (("epochs", 25), ("batch", 256), ("hidden", 384), ("seed", 17), ("threads", 1)):
+        parser.add_argument(f"--{name}", type=int, default=value)
+    defaults = {
+        "rate": 1e-3, "text-rate": 3e-4, "decay": 0.05, "dropout": 0.3, "smoothing": 0.02, "titles": 0.1, "anchor": 3.0,
+    }  # fmt: skip
+    for name, fraction in defaults.items():
+        parser.add_argument(f"--{name}", type=float, default=fraction)
+    train(parser.parse_args())
+
+
+if __name__ == "__main__":
+    main()
