@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from coordi.config import DataSettings
+from coordi.data.loading import load
 from coordi.domain import Dataset, Item, Outfit, Split, WornCategory
 
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data"
@@ -21,6 +23,12 @@ def real_data() -> Path:
     if not REAL.is_dir():
         pytest.skip(f"the real data isn't at {REAL}")
     return REAL
+
+
+@pytest.fixture(scope="session")
+def real(real_data: Path) -> Dataset:
+    """The real Maryland outfits, cleaned; text only."""
+    return load(real_data / "polyvore-maryland", DataSettings(), 17)
 
 
 @pytest.fixture

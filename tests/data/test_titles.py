@@ -7,9 +7,9 @@ from coordi.data.titles import clean_title, title_of_file
 
 @pytest.mark.parametrize(
     ("raw", "expected", "repaired"),
-    [("hermÃ¨s boot", "hermès boot", True), ("d&amp;g belt", "d&g belt", True), ("  red \t dress\n", "red dress", False),
-     ("chloé wedges", "chloé wedges", False), ("women’s top", "women’s top", False), ("", "", False),
-     ("a\x00b\x1b[31m", "a b [31m", False)],
+    [("hermÃ¨s boot", "hermès boot", True), ("d&amp;g belt", "d&g belt", True),
+     ("  red \t dress\n", "red dress", False), ("chloé wedges", "chloé wedges", False),
+     ("women’s top", "women’s top", False), ("", "", False), ("a\x00b\x1b[31m", "a b [31m", False)],
 )  # fmt: skip
 def test_clean_title(raw: str, expected: str, repaired: bool) -> None:
     title = clean_title(raw)

@@ -74,7 +74,8 @@ def read_catalogue(path: Path, layout: str = "catalogue") -> Source:
         funnel.drop("items", with_examples(reason, examples), len(examples))
     outfits = _read_outfits(path.parent / OUTFITS_FILE, items, funnel)
     name = path.parent.name if path.stem in ("items", "styles", "catalogue") else path.name
-    return Source(name, layout, tuple(items.values()), outfits, funnel, keeps_single_items=True)
+    splits = tuple(split for split in SPLITS if any(outfit.split == split for outfit in outfits))
+    return Source(name, layout, tuple(items.values()), outfits, funnel, keeps_single_items=True, splits=splits)
 
 
 def find_photos(folder: Path) -> list[Path]:

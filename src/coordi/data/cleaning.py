@@ -17,7 +17,7 @@ from coordi.data.photos import photo_problem
 from coordi.data.source import Source, SourceItem, SourceOutfit
 from coordi.data.splits import assign_splits, cap_splits, drop_duplicates
 from coordi.data.titles import clean_title
-from coordi.domain import SPLITS, Dataset, Item, Outfit, WornCategory
+from coordi.domain import Dataset, Item, Outfit, WornCategory
 from coordi.errors import DataError
 from coordi.progress import Progress, silent
 
@@ -163,9 +163,8 @@ def _clean_outfits(
     funnel.drop("outfits", f"fewer than {MIN_ITEMS} items left", len(small))
     large = [outfit for outfit in reduced if len(outfit.item_ids) >= MIN_ITEMS]
     assigned = assign_splits(drop_duplicates(large, items, funnel), seed)
-    for split in SPLITS:
-        asked = any(outfit.split == split for outfit in source.outfits)
-        if asked and not any(outfit.split == split for outfit in assigned):
+    for split in source.splits:
+        if not any(outfit.split == split for outfit in assigned):
             raise DataError(f"the {split} split of '{source.name}' is empty after cleaning: {_why_empty(source)}")
     if source.outfits and not assigned:
         raise DataError(f"no outfit of '{source.name}' is left after cleaning: {_why_empty(source)}")

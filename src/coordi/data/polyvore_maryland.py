@@ -58,7 +58,9 @@ def read_maryland(folder: Path) -> Source:
             outfits.append(SourceOutfit(str(entry["set_id"]), ids, split, str(entry.get("name") or "")))
     for reason, examples in faults.items():
         funnel.drop("items", with_examples(reason, examples), len(examples))
-    return Source(folder.name, LAYOUT, tuple(items), tuple(outfits), funnel, keeps_single_items=False)
+    return Source(
+        folder.name, LAYOUT, tuple(items), tuple(outfits), funnel, keeps_single_items=False, splits=tuple(sets)
+    )
 
 
 def _read_split(path: Path) -> Sequence[Any]:

@@ -50,6 +50,7 @@ class Source:
         funnel: What the reader already left out, such as broken rows and duplicate ids.
         keeps_single_items: Whether an item that is in no outfit is of use (a catalogue) or not (a release).
         titles_needed: Whether the paper's filter asks for a title; a folder of photos has none.
+        splits: Splits that the source has of its own; one that has no outfit left is an error.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Source:
     funnel: Funnel
     keeps_single_items: bool
     titles_needed: bool = True
+    splits: tuple[Split, ...] = ()
 
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")

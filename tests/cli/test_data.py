@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from coordi.cli import data
+from coordi.errors import DataError
+
+REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "polyvore-maryland"
+
+
+def _app() -> typer.Typer:
+    app = typer.Typer(pretty_exceptions_enable=False)
+    data.register(app)
+    app.command("other")(lambda: None)
+    return app
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    kinds = ("top", "bottom", "shoes")
+    rows = [f"{number},[red] thing {number},{kinds[number % 3]}" for number in range(60)]
+    (folder / "items.csv").write_text("\n".join(["id,title,category", *rows, "60,oak,sofa"]))
+    outfits = [json.dumps({"id": f"o{number}", "items": [str(3 * number + place) for place in range(3)]})
+               for number in range(20)]  # fmt: skip
+    (folder / "outfits.jsonl").write_text("\n".join(outfits))
+    return folder
+
+
+def test_info_shows_funnel_counts_balance_and_leaks(shop: Path) -> None:
+    result = CliRunner().invoke(_app(), ["data", "info", str(shop)])
+    assert result.exit_code == 0, result.output
+    for words in ("shop: recognised as catalogue", "nobody wears it", "60 items, 0 with a photo", "same-category"):
+        assert words in result.stdout
+    assert "leaks: none found" in result.stdout
+
+
+def test_json_stands_alone_on_standard_output(shop: Path) -> None:
+    result = CliRunner().invoke(_app(), ["data", "info", str(shop), "--json"])
+    found = json.loads(result.stdout)
+    assert found["outfits"] == {"train": 14, "valid": 2, "test": 4}
+    assert found["categories"]["top"] == {"train": 14, "valid": 2, "test": 4, "all": 20}
+    assert [row["reason"] for row in found["funnel"] if row["dropped"]] == [
+        "nobody wears it to be seen (rugs, lipstick, underwear, ...)"
+    ]
+    train = next(row for row in found["questions"] if (row["split"], row["protocol"]) == ("train", "random"))
+    assert (train["compatibility"], train["positives"], train["blanks"]) == (28, 14, 14)
+    assert found["text_only"] is True
+    assert found["leaks"] == []
+
+
+def test_a_split_too_small_for_questions_is_said_rather_than_fatal(shop: Path) -> None:
+    lines = (shop / "outfits.jsonl").read_text().splitlines()[:3]
+    (shop / "outfits.jsonl").write_text("\n".join(lines))
+    result = CliRunner().invoke(_app(), ["data", "info", str(shop)])
+    assert result.exit_code == 0, result.output
+    assert "too few" in result.stdout
+
+
+def test_photos_required_is_passed_on(shop: Path) -> None:
+    result = CliRunner().invoke(_app(), ["data", "info", str(shop), "--photos", "required"])
+    assert isinstance(result.exception, DataError)
+    assert "no photo" in str(result.exception)
+    usage = CliRunner().invoke(_app(), ["data", "info", str(shop), "--photos", "some"])
+    assert usage.exit_code == 2
+
+
+def test_the_real_release() -> None:
+    if not REAL.is_dir():
+        pytest.skip(f"the real data isn't at {REAL}")
+    result = CliRunner().invoke(_app(), ["data", "info", str(REAL), "--json"])
+    found = json.loads(result.stdout)
+    assert found["layout"] == "polyvore-maryland"
+    assert found["text_only"] is True
+    assert {leak["name"] for leak in found["leaks"]} == {"titles"}
+    assert all(2 * row["positives"] == row["compatibility"] for row in found["questions"])

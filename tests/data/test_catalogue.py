@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from coordi.config import DataSettings
+from coordi.data.catalogue import read_catalogue, read_photos
+from coordi.data.categories import category_is_known
+from coordi.data.loading import load
+from coordi.data.source import known_price
+from coordi.domain import Dataset
+from coordi.errors import DataError
+
+Save = Callable[..., Path]
+AddsUp = Callable[[Dataset], None]
+ROWS: list[dict[str, Any]] = [
+    {"SKU": "a1", "Product Name": "Red silk dress", "articleType": "Dresses", "Price": 49.5, "season": "Summer"},
+    {"SKU": "a2", "Product Name": "Oak chair", "articleType": "Chairs", "Price": 300.0, "season": "Winter"},
+    {"SKU": "a3", "Product Name": "Black belt", "articleType": None, "Price": None, "season": None},
+]
+
+
+def _write_csv(path: Path) -> None:
+    lines = ["SKU,Product Name,articleType,Price,season"]
+    lines += [",".join("" if value is None else str(value) for value in row.values()) for row in ROWS]
+    path.write_text("\ufeff" + "\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _write_jsonl(path: Path) -> None:
+    path.write_text("\n".join(json.dumps(row) for row in ROWS), encoding="utf-8")
+
+
+def _write_parquet(path: Path) -> None:
+    pq.write_table(pa.Table.from_pylist(ROWS), path)
+
+
+@pytest.mark.parametrize(
+    ("name", "write"), [("shop.csv", _write_csv), ("shop.jsonl", _write_jsonl), ("shop.parquet", _write_parquet)]
+)
+def test_the_three_formats_say_the_same(
+    tmp_path: Path, name: str, write: Callable[[Path], None], adds_up: AddsUp
+) -> None:
+    write(tmp_path / name)
+    for path in (tmp_path, tmp_path / name):
+        dataset = load(path, DataSettings(), 1)
+        adds_up(dataset)
+        assert dataset.layout == "catalogue"
+        assert [(item.id, item.title, item.category, item.kind, item.price) for item in dataset.items.values()] == [
+            ("a1", "Red silk dress", "dress", "Dresses", 49.5),
+            ("a3", "Black belt", "belt", "", None),
+        ]
+        assert dataset.items["a1"].extra["season"] == "Summer"
+        assert not dataset.outfits
+
+
+def test_bad_rows_are_counted_with_their_lines_and_good_ones_kept(tmp_path: Path, adds_up: AddsUp) -> None:
+    (tmp_path / "shop.csv").write_text(
+        'id,title,category\n1,"a\nshirt",top\n2,too,many,fields\n,no id,top\n1,again,top\n3,jeans\n\n4,boots,shoes\n',
+        encoding="utf-8",
+    )
+    dataset = load(tmp_path, DataSettings(), 1)
+    adds_up(dataset)
+    assert list(dataset.items) == ["1", "3", "4"]
+    assert dataset.items["1"].title == "a shirt"
+    reasons = [row.reason for row in dataset.funnel if row.dropped]
+    assert reasons == [
+        "bad row: more fields than the header (line 4)",
+        "bad row: no id (line 5)",
+        "duplicate id, the first is kept ('1' in line 6)",
+    ]
+
+
+def test_bad_json_lines_are_counted_with_their_lines(tmp_path: Path, adds_up: AddsUp) -> None:
+    (tmp_path / "shop.jsonl").write_text('{"id": 1, "name": "tee"}\n{"id": \n[2]\n{"id": 3.0, "name": "cap"}\n')
+    dataset = load(tmp_path, DataSettings(), 1)
+    adds_up(dataset)
+    assert list(dataset.items) == ["1", "3"]
+    assert [row.reason for row in dataset.funnel if row.dropped] == [
+        "bad row: not JSON (line 2)", "bad row: not a JSON object (line 3)",
+    ]  # fmt: skip
+
+
+def test_a_table_without_ids_says_which_columns_it_has(tmp_path: Path) -> None:
+    (tmp_path / "shop.csv").write_text("colour,size\nred,L\n")
+    with pytest.raises(DataError, match="colour, size"):
+        load(tmp_path, DataSettings(), 1)
+
+
+@pytest.mark.parametrize("name", ["shop.parquet", "shop.csv"])
+def test_a_file_that_isnt_what_it_claims(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\xff\xfe\x00nonsense")
+    with pytest.raises(DataError, match=name):
+        load(tmp_path / name, DataSettings(), 1)
+
+
+def test_images_are_found_by_column_or_by_id_but_not_outside(tmp_path: Path, photo: Save) -> None:
+    shop = tmp_path / "shop"
+    photo(shop / "images" / "1.png")
+    photo(shop / "pictures" / "x.jpg")
+    photo(tmp_path / "outside.jpg")
+    (shop / "items.csv").write_text(
+        "id,title,category,image\n1,tee,top,\n2,jeans,bottom,pictures/x.jpg\n3,cap,headwear,../outside.jpg\n"
+        "4,coat,outerwear,https://example.org/4.jpg\n"
+    )
+    images = [item.image for item in read_catalogue(shop / "items.csv").items]
+    assert images == [shop / "images" / "1.png", shop / "pictures" / "x.jpg", None, None]
+
+
+def test_outfits_beside_the_table(tmp_path: Path, adds_up: AddsUp) -> None:
+    rows = "".join(f"{number},title {number},{'top' if number % 2 else 'bottom'}\n" for number in range(8))
+    (tmp_path / "items.csv").write_text("id,title,category\n" + rows)
+    outfits = [
+        '{"id": "x", "items": ["0", "1"], "split": "train", "title": "monday"}',
+        '{"id": "y", "items": [2, 3], "split": "test"}',
+        '{"id": "y", "items": ["4", "5"], "split": "test"}',
+        '{"id": "z", "items": "4,5"}',
+        '{"id": "w", "items": ["4", "5"], "split": "holdout"}',
+        '{"id": "v", "items": ["6", "7", "nowhere", "7"], "split": "valid"}',
+        '{"id": "u", "items": ["6", "nowhere"], "split": "valid"}',
+    ]
+    (tmp_path / "outfits.jsonl").write_text("\n".join(outfits))
+    dataset = load(tmp_path, DataSettings(), 1)
+    adds_up(dataset)
+    assert [(outfit.id, outfit.item_ids, outfit.split, outfit.title) for outfit in dataset.outfits] == [
+        ("x", ("0", "1"), "train", "monday"), ("y", ("2", "3"), "test", ""), ("v", ("6", "7"), "valid", ""),
+    ]  # fmt: skip
+    assert len(dataset.items) == 8
+
+
+def test_the_folder_of_labelled_photos_loads(real_data: Path, adds_up: AddsUp) -> None:
+    dataset = load(real_data / "fashion-products", DataSettings(photos="required"), 1)
+    adds_up(dataset)
+    assert len(dataset.items) > 7_500
+    item = dataset.items["10000"]
+    assert (item.category, item.kind, item.title) == ("bottom", "Skirts", "Palm Tree Girls Sp Jace Sko White Skirts")
+    assert item.extra["baseColour"] == "White"
+    assert item.image is not None
+    assert item.image.name == "10000.jpg"
+    assert not dataset.text_only
+    assert all(category_is_known(item) for item in dataset.items.values())
+
+
+def test_photos_alone(tmp_path: Path, photo: Save, adds_up: AddsUp) -> None:
+    for name in ("red silk dress.jpg", "shoes/IMG_1.jpeg", "IMG_7.png", "IMG_7.jpg", ".hidden/a.jpg"):
+        photo(tmp_path / name)
+    (tmp_path / "broken.jpg").write_text("no")
+    (tmp_path / "notes.txt").write_text("no")
+    for mode in ("auto", "required", "optional"):
+        dataset = load(tmp_path, DataSettings.model_validate({"photos": mode}), 1)
+        adds_up(dataset)
+        assert dataset.layout == "photos"
+        found = {item.id: (item.title, item.category, category_is_known(item)) for item in dataset.items.values()}
+        extra = {"broken": ("broken", "accessory", False)} if mode == "optional" else {}
+        assert "broken" not in found, extra
+        assert found == {
+            "IMG_7": ("", "accessory", False),
+            "red silk dress": ("red silk dress", "dress", True),
+            "shoes/IMG_1": ("", "shoes", True),
+        }
+    assert len(read_photos(tmp_path).items) == 4
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(12, 12.0), (-1, None), ("-1", None), ("$1,299.00", 1299.0), ("1.299,00 EUR", 1299.0), ("1,299", 1299.0),
+     ("12,5", 12.5), ("", None), (None, None), (float("nan"), None), (float("inf"), None), ("free", None),
+     (True, None)],
+)  # fmt: skip
+def test_known_price(value: object, expected: float | None) -> None:
+    assert known_price(value) == expected

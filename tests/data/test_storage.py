@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+
+from coordi.data.questions import compatibility_questions, fill_in_the_blank_questions
+from coordi.data.storage import (
+    questions_file,
+    read_compatibility_questions,
+    read_dataset,
+    read_fill_in_the_blank_questions,
+    write_dataset,
+    write_questions,
+)
+from coordi.domain import Dataset, FunnelRow, Item, Outfit
+from coordi.errors import ArtifactError
+
+Wardrobe = Callable[..., Dataset]
+
+
+def test_everything_comes_back_as_it_was(tmp_path: Path) -> None:
+    items = {
+        "b": Item(
+            "b", "hermès «bag»", "bag", "Totes", Path("/photos/b.jpg"), 0.1, MappingProxyType({"z": "1", "a": "é"})
+        ),
+        "a": Item("a", "", "top"),
+    }
+    outfits = (Outfit("2", ("b", "a"), "valid", "monday"), Outfit("1", ("a", "b"), "train"))
+    funnel = (FunnelRow("items", "read", 2, 2, dropped=False), FunnelRow("outfits", "why (x, 'y')", 3, 2))
+    dataset = Dataset("närrisch", "photos", items, outfits, funnel, text_only=True)
+    write_dataset(tmp_path / "data", dataset)
+    found = read_dataset(tmp_path / "data")
+    assert found == dataset
+    assert list(found.items) == ["b", "a"]
+
+
+def test_the_real_release_comes_back(real: Dataset, tmp_path: Path) -> None:
+    write_dataset(tmp_path, real)
+    assert read_dataset(tmp_path) == real
+
+
+def test_a_catalogue_without_outfits_comes_back(tmp_path: Path) -> None:
+    dataset = Dataset("x", "catalogue", {"a": Item("a", "t", "top")}, (), (), text_only=False)
+    write_dataset(tmp_path, dataset)
+    assert read_dataset(tmp_path) == dataset
+
+
+def test_questions_come_back(wardrobe: Wardrobe, tmp_path: Path) -> None:
+    dataset = wardrobe({"test": 12})
+    asked = compatibility_questions(dataset, "test", "random", 1)
+    blanks = fill_in_the_blank_questions(dataset, "test", "random", 1)
+    path = tmp_path / questions_file("test", "random")
+    assert path.name == "questions-test-random.parquet"
+    write_questions(path, asked)
+    write_questions(tmp_path / "blanks.parquet", blanks)
+    write_questions(tmp_path / "none.parquet", ())
+    assert read_compatibility_questions(path) == asked
+    assert read_fill_in_the_blank_questions(tmp_path / "blanks.parquet") == blanks
+    assert read_compatibility_questions(tmp_path / "none.parquet") == ()
+    with pytest.raises(ArtifactError, match=r"blanks\.parquet has the columns .*candidates"):
+        read_compatibility_questions(tmp_path / "blanks.parquet")
+
+
+@pytest.mark.parametrize("name", ["items.parquet", "outfits.parquet", "dataset.json"])
+@pytest.mark.parametrize("content", [None, b"", b"{}", b"PAR1"])
+def test_a_missing_or_broken_file_is_named(
+    wardrobe: Wardrobe, tmp_path: Path, name: str, content: bytes | None
+) -> None:
+    write_dataset(tmp_path, wardrobe({"test": 2}))
+    (tmp_path / name).unlink()
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(ArtifactError, match=name):
+        read_dataset(tmp_path)
