@@ -13,6 +13,7 @@ from coordi.config import DataSettings
 from coordi.data.catalogue import read_catalogue, read_photos
 from coordi.data.categories import category_is_known
 from coordi.data.loading import load
+from coordi.data.photos import OUTSIDE
 from coordi.data.source import known_price
 from coordi.domain import Dataset
 from coordi.errors import DataError
@@ -101,7 +102,7 @@ def test_a_file_that_isnt_what_it_claims(tmp_path: Path, name: str) -> None:
 
 def test_images_are_found_by_column_or_by_id_but_not_outside(tmp_path: Path, photo: Save) -> None:
     shop = tmp_path / "shop"
-    photo(shop / "images" / "1.png")
+    photo(shop / "images" / "1.PNG")
     photo(shop / "pictures" / "x.jpg")
     photo(tmp_path / "outside.jpg")
     (shop / "items.csv").write_text(
@@ -109,7 +110,9 @@ def test_images_are_found_by_column_or_by_id_but_not_outside(tmp_path: Path, pho
         "4,coat,outerwear,https://example.org/4.jpg\n"
     )
     images = [item.image for item in read_catalogue(shop / "items.csv").items]
-    assert images == [shop / "images" / "1.png", shop / "pictures" / "x.jpg", None, None]
+    assert images == [shop / "images" / "1.PNG", shop / "pictures" / "x.jpg", None, None]
+    dataset = load(shop, DataSettings(photos="required"), 1)
+    assert [row.reason for row in dataset.funnel if row.dropped] == [f"{OUTSIDE} (3, 4)"]
 
 
 def test_outfits_beside_the_table(tmp_path: Path, adds_up: AddsUp) -> None:

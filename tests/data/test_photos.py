@@ -49,6 +49,14 @@ def test_a_jpeg_with_bytes_after_its_end_is_sound(tmp_path: Path, photo: Save) -
     assert photo_problem(path) is None
 
 
+def test_a_phones_photo_with_a_second_picture_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    first, second = Image.new("RGB", (20, 30), "red"), Image.new("RGB", (20, 30), "blue")
+    first.save(path, format="MPO", save_all=True, append_images=[second])
+    assert photo_problem(path) is None
+    assert open_photo(path).size == (20, 30)
+
+
 def test_text_and_nothing_are_no_photos(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_text("not a photo")
     (tmp_path / "b.jpg").write_bytes(b"")

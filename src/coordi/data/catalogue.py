@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from coordi.data.categories import category_of, worn_or_not
 from coordi.data.files import inside
 from coordi.data.funnel import Funnel, with_examples
-from coordi.data.photos import PHOTO_SUFFIXES
+from coordi.data.photos import OUTSIDE, PHOTO_SUFFIXES
 from coordi.data.source import Source, SourceItem, SourceOutfit, known_price
 from coordi.data.tables import TABLE_SUFFIXES, Row, Table, read_table
 from coordi.data.titles import title_of_file
@@ -78,10 +78,12 @@ def read_catalogue(path: Path, layout: str = "catalogue") -> Source:
     return Source(name, layout, tuple(items.values()), outfits, funnel, keeps_single_items=True, splits=splits)
 
 
-def find_photos(folder: Path) -> list[Path]:
-    """Photos in a folder and the folders in it, sorted by path; hidden ones are passed over."""
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in PHOTO_SUFFIXES and path.is_file())
-    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+def find_photos(folder: Path) -> Iterator[Path]:
+    """Photos in a folder and the folders in it, as they come; hidden ones are passed over."""
+    for path in folder.rglob("*"):
+        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix.lower() in PHOTO_SUFFIXES and not hidden and path.is_file():
+            yield path
 
 
 def read_photos(folder: Path) -> Source:
@@ -91,7 +93,7 @@ def read_photos(folder: Path) -> Source:
     the category stays open until an encoder has seen the photo.
     """
     funnel = Funnel()
-    paths = find_photos(folder)
+    paths = sorted(find_photos(folder))
     funnel.read("items", len(paths))
     items: dict[str, SourceItem] = {}
     twice: list[str] = []
@@ -124,6 +126,9 @@ class _Columns:
         self._categories = [by_key[key] for key in _CATEGORIES if key in by_key]
         self._kind = next((by_key[key] for key in _KINDS if key in by_key), "")
         # Finer and coarser category columns stay in ``extra``; what has a field of its own doesn't.
+        self._by_id = {
+            photo.stem: photo for place in (path.parent, path.parent / "images") for photo in _photos_in(place)
+        }
         self._own = {name for name in self._of.values() if name is not None}
 
     def item(self, row: Row, folder: Path) -> SourceItem | None:
@@ -135,12 +140,14 @@ class _Columns:
         words = [_plain(row[name]) for name in self._categories if name in row]
         extra = {name: _plain(value) for name, value in row.items() if name not in self._own}
         price = row.get(self._of["price"] or "")
+        image = self._image(row, item_id, folder)
         return SourceItem(
             id=item_id,
             title=title,
             category=_category(words, title),
             kind="" if kind in WORN_CATEGORIES else kind,
-            image=self._image(row, item_id, folder),
+            image=image,
+            why_no_photo=OUTSIDE if image is None and self._text(row, "image") else "no photo",
             price=known_price(price),
             extra=MappingProxyType(extra),
         )
@@ -152,8 +159,7 @@ class _Columns:
         named = self._text(row, "image")
         if named:
             return inside(folder, named)
-        places = (inside(folder, f"{place}/{item_id}{end}") for place in ("images", ".") for end in PHOTO_SUFFIXES)
-        return next((path for path in places if path is not None and path.is_file()), None)
+        return self._by_id.get(item_id)
 
 
 def _category(words: Iterable[str], title: str) -> WornCategory | str | None:
@@ -207,6 +213,12 @@ def _outfit(row: Row, line: int) -> tuple[str, SourceOutfit | None]:
 
 def _at_lines(table: Table) -> dict[str, list[str]]:
     return {reason: [f"line {line}" for line in lines] for reason, lines in table.faults.items()}
+
+
+def _photos_in(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES)
 
 
 def _key(name: str) -> str:

@@ -25,7 +25,6 @@ MIN_ITEMS = 2
 """Fewest worn items of an outfit: two, because "do these two go together?" is the smallest question coordi answers,
 and a shop's own outfits are often a shirt and trousers. One item has no question."""
 
-_NO_PHOTO = "no photo"
 _AUTO_SHARE = 0.5
 
 
@@ -79,7 +78,7 @@ def _photo_problems(items: Sequence[SourceItem], progress: Progress) -> dict[str
     """By item id, why it has no sound photo; each file is looked at once."""
     problems: dict[str, str] = {}
     for done, item in enumerate(items, start=1):
-        problem = _NO_PHOTO if item.image is None else photo_problem(item.image)
+        problem = item.why_no_photo if item.image is None else photo_problem(item.image)
         if problem is not None:
             problems[item.id] = problem
         progress(done, len(items))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,12 @@ def read_json(path: Path) -> Any:
 
 
 def inside(folder: Path, named: str) -> Path | None:
-    """The path that a source names relative to its folder; None for an address, or a path that leads out of it."""
+    """The path that a source names relative to its folder; None for an address, or a path that leads out of it.
+
+    A catalogue from elsewhere shall not make coordi open, or show in a report, files it was never given. Links within
+    the folder are the user's own and are followed.
+    """
     if not named or "://" in named or "\0" in named:
         return None
-    path = folder / named
-    return path if path.resolve().is_relative_to(folder.resolve()) else None
+    within = os.path.normpath(folder / named)
+    return Path(within) if within.startswith(f"{os.path.normpath(folder)}{os.sep}") else None

@@ -85,7 +85,7 @@ def recognise(path: Path) -> Layout:
         raise DataError(f"{path} is the Polyvore Outfits release, which this version doesn't read yet; {_ACCEPTED}")
     if find_table(path) is not None:
         return "catalogue"
-    if find_photos(path):
+    if next(find_photos(path), None) is not None:
         return "photos"
     raise DataError(f"{path} isn't a layout that coordi knows: it holds {_shown(names)}; {_ACCEPTED}")
 

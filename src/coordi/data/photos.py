@@ -16,6 +16,7 @@ PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp")
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 100 * 2**20
 _FORMATS = ("JPEG", "PNG", "WEBP")
+_JPEG = ("JPEG", "MPO")  # what phones write for a photo with a second picture in it
 _ACCEPTED = "JPEG, PNG or WebP of at most 50 megapixels"
 _END_OF_JPEG = b"\xff\xd9"
 _TAIL = 4096
@@ -23,6 +24,7 @@ _TAIL = 4096
 MISSING = "photo missing: no file at its path"
 NOT_A_PHOTO = "photo isn't one: not JPEG, PNG or WebP"
 CUT_SHORT = "photo cut short or damaged"
+OUTSIDE = "photo not in the source's folder: an address, or a path that leads out of it"
 TOO_LARGE = "photo too large: more than 50 megapixels or 100 MiB"
 
 
@@ -57,7 +59,7 @@ def photo_problem(path: Path) -> str | None:
     try:
         data = _bytes(path)
         image = _header(path, data)
-        if image.format == "JPEG":
+        if image.format in _JPEG:
             if _END_OF_JPEG not in data[-_TAIL:]:
                 _decode(path, data)
         elif image.format == "WEBP":

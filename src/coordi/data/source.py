@@ -19,6 +19,7 @@ class SourceItem:
     Attributes:
         category: A worn category, ``""`` if nobody wears it, None if its category can't be told from text.
         image: Where its photo should be; None if the source names none. The file may be missing.
+        why_no_photo: What the funnel says where ``image`` is None.
     """
 
     id: str
@@ -26,6 +27,7 @@ class SourceItem:
     category: WornCategory | str | None
     kind: str = ""
     image: Path | None = None
+    why_no_photo: str = "no photo"
     price: float | None = None
     extra: Mapping[str, str] = field(default_factory=lambda: NO_EXTRA)
 
