@@ -60,6 +60,17 @@ def test_order_positives_in_the_sources_order(clean: Dataset, protocol: Protocol
     assert all(leak.auc is not None and leak.auc > 0.6 for leak in leaks)
 
 
+def test_order_by_place_in_the_source_when_categories_say_nothing(clean: Dataset) -> None:
+    alike = replace(clean, items={item_id: replace(item, category="top") for item_id, item in clean.items.items()})
+    planted = [
+        replace(question, item_ids=tuple(sorted(question.item_ids))) if question.compatible else question
+        for question in compatibility_questions(alike, "train", "random", 1)
+    ]
+    leaks = audit(alike, {"train": planted})
+    assert [leak.name for leak in leaks] == ["order"]
+    assert "source's order" in leaks[0].detail
+
+
 def test_order_by_category_alone_when_ids_say_nothing(clean: Dataset) -> None:
     """Negatives ordered shoes first, positives top first, each item's place in the source being no help."""
     ranks = {"top": 0, "bottom": 1, "bag": 2, "shoes": 3}
