@@ -36,14 +36,15 @@ def evaluate(
     Example: coordi encoder evaluate --data fashion-products --held-out --json
     """
     from coordi.describe.encoder import load_encoder
-    from coordi.describe.labelled_photos import evaluate_encoder, held_out_photos, read_labelled
+    from coordi.describe.labelled_photos import evaluate_encoder, held_out_photos, label_lists, read_labelled
 
     photos = read_labelled(data)
+    lists = label_lists(photos)
     if held_out:
         photos = held_out_photos(photos)
     loaded = load_encoder(encoder)
     with progress_bar("encoding photos") as progress:
-        report = evaluate_encoder(photos, loaded, seed, progress)
+        report = evaluate_encoder(photos, loaded, lists, seed, progress)
     if report.unreadable:
         note(f"{report.unreadable} of {len(photos)} photos can't be opened and were left out")
     if as_json:

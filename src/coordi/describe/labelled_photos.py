@@ -118,10 +118,27 @@ class EncoderReport:
     unreadable: int
 
 
+def label_lists(photos: Sequence[LabelledPhoto]) -> dict[str, list[str]]:
+    """By column, the sorted labels that occur."""
+    return {name: sorted({p.labels[name] for p in photos if name in p.labels}) for name in TEMPLATES}
+
+
 def evaluate_encoder(
-    photos: Sequence[LabelledPhoto], encoder: ImageTextEncoder, seed: int, progress: Progress = silent
+    photos: Sequence[LabelledPhoto],
+    encoder: ImageTextEncoder,
+    lists: Mapping[str, Sequence[str]],
+    seed: int,
+    progress: Progress = silent,
 ) -> EncoderReport:
-    """Zero-shot labels of every photo over the full list of labels that its column has in ``photos``.
+    """Zero-shot labels of every photo over full lists of labels.
+
+    Args:
+        photos: What is measured.
+        encoder: Sees the photos and reads the labels.
+        lists: By column, every label that may be given; a column with fewer than two is left out. Take them from the
+            whole release, also where only a part of it is measured: a shorter list is an easier question.
+        seed: Of the bootstrap.
+        progress: Called after each batch.
 
     Raises:
         DataError: If no photo can be opened.
@@ -142,8 +159,8 @@ def evaluate_encoder(
     found = {}
     for name, template in TEMPLATES.items():
         labelled = [place for place, photo in enumerate(kept) if name in photo.labels]
-        labels = sorted({kept[place].labels[name] for place in labelled})
-        if len(labels) < 2:
+        labels = list(lists.get(name, ()))
+        if len(labels) < 2 or not labelled:
             continue
         texts = label_vectors(encoder, template, [[label_words(label)] for label in labels])
         shares = label_probabilities(rows[labelled], texts, encoder.logit_scale)
