@@ -6,10 +6,10 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer.main
-from click import Command, Group
 
 from coordi.cli.main import build_app
 
@@ -20,10 +20,10 @@ def coordi(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def commands(command: Command, name: str = "") -> dict[str, Command]:
-    if not isinstance(command, Group):
+def commands(command: Any, name: str = "") -> dict[str, Any]:
+    if not hasattr(command, "commands"):
         return {name: command}
-    found: dict[str, Command] = {}
+    found: dict[str, Any] = {}
     for child, inner in command.commands.items():
         found |= commands(inner, f"{name} {child}".strip())
     return found

@@ -151,3 +151,13 @@ def test_counts_add_up_whatever_comes(looks_by_split: list[tuple[Any, list[tuple
         assert all(row.count > 0 for row in rows[1:])
     assert len(dataset.outfits_of("train")) <= 2
     assert {name for outfit in dataset.outfits for name in outfit.item_ids} == set(dataset.items)
+
+
+def test_a_title_twice_in_an_outfit_stays_once(maryland: Maryland) -> None:
+    """Made-up outfits never hold a title twice, so a real one that did would give itself away."""
+    twins = ("1", [("red pumps", 41), ("Red Pumps", 41), ("silk blouse", 17), ("denim skirt", 7)])
+    plain = ("2", [("black pumps", 41), ("wool coat", 25)])
+    dataset = load(maryland({"train": [twins, plain]}), DataSettings(photos="optional"), 17)
+    assert [outfit.item_ids for outfit in dataset.outfits] == [("1_1", "1_3", "1_4"), ("2_1", "2_2")]
+    assert ("holds one title twice: the first kept", 1) in {(row.reason, row.count) for row in dataset.funnel}
+    assert "1_2" not in dataset.items

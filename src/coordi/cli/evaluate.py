@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -9,6 +10,13 @@ import typer
 
 from coordi.cli.console import echo_json
 from coordi.cli.work import DataOption, JsonOption, OutOption, Overrides, workplace
+
+
+class ProtocolName(StrEnum):
+    """The protocols, in the form that the command line's library takes in a list."""
+
+    RANDOM = "random"
+    SAME_CATEGORY = "same-category"
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +30,7 @@ def evaluate(
     out: OutOption,
     split: Annotated[Literal["test"], typer.Option("--split", help="The split that is measured.")] = "test",
     protocol: Annotated[
-        list[Literal["random", "same-category"]] | None,
+        list[ProtocolName] | None,
         typer.Option("--protocol", help="Where negatives come from; may be given twice. Default: both."),
     ] = None,
     baselines: Annotated[

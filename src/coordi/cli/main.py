@@ -50,16 +50,21 @@ def main() -> None:
         sys.exit(_INTERRUPTED)
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"coordi {metadata.version('coordi')}")
+        raise typer.Exit
+
+
 def _options(
-    version: Annotated[bool, typer.Option("--version", help="Print coordi's version and stop.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print coordi's version and stop.", is_eager=True, callback=_show_version)
+    ] = False,
 ) -> None:
     """Tell whether clothes go together and what would complete an outfit, on your own machine.
 
-    Start with: [bold]coordi run --data sample --out demo[/bold]
+    Start with: [bold]coordi run --data sample --out demo --preset demo[/bold]
     """
-    if version:
-        typer.echo(f"coordi {metadata.version('coordi')}")
-        raise typer.Exit
 
 
 def _be_offline_and_quiet() -> None:
@@ -70,8 +75,24 @@ def _be_offline_and_quiet() -> None:
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     warnings.filterwarnings("ignore")
-    logging.basicConfig(level=logging.WARNING, format="%(name)s: %(message)s", stream=sys.stderr)
+    # Threads that spin while they wait bring a machine with other work on it to a crawl (measured: dev/LOG.md).
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("  %(message)s"))
+    handler.addFilter(_once)
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+
+
+_said: set[str] = set()
+
+
+def _once(record: logging.LogRecord) -> bool:
+    """Whether a message is said for the first time: each stage draws the same questions anew."""
+    message = record.getMessage()
+    is_new = message not in _said
+    _said.add(message)
+    return is_new
 
 
 if __name__ == "__main__":

@@ -155,9 +155,7 @@ def _clean_outfits(
     source: Source, items: Mapping[str, SourceItem], settings: DataSettings, seed: int
 ) -> list[SourceOutfit]:
     funnel = source.funnel
-    reduced = [
-        replace(outfit, item_ids=tuple(name for name in outfit.item_ids if name in items)) for outfit in source.outfits
-    ]
+    reduced = _without_twins(source, items)
     small = [outfit for outfit in reduced if len(outfit.item_ids) < MIN_ITEMS]
     funnel.drop("outfits", f"fewer than {MIN_ITEMS} items left", len(small))
     large = [outfit for outfit in reduced if len(outfit.item_ids) >= MIN_ITEMS]
@@ -168,6 +166,22 @@ def _clean_outfits(
     if source.outfits and not assigned:
         raise DataError(f"no outfit of '{source.name}' is left after cleaning: {_why_empty(source)}")
     return cap_splits(assigned, settings, seed, funnel)
+
+
+def _without_twins(source: Source, items: Mapping[str, SourceItem]) -> list[SourceOutfit]:
+    """Outfits with the items that are left, each title once.
+
+    A made-up outfit never holds a title twice, so one that does would give itself away.
+    """
+    reduced, with_twins = [], 0
+    for outfit in source.outfits:
+        left = [name for name in outfit.item_ids if name in items]
+        titles = [items[name].title.casefold() or name for name in left]
+        kept = tuple(name for place, name in enumerate(left) if titles[place] not in titles[:place])
+        with_twins += len(kept) < len(left)
+        reduced.append(replace(outfit, item_ids=kept))
+    source.funnel.tell("outfits", "holds one title twice: the first kept", with_twins)
+    return reduced
 
 
 def _why_empty(source: Source) -> str:
@@ -183,7 +197,7 @@ def _items_of_use(
     if source.keeps_single_items:
         return items
     used = {name for outfit in outfits for name in outfit.item_ids}
-    source.funnel.drop("items", "its outfit was left out", len(items) - len(used))
+    source.funnel.drop("items", "its outfit was left out, or holds its title already", len(items) - len(used))
     return {item_id: item for item_id, item in items.items() if item_id in used}
 
 

