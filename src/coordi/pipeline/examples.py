@@ -26,10 +26,12 @@ _STREAM = 501  # of the run's seed
 def training_examples(
     dataset: Dataset, texts: Mapping[str, str], settings: RunSettings
 ) -> Callable[[int], tuple[Instruction, ...]]:
-    """How to draw the examples of an epoch, each with its answer, shuffled.
+    """How to draw the examples of an epoch, each with its answer.
 
-    Every training outfit gives one task's examples in an epoch: it and one negative for ``compatibility``, one for
-    ``choose`` or ``complement``. The task and where negatives come from are drawn by their shares in the settings.
+    Every training outfit, in shuffled order, gives one task's examples in an epoch: it and one negative for
+    ``compatibility``, one for ``choose`` or ``complement``. The task and where negatives come from are drawn by their
+    shares in the settings. An outfit and its negative follow each other, so that they share an optimizer step and what
+    is common to both cancels out of it.
 
     Args:
         dataset: With a training split.
@@ -42,8 +44,9 @@ def training_examples(
         epoch_questions = _Epoch(dataset, settings, epoch)
         tasks, task_shares = _shares(settings.finetune.tasks)
         protocols, protocol_shares = _shares(settings.finetune.negatives)
+        outfits = dataset.outfits_of("train")
         drawn: list[Instruction] = []
-        for outfit in dataset.outfits_of("train"):
+        for outfit in (outfits[place] for place in rng.permutation(len(outfits))):
             task = tasks[rng.choice(len(tasks), p=task_shares)]
             protocol = protocols[rng.choice(len(protocols), p=protocol_shares)]
             if task == "compatibility":
@@ -51,7 +54,7 @@ def training_examples(
             else:
                 blanks = epoch_questions.blanks(protocol).get(outfit.id, ())
                 drawn += [_choose(one, texts) if task == "choose" else _name(one, dataset, texts) for one in blanks]
-        return tuple(drawn[place] for place in rng.permutation(len(drawn)))
+        return tuple(drawn)
 
     return draw
 
