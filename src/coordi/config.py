@@ -49,7 +49,7 @@ class DescribeSettings(Settings):
 
     encoder: str = "edge"
     vocabulary: str = "fashion"
-    batch_size: int = Field(default=32, ge=1)
+    batch_size: int = Field(default=16, ge=1)
 
 
 class ModelSettings(Settings):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from coordi.config import RunSettings
 from coordi.model.base import Base, resolve_base
+from coordi.prompts.templates import Instruction, compatibility_instruction
 
 COLOURS = ("black", "white", "red", "navy", "green", "pink")
 KINDS = ("skirt", "boots", "shirt", "coat", "jeans", "bag", "scarf", "sandals")
@@ -32,7 +34,9 @@ def write_tokenizer(folder: Path, chat_template: str | None = CHAT) -> None:
         show_progress=False,
     )
     tokenizer.train_from_iterator(corpus, trainer)
-    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|im_end|>")
+    fast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|im_end|>"
+    )
     fast.chat_template = chat_template
     fast.save_pretrained(folder)
 
@@ -53,9 +57,10 @@ def write_llama(folder: Path, seed: int = 0) -> None:
         bos_token_id=0,
         eos_token_id=1,
         pad_token_id=1,
+        initializer_range=0.3,
         tie_word_embeddings=True,
     )
-    LlamaForCausalLM(config).save_pretrained(folder)
+    LlamaForCausalLM(config).save_pretrained(folder)  # type: ignore[no-untyped-call]
     write_tokenizer(folder)
 
 
@@ -88,3 +93,20 @@ def tiny_settings(tiny_folder: Path) -> RunSettings:
 @pytest.fixture
 def tiny_base(tiny_settings: RunSettings) -> Base:
     return resolve_base(tiny_settings.model)
+
+
+def lesson(outfit: list[str]) -> Instruction:
+    """Compatible if nothing in it is pink: a rule that a tiny model learns in seconds."""
+    return compatibility_instruction(outfit, not any("pink" in text for text in outfit))
+
+
+def epoch(number: int, count: int = 48) -> list[Instruction]:
+    """As many pink as other outfits, shuffled, other ones in each epoch."""
+    rng = np.random.default_rng([5, number])
+    lessons = []
+    for place in range(count):
+        outfit = [f"{COLOURS[rng.integers(5)]} {KINDS[rng.integers(8)]}" for _ in range(rng.integers(2, 5))]
+        if place % 2:
+            outfit[rng.integers(len(outfit))] = f"pink {KINDS[rng.integers(8)]}"
+        lessons.append(lesson(outfit))
+    return [lessons[place] for place in rng.permutation(count)]

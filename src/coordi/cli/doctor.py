@@ -10,6 +10,7 @@ from importlib import metadata
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from coordi.cli.console import echo_json
@@ -47,7 +48,8 @@ def doctor(as_json: JsonOption = False) -> None:
         return
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     for finding in findings:
-        table.add_row(finding.part, finding.state + (f"\n[bold]{finding.fix}[/bold]" if finding.fix else ""))
+        fix = f"\n[bold]{escape(finding.fix)}[/bold]" if finding.fix else ""
+        table.add_row(escape(finding.part), escape(finding.state) + fix)
     Console().print(table)
 
 

@@ -119,6 +119,8 @@ def _open(contents: Mapping[str, bytes]) -> _Towers:
     from tokenizers import Tokenizer
 
     options = onnxruntime.SessionOptions()
+    # Its own memory pool is never given back, and fine-tuning comes later in the same process.
+    options.enable_cpu_mem_arena = False
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(contents[IMAGE_TOWER], options, providers=["CPUExecutionProvider"])

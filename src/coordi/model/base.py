@@ -72,8 +72,7 @@ def _downloaded(settings: ModelSettings) -> Path:
         )
     if settings.revision is None or not _COMMIT.fullmatch(settings.revision):
         raise ModelError(
-            f"model.revision is {settings.revision!r}; downloads are pinned: give the 40 hexadecimal digits of a commit "
-            f"of {settings.base}"
+            f"model.revision is {settings.revision!r}; give the 40 hexadecimal digits of a commit of {settings.base}"
         )
     os.environ["HF_HUB_OFFLINE"] = "0"
     hub = require("huggingface_hub", "train")

@@ -6,7 +6,6 @@ import contextlib
 import fcntl
 import importlib.util
 import io
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator

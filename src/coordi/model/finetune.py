@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from coordi.artifacts import read_json, write_json, writing
 from coordi.config import FinetuneSettings, RunSettings
 from coordi.errors import TrainingError
 from coordi.model.base import Base, resolve_base
-from coordi.model.engines import choose_engine
+from coordi.model.engines import Loaded, choose_engine, load_tokenizer
 from coordi.model.lessons import Lessons, make_lessons
 from coordi.model.quiet import quiet
 from coordi.model.trainer import new_trainer
@@ -81,37 +82,50 @@ def finetune(
         ModelError: If the base model can't be loaded.
         PromptError: If an example can't be shortened enough.
     """
-    base = resolve_base(settings.model)
+    # Unsloth must be imported before transformers, so the engine is chosen before anything is loaded.
     engine, reason = choose_engine(settings.model)
-    loaded = engine.for_training(base, settings.model, settings.finetune, settings.seed)
-    renderer = PromptRenderer(loaded.tokenizer, settings.prompt.max_length)
+    base = resolve_base(settings.model)
+    renderer = PromptRenderer(load_tokenizer(base), settings.prompt.max_length)
     lessons = make_lessons(examples_for_epoch, renderer, settings.finetune)
     questions = drawn_questions(valid, settings.finetune.valid_questions, settings.seed)
-    watch = Watch(out, base, loaded.model, renderer, questions)
-    checkpoint = _begin(out, _fingerprint(base, settings, lessons, questions))
-    watch.restore(_step_of(checkpoint))
-    run = _Run(watch, settings.finetune, lessons, progress, _step_of(checkpoint))
-    if _step_of(checkpoint) < lessons.steps:
-        with quiet(), writing(out):
+    fingerprint = _fingerprint(base, settings, lessons, questions)
+    watch = Watch(out, base, renderer, questions)
+    speed = None
+    if not _is_finished(out, fingerprint):
+        checkpoint = _begin(out, fingerprint)
+        watch.restore(_step_of(checkpoint))
+        loaded = engine.for_training(base, settings.model, settings.finetune, settings.seed)
+        run = _Run(watch, loaded.model, settings.finetune, lessons, progress, _step_of(checkpoint))
+        _train(loaded, lessons, settings, run, checkpoint, out)
+        speed = run.tokens_per_second()
+    watch.restore(lessons.steps)
+    progress(lessons.steps, lessons.steps)
+    curve = tuple(watch.curve)
+    return FinetuneResult(
+        out / ADAPTER, curve, best(curve), engine.name, reason, lessons.steps, speed, dict(renderer.shortened)
+    )
+
+
+def _train(
+    loaded: Loaded, lessons: Lessons, settings: RunSettings, run: _Run, checkpoint: Path | None, out: Path
+) -> None:
+    """Train from a checkpoint or from the start, then clear the checkpoints away."""
+    with quiet(), writing(out):
+        if _step_of(checkpoint) < lessons.steps:
             trainer = new_trainer(loaded, lessons, settings.finetune, settings.seed, run, out / CHECKPOINTS)
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    progress(lessons.steps, lessons.steps)
-    with writing(out):
+        write_json(out / BEGUN, {**read_json(out / BEGUN), "finished": True})
         shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
-    curve = tuple(watch.curve)
-    shortened = dict(renderer.shortened)
-    return FinetuneResult(
-        out / ADAPTER, curve, best(curve), engine.name, reason, lessons.steps, run.tokens_per_second(), shortened
-    )
 
 
 class _Run:
     """What happens after each optimizer step: told to the trainer as ``after_step`` and ``after_checkpoint``."""
 
     def __init__(
-        self, watch: Watch, settings: FinetuneSettings, lessons: Lessons, progress: Progress, begun_at: int
+        self, watch: Watch, model: Any, settings: FinetuneSettings, lessons: Lessons, progress: Progress, begun_at: int
     ) -> None:
         self._watch = watch
+        self._model = model
         self._batch_size = settings.batch_size
         self._lessons = lessons
         self._progress = progress
@@ -138,7 +152,7 @@ class _Run:
                 f"the training loss is {loss} at step {step}; the best adapter so far is kept; set a lower "
                 "finetune.learning_rate"
             )
-        self._watch.look(step, step * self._batch_size, loss)
+        self._watch.look(self._model, step, step * self._batch_size, loss)
         self._mark = time.monotonic()
         return True
 
@@ -162,10 +176,16 @@ def _fingerprint(base: Base, settings: RunSettings, lessons: Lessons, questions:
     return hashlib.sha256(json.dumps([*parts, lessons.fingerprint(), repr(questions)]).encode()).hexdigest()
 
 
+def _is_finished(out: Path, fingerprint: str) -> bool:
+    if not (out / BEGUN).is_file():
+        return False
+    return bool(read_json(out / BEGUN) == {"fingerprint": fingerprint, "finished": True})
+
+
 def _begin(out: Path, fingerprint: str) -> Path | None:
     """The last whole checkpoint of the same training; whatever else lies in ``out`` is cleared."""
     checkpoints = out / CHECKPOINTS
-    same = (out / BEGUN).is_file() and read_json(out / BEGUN) == fingerprint
+    same = (out / BEGUN).is_file() and read_json(out / BEGUN)["fingerprint"] == fingerprint
     whole = [path for path in checkpoints.glob("checkpoint-*") if (path / COMPLETE).is_file()] if same else []
     last = max(whole, key=_step_of, default=None)
     with writing(out):
@@ -174,7 +194,7 @@ def _begin(out: Path, fingerprint: str) -> Path | None:
                 shutil.rmtree(path)
         if last is None:
             shutil.rmtree(out / ADAPTER, ignore_errors=True)
-            write_json(out / BEGUN, fingerprint)
+            write_json(out / BEGUN, {"fingerprint": fingerprint, "finished": False})
     return last
 
 

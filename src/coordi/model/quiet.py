@@ -14,10 +14,15 @@ _OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
 
 
 def stay_offline() -> None:
-    """Tell the libraries of Hugging Face to fetch nothing, whatever they are asked; a user's own setting wins."""
+    """Tell the libraries of Hugging Face to fetch nothing, whatever they are asked; a user's own setting wins.
+
+    To be called before any of them is imported.
+    """
     for name in (*_OFFLINE, "HF_HUB_DISABLE_TELEMETRY"):
         os.environ.setdefault(name, "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # It advises to install a package that would download a program from the hub and run it.
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 
 @contextmanager

@@ -51,15 +51,12 @@ class Watch:
     The best is the one of the highest AUC, at the same AUC of the lowest loss.
     """
 
-    def __init__(
-        self, out: Path, base: Base, model: Any, renderer: PromptRenderer, valid: Sequence[Instruction]
-    ) -> None:
+    def __init__(self, out: Path, base: Base, renderer: PromptRenderer, valid: Sequence[Instruction]) -> None:
         """Take what is watched.
 
         Args:
             out: Folder of the curve and the adapter.
             base: What the adapter is made on.
-            model: With its adapter; scored as it is.
             renderer: With the model's tokenizer.
             valid: Compatibility questions with their answers.
 
@@ -75,8 +72,7 @@ class Watch:
         self.curve: list[CurvePoint] = []
         self._out = out
         self._base = base
-        self._model = model
-        self._reader = AnswerReader(model, answer_tokens(renderer).ids)
+        self._tokens = answer_tokens(renderer)
         self._truth = np.array([answer == YES for answer in answers])
         self._prompts = [renderer.render(instruction).prompt_ids for instruction in valid]
 
@@ -85,25 +81,25 @@ class Watch:
         points = [CurvePoint(**point) for point in read_json(self._out / CURVE)] if step else []
         self.curve = [point for point in points if point.step <= step]
 
-    def look(self, step: int, examples: int, train_loss: float) -> CurvePoint:
-        """Score the validation questions and keep the adapter if it is the best so far."""
+    def look(self, model: Any, step: int, examples: int, train_loss: float) -> CurvePoint:
+        """Score the validation questions with a model as it is, and keep its adapter if it is the best so far."""
         from sklearn.metrics import roc_auc_score
 
-        yes = probability_of_yes(self._reader.logits(self._prompts))
+        yes = probability_of_yes(AnswerReader(model, self._tokens.ids).logits(self._prompts))
         point = CurvePoint(step, examples, train_loss, _loss(yes, self._truth), float(roc_auc_score(self._truth, yes)))
         self.curve.append(point)
         if best(self.curve) is point:
-            self._keep_adapter()
+            self._keep_adapter(model)
         write_json(self._out / CURVE, [asdict(point) for point in self.curve])
         return point
 
-    def _keep_adapter(self) -> None:
+    def _keep_adapter(self, model: Any) -> None:
         """Write the adapter beside the last one and put it in its place."""
         folder, fresh, old = (self._out / name for name in (ADAPTER, f".{ADAPTER}.new", f".{ADAPTER}.old"))
         with writing(folder):
             for leftover in (fresh, old):
                 shutil.rmtree(leftover, ignore_errors=True)
-            self._model.save_pretrained(fresh, save_embedding_layers=False)
+            model.save_pretrained(fresh, save_embedding_layers=False)
             (fresh / "README.md").unlink(missing_ok=True)  # PEFT's empty model card
             config = read_json(fresh / "adapter_config.json")
             config["base_model_name_or_path"] = self._base.name  # not a path on this machine

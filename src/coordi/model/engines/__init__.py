@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from coordi.config import FinetuneSettings, ModelSettings
 from coordi.errors import ModelError, require
 from coordi.model.base import Base
+from coordi.model.quiet import quiet, stay_offline
 
 if TYPE_CHECKING:
     from torch import nn
@@ -60,6 +61,7 @@ def choose_engine(settings: ModelSettings) -> tuple[Engine, str]:
         ModelError: If Unsloth is asked for where it can't run.
         MissingDependencyError: If Unsloth is asked for, there is a GPU, and it isn't installed.
     """
+    stay_offline()
     from coordi.model.engines.peft import PeftEngine
     from coordi.model.engines.unsloth import UnslothEngine
 
@@ -76,6 +78,7 @@ def choose_engine(settings: ModelSettings) -> tuple[Engine, str]:
     if settings.engine == "peft":
         return PeftEngine(), "PEFT, as the settings ask"
     if gpu and installed:
+        require("unsloth", "cuda")  # now, before transformers, which it rewrites
         return UnslothEngine(), f"Unsloth, on {torch.cuda.get_device_name(0)}"
     if gpu:
         return PeftEngine(), f"PEFT on {torch.cuda.get_device_name(0)}; for Unsloth: pip install 'coordi[cuda]'"
@@ -88,9 +91,11 @@ def load_tokenizer(base: Base) -> PreTrainedTokenizerBase:
     Raises:
         ModelError: If it can't be loaded.
     """
+    stay_offline()
     transformers = require("transformers", "train")
     try:
-        tokenizer: Any = transformers.AutoTokenizer.from_pretrained(base.folder, local_files_only=True)
+        with quiet():
+            tokenizer: Any = transformers.AutoTokenizer.from_pretrained(base.folder, local_files_only=True)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"the tokenizer of '{base.name}' can't be loaded: {_first_line(error)}") from error
     prepare_tokenizer(tokenizer)

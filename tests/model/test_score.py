@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from coordi.artifacts import write_json
+from coordi.config import RunSettings
+from coordi.errors import ModelError, PromptError
+from coordi.model.base import Base
+from coordi.model.engines import Loaded
+from coordi.model.engines.peft import PeftEngine
+from coordi.model.finetune import finetune
+from coordi.model.generate import name_complement
+from coordi.model.reading import AnswerReader, probability_of_yes
+from coordi.model.score import LanguageModelScorer, load_scorer
+from coordi.prompts.answers import answer_tokens
+from coordi.prompts.rendering import PromptRenderer
+from coordi.prompts.templates import compatibility_instruction
+
+from .conftest import COLOURS, KINDS, epoch
+
+TEXTS = {
+    f"{number}": f"{colour} {kind}" for number, (colour, kind) in enumerate(zip(COLOURS * 4, KINDS * 3, strict=True))
+}
+OUTFITS = [["0", "1"], ["2", "3", "4", "5", "6"], ["7", "1", "9"], ["3", "2"], ["0", "1"]]
+
+
+@pytest.fixture
+def loaded(tiny_base: Base, tiny_settings: RunSettings) -> Loaded:
+    return PeftEngine().for_scoring(tiny_base, None, tiny_settings.model)
+
+
+def test_batches_with_a_shared_prefix_equal_whole_prompts_one_by_one(loaded: Loaded) -> None:
+    import torch
+
+    renderer = PromptRenderer(loaded.tokenizer, 128)
+    prompts = [renderer.render(one).prompt_ids for one in epoch(3)]
+    answers = answer_tokens(renderer).ids
+    reader = AnswerReader(loaded.model, answers, batch_tokens=300)
+    together = reader.logits(prompts)
+    with torch.no_grad():
+        alone = [loaded.model(input_ids=torch.tensor([list(p)])).logits[0, -1, list(answers)] for p in prompts]
+    np.testing.assert_allclose(together, torch.stack(alone).numpy(), atol=1e-3)
+    assert together.std(axis=0).min() > 0.01
+
+
+def test_p_of_yes_is_the_softmax_of_two_answers() -> None:
+    logits = np.array([[0.0, 0.0], [np.log(3.0), 0.0], [-1e9, 1e9]])
+    np.testing.assert_allclose(probability_of_yes(logits), [0.5, 0.75, 0.0], atol=1e-12)
+
+
+def test_scores_keep_the_order_and_do_not_depend_on_company(tiny_base: Base, tiny_settings: RunSettings) -> None:
+    scorer = load_scorer(tiny_base, None, TEXTS, tiny_settings)
+    scores = scorer.score(OUTFITS)
+    assert scores.shape == (5,)
+    assert scores[0] == pytest.approx(scores[4], abs=1e-9)
+    alone = np.array([scorer.score([outfit])[0] for outfit in OUTFITS])
+    np.testing.assert_allclose(scores, alone, atol=1e-4)
+    assert scorer.score([]).shape == (0,)
+
+
+def test_passes_average_over_shuffled_orders(loaded: Loaded) -> None:
+    renderer = PromptRenderer(loaded.tokenizer, 128)
+    once = LanguageModelScorer("x", loaded.model, renderer, TEXTS)
+    often = LanguageModelScorer("x", loaded.model, renderer, TEXTS, passes=3, seed=1)
+    there_and_back = once.score([["0", "1"], ["1", "0"]])
+    averaged = often.score([["0", "1"]])[0]
+    assert there_and_back.min() <= averaged <= there_and_back.max()
+    assert averaged == pytest.approx(often.score([["0", "1"], *OUTFITS])[0], abs=1e-4)
+
+
+def test_an_unknown_item_and_a_lone_item(loaded: Loaded) -> None:
+    scorer = LanguageModelScorer("x", loaded.model, PromptRenderer(loaded.tokenizer, 128), TEXTS)
+    with pytest.raises(ModelError, match="no text for item '77'"):
+        scorer.score([["0", "77"]])
+    with pytest.raises(PromptError, match="got 1"):
+        scorer.score([["0"]])
+
+
+def test_a_saved_adapter_scores_and_only_on_its_own_base(
+    tmp_path: Path, tiny_base: Base, tiny_settings: RunSettings
+) -> None:
+    adapter = finetune(epoch, epoch(99), tiny_settings, tmp_path).adapter
+    tuned = load_scorer(tiny_base, adapter, TEXTS, tiny_settings)
+    plain = load_scorer(tiny_base, None, TEXTS, tiny_settings)
+    assert np.abs(tuned.score(OUTFITS) - plain.score(OUTFITS)).max() > 0.01
+    other = Base("another", tiny_base.folder, "0" * 64)
+    with pytest.raises(ModelError, match=r"made on the base .*not on 'another' \(000000000000\)"):
+        load_scorer(other, adapter, TEXTS, tiny_settings)
+    write_json(adapter / "coordi.json", [])
+    with pytest.raises(ModelError, match="doesn't say which base"):
+        load_scorer(tiny_base, adapter, TEXTS, tiny_settings)
+    with pytest.raises(ModelError, match=r"has no adapter_model\.safetensors"):
+        load_scorer(tiny_base, tmp_path, TEXTS, tiny_settings)
+
+
+def test_a_model_of_broken_numbers_is_told(loaded: Loaded) -> None:
+    import torch
+
+    renderer = PromptRenderer(loaded.tokenizer, 128)
+    prompt = renderer.render(compatibility_instruction(["red bag", "coat"])).prompt_ids
+    with torch.no_grad():
+        loaded.model.get_parameter("model.norm.weight").fill_(float("nan"))
+    with pytest.raises(ModelError, match="isn't a finite number"):
+        AnswerReader(loaded.model, answer_tokens(renderer).ids).logits([prompt])
+
+
+def test_naming_gives_one_line(loaded: Loaded) -> None:
+    named = name_complement(loaded, ["red skirt", "white shirt"], "shoes", max_length=128, max_tokens=8)
+    assert "\n" not in named
+    assert named == name_complement(loaded, ["red skirt", "white shirt"], "shoes", max_length=128, max_tokens=8)

@@ -1,0 +1,54 @@
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coordi.config import PromptSettings
+from coordi.domain import Description, Item, Label
+from coordi.prompts.item_text import item_text
+
+SETTINGS = PromptSettings(max_title_words=4)
+
+
+def described(**labels: str) -> Description:
+    return Description("i", {name: (Label(text, 0.9), Label("second", 0.1)) for name, text in labels.items()})
+
+
+def test_category_title_and_attributes_in_one_line() -> None:
+    item = Item("i", "Lace Midi", "bottom", "Skirts")
+    text = item_text(item, described(colour="black", pattern="floral"), SETTINGS)
+    assert text == "bottom: lace midi (black, floral)"
+
+
+def test_long_titles_are_cut() -> None:
+    assert item_text(Item("i", "a b c d e f", "top", "d"), None, SETTINGS) == "top: a b c d"
+
+
+def test_the_sources_kind_stands_in_for_a_missing_title() -> None:
+    assert item_text(Item("i", "", "bottom", "Knee Length  Skirts"), None, SETTINGS) == "bottom: knee length skirts"
+    assert item_text(Item("i", "", "shoes", "Shoes"), None, SETTINGS) == "shoes"
+
+
+def test_an_item_without_a_title_is_what_it_is() -> None:
+    assert item_text(Item("i", "", "shoes"), None, SETTINGS) == "shoes"
+    seen = item_text(Item("i", "", "shoes"), described(category="boots", colour="red"), SETTINGS)
+    assert seen == "shoes (boots, red)"
+
+
+def test_the_encoders_category_is_not_set_against_a_title() -> None:
+    assert (
+        item_text(Item("i", "red boots", "shoes", "boots"), described(category="hat"), SETTINGS) == "shoes: red boots"
+    )
+
+
+def test_only_the_attributes_asked_for_in_their_order() -> None:
+    settings = PromptSettings(attributes=("pattern", "colour"))
+    text = item_text(Item("i", "x", "top", "x"), described(colour="red", style="casual", pattern="dots"), settings)
+    assert text == "top: x (dots, red)"
+
+
+@given(secret=st.from_regex(r"[0-9]{9}_[0-9]", fullmatch=True))
+def test_nothing_that_gives_an_answer_away_is_said(secret: str) -> None:
+    item = Item(secret, "shirt", "top", "", Path(f"images/{secret}/1.jpg"), 12.5, {"set": secret})
+    text = item_text(item, Description(secret, {"colour": (Label("red", 1.0),)}), SETTINGS)
+    assert text == "top: shirt (red)"

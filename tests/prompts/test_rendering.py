@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coordi.errors import ModelError, PromptError
+from coordi.prompts.answers import answer_tokens
+from coordi.prompts.rendering import PromptRenderer
+from coordi.prompts.templates import choose_instruction, compatibility_instruction
+
+from .conftest import CHAT, NO_SYSTEM, OWN_SYSTEM, word_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+ASKED = compatibility_instruction(["red skirt", "boots"], True)
+
+
+def test_the_chat_template_is_used_where_there_is_one(chat_tokenizer: PreTrainedTokenizerFast) -> None:
+    text = PromptRenderer(chat_tokenizer, 64).text(ASKED)
+    assert text.endswith(f"<s> user {ASKED.question}\n- red skirt\n- boots </s> <s> assistant ")
+
+
+def test_the_alpaca_form_is_used_elsewhere(plain_tokenizer: PreTrainedTokenizerFast) -> None:
+    text = PromptRenderer(plain_tokenizer, 99).text(ASKED)
+    assert text.startswith("Below is an instruction that describes a task, paired with an input")
+    assert f"### Instruction:\n{ASKED.question}\n\n### Input:\n- red skirt\n- boots\n\n### Response:\n" in text
+
+
+def test_a_templates_own_system_message_is_left_out() -> None:
+    assert "helpful" not in PromptRenderer(word_tokenizer(OWN_SYSTEM + CHAT), 64).text(ASKED)
+
+
+def test_a_template_that_refuses_a_system_message_gets_none() -> None:
+    text = PromptRenderer(word_tokenizer(NO_SYSTEM + CHAT), 64).text(ASKED)
+    assert text.startswith("<s> user Do these")
+
+
+def test_the_answer_stands_right_after_the_prompt(chat_tokenizer: PreTrainedTokenizerFast) -> None:
+    rendered = PromptRenderer(chat_tokenizer, 64).render(ASKED)
+    tokens = chat_tokenizer.convert_ids_to_tokens([*rendered.prompt_ids[-2:], *rendered.answer_ids])
+    assert tokens == ["<s>", "<unk>", "yes", "</s>"]
+    assert PromptRenderer(chat_tokenizer, 64).render(compatibility_instruction(["a", "b"])).answer_ids == ()
+
+
+def test_texts_lose_words_evenly_before_any_item_goes(chat_tokenizer: PreTrainedTokenizerFast) -> None:
+    long = compatibility_instruction(["a b c d e f g h", "i j k l", "m n"], True)
+    whole = PromptRenderer(chat_tokenizer, 99).render(long)
+    length = len(whole.prompt_ids) + len(whole.answer_ids)
+    renderer = PromptRenderer(chat_tokenizer, length - 6)
+    cut = renderer.render(long)
+    assert len(cut.prompt_ids) + len(cut.answer_ids) == length - 6
+    assert (cut.words_cut, cut.items_dropped) == (6, 0)
+    assert dict(renderer.shortened) == {"words": 1}
+    assert cut.answer_ids == whole.answer_ids
+
+
+def test_items_go_from_the_end_when_words_are_not_enough(chat_tokenizer: PreTrainedTokenizerFast) -> None:
+    long = compatibility_instruction([f"a{i} b{i} c{i}" for i in range(6)], False)
+    whole = PromptRenderer(chat_tokenizer, 99).render(long)
+    renderer = PromptRenderer(chat_tokenizer, len(whole.prompt_ids) + len(whole.answer_ids) - 11)
+    cut = renderer.render(long)
+    assert cut.items_dropped == 2
+    assert dict(renderer.shortened) == {"items": 1}
+    assert cut.answer_ids == whole.answer_ids
+
+
+def test_a_question_that_does_not_fit_is_an_error(chat_tokenizer: PreTrainedTokenizerFast) -> None:
+    with pytest.raises(PromptError, match=r"even with its items shortened, of 10 that are free.*prompt\.max_length"):
+        PromptRenderer(chat_tokenizer, 12).render(ASKED)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=9), min_size=1, max_size=7), st.integers(45, 90)
+)
+def test_shortening_keeps_question_candidates_and_answer(items: list[list[str]], most: int) -> None:
+    tokenizer = word_tokenizer(CHAT, ("Which", "letter.", "A.", "B.", "C.", "D.", "C"))
+    asked = choose_instruction([" ".join(words) for words in items], ["w x y z"] * 4, 2)
+    rendered = PromptRenderer(tokenizer, most).render(asked)
+    tokens = tokenizer.convert_ids_to_tokens([*rendered.prompt_ids, *rendered.answer_ids])
+    assert len(tokens) <= most
+    assert [token for token in tokens if token in {"Which", "letter.", "A.", "B.", "C.", "D.", "C", "</s>"}] == [
+        "Which", "letter.", "A.", "B.", "C.", "D.", "</s>", "C", "</s>",
+    ]  # fmt: skip
+
+
+def test_answers_are_told_apart_by_their_first_tokens(chat_tokenizer: PreTrainedTokenizerFast) -> None:
+    tokens = answer_tokens(PromptRenderer(chat_tokenizer, 64))
+    assert chat_tokenizer.convert_ids_to_tokens(list(tokens.ids)) == ["yes", "no"]
+
+
+def test_a_model_without_the_answers_is_refused() -> None:
+    with pytest.raises(ModelError, match="no token for the answer 'yes'"):
+        answer_tokens(PromptRenderer(word_tokenizer(CHAT, ("si", "no")), 64))
+    with pytest.raises(ModelError, match="answers no, no with the same token"):
+        answer_tokens(PromptRenderer(word_tokenizer(CHAT), 64), ("no", "no"))
+
+
+def test_a_template_that_loses_the_question_is_refused() -> None:
+    with pytest.raises(ModelError, match="leaves out what the user says"):
+        PromptRenderer(word_tokenizer("{{ '<s> assistant ' }}"), 64).text(ASKED)
