@@ -55,17 +55,29 @@ def writing(path: Path) -> Iterator[None]:
     """Turn the operating system's errors on writing ``path`` into one clear line.
 
     Raises:
-        ArtifactError: In place of any ``OSError`` of the block.
+        ArtifactError: In place of any ``OSError`` of the block, and of what safetensors and PyTorch raise when they
+            can't write.
     """
     try:
         yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    except Exception as error:
+        if not _is_failed_write(error):
+            raise
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "os error 28" in str(error):
             raise ArtifactError(
                 f"no space left on the disk while writing {path}; what was finished before is kept: "
                 "free some space and run the same command again"
             ) from error
-        raise ArtifactError(f"{path} can't be written: {error.strerror or error}; choose another --out") from error
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
+        raise ArtifactError(f"{path} can't be written: {reason}; choose another --out") from error
+
+
+def _is_failed_write(error: Exception) -> bool:
+    is_safetensors = type(error).__name__ == "SafetensorError" and "I/O" in str(error)
+    is_torch = isinstance(error, RuntimeError) and (
+        "PytorchStreamWriter" in str(error) or "unexpected pos" in str(error)
+    )
+    return isinstance(error, OSError) or is_safetensors or is_torch
 
 
 def write_text(path: Path, text: str) -> None:

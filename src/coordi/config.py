@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from coordi.domain import Protocol
 from coordi.errors import ConfigError
@@ -17,7 +17,7 @@ from coordi.errors import ConfigError
 class Settings(BaseModel):
     """Base of all settings: frozen, and an unknown key is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
 class DataSettings(Settings):
@@ -154,11 +154,18 @@ class EvaluateSettings(Settings):
         examples: Examples of each kind that the report shows.
     """
 
-    protocols: tuple[Protocol, ...] = ("random", "same-category")
+    protocols: tuple[Protocol, ...] = Field(default=("random", "same-category"), min_length=1)
     choices: int = Field(default=4, ge=2)
     bootstrap: int = Field(default=1000, ge=100)
     baselines: bool = True
     examples: int = Field(default=6, ge=0)
+
+    @field_validator("protocols")
+    @classmethod
+    def _each_once(cls, protocols: tuple[Protocol, ...]) -> tuple[Protocol, ...]:
+        if len(set(protocols)) < len(protocols):
+            raise ValueError("a protocol stands twice; name each once")
+        return protocols
 
 
 class RecommendSettings(Settings):
@@ -227,13 +234,26 @@ def load_settings(preset: str, overrides: Iterable[str] = ()) -> RunSettings:
         raise ConfigError(f"the preset '{preset}' isn't YAML: {_one_line(error)}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"the preset '{preset}' must hold 'key: value' lines, got {type(values).__name__}")
+    return _validated(values, overrides, f"preset '{preset}'")
+
+
+def apply_overrides(settings: RunSettings, overrides: Iterable[str]) -> RunSettings:
+    """Settings with ``key=value`` overrides put over them.
+
+    Raises:
+        ConfigError: All problems at once, as ``load_settings`` does.
+    """
+    return _validated(settings.model_dump(mode="json"), overrides, "the settings")
+
+
+def _validated(values: dict[str, Any], overrides: Iterable[str], source: str) -> RunSettings:
     for override in overrides:
         _apply(values, override)
     try:
         return RunSettings.model_validate(values)
     except ValidationError as error:
         problems = "; ".join(_problem(detail) for detail in error.errors())
-        raise ConfigError(f"preset '{preset}': {problems}; see: coordi presets show edge") from error
+        raise ConfigError(f"{source}: {problems}; see: coordi presets show edge") from error
 
 
 def _apply(values: dict[str, Any], override: str) -> None:

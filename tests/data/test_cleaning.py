@@ -142,8 +142,8 @@ def test_counts_add_up_whatever_comes(looks_by_split: list[tuple[Any, list[tuple
     try:
         dataset = clean(source, DataSettings(train_outfits=2), 5)
     except DataError:
-        usable = {item.id for item in items if item.title and item.category}
-        assert all(sum(name in usable for name in outfit.item_ids) < 2 for outfit in outfits)
+        usable = {item.id: item.title for item in items if item.title and item.category}
+        assert all(len({usable[name] for name in outfit.item_ids if name in usable}) < 2 for outfit in outfits)
         return
     for unit, left in (("items", len(dataset.items)), ("outfits", len(dataset.outfits))):
         rows = [row for row in dataset.funnel if row.unit == unit]

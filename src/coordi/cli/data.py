@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from coordi.cli.console import echo_json, progress_bar
+from coordi.cli.work import data_path
 from coordi.config import DataSettings, RunSettings
 from coordi.data.loading import load
 from coordi.data.survey import Survey, survey
@@ -40,7 +40,7 @@ def _data() -> None:
 
 
 def info(
-    path: Annotated[Path, typer.Argument(help="A release's folder, a catalogue, or a folder of photos.")],
+    path: Annotated[str, typer.Argument(help="A release's folder, a catalogue file, a folder of photos, or 'sample'.")],
     photos: Annotated[
         Photos,
         typer.Option(help="required: as the paper; optional: text-only too; auto: required if half survives."),
@@ -50,10 +50,10 @@ def info(
 ) -> None:
     """Show what was recognised, what cleaning left out and why, counts, question balance and leaks.
 
-    Example: coordi data info ../shared/data/polyvore-maryland --photos optional
+    Example: coordi data info path/to/polyvore-maryland --photos optional
     """
     with progress_bar("checking photos") as progress:
-        dataset = load(path, DataSettings(photos=photos.value), seed, progress)
+        dataset = load(data_path(path), DataSettings(photos=photos.value), seed, progress)
     found = survey(dataset, seed)
     if as_json:
         echo_json(found.as_json())

@@ -47,7 +47,10 @@ def describe(
     from coordi.describe.storage import write_described
     from coordi.describe.vocabulary import load_vocabulary
     from coordi.errors import ArtifactError, DataError
+    from coordi.pipeline.workspace import CLAIM
 
+    if (out / CLAIM).exists():
+        raise ArtifactError(f"{out} holds a run of coordi; choose another --out")
     if is_finished(out):
         raise ArtifactError(f"{out} is finished already (it has a {MANIFEST}); choose another --out or delete it")
     settings = DescribeSettings(encoder=encoder, vocabulary=vocabulary, batch_size=batch_size)

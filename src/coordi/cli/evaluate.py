@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from coordi.cli.console import echo_json
-from coordi.cli.work import DataOption, JsonOption, OutOption, Overrides, workplace
+from coordi.cli.work import DataOption, JsonOption, OutOption, Overrides, workspace
 
 
 class ProtocolName(StrEnum):
@@ -34,8 +34,8 @@ def evaluate(
         typer.Option("--protocol", help="Where negatives come from; may be given twice. Default: both."),
     ] = None,
     baselines: Annotated[
-        bool, typer.Option("--baselines/--no-baselines", help="Also measure the base model and plain baselines.")
-    ] = True,
+        bool | None, typer.Option("--baselines/--no-baselines", help="Also measure the base model and plain baselines.")
+    ] = None,
     as_json: JsonOption = False,
     overrides: Overrides = None,
 ) -> None:
@@ -49,11 +49,13 @@ def evaluate(
     from coordi.pipeline.models import find_model
     from coordi.pipeline.run import evaluate as evaluate_model
 
-    found = find_model(model)
-    settings = [*(overrides or ()), f"evaluate.baselines={str(baselines).lower()}"]
+    settings = list(overrides or ())
+    if baselines is not None:
+        settings.append(f"evaluate.baselines={str(baselines).lower()}")
     if protocol:
         settings.append(f"evaluate.protocols=[{', '.join(protocol)}]")
-    work = workplace(data, out, "edge", settings)
+    found = find_model(model, settings)
+    work = workspace(data, out, found.settings)
     report = evaluate_model(work, found)
     if as_json:
         echo_json(read_json(report.with_suffix(".json")))

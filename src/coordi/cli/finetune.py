@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from coordi.cli.work import DataOption, OutOption, Overrides, PresetOption, workplace
+from coordi.cli.work import DataOption, OutOption, Overrides, PresetOption, workspace
+from coordi.config import load_settings
 
 
 def register(app: typer.Typer) -> None:
@@ -29,5 +30,5 @@ def finetune(
     """
     from coordi.pipeline.run import finetune as finetune_only
 
-    adapter = finetune_only(workplace(data, out, preset, overrides), must_exist=resume)
+    adapter = finetune_only(workspace(data, out, load_settings(preset, overrides or ())), must_exist=resume)
     typer.echo(f"The adapter is at {adapter.resolve()}")

@@ -43,6 +43,10 @@ def main() -> None:
     except CoordiError as error:
         note(f"coordi: {' '.join(str(error).split())}")
         sys.exit(1)
+    except OSError as error:
+        where = error.filename or "a file"
+        note(f"coordi: {where}: {error.strerror or error}; check that path, its rights and the disk")
+        sys.exit(1)
     except (KeyboardInterrupt, SystemExit) as ending:
         if isinstance(ending, SystemExit) and ending.code != _INTERRUPTED:
             raise

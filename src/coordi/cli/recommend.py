@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from coordi.cli.console import echo_json, note, progress_bar
@@ -46,10 +47,10 @@ def recommend(
     if as_json:
         echo_json(answer)
         return
-    table = Table(title=f"To complete {', '.join(items)}")
+    table = Table(title=escape(f"To complete {', '.join(items)}"))
     for column in ("score", "category", "item", "id", "photo"):
         table.add_column(column, overflow="fold")
     for row in answer["suggestions"]:
-        table.add_row(f"{row['score']:.2f}", row["category"], row["text"], row["id"], row["image"] or "")
+        table.add_row(f"{row['score']:.2f}", *(escape(row[name] or "") for name in ("category", "text", "id", "image")))
     Console().print(table)
     typer.echo(f"{answer['ranked']} of {answer['candidates']} candidates ranked (shortlist: {answer['shortlist']})")

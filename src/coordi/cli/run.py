@@ -7,7 +7,8 @@ from pathlib import Path
 import typer
 
 from coordi.cli.console import note
-from coordi.cli.work import DataOption, OutOption, Overrides, PresetOption, workplace
+from coordi.cli.work import DataOption, OutOption, Overrides, PresetOption, workspace
+from coordi.config import load_settings
 
 
 def register(app: typer.Typer) -> None:
@@ -29,6 +30,6 @@ def run(
     """
     from coordi.pipeline.run import run as run_all
 
-    report = run_all(workplace(data, out, preset, overrides))
+    report = run_all(workspace(data, out, load_settings(preset, overrides or ())))
     note("")
     typer.echo(f"The report is at {Path(report).resolve()}")

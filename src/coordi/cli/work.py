@@ -1,9 +1,8 @@
-"""From a command's options to a workplace: the data's path, the settings and how progress is shown."""
+"""From a command's options to a workspace: the data's path, the settings and how progress is shown."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated
@@ -12,8 +11,8 @@ import typer
 
 from coordi.artifacts import cache_folder
 from coordi.cli.console import note, progress_bar
-from coordi.config import load_settings
-from coordi.pipeline.workplace import Workplace
+from coordi.config import RunSettings
+from coordi.pipeline.workspace import Workspace
 
 SAMPLE = "sample"
 _SAMPLE_SEED = 17
@@ -42,8 +41,7 @@ def data_path(data: str) -> Path:
     return folder
 
 
-def workplace(data: str, out: Path, preset: str, overrides: Sequence[str] | None) -> Workplace:
+def workspace(data: str, out: Path, settings: RunSettings) -> Workspace:
     """Where and how a command works."""
-    settings = load_settings(preset, overrides or ())
     command = " ".join(["coordi", *sys.argv[1:]])
-    return Workplace(data_path(data), out, settings, command, note, progress_bar)
+    return Workspace(data_path(data), out, settings, command, note, progress_bar)

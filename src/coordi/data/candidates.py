@@ -31,7 +31,10 @@ class Candidates:
         for number, item in self.everything:
             self._by_category[item.category].append((number, item))
             self._by_kind[item.category, item.kind].append((number, item))
-            self._outfits_of[item.id].add(number)
+
+        for number, outfit in enumerate(dataset.outfits):
+            for item_id in outfit.item_ids:
+                self._outfits_of[item_id].add(number)
 
     def pools(self, item_id: str, outfit: Outfit, protocol: Protocol) -> tuple[Pool, ...]:
         """Where an item in place of ``item_id`` may come from, best first."""
@@ -46,7 +49,7 @@ class Candidates:
         return (self._by_category[item.category],)
 
     def are_together(self, item_ids: Sequence[str]) -> bool:
-        """Whether some outfit of the split holds all of them, so that they do go together."""
+        """Whether some outfit of any split holds all of them, so that they do go together."""
         return bool(set.intersection(*(self._outfits_of[item_id] for item_id in item_ids)))
 
     def without(self, outfit: Outfit) -> Taken:

@@ -21,7 +21,7 @@ SAMPLE_MARKER = "sample.json"
 _ACCEPTED = (
     "accepted are a folder with train_no_dup.json, valid_no_dup.json or test_no_dup.json (Maryland Polyvore), "
     "a .csv, .jsonl or .parquet catalogue or a folder holding one, a folder of .jpg, .png or .webp photos, "
-    "or a folder made by 'coordi sample'"
+    "or, as --data of a command, 'sample'"
 )
 _POLYVORE_OUTFITS = {"nondisjoint", "disjoint"}
 _NAMES_SHOWN = 6

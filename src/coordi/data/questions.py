@@ -136,7 +136,8 @@ def draw_fill_in_the_blank(
 ) -> FillInTheBlank:
     """Blank one item of each outfit, every one equally likely, and hide it among wrong candidates.
 
-    Wrong candidates are of other outfits, never the same item or title twice. The answer's position is uniform.
+    Wrong candidates are of other outfits, never the same item or title twice, and never complete another real outfit.
+    The answer's position is uniform.
 
     Args:
         dataset: Where outfits and items are.
@@ -206,10 +207,15 @@ def _wrong_candidates(
 ) -> tuple[str, ...]:
     taken = candidates.without(outfit)
     pools = (*candidates.pools(blank, outfit, protocol), candidates.everything)
-    for _ in range(count):
-        if not any(taken.draw(pool, generator) is not None for pool in pools):
+    rest = [name for name in outfit.item_ids if name != blank]
+    wrong: list[str] = []
+    while len(wrong) < count:
+        found = next((name for pool in pools if (name := taken.draw(pool, generator)) is not None), None)
+        if found is None:
             break
-    return taken.drawn
+        if not candidates.are_together([*rest, found]):
+            wrong.append(found)
+    return tuple(wrong)
 
 
 def _shuffled(item_ids: Iterable[str], generator: np.random.Generator) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -45,18 +46,26 @@ def drop_duplicates(
 
 
 def assign_splits(outfits: Sequence[SourceOutfit], seed: int) -> list[SourceOutfit]:
-    """Draw a split, 70/10/20, for each outfit that has none; from three outfits on, no split stays empty."""
+    """Draw a split, 70/10/20, for each outfit that has none; from three outfits on, no split stays empty.
+
+    The draw goes by a hash of the seed and each outfit's id, so that an outfit mostly keeps its split when a catalogue
+    grows.
+    """
     open_positions = [position for position, outfit in enumerate(outfits) if outfit.split is None]
-    order = np.random.default_rng([seed, _SPLIT_STREAM]).permutation(len(open_positions))
+    order = sorted(range(len(open_positions)), key=lambda each: _drawn(outfits[open_positions[each]].id, seed))
     count = len(open_positions)
     tests = max(round(count * _SHARES["test"]), min(count, 1))
     valids = max(round(count * _SHARES["valid"]), 1 if count > 2 else 0)
     assigned = list(outfits)
     for rank, drawn in enumerate(order):
         split: Split = "test" if rank < tests else "valid" if rank < tests + valids else "train"
-        position = open_positions[int(drawn)]
+        position = open_positions[drawn]
         assigned[position] = replace(assigned[position], split=split)
     return assigned
+
+
+def _drawn(outfit_id: str, seed: int) -> bytes:
+    return hashlib.sha256(f"{seed}\0{_SPLIT_STREAM}\0{outfit_id}".encode()).digest()
 
 
 def cap_splits(

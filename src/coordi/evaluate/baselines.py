@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 from coordi.data.questions import compatibility_questions
 from coordi.domain import PROTOCOLS, CompatibilityQuestion, Dataset, Item
 from coordi.errors import EvaluationError, require
+
+_log = logging.getLogger(__name__)
 
 # Negatives are drawn anew in each pass over the training outfits; a few passes steady the rare pairs' weights.
 TRAINING_EPOCHS = 4
@@ -41,7 +44,7 @@ class OutfitScorer(Protocol):
 
 
 def plain_baselines(dataset: Dataset, seed: int) -> tuple[OutfitScorer, ...]:
-    """The plain baselines, fitted on the training split alone.
+    """The plain baselines, fitted on the training split alone; where no item has a title, the one by titles is left out.
 
     Args:
         dataset: Where items and training outfits come from.
@@ -58,10 +61,12 @@ def plain_baselines(dataset: Dataset, seed: int) -> tuple[OutfitScorer, ...]:
         for question in compatibility_questions(dataset, "train", protocol, seed, epoch)
     ]
     train_ids = sorted({item_id for outfit in dataset.outfits_of("train") for item_id in outfit.item_ids})
-    return (
-        CategoryPairs.fit(dataset.items, questions),
-        TitleCosine.fit(dataset.items, [dataset.items[item_id] for item_id in train_ids]),
-    )
+    scorers: list[OutfitScorer] = [CategoryPairs.fit(dataset.items, questions)]
+    try:
+        scorers.append(TitleCosine.fit(dataset.items, [dataset.items[item_id] for item_id in train_ids]))
+    except EvaluationError as error:
+        _log.warning("no baseline by titles: %s", error)
+    return tuple(scorers)
 
 
 class CategoryPairs:

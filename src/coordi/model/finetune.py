@@ -14,20 +14,19 @@ from typing import Any
 
 from coordi.artifacts import read_json, write_json, writing
 from coordi.config import FinetuneSettings, RunSettings
-from coordi.errors import TrainingError
+from coordi.errors import ModelError
 from coordi.model.base import Base, resolve_base
 from coordi.model.engines import Loaded, choose_engine, load_tokenizer
 from coordi.model.lessons import Lessons, make_lessons
 from coordi.model.quiet import quiet
-from coordi.model.trainer import new_trainer
+from coordi.model.trainer import diverged, new_trainer
 from coordi.model.watch import ADAPTER, CurvePoint, Watch, best, drawn_questions
 from coordi.progress import Progress, silent
 from coordi.prompts.rendering import PromptRenderer
 from coordi.prompts.templates import Instruction
 
 BEGUN = "begun.json"
-CHECKPOINTS = "checkpoints"
-COMPLETE = "complete"  # written into a checkpoint last
+_TRAINER = "trainer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +63,15 @@ def finetune(
 ) -> FinetuneResult:
     """Fine-tune an adapter on the base model that the settings name.
 
-    An interrupted call goes on from the last look at the validation split when it is made again with the same
-    arguments, and ends as an undisturbed one would; with other arguments it starts anew. The same seed on the same
-    machine gives the same adapter.
+    A call that was interrupted begins anew when it is made again, so that it ends as an undisturbed one would; one that
+    finished with the same arguments isn't done again. The same seed on the same machine gives the same adapter.
 
     Args:
         examples_for_epoch: Gives the shuffled examples of epoch 0, 1, ..., each with its answer; must give the same
             for the same epoch.
         valid: Compatibility questions with their answers.
         settings: ``finetune``, ``model``, ``prompt`` and ``seed`` count here.
-        out: Folder for ``adapter/``, ``curve.json`` and, while it lasts, checkpoints.
+        out: Folder for ``adapter/`` and ``curve.json``.
         progress: Counts optimizer steps.
 
     Raises:
@@ -91,14 +89,14 @@ def finetune(
     fingerprint = _fingerprint(base, settings, lessons, questions)
     watch = Watch(out, base, renderer, questions)
     speed = None
-    if not _is_finished(out, fingerprint):
-        checkpoint = _begin(out, fingerprint)
-        watch.restore(_step_of(checkpoint))
+    if _is_finished(out, fingerprint):
+        watch.restore()
+    else:
+        _begin(out, fingerprint)
         loaded = engine.for_training(base, settings.model, settings.finetune, settings.seed)
-        run = _Run(watch, loaded.model, settings.finetune, lessons, progress, _step_of(checkpoint))
-        _train(loaded, lessons, settings, run, checkpoint, out)
+        run = _Run(watch, loaded.model, settings.finetune, lessons, progress)
+        _train(loaded, lessons, settings, run, out)
         speed = run.tokens_per_second()
-    watch.restore(lessons.steps)
     progress(lessons.steps, lessons.steps)
     curve = tuple(watch.curve)
     return FinetuneResult(
@@ -106,23 +104,18 @@ def finetune(
     )
 
 
-def _train(
-    loaded: Loaded, lessons: Lessons, settings: RunSettings, run: _Run, checkpoint: Path | None, out: Path
-) -> None:
-    """Train from a checkpoint or from the start, then clear the checkpoints away."""
+def _train(loaded: Loaded, lessons: Lessons, settings: RunSettings, run: _Run, out: Path) -> None:
     with quiet(), writing(out):
-        if _step_of(checkpoint) < lessons.steps:
-            trainer = new_trainer(loaded, lessons, settings.finetune, settings.seed, run, out / CHECKPOINTS)
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        new_trainer(loaded, lessons, settings.finetune, settings.seed, run, out / _TRAINER).train()
         write_json(out / BEGUN, {**read_json(out / BEGUN), "finished": True})
-        shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
+        shutil.rmtree(out / _TRAINER, ignore_errors=True)
 
 
 class _Run:
-    """What happens after each optimizer step: told to the trainer as ``after_step`` and ``after_checkpoint``."""
+    """What happens between optimizer steps."""
 
     def __init__(
-        self, watch: Watch, model: Any, settings: FinetuneSettings, lessons: Lessons, progress: Progress, begun_at: int
+        self, watch: Watch, model: Any, settings: FinetuneSettings, lessons: Lessons, progress: Progress
     ) -> None:
         self._watch = watch
         self._model = model
@@ -130,39 +123,33 @@ class _Run:
         self._lessons = lessons
         self._progress = progress
         self._looks = look_steps(lessons.steps, settings.evaluations)
-        self._begun_at = begun_at
         self._seconds = 0.0
         self._mark = time.monotonic()
-        self._done = begun_at
+        self._done = 0
 
     def started(self) -> None:
         """Start the clock."""
         self._mark = time.monotonic()
 
-    def after_step(self, step: int, mean_loss: Callable[[], float]) -> bool:
-        """Look at the validation split if it is time; True if a checkpoint is due."""
+    def after_step(self, step: int, mean_loss: Callable[[], float]) -> None:
+        """Look at the validation split if it is time."""
         self._done = step
         self._progress(step, self._lessons.steps)
         if step not in self._looks:
-            return False
+            return
         self._seconds += time.monotonic() - self._mark
         loss = mean_loss()
         if not math.isfinite(loss):
-            raise TrainingError(
-                f"the training loss is {loss} at step {step}; the best adapter so far is kept; set a lower "
-                "finetune.learning_rate"
-            )
-        self._watch.look(self._model, step, step * self._batch_size, loss)
+            raise diverged("training", loss, step)
+        try:
+            self._watch.look(self._model, step, step * self._batch_size, loss)
+        except ModelError as error:  # the step after a finite loss can still have thrown the weights out of range
+            raise diverged("validation", math.nan, step) from error
         self._mark = time.monotonic()
-        return True
-
-    def after_checkpoint(self, folder: Path) -> None:
-        """Mark a checkpoint as whole."""
-        (folder / COMPLETE).touch()
 
     def tokens_per_second(self) -> float | None:
         """Training tokens over training time."""
-        seen = self._lessons.input_ids[self._begun_at * self._batch_size : self._done * self._batch_size]
+        seen = self._lessons.input_ids[: self._done * self._batch_size]
         return round(sum(map(len, seen)) / self._seconds, 1) if self._seconds else None
 
 
@@ -182,21 +169,9 @@ def _is_finished(out: Path, fingerprint: str) -> bool:
     return bool(read_json(out / BEGUN) == {"fingerprint": fingerprint, "finished": True})
 
 
-def _begin(out: Path, fingerprint: str) -> Path | None:
-    """The last whole checkpoint of the same training; whatever else lies in ``out`` is cleared."""
-    checkpoints = out / CHECKPOINTS
-    same = (out / BEGUN).is_file() and read_json(out / BEGUN)["fingerprint"] == fingerprint
-    whole = [path for path in checkpoints.glob("checkpoint-*") if (path / COMPLETE).is_file()] if same else []
-    last = max(whole, key=_step_of, default=None)
+def _begin(out: Path, fingerprint: str) -> None:
+    """Clear away what an earlier, unfinished or other training left."""
     with writing(out):
-        for path in checkpoints.glob("*"):
-            if path != last:
-                shutil.rmtree(path)
-        if last is None:
-            shutil.rmtree(out / ADAPTER, ignore_errors=True)
-            write_json(out / BEGUN, {"fingerprint": fingerprint, "finished": False})
-    return last
-
-
-def _step_of(checkpoint: Path | None) -> int:
-    return int(checkpoint.name.rsplit("-", 1)[1]) if checkpoint else 0
+        for name in (_TRAINER, ADAPTER):
+            shutil.rmtree(out / name, ignore_errors=True)
+        write_json(out / BEGUN, {"fingerprint": fingerprint, "finished": False})

@@ -20,21 +20,13 @@ class Steps(Protocol):
         """Training begins now."""
         ...
 
-    def after_step(self, step: int, mean_loss: Callable[[], float]) -> bool:
-        """A step was taken; ``mean_loss`` gives and forgets the mean loss since it was last called.
-
-        Returns:
-            True if a checkpoint is due.
-        """
-        ...
-
-    def after_checkpoint(self, folder: Path) -> None:
-        """A checkpoint was written whole."""
+    def after_step(self, step: int, mean_loss: Callable[[], float]) -> None:
+        """A step was taken; ``mean_loss`` gives and forgets the mean loss since it was last called."""
         ...
 
 
 def new_trainer(
-    loaded: Loaded, lessons: Lessons, settings: FinetuneSettings, seed: int, steps: Steps, checkpoints: Path
+    loaded: Loaded, lessons: Lessons, settings: FinetuneSettings, seed: int, steps: Steps, folder: Path
 ) -> Any:
     """A trainer that sees the lessons once, in their order; call ``train`` on it."""
     datasets = require("datasets", "train")
@@ -43,7 +35,7 @@ def new_trainer(
     dataset = datasets.Dataset.from_dict({"input_ids": lessons.input_ids, "labels": lessons.labels})
     trainer = _answer_trainer(trl.SFTTrainer)(
         model=loaded.model,
-        args=trl.SFTConfig(**_arguments(settings, lessons, seed, checkpoints)),
+        args=trl.SFTConfig(**_arguments(settings, lessons, seed, folder)),
         train_dataset=dataset,
         processing_class=loaded.tokenizer,
     )
@@ -54,12 +46,20 @@ def new_trainer(
     return trainer
 
 
-def _arguments(settings: FinetuneSettings, lessons: Lessons, seed: int, checkpoints: Path) -> dict[str, Any]:
+def diverged(which: str, loss: float, step: int) -> TrainingError:
+    """The error for a loss that is no number."""
+    return TrainingError(
+        f"the {which} loss is {loss} at step {step}; the best adapter so far is kept; set a lower "
+        "finetune.learning_rate"
+    )
+
+
+def _arguments(settings: FinetuneSettings, lessons: Lessons, seed: int, folder: Path) -> dict[str, Any]:
     torch = require("torch", "train")
     gpu = bool(torch.cuda.is_available())
     bf16 = gpu and bool(torch.cuda.is_bf16_supported())
     return {
-        "output_dir": str(checkpoints),
+        "output_dir": str(folder),
         "seed": seed,
         "max_steps": lessons.steps,
         "per_device_train_batch_size": settings.micro_batch_size,
@@ -81,7 +81,6 @@ def _arguments(settings: FinetuneSettings, lessons: Lessons, seed: int, checkpoi
         "remove_unused_columns": False,
         "loss_type": "nll",
         "save_strategy": "no",
-        "save_total_limit": 1,
         "eval_strategy": "no",
         "logging_strategy": "no",
         "report_to": "none",
@@ -115,10 +114,7 @@ def _answer_trainer(parent: Any) -> Any:
             loss = torch.nn.functional.cross_entropy(logits, labels[answered], reduction="sum")
             count = labels[answered].numel()
             if not torch.isfinite(loss):
-                raise TrainingError(
-                    f"the training loss is {loss.item()} at step {self.state.global_step + 1}; the best adapter so far "
-                    "is kept; set a lower finetune.learning_rate"
-                )
+                raise diverged("training", loss.item(), self.state.global_step + 1)
             self._loss_sum += loss.item()
             self._losses += count
             mean = loss / (count if num_items_in_batch is None else num_items_in_batch)
@@ -146,10 +142,6 @@ def _between_steps(parent: Any, trainer: Any, steps: Steps) -> Any:
             steps.started()
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            if steps.after_step(state.global_step, trainer.mean_loss):
-                control.should_save = True
-
-        def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            steps.after_checkpoint(Path(args.output_dir) / f"checkpoint-{state.global_step}")
+            steps.after_step(state.global_step, trainer.mean_loss)
 
     return BetweenSteps()

@@ -76,10 +76,9 @@ class Watch:
         self._truth = np.array([answer == YES for answer in answers])
         self._prompts = [renderer.render(instruction).prompt_ids for instruction in valid]
 
-    def restore(self, step: int) -> None:
-        """Take up the curve of an interrupted training, as it was after ``step`` steps."""
-        points = [CurvePoint(**point) for point in read_json(self._out / CURVE)] if step else []
-        self.curve = [point for point in points if point.step <= step]
+    def restore(self) -> None:
+        """Take up the curve of a finished training."""
+        self.curve = [CurvePoint(**point) for point in read_json(self._out / CURVE)]
 
     def look(self, model: Any, step: int, examples: int, train_loss: float) -> CurvePoint:
         """Score the validation questions with a model as it is, and keep its adapter if it is the best so far."""

@@ -7,12 +7,13 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from coordi.artifacts import cache_folder
+from coordi.artifacts import cache_folder, read_json
 from coordi.config import RunSettings
 from coordi.domain import Item
 from coordi.errors import DataError, RecommendationError
@@ -20,7 +21,7 @@ from coordi.pipeline import stages
 from coordi.pipeline.given import given_items
 from coordi.pipeline.measuring import MeasuredModel, catalogue_of, model_scorer
 from coordi.pipeline.models import find_model
-from coordi.pipeline.workplace import CLAIM, Workplace, fingerprint
+from coordi.pipeline.workspace import CLAIM, Workspace, fingerprint
 from coordi.progress import Progress
 from coordi.recommend.stylist import Catalogue, recommend
 
@@ -117,7 +118,9 @@ def recommend_given(
     material = _material(source, model.settings, is_run, say, progress)
     catalogue = catalogue_of(material)
     outfit, catalogue, texts = _with_given(wish.items, catalogue, material, model.settings)
-    settings = model.settings.recommend.model_copy(update={"top_k": wish.top_k})
+    # Without a wanted category up to four of them share the shortlist.
+    enough = max(model.settings.recommend.candidates, 4 * wish.top_k)
+    settings = model.settings.recommend.model_copy(update={"top_k": wish.top_k, "candidates": enough})
     rng = np.random.default_rng([model.settings.seed, _STREAM])
     found = recommend(outfit, catalogue, model_scorer(model, texts), settings, rng, wish.want)
     return {
@@ -139,13 +142,21 @@ def _material(
     progress: Callable[[str], AbstractContextManager[Progress]],
 ) -> stages.Material:
     if is_run:
+        described_as = RunSettings.model_validate(read_json(source / CLAIM)["settings"]).describe
+        if described_as.model_copy(update={"batch_size": 1}) != settings.describe.model_copy(update={"batch_size": 1}):
+            raise RecommendationError(
+                f"'{source}' was described by the encoder '{described_as.encoder}' with the vocabulary "
+                f"'{described_as.vocabulary}', but the model learned from '{settings.describe.encoder}' with "
+                f"'{settings.describe.vocabulary}'; give the data itself with --catalogue"
+            )
         return stages.finished_material(source, settings)
     inputs = fingerprint(source)
-    known = json.dumps([str(source.resolve()), inputs, settings.describe.model_dump(mode="json")], sort_keys=True)
+    version = metadata.version("coordi")
+    known = json.dumps([version, str(source.resolve()), inputs, settings.describe.model_dump(mode="json")])
     out = cache_folder() / "catalogues" / hashlib.sha256(known.encode()).hexdigest()[:16]
     settings = settings.model_copy(update={"data": settings.data.model_copy(update={"photos": "optional"})})
-    work = Workplace(source, out, settings, f"coordi recommend --catalogue {source}", say, progress)
-    return stages.prepare_catalogue(work, inputs)
+    work = Workspace(source, out, settings, f"coordi recommend --catalogue {source}", say, progress)
+    return stages.prepare(work, inputs)
 
 
 def _with_given(

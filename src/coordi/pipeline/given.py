@@ -20,7 +20,12 @@ CATEGORY = "category"  # the vocabulary's attribute
 
 def is_photo(given: str) -> bool:
     """Whether what a user gave is meant as a path: it ends like a photo, or a file of that name is there."""
-    return given.lower().endswith(PHOTO_SUFFIXES) or Path(given).is_file()
+    if given.lower().endswith(PHOTO_SUFFIXES):
+        return True
+    try:
+        return Path(given).is_file()
+    except OSError:  # too long for a file's name
+        return False
 
 
 def given_items(given: Sequence[str], settings: DescribeSettings) -> tuple[tuple[Item, ...], Described | None]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from coordi.artifacts import hash_file, is_finished, read_json, stage_folder, versions
 from coordi.config import RunSettings
 from coordi.data.leaks import audit
+from coordi.data.storage import write_questions
 from coordi.domain import Dataset, Outfit, Split, WornCategory
 from coordi.errors import RecommendationError
 from coordi.evaluate.baselines import OutfitScorer, plain_baselines
@@ -20,7 +21,7 @@ from coordi.evaluate.benchmark import Evaluation, evaluate
 from coordi.evaluate.findings import LearningPoint, Report, ShownRecommendation
 from coordi.evaluate.report import write_report
 from coordi.pipeline.stages import Material
-from coordi.pipeline.workplace import Workplace
+from coordi.pipeline.workspace import Workspace
 from coordi.recommend.stylist import Catalogue, recommend
 
 EVALUATION = "evaluation"
@@ -84,7 +85,7 @@ def model_scorer(model: MeasuredModel, texts: Mapping[str, str], passes: int = 1
     return LoadedWhenAsked(model.name, load)
 
 
-def measure_model(work: Workplace, material: Material, model: MeasuredModel, inputs: Mapping[str, str]) -> Evaluation:
+def measure_model(work: Workspace, material: Material, model: MeasuredModel, inputs: Mapping[str, str]) -> Evaluation:
     """Ask the model, the base model and the plain baselines the same questions; scores are kept as they come."""
     folder, dataset, texts = work.out / EVALUATION, material.dataset, material.texts
     scorers: list[OutfitScorer] = [model_scorer(model, texts)]
@@ -98,10 +99,12 @@ def measure_model(work: Workplace, material: Material, model: MeasuredModel, inp
         return evaluate(dataset, scorers, settings, seed, folder=folder)
     work.say(f"measuring {', '.join(scorer.name for scorer in scorers)}")
     with stage_folder(folder, work.record(inputs)), work.progress("measuring") as progress:
-        return evaluate(dataset, scorers, settings, seed, progress, folder)
+        evaluation = evaluate(dataset, scorers, settings, seed, progress, folder)
+        _write_questions(folder, evaluation)
+    return evaluation
 
 
-def write_findings(work: Workplace, material: Material, model: MeasuredModel, evaluation: Evaluation) -> None:
+def write_findings(work: Workspace, material: Material, model: MeasuredModel, evaluation: Evaluation) -> None:
     """Write ``report.json``, ``report.html`` and ``scores.parquet`` into the output folder."""
     work.say("writing the report")
     questions = {part.questions.protocol: part.questions.test for part in evaluation.protocols}
@@ -118,6 +121,14 @@ def write_findings(work: Workplace, material: Material, model: MeasuredModel, ev
         versions=versions(),
     )
     write_report(work.out, report)
+
+
+def _write_questions(folder: Path, evaluation: Evaluation) -> None:
+    for part in evaluation.protocols:
+        asked = part.questions
+        write_questions(folder / f"questions-valid-{asked.protocol}.parquet", asked.valid)
+        write_questions(folder / f"questions-test-{asked.protocol}.parquet", asked.test)
+        write_questions(folder / f"blanks-test-{asked.protocol}.parquet", asked.blanks)
 
 
 def _learning_curve(path: Path | None) -> tuple[LearningPoint, ...]:

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from coordi.artifacts import read_json
-from coordi.config import RunSettings, load_settings
-from coordi.errors import ModelError
+from coordi.config import RunSettings, apply_overrides, load_settings
+from coordi.errors import ConfigError, ModelError
 from coordi.pipeline.measuring import MeasuredModel
 from coordi.pipeline.stages import ADAPTER, CURVE, FINETUNE, SETTINGS
 
 _DEFAULT_PRESET = "edge"
+_FREE = ("evaluate.", "recommend.")
 
 
-def find_model(name: str) -> MeasuredModel:
+def find_model(name: str, overrides: Sequence[str] = ()) -> MeasuredModel:
     """The model that a command's ``--model`` names.
 
     Args:
         name: ``base`` for the bundled model without fine-tuning, a folder that ``coordi run`` or ``coordi finetune``
             made, or the folder of an adapter.
+        overrides: ``key=value`` settings over the model's own. An adapter's base, prompts and encoder stay as they
+            were when it was made.
 
     Raises:
+        ConfigError: If an override is wrong, or isn't the user's to set.
         ModelError: If it is none of them, or its fine-tuning isn't finished.
     """
     if name == "base":
-        return MeasuredModel("base", load_settings(_DEFAULT_PRESET), None)
+        return MeasuredModel("base", load_settings(_DEFAULT_PRESET, overrides), None)
     if name == "bundled":
         raise ModelError(
             "this version of coordi bundles no fine-tuned adapter; make one with: coordi finetune --data PATH --out "
@@ -35,7 +40,7 @@ def find_model(name: str) -> MeasuredModel:
     folder = Path(name)
     for adapter in (folder / FINETUNE / ADAPTER, folder / ADAPTER, folder):
         if (adapter / "adapter_config.json").is_file():
-            return MeasuredModel("fine-tuned", _settings_of(adapter), adapter, adapter.parent / CURVE)
+            return MeasuredModel("fine-tuned", _settings_of(adapter, overrides), adapter, adapter.parent / CURVE)
     reason = "its fine-tuning isn't finished" if (folder / FINETUNE).is_dir() else "no adapter is in it"
     if not folder.exists():
         reason = "no such folder"
@@ -45,7 +50,7 @@ def find_model(name: str) -> MeasuredModel:
     )
 
 
-def _settings_of(adapter: Path) -> RunSettings:
+def _settings_of(adapter: Path, overrides: Sequence[str]) -> RunSettings:
     path = adapter / SETTINGS
     if not path.is_file():
         raise ModelError(
@@ -53,9 +58,16 @@ def _settings_of(adapter: Path) -> RunSettings:
             "finetune again"
         )
     try:
-        return RunSettings.model_validate(read_json(path))
+        settings = RunSettings.model_validate(read_json(path))
     except ValidationError as error:
         raise ModelError(
             f"'{path}' was written by another version of coordi ({error.error_count()} settings don't fit); fine-tune "
             "again"
         ) from error
+    for override in overrides:
+        if not override.startswith(_FREE):
+            raise ConfigError(
+                f"'{override}' can't be set for a fine-tuned model, which is asked as it was taught; accepted are keys "
+                f"that begin with {' or '.join(_FREE)}"
+            )
+    return apply_overrides(settings, overrides)

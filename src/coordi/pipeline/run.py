@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 from coordi.artifacts import is_finished, stage_folder
 from coordi.errors import ArtifactError
 from coordi.pipeline import stages
 from coordi.pipeline.measuring import MeasuredModel, measure_model, write_findings
-from coordi.pipeline.workplace import CLAIM, Workplace, claimed
+from coordi.pipeline.workspace import CLAIM, Workspace, claimed
 
 REPORT = "report.html"
 
 
-def run(work: Workplace) -> Path:
+def run(work: Workspace) -> Path:
     """Go the whole way; gives the report's path.
 
     A stage that has its manifest is not done again. The same data, settings and seed end with the same report,
@@ -36,7 +35,7 @@ def run(work: Workplace) -> Path:
     return work.out / REPORT
 
 
-def finetune(work: Workplace, must_exist: bool = False) -> Path:
+def finetune(work: Workspace, must_exist: bool = False) -> Path:
     """Go as far as the adapter; gives its folder. ``run`` with the same settings goes on from there.
 
     Args:
@@ -53,25 +52,30 @@ def finetune(work: Workplace, must_exist: bool = False) -> Path:
         return stages.finetune_model(work, stages.prepare(work, inputs), inputs)
 
 
-def evaluate(work: Workplace, model: MeasuredModel) -> Path:
-    """Measure a model that was made before, with its own prompts and encoder; gives the report's path.
+def evaluate(work: Workspace, model: MeasuredModel) -> Path:
+    """Measure a model that was made before; gives the report's path.
+
+    Outfits that the model was trained on are left out of what is measured, and counted.
+
+    Args:
+        work: With the model's own settings, so that it is asked as it was taught.
+        model: What is measured.
 
     Raises:
         CoordiError: What any stage raises; stages finished before are kept.
     """
-    settings = work.settings.model_copy(
-        update={part: getattr(model.settings, part) for part in ("prompt", "describe", "model", "finetune")}
-    )
-    work = replace(work, settings=settings)
     with claimed(work, {"model": model.identity()}) as inputs:
         if is_finished(work.out):
             work.say(f"all stages: done before, in {work.out}")
         else:
             with stage_folder(work.out, work.record(inputs)):
-                _measure(work, stages.prepare(work, inputs), model, inputs)
+                material = stages.prepare(work, inputs)
+                if model.adapter is not None:
+                    material = stages.without_trained_on(material, model.adapter)
+                _measure(work, material, model, inputs)
     return work.out / REPORT
 
 
-def _measure(work: Workplace, material: stages.Material, model: MeasuredModel, inputs: Mapping[str, str]) -> None:
+def _measure(work: Workspace, material: stages.Material, model: MeasuredModel, inputs: Mapping[str, str]) -> None:
     evaluation = measure_model(work, material, model, inputs)
     write_findings(work, material, model, evaluation)

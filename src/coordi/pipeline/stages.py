@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from coordi.artifacts import is_finished, read_manifest, stage_folder, write_json
+from coordi.artifacts import is_finished, read_json, read_manifest, stage_folder, write_json
 from coordi.config import PromptSettings, RunSettings
 from coordi.data.categories import category_is_known
+from coordi.data.cleaning import MIN_ITEMS
 from coordi.data.loading import load
-from coordi.data.questions import compatibility_questions, fill_in_the_blank_questions
-from coordi.data.storage import read_dataset, write_dataset, write_questions
+from coordi.data.storage import read_dataset, write_dataset
 from coordi.describe.describer import Described, describe
 from coordi.describe.encoder import load_encoder
 from coordi.describe.storage import read_described, write_described
-from coordi.describe.vocabulary import load_vocabulary
-from coordi.domain import Dataset, Description, Item
+from coordi.describe.vocabulary import Vocabulary, load_vocabulary
+from coordi.domain import Dataset, Description, FunnelRow, Item, Outfit
 from coordi.pipeline.examples import training_examples, validation_examples
 from coordi.pipeline.given import seen_category
-from coordi.pipeline.workplace import Workplace
+from coordi.pipeline.workspace import Workspace
 from coordi.prompts.item_text import item_text
 
 DATA = "data"
@@ -27,6 +28,7 @@ DESCRIPTIONS = "descriptions"
 FINETUNE = "finetune"
 ADAPTER = "adapter"
 CURVE = "curve.json"
+TRAINED_ON = "trained_on.json"  # beside the adapter's weights, so that no evaluation asks what was taught
 SETTINGS = "settings.json"  # beside the adapter's weights, so that a copied adapter is asked as it was taught
 
 
@@ -45,19 +47,13 @@ class Material:
     texts: Mapping[str, str]
 
 
-def prepare(work: Workplace, inputs: Mapping[str, str]) -> Material:
+def prepare(work: Workspace, inputs: Mapping[str, str]) -> Material:
     """Read and clean the data and see what its photos show."""
     dataset = _prepare_data(work, inputs)
     return _material(dataset, _describe_photos(work, dataset, inputs), work.settings)
 
 
-def prepare_catalogue(work: Workplace, inputs: Mapping[str, str]) -> Material:
-    """Like ``prepare``, for a catalogue to recommend from: no outfits are needed and no questions are made."""
-    dataset = _prepare_data(work, inputs, questions=False)
-    return _material(dataset, _describe_photos(work, dataset, inputs), work.settings)
-
-
-def finetune_model(work: Workplace, material: Material, inputs: Mapping[str, str]) -> Path:
+def finetune_model(work: Workspace, material: Material, inputs: Mapping[str, str]) -> Path:
     """Fine-tune an adapter on the training split; gives its folder."""
     from coordi.model.finetune import finetune
 
@@ -67,6 +63,8 @@ def finetune_model(work: Workplace, material: Material, inputs: Mapping[str, str
         valid = validation_examples(material.dataset, material.texts, work.settings)
         with stage_folder(folder, work.record(inputs)), work.progress("fine-tuning") as progress:
             finetune(examples, valid, work.settings, folder, progress)
+            trained_on = [outfit_key(one, material.dataset) for one in material.dataset.outfits_of("train")]
+            write_json(folder / ADAPTER / TRAINED_ON, sorted(trained_on))
             write_json(folder / ADAPTER / SETTINGS, work.settings.model_dump(mode="json"))
     return folder / ADAPTER
 
@@ -90,7 +88,12 @@ def texts_of(
 
 
 def _material(dataset: Dataset, described: Described, settings: RunSettings) -> Material:
-    vocabulary = load_vocabulary(settings.describe.vocabulary)
+    dataset = _with_seen_categories(dataset, described, load_vocabulary(settings.describe.vocabulary))
+    return Material(dataset, described, texts_of(dataset.items, described.descriptions, settings.prompt))
+
+
+def _with_seen_categories(dataset: Dataset, described: Described, vocabulary: Vocabulary) -> Dataset:
+    """Give items whose category no text tells the one seen in their photo; count those that stay unknown."""
     items = dict(dataset.items)
     for item in dataset.items.values():
         if not category_is_known(item):
@@ -99,23 +102,47 @@ def _material(dataset: Dataset, described: Described, settings: RunSettings) -> 
                 del items[item.id]
             else:
                 items[item.id] = seen
-    dataset = replace(dataset, items=items)
-    return Material(dataset, described, texts_of(items, described.descriptions, settings.prompt))
+    unknown = len(dataset.items) - len(items)
+    if not unknown:
+        return replace(dataset, items=items)
+    reduced = [replace(one, item_ids=tuple(name for name in one.item_ids if name in items)) for one in dataset.outfits]
+    outfits = tuple(one for one in reduced if len(one.item_ids) >= MIN_ITEMS)
+    rows = (
+        FunnelRow("items", "neither words nor the photo tell its category", unknown, len(items)),
+        FunnelRow("outfits", f"fewer than {MIN_ITEMS} items left", len(reduced) - len(outfits), len(outfits)),
+    )
+    return replace(dataset, items=items, outfits=outfits, funnel=(*dataset.funnel, *rows))
 
 
-def _prepare_data(work: Workplace, inputs: Mapping[str, str], questions: bool = True) -> Dataset:
+def without_trained_on(material: Material, adapter: Path) -> Material:
+    """The material without validation and test outfits that an adapter was trained on, counted in the funnel."""
+    path = adapter / TRAINED_ON
+    known = set(read_json(path)) if path.is_file() else set()
+    dataset = material.dataset
+    kept = tuple(one for one in dataset.outfits if one.split == "train" or outfit_key(one, dataset) not in known)
+    left_out = len(dataset.outfits) - len(kept)
+    if not left_out:
+        return material
+    row = FunnelRow("outfits", "the model was trained on it", left_out, len(kept))
+    return replace(material, dataset=replace(dataset, outfits=kept, funnel=(*dataset.funnel, row)))
+
+
+def outfit_key(outfit: Outfit, dataset: Dataset) -> str:
+    """Hash of an outfit's titles and categories, the same whatever its ids and their order are."""
+    worn = sorted(f"{dataset.items[name].category}\0{dataset.items[name].title or name}" for name in outfit.item_ids)
+    return hashlib.sha256("\0".join(worn).encode()).hexdigest()
+
+
+def _prepare_data(work: Workspace, inputs: Mapping[str, str]) -> Dataset:
     folder = work.out / DATA
     if _is_to_do(work, folder, "reading and cleaning the data"):
         settings = work.settings
         with stage_folder(folder, work.record(inputs)):
-            dataset = load(work.data, settings.data, settings.seed)
-            write_dataset(folder, dataset)
-            if questions:
-                _write_questions(folder, dataset, settings)
+            write_dataset(folder, load(work.data, settings.data, settings.seed))
     return read_dataset(folder)
 
 
-def _describe_photos(work: Workplace, dataset: Dataset, inputs: Mapping[str, str]) -> Described:
+def _describe_photos(work: Workspace, dataset: Dataset, inputs: Mapping[str, str]) -> Described:
     folder = work.out / DESCRIPTIONS
     if _is_to_do(work, folder, "describing photos"):
         settings = work.settings.describe
@@ -127,18 +154,9 @@ def _describe_photos(work: Workplace, dataset: Dataset, inputs: Mapping[str, str
     return read_described(folder)
 
 
-def _is_to_do(work: Workplace, folder: Path, what: str) -> bool:
+def _is_to_do(work: Workspace, folder: Path, what: str) -> bool:
     if is_finished(folder):
         work.say(f"{what}: done before, in {folder}")
         return False
     work.say(what)
     return True
-
-
-def _write_questions(folder: Path, dataset: Dataset, settings: RunSettings) -> None:
-    for protocol in settings.evaluate.protocols:
-        for split in ("valid", "test"):
-            asked = compatibility_questions(dataset, split, protocol, settings.seed)
-            write_questions(folder / f"questions-{split}-{protocol}.parquet", asked)
-        blanks = fill_in_the_blank_questions(dataset, "test", protocol, settings.seed, settings.evaluate.choices)
-        write_questions(folder / f"blanks-test-{protocol}.parquet", blanks)

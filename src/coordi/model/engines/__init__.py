@@ -97,7 +97,7 @@ def load_tokenizer(base: Base) -> PreTrainedTokenizerBase:
         with quiet():
             tokenizer: Any = transformers.AutoTokenizer.from_pretrained(base.folder, local_files_only=True)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"the tokenizer of '{base.name}' can't be loaded: {_first_line(error)}") from error
+        raise ModelError(f"the tokenizer of '{base.name}' can't be loaded: {first_line(error)}") from error
     prepare_tokenizer(tokenizer)
     return tokenizer  # type: ignore[no-any-return]
 
@@ -109,5 +109,6 @@ def prepare_tokenizer(tokenizer: Any) -> None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """The first line of an error's message, or its type's name if it says nothing."""
     return (str(error).splitlines() or [type(error).__name__])[0]

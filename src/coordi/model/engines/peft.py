@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from safetensors import SafetensorError
+
 from coordi.config import FinetuneSettings, ModelSettings
 from coordi.errors import ModelError, require
 from coordi.model.base import Base
-from coordi.model.engines import Loaded, load_tokenizer
+from coordi.model.engines import Loaded, first_line, load_tokenizer
 from coordi.model.quiet import quiet
 
 if TYPE_CHECKING:
@@ -57,9 +59,9 @@ class PeftEngine:
             if adapter is not None:
                 try:
                     network = peft.PeftModel.from_pretrained(network, adapter, local_files_only=True)
-                except (OSError, ValueError, RuntimeError, KeyError) as error:
+                except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
                     raise ModelError(
-                        f"the adapter '{adapter}' doesn't fit '{base.name}': {str(error).splitlines()[0]}"
+                        f"the adapter '{adapter}' doesn't fit '{base.name}': {first_line(error)}"
                     ) from error
                 if unpacked or model.quantization == "none":
                     network = network.merge_and_unload()
@@ -107,8 +109,8 @@ def _load(base: Base, model: ModelSettings) -> Any:
         network = transformers.AutoModelForCausalLM.from_pretrained(
             base.folder, local_files_only=True, use_safetensors=True, device_map="cuda:0" if gpu else "cpu", **options
         )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise ModelError(f"'{base.name}' can't be loaded: {(str(error).splitlines() or [''])[0]}") from error
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        raise ModelError(f"'{base.name}' can't be loaded: {first_line(error)}") from error
     for layer in _four_bit_layers(network).values():
         # bitsandbytes rearranges the weights of a layer for inference the first time it is evaluated, and no gradient
         # flows through a rearranged layer: training that goes on after an evaluation would learn nothing.

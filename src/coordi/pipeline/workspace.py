@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ _HASHED_WHOLE = {".json", ".jsonl", ".csv", ".txt", ".parquet"}
 
 
 @dataclass(frozen=True, slots=True)
-class Workplace:
+class Workspace:
     """Where a run reads, where it writes, with which settings, and how it speaks.
 
     Attributes:
@@ -44,8 +45,12 @@ class Workplace:
         return Record(self.command, self.settings.model_dump(mode="json"), self.settings.seed, inputs)
 
 
-def fingerprint(data: Path) -> dict[str, str]:
+def fingerprint(data: Path, out: Path | None = None) -> dict[str, str]:
     """What a data source holds, so that a changed one is noticed.
+
+    Args:
+        data: File or folder.
+        out: Left out if it lies in the data's folder: it changes while coordi works.
 
     Returns:
         SHA-256 by file name of every table or annotation file, and under ``"photos"`` one of all other files' names
@@ -58,9 +63,12 @@ def fingerprint(data: Path) -> dict[str, str]:
         raise DataError(f"no data at '{data}': give the path of a release, a catalogue file, a folder of photos, or "
                         "'sample' for the drawn wardrobe")  # fmt: skip
     if data.is_file():
-        return {data.name: hash_file(data)}
+        outfits = data.with_name("outfits.jsonl")
+        return {path.name: hash_file(path) for path in (data, outfits) if path.is_file()}
     found, photos = {}, hashlib.sha256()
     for path in sorted(path for path in data.rglob("*") if path.is_file() and not path.name.startswith(".")):
+        if out is not None and out.resolve() in path.resolve().parents:
+            continue
         name = path.relative_to(data).as_posix()
         if path.suffix.lower() in _HASHED_WHOLE:
             found[name] = hash_file(path)
@@ -71,7 +79,7 @@ def fingerprint(data: Path) -> dict[str, str]:
 
 
 @contextmanager
-def claimed(work: Workplace, also: Mapping[str, str] | None = None) -> Iterator[dict[str, str]]:
+def claimed(work: Workspace, also: Mapping[str, str] | None = None) -> Iterator[dict[str, str]]:
     """Hold the output folder for one run and give the hashes of its inputs.
 
     Args:
@@ -79,8 +87,8 @@ def claimed(work: Workplace, also: Mapping[str, str] | None = None) -> Iterator[
         also: Hashes of inputs beside the data, such as the model that is measured.
 
     Raises:
-        ArtifactError: If another run is at work in the folder, or it holds something else: other files, or a run with
-            other settings or other data. Nothing is overwritten.
+        ArtifactError: If another run is at work in the folder, or it holds something else: other files, or finished
+            stages of a run with other settings or other data. Nothing finished is overwritten.
     """
     with writing(work.out):
         work.out.mkdir(parents=True, exist_ok=True)
@@ -92,12 +100,12 @@ def claimed(work: Workplace, also: Mapping[str, str] | None = None) -> Iterator[
             raise ArtifactError(
                 f"another coordi is at work in {work.out}; wait for it, or choose another --out"
             ) from error
-        inputs = {**fingerprint(work.data), **(also or {})}
+        inputs = {**fingerprint(work.data, work.out), **_named_in(work.settings), **(also or {})}
         _claim(work, inputs)
         yield inputs
 
 
-def _claim(work: Workplace, inputs: dict[str, str]) -> None:
+def _claim(work: Workspace, inputs: dict[str, str]) -> None:
     asked = {"settings": work.settings.model_dump(mode="json"), "data": str(work.data.resolve()), "inputs": inputs}
     path = work.out / CLAIM
     if not path.exists():
@@ -110,11 +118,28 @@ def _claim(work: Workplace, inputs: dict[str, str]) -> None:
         write_json(path, asked)
         return
     changes = _differences(read_json(path), asked)
-    if changes:
+    if changes and not finished_stages(work.out):
+        write_json(path, asked)
+    elif changes:
         raise ArtifactError(
             f"{work.out} holds a run that was started with something else: {'; '.join(changes[:5])}; run it with the "
             "same to go on, or choose another --out"
         )
+
+
+def _named_in(settings: RunSettings) -> dict[str, str]:
+    """Hashes of the user's own files and folders that settings name."""
+    named = {
+        "vocabulary": settings.describe.vocabulary,
+        "encoder": settings.describe.encoder,
+        "base model": settings.model.base,
+    }
+    found = {}
+    for name, value in named.items():
+        if Path(value).exists():
+            held = json.dumps(fingerprint(Path(value)), sort_keys=True)
+            found[name] = hashlib.sha256(held.encode()).hexdigest()
+    return found
 
 
 def _differences(held: Any, asked: Any, where: str = "") -> list[str]:

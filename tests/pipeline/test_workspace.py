@@ -12,7 +12,7 @@ import pytest
 from coordi.artifacts import Record, stage_folder
 from coordi.config import RunSettings
 from coordi.errors import ArtifactError, DataError
-from coordi.pipeline.workplace import Workplace, claimed, fingerprint, finished_stages
+from coordi.pipeline.workspace import Workspace, claimed, fingerprint, finished_stages
 from coordi.progress import Progress, silent
 
 
@@ -22,15 +22,15 @@ def quiet(_label: str) -> Iterator[Progress]:
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> Workplace:
+def work(tmp_path: Path) -> Workspace:
     data = tmp_path / "data"
     data.mkdir()
     (data / "items.csv").write_text("id,title\n1,red shirt\n", encoding="utf-8")
     (data / "photo.jpg").write_bytes(b"1234")
-    return Workplace(data, tmp_path / "out", RunSettings(), "coordi run", lambda _: None, quiet)
+    return Workspace(data, tmp_path / "out", RunSettings(), "coordi run", lambda _: None, quiet)
 
 
-def test_the_same_run_may_go_on(work: Workplace) -> None:
+def test_the_same_run_may_go_on(work: Workspace) -> None:
     with claimed(work) as first:
         pass
     with claimed(work) as second:
@@ -39,7 +39,7 @@ def test_the_same_run_may_go_on(work: Workplace) -> None:
     assert set(first) == {"items.csv", "photos"}
 
 
-def test_other_settings_are_refused_with_the_difference(work: Workplace) -> None:
+def test_other_settings_are_refused_with_the_difference(work: Workspace) -> None:
     with claimed(work):
         pass
     other = replace(work, settings=RunSettings(seed=18))
@@ -48,7 +48,7 @@ def test_other_settings_are_refused_with_the_difference(work: Workplace) -> None
 
 
 @pytest.mark.parametrize(("name", "content"), [("items.csv", "id,title\n1,blue shirt\n"), ("photo.jpg", "12345")])
-def test_changed_data_is_refused(work: Workplace, name: str, content: str) -> None:
+def test_changed_data_is_refused(work: Workspace, name: str, content: str) -> None:
     with claimed(work):
         pass
     (work.data / name).write_text(content, encoding="utf-8")
@@ -56,7 +56,7 @@ def test_changed_data_is_refused(work: Workplace, name: str, content: str) -> No
         pass
 
 
-def test_somebody_elses_files_are_left_alone(work: Workplace) -> None:
+def test_somebody_elses_files_are_left_alone(work: Workspace) -> None:
     work.out.mkdir()
     (work.out / "thesis.tex").write_text("x", encoding="utf-8")
     with pytest.raises(ArtifactError, match=r"holds other files \(thesis\.tex\)"), claimed(work):
@@ -64,7 +64,7 @@ def test_somebody_elses_files_are_left_alone(work: Workplace) -> None:
     assert (work.out / "thesis.tex").read_text(encoding="utf-8") == "x"
 
 
-def test_two_runs_at_once_are_refused(work: Workplace) -> None:
+def test_two_runs_at_once_are_refused(work: Workspace) -> None:
     with claimed(work), pytest.raises(ArtifactError, match="another coordi is at work"), claimed(work):
         pass
     with claimed(work):
@@ -76,7 +76,7 @@ def test_missing_data_is_named(tmp_path: Path) -> None:
         fingerprint(tmp_path / "nowhere")
 
 
-def test_finished_stages_are_those_with_a_manifest(work: Workplace) -> None:
+def test_finished_stages_are_those_with_a_manifest(work: Workspace) -> None:
     assert finished_stages(work.out) == ()
     with stage_folder(work.out / "data", Record("c", {})):
         pass
