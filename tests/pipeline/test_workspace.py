@@ -39,18 +39,50 @@ def test_the_same_run_may_go_on(work: Workspace) -> None:
     assert set(first) == {"items.csv", "photos"}
 
 
-def test_other_settings_are_refused_with_the_difference(work: Workspace) -> None:
+@pytest.fixture
+def begun(work: Workspace) -> Workspace:
+    """A run with one finished stage."""
+    with claimed(work), stage_folder(work.out / "data", Record("c", {})):
+        pass
+    return work
+
+
+def test_a_first_mistake_does_not_lock_the_folder(work: Workspace) -> None:
+    with claimed(replace(work, settings=RunSettings(seed=18))):
+        pass
     with claimed(work):
         pass
+
+
+def test_the_output_may_lie_in_the_datas_folder(work: Workspace) -> None:
+    inside = replace(work, out=work.data / "out")
+    with claimed(inside), stage_folder(inside.out / "data", Record("c", {})):
+        pass
+    with claimed(inside):
+        pass
+
+
+def test_a_changed_vocabulary_is_refused(work: Workspace, tmp_path: Path) -> None:
+    words = tmp_path / "words.yaml"
+    words.write_text("a: 1", encoding="utf-8")
+    mine = replace(work, settings=RunSettings.model_validate({"describe": {"vocabulary": str(words)}}))
+    with claimed(mine), stage_folder(mine.out / "data", Record("c", {})):
+        pass
+    words.write_text("a: 2", encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"inputs\.vocabulary was"), claimed(mine):
+        pass
+
+
+def test_other_settings_are_refused_with_the_difference(begun: Workspace) -> None:
+    work = begun
     other = replace(work, settings=RunSettings(seed=18))
     with pytest.raises(ArtifactError, match=r"settings\.seed was 17, now 18"), claimed(other):
         pass
 
 
 @pytest.mark.parametrize(("name", "content"), [("items.csv", "id,title\n1,blue shirt\n"), ("photo.jpg", "12345")])
-def test_changed_data_is_refused(work: Workspace, name: str, content: str) -> None:
-    with claimed(work):
-        pass
+def test_changed_data_is_refused(begun: Workspace, name: str, content: str) -> None:
+    work = begun
     (work.data / name).write_text(content, encoding="utf-8")
     with pytest.raises(ArtifactError, match="started with something else: inputs"), claimed(work):
         pass

@@ -44,7 +44,9 @@ class OutfitScorer(Protocol):
 
 
 def plain_baselines(dataset: Dataset, seed: int) -> tuple[OutfitScorer, ...]:
-    """The plain baselines, fitted on the training split alone; where no item has a title, the one by titles is left out.
+    """The plain baselines, fitted on the training split alone.
+
+    Where no item has a title, the one by titles is left out, which is logged.
 
     Args:
         dataset: Where items and training outfits come from.

@@ -1,0 +1,101 @@
+"""What the stages hand on: categories seen in photos, and nothing measured that was taught."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from coordi.artifacts import write_json
+from coordi.config import RunSettings
+from coordi.data.categories import of_unknown_category
+from coordi.describe.describer import Described
+from coordi.describe.vocabulary import load_vocabulary
+from coordi.domain import Dataset, Description, Item, Label, Outfit
+from coordi.pipeline import stages
+from coordi.pipeline.examples import training_examples, validation_examples
+
+
+def unknown(item_id: str) -> Item:
+    category, extra = of_unknown_category({})
+    return Item(item_id, "", category, image=Path(f"{item_id}.jpg"), extra=extra)
+
+
+def described(seen: Mapping[str, str]) -> Described:
+    descriptions = {
+        item_id: Description(item_id, {"category": (Label(label, 0.9),)} if label else {})
+        for item_id, label in seen.items()
+    }
+    return Described(descriptions, tuple(seen), np.zeros((len(seen), 2), np.float32), (), ("edge", "0"))
+
+
+def dataset(items: list[Item], outfits: list[Outfit]) -> Dataset:
+    return Dataset("made up", "catalogue", {item.id: item for item in items}, tuple(outfits), (), text_only=True)
+
+
+@pytest.fixture
+def wardrobe() -> Dataset:
+    items = [
+        Item(f"{colour}-{kind}", f"{colour} {kind}", "shoes" if kind == "boots" else "top")
+        for colour in ("red", "blue", "green", "grey", "white", "black")
+        for kind in ("boots", "shirt")
+    ]
+    outfits = [
+        Outfit(f"{split}-{place}", (items[2 * place].id, items[2 * place + 1].id), split)
+        for split in ("train", "valid", "test")
+        for place in range(len(items) // 2)
+    ]
+    return dataset(items, outfits)
+
+
+def test_the_photo_tells_a_category_that_words_do_not() -> None:
+    vocabulary = load_vocabulary("fashion")
+    label = next(entry.text for entry in vocabulary.attributes["category"].labels if entry.worn == "shoes")
+    seen = stages._with_seen_categories(dataset([unknown("a")], []), described({"a": label}), vocabulary)
+    assert seen.items["a"].category == "shoes"
+
+
+def test_an_item_that_stays_unknown_is_counted_and_so_is_its_outfit() -> None:
+    items = [unknown("a"), Item("b", "red shirt", "top"), Item("c", "blue jeans", "bottom")]
+    outfits = [Outfit("1", ("a", "b"), "train"), Outfit("2", ("a", "b", "c"), "train")]
+    left = stages._with_seen_categories(dataset(items, outfits), described({"a": ""}), load_vocabulary("fashion"))
+    assert set(left.items) == {"b", "c"}
+    assert [outfit.item_ids for outfit in left.outfits] == [("b", "c")]
+    assert [(row.unit, row.count, row.left) for row in left.funnel] == [("items", 1, 2), ("outfits", 1, 1)]
+
+
+def test_what_a_model_was_trained_on_is_not_measured(wardrobe: Dataset, tmp_path: Path) -> None:
+    material = stages.Material(wardrobe, described({}), {})
+    taught = wardrobe.outfits_of("test")[0]
+    renamed = Outfit("other", tuple(reversed(taught.item_ids)), "train")
+    write_json(tmp_path / stages.TRAINED_ON, [stages.outfit_key(renamed, wardrobe)])
+    left = stages.without_trained_on(material, tmp_path).dataset
+    assert taught.id not in {outfit.id for outfit in left.outfits}
+    assert len(left.outfits_of("train")) == len(wardrobe.outfits_of("train"))
+    assert (left.funnel[-1].reason, left.funnel[-1].count) == ("the model was trained on it", 2)
+    assert stages.without_trained_on(material, tmp_path / "none") is material
+
+
+def test_examples_hold_each_outfit_beside_its_negative_and_are_drawn_anew(wardrobe: Dataset) -> None:
+    settings = RunSettings()
+    texts = {item_id: item.title for item_id, item in wardrobe.items.items()}
+    draw = training_examples(wardrobe, texts, settings)
+    first = draw(0)
+    assert [example.answer for example in first[:2]] in (["yes", "no"], ["no", "yes"])
+    assert len(first) == 2 * len(wardrobe.outfits_of("train"))
+    assert first == draw(0)
+    assert {example.items for example in first if example.answer == "no"} != {
+        example.items for example in draw(1) if example.answer == "no"
+    }
+    assert {example.answer for example in validation_examples(wardrobe, texts, settings)} == {"yes", "no"}
+
+
+@pytest.mark.parametrize(("task", "question"), [("choose", "Which one"), ("complement", "Name what")])
+def test_other_tasks_make_other_questions(wardrobe: Dataset, task: str, question: str) -> None:
+    settings = RunSettings.model_validate({"finetune": {"tasks": {task: 1.0}, "negatives": {"random": 1.0}}})
+    texts = {item_id: item.title for item_id, item in wardrobe.items.items()}
+    examples = training_examples(wardrobe, texts, settings)(0)
+    assert examples
+    assert all(example.question.startswith(question) and example.answer for example in examples)
