@@ -121,9 +121,7 @@ class FinetuneSettings(Settings):
     lora_rank: int = Field(default=16, ge=1)
     lora_alpha: float = Field(default=16, gt=0)
     lora_dropout: float = Field(default=0.0, ge=0, lt=1)
-    target_modules: tuple[str, ...] = (
-        "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",
-    )  # fmt: skip
+    target_modules: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
     first_layer: int = Field(default=0, ge=0)
     tasks: dict[Literal["compatibility", "choose", "complement"], float] = {"compatibility": 1.0}
     negatives: dict[Protocol, float] = {"random": 0.5, "same-category": 0.5}
@@ -231,7 +229,7 @@ def load_settings(preset: str, overrides: Iterable[str] = ()) -> RunSettings:
     try:
         values = yaml.safe_load(preset_text(preset)) or {}
     except yaml.YAMLError as error:
-        raise ConfigError(f"the preset '{preset}' isn't YAML: {_one_line(error)}") from error
+        raise ConfigError(f"the preset '{preset}' isn't YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"the preset '{preset}' must hold 'key: value' lines, got {type(values).__name__}")
     return _validated(values, overrides, f"preset '{preset}'")
@@ -263,7 +261,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"the value of '{override}' can't be read: {_one_line(error)}") from error
+        raise ConfigError(f"the value of '{override}' can't be read: {' '.join(str(error).split())}") from error
     if isinstance(value, str):
         value = _number_or_text(value)
     *parents, last = key.split(".")
@@ -297,7 +295,3 @@ def _siblings(location: tuple[Any, ...]) -> str:
             return "see: coordi presets show edge"
         model = annotation
     return f"accepted are {', '.join(model.model_fields)}"
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

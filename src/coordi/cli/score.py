@@ -13,7 +13,7 @@ ModelOption = Annotated[
     str, typer.Option("--model", help="A folder that `coordi run` or `coordi finetune` made, an adapter's, or 'base'.")
 ]
 ItemsArgument = Annotated[
-    list[str], typer.Argument(metavar="ITEM [ITEM]...", help="A photo's path, or words: 'navy wool blazer'.")
+    list[str], typer.Argument(metavar="ITEM", help="A photo's path, or words: 'navy wool blazer'.")
 ]
 
 

@@ -23,7 +23,7 @@ DataOption = Annotated[
 OutOption = Annotated[Path, typer.Option("--out", help="Folder for everything that is made.")]
 PresetOption = Annotated[str, typer.Option("--preset", help="A preset's name or the path of a YAML file.")]
 Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings over the preset: finetune.epochs=2")
+    list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings over the preset: finetune.epochs=2")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON alone on standard output.")]
 
