@@ -92,7 +92,7 @@ def test_a_run_interrupted_in_every_stage_ends_with_the_same_report(
 
 def test_other_settings_in_the_same_folder_are_one_clear_line(sample: Path, tiny_folder: Path, tmp_path: Path) -> None:
     arguments = command(sample, tmp_path / "out", tiny_folder)
-    interrupt(arguments, "reading and cleaning the data", signal.SIGINT)
+    interrupt(arguments, "describing photos", signal.SIGINT)
     done = subprocess.run([*arguments, "seed=99"], capture_output=True, text=True, check=False, env=environment())
     assert done.returncode == 1
     assert done.stderr.startswith("coordi: ")

@@ -39,6 +39,10 @@ def new_trainer(
         train_dataset=dataset,
         processing_class=loaded.tokenizer,
     )
+    for weight in trainer.model.parameters():
+        if weight.requires_grad:
+            # trl turns the adapter of a 4-bit model into bfloat16, whose eight bits lose most of a small step.
+            weight.data = weight.data.float()
     transformers = require("transformers", "train")
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
     trainer.remove_callback(transformers.trainer_callback.ProgressCallback)
