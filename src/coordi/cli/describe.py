@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from coordi.cli.console import echo_json, note, progress_bar
-from coordi.cli.work import DataOption, JsonOption, OutOption, data_path
+from coordi.cli.work import DataOption, JsonOption, OutOption, data_path, typed_command
 
 if TYPE_CHECKING:
     from coordi.describe.describer import Described
@@ -60,7 +59,7 @@ def describe(
     if not photographed:
         raise DataError(f"none of the {len(dataset.items)} items of {data} has a photo; there is nothing to describe")
     inputs = {"data": str(Path(data).resolve()) if data != "sample" else data, "encoder": eyes.identity}
-    record = Record(" ".join(["coordi", *sys.argv[1:]]), settings.model_dump(mode="json"), inputs=inputs)
+    record = Record(typed_command(), settings.model_dump(mode="json"), inputs=inputs)
     with stage_folder(out, record), progress_bar("describing photos") as progress:
         described = describe_items(photographed, eyes, words, settings, progress)
         write_described(out, described)

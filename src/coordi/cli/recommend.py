@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -42,8 +41,7 @@ def recommend(
     from coordi.pipeline.advice import Wish, recommend_given
 
     wish = Wish(items, want, top_k)
-    answer = recommend_given(Path(catalogue) if catalogue != "sample" else data_path(catalogue), model, wish,
-                             note, progress_bar)  # fmt: skip
+    answer = recommend_given(data_path(catalogue), model, wish, note, progress_bar)
     if as_json:
         echo_json(answer)
         return

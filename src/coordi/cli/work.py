@@ -43,5 +43,9 @@ def data_path(data: str) -> Path:
 
 def workspace(data: str, out: Path, settings: RunSettings) -> Workspace:
     """Where and how a command works."""
-    command = " ".join(["coordi", *sys.argv[1:]])
-    return Workspace(data_path(data), out, settings, command, note, progress_bar)
+    return Workspace(data_path(data), out, settings, typed_command(), note, progress_bar)
+
+
+def typed_command() -> str:
+    """What the user typed, for manifests and reports."""
+    return " ".join(["coordi", *sys.argv[1:]])

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -126,7 +126,9 @@ def recommend_given(
     return {
         "outfit": [{"given": given, "text": texts[item]} for given, item in zip(wish.items, outfit, strict=True)],
         "model": model.name,
-        **{key: value for key, value in asdict(found).items() if key in ("categories", "candidates", "ranked")},
+        "categories": found.categories,
+        "candidates": found.candidates,
+        "ranked": found.ranked,
         "shortlist": found.shortlist,
         "suggestions": [
             _shown(catalogue.items[one.item_id], texts[one.item_id], one.score) for one in found.suggestions
