@@ -11,8 +11,13 @@ from typing import Literal
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
-Protocol = Literal["random", "same-category"]
-PROTOCOLS: tuple[Protocol, ...] = ("random", "same-category")
+# Ways to draw the negatives of compatibility questions; ``docs/method.md`` defines each.
+Protocol = Literal["random", "same-category", "one-swapped", "pairs"]
+PROTOCOLS: tuple[Protocol, ...] = ("random", "same-category", "one-swapped", "pairs")
+
+# Ways to draw the wrong candidates of a blank.
+BlankProtocol = Literal["random", "same-category"]
+BLANK_PROTOCOLS: tuple[BlankProtocol, ...] = ("random", "same-category")
 
 WornCategory = Literal[
     "top", "bottom", "dress", "outerwear", "shoes", "bag", "jewellery", "headwear", "eyewear", "scarf", "gloves",
@@ -24,6 +29,7 @@ WORN_CATEGORIES: tuple[WornCategory, ...] = (
 )  # fmt: skip
 
 NO_EXTRA: Mapping[str, str] = MappingProxyType({})
+NO_LOSSES: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +118,7 @@ class Dataset:
         outfits: Every outfit's items are in ``items``; empty for a catalogue without outfits.
         funnel: Cleaning steps in the order they were taken.
         text_only: True if items without a photo were kept.
+        released: The question files that came with the source; empty for most.
     """
 
     name: str
@@ -120,6 +127,7 @@ class Dataset:
     outfits: tuple[Outfit, ...]
     funnel: tuple[FunnelRow, ...]
     text_only: bool
+    released: tuple[ReleasedQuestions, ...] = ()
 
     def outfits_of(self, split: Split) -> tuple[Outfit, ...]:
         """The outfits of one split, in the source's order."""
@@ -145,7 +153,7 @@ class CompatibilityQuestion:
 
 @dataclass(frozen=True, slots=True)
 class FillInTheBlankQuestion:
-    """Which candidate completes the outfit?
+    """Which candidate completes the outfit? Complementary item retrieval asks the same of a larger pool.
 
     Attributes:
         item_ids: The outfit without the blanked item, shuffled.
@@ -158,3 +166,24 @@ class FillInTheBlankQuestion:
     item_ids: tuple[str, ...]
     candidates: tuple[str, ...]
     answer: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasedQuestions:
+    """The question files of a release for one split, as far as they can be asked.
+
+    Attributes:
+        name: The protocol's name: ``release``, or ``release-`` and what sets a second file apart.
+        split: Whose outfits are asked.
+        compatibility: Items shuffled, ids numbered after shuffling; empty if there is no such file.
+        blanks: Likewise; the right answer stands first in the files, so candidates are shuffled.
+        asked: Questions in the files.
+        losses: What happened to those that can't be asked as they stand, in a user's words, with how many.
+    """
+
+    name: str
+    split: Split
+    compatibility: tuple[CompatibilityQuestion, ...]
+    blanks: tuple[FillInTheBlankQuestion, ...]
+    asked: int
+    losses: Mapping[str, int] = field(default_factory=lambda: NO_LOSSES)

@@ -14,7 +14,17 @@ from coordi.data.questions import (
     draw_fill_in_the_blank,
     fill_in_the_blank_questions,
 )
-from coordi.domain import PROTOCOLS, CompatibilityQuestion, Dataset, Item, Outfit, Protocol, WornCategory
+from coordi.domain import (
+    BLANK_PROTOCOLS,
+    PROTOCOLS,
+    BlankProtocol,
+    CompatibilityQuestion,
+    Dataset,
+    Item,
+    Outfit,
+    Protocol,
+    WornCategory,
+)
 from coordi.errors import DataError
 
 Wardrobe = Callable[..., Dataset]
@@ -48,19 +58,23 @@ def _check_pairs(dataset: Dataset, questions: Sequence[CompatibilityQuestion], p
     for outfit_id, pair in by_outfit.items():
         own = set(outfits[outfit_id].item_ids)
         assert sorted(question.compatible for question in pair) == [False, True]
-        assert all(len(question.item_ids) == len(set(question.item_ids)) == len(own) for question in pair)
+        size = 2 if protocol == "pairs" else len(own)
+        assert all(len(question.item_ids) == len(set(question.item_ids)) == size for question in pair)
+        positive = next(set(question.item_ids) for question in pair if question.compatible)
+        assert positive <= own
+        kept = size - 1 if protocol in {"one-swapped", "pairs"} else 0
         for question in pair:
             if question.compatible:
-                assert set(question.item_ids) == own
                 continue
-            assert not set(question.item_ids) & own
+            assert len(set(question.item_ids) & own) == len(set(question.item_ids) & positive) == kept
             assert not any(set(question.item_ids) <= set(outfit.item_ids) for outfit in dataset.outfits)
-            titles = [dataset.items[item_id].title for item_id in question.item_ids if dataset.items[item_id].title]
+            fresh = [name for name in question.item_ids if name not in own]
+            titles = [dataset.items[name].title for name in fresh if dataset.items[name].title]
             assert len(titles) == len(set(titles))
-            assert not set(titles) & {dataset.items[item_id].title for item_id in own}
-            if protocol == "same-category":
+            assert not set(titles) & {dataset.items[name].title for name in own}
+            if protocol != "random":
                 drawn, true = (
-                    Counter(dataset.items[name].category for name in ids) for ids in (question.item_ids, own)
+                    Counter(dataset.items[name].category for name in ids) for ids in (question.item_ids, positive)
                 )
                 assert drawn == true
 
@@ -79,9 +93,9 @@ def test_pairs_hold_their_promises_in_any_closet(dataset: Dataset, protocol: Pro
 
 
 @settings(max_examples=150, deadline=None)
-@given(closets(), st.sampled_from(PROTOCOLS), st.integers(0, 5), st.integers(2, 5))
+@given(closets(), st.sampled_from(BLANK_PROTOCOLS), st.integers(0, 5), st.integers(2, 5))
 def test_blanks_hold_their_promises_in_any_closet(
-    dataset: Dataset, protocol: Protocol, seed: int, choices: int
+    dataset: Dataset, protocol: BlankProtocol, seed: int, choices: int
 ) -> None:
     try:
         drawn = draw_fill_in_the_blank(dataset, "test", protocol, seed, choices)
@@ -107,6 +121,10 @@ def test_real_outfits_all_get_their_questions(real: Dataset, protocol: Protocol)
     questions = compatibility_questions(real, "test", protocol, 17)
     assert len(questions) == 2 * len(real.outfits_of("test"))
     _check_pairs(real, questions, protocol)
+
+
+@pytest.mark.parametrize("protocol", BLANK_PROTOCOLS)
+def test_real_outfits_all_get_their_blanks(real: Dataset, protocol: BlankProtocol) -> None:
     blanks = draw_fill_in_the_blank(real, "test", protocol, 17)
     answers = Counter(question.answer for question in blanks.questions)
     assert all(abs(answers[place] - len(blanks.questions) / 4) < 24 for place in range(4))

@@ -9,7 +9,8 @@ import pytest
 
 from coordi.domain import CompatibilityQuestion, Dataset, Item
 from coordi.errors import EvaluationError
-from coordi.evaluate.baselines import CategoryPairs, OutfitScorer, TitleCosine, plain_baselines
+from coordi.evaluate.baselines import CategoryPairs, TitleCosine, plain_baselines
+from coordi.evaluate.scorer import OutfitScorer
 
 pytest.importorskip("sklearn")
 

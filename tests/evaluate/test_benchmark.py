@@ -14,13 +14,16 @@ from coordi.config import EvaluateSettings
 from coordi.domain import CompatibilityQuestion, Dataset, FillInTheBlankQuestion
 from coordi.errors import ArtifactError, EvaluationError
 from coordi.evaluate import asking
-from coordi.evaluate.benchmark import ProtocolQuestions, draw_questions, evaluate, measure
+from coordi.evaluate.benchmark import evaluate, measure
+from coordi.evaluate.question_sets import ProtocolQuestions, draw_questions
 
-SETTINGS = EvaluateSettings(bootstrap=100)
+SETTINGS = EvaluateSettings(bootstrap=100, protocols=("random", "same-category"), retrieval_pool=0)
 
 
 class StyleScorer:
     """Says how many of an outfit's titles begin alike: always right in the wardrobe."""
+
+    gives_probabilities = False
 
     def __init__(self, dataset: Dataset, name: str = "style", stop_after: int = 10**9) -> None:
         self.name = name
@@ -39,6 +42,8 @@ class StyleScorer:
 class ConstantScorer:
     """Says the same of everything."""
 
+    gives_probabilities = False
+
     def __init__(self, value: float = 0.5, name: str = "constant") -> None:
         self.name = name
         self._value = value
@@ -49,6 +54,8 @@ class ConstantScorer:
 
 class TableScorer:
     """Says what a table says."""
+
+    gives_probabilities = False
 
     name = "table"
 

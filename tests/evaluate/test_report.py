@@ -19,10 +19,11 @@ from coordi.config import RunSettings
 from coordi.data.leaks import Leak
 from coordi.domain import CompatibilityQuestion, Dataset, Description, FillInTheBlankQuestion, Item, Label
 from coordi.errors import ArtifactError
-from coordi.evaluate.benchmark import ProtocolQuestions, measure
+from coordi.evaluate.benchmark import measure
 from coordi.evaluate.findings import LearningPoint, Report, ShownRecommendation
 from coordi.evaluate.gallery import Gallery
 from coordi.evaluate.page import render_html
+from coordi.evaluate.question_sets import ProtocolQuestions
 from coordi.evaluate.report import report_json, write_report
 
 SETTINGS = RunSettings.model_validate({"evaluate": {"bootstrap": 100, "examples": 4}})
@@ -30,6 +31,8 @@ SETTINGS = RunSettings.model_validate({"evaluate": {"bootstrap": 100, "examples"
 
 class TableScorer:
     """Says what a table says of the outfit's items in order."""
+
+    gives_probabilities = False
 
     def __init__(self, name: str, table: dict[str, float], otherwise: float = 0.5) -> None:
         self.name = name

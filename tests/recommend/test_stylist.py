@@ -21,6 +21,8 @@ ALL = RecommendSettings(candidates=1000, top_k=50)
 class LastTitleScorer:
     """Scores an outfit by its last item's title: more letters, better; counts what it was asked."""
 
+    gives_probabilities = False
+
     name = "last-title"
 
     def __init__(self, items: dict[str, Item]) -> None:
@@ -34,6 +36,8 @@ class LastTitleScorer:
 
 class FairScorer:
     """Finds everything equally good."""
+
+    gives_probabilities = False
 
     name = "fair"
 

@@ -51,7 +51,7 @@ def evaluate(
 
     settings = list(overrides or ())
     if baselines is not None:
-        settings.append(f"evaluate.baselines={str(baselines).lower()}")
+        settings.append(f"evaluate.baselines={'all' if baselines else 'none'}")
     if protocol:
         settings.append(f"evaluate.protocols=[{', '.join(protocol)}]")
     found = find_model(model, settings)

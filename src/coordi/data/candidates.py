@@ -48,6 +48,10 @@ class Candidates:
             return same_kind, self._by_category[item.category]
         return (self._by_category[item.category],)
 
+    def of_category(self, item_id: str) -> Pool:
+        """Occurrences of all items of an item's worn category, itself included."""
+        return self._by_category[self._items[item_id].category]
+
     def are_together(self, item_ids: Sequence[str]) -> bool:
         """Whether some outfit of any split holds all of them, so that they do go together."""
         return bool(set.intersection(*(self._outfits_of[item_id] for item_id in item_ids)))

@@ -6,6 +6,8 @@ outfit equally likely, so that an item is as frequent in negatives as in positiv
 - ``random``: any item of another outfit.
 - ``same-category``: an item of the same source category (``Item.kind``, "Day Dresses") if at least ``MIN_SAME_KIND``
   others of it are there, so that the same few don't come again and again; else of the same worn category.
+- ``one-swapped``: the outfit with one item swapped, as ``same-category`` would.
+- ``pairs``: two items of an outfit, and the same with one of them swapped, as ``same-category`` would.
 
 References:
     Han et al., Learning Fashion Compatibility with Bidirectional LSTMs, 2017 (random);
@@ -23,8 +25,10 @@ import numpy as np
 from coordi.data.candidates import Candidates
 from coordi.data.loading import outfits_for
 from coordi.domain import (
+    BLANK_PROTOCOLS,
     PROTOCOLS,
     SPLITS,
+    BlankProtocol,
     CompatibilityQuestion,
     Dataset,
     FillInTheBlankQuestion,
@@ -36,6 +40,7 @@ from coordi.errors import DataError
 
 _COMPATIBILITY_STREAM, _BLANK_STREAM = 111, 112
 _TRIES = 8
+_SWAPS: tuple[Protocol, ...] = ("one-swapped", "pairs")
 _log = logging.getLogger(__name__)
 
 
@@ -82,7 +87,8 @@ def draw_compatibility(dataset: Dataset, split: Split, protocol: Protocol, seed:
     """Ask of each outfit whether it goes together, and of a negative with as many items.
 
     A negative holds no item (and no title) of its outfit, no item twice, items of as many different outfits as there
-    are, and isn't part of any outfit of the split. Under ``same-category`` it has the outfit's worn categories.
+    are, and isn't part of any outfit of the split. Under ``same-category`` it has the outfit's worn categories. Under
+    ``one-swapped`` it holds all but one of the outfit's items, under ``pairs`` one of the positive's two.
     Items, and the questions themselves, are shuffled; ids are numbers after that, so neither tells the answer.
 
     Args:
@@ -101,9 +107,10 @@ def draw_compatibility(dataset: Dataset, split: Split, protocol: Protocol, seed:
     candidates = Candidates(dataset, outfits)
     asked: list[tuple[str, tuple[str, ...], bool]] = []
     for outfit in outfits:
-        negative = _negative(outfit, candidates, protocol, generator)
+        positive = _asked_items(outfit, protocol, generator)
+        negative = _negative(outfit, positive, candidates, protocol, generator)
         if negative is not None:
-            asked.append((outfit.id, _shuffled(outfit.item_ids, generator), True))
+            asked.append((outfit.id, _shuffled(positive, generator), True))
             asked.append((outfit.id, _shuffled(negative, generator), False))
     if not asked:
         raise DataError(
@@ -119,7 +126,7 @@ def draw_compatibility(dataset: Dataset, split: Split, protocol: Protocol, seed:
 
 
 def fill_in_the_blank_questions(
-    dataset: Dataset, split: Split, protocol: Protocol, seed: int, choices: int = 4
+    dataset: Dataset, split: Split, protocol: BlankProtocol, seed: int, choices: int = 4
 ) -> tuple[FillInTheBlankQuestion, ...]:
     """One question of each outfit; see ``draw_fill_in_the_blank``, whose count is logged."""
     drawn = draw_fill_in_the_blank(dataset, split, protocol, seed, choices)
@@ -132,7 +139,7 @@ def fill_in_the_blank_questions(
 
 
 def draw_fill_in_the_blank(
-    dataset: Dataset, split: Split, protocol: Protocol, seed: int, choices: int = 4
+    dataset: Dataset, split: Split, protocol: BlankProtocol, seed: int, choices: int = 4
 ) -> FillInTheBlank:
     """Blank one item of each outfit, every one equally likely, and hide it among wrong candidates.
 
@@ -149,7 +156,7 @@ def draw_fill_in_the_blank(
     Raises:
         DataError: If the split has no outfits, or fewer other items than wrong candidates.
     """
-    streams = (SPLITS.index(split), PROTOCOLS.index(protocol), choices)
+    streams = (SPLITS.index(split), BLANK_PROTOCOLS.index(protocol), choices)
     generator = np.random.default_rng([seed, _BLANK_STREAM, *streams])
     outfits = outfits_for(dataset, split)
     candidates = Candidates(dataset, outfits)
@@ -172,36 +179,50 @@ def draw_fill_in_the_blank(
     return FillInTheBlank(tuple(questions), fallbacks)
 
 
+def _asked_items(outfit: Outfit, protocol: Protocol, generator: np.random.Generator) -> tuple[str, ...]:
+    """The items that the positive asks about: all, or two of them."""
+    return _shuffled(outfit.item_ids, generator)[:2] if protocol == "pairs" else outfit.item_ids
+
+
 def _negative(
-    outfit: Outfit, candidates: Candidates, protocol: Protocol, generator: np.random.Generator
+    outfit: Outfit,
+    positive: tuple[str, ...],
+    candidates: Candidates,
+    protocol: Protocol,
+    generator: np.random.Generator,
 ) -> tuple[str, ...] | None:
     for _ in range(_TRIES):
-        drawn = _redraw(outfit, candidates, protocol, generator)
-        if drawn is None:
-            return None
-        if not candidates.are_together(drawn):
+        drawn = _redraw(outfit, positive, candidates, protocol, generator)
+        if drawn is not None and not candidates.are_together(drawn):
             return drawn
+        if drawn is None and protocol not in _SWAPS:
+            return None
     return None
 
 
 def _redraw(
-    outfit: Outfit, candidates: Candidates, protocol: Protocol, generator: np.random.Generator
+    outfit: Outfit,
+    positive: tuple[str, ...],
+    candidates: Candidates,
+    protocol: Protocol,
+    generator: np.random.Generator,
 ) -> tuple[str, ...] | None:
     """An item of another outfit in place of each item; of the same outfit as an earlier one only if need be."""
     taken = candidates.without(outfit)
-    for item_id in outfit.item_ids:
+    swapped = [positive[int(generator.integers(len(positive)))]] if protocol in _SWAPS else positive
+    for item_id in swapped:
         pools = candidates.pools(item_id, outfit, protocol)
         drawn = next((found for pool in pools if (found := taken.draw(pool, generator)) is not None), None)
         if drawn is None:
             return None
-    return taken.drawn
+    return (*(item_id for item_id in positive if item_id not in swapped), *taken.drawn)
 
 
 def _wrong_candidates(
     outfit: Outfit,
     blank: str,
     candidates: Candidates,
-    protocol: Protocol,
+    protocol: BlankProtocol,
     generator: np.random.Generator,
     count: int,
 ) -> tuple[str, ...]:

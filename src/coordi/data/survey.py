@@ -9,7 +9,15 @@ from typing import Any
 
 from coordi.data.leaks import Leak, audit
 from coordi.data.questions import draw_compatibility, draw_fill_in_the_blank
-from coordi.domain import PROTOCOLS, SPLITS, WORN_CATEGORIES, CompatibilityQuestion, Dataset, Protocol, Split
+from coordi.domain import (
+    BLANK_PROTOCOLS,
+    SPLITS,
+    WORN_CATEGORIES,
+    BlankProtocol,
+    CompatibilityQuestion,
+    Dataset,
+    Split,
+)
 from coordi.errors import DataError
 
 CHOICES = 4
@@ -29,7 +37,7 @@ class Balance:
     """
 
     split: Split
-    protocol: Protocol
+    protocol: BlankProtocol
     compatibility: int = 0
     positives: int = 0
     left_out: int = 0
@@ -76,7 +84,7 @@ def survey(dataset: Dataset, seed: int) -> Survey:
     asked: dict[str, Sequence[CompatibilityQuestion]] = {}
     balances = []
     for split in SPLITS:
-        for protocol in PROTOCOLS:
+        for protocol in BLANK_PROTOCOLS:
             if dataset.outfits_of(split):
                 balance, questions = _balance(dataset, split, protocol, seed)
                 balances.append(balance)
@@ -85,7 +93,7 @@ def survey(dataset: Dataset, seed: int) -> Survey:
 
 
 def _balance(
-    dataset: Dataset, split: Split, protocol: Protocol, seed: int
+    dataset: Dataset, split: Split, protocol: BlankProtocol, seed: int
 ) -> tuple[Balance, Sequence[CompatibilityQuestion]]:
     try:
         pairs = draw_compatibility(dataset, split, protocol, seed)

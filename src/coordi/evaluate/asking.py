@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from coordi.artifacts import atomic_path
 from coordi.errors import ArtifactError, EvaluationError
-from coordi.evaluate.baselines import OutfitScorer
+from coordi.evaluate.scorer import OutfitScorer
 from coordi.progress import Progress
 
 # Few enough that little is lost on Ctrl-C, enough that a language model's batches stay full.

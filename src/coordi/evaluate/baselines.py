@@ -6,14 +6,15 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coordi.data.questions import compatibility_questions
-from coordi.domain import PROTOCOLS, CompatibilityQuestion, Dataset, Item
+from coordi.domain import BLANK_PROTOCOLS, CompatibilityQuestion, Dataset, Item
 from coordi.errors import EvaluationError, require
+from coordi.evaluate.scorer import OutfitScorer
 
 _log = logging.getLogger(__name__)
 
@@ -22,25 +23,6 @@ TRAINING_EPOCHS = 4
 # Validation AUC on our Maryland split, random and same-category negatives: 0.914 and 0.521 with C = 0.01, 0.903 and
 # 0.524 with 0.03, 0.882 and 0.518 with 0.1, 0.821 and 0.499 with 1.
 _C = 0.03
-
-
-class OutfitScorer(Protocol):
-    """Says how well items go together.
-
-    Attributes:
-        name: What reports and files call it; unique among the scorers of one evaluation.
-    """
-
-    name: str
-
-    def score(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float64]:
-        """Compatibility of each outfit, shape ``(N,)``, finite, higher is better.
-
-        Args:
-            outfits: Item ids. An id may only be used to look its item up, never as a feature: in the Maryland
-                release it names the outfit.
-        """
-        ...
 
 
 def plain_baselines(dataset: Dataset, seed: int) -> tuple[OutfitScorer, ...]:
@@ -59,7 +41,7 @@ def plain_baselines(dataset: Dataset, seed: int) -> tuple[OutfitScorer, ...]:
     questions = [
         question
         for epoch in range(TRAINING_EPOCHS)
-        for protocol in PROTOCOLS
+        for protocol in BLANK_PROTOCOLS
         for question in compatibility_questions(dataset, "train", protocol, seed, epoch)
     ]
     train_ids = sorted({item_id for outfit in dataset.outfits_of("train") for item_id in outfit.item_ids})
@@ -79,6 +61,7 @@ class CategoryPairs:
     """
 
     name = "category-pairs"
+    gives_probabilities = True
 
     def __init__(self, items: Mapping[str, Item], vectorizer: Any, model: Any) -> None:
         self._items = items
@@ -128,6 +111,7 @@ class TitleCosine:
     """
 
     name = "title-cosine"
+    gives_probabilities = False
 
     def __init__(self, items: Mapping[str, Item], vectorizer: Any) -> None:
         self._items = items

@@ -12,42 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordi.config import EvaluateSettings
-from coordi.data.questions import compatibility_questions, fill_in_the_blank_questions
-from coordi.domain import CompatibilityQuestion, Dataset, FillInTheBlankQuestion
+from coordi.domain import CompatibilityQuestion, Dataset
 from coordi.errors import EvaluationError
 from coordi.evaluate import metrics
 from coordi.evaluate.asking import ask, complete
-from coordi.evaluate.baselines import OutfitScorer
+from coordi.evaluate.question_sets import ProtocolQuestions, draw_questions
+from coordi.evaluate.scorer import OutfitScorer
 from coordi.progress import Progress, silent
 
 _BOOTSTRAP_STREAM = 401
-
-
-@dataclass(frozen=True, slots=True)
-class ProtocolQuestions:
-    """The questions of one protocol.
-
-    Attributes:
-        protocol: Where negatives and wrong candidates come from: ``random``, ``same-category`` or ``release``.
-        valid: Compatibility questions of the validation split, which choose the threshold.
-        test: Compatibility questions that are measured.
-        blanks: Fill-in-the-blank questions of the test split, all with as many candidates.
-    """
-
-    protocol: str
-    valid: tuple[CompatibilityQuestion, ...]
-    test: tuple[CompatibilityQuestion, ...]
-    blanks: tuple[FillInTheBlankQuestion, ...]
-
-    @property
-    def labels(self) -> NDArray[np.bool_]:
-        """The truth of the test questions, shape ``(N,)``."""
-        return np.array([question.compatible for question in self.test], dtype=bool)
-
-    @property
-    def answers(self) -> NDArray[np.intp]:
-        """The true candidate of each blank, shape ``(Q,)``."""
-        return np.array([question.answer for question in self.blanks], dtype=np.intp)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,25 +89,6 @@ def evaluate(
         EvaluationError: If a split has no questions or a scorer gives something other than finite scores.
     """
     return measure(draw_questions(dataset, settings, seed), scorers, settings, seed, progress, folder)
-
-
-def draw_questions(dataset: Dataset, settings: EvaluateSettings, seed: int) -> tuple[ProtocolQuestions, ...]:
-    """The questions of each protocol of the settings, the same for every scorer.
-
-    Args:
-        dataset: Needs a validation and a test split.
-        settings: Which protocols and how many choices.
-        seed: Of the negatives, wrong candidates and shuffles.
-    """
-    return tuple(
-        ProtocolQuestions(
-            protocol,
-            tuple(compatibility_questions(dataset, "valid", protocol, seed)),
-            tuple(compatibility_questions(dataset, "test", protocol, seed)),
-            tuple(fill_in_the_blank_questions(dataset, "test", protocol, seed, settings.choices)),
-        )
-        for protocol in settings.protocols
-    )
 
 
 def measure(

@@ -28,6 +28,7 @@ class LanguageModelScorer:
 
     Attributes:
         name: For reports.
+        gives_probabilities: True.
         renderer: Counts the prompts that were shortened.
     """
 
@@ -48,6 +49,7 @@ class LanguageModelScorer:
             ModelError: If the model can't tell yes from no.
         """
         self.name = name
+        self.gives_probabilities = True
         self.renderer = renderer
         self._texts = texts
         self._passes = passes

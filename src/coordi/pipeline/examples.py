@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from coordi.config import RunSettings
 from coordi.data.questions import compatibility_questions, fill_in_the_blank_questions
-from coordi.domain import CompatibilityQuestion, Dataset, FillInTheBlankQuestion, Protocol
+from coordi.domain import BlankProtocol, CompatibilityQuestion, Dataset, FillInTheBlankQuestion, Protocol
 from coordi.prompts.templates import (
     Instruction,
     choose_instruction,
@@ -52,7 +52,8 @@ def training_examples(
             if task == "compatibility":
                 drawn += [_yes_or_no(one, texts) for one in epoch_questions.compatibility(protocol).get(outfit.id, ())]
             else:
-                blanks = epoch_questions.blanks(protocol).get(outfit.id, ())
+                wrong: BlankProtocol = "random" if protocol == "random" else "same-category"
+                blanks = epoch_questions.blanks(wrong).get(outfit.id, ())
                 drawn += [_choose(one, texts) if task == "choose" else _name(one, dataset, texts) for one in blanks]
         return tuple(drawn)
 
@@ -77,7 +78,7 @@ class _Epoch:
     settings: RunSettings
     epoch: int
     _compatibility: dict[Protocol, dict[str, list[CompatibilityQuestion]]] = field(default_factory=dict)
-    _blanks: dict[Protocol, dict[str, list[FillInTheBlankQuestion]]] = field(default_factory=dict)
+    _blanks: dict[BlankProtocol, dict[str, list[FillInTheBlankQuestion]]] = field(default_factory=dict)
 
     def compatibility(self, protocol: Protocol) -> dict[str, list[CompatibilityQuestion]]:
         if protocol not in self._compatibility:
@@ -86,7 +87,7 @@ class _Epoch:
                 by_outfit.setdefault(one.outfit_id, []).append(one)
         return self._compatibility[protocol]
 
-    def blanks(self, protocol: Protocol) -> dict[str, list[FillInTheBlankQuestion]]:
+    def blanks(self, protocol: BlankProtocol) -> dict[str, list[FillInTheBlankQuestion]]:
         if protocol not in self._blanks:
             by_outfit = self._blanks[protocol] = {}
             choices = self.settings.evaluate.choices

@@ -16,10 +16,11 @@ from coordi.data.leaks import audit
 from coordi.data.storage import write_questions
 from coordi.domain import Dataset, Outfit, Split, WornCategory
 from coordi.errors import RecommendationError
-from coordi.evaluate.baselines import OutfitScorer, plain_baselines
+from coordi.evaluate.baselines import plain_baselines
 from coordi.evaluate.benchmark import Evaluation, evaluate
 from coordi.evaluate.findings import LearningPoint, Report, ShownRecommendation
 from coordi.evaluate.report import write_report
+from coordi.evaluate.scorer import OutfitScorer
 from coordi.pipeline.stages import Material
 from coordi.pipeline.workspace import Workspace
 from coordi.recommend.stylist import Catalogue, recommend
@@ -63,6 +64,7 @@ class LoadedWhenAsked:
 
     def __init__(self, name: str, load: Callable[[], OutfitScorer]) -> None:
         self.name = name
+        self.gives_probabilities = True
         self._load = load
         self._scorer: OutfitScorer | None = None
 
@@ -89,7 +91,7 @@ def measure_model(work: Workspace, material: Material, model: MeasuredModel, inp
     """Ask the model, the base model and the plain baselines the same questions; scores are kept as they come."""
     folder, dataset, texts = work.out / EVALUATION, material.dataset, material.texts
     scorers: list[OutfitScorer] = [model_scorer(model, texts)]
-    if work.settings.evaluate.baselines:
+    if work.settings.evaluate.baselines != "none":
         if model.adapter is not None:
             scorers.append(model_scorer(replace(model, name="base", adapter=None), texts))
         scorers += plain_baselines(dataset, work.settings.seed)

@@ -13,7 +13,7 @@ from coordi.config import RecommendSettings
 from coordi.domain import Item, WornCategory
 from coordi.errors import RecommendationError, require
 from coordi.evaluate.asking import complete
-from coordi.evaluate.baselines import OutfitScorer
+from coordi.evaluate.scorer import OutfitScorer
 from coordi.recommend.fitting import clash, missing_categories, parse_category
 
 # Without a wanted category the model ranks candidates of so many missing ones, so that each gets enough of them.

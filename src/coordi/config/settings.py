@@ -1,17 +1,14 @@
-"""Settings of a run: defaults, then a preset, then ``key=value`` overrides; unknown keys are errors."""
+"""The settings models: frozen, with a default for everything; an unknown key is an error."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from importlib import resources
-from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from coordi.domain import Protocol
-from coordi.errors import ConfigError
+
+EvaluationProtocol = Protocol | Literal["release"]
 
 
 class Settings(BaseModel):
@@ -30,12 +27,21 @@ class DataSettings(Settings):
         train_outfits: At most so many training outfits, drawn with the run's seed; all if None.
         valid_outfits: Likewise for validation.
         test_outfits: Likewise for the test split.
+        split: ``released`` keeps the source's own splits and draws them where it has none; ``outfit-disjoint`` draws
+            them anew; ``item-disjoint`` too, and no item (nor title) is in two of them.
+        release: Which version of Polyvore Outfits: ``nondisjoint``, or ``disjoint``, whose items are in one split only.
+        allow_download: Nothing is fetched from a hub unless this is true.
+        revision: The hub commit to pin, in 40 hex digits; None takes the one that coordi was written against.
     """
 
     photos: Literal["auto", "required", "optional"] = "auto"
     train_outfits: int | None = Field(default=None, ge=1)
     valid_outfits: int | None = Field(default=None, ge=1)
     test_outfits: int | None = Field(default=None, ge=1)
+    split: Literal["released", "outfit-disjoint", "item-disjoint"] = "released"
+    release: Literal["nondisjoint", "disjoint"] = "nondisjoint"
+    allow_download: bool = False
+    revision: str | None = None
 
 
 class DescribeSettings(Settings):
@@ -145,25 +151,44 @@ class EvaluateSettings(Settings):
     """How a model is measured.
 
     Attributes:
-        protocols: Where negatives and wrong candidates come from.
+        protocols: Where negatives and wrong candidates come from; None asks under every protocol that the data allows.
         choices: Candidates of a fill-in-the-blank question.
+        retrieval_pool: Candidates of a retrieval query, the true item among them; 0 leaves retrieval out.
+        retrieval_queries: At most so many retrieval queries; all test outfits if None.
         bootstrap: Resamples of outfits behind each 95% interval.
-        baselines: Also measure the base model without fine-tuning and the plain baselines.
+        seeds: Sets of questions that are drawn, each with a seed of its own; the intervals are of the first.
+        baselines: ``all``; ``quick`` leaves out what needs a language model; ``none``.
+        learning_curve: Shares of the training outfits that the trained baselines are fitted on; empty for none.
+        sentence_encoder: ``edge`` (the bundled text tower), or the folder of a BERT-like sentence encoder.
+        calibration_bins: Bins of the reliability curve, each with as many questions as the others.
         examples: Examples of each kind that the report shows.
     """
 
-    protocols: tuple[Protocol, ...] = Field(default=("random", "same-category"), min_length=1)
+    protocols: tuple[EvaluationProtocol, ...] | None = Field(default=None, min_length=1)
     choices: int = Field(default=4, ge=2)
+    retrieval_pool: int = Field(default=30, ge=0)
+    retrieval_queries: int | None = Field(default=64, ge=1)
     bootstrap: int = Field(default=1000, ge=100)
-    baselines: bool = True
+    seeds: int = Field(default=1, ge=1)
+    baselines: Literal["all", "quick", "none"] = "all"
+    learning_curve: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.1, 0.25, 0.5, 1.0)
+    sentence_encoder: str = "edge"
+    calibration_bins: int = Field(default=10, ge=2)
     examples: int = Field(default=6, ge=0)
 
     @field_validator("protocols")
     @classmethod
-    def _each_once(cls, protocols: tuple[Protocol, ...]) -> tuple[Protocol, ...]:
-        if len(set(protocols)) < len(protocols):
+    def _each_once(cls, protocols: tuple[EvaluationProtocol, ...] | None) -> tuple[EvaluationProtocol, ...] | None:
+        if protocols and len(set(protocols)) < len(protocols):
             raise ValueError("a protocol stands twice; name each once")
         return protocols
+
+    @field_validator("retrieval_pool")
+    @classmethod
+    def _a_choice(cls, pool: int) -> int:
+        if pool == 1:
+            raise ValueError("a pool of 1 leaves nothing to choose; give 2 or more, or 0 for no retrieval")
+        return pool
 
 
 class RecommendSettings(Settings):
@@ -190,108 +215,3 @@ class RunSettings(Settings):
     finetune: FinetuneSettings = FinetuneSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     recommend: RecommendSettings = RecommendSettings()
-
-
-def preset_names() -> tuple[str, ...]:
-    """Names of the presets that come with coordi, sorted."""
-    folder = resources.files("coordi.presets")
-    return tuple(sorted(entry.name[: -len(".yaml")] for entry in folder.iterdir() if entry.name.endswith(".yaml")))
-
-
-def preset_text(preset: str) -> str:
-    """Text of a preset that comes with coordi, or of a file.
-
-    Raises:
-        ConfigError: If it is neither.
-    """
-    if preset in preset_names():
-        return resources.files("coordi.presets").joinpath(f"{preset}.yaml").read_text(encoding="utf-8")
-    path = Path(preset)
-    if not path.is_file():
-        raise ConfigError(
-            f"no preset '{preset}': accepted are {', '.join(preset_names())} or the path of a YAML file; "
-            "see: coordi presets list"
-        )
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the preset '{preset}' can't be read: {error}; give a UTF-8 YAML file") from error
-
-
-def load_settings(preset: str, overrides: Iterable[str] = ()) -> RunSettings:
-    """Settings of a preset with ``key=value`` overrides, such as ``finetune.epochs=2``.
-
-    A value is read as YAML, so ``null``, ``true``, ``3`` and ``[a, b]`` mean what they do there.
-
-    Raises:
-        ConfigError: All problems at once: unknown keys, wrong types, values out of range.
-    """
-    try:
-        values = yaml.safe_load(preset_text(preset)) or {}
-    except yaml.YAMLError as error:
-        raise ConfigError(f"the preset '{preset}' isn't YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(values, dict):
-        raise ConfigError(f"the preset '{preset}' must hold 'key: value' lines, got {type(values).__name__}")
-    return _validated(values, overrides, f"preset '{preset}'")
-
-
-def apply_overrides(settings: RunSettings, overrides: Iterable[str]) -> RunSettings:
-    """Settings with ``key=value`` overrides put over them.
-
-    Raises:
-        ConfigError: All problems at once, as ``load_settings`` does.
-    """
-    return _validated(settings.model_dump(mode="json"), overrides, "the settings")
-
-
-def _validated(values: dict[str, Any], overrides: Iterable[str], source: str) -> RunSettings:
-    for override in overrides:
-        _apply(values, override)
-    try:
-        return RunSettings.model_validate(values)
-    except ValidationError as error:
-        problems = "; ".join(_problem(detail) for detail in error.errors())
-        raise ConfigError(f"{source}: {problems}; see: coordi presets show edge") from error
-
-
-def _apply(values: dict[str, Any], override: str) -> None:
-    key, separator, text = override.partition("=")
-    if not separator or not key:
-        raise ConfigError(f"'{override}' isn't an override: write key=value, such as finetune.epochs=2")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"the value of '{override}' can't be read: {' '.join(str(error).split())}") from error
-    if isinstance(value, str):
-        value = _number_or_text(value)
-    *parents, last = key.split(".")
-    for parent in parents:
-        values = values.setdefault(parent, {})
-        if not isinstance(values, dict):
-            raise ConfigError(f"'{override}': '{parent}' is a value, not a group of settings")
-    values[last] = value
-
-
-def _number_or_text(text: str) -> float | str:
-    """YAML 1.1 reads ``2e-4`` as text; users mean the number."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _problem(detail: Any) -> str:
-    where = ".".join(str(part) for part in detail["loc"]) or "settings"
-    if detail["type"] == "extra_forbidden":
-        return f"unknown key '{where}' ({_siblings(detail['loc'])})"
-    return f"{where}: {detail['msg']}, got {detail['input']!r}"
-
-
-def _siblings(location: tuple[Any, ...]) -> str:
-    model: type[BaseModel] = RunSettings
-    for part in location[:-1]:
-        annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return "see: coordi presets show edge"
-        model = annotation
-    return f"accepted are {', '.join(model.model_fields)}"

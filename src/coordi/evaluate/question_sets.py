@@ -1,0 +1,139 @@
+"""The questions of each protocol, the same for every scorer; ``docs/method.md`` defines the protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordi.config import EvaluateSettings
+from coordi.data.questions import draw_compatibility, draw_fill_in_the_blank
+from coordi.data.retrieval import draw_retrieval
+from coordi.domain import (
+    BLANK_PROTOCOLS,
+    PROTOCOLS,
+    CompatibilityQuestion,
+    Dataset,
+    FillInTheBlankQuestion,
+    Protocol,
+    ReleasedQuestions,
+)
+from coordi.errors import EvaluationError
+
+RETRIEVAL_PROTOCOL = "same-category"
+"""Where retrieval is reported: its pools hold items of the true one's worn category."""
+# Of a release's questions, how many must be askable for a figure to stand for them.
+_LEAST_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolQuestions:
+    """The questions of one protocol; a part that the protocol doesn't have is empty.
+
+    Attributes:
+        protocol: ``random``, ``same-category``, ``one-swapped``, ``pairs``, ``release`` or ``release-`` and a name.
+        valid: Compatibility questions of the validation split, which choose the threshold and the calibration.
+        test: Compatibility questions that are measured.
+        blanks: Fill-in-the-blank questions of the test split, all with as many candidates.
+        retrieval: Retrieval queries of the test split, all with as many candidates.
+        warnings: What a reader of the figures must know, in whole sentences.
+    """
+
+    protocol: str
+    valid: tuple[CompatibilityQuestion, ...] = ()
+    test: tuple[CompatibilityQuestion, ...] = ()
+    blanks: tuple[FillInTheBlankQuestion, ...] = ()
+    retrieval: tuple[FillInTheBlankQuestion, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> NDArray[np.bool_]:
+        """The truth of the test questions, shape ``(N,)``."""
+        return np.array([question.compatible for question in self.test], dtype=bool)
+
+    @property
+    def answers(self) -> NDArray[np.intp]:
+        """The true candidate of each blank, shape ``(Q,)``."""
+        return np.array([question.answer for question in self.blanks], dtype=np.intp)
+
+
+def draw_questions(dataset: Dataset, settings: EvaluateSettings, seed: int) -> tuple[ProtocolQuestions, ...]:
+    """The questions of each protocol of the settings, or of every protocol that the data allows.
+
+    Args:
+        dataset: Needs a validation and a test split.
+        settings: Which protocols, how many choices, the retrieval pool.
+        seed: Of the negatives, wrong candidates and shuffles; the release's own questions are the same for all.
+
+    Raises:
+        DataError: If a split has no outfits, or too few to make any question.
+        EvaluationError: If the release's own questions are asked for and can't be asked.
+    """
+    asked: list[ProtocolQuestions] = []
+    for protocol in settings.protocols or (*PROTOCOLS, "release"):
+        if protocol == "release":
+            asked += _released(dataset, seed, demanded=settings.protocols is not None)
+        else:
+            asked.append(_drawn(dataset, protocol, settings, seed))
+    return tuple(asked)
+
+
+def _drawn(dataset: Dataset, protocol: Protocol, settings: EvaluateSettings, seed: int) -> ProtocolQuestions:
+    warnings: list[str] = []
+    valid, test = (draw_compatibility(dataset, split, protocol, seed) for split in ("valid", "test"))
+    if test.left_out:
+        warnings.append(
+            f"{test.left_out} of {len(dataset.outfits_of('test'))} test outfits have no question: no other outfit has "
+            "items to put in their place."
+        )
+    blanks: tuple[FillInTheBlankQuestion, ...] = ()
+    if protocol in BLANK_PROTOCOLS:
+        drawn = draw_fill_in_the_blank(dataset, "test", protocol, seed, settings.choices)
+        blanks = drawn.questions
+        if drawn.fallbacks:
+            warnings.append(
+                f"{drawn.fallbacks} of {len(blanks) * (settings.choices - 1)} wrong candidates are of another category "
+                "than the true item: too few of the same one are there."
+            )
+    retrieval: tuple[FillInTheBlankQuestion, ...] = ()
+    if protocol == RETRIEVAL_PROTOCOL and settings.retrieval_pool:
+        found = draw_retrieval(dataset, "test", seed, settings.retrieval_pool, settings.retrieval_queries)
+        retrieval = found.queries
+        if found.left_out:
+            warnings.append(
+                f"{found.left_out} test outfits have no retrieval query: no item of theirs has "
+                f"{settings.retrieval_pool - 1} others of its category in the split."
+            )
+    return ProtocolQuestions(protocol, valid.questions, test.questions, blanks, retrieval, tuple(warnings))
+
+
+def _released(dataset: Dataset, seed: int, *, demanded: bool) -> list[ProtocolQuestions]:
+    tests = [part for part in dataset.released if part.split == "test"]
+    if not tests and demanded:
+        raise EvaluationError(
+            f"'{dataset.name}' has no question files for its test split, so there is no release protocol; leave it "
+            f"out, or use a release with its own: accepted beside it are {', '.join(PROTOCOLS)}"
+        )
+    return [_of_release(dataset, part, seed) for part in tests]
+
+
+def _of_release(dataset: Dataset, part: ReleasedQuestions, seed: int) -> ProtocolQuestions:
+    kept = len(part.compatibility) + len(part.blanks)
+    if kept < _LEAST_SHARE * part.asked:
+        reasons = "; ".join(f"{count} {reason}" for reason, count in part.losses.items())
+        raise EvaluationError(
+            f"only {kept} of the {part.asked} questions of '{part.name}' can be asked ({reasons}); get the whole "
+            "release, or leave the protocol out"
+        )
+    warnings = [f"{count} of the release's {part.asked} questions: {reason}." for reason, count in part.losses.items()]
+    valid = next((one for one in dataset.released if one.split == "valid" and one.name == part.name), None)
+    chosen_on: Sequence[CompatibilityQuestion] = valid.compatibility if valid else ()
+    if not chosen_on:
+        drawn: Protocol = "same-category" if "resampled" in part.name else "random"
+        chosen_on = draw_compatibility(dataset, "valid", drawn, seed).questions
+        warnings.append(
+            f"The release has no such questions for its validation split, so thresholds are chosen on {drawn} ones."
+        )
+    return ProtocolQuestions(part.name, tuple(chosen_on), part.compatibility, part.blanks, (), tuple(warnings))
