@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -29,3 +30,30 @@ class OutfitScorer(Protocol):
                 release it names the outfit.
         """
         ...
+
+
+def _none() -> NDArray[np.float64]:
+    return np.zeros(0)
+
+
+def _no_rows() -> NDArray[np.float64]:
+    return np.zeros((0, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class RawScores:
+    """What one scorer said to one protocol's questions, in their order; a task it didn't answer is empty.
+
+    Every score is finite, higher is better, and scores of different tasks need not be on one scale.
+
+    Attributes:
+        valid: Of the compatibility questions of the validation split, shape ``(V,)``.
+        test: Of the compatibility questions of the test split, shape ``(N,)``.
+        blanks: Of each candidate in each blank, shape ``(Q, C)``.
+        retrieval: Of each candidate in each retrieval query, shape ``(R, P)``.
+    """
+
+    valid: NDArray[np.float64] = field(default_factory=_none)
+    test: NDArray[np.float64] = field(default_factory=_none)
+    blanks: NDArray[np.float64] = field(default_factory=_no_rows)
+    retrieval: NDArray[np.float64] = field(default_factory=_no_rows)
