@@ -9,7 +9,9 @@ import pytest
 
 from coordi.domain import CompatibilityQuestion, Dataset, Item
 from coordi.errors import EvaluationError
-from coordi.evaluate.baselines import CategoryPairs, TitleCosine, plain_baselines
+from coordi.evaluate.baselines import plain_baselines
+from coordi.evaluate.baselines.categories import CategoryPairs
+from coordi.evaluate.baselines.cosine import TitleCosine
 from coordi.evaluate.scorer import OutfitScorer
 
 pytest.importorskip("sklearn")

@@ -1,0 +1,72 @@
+"""Alike things go together: the mean cosine of the items' titles or vectors over all pairs of an outfit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordi.domain import Item
+from coordi.errors import EvaluationError, require
+from coordi.evaluate.baselines.lookup import check_known
+
+
+class TitleCosine:
+    """Mean cosine of the items' titles over all pairs, as TF-IDF vectors of words: alike words, alike style.
+
+    An item without a title is alike to nothing, and an outfit of fewer than two items scores 0.
+    """
+
+    name = "title-cosine"
+    gives_probabilities = False
+
+    def __init__(self, items: Mapping[str, Item], vectorizer: Any) -> None:
+        self._items = items
+        self._vectorizer = vectorizer
+
+    @classmethod
+    def fit(cls, items: Mapping[str, Item], training_items: Sequence[Item]) -> TitleCosine:
+        """Learn how rare each word is.
+
+        Args:
+            items: By id; kept for scoring.
+            training_items: Whose titles are counted.
+
+        Raises:
+            EvaluationError: If no training title has a word of two letters or more.
+            MissingDependencyError: If scikit-learn isn't installed.
+        """
+        vectorizer = require("sklearn.feature_extraction.text", "train").TfidfVectorizer(sublinear_tf=True)
+        try:
+            vectorizer.fit([_words(item) for item in training_items])
+        except ValueError as error:
+            raise EvaluationError(
+                f"{cls.name} found no word in the titles and kinds of {len(training_items)} training items; "
+                "use a data set with titles"
+            ) from error
+        return cls(items, vectorizer)
+
+    def score(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+        """Mean cosine in ``[0, 1]``, shape ``(N,)``.
+
+        Raises:
+            EvaluationError: If an item id is unknown.
+        """
+        check_known(outfits, self._items)
+        scores = np.zeros(len(outfits))
+        for row, outfit in enumerate(outfits):
+            # In the order of what is written, so that sums round the same whatever the order of the items.
+            words = sorted(_words(self._items[item_id]) for item_id in outfit)
+            count = len(words)
+            if count < 2:
+                continue
+            vectors = self._vectorizer.transform(words)  # (count, words), unit length or zero
+            cosines = (vectors @ vectors.T).toarray()
+            scores[row] = (cosines.sum() - np.trace(cosines)) / (count * (count - 1))
+        return scores
+
+
+def _words(item: Item) -> str:
+    return f"{item.title} {item.kind}"
