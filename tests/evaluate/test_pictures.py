@@ -11,7 +11,7 @@ from PIL import Image
 
 from coordi.domain import WORN_CATEGORIES
 from coordi.evaluate.photos import photo_uri
-from coordi.evaluate.plots import Axes, Series, line_chart
+from coordi.evaluate.plots import Axes, Series, line_chart, thinned
 from coordi.evaluate.silhouettes import silhouette
 
 
@@ -36,7 +36,7 @@ def test_transparent_becomes_white_and_metadata_goes(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0110] = "secret camera"
     exif[0x0112] = 6  # stands upright when turned by 90 degrees
-    Image.new("RGB", (100, 50), "navy").save(tmp_path / "turned.jpg", exif=exif)
+    Image.new("RGB", (100, 50), "navy").save(tmp_path / "turned.jpg", exif=exif, comment="secret place")
     turned = photo_uri(tmp_path / "turned.jpg")
     assert turned is not None
     assert opened(turned).size == (50, 100)
@@ -47,7 +47,10 @@ def test_what_is_no_photo_gives_none(tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("not a photo")
     Image.new("RGB", (300, 300), "navy").save(tmp_path / "whole.jpg")
     (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:700])
-    for name in ("text.jpg", "cut.jpg", "gone.jpg", "."):
+    # Small as a file, large once decoded; and a format that data sets have no photos in.
+    Image.new("1", (10_000, 5_100)).save(tmp_path / "bomb.png")
+    Image.new("RGB", (30, 30), "navy").save(tmp_path / "drawing.gif")
+    for name in ("text.jpg", "cut.jpg", "gone.jpg", "bomb.png", "drawing.gif", "."):
         assert photo_uri(tmp_path / name) is None
 
 
@@ -85,3 +88,31 @@ def test_words_in_a_chart_are_escaped() -> None:
     assert "<title>" not in chart
     assert "<x>" not in chart
     assert "y &amp; z" in chart
+
+
+def test_equal_factors_are_equally_far_apart_on_a_logarithmic_axis() -> None:
+    axes = Axes("t", "x", "y", (10, 1000), (0, 1), x_log=True, x_ticks=(10, 100, 1000))
+    chart = line_chart([Series("a", [(10, 0), (100, 0.5), (1000, 1)])], axes)
+    assert 'd="M52.0 254.0 L229.0 134.0 L406.0 14.0"' in chart
+    assert re.findall(r'text-anchor="middle">([\d.]+)<', chart) == ["10", "100", "1000"]
+    assert "nan" not in line_chart([Series("a", [(7, 0.5)])], Axes("t", "x", "y", x_log=True))
+
+
+def test_intervals_are_bars_through_their_points_and_widen_the_span() -> None:
+    chart = line_chart([Series("a", [(0, 0.5)], 3, [(0.25, 0.75)])], Axes("t", "x", "y", (0, 1), (0, 1), level=0.5))
+    assert 'class="bar line-3" d="M52.0 194.0 V74.0"' in chart
+    assert 'class="dot line-3" cx="52.0" cy="134.0"' in chart
+    assert 'class="chance" d="M52 134.0 H406"' in chart
+    heights = [float(y) for y in re.findall(r'bar line-0" d="M[\d.]+ ([\d.]+) V', line_chart(
+        [Series("a", [(0, 5), (1, 6)], None, [(1, 9), (2, 10)])], Axes("t", "x", "y")))]  # fmt: skip
+    assert all(14 <= height <= 254 for height in heights)
+
+
+def test_a_thinned_curve_keeps_its_ends_and_its_shape() -> None:
+    steps = [(x / 1000, float(x >= 300)) for x in range(1001)]
+    kept = thinned(steps, 50)
+    assert len(kept) <= 52
+    assert (kept[0], kept[-1]) == ((0.0, 0.0), (1.0, 1.0))
+    assert {(0.299, 0.0), (0.3, 1.0)} & set(kept)
+    assert set(kept) <= set(steps)
+    assert thinned(steps[:9], 50) == steps[:9]

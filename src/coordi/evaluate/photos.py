@@ -6,7 +6,10 @@ import base64
 import io
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image
+
+from coordi.data.photos import open_photo
+from coordi.errors import ImageError
 
 PIXELS = 160
 
@@ -17,16 +20,15 @@ def photo_uri(path: Path, pixels: int = PIXELS) -> str | None:
     The same photo gives the same bytes; nothing of its metadata (place, camera) is kept.
 
     Returns:
-        None if the file is gone or isn't a photo any more: the report then shows the title card.
+        None if the file is gone or isn't a photo that ``open_photo`` opens any more: the report then shows the
+        category's drawing.
     """
     try:
-        with Image.open(path) as opened:
-            upright = ImageOps.exif_transpose(opened)
-            upright.thumbnail((pixels, pixels), Image.Resampling.LANCZOS)
-            with_alpha = upright.convert("RGBA")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        photo = open_photo(path)
+    except ImageError:
         return None
-    white = Image.new("RGBA", with_alpha.size, "white")
+    photo.info = {}  # a comment would be written again
+    photo.thumbnail((pixels, pixels), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    Image.alpha_composite(white, with_alpha).convert("RGB").save(buffer, "JPEG", quality=80, optimize=True)
+    photo.save(buffer, "JPEG", quality=80, optimize=True)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
