@@ -1,0 +1,93 @@
+"""What reports call protocols, scorers and tasks, and how they write figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Task = Literal["compatibility", "fill_in_the_blank", "retrieval"]
+TASKS: tuple[Task, ...] = ("compatibility", "fill_in_the_blank", "retrieval")
+
+Kind = Literal["language model", "baseline", "file"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerWords:
+    """What a scorer is called and what it sees.
+
+    Attributes:
+        label: As a table's row.
+        note: In a few words; a baseline's says what it sees.
+        kind: ``baseline`` needs no language model to answer; ``file`` came as somebody's scores.
+    """
+
+    label: str
+    note: str
+    kind: Kind = "baseline"
+
+
+PROTOCOL_WORDS: Mapping[str, tuple[str, str]] = {
+    "random": ("Random items", "made-up outfits take their items from anywhere, so categories alone can tell"),
+    "same-category": (
+        "Same categories",
+        "made-up outfits swap each item for another of the same category, so only style tells",
+    ),
+    "one-swapped": ("One item swapped", "made-up outfits differ from a real one in a single item of the same category"),
+    "pairs": ("Pairs of items", "two items of an outfit, or one of them beside a stranger of the same category"),
+    "release": ("The release's own questions", "the question files that came with the data"),
+    "release-resampled": (
+        "The release's own questions, resampled",
+        "the release's question files whose made-up outfits keep the categories",
+    ),
+}
+SCORER_WORDS: Mapping[str, ScorerWords] = {
+    "fine-tuned": ScorerWords("Fine-tuned model", "the language model with its adapter", "language model"),
+    "base": ScorerWords("Base model", "the same language model before fine-tuning", "language model"),
+    "frozen-probe": ScorerWords(
+        "Frozen probe", "logistic regression on what the base model holds of the prompt", "language model"
+    ),
+    "chance": ScorerWords("Chance", "draws its answers"),
+    "size": ScorerWords("Number of items", "sees how many items there are, nothing else"),
+    "order": ScorerWords("Order of items", "sees the order of the categories, nothing else"),
+    "popularity": ScorerWords("Popularity", "sees how often the items and categories are used in training outfits"),
+    "category-pairs": ScorerWords("Category pairs", "sees which categories meet, no title and no photo"),
+    "title-cosine": ScorerWords("Title likeness", "sees how many words the titles share"),
+    "sentence-cosine": ScorerWords("Title meaning", "sees how alike the titles are to a sentence encoder"),
+    "encoder-similarity": ScorerWords("Encoder likeness", "sees how alike the image encoder finds the items"),
+    "set-transformer": ScorerWords("Set transformer", "a small network trained on the encoder's vectors"),
+}
+TASK_WORDS: Mapping[Task, str] = {
+    "compatibility": "Compatibility",
+    "fill_in_the_blank": "Fill in the blank",
+    "retrieval": "Retrieval",
+}
+METRIC_WORDS: Mapping[str, str] = {"auc": "AUC", "accuracy": "accuracy", "f1": "F1", "mrr": "MRR"}
+
+
+def protocol_words(name: str) -> tuple[str, str]:
+    """A protocol's title and meaning; a ``release-`` one that isn't known is told by its own name."""
+    if name not in PROTOCOL_WORDS and name.startswith("release-"):
+        title, meaning = PROTOCOL_WORDS["release"]
+        return f"{title} ({name.removeprefix('release-')})", meaning
+    return PROTOCOL_WORDS.get(name, (name, ""))
+
+
+def scorer_words(name: str) -> ScorerWords:
+    """A scorer's words; one that coordi doesn't know came from a file and keeps its name."""
+    return SCORER_WORDS.get(name, ScorerWords(name, "scores from a file", "file"))
+
+
+def figure(value: float | None) -> str:
+    """A share or score with three decimals; an en dash if there is none."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def signed(value: float) -> str:
+    """A difference with three decimals and its sign, the minus as it is printed."""
+    return f"{value:+.3f}".replace("-", "−")
+
+
+def p_value(value: float) -> str:
+    """A p-value as journals print it: three decimals, and below a thousandth only that."""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
