@@ -59,11 +59,11 @@ def test_every_category_has_a_drawing_of_its_own() -> None:
 
 
 def test_lines_stand_where_the_numbers_say() -> None:
-    axes = Axes("A title", "x", "y", (0, 1), (0, 1), diagonal=True)
+    axes = Axes("A title", "x", "y", (0, 1), (0, 1), ((0, 0), (1, 1)))
     chart = line_chart([Series("a", [(0, 0), (0.5, 1), (1, 1)])], axes)
     # The plane is 354 by 240 from (52, 14); y grows downwards.
     assert 'class="line line-0" d="M52.0 254.0 L229.0 14.0 L406.0 14.0"' in chart
-    assert 'class="chance" d="M52 254 L406 14"' in chart
+    assert 'class="chance" d="M52.0 254.0 L406.0 14.0"' in chart
     assert re.findall(r'text-anchor="middle">([\d.]+)<', chart) == ["0", "0.2", "0.4", "0.6", "0.8", "1"]
 
 
@@ -99,10 +99,12 @@ def test_equal_factors_are_equally_far_apart_on_a_logarithmic_axis() -> None:
 
 
 def test_intervals_are_bars_through_their_points_and_widen_the_span() -> None:
-    chart = line_chart([Series("a", [(0, 0.5)], 3, [(0.25, 0.75)])], Axes("t", "x", "y", (0, 1), (0, 1), level=0.5))
+    chart = line_chart(
+        [Series("a", [(0, 0.5)], 3, [(0.25, 0.75)])], Axes("t", "x", "y", (0, 1), (0, 1), ((0, 0.5), (1, 0.5)))
+    )
     assert 'class="bar line-3" d="M52.0 194.0 V74.0"' in chart
     assert 'class="dot line-3" cx="52.0" cy="134.0"' in chart
-    assert 'class="chance" d="M52 134.0 H406"' in chart
+    assert 'class="chance" d="M52.0 134.0 L406.0 134.0"' in chart
     heights = [float(y) for y in re.findall(r'bar line-0" d="M[\d.]+ ([\d.]+) V', line_chart(
         [Series("a", [(0, 5), (1, 6)], None, [(1, 9), (2, 10)])], Axes("t", "x", "y")))]  # fmt: skip
     assert all(14 <= height <= 254 for height in heights)

@@ -41,8 +41,7 @@ class Axes:
         y: Label of the vertical axis.
         x_span: Lowest and highest value shown; None fits the points.
         y_span: Likewise.
-        diagonal: Draw the line of chance from corner to corner.
-        level: Draw a line of chance at this y.
+        chance: Corners of the broken line that guessing would give; empty for none.
         x_ticks: Where the horizontal axis has its numbers; None takes round ones.
         x_log: Equal factors are equally far apart.
         small: Drawn for a row of several.
@@ -53,8 +52,7 @@ class Axes:
     y: str
     x_span: tuple[float, float] | None = None
     y_span: tuple[float, float] | None = None
-    diagonal: bool = False
-    level: float | None = None
+    chance: Sequence[Point] = ()
     x_ticks: Sequence[float] | None = None
     x_log: bool = False
     small: bool = False
@@ -69,10 +67,9 @@ def line_chart(series: Sequence[Series], axes: Axes) -> Markup:
     """
     frame = _Frame.around(series, axes)
     parts = [_grid(axes, frame)]
-    if axes.diagonal:
-        parts.append(f'<path class="chance" d="M{frame.left} {frame.bottom} L{frame.right} {frame.top}"/>')
-    if axes.level is not None:
-        parts.append(f'<path class="chance" d="M{frame.left} {frame.y(axes.level):.1f} H{frame.right}"/>')
+    if axes.chance:
+        path = " L".join(f"{frame.x(x):.1f} {frame.y(y):.1f}" for x, y in axes.chance)
+        parts.append(f'<path class="chance" d="M{path}"/>')
     # The first line is the model under test: drawn last, on top of the others.
     parts += [_line(line, number, frame) for number, line in reversed(list(enumerate(series)))]
     size = "chart small" if axes.small else "chart"
@@ -111,7 +108,7 @@ class _Frame:
         xs = [x for line in series for x, _ in line.points]
         ys = [y for line in series for _, y in line.points]
         ys += [end for line in series for pair in line.intervals for end in pair]
-        ys += [axes.level] if axes.level is not None else []
+        ys += [y for _, y in axes.chance]
         x_span = axes.x_span or (_log_span(xs) if axes.x_log else _span(xs))
         width, height, left = (230, 210, 40) if axes.small else (420, 300, 52)
         below = 40 if axes.small else 46

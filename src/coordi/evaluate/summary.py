@@ -9,6 +9,8 @@ from typing import Any, Literal
 from coordi.evaluate.wording import TASKS, Task, protocol_words
 
 Mark = Literal["", "ahead", "behind"]
+Interval = tuple[float, float] | None
+"""A 95% interval; None where too few resamples have a value."""
 
 METRIC: Mapping[Task, str] = {"compatibility": "auc", "fill_in_the_blank": "accuracy", "retrieval": "mrr"}
 """The one metric of each task that the summary shows and the differences are tested on."""
@@ -51,8 +53,7 @@ class Ahead:
     """
 
     by: float
-    low: float
-    high: float
+    interval: Interval
     p_value: float | None
     p_holm: float | None
     smallest: float | None
@@ -70,8 +71,7 @@ class Cell:
     """What a scorer reached in a column; ``ahead`` is None for the model under test itself."""
 
     value: float
-    low: float
-    high: float
+    interval: Interval
     is_best: bool
     ahead: Ahead | None
 
@@ -150,10 +150,14 @@ def chance(task: Task, among: int) -> float:
     return sum(1 / rank for rank in range(1, among + 1)) / among
 
 
-def interval_of(task: Task, figures: Mapping[str, Any]) -> Sequence[float]:
+def interval_of(task: Task, figures: Mapping[str, Any]) -> Interval:
     """The interval of a task's own metric: ``ci95`` is by metric, but for fill-in-the-blank, which has one."""
-    interval: Sequence[float] = figures["ci95"] if task == "fill_in_the_blank" else figures["ci95"][METRIC[task]]
-    return interval
+    return as_interval(figures["ci95"] if task == "fill_in_the_blank" else figures["ci95"][METRIC[task]])
+
+
+def as_interval(ends: Sequence[float] | None) -> Interval:
+    """An interval as JSON has it."""
+    return None if ends is None else (ends[0], ends[1])
 
 
 def ahead_of(task: Task, figures: Mapping[str, Any]) -> Ahead | None:
@@ -161,9 +165,12 @@ def ahead_of(task: Task, figures: Mapping[str, Any]) -> Ahead | None:
     ahead = figures.get("model_ahead")
     if ahead is None:
         return None
-    low, high = ahead["ci95"]
     return Ahead(
-        ahead[METRIC[task]], low, high, ahead.get("p_value"), ahead.get("p_holm"), ahead.get("smallest_difference")
+        ahead[METRIC[task]],
+        as_interval(ahead["ci95"]),
+        ahead.get("p_value"),
+        ahead.get("p_holm"),
+        ahead.get("smallest_difference"),
     )
 
 
@@ -172,9 +179,8 @@ def _cell(task: Task, column: Mapping[str, Any], figures: Mapping[str, Any] | No
         return None
     reached = [column, *column["baselines"].values()]
     best = max(round(one[METRIC[task]], 3) for one in reached if one.get(METRIC[task]) is not None)
-    low, high = interval_of(task, figures)
     value = figures[METRIC[task]]
-    return Cell(value, low, high, round(value, 3) == best, ahead_of(task, figures))
+    return Cell(value, interval_of(task, figures), round(value, 3) == best, ahead_of(task, figures))
 
 
 def _rank(name: str, columns: Sequence[Column], cells: Sequence[Cell | None]) -> tuple[bool, bool, float, str]:

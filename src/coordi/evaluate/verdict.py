@@ -37,7 +37,9 @@ class Against:
         """The comparison with its figures, for the list below the headline."""
         word = {"ahead": "ahead of", "behind": "behind", "even": "not told apart from"}[self.standing]
         ahead = self.ahead
-        told = [f"difference {signed(ahead.by)}", f"95% interval {signed(ahead.low)} to {signed(ahead.high)}"]
+        told = [f"difference {signed(ahead.by)}"]
+        if ahead.interval is not None:
+            told.append(f"95% interval {signed(ahead.interval[0])} to {signed(ahead.interval[1])}")
         if ahead.p_holm is not None:
             told.append(f"p {p_value(ahead.p_holm)} after Holm")
         reached = f"{METRIC_WORDS[self.column.metric]} {figure(self.model.value)} against {figure(self.reached)}"
