@@ -15,6 +15,7 @@ from coordi.model.finetune import finetune
 from coordi.model.generate import name_complement
 from coordi.model.reading import AnswerReader, probability_of_yes
 from coordi.model.score import LanguageModelScorer, load_scorer
+from coordi.model.sharing import families, shared_length
 from coordi.prompts.answers import answer_tokens
 from coordi.prompts.rendering import PromptRenderer
 from coordi.prompts.templates import compatibility_instruction
@@ -44,6 +45,42 @@ def test_batches_with_a_shared_prefix_equal_whole_prompts_one_by_one(loaded: Loa
         alone = [loaded.model(input_ids=torch.tensor([list(p)])).logits[0, -1, list(answers)] for p in prompts]
     np.testing.assert_allclose(together, torch.stack(alone).numpy(), atol=1e-3)
     assert together.std(axis=0).min() > 0.01
+
+
+def _completions(renderer: PromptRenderer) -> list[tuple[int, ...]]:
+    """Outfits with four candidates each, which begin alike, and some that are alone."""
+    outfits = [["0", "1", "4", "6"], ["2", "3", "5", "7"]]
+    asked = [[*outfit, candidate] for outfit in outfits for candidate in ("8", "9", "10", "11")]
+    asked += [["3", "2"], ["7", "1", "9"]]
+    return [renderer.render(compatibility_instruction([TEXTS[item] for item in one])).prompt_ids for one in asked]
+
+
+def test_prompts_of_one_outfit_share_it_and_equal_whole_prompts(loaded: Loaded) -> None:
+    import torch
+
+    renderer = PromptRenderer(loaded.tokenizer, 128)
+    prompts = _completions(renderer)
+    found, _ = families(prompts, shared_length(prompts))
+    assert sorted(len(family.rows) for family in found)[-2:] == [4, 4]
+    answers = answer_tokens(renderer).ids
+    for layer in (1, 2, 3):
+        read = AnswerReader(loaded.model, answers, batch_tokens=120).read(prompts, layer)
+        shared = shared_length(prompts)
+        for row, prompt in enumerate(prompts):
+            with torch.no_grad():
+                out = loaded.model(input_ids=torch.tensor([list(prompt)]), output_hidden_states=True)
+            np.testing.assert_allclose(read.logits[row], out.logits[0, -1, list(answers)].numpy(), atol=1e-3)
+            if layer < 3:  # transformers gives the last layer's states after the final norm
+                mean = out.hidden_states[layer][0, shared:].mean(dim=0).numpy()
+                np.testing.assert_allclose(read.states[row], mean, atol=1e-4)
+        only = AnswerReader(loaded.model, answers).read(prompts, layer, answer=False)
+        np.testing.assert_allclose(only.states, read.states, atol=1e-4)
+        assert only.logits.shape == (len(prompts), 0)
+
+
+def test_a_layer_that_is_not_there(loaded: Loaded) -> None:
+    with pytest.raises(ModelError, match="layers 1 to 3, got 4"):
+        AnswerReader(loaded.model, (1, 2)).read([(1, 2)], 4)
 
 
 def test_p_of_yes_is_the_softmax_of_two_answers() -> None:

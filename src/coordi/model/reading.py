@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coordi.errors import ModelError
+from coordi.model.passes import Known, Pass, extend
+from coordi.model.sharing import Family, families, shared_length
 
-if TYPE_CHECKING:
-    import torch
 
-# A shorter shared beginning isn't worth a cache of its own.
-_WORTH_SHARING = 4
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """What was read of some prompts.
+
+    Attributes:
+        logits: Of the answer tokens right after each prompt, shape ``(N, A)``; of no columns if the last layers weren't
+            run.
+        states: Mean hidden state of each prompt's own tokens (those after what all begin with) at one layer, shape
+            ``(N, H)``; of no columns if no layer was asked for.
+    """
+
+    logits: NDArray[np.float64]
+    states: NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerReader:
-    """Reads the logits of a few answer tokens.
+    """Reads the logits of a few answer tokens, and hidden states.
 
     Attributes:
         model: A causal language model, with or without an adapter.
@@ -35,86 +47,89 @@ class AnswerReader:
     def logits(self, prompts: Sequence[Sequence[int]]) -> NDArray[np.float64]:
         """Logits of the answer tokens right after each prompt, shape ``(N, A)``, in the order of the prompts.
 
-        Prompts are batched by length, and what all of them begin with is computed once. In float32 neither changes a
-        logit by more than rounding. The model is put into evaluation mode for this and back afterwards.
+        Prompts are batched by length; what all of them begin with is computed once, and so is what several begin with
+        beyond that. In float32 none of it changes a logit by more than rounding. The model is put into evaluation mode
+        for this and back afterwards.
 
         Raises:
             ModelError: If a logit isn't finite.
         """
+        return self.read(prompts).logits
+
+    def read(self, prompts: Sequence[Sequence[int]], layer: int | None = None, *, answer: bool = True) -> Readings:
+        """As ``logits``, and the mean hidden states that leave a layer.
+
+        Args:
+            prompts: Token ids, one token or more each.
+            layer: From 1 for what leaves the first layer to the number of layers; None reads no states.
+            answer: Without the answer, layers after ``layer`` aren't run.
+
+        Raises:
+            ModelError: If there is no such layer, or a number isn't finite.
+        """
         import torch
 
-        logits: NDArray[np.float64] = np.zeros((len(prompts), len(self.answers)))
-        if not prompts:
-            return logits
+        backbone, _ = parts(self.model)
+        if layer is not None and not 1 <= layer <= len(backbone.layers):
+            raise ModelError(f"the model has layers 1 to {len(backbone.layers)}, got {layer}")
+        size = int(backbone.config.hidden_size) if layer is not None else 0
+        read = Readings(
+            np.zeros((len(prompts), len(self.answers) if answer else 0)), np.zeros((len(prompts), size), np.float32)
+        )
         was_training = self.model.training
         self.model.eval()
         try:
-            with torch.no_grad():
-                shared = _shared_length(prompts)
-                prefix = self._prefix(prompts[0][:shared])
-                for rows in self._batches([len(prompt) - shared for prompt in prompts]):
-                    logits[rows] = self._batch([prompts[row][shared:] for row in rows], prefix, shared)
+            with torch.no_grad(), _only(backbone, None if answer else layer):
+                self._read_all(prompts, layer, read)
         finally:
             self.model.train(was_training)
-        if not np.isfinite(logits).all():
+        if not (np.isfinite(read.logits).all() and np.isfinite(read.states).all()):
             raise ModelError("the model gave an answer that isn't a finite number; its weights are damaged")
-        return logits  # (N, A)
+        return read
 
-    def _batches(self, lengths: Sequence[int]) -> list[list[int]]:
-        """Rows of similar length together, at most ``batch_tokens`` in each batch."""
-        batches: list[list[int]] = [[]]
-        for row in sorted(range(len(lengths)), key=lambda row: (lengths[row], row)):
-            # Sorted, so this row is the longest of its batch so far.
-            if batches[-1] and (len(batches[-1]) + 1) * lengths[row] > self.batch_tokens:
-                batches.append([])
-            batches[-1].append(row)
-        return batches
-
-    def _prefix(self, ids: Sequence[int]) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Keys and values of the shared beginning, by layer; empty if nothing is shared."""
-        import torch
-
-        if not ids:
-            return []
+    def _read_all(self, prompts: Sequence[Sequence[int]], layer: int | None, read: Readings) -> None:
+        if not prompts:
+            return
         backbone, _ = parts(self.model)
-        out = backbone(input_ids=torch.tensor([list(ids)], device=self._device()), use_cache=True)
-        return [(layer.keys, layer.values) for layer in out.past_key_values.layers]
+        shared = shared_length(prompts)
+        start = Known.nothing()
+        if shared:
+            start = extend(backbone, start, [0], [prompts[0][:shared]], keep=True).known()
+        start = start.forget_states()
+        kin, alone = families(prompts, shared)
+        for rows in _batches([len(prompts[row]) - shared for row in alone], self.batch_tokens):
+            mine = [alone[place] for place in rows]
+            step = extend(backbone, start, [0] * len(mine), [prompts[row][shared:] for row in mine], layer=layer)
+            self._note(step, mine, read)
+        for group in self._together(kin, prompts):
+            begun = [prompts[family.rows[0]][shared : family.shared] for family in group]
+            known = extend(backbone, start, [0] * len(group), begun, layer=layer, keep=True).known()
+            owners = [(number, row) for number, family in enumerate(group) for row in family.rows]
+            lengths = [len(prompts[row]) - group[number].shared for number, row in owners]
+            for places in _batches(lengths, self.batch_tokens):
+                mine = [owners[place][1] for place in places]
+                whose = [owners[place][0] for place in places]
+                rests = [prompts[row][group[number].shared :] for number, row in zip(whose, mine, strict=True)]
+                self._note(extend(backbone, known, whose, rests, layer=layer), mine, read)
 
-    def _batch(
-        self, rests: Sequence[Sequence[int]], prefix: list[tuple[torch.Tensor, torch.Tensor]], shared: int
-    ) -> NDArray[np.float64]:
-        import torch
-        from transformers import DynamicCache
+    def _together(self, kin: Sequence[Family], prompts: Sequence[Sequence[int]]) -> Iterator[list[Family]]:
+        """Families of about the same beginning, as many as a batch holds."""
+        for places in _batches([family.shared for family in kin], self.batch_tokens):
+            yield [kin[place] for place in places]
 
-        backbone, head = parts(self.model)
-        lengths = torch.tensor([len(rest) for rest in rests])
-        width = int(lengths.max())
-        ids = torch.zeros((len(rests), width), dtype=torch.long)
-        for row, rest in enumerate(rests):
-            ids[row, : len(rest)] = torch.tensor(list(rest))
-        mask = (torch.arange(shared + width)[None, :] < (shared + lengths)[:, None]).long()
-        cache: Any = None
-        if prefix:
-            cache = DynamicCache()
-            for number, (keys, values) in enumerate(prefix):
-                cache.update(keys.expand(len(rests), -1, -1, -1), values.expand(len(rests), -1, -1, -1), number)
-        device = self._device()
-        states = backbone(
-            input_ids=ids.to(device),
-            attention_mask=mask.to(device),
-            position_ids=torch.arange(shared, shared + width, device=device)[None, :].expand(len(rests), -1),
-            past_key_values=cache,
-            use_cache=bool(prefix),
-        ).last_hidden_state  # (B, T, H)
-        last = states[torch.arange(len(rests)), (lengths - 1).to(states.device)]  # (B, H)
-        rows = head.weight[list(self.answers)]  # (A, H)
-        logits = last.float() @ rows.float().T
+    def _note(self, step: Pass, rows: Sequence[int], read: Readings) -> None:
+        if read.logits.shape[1]:
+            read.logits[list(rows)] = self._answers(step.last)
+        if read.states.shape[1]:
+            read.states[list(rows)] = step.mean_states()
+
+    def _answers(self, last: Any) -> NDArray[np.float64]:
+        _, head = parts(self.model)
+        weights = head.weight[list(self.answers)]  # (A, H)
+        logits = last.float() @ weights.float().T
         if getattr(head, "bias", None) is not None:
             logits = logits + head.bias[list(self.answers)].float()
         return np.asarray(logits.cpu().double().numpy())  # (B, A)
-
-    def _device(self) -> Any:
-        return next(self.model.parameters()).device
 
 
 def parts(model: Any) -> tuple[Any, Any]:
@@ -123,14 +138,29 @@ def parts(model: Any) -> tuple[Any, Any]:
     return inner.base_model, inner.get_output_embeddings()
 
 
-def _shared_length(prompts: Sequence[Sequence[int]]) -> int:
-    """How many tokens all prompts begin with; each keeps one token or more of its own."""
-    first, last = min(map(tuple, prompts)), max(map(tuple, prompts))
-    shared = 0
-    while shared < min(len(first), len(last)) and first[shared] == last[shared]:
-        shared += 1
-    shared = min(shared, min(map(len, prompts)) - 1)
-    return shared if shared >= _WORTH_SHARING and len(prompts) > 1 else 0
+@contextmanager
+def _only(backbone: Any, layers: int | None) -> Iterator[None]:
+    """Run the first layers alone; all if None."""
+    if layers is None:
+        yield
+        return
+    every = backbone.layers
+    backbone.layers = every[:layers]
+    try:
+        yield
+    finally:
+        backbone.layers = every
+
+
+def _batches(lengths: Sequence[int], most: int) -> list[list[int]]:
+    """Places of similar length together, at most ``most`` tokens in each batch; none if there are none."""
+    batches: list[list[int]] = []
+    for place in sorted(range(len(lengths)), key=lambda place: (lengths[place], place)):
+        # Sorted, so this one is the longest of its batch so far.
+        if not batches or (len(batches[-1]) + 1) * lengths[place] > most:
+            batches.append([])
+        batches[-1].append(place)
+    return batches
 
 
 def probability_of_yes(logits: NDArray[np.float64]) -> NDArray[np.float64]:
