@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,7 +16,15 @@ from coordi.data.storage import (
     write_dataset,
     write_questions,
 )
-from coordi.domain import Dataset, FunnelRow, Item, Outfit
+from coordi.domain import (
+    CompatibilityQuestion,
+    Dataset,
+    FillInTheBlankQuestion,
+    FunnelRow,
+    Item,
+    Outfit,
+    ReleasedQuestions,
+)
 from coordi.errors import ArtifactError
 
 Wardrobe = Callable[..., Dataset]
@@ -30,11 +39,19 @@ def test_everything_comes_back_as_it_was(tmp_path: Path) -> None:
     }
     outfits = (Outfit("2", ("b", "a"), "valid", "monday"), Outfit("1", ("a", "b"), "train"))
     funnel = (FunnelRow("items", "read", 2, 2, dropped=False), FunnelRow("outfits", "why (x, 'y')", 3, 2))
-    dataset = Dataset("närrisch", "photos", items, outfits, funnel, text_only=True)
+    released = (
+        ReleasedQuestions(
+            "release", "test", (CompatibilityQuestion("q", "1", ("b", "a"), compatible=False),),
+            (FillInTheBlankQuestion("r", "2", ("b",), ("b", "a"), 1),), 5, MappingProxyType({"why (é)": 3, "a": 1}),
+        ),
+        ReleasedQuestions("release", "valid", (), (), 0),
+    )  # fmt: skip
+    dataset = Dataset("närrisch", "photos", items, outfits, funnel, text_only=True, released=released)
     write_dataset(tmp_path / "data", dataset)
     found = read_dataset(tmp_path / "data")
     assert found == dataset
     assert list(found.items) == ["b", "a"]
+    assert list(found.released[0].losses) == ["why (é)", "a"]
 
 
 def test_the_real_release_comes_back(real: Dataset, tmp_path: Path) -> None:
@@ -64,12 +81,17 @@ def test_questions_come_back(wardrobe: Wardrobe, tmp_path: Path) -> None:
         read_compatibility_questions(tmp_path / "blanks.parquet")
 
 
-@pytest.mark.parametrize("name", ["items.parquet", "outfits.parquet", "dataset.json"])
+@pytest.mark.parametrize(
+    "name",
+    ["items.parquet", "outfits.parquet", "released-test-release.parquet", "released-test-release-blanks.parquet",
+     "dataset.json"],
+)  # fmt: skip
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"PAR1"])
 def test_a_missing_or_broken_file_is_named(
     wardrobe: Wardrobe, tmp_path: Path, name: str, content: bytes | None
 ) -> None:
-    write_dataset(tmp_path, wardrobe({"test": 2}))
+    dataset = replace(wardrobe({"test": 2}), released=(ReleasedQuestions("release", "test", (), (), 3),))
+    write_dataset(tmp_path, dataset)
     (tmp_path / name).unlink()
     if content is not None:
         (tmp_path / name).write_bytes(content)

@@ -14,16 +14,13 @@ from coordi.config import DataSettings
 from coordi.data.categories import NOT_WORN, of_unknown_category
 from coordi.data.funnel import Funnel, biggest_reasons, with_examples
 from coordi.data.photos import photo_problem
-from coordi.data.source import Source, SourceItem, SourceOutfit
+from coordi.data.released import capped, named_items, release_questions
+from coordi.data.source import MIN_ITEMS, Source, SourceItem, SourceOutfit, title_key
 from coordi.data.splits import assign_splits, cap_splits, drop_duplicates
 from coordi.data.titles import clean_title
 from coordi.domain import Dataset, Item, Outfit, WornCategory
 from coordi.errors import DataError
 from coordi.progress import Progress, silent
-
-MIN_ITEMS = 2
-"""Fewest worn items of an outfit: two, because "do these two go together?" is the smallest question coordi answers,
-and a shop's own outfits are often a shirt and trousers. One item has no question."""
 
 _AUTO_SHARE = 0.5
 
@@ -47,8 +44,10 @@ def clean(source: Source, settings: DataSettings, seed: int, progress: Progress 
     required = _photos_required(source, titled, problems, settings)
     usable = _apply_filter(titled, problems, required=required, source=source, funnel=funnel)
     known = _settle_categories(usable, funnel)
-    outfits = _clean_outfits(source, known, settings, seed)
-    kept = _items_of_use(source, known, outfits)
+    assigned = _clean_outfits(source, known, seed)
+    released = release_questions(_with_capped_questions(source, settings), known, assigned)
+    outfits = cap_splits(assigned, settings, seed, funnel)
+    kept = _items_of_use(source, known, outfits, named_items(released))
     funnel.tell("items", "price unknown", sum(item.price is None for item in kept.values()))
     if not kept:
         raise DataError(f"nothing of '{source.name}' is left after cleaning: {biggest_reasons(funnel.rows, 'items')}")
@@ -59,6 +58,7 @@ def clean(source: Source, settings: DataSettings, seed: int, progress: Progress 
         outfits=tuple(Outfit(each.id, each.item_ids, each.split, each.title) for each in outfits if each.split),
         funnel=funnel.rows,
         text_only=not required,
+        released=released,
     )
 
 
@@ -151,9 +151,7 @@ def _settle_categories(items: Sequence[SourceItem], funnel: Funnel) -> dict[str,
     return known
 
 
-def _clean_outfits(
-    source: Source, items: Mapping[str, SourceItem], settings: DataSettings, seed: int
-) -> list[SourceOutfit]:
+def _clean_outfits(source: Source, items: Mapping[str, SourceItem], seed: int) -> list[SourceOutfit]:
     funnel = source.funnel
     reduced = _without_twins(source, items)
     small = [outfit for outfit in reduced if len(outfit.item_ids) < MIN_ITEMS]
@@ -165,7 +163,19 @@ def _clean_outfits(
             raise DataError(f"the {split} split of '{source.name}' is empty after cleaning: {_why_empty(source)}")
     if source.outfits and not assigned:
         raise DataError(f"no outfit of '{source.name}' is left after cleaning: {_why_empty(source)}")
-    return cap_splits(assigned, settings, seed, funnel)
+    return assigned
+
+
+def _with_capped_questions(source: Source, settings: DataSettings) -> Source:
+    """A cap on a split holds for the outfits of its question files too."""
+    caps = {"train": settings.train_outfits, "valid": settings.valid_outfits, "test": settings.test_outfits}
+    parts = []
+    for part in source.questions:
+        cap = caps[part.split]
+        fewer, aside = capped(part, cap)
+        source.funnel.tell("outfits", f"left aside in '{part.name}' questions: {part.split}_outfits={cap}", aside)
+        parts.append(fewer)
+    return replace(source, questions=tuple(parts))
 
 
 def _without_twins(source: Source, items: Mapping[str, SourceItem]) -> list[SourceOutfit]:
@@ -176,7 +186,7 @@ def _without_twins(source: Source, items: Mapping[str, SourceItem]) -> list[Sour
     reduced, with_twins = [], 0
     for outfit in source.outfits:
         left = [name for name in outfit.item_ids if name in items]
-        titles = [items[name].title.casefold() or name for name in left]
+        titles = [title_key(items[name]) for name in left]
         kept = tuple(name for place, name in enumerate(left) if titles[place] not in titles[:place])
         with_twins += len(kept) < len(left)
         reduced.append(replace(outfit, item_ids=kept))
@@ -192,11 +202,11 @@ def _why_empty(source: Source) -> str:
 
 
 def _items_of_use(
-    source: Source, items: Mapping[str, SourceItem], outfits: Iterable[SourceOutfit]
+    source: Source, items: Mapping[str, SourceItem], outfits: Iterable[SourceOutfit], asked: set[str]
 ) -> Mapping[str, SourceItem]:
     if source.keeps_single_items:
         return items
-    used = {name for outfit in outfits for name in outfit.item_ids}
+    used = {name for outfit in outfits for name in outfit.item_ids} | asked
     source.funnel.drop("items", "its outfit was left out, or holds its title already", len(items) - len(used))
     return {item_id: item for item_id, item in items.items() if item_id in used}
 

@@ -18,7 +18,8 @@ from typing import Any
 from coordi.data.categories import maryland_categories, maryland_category
 from coordi.data.files import inside, read_json
 from coordi.data.funnel import Funnel, with_examples
-from coordi.data.source import Source, SourceItem, SourceOutfit, known_price
+from coordi.data.question_files import read_blanks_file, read_compatibility_file
+from coordi.data.source import Source, SourceItem, SourceOutfit, SourceQuestions, known_price
 from coordi.domain import SPLITS, Split
 from coordi.errors import DataError
 
@@ -26,6 +27,14 @@ LAYOUT = "polyvore-maryland"
 # The test split wins a duplicate: a shorter training set costs little, a test outfit seen in training is a lie.
 _STRONGEST_FIRST: tuple[Split, ...] = ("test", "valid", "train")
 _Set = Mapping[str, Any]
+
+COMPATIBILITY_FILES: Mapping[str, str] = {
+    "release": "fashion_compatibility_prediction.txt",
+    "release-resampled": "fashion_compatibility_prediction_RESAMPLED.txt",
+}
+"""The release's files of compatibility questions by protocol: random negatives, and negatives of the same categories.
+Its fill-in-the-blank questions, ``BLANKS_FILE``, go with the first."""
+BLANKS_FILE = "fill_in_blank_test.json"
 
 
 def split_file(split: Split) -> str:
@@ -59,8 +68,21 @@ def read_maryland(folder: Path) -> Source:
     for reason, examples in faults.items():
         funnel.drop("items", with_examples(reason, examples), len(examples))
     return Source(
-        folder.name, LAYOUT, tuple(items), tuple(outfits), funnel, keeps_single_items=False, splits=tuple(sets)
-    )
+        folder.name, LAYOUT, tuple(items), tuple(outfits), funnel, keeps_single_items=False, splits=tuple(sets),
+        questions=_read_questions(folder),
+    )  # fmt: skip
+
+
+def _read_questions(folder: Path) -> tuple[SourceQuestions, ...]:
+    """The question files of the test split, as far as they are there; items in them go by the ids used here."""
+    blanks = folder / BLANKS_FILE
+    found = []
+    for name, file in COMPATIBILITY_FILES.items():
+        compatibility = read_compatibility_file(folder / file) if (folder / file).exists() else ()
+        goes_with = read_blanks_file(blanks) if name == "release" and blanks.exists() else ()
+        if compatibility or goes_with:
+            found.append(SourceQuestions(name, "test", compatibility, goes_with))
+    return tuple(found)
 
 
 def _read_split(path: Path) -> Sequence[Any]:

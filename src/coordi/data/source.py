@@ -11,6 +11,10 @@ from pathlib import Path
 from coordi.data.funnel import Funnel
 from coordi.domain import NO_EXTRA, Split, WornCategory
 
+MIN_ITEMS = 2
+"""Fewest worn items of an outfit: two, because "do these two go together?" is the smallest question coordi answers,
+and a shop's own outfits are often a shirt and trousers. One item has no question."""
+
 
 @dataclass(frozen=True, slots=True)
 class SourceItem:
@@ -32,6 +36,11 @@ class SourceItem:
     extra: Mapping[str, str] = field(default_factory=lambda: NO_EXTRA)
 
 
+def title_key(item: SourceItem) -> str:
+    """What makes two items twins: their title, whatever its case; an item without one is like no other."""
+    return item.title.casefold() or f"\0{item.id}"
+
+
 @dataclass(frozen=True, slots=True)
 class SourceOutfit:
     """An outfit as its source gives it; without a split it gets one after cleaning."""
@@ -40,6 +49,50 @@ class SourceOutfit:
     item_ids: tuple[str, ...]
     split: Split | None
     title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceCompatibility:
+    """A compatibility question as a release's file asks it.
+
+    Attributes:
+        item_ids: In the file's order; an id that no item has is a name that the file alone knows.
+        outfit_id: The set that a positive is of; a negative has that of the positive it was made for where the file
+            lets one know, else a name of its own (``line-12``).
+    """
+
+    item_ids: tuple[str, ...]
+    compatible: bool
+    outfit_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceBlank:
+    """A fill-in-the-blank question as a release's file asks it.
+
+    Attributes:
+        answer: Position of the true candidate; None if the file doesn't tell.
+        outfit_id: The set that the items are of; a name of its own (``entry-12``) if they are of several.
+    """
+
+    item_ids: tuple[str, ...]
+    candidates: tuple[str, ...]
+    answer: int | None
+    outfit_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceQuestions:
+    """The question files of one split that belong together, before anything is judged.
+
+    Attributes:
+        name: The protocol's name: ``release``, or ``release-`` and what sets a second file apart.
+    """
+
+    name: str
+    split: Split
+    compatibility: tuple[SourceCompatibility, ...] = ()
+    blanks: tuple[SourceBlank, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +106,7 @@ class Source:
         keeps_single_items: Whether an item that is in no outfit is of use (a catalogue) or not (a release).
         titles_needed: Whether the paper's filter asks for a title; a folder of photos has none.
         splits: Splits that the source has of its own; one that has no outfit left is an error.
+        questions: The question files that came with it.
     """
 
     name: str
@@ -63,6 +117,7 @@ class Source:
     keeps_single_items: bool
     titles_needed: bool = True
     splits: tuple[Split, ...] = ()
+    questions: tuple[SourceQuestions, ...] = ()
 
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")

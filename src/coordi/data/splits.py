@@ -10,7 +10,7 @@ import numpy as np
 
 from coordi.config import DataSettings
 from coordi.data.funnel import Funnel, with_examples
-from coordi.data.source import SourceItem, SourceOutfit
+from coordi.data.source import SourceItem, SourceOutfit, title_key
 from coordi.domain import SPLITS, Split
 
 _SHARES: Mapping[Split, float] = {"train": 0.7, "valid": 0.1, "test": 0.2}
@@ -31,7 +31,7 @@ def drop_duplicates(
     across: list[str] = []
     kept: set[str] = set()
     for outfit in sorted(outfits, key=lambda each: _STRENGTH[each.split]):
-        key = tuple(sorted(items[name].title.casefold() or f"\0{name}" for name in outfit.item_ids))
+        key = tuple(sorted(title_key(items[name]) for name in outfit.item_ids))
         earlier = first.setdefault(key, outfit)
         if earlier is outfit:
             kept.add(outfit.id)

@@ -21,6 +21,7 @@ from coordi.domain import (
     Item,
     Outfit,
     Protocol,
+    ReleasedQuestions,
     Split,
 )
 from coordi.errors import ArtifactError
@@ -47,7 +48,8 @@ def questions_file(split: Split, protocol: Protocol) -> str:
 
 
 def write_dataset(folder: Path, dataset: Dataset) -> None:
-    """Write ``items.parquet``, ``outfits.parquet`` and, last, ``dataset.json`` with the funnel and the facts.
+    """Write ``items.parquet``, ``outfits.parquet``, a release's questions (``released-<split>-<name>.parquet`` and
+    ``...-blanks.parquet``) and, last, ``dataset.json`` with the funnel and the facts.
 
     Photos stay where they are; their paths are written as they are.
 
@@ -65,11 +67,19 @@ def write_dataset(folder: Path, dataset: Dataset) -> None:
     outfits = [{**asdict(outfit), "item_ids": list(outfit.item_ids)} for outfit in dataset.outfits]
     _write(folder / ITEMS, items, _ITEM)
     _write(folder / OUTFITS, outfits, _OUTFIT)
+    for part in dataset.released:
+        compatibility, blanks = _released_files(part.split, part.name)
+        _write(folder / compatibility, [asdict(one) for one in part.compatibility], _COMPATIBILITY)
+        _write(folder / blanks, [asdict(one) for one in part.blanks], _BLANK)
     facts = {
         "name": dataset.name,
         "layout": dataset.layout,
         "text_only": dataset.text_only,
         "funnel": [asdict(row) for row in dataset.funnel],
+        "released": [
+            {"name": part.name, "split": part.split, "asked": part.asked, "losses": dict(part.losses)}
+            for part in dataset.released
+        ],
     }
     write_json(folder / FACTS, facts)
 
@@ -88,7 +98,8 @@ def read_dataset(folder: Path) -> Dataset:
             for row in _read(folder / OUTFITS, _OUTFIT)
         )
         funnel = tuple(FunnelRow(**row) for row in facts["funnel"])
-        return Dataset(facts["name"], facts["layout"], items, outfits, funnel, facts["text_only"])
+        released = tuple(_released(folder, part) for part in facts["released"])
+        return Dataset(facts["name"], facts["layout"], items, outfits, funnel, facts["text_only"], released)
     except (KeyError, TypeError) as error:
         raise ArtifactError(
             f"{folder / FACTS} isn't what coordi writes ({error!r}); delete the folder and run the command again"
@@ -129,6 +140,18 @@ def read_fill_in_the_blank_questions(path: Path) -> tuple[FillInTheBlankQuestion
         )
         for row in _read(path, _BLANK)
     )
+
+
+def _released(folder: Path, facts: Mapping[str, Any]) -> ReleasedQuestions:
+    compatibility, blanks = _released_files(facts["split"], facts["name"])
+    return ReleasedQuestions(
+        facts["name"], facts["split"], read_compatibility_questions(folder / compatibility),
+        read_fill_in_the_blank_questions(folder / blanks), facts["asked"], MappingProxyType(dict(facts["losses"])),
+    )  # fmt: skip
+
+
+def _released_files(split: Split, name: str) -> tuple[str, str]:
+    return f"released-{split}-{name}.parquet", f"released-{split}-{name}-blanks.parquet"
 
 
 def _item(row: Mapping[str, Any]) -> Item:

@@ -10,8 +10,8 @@ from pathlib import Path
 from coordi.artifacts import is_finished, read_json, read_manifest, stage_folder, write_json
 from coordi.config import PromptSettings, RunSettings
 from coordi.data.categories import category_is_known
-from coordi.data.cleaning import MIN_ITEMS
 from coordi.data.loading import load
+from coordi.data.source import MIN_ITEMS
 from coordi.data.storage import read_dataset, write_dataset
 from coordi.describe.describer import Described, describe
 from coordi.describe.encoder import load_encoder
