@@ -13,6 +13,7 @@ from coordi.model.engines import Loaded
 from coordi.model.engines.peft import PeftEngine
 from coordi.model.finetune import finetune
 from coordi.model.generate import name_complement
+from coordi.model.passes import Heard
 from coordi.model.reading import AnswerReader, probability_of_yes
 from coordi.model.score import LanguageModelScorer, load_scorer
 from coordi.model.sharing import families, shared_length
@@ -64,23 +65,27 @@ def test_prompts_of_one_outfit_share_it_and_equal_whole_prompts(loaded: Loaded) 
     assert sorted(len(family.rows) for family in found)[-2:] == [4, 4]
     answers = answer_tokens(renderer).ids
     for layer in (1, 2, 3):
-        read = AnswerReader(loaded.model, answers, batch_tokens=120).read(prompts, layer)
-        shared = shared_length(prompts)
+        read = AnswerReader(loaded.model, answers, batch_tokens=120).read(prompts, Heard(layer, 4))
         for row, prompt in enumerate(prompts):
             with torch.no_grad():
                 out = loaded.model(input_ids=torch.tensor([list(prompt)]), output_hidden_states=True)
             np.testing.assert_allclose(read.logits[row], out.logits[0, -1, list(answers)].numpy(), atol=1e-3)
             if layer < 3:  # transformers gives the last layer's states after the final norm
-                mean = out.hidden_states[layer][0, shared:].mean(dim=0).numpy()
+                mean = out.hidden_states[layer][0, 4:].mean(dim=0).numpy()
                 np.testing.assert_allclose(read.states[row], mean, atol=1e-4)
-        only = AnswerReader(loaded.model, answers).read(prompts, layer, answer=False)
+        only = AnswerReader(loaded.model, answers).read(prompts, Heard(layer, 4), answer=False)
         np.testing.assert_allclose(only.states, read.states, atol=1e-4)
         assert only.logits.shape == (len(prompts), 0)
 
 
 def test_a_layer_that_is_not_there(loaded: Loaded) -> None:
     with pytest.raises(ModelError, match="layers 1 to 3, got 4"):
-        AnswerReader(loaded.model, (1, 2)).read([(1, 2)], 4)
+        AnswerReader(loaded.model, (1, 2)).read([(1, 2)], Heard(4))
+
+
+def test_a_prompt_without_a_token_to_average_over(loaded: Loaded) -> None:
+    with pytest.raises(ModelError, match="a prompt of 2 tokens has none after the first 2"):
+        AnswerReader(loaded.model, (1, 2)).read([(1, 2), (1, 2, 3)], Heard(1, 2))
 
 
 def test_p_of_yes_is_the_softmax_of_two_answers() -> None:

@@ -9,8 +9,8 @@ CONTEXT = tuple(range(100, 140))
 
 
 def test_candidates_of_one_outfit_are_a_family() -> None:
-    prompts = [(1, 2, 3, 4, *CONTEXT, 7, number) for number in range(4)]
-    strangers = [(1, 2, 3, 4, 50 + number, 9) for number in range(3)]
+    prompts: list[tuple[int, ...]] = [(1, 2, 3, 4, *CONTEXT, 7, number) for number in range(4)]
+    strangers: list[tuple[int, ...]] = [(1, 2, 3, 4, 50 + number, 9) for number in range(3)]
     shared = shared_length(prompts + strangers)
     found, alone = families(prompts + strangers, shared)
     assert shared == 4

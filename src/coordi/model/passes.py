@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,19 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import torch
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Hidden states that are averaged.
+
+    Attributes:
+        layer: From 1 for what leaves the first layer.
+        skip: Tokens at the beginning of each prompt that don't count, such as the question's.
+    """
+
+    layer: int
+    skip: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +52,6 @@ class Known:
 
         zero = torch.zeros(1, dtype=torch.long)
         return cls((), zero, torch.zeros((1, 0), dtype=torch.long), None, zero)
-
-    def forget_states(self) -> Known:
-        """The same with no state in the mean: what all prompts share tells nothing of any."""
-        import torch
-
-        return replace(self, sums=None, counts=torch.zeros_like(self.lengths))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +91,7 @@ def extend(
     owners: Sequence[int],
     rests: Sequence[Sequence[int]],
     *,
-    layer: int | None = None,
+    heard: Heard | None = None,
     keep: bool = False,
 ) -> Pass:
     """Read on.
@@ -94,7 +101,7 @@ def extend(
         known: What was read before.
         owners: The beginning that each row goes on from, as its number in ``known``.
         rests: Tokens of each row, one or more.
-        layer: Whose leaving hidden states are summed, from 1; None for none.
+        heard: Which hidden states are summed; None for none.
         keep: Keep keys and values.
     """
     import torch
@@ -107,7 +114,8 @@ def extend(
     mask = torch.cat([known.mask[whose], own], dim=1)
     positions = before[:, None] + torch.arange(ids.shape[1])[None, :]
     sums: list[torch.Tensor] = []
-    with _listening(backbone, layer, own.to(device), sums):
+    listened = None if heard is None else (own * (positions >= heard.skip)).to(device)
+    with _listening(backbone, heard, listened, sums):
         out = backbone(
             input_ids=ids.to(device),
             attention_mask=mask.to(device),
@@ -117,9 +125,10 @@ def extend(
         )
     last = out.last_hidden_state[torch.arange(len(rests)), (lengths - 1).to(device)]
     layers = tuple((one.keys, one.values) for one in out.past_key_values.layers) if keep else ()
-    total = None if layer is None else sums[0].cpu()
-    counts = lengths
-    if total is not None and known.sums is not None:
+    if listened is None:
+        return Pass(last, layers, before + lengths, mask, None, torch.zeros_like(lengths))
+    total, counts = sums[0].cpu(), listened.sum(dim=1).cpu()
+    if known.sums is not None:
         total, counts = total + known.sums[whose], counts + known.counts[whose]
     return Pass(last, layers, before + lengths, mask, total, counts)
 
@@ -153,9 +162,11 @@ def _cache(known: Known, whose: torch.Tensor, *, keep: bool) -> Any:
 
 
 @contextmanager
-def _listening(backbone: Any, layer: int | None, mask: torch.Tensor, sums: list[torch.Tensor]) -> Iterator[None]:
-    """Sum the hidden states that leave a layer, over the tokens that aren't padding, shape ``(B, H)``."""
-    if layer is None:
+def _listening(
+    backbone: Any, heard: Heard | None, mask: torch.Tensor | None, sums: list[torch.Tensor]
+) -> Iterator[None]:
+    """Sum the hidden states that leave a layer, over the tokens of the mask, shape ``(B, H)``."""
+    if heard is None or mask is None:
         yield
         return
 
@@ -163,7 +174,7 @@ def _listening(backbone: Any, layer: int | None, mask: torch.Tensor, sums: list[
         states = output[0] if isinstance(output, tuple) else output  # (B, T, H)
         sums.append((states.float() * mask[:, :, None]).sum(dim=1))
 
-    hook = backbone.layers[layer - 1].register_forward_hook(note)
+    hook = backbone.layers[heard.layer - 1].register_forward_hook(note)
     try:
         yield
     finally:

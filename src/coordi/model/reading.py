@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordi.errors import ModelError
-from coordi.model.passes import Known, Pass, extend
+from coordi.model.passes import Heard, Known, Pass, extend
 from coordi.model.sharing import Family, families, shared_length
 
 
@@ -22,8 +22,8 @@ class Readings:
     Attributes:
         logits: Of the answer tokens right after each prompt, shape ``(N, A)``; of no columns if the last layers weren't
             run.
-        states: Mean hidden state of each prompt's own tokens (those after what all begin with) at one layer, shape
-            ``(N, H)``; of no columns if no layer was asked for.
+        states: Mean hidden state of each prompt's tokens at one layer, shape ``(N, H)``; of no columns if no layer was
+            asked for.
     """
 
     logits: NDArray[np.float64]
@@ -56,61 +56,62 @@ class AnswerReader:
         """
         return self.read(prompts).logits
 
-    def read(self, prompts: Sequence[Sequence[int]], layer: int | None = None, *, answer: bool = True) -> Readings:
+    def read(self, prompts: Sequence[Sequence[int]], heard: Heard | None = None, *, answer: bool = True) -> Readings:
         """As ``logits``, and the mean hidden states that leave a layer.
 
         Args:
             prompts: Token ids, one token or more each.
-            layer: From 1 for what leaves the first layer to the number of layers; None reads no states.
-            answer: Without the answer, layers after ``layer`` aren't run.
+            heard: Whose hidden states are averaged, over which tokens; None reads no states.
+            answer: Without the answer, later layers aren't run.
 
         Raises:
-            ModelError: If there is no such layer, or a number isn't finite.
+            ModelError: If there is no such layer, a prompt has no token to average over, or a number isn't finite.
         """
         import torch
 
         backbone, _ = parts(self.model)
-        if layer is not None and not 1 <= layer <= len(backbone.layers):
-            raise ModelError(f"the model has layers 1 to {len(backbone.layers)}, got {layer}")
-        size = int(backbone.config.hidden_size) if layer is not None else 0
+        if heard is not None and not 1 <= heard.layer <= len(backbone.layers):
+            raise ModelError(f"the model has layers 1 to {len(backbone.layers)}, got {heard.layer}")
+        if heard is not None and min(map(len, prompts), default=heard.skip + 1) <= heard.skip:
+            raise ModelError(f"a prompt of {min(map(len, prompts))} tokens has none after the first {heard.skip}")
+        size = int(backbone.config.hidden_size) if heard is not None else 0
         read = Readings(
             np.zeros((len(prompts), len(self.answers) if answer else 0)), np.zeros((len(prompts), size), np.float32)
         )
         was_training = self.model.training
         self.model.eval()
         try:
-            with torch.no_grad(), _only(backbone, None if answer else layer):
-                self._read_all(prompts, layer, read)
+            with torch.no_grad(), _only(backbone, None if answer or heard is None else heard.layer):
+                self._read_all(prompts, heard, read)
         finally:
             self.model.train(was_training)
         if not (np.isfinite(read.logits).all() and np.isfinite(read.states).all()):
             raise ModelError("the model gave an answer that isn't a finite number; its weights are damaged")
         return read
 
-    def _read_all(self, prompts: Sequence[Sequence[int]], layer: int | None, read: Readings) -> None:
+    def _read_all(self, prompts: Sequence[Sequence[int]], heard: Heard | None, read: Readings) -> None:
         if not prompts:
             return
         backbone, _ = parts(self.model)
         shared = shared_length(prompts)
         start = Known.nothing()
         if shared:
-            start = extend(backbone, start, [0], [prompts[0][:shared]], keep=True).known()
-        start = start.forget_states()
+            start = extend(backbone, start, [0], [prompts[0][:shared]], heard=heard, keep=True).known()
         kin, alone = families(prompts, shared)
         for rows in _batches([len(prompts[row]) - shared for row in alone], self.batch_tokens):
             mine = [alone[place] for place in rows]
-            step = extend(backbone, start, [0] * len(mine), [prompts[row][shared:] for row in mine], layer=layer)
+            step = extend(backbone, start, [0] * len(mine), [prompts[row][shared:] for row in mine], heard=heard)
             self._note(step, mine, read)
         for group in self._together(kin, prompts):
             begun = [prompts[family.rows[0]][shared : family.shared] for family in group]
-            known = extend(backbone, start, [0] * len(group), begun, layer=layer, keep=True).known()
+            known = extend(backbone, start, [0] * len(group), begun, heard=heard, keep=True).known()
             owners = [(number, row) for number, family in enumerate(group) for row in family.rows]
             lengths = [len(prompts[row]) - group[number].shared for number, row in owners]
             for places in _batches(lengths, self.batch_tokens):
                 mine = [owners[place][1] for place in places]
                 whose = [owners[place][0] for place in places]
                 rests = [prompts[row][group[number].shared :] for number, row in zip(whose, mine, strict=True)]
-                self._note(extend(backbone, known, whose, rests, layer=layer), mine, read)
+                self._note(extend(backbone, known, whose, rests, heard=heard), mine, read)
 
     def _together(self, kin: Sequence[Family], prompts: Sequence[Sequence[int]]) -> Iterator[list[Family]]:
         """Families of about the same beginning, as many as a batch holds."""

@@ -14,7 +14,9 @@ from coordi.config import RunSettings
 from coordi.errors import ArtifactError, ModelError
 from coordi.model.base import Base
 from coordi.model.engines import choose_engine
-from coordi.model.reading import AnswerReader, probability_of_yes
+from coordi.model.passes import Heard
+from coordi.model.reading import AnswerReader, parts, probability_of_yes
+from coordi.model.sharing import common_length
 from coordi.prompts.answers import answer_tokens
 from coordi.prompts.rendering import PromptRenderer
 from coordi.prompts.templates import compatibility_instruction
@@ -66,9 +68,39 @@ class LanguageModelScorer:
             ModelError: If an item has no text.
             PromptError: If an outfit has fewer than two items, or can't be shortened enough.
         """
+        return self.read(outfits)[0]
+
+    @property
+    def layers(self) -> int:
+        """How many layers the model has."""
+        return len(parts(self._reader.model)[0].layers)
+
+    def read(
+        self, outfits: Sequence[Sequence[str]], layer: int | None = None, *, answer: bool = True
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """P(yes) of each outfit, shape ``(N,)``, and the mean hidden state of its items, shape ``(N, H)``.
+
+        Args:
+            outfits: As for ``score``.
+            layer: Whose leaving states are averaged, from 1; None gives states of no columns.
+            answer: Without it the layers above aren't run, and P(yes) is nan.
+
+        Raises:
+            ModelError: As ``score``, or if there is no such layer.
+            PromptError: As ``score``.
+        """
         prompts = [self._prompt(order) for outfit in outfits for order in self._orders(outfit)]
-        answers = probability_of_yes(self._reader.logits(prompts))
-        return np.asarray(answers.reshape(len(outfits), self._passes).mean(axis=1))  # (N,)
+        heard = None if layer is None else Heard(layer, self._question_tokens(prompts))
+        found = self._reader.read(prompts, heard, answer=answer)
+        yes = probability_of_yes(found.logits) if answer else np.full(len(prompts), np.nan)
+        shape = (len(outfits), self._passes)
+        states = found.states.reshape(*shape, found.states.shape[1])
+        return np.asarray(yes.reshape(shape).mean(axis=1)), np.asarray(states.mean(axis=1))  # (N,), (N, H)
+
+    def _question_tokens(self, prompts: Sequence[Sequence[int]]) -> int:
+        """Tokens before the items, which all prompts begin with."""
+        asked = self.renderer.question_ids(compatibility_instruction(["", ""]))
+        return min((common_length(asked, prompt) for prompt in prompts), default=0)
 
     def _orders(self, outfit: Sequence[str]) -> list[Sequence[str]]:
         rng = np.random.default_rng([self._seed, _STREAM, len(outfit)])

@@ -33,7 +33,7 @@ def shared_length(prompts: Sequence[Sequence[int]]) -> int:
     """
     if len(prompts) < 2:
         return 0
-    shared = _common(min(map(tuple, prompts)), max(map(tuple, prompts)))
+    shared = common_length(min(map(tuple, prompts)), max(map(tuple, prompts)))
     shared = min(shared, min(map(len, prompts)) - 1)
     return shared if shared >= _WORTH_SHARING else 0
 
@@ -60,7 +60,7 @@ def families(prompts: Sequence[Sequence[int]], shared: int) -> tuple[list[Family
         common = len(newest) - 1
         for begin in range(end - 2, max(end - _LARGEST, 0) - 1, -1):
             other = prompts[order[begin]]
-            common = min(common, _common(other, prompts[order[begin + 1]]), len(other) - 1)
+            common = min(common, common_length(other, prompts[order[begin + 1]]), len(other) - 1)
             if common <= shared:
                 break
             saved = best[begin] + (end - begin - 1) * (common - shared) - _COST
@@ -79,7 +79,8 @@ def families(prompts: Sequence[Sequence[int]], shared: int) -> tuple[list[Family
     return found[::-1], alone[::-1]
 
 
-def _common(one: Sequence[int], other: Sequence[int]) -> int:
+def common_length(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens two sequences begin with alike."""
     length = 0
     for left, right in zip(one, other, strict=False):
         if left != right:

@@ -73,6 +73,11 @@ class PromptRenderer:
             return Rendered(prompt, answer)
         return self._shortened(instruction, prompt, answer, room)
 
+    def question_ids(self, instruction: Instruction) -> tuple[int, ...]:
+        """Tokens of what stands before the items; a prompt's own may differ in the last one, where they meet."""
+        before, _ = self._shell(instruction.question)
+        return self._encode(before)
+
     def text(self, instruction: Instruction) -> str:
         """The prompt as text, not shortened, for people to read."""
         before, after = self._shell(instruction.question)

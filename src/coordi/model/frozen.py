@@ -1,0 +1,86 @@
+"""The base model without fine-tuning: its zero-shot answers, and its hidden states for a probe, from one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordi.config import RunSettings
+from coordi.model.base import Base
+from coordi.model.score import LanguageModelScorer, load_scorer
+
+# Of the layers, from below: middle layers know more of an outfit than the last one. Logistic regression on the mean
+# state of SmolLM2's layer 20 of 30 tells same-category negatives with AUC 0.70 on Maryland outfits, on the last
+# token's last state with 0.59.
+_DEPTH = 2 / 3
+
+
+class FrozenModel:
+    """Answers and hidden states of outfits; what was read once isn't read again.
+
+    The model is loaded when it is first asked.
+
+    Attributes:
+        name: For reports.
+        gives_probabilities: True.
+    """
+
+    name = "base"
+    gives_probabilities = True
+
+    def __init__(self, load: Callable[[], LanguageModelScorer]) -> None:
+        self._load = load
+        self._scorer: LanguageModelScorer | None = None
+        self._yes: dict[tuple[str, ...], float] = {}
+        self._states: dict[tuple[str, ...], NDArray[np.float32]] = {}
+
+    def score(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+        """Zero-shot P(yes) of each outfit, shape ``(N,)``, in ``[0, 1]``; its states are kept for ``states``.
+
+        Raises:
+            ModelError: If an item has no text, or the model can't be loaded.
+            PromptError: If an outfit has fewer than two items, or can't be shortened enough.
+        """
+        asked = [tuple(outfit) for outfit in outfits]
+        fresh = list(dict.fromkeys(outfit for outfit in asked if outfit not in self._yes))
+        if fresh:
+            yes, states = self._model().read(fresh, self._layer())
+            self._yes.update(zip(fresh, yes.tolist(), strict=True))
+            self._states.update(zip(fresh, states, strict=True))
+        return np.array([self._yes[outfit] for outfit in asked], dtype=np.float64)
+
+    def states(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+        """Mean hidden state of each outfit's items at two thirds of the layers, shape ``(N, H)``.
+
+        Layers above aren't run for outfits that ``score`` hasn't seen.
+
+        Raises:
+            ModelError: As ``score``.
+            PromptError: As ``score``.
+        """
+        asked = [tuple(outfit) for outfit in outfits]
+        fresh = list(dict.fromkeys(outfit for outfit in asked if outfit not in self._states))
+        if fresh:
+            _, states = self._model().read(fresh, self._layer(), answer=False)
+            self._states.update(zip(fresh, states, strict=True))
+        return np.array([self._states[outfit] for outfit in asked], dtype=np.float32)
+
+    def _model(self) -> LanguageModelScorer:
+        if self._scorer is None:
+            self._scorer = self._load()
+        return self._scorer
+
+    def _layer(self) -> int:
+        return max(1, round(_DEPTH * self._model().layers))
+
+
+def frozen_model(base: Base, texts: Mapping[str, str], settings: RunSettings) -> FrozenModel:
+    """The frozen base model for outfits of items with these texts, by item id."""
+
+    def load() -> Any:
+        return load_scorer(base, None, texts, settings)
+
+    return FrozenModel(load)

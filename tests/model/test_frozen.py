@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import numpy as np
+
+from coordi.config import RunSettings
+from coordi.model.base import Base
+from coordi.model.frozen import FrozenModel, frozen_model
+from coordi.model.score import LanguageModelScorer, load_scorer
+
+from .conftest import COLOURS, KINDS
+
+TEXTS = {str(number): f"{colour} {kind}" for number, (colour, kind) in enumerate(zip(COLOURS, KINDS, strict=False))}
+OUTFITS = [["0", "1"], ["2", "3", "4"], ["5", "1", "0"]]
+
+
+def test_zero_shot_is_the_plain_scorer_and_states_come_with_it(tiny_base: Base, tiny_settings: RunSettings) -> None:
+    plain = load_scorer(tiny_base, None, TEXTS, tiny_settings)
+    frozen = frozen_model(tiny_base, TEXTS, tiny_settings)
+    np.testing.assert_allclose(frozen.score(OUTFITS), plain.score(OUTFITS), atol=1e-9)
+    states = frozen.states(OUTFITS)
+    assert states.shape == (3, 64)
+    np.testing.assert_allclose(states, plain.read(OUTFITS, 2)[1], atol=1e-6)
+    assert np.abs(states - plain.read(OUTFITS, 1)[1]).max() > 1e-3
+    assert frozen.score([]).shape == (0,)
+
+
+def test_nothing_is_read_twice(tiny_base: Base, tiny_settings: RunSettings) -> None:
+    asked: list[int] = []
+
+    class Counting(LanguageModelScorer):
+        def read(self, outfits, layer=None, *, answer=True):  # type: ignore[no-untyped-def]
+            asked.append(len(outfits))
+            return super().read(outfits, layer, answer=answer)
+
+    def load() -> LanguageModelScorer:
+        scorer = load_scorer(tiny_base, None, TEXTS, tiny_settings)
+        scorer.__class__ = Counting
+        return scorer
+
+    frozen = FrozenModel(load)
+    assert not asked
+    alone = frozen.states(OUTFITS[:1])
+    frozen.score(OUTFITS)
+    frozen.score([OUTFITS[2], OUTFITS[2]])
+    assert asked == [1, 3]
+    np.testing.assert_allclose(frozen.states(OUTFITS)[:1], alone, atol=1e-4)
+    assert asked == [1, 3]
+
+
+def test_without_the_answer_p_of_yes_is_no_number(tiny_base: Base, tiny_settings: RunSettings) -> None:
+    yes, states = load_scorer(tiny_base, None, TEXTS, tiny_settings).read(OUTFITS, 1, answer=False)
+    assert np.isnan(yes).all()
+    assert states.shape == (3, 64)
