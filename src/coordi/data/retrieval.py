@@ -46,8 +46,7 @@ def draw_retrieval(dataset: Dataset, split: Split, seed: int, pool: int, most: i
         DataError: If the split has no outfits.
 
     References:
-        Sarkar et al., OutfitTransformer: Learning Outfit Representations for Fashion Recommendation, 2022, whose pools
-        hold 3,000 items of the true item's category.
+        Lin et al., Fashion Outfit Complementary Item Retrieval, 2020, whose pools hold 3,000 items.
     """
     generator = np.random.default_rng([seed, _STREAM, SPLITS.index(split), pool])
     outfits = outfits_for(dataset, split)
