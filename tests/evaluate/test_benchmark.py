@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -95,9 +96,11 @@ def test_figures_by_hand() -> None:
     assert figures["ci95"] == {"accuracy": [0.5, 1.0], "f1": pytest.approx([2 / 3, 1]), "auc": [0.0, 1.0]}
     assert figures["baselines"] == {}
     # q: ef .7 over eh .2, right; r: il .9 over ij .65, wrong.
-    assert tasks["fill_in_the_blank"]["release"] == {
+    blanks = tasks["fill_in_the_blank"]["release"]
+    assert {name: blanks[name] for name in ("n", "choices", "accuracy", "ci95", "baselines")} == {
         "n": 2, "choices": 2, "accuracy": 0.5, "ci95": [0.0, 1.0], "baselines": {},
     }  # fmt: skip
+    assert tasks["retrieval"] == {}
 
 
 def test_a_scorer_that_knows_the_rule_is_right_and_a_constant_one_is_at_chance(wardrobe: Dataset) -> None:
@@ -206,17 +209,25 @@ def test_a_split_without_questions_is_refused(split: str) -> None:
     both = (asked("ab", "v", True), asked("cd", "v", False))
     given = {"valid": both, "test": both, split: both[:1]}
     questions = ProtocolQuestions("random", given["valid"], given["test"], ())
-    with pytest.raises(EvaluationError, match=f"the {split} split has 1 random questions"):
+    with pytest.raises(EvaluationError, match=f"the {split} split has 1 random questions, 1 of them compatible"):
         measure([questions], [ConstantScorer()], SETTINGS, 3)
 
 
-def test_blanks_of_different_sizes_are_refused_and_none_at_all_is_null() -> None:
+@pytest.mark.parametrize("task", ["blanks", "retrieval"])
+def test_choices_of_different_sizes_are_refused_and_a_task_that_is_not_asked_is_absent(task: str) -> None:
     both = (asked("ab", "v", True), asked("cd", "v", False))
     uneven = (
         FillInTheBlankQuestion("q", "v", ("a",), ("b", "c"), 0),
         FillInTheBlankQuestion("r", "v", ("a",), ("b", "c", "d"), 0),
     )
-    with pytest.raises(EvaluationError, match=r"got \[2, 3\]"):
-        measure([ProtocolQuestions("random", both, both, uneven)], [ConstantScorer()], SETTINGS, 3)
-    none = measure([ProtocolQuestions("random", both, both, ())], [ConstantScorer()], SETTINGS, 3)
-    assert none.tasks["fill_in_the_blank"]["random"]["accuracy"] is None
+    whole = ProtocolQuestions("random", both, both)
+    with pytest.raises(EvaluationError, match=r"\(random\) must all have as many candidates, got \[2, 3\]"):
+        measure(
+            [replace(whole, blanks=uneven) if task == "blanks" else replace(whole, retrieval=uneven)],
+            [ConstantScorer()],
+            SETTINGS,
+            3,
+        )
+    tasks = measure([whole], [ConstantScorer()], SETTINGS, 3).tasks
+    assert list(tasks["compatibility"]) == ["random"]
+    assert tasks["fill_in_the_blank"] == tasks["retrieval"] == {}

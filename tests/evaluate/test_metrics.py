@@ -1,4 +1,4 @@
-"""Metrics: cases worked by hand, agreement with scikit-learn, and refusals."""
+"""Metrics: cases worked by hand, agreement with scikit-learn and trec_eval, and refusals."""
 
 from __future__ import annotations
 
@@ -7,12 +7,30 @@ from typing import Any
 
 import numpy as np
 import pytest
+import pytrec_eval
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
+from sklearn import metrics as reference
 
 from coordi.errors import EvaluationError
 from coordi.evaluate import metrics
 
 YES_NO = np.array([True, True, False, False])
+EXAMPLES = settings(max_examples=200, deadline=None)
+
+Scored = tuple[NDArray[np.float64], NDArray[np.bool_]]
+
+
+@st.composite
+def scored(draw: st.DrawFn) -> Scored:
+    """Scores with many ties or with few, and labels of both classes."""
+    size = draw(st.integers(2, 80))
+    values = draw(st.sampled_from([st.sampled_from([0.0, 0.25, 0.5, 1.0]), st.floats(-1e6, 1e6), st.floats(0, 1)]))
+    labels = draw(arrays(np.bool_, size))
+    labels[:2] = [True, False]
+    return draw(arrays(np.float64, size, elements=values)), labels
 
 
 def test_accuracy_and_f1_by_hand() -> None:
@@ -81,90 +99,50 @@ def test_fill_in_the_blank_by_hand() -> None:
     assert metrics.fitb_accuracy(np.ones((3, 4)), np.array([0, 1, 2])) == 0
 
 
-def test_agreement_with_scikit_learn() -> None:
-    reference = pytest.importorskip("sklearn.metrics")
-    rng = np.random.default_rng(3)
-    for size in (5, 40, 301):
-        labels = rng.permutation(np.arange(size) < max(2, size // 3))
-        scores = np.round(rng.random(size), 1)
-        predicted = scores >= 0.5
-        assert metrics.roc_auc(scores, labels) == pytest.approx(reference.roc_auc_score(labels, scores), abs=1e-12)
-        assert metrics.f1(predicted, labels) == pytest.approx(reference.f1_score(labels, predicted), abs=1e-12)
-        assert metrics.accuracy(predicted, labels) == pytest.approx(
-            reference.accuracy_score(labels, predicted), abs=1e-12
-        )
-        false_rate, true_rate, _ = reference.roc_curve(labels, scores, drop_intermediate=False)
-        np.testing.assert_allclose(
-            metrics.roc_curve(scores, labels), np.column_stack([false_rate, true_rate]), atol=1e-12
-        )
+def test_ranks_recall_and_reciprocal_rank_by_hand() -> None:
+    scores = np.array([[0.9, 0.1, 0.2, 0.3], [0.9, 0.1, 0.2, 0.3], [0.5, 0.5, 0.1, 0.1], [0, 0, 0, 0.0]])
+    ranks = metrics.true_ranks(scores, np.array([0, 3, 1, 2]))
+    # First; second, behind 0.9; second, for a tie counts against it; last of four that are all alike.
+    assert ranks.tolist() == [1, 2, 2, 4]
+    assert [metrics.recall_at(ranks, k) for k in (1, 2, 3, 4)] == [0.25, 0.75, 0.75, 1]
+    assert metrics.mean_reciprocal_rank(ranks) == (1 + 1 / 2 + 1 / 2 + 1 / 4) / 4
 
 
-def test_interval_by_hand() -> None:
-    # Two outfits, values 0 and 1: a resample's mean is 0, 0.5 or 1 with chances 1/4, 1/2, 1/4.
-    values = np.array([0.0, 1.0])
-    rng = np.random.default_rng(0)
-    assert metrics.bootstrap_interval(lambda rows: float(values[rows].mean()), ["a", "b"], rng) == (0, 1)
+@EXAMPLES
+@given(scored())
+def test_agreement_with_scikit_learn(drawn: Scored) -> None:
+    scores, labels = drawn
+    predicted = scores >= 0.5
+    curve = metrics.roc_curve(scores, labels)
+    false_rate, true_rate, _ = reference.roc_curve(labels, scores, drop_intermediate=False)
+    np.testing.assert_allclose(curve, np.column_stack([false_rate, true_rate]), atol=1e-12, rtol=0)
+    for ours, theirs in (
+        (metrics.roc_auc(scores, labels), reference.roc_auc_score(labels, scores)),
+        (metrics.f1(predicted, labels), reference.f1_score(labels, predicted)),
+        (metrics.accuracy(predicted, labels), reference.accuracy_score(labels, predicted)),
+        (float(np.trapezoid(curve[:, 1], curve[:, 0])), reference.roc_auc_score(labels, scores)),
+    ):
+        assert ours == pytest.approx(theirs, abs=1e-12)
 
 
-def test_interval_matches_the_normal_theory_of_a_mean() -> None:
-    values = np.random.default_rng(1).normal(size=400)
-    low, high = metrics.bootstrap_interval(
-        lambda rows: float(values[rows].mean()), list(range(400)), np.random.default_rng(2), 4000
-    )
-    half = 1.96 * values.std() / np.sqrt(400)
-    assert low == pytest.approx(values.mean() - half, abs=0.008)
-    assert high == pytest.approx(values.mean() + half, abs=0.008)
-
-
-def test_outfits_are_drawn_whole() -> None:
-    groups = ["a", "b", "a", "b", "c"]
-    seen = []
-
-    def statistic(rows: NDArray[np.intp]) -> float:
-        seen.append(np.bincount(rows, minlength=5).tolist())
-        return 0.0
-
-    metrics.bootstrap_interval(statistic, groups, np.random.default_rng(0), 100)
-    assert all(counts[0] == counts[2] and counts[1] == counts[3] for counts in seen)
-    assert all(counts[0] + counts[1] + counts[4] == 3 for counts in seen)
-    assert len({tuple(counts) for counts in seen}) > 5
-
-
-def test_repeating_rows_within_outfits_widens_nothing() -> None:
-    """An interval by question would shrink when every question is asked twice; by outfit it stays as it is."""
-    values = np.random.default_rng(1).normal(size=60)
-    twice = np.repeat(values, 2)
-    once_interval = metrics.bootstrap_interval(
-        lambda rows: float(values[rows].mean()), list(range(60)), np.random.default_rng(4)
-    )
-    twice_interval = metrics.bootstrap_interval(
-        lambda rows: float(twice[rows].mean()), [i // 2 for i in range(120)], np.random.default_rng(4)
-    )
-    assert twice_interval == pytest.approx(once_interval, abs=1e-12)
-
-
-def test_same_seed_same_interval() -> None:
-    values = np.arange(10.0)
-    intervals = [
-        metrics.bootstrap_interval(lambda rows: float(values[rows].mean()), list(range(10)), np.random.default_rng(s))
-        for s in (7, 7, 8)
-    ]
-    assert intervals[0] == intervals[1] != intervals[2]
-
-
-def test_interval_leaves_out_draws_without_a_value_but_not_most_of_them() -> None:
-    labels, scores = np.array([True, False]), np.array([0.9, 0.1])
-
-    def auc(rows: NDArray[np.intp]) -> float:
-        return metrics.roc_auc(scores[rows], labels[rows])
-
-    # Half of all draws of these two outfits hold one class; whole outfits always hold both.
-    assert metrics.bootstrap_interval(auc, ["a", "a"], np.random.default_rng(0)) == (1, 1)
-    single = np.array([True, True])
-    with pytest.raises(EvaluationError, match="only 0 of 100 resamples of 2 outfits"):
-        metrics.bootstrap_interval(
-            lambda rows: metrics.roc_auc(scores[rows], single[rows]), ["a", "b"], np.random.default_rng(0), 100
-        )
+@EXAMPLES
+@given(
+    arrays(np.float64, st.tuples(st.integers(1, 20), st.integers(2, 40)), elements=st.integers(0, 12).map(float)),
+    st.integers(0, 2**32),
+)
+def test_agreement_with_trec_eval(scores: NDArray[np.float64], seed: int) -> None:
+    """Its ties go to the name that is last in the alphabet, so the true item, which is named first, loses them."""
+    pools = scores.shape[1]
+    answers = np.random.default_rng(seed).integers(pools, size=len(scores))
+    names = [[f"b{place}" if place != answer else "a" for place in range(pools)] for answer in answers]
+    run = {str(q): dict(zip(names[q], row.tolist(), strict=True)) for q, row in enumerate(scores)}
+    truth = {query: {"a": 1} for query in run}
+    found = pytrec_eval.RelevanceEvaluator(truth, {"recip_rank", "recall.1,5,10"}).evaluate(run)
+    ranks = metrics.true_ranks(scores, answers)
+    theirs = {name: float(np.mean([one[name] for one in found.values()])) for name in next(iter(found.values()))}
+    assert metrics.mean_reciprocal_rank(ranks) == pytest.approx(theirs["recip_rank"], abs=1e-12)
+    for k in (1, 5, 10):
+        assert metrics.recall_at(ranks, k) == pytest.approx(theirs[f"recall_{k}"], abs=1e-12)
 
 
 REFUSALS: list[tuple[Callable[[], Any], str]] = [
@@ -183,7 +161,9 @@ REFUSALS: list[tuple[Callable[[], Any], str]] = [
     (lambda: metrics.fitb_accuracy(np.zeros((2, 4)), np.zeros(3, int)), r"\(2, 4\) and \(3,\)"),
     (lambda: metrics.fitb_accuracy(np.full((2, 4), np.nan), np.zeros(2, int)), "8 of 8 scores"),
     (lambda: metrics.fitb_accuracy(np.zeros((2, 4)), np.array([0, 4])), "columns 0 to 3, got 0 to 4"),
-    (lambda: metrics.bootstrap_interval(lambda rows: 0.0, [], np.random.default_rng(0)), "got 0 and 1000"),
+    (lambda: metrics.recall_at(np.array([1, 2]), 0), "got 0"),
+    (lambda: metrics.recall_at(np.zeros(0, int), 1), r"got \(0,\) of nothing"),
+    (lambda: metrics.mean_reciprocal_rank(np.array([1, 0])), "lowest of 0"),
 ]
 
 

@@ -1,16 +1,11 @@
-"""Metrics of outfit compatibility and fill-in-the-blank, with bootstrap intervals by outfit."""
+"""Metrics of compatibility, fill-in-the-blank and retrieval; those of probabilities are in ``calibration``."""
 
 from __future__ import annotations
-
-from collections.abc import Callable, Hashable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coordi.errors import EvaluationError
-
-Rows = NDArray[np.intp]
-Statistic = Callable[[Rows], float]
 
 
 def accuracy(predicted: NDArray[np.bool_], labels: NDArray[np.bool_]) -> float:
@@ -112,6 +107,56 @@ def best_threshold(scores: NDArray[np.floating], labels: NDArray[np.bool_]) -> f
     return float(candidates[int(np.argmax(right))])
 
 
+def true_ranks(scores: NDArray[np.floating], answers: NDArray[np.integer]) -> NDArray[np.intp]:
+    """Rank of the true item among a question's candidates, from 1; a tie with it counts against it.
+
+    The rank is the number of candidates that score at least as high as the true item, itself included, so a constant
+    scorer ranks it last. No order of the candidates has a say.
+
+    Args:
+        scores: Compatibility of each candidate with the outfit, shape ``(Q, C)``; higher is better.
+        answers: Column of the true item, shape ``(Q,)``.
+
+    Returns:
+        Shape ``(Q,)``, in ``1 .. C``.
+
+    Raises:
+        EvaluationError: If shapes disagree, a score is not finite, an answer is not a column, ``Q`` is 0 or ``C``
+            below 2.
+    """
+    if scores.ndim != 2 or answers.shape != scores.shape[:1]:
+        raise EvaluationError(
+            f"choosing among candidates needs scores of shape (Q, C) and answers of shape (Q,), "
+            f"got {scores.shape} and {answers.shape}"
+        )
+    if not len(scores) or scores.shape[1] < 2:
+        raise EvaluationError(
+            f"choosing needs a question with at least 2 candidates, got scores of shape {scores.shape}"
+        )
+    _check_finite(scores)
+    if answers.min() < 0 or answers.max() >= scores.shape[1]:
+        raise EvaluationError(
+            f"answers must be columns 0 to {scores.shape[1] - 1}, got {answers.min()} to {answers.max()}"
+        )
+    true = scores[np.arange(len(scores)), answers][:, None]
+    ranks: NDArray[np.intp] = np.sum(scores >= true, axis=1)
+    return ranks
+
+
+def fitb_hits(scores: NDArray[np.floating], answers: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Per fill-in-the-blank question whether the true item scores above all others, shape ``(Q,)``.
+
+    Args:
+        scores: Shape ``(Q, C)``.
+        answers: Column of the true item, shape ``(Q,)``.
+
+    Raises:
+        EvaluationError: As ``true_ranks``.
+    """
+    hits: NDArray[np.bool_] = true_ranks(scores, answers) == 1
+    return hits
+
+
 def fitb_accuracy(scores: NDArray[np.floating], answers: NDArray[np.integer]) -> float:
     """Share of fill-in-the-blank questions whose true item scores highest.
 
@@ -125,7 +170,7 @@ def fitb_accuracy(scores: NDArray[np.floating], answers: NDArray[np.integer]) ->
         Accuracy in ``[0, 1]``; chance is ``1 / C``.
 
     Raises:
-        EvaluationError: If shapes disagree, a score is not finite, an answer is not a column, or ``Q`` is 0.
+        EvaluationError: As ``true_ranks``.
 
     References:
         Han et al., Learning Fashion Compatibility with Bidirectional LSTMs, 2017.
@@ -133,84 +178,53 @@ def fitb_accuracy(scores: NDArray[np.floating], answers: NDArray[np.integer]) ->
     return float(np.mean(fitb_hits(scores, answers)))
 
 
-def fitb_hits(scores: NDArray[np.floating], answers: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Per fill-in-the-blank question whether the true item scores above all others, shape ``(Q,)``.
+def recall_at(ranks: NDArray[np.integer], k: int) -> float:
+    """Share of queries whose true item is among the first ``k``; each query has one true item.
 
     Args:
-        scores: Shape ``(Q, C)``.
-        answers: Column of the true item, shape ``(Q,)``.
-
-    Raises:
-        EvaluationError: As ``fitb_accuracy``.
-    """
-    if scores.ndim != 2 or answers.shape != scores.shape[:1]:
-        raise EvaluationError(
-            f"fill-in-the-blank needs scores of shape (Q, C) and answers of shape (Q,), "
-            f"got {scores.shape} and {answers.shape}"
-        )
-    if not len(scores) or scores.shape[1] < 2:
-        raise EvaluationError(
-            f"fill-in-the-blank needs a question with at least 2 candidates, got scores of shape {scores.shape}"
-        )
-    _check_finite(scores)
-    if answers.min() < 0 or answers.max() >= scores.shape[1]:
-        raise EvaluationError(
-            f"answers must be columns 0 to {scores.shape[1] - 1}, got {answers.min()} to {answers.max()}"
-        )
-    true = scores[np.arange(len(scores)), answers][:, None]
-    hits: NDArray[np.bool_] = np.sum(scores >= true, axis=1) == 1
-    return hits
-
-
-def bootstrap_interval(
-    statistic: Statistic, groups: Sequence[Hashable], rng: np.random.Generator, resamples: int = 1000
-) -> tuple[float, float]:
-    """95% percentile interval of a statistic when whole outfits are drawn again with replacement.
-
-    A positive and the negatives made from it aren't independent, so they are drawn together. The same state of ``rng``
-    draws the same outfits, which makes intervals of differences between scorers paired.
-
-    Args:
-        statistic: Takes row numbers of the questions, with repeats, and gives a number.
-        groups: The outfit of each question, length ``N``.
-        rng: Where the draws come from.
-        resamples: How many draws.
+        ranks: Of the true items, from 1, shape ``(R,)``; as ``true_ranks`` gives them, ties count against.
+        k: 1 or more.
 
     Returns:
-        The 2.5th and 97.5th percentile. A draw on which the statistic has no value (it raises ``EvaluationError``,
-        such as for one class) is left out.
+        In ``[0, 1]``; chance is ``k / P`` for a pool of ``P`` candidates.
 
     Raises:
-        EvaluationError: If there are no questions, ``resamples`` is below 1, or the statistic has a value on fewer
-            than half of the draws.
+        EvaluationError: If ``R`` is 0, a rank is below 1, or ``k`` is.
 
     References:
-        Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapters 8 and 13.
+        Sarkar et al., OutfitTransformer: Learning Outfit Representations for Fashion Recommendation, 2022.
     """
-    if not groups or resamples < 1:
+    _check_ranks(ranks)
+    if k < 1:
+        raise EvaluationError(f"recall@k needs a k of 1 or more, got {k}")
+    return float(np.mean(ranks <= k))
+
+
+def mean_reciprocal_rank(ranks: NDArray[np.integer]) -> float:
+    """Mean of one over the rank of the true item.
+
+    Args:
+        ranks: Of the true items, from 1, shape ``(R,)``; as ``true_ranks`` gives them, ties count against.
+
+    Returns:
+        In ``(0, 1]``; chance is ``(1 + 1/2 + ... + 1/P) / P`` for a pool of ``P`` candidates.
+
+    Raises:
+        EvaluationError: If ``R`` is 0 or a rank is below 1.
+
+    References:
+        Voorhees, The TREC-8 Question Answering Track Report, 1999.
+    """
+    _check_ranks(ranks)
+    return float(np.mean(1 / ranks))
+
+
+def _check_ranks(ranks: NDArray[np.integer]) -> None:
+    if ranks.ndim != 1 or not len(ranks) or ranks.min() < 1:
+        lowest = f"with a lowest of {ranks.min()}" if ranks.size else "of nothing"
         raise EvaluationError(
-            f"an interval needs at least 1 question and 1 resample, got {len(groups)} and {resamples}"
+            f"ranks must have shape (R,), R of 1 or more, and count from 1; got {ranks.shape} {lowest}"
         )
-    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
-    group_of_row = np.array([numbers[group] for group in groups], dtype=np.intp)
-    members = np.split(
-        np.argsort(group_of_row, kind="stable"), np.cumsum(np.bincount(group_of_row, minlength=len(numbers)))[:-1]
-    )
-    values = []
-    for _ in range(resamples):
-        drawn = rng.integers(len(members), size=len(members))
-        rows = np.concatenate([members[number] for number in drawn])
-        try:
-            values.append(statistic(rows))
-        except EvaluationError:
-            continue
-    if 2 * len(values) < resamples:
-        raise EvaluationError(
-            f"no interval: the metric has a value on only {len(values)} of {resamples} resamples of "
-            f"{len(members)} outfits; more outfits of both classes are needed"
-        )
-    low, high = np.percentile(values, [2.5, 97.5])
-    return float(low), float(high)
 
 
 def _check_pair(values: NDArray[np.generic], labels: NDArray[np.bool_], name: str) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from coordi.evaluate.question_sets import ProtocolQuestions
 
 
 class OutfitScorer(Protocol):
@@ -57,3 +59,20 @@ class RawScores:
     test: NDArray[np.float64] = field(default_factory=_none)
     blanks: NDArray[np.float64] = field(default_factory=_no_rows)
     retrieval: NDArray[np.float64] = field(default_factory=_no_rows)
+
+
+@runtime_checkable
+class ScoreSource(Protocol):
+    """Scores that were made elsewhere, looked up by question instead of worked out from items.
+
+    Nothing says that they are probabilities, so they aren't measured as such before they are calibrated.
+    """
+
+    @property
+    def name(self) -> str:
+        """What reports call it; unique among the scorers of one evaluation."""
+        ...
+
+    def scores(self, part: ProtocolQuestions) -> RawScores | None:
+        """The scores of one protocol, in the order of its questions; None if it answers none of its tasks."""
+        ...
