@@ -12,6 +12,9 @@ from coordi.prompts.rendering import PromptRenderer
 from coordi.prompts.templates import Instruction
 
 IGNORED = -100  # PyTorch's label for a position without loss
+# A word and the end of the turn. Such an answer is read from the word's position and never written out, and the end,
+# learned within a few steps, would be half of the loss from then on.
+_WORD_AND_END = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,8 @@ class Lessons:
 
     Attributes:
         input_ids: Prompt and answer of each example.
-        labels: The answer's tokens at the answer's positions, ``IGNORED`` elsewhere.
+        labels: The answer's tokens at the answer's positions, ``IGNORED`` elsewhere; of an answer of one word, the word
+            without the end of the turn.
         steps: Optimizer steps; there are ``steps * batch_size`` examples.
     """
 
@@ -75,5 +79,5 @@ def _encode(example: Instruction, renderer: PromptRenderer) -> tuple[list[int], 
     rendered = renderer.render(example)
     if not rendered.answer_ids:
         raise TrainingError(f"a training example has no answer: '{example.question}' about {len(example.items)} items")
-    ids = [*rendered.prompt_ids, *rendered.answer_ids]
-    return ids, [IGNORED] * len(rendered.prompt_ids) + list(rendered.answer_ids)
+    answer = list(rendered.answer_ids[:1] if len(rendered.answer_ids) == _WORD_AND_END else rendered.answer_ids)
+    return [*rendered.prompt_ids, *answer], [IGNORED] * len(rendered.prompt_ids) + answer
