@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from coordi.data.retrieval import draw_retrieval
+from coordi.domain import Dataset, Item, Outfit, WornCategory
+from coordi.errors import DataError
+
+CATEGORIES: tuple[WornCategory, ...] = ("top", "bottom", "shoes")
+
+
+@st.composite
+def closets(draw: st.DrawFn) -> Dataset:
+    items = {
+        str(number): Item(str(number), draw(st.sampled_from(["", "tee", f"t{number}"])), category)
+        for number, category in enumerate(draw(st.lists(st.sampled_from(CATEGORIES), min_size=4, max_size=24)))
+    }
+    wearing = st.lists(st.sampled_from(sorted(items)), min_size=2, max_size=5, unique=True)
+    outfits = draw(st.lists(wearing, min_size=1, max_size=12, unique_by=frozenset))
+    looks = tuple(Outfit(f"o{number}", tuple(ids), "test") for number, ids in enumerate(outfits))
+    return Dataset("closet", "catalogue", items, looks, (), text_only=True)
+
+
+@settings(max_examples=150, deadline=None)
+@given(closets(), st.integers(2, 5), st.integers(0, 3))
+def test_queries_hold_their_promises_in_any_closet(dataset: Dataset, pool: int, seed: int) -> None:
+    found = draw_retrieval(dataset, "test", seed, pool)
+    outfits = {outfit.id: set(outfit.item_ids) for outfit in dataset.outfits}
+    assert len(found.queries) + found.left_out == len(outfits)
+    assert found.not_drawn == 0
+    for query in found.queries:
+        true = query.candidates[query.answer]
+        assert {*query.item_ids, true} == outfits[query.outfit_id]
+        assert len(set(query.candidates)) == pool
+        assert set(query.candidates) & outfits[query.outfit_id] == {true}
+        assert len({dataset.items[name].category for name in query.candidates}) == 1
+        titles = [dataset.items[name].title for name in query.candidates if dataset.items[name].title]
+        assert len(titles) == len(set(titles))
+        wrong = (name for name in query.candidates if name != true)
+        assert not any({*query.item_ids, name} <= own for name in wrong for own in outfits.values())
+
+
+def test_fewer_queries_are_some_of_more(real: Dataset) -> None:
+    every = draw_retrieval(real, "test", 17, 30)
+    few = draw_retrieval(real, "test", 17, 30, 20)
+    assert len(few.queries) == 20
+    assert set(few.queries) < set(every.queries)
+    assert (few.left_out, few.not_drawn) == (every.left_out, len(every.queries) - 20)
+    answers = Counter(query.answer for query in every.queries)
+    assert max(answers.values()) < 20
+    assert draw_retrieval(real, "test", 18, 30, 20).queries != few.queries
+
+
+def test_a_pool_that_no_category_can_fill_leaves_outfits_out(real: Dataset) -> None:
+    found = draw_retrieval(real, "test", 17, 5000)
+    assert not found.queries
+    assert found.left_out == len(real.outfits_of("test"))
+
+
+def test_a_split_without_outfits() -> None:
+    empty = Dataset("closet", "catalogue", {}, (), (), text_only=True)
+    with pytest.raises(DataError, match="no test outfits"):
+        draw_retrieval(empty, "test", 0, 5)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from coordi.config import EvaluateSettings
+from coordi.domain import CompatibilityQuestion, Dataset, ReleasedQuestions, Split
+from coordi.errors import EvaluationError
+from coordi.evaluate.question_sets import draw_questions
+
+ALL = EvaluateSettings(retrieval_pool=5)
+
+
+def released(wardrobe: Dataset, split: Split, asked: int = 4, name: str = "release") -> ReleasedQuestions:
+    outfits = wardrobe.outfits_of(split)[:4]
+    questions = tuple(
+        CompatibilityQuestion(f"{name}-{split}-{place}", one.id, one.item_ids, place % 2 == 0)
+        for place, one in enumerate(outfits)
+    )
+    return ReleasedQuestions(
+        name, split, questions, (), asked, {"name an unknown item": asked - 4} if asked > 4 else {}
+    )
+
+
+def test_every_protocol_that_the_data_allows(wardrobe: Dataset) -> None:
+    parts = {part.protocol: part for part in draw_questions(wardrobe, ALL, 3)}
+    assert list(parts) == ["random", "same-category", "one-swapped", "pairs"]
+    assert all(part.valid and part.test for part in parts.values())
+    assert [bool(part.blanks) for part in parts.values()] == [True, True, False, False]
+    assert [bool(part.retrieval) for part in parts.values()] == [False, True, False, False]
+    assert {len(question.item_ids) for question in parts["pairs"].test} == {2}
+    for question in parts["one-swapped"].test:
+        own = next(set(one.item_ids) for one in wardrobe.outfits if one.id == question.outfit_id)
+        assert len(own - set(question.item_ids)) == (0 if question.compatible else 1)
+
+
+def test_a_release_brings_its_own_questions(wardrobe: Dataset) -> None:
+    with_files = replace(wardrobe, released=(released(wardrobe, "valid"), released(wardrobe, "test")))
+    (part,) = draw_questions(with_files, EvaluateSettings(protocols=("release",)), 3)
+    assert part.test == with_files.released[1].compatibility
+    assert part.valid == with_files.released[0].compatibility
+    assert not part.warnings
+    assert draw_questions(with_files, ALL, 3)[-1] == part
+
+
+@pytest.mark.parametrize(("name", "chosen"), [("release", "random"), ("release-resampled", "same-category")])
+def test_thresholds_of_a_release_without_validation_questions(wardrobe: Dataset, name: str, chosen: str) -> None:
+    with_files = replace(wardrobe, released=(released(wardrobe, "test", asked=5, name=name),))
+    (part,) = draw_questions(with_files, EvaluateSettings(protocols=("release",)), 3)
+    drawn = next(one for one in draw_questions(wardrobe, ALL, 3) if one.protocol == chosen)
+    assert part.valid == drawn.valid
+    assert part.warnings[0] == "1 of the release's 5 questions: name an unknown item."
+    assert f"thresholds are chosen on {chosen} ones" in part.warnings[1]
+
+
+def test_half_a_release_is_no_release(wardrobe: Dataset) -> None:
+    half = replace(wardrobe, released=(released(wardrobe, "test", asked=9),))
+    with pytest.raises(EvaluationError, match=r"only 4 of the 9 questions of 'release' can be asked \(5 name an unkno"):
+        draw_questions(half, ALL, 3)
+
+
+def test_a_release_that_is_not_there(wardrobe: Dataset) -> None:
+    with pytest.raises(EvaluationError, match="'wardrobe' has no question files for its test split"):
+        draw_questions(wardrobe, EvaluateSettings(protocols=("release",)), 3)
+
+
+def test_a_pool_that_is_too_large_is_told(wardrobe: Dataset) -> None:
+    part = draw_questions(wardrobe, EvaluateSettings(protocols=("same-category",), retrieval_pool=40), 3)[0]
+    assert not part.retrieval
+    assert "12 test outfits have no retrieval query: no item of theirs has 39 others" in part.warnings[-1]
