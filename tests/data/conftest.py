@@ -58,6 +58,41 @@ def maryland(tmp_path: Path) -> Callable[[Mapping[str, Any]], Path]:
     return write
 
 
+@pytest.fixture
+def polyvore_outfits(tmp_path: Path) -> Callable[..., Path]:
+    """Write a version of Polyvore Outfits; an outfit is ``(set_id, [item_id, ...])`` or raw JSON.
+
+    An item's metadata is ``(title, category id)``, or a dictionary; ``None`` leaves it out of the metadata.
+    """
+
+    def write(
+        splits: Mapping[str, Sequence[Any]], metadata: Mapping[str, Any] | None = None, version: str = "nondisjoint"
+    ) -> Path:
+        folder = tmp_path / "outfits"
+        (folder / version).mkdir(parents=True)
+        for split, outfits in splits.items():
+            entries = [_outfit_entry(*outfit) if isinstance(outfit, tuple) else outfit for outfit in outfits]
+            (folder / version / f"{split}.json").write_text(json.dumps(entries), encoding="utf-8")
+        if metadata is not None:
+            described = {item_id: _described(one) for item_id, one in metadata.items() if one is not None}
+            (folder / "polyvore_item_metadata.json").write_text(json.dumps(described), encoding="utf-8")
+        return folder
+
+    return write
+
+
+def _outfit_entry(set_id: str, item_ids: Sequence[str]) -> dict[str, Any]:
+    return {"items": [{"item_id": name, "index": place} for place, name in enumerate(item_ids, 1)], "set_id": set_id}
+
+
+def _described(one: Any) -> Any:
+    if not isinstance(one, tuple):
+        return one
+    title, category_id = one
+    return {"url_name": title.lower(), "description": "", "catgeories": "", "title": title, "related": "",
+            "category_id": category_id, "semantic_category": "tops"}  # fmt: skip
+
+
 def _entry(set_id: str, items: Sequence[tuple[str, int]]) -> dict[str, Any]:
     return {
         "name": f"look {set_id}",

@@ -47,9 +47,15 @@ def test_an_unknown_layout_says_what_was_found_and_what_is_accepted(tmp_path: Pa
         recognise(tmp_path)
 
 
-def test_the_other_release_is_named(real_data: Path) -> None:
-    with pytest.raises(DataError, match="Polyvore Outfits"):
-        recognise(real_data / "polyvore-outfits")
+def test_both_folders_of_polyvore_outfits_are_the_release(tmp_path: Path, real_data: Path) -> None:
+    assert recognise(real_data / "polyvore-outfits") == "polyvore-outfits"
+    assert recognise(real_data / "polyvore-outfits" / "nondisjoint") == "polyvore-outfits"
+    (tmp_path / "annotations").mkdir()
+    (tmp_path / "annotations" / "train.json").write_text("[]")
+    with pytest.raises(DataError, match=r"holds train\.json; accepted are .*nondisjoint or disjoint"):
+        recognise(tmp_path / "annotations")
+    (tmp_path / "polyvore_item_metadata.json").write_text("{}")
+    assert recognise(tmp_path / "annotations") == "polyvore-outfits"
 
 
 def test_the_sample_loads_whole(tmp_path: Path, photo: Save, adds_up: Callable[[Dataset], None]) -> None:

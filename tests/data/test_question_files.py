@@ -54,6 +54,8 @@ def test_the_right_answer_is_the_one_of_the_set_wherever_it_stands(tmp_path: Pat
         {"question": ["5_1"], "answers": ["5_2", "6_1"], "blank_position": 2},
         {"question": ["5_1", "5_2"], "answers": ["6_1", "7_1", "5_3"]},
     )
+    (several,) = _blanks(tmp_path, {"question": ["5_1"], "answers": ["5_4", "5_3", "7_1"], "blank_position": 3})
+    assert several.answer == 1
     assert first == SourceBlank(("a",), ("b", "c"), 0, "5")
     assert later == SourceBlank(("a", "b"), ("c", "7_1", "5_3"), 2, "5")
 

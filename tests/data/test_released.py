@@ -28,7 +28,7 @@ def _released(
     asked: Sequence[tuple[str, bool]] = (),
     blanks: Sequence[tuple[str, str, int | None]] = (),
     looks: Mapping[Split, Sequence[str]] = LOOKS,
-    **settings: Any,
+    asked_as: str | None = None,
 ) -> tuple[ReleasedQuestions, Dataset]:
     items = tuple(SourceItem(name, title, "" if name == "s" else "top") for name, title in TITLES.items())
     outfits = tuple(SourceOutfit(f"look-{look}", tuple(look), split) for split, made in looks.items() for look in made)
@@ -37,11 +37,11 @@ def _released(
     funnel.read("outfits", len(outfits))
     part = SourceQuestions(
         "release", "test",
-        tuple(SourceCompatibility(tuple(names), truth, f"look-{names}") for names, truth in asked),
+        tuple(SourceCompatibility(tuple(names), truth, asked_as or f"look-{names}") for names, truth in asked),
         tuple(SourceBlank(tuple(names), tuple(shown), answer, f"look-{names}") for names, shown, answer in blanks),
     )  # fmt: skip
     source = Source("made up", "test", items, outfits, funnel, keeps_single_items=False, questions=(part,))
-    dataset = clean(source, DataSettings(**settings), 5)
+    dataset = clean(source, DataSettings(), 5)
     return dataset.released[0], dataset
 
 
@@ -74,6 +74,13 @@ def test_every_change_and_loss_is_counted(names: str, truth: bool, left: str, re
     assert _asked(part) == expected
     assert dict(part.losses) == {reason: 1}
     assert part.asked == 2
+
+
+def test_part_of_a_training_outfit_isnt_asked_about() -> None:
+    part, _ = _released([("ab", True)], looks={"train": ("ab", "ijk"), "test": ("dfg",)})
+    assert dict(part.losses) == {rules.TRAINED: 1}
+    part, _ = _released([("abs", True)], looks={"train": ("abcs",), "test": ("dfg",)}, asked_as="look-abcs")
+    assert dict(part.losses) == {rules.TRAINED: 1}
 
 
 def test_a_question_can_lose_items_for_several_reasons() -> None:

@@ -17,6 +17,12 @@ from coordi.errors import DataError
 NOT_WORN: Literal[""] = ""
 CATEGORY_KNOWN = "category_known"
 _PLACEHOLDER: WornCategory = "accessory"
+# The coarse categories of Polyvore Outfits (Vasileva et al., 2018).
+_SEMANTIC: Mapping[str, WornCategory] = {
+    "tops": "top", "bottoms": "bottom", "all-body": "dress", "outerwear": "outerwear", "shoes": "shoes", "bags": "bag",
+    "jewellery": "jewellery", "hats": "headwear", "sunglasses": "eyewear", "scarves": "scarf",
+    "accessories": "accessory",
+}  # fmt: skip
 _NOT_LETTERS = re.compile(r"[^a-z]+")
 _POSSESSIVE = re.compile(r"['’]s\b")
 # A modifier that is also the name of a garment: "short sleeve", "high heel charm", "dress code", "tie front".
@@ -67,6 +73,27 @@ def maryland_category(category_id: int, title: str) -> WornCategory | Literal[""
         return row.category
     by_title = worn_or_not(title)
     return row.category if by_title is None else by_title
+
+
+def outfits_category(row: MarylandCategory | None, semantic: str, title: str) -> WornCategory | Literal[""] | None:
+    """Worn category of an item of Polyvore Outfits, whose category ids are those of the Maryland release.
+
+    Args:
+        row: The table's row of the item's category id; None if there is no id or the table doesn't know it.
+        semantic: The release's own coarse category (``"tops"``, ``"all-body"``), used where there is no row. Its
+            accessories and jewellery are told apart by the title's words.
+        title: Cleaned or not.
+
+    Returns:
+        ``""`` if nobody wears it, None if nothing tells.
+    """
+    if row is not None:
+        return maryland_category(row.id, title)
+    by_title = worn_or_not(title)
+    coarse = _SEMANTIC.get(semantic.lower())
+    if coarse is None or (by_title is not None and coarse in ("accessory", "jewellery")):
+        return by_title
+    return coarse
 
 
 def category_of(text: str) -> WornCategory | None:

@@ -10,20 +10,20 @@ from coordi.config import DataSettings
 from coordi.data.catalogue import find_photos, find_table, read_catalogue, read_photos
 from coordi.data.cleaning import clean
 from coordi.data.polyvore_maryland import read_maryland, split_file
+from coordi.data.polyvore_outfits import VERSIONS, is_version, read_outfits
 from coordi.data.source import Source
 from coordi.data.tables import TABLE_SUFFIXES
 from coordi.domain import SPLITS, Dataset, Outfit, Split
 from coordi.errors import DataError
 from coordi.progress import Progress, silent
 
-Layout = Literal["polyvore-maryland", "catalogue", "photos", "sample"]
+Layout = Literal["polyvore-maryland", "polyvore-outfits", "catalogue", "photos", "sample"]
 SAMPLE_MARKER = "sample.json"
 _ACCEPTED = (
-    "accepted are a folder with train_no_dup.json, valid_no_dup.json or test_no_dup.json (Maryland Polyvore), "
-    "a .csv, .jsonl or .parquet catalogue or a folder holding one, a folder of .jpg, .png or .webp photos, "
-    "or, as --data of a command, 'sample'"
+    "accepted are a folder with train_no_dup.json, valid_no_dup.json or test_no_dup.json (Maryland Polyvore), a folder "
+    "that holds nondisjoint or disjoint, or is one of them (Polyvore Outfits), a .csv, .jsonl or .parquet catalogue or "
+    "a folder holding one, a folder of .jpg, .png or .webp photos, or, as --data of a command, 'sample'"
 )
-_POLYVORE_OUTFITS = {"nondisjoint", "disjoint"}
 _NAMES_SHOWN = 6
 
 
@@ -41,11 +41,15 @@ def load(path: Path, settings: DataSettings, seed: int, progress: Progress = sil
     Raises:
         DataError: If it isn't recognised, is broken, or nothing usable is left after cleaning.
     """
-    return clean(read_source(path), settings, seed, progress)
+    return clean(read_source(path, settings), settings, seed, progress)
 
 
-def read_source(path: Path) -> Source:
+def read_source(path: Path, settings: DataSettings) -> Source:
     """Read a source without judging it.
+
+    Args:
+        path: As for ``load``.
+        settings: Which version of a release that has several.
 
     Raises:
         DataError: If it isn't recognised or is broken.
@@ -53,6 +57,8 @@ def read_source(path: Path) -> Source:
     layout = recognise(path)
     if layout == "polyvore-maryland":
         return read_maryland(path.resolve())
+    if layout == "polyvore-outfits":
+        return read_outfits(path.resolve(), settings)
     if layout == "photos":
         return read_photos(path.resolve())
     table = path if path.is_file() else find_table(path)
@@ -81,8 +87,8 @@ def recognise(path: Path) -> Layout:
         return "sample"
     if any(split_file(split) in names for split in SPLITS):
         return "polyvore-maryland"
-    if names & _POLYVORE_OUTFITS:
-        raise DataError(f"{path} is the Polyvore Outfits release, which this version doesn't read yet; {_ACCEPTED}")
+    if is_version(path.resolve()) or names.intersection(VERSIONS):
+        return "polyvore-outfits"
     if find_table(path) is not None:
         return "catalogue"
     if next(find_photos(path), None) is not None:
@@ -101,9 +107,10 @@ def outfits_for(dataset: Dataset, split: Split) -> tuple[Outfit, ...]:
         return outfits
     present = [name for name in SPLITS if dataset.outfits_of(name)]
     found = f"it has {', '.join(present)}" if present else "it has no outfits at all"
+    files = {"polyvore-maryland": split_file(split), "polyvore-outfits": f"{split}.json"}
     how = (
-        f"add {split_file(split)}"
-        if dataset.layout == "polyvore-maryland"
+        f"add {files[dataset.layout]}, or draw the splits anew with data.split=outfit-disjoint"
+        if dataset.layout in files
         else 'add lines {"id": ..., "items": [...]} to outfits.jsonl beside the items'
     )
     raise DataError(f"'{dataset.name}' has no {split} outfits ({found}); {how}")

@@ -10,23 +10,20 @@ References:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from coordi.data.categories import maryland_categories, maryland_category
-from coordi.data.files import inside, read_json
+from coordi.data.files import inside
 from coordi.data.funnel import Funnel, with_examples
+from coordi.data.outfit_files import OutfitEntry, leave_out_broken, leave_out_repeated, read_outfit_files, size_of
 from coordi.data.question_files import read_blanks_file, read_compatibility_file
 from coordi.data.source import Source, SourceItem, SourceOutfit, SourceQuestions, known_price
 from coordi.domain import SPLITS, Split
-from coordi.errors import DataError
 
 LAYOUT = "polyvore-maryland"
-# The test split wins a duplicate: a shorter training set costs little, a test outfit seen in training is a lie.
-_STRONGEST_FIRST: tuple[Split, ...] = ("test", "valid", "train")
-_Set = Mapping[str, Any]
 
 COMPATIBILITY_FILES: Mapping[str, str] = {
     "release": "fashion_compatibility_prediction.txt",
@@ -51,11 +48,12 @@ def read_maryland(folder: Path) -> Source:
         DataError: If a split file is broken, or holds something else than a list of outfits.
     """
     funnel = Funnel()
-    sets = {split: _read_split(folder / split_file(split)) for split in SPLITS if (folder / split_file(split)).exists()}
+    files = {split: folder / split_file(split) for split in SPLITS if (folder / split_file(split)).exists()}
+    sets = read_outfit_files(files)
     funnel.read("outfits", sum(len(found) for found in sets.values()))
-    funnel.read("items", sum(_size(entry) for found in sets.values() for entry in found))
-    whole = _leave_out_broken(sets, funnel)
-    unique = _leave_out_repeated(whole, funnel)
+    funnel.read("items", sum(size_of(entry) for found in sets.values() for entry in found))
+    whole = leave_out_broken(sets, files, funnel, own_items=True)
+    unique = leave_out_repeated(whole, funnel, own_items=True)
     items: list[SourceItem] = []
     outfits: list[SourceOutfit] = []
     faults: dict[str, list[str]] = {}
@@ -68,7 +66,7 @@ def read_maryland(folder: Path) -> Source:
     for reason, examples in faults.items():
         funnel.drop("items", with_examples(reason, examples), len(examples))
     return Source(
-        folder.name, LAYOUT, tuple(items), tuple(outfits), funnel, keeps_single_items=False, splits=tuple(sets),
+        folder.name, LAYOUT, tuple(items), tuple(outfits), funnel, keeps_single_items=False, splits=tuple(files),
         questions=_read_questions(folder),
     )  # fmt: skip
 
@@ -85,60 +83,7 @@ def _read_questions(folder: Path) -> tuple[SourceQuestions, ...]:
     return tuple(found)
 
 
-def _read_split(path: Path) -> Sequence[Any]:
-    entries = read_json(path)
-    if not isinstance(entries, list):
-        raise DataError(f"{path} must hold a list of outfits, got {type(entries).__name__}; get the release's file")
-    return entries
-
-
-def _size(entry: Any) -> int:
-    items = entry.get("items") if isinstance(entry, dict) else None
-    return len(items) if isinstance(items, list) else 0
-
-
-def _leave_out_broken(sets: Mapping[Split, Sequence[Any]], funnel: Funnel) -> dict[Split, list[_Set]]:
-    whole: dict[Split, list[_Set]] = {}
-    broken: list[str] = []
-    lost = 0
-    for split, entries in sets.items():
-        whole[split] = []
-        for number, entry in enumerate(entries, start=1):
-            if _size(entry) and str(entry.get("set_id") or ""):
-                whole[split].append(entry)
-            else:
-                broken.append(f"{split_file(split)} entry {number}")
-                lost += _size(entry)
-    funnel.drop("outfits", with_examples("broken: no set_id or no items", broken), len(broken))
-    funnel.drop("items", "in a broken outfit", lost)
-    return whole
-
-
-def _leave_out_repeated(sets: Mapping[Split, Sequence[_Set]], funnel: Funnel) -> dict[Split, list[_Set]]:
-    owner: dict[str, Split] = {}
-    unique: dict[Split, list[_Set]] = {}
-    twice: list[_Set] = []
-    across: list[_Set] = []
-    for split in _STRONGEST_FIRST:
-        unique[split] = []
-        for entry in sets.get(split, ()):
-            set_id = str(entry["set_id"])
-            if set_id not in owner:
-                owner[set_id] = split
-                unique[split].append(entry)
-            else:
-                (twice if owner[set_id] == split else across).append(entry)
-    for entries, reason in (
-        (twice, "the same set id twice in a split"),
-        (across, "the same set id in another split (test wins over valid, valid over train)"),
-    ):
-        named = with_examples(reason, (str(entry["set_id"]) for entry in entries))
-        funnel.drop("outfits", named, len(entries))
-        funnel.drop("items", f"in an outfit left out: {reason}", sum(_size(entry) for entry in entries))
-    return unique
-
-
-def _items_of(entry: _Set, folder: Path, faults: dict[str, list[str]]) -> list[SourceItem]:
+def _items_of(entry: OutfitEntry, folder: Path, faults: dict[str, list[str]]) -> list[SourceItem]:
     found: dict[str, SourceItem] = {}
     for position, raw in enumerate(entry["items"], start=1):
         set_id = str(entry["set_id"])

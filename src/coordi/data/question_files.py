@@ -58,8 +58,8 @@ def read_compatibility_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) 
 def read_blanks_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) -> tuple[SourceBlank, ...]:
     """Read a file of fill-in-the-blank questions.
 
-    The true candidate is the one of the question's own set. In the Maryland release it stands first, which is true of
-    every question of it but isn't relied on.
+    The true candidate is the one of the question's own set; if several are, the one whose index is the question's
+    ``blank_position``. In the Maryland release it stands first, which isn't relied on.
 
     Args:
         path: The file.
@@ -78,6 +78,8 @@ def _blank(entry: Any, where: str, item_ids: Mapping[str, str]) -> SourceBlank:
     question, answers = (_names(entry, key, where) for key in ("question", "answers"))
     own = _set_of(question)
     true = [place for place, name in enumerate(answers) if own and _set_of([name]) == own]
+    if len(true) > 1:
+        true = [place for place in true if answers[place] == f"{own}_{entry.get('blank_position')}"]
     return SourceBlank(
         item_ids=tuple(item_ids.get(name, name) for name in question),
         candidates=tuple(item_ids.get(name, name) for name in answers),
