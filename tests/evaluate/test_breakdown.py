@@ -1,0 +1,73 @@
+"""Breakdowns, worked by hand on a few questions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from coordi.domain import CompatibilityQuestion, FillInTheBlankQuestion, Item, WornCategory
+from coordi.errors import EvaluationError
+from coordi.evaluate.breakdown import CONFIDENCE, blank_breakdown, compatibility_breakdown
+from coordi.evaluate.results import ScorerResult
+
+WORN: dict[str, WornCategory] = {"t": "top", "b": "bottom", "s": "shoes", "h": "headwear"}
+ITEMS = {name: Item(name, f"a {category}", category) for name, category in WORN.items()}
+
+
+def result(scores: Sequence[float], threshold: float = 0.5) -> ScorerResult:
+    return ScorerResult("model", threshold, np.array(scores), np.zeros((0, 0)))
+
+
+def asked(items: str, compatible: bool) -> CompatibilityQuestion:
+    return CompatibilityQuestion(items, "o", tuple(items), compatible)
+
+
+QUESTIONS = (asked("tb", True), asked("bt", False), asked("tbs", True), asked("tbs", False), asked("tbs", True))
+
+
+def test_by_size_and_category() -> None:
+    found = compatibility_breakdown(QUESTIONS, result([0.9, 0.6, 0.4, 0.2, 0.1]), ITEMS)
+    assert found["size"] == [
+        {"value": "2", "n": 2, "positives": 1, "auc": 1.0, "accuracy": 0.5},
+        {"value": "3", "n": 3, "positives": 2, "auc": 0.5, "accuracy": pytest.approx(1 / 3)},
+    ]
+    # Every question holds a top and a bottom, three hold shoes, none headwear; in the order of the domain.
+    assert [(row["value"], row["n"]) for row in found["category"]] == [("top", 5), ("bottom", 5), ("shoes", 3)]
+    assert found["category"][2] == {**found["size"][1], "value": "shoes"}
+
+
+def test_a_row_of_one_class_has_no_auc() -> None:
+    (row,) = compatibility_breakdown(QUESTIONS[::2], result([0.9, 0.4, 0.1]), ITEMS)["size"][1:]
+    assert (row["n"], row["positives"], row["auc"]) == (2, 2, None)
+
+
+def test_by_confidence() -> None:
+    # Distances from 0.5: .4 .1 .25 .3. Right where the score is 0.5 or more for the compatible.
+    questions = (asked("tb", True), asked("tb", False), asked("tb", False), asked("tb", True))
+    found = compatibility_breakdown(questions, result([0.9, 0.6, 0.25, 0.2]), ITEMS)["confidence"]
+    assert [(row["value"], row["n"], row["accuracy"]) for row in found] == [
+        (CONFIDENCE[0], 1, 0), (CONFIDENCE[1], 1, 1), (CONFIDENCE[2], 1, 0), (CONFIDENCE[3], 1, 1),
+    ]  # fmt: skip
+    tied = compatibility_breakdown(questions, result([0.9, 0.9, 0.9, 0.9]), ITEMS)["confidence"]
+    assert [(row["value"], row["n"]) for row in tied] == [(CONFIDENCE[0], 4)]
+
+
+def test_blanks_by_the_category_of_the_true_item() -> None:
+    blanks = [
+        FillInTheBlankQuestion(str(number), "o", ("h",), candidates, answer)
+        for number, (candidates, answer) in enumerate([(("t", "b"), 0), (("t", "b"), 1), (("b", "t"), 1)])
+    ]
+    assert blank_breakdown(blanks, np.array([True, True, False]), ITEMS) == {
+        "category": [{"value": "top", "n": 2, "accuracy": 0.5}, {"value": "bottom", "n": 1, "accuracy": 1.0}]
+    }
+
+
+def test_without_items_there_are_no_categories_and_an_unknown_one_is_refused() -> None:
+    scores = result([0.9, 0.6, 0.4, 0.2, 0.1])
+    found = compatibility_breakdown(QUESTIONS, scores, {})
+    assert found["category"] == []
+    assert len(found["size"]) == 2
+    with pytest.raises(EvaluationError, match="item 's' of a question isn't among the 2 items"):
+        compatibility_breakdown(QUESTIONS, scores, {name: ITEMS[name] for name in "tb"})
