@@ -11,11 +11,11 @@ from typing import Annotated
 
 import typer
 
-from coordi.cli import data, describe, doctor, encoder, evaluate, finetune, presets, recommend, run, score
+from coordi.cli import data, describe, doctor, encoder, evaluate, finetune, presets, recommend, report, run, score
 from coordi.cli.console import note
 from coordi.errors import CoordiError
 
-_NOUNS = (run, data, describe, finetune, evaluate, score, recommend, encoder, presets, doctor)
+_NOUNS = (run, data, describe, finetune, evaluate, report, score, recommend, encoder, presets, doctor)
 _INTERRUPTED = 130
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from coordi.data.leaks import Leak
 from coordi.domain import SPLITS, Dataset, Description
-from coordi.evaluate.benchmark import Evaluation
+from coordi.evaluate.results import Caution, Evaluation
+from coordi.evaluate.summary import LEVEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,9 @@ class Report:
         descriptions: By item id.
         recommendations: Examples to show.
         versions: Of what shapes the result.
+        warnings: What is told loudly beside those of the evaluation: how the data came to be, what was left out.
+        seeds: Figures of every set of questions that was drawn, as ``report.json`` has them; None for one set.
+        learning_curve: AUC by number of training outfits, as ``report.json`` has it; empty if it wasn't measured.
     """
 
     command: str
@@ -67,6 +71,41 @@ class Report:
     descriptions: Mapping[str, Description] = field(default_factory=dict)
     recommendations: tuple[ShownRecommendation, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[Caution, ...] = ()
+    seeds: Mapping[str, Any] | None = None
+    learning_curve: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def under_test(self) -> str:
+        """What the model under test is called: a scorer's name unless its facts have a better one."""
+        return str(self.model.get("name", self.evaluation.protocols[0].results[0].scorer))
+
+    @property
+    def cautions(self) -> tuple[Caution, ...]:
+        """Everything that a reader must know: the report's own warnings, leaks that are worth something, the figures'.
+
+        A leak is told if a model can read it and a cheat gains AUC by it.
+        """
+        leaks = (
+            Caution(leak.where, f"Leak ({leak.name}): {leak.detail}.")
+            for leak in self.leaks
+            if leak.auc is not None and leak.shown
+        )
+        return (*self.warnings, *leaks, *self._too_few_resamples(), *self.evaluation.warnings)
+
+    def _too_few_resamples(self) -> tuple[Caution, ...]:
+        """No bootstrap p-value is below 2 / (resamples + 1), which Holm's correction multiplies by the comparisons."""
+        resamples = self.settings.get("evaluate", {}).get("bootstrap")
+        protocols = (figures for task in self.evaluation.tasks.values() for figures in task.values())
+        most = max((len(figures["baselines"]) for figures in protocols), default=0)
+        if resamples is None or 2 * most / (resamples + 1) < LEVEL:
+            return ()
+        text = (
+            f"{resamples} resamples are too few to tell {most} scorers from the model, whatever their figures: the "
+            f"smallest p-value after Holm's correction is {min(1.0, 2 * most / (resamples + 1)):.2f}. Set "
+            f"evaluate.bootstrap={40 * most} or more."
+        )
+        return (Caution("differences", text),)
 
 
 def split_counts(dataset: Dataset) -> dict[str, dict[str, int]]:
@@ -78,3 +117,15 @@ def split_counts(dataset: Dataset) -> dict[str, dict[str, int]]:
         photos = sum(dataset.items[item_id].image is not None for item_id in used)
         counts[split] = {"outfits": len(outfits), "items": len(used), "photos": photos}
     return counts
+
+
+def flat_settings(settings: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Settings as ``a.b`` and value, the way overrides are written."""
+    rows: list[tuple[str, str]] = []
+    for key, value in settings.items():
+        if isinstance(value, Mapping):
+            rows += flat_settings(value, f"{prefix}{key}.")
+        else:
+            text = ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+            rows.append((f"{prefix}{key}", "null" if value is None else text))
+    return rows

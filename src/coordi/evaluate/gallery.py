@@ -11,9 +11,9 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from coordi.domain import CompatibilityQuestion, Description, FillInTheBlankQuestion, Item
-from coordi.evaluate.benchmark import ProtocolResult
 from coordi.evaluate.findings import Report
 from coordi.evaluate.photos import photo_uri
+from coordi.evaluate.results import ProtocolResult
 from coordi.evaluate.silhouettes import silhouette
 
 T = TypeVar("T")
@@ -96,7 +96,7 @@ class Gallery:
     def judged(self, right: bool) -> tuple[Judged, ...]:
         """The most confident right or wrong answers: real and made-up outfits in turn, photos before titles."""
         best: dict[tuple[str, bool], tuple[tuple[bool, float], CompatibilityQuestion, ProtocolResult, float]] = {}
-        for protocol in self._report.evaluation.protocols:
+        for protocol in (one for one in self._report.evaluation.protocols if one.questions.test):
             result = protocol.results[0]
             for place in np.flatnonzero((result.predicted == protocol.questions.labels) == right):
                 question, score = protocol.questions.test[place], float(result.scores[place])

@@ -110,7 +110,7 @@ class _Frame:
         ys += [end for line in series for pair in line.intervals for end in pair]
         ys += [y for _, y in axes.chance]
         x_span = axes.x_span or (_log_span(xs) if axes.x_log else _span(xs))
-        width, height, left = (230, 210, 40) if axes.small else (420, 300, 52)
+        width, height, left = (230, 210, 48) if axes.small else (420, 300, 52)
         below = 40 if axes.small else 46
         return cls(width, height, left, width - 14, 14, height - below, x_span, axes.y_span or _span(ys), axes.x_log)
 

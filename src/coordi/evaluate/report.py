@@ -1,4 +1,4 @@
-"""What a run found, as ``report.json``, ``scores.parquet`` and a page that needs nothing but itself."""
+"""What a run found, as files: JSON and scores for programs, LaTeX for a paper, and a page that needs only itself."""
 
 from __future__ import annotations
 
@@ -6,35 +6,43 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from coordi.artifacts import atomic_path, write_json, write_text
+from coordi.artifacts import write_json, write_text
 from coordi.data.leaks import Leak
 from coordi.domain import Dataset
-from coordi.evaluate.benchmark import Evaluation
 from coordi.evaluate.findings import Report, split_counts
+from coordi.evaluate.latex import render_latex
 from coordi.evaluate.page import render_html
+from coordi.evaluate.score_files import question_digests, write_scores
+
+REPORT_JSON, REPORT_HTML, TABLE_TEX = "report.json", "report.html", "table.tex"
+FORMAT = 2
+"""Of ``report.json``; raised when a key changes its meaning or goes."""
 
 
 def write_report(folder: Path, report: Report) -> None:
-    """Write ``report.json``, ``report.html`` and ``scores.parquet``, each whole or not at all.
+    """Write ``report.json``, ``report.html``, ``table.tex`` and the scores, each file whole or not at all.
 
     Raises:
         ArtifactError: If the folder can't be written.
     """
-    write_scores(folder / "scores.parquet", report.evaluation)
-    write_text(folder / "report.html", render_html(report))
-    write_json(folder / "report.json", report_json(report))
+    found = report_json(report)
+    write_scores(folder, report.evaluation)
+    write_text(folder / REPORT_HTML, render_html(report))
+    write_text(folder / TABLE_TEX, render_latex(found))
+    write_json(folder / REPORT_JSON, found)
 
 
 def report_json(report: Report) -> dict[str, Any]:
     """What ``report.json`` holds; the keys are those of the design, in its order."""
+    warnings = dict.fromkeys((caution.where, caution.text) for caution in report.cautions)
     return {
         "data": data_summary(report.dataset, report.leaks),
-        "model": dict(report.model),
+        "model": {**report.model, "name": report.under_test},
         "settings": dict(report.settings),
         "tasks": dict(report.evaluation.tasks),
+        "warnings": [{"where": where, "text": text} for where, text in warnings],
+        "seeds": None if report.seeds is None else dict(report.seeds),
+        "learning_curve": [dict(point) for point in report.learning_curve],
         "training": [asdict(point) for point in report.training],
         "recommendations": [
             {
@@ -46,8 +54,10 @@ def report_json(report: Report) -> dict[str, Any]:
             }
             for shown in report.recommendations
         ],
+        "questions": question_digests([part.questions for part in report.evaluation.protocols]),
         "command": report.command,
         "versions": dict(report.versions),
+        "format": FORMAT,
     }
 
 
@@ -63,34 +73,3 @@ def data_summary(dataset: Dataset, leaks: tuple[Leak, ...]) -> dict[str, Any]:
         "splits": split_counts(dataset),
         "leaks": [asdict(leak) for leak in leaks],
     }
-
-
-def write_scores(path: Path, evaluation: Evaluation) -> None:
-    """Write every score of every scorer, one row per test question or candidate.
-
-    ``candidate`` is null for compatibility questions; ``truth`` says whether the outfit, or the candidate, is the
-    real one.
-
-    Raises:
-        ArtifactError: If the file can't be written.
-    """
-    rows: list[tuple[str, str, str, str, int | None, str, bool, float]] = []
-    for protocol in evaluation.protocols:
-        asked = protocol.questions
-        for result in protocol.results:
-            rows += [
-                ("compatibility", asked.protocol, one.id, one.outfit_id, None, result.scorer, one.compatible, score)
-                for one, score in zip(asked.test, result.scores.tolist(), strict=True)
-            ]
-            rows += [
-                ("fill_in_the_blank", asked.protocol, blank.id, blank.outfit_id, place, result.scorer,
-                 place == blank.answer, score)
-                for blank, scores in zip(asked.blanks, result.blank_scores.tolist(), strict=True)
-                for place, score in enumerate(scores)
-            ]  # fmt: skip
-    names = ("task", "protocol", "question_id", "outfit_id", "candidate", "scorer", "truth", "score")
-    types = [*[pa.string()] * 4, pa.int32(), pa.string(), pa.bool_(), pa.float64()]
-    columns = list(zip(*rows, strict=True)) or [()] * len(names)
-    arrays = [pa.array(column, type_) for column, type_ in zip(columns, types, strict=True)]
-    with atomic_path(path) as temporary:
-        pq.write_table(pa.table(arrays, names=list(names)), temporary)

@@ -59,6 +59,7 @@ class TaskTable:
     Attributes:
         n: Questions.
         among: Choices or candidates of each; 0 for compatibility.
+        chance: What guessing reaches.
         lead: What the task's own metric is called.
         others: What the other columns are called.
         smallest: Smallest difference from chance that so many questions show; None if it wasn't worked out.
@@ -67,6 +68,7 @@ class TaskTable:
     task: Task
     n: int
     among: int
+    chance: float
     lead: str
     others: tuple[str, ...]
     tape: Tape
@@ -100,7 +102,8 @@ def task_table(task: Task, figures: Mapping[str, Any], colours: Mapping[str, int
     among = figures.get("choices", figures.get("pool", 0))
     everyone = {under_test: figures, **figures["baselines"]}
     answered = {name: one for name, one in everyone.items() if one.get(METRIC[task]) is not None}
-    tape = _tape(task, list(answered.values()), chance(task, among))
+    guess = chance(task, among)
+    tape = _tape(task, list(answered.values()), guess)
     recalls = tuple(str(k) for k in sorted(int(k) for k in figures.get("recall", ())))
     rows = tuple(
         _row(task, name, answered[name], tape, colours[name], recalls)
@@ -113,7 +116,7 @@ def task_table(task: Task, figures: Mapping[str, Any], colours: Mapping[str, int
         "retrieval": tuple(f"Recall at {k}" for k in recalls),
     }
     return TaskTable(
-        task, figures["n"], among, lead[:1].upper() + lead[1:], others[task], tape, rows,
+        task, figures["n"], among, guess, lead[:1].upper() + lead[1:], others[task], tape, rows,
         figures.get("smallest_difference"),
     )  # fmt: skip
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from coordi.evaluate.summary import Ahead, Cell, Column, Row, Summary
-from coordi.evaluate.wording import METRIC_WORDS, TASK_WORDS, figure, p_value, scorer_words, signed
+from coordi.evaluate.wording import TASK_WORDS, lower_first, scorer_words
 
 Answer = Literal["yes", "partly", "no", "not shown", "alone"]
 Standing = Literal["ahead", "behind", "even"]
@@ -31,23 +31,6 @@ class Against:
     reached: float
     ahead: Ahead
     standing: Standing
-
-    @property
-    def sentence(self) -> str:
-        """The comparison with its figures, for the list below the headline."""
-        word = {"ahead": "ahead of", "behind": "behind", "even": "not told apart from"}[self.standing]
-        ahead = self.ahead
-        told = [f"difference {signed(ahead.by)}"]
-        if ahead.interval is not None:
-            told.append(f"95% interval {signed(ahead.interval[0])} to {signed(ahead.interval[1])}")
-        if ahead.p_holm is not None:
-            told.append(f"p {p_value(ahead.p_holm)} after Holm")
-        reached = f"{METRIC_WORDS[self.column.metric]} {figure(self.model.value)} against {figure(self.reached)}"
-        unseen = ""
-        if self.standing == "even" and ahead.smallest is not None:
-            unseen = f" A difference below about {ahead.smallest:.2f} would mostly go unseen here."
-        label = scorer_words(self.rival).label
-        return f"{word} “{label}”, the strongest here ({reached}; {'; '.join(told)}).{unseen}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +64,11 @@ def judge(summary: Summary, subject: str, outfits: int) -> Verdict:
             against,
         )
     if standings == {"ahead"}:
-        headline = f"Yes: {_lower(subject)} is ahead of the strongest plain baseline in {_all(against)}."
+        headline = f"Yes: {lower_first(subject)} is ahead of the strongest plain baseline in {_all(against)}."
         return Verdict("yes", headline, "It earns the time that a language model takes.", against)
     if "ahead" in standings:
         ahead = [one for one in against if one.standing == "ahead"]
-        headline = f"In part: {_lower(subject)} is ahead of the strongest plain baseline for {_listed(ahead)}"
+        headline = f"In part: {lower_first(subject)} is ahead of the strongest plain baseline for {_listed(ahead)}"
         behind = [one for one in against if one.standing == "behind"]
         rest = f", and behind it for {_listed(behind)}." if behind else ", and not told apart from it elsewhere."
         return Verdict("partly", headline + rest, "Use it for what it is ahead in; elsewhere the baseline is cheaper.",
@@ -93,8 +76,8 @@ def judge(summary: Summary, subject: str, outfits: int) -> Verdict:
     if "behind" in standings:
         behind = [one for one in against if one.standing == "behind"]
         headline = (
-            f"No: {_lower(subject)} is ahead of the strongest plain baseline in nothing that was measured, and behind "
-            f"it for {_listed(behind)}."
+            f"No: {lower_first(subject)} is ahead of the strongest plain baseline in nothing that was measured, and "
+            f"behind it for {_listed(behind)}."
         )
         return Verdict("no", headline, "Use the baseline: it needs no language model and no graphics card.", against)
     return Verdict("not shown", _unseen(subject, outfits, against),
@@ -125,7 +108,9 @@ def _against(column: Column, model: Cell, row: Row, cell: Cell, value: float) ->
 
 def _unseen(subject: str, outfits: int, against: Sequence[Against]) -> str:
     smallest = [one.ahead.smallest for one in against if one.ahead.smallest is not None]
-    headline = f"Not shown: {_lower(subject)} is not told apart from the strongest plain baseline in anything measured."
+    headline = (
+        f"Not shown: {lower_first(subject)} is not told apart from the strongest plain baseline in anything measured."
+    )
     if not smallest:
         return headline
     return f"{headline} With {outfits:,} test outfits, differences below about {min(smallest):.2f} mostly go unseen."
@@ -139,11 +124,6 @@ def _listed(against: Sequence[Against]) -> str:
     """Protocols by task: ``compatibility (random items, same categories) and retrieval (same categories)``."""
     by_task: dict[str, list[str]] = {}
     for one in against:
-        by_task.setdefault(TASK_WORDS[one.column.task], []).append(_lower(one.column.title))
-    parts = [f"{_lower(task)} ({', '.join(titles)})" for task, titles in by_task.items()]
+        by_task.setdefault(TASK_WORDS[one.column.task], []).append(lower_first(one.column.title))
+    parts = [f"{lower_first(task)} ({', '.join(titles)})" for task, titles in by_task.items()]
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
-
-
-def _lower(text: str) -> str:
-    """The first letter small, for the middle of a sentence; words in capitals stay."""
-    return text if text[:2].isupper() else text[:1].lower() + text[1:]

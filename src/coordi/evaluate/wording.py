@@ -35,27 +35,29 @@ PROTOCOL_WORDS: Mapping[str, tuple[str, str]] = {
     ),
     "one-swapped": ("One item swapped", "made-up outfits differ from a real one in a single item of the same category"),
     "pairs": ("Pairs of items", "two items of an outfit, or one of them beside a stranger of the same category"),
-    "release": ("The release's own questions", "the question files that came with the data"),
+    "release": ("The release’s own questions", "the question files that came with the data"),
     "release-resampled": (
-        "The release's own questions, resampled",
-        "the release's question files whose made-up outfits keep the categories",
+        "The release’s own questions, resampled",
+        "the release’s question files whose made-up outfits keep the categories",
     ),
 }
 SCORER_WORDS: Mapping[str, ScorerWords] = {
     "fine-tuned": ScorerWords("Fine-tuned model", "the language model with its adapter", "language model"),
     "base": ScorerWords("Base model", "the same language model before fine-tuning", "language model"),
     "frozen-probe": ScorerWords(
-        "Frozen probe", "logistic regression on what the base model holds of the prompt", "language model"
+        "Frozen probe", "logistic regression on the base model’s states", "language model"
     ),
-    "chance": ScorerWords("Chance", "draws its answers"),
+    "chance": ScorerWords("Chance", "draws a number for each outfit"),
     "size": ScorerWords("Number of items", "sees how many items there are, nothing else"),
     "order": ScorerWords("Order of items", "sees the order of the categories, nothing else"),
-    "popularity": ScorerWords("Popularity", "sees how often the items and categories are used in training outfits"),
+    "popularity": ScorerWords("Popularity", "sees how often an item and its kind are worn in training outfits"),
     "category-pairs": ScorerWords("Category pairs", "sees which categories meet, no title and no photo"),
     "title-cosine": ScorerWords("Title likeness", "sees how many words the titles share"),
     "sentence-cosine": ScorerWords("Title meaning", "sees how alike the titles are to a sentence encoder"),
-    "encoder-similarity": ScorerWords("Encoder likeness", "sees how alike the image encoder finds the items"),
-    "set-transformer": ScorerWords("Set transformer", "a small network trained on the encoder's vectors"),
+    "encoder-similarity": ScorerWords(
+        "Encoder likeness", "sees how alike photos are to the image encoder, or titles where there is none"
+    ),
+    "set-transformer": ScorerWords("Set transformer", "a small network trained on frozen vectors of the items"),
 }
 TASK_WORDS: Mapping[Task, str] = {
     "compatibility": "Compatibility",
@@ -91,3 +93,27 @@ def signed(value: float) -> str:
 def p_value(value: float) -> str:
     """A p-value as journals print it: three decimals, and below a thousandth only that."""
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def lower_first(text: str) -> str:
+    """The first letter small, for the middle of a sentence; a word in capitals stays."""
+    return text if text[:2].isupper() else text[:1].lower() + text[1:]
+
+
+def subject_words(name: str) -> str:
+    """A scorer at the start of a sentence: ``The fine-tuned model``; one from a file by its name."""
+    words = scorer_words(name)
+    return words.label if words.kind == "file" else f"The {lower_first(words.label)}"
+
+
+def place_words(where: str) -> str:
+    """Where something was found, with protocols in words: ``same-category blanks`` is ``same categories, blanks``."""
+    return "; ".join(_place(part.strip()) for part in where.split(","))
+
+
+def _place(part: str) -> str:
+    protocol, _, rest = part.partition(" ")
+    title, meaning = protocol_words(protocol)
+    if not meaning or (rest and rest.replace("-", "_") not in (*TASKS, "blanks")):
+        return part
+    return f"{lower_first(title)}, {rest.replace('-', ' ')}" if rest else lower_first(title)
