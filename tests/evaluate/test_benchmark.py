@@ -316,8 +316,11 @@ def test_scores_meant_as_probabilities_are_held_to_it() -> None:
 
 
 def test_a_protocol_may_ask_blanks_alone_and_one_that_asks_nothing_is_refused() -> None:
-    # Its validation questions have nothing to choose a threshold for.
-    tasks = measure([ProtocolQuestions("release", BOTH, (), (BLANK,))], [ConstantScorer()], SETTINGS, 3).tasks
+    # Its validation questions have nothing to choose a threshold for, so they aren't asked: the table hasn't got them.
+    scorer = TableScorer({"ab": 0.3, "ac": 0.2})
+    tasks = measure(
+        [ProtocolQuestions("release", (asked("xy", "x", True),), (), (BLANK,))], [scorer], SETTINGS, 3
+    ).tasks
     assert tasks["compatibility"] == {}
     assert tasks["fill_in_the_blank"]["release"]["n"] == 1
     with pytest.raises(EvaluationError, match="the test split has 0 release questions"):

@@ -44,14 +44,17 @@ def test_a_row_of_one_class_has_no_auc() -> None:
 
 
 def test_by_confidence() -> None:
-    # Distances from 0.5: .4 .1 .25 .3. Right where the score is 0.5 or more for the compatible.
-    questions = (asked("tb", True), asked("tb", False), asked("tb", False), asked("tb", True))
-    found = compatibility_breakdown(questions, result([0.9, 0.6, 0.25, 0.2]), ITEMS)["confidence"]
-    assert [(row["value"], row["n"], row["accuracy"]) for row in found] == [
-        (CONFIDENCE[0], 1, 0), (CONFIDENCE[1], 1, 1), (CONFIDENCE[2], 1, 0), (CONFIDENCE[3], 1, 1),
+    # Distances from 0.5: .4 .1 .3 .2 .35 .05 .25 .15. Right where the score is 0.5 or more for the compatible.
+    scores = [0.9, 0.6, 0.2, 0.7, 0.15, 0.45, 0.25, 0.35]
+    truth = [True, False, True, True, False, True, False, True]
+    questions = [asked("tb", compatible) for compatible in truth]
+    found = compatibility_breakdown(questions, result(scores), ITEMS)["confidence"]
+    # Wrong by .05, .1; wrong by .15, right by .2; right by .25, wrong by .3; right by .35, .4.
+    assert [(row["value"], row["n"], row["positives"], row["accuracy"]) for row in found] == [
+        (CONFIDENCE[0], 2, 1, 0), (CONFIDENCE[1], 2, 2, 0.5), (CONFIDENCE[2], 2, 1, 0.5), (CONFIDENCE[3], 2, 1, 1),
     ]  # fmt: skip
-    tied = compatibility_breakdown(questions, result([0.9, 0.9, 0.9, 0.9]), ITEMS)["confidence"]
-    assert [(row["value"], row["n"]) for row in tied] == [(CONFIDENCE[0], 4)]
+    tied = compatibility_breakdown(questions, result([0.9] * 8), ITEMS)["confidence"]
+    assert [(row["value"], row["n"]) for row in tied] == [(CONFIDENCE[0], 8)]
 
 
 def test_blanks_by_the_category_of_the_true_item() -> None:

@@ -119,11 +119,13 @@ def test_platt_stays_finite_where_scores_part_the_classes() -> None:
 
 
 def test_platt_of_scores_that_never_vary_is_the_share_of_the_smoothed_targets() -> None:
-    labels = np.array([True, True, True, False])
-    fitted = fit_platt(np.full(4, 0.1), labels)
-    # Targets of 4/5 three times and 1/3 once.
+    labels = np.array([True, True, True, False, True, True])
+    scores = np.full(6, 0.1)
+    assert np.std(scores) > 0  # by a rounding of the mean
+    fitted = fit_platt(scores, labels)
+    # Targets of 6/7 five times and 1/3 once.
     assert fitted.slope == 0
-    assert fitted.probabilities(np.array([-1e9, 0.1, 1e9])) == pytest.approx((3 * 4 / 5 + 1 / 3) / 4)
+    assert fitted.probabilities(np.array([-1e9, 0.1, 1e9])) == pytest.approx((5 * 6 / 7 + 1 / 3) / 6)
 
 
 def test_platt_turns_scores_that_point_the_wrong_way() -> None:

@@ -186,10 +186,11 @@ def test_what_the_questions_have_to_say_is_told_once() -> None:
     told = ProtocolQuestions("random", (), asked.test, asked.blanks, asked.retrieval, ("Half is missing.",))
     found = tasks(told, [scorer("model", told, 1, 0)])
     assert [task["random"]["warnings"] for task in found.values()] == [["Half is missing."], [], []]
-    blanks = ProtocolQuestions("release", (), (), asked.blanks, (), ("Half is missing.",))
-    assert tasks(blanks, [scorer("model", blanks, 1, 0)])["fill_in_the_blank"]["release"]["warnings"] == [
-        "Half is missing."
-    ]
+    for alone, task in (
+        (ProtocolQuestions("release", blanks=asked.blanks, warnings=told.warnings), "fill_in_the_blank"),
+        (ProtocolQuestions("release", retrieval=asked.retrieval, warnings=told.warnings), "retrieval"),
+    ):
+        assert tasks(alone, [scorer("model", asked, 1, 0)])[task]["release"]["warnings"] == ["Half is missing."]
 
 
 def test_draws_of_one_class_are_counted_and_an_interval_of_too_few_is_null() -> None:
