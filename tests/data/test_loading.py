@@ -9,7 +9,7 @@ import pytest
 from coordi.config import DataSettings
 from coordi.data.loading import SAMPLE_MARKER, load, outfits_for, recognise
 from coordi.data.sample import MARKER
-from coordi.domain import Dataset
+from coordi.domain import SPLITS, Dataset
 from coordi.errors import DataError
 
 Save = Callable[..., Path]
@@ -101,3 +101,21 @@ def test_a_missing_split_is_asked_for_by_its_file(wardrobe: Callable[..., Datase
         outfits_for(dataset, "test")
     with pytest.raises(DataError, match=r"no valid outfits .*outfits\.jsonl"):
         outfits_for(wardrobe({"train": 1}), "valid")
+
+
+def test_the_real_outfits_divide_without_a_common_item(real_data: Path, adds_up: Callable[[Dataset], None]) -> None:
+    dataset = load(real_data / "polyvore-maryland", DataSettings(split="item-disjoint"), 17)
+    adds_up(dataset)
+    titles = {
+        split: {
+            dataset.items[name].title.casefold() for outfit in dataset.outfits_of(split) for name in outfit.item_ids
+        }
+        for split in SPLITS
+    }
+    assert not any(titles[one] & titles[other] - {""} for one in SPLITS for other in SPLITS if one != other)
+    shares = [len(dataset.outfits_of(split)) / len(dataset.outfits) for split in SPLITS]
+    assert shares == pytest.approx([0.7, 0.1, 0.2], abs=0.02)
+    assert len(dataset.outfits) > 1000
+    anew = load(real_data / "polyvore-maryland", DataSettings(split="outfit-disjoint"), 17)
+    adds_up(anew)
+    assert {outfit.split for outfit in anew.outfits} == set(SPLITS)

@@ -136,10 +136,19 @@ def test_the_release_asks_the_same_whatever_the_seed(maryland: Maryland) -> None
         assert len(one.released) == 1
     (part,) = one.released
     assert part.asked == len(part.compatibility) + len(part.blanks) == 4 + 2
-    assert [row.count for row in one.funnel if "'release' questions: test_outfits=2" in row.reason] == [2]
+    assert [row.count for row in one.funnel if "'release': test_outfits=2" in row.reason] == [2]
     outfits = {one.outfit_id for one in part.compatibility}
     assert len(outfits) == 2
     assert outfits == {one.outfit_id for one in part.blanks}
+
+
+@pytest.mark.parametrize("split", ["outfit-disjoint", "item-disjoint"])
+def test_the_releases_questions_go_with_its_own_splits(maryland: Maryland, split: Any) -> None:
+    dataset = load(_four(maryland), DataSettings(split=split), 1)
+    assert dataset.released == ()
+    (row,) = [row for row in dataset.funnel if "release's questions 'release'" in row.reason]
+    assert (row.count, row.dropped) == (4, False)
+    assert f"not split={split}" in row.reason
 
 
 def test_order_and_ids_dont_tell_the_answer(maryland: Maryland) -> None:

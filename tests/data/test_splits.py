@@ -7,8 +7,9 @@ import pytest
 from coordi.config import DataSettings
 from coordi.data.funnel import Funnel
 from coordi.data.source import SourceItem, SourceOutfit
-from coordi.data.splits import assign_splits, cap_splits, drop_duplicates
+from coordi.data.splits import assign_splits, cap_splits, draw_splits, drop_duplicates
 from coordi.domain import Split
+from coordi.errors import DataError
 
 TITLES = {"a": "Red Dress", "b": "black pumps", "c": "red dress", "d": "black pumps", "e": "", "f": "", "g": "hat"}
 ITEMS = {item_id: SourceItem(item_id, title, "top") for item_id, title in TITLES.items()}
@@ -86,3 +87,59 @@ def test_a_smaller_cap_keeps_a_subset_in_order() -> None:
     assert large == sorted(large)
     assert funnel.rows[-1].count == 10
     assert "train_outfits=20" in funnel.rows[-1].reason
+
+
+@pytest.mark.parametrize(("asked", "lacking"), [(10, 0), (11, 1), (2995, 2985)])
+def test_a_split_with_fewer_outfits_than_asked_for_is_told(asked: int, lacking: int) -> None:
+    outfits = [_outfit(f"{number:03d}", "ab", "train") for number in range(10)]
+    funnel = Funnel()
+    funnel.read("outfits", 10)
+    assert cap_splits(outfits, DataSettings(train_outfits=asked), 3, funnel) == outfits
+    said = [(row.reason, row.count, row.dropped) for row in funnel.rows[1:]]
+    reason = f"lacking in the train split: train_outfits={asked} was asked for, but it has 10"
+    assert said == ([(reason, lacking, False)] if lacking else [])
+
+
+def test_the_papers_sizes_are_a_seeded_sample() -> None:
+    sizes: dict[Split, int] = {"train": 4000, "valid": 1200, "test": 1200}
+    outfits = [_outfit(f"{split}-{number}", "ab", split) for split, count in sizes.items() for number in range(count)]
+    paper = DataSettings(train_outfits=2995, valid_outfits=1000, test_outfits=1145)
+    one, same, other = (cap_splits(outfits, paper, seed, Funnel()) for seed in (1, 1, 2))
+    assert Counter(outfit.split for outfit in one) == {"train": 2995, "valid": 1000, "test": 1145}
+    assert one == same != other
+
+
+def _titled(count: int) -> tuple[list[SourceOutfit], dict[str, SourceItem]]:
+    items = {str(number): SourceItem(str(number), f"thing {number}", "top") for number in range(2 * count)}
+    return [
+        SourceOutfit(f"o{number}", (str(2 * number), str(2 * number + 1)), "train") for number in range(count)
+    ], items
+
+
+def test_splits_drawn_anew_forget_the_sources_own_and_keep_duplicates_on_one_side() -> None:
+    outfits, items = _titled(100)
+    items["x"] = SourceItem("x", "Thing 0", "top")
+    outfits.append(SourceOutfit("twin", ("x", "1"), "test"))
+    funnel = Funnel()
+    funnel.read("outfits", len(outfits))
+    drawn = draw_splits(outfits, items, DataSettings(split="outfit-disjoint"), 7, funnel)
+    assert Counter(outfit.split for outfit in drawn) == {"train": 70, "valid": 10, "test": 20}
+    assert "twin" not in {outfit.id for outfit in drawn}
+    assert draw_splits(outfits, items, DataSettings(split="outfit-disjoint"), 8, Funnel()) != drawn
+    assert len(draw_splits(outfits, items, DataSettings(), 7, Funnel())) == 100
+    assert {outfit.split for outfit in draw_splits(outfits[:50], items, DataSettings(), 7, Funnel())} == {"train"}
+
+
+def test_item_disjoint_splits_come_from_the_seed() -> None:
+    outfits, items = _titled(100)
+    settings = DataSettings(split="item-disjoint")
+    one, same, other = (draw_splits(outfits, items, settings, seed, Funnel()) for seed in (1, 1, 2))
+    assert one == same != other
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_too_few_outfits_for_three_splits(count: int) -> None:
+    outfits, items = _titled(count)
+    with pytest.raises(DataError, match=rf"^{count} outfits can't be drawn into 3 splits \(data\.split=outfit-disj"):
+        draw_splits(outfits, items, DataSettings(split="outfit-disjoint"), 7, Funnel())
+    assert draw_splits([], items, DataSettings(split="item-disjoint"), 7, Funnel()) == []

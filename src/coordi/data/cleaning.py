@@ -16,7 +16,7 @@ from coordi.data.funnel import Funnel, biggest_reasons, with_examples
 from coordi.data.photos import photo_problem
 from coordi.data.released import capped, named_items, release_questions
 from coordi.data.source import MIN_ITEMS, Source, SourceItem, SourceOutfit, title_key
-from coordi.data.splits import assign_splits, cap_splits, drop_duplicates
+from coordi.data.splits import cap_splits, draw_splits
 from coordi.data.titles import clean_title
 from coordi.domain import Dataset, Item, Outfit, WornCategory
 from coordi.errors import DataError
@@ -44,8 +44,8 @@ def clean(source: Source, settings: DataSettings, seed: int, progress: Progress 
     required = _photos_required(source, titled, problems, settings)
     usable = _apply_filter(titled, problems, required=required, source=source, funnel=funnel)
     known = _settle_categories(usable, funnel)
-    assigned = _clean_outfits(source, known, seed)
-    released = release_questions(_with_capped_questions(source, settings), known, assigned)
+    assigned = _clean_outfits(source, known, settings, seed)
+    released = release_questions(_with_questions_for(source, settings), known, assigned)
     outfits = cap_splits(assigned, settings, seed, funnel)
     kept = _items_of_use(source, known, outfits, named_items(released))
     funnel.tell("items", "price unknown", sum(item.price is None for item in kept.values()))
@@ -151,14 +151,16 @@ def _settle_categories(items: Sequence[SourceItem], funnel: Funnel) -> dict[str,
     return known
 
 
-def _clean_outfits(source: Source, items: Mapping[str, SourceItem], seed: int) -> list[SourceOutfit]:
+def _clean_outfits(
+    source: Source, items: Mapping[str, SourceItem], settings: DataSettings, seed: int
+) -> list[SourceOutfit]:
     funnel = source.funnel
     reduced = _without_twins(source, items)
     small = [outfit for outfit in reduced if len(outfit.item_ids) < MIN_ITEMS]
     funnel.drop("outfits", f"fewer than {MIN_ITEMS} items left", len(small))
     large = [outfit for outfit in reduced if len(outfit.item_ids) >= MIN_ITEMS]
-    assigned = assign_splits(drop_duplicates(large, items, funnel), seed)
-    for split in source.splits:
+    assigned = draw_splits(large, items, settings, seed, funnel)
+    for split in source.splits if settings.split == "released" else ():
         if not any(outfit.split == split for outfit in assigned):
             raise DataError(f"the {split} split of '{source.name}' is empty after cleaning: {_why_empty(source)}")
     if source.outfits and not assigned:
@@ -166,16 +168,20 @@ def _clean_outfits(source: Source, items: Mapping[str, SourceItem], seed: int) -
     return assigned
 
 
-def _with_capped_questions(source: Source, settings: DataSettings) -> Source:
-    """A cap on a split holds for the outfits of its question files too."""
+def _with_questions_for(source: Source, settings: DataSettings) -> Source:
+    """The source with the question files that go with the settings.
+
+    They go with the release's own splits. A cap on a split holds for the outfits of its question files too.
+    """
     caps = {"train": settings.train_outfits, "valid": settings.valid_outfits, "test": settings.test_outfits}
     parts = []
     for part in source.questions:
-        cap = caps[part.split]
+        cap = caps[part.split] if settings.split == "released" else 0
         fewer, aside = capped(part, cap)
-        source.funnel.tell("outfits", f"left aside in '{part.name}' questions: {part.split}_outfits={cap}", aside)
+        asked = f"{part.split}_outfits={cap}" if cap else f"they go with its own splits, not split={settings.split}"
+        source.funnel.tell("outfits", f"left aside in the release's questions '{part.name}': {asked}", aside)
         parts.append(fewer)
-    return replace(source, questions=tuple(parts))
+    return replace(source, questions=tuple(parts) if settings.split == "released" else ())
 
 
 def _without_twins(source: Source, items: Mapping[str, SourceItem]) -> list[SourceOutfit]:

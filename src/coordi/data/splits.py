@@ -1,4 +1,4 @@
-"""Outfits into splits: duplicates dropped, splits drawn where the source has none, and caps, all with the seed."""
+"""Outfits into splits: duplicates dropped, splits drawn where the source has none or anew, and caps, with the seed."""
 
 from __future__ import annotations
 
@@ -10,12 +10,43 @@ import numpy as np
 
 from coordi.config import DataSettings
 from coordi.data.funnel import Funnel, with_examples
+from coordi.data.item_splits import assign_disjoint_splits
 from coordi.data.source import SourceItem, SourceOutfit, title_key
 from coordi.domain import SPLITS, Split
+from coordi.errors import DataError
 
 _SHARES: Mapping[Split, float] = {"train": 0.7, "valid": 0.1, "test": 0.2}
 _SPLIT_STREAM, _CAP_STREAM = 101, 102
 _STRENGTH: Mapping[Split | None, int] = {"test": 0, "valid": 1, "train": 2, None: 3}
+
+
+def draw_splits(
+    outfits: Sequence[SourceOutfit], items: Mapping[str, SourceItem], settings: DataSettings, seed: int, funnel: Funnel
+) -> list[SourceOutfit]:
+    """Give every outfit a split, as ``settings.split`` says; duplicates are left out first.
+
+    Args:
+        outfits: With the source's splits, or None.
+        items: By id.
+        settings: ``released`` keeps splits that there are; the others forget them.
+        seed: Of what is drawn.
+        funnel: Counts outfits that are left out.
+
+    Raises:
+        DataError: If splits that are drawn anew can't all have an outfit.
+    """
+    if settings.split == "released":
+        return assign_splits(drop_duplicates(outfits, items, funnel), seed)
+    anew = drop_duplicates([replace(outfit, split=None) for outfit in outfits], items, funnel)
+    if not anew:
+        return []
+    if settings.split == "item-disjoint":
+        return assign_disjoint_splits(anew, items, _SHARES, lambda outfit_id: _drawn(outfit_id, seed), funnel)
+    if len(anew) < len(SPLITS):
+        raise DataError(
+            f"{len(anew)} outfits can't be drawn into {len(SPLITS)} splits (data.split={settings.split}); add outfits"
+        )
+    return assign_splits(anew, seed)
 
 
 def drop_duplicates(
@@ -73,7 +104,7 @@ def cap_splits(
 ) -> list[SourceOutfit]:
     """Keep at most so many outfits of each split as the settings ask for, drawn with the seed, in their order.
 
-    A smaller cap keeps a subset of what a larger one keeps.
+    A smaller cap keeps a subset of what a larger one keeps. A split with fewer is told of in the funnel.
     """
     caps: Mapping[Split, int | None] = {
         "train": settings.train_outfits, "valid": settings.valid_outfits, "test": settings.test_outfits,
@@ -82,6 +113,9 @@ def cap_splits(
     for stream, split in enumerate(SPLITS):
         mine = [outfit.id for outfit in outfits if outfit.split == split]
         cap = caps[split]
+        if cap is not None and outfits and cap > len(mine):
+            reason = f"lacking in the {split} split: {split}_outfits={cap} was asked for, but it has {len(mine)}"
+            funnel.tell("outfits", reason, cap - len(mine))
         if cap is None or cap >= len(mine):
             continue
         order = np.random.default_rng([seed, _CAP_STREAM, stream]).permutation(len(mine))
