@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,8 @@ from coordi.progress import Progress
 
 # Few enough that little is lost on Ctrl-C, enough that a language model's batches stay full.
 CHUNK = 256
+# What a kill without warning loses at most, beside the chunk in work.
+_SECONDS_BETWEEN_WRITES = 10.0
 
 ItemIds = tuple[str, ...]
 Scores = dict[ItemIds, float]
@@ -53,17 +56,46 @@ def ask(
     done = 0
     answers = []
     for number, scorer in enumerate(scorers):
-        path = folder / f"{number}-{_file_name(scorer.name)}.parquet" if folder else None
-        known = _read(path) if path and path.exists() else {}
-        for chunk in chunks:
-            if not all(outfit in known for outfit in chunk):
-                known.update(zip(chunk, _scores(scorer, chunk), strict=True))
-                if path:
-                    _write(path, known)
-            done += len(chunk)
-            progress(done, total)
-        answers.append(known)
+        kept = _Kept(folder / f"{number}-{_file_name(scorer.name)}.parquet" if folder else None)
+        with kept:
+            for chunk in chunks:
+                if not all(outfit in kept.scores for outfit in chunk):
+                    kept.add(zip(chunk, _scores(scorer, chunk), strict=True))
+                done += len(chunk)
+                progress(done, total)
+        answers.append(kept.scores)
     return answers
+
+
+class _Kept:
+    """One scorer's scores, with a file that is never far behind them.
+
+    The file is written whole, so not after every chunk: that would take time with the square of their number.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.scores: Scores = _read(path) if path and path.exists() else {}
+        self._path = path
+        self._written = time.monotonic()
+        self._is_behind = False
+
+    def __enter__(self) -> _Kept:
+        return self
+
+    def __exit__(self, *ending: object) -> None:
+        self._write()
+
+    def add(self, scores: Iterable[tuple[ItemIds, float]]) -> None:
+        """Note scores, and write all of them if the last time was long ago."""
+        self.scores.update(scores)
+        self._is_behind = True
+        if time.monotonic() - self._written > _SECONDS_BETWEEN_WRITES:
+            self._write()
+
+    def _write(self) -> None:
+        if self._path and self._is_behind:
+            _write(self._path, self.scores)
+            self._written, self._is_behind = time.monotonic(), False
 
 
 def _chunks(groups: Sequence[Sequence[ItemIds]]) -> list[list[ItemIds]]:
