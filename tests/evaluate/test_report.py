@@ -1,120 +1,44 @@
-"""The report's files: what they hold, that they need nothing else, and that the same report gives the same bytes."""
+"""The report's files: what they hold, that they can be read back, and that the same report gives the same bytes."""
 
 from __future__ import annotations
 
+import csv
 import json
 import re
-from collections.abc import Sequence
+import shutil
+import subprocess
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
-from numpy.typing import NDArray
-from PIL import Image
 
-from coordi.config import RunSettings
 from coordi.data.leaks import Leak
-from coordi.domain import CompatibilityQuestion, Dataset, Description, FillInTheBlankQuestion, Item, Label
+from coordi.domain import Dataset
 from coordi.errors import ArtifactError
-from coordi.evaluate.benchmark import measure
-from coordi.evaluate.findings import LearningPoint, Report, ShownRecommendation
-from coordi.evaluate.gallery import Gallery
-from coordi.evaluate.page import render_html
+from coordi.evaluate.findings import Report
+from coordi.evaluate.latex import MOST_COLUMNS, escape_latex, render_latex
 from coordi.evaluate.question_sets import ProtocolQuestions
 from coordi.evaluate.report import report_json, write_report
+from coordi.evaluate.results import Caution, Evaluation, ProtocolResult, ScorerResult
+from coordi.evaluate.score_files import question_digests, read_scores, score_table, write_scores
+from coordi.evaluate.summary import summarise
 
-SETTINGS = RunSettings.model_validate({"evaluate": {"bootstrap": 100, "examples": 4}})
+from .reports import TEST, asked, small_report, wide_report
 
-
-class TableScorer:
-    """Says what a table says of the outfit's items in order."""
-
-    gives_probabilities = False
-
-    def __init__(self, name: str, table: dict[str, float], otherwise: float = 0.5) -> None:
-        self.name = name
-        self._table = table
-        self._otherwise = otherwise
-
-    def score(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float64]:
-        return np.array([self._table.get(",".join(outfit), self._otherwise) for outfit in outfits])
-
-
-def asked(item_ids: str, outfit_id: str, compatible: bool) -> CompatibilityQuestion:
-    return CompatibilityQuestion(f"{outfit_id}-{compatible}", outfit_id, tuple(item_ids.split(",")), compatible)
-
-
-VALID = (asked("0,1", "valid-0", True), asked("2,7", "valid-0", False))
-TEST = (
-    asked("168,169", "test-0", True),
-    asked("168,173", "test-0", False),
-    asked("172,173", "test-1", True),
-    asked("172,169", "test-1", False),
-)
-BLANKS = (
-    FillInTheBlankQuestion("q", "test-0", ("168",), ("169", "173"), 0),
-    FillInTheBlankQuestion("r", "test-1", ("172",), ("169", "173"), 1),
-)
-# The threshold is 0.5. Right: 168,169 by 0.4 and 172,169 by 0.2; wrong: 168,173 by 0.1 and 172,173 by 0.3.
-MODEL = {"0,1": 0.7, "2,7": 0.3, "168,169": 0.9, "168,173": 0.6, "172,173": 0.2, "172,169": 0.3}
+FILES = ("report.json", "report.html", "table.tex", "scores.parquet", "scores.csv")
 
 
 @pytest.fixture
 def report(wardrobe: Dataset, tmp_path: Path) -> Report:
-    photo = tmp_path / "photo.jpg"
-    Image.new("RGB", (300, 200), "teal").save(photo)
-    items = dict(wardrobe.items)
-    items["172"] = replace(items["172"], image=photo)
-    items["173"] = replace(items["173"], title="<script>alert('x')</script> & co")
-    questions = ProtocolQuestions("random", VALID, TEST, BLANKS)
-    scorers = [TableScorer("fine-tuned", MODEL), TableScorer("base", {}, 0.5)]
-    return Report(
-        command="coordi run --data clothes --out 'a <b>'",
-        dataset=replace(wardrobe, items=items),
-        evaluation=measure([questions], scorers, SETTINGS.evaluate, 3),
-        model={"name": "fine-tuned", "base": "bundled"},
-        settings=SETTINGS.model_dump(mode="json"),
-        training=(LearningPoint(0, None, 0.7, 0.5), LearningPoint(10, 0.6, 0.6, 0.6), LearningPoint(20, 0.5)),
-        descriptions={"172": Description("172", {"colour": (Label("teal", 0.81), Label("navy", 0.12))})},
-        recommendations=(ShownRecommendation(("172",), "bag", (("175", 0.75), ("171", 0.5)), "titles", taken="175"),),
-        versions={"coordi": "0.1.0"},
-    )
+    return small_report(wardrobe, tmp_path)
 
 
-class Page(HTMLParser):
-    """Collects what a test looks at, and fails on tags that don't match."""
-
-    VOID = frozenset({"meta", "img", "link", "br", "input", "circle", "path"})
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self._open: list[str] = []
-        self.feed(html)
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in self.VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if self._open and self._open[-1] != "style":
-            self.words += data.split()
-
-    @property
-    def text(self) -> str:
-        return " ".join(self.words)
+@pytest.fixture
+def wide(wardrobe: Dataset) -> Report:
+    return wide_report(wardrobe)
 
 
 def test_report_json_has_the_keys_of_the_design(report: Report) -> None:
@@ -123,21 +47,57 @@ def test_report_json_has_the_keys_of_the_design(report: Report) -> None:
     figures = found["tasks"]["compatibility"]["random"]
     assert {"n", "positives", "accuracy", "f1", "auc", "ci95", "threshold", "baselines"} <= set(figures)
     assert set(figures["ci95"]) == {"accuracy", "f1", "auc"}
-    assert set(figures) - {"baselines"} <= set(figures["baselines"]["base"])
-    assert {"n", "choices", "accuracy", "ci95", "baselines"} == set(found["tasks"]["fill_in_the_blank"]["random"])
+    assert {"n", "choices", "accuracy", "ci95", "baselines"} <= set(found["tasks"]["fill_in_the_blank"]["random"])
     assert found["data"]["splits"]["test"] == {"outfits": 12, "items": 48, "photos": 1}
     assert found["data"]["funnel"][1]["count"] == 3
     assert found["settings"]["seed"] == 17
     assert found["training"][1] == {"step": 10, "train_loss": 0.6, "valid_loss": 0.6, "valid_auc": 0.6}
     assert found["recommendations"][0]["suggestions"][0] == {"item": "175", "score": 0.75}
+    assert (found["seeds"], found["learning_curve"], found["format"]) == (None, [], 2)
 
 
-def test_the_same_report_gives_the_same_bytes(report: Report, tmp_path: Path) -> None:
+def test_report_json_has_seeds_curve_and_every_warning_once(wide: Report) -> None:
+    found = report_json(replace(wide, warnings=(*wide.warnings, *wide.warnings)))
+    assert found["seeds"]["seeds"] == [17, 18]
+    assert found["learning_curve"][0] == {
+        "scorer": "category-pairs", "protocol": "random", "outfits": 3, "auc": 0.55, "ci95": [0.5, 0.6000000000000001],
+    }  # fmt: skip
+    told = [(one["where"], one["text"]) for one in found["warnings"]]
+    assert told[0] == ("baselines", "encoder-vectors were left out: no photo <b>.")
+    assert len(set(told)) == len(told)
+    assert any("3 of the release's 27 questions" in text for _, text in told)
+    assert any("12 test outfits" in text for _, text in told)
+
+
+def test_a_leak_is_warned_of_if_a_model_can_gain_by_it(report: Report) -> None:
+    leaks = (
+        Leak("order", "random", "categories by position tell the answer", auc=0.91),
+        Leak("ids", "random", "numbers of question ids tell the answer", auc=0.9, shown=False),
+        Leak("titles", "train and test", "51 of 955 test items have a title that train has", count=51),
+    )
+    told = report_json(replace(report, leaks=leaks))["warnings"]
+    assert {"where": "random", "text": "Leak (order): categories by position tell the answer."} in told
+    assert not [one for one in told if "numbers of question ids" in one["text"] or "51 of 955" in one["text"]]
+
+
+def test_too_few_resamples_for_the_correction_are_warned_of(wide: Report) -> None:
+    def warned(bootstrap: int) -> list[Caution]:
+        settings = dict(wide.settings) | {"evaluate": {"bootstrap": bootstrap}}
+        return [one for one in replace(wide, settings=settings).cautions if one.where == "differences"]
+
+    # Twelve scorers stand beside the model (the one from a file in fill-in-the-blank): 2 * 12 / 480 is 0.05.
+    assert "evaluate.bootstrap=480 or more" in warned(100)[0].text
+    assert len(warned(479)) == 1
+    assert warned(480) == []
+
+
+def test_the_same_report_gives_the_same_bytes(wide: Report, tmp_path: Path) -> None:
     for folder in ("a", "b"):
-        write_report(tmp_path / folder, report)
-    for name in ("report.json", "report.html", "scores.parquet"):
+        write_report(tmp_path / folder, wide)
+    assert {path.name for path in (tmp_path / "a").iterdir()} == set(FILES)
+    for name in FILES:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
-    assert json.loads((tmp_path / "a" / "report.json").read_text()) == json.loads(json.dumps(report_json(report)))
+    assert json.loads((tmp_path / "a" / "report.json").read_text()) == json.loads(json.dumps(report_json(wide)))
 
 
 def test_scores_hold_every_score_of_every_scorer(report: Report, tmp_path: Path) -> None:
@@ -154,132 +114,158 @@ def test_scores_hold_every_score_of_every_scorer(report: Report, tmp_path: Path)
     ]  # fmt: skip
 
 
-def test_the_page_fetches_nothing_and_runs_nothing(report: Report) -> None:
-    html = render_html(report)
-    page = Page(html)
-    assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe", "object", "embed", "base"}
-    for _, attributes in page.tags:
-        assert (attributes.get("src") or "data:").startswith("data:")
-        assert (attributes.get("href") or "#").startswith("#")
-        assert not any(name.startswith("on") for name in attributes)
-    assert not re.search(r"url\(|@import|https?://", html)
+def test_scores_hold_retrieval_and_only_what_was_answered(wide: Report) -> None:
+    table = score_table(wide.evaluation).to_pylist()
+    retrieval = [row for row in table if row["task"] == "retrieval" and row["scorer"] == "fine-tuned"]
+    asked_of = next(part.questions for part in wide.evaluation.protocols if part.questions.retrieval)
+    assert len(retrieval) == 6 * len(asked_of.retrieval) > 0
+    assert sum(row["truth"] for row in retrieval) == len(asked_of.retrieval)
+    partial = {(row["task"], row["protocol"]) for row in table if row["scorer"].startswith("=cmd")}
+    assert partial == {("fill_in_the_blank", "random")}
+    assert not [row for row in table if row["protocol"].startswith("release-odd") and row["task"] == "compatibility"]
 
 
-def test_the_page_escapes_what_it_is_given(report: Report) -> None:
-    html = render_html(report)
-    assert "<script>" not in html
-    assert "alert('x')</script> & co" in Page(html).text
-    assert "coordi run --data clothes --out 'a <b>'" in Page(html).text
+def test_the_csv_holds_the_same_rows_and_runs_nothing(wide: Report, tmp_path: Path) -> None:
+    write_report(tmp_path, wide)
+    table = read_scores(tmp_path / "scores.parquet").to_pylist()
+    with (tmp_path / "scores.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(table)
+    assert list(rows[0]) == ["task", "protocol", "question_id", "outfit_id", "candidate", "scorer", "truth", "score"]
+    for row, known in zip(rows, table, strict=True):
+        assert float(row["score"]) == known["score"]
+        assert row["truth"] == str(known["truth"]).lower()
+        assert row["candidate"] == ("" if known["candidate"] is None else str(known["candidate"]))
+        assert row["scorer"].removeprefix("'") == known["scorer"]
+        assert all(row[name][:1] not in "=+-@\t\r" for name in ("protocol", "question_id", "outfit_id", "scorer"))
+    assert {row["scorer"] for row in rows if row["scorer"].startswith("'")} == {"'=cmd()|x, <b>"}
+    assert pa_csv.read_csv(tmp_path / "scores.csv").column("score").to_pylist() == [row["score"] for row in table]
 
 
-def test_every_picture_has_words(report: Report) -> None:
-    page = Page(render_html(report))
-    photos = [attributes for tag, attributes in page.tags if tag == "img"]
-    # The one item with a photo: described, judged twice, in a blank and in an outfit to complete.
-    assert [attributes["alt"] for attributes in photos] == ["top: silk top number test1"] * 5
-    drawings = [attributes for tag, attributes in page.tags if tag == "svg"]
-    assert all("aria-label" in attributes or attributes.get("aria-hidden") == "true" for attributes in drawings)
-    assert any((attributes.get("aria-label") or "").startswith("ROC curves") for attributes in drawings)
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝"])
+def test_text_that_a_spreadsheet_would_run_gets_an_apostrophe(report: Report, tmp_path: Path, start: str) -> None:
+    name = f'{start}HYPERLINK("x";"y")'
+    part = report.evaluation.protocols[0]
+    named = Evaluation((replace(part, results=(replace(part.results[0], scorer=name),)),), report.evaluation.tasks)
+    write_scores(tmp_path, named)
+    with (tmp_path / "scores.csv").open(newline="", encoding="utf-8-sig") as file:
+        assert {row["scorer"] for row in csv.DictReader(file)} == {"'" + name}
 
 
-def test_links_lead_somewhere(report: Report) -> None:
-    page = Page(render_html(report))
-    ids = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
-    links = {attributes["href"] for tag, attributes in page.tags if tag == "a"}
-    assert links == {f"#{name}" for name in ids}
+def test_a_byte_order_mark_stands_only_before_what_needs_it(report: Report, tmp_path: Path) -> None:
+    write_scores(tmp_path / "plain", report.evaluation)
+    assert (tmp_path / "plain" / "scores.csv").read_bytes()[:7] == b'"task",'
+    part = report.evaluation.protocols[0]
+    questions = replace(part.questions, test=tuple(replace(one, outfit_id="코디") for one in part.questions.test))
+    wide = Evaluation((replace(part, questions=questions),), report.evaluation.tasks)
+    write_scores(tmp_path / "wide", wide)
+    assert (tmp_path / "wide" / "scores.csv").read_bytes()[:10] == b'\xef\xbb\xbf"task",'
+    assert pa_csv.read_csv(tmp_path / "wide" / "scores.csv").column_names[0] == "task"
 
 
-def test_a_drawn_sample_and_the_text_only_mode_are_said(report: Report) -> None:
-    drawn = replace(report, dataset=replace(report.dataset, layout="sample", text_only=False))
-    assert "no figure here is a result" in Page(render_html(drawn)).text
-    assert "Text-only mode" not in Page(render_html(drawn)).text
-    assert "no figure here is a result" not in Page(render_html(report)).text
-    assert "Text-only mode" in Page(render_html(report)).text
-    assert "(1 of 48 test items" in Page(render_html(report)).text
+def test_scores_of_nothing_are_an_empty_table() -> None:
+    assert score_table(Evaluation((), {})).num_rows == 0
 
 
-def test_the_page_says_the_figures(report: Report) -> None:
-    text = Page(render_html(report)).text
-    figures = report.evaluation.tasks["compatibility"]["random"]
-    # Four pairs: .9 beats .6 and .3, .2 beats neither: AUC 1/2.
-    assert figures["auc"] == 0.5
-    assert "50 times in 100" in text
-    assert "The fine-tuned model is not told apart from “Base model” (AUC difference +0.000" in text
-    assert "nobody wears it −3 216 items" in text
-    assert "teal 81%" in text
-    assert "was in the outfit" in text
-    assert "evaluate.bootstrap 100" in text
+def test_scores_of_another_version_are_one_clear_error(tmp_path: Path, report: Report) -> None:
+    write_report(tmp_path, report)
+    pq.write_table(pq.read_table(tmp_path / "scores.parquet").drop(["truth"]), tmp_path / "old.parquet")
+    with pytest.raises(ArtifactError, match=r"old\.parquet has no column 'truth' \(it has task, protocol"):
+        read_scores(tmp_path / "old.parquet")
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1")
+    with pytest.raises(ArtifactError, match="can't be read"):
+        read_scores(tmp_path / "broken.parquet")
 
 
-@pytest.mark.parametrize(("sign", "word"), [(1, "ahead of"), (-1, "behind"), (0, "not told apart from")])
-def test_ahead_and_behind_follow_the_interval(report: Report, sign: int, word: str) -> None:
-    table = {",".join(one.item_ids): 0.5 + sign * (0.4 if one.compatible else -0.4) for one in TEST}
-    valid = {"0,1": 0.7, "2,7": 0.3}
-    scorers = [TableScorer("fine-tuned", valid | table), TableScorer("base", {}, 0.5)]
-    questions = ProtocolQuestions("random", VALID, TEST, BLANKS)
-    evaluation = measure([questions], scorers, SETTINGS.evaluate, 3)
-    assert f"is {word} “Base model”" in Page(render_html(replace(report, evaluation=evaluation))).text
+def test_digests_tell_other_questions_under_the_same_ids(report: Report) -> None:
+    part = report.evaluation.protocols[0].questions
+    known = question_digests([part])
+    assert set(known) == {"compatibility", "fill_in_the_blank"}
+    other = replace(part, test=(asked("168,175", "test-0", True), *part.test[1:]))
+    assert question_digests([other])["compatibility"] != known["compatibility"]
+    assert question_digests([other])["fill_in_the_blank"] == known["fill_in_the_blank"]
+    swapped = replace(part, blanks=(replace(part.blanks[0], candidates=("173", "169")), *part.blanks[1:]))
+    assert question_digests([swapped])["fill_in_the_blank"] != known["fill_in_the_blank"]
 
 
-def test_what_the_audit_found_is_shown(report: Report) -> None:
-    leak = Leak("order", "random", "categories by position tell the answer: AUC 0.91", auc=0.91)
-    leaky = replace(report, leaks=(leak,))
-    assert "order random categories by position tell the answer: AUC 0.91" in Page(render_html(leaky)).text
-    assert report_json(leaky)["data"]["leaks"][0]["auc"] == 0.91
-    assert "none found" in Page(render_html(report)).text
+def figures_of(tex: str) -> list[list[tuple[str, bool]]]:
+    """The figures of each scorer's row of LaTeX tables, with whether they are bold."""
+    rows = []
+    for line in tex.splitlines():
+        cells = [cell.strip() for cell in line.removesuffix(r"\\").split(" & ")[1:]]
+        found = [re.fullmatch(r"(\\textbf\{)?(\d\.\d{3})\}?(\$\^\{\\d?dagger\}\$)?", cell) for cell in cells]
+        if cells and any(found) and not line.startswith(("Guessing", "Least")):
+            rows.append([("--", False) if one is None else (one[2], bool(one[1])) for one in found])
+    return rows
 
 
-def test_a_page_without_the_optional_parts(report: Report) -> None:
-    bare = replace(report, training=(), descriptions={}, recommendations=(), versions={}, settings={})
-    text = Page(render_html(bare)).text
-    for absent in ("Seen in photos", "Recommended", "while fine-tuning"):
-        assert absent not in text
+def test_the_latex_table_says_the_figures(wide: Report) -> None:
+    found = report_json(wide)
+    tex = render_latex(found)
+    summary = summarise(found["tasks"], "fine-tuned")
+    assert len(summary.columns) > MOST_COLUMNS
+    assert tex.count(r"\begin{table*}") == tex.count(r"\end{table*}") == 2
+    expected = []
+    for tasks in (("compatibility",), ("fill_in_the_blank", "retrieval")):
+        places = [place for place, column in enumerate(summary.columns) if column.task in tasks]
+        for row in summary.rows:
+            cells = [row.cells[place] for place in places]
+            if any(cells):
+                expected.append([("--", False) if one is None else (f"{one.value:.3f}", one.is_best) for one in cells])
+    assert figures_of(tex) == expected
+    assert "(12 outfits), seed 17" in tex
+    assert r"\emph{same-category}: made-up outfits swap each item" in tex
+    assert "Retrieval among 6 candidates." in tex
 
 
-def test_examples_are_the_most_confident_ones_by_rule(report: Report) -> None:
-    gallery = Gallery(report, 4)
-    right, wrong = gallery.judged(right=True), gallery.judged(right=False)
-    # Real and made-up in turn.
-    assert [(one.score, one.compatible, one.right) for one in right] == [(0.9, True, True), (0.3, False, True)]
-    assert [(one.score, one.compatible, one.right) for one in wrong] == [(0.2, True, False), (0.6, False, False)]
-    assert [len(one) for one in (Gallery(report, 1).judged(right=True), Gallery(report, 0).judged(right=False))] == [
-        1,
-        0,
-    ]
-    blanks = gallery.blanks()
-    assert [blank.right for blank in blanks] == [True, False]
-    assert [(card.mark, card.note) for card in blanks[0].candidates] == [("real", "the real one, chosen"), ("", "")]
-    assert [(card.mark, card.note) for card in blanks[1].candidates] == [
-        ("mistaken", "chosen"),
-        ("real", "the real one"),
-    ]
+def test_latex_is_balanced_and_escaped(wide: Report) -> None:
+    tex = render_latex(report_json(replace(wide, dataset=replace(wide.dataset, name=r"50%_of \input{x} & #1 $~^"))))
+    assert r"50\%\_of \textbackslash{}input\{x\} \& \#1 \$\textasciitilde{}\textasciicircum{}" in tex
+    assert r"\label{tab:coordi-50-of-input-x-1-1}" in tex
+    unescaped = re.sub(r"\\[\\{}%&#_$]", "", tex.replace(r"\\", ""))
+    assert unescaped.count("{") == unescaped.count("}")
+    for body in re.findall(r"\\begin\{tabular\}\{(l r*|lr*)\}(.*?)\\end\{tabular\}", tex, re.DOTALL):
+        columns = len(body[0])
+        for line in body[1].splitlines():
+            if line.endswith(r"\\"):
+                spans = sum(int(span) - 1 for span in re.findall(r"multicolumn\{(\d)\}", line))
+                assert len(re.findall(r"(?<!\\)&", line)) + 1 + spans == columns, line
 
 
-def test_examples_with_photos_come_before_more_confident_ones(report: Report) -> None:
-    more = (*TEST, asked("176,177", "test-2", True))
-    questions = ProtocolQuestions("random", VALID, more, BLANKS)
-    table = MODEL | {"172,173": 0.6, "176,177": 1.0}
-    evaluation = measure([questions], [TableScorer("fine-tuned", table)], SETTINGS.evaluate, 3)
-    right = Gallery(replace(report, evaluation=evaluation), 6).judged(right=True)
-    # 172 has a photo, which is half of its outfit; the others have none and follow by confidence.
-    assert [one.score for one in right if one.compatible] == [0.6, 1.0, 0.9]
+def test_one_table_is_enough_for_few_columns(report: Report) -> None:
+    tex = render_latex(report_json(report))
+    assert tex.count(r"\begin{tabular}{lrr}") == 1
+    assert (
+        r"\multicolumn{1}{c}{\shortstack{Compatibility,\\AUC}} & \multicolumn{1}{c}{\shortstack{Fill in the blank,"
+        in tex
+    )
+    assert escape_latex("a\nb\x00c <d> “e”") == "a b c $<$d$>$ “e”"
 
 
-def test_an_item_whose_photo_is_gone_gets_its_drawing(report: Report, tmp_path: Path) -> None:
-    (tmp_path / "photo.jpg").unlink()
-    gallery = Gallery(report, 4)
-    assert gallery.described()[0].card.photo is None
-    assert "<img" not in render_html(report)
-
-
-def test_an_item_without_words_is_said_to_have_none(report: Report) -> None:
-    items = dict(report.dataset.items) | {"172": Item("172", "", "top"), "169": Item("169", "", "bottom", "Jeans")}
-    gallery = Gallery(replace(report, dataset=replace(report.dataset, items=items)), 4)
-    shown = {card.title for right in (True, False) for one in gallery.judged(right) for card in one.cards}
-    assert {"no title", "Jeans"} <= shown
+def test_the_latex_compiles(wide: Report, tmp_path: Path) -> None:
+    if (
+        shutil.which("pdflatex") is None
+        or b"booktabs" not in subprocess.run(["kpsewhich", "booktabs.sty"], capture_output=True, check=False).stdout
+    ):
+        pytest.skip("no LaTeX with booktabs here")
+    (tmp_path / "table.tex").write_text(render_latex(report_json(wide)), encoding="utf-8")
+    (tmp_path / "paper.tex").write_text(
+        "\\documentclass{article}\n\\usepackage{booktabs}\n\\begin{document}\n\\input{table}\n\\end{document}\n",
+        encoding="utf-8",
+    )
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-draftmode", "paper.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
 
 
 def test_a_folder_that_cannot_be_written_is_one_clear_error(report: Report, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ArtifactError, match="can't be written"):
         write_report(tmp_path / "file" / "out", report)
+
+
+def test_a_scorer_that_answered_nothing_leaves_no_rows() -> None:
+    empty = ScorerResult("none", np.nan, np.zeros(0), np.zeros((0, 0)))
+    part = ProtocolResult(ProtocolQuestions("random", test=TEST), (empty,))
+    assert score_table(Evaluation((part,), {})).num_rows == 0

@@ -86,7 +86,8 @@ def _heads(columns: Sequence[Column]) -> list[str]:
     for task, group in groupby(columns, key=lambda column: column.task):
         span = len(list(group))
         metric = METRIC_WORDS[next(column.metric for column in columns if column.task == task)]
-        groups.append(rf"\multicolumn{{{span}}}{{c}}{{{TASK_WORDS[task]}, {metric}}}")
+        title = f"{TASK_WORDS[task]}, {metric}" if span > 1 else rf"\shortstack{{{TASK_WORDS[task]},\\{metric}}}"
+        groups.append(rf"\multicolumn{{{span}}}{{c}}{{{title}}}")
         rules.append(rf"\cmidrule(lr){{{start}-{start + span - 1}}}")
         start += span
     # A name takes two lines at its last hyphen, so that six columns fit a page.
