@@ -2,6 +2,7 @@
 # make demo DATA=PATH  the same on your own data
 # make test            every test
 # make check           format, lint, types and layers
+# make results DATA=PATH    fine-tune on a release, measure under every protocol, write docs/results.md
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -14,7 +15,7 @@ SET ?=
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check format install clean help
+.PHONY: demo test check results format install clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -30,6 +31,11 @@ check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_layers.py
+
+results: $(INSTALLED)
+	$(BIN)/coordi finetune --data "$(DATA)" --out results/tuned $(SET)
+	$(BIN)/coordi evaluate --data "$(DATA)" --model results/tuned --out results/measured evaluate.seeds=3
+	$(BIN)/coordi report markdown results/measured --out docs/results.md
 
 format: $(INSTALLED)
 	$(BIN)/ruff format .
