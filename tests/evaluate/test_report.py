@@ -26,6 +26,7 @@ from coordi.evaluate.results import Caution, Evaluation, ProtocolResult, ScorerR
 from coordi.evaluate.score_files import question_digests, read_scores, score_table, write_scores
 from coordi.evaluate.summary import summarise
 
+from .conftest import make_wardrobe
 from .reports import TEST, asked, small_report, wide_report
 
 FILES = ("report.json", "report.html", "table.tex", "scores.parquet", "scores.csv")
@@ -36,9 +37,9 @@ def report(wardrobe: Dataset, tmp_path: Path) -> Report:
     return small_report(wardrobe, tmp_path)
 
 
-@pytest.fixture
-def wide(wardrobe: Dataset) -> Report:
-    return wide_report(wardrobe)
+@pytest.fixture(scope="module")
+def wide() -> Report:
+    return wide_report(make_wardrobe())
 
 
 def test_report_json_has_the_keys_of_the_design(report: Report) -> None:

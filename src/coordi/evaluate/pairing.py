@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
@@ -50,10 +50,11 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class ScoredRun:
-    """A run with its scores."""
+    """A run with its scores, and the draws of outfits that were made for it: one set serves all scorers."""
 
     run: RecordedRun
     table: pa.Table
+    drawn: dict[tuple[str, ...], Resamples] = field(default_factory=dict)
 
     @classmethod
     def read(cls, run: RecordedRun) -> ScoredRun:
@@ -85,8 +86,7 @@ class ScoredRun:
                 f"{self.run.scores} and {other.run.scores} answer other questions of {task} ({protocol}) than their "
                 "reports say; one of them isn't the run's own: measure the models again"
             )
-        seed = self.run.seed or 0
-        resamples = Resamples(mine.outfits, np.random.default_rng([seed, _STREAM]), self._resamples(other))
+        resamples = self._resamples(mine.outfits, other)
         draws = _draws(task, theirs, resamples) - _draws(task, mine, resamples)
         return Difference(percentile_interval(draws), paired_p_value(draws), smallest_difference(draws))
 
@@ -121,9 +121,12 @@ class ScoredRun:
         keys = rows.select(["question_id", "outfit_id", "candidate", "truth"]).combine_chunks()
         return Answers(keys, tuple(outfits[place] for place in first), scores, truth)
 
-    def _resamples(self, other: ScoredRun) -> int:
-        asked = [run.report["settings"].get("evaluate", {}).get("bootstrap", 0) for run in (self.run, other.run)]
-        return max(_LEAST_RESAMPLES, *map(int, asked))
+    def _resamples(self, outfits: tuple[str, ...], other: ScoredRun) -> Resamples:
+        if outfits not in self.drawn:
+            asked = [run.report["settings"].get("evaluate", {}).get("bootstrap", 0) for run in (self.run, other.run)]
+            rng = np.random.default_rng([self.run.seed or 0, _STREAM])
+            self.drawn[outfits] = Resamples(outfits, rng, max(_LEAST_RESAMPLES, *map(int, asked)))
+        return self.drawn[outfits]
 
 
 def _draws(task: Task, answers: Answers, resamples: Resamples) -> NDArray[np.float64]:

@@ -44,9 +44,7 @@ PROTOCOL_WORDS: Mapping[str, tuple[str, str]] = {
 SCORER_WORDS: Mapping[str, ScorerWords] = {
     "fine-tuned": ScorerWords("Fine-tuned model", "the language model with its adapter", "language model"),
     "base": ScorerWords("Base model", "the same language model before fine-tuning", "language model"),
-    "frozen-probe": ScorerWords(
-        "Frozen probe", "logistic regression on the base model’s states", "language model"
-    ),
+    "frozen-probe": ScorerWords("Frozen probe", "logistic regression on the base model’s states", "language model"),
     "chance": ScorerWords("Chance", "draws a number for each outfit"),
     "size": ScorerWords("Number of items", "sees how many items there are, nothing else"),
     "order": ScorerWords("Order of items", "sees the order of the categories, nothing else"),
@@ -86,8 +84,9 @@ def figure(value: float | None) -> str:
 
 
 def signed(value: float) -> str:
-    """A difference with three decimals and its sign, the minus as it is printed."""
-    return f"{value:+.3f}".replace("-", "−")
+    """A difference with three decimals and its sign, the minus as it is printed; nothing has none."""
+    text = f"{value:+.3f}"
+    return text[1:] if float(text) == 0 else text.replace("-", "−")
 
 
 def p_value(value: float) -> str:

@@ -1,0 +1,213 @@
+"""The one table over all protocols, the verdict that rests on it, and how both are printed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coordi.domain import Dataset
+from coordi.evaluate.markdown import escape_markdown, render_markdown
+from coordi.evaluate.recorded import read_run
+from coordi.evaluate.report import write_report
+from coordi.evaluate.spread import spread_tables
+from coordi.evaluate.summary import chance, summarise
+from coordi.evaluate.tables import breakdowns, task_table
+from coordi.evaluate.verdict import judge
+from coordi.evaluate.wording import figure, lower_first, p_value, scorer_words, signed, subject_words
+
+from .reports import small_report, wide_report
+
+
+def figures(auc: float, **baselines: tuple[float, float | None]) -> dict[str, Any]:
+    """Compatibility figures; each baseline has its AUC and the Holm-adjusted p-value of the difference."""
+
+    def one(value: float) -> dict[str, Any]:
+        ends = [round(value - 0.1, 6), min(1.0, value + 0.1)]
+        return {
+            "n": 40, "positives": 20, "accuracy": value, "f1": value, "auc": value, "threshold": 0.5,
+            "ci95": {"accuracy": ends, "f1": ends, "auc": ends},
+        }  # fmt: skip
+
+    def ahead(value: float, p_holm: float | None) -> dict[str, Any]:
+        by = auc - value
+        return {
+            "auc": by,
+            "ci95": [by - 0.1, by + 0.1],
+            "p_value": p_holm,
+            "p_holm": p_holm,
+            "smallest_difference": 0.15,
+        }
+
+    return one(auc) | {
+        "smallest_difference": 0.12,
+        "baselines": {
+            name.replace("_", "-"): one(value) | {"model_ahead": ahead(value, p_holm)}
+            for name, (value, p_holm) in baselines.items()
+        },
+    }
+
+
+def test_rows_go_from_the_model_and_its_base_down_by_mean_auc() -> None:
+    tasks = {
+        "compatibility": {
+            "random": figures(0.6, size=(0.5, 0.9), base=(0.4, 0.01), title_cosine=(0.9, 0.01), chance=(0.5, 0.9)),
+            "pairs": figures(0.6, size=(0.7, 0.9), base=(0.4, 0.01), title_cosine=(0.2, 0.01)),
+        },
+        "fill_in_the_blank": {},
+    }
+    summary = summarise(tasks, "fine-tuned")
+    # Means: size 0.6, title-cosine 0.55, chance 0.5 of the one column it answered.
+    assert [row.scorer for row in summary.rows] == ["fine-tuned", "base", "size", "title-cosine", "chance"]
+    assert [row.cells[1] is None for row in summary.rows] == [False, False, False, False, True]
+    assert [(column.task, column.protocol, column.n) for column in summary.columns] == [
+        ("compatibility", "random", 40), ("compatibility", "pairs", 40),
+    ]  # fmt: skip
+
+
+def test_the_best_of_a_column_is_what_prints_as_its_highest() -> None:
+    tasks = {"compatibility": {"random": figures(0.70004, size=(0.7001, None), chance=(0.6, None))}}
+    cells = [row.cells[0] for row in summarise(tasks, "fine-tuned").rows]
+    assert [cell is not None and cell.is_best for cell in cells] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("value", "p_holm", "mark"),
+    [(0.4, 0.049, "ahead"), (0.9, 0.049, "behind"), (0.4, 0.05, ""), (0.9, None, "")],
+)
+def test_only_the_corrected_p_value_tells_scorers_apart(value: float, p_holm: float | None, mark: str) -> None:
+    summary = summarise({"compatibility": {"random": figures(0.6, size=(value, p_holm))}}, "fine-tuned")
+    model, other = (row.cells[0] for row in summary.rows)
+    assert model is not None
+    assert other is not None
+    assert (model.mark, other.mark) == ("", mark)
+    assert summary.has_marks is bool(mark)
+
+
+def test_chance_is_what_guessing_reaches() -> None:
+    assert chance("compatibility", 0) == 0.5
+    assert chance("fill_in_the_blank", 4) == 0.25
+    # A pool of three: the true item is first, second or third, each as often.
+    assert chance("retrieval", 3) == pytest.approx((1 + 1 / 2 + 1 / 3) / 3)
+
+
+@pytest.mark.parametrize(
+    ("random", "pairs", "answer", "words"),
+    [
+        ((0.5, 0.01), (0.5, 0.01), "yes", "ahead of the strongest plain baseline in all 2 things measured"),
+        (
+            (0.5, 0.01),
+            (0.9, 0.01),
+            "partly",
+            "(random items), and behind it for compatibility (pairs of items)",
+        ),
+        ((0.5, 0.01), (0.7, 0.5), "partly", "and not told apart from it elsewhere"),
+        ((0.9, 0.01), (0.7, 0.5), "no", "behind it for compatibility (random items)"),
+        ((0.7, 0.5), (0.7, 0.5), "not shown", "With 188 test outfits, differences below about 0.15 mostly go unseen"),
+    ],
+)
+def test_the_verdict_follows_the_strongest_plain_baseline(
+    random: tuple[float, float], pairs: tuple[float, float], answer: str, words: str
+) -> None:
+    tasks = {
+        "compatibility": {
+            # Neither what needs a language model nor somebody's scores are a plain baseline.
+            "random": figures(0.7, category_pairs=random, chance=(0.4, 0.01), base=(0.99, 0.01), mine=(0.99, 0.01)),
+            "pairs": figures(0.7, category_pairs=pairs, chance=(0.4, 0.01), frozen_probe=(0.99, 0.01)),
+        }
+    }
+    verdict = judge(summarise(tasks, "fine-tuned"), "The fine-tuned model", 188)
+    assert verdict.answer == answer
+    assert words in verdict.headline
+    assert "the fine-tuned model is" in verdict.headline
+    assert [one.rival for one in verdict.against] == ["category-pairs", "category-pairs"]
+
+
+def test_a_model_with_nothing_plain_beside_it_gets_no_answer() -> None:
+    summary = summarise({"compatibility": {"random": figures(0.9, base=(0.5, 0.01))}}, "fine-tuned")
+    assert judge(summary, "The fine-tuned model", 50).answer == "alone"
+
+
+def test_a_figure_without_an_interval_stands_alone() -> None:
+    broken = figures(0.6, size=(0.5, None))
+    broken["ci95"]["auc"] = None
+    broken["baselines"]["size"]["model_ahead"] |= {"ci95": None, "p_value": None, "smallest_difference": None}
+    summary = summarise({"compatibility": {"random": broken}}, "fine-tuned")
+    assert [cell is not None and cell.interval is None for cell in summary.rows[0].cells] == [True]
+    table = task_table("compatibility", broken, {"fine-tuned": 0, "size": 1}, "fine-tuned")
+    assert (table.rows[0].span, table.rows[0].at, table.rows[0].start) == (0, 33.33, 33.33)
+    assert judge(summary, "The fine-tuned model", 9).headline.endswith("in anything measured.")
+
+
+def test_figures_stand_on_the_tape_where_they_should() -> None:
+    table = task_table("compatibility", figures(0.7, size=(0.45, None)), {"fine-tuned": 0, "size": 1}, "fine-tuned")
+    # The lowest interval ends at 0.35, so the tape goes from 0.3 to 1.
+    assert table.tape.low == 0.3
+    assert [(text, at) for text, at in table.tape.ticks][:2] == [("0.3", 0.0), ("0.4", 14.29)]
+    assert (table.rows[0].at, table.rows[0].start, table.rows[0].span) == (57.14, 42.86, 28.57)
+    assert table.tape.chance == 28.57
+    assert [row.scorer for row in table.differences] == ["size"]
+
+
+def test_breakdowns_leave_out_what_has_no_rows() -> None:
+    rows = [{"value": "2", "n": 5, "positives": 5, "auc": None, "accuracy": 0.8}]
+    found = breakdowns("compatibility", {"breakdown": {"size": rows, "category": [], "brand": rows}})
+    assert [table.title for table in found] == ["By number of items", "By brand"]
+    assert found[0].rows == (("2", (5, 5, None, 0.8)),)
+
+
+def test_seeds_are_spread_over_their_own_tape() -> None:
+    seeds = {"seeds": [1, 2, 3], "retrieval": {"same-category": {"base": {"mrr": [0.41, 0.45, 0.49]}}}}
+    (table,) = spread_tables(seeds, {"base": 0})
+    assert (table.low, table.high) == (0.4, 0.5)
+    row = table.rows[0]
+    assert row.mean == pytest.approx(0.45)
+    assert row.deviation == pytest.approx(0.04)
+    assert row.places == (10.0, 50.0, 90.0)
+    assert spread_tables(None, {}) == ()
+    (flat,) = spread_tables({"seeds": [1], "compatibility": {"x": {"base": {"auc": [1.0]}}}}, {})
+    assert flat.rows[0].deviation is None
+    assert flat.rows[0].places == (100.0,)
+
+
+def test_words_and_numbers_as_they_are_printed() -> None:
+    assert (figure(None), figure(0.12345), signed(-0.1), signed(-0.0001)) == ("–", "0.123", "−0.100", "0.000")
+    assert (p_value(0.0004), p_value(0.02)) == ("< 0.001", "0.020")
+    assert (lower_first("Title"), lower_first("AUC"), lower_first("")) == ("title", "AUC", "")
+    assert scorer_words("their-system") == replace(scorer_words("x"), label="their-system")
+    assert (subject_words("base"), subject_words("their-system")) == ("The base model", "their-system")
+
+
+def test_markdown_says_what_the_figures_stand_for(wardrobe: Dataset, tmp_path: Path) -> None:
+    write_report(tmp_path / "wide", wide_report(wardrobe))
+    run = read_run(tmp_path / "wide")
+    text = render_markdown([run])
+    tasks = run.report["tasks"]
+    figures_of = tasks["compatibility"]["pairs"]["baselines"]["size"]
+    low, high = figures_of["ci95"]["auc"]
+    row = next(line for line in text.splitlines() if line.startswith("| Number of items"))
+    assert f"{figures_of['auc']:.3f} ({low:.3f}–{high:.3f})" in row.replace("*", "")
+    assert "| scorer | Random items (n = 24) | Same categories (n = 24) |" in text
+    assert "Same categories (n = 12, of 6 candidates) |" in text
+    assert "12 test outfits of `wardrobe` (catalogue), 30 for training and 12 for validation; seed 17." in text
+    assert "    coordi run --data wardrobe --out wide" in text
+    assert "1,000 resamples. Versions: coordi 0.1.0." in text
+    assert "* baselines: encoder-vectors were left out: no photo \\<b\\>." in text
+    assert "* **One item swapped** (`one-swapped`): made-up outfits differ from a real one in" in text
+    assert "**Is it worth using?**" in text
+    for line in text.splitlines():
+        if line.startswith("|"):
+            assert line.replace("\\|", "").count("|") in {1 + count for count in (6, 5, 2)}
+
+
+def test_markdown_of_several_runs_has_a_section_each(wardrobe: Dataset, tmp_path: Path) -> None:
+    small = small_report(wardrobe, tmp_path)
+    for name in ("one", "other"):
+        write_report(tmp_path / name, replace(small, dataset=replace(small.dataset, name=f"{name}|x", layout="sample")))
+    text = render_markdown([read_run(tmp_path / "one"), read_run(tmp_path / "other")])
+    assert text.count("\n## ") + text.startswith("## ") == 2
+    assert "## one\\|x: the fine-tuned model" in text
+    assert text.count("The garments are drawn: **no figure is a result.**") == 2
+    assert escape_markdown("a|b\n*c* [d](e) <f> `g`") == "a\\|b \\*c\\* \\[d\\](e) \\<f\\> \\`g\\`"
