@@ -74,11 +74,14 @@ def test_a_leak_is_warned_of_if_a_model_can_gain_by_it(report: Report) -> None:
     leaks = (
         Leak("order", "random", "categories by position tell the answer", auc=0.91),
         Leak("ids", "random", "numbers of question ids tell the answer", auc=0.9, shown=False),
-        Leak("titles", "train and test", "51 of 955 test items have a title that train has", count=51),
+        Leak("titles", "train and test", "51 of 955 test items have a title that train has", auc=0.519, count=51),
+        Leak("position", "random blanks", "the answer stands first", accuracy=0.27, chance=0.25),
+        Leak("photos", "train and test", "3 photos are in both", count=3),
     )
     told = report_json(replace(report, leaks=leaks))["warnings"]
     assert {"where": "random", "text": "Leak (order): categories by position tell the answer."} in told
-    assert not [one for one in told if "numbers of question ids" in one["text"] or "51 of 955" in one["text"]]
+    assert {"where": "random blanks", "text": "Leak (position): the answer stands first."} in told
+    assert sum(one["text"].startswith("Leak") for one in told) == 2
 
 
 def test_too_few_resamples_for_the_correction_are_warned_of(wide: Report) -> None:
@@ -195,7 +198,7 @@ def figures_of(tex: str) -> list[list[tuple[str, bool]]]:
     for line in tex.splitlines():
         cells = [cell.strip() for cell in line.removesuffix(r"\\").split(" & ")[1:]]
         found = [re.fullmatch(r"(\\textbf\{)?(\d\.\d{3})\}?(\$\^\{\\d?dagger\}\$)?", cell) for cell in cells]
-        if cells and any(found) and not line.startswith(("Guessing", "Least")):
+        if cells and any(found) and not line.startswith(("Guessing", "Smallest")):
             rows.append([("--", False) if one is None else (one[2], bool(one[1])) for one in found])
     return rows
 

@@ -148,7 +148,7 @@ def _summary_table(part: Summary) -> Table:
         table.add_row(escape(scorer_words(row.scorer).label), *(_cell(cell) for cell in row.cells))
     table.add_section()
     table.add_row("guessing", *(figure(column.chance) for column in part.columns))
-    table.add_row("least lead that shows", *(figure(column.smallest) for column in part.columns))
+    table.add_row("smallest lead that shows", *(figure(column.smallest) for column in part.columns))
     return table
 
 

@@ -11,6 +11,9 @@ from coordi.domain import SPLITS, Dataset, Description
 from coordi.evaluate.results import Caution, Evaluation
 from coordi.evaluate.summary import LEVEL
 
+WORTH = 0.02
+"""A leak that gains less than this, in AUC or accuracy, stands in its table but isn't warned of."""
+
 
 @dataclass(frozen=True, slots=True)
 class LearningPoint:
@@ -84,12 +87,12 @@ class Report:
     def cautions(self) -> tuple[Caution, ...]:
         """Everything that a reader must know: the report's own warnings, leaks that are worth something, the figures'.
 
-        A leak is told if a model can read it and a cheat gains AUC by it.
+        A leak is told if a model can read it and a cheat gains AUC or accuracy by it.
         """
         leaks = (
-            Caution(leak.where, f"Leak ({leak.name}): {leak.detail}.")
+            Caution(leak.where, f"Leak ({leak.name}): {leak.detail.rstrip('.')}.")
             for leak in self.leaks
-            if leak.auc is not None and leak.shown
+            if leak.shown and _worth(leak) >= WORTH
         )
         return (*self.warnings, *leaks, *self._too_few_resamples(), *self.evaluation.warnings)
 
@@ -106,6 +109,12 @@ class Report:
             f"evaluate.bootstrap={40 * most} or more."
         )
         return (Caution("differences", text),)
+
+
+def _worth(leak: Leak) -> float:
+    """What a cheat gains over knowing nothing; 0 for what is only counted."""
+    reached = leak.accuracy if leak.auc is None else leak.auc
+    return 0.0 if reached is None else reached - (0.5 if leak.chance is None else leak.chance)
 
 
 def split_counts(dataset: Dataset) -> dict[str, dict[str, int]]:

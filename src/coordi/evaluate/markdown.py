@@ -92,7 +92,7 @@ def _table(summary: Summary) -> str:
         label = escape_markdown(scorer_words(row.scorer).label)
         lines.append(_line([label, *(_cell(cell) for cell in row.cells)]))
     lines.append(_line(["guessing", *(figure(column.chance) for column in summary.columns)]))
-    lines.append(_line(["least lead over guessing that shows", *(figure(one.smallest) for one in summary.columns)]))
+    lines.append(_line(["smallest lead over guessing that shows", *(figure(one.smallest) for one in summary.columns)]))
     return "\n".join(lines)
 
 
