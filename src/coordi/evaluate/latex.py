@@ -73,7 +73,7 @@ def _table(summary: Summary, places: Sequence[int], number: int, report: Mapping
         r"\midrule",
         _line("Guessing", [figure(column.chance) for column in columns]),
         _line("Questions", [str(column.n) for column in columns]),
-        _line("Smallest lead that shows", [escape_latex(figure(column.smallest)) for column in columns]),
+        _line("Smallest that shows", [escape_latex(figure(column.smallest)) for column in columns]),
         r"\bottomrule",
         r"\end{tabular}",
         r"\end{table*}",
