@@ -109,7 +109,7 @@ def test_the_version_that_is_asked_for(polyvore_outfits: Outfits, tmp_path: Path
 def test_the_only_version_is_taken_unless_the_other_is_asked_for(polyvore_outfits: Outfits) -> None:
     folder = polyvore_outfits({"train": TRAIN}, ITEMS, version="disjoint")
     assert load(folder, DataSettings(), 1).name == "outfits (disjoint)"
-    with pytest.raises(DataError, match=r"has no nondisjoint version .*only disjoint; set data\.release=disjoint"):
+    with pytest.raises(DataError, match=r"has no nondisjoint version .*only disjoint: set data\.release=disjoint"):
         load(folder, DataSettings(release="nondisjoint"), 1)
 
 
@@ -215,7 +215,10 @@ def test_a_broken_file_is_named_with_the_place(polyvore_outfits: Outfits, name: 
 
 def test_folders_without_lists_of_outfits(tmp_path: Path) -> None:
     (tmp_path / "disjoint").mkdir()
-    with pytest.raises(DataError, match=r"no train\.json, valid\.json or test\.json in nondisjoint or disjoint"):
+    with pytest.raises(
+        DataError,
+        match=r"no nondisjoint version .*\(nondisjoint/train\.json, valid\.json or test\.json\), nor any other",
+    ):
         load(tmp_path, DataSettings(), 1)
 
 

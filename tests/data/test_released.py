@@ -111,6 +111,28 @@ def test_a_blank_keeps_its_answer_when_it_is_shuffled() -> None:
     assert dict(part.losses) == {rules.SHORTENED: 30}
 
 
+def test_items_that_go_after_cleaning_go_from_the_questions_too() -> None:
+    part, _ = _released(
+        [("dfg", True), ("hjo", False), ("hl", True)], [("hlm", "jA", 0), ("np", "jA", 1), ("n", "oA", 1)]
+    )
+    assert rules.without_items(part, set(TITLES)) == part
+    left = rules.without_items(part, set(TITLES) - {"f", "j", "l", "n"})
+    assert _asked(left) == {"dg": True, "ho": False}
+    assert left.blanks == ()
+    assert dict(left.losses) == {rules.SHORTENED: 2, rules.TOO_FEW: 2, rules.NO_CANDIDATE: 2}
+    (blank,) = rules.without_items(part, set(TITLES) - {"o", "p", "h"}).blanks[1:]
+    assert blank.item_ids == ("n",)
+    assert blank.candidates[blank.answer] == "A"
+
+
+def test_outfits_that_a_model_was_trained_on_arent_asked_about() -> None:
+    part, _ = _released([("dfg", True), ("hjo", False)], [("np", "jA", 1), ("hl", "mj", 0)])
+    left = rules.without_taught(part, lambda names: "".join(sorted(names)) in ("dfg", "hjo", "hlm"))
+    assert _asked(left) == {"hjo": False}
+    assert [sorted(one.item_ids) for one in left.blanks] == [["n", "p"]]
+    assert (dict(left.losses), left.asked) == ({rules.TRAINED: 2}, 4)
+
+
 def test_a_duplicate_outfit_is_still_asked_about() -> None:
     part, dataset = _released([("dfg", True), ("gfd", True)], looks={"test": ("dfg", "gfd")})
     assert len(dataset.outfits) == 1

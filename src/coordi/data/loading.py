@@ -9,6 +9,8 @@ from typing import Literal
 from coordi.config import DataSettings
 from coordi.data.catalogue import find_photos, find_table, read_catalogue, read_photos
 from coordi.data.cleaning import clean
+from coordi.data.hub import COPIES, fetch, hub_name
+from coordi.data.hub_copies import copy_layout, read_marqo, read_owj
 from coordi.data.polyvore_maryland import read_maryland, split_file
 from coordi.data.polyvore_outfits import VERSIONS, is_version, read_outfits
 from coordi.data.source import Source
@@ -17,12 +19,15 @@ from coordi.domain import SPLITS, Dataset, Outfit, Split
 from coordi.errors import DataError
 from coordi.progress import Progress, silent
 
-Layout = Literal["polyvore-maryland", "polyvore-outfits", "catalogue", "photos", "sample"]
+Layout = Literal[
+    "polyvore-maryland", "polyvore-outfits", "owj0421-polyvore", "marqo-polyvore", "catalogue", "photos", "sample"
+]
 SAMPLE_MARKER = "sample.json"
 _ACCEPTED = (
     "accepted are a folder with train_no_dup.json, valid_no_dup.json or test_no_dup.json (Maryland Polyvore), a folder "
     "that holds nondisjoint or disjoint, or is one of them (Polyvore Outfits), a .csv, .jsonl or .parquet catalogue or "
-    "a folder holding one, a folder of .jpg, .png or .webp photos, or, as --data of a command, 'sample'"
+    "a folder holding one, a folder of .jpg, .png or .webp photos, a data set on the hub "
+    f"({', '.join(COPIES)}), or, as --data of a command, 'sample'"
 )
 _NAMES_SHOWN = 6
 
@@ -33,8 +38,8 @@ def load(path: Path, settings: DataSettings, seed: int, progress: Progress = sil
     The same source, settings and seed give an equal data set.
 
     Args:
-        path: A folder, or a catalogue's file.
-        settings: Whether photos are required, and caps on the splits.
+        path: A folder, a catalogue's file, or the name of a data set on the hub.
+        settings: Whether photos are required, how it is split, caps on the splits, and what may be fetched.
         seed: Of splits that the source doesn't have, and of the caps.
         progress: Told of each photo that was checked.
 
@@ -49,22 +54,41 @@ def read_source(path: Path, settings: DataSettings) -> Source:
 
     Args:
         path: As for ``load``.
-        settings: Which version of a release that has several.
+        settings: Which version of a release that has several, and whether it may be fetched.
 
     Raises:
-        DataError: If it isn't recognised or is broken.
+        DataError: If it isn't recognised, is broken or can't be fetched.
     """
+    path = located(path, settings)
     layout = recognise(path)
     if layout == "polyvore-maryland":
         return read_maryland(path.resolve())
     if layout == "polyvore-outfits":
         return read_outfits(path.resolve(), settings)
+    if layout == "owj0421-polyvore":
+        return read_owj(path.resolve(), settings)
+    if layout == "marqo-polyvore":
+        return read_marqo(path.resolve())
     if layout == "photos":
         return read_photos(path.resolve())
     table = path if path.is_file() else find_table(path)
     if table is None:
         raise DataError(f"{path} has {SAMPLE_MARKER} but no table of items; make the sample again")
     return read_catalogue(table.resolve(), layout)
+
+
+def located(path: Path | str, settings: DataSettings) -> Path:
+    """Where a source lies on this machine: the path itself, or the folder of a data set on the hub.
+
+    Args:
+        path: A path, ``hf://datasets/OWNER/NAME`` or plain ``OWNER/NAME``.
+        settings: Whether it may be fetched, pinned to which commit, in which version.
+
+    Raises:
+        DataError: If it can't or may not be fetched.
+    """
+    name = hub_name(path)
+    return Path(path) if name is None else fetch(name, settings)
 
 
 def recognise(path: Path) -> Layout:
@@ -89,6 +113,9 @@ def recognise(path: Path) -> Layout:
         return "polyvore-maryland"
     if is_version(path.resolve()) or names.intersection(VERSIONS):
         return "polyvore-outfits"
+    copy = copy_layout(path)
+    if copy is not None:
+        return copy
     if find_table(path) is not None:
         return "catalogue"
     if next(find_photos(path), None) is not None:
@@ -107,7 +134,9 @@ def outfits_for(dataset: Dataset, split: Split) -> tuple[Outfit, ...]:
         return outfits
     present = [name for name in SPLITS if dataset.outfits_of(name)]
     found = f"it has {', '.join(present)}" if present else "it has no outfits at all"
-    files = {"polyvore-maryland": split_file(split), "polyvore-outfits": f"{split}.json"}
+    files = {"polyvore-maryland": split_file(split)} | dict.fromkeys(
+        ("polyvore-outfits", "owj0421-polyvore"), f"{split}.json"
+    )
     how = (
         f"add {files[dataset.layout]}, or draw the splits anew with data.split=outfit-disjoint"
         if dataset.layout in files

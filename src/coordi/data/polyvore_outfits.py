@@ -12,7 +12,7 @@ References:
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -35,8 +35,8 @@ METADATA = "polyvore_item_metadata.json"
 CATEGORIES = "categories.csv"
 OUTFIT_TITLES = "polyvore_outfit_titles.json"
 IMAGES = "images"
-_WHERE_FROM = "get it as docs/data.md says, from https://huggingface.co/datasets/mvasil/polyvore-outfits"
-_ASKED: tuple[Split, ...] = ("valid", "test")
+_HUB = "https://huggingface.co/datasets/mvasil/polyvore-outfits"
+ASKED_SPLITS: tuple[Split, ...] = ("valid", "test")
 
 Facts = Mapping[str, Mapping[str, Any]]
 """By item id, the columns of the release's metadata."""
@@ -52,6 +52,7 @@ class OutfitsRelease:
         compatibility: By split, the compatibility questions.
         blanks: By split, the fill-in-the-blank questions.
         titles: By set id, what the outfits are called.
+        items_file: What holds the titles of items, for messages.
     """
 
     name: str
@@ -60,6 +61,7 @@ class OutfitsRelease:
     compatibility: Mapping[Split, Path]
     blanks: Mapping[Split, Path]
     titles: Mapping[str, str] = field(default_factory=lambda: NO_EXTRA)
+    items_file: str = METADATA
 
 
 def is_version(folder: Path) -> bool:
@@ -84,9 +86,9 @@ def read_outfits(path: Path, settings: DataSettings) -> Source:
     release = OutfitsRelease(
         name=whole.name if whole == folder else f"{whole.name} ({folder.name})",
         layout=LAYOUT,
-        outfits=_present(lists),
-        compatibility=_present({split: folder / f"compatibility_{split}.txt" for split in _ASKED}),
-        blanks=_present({split: folder / f"fill_in_blank_{split}.json" for split in _ASKED}),
+        outfits=present(lists),
+        compatibility=present({split: folder / f"compatibility_{split}.txt" for split in ASKED_SPLITS}),
+        blanks=present({split: folder / f"fill_in_blank_{split}.json" for split in ASKED_SPLITS}),
         titles=_outfit_titles(_nearest(folder, OUTFIT_TITLES)),
     )
     facts = _metadata(_nearest(folder, METADATA), _nearest(folder, CATEGORIES))
@@ -123,11 +125,11 @@ def release_source(
     photo_of = photos(item_ids)
     if not facts and not any((image := photo_of(item_id)) and image.is_file() for item_id in item_ids):
         raise DataError(
-            f"{where} has outfits but neither titles nor photos of their items: it lacks {METADATA} (titles) and "
-            f"{IMAGES}/<item_id>.jpg (photos); one of them must lie in it: {_WHERE_FROM}"
+            f"{where} has outfits but neither titles nor photos of their items: it lacks {release.items_file} (titles) "
+            f"and {IMAGES}/<item_id>.jpg (photos); one of them must lie in it, see docs/data.md: get it from {_HUB}"
         )
     lacking = [item_id for item_id in item_ids if not isinstance((facts or {}).get(item_id), dict)]
-    funnel.tell("items", with_examples(f"not in {METADATA}", lacking), len(lacking))
+    funnel.tell("items", with_examples(f"not in {release.items_file}", lacking), len(lacking))
     return Source(
         release.name, release.layout, tuple(_item(name, facts or {}, photo_of(name)) for name in item_ids), outfits,
         funnel, keeps_single_items=False, splits=tuple(release.outfits), questions=_questions(release, named),
@@ -143,18 +145,29 @@ def _version_folder(path: Path, settings: DataSettings) -> Path:
             )
         return path
     there = [name for name in VERSIONS if any((path / name / f"{split}.json").is_file() for split in SPLITS)]
+    return path / chosen_version(path, settings, there, "", _HUB)
+
+
+def chosen_version(path: Path, settings: DataSettings, there: Sequence[str], suffix: str, hub: str) -> str:
+    """The version that the settings ask for; the one that is there if they ask for none.
+
+    Args:
+        path: The release's folder, for messages.
+        settings: Whose ``release`` counts if it was set.
+        there: Versions that the folder holds.
+        suffix: Of the folder of a version.
+        hub: Where to get it.
+
+    Raises:
+        DataError: If it isn't there.
+    """
+    asked = settings.release if "release" in settings.model_fields_set else None
     wanted: str = asked or (there[0] if there else settings.release)
     if wanted in there:
-        return path / wanted
-    if there:
-        raise DataError(
-            f"{path} has no {wanted} version (no {wanted}/train.json, valid.json or test.json), only "
-            f"{' and '.join(there)}; set data.release={there[0]}, or {_WHERE_FROM}"
-        )
-    raise DataError(
-        f"{path} has the folders of Polyvore Outfits but no train.json, valid.json or test.json in "
-        f"{' or '.join(VERSIONS)}; {_WHERE_FROM}"
-    )
+        return wanted
+    lists = f"{wanted}{suffix}/train.json, valid.json or test.json"
+    way_out = f"only {' and '.join(there)}: set data.release={there[0]}, or" if there else "nor any other:"
+    raise DataError(f"{path} has no {wanted} version of Polyvore Outfits ({lists}), {way_out} get it from {hub}")
 
 
 def _nearest(folder: Path, name: str) -> Path:
@@ -174,7 +187,8 @@ def _photos(folder: Path) -> Callable[[Iterable[str]], Callable[[str], Path | No
     return find
 
 
-def _present(paths: Mapping[Split, Path]) -> dict[Split, Path]:
+def present(paths: Mapping[Split, Path]) -> dict[Split, Path]:
+    """The files that are there."""
     return {split: path for split, path in paths.items() if path.is_file()}
 
 
@@ -257,7 +271,7 @@ def _item(item_id: str, facts: Facts, image: Path | None) -> SourceItem:
 
 def _questions(release: OutfitsRelease, item_ids: Mapping[str, str]) -> tuple[SourceQuestions, ...]:
     found = []
-    for split in _ASKED:
+    for split in ASKED_SPLITS:
         compatibility, blanks = release.compatibility.get(split), release.blanks.get(split)
         if compatibility or blanks:
             asked = read_compatibility_file(compatibility, item_ids) if compatibility else ()

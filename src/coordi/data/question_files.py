@@ -2,7 +2,8 @@
 
 Both releases name an item ``<set_id>_<index>`` and use the same two forms. Compatibility: lines of ``1`` (an outfit
 that somebody made) or ``0`` (made up) and the items' names. Fill-in-the-blank: a JSON list of ``question`` (the rest
-of an outfit) and ``answers``, of which the true one is of the outfit's own set.
+of an outfit) and ``answers``, of which the true one is of the outfit's own set. A copy of Polyvore Outfits on the hub
+(``owj0421/polyvore-outfits``) has JSON lists for both, of ``items``, ``candidates`` and ``label``.
 
 References:
     Han et al., Learning Fashion Compatibility with Bidirectional LSTMs, 2017;
@@ -40,15 +41,14 @@ def read_compatibility_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) 
     Raises:
         DataError: If it can't be read, or a line isn't a question, with its number.
     """
-    lines = [(number, line.split()) for number, line in enumerate(read_text(path).splitlines(), start=1)]
-    asked = [(number, words[0], words[1:]) for number, words in lines if words]
+    place, asked = ("entry", _json_questions(path)) if path.suffix == ".json" else ("line", _text_questions(path))
     for number, label, names in asked:
         if label not in ("0", "1") or not names or not all(_NAME.fullmatch(name) for name in names):
             raise DataError(
-                f"{path}, line {number} isn't a question: '{' '.join([label, *names])[:_SHOWN]}'; expected 1 or 0 and "
-                "then names such as 214272106_1; get the file again or mend that line"
+                f"{path}, {place} {number} isn't a question: '{' '.join([label, *names])[:_SHOWN]}'; expected 1 or 0 "
+                f"and then names such as 214272106_1; get the file again or mend that {place}"
             )
-    groups = _groups([(label == "1", names, f"line-{number}") for number, label, names in asked])
+    groups = _groups([(label == "1", names, f"{place}-{number}") for number, label, names in asked])
     return tuple(
         SourceCompatibility(tuple(item_ids.get(name, name) for name in names), label == "1", group)
         for (_, label, names), group in zip(asked, groups, strict=True)
@@ -59,7 +59,7 @@ def read_blanks_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) -> tupl
     """Read a file of fill-in-the-blank questions.
 
     The true candidate is the one of the question's own set; if several are, the one whose index is the question's
-    ``blank_position``. In the Maryland release it stands first, which isn't relied on.
+    ``blank_position``. A ``label`` must say the same. In the Maryland release it stands first, which isn't relied on.
 
     Args:
         path: The file.
@@ -68,18 +68,40 @@ def read_blanks_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) -> tupl
     Raises:
         DataError: If it can't be read, or an entry isn't a question, with its number.
     """
+    entries = enumerate(_entries(path), start=1)
+    return tuple(_blank(entry, f"{path}, entry {number}", item_ids) for number, entry in entries)
+
+
+def _text_questions(path: Path) -> list[tuple[int, str, list[str]]]:
+    lines = [(number, line.split()) for number, line in enumerate(read_text(path).splitlines(), start=1)]
+    return [(number, words[0], words[1:]) for number, words in lines if words]
+
+
+def _json_questions(path: Path) -> list[tuple[int, str, list[str]]]:
+    return [
+        (number, str(entry.get("label")), [str(name) for name in entry.get("items") or ()])
+        if isinstance(entry, dict) and isinstance(entry.get("items"), list)
+        else (number, str(entry), [])
+        for number, entry in enumerate(_entries(path), start=1)
+    ]
+
+
+def _entries(path: Path) -> list[Any]:
     entries = read_json(path)
     if not isinstance(entries, list):
         raise DataError(f"{path} must hold a list of questions, got {type(entries).__name__}; get the release's file")
-    return tuple(_blank(entry, f"{path}, entry {number}", item_ids) for number, entry in enumerate(entries, start=1))
+    return entries
 
 
 def _blank(entry: Any, where: str, item_ids: Mapping[str, str]) -> SourceBlank:
-    question, answers = (_names(entry, key, where) for key in ("question", "answers"))
+    keys = ("items", "candidates") if isinstance(entry, dict) and "candidates" in entry else ("question", "answers")
+    question, answers = (_names(entry, key, where) for key in keys)
     own = _set_of(question)
     true = [place for place, name in enumerate(answers) if own and _set_of([name]) == own]
     if len(true) > 1:
         true = [place for place in true if answers[place] == f"{own}_{entry.get('blank_position')}"]
+    if "label" in entry:
+        true = [place for place in true if str(place) == str(entry["label"])]
     return SourceBlank(
         item_ids=tuple(item_ids.get(name, name) for name in question),
         candidates=tuple(item_ids.get(name, name) for name in answers),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -80,6 +80,53 @@ def named_items(parts: Sequence[ReleasedQuestions]) -> set[str]:
         named.update(name for one in part.compatibility for name in one.item_ids)
         named.update(name for one in part.blanks for name in (*one.item_ids, *one.candidates))
     return named
+
+
+def without_items(part: ReleasedQuestions, items: Collection[str]) -> ReleasedQuestions:
+    """The questions with the items that are still there, after something later than cleaning left some out."""
+    losses = Counter(part.losses)
+    compatibility = []
+    for one in part.compatibility:
+        left = tuple(name for name in one.item_ids if name in items)
+        if len(left) < len(one.item_ids):
+            losses[SHORTENED if len(left) >= MIN_ITEMS else TOO_FEW] += 1
+        if len(left) >= MIN_ITEMS:
+            compatibility.append(replace(one, item_ids=left))
+    blanks = []
+    for blank in part.blanks:
+        left = tuple(name for name in blank.item_ids if name in items)
+        if not all(name in items for name in blank.candidates):
+            losses[NO_CANDIDATE] += 1
+        elif len(left) + 1 < MIN_ITEMS:
+            losses[TOO_FEW] += 1
+        else:
+            losses[SHORTENED] += len(left) < len(blank.item_ids)
+            blanks.append(replace(blank, item_ids=left))
+    return _with(part, compatibility, blanks, losses)
+
+
+def without_taught(part: ReleasedQuestions, is_taught: Callable[[Sequence[str]], bool]) -> ReleasedQuestions:
+    """The questions without those of outfits that a model was trained on.
+
+    Args:
+        part: The questions.
+        is_taught: Whether these items, in any order, were a training outfit.
+    """
+    losses = Counter(part.losses)
+    compatibility = [one for one in part.compatibility if not (one.compatible and is_taught(one.item_ids))]
+    blanks = [one for one in part.blanks if not is_taught((*one.item_ids, one.candidates[one.answer]))]
+    losses[TRAINED] += len(part.compatibility) - len(compatibility) + len(part.blanks) - len(blanks)
+    return _with(part, compatibility, blanks, losses)
+
+
+def _with(
+    part: ReleasedQuestions,
+    compatibility: Iterable[CompatibilityQuestion],
+    blanks: Iterable[FillInTheBlankQuestion],
+    losses: Mapping[str, int],
+) -> ReleasedQuestions:
+    counted = MappingProxyType({reason: count for reason, count in losses.items() if count})
+    return replace(part, compatibility=tuple(compatibility), blanks=tuple(blanks), losses=counted)
 
 
 def _drawn(outfit_id: str) -> bytes:

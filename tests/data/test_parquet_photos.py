@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from coordi.artifacts import cache_folder
+from coordi.data.parquet_photos import columns_of, extract_photos, read_columns
+from coordi.errors import DataError
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COORDI_CACHE", str(tmp_path / "cache"))
+
+
+def _table(path: Path, **columns: list[Any]) -> Path:
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def test_photos_of_the_items_that_are_wanted_are_written_once(tmp_path: Path) -> None:
+    images = [{"bytes": b"one", "path": "x.jpg"}, {"bytes": b"two", "path": None}, None, {"bytes": None, "path": "y"}]
+    first = _table(tmp_path / "1.parquet", item_id=["a", "../b", "c", "d"], image=images)
+    second = _table(tmp_path / "2.parquet", item_id=["a", "e", "f"], image=[b"again", b"five", b"six"])
+    wanted = {"a", "../b", "c", "d", "e"}
+    photos = extract_photos([first, second], "item_id", wanted)
+    assert {name: path.read_bytes() for name, path in photos.items()} == {"a": b"one", "../b": b"two", "e": b"five"}
+    assert {path.parent.parent for path in photos.values()} == {cache_folder() / "photos"}
+    assert len(list(cache_folder().rglob("*.*"))) == 3
+
+    photos["a"].write_bytes(b"kept")
+    assert extract_photos([first], "item_id", {"a"})["a"].read_bytes() == b"kept"
+    _table(first, item_id=["a"], image=[b"another file"])
+    assert extract_photos([first], "item_id", {"a"})["a"].read_bytes() == b"another file"
+
+
+def test_columns_that_a_file_lacks_are_passed_over(tmp_path: Path) -> None:
+    first = _table(tmp_path / "1.parquet", item_id=["a"], title=["x"], image=[b"1"])
+    second = _table(tmp_path / "2.parquet", item_id=["b"])
+    assert columns_of(second) == ("item_id",)
+    assert read_columns([first, second], ("item_id", "title")) == [{"item_id": "a", "title": "x"}, {"item_id": "b"}]
+
+
+def test_a_file_that_isnt_one_or_lacks_the_photos_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"t\.parquet has the columns item_id; expected item_ID and image"):
+        extract_photos([_table(tmp_path / "t.parquet", item_id=["a"])], "item_ID", {"a"})
+    (tmp_path / "t.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(DataError, match=r"t\.parquet isn't a Parquet file"):
+        extract_photos([tmp_path / "t.parquet"], "item_id", {"a"})
