@@ -225,6 +225,7 @@ def test_the_latex_table_says_the_figures(wide: Report) -> None:
 def test_latex_is_balanced_and_escaped(wide: Report) -> None:
     tex = render_latex(report_json(replace(wide, dataset=replace(wide.dataset, name=r"50%_of \input{x} & #1 $~^"))))
     assert r"50\%\_of \textbackslash{}input\{x\} \& \#1 \$\textasciitilde{}\textasciicircum{}" in tex
+    assert "=cmd()$|$x, $<$b$>$ & " in tex
     assert r"\label{tab:coordi-50-of-input-x-1-1}" in tex
     unescaped = re.sub(r"\\[\\{}%&#_$]", "", tex.replace(r"\\", ""))
     assert unescaped.count("{") == unescaped.count("}")

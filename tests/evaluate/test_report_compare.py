@@ -23,6 +23,7 @@ from coordi.evaluate.compare_page import headline, render_comparison
 from coordi.evaluate.findings import Report
 from coordi.evaluate.recorded import read_run
 from coordi.evaluate.report import write_report
+from coordi.evaluate.significance import holm
 
 from .conftest import make_wardrobe
 from .reports import Page, small_report, wide_report
@@ -85,6 +86,15 @@ def test_a_run_beside_itself_differs_in_nothing(runs: dict[str, Path]) -> None:
     found = compared(runs["weak"], runs["weak"])
     assert {row.standing for row in found.models} == {"not told apart"}
     assert found.data == found.settings == found.versions == ()
+
+
+def test_p_values_are_corrected_over_their_own_table(runs: dict[str, Path]) -> None:
+    found = compared(runs["weak"], runs["strong"])
+    for rows in (found.models, found.scorers):
+        p_values = [row.paired.p_value for row in rows if row.paired is not None and row.paired.p_value is not None]
+        assert [row.p_holm for row in rows] == holm(p_values)
+    assert found.models[0].paired is not None
+    assert found.models[0].p_holm != found.models[0].paired.p_value
 
 
 def test_the_paired_interval_is_that_of_the_resampled_difference(runs: dict[str, Path]) -> None:
@@ -231,6 +241,12 @@ def test_what_is_no_finished_run_is_one_clear_error(tmp_path: Path, files: dict[
         read_run(tmp_path)
     with pytest.raises(ArtifactError, match=r"no run at '.*nowhere': no such folder"):
         read_run(tmp_path / "nowhere")
+
+
+def test_a_report_of_a_later_format_is_refused(runs: dict[str, Path], tmp_path: Path) -> None:
+    later = changed(runs["weak"], tmp_path / "later", lambda report: report.update(format=3))
+    with pytest.raises(ArtifactError, match=r"is of format 3, made by coordi 0.1.0; this one reads format 2"):
+        read_run(later)
 
 
 def test_a_run_that_was_interrupted_after_its_report_is_not_finished(wardrobe: Dataset, tmp_path: Path) -> None:
