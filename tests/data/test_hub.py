@@ -166,9 +166,10 @@ def test_a_copy_of_two_repositories(server: Hub, name: str) -> None:
     assert [outfit.item_ids for outfit in dataset.outfits] == [("0", "1")]
 
 
-def test_nothing_is_fetched_unless_allowed(server: Hub) -> None:
-    with pytest.raises(DataError, match=r"^Marqo/polyvore isn't on this machine.*data\.allow_download=true"):
-        load(Path("Marqo/polyvore"), DataSettings(), 1)
+@pytest.mark.parametrize("name", COPIES)
+def test_nothing_is_fetched_unless_allowed(server: Hub, name: str) -> None:
+    with pytest.raises(DataError, match=rf"^{name} isn't on this machine.*data\.allow_download=true"):
+        load(Path(name), DataSettings(), 1)
     assert server.asked == []
 
 

@@ -114,22 +114,28 @@ def fetch(name: str, settings: DataSettings) -> Path:
         ArtifactError: If the cache can't be written.
     """
     copy = COPIES[name]
+    if not settings.allow_download and settings.revision is None and copy.parts[0].revision is None:
+        raise _not_allowed(name)  # before asking for a commit, without which no folder can be there
     pins = [_pin(part, settings if part is copy.parts[0] else DataSettings()) for part in copy.parts]
     version = f"-{settings.release}" if copy.has_versions else ""
     folder = cache_folder() / "hub" / f"{name.replace('/', '--')}{version}@{'-'.join(pin[:12] for pin in pins)}"
     if (folder / _COMPLETE).is_file():
         return folder
     if not settings.allow_download:
-        raise DataError(
-            f"{name} isn't on this machine, and nothing is fetched unless allowed; set data.allow_download=true, or "
-            "give a folder that holds it"
-        )
+        raise _not_allowed(name)
     files: dict[str, list[str]] = {}
     with _online() as hub:
         for part, pin in zip(copy.parts, pins, strict=True):
             files[f"{part.repository}@{pin}"] = _fetch_part(hub, part, pin, copy.access, folder, settings.release)
     write_json(folder / _COMPLETE, files)
     return folder
+
+
+def _not_allowed(name: str) -> DataError:
+    return DataError(
+        f"{name} isn't on this machine, and nothing is fetched unless allowed; set data.allow_download=true, or give a "
+        "folder that holds it"
+    )
 
 
 def _pin(part: HubPart, settings: DataSettings) -> str:
