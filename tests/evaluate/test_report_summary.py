@@ -199,7 +199,22 @@ def test_markdown_says_what_the_figures_stand_for(wardrobe: Dataset, tmp_path: P
     assert "**Is it worth using?**" in text
     for line in text.splitlines():
         if line.startswith("|"):
-            assert line.replace("\\|", "").count("|") in {1 + count for count in (6, 5, 2)}
+            assert line.replace("\\|", "").count("|") in {1 + count for count in (6, 5, 4, 2)}
+
+
+def test_markdown_has_calibration_seeds_and_the_learning_curve(wardrobe: Dataset, tmp_path: Path) -> None:
+    write_report(tmp_path, wide_report(wardrobe))
+    run = read_run(tmp_path)
+    lines = render_markdown([run]).splitlines()
+    known = run.report["tasks"]["compatibility"]["pairs"]
+    ece = known["calibration"]
+    assert f"| Pairs of items | {ece['raw_ece']:.3f} | {ece['ece']:.3f} | {ece['brier']:.3f} |" in lines
+    assert "### Over the seeds 17, 18: mean ± standard deviation" in lines
+    auc = run.report["tasks"]["compatibility"]["random"]["auc"]
+    spread = f"| Fine-tuned model | {(auc + 0.625) / 2:.3f} ± {abs(auc - 0.625) / 2**0.5:.3f} |"
+    assert spread in lines
+    assert "| scorer | protocol | 3 | 8 | 30 |" in lines
+    assert "| Set transformer | Random items | 0.500 | 0.600 | 0.800 |" in lines
 
 
 def test_markdown_of_several_runs_has_a_section_each(wardrobe: Dataset, tmp_path: Path) -> None:
@@ -207,7 +222,8 @@ def test_markdown_of_several_runs_has_a_section_each(wardrobe: Dataset, tmp_path
     for name in ("one", "other"):
         write_report(tmp_path / name, replace(small, dataset=replace(small.dataset, name=f"{name}|x", layout="sample")))
     text = render_markdown([read_run(tmp_path / "one"), read_run(tmp_path / "other")])
-    assert text.count("\n## ") + text.startswith("## ") == 2
+    assert text.startswith("# Results\n")
+    assert text.count("\n## ") == 2
     assert "## one\\|x: the fine-tuned model" in text
     assert text.count("The garments are drawn: **no figure is a result.**") == 2
     assert escape_markdown("a|b\n*c* [d](e) <f> `g`") == "a\\|b \\*c\\* \\[d\\](e) \\<f\\> \\`g\\`"

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from coordi.evaluate.recorded import RecordedRun
+from coordi.evaluate.spread import spread_tables
 from coordi.evaluate.summary import Cell, Column, Summary, summarise
 from coordi.evaluate.verdict import judge
 from coordi.evaluate.wording import (
@@ -21,6 +22,10 @@ from coordi.evaluate.wording import (
     subject_words,
 )
 
+_HEAD = (
+    "# Results\n\nMade by `coordi report markdown` from the runs' own files; each section ends with the command that "
+    "made its run."
+)
 _MARKS = {"ahead": " ▲", "behind": " ▼", "": ""}
 _KEY = (
     "Best of a column in bold, 95% bootstrap intervals by outfit beside each figure. ▲ the model under test is "
@@ -30,7 +35,7 @@ _KEY = (
 
 def render_markdown(runs: Sequence[RecordedRun]) -> str:
     """A section per run: verdict, a table per task, warnings, what protocols mean, and how it was made."""
-    return "\n\n".join(_section(run) for run in runs) + "\n"
+    return "\n\n".join([_HEAD, *(_section(run) for run in runs)]) + "\n"
 
 
 def escape_markdown(text: str) -> str:
@@ -63,6 +68,7 @@ def _section(run: RecordedRun) -> str:
             for name, (title, meaning) in meanings.items()
         )
     )
+    parts += [*_calibration(report, run.under_test), *_seeds(report), *_learning_curve(report)]
     if report.get("warnings"):
         parts.append("\n".join(["To know before using a figure:", "", *_warnings(report["warnings"])]))
     parts.append(_made_by(run))
@@ -106,6 +112,60 @@ def _cell(cell: Cell | None) -> str:
     value = f"**{figure(cell.value)}**" if cell.is_best else figure(cell.value)
     between = "" if cell.interval is None else f" ({figure(cell.interval[0])}–{figure(cell.interval[1])})"
     return value + between + _MARKS[cell.mark]
+
+
+def _calibration(report: Mapping[str, Any], under_test: str) -> list[str]:
+    """Expected calibration error before and after calibration, of the model under test."""
+    rows = [
+        _line([protocol_words(protocol)[0], figure(one.get("raw_ece")), figure(one["ece"]), figure(one["brier"])])
+        for protocol, figures in report["tasks"].get("compatibility", {}).items()
+        if (one := figures.get("calibration"))
+    ]
+    if not rows:
+        return []
+    head = [_line(["protocol", "ECE as it is", "ECE after calibration", "Brier score"]), _line(["---", *["---:"] * 3])]
+    title = f"### Calibration of {escape_markdown(lower_first(subject_words(under_test)))}"
+    return ["\n".join([title, "", *head, *rows])]
+
+
+def _seeds(report: Mapping[str, Any]) -> list[str]:
+    """Mean and standard deviation over sets of questions."""
+    tables = spread_tables(report.get("seeds"), {})
+    if not tables:
+        return []
+    seeds = ", ".join(map(str, report["seeds"]["seeds"]))
+    names = dict.fromkeys(row.label for table in tables for row in table.rows)
+    found = [{row.label: row for row in table.rows} for table in tables]
+    lines = [
+        f"### Over the seeds {seeds}: mean ± standard deviation",
+        "",
+        _line(["scorer", *(f"{table.title}, {table.metric}" for table in tables)]),
+        _line(["---", *["---:"] * len(tables)]),
+    ]
+    for name in names:
+        cells = (rows.get(name) for rows in found)
+        values = ("–" if one is None else f"{figure(one.mean)} ± {figure(one.deviation)}" for one in cells)
+        lines.append(_line([escape_markdown(name), *values]))
+    return ["\n".join(lines)]
+
+
+def _learning_curve(report: Mapping[str, Any]) -> list[str]:
+    """AUC by training outfits, a row per scorer and protocol."""
+    points = report.get("learning_curve") or []
+    sizes = sorted({point["outfits"] for point in points})
+    if not sizes:
+        return []
+    lines = [
+        "### AUC by training outfits",
+        "",
+        _line(["scorer", "protocol", *(f"{size:,}" for size in sizes)]),
+        _line(["---", "---", *["---:"] * len(sizes)]),
+    ]
+    for scorer, protocol in dict.fromkeys((point["scorer"], point["protocol"]) for point in points):
+        here = {one["outfits"]: one for one in points if (one["scorer"], one["protocol"]) == (scorer, protocol)}
+        cells = (figure(here[size]["auc"]) if size in here else "–" for size in sizes)
+        lines.append(_line([escape_markdown(scorer_words(scorer).label), protocol_words(protocol)[0], *cells]))
+    return ["\n".join(lines)]
 
 
 def _line(cells: Sequence[str]) -> str:

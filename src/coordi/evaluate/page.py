@@ -104,11 +104,14 @@ def style() -> Markup:
     return Markup(resources.files("coordi.evaluate").joinpath("templates/report.css").read_text(encoding="utf-8"))
 
 
-def _grouped(cautions: Iterable[Caution]) -> list[Caution]:
-    """Each text once, with every place that it is said of."""
+def _grouped(cautions: Iterable[Caution]) -> dict[str, list[str]]:
+    """By the places that it is said of, each text once."""
     places: dict[str, list[str]] = {}
     for caution in cautions:
         where = place_words(caution.where)
         if where not in places.setdefault(caution.text, []):
             places[caution.text].append(where)
-    return [Caution("; ".join(found), text) for text, found in places.items()]
+    texts: dict[str, list[str]] = {}
+    for text, found in places.items():
+        texts.setdefault("; ".join(found), []).append(text)
+    return texts
