@@ -63,6 +63,20 @@ def test_a_split_too_small_for_questions_is_said_rather_than_fatal(shop: Path) -
     assert "too few" in result.stdout
 
 
+def test_what_no_model_is_shown_is_told_apart(shop: Path) -> None:
+    """Ids that count up tell which items belong together; nobody who reads titles can know."""
+    kinds = ("top", "bottom", "shoes")
+    rows = [f"{number},thing {number},{kinds[number % 3]}" for number in range(300)]
+    (shop / "items.csv").write_text("\n".join(["id,title,category", *rows]))
+    outfits = [json.dumps({"id": f"o{number}", "items": [str(3 * number + place) for place in range(3)]})
+               for number in range(100)]  # fmt: skip
+    (shop / "outfits.jsonl").write_text("\n".join(outfits))
+    result = CliRunner().invoke(_app(), ["data", "info", str(shop)])
+    shown, unshown = result.stdout.split("would tell answers, but coordi shows it to no model:")
+    assert "numbers of item ids that lie near one another tell the answer: AUC 1.00" in " ".join(unshown.split())
+    assert "ids (" not in shown
+
+
 def test_photos_required_is_passed_on(shop: Path) -> None:
     result = CliRunner().invoke(_app(), ["data", "info", str(shop), "--photos", "required"])
     assert isinstance(result.exception, DataError)
@@ -78,5 +92,8 @@ def test_the_real_release() -> None:
     found = json.loads(result.stdout)
     assert found["layout"] == "polyvore-maryland"
     assert found["text_only"] is True
-    assert {leak["name"] for leak in found["leaks"]} == {"titles"}
+    names = {leak["name"] for leak in found["leaks"]}
+    assert {"titles", "words", "categories", "ids"} <= names
+    assert not names & {"order", "size", "balance", "repeats", "duplicates"}
+    assert {leak["shown"] for leak in found["leaks"] if leak["name"] == "ids"} == {False}
     assert all(2 * row["positives"] == row["compatibility"] for row in found["questions"])

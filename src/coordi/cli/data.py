@@ -12,6 +12,7 @@ from rich.table import Table
 from coordi.cli.console import echo_json, progress_bar
 from coordi.cli.work import data_path
 from coordi.config import DataSettings, RunSettings
+from coordi.data.leaks import Leak
 from coordi.data.loading import load
 from coordi.data.survey import Survey, survey
 from coordi.domain import SPLITS, FunnelRow
@@ -54,7 +55,8 @@ def info(
     """
     with progress_bar("checking photos") as progress:
         dataset = load(data_path(path), DataSettings(photos=photos.value), seed, progress)
-    found = survey(dataset, seed)
+    with progress_bar("comparing photos") as progress:
+        found = survey(dataset, seed, progress)
     if as_json:
         echo_json(found.as_json())
     else:
@@ -77,8 +79,17 @@ def _show(found: Survey) -> None:
     for balance in found.balances:
         if balance.problem:
             console.print(f"no questions: {balance.problem}", markup=False)
-    console.print("leaks:" if found.leaks else "leaks: none found")
-    for leak in found.leaks:
+    _say_leaks(console, found.leaks)
+
+
+def _say_leaks(console: Console, leaks: tuple[Leak, ...]) -> None:
+    shown, unshown = ([leak for leak in leaks if leak.shown is what] for what in (True, False))
+    console.print("leaks:" if shown else "leaks: none found")
+    for leak in shown:
+        console.print(f"  {leak.name} ({leak.where}): {leak.detail}", markup=False)
+    if unshown:
+        console.print("would tell answers, but coordi shows it to no model:")
+    for leak in unshown:
         console.print(f"  {leak.name} ({leak.where}): {leak.detail}", markup=False)
 
 

@@ -16,9 +16,11 @@ from coordi.domain import (
     BlankProtocol,
     CompatibilityQuestion,
     Dataset,
+    FillInTheBlankQuestion,
     Split,
 )
 from coordi.errors import DataError
+from coordi.progress import Progress, silent
 
 CHOICES = 4
 
@@ -79,27 +81,39 @@ class Survey:
         }
 
 
-def survey(dataset: Dataset, seed: int) -> Survey:
-    """Count items, outfits and questions, and audit them for leaks; questions are those that an evaluation asks."""
+def survey(dataset: Dataset, seed: int, progress: Progress = silent) -> Survey:
+    """Count items, outfits and questions, and audit them for leaks.
+
+    Questions are those that an evaluation asks with this seed, and those that came with the source.
+
+    Args:
+        dataset: What was cleaned.
+        seed: Of the questions.
+        progress: Told of each photo that the audit opened.
+    """
     asked: dict[str, Sequence[CompatibilityQuestion]] = {}
+    blanks: dict[str, Sequence[FillInTheBlankQuestion]] = {}
     balances = []
     for split in SPLITS:
         for protocol in BLANK_PROTOCOLS:
             if dataset.outfits_of(split):
-                balance, questions = _balance(dataset, split, protocol, seed)
-                balances.append(balance)
-                asked[f"{split} {protocol}"] = questions
-    return Survey(dataset, _by_category(dataset), tuple(balances), audit(dataset, asked))
+                drawn = _drawn(dataset, split, protocol, seed)
+                balances.append(drawn[0])
+                asked[f"{split} {protocol}"], blanks[f"{split} {protocol}"] = drawn[1:]
+    for part in dataset.released:
+        asked[f"{part.split} {part.name}"], blanks[f"{part.split} {part.name}"] = part.compatibility, part.blanks
+    leaks = audit(dataset, asked, blanks=blanks, progress=progress)
+    return Survey(dataset, _by_category(dataset), tuple(balances), leaks)
 
 
-def _balance(
+def _drawn(
     dataset: Dataset, split: Split, protocol: BlankProtocol, seed: int
-) -> tuple[Balance, Sequence[CompatibilityQuestion]]:
+) -> tuple[Balance, Sequence[CompatibilityQuestion], Sequence[FillInTheBlankQuestion]]:
     try:
         pairs = draw_compatibility(dataset, split, protocol, seed)
         blanks = draw_fill_in_the_blank(dataset, split, protocol, seed, CHOICES)
     except DataError as error:
-        return Balance(split, protocol, problem=str(error)), ()
+        return Balance(split, protocol, problem=str(error)), (), ()
     balance = Balance(
         split,
         protocol,
@@ -109,7 +123,7 @@ def _balance(
         blanks=len(blanks.questions),
         fallbacks=blanks.fallbacks,
     )
-    return balance, pairs.questions
+    return balance, pairs.questions, blanks.questions
 
 
 def _by_category(dataset: Dataset) -> dict[str, dict[str, int]]:

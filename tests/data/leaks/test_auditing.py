@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from coordi.data.leaks import Leak, audit
+from coordi.data.retrieval import draw_retrieval
+from coordi.domain import CompatibilityQuestion, Dataset, FillInTheBlankQuestion
+from coordi.errors import DataError
+
+from .conftest import Shop, all_blanks, all_questions
+
+
+def _named(leaks: tuple[Leak, ...]) -> set[tuple[str, str]]:
+    return {(leak.name, leak.where) for leak in leaks}
+
+
+def _texts(dataset: Dataset) -> dict[str, str]:
+    return {item_id: item.title for item_id, item in dataset.items.items()}
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_clean_data_raises_nothing_but_what_random_candidates_are_known_for(make_shop: Shop, seed: int) -> None:
+    """The outfit lacks the blanked item's category, and random wrong candidates are of any: that is no false alarm."""
+    shop = make_shop(seed)
+    leaks = audit(shop, all_questions(shop, seed), _texts(shop), blanks=all_blanks(shop, seed))
+    assert _named(leaks) == {("categories", "train random blanks"), ("categories", "test random blanks")}
+
+
+def test_what_is_found_says_what_it_is_worth(
+    shop: Dataset, asked: tuple[CompatibilityQuestion, ...], blanks: tuple[FillInTheBlankQuestion, ...]
+) -> None:
+    shorter = [
+        question if question.compatible else replace(question, item_ids=question.item_ids[:-1]) for question in asked
+    ]
+    first = [replace(blank, candidates=_true_first(blank), answer=0) for blank in blanks]
+    size, position = audit(shop, {"planted": shorter}, blanks={"planted": first})
+    assert (size.name, size.where, size.accuracy, size.chance, size.shown) == ("size", "planted", None, 0.5, True)
+    assert size.auc == pytest.approx(0.875, abs=0.02)
+    assert (position.name, position.where, position.auc, position.shown) == ("position", "planted blanks", None, True)
+    assert (position.accuracy, position.chance) == (1.0, 0.25)
+    for leak, figure in ((size, f"AUC {size.auc:.2f}, where 0.50"), (position, "accuracy 1.00, where 0.25")):
+        assert figure in leak.detail
+
+
+def _true_first(blank: FillInTheBlankQuestion) -> tuple[str, ...]:
+    true = blank.candidates[blank.answer]
+    return (true, *(name for name in blank.candidates if name != true))
+
+
+def test_too_few_questions_accuse_nobody(shop: Dataset, asked: tuple[CompatibilityQuestion, ...]) -> None:
+    positives, negatives = ([one for one in asked if one.compatible is truth][:9] for truth in (True, False))
+    shorter = [replace(question, item_ids=question.item_ids[:2]) for question in negatives]
+    assert audit(shop, {"few": [*positives, *shorter], "none": ()}, blanks={"none": ()}) == ()
+    assert audit(shop, {"one answer": [one for one in asked if one.compatible]}) == ()
+
+
+def test_an_unknown_item_is_named(shop: Dataset, asked: tuple[CompatibilityQuestion, ...]) -> None:
+    strange = [replace(asked[0], item_ids=("nobody's", *asked[0].item_ids[1:])), *asked[1:]]
+    with pytest.raises(DataError, match=r"names the item 'nobody's', which 'shop' doesn't have"):
+        audit(shop, {"strange": strange})
+
+
+def test_what_no_model_is_shown_comes_last_and_once(shop: Dataset, asked: tuple[CompatibilityQuestion, ...]) -> None:
+    planted = [replace(one, id=f"{'yes' if one.compatible else 'no'}-{place}") for place, one in enumerate(asked)]
+    shorter = [one if one.compatible else replace(one, item_ids=one.item_ids[:2]) for one in planted]
+    leaks = audit(shop, {"a": planted, "b": shorter})
+    assert [(leak.name, leak.where, leak.shown) for leak in leaks] == [("size", "b", True), ("ids", "a, b", False)]
+
+
+def test_retrieval_queries_are_blanks_too(shop: Dataset) -> None:
+    queries = draw_retrieval(shop, "test", 1, 20).queries
+    assert audit(shop, {}, blanks={"retrieval": queries}) == ()
+    first = [replace(query, candidates=_true_first(query), answer=0) for query in queries]
+    (leak,) = audit(shop, {}, blanks={"retrieval": first})
+    assert (leak.name, leak.accuracy) == ("position", 1.0)
+    assert leak.chance == pytest.approx(0.05)
+
+
+def test_the_real_release(real: Dataset) -> None:
+    """What was found and looked at: sellers' names tell outfits apart, ids name them, and a few titles are common."""
+    leaks = audit(real, all_questions(real, 1), _texts(real), blanks=all_blanks(real, 1))
+    by_name = {leak.name: leak for leak in leaks}
+    assert {"words", "titles", "categories"} <= set(by_name)
+    assert "yoins" in " ".join(leak.detail for leak in leaks if leak.name == "words")
+    assert not set(by_name) & {"order", "size", "balance", "repeats", "position", "duplicates", "items", "photos"}
+    assert [leak.auc for leak in leaks if leak.name == "ids"] == [1.0, None]
+    assert all(not leak.shown for leak in leaks if leak.name == "ids")
+    assert all(leak.auc is None or leak.auc < 0.51 for leak in leaks if leak.name == "titles")
+
+
+def test_the_releases_own_questions_leak_their_order(real_data: Path, real: Dataset) -> None:
+    """As they stand in the file, before coordi shuffles them: positives in the outfit's order, negatives in none."""
+    asked = _as_they_stand(real_data / "polyvore-maryland" / "fashion_compatibility_prediction.txt", real)
+    (order,) = [leak for leak in audit(real, {"release": asked}) if leak.name == "order"]
+    assert order.auc is not None
+    assert order.auc > 0.95
+    assert "so do categories by who stands before whom" in order.detail
+
+
+def _as_they_stand(path: Path, real: Dataset) -> list[CompatibilityQuestion]:
+    asked: list[CompatibilityQuestion] = []
+    for line in path.read_text().splitlines():
+        truth, *names = line.split()
+        kept = tuple(name for name in names if name in real.items)
+        if len(kept) > 1:
+            asked.append(CompatibilityQuestion(f"q{len(asked)}", f"o{len(asked)}", kept, truth == "1"))
+    return asked
+
+
+def test_release_questions_are_clean_once_shuffled(real: Dataset) -> None:
+    leaks = audit(real, {part.name: part.compatibility for part in real.released})
+    assert "order" not in {leak.name for leak in leaks if leak.shown}

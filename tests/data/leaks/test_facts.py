@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from coordi.data.leaks.facts import RARE, Facts, flatten, flatten_blanks
+from coordi.domain import CompatibilityQuestion, Dataset, FillInTheBlankQuestion, Item, Outfit, WornCategory
+
+
+@pytest.fixture
+def facts() -> Facts:
+    rows: tuple[tuple[str, str, WornCategory, str], ...] = (
+        ("77_1", "Acme red top", "top", "Blouses"),
+        ("77_2", "Acme jeans", "bottom", "Jeans"),
+        ("8123_1", "acme RED top", "top", "Blouses"),
+        ("x", "", "top", ""),
+    )
+    items = {name: Item(name, title, category, kind) for name, title, category, kind in rows}
+    outfits = (Outfit("77", ("77_1", "77_2"), "train"), Outfit("78", ("77_2", "77_1", "x"), "test"),
+               Outfit("79", ("8123_1", "77_2"), "train"))  # fmt: skip
+    return Facts(Dataset("tiny", "catalogue", items, outfits, (), text_only=True))
+
+
+def test_what_is_known_of_items(facts: Facts) -> None:
+    assert facts.number.tolist() == [77, 77, 8123, 0]
+    assert facts.stem.tolist() == [0, 0, 1, 2]
+    assert facts.place_in_outfit.tolist() == [0, 1, 0, 2]
+    assert facts.title_words.tolist() == [3, 2, 3, 0]
+
+
+def test_popularity_is_what_training_shows_of_a_title(facts: Facts) -> None:
+    assert facts.trained.tolist() == [2, 2, 2, 0]
+    assert facts.kind_trained.tolist() == [2, 2, 2, 0]
+
+
+def test_rare_words_are_shared_and_by_few(facts: Facts) -> None:
+    """In three titles two may share a word; all three share "acme", which is then no maker's."""
+    assert facts.rare_words.names == ("red", "top")
+    owners, words = facts.words_of(np.array([1, 2, 3, 0]))
+    assert list(zip(owners.tolist(), words.tolist(), strict=True)) == [(1, 0), (1, 1), (3, 0), (3, 1)]
+    assert RARE == 0.02
+
+
+def test_pairs_of_training_items(facts: Facts) -> None:
+    assert facts.trained_pairs.tolist() == [0 * 4 + 1, 1 * 4 + 2]
+
+
+def test_questions_as_arrays(facts: Facts) -> None:
+    asked = flatten("q", [
+        CompatibilityQuestion("a", "77", ("77_2", "77_1"), compatible=True),
+        CompatibilityQuestion("b", "77", ("x", "77_1", "8123_1"), compatible=False),
+        CompatibilityQuestion("c", "78", ("x",), compatible=False),
+    ], facts)  # fmt: skip
+    assert asked.items.tolist() == [1, 0, 3, 0, 2, 3]
+    assert asked.rows.tolist() == [0, 0, 1, 1, 1, 2]
+    assert asked.split == "train"
+    assert asked.groups.tolist() == [0, 0, 1]
+    assert asked.halves[0] == asked.halves[1] != asked.halves[2]
+    assert asked.sizes.tolist() == [2, 3, 1]
+    assert asked.pairs.tolist() == [1, 3, 1]
+    assert asked.mean(np.array([1.0, 2, 3, 4, 8, 7])).tolist() == [1.5, 5, 7]
+
+
+def test_blanks_as_arrays(facts: Facts) -> None:
+    asked = flatten_blanks("b", [
+        FillInTheBlankQuestion("a", "nobody", ("77_2",), ("77_1", "x"), 1),
+        FillInTheBlankQuestion("b", "nobody", ("77_2", "x"), ("77_1", "x", "8123_1", "77_2"), 0),
+    ], facts)  # fmt: skip
+    assert asked.true.tolist() == [False, True, True, False, False, False]
+    assert asked.position.tolist() == [0, 1, 0, 1, 2, 3]
+    assert asked.context.tolist() == [1, 1, 3]
+    assert asked.context_rows.tolist() == [0, 1, 1]
+    assert asked.chance == pytest.approx((1 / 2 + 1 / 4) / 2)
+    assert asked.split is None
