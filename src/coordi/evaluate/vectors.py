@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,7 +14,6 @@ from numpy.typing import NDArray
 from coordi.artifacts import hash_file
 from coordi.describe.encoder import EDGE
 from coordi.errors import EncoderError, require
-from coordi.evaluate.baselines.lookup import check_known
 from coordi.model.quiet import quiet
 
 _NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
@@ -41,40 +39,34 @@ class SentenceEncoder(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class ItemVectors:
-    """A unit vector for each item.
+class ItemVectors(Mapping[str, NDArray[np.float32]]):
+    """A unit vector ``(D,)`` for each item id; items with the same text share one.
 
     Attributes:
         encoder: Name of the encoder that made them.
-        places: By item id, the row of its vector; items with the same text share one.
-        rows: Float32, shape ``(T, D)``.
     """
 
-    encoder: str
-    places: Mapping[str, int]
-    rows: NDArray[np.float32]
-
-    @classmethod
-    def of_texts(cls, texts: Mapping[str, str], encoder: SentenceEncoder) -> ItemVectors:
+    def __init__(self, texts: Mapping[str, str], encoder: SentenceEncoder) -> None:
         """Encode what is said of each item, every text once.
 
         Args:
             texts: By item id.
             encoder: Of sentences, or of photos and texts.
         """
-        distinct = {text: place for place, text in enumerate(dict.fromkeys(texts.values()))}
-        places = {item_id: distinct[text] for item_id, text in texts.items()}
-        return cls(encoder.name, places, encoder.encode_texts(list(distinct)))
+        places = {text: place for place, text in enumerate(dict.fromkeys(texts.values()))}
+        self.encoder = encoder.name
+        self._places = {item_id: places[text] for item_id, text in texts.items()}
+        self._rows = encoder.encode_texts(list(places))  # (T, D)
 
-    def of(self, item_ids: Sequence[str]) -> NDArray[np.float32]:
-        """The vectors of some items, shape ``(N, D)``, in order.
+    def __getitem__(self, item_id: str) -> NDArray[np.float32]:
+        row: NDArray[np.float32] = self._rows[self._places[item_id]]
+        return row
 
-        Raises:
-            EvaluationError: If an item id is unknown.
-        """
-        check_known([item_ids], self.places)
-        return self.rows[[self.places[item_id] for item_id in item_ids]]  # (N, D)
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
 
 
 def load_sentence_encoder(name: str) -> SentenceEncoder:

@@ -70,3 +70,42 @@ class TitleCosine:
 
 def _words(item: Item) -> str:
     return f"{item.title} {item.kind}"
+
+
+class VectorCosine:
+    """Mean cosine of the items' vectors over all pairs, whatever the vectors are of.
+
+    Fits nothing. An outfit of fewer than two items scores 0.
+    """
+
+    gives_probabilities = False
+
+    def __init__(self, name: str, vectors: Mapping[str, NDArray[np.float32]]) -> None:
+        """Take vectors.
+
+        Args:
+            name: For reports.
+            vectors: Of unit length, by item id.
+        """
+        self.name = name
+        self._vectors = vectors
+
+    def score(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+        """Mean cosine in ``[-1, 1]``, shape ``(N,)``.
+
+        Raises:
+            EvaluationError: If an item id is unknown or has no vector.
+        """
+        check_known(outfits, self._vectors)
+        return np.array([self._score(outfit) for outfit in outfits], dtype=np.float64)
+
+    def _score(self, outfit: Sequence[str]) -> float:
+        count = len(outfit)
+        if count < 2:
+            return 0.0
+        # In an order of their own, so that sums round the same whatever the order of the items.
+        ordered = sorted((self._vectors[item_id] for item_id in outfit), key=lambda row: row.tobytes())
+        rows = np.stack(ordered).astype(np.float64)  # (count, D)
+        total = rows.sum(axis=0)
+        # The squared length of the sum holds each pair twice, and each vector with itself.
+        return float((total @ total - np.square(rows).sum()) / (count * (count - 1)))

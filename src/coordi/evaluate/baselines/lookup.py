@@ -25,8 +25,3 @@ def check_known(outfits: Sequence[Sequence[str]], items: Mapping[str, object]) -
 def said(item: Item) -> tuple[str, str, str]:
     """What the source says of an item; two items that are told alike are one to a baseline that sees no photo."""
     return item.category, item.kind, item.title.casefold()
-
-
-def in_content_order(outfit: Sequence[str], items: Mapping[str, Item]) -> list[str]:
-    """The ids sorted by what their items are, so that sums round the same whatever the order of the items."""
-    return sorted(outfit, key=lambda item_id: said(items[item_id]))
