@@ -113,7 +113,8 @@ class Dataset:
 
     Attributes:
         name: The folder's or file's name.
-        layout: What it was recognised as: ``"polyvore-maryland"``, ``"catalogue"``, ``"photos"`` or ``"sample"``.
+        layout: What it was recognised as: ``"polyvore-maryland"``, ``"polyvore-outfits"``, a hub copy's layout,
+            ``"catalogue"``, ``"photos"`` or ``"sample"``.
         items: By item id.
         outfits: Every outfit's items are in ``items``; empty for a catalogue without outfits.
         funnel: Cleaning steps in the order they were taken.
@@ -177,7 +178,7 @@ class ReleasedQuestions:
         split: Whose outfits are asked.
         compatibility: Items shuffled, ids numbered after shuffling; empty if there is no such file.
         blanks: Likewise; the right answer stands first in the files, so candidates are shuffled.
-        asked: Questions in the files.
+        asked: Questions in the files, of outfits within the cap on the split.
         losses: What happened to those that can't be asked as they stand, in a user's words, with how many.
     """
 

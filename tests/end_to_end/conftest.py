@@ -1,5 +1,6 @@
-"""The tiny language model of the model tests, for runs of the whole way."""
+"""The tiny models of the other tests, for runs of the whole way."""
 
 from __future__ import annotations
 
+from ..describe.conftest import tiny_clip as tiny_clip
 from ..model.conftest import tiny_folder as tiny_folder

@@ -20,7 +20,7 @@ STAGES = (
     ("describing photos", signal.SIGKILL),
     ("fine-tuning the language model", signal.SIGINT),
     ("measuring fine-tuned", signal.SIGKILL),
-    ("writing the report", signal.SIGINT),
+    ("looking for leaks and writing the report", signal.SIGINT),
 )
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -56,8 +57,12 @@ def test_thresholds_of_a_release_without_validation_questions(wardrobe: Dataset,
 
 def test_half_a_release_is_no_release(wardrobe: Dataset) -> None:
     half = replace(wardrobe, released=(released(wardrobe, "test", asked=9),))
-    with pytest.raises(EvaluationError, match=r"only 4 of the 9 questions of 'release' can be asked \(5 name an unkno"):
-        draw_questions(half, ALL, 3)
+    problem = "only 4 of the 9 questions of 'release' can be asked (5 name an unknown item)"
+    with pytest.raises(EvaluationError, match=re.escape(f"{problem}; get the whole release")):
+        draw_questions(half, EvaluateSettings(protocols=("random", "release")), 3)
+    parts = draw_questions(half, ALL, 3)
+    assert [part.protocol for part in parts] == ["random", "same-category", "one-swapped", "pairs"]
+    assert f"The release's own questions aren't asked: {problem}." in parts[0].warnings
 
 
 def test_a_release_that_is_not_there(wardrobe: Dataset) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 
 from coordi.config import RunSettings
 from coordi.model.base import Base
-from coordi.model.frozen import FrozenModel, frozen_model
+from coordi.model.frozen import FrozenModel
 from coordi.model.score import LanguageModelScorer, load_scorer
 
 from .conftest import COLOURS, KINDS
@@ -15,7 +15,7 @@ OUTFITS = [["0", "1"], ["2", "3", "4"], ["5", "1", "0"]]
 
 def test_zero_shot_is_the_plain_scorer_and_states_come_with_it(tiny_base: Base, tiny_settings: RunSettings) -> None:
     plain = load_scorer(tiny_base, None, TEXTS, tiny_settings)
-    frozen = frozen_model(tiny_base, TEXTS, tiny_settings)
+    frozen = FrozenModel(lambda: load_scorer(tiny_base, None, TEXTS, tiny_settings))
     np.testing.assert_allclose(frozen.score(OUTFITS), plain.score(OUTFITS), atol=1e-9)
     states = frozen.states(OUTFITS)
     assert states.shape == (3, 64)

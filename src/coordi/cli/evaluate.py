@@ -1,4 +1,4 @@
-"""``coordi evaluate``: a model measured on a data set's test split."""
+"""``coordi evaluate``: a model measured on a data set's test split, beside baselines and other people's scores."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ class ProtocolName(StrEnum):
 
     RANDOM = "random"
     SAME_CATEGORY = "same-category"
+    ONE_SWAPPED = "one-swapped"
+    PAIRS = "pairs"
+    RELEASE = "release"
 
 
 def register(app: typer.Typer) -> None:
@@ -26,28 +29,41 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(
     data: DataOption,
-    model: Annotated[str, typer.Option("--model", help="A run's or an adapter's folder, or 'base'.")],
+    model: Annotated[str, typer.Option("--model", help="A run's or an adapter's folder, 'bundled', or 'base'.")],
     out: OutOption,
     split: Annotated[Literal["test"], typer.Option("--split", help="The split that is measured.")] = "test",
     protocol: Annotated[
         list[ProtocolName] | None,
-        typer.Option("--protocol", help="Where negatives come from; may be given twice. Default: both."),
+        typer.Option(
+            "--protocol", help="How questions are made; may be given again. Default: all that the data allows."
+        ),
     ] = None,
     baselines: Annotated[
-        bool | None, typer.Option("--baselines/--no-baselines", help="Also measure the base model and plain baselines.")
+        bool | None, typer.Option("--baselines/--no-baselines", help="Also measure the base model and the baselines.")
     ] = None,
+    scores: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--scores", help="Scores of another system, a CSV as --questions-only hands out; may be given again."
+        ),
+    ] = None,
+    questions_only: Annotated[
+        bool, typer.Option("--questions-only", help="Only write the questions for other systems to score, and stop.")
+    ] = False,
     as_json: JsonOption = False,
     overrides: Overrides = None,
 ) -> None:
-    """Measure a model: accuracy, F1, AUC and fill-in-the-blank with intervals, beside baselines.
+    """Measure a model under every protocol, with intervals, beside baselines on the same questions.
 
-    Writes report.json, report.html and scores.parquet. The model's own prompts and encoder are used.
+    Writes report.html, report.json, scores.csv, scores.parquet and table.tex. The model's own prompts and encoder are
+    used. docs/method.md defines the protocols, docs/benchmark.md shows how to put another system beside it.
 
-    Example: coordi evaluate --data path/to/outfits --model tuned --out measured
+    Example: coordi evaluate --data path/to/outfits --model tuned --out measured --scores mine.csv evaluate.seeds=3
     """
     from coordi.artifacts import read_json
     from coordi.pipeline.models import find_model
     from coordi.pipeline.run import evaluate as evaluate_model
+    from coordi.pipeline.run import hand_out_questions
 
     settings = list(overrides or ())
     if baselines is not None:
@@ -56,7 +72,10 @@ def evaluate(
         settings.append(f"evaluate.protocols=[{', '.join(protocol)}]")
     found = find_model(model, settings)
     work = workspace(data, out, found.settings)
-    report = evaluate_model(work, found)
+    if questions_only:
+        typer.echo(f"The questions are in {hand_out_questions(work, found).resolve()}")
+        return
+    report = evaluate_model(work, found, scores or ())
     if as_json:
         echo_json(read_json(report.with_suffix(".json")))
     else:

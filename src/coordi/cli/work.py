@@ -11,14 +11,19 @@ import typer
 
 from coordi.artifacts import cache_folder
 from coordi.cli.console import note, progress_bar
-from coordi.config import RunSettings
+from coordi.config import DataSettings, RunSettings
+from coordi.data.loading import located
 from coordi.pipeline.workspace import Workspace
 
 SAMPLE = "sample"
 _SAMPLE_SEED = 17
 
 DataOption = Annotated[
-    str, typer.Option("--data", help="A release's folder, a catalogue file, a folder of photos, or 'sample'.")
+    str,
+    typer.Option(
+        "--data",
+        help="A release's folder, a catalogue file, a folder of photos, 'sample', or a hub's copy: OWNER/NAME.",
+    ),
 ]
 OutOption = Annotated[Path, typer.Option("--out", help="Folder for everything that is made.")]
 PresetOption = Annotated[str, typer.Option("--preset", help="A preset's name or the path of a YAML file.")]
@@ -28,10 +33,10 @@ Overrides = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON alone on standard output.")]
 
 
-def data_path(data: str) -> Path:
-    """The path of the data; ``sample`` is drawn into coordi's cache on first use."""
+def data_path(data: str, settings: DataSettings | None = None) -> Path:
+    """The path of the data; ``sample`` is drawn into coordi's cache on first use, a hub's copy fetched if allowed."""
     if data != SAMPLE or Path(data).exists():
-        return Path(data)
+        return located(data, settings or DataSettings())
     from coordi.data.sample import MARKER, make_sample
 
     folder = cache_folder() / f"{SAMPLE}-{metadata.version('coordi')}" / SAMPLE
@@ -43,7 +48,7 @@ def data_path(data: str) -> Path:
 
 def workspace(data: str, out: Path, settings: RunSettings) -> Workspace:
     """Where and how a command works."""
-    return Workspace(data_path(data), out, settings, typed_command(), note, progress_bar)
+    return Workspace(data_path(data, settings.data), out, settings, typed_command(), note, progress_bar)
 
 
 def typed_command() -> str:

@@ -157,7 +157,7 @@ class EvaluateSettings(Settings):
         retrieval_queries: At most so many retrieval queries; all test outfits if None.
         bootstrap: Resamples of outfits behind each 95% interval.
         seeds: Sets of questions that are drawn, each with a seed of its own; the intervals are of the first.
-        baselines: ``all``; ``quick`` leaves out what needs a language model; ``none``.
+        baselines: ``all``; ``quick`` is the base model and what takes seconds; ``none``.
         learning_curve: Shares of the training outfits that the trained baselines are fitted on; empty for none.
         sentence_encoder: ``edge`` (the bundled text tower), or the folder of a BERT-like sentence encoder.
         calibration_bins: Bins of the reliability curve, each with as many questions as the others.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,11 +77,20 @@ def draw_questions(dataset: Dataset, settings: EvaluateSettings, seed: int) -> t
         EvaluationError: If the release's own questions are asked for and can't be asked.
     """
     asked: list[ProtocolQuestions] = []
-    for protocol in settings.protocols or (*PROTOCOLS, "release"):
+    for protocol in settings.protocols or PROTOCOLS:
         if protocol == "release":
-            asked += _released(dataset, seed, demanded=settings.protocols is not None)
+            asked += _demanded_release(dataset, seed)
         else:
             asked.append(_drawn(dataset, protocol, settings, seed))
+    if settings.protocols is not None:
+        return tuple(asked)
+    for part in _tests(dataset):
+        problem = _too_few(part)
+        if problem:  # a loud word where all the other questions can be asked
+            text = f"The release's own questions aren't asked: {problem}."
+            asked[0] = replace(asked[0], warnings=(*asked[0].warnings, text))
+        else:
+            asked.append(_of_release(dataset, part, seed))
     return tuple(asked)
 
 
@@ -114,24 +123,34 @@ def _drawn(dataset: Dataset, protocol: Protocol, settings: EvaluateSettings, see
     return ProtocolQuestions(protocol, valid.questions, test.questions, blanks, retrieval, tuple(warnings))
 
 
-def _released(dataset: Dataset, seed: int, *, demanded: bool) -> list[ProtocolQuestions]:
-    tests = [part for part in dataset.released if part.split == "test"]
-    if not tests and demanded:
+def _tests(dataset: Dataset) -> list[ReleasedQuestions]:
+    return [part for part in dataset.released if part.split == "test"]
+
+
+def _demanded_release(dataset: Dataset, seed: int) -> list[ProtocolQuestions]:
+    tests = _tests(dataset)
+    if not tests:
         raise EvaluationError(
             f"'{dataset.name}' has no question files for its test split, so there is no release protocol; leave it "
             f"out, or use a release with its own: accepted beside it are {', '.join(PROTOCOLS)}"
         )
+    for problem in filter(None, map(_too_few, tests)):
+        raise EvaluationError(f"{problem}; get the whole release, or leave the protocol out")
     return [_of_release(dataset, part, seed) for part in tests]
 
 
-def _of_release(dataset: Dataset, part: ReleasedQuestions, seed: int) -> ProtocolQuestions:
+def _too_few(part: ReleasedQuestions) -> str:
+    """What is wrong if so few of a release's questions can be asked that a figure wouldn't stand for them."""
     kept = len(part.compatibility) + len(part.blanks)
-    if kept < _LEAST_SHARE * part.asked:
-        reasons = "; ".join(f"{count} {reason}" for reason, count in part.losses.items())
-        raise EvaluationError(
-            f"only {kept} of the {part.asked} questions of '{part.name}' can be asked ({reasons}); get the whole "
-            "release, or leave the protocol out"
-        )
+    if kept and kept >= _LEAST_SHARE * part.asked:
+        return ""
+    reasons = "; ".join(f"{count} {reason}" for reason, count in part.losses.items())
+    return (
+        f"only {kept} of the {part.asked} questions of '{part.name}' can be asked ({reasons or 'its files are empty'})"
+    )
+
+
+def _of_release(dataset: Dataset, part: ReleasedQuestions, seed: int) -> ProtocolQuestions:
     warnings = [f"{count} of the release's {part.asked} questions: {reason}." for reason, count in part.losses.items()]
     valid = next((one for one in dataset.released if one.split == "valid" and one.name == part.name), None)
     chosen_on: Sequence[CompatibilityQuestion] = valid.compatibility if valid else ()

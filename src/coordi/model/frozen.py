@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coordi.config import RunSettings
-from coordi.model.base import Base
-from coordi.model.score import LanguageModelScorer, load_scorer
+from coordi.model.score import LanguageModelScorer
 
 # Of the layers, from below: middle layers know more of an outfit than the last one. Logistic regression on the mean
 # state of SmolLM2's layer 20 of 30 tells same-category negatives with AUC 0.70 on Maryland outfits, on the last
@@ -75,12 +72,3 @@ class FrozenModel:
 
     def _layer(self) -> int:
         return max(1, round(_DEPTH * self._model().layers))
-
-
-def frozen_model(base: Base, texts: Mapping[str, str], settings: RunSettings) -> FrozenModel:
-    """The frozen base model for outfits of items with these texts, by item id."""
-
-    def load() -> Any:
-        return load_scorer(base, None, texts, settings)
-
-    return FrozenModel(load)

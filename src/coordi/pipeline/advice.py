@@ -19,8 +19,9 @@ from coordi.domain import Item
 from coordi.errors import DataError, RecommendationError
 from coordi.pipeline import stages
 from coordi.pipeline.given import given_items
-from coordi.pipeline.measuring import MeasuredModel, catalogue_of, model_scorer
 from coordi.pipeline.models import find_model
+from coordi.pipeline.reporting import catalogue_of
+from coordi.pipeline.scorers import MeasuredModel, model_scorer
 from coordi.pipeline.workspace import CLAIM, Workspace, fingerprint
 from coordi.progress import Progress
 from coordi.recommend.stylist import Catalogue, recommend

@@ -8,17 +8,20 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from coordi.artifacts import read_json
-from coordi.config import RunSettings, apply_overrides, load_settings
+from coordi.config import EvaluateSettings, RunSettings, apply_overrides, load_settings
 from coordi.errors import ConfigError, ModelError
-from coordi.pipeline.measuring import MeasuredModel
+from coordi.pipeline.scorers import MeasuredModel
 from coordi.pipeline.stages import ADAPTER, CURVE, FINETUNE, SETTINGS
 
 _DEFAULT_PRESET = "edge"
-_FREE = ("evaluate.", "recommend.")
+_FREE = ("data.", "evaluate.", "recommend.")
 
 
 def find_model(name: str, overrides: Sequence[str] = ()) -> MeasuredModel:
     """The model that a command's ``--model`` names.
+
+    How it is measured is not the model's own: that is as ``EvaluateSettings`` has it unless overridden, so that every
+    model is measured alike.
 
     Args:
         name: ``base`` for the bundled model without fine-tuning, a folder that ``coordi run`` or ``coordi finetune``
@@ -31,7 +34,8 @@ def find_model(name: str, overrides: Sequence[str] = ()) -> MeasuredModel:
         ModelError: If it is none of them, or its fine-tuning isn't finished.
     """
     if name == "base":
-        return MeasuredModel("base", load_settings(_DEFAULT_PRESET, overrides), None)
+        settings = apply_overrides(_measured_alike(load_settings(_DEFAULT_PRESET)), overrides)
+        return MeasuredModel("base", settings, None)
     if name == "bundled":
         raise ModelError(
             "this version of coordi bundles no fine-tuned adapter; make one with: coordi finetune --data PATH --out "
@@ -58,7 +62,8 @@ def _settings_of(adapter: Path, overrides: Sequence[str]) -> RunSettings:
             "finetune again"
         )
     try:
-        settings = RunSettings.model_validate(read_json(path))
+        own = {key: value for key, value in read_json(path).items() if key != "evaluate"}
+        settings = RunSettings.model_validate(own)
     except ValidationError as error:
         raise ModelError(
             f"'{path}' was written by another version of coordi ({error.error_count()} settings don't fit); fine-tune "
@@ -70,4 +75,8 @@ def _settings_of(adapter: Path, overrides: Sequence[str]) -> RunSettings:
                 f"'{override}' can't be set for a fine-tuned model, which is asked as it was taught; accepted are keys "
                 f"that begin with {' or '.join(_FREE)}"
             )
-    return apply_overrides(settings, overrides)
+    return apply_overrides(_measured_alike(settings), overrides)
+
+
+def _measured_alike(settings: RunSettings) -> RunSettings:
+    return settings.model_copy(update={"evaluate": EvaluateSettings()})

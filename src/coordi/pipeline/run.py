@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from coordi.artifacts import is_finished, stage_folder
+from coordi.artifacts import hash_file, is_finished, read_manifest, stage_folder
 from coordi.errors import ArtifactError
+from coordi.evaluate.external import ExternalScores
 from coordi.pipeline import stages
-from coordi.pipeline.measuring import MeasuredModel, measure_model, write_findings
+from coordi.pipeline.measuring import hand_out, measure_model
+from coordi.pipeline.reporting import write_findings
+from coordi.pipeline.scorers import MeasuredModel
 from coordi.pipeline.workspace import CLAIM, Workspace, claimed
 
 REPORT = "report.html"
@@ -52,30 +55,52 @@ def finetune(work: Workspace, must_exist: bool = False) -> Path:
         return stages.finetune_model(work, stages.prepare(work, inputs), inputs)
 
 
-def evaluate(work: Workspace, model: MeasuredModel) -> Path:
+def evaluate(work: Workspace, model: MeasuredModel, scores: Sequence[Path] = ()) -> Path:
     """Measure a model that was made before; gives the report's path.
 
-    Outfits that the model was trained on are left out of what is measured, and counted.
+    Outfits that the model was trained on are left out of what is measured, and counted. What was asked before in the
+    same folder isn't asked again when scores of another system are put beside it later.
 
     Args:
         work: With the model's own settings, so that it is asked as it was taught.
         model: What is measured.
+        scores: Scores of other systems, as CSV files.
+
+    Raises:
+        CoordiError: What any stage raises; stages finished before are kept.
+    """
+    external = [ExternalScores.read(path) for path in scores]
+    with claimed(work, {"model": model.identity()}) as inputs:
+        with_scores = {**inputs, **{f"scores {one.name}": hash_file(one.path) for one in external}}
+        if is_finished(work.out) and read_manifest(work.out)["inputs"] == with_scores:
+            work.say(f"all stages: done before, in {work.out}")
+        else:
+            with stage_folder(work.out, work.record(with_scores)):
+                _measure(work, _material(work, model, inputs), model, with_scores, external)
+    return work.out / REPORT
+
+
+def hand_out_questions(work: Workspace, model: MeasuredModel) -> Path:
+    """Write the questions that ``evaluate`` would ask, for other systems to score; gives their folder.
 
     Raises:
         CoordiError: What any stage raises; stages finished before are kept.
     """
     with claimed(work, {"model": model.identity()}) as inputs:
-        if is_finished(work.out):
-            work.say(f"all stages: done before, in {work.out}")
-        else:
-            with stage_folder(work.out, work.record(inputs)):
-                material = stages.prepare(work, inputs)
-                if model.adapter is not None:
-                    material = stages.without_trained_on(material, model.adapter)
-                _measure(work, material, model, inputs)
-    return work.out / REPORT
+        return hand_out(work, _material(work, model, inputs))
 
 
-def _measure(work: Workspace, material: stages.Material, model: MeasuredModel, inputs: Mapping[str, str]) -> None:
-    evaluation = measure_model(work, material, model, inputs)
-    write_findings(work, material, model, evaluation)
+def _material(work: Workspace, model: MeasuredModel, inputs: Mapping[str, str]) -> stages.Material:
+    material = stages.prepare(work, inputs)
+    return material if model.adapter is None else stages.without_trained_on(material, model.adapter)
+
+
+def _measure(
+    work: Workspace,
+    material: stages.Material,
+    model: MeasuredModel,
+    inputs: Mapping[str, str],
+    external: Sequence[ExternalScores] = (),
+) -> None:
+    measured = measure_model(work, material, model, inputs, external)
+    write_findings(work, material, model, measured)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from coordi.artifacts import is_finished, read_json, read_manifest, stage_folder
 from coordi.config import PromptSettings, RunSettings
 from coordi.data.categories import category_is_known
 from coordi.data.loading import load
+from coordi.data.released import without_items, without_taught
 from coordi.data.source import MIN_ITEMS
 from coordi.data.storage import read_dataset, write_dataset
 from coordi.describe.describer import Described, describe
@@ -107,11 +108,12 @@ def _with_seen_categories(dataset: Dataset, described: Described, vocabulary: Vo
         return replace(dataset, items=items)
     reduced = [replace(one, item_ids=tuple(name for name in one.item_ids if name in items)) for one in dataset.outfits]
     outfits = tuple(one for one in reduced if len(one.item_ids) >= MIN_ITEMS)
+    released = tuple(without_items(part, items) for part in dataset.released)
     rows = (
         FunnelRow("items", "neither words nor the photo tell its category", unknown, len(items)),
         FunnelRow("outfits", f"fewer than {MIN_ITEMS} items left", len(reduced) - len(outfits), len(outfits)),
     )
-    return replace(dataset, items=items, outfits=outfits, funnel=(*dataset.funnel, *rows))
+    return replace(dataset, items=items, outfits=outfits, funnel=(*dataset.funnel, *rows), released=released)
 
 
 def without_trained_on(material: Material, adapter: Path) -> Material:
@@ -120,16 +122,24 @@ def without_trained_on(material: Material, adapter: Path) -> Material:
     known = set(read_json(path)) if path.is_file() else set()
     dataset = material.dataset
     kept = tuple(one for one in dataset.outfits if one.split == "train" or outfit_key(one, dataset) not in known)
+    released = tuple(
+        without_taught(part, lambda item_ids: _key(item_ids, dataset) in known) for part in dataset.released
+    )
     left_out = len(dataset.outfits) - len(kept)
-    if not left_out:
+    if not left_out and released == dataset.released:
         return material
     row = FunnelRow("outfits", "the model was trained on it", left_out, len(kept))
-    return replace(material, dataset=replace(dataset, outfits=kept, funnel=(*dataset.funnel, row)))
+    left = replace(dataset, outfits=kept, funnel=(*dataset.funnel, row), released=released)
+    return replace(material, dataset=left)
 
 
 def outfit_key(outfit: Outfit, dataset: Dataset) -> str:
     """Hash of an outfit's titles and categories, the same whatever its ids and their order are."""
-    worn = sorted(f"{dataset.items[name].category}\0{dataset.items[name].title or name}" for name in outfit.item_ids)
+    return _key(outfit.item_ids, dataset)
+
+
+def _key(item_ids: Sequence[str], dataset: Dataset) -> str:
+    worn = sorted(f"{dataset.items[name].category}\0{dataset.items[name].title or name}" for name in item_ids)
     return hashlib.sha256("\0".join(worn).encode()).hexdigest()
 
 

@@ -19,6 +19,7 @@ from coordi.progress import Progress
 CLAIM = "run.json"
 _LOCK = ".lock"
 _HASHED_WHOLE = {".json", ".jsonl", ".csv", ".txt", ".parquet"}
+_MOST_HASHED = 256 * 2**20  # bytes; a larger table holds photos
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,8 @@ def fingerprint(data: Path, out: Path | None = None) -> dict[str, str]:
         out: Left out if it lies in the data's folder: it changes while coordi works.
 
     Returns:
-        SHA-256 by file name of every table or annotation file, and under ``"photos"`` one of all other files' names
-        and sizes (their bytes are not read).
+        SHA-256 by file name of every table or annotation file of 256 MiB or less, and under ``"photos"`` one of all
+        other files' names and sizes (their bytes are not read).
 
     Raises:
         DataError: If the path doesn't exist.
@@ -70,7 +71,7 @@ def fingerprint(data: Path, out: Path | None = None) -> dict[str, str]:
         if out is not None and out.resolve() in path.resolve().parents:
             continue
         name = path.relative_to(data).as_posix()
-        if path.suffix.lower() in _HASHED_WHOLE:
+        if path.suffix.lower() in _HASHED_WHOLE and path.stat().st_size <= _MOST_HASHED:
             found[name] = hash_file(path)
         else:
             photos.update(f"{name}\0{path.stat().st_size}\n".encode())

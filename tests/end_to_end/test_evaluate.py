@@ -1,0 +1,95 @@
+"""``coordi evaluate`` with another system's scores beside the model, and what is said when they don't fit."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from coordi.data.sample import SampleSize, make_sample
+
+from .test_interruptions import environment
+
+Run = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "sample"
+    make_sample(folder, 3, SampleSize(items=120, train=24, valid=8, test=12))
+    return folder
+
+
+@pytest.fixture
+def run(sample: Path, tiny_folder: Path, tmp_path: Path) -> Run:
+    def call(*options: str) -> subprocess.CompletedProcess[str]:
+        arguments = [
+            "evaluate", "--data", str(sample), "--model", "base", "--out", str(tmp_path / "measured"), *options,
+            f"model.base={tiny_folder}", "evaluate.bootstrap=100", "evaluate.retrieval_pool=4",
+            "evaluate.learning_curve=[]", "evaluate.baselines=quick",
+        ]  # fmt: skip
+        command = [sys.executable, "-m", "coordi.cli.main", *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
+
+    return call
+
+
+def fill_in(template: Path, filled: Path, leave_out: int = 0) -> None:
+    """Give every question the same score but the last few, which get none."""
+    with template.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    with filled.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, ["question_id", "candidate", "score"])
+        writer.writeheader()
+        for place, row in enumerate(rows[: len(rows) - leave_out]):
+            writer.writerow({**row, "score": place % 7})
+
+
+def test_another_system_is_put_beside_the_model_by_a_csv(run: Run, tmp_path: Path) -> None:
+    done = run("--questions-only")
+    assert done.returncode == 0, done.stderr
+    questions = tmp_path / "measured" / "questions"
+    asked = [json.loads(line) for line in (questions / "questions.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert {(one["task"], one["protocol"]) for one in asked} >= {
+        ("compatibility", "pairs"), ("compatibility", "one-swapped"), ("fill_in_the_blank", "random"),
+        ("retrieval", "same-category"),
+    }  # fmt: skip
+    assert not any("compatible" in one or "answer" in one for one in asked)
+
+    short = tmp_path / "short.csv"
+    fill_in(questions / "scores-template.csv", short, leave_out=3)
+    refused = run("--scores", str(short))
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1].startswith("coordi: ")
+    assert "short.csv" in refused.stderr
+    assert "3" in refused.stderr.splitlines()[-1]
+    assert not (tmp_path / "measured" / "report.json").exists()
+
+    fill_in(questions / "scores-template.csv", tmp_path / "my-model.csv")
+    done = run("--scores", str(tmp_path / "my-model.csv"), "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    for task in report["tasks"].values():
+        for protocol in task.values():
+            assert "my-model" in protocol["baselines"]
+    again = run("--scores", str(tmp_path / "my-model.csv"))
+    assert "all stages: done before" in again.stderr
+    with (tmp_path / "measured" / "scores.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["scorer"] for row in rows} >= {"base", "my-model", "chance", "category-pairs"}
+    alone = run()
+    assert alone.returncode == 0, alone.stderr
+    without = json.loads((tmp_path / "measured" / "report.json").read_text(encoding="utf-8"))
+    assert "my-model" not in without["tasks"]["compatibility"]["random"]["baselines"]
+    assert without["tasks"]["compatibility"]["random"]["auc"] == report["tasks"]["compatibility"]["random"]["auc"]
+
+
+def test_a_release_protocol_without_its_files_is_one_clear_line(run: Run) -> None:
+    done = run("--protocol", "release")
+    assert done.returncode == 1
+    assert "'sample' has no question files for its test split" in done.stderr.splitlines()[-1]
