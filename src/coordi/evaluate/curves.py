@@ -98,8 +98,8 @@ def recall_chart(protocol: str, scored: Sequence[tuple[Scored, Mapping[str, Any]
         f"Recall at k among {pool} candidates, {_lower(protocol)}: {told}", "first k candidates", "true item found",
         (0, max(ks) * 1.04), (0, 1), [(k, k / pool) for k in ks], ks,
     )  # fmt: skip
-    legend = tuple((scorer.label, scorer.colour, f"MRR {figure(figures['mrr'])}") for scorer, figures in scored)
-    return Chart(f"Retrieval among {pool} candidates", line_chart(lines, axes), legend)
+    legend = tuple((scorer.label, scorer.colour, figure(figures["mrr"])) for scorer, figures in scored)
+    return Chart(f"Recall among {pool} candidates, with MRR", line_chart(lines, axes), legend)
 
 
 def size_charts(rows: Sequence[Mapping[str, Any]], colours: Mapping[str, int]) -> tuple[Chart, ...]:
