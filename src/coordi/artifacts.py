@@ -145,6 +145,7 @@ def stage_folder(folder: Path, record: Record) -> Iterator[Path]:
         "seed": record.seed,
         "inputs": dict(record.inputs or {}),
         "versions": versions(),
+        "machine": machine(),
         "seconds": round(time.monotonic() - started, 3),
         "peak_memory_mib": peak_memory_mib(),
     }
@@ -191,6 +192,11 @@ def versions() -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+def machine() -> dict[str, str]:
+    """What kind of machine this is, as far as a figure may depend on it; nothing that names it."""
+    return {"system": platform.system(), "processor": platform.machine(), "cores": str(os.cpu_count() or "unknown")}
 
 
 def peak_memory_mib() -> float:

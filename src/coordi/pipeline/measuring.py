@@ -71,7 +71,7 @@ def measure_model(
         write_questions_to_score(work.out / QUESTIONS, questions, dataset, material.texts)
         lineup = Lineup(material, model, work.settings)
         work.say(f"measuring {model.name} and what it is compared with")
-        scorers: list[Scorer] = [*lineup.scorers(seed, folder), *external]
+        scorers: list[Scorer] = [*lineup.scorers(seed), *external]
         with work.progress("measuring") as progress:
             evaluation = measure(questions, scorers, settings, seed, progress, folder, items=dataset.items)
         seeds = None
@@ -80,7 +80,7 @@ def measure_model(
                 seeds = measure_seeds(
                     evaluation,
                     lambda further: (
-                        draw_questions(dataset, settings, further), lineup.scorers(further, folder / f"seed-{further}")
+                        draw_questions(dataset, settings, further), lineup.scorers(further)
                     ),
                     settings, seed, progress, folder,
                 )  # fmt: skip

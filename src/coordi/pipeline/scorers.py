@@ -1,20 +1,18 @@
-"""Who is asked: the model under test, the one it was made from, and every baseline, each made when it is needed."""
+"""Who is asked: the model under test, the one it was made from, and every baseline."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from coordi.artifacts import hash_file, read_json, write_json
+from coordi.artifacts import hash_file
 from coordi.config import RunSettings
 from coordi.describe.encoder import load_encoder
-from coordi.evaluate.baselines.roster import BaselineInputs, Which, baselines, make_baseline
+from coordi.evaluate.baselines.deferred import FittedWhenAsked
+from coordi.evaluate.baselines.roster import BaselineInputs, baselines
 from coordi.evaluate.learning_curve import learning_curve
 from coordi.evaluate.question_sets import ProtocolQuestions
 from coordi.evaluate.results import Caution
@@ -24,8 +22,6 @@ from coordi.pipeline.stages import Material
 
 if TYPE_CHECKING:
     from coordi.model.score import LanguageModelScorer
-
-BASELINES = "baselines.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,25 +54,9 @@ class MeasuredModel:
         return "base" if self.adapter is None else hash_file(self.adapter / "adapter_model.safetensors")
 
 
-class LoadedWhenAsked:
-    """A scorer that is made by its first question, so that finished scores cost no loading and no fitting."""
-
-    def __init__(self, name: str, load: Callable[[], OutfitScorer], *, gives_probabilities: bool = True) -> None:
-        self.name = name
-        self.gives_probabilities = gives_probabilities
-        self._load = load
-        self._scorer: OutfitScorer | None = None
-
-    def score(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float64]:
-        """Compatibility of each outfit, shape ``(N,)``."""
-        if self._scorer is None:
-            self._scorer = self._load()
-        return self._scorer.score(outfits)
-
-
-def model_scorer(model: MeasuredModel, texts: Mapping[str, str], passes: int = 1) -> LoadedWhenAsked:
-    """The scorer of a model, for texts by item id."""
-    return LoadedWhenAsked(model.name, partial(_load, model, texts, passes))
+def model_scorer(model: MeasuredModel, texts: Mapping[str, str], passes: int = 1) -> FittedWhenAsked:
+    """The scorer of a model, for texts by item id; it is loaded by its first question."""
+    return FittedWhenAsked(model.name, partial(_load, model, texts, passes))
 
 
 def _load(model: MeasuredModel, texts: Mapping[str, str], passes: int = 1) -> LanguageModelScorer:
@@ -89,8 +69,7 @@ def _load(model: MeasuredModel, texts: Mapping[str, str], passes: int = 1) -> La
 class Lineup:
     """The model under test and everything that is asked beside it.
 
-    The base model's zero-shot answers and the states that the probe reads come from one loaded model. Baselines are
-    fitted once; in a run that goes on they are fitted again only if they are asked something new.
+    The base model's zero-shot answers and the states that the probe reads come from one loaded model.
     """
 
     def __init__(self, material: Material, model: MeasuredModel, settings: RunSettings) -> None:
@@ -99,20 +78,20 @@ class Lineup:
         self._settings = settings
         self._frozen = FrozenModel(partial(_load, replace(model, adapter=None), material.texts))
         self._under_test = model_scorer(model, material.texts) if self._has_base_apart else self._frozen
-        self._left_out: dict[str, str] = {}
+        self._left_out: Mapping[str, str] = {}
 
-    def scorers(self, seed: int, folder: Path) -> tuple[OutfitScorer, ...]:
-        """The model under test, then everything it is compared with, fitted with a seed.
+    def scorers(self, seed: int) -> tuple[OutfitScorer, ...]:
+        """The model under test, then everything it is compared with.
 
         Args:
-            seed: Of the training negatives and of what is drawn in training.
-            folder: Where it is noted which baselines could be made.
+            seed: Of the baselines' training negatives and of what is drawn in training.
         """
         which = self._settings.evaluate.baselines
         if which == "none":
             return (self._under_test,)
         base = (self._frozen,) if self._has_base_apart else ()
-        return (self._under_test, *base, *self._baselines(which, self._inputs(seed), folder / BASELINES))
+        made, self._left_out = baselines(self._inputs(seed), which)
+        return (self._under_test, *base, *made)
 
     def learning_curve(self, questions: Sequence[ProtocolQuestions]) -> tuple[Mapping[str, Any], ...]:
         """AUC by number of training outfits, as ``report.json`` has it; empty if it isn't asked for."""
@@ -127,20 +106,6 @@ class Lineup:
             Caution(f"baseline {name}", f"The baseline is left out: {reason}.")
             for name, reason in self._left_out.items()
         )
-
-    def _baselines(self, which: Which, inputs: BaselineInputs, noted: Path) -> tuple[OutfitScorer, ...]:
-        if noted.is_file():
-            known = read_json(noted)
-            self._left_out |= known["left_out"]
-            return tuple(
-                LoadedWhenAsked(name, partial(make_baseline, name, inputs), gives_probabilities=gives)
-                for name, gives in known["made"].items()
-            )
-        made, left_out = baselines(inputs, which)
-        self._left_out |= left_out
-        facts = {"made": {one.name: one.gives_probabilities for one in made}, "left_out": dict(left_out)}
-        write_json(noted, facts)
-        return made
 
     def _inputs(self, seed: int) -> BaselineInputs:
         described = self._material.described
