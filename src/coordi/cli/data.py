@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.table import Table
 
 from coordi.cli.console import echo_json, progress_bar
-from coordi.cli.work import data_path
-from coordi.config import DataSettings, RunSettings
+from coordi.cli.work import Overrides, data_path
+from coordi.config import DataSettings, RunSettings, apply_overrides
 from coordi.data.leaks import Leak
 from coordi.data.loading import load
 from coordi.data.survey import Survey, survey
-from coordi.domain import SPLITS, FunnelRow
+from coordi.domain import SPLITS, FunnelRow, ReleasedQuestions
 
 _WIDTH_IN_A_PIPE = 120
 
@@ -41,20 +41,24 @@ def _data() -> None:
 
 
 def info(
-    path: Annotated[str, typer.Argument(help="A release's folder, a catalogue file, a folder of photos, or 'sample'.")],
+    path: Annotated[
+        str, typer.Argument(help="A release's folder, a catalogue file, a folder of photos, 'sample', or a hub's copy.")
+    ],
     photos: Annotated[
         Photos,
         typer.Option(help="required: as the paper; optional: text-only too; auto: required if half survives."),
     ] = Photos.auto,
     seed: Annotated[int, typer.Option(help="Of drawn splits and questions.", min=0)] = RunSettings().seed,
     as_json: Annotated[bool, typer.Option("--json", help="JSON alone on standard output.")] = False,
+    overrides: Overrides = None,
 ) -> None:
     """Show what was recognised, what cleaning left out and why, counts, question balance and leaks.
 
-    Example: coordi data info path/to/polyvore-maryland --photos optional
+    Example: coordi data info path/to/polyvore-maryland --photos optional data.split=item-disjoint
     """
+    asked = apply_overrides(RunSettings(seed=seed, data=DataSettings(photos=photos.value)), overrides or ())
     with progress_bar("checking photos") as progress:
-        dataset = load(data_path(path), DataSettings(photos=photos.value), seed, progress)
+        dataset = load(data_path(path, asked.data), asked.data, seed, progress)
     with progress_bar("comparing photos") as progress:
         found = survey(dataset, seed, progress)
     if as_json:
@@ -76,6 +80,8 @@ def _show(found: Survey) -> None:
     console.print(_categories(found))
     if found.balances:
         console.print(_balances(found))
+    if dataset.released:
+        console.print(_released(dataset.released))
     for balance in found.balances:
         if balance.problem:
             console.print(f"no questions: {balance.problem}", markup=False)
@@ -127,6 +133,20 @@ def _balances(found: Survey) -> Table:
     for each in found.balances:
         figures = (each.compatibility, each.positives, each.left_out, each.blanks, each.fallbacks)
         table.add_row(each.split, each.protocol, *(f"{figure:,}" for figure in figures))
+    return table
+
+
+def _released(parts: tuple[ReleasedQuestions, ...]) -> Table:
+    table = Table(title="The release's own questions", title_justify="left")
+    for column in ("split", "protocol"):
+        table.add_column(column)
+    for column in ("in its files", "compatibility", "fill in the blank"):
+        table.add_column(column, justify="right")
+    table.add_column("not as they stand", overflow="fold")
+    for part in parts:
+        losses = "; ".join(f"{count:,} {reason}" for reason, count in part.losses.items())
+        counts = (part.asked, len(part.compatibility), len(part.blanks))
+        table.add_row(part.split, part.name, *(f"{count:,}" for count in counts), _plain(losses))
     return table
 
 

@@ -5,7 +5,8 @@ outfit equally likely, so that an item is as frequent in negatives as in positiv
 
 - ``random``: any item of another outfit.
 - ``same-category``: an item of the same source category (``Item.kind``, "Day Dresses") if at least ``MIN_SAME_KIND``
-  others of it are there, so that the same few don't come again and again; else of the same worn category.
+  others of it are there, so that the same few don't come again and again; else of the same worn category, of a kind
+  as rare where there is one.
 - ``one-swapped``: the outfit with one item swapped, as ``same-category`` would.
 - ``pairs``: two items of an outfit, and the same with one of them swapped, as ``same-category`` would.
 

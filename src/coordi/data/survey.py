@@ -77,6 +77,17 @@ class Survey:
             "funnel": [asdict(row) for row in dataset.funnel],
             "categories": self.items_by_category,
             "questions": [asdict(balance) for balance in self.balances],
+            "released": [
+                {
+                    "protocol": part.name,
+                    "split": part.split,
+                    "asked": part.asked,
+                    "compatibility": len(part.compatibility),
+                    "blanks": len(part.blanks),
+                    "losses": dict(part.losses),
+                }
+                for part in dataset.released
+            ],
             "leaks": [asdict(leak) for leak in self.leaks],
         }
 
