@@ -14,7 +14,7 @@ from coordi.data.leaks.facts import Facts, flatten_blanks
 from coordi.data.questions import fill_in_the_blank_questions
 from coordi.domain import Dataset, FillInTheBlankQuestion, Item, Outfit
 
-from .conftest import with_items
+from .conftest import Shop, with_items
 
 Blanks = tuple[FillInTheBlankQuestion, ...]
 
@@ -124,6 +124,20 @@ def test_candidates_that_stood_with_the_outfit_in_training(shop: Dataset, blanks
     assert leak.accuracy == pytest.approx(1.0, abs=0.05)
     trained = fill_in_the_blank_questions(shop, "train", "same-category", 1)
     assert audit(shop, {}, blanks={"training's own": trained}) == ()
+
+
+def test_true_candidates_of_rare_kinds(make_shop: Shop) -> None:
+    """Of each category a fifth of the items are of kinds of their own, and no wrong candidate is."""
+    shop = make_shop(2, {"train": 300, "valid": 3, "test": 300})
+    rare = {item_id for place, item_id in enumerate(shop.items) if place % 5 == 0}
+    kinds = with_items(shop, lambda item: replace(item, kind=f"{item.kind} {'own' if item.id in rare else ''}"))
+    planted = [
+        blank
+        for blank in fill_in_the_blank_questions(shop, "test", "same-category", 1)
+        if not rare & set(_wrong(blank))
+    ]
+    (leak,) = [leak for leak in audit(kinds, {}, blanks={"planted": planted}) if leak.name == "popularity"]
+    assert "how common the candidates' kinds are in training" in leak.detail
 
 
 def test_longer_titles(shop: Dataset, blanks: Blanks) -> None:

@@ -131,6 +131,22 @@ def test_negatives_without_titles(shop: Dataset, asked: Asked) -> None:
     assert any("missing titles" in leak.detail for leak in leaks)
 
 
+def test_negatives_without_photos(shop: Dataset, asked: Asked) -> None:
+    some = with_items(shop, lambda item: replace(item, image=None if int(item.id) % 4 == 0 else Path("p.jpg")))
+    leak = _only(some, _negatives_prefer(asked, some, lambda item: item.image is None))
+    assert leak.name == "missing"
+    assert "missing photos" in leak.detail
+
+
+def test_outfits_that_have_titles_or_none(apart: Dataset, asked_apart: Asked) -> None:
+    """A negative mixes items with and without, a real outfit doesn't; on the whole both have as many."""
+    titled = {name for place, outfit in enumerate(apart.outfits) if place % 2 for name in outfit.item_ids}
+    some = with_items(apart, lambda item: replace(item, title=item.title if item.id in titled else ""))
+    leak = _only(some, asked_apart)
+    assert leak.name == "missing"
+    assert "titles that only some items have" in leak.detail
+
+
 def test_outfits_that_have_photos_or_none(apart: Dataset, asked_apart: Asked) -> None:
     """A negative mixes items with and without, a real outfit doesn't; on the whole both have as many."""
     pictured = {name for place, outfit in enumerate(apart.outfits) if place % 2 for name in outfit.item_ids}

@@ -55,13 +55,11 @@ def _categories(asked: AskedBlanks, facts: Facts) -> list[Cheat]:
     advice = "draw wrong candidates of the true one's category"
     category, kind = facts.category[asked.items], facts.kind[asked.items]
     lacked = ~_in_context(asked, category, facts.category[asked.context])
-    alone = _alone(asked, category)
     return [
         _judge(_suspect(asked, "categories", what, advice), scores.astype(np.float64), asked, both_ways=True)
         for what, scores in (
             ("candidates of a worn category that the outfit lacks", lacked),
-            ("candidates alone in their worn category", alone),
-            ("candidates of a lacking category, or alone in it,", lacked.astype(np.int64) * 2 + alone),
+            ("candidates alone in their worn category", _alone(asked, category)),
             ("candidates alone in their kind", _alone(asked, kind)),
         )
     ]
@@ -70,9 +68,10 @@ def _categories(asked: AskedBlanks, facts: Facts) -> list[Cheat]:
 def _plain_figures(asked: AskedBlanks, facts: Facts) -> list[Cheat]:
     """Cheats that know one figure of each candidate and pick the largest, or the smallest."""
     often, both = "draw wrong candidates from occurrences in outfits", "ask of items that have both, or none"
+    kinds = "draw wrong candidates of rare kinds as often as they are worn"
     figures: tuple[tuple[LeakName, str, str, Floats], ...] = (
         ("popularity", "titles that are often in training outfits, or never,", often, facts.trained),
-        ("popularity", "how common the candidates' kinds are in training", often, facts.kind_trained),
+        ("popularity", "how common the candidates' kinds are in training", kinds, facts.kind_trained),
         ("lengths", "lengths of titles", "draw wrong candidates among items with as long titles", facts.title_words),
         ("missing", "missing titles", both, (facts.title_words > 0).astype(np.float64)),
         ("missing", "missing photos", both, facts.photographed),
