@@ -85,7 +85,7 @@ def test_the_real_release(real: Dataset) -> None:
     by_name = {leak.name: leak for leak in leaks}
     assert {"words", "titles", "categories"} <= set(by_name)
     assert "yoins" in " ".join(leak.detail for leak in leaks if leak.name == "words")
-    assert not set(by_name) & {"order", "size", "balance", "repeats", "position", "duplicates", "items", "photos"}
+    assert not set(by_name) & {"order", "size", "balance", "repeats", "popularity", "position", "duplicates", "items"}
     assert [leak.auc for leak in leaks if leak.name == "ids"] == [1.0, None]
     assert all(not leak.shown for leak in leaks if leak.name == "ids")
     assert all(leak.auc is None or leak.auc < 0.51 for leak in leaks if leak.name == "titles")
