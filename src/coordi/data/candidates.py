@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -25,6 +25,7 @@ class Candidates:
         self.everything: Pool = [
             (number, dataset.items[item_id]) for number, outfit in enumerate(outfits) for item_id in outfit.item_ids
         ]
+        self._worn = Counter(item.id for _, item in self.everything)
         self._by_category: dict[str, list[Occurrence]] = defaultdict(list)
         self._by_kind: dict[tuple[str, str], list[Occurrence]] = defaultdict(list)
         self._of_rare_kind: dict[str, list[Occurrence]] = defaultdict(list)
@@ -49,8 +50,9 @@ class Candidates:
             return (self.everything,)
         item = self._items[item_id]
         same_kind = self._by_kind[item.category, item.kind]
-        own = set(outfit.item_ids)
-        others = sum(candidate.id not in own for _, candidate in same_kind)
+        own = (self._items[name] for name in set(outfit.item_ids))
+        mine = sum(self._worn[one.id] for one in own if (one.category, one.kind) == (item.category, item.kind))
+        others = len(same_kind) - mine
         if item.kind and others >= MIN_SAME_KIND:
             return same_kind, self._by_category[item.category]
         return self._of_rare_kind[item.category], self._by_category[item.category]

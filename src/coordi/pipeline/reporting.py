@@ -47,7 +47,7 @@ def write_findings(work: Workspace, material: Material, model: MeasuredModel, me
 def _leaks(work: Workspace, material: Material, measured: Measured) -> tuple[Leak, ...]:
     """What the audit finds in the questions that were asked."""
     parts = [protocol.questions for protocol in measured.evaluation.protocols]
-    choices = {f"{part.protocol} fill-in-the-blank": part.blanks for part in parts if part.blanks}
+    choices = {part.protocol: part.blanks for part in parts if part.blanks}
     choices |= {f"{part.protocol} retrieval": part.retrieval for part in parts if part.retrieval}
     with work.progress("looking for leaks") as progress:
         return audit(
