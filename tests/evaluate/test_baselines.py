@@ -1,105 +1,28 @@
-"""One contract for every plain baseline, and what each of them is for."""
+"""What each of the baselines that compare is for: categories, titles, vectors."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
-from coordi.domain import CompatibilityQuestion, Dataset, Item
+from coordi.domain import CompatibilityQuestion, Item, WornCategory
 from coordi.errors import EvaluationError
-from coordi.evaluate.baselines import plain_baselines
 from coordi.evaluate.baselines.categories import CategoryPairs
-from coordi.evaluate.baselines.cosine import TitleCosine
-from coordi.evaluate.scorer import OutfitScorer
+from coordi.evaluate.baselines.centring import centred
+from coordi.evaluate.baselines.cosine import TitleCosine, VectorCosine
 
 pytest.importorskip("sklearn")
-
-NAMES = ("category-pairs", "title-cosine")
-MakeWardrobe = Callable[[str], Dataset]
-
-
-def baseline(name: str, dataset: Dataset) -> OutfitScorer:
-    return next(scorer for scorer in plain_baselines(dataset, seed=17) if scorer.name == name)
-
-
-def some_outfits(dataset: Dataset, seed: int = 0) -> list[tuple[str, ...]]:
-    """Sets of 1 to 7 items, most of them no outfit at all, as positions so that they survive a renaming of ids."""
-    rng = np.random.default_rng(seed)
-    ids = list(dataset.items)
-    return [
-        tuple(ids[position] for position in rng.choice(len(ids), size=rng.integers(1, 8), replace=False))
-        for _ in range(60)
-    ]
-
-
-def test_the_suite_covers_every_plain_baseline(wardrobe: Dataset) -> None:
-    assert tuple(scorer.name for scorer in plain_baselines(wardrobe, 17)) == NAMES
-
-
-@pytest.mark.parametrize("name", NAMES)
-class TestEveryBaseline:
-    def test_gives_one_finite_float_per_outfit(self, name: str, wardrobe: Dataset) -> None:
-        scores = baseline(name, wardrobe).score(some_outfits(wardrobe))
-        assert scores.shape == (60,)
-        assert scores.dtype == np.float64
-        assert np.isfinite(scores).all()
-        assert len(set(scores.tolist())) > 5
-
-    def test_gives_nothing_for_nothing(self, name: str, wardrobe: Dataset) -> None:
-        assert baseline(name, wardrobe).score([]).shape == (0,)
-
-    def test_does_not_see_the_order_of_items(self, name: str, wardrobe: Dataset) -> None:
-        scorer = baseline(name, wardrobe)
-        outfits = some_outfits(wardrobe)
-        rng = np.random.default_rng(1)
-        shuffled = [tuple(rng.permutation(outfit).tolist()) for outfit in outfits]
-        assert shuffled != outfits
-        assert scorer.score(shuffled).tolist() == scorer.score(outfits).tolist()
-
-    def test_scores_an_outfit_alike_alone_and_among_others(self, name: str, wardrobe: Dataset) -> None:
-        scorer = baseline(name, wardrobe)
-        outfits = some_outfits(wardrobe)
-        alone = [float(scorer.score([outfit])[0]) for outfit in outfits]
-        assert alone == pytest.approx(scorer.score(outfits).tolist(), abs=1e-12)
-
-    def test_is_the_same_when_made_again(self, name: str, wardrobe: Dataset) -> None:
-        outfits = some_outfits(wardrobe)
-        first, second = baseline(name, wardrobe), baseline(name, wardrobe)
-        assert first.score(outfits).tolist() == second.score(outfits).tolist()
-
-    def test_does_not_look_at_ids(self, name: str, wardrobe_with_ids: MakeWardrobe) -> None:
-        here, there = wardrobe_with_ids(""), wardrobe_with_ids("zebra_")
-        # Kept apart from drawing questions, which may draw by id: the same training questions under other names.
-        scores = []
-        for dataset in (here, there):
-            scorer = fitted_on_positions(name, dataset)
-            scores.append(scorer.score(some_outfits(dataset)).tolist())
-        assert scores[0] == pytest.approx(scores[1], abs=1e-12)
-
-    def test_names_an_unknown_item(self, name: str, wardrobe: Dataset) -> None:
-        with pytest.raises(EvaluationError, match="'nowhere'"):
-            baseline(name, wardrobe).score([("0", "nowhere")])
-
-
-def fitted_on_positions(name: str, dataset: Dataset) -> OutfitScorer:
-    ids = list(dataset.items)
-    outfits = dataset.outfits_of("train")
-    rng = np.random.default_rng(2)
-    made_up = [tuple(ids[position] for position in rng.choice(120, 4, replace=False)) for _ in outfits]
-    questions = [
-        CompatibilityQuestion(f"{number}", f"{number}", item_ids, compatible)
-        for compatible, sets in ((True, [outfit.item_ids for outfit in outfits]), (False, made_up))
-        for number, item_ids in enumerate(sets)
-    ]
-    if name == CategoryPairs.name:
-        return CategoryPairs.fit(dataset.items, questions)
-    return TitleCosine.fit(dataset.items, [dataset.items[item_id] for item_id in ids[:120]])
 
 
 def question(item_ids: Sequence[str], compatible: bool) -> CompatibilityQuestion:
     return CompatibilityQuestion("-".join(item_ids), item_ids[0], tuple(item_ids), compatible)
+
+
+def unit(*values: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    vector = np.array(values, dtype=np.float32)
+    return vector / np.linalg.norm(vector)
 
 
 def test_category_pairs_learns_that_two_pairs_of_shoes_do_not_go_together() -> None:
@@ -134,7 +57,7 @@ def test_category_pairs_tells_kinds_of_one_category_apart() -> None:
 
 def test_category_pairs_needs_both_classes() -> None:
     items = {"a": Item("a", "", "top"), "b": Item("b", "", "shoes")}
-    with pytest.raises(EvaluationError, match="1 compatible of 1"):
+    with pytest.raises(EvaluationError, match=r"category-pairs needs .* 1 compatible of 1"):
         CategoryPairs.fit(items, [question("ab", True)])
 
 
@@ -156,3 +79,60 @@ def test_title_cosine_needs_words() -> None:
     items = {"a": Item("a", "", "top")}
     with pytest.raises(EvaluationError, match="no word in the titles and kinds of 1 training items"):
         TitleCosine.fit(items, list(items.values()))
+
+
+def test_vector_cosine_by_hand() -> None:
+    vectors = {"x": unit(1, 0), "y": unit(0, 1), "d": unit(1, 1), "z": np.zeros(2, dtype=np.float32)}
+    scorer = VectorCosine("looks", vectors)
+    half = np.sqrt(0.5)
+    # x and y share nothing, d is halfway between them; zeros are alike to nothing; one item alone has no pair.
+    assert scorer.score(["xy", "xd", "xyd", "xx", "xz", "x"]) == pytest.approx(
+        [0, half, 2 * half / 3, 1, 0, 0], abs=1e-7
+    )
+    assert scorer.name == "looks"
+
+
+def test_vector_cosine_names_an_item_without_a_vector() -> None:
+    with pytest.raises(EvaluationError, match=r"1 item ids .*'y'; accepted are the ids of its 1 items"):
+        VectorCosine("looks", {"x": unit(1, 0)}).score([("x", "y")])
+
+
+def test_centring_takes_off_what_a_category_has_in_common() -> None:
+    categories: dict[str, WornCategory] = {}
+    vectors = {}
+    rng = np.random.default_rng(1)
+    # Bags lie in one direction and tops in another; style is a small step along a third, the same for both.
+    for number in range(80):
+        category: WornCategory = "bag" if number % 2 else "top"
+        style = 0.3 if number % 4 < 2 else -0.3
+        categories[str(number)] = category
+        vectors[str(number)] = unit(category == "bag", category == "top", style, 0.01 * rng.normal())
+    items = {item_id: Item(item_id, "", category) for item_id, category in categories.items()}
+    ids = [str(number) for number in range(60)]
+    found = centred(vectors, items, ids)
+    # 76 and 77 are of one style and of two categories, 78 is of the other style; none of them was averaged.
+    before, after = vectors, found
+    assert before["76"] @ before["77"] < 0.2 < 0.8 < before["76"] @ before["78"]
+    assert after["76"] @ after["77"] > 0.4
+    assert after["76"] @ after["78"] < -0.4
+    np.testing.assert_allclose([np.linalg.norm(row) for row in found.values()], 1, atol=1e-6)
+
+
+def test_centring_by_hand() -> None:
+    """The mean of a category counts as if ten items of the overall mean were among its own."""
+    items = {name: Item(name, "", "bag") for name in "ab"} | {"t": Item("t", "", "top"), "new": Item("new", "", "belt")}
+    vectors = {"a": unit(1, 0), "b": unit(0, 1), "t": unit(1, 0), "new": unit(0, 1)}
+    overall = (vectors["a"] + vectors["b"] + vectors["t"]) / 3
+    bag = (vectors["a"] + vectors["b"] + 10 * overall) / 12
+    top = (vectors["t"] + 10 * overall) / 11
+    found = centred(vectors, items, ["a", "b", "t", "no vector"])
+    for name, mean in (("a", bag), ("b", bag), ("t", top), ("new", overall)):
+        left = vectors[name] - mean
+        np.testing.assert_allclose(found[name], left / np.linalg.norm(left), atol=1e-6)
+
+
+def test_a_vector_that_is_its_categorys_mean_is_alike_to_nothing() -> None:
+    items = {name: Item(name, "", "bag") for name in "ab"}
+    found = centred({"a": unit(1, 0), "b": unit(1, 0)}, items, ["a", "b"])
+    assert not found["a"].any()
+    assert centred({"a": unit(1, 0)}, items, [])["a"].tolist() == [1, 0]

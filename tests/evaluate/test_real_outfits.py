@@ -8,8 +8,9 @@ import pytest
 
 from coordi.config import DataSettings, EvaluateSettings
 from coordi.data.loading import load
+from coordi.describe.edge import EdgeEncoder
 from coordi.domain import Dataset
-from coordi.evaluate.baselines import plain_baselines
+from coordi.evaluate.baselines import BaselineInputs, baselines
 from coordi.evaluate.benchmark import Evaluation, evaluate
 
 pytest.importorskip("sklearn")
@@ -27,7 +28,10 @@ def dataset() -> Dataset:
 
 @pytest.fixture(scope="module")
 def evaluation(dataset: Dataset) -> Evaluation:
-    return evaluate(dataset, plain_baselines(dataset, SEED), EvaluateSettings(bootstrap=200), SEED)
+    settings = EvaluateSettings(bootstrap=200)
+    scorers, left_out = baselines(BaselineInputs(dataset, {}, {}, EdgeEncoder.bundled(), settings, SEED), "quick")
+    assert not left_out
+    return evaluate(dataset, sorted(scorers, key=lambda scorer: scorer.name != "category-pairs"), settings, SEED)
 
 
 def test_categories_tell_random_negatives_and_hardly_those_of_the_same_category(evaluation: Evaluation) -> None:

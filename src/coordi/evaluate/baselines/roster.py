@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,8 +25,6 @@ from coordi.evaluate.baselines.training import check_both_classes, training_ques
 from coordi.evaluate.baselines.trivial import Chance, Order, Popularity, Size
 from coordi.evaluate.scorer import OutfitScorer
 from coordi.evaluate.vectors import ItemVectors, load_sentence_encoder
-
-_log = logging.getLogger(__name__)
 
 Which = Literal["all", "quick", "none"]
 
@@ -215,24 +212,3 @@ _MAKERS: Mapping[str, Callable[[_Workshop], OutfitScorer]] = {
 }
 NAMES = tuple(_MAKERS)
 """Of all baselines, in the order in which reports show them."""
-
-
-def plain_baselines(dataset: Dataset, seed: int) -> tuple[OutfitScorer, ...]:
-    """The baselines by categories and by titles; what ``baselines`` calls ``quick`` takes their place.
-
-    Args:
-        dataset: Where items and training outfits come from.
-        seed: Of the training negatives.
-
-    Raises:
-        DataError: If the training split has no outfits, or too few to make any negative.
-        MissingDependencyError: If scikit-learn isn't installed.
-    """
-    train_ids = dict.fromkeys(name for outfit in outfits_for(dataset, "train") for name in outfit.item_ids)
-    questions = training_questions(dataset, seed, TRAINING_EPOCHS)
-    scorers: list[OutfitScorer] = [CategoryPairs.fit(dataset.items, questions)]
-    try:
-        scorers.append(TitleCosine.fit(dataset.items, [dataset.items[item_id] for item_id in train_ids]))
-    except EvaluationError as error:
-        _log.warning("no baseline by titles: %s", error)
-    return tuple(scorers)

@@ -38,8 +38,6 @@ _LEARNING_RATE = 2e-3
 _WARM_UP = 50
 _WEIGHT_DECAY = 0.05
 _SCORED_AT_ONCE = 256
-# A part of what goes together goes together too; a part of a negative is one still.
-_THINNED, _TAKEN_AWAY = 0.7, 0.4
 
 
 class SetTransformer:
@@ -123,7 +121,7 @@ class SetTransformer:
         checks = {round(steps * (number + 1) / _CHECKS) for number in range(_CHECKS)}
         best, kept = -1.0, None
         for step, (outfits, compatible) in zip(range(1, steps + 1), batches, strict=False):
-            places = _thinned(self._wardrobe.places_of(outfits))
+            places = self._wardrobe.places_of(outfits)
             loss = torch.nn.functional.binary_cross_entropy_with_logits(self._logits(places), torch.tensor(compatible))
             optimizer.zero_grad()
             loss.backward()
@@ -198,16 +196,6 @@ def _draws(outfits: int) -> int:
 def _rate(step: int, steps: int) -> float:
     """Share of the learning rate: a short warm-up, then down along a cosine to 0."""
     return min(1.0, (step + 1) / _WARM_UP) * (1 + math.cos(math.pi * step / steps)) / 2
-
-
-def _thinned(places: torch.Tensor) -> torch.Tensor:
-    """Take items away from some outfits; two are always left."""
-    import torch
-
-    present = places >= 0
-    kept = present & (torch.rand(places.shape) >= _TAKEN_AWAY)
-    whole = (torch.rand(len(places), 1) >= _THINNED) | (kept.sum(dim=1, keepdim=True) < 2)
-    return places.masked_fill(~(kept | whole), -1)
 
 
 @contextmanager

@@ -1,0 +1,138 @@
+"""More training outfits: nested shares, the same questions, and what is too small is left out aloud."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from coordi.config import EvaluateSettings
+from coordi.describe.edge import EdgeEncoder
+from coordi.domain import Dataset
+from coordi.errors import DataError
+from coordi.evaluate.baselines import BaselineInputs, set_transformer
+from coordi.evaluate.baselines.roster import make_baseline
+from coordi.evaluate.learning_curve import learning_curve, training_share
+from coordi.evaluate.metrics import roc_auc
+from coordi.evaluate.question_sets import ProtocolQuestions, draw_questions
+
+pytest.importorskip("sklearn")
+pytest.importorskip("torch")
+
+SETTINGS = EvaluateSettings(
+    protocols=("random", "same-category"), retrieval_pool=0, bootstrap=100, learning_curve=(1.0, 0.2, 0.5)
+)
+
+
+@pytest.fixture
+def inputs(wardrobe: Dataset, monkeypatch: pytest.MonkeyPatch) -> BaselineInputs:
+    monkeypatch.setattr(set_transformer, "_LEAST_STEPS", 10)
+    texts = {item_id: item.title for item_id, item in wardrobe.items.items()}
+    return BaselineInputs(wardrobe, texts, {}, EdgeEncoder.bundled(), SETTINGS, 17)
+
+
+@pytest.fixture
+def questions(wardrobe: Dataset) -> tuple[ProtocolQuestions, ...]:
+    return draw_questions(wardrobe, SETTINGS, 17)
+
+
+def test_every_trained_baseline_is_measured_at_every_share(
+    inputs: BaselineInputs, questions: tuple[ProtocolQuestions, ...]
+) -> None:
+    done: list[tuple[int, int]] = []
+    rows = learning_curve(inputs, questions, lambda count, total: done.append((count, total)))
+    assert [(row.scorer, row.outfits, row.protocol) for row in rows] == [
+        (scorer, outfits, protocol)
+        for scorer in ("category-pairs", "set-transformer")
+        for outfits in (6, 15, 30)
+        for protocol in ("random", "same-category")
+    ]
+    assert done == [(count, 6) for count in range(7)]
+    for row in rows:
+        assert 0 <= row.auc <= 1
+        assert row.ci95 is not None
+        assert row.ci95[0] <= row.auc <= row.ci95[1]
+    pairs = {row.outfits: row.auc for row in rows if (row.scorer, row.protocol) == ("category-pairs", "random")}
+    # Two pairs of shoes don't go together: a few outfits teach it.
+    assert pairs[30] > 0.9
+
+
+def test_the_last_point_is_the_baseline_itself(
+    inputs: BaselineInputs, questions: tuple[ProtocolQuestions, ...]
+) -> None:
+    rows = learning_curve(inputs, questions)
+    for name in ("category-pairs", "set-transformer"):
+        scorer = make_baseline(name, inputs)
+        for part in questions:
+            whole = next(row for row in rows if (row.scorer, row.protocol, row.outfits) == (name, part.protocol, 30))
+            assert whole.auc == roc_auc(scorer.score([one.item_ids for one in part.test]), part.labels)
+
+
+def test_the_probe_is_there_if_states_are(
+    inputs: BaselineInputs, questions: tuple[ProtocolQuestions, ...], wardrobe: Dataset
+) -> None:
+    def states(outfits: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+        return np.array([[len({wardrobe.items[one].title.split()[0] for one in outfit}), 1] for outfit in outfits])
+
+    rows = [row for row in learning_curve(replace(inputs, states=states), questions) if row.scorer == "frozen-probe"]
+    assert [row.outfits for row in rows] == [6, 6, 15, 15, 30, 30]
+    assert min(row.auc for row in rows) > 0.9
+
+
+def test_shares_are_nested_and_leave_the_rest_alone(wardrobe: Dataset) -> None:
+    drawn = [training_share(wardrobe, share, 17) for share in (0.01, 0.1, 0.5, 1.0)]
+    assert [len(one.outfits_of("train")) for one in drawn] == [1, 3, 15, 30]
+    for smaller, larger in itertools.pairwise(drawn):
+        assert set(smaller.outfits_of("train")) < set(larger.outfits_of("train"))
+    for one in drawn:
+        assert one.outfits_of("valid") == wardrobe.outfits_of("valid")
+        assert one.outfits_of("test") == wardrobe.outfits_of("test")
+        assert one.items == wardrobe.items
+    assert drawn[-1] == wardrobe
+    assert training_share(wardrobe, 0.5, 18).outfits != drawn[2].outfits
+
+
+def test_negatives_come_from_the_share_alone(inputs: BaselineInputs, questions: tuple[ProtocolQuestions, ...]) -> None:
+    asked: set[str] = set()
+
+    def states(outfits: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+        asked.update(item_id for outfit in outfits for item_id in outfit)
+        return np.random.default_rng(len(asked)).normal(size=(len(outfits), 4)).astype(np.float32)
+
+    settings = SETTINGS.model_copy(update={"learning_curve": (0.2,)})
+    learning_curve(replace(inputs, states=states, settings=settings), questions)
+    share = {item_id for one in training_share(inputs.dataset, 0.2, 17).outfits_of("train") for item_id in one.item_ids}
+    train = {item_id for one in inputs.dataset.outfits_of("train") for item_id in one.item_ids}
+    assert asked & train == share
+
+
+def test_a_share_that_is_too_small_is_left_out_with_a_warning(
+    inputs: BaselineInputs, questions: tuple[ProtocolQuestions, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = SETTINGS.model_copy(update={"learning_curve": (0.01, 0.02, 0.5)})
+    with caplog.at_level(logging.WARNING):
+        rows = learning_curve(replace(inputs, settings=settings), questions)
+    assert {(row.scorer, row.outfits) for row in rows} == {("category-pairs", 15), ("set-transformer", 15)}
+    told = [record.getMessage() for record in caplog.records if "learning curve" in record.getMessage()]
+    assert len(told) == 2  # both shares are of one outfit, which is tried once
+    assert told[0].startswith("no category-pairs for 1 training outfits in the learning curve: the train split of")
+
+
+def test_protocols_without_test_questions_are_passed_over(
+    inputs: BaselineInputs, questions: tuple[ProtocolQuestions, ...]
+) -> None:
+    settings = SETTINGS.model_copy(update={"learning_curve": (1.0,)})
+    blanks_only = replace(questions[0], protocol="release", test=())
+    rows = learning_curve(replace(inputs, settings=settings), [blanks_only, questions[1]])
+    assert {row.protocol for row in rows} == {"same-category"}
+
+
+def test_training_outfits_are_needed(inputs: BaselineInputs, questions: tuple[ProtocolQuestions, ...]) -> None:
+    without = replace(inputs.dataset, outfits=inputs.dataset.outfits_of("test"))
+    with pytest.raises(DataError, match="has no train outfits"):
+        learning_curve(replace(inputs, dataset=without), questions)
