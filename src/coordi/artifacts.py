@@ -130,7 +130,8 @@ class Record:
 def stage_folder(folder: Path, record: Record) -> Iterator[Path]:
     """Give a folder for a stage's files and write its manifest once the block ends without an error.
 
-    Files of an earlier, unfinished try stay, so that a stage may go on from them.
+    Files of an earlier, unfinished try stay, so that a stage may go on from them. A finished folder that is entered
+    again isn't finished until the block ends.
 
     Raises:
         ArtifactError: If the folder can't be written.
@@ -138,6 +139,7 @@ def stage_folder(folder: Path, record: Record) -> Iterator[Path]:
     started = time.monotonic()
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
+        (folder / MANIFEST).unlink(missing_ok=True)
     yield folder
     manifest = {
         "command": record.command,

@@ -14,6 +14,7 @@ from coordi.data.categories import of_unknown_category
 from coordi.describe.describer import Described
 from coordi.describe.vocabulary import load_vocabulary
 from coordi.domain import Dataset, Description, Item, Label, Outfit
+from coordi.errors import ModelError
 from coordi.pipeline import stages
 from coordi.pipeline.examples import training_examples, validation_examples
 
@@ -75,7 +76,10 @@ def test_what_a_model_was_trained_on_is_not_measured(wardrobe: Dataset, tmp_path
     assert taught.id not in {outfit.id for outfit in left.outfits}
     assert len(left.outfits_of("train")) == len(wardrobe.outfits_of("train"))
     assert (left.funnel[-1].reason, left.funnel[-1].count) == ("the model was trained on it", 2)
-    assert stages.without_trained_on(material, tmp_path / "none") is material
+    write_json(tmp_path / stages.TRAINED_ON, [])
+    assert stages.without_trained_on(material, tmp_path) is material
+    with pytest.raises(ModelError, match=r"none' has no trained_on\.json"):
+        stages.without_trained_on(material, tmp_path / "none")
 
 
 def test_examples_hold_each_outfit_beside_its_negative_and_are_drawn_anew(wardrobe: Dataset) -> None:

@@ -22,6 +22,23 @@ class ProtocolName(StrEnum):
     RELEASE = "release"
 
 
+ModelOption = Annotated[str, typer.Option("--model", help="A run's or an adapter's folder, 'bundled', or 'base'.")]
+ProtocolOption = Annotated[
+    list[ProtocolName] | None,
+    typer.Option("--protocol", help="How questions are made; may be given again. Default: all that the data allows."),
+]
+BaselinesOption = Annotated[
+    bool | None, typer.Option("--baselines/--no-baselines", help="Also measure the base model and the baselines.")
+]
+ScoresOption = Annotated[
+    list[Path] | None,
+    typer.Option("--scores", help="Scores of another system, a CSV as --questions-only hands out; may be given again."),
+]
+QuestionsOption = Annotated[
+    bool, typer.Option("--questions-only", help="Only write the questions for other systems to score, and stop.")
+]
+
+
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
     app.command("evaluate")(evaluate)
@@ -29,27 +46,13 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(
     data: DataOption,
-    model: Annotated[str, typer.Option("--model", help="A run's or an adapter's folder, 'bundled', or 'base'.")],
+    model: ModelOption,
     out: OutOption,
     split: Annotated[Literal["test"], typer.Option("--split", help="The split that is measured.")] = "test",
-    protocol: Annotated[
-        list[ProtocolName] | None,
-        typer.Option(
-            "--protocol", help="How questions are made; may be given again. Default: all that the data allows."
-        ),
-    ] = None,
-    baselines: Annotated[
-        bool | None, typer.Option("--baselines/--no-baselines", help="Also measure the base model and the baselines.")
-    ] = None,
-    scores: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--scores", help="Scores of another system, a CSV as --questions-only hands out; may be given again."
-        ),
-    ] = None,
-    questions_only: Annotated[
-        bool, typer.Option("--questions-only", help="Only write the questions for other systems to score, and stop.")
-    ] = False,
+    protocol: ProtocolOption = None,
+    baselines: BaselinesOption = None,
+    scores: ScoresOption = None,
+    questions_only: QuestionsOption = False,
     as_json: JsonOption = False,
     overrides: Overrides = None,
 ) -> None:
@@ -73,7 +76,8 @@ def evaluate(
     found = find_model(model, settings)
     work = workspace(data, out, found.settings)
     if questions_only:
-        typer.echo(f"The questions are in {hand_out_questions(work, found).resolve()}")
+        folder = hand_out_questions(work, found).resolve()
+        echo_json({"questions": str(folder)}) if as_json else typer.echo(f"The questions are in {folder}")
         return
     report = evaluate_model(work, found, scores or ())
     if as_json:

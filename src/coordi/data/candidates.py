@@ -53,7 +53,7 @@ class Candidates:
         own = (self._items[name] for name in set(outfit.item_ids))
         mine = sum(self._worn[one.id] for one in own if (one.category, one.kind) == (item.category, item.kind))
         others = len(same_kind) - mine
-        if item.kind and others >= MIN_SAME_KIND:
+        if others >= MIN_SAME_KIND:
             return same_kind, self._by_category[item.category]
         return self._of_rare_kind[item.category], self._by_category[item.category]
 

@@ -20,7 +20,7 @@ from coordi.domain import (
     Protocol,
     ReleasedQuestions,
 )
-from coordi.errors import EvaluationError
+from coordi.errors import DataError, EvaluationError
 
 RETRIEVAL_PROTOCOL = "same-category"
 """Where retrieval is reported: its pools hold items of the true one's worn category."""
@@ -77,20 +77,34 @@ def draw_questions(dataset: Dataset, settings: EvaluateSettings, seed: int) -> t
         EvaluationError: If the release's own questions are asked for and can't be asked.
     """
     asked: list[ProtocolQuestions] = []
-    for protocol in settings.protocols or PROTOCOLS:
+    if settings.protocols is None:
+        return _whatever_can_be_asked(dataset, settings, seed)
+    for protocol in settings.protocols:
         if protocol == "release":
             asked += _demanded_release(dataset, seed)
         else:
             asked.append(_drawn(dataset, protocol, settings, seed))
-    if settings.protocols is not None:
-        return tuple(asked)
+    return tuple(asked)
+
+
+def _whatever_can_be_asked(dataset: Dataset, settings: EvaluateSettings, seed: int) -> tuple[ProtocolQuestions, ...]:
+    """Every protocol that the data allows; the first part's warnings tell of those that it doesn't."""
+    asked: list[ProtocolQuestions] = []
+    problems: list[str] = []
+    for protocol in PROTOCOLS:
+        try:
+            asked.append(_drawn(dataset, protocol, settings, seed))
+        except DataError as error:
+            problems.append(f"There are no {protocol} questions: {error}.")
     for part in _tests(dataset):
-        problem = _too_few(part)
-        if problem:  # a loud word where all the other questions can be asked
-            text = f"The release's own questions aren't asked: {problem}."
-            asked[0] = replace(asked[0], warnings=(*asked[0].warnings, text))
+        problem = _problem(part)
+        if problem:
+            problems.append(f"The release's own questions aren't asked: {problem}.")
         else:
             asked.append(_of_release(dataset, part, seed))
+    if not asked:
+        raise DataError(f"nothing can be asked of '{dataset.name}': {' '.join(problems)}")
+    asked[0] = replace(asked[0], warnings=(*asked[0].warnings, *problems))
     return tuple(asked)
 
 
@@ -134,14 +148,17 @@ def _demanded_release(dataset: Dataset, seed: int) -> list[ProtocolQuestions]:
             f"'{dataset.name}' has no question files for its test split, so there is no release protocol; leave it "
             f"out, or use a release with its own: accepted beside it are {', '.join(PROTOCOLS)}"
         )
-    for problem in filter(None, map(_too_few, tests)):
+    for problem in filter(None, map(_problem, tests)):
         raise EvaluationError(f"{problem}; get the whole release, or leave the protocol out")
     return [_of_release(dataset, part, seed) for part in tests]
 
 
-def _too_few(part: ReleasedQuestions) -> str:
-    """What is wrong if so few of a release's questions can be asked that a figure wouldn't stand for them."""
+def _problem(part: ReleasedQuestions) -> str:
+    """Why a figure on a release's questions wouldn't stand for them; empty if it would."""
     kept = len(part.compatibility) + len(part.blanks)
+    positives = sum(one.compatible for one in part.compatibility)
+    if part.compatibility and positives in (0, len(part.compatibility)):
+        return f"{positives} of the {len(part.compatibility)} compatibility questions of '{part.name}' are compatible"
     if kept and kept >= _LEAST_SHARE * part.asked:
         return ""
     reasons = "; ".join(f"{count} {reason}" for reason, count in part.losses.items())
@@ -154,7 +171,7 @@ def _of_release(dataset: Dataset, part: ReleasedQuestions, seed: int) -> Protoco
     warnings = [f"{count} of the release's {part.asked} questions: {reason}." for reason, count in part.losses.items()]
     valid = next((one for one in dataset.released if one.split == "valid" and one.name == part.name), None)
     chosen_on: Sequence[CompatibilityQuestion] = valid.compatibility if valid else ()
-    if not chosen_on:
+    if part.compatibility and not chosen_on:
         drawn: Protocol = "same-category" if "resampled" in part.name else "random"
         chosen_on = draw_compatibility(dataset, "valid", drawn, seed).questions
         warnings.append(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -18,7 +19,7 @@ from coordi.evaluate.question_sets import ProtocolQuestions
 from coordi.evaluate.results import Caution
 from coordi.evaluate.scorer import OutfitScorer
 from coordi.model.frozen import FrozenModel
-from coordi.pipeline.stages import Material
+from coordi.pipeline.stages import TRAINED_ON, Material
 
 if TYPE_CHECKING:
     from coordi.model.score import LanguageModelScorer
@@ -50,8 +51,11 @@ class MeasuredModel:
         }
 
     def identity(self) -> str:
-        """SHA-256 of the adapter's weights; ``base`` if there is none."""
-        return "base" if self.adapter is None else hash_file(self.adapter / "adapter_model.safetensors")
+        """SHA-256 of the adapter's weights, configuration and list of training outfits; ``base`` if there is none."""
+        if self.adapter is None:
+            return "base"
+        parts = (self.adapter / name for name in ("adapter_model.safetensors", "adapter_config.json", TRAINED_ON))
+        return hashlib.sha256("".join(hash_file(part) for part in parts if part.is_file()).encode()).hexdigest()
 
 
 def model_scorer(model: MeasuredModel, texts: Mapping[str, str], passes: int = 1) -> FittedWhenAsked:
@@ -78,7 +82,7 @@ class Lineup:
         self._settings = settings
         self._frozen = FrozenModel(partial(_load, replace(model, adapter=None), material.texts))
         self._under_test = model_scorer(model, material.texts) if self._has_base_apart else self._frozen
-        self._left_out: Mapping[str, str] = {}
+        self._left_out: dict[str, str] = {}
 
     def scorers(self, seed: int) -> tuple[OutfitScorer, ...]:
         """The model under test, then everything it is compared with.
@@ -90,7 +94,8 @@ class Lineup:
         if which == "none":
             return (self._under_test,)
         base = (self._frozen,) if self._has_base_apart else ()
-        made, self._left_out = baselines(self._inputs(seed), which)
+        made, left_out = baselines(self._inputs(seed), which)
+        self._left_out |= left_out
         return (self._under_test, *base, *made)
 
     def learning_curve(self, questions: Sequence[ProtocolQuestions]) -> tuple[Mapping[str, Any], ...]:

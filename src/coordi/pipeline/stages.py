@@ -19,6 +19,7 @@ from coordi.describe.encoder import load_encoder
 from coordi.describe.storage import read_described, write_described
 from coordi.describe.vocabulary import Vocabulary, load_vocabulary
 from coordi.domain import Dataset, Description, FunnelRow, Item, Outfit
+from coordi.errors import ModelError
 from coordi.pipeline.examples import training_examples, validation_examples
 from coordi.pipeline.given import seen_category
 from coordi.pipeline.workspace import Workspace
@@ -117,9 +118,18 @@ def _with_seen_categories(dataset: Dataset, described: Described, vocabulary: Vo
 
 
 def without_trained_on(material: Material, adapter: Path) -> Material:
-    """The material without validation and test outfits that an adapter was trained on, counted in the funnel."""
+    """The material without validation and test outfits that an adapter was trained on, counted in the funnel.
+
+    Raises:
+        ModelError: If the adapter doesn't say what it was trained on.
+    """
     path = adapter / TRAINED_ON
-    known = set(read_json(path)) if path.is_file() else set()
+    if not path.is_file():
+        raise ModelError(
+            f"'{adapter}' has no {TRAINED_ON}, so nobody can tell which outfits it was trained on and a figure could "
+            "be memory; take the whole folder that coordi finetune made, or fine-tune again"
+        )
+    known = set(read_json(path))
     dataset = material.dataset
     kept = tuple(one for one in dataset.outfits if one.split == "train" or outfit_key(one, dataset) not in known)
     released = tuple(

@@ -8,10 +8,12 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from coordi.artifacts import Record, hash_file, is_finished, read_json, write_json, writing
+import coordi
+from coordi.artifacts import Record, hash_file, is_finished, read_json, versions, write_json, writing
 from coordi.config import RunSettings
 from coordi.errors import ArtifactError, DataError
 from coordi.progress import Progress
@@ -107,7 +109,13 @@ def claimed(work: Workspace, also: Mapping[str, str] | None = None) -> Iterator[
 
 
 def _claim(work: Workspace, inputs: dict[str, str]) -> None:
-    asked = {"settings": work.settings.model_dump(mode="json"), "data": str(work.data.resolve()), "inputs": inputs}
+    asked = {
+        "settings": work.settings.model_dump(mode="json"),
+        "data": str(work.data.resolve()),
+        "inputs": inputs,
+        # What was kept by other code would stand in a report under this one's name.
+        "versions": {**versions(), "coordi's code": code_identity()},
+    }
     path = work.out / CLAIM
     if not path.exists():
         others = sorted(entry.name for entry in work.out.iterdir() if not entry.name.startswith("."))
@@ -128,12 +136,23 @@ def _claim(work: Workspace, inputs: dict[str, str]) -> None:
         )
 
 
+@cache
+def code_identity() -> str:
+    """The first 12 digits of a SHA-256 of coordi's own modules."""
+    found = hashlib.sha256()
+    package = Path(coordi.__file__).parent
+    for path in sorted(package.rglob("*.py")):
+        found.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
+    return found.hexdigest()[:12]
+
+
 def _named_in(settings: RunSettings) -> dict[str, str]:
     """Hashes of the user's own files and folders that settings name."""
     named = {
         "vocabulary": settings.describe.vocabulary,
         "encoder": settings.describe.encoder,
         "base model": settings.model.base,
+        "sentence encoder": settings.evaluate.sentence_encoder,
     }
     found = {}
     for name, value in named.items():
