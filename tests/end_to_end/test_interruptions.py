@@ -20,7 +20,7 @@ STAGES = (
     ("describing photos", signal.SIGKILL),
     ("fine-tuning the language model", signal.SIGINT),
     ("measuring fine-tuned", signal.SIGKILL),
-    ("looking for leaks and writing the report", signal.SIGINT),
+    ("writing the report", signal.SIGINT),
 )
 
 

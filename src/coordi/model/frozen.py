@@ -16,7 +16,10 @@ _DEPTH = 2 / 3
 
 
 class FrozenModel:
-    """Answers and hidden states of outfits; what was read once isn't read again.
+    """Answers and hidden states of outfits; a list of outfits is read once.
+
+    A number's last bits depend on what was read beside it, so states are kept by the list that they were asked for in:
+    an interrupted evaluation then ends as an undisturbed one would.
 
     The model is loaded when it is first asked.
 
@@ -32,10 +35,10 @@ class FrozenModel:
         self._load = load
         self._scorer: LanguageModelScorer | None = None
         self._yes: dict[tuple[str, ...], float] = {}
-        self._states: dict[tuple[str, ...], NDArray[np.float32]] = {}
+        self._states: dict[tuple[tuple[str, ...], ...], NDArray[np.float32]] = {}
 
     def score(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float64]:
-        """Zero-shot P(yes) of each outfit, shape ``(N,)``, in ``[0, 1]``; its states are kept for ``states``.
+        """Zero-shot P(yes) of each outfit, shape ``(N,)``, in ``[0, 1]``; the list's states are kept for ``states``.
 
         Raises:
             ModelError: If an item has no text, or the model can't be loaded.
@@ -46,7 +49,7 @@ class FrozenModel:
         if fresh:
             yes, states = self._model().read(fresh, self._layer())
             self._yes.update(zip(fresh, yes.tolist(), strict=True))
-            self._states.update(zip(fresh, states, strict=True))
+            self._states[tuple(fresh)] = states
         return np.array([self._yes[outfit] for outfit in asked], dtype=np.float64)
 
     def states(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float32]:
@@ -58,12 +61,10 @@ class FrozenModel:
             ModelError: As ``score``.
             PromptError: As ``score``.
         """
-        asked = [tuple(outfit) for outfit in outfits]
-        fresh = list(dict.fromkeys(outfit for outfit in asked if outfit not in self._states))
-        if fresh:
-            _, states = self._model().read(fresh, self._layer(), answer=False)
-            self._states.update(zip(fresh, states, strict=True))
-        return np.array([self._states[outfit] for outfit in asked], dtype=np.float32)
+        asked = tuple(tuple(outfit) for outfit in outfits)
+        if asked not in self._states:
+            self._states[asked] = self._model().read(asked, self._layer(), answer=False)[1]
+        return self._states[asked]
 
     def _model(self) -> LanguageModelScorer:
         if self._scorer is None:

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from coordi.artifacts import read_json, stage_folder, write_json
+from coordi.config import EvaluateSettings
+from coordi.data.leaks import Leak, audit
 from coordi.data.storage import write_questions
+from coordi.domain import Dataset
 from coordi.evaluate.benchmark import Scorer, measure
 from coordi.evaluate.external import ExternalScores
 from coordi.evaluate.question_export import write_questions_to_score
@@ -30,12 +33,14 @@ class Measured:
 
     Attributes:
         evaluation: Figures and scores of the first set of questions.
+        leaks: What the audit found in them before they were asked.
         seeds: Figures of every set, as ``report.json`` has them; None for one set.
         learning_curve: AUC by number of training outfits, as ``report.json`` has it.
         warnings: Of what isn't a protocol's own, such as baselines that couldn't be made.
     """
 
     evaluation: Evaluation
+    leaks: tuple[Leak, ...]
     seeds: Mapping[str, Any] | None
     learning_curve: tuple[Mapping[str, Any], ...]
     warnings: tuple[Caution, ...]
@@ -66,6 +71,7 @@ def measure_model(
     questions = draw_questions(dataset, settings, seed)
     for one in external:
         one.check(questions)
+    leaks = _audit(work, material, questions)
     with stage_folder(folder, work.record(inputs)):
         _write_questions(folder, questions)
         write_questions_to_score(work.out / QUESTIONS, questions, dataset, material.texts)
@@ -79,13 +85,32 @@ def measure_model(
             with work.progress("measuring further seeds") as progress:
                 seeds = measure_seeds(
                     evaluation,
-                    lambda further: (
-                        draw_questions(dataset, settings, further), lineup.scorers(further)
-                    ),
+                    lambda further: (_drawn_anew(dataset, settings, further), lineup.scorers(further)),
                     settings, seed, progress, folder,
                 )  # fmt: skip
         curve = _learning_curve(lineup, questions, folder / CURVE)
-    return Measured(evaluation, seeds, curve, lineup.cautions())
+    return Measured(evaluation, leaks, seeds, curve, lineup.cautions())
+
+
+def _audit(work: Workspace, material: Material, parts: Sequence[ProtocolQuestions]) -> tuple[Leak, ...]:
+    """Look for leaks in what will be asked and in what chooses thresholds, and say what each is worth."""
+    questions = {part.protocol: part.test for part in parts if part.test}
+    questions |= {f"{part.protocol} validation": part.valid for part in parts if part.valid}
+    choices = {part.protocol: part.blanks for part in parts if part.blanks}
+    choices |= {f"{part.protocol} retrieval": part.retrieval for part in parts if part.retrieval}
+    work.say("looking for leaks")
+    with work.progress("looking for leaks") as progress:
+        leaks = audit(material.dataset, questions, material.texts, blanks=choices, progress=progress)
+    for leak in leaks:
+        if leak.shown:
+            work.say(f"  {leak.name} ({leak.where}): {leak.detail}")
+    return leaks
+
+
+def _drawn_anew(dataset: Dataset, settings: EvaluateSettings, seed: int) -> tuple[ProtocolQuestions, ...]:
+    """The questions that another seed changes: a release's own are the same for all."""
+    parts = draw_questions(dataset, settings, seed)
+    return tuple(part for part in parts if not part.protocol.startswith("release"))
 
 
 def _learning_curve(

@@ -8,7 +8,6 @@ import numpy as np
 
 from coordi.artifacts import read_json, versions
 from coordi.config import RunSettings
-from coordi.data.leaks import Leak, audit
 from coordi.domain import Dataset, Outfit, Split, WornCategory
 from coordi.errors import RecommendationError
 from coordi.evaluate.findings import LearningPoint, Report, ShownRecommendation
@@ -25,14 +24,14 @@ _RECOMMEND_STREAM = 601  # of the run's seed
 
 def write_findings(work: Workspace, material: Material, model: MeasuredModel, measured: Measured) -> None:
     """Write the report in all its forms into the output folder."""
-    work.say("looking for leaks and writing the report")
+    work.say("writing the report")
     report = Report(
         command=work.command,
         dataset=material.dataset,
         evaluation=measured.evaluation,
         model=model.facts(),
         settings=work.settings.model_dump(mode="json"),
-        leaks=_leaks(work, material, measured),
+        leaks=measured.leaks,
         training=_learning_curve(model.curve),
         descriptions=material.described.descriptions,
         recommendations=_recommendations(work.settings, material, model_scorer(model, material.texts)),
@@ -42,21 +41,6 @@ def write_findings(work: Workspace, material: Material, model: MeasuredModel, me
         learning_curve=measured.learning_curve,
     )
     write_report(work.out, report)
-
-
-def _leaks(work: Workspace, material: Material, measured: Measured) -> tuple[Leak, ...]:
-    """What the audit finds in the questions that were asked."""
-    parts = [protocol.questions for protocol in measured.evaluation.protocols]
-    choices = {part.protocol: part.blanks for part in parts if part.blanks}
-    choices |= {f"{part.protocol} retrieval": part.retrieval for part in parts if part.retrieval}
-    with work.progress("looking for leaks") as progress:
-        return audit(
-            material.dataset,
-            {part.protocol: part.test for part in parts if part.test},
-            material.texts,
-            blanks=choices,
-            progress=progress,
-        )
 
 
 def _learning_curve(path: Path | None) -> tuple[LearningPoint, ...]:
