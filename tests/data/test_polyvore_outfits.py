@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from coordi.config import DataSettings
+from coordi.config import DataSettings, RunSettings, apply_overrides, load_settings
 from coordi.data import released
 from coordi.data.loading import load, outfits_for, recognise
 from coordi.data.photos import MISSING
@@ -111,6 +111,17 @@ def test_the_only_version_is_taken_unless_the_other_is_asked_for(polyvore_outfit
     assert load(folder, DataSettings(), 1).name == "outfits (disjoint)"
     with pytest.raises(DataError, match=r"has no nondisjoint version .*only disjoint: set data\.release=disjoint"):
         load(folder, DataSettings(release="nondisjoint"), 1)
+
+
+def test_settings_that_were_written_down_ask_for_no_version_more_than_before(polyvore_outfits: Outfits) -> None:
+    folder = polyvore_outfits({"train": TRAIN}, ITEMS, version="disjoint")
+    settings = load_settings("edge", ["data.photos=optional"])
+    again = RunSettings.model_validate(settings.model_dump(mode="json"))
+    for each in (settings, apply_overrides(settings, ["seed=3"]), again):
+        assert load(folder, each.data, 1).name == "outfits (disjoint)"
+    asked = RunSettings.model_validate(apply_overrides(settings, ["data.release=nondisjoint"]).model_dump())
+    with pytest.raises(DataError, match="has no nondisjoint version"):
+        load(folder, asked.data, 1)
 
 
 def test_the_metadata_may_lie_in_the_inner_folder(polyvore_outfits: Outfits, photo: Save) -> None:

@@ -30,6 +30,7 @@ class DataSettings(Settings):
         split: ``released`` keeps the source's own splits and draws them where it has none; ``outfit-disjoint`` draws
             them anew; ``item-disjoint`` too, and no item (nor title) is in two of them.
         release: Which version of Polyvore Outfits: ``nondisjoint``, or ``disjoint``, whose items are in one split only.
+            None takes the one that is there, and ``nondisjoint`` if both are; the data set's name says which.
         allow_download: Nothing is fetched from a hub unless this is true.
         revision: The hub commit to pin, in 40 hex digits; None takes the one that coordi was written against.
     """
@@ -39,7 +40,7 @@ class DataSettings(Settings):
     valid_outfits: int | None = Field(default=None, ge=1)
     test_outfits: int | None = Field(default=None, ge=1)
     split: Literal["released", "outfit-disjoint", "item-disjoint"] = "released"
-    release: Literal["nondisjoint", "disjoint"] = "nondisjoint"
+    release: Literal["nondisjoint", "disjoint"] | None = None
     allow_download: bool = False
     revision: str | None = None
 

@@ -17,6 +17,7 @@ from types import ModuleType
 
 from coordi.artifacts import cache_folder, write_json, writing
 from coordi.config import DataSettings
+from coordi.data.polyvore_outfits import VERSIONS
 from coordi.errors import DataError, require
 
 _PREFIX = re.compile(r"hf:/{1,2}datasets/")  # a Path squeezes the two slashes into one
@@ -106,7 +107,8 @@ def fetch(name: str, settings: DataSettings) -> Path:
 
     Args:
         name: One of ``COPIES``.
-        settings: ``allow_download``, ``revision`` (of the repository that is named) and ``release``.
+        settings: ``allow_download``, ``revision`` (of the repository that is named) and ``release``
+            (None: ``nondisjoint``).
 
     Raises:
         DataError: If it isn't there yet and may not be fetched, isn't pinned, or can't be fetched.
@@ -117,7 +119,8 @@ def fetch(name: str, settings: DataSettings) -> Path:
     if not settings.allow_download and settings.revision is None and copy.parts[0].revision is None:
         raise _not_allowed(name)  # before asking for a commit, without which no folder can be there
     pins = [_pin(part, settings if part is copy.parts[0] else DataSettings()) for part in copy.parts]
-    version = f"-{settings.release}" if copy.has_versions else ""
+    release = settings.release or VERSIONS[0]
+    version = f"-{release}" if copy.has_versions else ""
     folder = cache_folder() / "hub" / f"{name.replace('/', '--')}{version}@{'-'.join(pin[:12] for pin in pins)}"
     if (folder / _COMPLETE).is_file():
         return folder
@@ -126,7 +129,7 @@ def fetch(name: str, settings: DataSettings) -> Path:
     files: dict[str, list[str]] = {}
     with _online() as hub:
         for part, pin in zip(copy.parts, pins, strict=True):
-            files[f"{part.repository}@{pin}"] = _fetch_part(hub, part, pin, copy.access, folder, settings.release)
+            files[f"{part.repository}@{pin}"] = _fetch_part(hub, part, pin, copy.access, folder, release)
     write_json(folder / _COMPLETE, files)
     return folder
 

@@ -75,7 +75,8 @@ def read_outfits(path: Path, settings: DataSettings) -> Source:
 
     Args:
         path: The release's folder, or one of its versions' folders.
-        settings: ``release`` says which version; where it isn't set, the one that is there is taken.
+        settings: ``release`` says which version; where it is None, the one that is there is taken, of both
+            ``nondisjoint``.
 
     Raises:
         DataError: If the version isn't there, a file is broken, or there are neither titles nor photos.
@@ -137,7 +138,7 @@ def release_source(
 
 
 def _version_folder(path: Path, settings: DataSettings) -> Path:
-    asked = settings.release if "release" in settings.model_fields_set else None
+    asked = settings.release
     if is_version(path):
         if asked is not None and path.name in VERSIONS and path.name != asked:
             raise DataError(
@@ -149,11 +150,11 @@ def _version_folder(path: Path, settings: DataSettings) -> Path:
 
 
 def chosen_version(path: Path, settings: DataSettings, there: Sequence[str], suffix: str, hub: str) -> str:
-    """The version that the settings ask for; the one that is there if they ask for none.
+    """The version that the settings ask for; if they ask for none the one that is there, of both ``nondisjoint``.
 
     Args:
         path: The release's folder, for messages.
-        settings: Whose ``release`` counts if it was set.
+        settings: Their ``release`` says which.
         there: Versions that the folder holds.
         suffix: Of the folder of a version.
         hub: Where to get it.
@@ -161,8 +162,7 @@ def chosen_version(path: Path, settings: DataSettings, there: Sequence[str], suf
     Raises:
         DataError: If it isn't there.
     """
-    asked = settings.release if "release" in settings.model_fields_set else None
-    wanted: str = asked or (there[0] if there else settings.release)
+    wanted = settings.release or (*there, *VERSIONS)[0]
     if wanted in there:
         return wanted
     lists = f"{wanted}{suffix}/train.json, valid.json or test.json"
