@@ -110,6 +110,16 @@ def _as_they_stand(path: Path, real: Dataset) -> list[CompatibilityQuestion]:
     return asked
 
 
+def test_a_leak_of_the_release_is_told_whatever_else_is_asked(real: Dataset) -> None:
+    """Cleaning leaves out what nobody wears, of which made-up outfits hold more: they become shorter."""
+    release = {"release": real.released[0].compatibility}
+    alone = [leak for leak in audit(real, release) if leak.where == "release" and leak.shown]
+    beside = audit(real, all_questions(real, 1) | release, blanks=all_blanks(real, 1))
+    assert [leak for leak in beside if leak.where == "release"] == alone
+    (size,) = [leak for leak in alone if leak.name == "size"]
+    assert size.auc == pytest.approx(0.58, abs=0.01)
+
+
 def test_release_questions_are_clean_once_shuffled(real: Dataset) -> None:
     leaks = audit(real, {part.name: part.compatibility for part in real.released})
     assert "order" not in {leak.name for leak in leaks if leak.shown}

@@ -27,6 +27,11 @@ def test_an_accusation_must_hold_against_the_number_of_checks() -> None:
     assert beyond_chance([_cheat(ALPHA / 9), *others]) == []
 
 
+def test_checks_of_other_questions_have_no_say() -> None:
+    elsewhere = [_cheat(0.5, suspect=replace(SUSPECT, where=f"r{number}")) for number in range(99)]
+    assert beyond_chance([_cheat(ALPHA / 2), *elsewhere]) == beyond_chance([_cheat(ALPHA / 2)]) != []
+
+
 def test_a_gain_too_small_to_matter_is_no_alarm() -> None:
     assert beyond_chance([_cheat(0.0, reached=0.5 + LEAST_GAIN / 2)]) == []
     assert beyond_chance([_cheat(0.0, reached=0.5 + LEAST_GAIN * 1.1)]) != []

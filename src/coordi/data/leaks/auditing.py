@@ -40,7 +40,8 @@ def audit(
 ) -> tuple[Leak, ...]:
     """Look for every leak that coordi knows, and say what each is worth.
 
-    A cheat on questions is told only if chance doesn't explain it, whatever else was looked for. What two splits share
+    A cheat on questions is told only if chance doesn't explain it, given all that was looked for in the same questions;
+    ``chance`` has the rule. What is told of one set doesn't depend on which others are given. What two splits share
     is told from the first one on, with what a model would gain that remembers it.
 
     Args:

@@ -1,13 +1,15 @@
-"""Which cheats are beyond chance: an accusation must hold against everything else that was looked for.
+"""Which cheats are beyond chance: an accusation must hold against all that was looked for in the same questions.
 
-With some 200 checks of one data set, one in a hundred of them being off by chance would accuse every clean set. So
-the probability that chance does as well is held against ``ALPHA`` over the number of checks (Bonferroni): of a
-hundred clean sets at most one is accused of anything.
+With some 20 checks of one set of questions, one in a hundred of them being off by chance would accuse every fifth clean
+set. So the probability that chance does as well is held against ``ALPHA`` over the number of that set's checks
+(Bonferroni): of 200 clean sets of questions at most one is accused of anything. What else was asked has no say in it,
+so that a leak doesn't vanish when more questions are audited beside it.
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -16,7 +18,7 @@ from coordi.data.leaks.facts import Asked
 from coordi.data.leaks.leak import Leak, LeakName
 from coordi.data.leaks.scores import Floats, auc, binomial_tail, chance_spread, deviations, normal_tail, ranks
 
-ALPHA = 0.01
+ALPHA = 0.005
 LEAST_GAIN = 0.02
 """Less than this above chance isn't worth an alarm, however sure it is: models are told apart by more."""
 
@@ -93,12 +95,14 @@ def by_wins(suspect: Suspect, accuracy: float, questions: int, chance: float, wa
 def beyond_chance(cheats: Sequence[Cheat]) -> list[Leak]:
     """The cheats that chance doesn't explain, as leaks: one per name and questions, told by the strongest.
 
-    What no model is shown is told once for all questions of a kind.
+    Each is held against the number of cheats of the same questions (``where``), whatever others there are. What no
+    model is shown is told once for all questions of a kind.
     """
+    checks = Counter(cheat.suspect.where for cheat in cheats)
     found: dict[tuple[str, ...], list[Cheat]] = {}
     for cheat in cheats:
         suspect = cheat.suspect
-        if cheat.reached - cheat.chance >= LEAST_GAIN and cheat.p_value * len(cheats) < ALPHA:
+        if cheat.reached - cheat.chance >= LEAST_GAIN and cheat.p_value * checks[suspect.where] < ALPHA:
             key = (suspect.name, suspect.where) if suspect.shown else (suspect.name, cheat.measure, suspect.advice)
             found.setdefault(key, []).append(cheat)
     return [_leak(same) for same in found.values()]
