@@ -19,6 +19,9 @@ PROTOCOLS: tuple[Protocol, ...] = ("random", "same-category", "one-swapped", "pa
 BlankProtocol = Literal["random", "same-category"]
 BLANK_PROTOCOLS: tuple[BlankProtocol, ...] = ("random", "same-category")
 
+# What a release's question files ask.
+ReleasedTask = Literal["compatibility", "fill-in-the-blank"]
+
 WornCategory = Literal[
     "top", "bottom", "dress", "outerwear", "shoes", "bag", "jewellery", "headwear", "eyewear", "scarf", "gloves",
     "belt", "watch", "hosiery", "swimwear", "accessory",
@@ -170,6 +173,19 @@ class FillInTheBlankQuestion:
 
 
 @dataclass(frozen=True, slots=True)
+class QuestionFile:
+    """What a release's question file asks, and what becomes of it.
+
+    Attributes:
+        asked: Questions in the file, of outfits within the cap on the split; 0 if there is no such file.
+        losses: What happened to those that can't be asked as they stand, in a user's words, with how many.
+    """
+
+    asked: int = 0
+    losses: Mapping[str, int] = field(default_factory=lambda: NO_LOSSES)
+
+
+@dataclass(frozen=True, slots=True)
 class ReleasedQuestions:
     """The question files of a release for one split, as far as they can be asked.
 
@@ -178,13 +194,20 @@ class ReleasedQuestions:
         split: Whose outfits are asked.
         compatibility: Items shuffled, ids numbered after shuffling; empty if there is no such file.
         blanks: Likewise; the right answer stands first in the files, so candidates are shuffled.
-        asked: Questions in the files, of outfits within the cap on the split.
-        losses: What happened to those that can't be asked as they stand, in a user's words, with how many.
+        compatibility_file: Where ``compatibility`` is from.
+        blanks_file: Where ``blanks`` are from.
     """
 
     name: str
     split: Split
     compatibility: tuple[CompatibilityQuestion, ...]
     blanks: tuple[FillInTheBlankQuestion, ...]
-    asked: int
-    losses: Mapping[str, int] = field(default_factory=lambda: NO_LOSSES)
+    compatibility_file: QuestionFile = field(default_factory=QuestionFile)
+    blanks_file: QuestionFile = field(default_factory=QuestionFile)
+
+    def by_task(self) -> dict[ReleasedTask, tuple[int, QuestionFile]]:
+        """For each task, how many questions can be asked, and of which file."""
+        return {
+            "compatibility": (len(self.compatibility), self.compatibility_file),
+            "fill-in-the-blank": (len(self.blanks), self.blanks_file),
+        }

@@ -12,7 +12,7 @@ from coordi.data import released
 from coordi.data.loading import load, outfits_for, recognise
 from coordi.data.photos import MISSING
 from coordi.data.polyvore_outfits import is_version, read_outfits
-from coordi.domain import Dataset
+from coordi.domain import Dataset, QuestionFile
 from coordi.errors import DataError
 
 Outfits = Callable[..., Path]
@@ -243,7 +243,7 @@ def test_the_releases_questions_name_items_by_outfit_and_place(polyvore_outfits:
         {"question": ["9_1", "9_2"], "answers": ["8_1", "77_1"], "blank_position": 3},
     ]))  # fmt: skip
     (part,) = load(folder, DataSettings(), 1).released
-    assert (part.name, part.split, part.asked) == ("release", "test", 7)
+    assert (part.name, part.split) == ("release", "test")
     asked = {"-".join(sorted(one.item_ids)): (one.compatible, one.outfit_id) for one in part.compatibility}
     assert asked == {
         "10-13-14": (True, "8"), "12-14-15": (True, "9"), "10-12-13": (False, "line-3"),
@@ -251,7 +251,8 @@ def test_the_releases_questions_name_items_by_outfit_and_place(polyvore_outfits:
     (blank,) = part.blanks
     assert sorted(blank.item_ids) == ["10", "13"]
     assert blank.candidates[blank.answer] == "14"
-    assert dict(part.losses) == {released.REAL: 2, released.UNTOLD: 1}
+    assert part.compatibility_file == QuestionFile(5, {released.REAL: 2})
+    assert part.blanks_file == QuestionFile(2, {released.UNTOLD: 1})
 
 
 def test_the_real_valid_split_reads_whole_once_items_have_titles(
@@ -271,8 +272,7 @@ def test_the_real_valid_split_reads_whole_once_items_have_titles(
     adds_up(dataset)
     assert (len(dataset.outfits), len(dataset.items)) == (5000, 25132)
     (part,) = dataset.released
-    assert (part.split, part.asked) == ("valid", 10000)
-    assert dict(part.losses) == {released.TWINS: 3}
+    assert (part.split, part.compatibility_file) == ("valid", QuestionFile(10000, {released.TWINS: 3}))
     positives = {one.outfit_id: len(one.item_ids) for one in part.compatibility if one.compatible}
     negatives = {one.outfit_id: len(one.item_ids) for one in part.compatibility if not one.compatible}
     assert set(positives) == set(negatives) == {outfit.id for outfit in dataset.outfits}

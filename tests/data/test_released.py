@@ -14,7 +14,7 @@ from coordi.data.cleaning import clean
 from coordi.data.funnel import Funnel
 from coordi.data.loading import load
 from coordi.data.source import Source, SourceBlank, SourceCompatibility, SourceItem, SourceOutfit, SourceQuestions
-from coordi.domain import Dataset, ReleasedQuestions, Split
+from coordi.domain import Dataset, QuestionFile, ReleasedQuestions, Split
 
 Maryland = Callable[[Mapping[str, Any]], Path]
 AddsUp = Callable[[Dataset], None]
@@ -53,7 +53,8 @@ def test_questions_are_asked_and_their_items_stay(adds_up: AddsUp) -> None:
     part, dataset = _released([("dfg", True), ("qoh", False)])
     adds_up(dataset)
     assert _asked(part) == {"dfg": True, "hoq": False}
-    assert (part.asked, dict(part.losses)) == (2, {})
+    assert part.compatibility_file == QuestionFile(2)
+    assert part.blanks_file == QuestionFile()
     assert {"q", "o"} <= set(dataset.items)
     assert {"q", "o"}.isdisjoint(name for outfit in dataset.outfits for name in outfit.item_ids)
 
@@ -72,21 +73,21 @@ def test_every_change_and_loss_is_counted(names: str, truth: bool, left: str, re
     part, _ = _released([(names, truth), ("hlm", True)])
     expected = {"hlm": True} | ({left: truth} if left and reason != rules.REAL else {})
     assert _asked(part) == expected
-    assert dict(part.losses) == {reason: 1}
-    assert part.asked == 2
+    assert dict(part.compatibility_file.losses) == {reason: 1}
+    assert part.compatibility_file.asked == 2
 
 
 def test_part_of_a_training_outfit_isnt_asked_about() -> None:
     part, _ = _released([("ab", True)], looks={"train": ("ab", "ijk"), "test": ("dfg",)})
-    assert dict(part.losses) == {rules.TRAINED: 1}
+    assert dict(part.compatibility_file.losses) == {rules.TRAINED: 1}
     part, _ = _released([("abs", True)], looks={"train": ("abcs",), "test": ("dfg",)}, asked_as="look-abcs")
-    assert dict(part.losses) == {rules.TRAINED: 1}
+    assert dict(part.compatibility_file.losses) == {rules.TRAINED: 1}
 
 
 def test_a_question_can_lose_items_for_several_reasons() -> None:
     part, _ = _released([("aAs?d", True)])
     assert _asked(part) == {"ad": True}
-    assert dict(part.losses) == {rules.UNKNOWN: 1, rules.SHORTENED: 1, rules.TWINS: 1}
+    assert dict(part.compatibility_file.losses) == {rules.UNKNOWN: 1, rules.SHORTENED: 1, rules.TWINS: 1}
 
 
 @pytest.mark.parametrize(
@@ -100,7 +101,7 @@ def test_a_question_can_lose_items_for_several_reasons() -> None:
 def test_a_blank_that_cant_be_asked_is_counted(question: str, shown: str, answer: int | None, reason: str) -> None:
     part, _ = _released(blanks=[("hl", "md", 0), ("np", "jA", 1), (question, shown, answer)])
     assert {"".join(sorted(one.candidates)) for one in part.blanks} == {"dm", "Aj"}
-    assert dict(part.losses) == {reason: 1}
+    assert dict(part.blanks_file.losses) == {reason: 1}
 
 
 def test_a_blank_keeps_its_answer_when_it_is_shuffled() -> None:
@@ -108,7 +109,7 @@ def test_a_blank_keeps_its_answer_when_it_is_shuffled() -> None:
     truth = {"df": "g", "hl": "m", "np": "A"}
     assert all(truth["".join(sorted(one.item_ids))] == one.candidates[one.answer] for one in part.blanks)
     assert {one.answer for one in part.blanks} == {0, 1, 2, 3}
-    assert dict(part.losses) == {rules.SHORTENED: 30}
+    assert dict(part.blanks_file.losses) == {rules.SHORTENED: 30}
 
 
 def test_items_that_go_after_cleaning_go_from_the_questions_too() -> None:
@@ -119,7 +120,8 @@ def test_items_that_go_after_cleaning_go_from_the_questions_too() -> None:
     left = rules.without_items(part, set(TITLES) - {"f", "j", "l", "n"})
     assert _asked(left) == {"dg": True, "ho": False}
     assert left.blanks == ()
-    assert dict(left.losses) == {rules.SHORTENED: 2, rules.TOO_FEW: 2, rules.NO_CANDIDATE: 2}
+    assert dict(left.compatibility_file.losses) == {rules.LATER: 2, rules.TOO_FEW: 1}
+    assert dict(left.blanks_file.losses) == {rules.TOO_FEW: 1, rules.NO_CANDIDATE: 2}
     (blank,) = rules.without_items(part, set(TITLES) - {"o", "p", "h"}).blanks[1:]
     assert blank.item_ids == ("n",)
     assert blank.candidates[blank.answer] == "A"
@@ -130,7 +132,7 @@ def test_outfits_that_a_model_was_trained_on_arent_asked_about() -> None:
     left = rules.without_taught(part, lambda names: "".join(sorted(names)) in ("dfg", "hjo", "hlm"))
     assert _asked(left) == {"hjo": False}
     assert [sorted(one.item_ids) for one in left.blanks] == [["n", "p"]]
-    assert (dict(left.losses), left.asked) == ({rules.TRAINED: 2}, 4)
+    assert left.compatibility_file == left.blanks_file == QuestionFile(2, {rules.TRAINED: 1})
 
 
 def test_a_duplicate_outfit_is_still_asked_about() -> None:
@@ -157,7 +159,8 @@ def test_the_release_asks_the_same_whatever_the_seed(maryland: Maryland) -> None
         assert one.released == other.released
         assert len(one.released) == 1
     (part,) = one.released
-    assert part.asked == len(part.compatibility) + len(part.blanks) == 4 + 2
+    assert part.compatibility_file.asked == len(part.compatibility) == 4
+    assert part.blanks_file.asked == len(part.blanks) == 2
     assert [row.count for row in one.funnel if "'release': test_outfits=2" in row.reason] == [2]
     outfits = {one.outfit_id for one in part.compatibility}
     assert len(outfits) == 2
@@ -185,17 +188,21 @@ def test_questions_of_a_split_that_isnt_there_are_all_counted(maryland: Maryland
     folder = _four(maryland)
     (folder / "test_no_dup.json").unlink()
     (part,) = load(folder, DataSettings(), 1).released
-    assert (part.compatibility, part.blanks, part.asked) == ((), (), 12)
-    assert dict(part.losses) == {rules.TOO_FEW: 8, rules.NO_CANDIDATE: 4}
+    assert part.by_task() == {
+        "compatibility": (0, QuestionFile(8, {rules.TOO_FEW: 8})),
+        "fill-in-the-blank": (0, QuestionFile(4, {rules.NO_CANDIDATE: 4})),
+    }
 
 
 def test_the_real_release(real: Dataset) -> None:
     plain, resampled = real.released
     assert (plain.name, resampled.name) == ("release", "release-resampled")
-    assert (plain.asked, resampled.asked) == (428 + 214, 425)
+    assert (plain.compatibility_file.asked, plain.blanks_file.asked) == (428, 214)
+    assert (resampled.compatibility_file.asked, resampled.blanks_file.asked) == (425, 0)
     for part in real.released:
-        gone = sum(count for reason, count in part.losses.items() if reason.startswith("left out"))
-        assert len(part.compatibility) + len(part.blanks) + gone == part.asked
+        for kept, file in part.by_task().values():
+            gone = sum(count for reason, count in file.losses.items() if reason.startswith("left out"))
+            assert kept + gone == file.asked
         for one in part.compatibility:
             titles = [real.items[name].title.casefold() for name in one.item_ids]
             assert len(set(titles)) == len(titles) >= 2

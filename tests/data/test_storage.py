@@ -23,6 +23,7 @@ from coordi.domain import (
     FunnelRow,
     Item,
     Outfit,
+    QuestionFile,
     ReleasedQuestions,
 )
 from coordi.errors import ArtifactError
@@ -42,16 +43,17 @@ def test_everything_comes_back_as_it_was(tmp_path: Path) -> None:
     released = (
         ReleasedQuestions(
             "release", "test", (CompatibilityQuestion("q", "1", ("b", "a"), compatible=False),),
-            (FillInTheBlankQuestion("r", "2", ("b",), ("b", "a"), 1),), 5, MappingProxyType({"why (é)": 3, "a": 1}),
+            (FillInTheBlankQuestion("r", "2", ("b",), ("b", "a"), 1),),
+            QuestionFile(5, MappingProxyType({"why (é)": 3, "a": 1})), QuestionFile(2, MappingProxyType({"b": 1})),
         ),
-        ReleasedQuestions("release", "valid", (), (), 0),
+        ReleasedQuestions("release", "valid", (), ()),
     )  # fmt: skip
     dataset = Dataset("närrisch", "photos", items, outfits, funnel, text_only=True, released=released)
     write_dataset(tmp_path / "data", dataset)
     found = read_dataset(tmp_path / "data")
     assert found == dataset
     assert list(found.items) == ["b", "a"]
-    assert list(found.released[0].losses) == ["why (é)", "a"]
+    assert list(found.released[0].compatibility_file.losses) == ["why (é)", "a"]
 
 
 def test_the_real_release_comes_back(real: Dataset, tmp_path: Path) -> None:
@@ -90,7 +92,7 @@ def test_questions_come_back(wardrobe: Wardrobe, tmp_path: Path) -> None:
 def test_a_missing_or_broken_file_is_named(
     wardrobe: Wardrobe, tmp_path: Path, name: str, content: bytes | None
 ) -> None:
-    dataset = replace(wardrobe({"test": 2}), released=(ReleasedQuestions("release", "test", (), (), 3),))
+    dataset = replace(wardrobe({"test": 2}), released=(ReleasedQuestions("release", "test", (), ()),))
     write_dataset(tmp_path, dataset)
     (tmp_path / name).unlink()
     if content is not None:

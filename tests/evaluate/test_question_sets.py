@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from coordi.config import EvaluateSettings
-from coordi.domain import CompatibilityQuestion, Dataset, ReleasedQuestions, Split
+from coordi.domain import CompatibilityQuestion, Dataset, FillInTheBlankQuestion, QuestionFile, ReleasedQuestions, Split
 from coordi.errors import EvaluationError
 from coordi.evaluate.question_sets import draw_questions
 
@@ -19,9 +19,8 @@ def released(wardrobe: Dataset, split: Split, asked: int = 4, name: str = "relea
         CompatibilityQuestion(f"{name}-{split}-{place}", one.id, one.item_ids, place % 2 == 0)
         for place, one in enumerate(outfits)
     )
-    return ReleasedQuestions(
-        name, split, questions, (), asked, {"name an unknown item": asked - 4} if asked > 4 else {}
-    )
+    file = QuestionFile(asked, {"name an unknown item": asked - 4} if asked > 4 else {})
+    return ReleasedQuestions(name, split, questions, (), file)
 
 
 def test_every_protocol_that_the_data_allows(wardrobe: Dataset) -> None:
@@ -51,18 +50,61 @@ def test_thresholds_of_a_release_without_validation_questions(wardrobe: Dataset,
     (part,) = draw_questions(with_files, EvaluateSettings(protocols=("release",)), 3)
     drawn = next(one for one in draw_questions(wardrobe, ALL, 3) if one.protocol == chosen)
     assert part.valid == drawn.valid
-    assert part.warnings[0] == "1 of the release's 5 questions: name an unknown item."
+    assert part.warnings[0] == f"1 of the 5 compatibility questions of '{name}': name an unknown item."
     assert f"thresholds are chosen on {chosen} ones" in part.warnings[1]
 
 
 def test_half_a_release_is_no_release(wardrobe: Dataset) -> None:
     half = replace(wardrobe, released=(released(wardrobe, "test", asked=9),))
-    problem = "only 4 of the 9 questions of 'release' can be asked (5 name an unknown item)"
+    problem = (
+        "The release's own compatibility questions ('release') aren't asked: only 4 of the 9 can be, which is less "
+        "than half (5 name an unknown item)"
+    )
     with pytest.raises(EvaluationError, match=re.escape(f"{problem}; get the whole release")):
         draw_questions(half, EvaluateSettings(protocols=("random", "release")), 3)
     parts = draw_questions(half, ALL, 3)
     assert [part.protocol for part in parts] == ["random", "same-category", "one-swapped", "pairs"]
-    assert f"The release's own questions aren't asked: {problem}." in parts[0].warnings
+    assert f"{problem}." in parts[0].warnings
+
+
+@pytest.mark.parametrize("file", [QuestionFile(), QuestionFile(2)])
+def test_a_release_that_asks_nothing(wardrobe: Dataset, file: QuestionFile) -> None:
+    nothing = replace(wardrobe, released=(ReleasedQuestions("release", "test", (), (), blanks_file=file),))
+    with pytest.raises(EvaluationError, match=r"aren't asked: (its files are empty|only 0 of the 2 can be)"):
+        draw_questions(nothing, EvaluateSettings(protocols=("release",)), 3)
+
+
+def test_each_task_of_a_release_must_be_half_there(wardrobe: Dataset) -> None:
+    """9 compatibility questions of which 4 are left and 3 blanks of which 2 are; then the other way round."""
+    part = released(wardrobe, "test", asked=9)
+    one, other, *_ = wardrobe.outfits_of("test")
+    blanks = tuple(
+        FillInTheBlankQuestion(str(answer), one.id, one.item_ids[1:], (one.item_ids[0], other.item_ids[0]), answer)
+        for answer in (0, 0)
+    )
+    part = replace(part, blanks=blanks, blanks_file=QuestionFile(3, {"no candidate": 1}))
+    settings = EvaluateSettings(protocols=("release",))
+    (found,) = draw_questions(replace(wardrobe, released=(part,)), settings, 3)
+    assert (found.valid, found.test, found.blanks) == ((), (), blanks)
+    assert found.warnings == (
+        "The release's own compatibility questions ('release') aren't asked: only 4 of the 9 can be, which is less "
+        "than half (5 name an unknown item).",
+        "1 of the 3 fill-in-the-blank questions of 'release': no candidate.",
+    )
+    part = replace(released(wardrobe, "test"), blanks=blanks, blanks_file=QuestionFile(5, {"no candidate": 3}))
+    (found,) = draw_questions(replace(wardrobe, released=(part,)), settings, 3)
+    assert (found.test, found.blanks) == (part.compatibility, ())
+    assert found.warnings[0] == (
+        "The release's own fill-in-the-blank questions ('release') aren't asked: only 2 of the 5 can be, which is less "
+        "than half (3 no candidate)."
+    )
+
+
+def test_questions_of_one_answer_are_no_question(wardrobe: Dataset) -> None:
+    part = released(wardrobe, "test")
+    part = replace(part, compatibility=tuple(replace(one, compatible=True) for one in part.compatibility))
+    with pytest.raises(EvaluationError, match="4 of the 4 are compatible, so there is one answer"):
+        draw_questions(replace(wardrobe, released=(part,)), EvaluateSettings(protocols=("release",)), 3)
 
 
 def test_a_release_that_is_not_there(wardrobe: Dataset) -> None:

@@ -138,15 +138,16 @@ def _balances(found: Survey) -> Table:
 
 def _released(parts: tuple[ReleasedQuestions, ...]) -> Table:
     table = Table(title="The release's own questions", title_justify="left")
-    for column in ("split", "protocol"):
+    for column in ("split", "protocol", "task"):
         table.add_column(column)
-    for column in ("in its files", "compatibility", "fill in the blank"):
+    for column in ("in its file", "can be asked"):
         table.add_column(column, justify="right")
     table.add_column("not as they stand", overflow="fold")
     for part in parts:
-        losses = "; ".join(f"{count:,} {reason}" for reason, count in part.losses.items())
-        counts = (part.asked, len(part.compatibility), len(part.blanks))
-        table.add_row(part.split, part.name, *(f"{count:,}" for count in counts), _plain(losses))
+        for task, (count, file) in part.by_task().items():
+            if file.asked:
+                losses = "; ".join(f"{lost:,} {reason}" for reason, lost in file.losses.items())
+                table.add_row(part.split, part.name, task, f"{file.asked:,}", f"{count:,}", _plain(losses))
     return table
 
 

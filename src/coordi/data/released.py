@@ -25,11 +25,12 @@ from coordi.data.source import (
     SourceQuestions,
     title_key,
 )
-from coordi.domain import SPLITS, CompatibilityQuestion, FillInTheBlankQuestion, ReleasedQuestions
+from coordi.domain import SPLITS, CompatibilityQuestion, FillInTheBlankQuestion, QuestionFile, ReleasedQuestions
 
 _STREAM = 131  # no run's seed beside it: the release asks everybody the same
 
 SHORTENED = "asked without items that cleaning left out (nobody wears them, no title, ...)"
+LATER = "asked without items that were left out later (nothing tells what they are)"
 UNKNOWN = "asked without items that no split file has"
 TWINS = "asked with the first of items of one title"
 TOO_FEW = f"left out, as fewer than {MIN_ITEMS} items are left"
@@ -84,25 +85,25 @@ def named_items(parts: Sequence[ReleasedQuestions]) -> set[str]:
 
 def without_items(part: ReleasedQuestions, items: Collection[str]) -> ReleasedQuestions:
     """The questions with the items that are still there, after something later than cleaning left some out."""
-    losses = Counter(part.losses)
+    losses, lost_blanks = Counter(part.compatibility_file.losses), Counter(part.blanks_file.losses)
     compatibility = []
     for one in part.compatibility:
         left = tuple(name for name in one.item_ids if name in items)
         if len(left) < len(one.item_ids):
-            losses[SHORTENED if len(left) >= MIN_ITEMS else TOO_FEW] += 1
+            losses[LATER if len(left) >= MIN_ITEMS else TOO_FEW] += 1
         if len(left) >= MIN_ITEMS:
             compatibility.append(replace(one, item_ids=left))
     blanks = []
     for blank in part.blanks:
         left = tuple(name for name in blank.item_ids if name in items)
         if not all(name in items for name in blank.candidates):
-            losses[NO_CANDIDATE] += 1
+            lost_blanks[NO_CANDIDATE] += 1
         elif len(left) + 1 < MIN_ITEMS:
-            losses[TOO_FEW] += 1
+            lost_blanks[TOO_FEW] += 1
         else:
-            losses[SHORTENED] += len(left) < len(blank.item_ids)
+            lost_blanks[LATER] += len(left) < len(blank.item_ids)
             blanks.append(replace(blank, item_ids=left))
-    return _with(part, compatibility, blanks, losses)
+    return _with(part, compatibility, blanks, losses, lost_blanks)
 
 
 def without_taught(part: ReleasedQuestions, is_taught: Callable[[Sequence[str]], bool]) -> ReleasedQuestions:
@@ -112,11 +113,12 @@ def without_taught(part: ReleasedQuestions, is_taught: Callable[[Sequence[str]],
         part: The questions.
         is_taught: Whether these items, in any order, were a training outfit.
     """
-    losses = Counter(part.losses)
+    losses, lost_blanks = Counter(part.compatibility_file.losses), Counter(part.blanks_file.losses)
     compatibility = [one for one in part.compatibility if not (one.compatible and is_taught(one.item_ids))]
     blanks = [one for one in part.blanks if not is_taught((*one.item_ids, one.candidates[one.answer]))]
-    losses[TRAINED] += len(part.compatibility) - len(compatibility) + len(part.blanks) - len(blanks)
-    return _with(part, compatibility, blanks, losses)
+    losses[TRAINED] += len(part.compatibility) - len(compatibility)
+    lost_blanks[TRAINED] += len(part.blanks) - len(blanks)
+    return _with(part, compatibility, blanks, losses, lost_blanks)
 
 
 def _with(
@@ -124,9 +126,19 @@ def _with(
     compatibility: Iterable[CompatibilityQuestion],
     blanks: Iterable[FillInTheBlankQuestion],
     losses: Mapping[str, int],
+    lost_blanks: Mapping[str, int],
 ) -> ReleasedQuestions:
-    counted = MappingProxyType({reason: count for reason, count in losses.items() if count})
-    return replace(part, compatibility=tuple(compatibility), blanks=tuple(blanks), losses=counted)
+    return replace(
+        part,
+        compatibility=tuple(compatibility),
+        blanks=tuple(blanks),
+        compatibility_file=_file(part.compatibility_file.asked, losses),
+        blanks_file=_file(part.blanks_file.asked, lost_blanks),
+    )
+
+
+def _file(asked: int, losses: Mapping[str, int]) -> QuestionFile:
+    return QuestionFile(asked, MappingProxyType({reason: count for reason, count in losses.items() if count}))
 
 
 def _drawn(outfit_id: str) -> bytes:
@@ -136,11 +148,12 @@ def _drawn(outfit_id: str) -> bytes:
 def _released(part: SourceQuestions, stream: int, sieve: _Sieve) -> ReleasedQuestions:
     generator = np.random.default_rng([_STREAM, SPLITS.index(part.split), stream])
     losses: Counter[str] = Counter()
+    lost_blanks: Counter[str] = Counter()
     asked = [(one, left) for one in part.compatibility if (left := sieve.compatibility(one, losses))]
-    blanks = [(one, left) for one in part.blanks if (left := sieve.blank(one, losses))]
+    blanks = [(one, left) for one in part.blanks if (left := sieve.blank(one, lost_blanks))]
     choices = Counter(len(one.candidates) for one, _ in blanks).most_common(1)
     even = [(one, left) for one, left in blanks if len(one.candidates) == choices[0][0]]
-    losses[OTHER_CHOICES] += len(blanks) - len(even)
+    lost_blanks[OTHER_CHOICES] += len(blanks) - len(even)
     prefix = f"{part.split}-{part.name}"
     return ReleasedQuestions(
         name=part.name,
@@ -153,8 +166,8 @@ def _released(part: SourceQuestions, stream: int, sieve: _Sieve) -> ReleasedQues
             _blank(f"{prefix}-blank-{number:06d}", *even[int(drawn)], generator)
             for number, drawn in enumerate(generator.permutation(len(even)))
         ),
-        asked=len(part.compatibility) + len(part.blanks),
-        losses=MappingProxyType({reason: count for reason, count in losses.items() if count}),
+        compatibility_file=_file(len(part.compatibility), losses),
+        blanks_file=_file(len(part.blanks), lost_blanks),
     )
 
 

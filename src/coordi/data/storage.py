@@ -21,6 +21,7 @@ from coordi.domain import (
     Item,
     Outfit,
     Protocol,
+    QuestionFile,
     ReleasedQuestions,
     Split,
 )
@@ -77,7 +78,12 @@ def write_dataset(folder: Path, dataset: Dataset) -> None:
         "text_only": dataset.text_only,
         "funnel": [asdict(row) for row in dataset.funnel],
         "released": [
-            {"name": part.name, "split": part.split, "asked": part.asked, "losses": dict(part.losses)}
+            {
+                "name": part.name,
+                "split": part.split,
+                "compatibility": _file_facts(part.compatibility_file),
+                "blanks": _file_facts(part.blanks_file),
+            }
             for part in dataset.released
         ],
     }
@@ -146,8 +152,16 @@ def _released(folder: Path, facts: Mapping[str, Any]) -> ReleasedQuestions:
     compatibility, blanks = _released_files(facts["split"], facts["name"])
     return ReleasedQuestions(
         facts["name"], facts["split"], read_compatibility_questions(folder / compatibility),
-        read_fill_in_the_blank_questions(folder / blanks), facts["asked"], MappingProxyType(dict(facts["losses"])),
+        read_fill_in_the_blank_questions(folder / blanks), _file(facts["compatibility"]), _file(facts["blanks"]),
     )  # fmt: skip
+
+
+def _file_facts(file: QuestionFile) -> dict[str, Any]:
+    return {"asked": file.asked, "losses": dict(file.losses)}
+
+
+def _file(facts: Mapping[str, Any]) -> QuestionFile:
+    return QuestionFile(facts["asked"], MappingProxyType(dict(facts["losses"])))
 
 
 def _released_files(split: Split, name: str) -> tuple[str, str]:

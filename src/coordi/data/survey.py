@@ -81,10 +81,10 @@ class Survey:
                 {
                     "protocol": part.name,
                     "split": part.split,
-                    "asked": part.asked,
-                    "compatibility": len(part.compatibility),
-                    "blanks": len(part.blanks),
-                    "losses": dict(part.losses),
+                    "tasks": {
+                        task: {"in_its_file": file.asked, "can_be_asked": count, "losses": dict(file.losses)}
+                        for task, (count, file) in part.by_task().items()
+                    },
                 }
                 for part in dataset.released
             ],

@@ -19,12 +19,13 @@ from coordi.domain import (
     FillInTheBlankQuestion,
     Protocol,
     ReleasedQuestions,
+    ReleasedTask,
 )
 from coordi.errors import DataError, EvaluationError
 
 RETRIEVAL_PROTOCOL = "same-category"
 """Where retrieval is reported: its pools hold items of the true one's worn category."""
-# Of a release's questions, how many must be askable for a figure to stand for them.
+# Of a release's questions of a task, how many must be askable for a figure to stand for them.
 _LEAST_SHARE = 0.5
 
 
@@ -74,7 +75,7 @@ def draw_questions(dataset: Dataset, settings: EvaluateSettings, seed: int) -> t
 
     Raises:
         DataError: If a split has no outfits, or too few to make any question.
-        EvaluationError: If the release's own questions are asked for and can't be asked.
+        EvaluationError: If the release's own questions are asked for and of no task enough of them can be asked.
     """
     asked: list[ProtocolQuestions] = []
     if settings.protocols is None:
@@ -97,11 +98,11 @@ def _whatever_can_be_asked(dataset: Dataset, settings: EvaluateSettings, seed: i
         except DataError as error:
             problems.append(f"There are no {protocol} questions: {error}.")
     for part in _tests(dataset):
-        problem = _problem(part)
-        if problem:
-            problems.append(f"The release's own questions aren't asked: {problem}.")
+        made = _of_release(dataset, part, seed)
+        if made.test or made.blanks:
+            asked.append(made)
         else:
-            asked.append(_of_release(dataset, part, seed))
+            problems += made.warnings
     if not asked:
         raise DataError(f"nothing can be asked of '{dataset.name}': {' '.join(problems)}")
     asked[0] = replace(asked[0], warnings=(*asked[0].warnings, *problems))
@@ -148,33 +149,50 @@ def _demanded_release(dataset: Dataset, seed: int) -> list[ProtocolQuestions]:
             f"'{dataset.name}' has no question files for its test split, so there is no release protocol; leave it "
             f"out, or use a release with its own: accepted beside it are {', '.join(PROTOCOLS)}"
         )
-    for problem in filter(None, map(_problem, tests)):
-        raise EvaluationError(f"{problem}; get the whole release, or leave the protocol out")
-    return [_of_release(dataset, part, seed) for part in tests]
+    made = [_of_release(dataset, part, seed) for part in tests]
+    for part in made:
+        if not part.test and not part.blanks:
+            problems = " ".join(part.warnings).rstrip(".")
+            raise EvaluationError(f"{problems}; get the whole release, or leave the protocol out")
+    return made
 
 
-def _problem(part: ReleasedQuestions) -> str:
-    """Why a figure on a release's questions wouldn't stand for them; empty if it would."""
-    kept = len(part.compatibility) + len(part.blanks)
+def _problems(part: ReleasedQuestions) -> dict[ReleasedTask, str]:
+    """By task, why a figure on a release's questions wouldn't stand for them; a task without a file has no problem."""
+    problems: dict[ReleasedTask, str] = {}
+    for task, (kept, file) in part.by_task().items():
+        if file.asked and (not kept or kept < _LEAST_SHARE * file.asked):
+            reasons = "; ".join(f"{count} {reason}" for reason, count in file.losses.items())
+            problems[task] = f"only {kept} of the {file.asked} can be, which is less than half ({reasons})"
     positives = sum(one.compatible for one in part.compatibility)
     if part.compatibility and positives in (0, len(part.compatibility)):
-        return f"{positives} of the {len(part.compatibility)} compatibility questions of '{part.name}' are compatible"
-    if kept and kept >= _LEAST_SHARE * part.asked:
-        return ""
-    reasons = "; ".join(f"{count} {reason}" for reason, count in part.losses.items())
-    return (
-        f"only {kept} of the {part.asked} questions of '{part.name}' can be asked ({reasons or 'its files are empty'})"
-    )
+        problems["compatibility"] = (
+            f"{positives} of the {len(part.compatibility)} are compatible, so there is one answer"
+        )
+    return problems
 
 
 def _of_release(dataset: Dataset, part: ReleasedQuestions, seed: int) -> ProtocolQuestions:
-    warnings = [f"{count} of the release's {part.asked} questions: {reason}." for reason, count in part.losses.items()]
+    """A release's questions of the tasks that can be asked; warnings tell of the others, and of what was changed."""
+    problems = _problems(part)
+    warnings = [
+        f"The release's own {task} questions ('{part.name}') aren't asked: {problem}."
+        for task, problem in problems.items()
+    ]
+    for task, (_, file) in part.by_task().items():
+        if task not in problems:
+            of = f"of the {file.asked} {task} questions of '{part.name}'"
+            warnings += [f"{count} {of}: {reason}." for reason, count in file.losses.items()]
+    if not any(file.asked for _, file in part.by_task().values()):
+        warnings.append(f"The release's own questions ('{part.name}') aren't asked: its files are empty.")
+    test = () if "compatibility" in problems else part.compatibility
+    blanks = () if "fill-in-the-blank" in problems else part.blanks
     valid = next((one for one in dataset.released if one.split == "valid" and one.name == part.name), None)
-    chosen_on: Sequence[CompatibilityQuestion] = valid.compatibility if valid else ()
-    if part.compatibility and not chosen_on:
+    chosen_on: Sequence[CompatibilityQuestion] = valid.compatibility if valid and test else ()
+    if test and not chosen_on:
         drawn: Protocol = "same-category" if "resampled" in part.name else "random"
         chosen_on = draw_compatibility(dataset, "valid", drawn, seed).questions
         warnings.append(
             f"The release has no such questions for its validation split, so thresholds are chosen on {drawn} ones."
         )
-    return ProtocolQuestions(part.name, tuple(chosen_on), part.compatibility, part.blanks, (), tuple(warnings))
+    return ProtocolQuestions(part.name, tuple(chosen_on), test, blanks, (), tuple(warnings))
