@@ -100,8 +100,9 @@ def test_platt_gives_back_the_curve_that_made_the_labels() -> None:
     scores = rng.normal(2, 3, size=40_000)
     labels = rng.random(len(scores)) < 1 / (1 + np.exp(-(0.7 * scores - 1)))
     fitted = fit_platt(scores, labels)
-    assert fitted.slope == pytest.approx(0.7, abs=0.03)
-    assert fitted.intercept - fitted.slope * fitted.centre == pytest.approx(-1, abs=0.05)
+    slope = fitted.slope / fitted.spread
+    assert slope == pytest.approx(0.7, abs=0.03)
+    assert fitted.intercept - slope * fitted.centre == pytest.approx(-1, abs=0.05)
 
 
 def test_platt_stays_finite_where_scores_part_the_classes() -> None:
@@ -148,6 +149,36 @@ def test_platt_always_gives_probabilities_in_the_scores_order(
     told = fitted.probabilities(np.sort(others))
     assert ((told >= 0) & (told <= 1)).all()
     assert (np.diff(told) * np.sign(fitted.slope) >= -1e-15).all()  # the last bit is the logarithm's rounding
+
+
+@pytest.mark.parametrize("scale", [1e-290, 1e-100, 1e100, 1e150, 1e307])
+def test_the_scale_of_scores_has_no_say(scale: float) -> None:
+    rng = np.random.default_rng(7)
+    labels = np.arange(60) % 2 == 0
+    scores = np.clip(rng.normal(size=60) + labels, -10, 10)
+    plain = fit_platt(scores, labels).probabilities(scores)
+    np.testing.assert_allclose(fit_platt(scores * scale, labels).probabilities(scores * scale), plain, atol=1e-9)
+    assert np.ptp(plain) > 0.5
+
+
+def test_one_score_far_from_the_others_flattens_the_curve_and_breaks_nothing() -> None:
+    scores = np.array([0.1, 0.2, 0.8, 1e100])
+    fitted = fit_platt(scores, np.array([False, False, True, True]))
+    told = fitted.probabilities(np.array([-1e100, 0.1, 0.8, 1e100]))
+    assert ((told > 0) & (told < 1)).all()
+    assert told[1] == told[2]
+    assert told[3] > 0.6
+
+
+def test_scores_too_far_for_a_float_are_as_sure_as_can_be() -> None:
+    scores = np.array([0.1, 0.2, 0.8, 0.9]) * 1e-290
+    far = np.array([-1e308, 1e308])
+    assert fit_platt(scores, np.array([False, False, True, True])).probabilities(far).tolist() == [0, 1]
+    # As many of each class at both scores: a slope of 0, which infinity has no product with.
+    level = fit_platt(scores[[0, 0, 3, 3]], YES_NO)
+    assert level.probabilities(far) == pytest.approx(0.5)
+    # Differences that floats hold in a few bits alone aren't read.
+    assert fit_platt(np.array([0, 5e-324, 0, 5e-324]), YES_NO).slope == 0
 
 
 def test_calibrating_lowers_the_error_of_a_score_that_is_sure_too_often() -> None:

@@ -222,6 +222,8 @@ def test_rows_that_answer_nothing_are_refused(
         ((2, "NaN"), "line 4: score 'NaN' isn't finite"),
         ((2, "-inf"), "line 4: score '-inf' isn't finite"),
         ((2, "1e999"), "line 4: score '1e999' isn't finite"),
+        ((2, "-1e308"), r"line 4: score '-1e308' is too large; accepted are -1e\+100 to 1e\+100"),
+        ((2, "1.1e100"), r"line 4: score '1.1e100' is too large"),
         ((2, ""), "line 4: score is empty"),
         ((1, "first"), "line 4: candidate 'first' isn't a position"),
         ((1, "-1"), "line 4: candidate '-1' isn't a position"),

@@ -69,6 +69,8 @@ def test_threshold_takes_the_lowest_of_equals() -> None:
     assert metrics.best_threshold(scores, YES_NO) == pytest.approx(0.25)
     # Nothing to tell apart: always yes and always no are equal, and always yes is lower.
     assert metrics.best_threshold(np.full(4, 0.3), YES_NO) == 0.3
+    for largest in (1e100, 1e308):
+        assert metrics.best_threshold(np.array([1.0, 1.0, -1.0, -1.0]) * largest, YES_NO) == 0
 
 
 def test_threshold_can_refuse_everything_and_parts_adjacent_floats() -> None:

@@ -217,9 +217,28 @@ def test_the_latex_table_says_the_figures(wide: Report) -> None:
             if any(cells):
                 expected.append([("--", False) if one is None else (f"{one.value:.3f}", one.is_best) for one in cells])
     assert figures_of(tex) == expected
-    assert "(12 outfits), seed 17" in tex
+    assert "of wardrobe (12 outfits after cleaning, released split), seed 17, the first of 2." in tex
+    assert "The audit found no leaks that a model can read." in tex
     assert r"\emph{same-category}: made-up outfits swap each item" in tex
     assert "Retrieval among 6 candidates." in tex
+
+
+def test_the_caption_counts_the_leaks_that_a_model_can_read(report: Report) -> None:
+    leaks = (
+        Leak("order", "random", "categories tell the answer", auc=0.91),
+        Leak("ids", "random", "numbers of ids tell the answer", auc=0.9, shown=False),
+        Leak("titles", "train and test", "3 titles are in both", count=3),
+        Leak("titles", "valid and test", "2 titles are in both", count=2),
+    )
+    told = render_latex(report_json(replace(report, leaks=leaks)))
+    assert "The audit found 3 leaks that a model can read (order, titles)." in told
+    assert "The audit found 1 leak that a model can read (order)." in render_latex(
+        report_json(replace(report, leaks=leaks[:2]))
+    )
+    item_disjoint = dict(report.settings) | {"data": dict(report.settings["data"]) | {"split": "item-disjoint"}}
+    assert "(12 outfits after cleaning, item-disjoint split), seed 17." in render_latex(
+        report_json(replace(report, settings=item_disjoint))
+    )
 
 
 def test_latex_is_balanced_and_escaped(wide: Report) -> None:

@@ -16,25 +16,32 @@ _TOLERANCE = 1e-12
 _RIDGE = 1e-12
 # A shorter one lowers the loss by less than floats can tell.
 _SHORTEST_STEP = 1e-10
+# Standard deviations from the centre; further ones are as sure, and infinity times a slope of 0 has no value.
+_FURTHEST = 1e300
 
 
 @dataclass(frozen=True, slots=True)
 class PlattScaling:
-    """A logistic curve from scores to probabilities: ``1 / (1 + exp(-(slope (score - centre) + intercept)))``.
+    """A logistic curve from scores to probabilities: ``1 / (1 + exp(-(slope (score - centre) / spread + intercept)))``.
 
     Attributes:
-        slope: Negative if higher scores went with incompatible outfits where it was fitted; 0 if scores didn't vary.
+        slope: Log odds by standard deviation of the scores. Negative if higher scores went with incompatible outfits
+            where it was fitted; 0 if scores didn't vary.
         intercept: Log odds at ``centre``.
         centre: The mean score it was fitted on.
+        spread: Their standard deviation; 1 if they didn't vary.
     """
 
     slope: float
     intercept: float
     centre: float
+    spread: float
 
     def probabilities(self, scores: NDArray[np.floating]) -> NDArray[np.float64]:
         """The probability that an outfit goes together, of each score; same shape, in ``[0, 1]``."""
-        return _logistic(self.slope * (scores - self.centre) + self.intercept)
+        with np.errstate(over="ignore"):  # what is too far away for a float is as sure as can be
+            steps = np.clip((scores.astype(np.float64) - self.centre) / self.spread, -_FURTHEST, _FURTHEST)
+            return _logistic(self.slope * steps + self.intercept)
 
 
 def fit_platt(scores: NDArray[np.floating], labels: NDArray[np.bool_]) -> PlattScaling:
@@ -42,6 +49,9 @@ def fit_platt(scores: NDArray[np.floating], labels: NDArray[np.bool_]) -> PlattS
 
     With P positives and N negatives the targets are ``(P + 1) / (P + 2)`` and ``1 / (N + 2)`` instead of 1 and 0. They
     keep the curve finite where scores part the classes without fault, so no penalty is needed.
+
+    Scores are standardised, so their scale has no say, from 1e-300 to the largest float. One score that lies very far
+    from the others flattens the curve for these: that is the best curve there is, not a fault of the fit.
 
     Args:
         scores: Of validation questions, shape ``(V,)``; never of the test questions that are measured.
@@ -55,14 +65,20 @@ def fit_platt(scores: NDArray[np.floating], labels: NDArray[np.bool_]) -> PlattS
         Probabilistic Outputs for Support Vector Machines, 2007 (the line search).
     """
     _check(scores, labels, "scores")
-    centre = float(np.mean(scores))
+    # By a power of two, which rounds nothing: the square of a score may be beyond all floats.
+    _, exponent = np.frexp(np.max(np.abs(scores.astype(np.float64))))
+    scaled = np.ldexp(scores.astype(np.float64), -exponent)  # (V,) in [-1, 1]
+    centre = float(np.mean(scaled))
     # The mean of equal scores may be off by a rounding, which isn't a difference to read anything into.
-    spread = float(np.std(scores)) if scores.min() < scores.max() else 0.0
-    inputs = (scores.astype(np.float64) - centre) / (spread or np.inf)  # (V,)
+    spread = float(np.std(scaled)) if scaled.min() < scaled.max() else 0.0
+    if np.ldexp(spread, exponent) < np.finfo(np.float64).tiny:
+        spread = 0.0
+    inputs = (scaled - centre) / (spread or np.inf)  # (V,)
     positives, negatives = int(np.sum(labels)), int(np.sum(~labels))
     targets = np.where(labels, (positives + 1) / (positives + 2), 1 / (negatives + 2))
     slope, intercept = _newton(inputs, targets, float(np.log((positives + 1) / (negatives + 1))))
-    return PlattScaling(slope / (spread or 1.0), intercept, centre)
+    widened = float(np.ldexp(spread, exponent)) if spread else 1.0
+    return PlattScaling(slope, intercept, float(np.ldexp(centre, exponent)), widened)
 
 
 def brier(probabilities: NDArray[np.floating], labels: NDArray[np.bool_]) -> float:

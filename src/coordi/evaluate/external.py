@@ -26,9 +26,12 @@ from coordi.evaluate.question_export import (
 )
 from coordi.evaluate.question_sets import ProtocolQuestions
 from coordi.evaluate.scorer import RawScores
+from coordi.evaluate.wording import SCORER_WORDS
 
 __all__ = ["ExternalScores", "write_questions_to_score"]
 
+LARGEST = 1e100
+"""Scores further from 0 than this are refused: thresholds and calibrations square them or take their differences."""
 _WHAT_TO_DO = f"fill in {TEMPLATE} as it was written beside {QUESTIONS}"
 
 
@@ -55,10 +58,12 @@ class ExternalScores:
 
         Raises:
             DataError: If the file can't be read, isn't UTF-8 or isn't CSV.
-            EvaluationError: If a column is wrong or missing, there are no rows, or a row is broken or stands twice.
+            EvaluationError: If the file is named like one of coordi's scorers, a column is wrong or missing, there are
+                no rows, or a row is broken or stands twice.
         """
         if path.suffix.lower() != ".csv":
             raise EvaluationError(f"scores are read from a .csv file, got {path}; {_WHAT_TO_DO}")
+        _check_name(path)
         table = read_table(path)
         if sorted(table.columns) != sorted(COLUMNS):
             raise EvaluationError(
@@ -149,6 +154,15 @@ class ExternalScores:
         return [asked for asked in everything if asked.task in tasks]
 
 
+def _check_name(path: Path) -> None:
+    # Reports know scorers by their names: they would take the file's scores for their own baseline's.
+    if path.stem.strip().casefold() in SCORER_WORDS:
+        raise EvaluationError(
+            f"{path} is named like '{path.stem.strip().casefold()}', a scorer of coordi's own; accepted is any other "
+            f"name than {', '.join(SCORER_WORDS)}: rename the file, such as my-{path.name.strip()}"
+        )
+
+
 def _raw(tables: Mapping[tuple[str, str], NDArray[np.float64]]) -> RawScores:
     none = RawScores()
     compatibility, blanks, retrieval = TASKS
@@ -184,6 +198,8 @@ def _score(row: Mapping[str, Any]) -> float:
         raise ValueError(f"score '{written}' isn't a number; write it with a decimal point, such as 0.25") from None
     if not math.isfinite(score):
         raise ValueError(f"score '{written}' isn't finite; every score must be a number")
+    if abs(score) > LARGEST:
+        raise ValueError(f"score '{written}' is too large; accepted are {-LARGEST:g} to {LARGEST:g}: scale all scores")
     return score
 
 

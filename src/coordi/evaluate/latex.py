@@ -118,12 +118,10 @@ def _line(first: str, others: Sequence[str]) -> str:
 
 
 def _caption(summary: Summary, columns: Sequence[Column], report: Mapping[str, Any]) -> str:
-    data, settings = report["data"], report["settings"]
-    outfits = data["splits"]["test"]["outfits"]
+    data = report["data"]
     tasks = " and ".join(dict.fromkeys(lower_first(TASK_WORDS[column.task]) for column in columns))
     sentences = [
-        f"{tasks[:1].upper()}{tasks[1:]} on the test split of {escape_latex(str(data['name']))} ({outfits} outfits)"
-        + (f", seed {settings['seed']}." if "seed" in settings else "."),
+        f"{tasks[:1].upper()}{tasks[1:]} on the test split of {_measured_on(report)}.",
         "Below each figure its 95\\% percentile bootstrap interval; outfits are drawn again.",
         "Bold: highest of its column.",
     ]
@@ -139,6 +137,25 @@ def _caption(summary: Summary, columns: Sequence[Column], report: Mapping[str, A
     ) + ".")  # fmt: skip
     pools = [column for column in columns if column.task == "retrieval"]
     sentences += [f"Retrieval among {column.among} candidates." for column in pools[:1]]
+    read = sum(leak["shown"] for leak in data["leaks"])
+    sentences.append(
+        f"The audit found {read or 'no'} {'leak' if read == 1 else 'leaks'} that a model can read"
+        + (f" ({', '.join(dict.fromkeys(leak['name'] for leak in data['leaks'] if leak['shown']))})." if read else ".")
+    )
     if data["layout"] == "sample":
         sentences.append("A drawn sample: no figure is a result.")
     return " ".join(sentence for sentence in sentences if sentence != ".")
+
+
+def _measured_on(report: Mapping[str, Any]) -> str:
+    """The data, its outfits after cleaning, how they were split, and the seed or how many."""
+    data, settings = report["data"], report["settings"]
+    facts = [f"{data['splits']['test']['outfits']} outfits after cleaning"]
+    if "data" in settings:
+        facts.append(f"{settings['data']['split']} split")
+    name = escape_latex(str(data["name"]))
+    seeds = (report.get("seeds") or {}).get("seeds", [])
+    seed = f", seed {settings['seed']}" if "seed" in settings else ""
+    if len(seeds) > 1:
+        seed += f", the first of {len(seeds)}"
+    return f"{name} ({', '.join(facts)}){seed}"

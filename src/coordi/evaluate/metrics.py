@@ -100,7 +100,8 @@ def best_threshold(scores: NDArray[np.floating], labels: NDArray[np.bool_]) -> f
     distinct, tie = np.unique(scores.astype(np.float64), return_inverse=True)
     gain = np.bincount(tie, weights=np.where(labels, -1.0, 1.0))  # right answers won by raising past each score
     right = np.concatenate([[0.0], np.cumsum(gain)])
-    middle = distinct[:-1] + np.diff(distinct) / 2
+    # Halves first: the difference of two large floats may be beyond all floats.
+    middle = distinct[:-1] + np.diff(distinct / 2)
     # Halfway between adjacent floats rounds to the lower one, which would then be on the wrong side.
     middle = np.where(middle > distinct[:-1], middle, distinct[1:])
     candidates = np.concatenate([distinct[:1], middle, [np.nextafter(distinct[-1], np.inf)]])

@@ -1,4 +1,4 @@
-"""How much figures move when the questions are drawn anew with another seed."""
+"""How much a figure moves when questions are drawn, and trained baselines fitted, with another seed."""
 
 from __future__ import annotations
 

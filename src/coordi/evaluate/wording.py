@@ -50,10 +50,16 @@ SCORER_WORDS: Mapping[str, ScorerWords] = {
     "order": ScorerWords("Order of items", "sees the order of the categories, nothing else"),
     "popularity": ScorerWords("Popularity", "sees how often an item and its kind are worn in training outfits"),
     "category-pairs": ScorerWords("Category pairs", "sees which categories meet, no title and no photo"),
-    "title-cosine": ScorerWords("Title likeness", "sees how many words the titles share"),
-    "sentence-cosine": ScorerWords("Title meaning", "sees how alike the titles are to a sentence encoder"),
+    "title-cosine": ScorerWords("Title likeness", "sees how many words the titles and kinds of items share"),
+    "sentence-cosine": ScorerWords(
+        "Text likeness",
+        "sees how alike a sentence encoder finds what a prompt says of the items (category, title, what was seen in "
+        "the photo), less what is usual for their category in training outfits",
+    ),
     "encoder-similarity": ScorerWords(
-        "Encoder likeness", "sees how alike photos are to the image encoder, or titles where there is none"
+        "Encoder likeness",
+        "sees how alike the image encoder finds the photos, or the titles where there is no photo, less what is usual "
+        "for their category in training outfits",
     ),
     "set-transformer": ScorerWords("Set transformer", "a small network trained on frozen vectors of the items"),
 }

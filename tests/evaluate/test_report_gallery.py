@@ -1,0 +1,88 @@
+"""The answers that a page shows: picked by rule, with photos where there are any."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from coordi.domain import Dataset, Item
+from coordi.evaluate.benchmark import measure
+from coordi.evaluate.findings import Report
+from coordi.evaluate.gallery import Gallery
+from coordi.evaluate.page import render_html
+from coordi.evaluate.question_sets import ProtocolQuestions
+
+from .conftest import make_wardrobe
+from .reports import (
+    BLANKS,
+    MODEL,
+    SETTINGS,
+    TEST,
+    VALID,
+    TableScorer,
+    asked,
+    small_report,
+    wide_report,
+)
+
+
+@pytest.fixture
+def report(wardrobe: Dataset, tmp_path: Path) -> Report:
+    return small_report(wardrobe, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def wide() -> Report:
+    return wide_report(make_wardrobe())
+
+
+def test_examples_are_the_most_confident_ones_by_rule(report: Report) -> None:
+    gallery = Gallery(report, 4)
+    right, wrong = gallery.judged(right=True), gallery.judged(right=False)
+    # Real and made-up in turn.
+    assert [(one.score, one.compatible, one.right) for one in right] == [(0.9, True, True), (0.3, False, True)]
+    assert [(one.score, one.compatible, one.right) for one in wrong] == [(0.2, True, False), (0.6, False, False)]
+    assert [len(one) for one in (Gallery(report, 1).judged(right=True), Gallery(report, 0).judged(right=False))] == [
+        1,
+        0,
+    ]
+    blanks = gallery.blanks()
+    assert [blank.right for blank in blanks] == [True, False]
+    assert [(card.mark, card.note) for card in blanks[0].candidates] == [("real", "the real one, chosen"), ("", "")]
+    assert [(card.mark, card.note) for card in blanks[1].candidates] == [
+        ("mistaken", "chosen"),
+        ("real", "the real one"),
+    ]
+
+
+def test_examples_with_photos_come_before_more_confident_ones(report: Report) -> None:
+    more = (*TEST, asked("176,177", "test-2", True))
+    questions = ProtocolQuestions("random", VALID, more, BLANKS)
+    table = MODEL | {"172,173": 0.6, "176,177": 1.0}
+    evaluation = measure([questions], [TableScorer("fine-tuned", table)], SETTINGS.evaluate, 3)
+    right = Gallery(replace(report, evaluation=evaluation), 6).judged(right=True)
+    # 172 has a photo, which is half of its outfit; the others have none and follow by confidence.
+    assert [one.score for one in right if one.compatible] == [0.6, 1.0, 0.9]
+
+
+def test_examples_of_blanks_need_no_compatibility_questions(wide: Report) -> None:
+    parts = tuple(part for part in wide.evaluation.protocols if part.questions.protocol.startswith("release-odd"))
+    gallery = Gallery(replace(wide, evaluation=replace(wide.evaluation, protocols=parts)), 3)
+    assert gallery.judged(right=True) == gallery.judged(right=False) == ()
+    assert len(gallery.blanks()) == 3
+
+
+def test_an_item_whose_photo_is_gone_gets_its_drawing(report: Report, tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").unlink()
+    gallery = Gallery(report, 4)
+    assert gallery.described()[0].card.photo is None
+    assert "<img" not in render_html(report)
+
+
+def test_an_item_without_words_is_said_to_have_none(report: Report) -> None:
+    items = dict(report.dataset.items) | {"172": Item("172", "", "top"), "169": Item("169", "", "bottom", "Jeans")}
+    gallery = Gallery(replace(report, dataset=replace(report.dataset, items=items)), 4)
+    shown = {card.title for right in (True, False) for one in gallery.judged(right) for card in one.cards}
+    assert {"no title", "Jeans"} <= shown
