@@ -89,10 +89,16 @@ def _show(found: Survey) -> None:
 
 
 def _say_leaks(console: Console, leaks: tuple[Leak, ...]) -> None:
-    shown, unshown = ([leak for leak in leaks if leak.shown is what] for what in (True, False))
-    console.print("leaks:" if shown else "leaks: none found")
+    unaudited = [leak for leak in leaks if leak.name == "unaudited"]
+    shown, unshown = (
+        [leak for leak in leaks if leak.shown is what and leak not in unaudited] for what in (True, False)
+    )
+    none = "leaks: none found, but not all could be looked for" if unaudited else "leaks: none found"
+    console.print("leaks:" if shown else none)
     for leak in shown:
         console.print(f"  {leak.name} ({leak.where}): {leak.detail}", markup=False)
+    for leak in unaudited:
+        console.print(f"not audited: {leak.detail}", markup=False)
     if unshown:
         console.print("would tell answers, but coordi shows it to no model:")
     for leak in unshown:

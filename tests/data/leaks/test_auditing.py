@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -50,11 +51,30 @@ def _true_first(blank: FillInTheBlankQuestion) -> tuple[str, ...]:
     return (true, *(name for name in blank.candidates if name != true))
 
 
-def test_too_few_questions_accuse_nobody(shop: Dataset, asked: tuple[CompatibilityQuestion, ...]) -> None:
+def test_too_few_questions_accuse_nobody_and_are_named(
+    shop: Dataset, asked: tuple[CompatibilityQuestion, ...], blanks: tuple[FillInTheBlankQuestion, ...]
+) -> None:
     positives, negatives = ([one for one in asked if one.compatible is truth][:9] for truth in (True, False))
     shorter = [replace(question, item_ids=question.item_ids[:2]) for question in negatives]
-    assert audit(shop, {"few": [*positives, *shorter], "none": ()}, blanks={"none": ()}) == ()
-    assert audit(shop, {"one answer": [one for one in asked if one.compatible]}) == ()
+    some = {"few": [*positives, *shorter], "none": (), "all": asked}
+    (note,) = audit(shop, some, blanks={"none": (), "few": blanks[:19], "enough": blanks[:20]})
+    assert (note.name, note.where, note.count, note.shown) == ("unaudited", "few, few blanks", 2, False)
+    assert "(18 of few, 19 of few blanks)" in note.detail
+    (note,) = audit(shop, {"one answer": [one for one in asked if one.compatible]})
+    assert (note.name, note.where) == ("unaudited", "one answer")
+
+
+@pytest.mark.parametrize("outfits", range(8, 20))
+def test_a_leak_that_tells_every_answer_is_found_or_said_to_be_unfindable(apart: Dataset, outfits: int) -> None:
+    """Negatives of three items, positives of four: AUC 1."""
+    chosen = [one for one in apart.outfits if len(one.item_ids) == 4][: outfits + 1]
+    asked: list[CompatibilityQuestion] = []
+    for place, (one, other) in enumerate(pairwise(chosen)):
+        mixed = (*one.item_ids[:2], other.item_ids[2])
+        asked.append(CompatibilityQuestion(f"q{place}", one.id, one.item_ids, compatible=True))
+        asked.append(CompatibilityQuestion(f"r{place}", one.id, mixed, compatible=False))
+    names = {leak.name for leak in audit(apart, {"few": asked}, photos=False)}
+    assert ("size" in names) == ("unaudited" not in names) == (outfits >= 13)
 
 
 def test_an_unknown_item_is_named(shop: Dataset, asked: tuple[CompatibilityQuestion, ...]) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from coordi.data.leaks.candidates import candidate_cheats
-from coordi.data.leaks.chance import Cheat, beyond_chance
+from coordi.data.leaks.chance import Cheat, Suspect, beyond_chance, by_score, by_wins, can_be_found
 from coordi.data.leaks.copies import (
     duplicate_outfits,
     pairs_of_splits,
@@ -14,7 +16,7 @@ from coordi.data.leaks.copies import (
     shared_titles,
     trained_questions,
 )
-from coordi.data.leaks.facts import Facts, flatten, flatten_blanks
+from coordi.data.leaks.facts import Asked, Facts, flatten, flatten_blanks
 from coordi.data.leaks.ids import ids_in_texts, item_id_cheats, question_id_cheats
 from coordi.data.leaks.leak import Leak
 from coordi.data.leaks.order import order_cheats
@@ -25,6 +27,7 @@ from coordi.progress import Progress, silent
 FEWEST = 20
 """Questions of a name that are enough to measure a cheat on."""
 
+_NOBODY = Suspect("unaudited", "", "", "")
 _NO_TEXTS: Mapping[str, str] = {}
 _NO_BLANKS: Mapping[str, Sequence[FillInTheBlankQuestion]] = {}
 
@@ -47,14 +50,14 @@ def audit(
     Args:
         dataset: Whose outfits are compared across splits.
         questions: Compatibility questions by any name, such as ``"random"``; of fewer than 20, or of one answer, no
-            cheat is measured.
+            cheat is measured, and of fewer than some 30 none is beyond chance: ``unaudited`` names such sets.
         texts: What a prompt says of each item, by item id; ids are looked for in it.
         blanks: Fill-in-the-blank questions, or retrieval queries, by any name.
         photos: Whether photos are compared, which opens each once: about 2 ms for one of 224 x 224 pixels.
         progress: Told of each photo that was opened.
 
     Returns:
-        What was found, leaks that a model can read first; nothing for clean data.
+        What was found, leaks that a model can read first; nothing for clean data with enough questions.
 
     Raises:
         DataError: If a question names an item that the data set doesn't have.
@@ -63,14 +66,19 @@ def audit(
     asked = [flatten(name, part, facts) for name, part in questions.items() if part]
     cheats: list[Cheat] = []
     found: list[Leak] = []
+    small: dict[str, int] = {}
     for part in asked:
-        if len(part.questions) >= FEWEST and 0 < part.compatible.sum() < len(part.questions):
-            cheats += [*order_cheats(part, facts), *surface_cheats(part, facts)]
-            cheats += [*question_id_cheats(part), *item_id_cheats(part, facts)]
+        made = _cheats(part, facts)
+        cheats += made
+        if not made or not can_be_found(by_score(_NOBODY, part.compatible.astype(np.float64), part), len(made)):
+            small[part.name] = len(part.questions)
         found += repeated_questions(part)
-    for name, some in blanks.items():
-        if len(some) >= FEWEST:
-            cheats += candidate_cheats(flatten_blanks(name, some, facts), facts)
+    for blank in (flatten_blanks(name, some, facts) for name, some in blanks.items() if some):
+        made = candidate_cheats(blank, facts) if len(blank.questions) >= FEWEST else []
+        cheats += made
+        count = len(blank.questions)
+        if not made or not can_be_found(by_wins(_NOBODY, 1.0, count, blank.chance), len(made)):
+            small[f"{blank.name} blanks"] = count
     pairs = pairs_of_splits(dataset, asked)
     for splits in pairs:
         found += duplicate_outfits(splits)
@@ -80,4 +88,27 @@ def audit(
     found += ids_in_texts(dataset, texts)
     if photos:
         found += shared_photos(learned, progress)
-    return tuple(sorted([*beyond_chance(cheats), *found], key=lambda leak: not leak.shown))
+    return tuple(sorted([*beyond_chance(cheats), *found, *_unaudited(small)], key=lambda leak: not leak.shown))
+
+
+def _cheats(asked: Asked, facts: Facts) -> list[Cheat]:
+    if len(asked.questions) < FEWEST or not 0 < asked.compatible.sum() < len(asked.questions):
+        return []
+    return [
+        *order_cheats(asked, facts),
+        *surface_cheats(asked, facts),
+        *question_id_cheats(asked),
+        *item_id_cheats(asked, facts),
+    ]
+
+
+def _unaudited(small: Mapping[str, int]) -> list[Leak]:
+    """One note of all sets in which no leak can be found: silence about them would pass for a clean bill."""
+    if not small:
+        return []
+    sizes = ", ".join(f"{count} of {name}" for name, count in small.items())
+    detail = (
+        f"too few questions, or of one answer only, to tell even a cheat that is always right from chance ({sizes}); "
+        "that nothing was found in them shows nothing: ask about more outfits"
+    )
+    return [Leak("unaudited", ", ".join(small), detail, count=len(small), shown=False)]

@@ -2,7 +2,7 @@
 
 With some 20 checks of one set of questions, one in a hundred of them being off by chance would accuse every fifth clean
 set. So the probability that chance does as well is held against ``ALPHA`` over the number of that set's checks
-(Bonferroni): of 200 clean sets of questions at most one is accused of anything. What else was asked has no say in it,
+(Bonferroni): of a hundred clean sets at most one is accused of anything. What else was asked has no say in it,
 so that a leak doesn't vanish when more questions are audited beside it.
 """
 
@@ -18,7 +18,7 @@ from coordi.data.leaks.facts import Asked
 from coordi.data.leaks.leak import Leak, LeakName
 from coordi.data.leaks.scores import Floats, auc, binomial_tail, chance_spread, deviations, normal_tail, ranks
 
-ALPHA = 0.005
+ALPHA = 0.01
 LEAST_GAIN = 0.02
 """Less than this above chance isn't worth an alarm, however sure it is: models are told apart by more."""
 
@@ -92,6 +92,11 @@ def by_wins(suspect: Suspect, accuracy: float, questions: int, chance: float, wa
     return Cheat(suspect, "accuracy", accuracy, chance, min(1.0, ways * tail))
 
 
+def can_be_found(perfect: Cheat, checks: int) -> bool:
+    """Whether a cheat that is always right would be told among so many checks of the same questions."""
+    return perfect.reached - perfect.chance >= LEAST_GAIN and perfect.p_value * checks < ALPHA
+
+
 def beyond_chance(cheats: Sequence[Cheat]) -> list[Leak]:
     """The cheats that chance doesn't explain, as leaks: one per name and questions, told by the strongest.
 
@@ -102,7 +107,7 @@ def beyond_chance(cheats: Sequence[Cheat]) -> list[Leak]:
     found: dict[tuple[str, ...], list[Cheat]] = {}
     for cheat in cheats:
         suspect = cheat.suspect
-        if cheat.reached - cheat.chance >= LEAST_GAIN and cheat.p_value * checks[suspect.where] < ALPHA:
+        if can_be_found(cheat, checks[suspect.where]):
             key = (suspect.name, suspect.where) if suspect.shown else (suspect.name, cheat.measure, suspect.advice)
             found.setdefault(key, []).append(cheat)
     return [_leak(same) for same in found.values()]

@@ -8,6 +8,7 @@ from typing import Literal
 LeakName = Literal[
     "order", "ids", "size", "balance", "repeats", "popularity", "words", "lengths", "missing", "position", "categories",
     "duplicates", "items", "titles", "photos",
+    "unaudited",
 ]  # fmt: skip
 
 
@@ -21,7 +22,8 @@ class Leak:
             ``words`` that are rare and shared, such as brands; ``lengths`` of titles; ``missing`` titles and photos.
             Of blanks also: ``position`` of the answer; ``categories`` of the candidates. Across splits:
             ``duplicates`` of outfits; ``items``, ``titles`` and ``photos`` that both hold, which is not always a
-            fault (common words make some titles unavoidable): what it is worth tells.
+            fault (common words make some titles unavoidable): what it is worth tells. ``unaudited`` is no leak: it
+            names sets of questions that are too small for any to be found in them.
         where: The questions (their key, with ``blanks`` after it for blanks), the splits, or ``"texts"``.
         detail: In a user's words, with the figures.
         auc: What a cheat reaches that uses only this, in ``[0.5, 1]``; chance is 0.5. None where no compatibility
