@@ -141,7 +141,7 @@ def test_a_broken_question_is_named(tmp_path: Path, content: Any, said: str) -> 
         load(folder, DataSettings(), 1)
 
 
-def _marqo(folder: Path, rows: Sequence[tuple[str, str, str]]) -> Path:
+def _marqo(folder: Path, rows: Sequence[tuple[str | None, str, str]]) -> Path:
     half = len(rows) // 2
     for part, mine in enumerate((rows[:half], rows[half:])):
         ids, categories, texts = ([row[place] for row in mine] for place in range(3))
@@ -171,6 +171,37 @@ def test_items_whose_ids_name_the_outfit(tmp_path: Path, adds_up: AddsUp) -> Non
     }  # fmt: skip
     assert any(row.reason == "duplicate id, the first is kept (200_3)" and row.count == 1 for row in dataset.funnel)
     assert len(list((tmp_path / "cache").rglob("*.jpg"))) == 6  # none of the sofa
+
+
+def test_rows_without_an_id_are_counted(tmp_path: Path, adds_up: AddsUp) -> None:
+    rows = [("1_1", "Jeans", "blue"), ("1_2", "Pumps", "red"), (None, "Coats", "wool"), ("", "Coats", "fur")]
+    dataset = load(_marqo(tmp_path / "marqo", rows), DataSettings(), 1)
+    adds_up(dataset)
+    assert ("no item_ID", 2) in {(row.reason, row.count) for row in dataset.funnel}
+    folder = _owj(tmp_path / "owj")
+    columns: dict[str, Any] = {"item_id": [None], "url_name": ["nobody's"], "category": ["tops"], "image": [None]}
+    _write(folder / "data" / "more.parquet", columns)
+    dataset = load(folder, DataSettings(), 1)
+    adds_up(dataset)
+    told = {(row.reason, row.count) for row in dataset.funnel}
+    assert ("without an id in data/*.parquet, which nothing can wear", 1) in told
+
+
+@pytest.mark.parametrize("column", ["item_id", "url_name", "category"])
+def test_a_column_of_items_that_is_missing_is_named(tmp_path: Path, column: str) -> None:
+    folder = _owj(tmp_path / "owj")
+    columns = {name: ["1"] for name in ("item_id", "url_name", "category") if name != column}
+    _write(folder / "data" / "more.parquet", columns)
+    with pytest.raises(DataError, match=rf"more\.parquet has the columns .*; it lacks {column}, which"):
+        load(folder, DataSettings(), 1)
+
+
+@pytest.mark.parametrize("column", ["category", "text", "image"])
+def test_a_column_that_marqos_copy_must_have_is_named(tmp_path: Path, column: str) -> None:
+    columns = {name: ["1_1"] for name in ("item_ID", "category", "text", "image") if name != column}
+    _write(tmp_path / "m" / "data" / "1.parquet", columns)
+    with pytest.raises(DataError, match=rf"1\.parquet has the columns .*; it lacks {column}, which"):
+        load(tmp_path / "m", DataSettings(), 1)
 
 
 def test_items_without_outfits_are_a_catalogue(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ from coordi.data.categories import (
     worn_or_not,
 )
 from coordi.data.funnel import Funnel, with_examples
-from coordi.data.parquet_photos import columns_of, extract_photos, read_columns
+from coordi.data.parquet_photos import columns_of, extract_photos, id_of, read_columns
 from coordi.data.polyvore_outfits import ASKED_SPLITS, VERSIONS, OutfitsRelease, chosen_version, present, release_source
 from coordi.data.source import Source, SourceItem, SourceOutfit
 from coordi.domain import SPLITS, WornCategory
@@ -34,7 +34,8 @@ CopyLayout = Literal["owj0421-polyvore", "marqo-polyvore"]
 OWJ_LAYOUT: CopyLayout = "owj0421-polyvore"
 MARQO_LAYOUT: CopyLayout = "marqo-polyvore"
 _OUTFITS_HUB = "https://huggingface.co/datasets/owj0421/polyvore-outfits"
-_OWJ_FACTS = ("item_id", "title", "url_name", "description", "category")
+_OWJ_COLUMNS, _OWJ_MORE = ("item_id", "url_name", "category"), ("title", "description")
+_MARQO_COLUMNS = ("item_ID", "category", "text")
 _SET_AND_INDEX = re.compile(r"(.+)_(\d+)")
 
 
@@ -72,6 +73,7 @@ def read_owj(folder: Path, settings: DataSettings) -> Source:
         folder, settings, there, "_default", "https://huggingface.co/datasets/owj0421/polyvore-outfits"
     )
     tables = _tables(folder)
+    rows = [(id_of(row, "item_id"), row) for row in read_columns(tables, _OWJ_COLUMNS, _OWJ_MORE)]
     release = OutfitsRelease(
         name=f"{folder.name} ({version})",
         layout=OWJ_LAYOUT,
@@ -79,8 +81,9 @@ def read_owj(folder: Path, settings: DataSettings) -> Source:
         compatibility=present({split: folder / f"{version}_compatibility" / f"{split}.json" for split in ASKED_SPLITS}),
         blanks=present({split: folder / f"{version}_fill_in_the_blank" / f"{split}.json" for split in ASKED_SPLITS}),
         items_file="data/*.parquet",
+        nameless=sum(not item_id for item_id, _ in rows),
     )
-    facts = {str(row["item_id"]): _facts(row) for row in read_columns(tables, _OWJ_FACTS)}
+    facts = {item_id: _facts(row) for item_id, row in rows if item_id}
     return release_source(release, facts, lambda names: extract_photos(tables, "item_id", set(names)).get, where=folder)
 
 
@@ -91,18 +94,21 @@ def read_marqo(folder: Path) -> Source:
         DataError: If a file is broken or lacks a column.
     """
     tables = _tables(folder)
-    rows = [row for row in read_columns(tables, ("item_ID", "category", "text")) if row.get("item_ID")]
-    ids = [str(row["item_ID"]) for row in rows]
+    rows = [(id_of(row, "item_ID"), row) for row in read_columns(tables, _MARQO_COLUMNS)]
     funnel = Funnel()
     funnel.read("items", len(rows))
     items: dict[str, SourceItem] = {}
     twice: list[str] = []
-    for item_id, row in zip(ids, rows, strict=True):
-        if item_id in items:
+    nameless = 0
+    for item_id, row in rows:
+        if not item_id:
+            nameless += 1
+        elif item_id in items:
             twice.append(item_id)
         else:
             items[item_id] = _marqo_item(item_id, row)
     photos = extract_photos(tables, "item_ID", {item.id for item in items.values() if item.category != NOT_WORN})
+    funnel.drop("items", "no item_ID", nameless)
     funnel.drop("items", with_examples("duplicate id, the first is kept", twice), len(twice))
     outfits = _outfits_by_id(tuple(items))
     funnel.read("outfits", len(outfits))

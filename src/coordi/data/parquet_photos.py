@@ -1,9 +1,10 @@
-"""Photos that lie in the rows of Parquet files, as hub copies have them, written out as files once."""
+"""Parquet files as hub copies have them: their columns, and the photos in their rows, written out as files once."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -23,23 +24,43 @@ def columns_of(table: Path) -> tuple[str, ...]:
     Raises:
         DataError: If it isn't a Parquet file.
     """
-    try:
+    with _reading(table):
         return tuple(pq.read_schema(table).names)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{table} isn't a Parquet file: {' '.join(str(error).split())}; get it again") from error
 
 
-def read_columns(tables: Sequence[Path], columns: Sequence[str]) -> list[dict[str, Any]]:
-    """Rows of several files with only these columns; one that a file lacks is left out of its rows.
+def read_columns(
+    tables: Sequence[Path], required: Sequence[str], optional: Sequence[str] = ()
+) -> Iterator[dict[str, Any]]:
+    """Rows of several files with only these columns.
+
+    Args:
+        tables: Parquet files.
+        required: Columns that each file must have.
+        optional: Columns that are absent from the rows of a file that lacks them.
 
     Raises:
-        DataError: If a file isn't a Parquet file.
+        DataError: If a file isn't a Parquet file, is damaged or lacks a required column.
     """
-    rows: list[dict[str, Any]] = []
     for table in tables:
-        there = set(columns_of(table))
-        rows += pq.read_table(table, columns=[name for name in columns if name in there], partitioning=None).to_pylist()
-    return rows
+        names = columns_of(table)
+        lacking = [name for name in required if name not in names]
+        if lacking:
+            raise DataError(
+                f"{table} has the columns {', '.join(names)}; it lacks {' and '.join(lacking)}, which coordi reads: "
+                "get the copy that docs/data.md names"
+            )
+        wanted = [*required, *(name for name in optional if name in names)]
+        with _reading(table), pq.ParquetFile(table) as file:
+            for batch in file.iter_batches(_ROWS, columns=wanted):
+                yield from batch.to_pylist()
+
+
+@contextmanager
+def _reading(table: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{table} isn't a whole Parquet file: {' '.join(str(error).split())}; get it again") from error
 
 
 def extract_photos(tables: Sequence[Path], id_column: str, wanted: Collection[str]) -> Mapping[str, Path]:
@@ -54,23 +75,24 @@ def extract_photos(tables: Sequence[Path], id_column: str, wanted: Collection[st
         Path of each photo by item id; an item without one is absent. Photos aren't looked at.
 
     Raises:
-        DataError: If a file isn't a Parquet file or lacks a column.
+        DataError: If a file isn't a Parquet file, is damaged or lacks a column.
         ArtifactError: If the cache can't be written.
     """
     photos: dict[str, Path] = {}
     for table in tables:
-        names = columns_of(table)
-        if id_column not in names or "image" not in names:
-            raise DataError(f"{table} has the columns {', '.join(names)}; expected {id_column} and image")
         folder = cache_folder() / "photos" / _key(table)
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            for batch in pq.ParquetFile(table).iter_batches(_ROWS, columns=[id_column, "image"]):
-                for row in batch.to_pylist():
-                    item_id, data = str(row[id_column]), _bytes(row["image"])
-                    if item_id in wanted and data and item_id not in photos:
-                        photos[item_id] = _written(folder, item_id, data)
+            for row in read_columns([table], (id_column, "image")):
+                item_id, data = id_of(row, id_column), _bytes(row["image"])
+                if item_id and item_id in wanted and data and item_id not in photos:
+                    photos[item_id] = _written(folder, item_id, data)
     return photos
+
+
+def id_of(row: Mapping[str, Any], column: str) -> str:
+    """The id of a row's item; ``""`` if the row has none."""
+    return "" if row[column] is None else str(row[column])
 
 
 def _key(table: Path) -> str:

@@ -53,6 +53,7 @@ class OutfitsRelease:
         blanks: By split, the fill-in-the-blank questions.
         titles: By set id, what the outfits are called.
         items_file: What holds the titles of items, for messages.
+        nameless: Rows of it that have no item id.
     """
 
     name: str
@@ -62,6 +63,7 @@ class OutfitsRelease:
     blanks: Mapping[Split, Path]
     titles: Mapping[str, str] = field(default_factory=lambda: NO_EXTRA)
     items_file: str = METADATA
+    nameless: int = 0
 
 
 def is_version(folder: Path) -> bool:
@@ -129,6 +131,7 @@ def release_source(
             f"{where} has outfits but neither titles nor photos of their items: it lacks {release.items_file} (titles) "
             f"and {IMAGES}/<item_id>.jpg (photos); one of them must lie in it, see docs/data.md: get it from {_HUB}"
         )
+    funnel.tell("items", f"without an id in {release.items_file}, which nothing can wear", release.nameless)
     lacking = [item_id for item_id in item_ids if not isinstance((facts or {}).get(item_id), dict)]
     funnel.tell("items", with_examples(f"not in {release.items_file}", lacking), len(lacking))
     return Source(
