@@ -60,6 +60,12 @@ def test_the_right_answer_is_the_one_of_the_set_wherever_it_stands(tmp_path: Pat
     assert later == SourceBlank(("a", "b"), ("c", "7_1", "5_3"), 2, "5")
 
 
+def test_one_answer_is_no_choice(tmp_path: Path) -> None:
+    said = r"blanks\.json, entry 2 leaves nothing to choose: its 'answers' is \['5_2'\]; expected two names or more"
+    with pytest.raises(DataError, match=said):
+        _blanks(tmp_path, {"question": ["5_1"], "answers": ["5_2", "6_1"]}, {"question": ["5_1"], "answers": ["5_2"]})
+
+
 def test_an_answer_that_cant_be_told_is_none(tmp_path: Path) -> None:
     nobody, two, mixed = _blanks(
         tmp_path,
@@ -79,7 +85,7 @@ def test_an_answer_that_cant_be_told_is_none(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_an_entry_that_isnt_a_question_is_named(tmp_path: Path, entry: Any, said: str) -> None:
     with pytest.raises(DataError, match=rf"blanks\.json, entry 2 isn't a question: {said}"):
-        _blanks(tmp_path, {"question": ["5_1"], "answers": ["5_2"]}, entry)
+        _blanks(tmp_path, {"question": ["5_1"], "answers": ["5_2", "6_1"]}, entry)
 
 
 def test_broken_files_are_named(tmp_path: Path) -> None:

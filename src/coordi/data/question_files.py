@@ -96,6 +96,11 @@ def _entries(path: Path) -> list[Any]:
 def _blank(entry: Any, where: str, item_ids: Mapping[str, str]) -> SourceBlank:
     keys = ("items", "candidates") if isinstance(entry, dict) and "candidates" in entry else ("question", "answers")
     question, answers = (_names(entry, key, where) for key in keys)
+    if len(answers) < 2:
+        raise DataError(
+            f"{where} leaves nothing to choose: its '{keys[1]}' is {answers}; expected two names or more; get the file "
+            "again or mend that entry"
+        )
     own = _set_of(question)
     true = [place for place, name in enumerate(answers) if own and _set_of([name]) == own]
     if len(true) > 1:

@@ -77,6 +77,12 @@ def test_a_leak_that_tells_every_answer_is_found_or_said_to_be_unfindable(apart:
     assert ("size" in names) == ("unaudited" not in names) == (outfits >= 13)
 
 
+def test_blanks_without_a_choice_show_nothing(shop: Dataset, blanks: tuple[FillInTheBlankQuestion, ...]) -> None:
+    alone = [replace(blank, candidates=(blank.candidates[blank.answer],), answer=0) for blank in blanks]
+    (note,) = audit(shop, {}, blanks={"one": alone})
+    assert (note.name, note.where) == ("unaudited", "one blanks")
+
+
 def test_an_unknown_item_is_named(shop: Dataset, asked: tuple[CompatibilityQuestion, ...]) -> None:
     strange = [replace(asked[0], item_ids=("nobody's", *asked[0].item_ids[1:])), *asked[1:]]
     with pytest.raises(DataError, match=r"names the item 'nobody's', which 'shop' doesn't have"):

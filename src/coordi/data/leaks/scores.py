@@ -63,8 +63,8 @@ def normal_tail(deviations: float) -> float:
 
 
 def binomial_tail(wins: int, questions: int, chance: float) -> float:
-    """Probability of so many wins or more by chance, exact."""
-    if wins <= 0:
+    """Probability of so many wins or more by chance, exact; 1 where chance wins every time."""
+    if wins <= 0 or chance >= 1:
         return 1.0
     log_chance, log_other = math.log(chance), math.log1p(-chance)
     logs = [
