@@ -76,9 +76,20 @@ def test_title_cosine_by_hand() -> None:
 
 
 def test_title_cosine_needs_words() -> None:
-    items = {"a": Item("a", "", "top")}
-    with pytest.raises(EvaluationError, match="no word in the titles and kinds of 1 training items"):
+    """Kinds alone would make it a baseline of kinds under the name of titles."""
+    items = {"a": Item("a", "", "top", "Blouses"), "b": Item("b", "?", "shoes", "Pumps")}
+    with pytest.raises(EvaluationError, match="title-cosine found no word in the titles of 2 training items"):
         TitleCosine.fit(items, list(items.values()))
+
+
+def test_title_cosine_reads_kinds_beside_titles() -> None:
+    items = {
+        "a": Item("a", "red silk", "dress", "Gowns"),
+        "b": Item("b", "", "dress", "Gowns"),
+        "c": Item("c", "", "shoes", "Pumps"),
+    }
+    same_kind, other_kind = TitleCosine.fit(items, list(items.values())).score(["ab", "bc"])
+    assert same_kind > 0 == other_kind
 
 
 def test_vector_cosine_by_hand() -> None:

@@ -16,6 +16,8 @@ from coordi.errors import EncoderError, EvaluationError
 from coordi.evaluate.baselines import BaselineInputs, baselines, set_transformer
 from coordi.evaluate.baselines.roster import NAMES, QUICK, make_baseline, sentence_vectors
 from coordi.evaluate.baselines.set_transformer import SetTransformer
+from coordi.evaluate.benchmark import Scorer
+from coordi.evaluate.scorer import OutfitScorer, ScoreSource
 
 pytest.importorskip("sklearn")
 pytest.importorskip("torch")
@@ -53,6 +55,10 @@ def photos_of(dataset: Dataset, dimension: int, every: int = 1) -> dict[str, NDA
     }
 
 
+def outfit_scorers(scorers: Sequence[Scorer]) -> list[OutfitScorer]:
+    return [scorer for scorer in scorers if not isinstance(scorer, ScoreSource)]
+
+
 def without(dataset: Dataset, split: str) -> Dataset:
     return replace(dataset, outfits=tuple(outfit for outfit in dataset.outfits if outfit.split != split))
 
@@ -76,16 +82,18 @@ def test_without_a_language_model_the_probe_is_left_out_and_that_is_said(make_in
 
 def test_what_takes_long_is_fitted_when_it_is_first_asked(make_inputs: MakeInputs) -> None:
     scorers, _ = baselines(make_inputs(states=no_states))
-    probe = next(scorer for scorer in scorers if scorer.name == "frozen-probe")
+    probe = next(scorer for scorer in outfit_scorers(scorers) if scorer.name == "frozen-probe")
     assert probe.score([]).shape == (0,)
     with pytest.raises(KeyboardInterrupt):
         probe.score([("0", "1")])
 
 
-def test_without_training_outfits_only_chance_is_left(wardrobe: Dataset, make_inputs: MakeInputs) -> None:
+def test_without_training_outfits_only_what_learns_from_none_is_left(
+    wardrobe: Dataset, make_inputs: MakeInputs
+) -> None:
     scorers, left_out = baselines(make_inputs(without(wardrobe, "train"), states=no_states))
-    assert [scorer.name for scorer in scorers] == ["chance"]
-    assert tuple(left_out) == tuple(name for name in NAMES if name != "chance")
+    assert [scorer.name for scorer in scorers] == ["chance", "size", "order"]
+    assert tuple(left_out) == NAMES[3:]
     assert all("has no train outfits" in reason for reason in left_out.values())
 
 
@@ -98,12 +106,12 @@ def test_without_validation_outfits_what_is_chosen_by_them_is_left_out(
 
 
 def test_without_a_word_there_is_no_baseline_by_titles(wardrobe: Dataset, make_inputs: MakeInputs) -> None:
-    items = {item_id: replace(item, title="", kind="") for item_id, item in wardrobe.items.items()}
+    items = {item_id: replace(item, title="") for item_id, item in wardrobe.items.items()}
     scorers, left_out = baselines(make_inputs(replace(wardrobe, items=items)), "quick")
     assert list(left_out) == ["title-cosine"]
-    assert "found no word in the titles and kinds of 120 training items" in left_out["title-cosine"]
-    # What the encoder reads then is the category.
-    similarity = next(scorer for scorer in scorers if scorer.name == "encoder-similarity")
+    assert "found no word in the titles of 120 training items" in left_out["title-cosine"]
+    # What the encoder reads then is the kind.
+    similarity = next(scorer for scorer in outfit_scorers(scorers) if scorer.name == "encoder-similarity")
     assert np.isfinite(similarity.score([("0", "1", "2")])).all()
 
 
@@ -158,5 +166,5 @@ def test_given_sentence_vectors_are_not_made_again(wardrobe: Dataset, make_input
 
 
 def test_an_unknown_baseline_is_named(make_inputs: MakeInputs) -> None:
-    with pytest.raises(EvaluationError, match="no baseline 'guess'; accepted are chance, size, order"):
+    with pytest.raises(EvaluationError, match="no baseline 'guess'; accepted are chance, popularity, category-pairs"):
         make_baseline("guess", make_inputs())

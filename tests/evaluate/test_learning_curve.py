@@ -1,9 +1,8 @@
-"""More training outfits: nested shares, the same questions, and what is too small is left out aloud."""
+"""More training outfits: nested shares, the same questions, and what is too small is left out and named."""
 
 from __future__ import annotations
 
 import itertools
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 from coordi.config import EvaluateSettings
 from coordi.describe.edge import EdgeEncoder
 from coordi.domain import Dataset
-from coordi.errors import DataError
 from coordi.evaluate.baselines import BaselineInputs, set_transformer
 from coordi.evaluate.baselines.roster import make_baseline
 from coordi.evaluate.learning_curve import learning_curve, training_share
@@ -45,7 +43,8 @@ def test_every_trained_baseline_is_measured_at_every_share(
     inputs: BaselineInputs, questions: tuple[ProtocolQuestions, ...]
 ) -> None:
     done: list[tuple[int, int]] = []
-    rows = learning_curve(inputs, questions, lambda count, total: done.append((count, total)))
+    rows, left_out = learning_curve(inputs, questions, lambda count, total: done.append((count, total)))
+    assert not left_out
     assert [(row.scorer, row.outfits, row.protocol) for row in rows] == [
         (scorer, outfits, protocol)
         for scorer in ("category-pairs", "set-transformer")
@@ -65,7 +64,7 @@ def test_every_trained_baseline_is_measured_at_every_share(
 def test_the_last_point_is_the_baseline_itself(
     inputs: BaselineInputs, questions: tuple[ProtocolQuestions, ...]
 ) -> None:
-    rows = learning_curve(inputs, questions)
+    rows, _ = learning_curve(inputs, questions)
     for name in ("category-pairs", "set-transformer"):
         scorer = make_baseline(name, inputs)
         for part in questions:
@@ -79,7 +78,8 @@ def test_the_probe_is_there_if_states_are(
     def states(outfits: Sequence[Sequence[str]]) -> NDArray[np.float32]:
         return np.array([[len({wardrobe.items[one].title.split()[0] for one in outfit}), 1] for outfit in outfits])
 
-    rows = [row for row in learning_curve(replace(inputs, states=states), questions) if row.scorer == "frozen-probe"]
+    whole, _ = learning_curve(replace(inputs, states=states), questions)
+    rows = [row for row in whole if row.scorer == "frozen-probe"]
     assert [row.outfits for row in rows] == [6, 6, 15, 15, 30, 30]
     assert min(row.auc for row in rows) > 0.9
 
@@ -111,16 +111,15 @@ def test_negatives_come_from_the_share_alone(inputs: BaselineInputs, questions: 
     assert asked & train == share
 
 
-def test_a_share_that_is_too_small_is_left_out_with_a_warning(
-    inputs: BaselineInputs, questions: tuple[ProtocolQuestions, ...], caplog: pytest.LogCaptureFixture
+def test_a_share_that_is_too_small_is_left_out_and_that_is_said(
+    inputs: BaselineInputs, questions: tuple[ProtocolQuestions, ...]
 ) -> None:
     settings = SETTINGS.model_copy(update={"learning_curve": (0.01, 0.02, 0.5)})
-    with caplog.at_level(logging.WARNING):
-        rows = learning_curve(replace(inputs, settings=settings), questions)
+    rows, left_out = learning_curve(replace(inputs, settings=settings), questions)
     assert {(row.scorer, row.outfits) for row in rows} == {("category-pairs", 15), ("set-transformer", 15)}
-    told = [record.getMessage() for record in caplog.records if "learning curve" in record.getMessage()]
-    assert len(told) == 2  # both shares are of one outfit, which is tried once
-    assert told[0].startswith("no category-pairs for 1 training outfits in the learning curve: the train split of")
+    # Both shares are of one outfit, which is tried once.
+    assert list(left_out) == ["category-pairs on 1 training outfits", "set-transformer on 1 training outfits"]
+    assert all(reason.startswith("the train split of") for reason in left_out.values())
 
 
 def test_protocols_without_test_questions_are_passed_over(
@@ -128,11 +127,15 @@ def test_protocols_without_test_questions_are_passed_over(
 ) -> None:
     settings = SETTINGS.model_copy(update={"learning_curve": (1.0,)})
     blanks_only = replace(questions[0], protocol="release", test=())
-    rows = learning_curve(replace(inputs, settings=settings), [blanks_only, questions[1]])
+    rows, _ = learning_curve(replace(inputs, settings=settings), [blanks_only, questions[1]])
     assert {row.protocol for row in rows} == {"same-category"}
 
 
-def test_training_outfits_are_needed(inputs: BaselineInputs, questions: tuple[ProtocolQuestions, ...]) -> None:
+def test_without_training_outfits_there_is_no_curve_and_that_is_said(
+    inputs: BaselineInputs, questions: tuple[ProtocolQuestions, ...]
+) -> None:
     without = replace(inputs.dataset, outfits=inputs.dataset.outfits_of("test"))
-    with pytest.raises(DataError, match="has no train outfits"):
-        learning_curve(replace(inputs, dataset=without), questions)
+    rows, left_out = learning_curve(replace(inputs, dataset=without), questions)
+    assert rows == ()
+    assert list(left_out) == ["category-pairs", "set-transformer"]
+    assert all("has no train outfits" in reason for reason in left_out.values())

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,6 @@ from coordi.progress import Progress, silent
 
 _STREAM = 425  # of the run's seed, for the order in which outfits are added
 _BOOTSTRAP_STREAM = 426
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +43,28 @@ class CurveRow:
     ci95: tuple[float, float] | None
 
 
+class Curve(NamedTuple):
+    """Points of learning curves, and those that couldn't be measured.
+
+    Attributes:
+        rows: By baseline, then by training outfits, then by protocol.
+        left_out: Why there is no such point: a clause that begins in lower case and ends without a full stop. By
+            baseline and training outfits, such as ``category-pairs on 1 training outfits``, or by baseline alone where
+            there are no training outfits.
+    """
+
+    rows: tuple[CurveRow, ...]
+    left_out: Mapping[str, str]
+
+
 def learning_curve(
     inputs: BaselineInputs, questions: Sequence[ProtocolQuestions], progress: Progress = silent
-) -> tuple[CurveRow, ...]:
+) -> Curve:
     """Fit the trained baselines on the shares of the settings and measure each on the same questions.
 
     The outfits of a share hold those of every smaller one; they are drawn with the seed. Negatives come from the
-    share's own outfits. Validation stays whole. A baseline that a share is too small for is left out there, with a
-    warning in the log.
+    share's own outfits. Validation stays whole. A baseline that a share is too small for is left out there; without
+    training outfits all are.
 
     Args:
         inputs: As for ``baselines``; ``settings.learning_curve`` and ``settings.bootstrap`` are read. Without
@@ -60,27 +73,26 @@ def learning_curve(
         progress: Counts baselines fitted.
 
     Raises:
-        DataError: If there are no training outfits.
         EncoderError: If the sentence encoder of the settings can't be loaded.
     """
     names = [name for name in TRAINED if name != FrozenProbe.name or inputs.states is not None]
+    try:
+        shares = _shares(inputs)
+    except DataError as error:
+        return Curve((), dict.fromkeys(names, str(error)))
     if inputs.sentences is None:
         inputs = replace(inputs, sentences=sentence_vectors(inputs.texts, inputs.settings))
-    shares = {
-        len(smaller.outfits_of("train")): smaller
-        for share in sorted(inputs.settings.learning_curve)
-        for smaller in [training_share(inputs.dataset, share, inputs.seed)]
-    }
     rows: list[CurveRow] = []
+    left_out: dict[str, str] = {}
     for done, (name, outfits) in enumerate((name, outfits) for name in names for outfits in shares):
         progress(done, len(shares) * len(names))
         try:
             scorer = make_baseline(name, replace(inputs, dataset=shares[outfits]))
             rows += [_row(scorer, part, outfits, inputs) for part in questions if part.test]
         except (DataError, EvaluationError, MissingDependencyError) as error:
-            _log.warning("no %s for %d training outfits in the learning curve: %s", name, outfits, error)
+            left_out[f"{name} on {outfits} training outfits"] = str(error)
     progress(len(shares) * len(names), len(shares) * len(names))
-    return tuple(rows)
+    return Curve(tuple(rows), left_out)
 
 
 def training_share(dataset: Dataset, share: float, seed: int) -> Dataset:
@@ -98,6 +110,13 @@ def training_share(dataset: Dataset, share: float, seed: int) -> Dataset:
     order = np.random.default_rng([seed, _STREAM]).permutation(len(train))
     kept = {train[int(place)].id for place in order[: max(1, round(share * len(train)))]}
     return replace(dataset, outfits=tuple(one for one in dataset.outfits if one.split != "train" or one.id in kept))
+
+
+def _shares(inputs: BaselineInputs) -> dict[int, Dataset]:
+    """The data set with each share of the settings, by number of training outfits, smallest first."""
+    shares = sorted(inputs.settings.learning_curve)
+    smaller = [training_share(inputs.dataset, share, inputs.seed) for share in shares]
+    return {len(one.outfits_of("train")): one for one in smaller}
 
 
 def _row(scorer: OutfitScorer, part: ProtocolQuestions, outfits: int, inputs: BaselineInputs) -> CurveRow:

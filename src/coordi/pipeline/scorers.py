@@ -17,7 +17,7 @@ from coordi.evaluate.baselines.roster import BaselineInputs, baselines
 from coordi.evaluate.learning_curve import learning_curve
 from coordi.evaluate.question_sets import ProtocolQuestions
 from coordi.evaluate.results import Caution
-from coordi.evaluate.scorer import OutfitScorer
+from coordi.evaluate.scorer import OutfitScorer, ScoreSource
 from coordi.model.frozen import FrozenModel
 from coordi.pipeline.stages import TRAINED_ON, Material
 
@@ -84,7 +84,7 @@ class Lineup:
         self._under_test = model_scorer(model, material.texts) if self._has_base_apart else self._frozen
         self._left_out: dict[str, str] = {}
 
-    def scorers(self, seed: int) -> tuple[OutfitScorer, ...]:
+    def scorers(self, seed: int) -> tuple[OutfitScorer | ScoreSource, ...]:
         """The model under test, then everything it is compared with.
 
         Args:
@@ -103,7 +103,9 @@ class Lineup:
         settings = self._settings.evaluate
         if settings.baselines != "all" or not settings.learning_curve:
             return ()
-        return tuple(asdict(row) for row in learning_curve(self._inputs(self._settings.seed), questions))
+        curve = learning_curve(self._inputs(self._settings.seed), questions)
+        self._left_out = {**self._left_out, **{f"{name} (learning curve)": why for name, why in curve.left_out.items()}}
+        return tuple(asdict(row) for row in curve.rows)
 
     def cautions(self) -> tuple[Caution, ...]:
         """What couldn't be made on this data, and why."""

@@ -1,4 +1,4 @@
-"""Alike things go together: the mean cosine of the items' titles or vectors over all pairs of an outfit."""
+"""Alike things go together: the mean cosine of the items' words or vectors over all pairs of an outfit."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from coordi.evaluate.baselines.lookup import check_known
 
 
 class TitleCosine:
-    """Mean cosine of the items' titles over all pairs, as TF-IDF vectors of words: alike words, alike style.
+    """Mean cosine of the items' titles and kinds over all pairs, as TF-IDF vectors of words: alike words, alike style.
 
-    An item without a title is alike to nothing, and an outfit of fewer than two items scores 0.
+    The source's own kind is read as if it ended the title. An item without either is alike to nothing, and an outfit of
+    fewer than two items scores 0.
     """
 
     name = "title-cosine"
@@ -32,20 +33,20 @@ class TitleCosine:
 
         Args:
             items: By id; kept for scoring.
-            training_items: Whose titles are counted.
+            training_items: Whose titles and kinds are counted.
 
         Raises:
-            EvaluationError: If no training title has a word of two letters or more.
+            EvaluationError: If no training title has a word of two letters or more: kinds alone are no titles.
             MissingDependencyError: If scikit-learn isn't installed.
         """
         vectorizer = require("sklearn.feature_extraction.text", "train").TfidfVectorizer(sublinear_tf=True)
-        try:
-            vectorizer.fit([_words(item) for item in training_items])
-        except ValueError as error:
+        words_of = vectorizer.build_analyzer()
+        if not any(words_of(item.title) for item in training_items):
             raise EvaluationError(
-                f"{cls.name} found no word in the titles and kinds of {len(training_items)} training items; "
+                f"{cls.name} found no word in the titles of {len(training_items)} training items; "
                 "use a data set with titles"
-            ) from error
+            )
+        vectorizer.fit([_words(item) for item in training_items])
         return cls(items, vectorizer)
 
     def score(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float64]:

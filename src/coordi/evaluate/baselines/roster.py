@@ -15,6 +15,7 @@ from coordi.data.loading import outfits_for
 from coordi.describe.encoder import ImageTextEncoder
 from coordi.domain import CompatibilityQuestion, Dataset, Item
 from coordi.errors import DataError, EvaluationError, MissingDependencyError, require
+from coordi.evaluate.baselines.alarms import OrderAlarm, SizeAlarm
 from coordi.evaluate.baselines.categories import CategoryPairs
 from coordi.evaluate.baselines.centring import centred
 from coordi.evaluate.baselines.cosine import TitleCosine, VectorCosine
@@ -22,8 +23,8 @@ from coordi.evaluate.baselines.deferred import FittedWhenAsked
 from coordi.evaluate.baselines.probe import FrozenProbe, States
 from coordi.evaluate.baselines.set_transformer import SetTransformer
 from coordi.evaluate.baselines.training import check_both_classes, training_questions, validation_questions
-from coordi.evaluate.baselines.trivial import Chance, Order, Popularity, Size
-from coordi.evaluate.scorer import OutfitScorer
+from coordi.evaluate.baselines.trivial import Chance, Popularity
+from coordi.evaluate.scorer import OutfitScorer, ScoreSource
 from coordi.evaluate.vectors import ItemVectors, load_sentence_encoder
 
 Which = Literal["all", "quick", "none"]
@@ -45,7 +46,7 @@ class BaselineInputs:
         photos: Unit vectors of photos by item id; items without one are absent.
         encoder: What made them; it reads the titles of the other items.
         settings: ``sentence_encoder`` is read.
-        seed: Of the training negatives, of drawn scores and of networks' first weights.
+        seed: Of the training negatives, of drawn scores, of networks' first weights and of the alarms' halves.
         states: The language model's hidden states, which remembers what it was asked before; None if no language model
             is at hand.
         sentences: Unit vectors of the texts by item id, from ``sentence_vectors``; None has them made, each time anew.
@@ -65,16 +66,16 @@ class Roster(NamedTuple):
     """Baselines, and those that can't be made.
 
     Attributes:
-        scorers: In the order of ``NAMES``.
+        scorers: In the order of ``NAMES``; the leak alarms among them look at the questions when they are asked.
         left_out: By name, why there is none: a clause that begins in lower case and ends without a full stop.
     """
 
-    scorers: tuple[OutfitScorer, ...]
+    scorers: tuple[OutfitScorer | ScoreSource, ...]
     left_out: Mapping[str, str]
 
 
 def baselines(inputs: BaselineInputs, which: Which = "all") -> Roster:
-    """Make the baselines, fitted on the training split alone.
+    """Make the baselines, fitted on the training split alone, and the leak alarms, which fit themselves when asked.
 
     Args:
         inputs: What they are made of.
@@ -85,18 +86,18 @@ def baselines(inputs: BaselineInputs, which: Which = "all") -> Roster:
     """
     names = {"all": NAMES, "quick": QUICK, "none": ()}[which]
     workshop = _Workshop(inputs)
-    scorers: list[OutfitScorer] = []
+    scorers: list[OutfitScorer | ScoreSource] = []
     left_out: dict[str, str] = {}
     for name in names:
         try:
-            scorers.append(_MAKERS[name](workshop))
+            scorers.append(_ALARMS[name](workshop) if name in _ALARMS else _MAKERS[name](workshop))
         except (DataError, EvaluationError, MissingDependencyError) as error:
             left_out[name] = str(error)
     return Roster(tuple(scorers), left_out)
 
 
 def make_baseline(name: str, inputs: BaselineInputs) -> OutfitScorer:
-    """Make one baseline.
+    """Make one baseline that scores outfits; the leak alarms score questions alone and aren't among them.
 
     Raises:
         DataError: If the data has no training outfits, or too few for it.
@@ -105,7 +106,7 @@ def make_baseline(name: str, inputs: BaselineInputs) -> OutfitScorer:
         MissingDependencyError: If the ``train`` extra isn't installed.
     """
     if name not in _MAKERS:
-        raise EvaluationError(f"no baseline '{name}'; accepted are {', '.join(NAMES)}")
+        raise EvaluationError(f"no baseline '{name}'; accepted are {', '.join(_MAKERS)}")
     return _MAKERS[name](_Workshop(inputs))
 
 
@@ -171,10 +172,6 @@ class _Workshop:
         return {**titles, **self.photos}
 
 
-def _size(workshop: _Workshop) -> OutfitScorer:
-    return Size.fit(workshop.items, workshop.questions)
-
-
 def _popularity(workshop: _Workshop) -> OutfitScorer:
     return Popularity.fit(workshop.items, outfits_for(workshop.dataset, "train"))
 
@@ -198,10 +195,12 @@ def _frozen_probe(workshop: _Workshop) -> OutfitScorer:
     return FittedWhenAsked(FrozenProbe.name, lambda: FrozenProbe.fit(dataset, states, seed))
 
 
+_ALARMS: Mapping[str, Callable[[_Workshop], ScoreSource]] = {
+    SizeAlarm.name: lambda workshop: SizeAlarm(workshop.inputs.seed),
+    OrderAlarm.name: lambda workshop: OrderAlarm(workshop.items, workshop.inputs.seed),
+}
 _MAKERS: Mapping[str, Callable[[_Workshop], OutfitScorer]] = {
     "chance": lambda workshop: Chance(workshop.items, workshop.inputs.seed),
-    "size": _size,
-    "order": lambda workshop: Order.fit(workshop.items, workshop.questions),
     "popularity": _popularity,
     "category-pairs": lambda workshop: CategoryPairs.fit(workshop.items, workshop.questions),
     "title-cosine": _title_cosine,
@@ -210,5 +209,6 @@ _MAKERS: Mapping[str, Callable[[_Workshop], OutfitScorer]] = {
     "set-transformer": _set_transformer,
     "frozen-probe": _frozen_probe,
 }
-NAMES = tuple(_MAKERS)
+_FIRST, *_REST = _MAKERS
+NAMES = (_FIRST, *_ALARMS, *_REST)
 """Of all baselines, in the order in which reports show them."""
