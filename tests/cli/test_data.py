@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from coordi.cli import data
-from coordi.errors import DataError
+from coordi.errors import ConfigError, DataError
 
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data" / "polyvore-maryland"
 
@@ -77,6 +77,25 @@ def test_what_no_model_is_shown_is_told_apart(shop: Path) -> None:
     shown, unshown = result.stdout.split("would tell answers, but coordi shows it to no model:")
     assert "numbers of item ids that lie near one another tell the answer: AUC 1.00" in " ".join(unshown.split())
     assert "ids (" not in shown
+
+
+def test_settings_of_the_data_alone_are_taken(shop: Path) -> None:
+    result = CliRunner().invoke(_app(), ["data", "info", str(shop), "--json", "data.test_outfits=3"])
+    assert json.loads(result.stdout)["outfits"]["test"] == 3
+    for override in ("seed=3", "evaluate.choices=3", "dataset=x"):
+        refused = CliRunner().invoke(_app(), ["data", "info", str(shop), "data.split=released", override])
+        assert isinstance(refused.exception, ConfigError)
+        assert f"'{override}' has no say in what data holds: accepted here are data.photos, " in str(refused.exception)
+        assert "--seed" in str(refused.exception)
+
+
+def test_every_protocol_is_drawn_and_audited(shop: Path) -> None:
+    found = json.loads(CliRunner().invoke(_app(), ["data", "info", str(shop), "--json"]).stdout)
+    asked = {row["protocol"]: row["blanks"] for row in found["questions"] if row["split"] == "test"}
+    assert asked == {"random": 4, "same-category": 4, "one-swapped": 0, "pairs": 0}
+    (note,) = found["leaks"]
+    assert {"test pairs", "test one-swapped", "test random blanks"} <= set(note["where"].split(", "))
+    assert "test pairs blanks" not in note["where"]
 
 
 def test_photos_required_is_passed_on(shop: Path) -> None:

@@ -10,13 +10,17 @@ from rich.console import Console
 from rich.table import Table
 
 from coordi.cli.console import echo_json, progress_bar
-from coordi.cli.work import Overrides, data_path
+from coordi.cli.work import data_path
 from coordi.config import DataSettings, RunSettings, apply_overrides
 from coordi.data.leaks import Leak
 from coordi.data.loading import load
 from coordi.data.survey import Survey, survey
 from coordi.domain import SPLITS, FunnelRow, ReleasedQuestions
+from coordi.errors import ConfigError
 
+DataOverrides = Annotated[
+    list[str] | None, typer.Argument(metavar="data.KEY=VALUE", help="Settings of the data: data.split=item-disjoint")
+]
 _WIDTH_IN_A_PIPE = 120
 
 
@@ -50,12 +54,18 @@ def info(
     ] = Photos.auto,
     seed: Annotated[int, typer.Option(help="Of drawn splits and questions.", min=0)] = RunSettings().seed,
     as_json: Annotated[bool, typer.Option("--json", help="JSON alone on standard output.")] = False,
-    overrides: Overrides = None,
+    overrides: DataOverrides = None,
 ) -> None:
     """Show what was recognised, what cleaning left out and why, counts, question balance and leaks.
 
     Example: coordi data info path/to/polyvore-maryland --photos optional data.split=item-disjoint
     """
+    for override in overrides or ():
+        if not override.startswith("data."):
+            raise ConfigError(
+                f"'{override}' has no say in what data holds: accepted here are "
+                f"{', '.join(f'data.{name}' for name in DataSettings.model_fields)}; --seed gives the seed"
+            )
     asked = apply_overrides(RunSettings(seed=seed, data=DataSettings(photos=photos.value)), overrides or ())
     with progress_bar("checking photos") as progress:
         dataset = load(data_path(path, asked.data), asked.data, seed, progress)

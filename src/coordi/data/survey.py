@@ -8,15 +8,16 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from coordi.data.leaks import Leak, audit
-from coordi.data.questions import draw_compatibility, draw_fill_in_the_blank
+from coordi.data.questions import FillInTheBlank, draw_compatibility, draw_fill_in_the_blank
 from coordi.domain import (
     BLANK_PROTOCOLS,
+    PROTOCOLS,
     SPLITS,
     WORN_CATEGORIES,
-    BlankProtocol,
     CompatibilityQuestion,
     Dataset,
     FillInTheBlankQuestion,
+    Protocol,
     Split,
 )
 from coordi.errors import DataError
@@ -33,13 +34,13 @@ class Balance:
         compatibility: Questions, half of them positive.
         positives: How many are positive.
         left_out: Outfits of which no negative can be made.
-        blanks: Fill-in-the-blank questions of four choices.
+        blanks: Fill-in-the-blank questions of four choices; none under ``one-swapped`` and ``pairs``.
         fallbacks: Wrong candidates of another category than the true item's; 0 under ``random``.
         problem: Why there are none; empty if there are.
     """
 
     split: Split
-    protocol: BlankProtocol
+    protocol: Protocol
     compatibility: int = 0
     positives: int = 0
     left_out: int = 0
@@ -95,7 +96,9 @@ class Survey:
 def survey(dataset: Dataset, seed: int, progress: Progress = silent) -> Survey:
     """Count items, outfits and questions, and audit them for leaks.
 
-    Questions are those that an evaluation asks with this seed, and those that came with the source.
+    Questions are those that an evaluation with this seed, four choices and the same data settings draws under each
+    protocol, for the training split too, and those that came with the source, asked about or not. Retrieval queries
+    aren't drawn here.
 
     Args:
         dataset: What was cleaned.
@@ -106,7 +109,7 @@ def survey(dataset: Dataset, seed: int, progress: Progress = silent) -> Survey:
     blanks: dict[str, Sequence[FillInTheBlankQuestion]] = {}
     balances = []
     for split in SPLITS:
-        for protocol in BLANK_PROTOCOLS:
+        for protocol in PROTOCOLS:
             if dataset.outfits_of(split):
                 drawn = _drawn(dataset, split, protocol, seed)
                 balances.append(drawn[0])
@@ -118,11 +121,13 @@ def survey(dataset: Dataset, seed: int, progress: Progress = silent) -> Survey:
 
 
 def _drawn(
-    dataset: Dataset, split: Split, protocol: BlankProtocol, seed: int
+    dataset: Dataset, split: Split, protocol: Protocol, seed: int
 ) -> tuple[Balance, Sequence[CompatibilityQuestion], Sequence[FillInTheBlankQuestion]]:
     try:
         pairs = draw_compatibility(dataset, split, protocol, seed)
-        blanks = draw_fill_in_the_blank(dataset, split, protocol, seed, CHOICES)
+        blanks = FillInTheBlank((), 0)
+        if protocol in BLANK_PROTOCOLS:
+            blanks = draw_fill_in_the_blank(dataset, split, protocol, seed, CHOICES)
     except DataError as error:
         return Balance(split, protocol, problem=str(error)), (), ()
     balance = Balance(
