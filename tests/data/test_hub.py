@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -145,6 +146,19 @@ def test_what_was_fetched_needs_no_network_and_no_permission(server: Hub) -> Non
     assert server.asked == []
     with pytest.raises(DataError, match=r"isn't on this machine.*data\.allow_download=true"):
         fetch(MVASIL, DataSettings(revision=PIN, release="disjoint"))
+
+
+def test_what_was_pruned_from_the_hubs_cache_is_fetched_again_if_allowed(server: Hub, tmp_path: Path) -> None:
+    server.files[MVASIL] = _release()
+    dataset = load(Path(MVASIL), ALLOWED, 1)
+    shutil.rmtree(tmp_path / "hub")
+    said = (
+        rf"^{MVASIL} isn't on this machine any more \(2 files are gone .* such as test\.json\), and nothing is fetched"
+    )
+    with pytest.raises(DataError, match=said):
+        load(Path(MVASIL), DataSettings(revision=PIN), 1)
+    assert load(Path(MVASIL), ALLOWED, 1) == dataset
+    assert load(Path(MVASIL), DataSettings(revision=PIN), 1) == dataset
 
 
 @pytest.mark.parametrize("name", ["owj0421/polyvore", "owj0421/polyvore-outfits"])

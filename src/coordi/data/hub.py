@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -103,7 +103,7 @@ def hub_name(path: Path | str) -> str | None:
 
 
 def fetch(name: str, settings: DataSettings) -> Path:
-    """The folder of a copy, fetched unless it was before.
+    """The folder of a copy, fetched unless it was before and all of it is still in the hub's cache.
 
     Args:
         name: One of ``COPIES``.
@@ -122,10 +122,11 @@ def fetch(name: str, settings: DataSettings) -> Path:
     release = settings.release or VERSIONS[0]
     version = f"-{release}" if copy.has_versions else ""
     folder = cache_folder() / "hub" / f"{name.replace('/', '--')}{version}@{'-'.join(pin[:12] for pin in pins)}"
-    if (folder / _COMPLETE).is_file():
+    fetched, gone = (folder / _COMPLETE).is_file(), _gone(folder)
+    if fetched and not gone:
         return folder
     if not settings.allow_download:
-        raise _not_allowed(name)
+        raise _not_allowed(name, gone)
     files: dict[str, list[str]] = {}
     with _online() as hub:
         for part, pin in zip(copy.parts, pins, strict=True):
@@ -134,10 +135,16 @@ def fetch(name: str, settings: DataSettings) -> Path:
     return folder
 
 
-def _not_allowed(name: str) -> DataError:
+def _gone(folder: Path) -> list[Path]:
+    """Links to files that the hub's cache no longer holds: it may be pruned at any time."""
+    return sorted(path for path in folder.rglob("*") if path.is_symlink() and not path.exists())
+
+
+def _not_allowed(name: str, gone: Sequence[Path] = ()) -> DataError:
+    lack = f" any more ({len(gone)} files are gone from the hub's cache, such as {gone[0].name})" if gone else ""
     return DataError(
-        f"{name} isn't on this machine, and nothing is fetched unless allowed; set data.allow_download=true, or give a "
-        "folder that holds it"
+        f"{name} isn't on this machine{lack}, and nothing is fetched unless allowed; set data.allow_download=true, or "
+        "give a folder that holds it"
     )
 
 
