@@ -23,7 +23,18 @@ def test_names_become_item_ids_and_others_stay(tmp_path: Path) -> None:
 
 
 def test_a_negative_that_follows_a_positive_is_of_its_group(tmp_path: Path) -> None:
-    assert _groups(tmp_path, "1 1_1 1_2\n0 8_1 9_2\n1 2_1 2_2\n1 3_1 3_2\n0 6_1 7_2 7_3\n") == list("11233")
+    pairs = [(f"1 {n}_1 {n}_2\n", f"0 {n + 50}_1 {n + 60}_2\n") for n in range(1, 11)]
+    expected = [str(n) for n in range(1, 11) for _ in "10"]
+    assert _groups(tmp_path, "".join(positive + negative for positive, negative in pairs)) == expected
+    one_short = "".join(positive + negative * (place != 4) for place, (positive, negative) in enumerate(pairs))
+    assert _groups(tmp_path, one_short) == [*expected[:9], *expected[10:]]
+
+
+def test_few_negatives_among_many_positives_are_nobodys(tmp_path: Path) -> None:
+    """They stand apart by chance, which says nothing of the positives before them."""
+    assert _groups(tmp_path, "1 1_1 1_2\n0 8_1 9_2\n1 2_1 2_2\n1 3_1 3_2\n0 6_1 7_2 7_3\n") == [
+        "1", "line-2", "2", "3", "line-5",
+    ]  # fmt: skip
 
 
 def test_negatives_after_all_positives_go_one_for_one_if_their_sizes_do(tmp_path: Path) -> None:

@@ -25,14 +25,16 @@ from coordi.errors import DataError
 
 _NAME = re.compile(r"[\w-]+_\d+")
 _SHOWN = 60
+_LEAST_FOLLOWED = 0.9
 
 
 def read_compatibility_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) -> tuple[SourceCompatibility, ...]:
     """Read a file of compatibility questions.
 
     Questions are grouped by the set that a positive is of. A negative joins the positive that it was made for where
-    the file lets one know: where each negative directly follows a positive (Maryland), or where all negatives follow
-    all positives with as many items, one for one (Polyvore Outfits). Elsewhere a negative is a group of its own.
+    the file lets one know: where each negative directly follows a positive and nearly every positive is followed by one
+    (Maryland), or where all negatives follow all positives with as many items, one for one (Polyvore Outfits).
+    Elsewhere a negative is a group of its own.
 
     Args:
         path: The file.
@@ -135,9 +137,11 @@ def _groups(asked: Sequence[tuple[bool, Sequence[str], str]]) -> list[str]:
     """The group of each question, from its label, names and the name of a group of its own."""
     groups = [(_set_of(names) if label else "") or alone for label, names, alone in asked]
     labels = [label for label, _, _ in asked]
-    if labels and labels[0] and all(before or label for before, label in pairwise(labels)):
-        return [groups[place] if label else groups[place - 1] for place, label in enumerate(labels)]
     positives = labels.count(True)
+    # Few negatives among many positives stand apart in any order; that alone says nothing of what they were made for.
+    one_each = len(labels) - positives >= _LEAST_FOLLOWED * positives
+    if labels and labels[0] and one_each and all(before or label for before, label in pairwise(labels)):
+        return [groups[place] if label else groups[place - 1] for place, label in enumerate(labels)]
     sizes = [len(names) for _, names, _ in asked]
     in_blocks = labels == [True] * positives + [False] * positives
     if in_blocks and sizes[:positives] == sizes[positives:]:
