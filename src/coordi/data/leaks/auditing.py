@@ -9,6 +9,7 @@ import numpy as np
 from coordi.data.leaks.candidates import candidate_cheats
 from coordi.data.leaks.chance import Cheat, Suspect, beyond_chance, by_score, by_wins, can_be_found
 from coordi.data.leaks.copies import (
+    TwoSplits,
     duplicate_outfits,
     pairs_of_splits,
     shared_items,
@@ -79,15 +80,8 @@ def audit(
         count = len(blank.questions)
         if not made or not can_be_found(by_wins(_NOBODY, 1.0, count, blank.chance), len(made)):
             small[f"{blank.name} blanks"] = count
-    pairs = pairs_of_splits(dataset, asked)
-    for splits in pairs:
-        found += duplicate_outfits(splits)
-    learned = [splits for splits in pairs if splits.one == "train"]
-    for splits in learned:
-        found += [*trained_questions(splits), *shared_items(splits), *shared_titles(splits)]
+    found += _between_splits(pairs_of_splits(dataset, asked), photos, progress)
     found += ids_in_texts(dataset, texts)
-    if photos:
-        found += shared_photos(learned, progress)
     return tuple(sorted([*beyond_chance(cheats), *found, *_unaudited(small)], key=lambda leak: not leak.shown))
 
 
@@ -100,6 +94,16 @@ def _cheats(asked: Asked, facts: Facts) -> list[Cheat]:
         *question_id_cheats(asked),
         *item_id_cheats(asked, facts),
     ]
+
+
+def _between_splits(pairs: Sequence[TwoSplits], photos: bool, progress: Progress) -> list[Leak]:
+    found: list[Leak] = []
+    for splits in pairs:
+        found += duplicate_outfits(splits)
+    learned = [splits for splits in pairs if splits.one == "train"]
+    for splits in learned:
+        found += [*trained_questions(splits), *shared_items(splits), *shared_titles(splits)]
+    return found + shared_photos(learned, progress) if photos else found
 
 
 def _unaudited(small: Mapping[str, int]) -> list[Leak]:
