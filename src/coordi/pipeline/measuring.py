@@ -95,14 +95,16 @@ def measure_model(
 def _audit(work: Workspace, material: Material, parts: Sequence[ProtocolQuestions]) -> tuple[Leak, ...]:
     """Look for leaks in what will be asked and in what chooses thresholds, and say what each is worth."""
     questions = {part.protocol: part.test for part in parts if part.test}
-    questions |= {f"{part.protocol} validation": part.valid for part in parts if part.valid}
+    for part in parts:
+        if part.valid and part.valid not in questions.values():  # a release may choose its threshold on drawn ones
+            questions[f"{part.protocol} validation"] = part.valid
     choices = {part.protocol: part.blanks for part in parts if part.blanks}
     choices |= {f"{part.protocol} retrieval": part.retrieval for part in parts if part.retrieval}
     work.say("looking for leaks")
     with work.progress("looking for leaks") as progress:
         leaks = audit(material.dataset, questions, material.texts, blanks=choices, progress=progress)
     for leak in leaks:
-        if leak.shown:
+        if leak.shown or leak.name == "unaudited":
             work.say(f"  {leak.name} ({leak.where}): {leak.detail}")
     return leaks
 
@@ -116,9 +118,12 @@ def _drawn_anew(dataset: Dataset, settings: EvaluateSettings, seed: int) -> tupl
 def _learning_curve(
     lineup: Lineup, questions: Sequence[ProtocolQuestions], kept: Path
 ) -> tuple[Mapping[str, Any], ...]:
+    """The curve, kept with what it leaves out, so that an interrupted evaluation fits nothing twice."""
     if not kept.is_file():
-        write_json(kept, lineup.learning_curve(questions))
-    return tuple(read_json(kept))
+        write_json(kept, {"rows": lineup.learning_curve(questions), "left_out": lineup.left_out})
+    known = read_json(kept)
+    lineup.left_out |= known["left_out"]
+    return tuple(known["rows"])
 
 
 def _write_questions(folder: Path, parts: Sequence[ProtocolQuestions]) -> None:

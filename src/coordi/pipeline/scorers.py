@@ -74,6 +74,9 @@ class Lineup:
     """The model under test and everything that is asked beside it.
 
     The base model's zero-shot answers and the states that the probe reads come from one loaded model.
+
+    Attributes:
+        left_out: What couldn't be made on this data, and why, as far as it is known.
     """
 
     def __init__(self, material: Material, model: MeasuredModel, settings: RunSettings) -> None:
@@ -82,7 +85,7 @@ class Lineup:
         self._settings = settings
         self._frozen = FrozenModel(partial(_load, replace(model, adapter=None), material.texts))
         self._under_test = model_scorer(model, material.texts) if self._has_base_apart else self._frozen
-        self._left_out: dict[str, str] = {}
+        self.left_out: dict[str, str] = {}
 
     def scorers(self, seed: int) -> tuple[OutfitScorer | ScoreSource, ...]:
         """The model under test, then everything it is compared with.
@@ -95,7 +98,7 @@ class Lineup:
             return (self._under_test,)
         base = (self._frozen,) if self._has_base_apart else ()
         made, left_out = baselines(self._inputs(seed), which)
-        self._left_out |= left_out
+        self.left_out |= left_out
         return (self._under_test, *base, *made)
 
     def learning_curve(self, questions: Sequence[ProtocolQuestions]) -> tuple[Mapping[str, Any], ...]:
@@ -104,14 +107,14 @@ class Lineup:
         if settings.baselines != "all" or not settings.learning_curve:
             return ()
         curve = learning_curve(self._inputs(self._settings.seed), questions)
-        self._left_out = {**self._left_out, **{f"{name} (learning curve)": why for name, why in curve.left_out.items()}}
+        self.left_out |= {f"{name} (learning curve)": why for name, why in curve.left_out.items()}
         return tuple(asdict(row) for row in curve.rows)
 
     def cautions(self) -> tuple[Caution, ...]:
-        """What couldn't be made on this data, and why."""
+        """What was left out, for the report."""
         return tuple(
             Caution(f"baseline {name}", f"The baseline is left out: {reason}.")
-            for name, reason in self._left_out.items()
+            for name, reason in self.left_out.items()
         )
 
     def _inputs(self, seed: int) -> BaselineInputs:
