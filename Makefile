@@ -34,7 +34,7 @@ check: $(INSTALLED)
 
 results: $(INSTALLED)
 	$(BIN)/coordi finetune --data "$(DATA)" --out results/tuned $(SET)
-	$(BIN)/coordi evaluate --data "$(DATA)" --model results/tuned --out results/measured evaluate.seeds=3
+	$(BIN)/coordi evaluate --data "$(DATA)" --model results/tuned --out results/measured
 	$(BIN)/coordi report markdown results/measured --out docs/results.md
 
 format: $(INSTALLED)
