@@ -88,8 +88,8 @@ def draw_compatibility(dataset: Dataset, split: Split, protocol: Protocol, seed:
     """Ask of each outfit whether it goes together, and of a negative with as many items.
 
     A negative holds no item (and no title) of its outfit, no item twice, items of as many different outfits as there
-    are, and isn't part of any outfit of the data set. Under ``same-category`` it has the outfit's worn categories. Under
-    ``one-swapped`` it holds all but one of the outfit's items, under ``pairs`` one of the positive's two.
+    are, and isn't part of any outfit of the data set. Under ``same-category`` it has the outfit's worn categories.
+    Under ``one-swapped`` it holds all but one of the outfit's items, under ``pairs`` one of the positive's two.
     Items, and the questions themselves, are shuffled; ids are numbers after that, so neither tells the answer.
 
     Args:
