@@ -47,7 +47,7 @@ class Lineup:
         return [tuple(ids[int(place)] for place in rng.choice(len(ids), size, replace=False)) for size in sizes]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def make_lineup(tiny_folder: Path) -> Iterator[Callable[[str], Lineup]]:
     from coordi.describe.edge import EdgeEncoder
     from coordi.model.base import resolve_base
@@ -81,12 +81,12 @@ def make_lineup(tiny_folder: Path) -> Iterator[Callable[[str], Lineup]]:
         yield make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lineup(make_lineup: Callable[[str], Lineup]) -> Lineup:
     return make_lineup("")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def renamed(make_lineup: Callable[[str], Lineup]) -> Lineup:
     return make_lineup("zebra_")
 
