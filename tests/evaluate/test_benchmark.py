@@ -12,11 +12,13 @@ import pytest
 from numpy.typing import NDArray
 
 from coordi.config import EvaluateSettings
-from coordi.domain import CompatibilityQuestion, Dataset, FillInTheBlankQuestion
+from coordi.domain import Dataset, FillInTheBlankQuestion
 from coordi.errors import ArtifactError, EvaluationError
 from coordi.evaluate import asking
 from coordi.evaluate.benchmark import evaluate, measure
 from coordi.evaluate.question_sets import ProtocolQuestions, draw_questions
+
+from .scorers import ConstantScorer, TableScorer, asked
 
 SETTINGS = EvaluateSettings(bootstrap=100, protocols=("random", "same-category"), retrieval_pool=0)
 
@@ -38,37 +40,6 @@ class StyleScorer:
         self.asked += [tuple(outfit) for outfit in outfits]
         words = [[self._dataset.items[item_id].title.split()[0] for item_id in outfit] for outfit in outfits]
         return np.array([max(map(styles.count, styles)) / len(styles) for styles in words])
-
-
-class ConstantScorer:
-    """Says the same of everything."""
-
-    gives_probabilities = False
-
-    def __init__(self, value: float = 0.5, name: str = "constant") -> None:
-        self.name = name
-        self._value = value
-
-    def score(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float64]:
-        return np.full(len(outfits), self._value)
-
-
-class TableScorer:
-    """Says what a table says."""
-
-    gives_probabilities = False
-
-    name = "table"
-
-    def __init__(self, table: dict[str, float]) -> None:
-        self._table = table
-
-    def score(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float64]:
-        return np.array([self._table["".join(outfit)] for outfit in outfits])
-
-
-def asked(item_ids: str, outfit_id: str, compatible: bool) -> CompatibilityQuestion:
-    return CompatibilityQuestion(item_ids, outfit_id, tuple(item_ids), compatible)
 
 
 def test_figures_by_hand() -> None:

@@ -10,14 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordi.evaluate.question_sets import ProtocolQuestions
-
-
-def _none() -> NDArray[np.float64]:
-    return np.zeros(0)
-
-
-def _no_rows() -> NDArray[np.float64]:
-    return np.zeros((0, 0))
+from coordi.evaluate.scorer import no_rows, no_scores
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +33,8 @@ class ScorerResult:
     threshold: float
     scores: NDArray[np.float64]
     blank_scores: NDArray[np.float64]
-    retrieval_scores: NDArray[np.float64] = field(default_factory=_no_rows)
-    probabilities: NDArray[np.float64] = field(default_factory=_none)
+    retrieval_scores: NDArray[np.float64] = field(default_factory=no_rows)
+    probabilities: NDArray[np.float64] = field(default_factory=no_scores)
     gives_probabilities: bool = False
 
     @property

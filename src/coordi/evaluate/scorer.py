@@ -34,11 +34,13 @@ class OutfitScorer(Protocol):
         ...
 
 
-def _none() -> NDArray[np.float64]:
+def no_scores() -> NDArray[np.float64]:
+    """The scores of a task that wasn't answered, shape ``(0,)``."""
     return np.zeros(0)
 
 
-def _no_rows() -> NDArray[np.float64]:
+def no_rows() -> NDArray[np.float64]:
+    """The candidates' scores of a task that wasn't answered, shape ``(0, 0)``."""
     return np.zeros((0, 0))
 
 
@@ -55,10 +57,10 @@ class RawScores:
         retrieval: Of each candidate in each retrieval query, shape ``(R, P)``.
     """
 
-    valid: NDArray[np.float64] = field(default_factory=_none)
-    test: NDArray[np.float64] = field(default_factory=_none)
-    blanks: NDArray[np.float64] = field(default_factory=_no_rows)
-    retrieval: NDArray[np.float64] = field(default_factory=_no_rows)
+    valid: NDArray[np.float64] = field(default_factory=no_scores)
+    test: NDArray[np.float64] = field(default_factory=no_scores)
+    blanks: NDArray[np.float64] = field(default_factory=no_rows)
+    retrieval: NDArray[np.float64] = field(default_factory=no_rows)
 
 
 @runtime_checkable
