@@ -52,7 +52,7 @@ def make_lineup(tiny_folder: Path) -> Iterator[Callable[[str], Lineup]]:
     from coordi.describe.edge import EdgeEncoder
     from coordi.model.base import resolve_base
     from coordi.model.frozen import FrozenModel
-    from coordi.model.score import load_scorer
+    from coordi.model.score import load_answers
 
     encoder = EdgeEncoder.bundled()
     settings = RunSettings.model_validate(
@@ -68,7 +68,7 @@ def make_lineup(tiny_folder: Path) -> Iterator[Callable[[str], Lineup]]:
             vector = rng.normal(size=encoder.dimension).astype(np.float32)
             if number % 4:  # the others have no photo
                 photos[item_id] = vector / np.linalg.norm(vector)
-        base = FrozenModel(lambda: load_scorer(resolve_base(settings.model), None, texts, settings))
+        base = FrozenModel(lambda: load_answers(resolve_base(settings.model), None, texts, settings))
         inputs = BaselineInputs(dataset, texts, photos, encoder, EvaluateSettings(), SEED, base.states)
         made, left_out = baselines(inputs)
         assert not left_out

@@ -69,10 +69,13 @@ class ModelSettings(Settings):
         engine: ``auto`` takes Unsloth where there is a GPU it supports, else PEFT.
         allow_download: Nothing is fetched from a network unless this is true.
         revision: The hub commit to pin; needed with a hub id.
+        arithmetic: Of scoring a small model on a CPU: ``int8`` is ``coordi.model.int8``'s; ``auto`` takes it where it
+            is the faster one, else ``float32``.
     """
 
     base: str = "bundled"
     quantization: Literal["nf4", "none"] = "nf4"
+    arithmetic: Literal["auto", "float32", "int8"] = "auto"
     engine: Literal["auto", "peft", "unsloth"] = "auto"
     allow_download: bool = False
     revision: str | None = None
@@ -98,7 +101,7 @@ class FinetuneSettings(Settings):
     Attributes:
         epochs: Passes over the training outfits; negatives are drawn anew in each.
         max_steps: Stop after so many optimizer steps; None for no limit.
-        batch_size: Examples per optimizer step.
+        batch_size: Examples per optimizer step; under a ``pooled`` head an outfit and its negatives are one.
         micro_batch_size: Examples in memory at once; must divide ``batch_size``.
         learning_rate: Peak of the schedule, reached after ``warmup_ratio`` of the steps.
         weight_decay: Of the optimizer, on the adapter's matrices.
@@ -109,6 +112,10 @@ class FinetuneSettings(Settings):
         lora_dropout: On the adapter's input.
         target_modules: Linear layers that get an adapter.
         first_layer: Layers before this one get no adapter, so no gradient flows through them; 0 adapts all.
+        head: What is taught to tell: ``answer`` the word yes or no after a prompt, as in the paper; ``pooled`` a linear
+            head on the mean hidden state of the items' tokens, which small models learn far more from.
+        last_layer: Of a ``pooled`` head, how many layers run before it; None for two thirds of them.
+        head_learning_rate: Of a ``pooled`` head's own weights.
         tasks: Share of examples per task; they need not add up to 1.
         negatives: Share of negatives by protocol; they need not add up to 1.
         gradient_checkpointing: Trade time for memory.
@@ -130,6 +137,9 @@ class FinetuneSettings(Settings):
     lora_dropout: float = Field(default=0.0, ge=0, lt=1)
     target_modules: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
     first_layer: int = Field(default=0, ge=0)
+    head: Literal["answer", "pooled"] = "answer"
+    last_layer: int | None = Field(default=None, ge=1)
+    head_learning_rate: float = Field(default=1e-3, gt=0)
     tasks: dict[Literal["compatibility", "choose", "complement"], float] = {"compatibility": 1.0}
     negatives: dict[Protocol, float] = {"random": 0.5, "same-category": 0.5}
     gradient_checkpointing: bool = False
@@ -145,6 +155,18 @@ class FinetuneSettings(Settings):
         for name, shares in (("tasks", self.tasks), ("negatives", self.negatives)):
             if any(share < 0 for share in shares.values()) or not any(shares.values()):
                 raise ValueError(f"{name} needs shares of 0 or more with at least one above 0, got {dict(shares)}")
+        if self.head == "answer":
+            if self.last_layer is not None:
+                raise ValueError("last_layer is a pooled head's, but head is 'answer'; set head=pooled or leave it out")
+            return self
+        if any(share for task, share in self.tasks.items() if task != "compatibility"):
+            raise ValueError(
+                f"a pooled head only learns compatibility, but tasks are {dict(self.tasks)}; set head=answer for others"
+            )
+        if self.last_layer is not None and self.first_layer >= self.last_layer:
+            raise ValueError(
+                f"first_layer {self.first_layer} leaves no layer to adapt before last_layer {self.last_layer}"
+            )
         return self
 
 

@@ -16,13 +16,15 @@ from coordi.artifacts import read_json, write_json, writing
 from coordi.config import FinetuneSettings, RunSettings
 from coordi.errors import ModelError
 from coordi.model.base import Base, resolve_base
-from coordi.model.engines import Loaded, choose_engine, load_tokenizer
+from coordi.model.engines import Loaded, choose_engine, engine_for_head, load_tokenizer
 from coordi.model.lessons import Lessons, make_lessons
+from coordi.model.pooled_training import Groups, PooledQuestions, make_groups, new_pooled_trainer, pooled_network
 from coordi.model.quiet import quiet
 from coordi.model.trainer import diverged, new_trainer
-from coordi.model.watch import ADAPTER, CurvePoint, Watch, best, drawn_questions
+from coordi.model.watch import ADAPTER, AnswerQuestions, CurvePoint, Questions, Watch, best, drawn_questions
 from coordi.progress import Progress, silent
-from coordi.prompts.rendering import PromptRenderer
+from coordi.prompts.answers import YES
+from coordi.prompts.rendering import ListRenderer, PromptRenderer
 from coordi.prompts.templates import Instruction
 
 BEGUN = "begun.json"
@@ -80,23 +82,31 @@ def finetune(
         ModelError: If the base model can't be loaded.
         PromptError: If an example can't be shortened enough.
     """
+    pooled = settings.finetune.head == "pooled"
     # Unsloth must be imported before transformers, so the engine is chosen before anything is loaded.
-    engine, reason = choose_engine(settings.model)
+    engine, reason = engine_for_head(settings.model) if pooled else choose_engine(settings.model)
     base = resolve_base(settings.model)
-    renderer = PromptRenderer(load_tokenizer(base), settings.prompt.max_length)
-    lessons = make_lessons(examples_for_epoch, renderer, settings.finetune)
-    questions = drawn_questions(valid, settings.finetune.valid_questions, settings.seed)
-    fingerprint = _fingerprint(base, settings, lessons, questions)
-    watch = Watch(out, base, renderer, questions)
+    tokenizer = load_tokenizer(base)
+    drawn = drawn_questions(valid, settings.finetune.valid_questions, settings.seed)
+    lessons: Lessons | Groups
+    questions: Questions
+    if pooled:
+        renderer: PromptRenderer = (lister := ListRenderer(tokenizer, settings.prompt.max_length))
+        lessons = make_groups(examples_for_epoch, lister, settings.finetune)
+        questions = PooledQuestions(lister, drawn)
+    else:
+        renderer = PromptRenderer(tokenizer, settings.prompt.max_length)
+        lessons = make_lessons(examples_for_epoch, renderer, settings.finetune)
+        questions = AnswerQuestions(renderer, drawn)
+    fingerprint = _fingerprint(base, settings, lessons, drawn)
+    watch = Watch(out, base, questions, [instruction.answer == YES for instruction in drawn])
     speed = None
     if _is_finished(out, fingerprint):
         watch.restore()
     else:
         _begin(out, fingerprint)
         loaded = engine.for_training(base, settings.model, settings.finetune, settings.seed)
-        run = _Run(watch, loaded.model, settings.finetune, lessons, progress)
-        _train(loaded, lessons, settings, run, out)
-        speed = run.tokens_per_second()
+        speed = _train(loaded, lessons, settings, watch, progress, out)
     progress(lessons.steps, lessons.steps)
     curve = tuple(watch.curve)
     return FinetuneResult(
@@ -104,18 +114,30 @@ def finetune(
     )
 
 
-def _train(loaded: Loaded, lessons: Lessons, settings: RunSettings, run: _Run, out: Path) -> None:
+def _train(
+    loaded: Loaded, lessons: Lessons | Groups, settings: RunSettings, watch: Watch, progress: Progress, out: Path
+) -> float | None:
+    """Train; gives the tokens per second."""
     with quiet(), writing(out):
-        new_trainer(loaded, lessons, settings.finetune, settings.seed, run, out / _TRAINER).train()
+        folder = out / _TRAINER
+        if isinstance(lessons, Groups):
+            network = pooled_network(loaded.model, ListRenderer.before)
+            run = _Run(watch, network, settings.finetune, lessons, progress)
+            trainer = new_pooled_trainer(network, lessons, settings.finetune, settings.seed, run, folder)
+        else:
+            run = _Run(watch, loaded.model, settings.finetune, lessons, progress)
+            trainer = new_trainer(loaded, lessons, settings.finetune, settings.seed, run, folder)
+        trainer.train()
         write_json(out / BEGUN, {**read_json(out / BEGUN), "finished": True})
-        shutil.rmtree(out / _TRAINER, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
+    return run.tokens_per_second()
 
 
 class _Run:
     """What happens between optimizer steps."""
 
     def __init__(
-        self, watch: Watch, model: Any, settings: FinetuneSettings, lessons: Lessons, progress: Progress
+        self, watch: Watch, model: Any, settings: FinetuneSettings, lessons: Lessons | Groups, progress: Progress
     ) -> None:
         self._watch = watch
         self._model = model
@@ -149,8 +171,8 @@ class _Run:
 
     def tokens_per_second(self) -> float | None:
         """Training tokens over training time."""
-        seen = self._lessons.input_ids[: self._done * self._batch_size]
-        return round(sum(map(len, seen)) / self._seconds, 1) if self._seconds else None
+        seen = self._lessons.tokens(self._done * self._batch_size)
+        return round(seen / self._seconds, 1) if self._seconds else None
 
 
 def look_steps(steps: int, evaluations: int) -> frozenset[int]:
@@ -158,7 +180,7 @@ def look_steps(steps: int, evaluations: int) -> frozenset[int]:
     return frozenset(max(1, round(steps * look / evaluations)) for look in range(1, evaluations + 1))
 
 
-def _fingerprint(base: Base, settings: RunSettings, lessons: Lessons, questions: Sequence[Instruction]) -> str:
+def _fingerprint(base: Base, settings: RunSettings, lessons: Lessons | Groups, questions: Sequence[Instruction]) -> str:
     parts = [base.identity, settings.finetune.model_dump_json(), settings.model.model_dump_json(), settings.seed]
     return hashlib.sha256(json.dumps([*parts, lessons.fingerprint(), repr(questions)]).encode()).hexdigest()
 

@@ -36,6 +36,10 @@ class Lessons:
         """Hash of all examples, to know again what an interrupted training had begun with."""
         return hashlib.sha256(repr((self.input_ids, self.labels)).encode()).hexdigest()
 
+    def tokens(self, examples: int) -> int:
+        """Tokens of the first so many examples."""
+        return sum(map(len, self.input_ids[:examples]))
+
 
 def make_lessons(
     examples_for_epoch: Callable[[int], Sequence[Instruction]], renderer: PromptRenderer, settings: FinetuneSettings

@@ -115,7 +115,7 @@ def extend(
     positions = before[:, None] + torch.arange(ids.shape[1])[None, :]
     sums: list[torch.Tensor] = []
     listened = None if heard is None else (own * (positions >= heard.skip)).to(device)
-    with _listening(backbone, heard, listened, sums):
+    with listening(backbone, heard, listened, sums):
         out = backbone(
             input_ids=ids.to(device),
             attention_mask=mask.to(device),
@@ -162,10 +162,17 @@ def _cache(known: Known, whose: torch.Tensor, *, keep: bool) -> Any:
 
 
 @contextmanager
-def _listening(
+def listening(
     backbone: Any, heard: Heard | None, mask: torch.Tensor | None, sums: list[torch.Tensor]
 ) -> Iterator[None]:
-    """Sum the hidden states that leave a layer, over the tokens of the mask, shape ``(B, H)``."""
+    """Sum the hidden states that leave a layer, over the tokens of the mask.
+
+    Args:
+        backbone: A decoder's layers.
+        heard: Which layer; None listens to none.
+        mask: Which tokens count, ``(B, T)``.
+        sums: Each pass adds its sum ``(B, H)``.
+    """
     if heard is None or mask is None:
         yield
         return

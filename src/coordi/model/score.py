@@ -13,16 +13,17 @@ from coordi.artifacts import read_json
 from coordi.config import RunSettings
 from coordi.errors import ArtifactError, ModelError
 from coordi.model.base import Base
-from coordi.model.engines import choose_engine
+from coordi.model.engines import choose_engine, engine_for_head
+from coordi.model.orders import orders_of
 from coordi.model.passes import Heard
+from coordi.model.pooled import HEAD, PooledHead, PooledScorer
 from coordi.model.reading import AnswerReader, parts, probability_of_yes
 from coordi.model.sharing import common_length
 from coordi.prompts.answers import answer_tokens
-from coordi.prompts.rendering import PromptRenderer
+from coordi.prompts.rendering import ListRenderer, PromptRenderer
 from coordi.prompts.templates import compatibility_instruction
 
 ORIGIN = "coordi.json"  # in an adapter's folder: which base it was made on
-_STREAM = 71  # of the run's seed, for shuffled orders
 
 
 class LanguageModelScorer:
@@ -89,7 +90,7 @@ class LanguageModelScorer:
             ModelError: As ``score``, or if there is no such layer.
             PromptError: As ``score``.
         """
-        prompts = [self._prompt(order) for outfit in outfits for order in self._orders(outfit)]
+        prompts = [self._prompt(order) for outfit in outfits for order in orders_of(outfit, self._passes, self._seed)]
         heard = None if layer is None else Heard(layer, self._question_tokens(prompts))
         found = self._reader.read(prompts, heard, answer=answer)
         yes = probability_of_yes(found.logits) if answer else np.full(len(prompts), np.nan)
@@ -102,13 +103,6 @@ class LanguageModelScorer:
         asked = self.renderer.question_ids(compatibility_instruction(["", ""]))
         return min((common_length(asked, prompt) for prompt in prompts), default=0)
 
-    def _orders(self, outfit: Sequence[str]) -> list[Sequence[str]]:
-        rng = np.random.default_rng([self._seed, _STREAM, len(outfit)])
-        orders: list[Sequence[str]] = [outfit]
-        for _ in range(self._passes - 1):
-            orders.append([outfit[position] for position in rng.permutation(len(outfit))])
-        return orders
-
     def _prompt(self, outfit: Sequence[str]) -> tuple[int, ...]:
         missing = [item for item in outfit if item not in self._texts]
         if missing:
@@ -119,11 +113,28 @@ class LanguageModelScorer:
 
 def load_scorer(
     base: Base, adapter: Path | None, texts: Mapping[str, str], settings: RunSettings, passes: int = 1
-) -> LanguageModelScorer:
-    """Load a base model, with a fine-tuned adapter unless it is None, to score outfits.
+) -> LanguageModelScorer | PooledScorer:
+    """Load a base model, with a fine-tuned adapter unless it is None, to score outfits as the adapter was taught to.
 
     Raises:
         ModelError: If the files can't be loaded, the adapter was made on another base, or the model can't be asked.
+    """
+    if adapter is None or not (adapter / HEAD).is_file():
+        return load_answers(base, adapter, texts, settings, passes)
+    check_origin(adapter, base)
+    head = PooledHead.load(adapter)
+    loaded = engine_for_head(settings.model)[0].for_scoring(base, adapter, settings.model)
+    renderer = ListRenderer(loaded.tokenizer, settings.prompt.max_length)
+    return PooledScorer("fine-tuned", loaded.model, head, renderer, texts, passes, settings.seed)
+
+
+def load_answers(
+    base: Base, adapter: Path | None, texts: Mapping[str, str], settings: RunSettings, passes: int = 1
+) -> LanguageModelScorer:
+    """As ``load_scorer``, for a base model or an adapter that answers in words.
+
+    Raises:
+        ModelError: As ``load_scorer``.
     """
     if adapter is not None:
         check_origin(adapter, base)

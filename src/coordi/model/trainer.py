@@ -43,6 +43,11 @@ def new_trainer(
         if weight.requires_grad:
             # trl turns the adapter of a 4-bit model into bfloat16, whose eight bits lose most of a small step.
             weight.data = weight.data.float()
+    return without_printing(trainer, steps)
+
+
+def without_printing(trainer: Any, steps: Steps) -> Any:
+    """A trainer that hands its events on instead of printing them; it needs a ``mean_loss``."""
     transformers = require("transformers", "train")
     trainer.remove_callback(transformers.trainer_callback.PrinterCallback)
     trainer.remove_callback(transformers.trainer_callback.ProgressCallback)
@@ -58,24 +63,39 @@ def diverged(which: str, loss: float, step: int) -> TrainingError:
     )
 
 
-def _arguments(settings: FinetuneSettings, lessons: Lessons, seed: int, folder: Path) -> dict[str, Any]:
+def quiet_arguments(settings: FinetuneSettings, steps: int, seed: int, folder: Path) -> dict[str, Any]:
+    """What any of transformers' trainers is told: the settings, and to write, measure and print nothing by itself."""
     torch = require("torch", "train")
     gpu = bool(torch.cuda.is_available())
-    bf16 = gpu and bool(torch.cuda.is_bf16_supported())
     return {
         "output_dir": str(folder),
         "seed": seed,
-        "max_steps": lessons.steps,
+        "max_steps": steps,
         "per_device_train_batch_size": settings.micro_batch_size,
         "gradient_accumulation_steps": settings.batch_size // settings.micro_batch_size,
         "learning_rate": settings.learning_rate,
         "weight_decay": settings.weight_decay,
         "optim": "adamw_8bit" if settings.optimizer == "adamw_8bit" else "adamw_torch",
         "lr_scheduler_type": "constant_with_warmup" if settings.schedule == "constant" else settings.schedule,
-        "warmup_steps": round(settings.warmup_ratio * lessons.steps),
+        "warmup_steps": round(settings.warmup_ratio * steps),
+        "use_cpu": not gpu,
+        "remove_unused_columns": False,
+        "save_strategy": "no",
+        "eval_strategy": "no",
+        "logging_strategy": "no",
+        "report_to": "none",
+        "disable_tqdm": True,
+        "dataloader_pin_memory": gpu,
+    }
+
+
+def _arguments(settings: FinetuneSettings, lessons: Lessons, seed: int, folder: Path) -> dict[str, Any]:
+    torch = require("torch", "train")
+    gpu = bool(torch.cuda.is_available())
+    bf16 = gpu and bool(torch.cuda.is_bf16_supported())
+    return quiet_arguments(settings, lessons.steps, seed, folder) | {
         # trl turns this on unless told otherwise, at a third more time.
         "gradient_checkpointing": settings.gradient_checkpointing,
-        "use_cpu": not gpu,
         "bf16": bf16,
         "fp16": gpu and not bf16,
         # Examples come as tokens with their labels, made to fit by the prompt's own rule: trl's cut would take the
@@ -84,14 +104,7 @@ def _arguments(settings: FinetuneSettings, lessons: Lessons, seed: int, folder: 
         "max_length": None,
         # Few different lengths: memory that was freed at one length is of use at the next (measured: dev/LOG.md).
         "pad_to_multiple_of": 32,
-        "remove_unused_columns": False,
         "loss_type": "nll",
-        "save_strategy": "no",
-        "eval_strategy": "no",
-        "logging_strategy": "no",
-        "report_to": "none",
-        "disable_tqdm": True,
-        "dataloader_pin_memory": gpu,
     }
 
 

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,36 +45,62 @@ class CurvePoint:
     valid_auc: float
 
 
+class Questions(Protocol):
+    """Validation questions as a kind of model is asked them."""
+
+    def ask(self, model: Any) -> NDArray[np.float64]:
+        """P(yes) of each by the model as it is, shape ``(N,)``."""
+        ...
+
+    def save(self, model: Any, folder: Path) -> None:
+        """Write what was trained into a folder."""
+        ...
+
+
+class AnswerQuestions:
+    """Validation questions for a model that answers in words."""
+
+    def __init__(self, renderer: PromptRenderer, valid: Sequence[Instruction]) -> None:
+        self._tokens = answer_tokens(renderer)
+        self._prompts = [renderer.render(instruction).prompt_ids for instruction in valid]
+
+    def ask(self, model: Any) -> NDArray[np.float64]:
+        """See ``Questions.ask``."""
+        return probability_of_yes(AnswerReader(model, self._tokens.ids).logits(self._prompts))
+
+    def save(self, model: Any, folder: Path) -> None:
+        """See ``Questions.save``."""
+        model.save_pretrained(folder, save_embedding_layers=False)
+
+
 class Watch:
     """Scores the validation questions, keeps the curve on disk and the best adapter beside it.
 
     The best is the one of the highest AUC, at the same AUC of the lowest loss.
     """
 
-    def __init__(self, out: Path, base: Base, renderer: PromptRenderer, valid: Sequence[Instruction]) -> None:
+    def __init__(self, out: Path, base: Base, questions: Questions, truth: Sequence[bool]) -> None:
         """Take what is watched.
 
         Args:
             out: Folder of the curve and the adapter.
             base: What the adapter is made on.
-            renderer: With the model's tokenizer.
-            valid: Compatibility questions with their answers.
+            questions: Validation questions.
+            truth: Their answers.
 
         Raises:
             TrainingError: If not both answers occur.
         """
-        answers = [instruction.answer for instruction in valid]
-        if set(answers) != {YES, NO}:
+        if len(set(truth)) < 2:
             raise TrainingError(
-                f"the validation split needs questions answered {YES} and {NO}, got {answers.count(YES)} and "
-                f"{answers.count(NO)} of {len(answers)}; see: coordi data info"
+                f"the validation split needs questions answered {YES} and {NO}, got {sum(truth)} and "
+                f"{len(truth) - sum(truth)} of {len(truth)}; see: coordi data info"
             )
         self.curve: list[CurvePoint] = []
         self._out = out
         self._base = base
-        self._tokens = answer_tokens(renderer)
-        self._truth = np.array([answer == YES for answer in answers])
-        self._prompts = [renderer.render(instruction).prompt_ids for instruction in valid]
+        self._questions = questions
+        self._truth = np.array(truth, dtype=bool)
 
     def restore(self) -> None:
         """Take up the curve of a finished training."""
@@ -84,7 +110,7 @@ class Watch:
         """Score the validation questions with a model as it is, and keep its adapter if it is the best so far."""
         from sklearn.metrics import roc_auc_score
 
-        yes = probability_of_yes(AnswerReader(model, self._tokens.ids).logits(self._prompts))
+        yes = self._questions.ask(model)
         point = CurvePoint(step, examples, train_loss, _loss(yes, self._truth), float(roc_auc_score(self._truth, yes)))
         self.curve.append(point)
         if best(self.curve) is point:
@@ -98,7 +124,7 @@ class Watch:
         with writing(folder):
             for leftover in (fresh, old):
                 shutil.rmtree(leftover, ignore_errors=True)
-            model.save_pretrained(fresh, save_embedding_layers=False)
+            self._questions.save(model, fresh)
             (fresh / "README.md").unlink(missing_ok=True)  # PEFT's empty model card
             config = read_json(fresh / "adapter_config.json")
             config["base_model_name_or_path"] = self._base.name  # not a path on this machine

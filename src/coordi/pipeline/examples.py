@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -31,7 +31,7 @@ def training_examples(
     Every training outfit, in shuffled order, gives one task's examples in an epoch: it and one negative for
     ``compatibility``, one for ``choose`` or ``complement``. The task and where negatives come from are drawn by their
     shares in the settings. An outfit and its negative follow each other, so that they share an optimizer step and what
-    is common to both cancels out of it.
+    is common to both cancels out of it. For a pooled head an outfit is followed by a negative of every protocol.
 
     Args:
         dataset: With a training split.
@@ -46,6 +46,11 @@ def training_examples(
         protocols, protocol_shares = _shares(settings.finetune.negatives)
         outfits = dataset.outfits_of("train")
         drawn: list[Instruction] = []
+        if settings.finetune.head == "pooled":
+            used = [protocol for protocol, share in zip(protocols, protocol_shares, strict=True) if share]
+            for place in rng.permutation(len(outfits)):
+                drawn += _with_negatives(epoch_questions, outfits[place].id, used, texts)
+            return tuple(drawn)
         for outfit in (outfits[place] for place in rng.permutation(len(outfits))):
             task = tasks[rng.choice(len(tasks), p=task_shares)]
             protocol = protocols[rng.choice(len(protocols), p=protocol_shares)]
@@ -96,6 +101,18 @@ class _Epoch:
             for one in fill_in_the_blank_questions(self.dataset, "train", protocol, seed, choices):
                 by_outfit.setdefault(one.outfit_id, []).append(one)
         return self._blanks[protocol]
+
+
+def _with_negatives(
+    questions: _Epoch, outfit_id: str, protocols: Sequence[Protocol], texts: Mapping[str, str]
+) -> list[Instruction]:
+    """An outfit and a negative of each protocol; nothing if one of them can't be made."""
+    asked = [questions.compatibility(protocol).get(outfit_id, ()) for protocol in protocols]
+    if not all(asked):
+        return []
+    positive = next(one for one in asked[0] if one.compatible)
+    negatives = [one for part in asked for one in part if not one.compatible]
+    return [_yes_or_no(one, texts) for one in (positive, *negatives)]
 
 
 def _shares(shares: Mapping[_Name, float]) -> tuple[list[_Name], NDArray[np.float64]]:

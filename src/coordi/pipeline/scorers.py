@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,11 +63,18 @@ def model_scorer(model: MeasuredModel, texts: Mapping[str, str], passes: int = 1
     return FittedWhenAsked(model.name, partial(_load, model, texts, passes))
 
 
-def _load(model: MeasuredModel, texts: Mapping[str, str], passes: int = 1) -> LanguageModelScorer:
+def _load(model: MeasuredModel, texts: Mapping[str, str], passes: int = 1) -> OutfitScorer:
     from coordi.model.base import resolve_base
     from coordi.model.score import load_scorer
 
     return load_scorer(resolve_base(model.settings.model), model.adapter, texts, model.settings, passes)
+
+
+def _load_base(settings: RunSettings, texts: Mapping[str, str]) -> LanguageModelScorer:
+    from coordi.model.base import resolve_base
+    from coordi.model.score import load_answers
+
+    return load_answers(resolve_base(settings.model), None, texts, settings)
 
 
 class Lineup:
@@ -83,7 +90,7 @@ class Lineup:
         self._material = material
         self._has_base_apart = model.adapter is not None
         self._settings = settings
-        self._frozen = FrozenModel(partial(_load, replace(model, adapter=None), material.texts))
+        self._frozen = FrozenModel(partial(_load_base, model.settings, material.texts))
         self._under_test = model_scorer(model, material.texts) if self._has_base_apart else self._frozen
         self.left_out: dict[str, str] = {}
 

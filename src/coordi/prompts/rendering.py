@@ -161,3 +161,33 @@ class PromptRenderer:
             prompt = self._prompt_ids(instruction)
         self.shortened["items" if dropped else "words"] += 1
         return Rendered(prompt, answer, words - sum(map(len, texts)), dropped)
+
+
+class ListRenderer(PromptRenderer):
+    """Renders an outfit as its items' lines alone, without a question, for a head that isn't asked in words.
+
+    The first token is the one that texts begin with, or else that they end with: models put what belongs nowhere on
+    their first token, which is left out of what is read.
+    """
+
+    before = 1
+    """Tokens that stand before the items."""
+
+    def prompt(self, instruction: Instruction) -> tuple[int, ...]:
+        """Tokens of an instruction's items, its question and answer left out, shortened to ``max_length``.
+
+        Raises:
+            PromptError: If it doesn't fit even with its items shortened.
+        """
+        return self.render(replace(instruction, answer=None)).prompt_ids
+
+    def text(self, instruction: Instruction) -> str:
+        """The items, a line each."""
+        return "\n".join(instruction.items)
+
+    def _encode(self, text: str) -> tuple[int, ...]:
+        first = self.tokenizer.bos_token_id
+        first = self.tokenizer.eos_token_id if first is None else first
+        if first is None:
+            raise ModelError("this base model's tokenizer has no token to begin or end a text with; choose another one")
+        return (int(first), *self.tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -85,6 +85,23 @@ def choose_engine(settings: ModelSettings) -> tuple[Engine, str]:
     return PeftEngine(), "PEFT, on the CPU: Unsloth needs an NVIDIA GPU"
 
 
+def engine_for_head(settings: ModelSettings) -> tuple[Engine, str]:
+    """The engine of a pooled head: it reads states that Unsloth's rewritten models don't give.
+
+    Raises:
+        ModelError: If Unsloth is asked for.
+    """
+    stay_offline()
+    from coordi.model.engines.peft import PeftEngine
+
+    if settings.engine == "unsloth":
+        raise ModelError(
+            "a pooled head reads a model's hidden states, which coordi doesn't do through Unsloth; set "
+            "model.engine=auto, or finetune.head=answer"
+        )
+    return PeftEngine(), "PEFT, which a pooled head needs"
+
+
 def load_tokenizer(base: Base) -> PreTrainedTokenizerBase:
     """The tokenizer of a base model, padding on the right.
 

@@ -11,6 +11,7 @@ from coordi.config import FinetuneSettings, ModelSettings
 from coordi.errors import ModelError, require
 from coordi.model.base import Base
 from coordi.model.engines import Loaded, first_line, load_tokenizer
+from coordi.model.int8 import has_fast_int8, to_int8
 from coordi.model.quiet import quiet
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 # Up to this many parameters, scoring on a CPU unpacks the 4-bit weights once: the numbers are the same and no layer
 # has to unpack them again for every batch (measured: dev/LOG.md). A larger model would not fit in memory unpacked.
 UNPACK_UP_TO = 1_000_000_000
+# Middle layers know more of an outfit than the last one (measured: dev/LOG.md).
+POOLED_DEPTH = 2 / 3
 
 
 class PeftEngine:
@@ -33,11 +36,12 @@ class PeftEngine:
         with quiet():
             tokenizer = load_tokenizer(base)
             network = _load(base, model)
-            layers = network.config.get_text_config().num_hidden_layers
-            if finetune.first_layer >= layers:
-                raise ModelError(
-                    f"finetune.first_layer is {finetune.first_layer}, but '{base.name}' has layers 0 to {layers - 1}"
-                )
+            layers = layers_to_train(base, network, finetune)
+            if finetune.head == "pooled":
+                backbone = network.base_model
+                backbone.layers = backbone.layers[:layers]  # those above are never run
+                if _is_small_on_cpu(network):
+                    _unpack(network, compute_dtype())
             if finetune.gradient_checkpointing:
                 network.gradient_checkpointing_enable({"use_reentrant": False})
                 network.enable_input_require_grads()
@@ -65,8 +69,29 @@ class PeftEngine:
                     ) from error
                 if unpacked or model.quantization == "none":
                     network = network.merge_and_unload()
+            if _in_bytes(network, model):
+                to_int8(network)
         network.requires_grad_(False)
         return Loaded(network.eval(), tokenizer)
+
+
+def layers_to_train(base: Base, network: Any, finetune: FinetuneSettings) -> int:
+    """How many of a model's layers run in training.
+
+    Raises:
+        ModelError: If the settings name layers that it doesn't have.
+    """
+    layers = int(network.config.get_text_config().num_hidden_layers)
+    if finetune.head == "pooled":
+        wanted = finetune.last_layer or max(1, round(POOLED_DEPTH * layers))
+        if wanted > layers:
+            raise ModelError(f"finetune.last_layer is {wanted}, but '{base.name}' has {layers} layers")
+        layers = wanted
+    if finetune.first_layer >= layers:
+        raise ModelError(
+            f"finetune.first_layer is {finetune.first_layer}, but '{base.name}' has layers 0 to {layers - 1} to train"
+        )
+    return layers
 
 
 def lora_config(finetune: FinetuneSettings, layers: int) -> Any:
@@ -128,15 +153,27 @@ def _is_small_on_cpu(network: Any) -> bool:
     return bool(network.device.type == "cpu" and weights <= UNPACK_UP_TO)
 
 
-def _unpack(network: Any) -> bool:
-    """Replace 4-bit layers by plain ones that hold the same numbers in float32."""
+def _in_bytes(network: Any, model: ModelSettings) -> bool:
+    """Whether a model is scored in 8-bit integers.
+
+    Raises:
+        ModelError: If that is demanded where it can't be had.
+    """
+    can = network.device.type == "cpu" and not _four_bit_layers(network) and not hasattr(network, "get_base_model")
+    if model.arithmetic == "int8" and not can:
+        raise ModelError("model.arithmetic is int8, which is for small models on a CPU; set model.arithmetic=auto")
+    return can and (model.arithmetic == "int8" or (model.arithmetic == "auto" and has_fast_int8()))
+
+
+def _unpack(network: Any, dtype: torch.dtype | None = None) -> bool:
+    """Replace 4-bit layers by plain ones that hold the same numbers, in float32 unless a type is given."""
     torch = require("torch", "train")
     bitsandbytes = require("bitsandbytes", "train")
     layers = _four_bit_layers(network)
     for name, layer in layers.items():
         weight = bitsandbytes.functional.dequantize_4bit(layer.weight.data, layer.weight.quant_state)
         plain = torch.nn.Linear(layer.in_features, layer.out_features, bias=layer.bias is not None, device="meta")
-        plain.weight = torch.nn.Parameter(weight.to(torch.float32), requires_grad=False)
+        plain.weight = torch.nn.Parameter(weight.to(dtype or torch.float32), requires_grad=False)
         if layer.bias is not None:
             plain.bias = torch.nn.Parameter(layer.bias.data.to(torch.float32), requires_grad=False)
         parent, _, last = name.rpartition(".")
