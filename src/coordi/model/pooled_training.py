@@ -98,7 +98,8 @@ class PooledQuestions:
         """P(yes) of each question by the head as it is, shape ``(N,)``."""
         head = network.head_now()
         reader = AnswerReader(network.model, ())
-        states = reader.read(self._prompts, Heard(head.layer, self._heard_from), answer=False).states
+        with _fast():
+            states = reader.read(self._prompts, Heard(head.layer, self._heard_from), answer=False).states
         self._logits = head.logits(states)
         return sigmoid(self._logits)
 
@@ -107,6 +108,14 @@ class PooledQuestions:
         network.model.save_pretrained(folder, save_embedding_layers=False)
         slope, offset = fit_line(self._logits, self._truth)
         network.head_now(slope, offset).save(folder)
+
+
+def _fast() -> Any:
+    """Matrix products in bfloat16 where the hardware has it, as a context."""
+    torch = require("torch", "train")
+    kind = compute_dtype()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.autocast(device, kind, enabled=kind is torch.bfloat16)
 
 
 def pooled_network(model: Any, skip: int) -> Any:
@@ -138,11 +147,7 @@ def pooled_network(model: Any, skip: int) -> Any:
             counted = attention_mask.clone()
             counted[:, :skip] = 0
             sums: list[Any] = []
-            fast = compute_dtype()
-            with (
-                listening(backbone, Heard(self.layer, skip), counted, sums),
-                torch.autocast(input_ids.device.type, fast, enabled=fast is torch.bfloat16),
-            ):
+            with listening(backbone, Heard(self.layer, skip), counted, sums), _fast():
                 backbone(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
             mean = sums[0] / counted.sum(dim=1, keepdim=True)
             return self.unit(self.norm(mean))[:, 0]
