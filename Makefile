@@ -2,7 +2,8 @@
 # make demo DATA=PATH  the same on your own data
 # make test            every test
 # make check           format, lint, types and layers
-# make results DATA=PATH    fine-tune on a release, measure under every protocol, write docs/results.md
+# make results DATA=PATH    measure the bundled adapter on a release under every protocol, write docs/results.md
+# make adapter DATA=PATH    make the bundled adapter again
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -15,7 +16,7 @@ SET ?=
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check results format install clean help
+.PHONY: demo test check results adapter format install clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -33,9 +34,12 @@ check: $(INSTALLED)
 	$(BIN)/python -m pytest tests/test_layers.py
 
 results: $(INSTALLED)
-	$(BIN)/coordi finetune --data "$(DATA)" --out results/tuned $(SET)
-	$(BIN)/coordi evaluate --data "$(DATA)" --model results/tuned --out results/measured
+	$(BIN)/coordi evaluate --data "$(DATA)" --out results/measured $(SET)
 	$(BIN)/coordi report markdown results/measured --out docs/results.md
+
+adapter: $(INSTALLED)
+	$(BIN)/coordi finetune --data "$(DATA)" --out results/tuned --preset edge finetune.epochs=8 finetune.evaluations=8
+	$(BIN)/python training/bundle_adapter.py results/tuned
 
 format: $(INSTALLED)
 	$(BIN)/ruff format .

@@ -62,7 +62,6 @@ def test_version_and_no_arguments() -> None:
         (["score", "red shirt", "a purple sofa", "--model", "base"], "'a purple sofa' names nothing that is worn"),
         (["score", "red shirt", "{tmp}/none.jpg", "--model", "base"], "none.jpg"),
         (["finetune", "--data", "{tmp}", "--out", "{tmp}/none", "--resume"], "nothing to resume"),
-        (["recommend", "red shirt", "--catalogue", "{tmp}"], "so --model must say who ranks"),
     ],
 )
 def test_an_error_is_one_line_and_exit_code_1(arguments: list[str], told: str, tmp_path: Path) -> None:

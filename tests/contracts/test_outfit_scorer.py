@@ -56,7 +56,11 @@ def make_lineup(tiny_folder: Path) -> Iterator[Callable[[str], Lineup]]:
 
     encoder = EdgeEncoder.bundled()
     settings = RunSettings.model_validate(
-        {"seed": SEED, "model": {"base": str(tiny_folder), "engine": "peft"}, "prompt": {"max_length": 512}}
+        {
+            "seed": SEED,
+            "model": {"base": str(tiny_folder), "engine": "peft", "arithmetic": "float32"},
+            "prompt": {"max_length": 512},
+        }
     )
 
     def make(prefix: str) -> Lineup:

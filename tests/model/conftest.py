@@ -75,7 +75,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_settings(tiny_folder: Path) -> RunSettings:
     return RunSettings.model_validate(
         {
-            "model": {"base": str(tiny_folder), "engine": "peft"},
+            "model": {"base": str(tiny_folder), "engine": "peft", "arithmetic": "float32"},
             "prompt": {"max_length": 128},
             "finetune": {
                 "epochs": 3.0,

@@ -22,7 +22,7 @@ class ProtocolName(StrEnum):
     RELEASE = "release"
 
 
-ModelOption = Annotated[str, typer.Option("--model", help="A run's or an adapter's folder, 'bundled', or 'base'.")]
+ModelOption = Annotated[str, typer.Option("--model", help="'bundled', a run's or an adapter's folder, or 'base'.")]
 ProtocolOption = Annotated[
     list[ProtocolName] | None,
     typer.Option("--protocol", help="How questions are made; may be given again. Default: all that the data allows."),
@@ -46,8 +46,8 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(
     data: DataOption,
-    model: ModelOption,
     out: OutOption,
+    model: ModelOption = "bundled",
     split: Annotated[Literal["test"], typer.Option("--split", help="The split that is measured.")] = "test",
     protocol: ProtocolOption = None,
     baselines: BaselinesOption = None,
@@ -61,7 +61,7 @@ def evaluate(
     Writes report.html, report.json, scores.csv, scores.parquet and table.tex. The model's own prompts and encoder are
     used. docs/method.md defines the protocols, docs/benchmark.md shows how to put another system beside it.
 
-    Example: coordi evaluate --data path/to/outfits --model tuned --out measured --scores mine.csv evaluate.seeds=3
+    Example: coordi evaluate --data path/to/outfits --out measured --scores mine.csv evaluate.seeds=3
     """
     from coordi.artifacts import read_json
     from coordi.pipeline.models import find_model

@@ -25,7 +25,8 @@ def recommend(
         str, typer.Option("--catalogue", help="A run's folder, a data set or catalogue, or 'sample'.")
     ],
     model: Annotated[
-        str | None, typer.Option("--model", help="As for `coordi score`. Default: the catalogue's own run.")
+        str | None,
+        typer.Option("--model", help="As for `coordi score`. Default: the catalogue's own run, else 'bundled'."),
     ] = None,
     want: Annotated[str | None, typer.Option("--want", help="Only this category, such as shoes or bag.")] = None,
     top_k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many to show.")] = 5,

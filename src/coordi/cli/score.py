@@ -10,7 +10,10 @@ from coordi.cli.console import echo_json
 from coordi.cli.work import JsonOption
 
 ModelOption = Annotated[
-    str, typer.Option("--model", help="A folder that `coordi run` or `coordi finetune` made, an adapter's, or 'base'.")
+    str,
+    typer.Option(
+        "--model", help="'bundled', a folder that `coordi run` or `coordi finetune` made, an adapter's, or 'base'."
+    ),
 ]
 ItemsArgument = Annotated[
     list[str], typer.Argument(metavar="ITEM", help="A photo's path, or words: 'navy wool blazer'.")
@@ -22,12 +25,12 @@ def register(app: typer.Typer) -> None:
     app.command("score")(score)
 
 
-def score(items: ItemsArgument, model: ModelOption, as_json: JsonOption = False) -> None:
+def score(items: ItemsArgument, model: ModelOption = "bundled", as_json: JsonOption = False) -> None:
     """Say how well items go together, from 0 (not at all) to 1, and which one fits least.
 
     The score is the model's P(yes), averaged over several orders of the items.
 
-    Example: coordi score "navy wool blazer" "white leather sneakers" bag.jpg --model demo/sample
+    Example: coordi score "navy wool blazer" "white leather sneakers" bag.jpg
     """
     from coordi.pipeline.advice import score_given
     from coordi.pipeline.models import find_model

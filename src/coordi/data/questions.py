@@ -39,7 +39,7 @@ from coordi.domain import (
 )
 from coordi.errors import DataError
 
-_COMPATIBILITY_STREAM, _BLANK_STREAM = 111, 112
+_COMPATIBILITY_STREAM, _BLANK_STREAM, _ORDER_STREAM = 111, 112, 113
 _TRIES = 8
 _SWAPS: tuple[Protocol, ...] = ("one-swapped", "pairs")
 _log = logging.getLogger(__name__)
@@ -90,7 +90,8 @@ def draw_compatibility(dataset: Dataset, split: Split, protocol: Protocol, seed:
     A negative holds no item (and no title) of its outfit, no item twice, items of as many different outfits as there
     are, and isn't part of any outfit of the data set. Under ``same-category`` it has the outfit's worn categories.
     Under ``one-swapped`` it holds all but one of the outfit's items, under ``pairs`` one of the positive's two.
-    Items, and the questions themselves, are shuffled; ids are numbers after that, so neither tells the answer.
+    Items, and the questions themselves, are shuffled; ids are numbers after that, so neither tells the answer. A whole
+    outfit is asked about in the same shuffled order under every protocol, so that it need be scored only once.
 
     Args:
         dataset: Where outfits and items are.
@@ -104,14 +105,16 @@ def draw_compatibility(dataset: Dataset, split: Split, protocol: Protocol, seed:
     """
     streams = (SPLITS.index(split), PROTOCOLS.index(protocol), epoch)
     generator = np.random.default_rng([seed, _COMPATIBILITY_STREAM, *streams])
+    order = np.random.default_rng([seed, _ORDER_STREAM, SPLITS.index(split), epoch])
     outfits = outfits_for(dataset, split)
     candidates = Candidates(dataset, outfits)
     asked: list[tuple[str, tuple[str, ...], bool]] = []
     for outfit in outfits:
+        whole = _shuffled(outfit.item_ids, order)
         positive = _asked_items(outfit, protocol, generator)
         negative = _negative(outfit, positive, candidates, protocol, generator)
         if negative is not None:
-            asked.append((outfit.id, _shuffled(positive, generator), True))
+            asked.append((outfit.id, _shuffled(positive, generator) if protocol == "pairs" else whole, True))
             asked.append((outfit.id, _shuffled(negative, generator), False))
     if not asked:
         raise DataError(

@@ -13,6 +13,7 @@ from coordi.domain import Dataset
 from coordi.errors import DataError, EvaluationError, MissingDependencyError
 from coordi.evaluate.baselines.probe import FrozenProbe
 from coordi.evaluate.baselines.roster import TRAINED, BaselineInputs, make_baseline, sentence_vectors
+from coordi.evaluate.baselines.training import TRAINING_PROTOCOLS
 from coordi.evaluate.metrics import roc_auc
 from coordi.evaluate.question_sets import ProtocolQuestions
 from coordi.evaluate.resampling import Resamples, percentile_interval
@@ -63,13 +64,14 @@ def learning_curve(
     """Fit the trained baselines on the shares of the settings and measure each on the same questions.
 
     The outfits of a share hold those of every smaller one; they are drawn with the seed. Negatives come from the
-    share's own outfits. Validation stays whole. A baseline that a share is too small for is left out there; without
-    training outfits all are.
+    share's own outfits, the frozen probe's alone from all of them: a language model is asked about each only once.
+    Validation stays whole. A baseline that a share is too small for is left out there; without training outfits all
+    are.
 
     Args:
         inputs: As for ``baselines``; ``settings.learning_curve`` and ``settings.bootstrap`` are read. Without
             ``states`` there is no probe.
-        questions: Protocols without test questions are passed over.
+        questions: Those of the protocols that baselines are trained on, or of all if none of them is there.
         progress: Counts baselines fitted.
 
     Raises:
@@ -82,17 +84,26 @@ def learning_curve(
         return Curve((), dict.fromkeys(names, str(error)))
     if inputs.sentences is None:
         inputs = replace(inputs, sentences=sentence_vectors(inputs.texts, inputs.settings))
+    asked = [part for part in questions if part.test]
+    asked = [part for part in asked if part.protocol in TRAINING_PROTOCOLS] or asked
     rows: list[CurveRow] = []
     left_out: dict[str, str] = {}
     for done, (name, outfits) in enumerate((name, outfits) for name in names for outfits in shares):
         progress(done, len(shares) * len(names))
         try:
-            scorer = make_baseline(name, replace(inputs, dataset=shares[outfits]))
-            rows += [_row(scorer, part, outfits, inputs) for part in questions if part.test]
+            scorer = _fitted(name, inputs, shares[outfits])
+            rows += [_row(scorer, part, outfits, inputs) for part in asked]
         except (DataError, EvaluationError, MissingDependencyError) as error:
             left_out[f"{name} on {outfits} training outfits"] = str(error)
     progress(len(shares) * len(names), len(shares) * len(names))
     return Curve(tuple(rows), left_out)
+
+
+def _fitted(name: str, inputs: BaselineInputs, share: Dataset) -> OutfitScorer:
+    if name == FrozenProbe.name and inputs.states is not None:
+        among = {outfit.id for outfit in share.outfits_of("train")}
+        return FrozenProbe.fit(inputs.dataset, inputs.states, inputs.seed, among)
+    return make_baseline(name, replace(inputs, dataset=share))
 
 
 def training_share(dataset: Dataset, share: float, seed: int) -> Dataset:

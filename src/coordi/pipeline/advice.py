@@ -101,21 +101,16 @@ def recommend_given(
 
     Args:
         source: A run's output folder, or any data that coordi reads.
-        model_name: As for ``find_model``; None takes the model of the run in ``source``.
+        model_name: As for ``find_model``; None takes the model of the run in ``source``, or the bundled one.
         wish: What is asked for.
         say: Shows one line to the user.
         progress: Shows progress of describing a catalogue for the first time.
 
     Raises:
-        RecommendationError: If no model is named and ``source`` has none, or nothing fits.
+        RecommendationError: If nothing fits, or ``source`` was described for another model.
     """
     is_run = (source / CLAIM).is_file()
-    if model_name is None and not is_run:
-        raise RecommendationError(
-            f"'{source}' is no run's folder, so --model must say who ranks: a folder that coordi run or coordi "
-            "finetune made, an adapter's, or 'base'"
-        )
-    model = find_model(model_name or str(source))
+    model = find_model(model_name or (str(source) if is_run else "bundled"))
     material = _material(source, model.settings, is_run, say, progress)
     catalogue = catalogue_of(material)
     outfit, catalogue, texts = _with_given(wish.items, catalogue, material, model.settings)

@@ -13,6 +13,8 @@ from coordi.errors import ConfigError, ModelError
 from coordi.pipeline.scorers import MeasuredModel
 from coordi.pipeline.stages import ADAPTER, CURVE, FINETUNE, SETTINGS
 
+BUNDLED = Path(__file__).parents[1] / "model" / "adapter"
+"""The bundled adapter's folder; its README.md says what it was trained on and how well it does."""
 _DEFAULT_PRESET = "edge"
 _FREE = ("data.", "evaluate.", "recommend.")
 
@@ -24,8 +26,8 @@ def find_model(name: str, overrides: Sequence[str] = ()) -> MeasuredModel:
     model is measured alike.
 
     Args:
-        name: ``base`` for the bundled model without fine-tuning, a folder that ``coordi run`` or ``coordi finetune``
-            made, or the folder of an adapter.
+        name: ``bundled`` for the adapter that comes with coordi, ``base`` for the model it was made on, a folder that
+            ``coordi run`` or ``coordi finetune`` made, or the folder of an adapter.
         overrides: ``key=value`` settings over the model's own. An adapter's base, prompts and encoder stay as they
             were when it was made.
 
@@ -37,10 +39,7 @@ def find_model(name: str, overrides: Sequence[str] = ()) -> MeasuredModel:
         settings = apply_overrides(_measured_alike(load_settings(_DEFAULT_PRESET)), overrides)
         return MeasuredModel("base", settings, None)
     if name == "bundled":
-        raise ModelError(
-            "this version of coordi bundles no fine-tuned adapter; make one with: coordi finetune --data PATH --out "
-            "DIR, and give --model DIR; or give --model base for the model without fine-tuning"
-        )
+        return MeasuredModel("fine-tuned", _settings_of(BUNDLED, overrides), BUNDLED)
     folder = Path(name)
     for adapter in (folder / FINETUNE / ADAPTER, folder / ADAPTER, folder):
         if (adapter / "adapter_config.json").is_file():
@@ -50,7 +49,7 @@ def find_model(name: str, overrides: Sequence[str] = ()) -> MeasuredModel:
         reason = "no such folder"
     raise ModelError(
         f"no model at '{name}': {reason}; accepted are a folder that coordi run or coordi finetune made, an adapter's "
-        "folder, or 'base'"
+        "folder, 'bundled' or 'base'"
     )
 
 

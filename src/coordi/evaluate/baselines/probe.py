@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,7 @@ class FrozenProbe:
         self._model = model
 
     @classmethod
-    def fit(cls, dataset: Dataset, states: States, seed: int) -> FrozenProbe:
+    def fit(cls, dataset: Dataset, states: States, seed: int, among: Collection[str] | None = None) -> FrozenProbe:
         """Learn from the training questions of one epoch, regularised as is best on the validation split.
 
         At most ``MOST_OUTFITS`` training outfits are asked about, each once for itself and once for a negative of each
@@ -52,6 +52,8 @@ class FrozenProbe:
             dataset: With a training and a validation split.
             states: Of the language model.
             seed: Of the negatives and of the outfits, where there are more than that.
+            among: Ids of the training outfits that are learned from; the model is asked about all of them all the same,
+                so that it is asked once for every share. None learns from all.
 
         Raises:
             DataError: If a split has no outfits, or too few to make any negative.
@@ -62,6 +64,10 @@ class FrozenProbe:
         check_both_classes(cls.name, questions)
         rows = _states_of(states, [question.item_ids for question in questions])  # (N, H)
         labels = np.array([question.compatible for question in questions])
+        if among is not None:
+            kept = np.array([question.outfit_id in among for question in questions])
+            rows, labels = rows[kept], labels[kept]
+            check_both_classes(cls.name, [question for question, keep in zip(questions, kept, strict=True) if keep])
         # A state that never changes would be divided by nothing.
         scale = (rows.mean(axis=0), np.maximum(rows.std(axis=0), 1e-6))
         standard = (rows - scale[0]) / scale[1]

@@ -97,13 +97,14 @@ def layers_to_train(base: Base, network: Any, finetune: FinetuneSettings) -> int
 def lora_config(finetune: FinetuneSettings, layers: int) -> Any:
     """PEFT's configuration of the adapter that the settings describe, for a model of so many layers."""
     peft = require("peft", "train")
+    some = finetune.first_layer > 0 or finetune.head == "pooled"  # a pooled head's model has more layers than are run
     return peft.LoraConfig(
         r=finetune.lora_rank,
         lora_alpha=finetune.lora_alpha,
         lora_dropout=finetune.lora_dropout,
         target_modules=list(finetune.target_modules),
-        layers_to_transform=list(range(finetune.first_layer, layers)) if finetune.first_layer else None,
-        layers_pattern="layers" if finetune.first_layer else None,
+        layers_to_transform=list(range(finetune.first_layer, layers)) if some else None,
+        layers_pattern="layers" if some else None,
         task_type="CAUSAL_LM",
     )
 

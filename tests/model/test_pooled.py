@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from coordi.artifacts import read_json
+from coordi.config import FinetuneSettings, RunSettings
+from coordi.errors import ModelError, TrainingError
+from coordi.model.base import Base
+from coordi.model.finetune import finetune
+from coordi.model.pooled import HEAD, HEAD_SETTINGS, PooledHead, PooledScorer, fit_line, sigmoid
+from coordi.model.pooled_training import group_loss, make_groups
+from coordi.model.score import load_scorer
+from coordi.prompts.answers import NO, YES
+from coordi.prompts.rendering import ListRenderer
+from coordi.prompts.templates import Instruction, compatibility_instruction
+
+from .conftest import COLOURS, KINDS
+
+torch = pytest.importorskip("torch")
+TEXTS = {f"{colour}-{kind}": f"{colour} {kind}" for colour in COLOURS for kind in KINDS}
+
+
+def outfit(rng: np.random.Generator, *, fits: bool) -> list[str]:
+    """Things of one colour go together, things of three don't."""
+    kinds = rng.permutation(KINDS)[:3]
+    colours = [rng.choice(COLOURS)] * 3 if fits else rng.permutation(COLOURS)[:3]
+    return [f"{colour}-{kind}" for colour, kind in zip(colours, kinds, strict=True)]
+
+
+def epoch(number: int, outfits: int = 24) -> tuple[Instruction, ...]:
+    """Outfits, each followed by two negatives."""
+    rng = np.random.default_rng([5, number])
+    drawn = [(outfit(rng, fits=fits), fits) for _ in range(outfits) for fits in (True, False, False)]
+    return tuple(compatibility_instruction([TEXTS[item] for item in items], fits) for items, fits in drawn)
+
+
+@pytest.fixture
+def pooled(tiny_settings: RunSettings) -> RunSettings:
+    values = {
+        "head": "pooled",
+        "first_layer": 0,
+        "last_layer": 2,
+        "epochs": 12.0,
+        "learning_rate": 0.01,
+        "head_learning_rate": 0.01,
+        "optimizer": "adamw",
+    }
+    return tiny_settings.model_copy(update={"finetune": tiny_settings.finetune.model_copy(update=values)})
+
+
+@pytest.fixture
+def tuned(tmp_path: Path, pooled: RunSettings) -> Path:
+    return finetune(epoch, epoch(99), pooled, tmp_path / "tuned").adapter
+
+
+def test_learns_what_the_answers_depend_on_and_scores_as_plain_transformers(
+    tuned: Path, tiny_base: Base, pooled: RunSettings
+) -> None:
+    rng = np.random.default_rng(8)
+    fits = [place % 2 == 0 for place in range(60)]
+    outfits = [outfit(rng, fits=one) for one in fits]
+    scorer = load_scorer(tiny_base, tuned, TEXTS, pooled)
+    assert isinstance(scorer, PooledScorer)
+    scores = scorer.score(outfits)
+    from sklearn.metrics import roc_auc_score
+
+    assert roc_auc_score(fits, scores) > 0.95
+    np.testing.assert_allclose(scores, _plainly(outfits, tuned, tiny_base, scorer.renderer), atol=1e-4)
+    np.testing.assert_allclose(scorer.score(outfits[:1]), scores[:1], atol=1e-4)
+    assert scorer.score([]).shape == (0,)
+
+
+def _plainly(outfits: list[list[str]], adapter: Path, base: Base, renderer: ListRenderer) -> np.ndarray:
+    """Outfit by outfit through PEFT, NF4 as it is stored, and the head by torch's own layers."""
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    four_bits = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.float32)
+    network = AutoModelForCausalLM.from_pretrained(base.folder, dtype=torch.float32, quantization_config=four_bits)
+    model = PeftModel.from_pretrained(network, adapter).eval()
+    head, told = load_file(adapter / HEAD), read_json(adapter / HEAD_SETTINGS)
+    found = []
+    for items in outfits:
+        ids = renderer.prompt(compatibility_instruction([TEXTS[item] for item in items]))
+        with torch.no_grad():
+            states = model(input_ids=torch.tensor([list(ids)]), output_hidden_states=True).hidden_states
+            mean = states[told["layer"]][0, 1:].mean(dim=0)
+            normed = torch.nn.functional.layer_norm(
+                mean, mean.shape, torch.tensor(head["gain"]), torch.tensor(head["shift"])
+            )
+            logit = float(normed @ torch.tensor(head["weight"]) + float(head["bias"][0]))
+        found.append(1 / (1 + np.exp(-(told["slope"] * logit + told["offset"]))))
+    return np.array(found)
+
+
+def test_probabilities_fit_the_validation_questions(tuned: Path, tiny_base: Base, pooled: RunSettings) -> None:
+    head = PooledHead.load(tuned)
+    assert head.layer == 2
+    assert (head.slope, head.offset) != (1.0, 0.0)
+    rng = np.random.default_rng(1)
+    outfits = [outfit(rng, fits=place % 3 == 0) for place in range(90)]
+    mean = load_scorer(tiny_base, tuned, TEXTS, pooled).score(outfits).mean()
+    assert abs(mean - 1 / 3) < 0.1  # a third of the validation questions is answered with yes too
+
+
+def test_several_orders_are_averaged(tuned: Path, tiny_base: Base, pooled: RunSettings) -> None:
+    items = [["red-skirt", "navy-boots", "green-coat"]]
+    one, four = (load_scorer(tiny_base, tuned, TEXTS, pooled, passes=passes).score(items) for passes in (1, 4))
+    assert one[0] != four[0]
+    again = load_scorer(tiny_base, tuned, TEXTS, pooled, passes=4).score([*items, ["red-bag", "pink-bag"]])
+    np.testing.assert_allclose(again[:1], four, atol=1e-5)
+
+
+def test_the_same_settings_give_the_same_adapter(tmp_path: Path, tuned: Path, pooled: RunSettings) -> None:
+    again = finetune(epoch, epoch(99), pooled, tmp_path / "again").adapter
+    for name in ("adapter_model.safetensors", HEAD, HEAD_SETTINGS):
+        assert (again / name).read_bytes() == (tuned / name).read_bytes()
+
+
+def test_the_loss_of_one_group_by_hand() -> None:
+    def softplus(value: float) -> float:
+        return float(np.log1p(np.exp(value)))
+
+    yes, no = 0.5, (-1.0, 2.0)
+    answers = (softplus(-yes) + (softplus(no[0]) + softplus(no[1])) / 2) / 2
+    beside = (softplus(no[0] - yes) + softplus(no[1] - yes)) / 2
+    found = group_loss(torch.tensor([yes, *no, 9.0, -9.0]), torch.tensor([3, 2]))
+    second = (softplus(-9.0) + softplus(-9.0)) / 2 + softplus(-18.0)
+    assert found.item() == pytest.approx((answers + beside + second) / 2, abs=1e-5)
+
+
+def test_the_line_is_platts() -> None:
+    rng = np.random.default_rng(2)
+    logits = rng.normal(size=4000)
+    truth = rng.random(4000) < sigmoid(2.0 * logits - 0.5)
+    slope, offset = fit_line(logits, truth)
+    assert slope == pytest.approx(2.0, abs=0.2)
+    assert offset == pytest.approx(-0.5, abs=0.2)
+
+
+def test_an_outfit_without_negatives_is_no_group(tiny_base: Base) -> None:
+    from coordi.model.engines import load_tokenizer
+
+    renderer = ListRenderer(load_tokenizer(tiny_base), 128)
+    yes, no = (compatibility_instruction(["red skirt", "red bag"], answer) for answer in (True, False))
+    assert (yes.answer, no.answer) == (YES, NO)
+    groups = make_groups(lambda _: (yes, yes, no), renderer, FinetuneSettings(batch_size=8, epochs=8))
+    assert [len(group) for group in groups.prompts] == [2] * 8
+    with pytest.raises(TrainingError, match="gives 0 outfits with a negative"):
+        make_groups(lambda _: (yes, yes), renderer, FinetuneSettings())
+
+
+def test_damaged_and_strange_heads(tuned: Path, tiny_base: Base, pooled: RunSettings) -> None:
+    tensors = load_file(tuned / HEAD)
+    save_file({name: rows[:1] for name, rows in tensors.items()}, tuned / HEAD)
+    with pytest.raises(ModelError, match="head reads 1 numbers of layer 2, the base model has 64 in each of 3 layers"):
+        load_scorer(tiny_base, tuned, TEXTS, pooled)
+    save_file({**tensors, "gain": tensors["gain"][:5]}, tuned / HEAD)
+    with pytest.raises(ModelError, match="vectors of different sizes"):
+        PooledHead.load(tuned)
+    (tuned / HEAD).write_bytes(b"nothing")
+    with pytest.raises(ModelError, match="can't be read"):
+        PooledHead.load(tuned)
+
+
+def test_unsloth_cannot_read_states(tuned: Path, tiny_base: Base, pooled: RunSettings) -> None:
+    unsloth = pooled.model_copy(update={"model": pooled.model.model_copy(update={"engine": "unsloth"})})
+    with pytest.raises(ModelError, match=r"a pooled head reads a model's hidden states.*finetune\.head=answer"):
+        load_scorer(tiny_base, tuned, TEXTS, unsloth)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"last_layer": 5}, "last_layer is a pooled head's"),
+        ({"head": "pooled", "tasks": {"choose": 1.0}}, "a pooled head only learns compatibility"),
+        ({"head": "pooled", "first_layer": 4, "last_layer": 4}, "leaves no layer to adapt before last_layer 4"),
+    ],
+)
+def test_settings_that_contradict_each_other(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        FinetuneSettings.model_validate(values)
+
+
+def test_a_layer_that_the_model_lacks(tmp_path: Path, pooled: RunSettings) -> None:
+    beyond = pooled.model_copy(update={"finetune": pooled.finetune.model_copy(update={"last_layer": 4})})
+    with pytest.raises(ModelError, match=r"finetune\.last_layer is 4, but .* has 3 layers"):
+        finetune(epoch, epoch(99), beyond, tmp_path)
