@@ -97,18 +97,37 @@ def test_shares_are_nested_and_leave_the_rest_alone(wardrobe: Dataset) -> None:
     assert training_share(wardrobe, 0.5, 18).outfits != drawn[2].outfits
 
 
-def test_negatives_come_from_the_share_alone(inputs: BaselineInputs, questions: tuple[ProtocolQuestions, ...]) -> None:
-    asked: set[str] = set()
+def test_the_probe_reads_the_same_outfits_for_every_share_and_learns_from_the_share(
+    inputs: BaselineInputs, questions: tuple[ProtocolQuestions, ...]
+) -> None:
+    train = {item_id for one in inputs.dataset.outfits_of("train") for item_id in one.item_ids}
+    read: set[tuple[tuple[str, ...], ...]] = set()
+    rng = np.random.default_rng(4)
+    known: dict[tuple[str, ...], NDArray[np.float32]] = {}
 
     def states(outfits: Sequence[Sequence[str]]) -> NDArray[np.float32]:
-        asked.update(item_id for outfit in outfits for item_id in outfit)
-        return np.random.default_rng(len(asked)).normal(size=(len(outfits), 4)).astype(np.float32)
+        asked = tuple(tuple(outfit) for outfit in outfits)
+        if train.intersection(*[asked[0]]):
+            read.add(asked)
+        return np.stack([known.setdefault(one, rng.normal(size=4).astype(np.float32)) for one in asked])
 
-    settings = SETTINGS.model_copy(update={"learning_curve": (0.2,)})
-    learning_curve(replace(inputs, states=states, settings=settings), questions)
-    share = {item_id for one in training_share(inputs.dataset, 0.2, 17).outfits_of("train") for item_id in one.item_ids}
-    train = {item_id for one in inputs.dataset.outfits_of("train") for item_id in one.item_ids}
-    assert asked & train == share
+    settings = SETTINGS.model_copy(update={"learning_curve": (0.2, 0.5, 1.0)})
+    rows, _ = learning_curve(replace(inputs, states=states, settings=settings), questions)
+    assert len(read) == 1
+    aucs = {(row.outfits, row.auc) for row in rows if row.scorer == "frozen-probe" and row.protocol == "random"}
+    assert len(aucs) == 3
+    assert len({auc for _, auc in aucs}) > 1  # noise, learned from other outfits
+
+
+def test_curves_are_of_the_protocols_that_are_trained_on(
+    inputs: BaselineInputs, questions: tuple[ProtocolQuestions, ...]
+) -> None:
+    settings = SETTINGS.model_copy(update={"learning_curve": (1.0,)})
+    swapped = replace(questions[0], protocol="one-swapped")
+    rows, _ = learning_curve(replace(inputs, settings=settings), [*questions, swapped])
+    assert {row.protocol for row in rows} == {"random", "same-category"}
+    rows, _ = learning_curve(replace(inputs, settings=settings), [swapped])
+    assert {row.protocol for row in rows} == {"one-swapped"}
 
 
 def test_a_share_that_is_too_small_is_left_out_and_that_is_said(

