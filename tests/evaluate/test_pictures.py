@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from coordi.domain import WORN_CATEGORIES
-from coordi.evaluate.photos import photo_uri
+from coordi.data.thumbnails import photo_uri
 from coordi.evaluate.plots import Axes, Series, line_chart, thinned
 from coordi.evaluate.silhouettes import silhouette
 

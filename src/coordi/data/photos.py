@@ -27,6 +27,7 @@ _TAIL = 4096
 _START_OF_SCAN = b"\xff\xda"
 _MOST_SCANS = 100  # a progressive photo has about 10; each is a pass over every pixel
 _ORIENTATION = 0x0112
+_LONGEST = 50  # times the shorter side; an encoder that enlarges the shorter side would need memory without bound
 # Everything that Pillow's readers raise on bytes that somebody, or chance, made up; its warnings are among them where
 # a caller has made errors of warnings.
 _BROKEN = (
@@ -41,6 +42,7 @@ NOT_A_PHOTO = f"photo isn't one: not {FORMATS_IN_WORDS}"
 CUT_SHORT = "photo cut short or damaged"
 OUTSIDE = "photo not in the source's folder: an address, or a path that leads out of it"
 TOO_LARGE = "photo too large: more than 50 megapixels or 100 MiB"
+TOO_NARROW = f"photo too narrow: one side is more than {_LONGEST} times the other"
 
 
 class PhotoError(ImageError):
@@ -65,8 +67,8 @@ def open_photo(path: Path) -> Image.Image:
         An image in mode ``RGB`` that holds no metadata.
 
     Raises:
-        PhotoError: If the file is missing, isn't JPEG, PNG, WebP, GIF or BMP, has more than 50 megapixels (checked
-            before any pixel is decoded), or is cut short.
+        PhotoError: If the file is missing, isn't JPEG, PNG, WebP, GIF or BMP, has more than 50 megapixels or
+            one side more than 50 times the other (checked before any pixel is decoded), or is cut short.
     """
     return decode_photo(photo_bytes(path), path)
 
@@ -105,18 +107,22 @@ def photo_pixels(data: bytes, path: Path) -> int:
     return image.width * image.height
 
 
-def decode_photo(data: bytes, path: Path) -> Image.Image:
+def decode_photo(data: bytes, path: Path, at_least: int | None = None) -> Image.Image:
     """Decode a photo from its file's bytes, as ``open_photo`` does.
 
     Args:
         data: The file's bytes.
         path: Names the photo in errors.
+        at_least: A JPEG may come out at half, a quarter or an eighth of its size, which is much faster, as long as
+            neither side falls below this; None decodes all of it.
 
     Raises:
         PhotoError: As ``open_photo``.
     """
     image = _header(path, data)
     try:
+        if at_least is not None:
+            image.draft(image.mode, (at_least, at_least))
         image.load()
         upright = _upright(image)
         plain = _plain(upright)
@@ -190,6 +196,9 @@ def _header(path: Path, data: bytes) -> Image.Image:
     if image.width * image.height > MAX_PIXELS:
         size = f"{image.width} x {image.height}"
         raise PhotoError(TOO_LARGE, f"{path} has {size} pixels; accepted: {_ACCEPTED}; make it smaller")
+    if max(image.size) > _LONGEST * min(image.size):
+        size = f"{image.width} x {image.height}"
+        raise PhotoError(TOO_NARROW, f"{path} has {size} pixels; accepted: sides up to 1 : {_LONGEST}; cut it")
     return image
 
 
