@@ -9,7 +9,7 @@ import subprocess
 import sys
 import textwrap
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ from coordi.data.photos import (
     NOT_A_PHOTO,
     NOT_ALLOWED,
     TOO_LARGE,
+    TOO_NARROW,
+    decode_photo,
     open_photo,
     photo_problem,
 )
@@ -282,6 +284,26 @@ def test_a_file_too_large_is_not_read_whole(tmp_path: Path) -> None:
         open_photo(path)
 
 
+@pytest.mark.parametrize(("size", "sound"), [((50, 1), True), ((1, 51), False)])
+def test_a_thread_of_a_picture_is_refused(tmp_path: Path, size: tuple[int, int], sound: bool) -> None:
+    """An encoder that makes the shorter side 224 pixels long would make the longer one endless."""
+    Image.new("RGB", size).save(tmp_path / "a.png")
+    assert photo_problem(tmp_path / "a.png") == (None if sound else TOO_NARROW)
+    if not sound:
+        with pytest.raises(ImageError, match="1 x 51 pixels; accepted: sides up to 1 : 50"):
+            open_photo(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+def test_a_copy_may_be_decoded_smaller_but_never_too_small(tmp_path: Path, name: str) -> None:
+    Image.linear_gradient("L").resize((1000, 800)).convert("RGB").save(tmp_path / name)
+    data = (tmp_path / name).read_bytes()
+    small, whole = decode_photo(data, tmp_path / name, at_least=200), decode_photo(data, tmp_path / name)
+    assert whole.size == (1000, 800)
+    assert small.size == ((250, 200) if name == "a.jpg" else (1000, 800))
+    np.testing.assert_allclose(np.asarray(small.resize((10, 8))), np.asarray(whole.resize((10, 8))), atol=6)
+
+
 def test_links_in_a_circle_folders_and_pipes_are_no_photos(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").symlink_to("b.jpg")
     (tmp_path / "b.jpg").symlink_to("a.jpg")
@@ -293,21 +315,8 @@ def test_links_in_a_circle_folders_and_pipes_are_no_photos(tmp_path: Path) -> No
             open_photo(tmp_path / name)
 
 
-@pytest.fixture
-def as_nobody() -> Iterator[None]:
-    """Without the superuser's rights, to whom every file is open."""
-    if os.geteuid() != 0:
-        yield
-        return
-    os.seteuid(65_534)
-    yield
-    os.seteuid(0)
-
-
 def test_a_photo_without_the_right_to_read_it(tmp_path: Path, photo: Save, request: pytest.FixtureRequest) -> None:
     path = photo(tmp_path / "a.jpg")
-    for parent in list(path.parents)[:3]:
-        parent.chmod(0o755)
     path.chmod(0)
     request.getfixturevalue("as_nobody")
     assert photo_problem(path) == NOT_ALLOWED

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 
-from coordi.domain import WORN_CATEGORIES
 from coordi.data.thumbnails import photo_uri
+from coordi.domain import WORN_CATEGORIES
 from coordi.evaluate.plots import Axes, Series, line_chart, thinned
 from coordi.evaluate.silhouettes import silhouette
 

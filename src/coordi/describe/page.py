@@ -48,7 +48,7 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class Bar:
     """How many photos have a label.
 
     Attributes:
@@ -58,6 +58,14 @@ class Share:
     label: str
     count: int
     width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Bars:
+    """The most frequent labels of an attribute, and how many photos have one of the others."""
+
+    shown: tuple[Bar, ...]
+    others: int
 
 
 def render_page(found: Catalogued, shown: Shown) -> str:
@@ -72,7 +80,7 @@ def render_page(found: Catalogued, shown: Shown) -> str:
         shown=shown,
         found=found,
         cards=cards,
-        overview={name: _shares(counts) for name, counts in found.labels.items()},
+        overview={name: _bars(counts) for name, counts in found.labels.items()},
         unopened=found.unreadable[:_UNOPENED],
         kinds={kind: len(ids) for kind, ids in found.kinds().items()},
     )  # fmt: skip
@@ -84,13 +92,11 @@ def _card(item: Item, description: Description, attributes: Sequence[str]) -> Ca
     return Card(item.title or item.id, photo, description.attributes, unsure)
 
 
-def _shares(counts: Mapping[str, int]) -> list[Share]:
-    """The most frequent labels, and what the others add up to."""
+def _bars(counts: Mapping[str, int]) -> Bars:
     rows = list(counts.items())
-    others = sum(count for _, count in rows[_ROWS:])
-    shown = rows[:_ROWS] + ([(f"{len(rows) - _ROWS} others", others)] if others else [])
-    most = max(count for _, count in shown)
-    return [Share(label, count, round(100 * count / most, 1)) for label, count in shown]
+    most = max(counts.values())
+    shown = tuple(Bar(label, count, round(100 * count / most, 1)) for label, count in rows[:_ROWS])
+    return Bars(shown, sum(count for _, count in rows[_ROWS:]))
 
 
 def _environment() -> Environment:
