@@ -75,7 +75,7 @@ def render_page(found: Catalogued, shown: Shown) -> str:
     of those that couldn't be opened the first 200 are named.
     """
     with ThreadPoolExecutor(2) as pool:
-        cards = list(pool.map(lambda example: _card(*example, shown.attributes), found.examples))
+        cards = list(pool.map(lambda pair: _card(pair[0], pair[1], shown.attributes), found.examples))
     return _environment().get_template("descriptions.html").render(
         shown=shown,
         found=found,
