@@ -32,7 +32,7 @@ def describe(
         str, typer.Option("--encoder", help="'edge' (bundled) or the folder of a CLIP checkpoint.")
     ] = "edge",
     vocabulary: Annotated[str, typer.Option("--vocabulary", help="'fashion' (bundled) or a YAML file.")] = "fashion",
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Photos encoded at once.")] = 32,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Photos encoded at once.")] = 16,
     save_every: Annotated[int, typer.Option("--save-every", min=1, help="Photos between two saves.")] = 128,
     as_json: JsonOption = False,
 ) -> None:
