@@ -105,9 +105,8 @@ def measure(count: int, encoder: str, rng: np.random.Generator) -> list[Row]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         draw(folder / "photos", count, rng)
-        runs = [
-            (known, *describe(folder / "photos", folder / f"out-{known}", folder / "cache")) for known in (False, True)
-        ]
+        photos, cache = folder / "photos", folder / "cache"
+        runs = [(known, *describe(photos, folder / f"out-{known}", cache, encoder)) for known in (False, True)]
     return [Row(count, known, round(peak, 1), round(seconds, 1)) for known, peak, seconds in runs]
 
 

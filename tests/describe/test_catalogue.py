@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from PIL import Image
 
 from coordi.config import DescribeSettings
 from coordi.data.photos import CUT_SHORT, EMPTY
+from coordi.describe import seeing
 from coordi.describe.catalogue import Catalogued, CatalogueDescriber
 from coordi.describe.describer import describe
 from coordi.describe.storage import read_described
@@ -78,6 +80,17 @@ def test_after_ctrl_c_it_goes_on_where_it_was(items: list[Item], tmp_path: Path)
     run(items, tmp_path / "undisturbed", tmp_path / "cache2", ColourEncoder())
     for name in ("descriptions.parquet", "embeddings.safetensors", "unreadable.json"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "undisturbed" / name).read_bytes()
+
+
+def test_no_thread_is_left_waiting_after_an_error(
+    items: list[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that waits for room would keep the process from ending."""
+    monkeypatch.setattr(seeing, "IN_FLIGHT", 20 * 20)
+    with pytest.raises(KeyboardInterrupt) as interrupted:
+        run(items, tmp_path / "out", tmp_path / "cache", Dying())
+    assert interrupted.traceback  # which keeps every frame alive
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("photo")]
 
 
 def test_known_photos_cost_nothing_and_new_ones_only_themselves(items: list[Item], tmp_path: Path) -> None:

@@ -79,5 +79,5 @@ def test_leaving_early_ends_the_threads(items: list[Item]) -> None:
     photos = opened(items, lambda digest: False, Room(PIXELS))
     next(photos)
     assert any(thread.name.startswith("photo") for thread in threading.enumerate())
-    photos.close()  # type: ignore[attr-defined]
+    photos.close()
     assert not any(thread.name.startswith("photo") for thread in threading.enumerate())

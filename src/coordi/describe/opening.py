@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,8 +97,10 @@ class Room:
             self._changed.notify_all()
 
 
-def opened(items: Sequence[Item], is_known: Callable[[bytes], bool], room: Room) -> Iterator[Opened]:
+def opened(items: Sequence[Item], is_known: Callable[[bytes], bool], room: Room) -> Generator[Opened, None, None]:
     """Open the photos of items, one result per item in their order.
+
+    Close it (``contextlib.closing``), or an error in between leaves its threads waiting for room.
 
     Args:
         items: Whose photos.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -58,16 +59,17 @@ def see(
     batch = _Batch(encoder, cache, room)
     digests: list[bytes | None] = []
     unreadable: list[Unreadable] = []
-    for found in opened(items, cache.knows, room):
-        digests.append(found.digest)
-        if found.problem is not None:
-            unreadable.append(found.problem)
-        batch.add(found)
-        if len(batch) >= batch_size or 2 * batch.pixels >= room.capacity:
-            batch.encode()
-            progress(len(digests), len(items))
-        elif not len(batch) and len(digests) % _TELL_EVERY == 0:
-            progress(len(digests), len(items))
+    with closing(opened(items, cache.knows, room)) as photos:
+        for found in photos:
+            digests.append(found.digest)
+            if found.problem is not None:
+                unreadable.append(found.problem)
+            batch.add(found)
+            if len(batch) >= batch_size or 2 * batch.pixels >= room.capacity:
+                batch.encode()
+                progress(len(digests), len(items))
+            elif not len(batch) and len(digests) % _TELL_EVERY == 0:
+                progress(len(digests), len(items))
     batch.encode()
     progress(len(items), len(items))
     return Seen(tuple(digests), tuple(unreadable), batch.encoded)
