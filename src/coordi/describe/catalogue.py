@@ -21,7 +21,7 @@ from coordi.domain import Description, Item
 from coordi.errors import DataError
 from coordi.progress import Progress, silent
 
-_AT_ONCE = 2048
+_AT_ONCE = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class CatalogueDescriber:
 
     Vectors go into the cache as they are made, so a run that was killed goes on where it was, and a catalogue with few
     new photos costs those few. Labels are made anew from the vectors, so that another vocabulary costs nothing either.
-    Neither vectors nor descriptions are held: memory grows by less than a kilobyte per item.
+    Neither vectors nor descriptions are held: memory grows by about a kilobyte per item, its name and digest.
 
     Args:
         encoder: Sees the photos and reads the labels.
