@@ -15,6 +15,13 @@ from coordi.errors import ArtifactError, ConfigError, DataError, EncoderError
 RUNNER = CliRunner()
 
 
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of each test's own: vectors kept by one would make another's work free."""
+    monkeypatch.setenv("COORDI_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Path:
     folder = tmp_path / "catalogue"
@@ -55,10 +62,58 @@ def test_a_users_vocabulary_is_what_is_said(catalogue: Path, tmp_path: Path) -> 
     assert said == ["blue", "red"]
 
 
-def test_finished_work_is_not_overwritten(catalogue: Path, tmp_path: Path) -> None:
+def test_the_same_command_brings_a_finished_folder_up_to_date(catalogue: Path, tmp_path: Path, cache: Path) -> None:
+    command = ("describe", "--data", catalogue, "--out", tmp_path / "out", "--json")
+    assert json.loads(run(*command))["encoded"] == 2
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir() if path.name != "manifest.json"}
+    assert json.loads(run(*command))["encoded"] == 0
+    for name, content in before.items():
+        assert (tmp_path / "out" / name).read_bytes() == content
+    Image.new("RGB", (60, 60), "green").save(catalogue / "c.jpg")
+    with (catalogue / "items.csv").open("a", encoding="utf-8") as file:
+        file.write("c,green skirt,skirts,c.jpg\n")
+    found = json.loads(run(*command))
+    assert (found["photos"], found["encoded"]) == (3, 1)
+    assert read_described(tmp_path / "out").ids == ("a", "b", "c")
+    # Elsewhere, too, as the vectors are in the cache.
+    assert json.loads(run("describe", "--data", catalogue, "--out", tmp_path / "new", "--json"))["encoded"] == 0
+    assert len(list(cache.rglob("*.sqlite"))) == 1
+
+
+def test_finished_work_of_another_kind_is_not_overwritten(catalogue: Path, tmp_path: Path) -> None:
     run("describe", "--data", catalogue, "--out", tmp_path / "out")
+    words = tmp_path / "words.yaml"
+    words.write_text("attributes: {hue: {threshold: 0, labels: [red, blue]}}")
+    with pytest.raises(ArtifactError, match=r"finished already, with something else: vocabulary was .*, now"):
+        run("describe", "--data", catalogue, "--out", tmp_path / "out", "--vocabulary", words)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "manifest.json").write_text('{"command": "coordi finetune", "inputs": {}}')
     with pytest.raises(ArtifactError, match="finished already"):
-        run("describe", "--data", catalogue, "--out", tmp_path / "out")
+        run("describe", "--data", catalogue, "--out", tmp_path / "other")
+    with pytest.raises(ArtifactError, match="is the folder of the data"):
+        run("describe", "--data", catalogue, "--out", catalogue)
+
+
+def test_a_folder_of_photos_gets_a_page_and_a_word_about_every_file(tmp_path: Path) -> None:
+    folder = tmp_path / "wardrobe"
+    (folder / "shoes").mkdir(parents=True)
+    for number in range(6):
+        Image.new("RGB", (60, 80), (40 * number, 90, 20)).save(folder / "shoes" / f"IMG_{number}.jpg")
+    (folder / "cut.jpg").write_bytes((folder / "shoes" / "IMG_1.jpg").read_bytes()[:400])
+    (folder / "IMG_9.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    (folder / "notes.txt").write_text("socks")
+    result = RUNNER.invoke(build_app(), ["describe", "--data", str(folder), "--out", str(tmp_path / "out")],
+                           catch_exceptions=False)  # fmt: skip
+    assert "6 photos described (6 seen now, 0 known already), 1 not opened" in result.stdout
+    assert "not opened 1: photo cut short or damaged (cut)" in result.stderr
+    assert "left out 1: photo is HEIC, which isn't opened: save it as JPEG or PNG (IMG_9.HEIC)" in result.stderr
+    assert "(notes.txt)" in result.stderr
+    page = (tmp_path / "out" / "descriptions.html").read_text(encoding="utf-8")
+    assert page.count("data:image/jpeg;base64,") == 6
+    assert "photo cut short or damaged" in page
+    assert "IMG_9.HEIC" in page
+    unreadable = json.loads((tmp_path / "out" / "unreadable.json").read_text(encoding="utf-8"))
+    assert [(row["item_id"], row["kind"]) for row in unreadable] == [("cut", "photo cut short or damaged")]
 
 
 def test_wrong_words_eyes_and_data_are_one_error_each(catalogue: Path, tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,19 @@ def photo() -> Callable[..., Path]:
         return path
 
     return save
+
+
+@pytest.fixture
+def as_nobody(tmp_path: Path) -> Iterator[None]:
+    """Without the superuser's rights, to whom every file is open; ask for it once the files are there."""
+    if os.geteuid() != 0:
+        yield
+        return
+    for parent in (tmp_path, *list(tmp_path.parents)[:2]):
+        parent.chmod(0o755)
+    os.seteuid(65_534)
+    yield
+    os.seteuid(0)
 
 
 @pytest.fixture

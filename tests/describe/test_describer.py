@@ -1,51 +1,22 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from PIL import Image
+from safetensors import safe_open
+from safetensors.numpy import load
 
 from coordi.config import DescribeSettings
+from coordi.data.photos import CUT_SHORT
 from coordi.describe.describer import describe, describe_image
-from coordi.describe.storage import read_described, write_described
-from coordi.describe.vocabulary import Attribute, LabelEntry, Vocabulary
+from coordi.describe.opening import NO_PHOTO
+from coordi.describe.storage import read_described, write_described, writing_described
 from coordi.domain import Item
 from coordi.errors import ArtifactError
 
-WORDS = ("red", "green", "blue")
-
-
-class ColourEncoder:
-    """A photo's vector is its mean colour; a text's is the colours it names."""
-
-    name = "colour"
-    identity = "c" * 64
-    dimension = 3
-    logit_scale = 10.0
-
-    def __init__(self) -> None:
-        self.batches: list[int] = []
-
-    def encode_images(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
-        self.batches.append(len(images))
-        rows = [np.asarray(image, dtype=np.float32).mean(axis=(0, 1)) for image in images]
-        return self._unit(rows)
-
-    def encode_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        return self._unit([np.array([float(word in text) for word in WORDS], dtype=np.float32) for text in texts])
-
-    @staticmethod
-    def _unit(rows: list[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-        stacked = np.array(rows, dtype=np.float32).reshape(-1, 3)
-        return np.asarray(stacked / np.linalg.norm(stacked, axis=1, keepdims=True), dtype=np.float32)
-
-
-def vocabulary(threshold: float, max_labels: int = 1) -> Vocabulary:
-    labels = tuple(LabelEntry(text=word) for word in WORDS)
-    return Vocabulary(attributes={"colour": Attribute(threshold=threshold, max_labels=max_labels, labels=labels)})
+from .colours import ColourEncoder, vocabulary
 
 
 @pytest.fixture
@@ -85,17 +56,26 @@ def test_unreadable_photos_are_rows_and_the_rest_goes_on(items: list[Item]) -> N
     reasons = {row.item_id: row.reason for row in described.unreadable}
     assert set(reasons) == {"cut", "none"}
     assert "cut.jpg" in reasons["cut"]
+    assert [row.kind for row in described.unreadable] == [CUT_SHORT, NO_PHOTO]
 
 
 def test_photos_stream_in_batches_and_progress_ends_at_the_whole(items: list[Item]) -> None:
     encoder, seen = ColourEncoder(), []
     settings = DescribeSettings(batch_size=2)
     described = describe(items, encoder, vocabulary(0.6), settings, lambda done, total: seen.append((done, total)))
-    assert encoder.batches == [1, 1, 1]
-    assert seen == [(2, 5), (4, 5), (5, 5)]
+    assert encoder.batches == [2, 1]
+    assert seen == [(3, 5), (5, 5)]
     whole = describe(items, ColourEncoder(), vocabulary(0.6), DescribeSettings())
     assert described.descriptions == whole.descriptions
     np.testing.assert_array_equal(described.embeddings, whole.embeddings)
+
+
+def test_the_same_photo_twice_is_seen_once_and_described_twice(items: list[Item]) -> None:
+    twin, encoder = Item("twin", "twin", "top", image=items[0].image), ColourEncoder()
+    described = describe([*items, twin], encoder, vocabulary(0.6), DescribeSettings())
+    assert encoder.batches == [3]
+    assert described.ids == ("a", "b", "c", "twin")
+    assert described.descriptions["twin"].attributes == described.descriptions["a"].attributes
 
 
 def test_vectors_by_id(items: list[Item]) -> None:
@@ -126,6 +106,28 @@ def test_what_is_written_is_read_back(items: list[Item], tmp_path: Path, count: 
     assert again.descriptions == described.descriptions
     assert (again.ids, again.unreadable, again.encoder) == (described.ids, described.unreadable, described.encoder)
     np.testing.assert_array_equal(again.embeddings, described.embeddings)
+
+
+def test_vectors_are_laid_out_as_safetensors_does(items: list[Item], tmp_path: Path) -> None:
+    described = describe(items, ColourEncoder(), vocabulary(0.6), DescribeSettings())
+    write_described(tmp_path, described)
+    with safe_open(tmp_path / "embeddings.safetensors", framework="numpy") as file:
+        assert file.metadata()["ids"] == '["a", "b", "c"]'
+        np.testing.assert_array_equal(file.get_tensor("vectors"), described.embeddings)
+    assert load((tmp_path / "embeddings.safetensors").read_bytes()).keys() == {"vectors"}
+
+
+def test_what_a_killed_try_left_half_written_is_removed(items: list[Item], tmp_path: Path) -> None:
+    (tmp_path / ".embeddings.safetensors.a1b2").write_bytes(b"half")
+    write_described(tmp_path, describe(items[:1], ColourEncoder(), vocabulary(0.6), DescribeSettings()))
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".emb")) == []
+
+
+def test_vectors_that_were_promised_and_not_given_leave_no_file(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="0 vectors were given for 1 ids"), \
+            writing_described(tmp_path, ("colour", "c"), ["a"], 3):  # fmt: skip
+        pass
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["descriptions.parquet", "embeddings.safetensors", "unreadable.json"])

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from coordi.data.thumbnails import photo_uri
 from coordi.domain import WORN_CATEGORIES
-from coordi.evaluate.photos import photo_uri
 from coordi.evaluate.plots import Axes, Series, line_chart, thinned
 from coordi.evaluate.silhouettes import silhouette
 
@@ -49,8 +49,8 @@ def test_what_is_no_photo_gives_none(tmp_path: Path) -> None:
     (tmp_path / "cut.jpg").write_bytes((tmp_path / "whole.jpg").read_bytes()[:700])
     # Small as a file, large once decoded; and a format that data sets have no photos in.
     Image.new("1", (10_000, 5_100)).save(tmp_path / "bomb.png")
-    Image.new("RGB", (30, 30), "navy").save(tmp_path / "drawing.gif")
-    for name in ("text.jpg", "cut.jpg", "gone.jpg", "bomb.png", "drawing.gif", "."):
+    Image.new("RGB", (30, 30), "navy").save(tmp_path / "drawing.tiff")
+    for name in ("text.jpg", "cut.jpg", "gone.jpg", "bomb.png", "drawing.tiff", "."):
         assert photo_uri(tmp_path / name) is None
 
 

@@ -86,3 +86,13 @@ def test_an_item_without_words_is_said_to_have_none(report: Report) -> None:
     gallery = Gallery(replace(report, dataset=replace(report.dataset, items=items)), 4)
     shown = {card.title for right in (True, False) for one in gallery.judged(right) for card in one.cards}
     assert {"no title", "Jeans"} <= shown
+
+
+def test_a_described_photo_stands_with_its_labels_and_how_sure_they_are(report: Report) -> None:
+    (seen,) = Gallery(report, 4).described()
+    assert seen.attributes == (("colour", (("teal", 0.81), ("navy", 0.12))),)
+    section = render_html(report).partition('<section id="seen">')[2].partition("</section>")[0]
+    assert section.count('<img src="data:image/jpeg;base64,') == 1
+    assert "<dt>colour</dt>" in section
+    assert "teal <i>81%</i>" in section
+    assert "navy <i>12%</i>" in section

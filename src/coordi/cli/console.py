@@ -69,6 +69,7 @@ class _PlainProgress:
         self._label = label
         self._started = time.monotonic()
         self._said = self._started
+        self._done_then = 0
         self._ended = False
 
     def __call__(self, done: int, total: int) -> None:
@@ -76,8 +77,9 @@ class _PlainProgress:
         ends = done >= total and not self._ended
         if not ends and now - self._said < _PLAIN_EVERY_SECONDS:
             return
-        self._said, self._ended = now, done >= total
-        elapsed = max(now - self._started, 1e-9)
-        rate = done / elapsed
+        # Since the last line, as work that was done before goes by at once; over all of it at the end.
+        since, before = (self._started, 0) if done >= total else (self._said, self._done_then)
+        self._said, self._done_then, self._ended = now, done, done >= total
+        rate = (done - before) / max(now - since, 1e-9)
         left = f", about {round((total - done) / rate)} s left" if rate and done < total else ""
         note(f"  {self._label}: {done}/{total}, {rate:,.1f}/s{left}")

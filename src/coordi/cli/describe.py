@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,9 +12,12 @@ from coordi.cli.console import echo_json, note, progress_bar
 from coordi.cli.work import DataOption, JsonOption, OutOption, data_path, typed_command
 
 if TYPE_CHECKING:
-    from coordi.describe.describer import Described
+    from coordi.describe.catalogue import Catalogued
+    from coordi.domain import Dataset, FunnelRow
 
+PAGE = "descriptions.html"
 _SHOWN = 5
+_ON_PAGE = 200
 
 
 def register(app: typer.Typer) -> None:
@@ -29,67 +32,108 @@ def describe(
         str, typer.Option("--encoder", help="'edge' (bundled) or the folder of a CLIP checkpoint.")
     ] = "edge",
     vocabulary: Annotated[str, typer.Option("--vocabulary", help="'fashion' (bundled) or a YAML file.")] = "fashion",
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Photos encoded at once.")] = 32,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Photos encoded at once.")] = 16,
+    save_every: Annotated[int, typer.Option("--save-every", min=1, help="Photos between two saves.")] = 128,
     as_json: JsonOption = False,
 ) -> None:
     """Give every photo a category, colours, pattern, material, style and occasion, as far as the encoder is sure.
 
-    Writes descriptions.parquet (a row per label), embeddings.safetensors and unreadable.json.
+    Writes descriptions.html (to look at), descriptions.parquet (a row per label), embeddings.safetensors and
+    unreadable.json. The same command goes on after Ctrl-C or a crash, and brings a finished folder up to date: photos
+    that were seen before are known by their content, from vectors (never photos) kept in coordi's cache folder.
 
     Example: coordi describe --data path/to/catalogue --out described
     """
-    from coordi.artifacts import MANIFEST, Record, is_finished, stage_folder
+    from coordi.artifacts import Record, stage_folder, write_text
     from coordi.config import DataSettings, DescribeSettings
     from coordi.data.loading import load
-    from coordi.describe.describer import describe as describe_items
+    from coordi.describe.catalogue import CatalogueDescriber
     from coordi.describe.encoder import load_encoder
-    from coordi.describe.storage import write_described
+    from coordi.describe.page import Shown, render_page
+    from coordi.describe.vector_cache import VectorCache
     from coordi.describe.vocabulary import load_vocabulary
-    from coordi.errors import ArtifactError, DataError
+    from coordi.errors import DataError
+
+    settings = DescribeSettings(encoder=encoder, vocabulary=vocabulary, batch_size=batch_size)
+    words, eyes = load_vocabulary(vocabulary), load_encoder(encoder)
+    inputs = {
+        "data": str(Path(data).resolve()) if data != "sample" else data,
+        "encoder": eyes.identity,
+        "vocabulary": hashlib.sha256(words.model_dump_json().encode()).hexdigest(),
+    }
+    _check_out(out, data, inputs)
+    dataset = load(data_path(data), DataSettings(photos="optional"), seed=0, check_photos=False)
+    photographed = [item for item in dataset.items.values() if item.image is not None]
+    if not photographed:
+        raise DataError(f"none of the {len(dataset.items)} items of {data} has a photo; there is nothing to describe")
+    for row in _left_out(dataset):
+        note(f"left out {row.count}: {row.reason}")
+    record = Record(typed_command(), settings.model_dump(mode="json"), inputs=inputs)
+    with stage_folder(out, record), VectorCache.of(eyes, save_every) as cache:
+        describer = CatalogueDescriber(eyes, words, settings, cache)
+        with progress_bar("describing photos") as progress:
+            found = describer.describe(photographed, out, _ON_PAGE, progress)
+        shown = Shown(dataset.name, tuple(words.attributes), [(row.reason, row.count) for row in _left_out(dataset)])
+        write_text(out / PAGE, render_page(found, shown))
+    if as_json:
+        echo_json(summary(found, dataset))
+    else:
+        _show(found, out, cache.path)
+
+
+def summary(found: Catalogued, dataset: Dataset) -> dict[str, Any]:
+    """How many photos were described, how many labels each attribute got, and what was left out for which reason."""
+    return {
+        "photos": found.photos,
+        "encoded": found.encoded,
+        "labels": found.labels,
+        "unreadable": [{"item_id": row.item_id, "kind": row.kind, "reason": row.reason} for row in found.unreadable],
+        "left_out": [{"reason": row.reason, "count": row.count} for row in _left_out(dataset)],
+    }
+
+
+def _left_out(dataset: Dataset) -> list[FunnelRow]:
+    return [row for row in dataset.funnel if row.dropped and row.unit == "items"]
+
+
+def _check_out(out: Path, data: str, inputs: dict[str, str]) -> None:
+    """Refuse a folder that holds something else than an earlier try of the same."""
+    from coordi.artifacts import MANIFEST, is_finished, read_manifest
+    from coordi.describe.storage import DESCRIPTIONS
+    from coordi.errors import ArtifactError
     from coordi.pipeline.workspace import CLAIM
 
     if (out / CLAIM).exists():
         raise ArtifactError(f"{out} holds a run of coordi; choose another --out")
-    if is_finished(out):
+    if out.resolve() == Path(data).resolve():
+        raise ArtifactError(f"--out {out} is the folder of the data; choose another --out, so that they don't mix")
+    if not is_finished(out):
+        return
+    earlier = read_manifest(out).get("inputs") or {}
+    if not (out / DESCRIPTIONS).is_file() or not set(inputs) <= set(earlier):
         raise ArtifactError(f"{out} is finished already (it has a {MANIFEST}); choose another --out or delete it")
-    settings = DescribeSettings(encoder=encoder, vocabulary=vocabulary, batch_size=batch_size)
-    words, eyes = load_vocabulary(vocabulary), load_encoder(encoder)
-    dataset = load(data_path(data), DataSettings(photos="optional"), seed=0)
-    photographed = [item for item in dataset.items.values() if item.image is not None]
-    if not photographed:
-        raise DataError(f"none of the {len(dataset.items)} items of {data} has a photo; there is nothing to describe")
-    inputs = {"data": str(Path(data).resolve()) if data != "sample" else data, "encoder": eyes.identity}
-    record = Record(typed_command(), settings.model_dump(mode="json"), inputs=inputs)
-    with stage_folder(out, record), progress_bar("describing photos") as progress:
-        described = describe_items(photographed, eyes, words, settings, progress)
-        write_described(out, described)
-    if as_json:
-        echo_json(summary(described))
-    else:
-        _show(described, out)
+    others = [f"{name} was {earlier[name]}, now {value}" for name, value in inputs.items() if earlier[name] != value]
+    if others:
+        raise ArtifactError(
+            f"{out} is finished already, with something else: {'; '.join(others)}; choose another --out or delete it"
+        )
 
 
-def summary(described: Described) -> dict[str, object]:
-    """How many photos were described, how many labels each attribute got, and what couldn't be opened."""
-    labels: dict[str, Counter[str]] = {}
-    for description in described.descriptions.values():
-        for attribute, found in description.attributes.items():
-            labels.setdefault(attribute, Counter()).update(label.text for label in found)
-    return {
-        "photos": len(described.ids),
-        "labels": {attribute: dict(counts.most_common()) for attribute, counts in labels.items()},
-        "unreadable": [{"item_id": row.item_id, "reason": row.reason} for row in described.unreadable],
-    }
-
-
-def _show(described: Described, out: Path) -> None:
-    for row in described.unreadable[:_SHOWN]:
-        note(f"left out {row.item_id}: {row.reason}")
-    typer.echo(f"{len(described.ids)} photos described, {len(described.unreadable)} left out")
-    for description in list(described.descriptions.values())[:_SHOWN]:
+def _show(found: Catalogued, out: Path, cache: Path | None) -> None:
+    for kind, ids in found.kinds().items():
+        more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
+        note(f"not opened {len(ids)}: {kind} ({', '.join(ids[:_SHOWN])}{more})")
+    known = found.photos - found.encoded
+    typer.echo(
+        f"{found.photos:,} photos described ({found.encoded:,} seen now, {known:,} known already), "
+        f"{len(found.unreadable):,} not opened"
+    )
+    for item, description in found.examples[:_SHOWN]:
         said = [
-            f"{attribute} {', '.join(f'{label.text} {label.probability:.2f}' for label in found)}"
-            for attribute, found in description.attributes.items()
+            f"{attribute} {', '.join(f'{label.text} {label.probability:.2f}' for label in labels)}"
+            for attribute, labels in description.attributes.items()
         ]
-        typer.echo(f"  {description.item_id}: {'; '.join(said) or 'nothing sure enough to say'}")
-    typer.echo(f"The descriptions are at {out.resolve()}")
+        typer.echo(f"  {item.id}: {'; '.join(said) or 'nothing sure enough to say'}")
+    typer.echo(f"Look at {(out / PAGE).resolve()}; the descriptions are beside it")
+    if cache is not None:
+        note(f"vectors are kept for next time in {cache}; delete it whenever you like")

@@ -1,9 +1,9 @@
-"""Readers for a shop's catalogue (a table with photos beside it) and for a folder of photos."""
+"""The reader for a shop's catalogue: a table with photos beside it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,7 +14,6 @@ from coordi.data.funnel import Funnel, with_examples
 from coordi.data.photos import OUTSIDE, PHOTO_SUFFIXES
 from coordi.data.source import Source, SourceItem, SourceOutfit, known_price
 from coordi.data.tables import TABLE_SUFFIXES, Row, Table, read_table
-from coordi.data.titles import title_of_file
 from coordi.domain import SPLITS, WORN_CATEGORIES, Split, WornCategory
 from coordi.errors import DataError
 
@@ -78,39 +77,6 @@ def read_catalogue(path: Path, layout: str = "catalogue") -> Source:
     return Source(name, layout, tuple(items.values()), outfits, funnel, keeps_single_items=True, splits=splits)
 
 
-def find_photos(folder: Path) -> Iterator[Path]:
-    """Photos in a folder and the folders in it, as they come; hidden ones are passed over."""
-    for path in folder.rglob("*"):
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix.lower() in PHOTO_SUFFIXES and not hidden and path.is_file():
-            yield path
-
-
-def read_photos(folder: Path) -> Source:
-    """Read a folder of photos: an item's id is its path without suffix, its title the words of its name.
-
-    A folder's name (``shoes/IMG_1.jpg``) tells the category where the file's own name doesn't. Where neither does,
-    the category stays open until an encoder has seen the photo.
-    """
-    funnel = Funnel()
-    paths = sorted(find_photos(folder))
-    funnel.read("items", len(paths))
-    items: dict[str, SourceItem] = {}
-    twice: list[str] = []
-    for path in paths:
-        within = path.relative_to(folder)
-        item_id = within.with_suffix("").as_posix()
-        title = title_of_file(path.stem)
-        named = _first_known([title, *reversed(within.parent.parts)])
-        if item_id in items:
-            twice.append(within.as_posix())
-        else:
-            items[item_id] = SourceItem(item_id, title, named, image=path)
-    funnel.drop("items", with_examples("duplicate id: the same name with another suffix", twice), len(twice))
-    found = tuple(items.values())
-    return Source(folder.name, "photos", found, (), funnel, keeps_single_items=True, titles_needed=False)
-
-
 class _Columns:
     """Which column means what."""
 
@@ -170,10 +136,6 @@ def _category(words: Iterable[str], title: str) -> WornCategory | str | None:
         if found is not None:
             return found
     return category_of(title)
-
-
-def _first_known(texts: Iterable[str]) -> WornCategory | str | None:
-    return next((found for text in texts if (found := worn_or_not(text)) is not None), None)
 
 
 def _read_outfits(path: Path, items: Mapping[str, SourceItem], funnel: Funnel) -> tuple[SourceOutfit, ...]:

@@ -25,7 +25,9 @@ from coordi.progress import Progress, silent
 _AUTO_SHARE = 0.5
 
 
-def clean(source: Source, settings: DataSettings, seed: int, progress: Progress = silent) -> Dataset:
+def clean(
+    source: Source, settings: DataSettings, seed: int, progress: Progress = silent, *, check_photos: bool = True
+) -> Dataset:
     """Take a source through the funnel.
 
     Args:
@@ -33,6 +35,7 @@ def clean(source: Source, settings: DataSettings, seed: int, progress: Progress 
         settings: Whether photos are required, and caps on the splits.
         seed: Of the drawn splits and of the caps.
         progress: Told of each photo that was checked.
+        check_photos: False believes that every photo which the source names is sound.
 
     Raises:
         DataError: If nothing is left, or a split that had outfits has none left; with the biggest reasons.
@@ -40,7 +43,7 @@ def clean(source: Source, settings: DataSettings, seed: int, progress: Progress 
     funnel = source.funnel
     worn = _drop_unworn(source.items, funnel)
     titled = _repair_titles(worn, funnel)
-    problems = _photo_problems(titled, progress)
+    problems = _photo_problems(titled, progress, check=check_photos)
     required = _photos_required(source, titled, problems, settings)
     usable = _apply_filter(titled, problems, required=required, source=source, funnel=funnel)
     known = _settle_categories(usable, funnel)
@@ -74,11 +77,11 @@ def _repair_titles(items: Sequence[SourceItem], funnel: Funnel) -> list[SourceIt
     return [replace(item, title=title.text) for item, title in zip(items, titles, strict=True)]
 
 
-def _photo_problems(items: Sequence[SourceItem], progress: Progress) -> dict[str, str]:
-    """By item id, why it has no sound photo; each file is looked at once."""
+def _photo_problems(items: Sequence[SourceItem], progress: Progress, *, check: bool) -> dict[str, str]:
+    """By item id, why it has no sound photo; each file is looked at once, or none where ``check`` is False."""
     problems: dict[str, str] = {}
     for done, item in enumerate(items, start=1):
-        problem = item.why_no_photo if item.image is None else photo_problem(item.image)
+        problem = item.why_no_photo if item.image is None else photo_problem(item.image) if check else None
         if problem is not None:
             problems[item.id] = problem
         progress(done, len(items))

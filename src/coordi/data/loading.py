@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 from coordi.config import DataSettings
-from coordi.data.catalogue import find_photos, find_table, read_catalogue, read_photos
+from coordi.data.catalogue import find_table, read_catalogue
 from coordi.data.cleaning import clean
 from coordi.data.hub import COPIES, fetch, hub_name
 from coordi.data.hub_copies import copy_layout, read_marqo, read_owj
+from coordi.data.photo_folder import find_photos, read_photos, walk
+from coordi.data.photos import NOT_A_PHOTO
 from coordi.data.polyvore_maryland import read_maryland, split_file
 from coordi.data.polyvore_outfits import VERSIONS, is_version, read_outfits
 from coordi.data.source import Source
@@ -26,13 +28,15 @@ SAMPLE_MARKER = "sample.json"
 _ACCEPTED = (
     "accepted are a folder with train_no_dup.json, valid_no_dup.json or test_no_dup.json (Maryland Polyvore), a folder "
     "that holds nondisjoint or disjoint, or is one of them (Polyvore Outfits), a .csv, .jsonl or .parquet catalogue or "
-    "a folder holding one, a folder of .jpg, .png or .webp photos, a data set on the hub "
+    "a folder holding one, a folder of photos (JPEG, PNG, WebP, GIF or BMP), a data set on the hub "
     f"({', '.join(COPIES)}), or, as --data of a command, 'sample'"
 )
 _NAMES_SHOWN = 6
 
 
-def load(path: Path, settings: DataSettings, seed: int, progress: Progress = silent) -> Dataset:
+def load(
+    path: Path, settings: DataSettings, seed: int, progress: Progress = silent, *, check_photos: bool = True
+) -> Dataset:
     """Read and clean a source; see ``recognise`` for what may be given.
 
     The same source, settings and seed give an equal data set.
@@ -42,11 +46,12 @@ def load(path: Path, settings: DataSettings, seed: int, progress: Progress = sil
         settings: Whether photos are required, how it is split, caps on the splits, and what may be fetched.
         seed: Of splits that the source doesn't have, and of the caps.
         progress: Told of each photo that was checked.
+        check_photos: False believes that every photo is sound, for who opens and counts them all anyway.
 
     Raises:
         DataError: If it isn't recognised, is broken, or nothing usable is left after cleaning.
     """
-    return clean(read_source(path, settings), settings, seed, progress)
+    return clean(read_source(path, settings), settings, seed, progress, check_photos=check_photos)
 
 
 def read_source(path: Path, settings: DataSettings) -> Source:
@@ -120,7 +125,10 @@ def recognise(path: Path) -> Layout:
         return "catalogue"
     if next(find_photos(path), None) is not None:
         return "photos"
-    raise DataError(f"{path} isn't a layout that coordi knows: it holds {_shown(names)}; {_ACCEPTED}")
+    unopened = {found.left_out for found in walk(path)} - {None, NOT_A_PHOTO}
+    known = sorted(reason for reason in unopened if reason is not None and reason.startswith("photo "))
+    why = f" ({'; '.join(known)})" if known else ""
+    raise DataError(f"{path} isn't a layout that coordi knows: it holds {_shown(names)}{why}; {_ACCEPTED}")
 
 
 def outfits_for(dataset: Dataset, split: Split) -> tuple[Outfit, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,24 +10,17 @@ import numpy as np
 import numpy.typing as npt
 
 from coordi.config import DescribeSettings
-from coordi.data.photos import open_photo
 from coordi.describe.encoder import ImageTextEncoder
+from coordi.describe.opening import Unreadable
+from coordi.describe.seeing import see
+from coordi.describe.vector_cache import VectorCache
 from coordi.describe.vocabulary import Attribute, Vocabulary
 from coordi.describe.zero_shot import label_probabilities, label_vectors
 from coordi.domain import Description, Item, Label
-from coordi.errors import ImageError
 from coordi.progress import Progress, silent
 
 if TYPE_CHECKING:
     from PIL import Image
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """An item whose photo couldn't be described, and why in one line."""
-
-    item_id: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -63,7 +56,7 @@ def describe(
 ) -> Described:
     """Describe every item's photo; a photo that can't be opened is a row of ``unreadable``, not an error.
 
-    Photos are opened batch by batch, so memory doesn't grow with the number of items beyond their vectors.
+    All is held in memory; ``describe_catalogue`` is for many photos.
 
     Args:
         items: With unique ids.
@@ -72,34 +65,43 @@ def describe(
         settings: Only ``batch_size`` is read; it changes speed, not results.
         progress: Called after each batch.
     """
-    judges = [_Judge.of(name, attribute, encoder) for name, attribute in vocabulary.attributes.items()]
-    descriptions: dict[str, Description] = {}
-    vectors = [np.zeros((0, encoder.dimension), dtype=np.float32)]
-    unreadable: list[Unreadable] = []
-    done = 0
-    for batch in _batches(items, settings.batch_size):
-        opened = _open(batch, unreadable)
-        rows = encoder.encode_images([image for _, image in opened])  # (B, D)
-        labels = [judge.labels(rows, encoder.logit_scale) for judge in judges]
-        for place, (item, _) in enumerate(opened):
-            said = {judge.name: found[place] for judge, found in zip(judges, labels, strict=True) if found[place]}
-            descriptions[item.id] = Description(item.id, said)
-        vectors.append(rows)
-        done += len(batch)
-        progress(done, len(items))
-    identity = (encoder.name, encoder.identity)
-    return Described(descriptions, tuple(descriptions), np.concatenate(vectors), tuple(unreadable), identity)
+    with VectorCache(None, encoder.dimension) as cache:
+        seen = see(items, encoder, cache, settings.batch_size, progress)
+        known = [(item.id, digest) for item, digest in zip(items, seen.digests, strict=True) if digest is not None]
+        vectors = cache.vectors([digest for _, digest in known])  # (N, D)
+    ids = tuple(item_id for item_id, _ in known)
+    said = Labeller(encoder, vocabulary).descriptions(ids, vectors)
+    descriptions = {description.item_id: description for description in said}
+    return Described(descriptions, ids, vectors, seen.unreadable, (encoder.name, encoder.identity))
 
 
 def describe_image(image: Image.Image, encoder: ImageTextEncoder, vocabulary: Vocabulary) -> Description:
     """Describe one photo that is already open; its item id is empty."""
-    row = encoder.encode_images([image])
-    said = {}
-    for name, attribute in vocabulary.attributes.items():
-        labels = _Judge.of(name, attribute, encoder).labels(row, encoder.logit_scale)[0]
-        if labels:
-            said[name] = labels
-    return Description("", said)
+    return Labeller(encoder, vocabulary).descriptions([""], encoder.encode_images([image]))[0]
+
+
+class Labeller:
+    """From vectors of photos to descriptions, by the labels of a vocabulary."""
+
+    def __init__(self, encoder: ImageTextEncoder, vocabulary: Vocabulary) -> None:
+        self._judges = [_Judge.of(name, attribute, encoder) for name, attribute in vocabulary.attributes.items()]
+        self._logit_scale = encoder.logit_scale
+
+    def descriptions(self, ids: Sequence[str], vectors: npt.NDArray[np.float32]) -> list[Description]:
+        """What is sure enough to be said of each photo.
+
+        Args:
+            ids: Item ids, as many as vectors.
+            vectors: Unit vectors ``(N, D)`` of the photos, by the encoder whose labels these are.
+        """
+        labels = [judge.labels(vectors, self._logit_scale) for judge in self._judges]
+        return [
+            Description(
+                item_id,
+                {judge.name: found[place] for judge, found in zip(self._judges, labels, strict=True) if found[place]},
+            )
+            for place, item_id in enumerate(ids)
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,21 +131,3 @@ class _Judge:
             )
             for row, places in zip(shares, best, strict=True)
         ]
-
-
-def _batches(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
-
-
-def _open(items: Sequence[Item], unreadable: list[Unreadable]) -> list[tuple[Item, Image.Image]]:
-    opened = []
-    for item in items:
-        if item.image is None:
-            unreadable.append(Unreadable(item.id, "it has no photo"))
-            continue
-        try:
-            opened.append((item, open_photo(item.image)))
-        except ImageError as error:
-            unreadable.append(Unreadable(item.id, " ".join(str(error).split())))
-    return opened

@@ -1,9 +1,18 @@
-"""The nearest of a catalogue to a query, exactly."""
+"""Zero-shot recommendation: what an encoder that was never taught outfits proposes to complete one.
+
+The paper's step before any fine-tuning (section 2.3): labels and items are proposed by the similarity of texts and
+photos alone, within the wanted category. It narrows a catalogue down for the language model and is a baseline for it.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+
+from coordi.describe.encoder import ImageTextEncoder
+from coordi.describe.vocabulary import Vocabulary
+from coordi.describe.zero_shot import label_probabilities, label_vectors
+from coordi.domain import Label, WornCategory
 
 
 def shortlist(
@@ -12,8 +21,8 @@ def shortlist(
     """The ``top_k`` catalogue rows with the highest cosine to each query.
 
     Args:
-        query_vectors: Unit vectors, shape ``(Q, D)``.
-        catalogue_vectors: Unit vectors, shape ``(N, D)``.
+        query_vectors: Unit vectors, shape ``(Q, D)``: see ``outfit_query``.
+        catalogue_vectors: Unit vectors, shape ``(N, D)``: of the photos of the wanted category.
         top_k: Rows per query; with fewer in the catalogue, all of them are given.
 
     Returns:
@@ -25,8 +34,64 @@ def shortlist(
     """
     if query_vectors.ndim != 2 or catalogue_vectors.ndim != 2 or query_vectors.shape[1] != catalogue_vectors.shape[1]:
         raise ValueError(f"need (Q, D) and (N, D), got {query_vectors.shape} and {catalogue_vectors.shape}")
-    if top_k < 1:
-        raise ValueError(f"top_k must be 1 or more, got {top_k}")
+    _check_top_k(top_k)
     cosines = np.asarray(query_vectors @ catalogue_vectors.T, dtype=np.float32)  # (Q, N)
     order = np.argsort(-cosines, axis=1, kind="stable")[:, :top_k]
     return order, np.take_along_axis(cosines, order, axis=1)
+
+
+def outfit_query(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+    """What stands for an outfit: the unit mean of its items' vectors, of photos or of texts.
+
+    Args:
+        vectors: Unit vectors of the items, shape ``(M, D)``.
+
+    Returns:
+        Shape ``(1, D)``. Items that cancel each other out give zeros, which are alike to nothing.
+
+    Raises:
+        ValueError: If there is no item.
+    """
+    if vectors.ndim != 2 or not len(vectors):
+        raise ValueError(f"need the vectors (M, D) of at least 1 item, got {vectors.shape}")
+    mean = vectors.mean(axis=0, keepdims=True)
+    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), dtype=np.float32)
+
+
+def complementary_labels(
+    query: npt.NDArray[np.floating],
+    wanted: WornCategory,
+    encoder: ImageTextEncoder,
+    vocabulary: Vocabulary,
+    top_k: int = 3,
+) -> tuple[Label, ...]:
+    """The kinds of garment of a wanted category whose words are most like an outfit's photos.
+
+    Args:
+        query: Shape ``(1, D)``, of ``outfit_query``.
+        wanted: A worn category.
+        encoder: Reads the labels; the one that saw the photos.
+        vocabulary: The first attribute with labels of that category speaks; in the bundled one it is ``category``.
+        top_k: Labels at most.
+
+    Returns:
+        Labels with their probability among the labels of the wanted category, most probable first; none if the
+        vocabulary has none of that category.
+
+    Raises:
+        ValueError: If ``top_k`` is below 1.
+    """
+    _check_top_k(top_k)
+    for attribute in vocabulary.attributes.values():
+        entries = [entry for entry in attribute.labels if entry.worn == wanted]
+        if entries:
+            vectors = label_vectors(encoder, attribute.template, [entry.phrases for entry in entries])  # (L, D)
+            shares = label_probabilities(np.asarray(query, dtype=np.float32), vectors, encoder.logit_scale)[0]
+            best = np.argsort(-shares, kind="stable")[:top_k]
+            return tuple(Label(entries[place].text, float(shares[place])) for place in best)
+    return ()
+
+
+def _check_top_k(top_k: int) -> None:
+    if top_k < 1:
+        raise ValueError(f"top_k must be 1 or more, got {top_k}")

@@ -10,9 +10,9 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from coordi.data.thumbnails import photo_uri
 from coordi.domain import CompatibilityQuestion, Description, FillInTheBlankQuestion, Item
 from coordi.evaluate.findings import Report
-from coordi.evaluate.photos import photo_uri
 from coordi.evaluate.results import ProtocolResult
 from coordi.evaluate.silhouettes import silhouette
 

@@ -14,9 +14,11 @@ from coordi.data.loading import load
 from coordi.data.released import without_items, without_taught
 from coordi.data.source import MIN_ITEMS
 from coordi.data.storage import read_dataset, write_dataset
-from coordi.describe.describer import Described, describe
+from coordi.describe.catalogue import CatalogueDescriber
+from coordi.describe.describer import Described
 from coordi.describe.encoder import load_encoder
-from coordi.describe.storage import read_described, write_described
+from coordi.describe.storage import read_described
+from coordi.describe.vector_cache import VectorCache
 from coordi.describe.vocabulary import Vocabulary, load_vocabulary
 from coordi.domain import Dataset, Description, FunnelRow, Item, Outfit
 from coordi.errors import ModelError
@@ -170,7 +172,9 @@ def _describe_photos(work: Workspace, dataset: Dataset, inputs: Mapping[str, str
         with stage_folder(folder, work.record(inputs)), work.progress("describing photos") as progress:
             encoder = load_encoder(settings.encoder)
             vocabulary = load_vocabulary(settings.vocabulary)
-            write_described(folder, describe(photographed, encoder, vocabulary, settings, progress))
+            with VectorCache.of(encoder) as cache:
+                describer = CatalogueDescriber(encoder, vocabulary, settings, cache)
+                describer.describe(photographed, folder, progress=progress)
     return read_described(folder)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordi.config import RecommendSettings
+from coordi.describe.shortlist import outfit_query, shortlist
 from coordi.domain import Item, WornCategory
 from coordi.errors import RecommendationError, require
 from coordi.evaluate.asking import complete
@@ -178,14 +179,12 @@ def _shortlist(
     if len(pool) <= room:
         return pool, "everything"
     if all(item_id in catalogue.vectors for item_id in (*outfit, *pool)):
-        query = np.mean([catalogue.vectors[item_id] for item_id in outfit], axis=0)  # (D,)
-        likeness = np.stack([catalogue.vectors[item_id] for item_id in pool]) @ query  # (len(pool),)
-        way: ShortlistBy = "photos"
-    else:
-        likeness = _title_likeness([catalogue.items[item_id] for item_id in (*outfit, *pool)], len(outfit))
-        way = "titles" if likeness.any() else "draw"
+        query = outfit_query(np.stack([catalogue.vectors[item_id] for item_id in outfit]))  # (1, D)
+        places, _ = shortlist(query, np.stack([catalogue.vectors[item_id] for item_id in pool]), room)
+        return [pool[place] for place in places[0]], "photos"
+    likeness = _title_likeness([catalogue.items[item_id] for item_id in (*outfit, *pool)], len(outfit))
     best = np.argsort(-likeness, kind="stable")[:room]
-    return [pool[place] for place in best], way
+    return [pool[place] for place in best], "titles" if likeness.any() else "draw"
 
 
 def _title_likeness(items: Sequence[Item], outfit_size: int) -> NDArray[np.float64]:

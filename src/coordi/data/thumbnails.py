@@ -1,4 +1,4 @@
-"""Photos of items, small enough to live inside the report."""
+"""Photos small enough to live inside a page."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from coordi.data.photos import open_photo
+from coordi.data.photos import decode_photo, photo_bytes
 from coordi.errors import ImageError
 
 PIXELS = 160
@@ -20,14 +20,12 @@ def photo_uri(path: Path, pixels: int = PIXELS) -> str | None:
     The same photo gives the same bytes; nothing of its metadata (place, camera) is kept.
 
     Returns:
-        None if the file is gone or isn't a photo that ``open_photo`` opens any more: the report then shows the
-        category's drawing.
+        None if the file is gone or isn't a photo that ``open_photo`` opens any more: the page then shows a drawing.
     """
     try:
-        photo = open_photo(path)
+        photo = decode_photo(photo_bytes(path), path, at_least=2 * pixels)
     except ImageError:
         return None
-    photo.info = {}  # a comment would be written again
     photo.thumbnail((pixels, pixels), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     photo.save(buffer, "JPEG", quality=80, optimize=True)
