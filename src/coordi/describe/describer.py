@@ -80,7 +80,7 @@ def describe(
     for batch in _batches(items, settings.batch_size):
         opened = _open(batch, unreadable)
         rows = encoder.encode_images([image for _, image in opened])  # (B, D)
-        labels = [judge.labels(rows, encoder.logit_scale) for judge in judges]
+        labels = [judge.labels(rows, encoder) for judge in judges]
         for place, (item, _) in enumerate(opened):
             said = {judge.name: found[place] for judge, found in zip(judges, labels, strict=True) if found[place]}
             descriptions[item.id] = Description(item.id, said)
@@ -96,7 +96,7 @@ def describe_image(image: Image.Image, encoder: ImageTextEncoder, vocabulary: Vo
     row = encoder.encode_images([image])
     said = {}
     for name, attribute in vocabulary.attributes.items():
-        labels = _Judge.of(name, attribute, encoder).labels(row, encoder.logit_scale)[0]
+        labels = _Judge.of(name, attribute, encoder).labels(row, encoder)[0]
         if labels:
             said[name] = labels
     return Description("", said)
@@ -115,11 +115,11 @@ class _Judge:
         phrases = [entry.phrases for entry in attribute.labels]
         return cls(name, attribute, label_vectors(encoder, attribute.template, phrases))
 
-    def labels(self, rows: npt.NDArray[np.float32], logit_scale: float) -> list[tuple[Label, ...]]:
+    def labels(self, rows: npt.NDArray[np.float32], encoder: ImageTextEncoder) -> list[tuple[Label, ...]]:
         """For each row the labels that pass, most probable first, ties in the vocabulary's order."""
         if not len(rows):
             return []
-        shares = label_probabilities(rows, self.vectors, logit_scale)  # (B, L)
+        shares = label_probabilities(rows, self.vectors, encoder.logit_scale, encoder.logit_bias)  # (B, L)
         best = np.argsort(-shares, axis=1, kind="stable")[:, : self.attribute.max_labels]
         return [
             tuple(

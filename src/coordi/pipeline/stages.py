@@ -15,7 +15,7 @@ from coordi.data.released import without_items, without_taught
 from coordi.data.source import MIN_ITEMS
 from coordi.data.storage import read_dataset, write_dataset
 from coordi.describe.describer import Described, describe
-from coordi.describe.encoder import load_encoder
+from coordi.describe.encoder import load_settled_encoder
 from coordi.describe.storage import read_described, write_described
 from coordi.describe.vocabulary import Vocabulary, load_vocabulary
 from coordi.domain import Dataset, Description, FunnelRow, Item, Outfit
@@ -168,7 +168,7 @@ def _describe_photos(work: Workspace, dataset: Dataset, inputs: Mapping[str, str
         settings = work.settings.describe
         photographed = [item for item in dataset.items.values() if item.image is not None]
         with stage_folder(folder, work.record(inputs)), work.progress("describing photos") as progress:
-            encoder = load_encoder(settings.encoder)
+            encoder = load_settled_encoder(settings)
             vocabulary = load_vocabulary(settings.vocabulary)
             write_described(folder, describe(photographed, encoder, vocabulary, settings, progress))
     return read_described(folder)
