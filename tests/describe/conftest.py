@@ -27,9 +27,7 @@ def tiny_exports(tiny_checkpoints: Mapping[str, Path], tmp_path_factory: pytest.
     from coordi.describe.onnx_export import export_onnx
 
     folder = tmp_path_factory.mktemp("exports")
-    return {
-        kind: export_onnx(load_checkpoint(path), folder / kind).folder for kind, path in tiny_checkpoints.items()
-    }
+    return {kind: export_onnx(load_checkpoint(path), folder / kind).folder for kind, path in tiny_checkpoints.items()}
 
 
 @pytest.fixture(scope="session")

@@ -222,9 +222,7 @@ def test_a_tokenizer_in_sentencepiece_only_says_where_the_other_is(
         load_encoder(str(folder))
 
 
-def test_an_end_token_that_the_tokenizer_forgets_is_added(
-    tiny_checkpoints: Mapping[str, Path], tmp_path: Path
-) -> None:
+def test_an_end_token_that_the_tokenizer_forgets_is_added(tiny_checkpoints: Mapping[str, Path], tmp_path: Path) -> None:
     folder = shutil.copytree(tiny_checkpoints["siglip2"], tmp_path / "copy")
     edit(folder, "tokenizer.json", post_processor=None)
     whole, mended = (load_encoder(str(one)).encode_texts(TEXTS) for one in (tiny_checkpoints["siglip2"], folder))
@@ -234,10 +232,10 @@ def test_an_end_token_that_the_tokenizer_forgets_is_added(
 def test_other_models_are_refused(tiny_checkpoints: Mapping[str, Path], tmp_path: Path) -> None:
     folder = shutil.copytree(tiny_checkpoints["clip"], tmp_path / "clip")
     edit(folder, "config.json", model_type="bert")
-    with pytest.raises(EncoderError, match="of type 'bert' .*accepted are 'clip' and 'siglip'"):
+    with pytest.raises(EncoderError, match=r"of type 'bert' .*accepted are 'clip' and 'siglip'"):
         load_encoder(str(folder))
     edit(folder, "config.json", model_type="siglip2")
-    with pytest.raises(EncoderError, match="NaFlex.*google/siglip2-base-patch16-224"):
+    with pytest.raises(EncoderError, match=r"NaFlex.*google/siglip2-base-patch16-224"):
         load_encoder(str(folder))
     folder = shutil.copytree(tiny_checkpoints["open_clip"], tmp_path / "open")
     model = json.loads((folder / "open_clip_config.json").read_text())["model_cfg"]
@@ -264,9 +262,7 @@ def test_damaged_files_are_refused(tiny_checkpoints: Mapping[str, Path], tmp_pat
         load_encoder(str(folder))
 
 
-def test_weights_that_are_missing_or_too_many_are_refused(
-    tiny_checkpoints: Mapping[str, Path], tmp_path: Path
-) -> None:
+def test_weights_that_are_missing_or_too_many_are_refused(tiny_checkpoints: Mapping[str, Path], tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     for kind, name, dropped in (

@@ -130,6 +130,6 @@ def test_an_export_that_says_something_else_has_no_manifest(
 
     model = source.towers.model  # type: ignore[attr-defined]
     model.visual_projection = Noisy(model.visual_projection)
-    with pytest.raises(EncoderError, match="differ by .*has no manifest"):
+    with pytest.raises(EncoderError, match=r"differ by .*has no manifest"):
         export_onnx(source, tmp_path / "out")
     assert not (tmp_path / "out" / "manifest.json").exists()
