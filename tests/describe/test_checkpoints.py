@@ -37,20 +37,21 @@ def by_transformers(folder: Path, photos: list[Image.Image], texts: list[str]) -
     """The whole model's output for photos and texts, as the documentation of transformers calls it."""
     kind = json.loads((folder / "config.json").read_text())["model_type"]
     if kind == "clip":
-        from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil as Processor
+        from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 
+        processor: Any = CLIPImageProcessorPil.from_pretrained(folder)
         tokenizer = transformers.CLIPTokenizer.from_pretrained(folder)
         tokens = tokenizer(texts, padding=True, truncation=True, max_length=16, return_tensors="pt")
         model = transformers.CLIPModel.from_pretrained(folder, dtype=torch.float32).eval()
     else:
-        from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil as Processor
+        from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
+        processor = SiglipImageProcessorPil.from_pretrained(folder)
         pad = "<pad>" if "gemma" in (folder / "tokenizer_config.json").read_text().lower() else "</s>"
         tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_file=str(folder / "tokenizer.json"), pad_token=pad)
         found = tokenizer(texts, padding="max_length", truncation=True, max_length=64, return_tensors="pt")
         tokens = {"input_ids": found["input_ids"]}
         model = transformers.SiglipModel.from_pretrained(folder, dtype=torch.float32).eval()
-    processor = Processor.from_pretrained(folder)
     pixels = processor(images=[photo.convert("RGB") for photo in photos], return_tensors="pt")["pixel_values"]
     with torch.inference_mode():
         return model(pixel_values=pixels, **tokens)

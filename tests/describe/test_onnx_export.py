@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,10 +75,11 @@ def test_broken_manifests_are_refused(tiny_exports: Mapping[str, Path], tmp_path
     folder = shutil.copytree(tiny_exports["clip"], tmp_path / "copy")
     manifest = json.loads((folder / "manifest.json").read_text())
     names = manifest["sha256"]
-    for change in (
+    changes: tuple[dict[str, Any], ...] = (
         {"logit_scale": 0}, {"format": "coordi-onnx-encoder-9"}, {"more": 1}, {"sha256": {}},
         {"sha256": {**names, "../../else": "0"}}, {"photos": {"size": [0, 5]}}, {"texts": {"length": 4}},
-    ):  # fmt: skip
+    )  # fmt: skip
+    for change in changes:
         (folder / "manifest.json").write_text(json.dumps({**manifest, **change}))
         with pytest.raises(EncoderError, match=r"manifest\.json isn't the manifest of an exported encoder"):
             load_encoder(str(folder))

@@ -28,8 +28,8 @@ def test_both_put_labels_in_the_same_order() -> None:
     photos, labels = (
         (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32) for rows in (photos, labels)
     )
-    orders = [np.argsort(label_probabilities(photos, labels, 20, bias), axis=1) for bias in (None, -9.0)]
-    np.testing.assert_array_equal(*orders)
+    first, second = (np.argsort(label_probabilities(photos, labels, 20, bias), axis=1) for bias in (None, -9.0))
+    np.testing.assert_array_equal(first, second)
 
 
 def test_large_logits_neither_overflow_nor_warn() -> None:
