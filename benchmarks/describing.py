@@ -35,6 +35,7 @@ class Way:
         encode: That to unit vectors.
         texts: Label vectors of every attribute, with the logit scale.
         seconds: Spent on each part.
+        processor: Seconds that cores spent on it, waiting threads that spin included.
         batches: Photos per second of each batch.
     """
 
@@ -43,6 +44,7 @@ class Way:
     encode: Callable[[Any], Any]
     texts: tuple[list[Any], float]
     seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.0))
+    processor: float = 0.0
     batches: list[float] = field(default_factory=list)
 
 
@@ -50,7 +52,7 @@ def describe(way: Way, paths: Sequence[Path]) -> None:
     from coordi.data.photos import open_photo
     from coordi.describe.zero_shot import label_probabilities
 
-    marks = [time.perf_counter()]
+    before, marks = time.process_time(), [time.perf_counter()]
     images = [open_photo(path) for path in paths]
     marks.append(time.perf_counter())
     prepared = way.prepare(images)
@@ -60,6 +62,7 @@ def describe(way: Way, paths: Sequence[Path]) -> None:
     for labels in way.texts[0]:
         label_probabilities(vectors, labels, way.texts[1])
     marks.append(time.perf_counter())
+    way.processor += time.process_time() - before
     for part, start, end in zip(PARTS, marks[:-1], marks[1:], strict=True):
         way.seconds[part] += end - start
     way.batches.append(len(paths) / (marks[-1] - marks[0]))
@@ -148,11 +151,15 @@ def clip_ways(scratch: Path) -> list[Way]:
 
 @dataclass(frozen=True)
 class Row:
-    """Of one way: photos per second over all and in the median batch, and milliseconds per photo by part."""
+    """Of one way: photos per second over all and in the median batch, and milliseconds per photo by part.
+
+    ``cores`` is in milliseconds of processor time per photo, which what else runs on the machine changes little.
+    """
 
     name: str
     photos_per_second: float
     median_batch: float
+    cores: float
     milliseconds: dict[str, float]
 
 
@@ -161,7 +168,7 @@ def measure(paths: Sequence[Path]) -> list[Row]:
         ways = [edge_way(), *clip_ways(Path(scratch))]
         for way in ways:  # the first batch pays for what is set up late
             describe(way, paths[:BATCH])
-            way.seconds, way.batches = dict.fromkeys(PARTS, 0.0), []
+            way.seconds, way.processor, way.batches = dict.fromkeys(PARTS, 0.0), 0.0, []
         for start in range(0, len(paths), BATCH):
             for way in ways:
                 describe(way, paths[start : start + BATCH])
@@ -169,6 +176,7 @@ def measure(paths: Sequence[Path]) -> list[Row]:
     return [
         Row(
             way.name, count / sum(way.seconds.values()), sorted(way.batches)[len(way.batches) // 2],
+            1000 * way.processor / count,
             {part: 1000 * seconds / count for part, seconds in way.seconds.items()},
         )
         for way in ways
@@ -197,10 +205,14 @@ def main() -> None:
         print(json.dumps({"photos": len(paths), "rows": [asdict(row) for row in rows], "ratios": ratios}))
         return
     print(f"{len(paths)} photos, batches of {BATCH}, {given.threads} threads")
-    print(f"{'':<30}{'photos/s':>9}{'median':>8}" + "".join(f"{part:>9}" for part in PARTS) + "  (ms per photo)")
+    print(
+        f"{'':<30}{'photos/s':>9}{'median':>8}{'cores':>8}"
+        + "".join(f"{part:>9}" for part in PARTS)
+        + "  (ms per photo)"
+    )
     for row in rows:
         parts = "".join(f"{row.milliseconds[part]:>9.2f}" for part in PARTS)
-        print(f"{row.name:<30}{row.photos_per_second:>9.1f}{row.median_batch:>8.1f}{parts}")
+        print(f"{row.name:<30}{row.photos_per_second:>9.1f}{row.median_batch:>8.1f}{row.cores:>8.1f}{parts}")
     for name, ratio in ratios.items():
         print(f"{name}: {ratio:.2f}")
 

@@ -92,18 +92,49 @@ def _modules(model: Any) -> tuple[Any, Any]:
     torch = require("torch", EXTRA)
 
     class Tower(torch.nn.Module):  # type: ignore[misc,name-defined]
-        def __init__(self, features: Callable[..., Any], argument: str) -> None:
+        def __init__(self, features: Callable[[Any], Any]) -> None:
             super().__init__()
             self.model = model
             self.features = features
-            self.argument = argument
 
         def forward(self, given: Any) -> Any:
-            return self.features(**{self.argument: given}).pooler_output
+            return self.features(given)
 
     # The attention that transformers picks on its own has branches that depend on shapes.
     model.set_attn_implementation("eager")
-    return Tower(model.get_image_features, "pixel_values"), Tower(model.get_text_features, "input_ids")
+
+    def clip_image(pixels: Any) -> Any:
+        return model.visual_projection(_class_vectors(model.vision_model, pixels))
+
+    def siglip_image(pixels: Any) -> Any:
+        return model.get_image_features(pixel_values=pixels).pooler_output
+
+    def text(tokens: Any) -> Any:
+        return model.get_text_features(input_ids=tokens).pooler_output
+
+    return Tower(clip_image if model.config.model_type == "clip" else siglip_image), Tower(text)
+
+
+def _class_vectors(vision: Any, pixels: Any) -> Any:
+    """What CLIP's vision model pools, ``(B, W)``, without what nobody reads.
+
+    Of the last layer only the first place, the class token's, is used: the others are its keys and values, and are
+    spared the rest. In a ViT-B/32 that is 7% of the work.
+    """
+    found = vision.pre_layrnorm(vision.embeddings(pixels))  # (B, T, W)
+    *layers, last = vision.encoder.layers
+    for layer in layers:
+        found = layer(found, attention_mask=None)
+    normed, attention = last.layer_norm1(found), last.self_attn
+
+    def by_head(rows: Any) -> Any:
+        return rows.unflatten(-1, (attention.num_heads, -1)).transpose(1, 2)  # (B, heads, T, W / heads)
+
+    query, key, value = attention.q_proj(normed[:, :1]), attention.k_proj(normed), attention.v_proj(normed)
+    scores = (by_head(query) @ by_head(key).transpose(-1, -2) * attention.scale).softmax(dim=-1)
+    first = found[:, :1] + attention.out_proj((scores @ by_head(value)).transpose(1, 2).flatten(2))
+    first = first + last.mlp(last.layer_norm2(first))
+    return vision.post_layernorm(first[:, 0])
 
 
 def _write(path: Path, module: Any, example: tuple[npt.NDArray[Any], str, dict[int, str]]) -> None:
