@@ -176,6 +176,15 @@ def edit(folder: Path, name: str, **changes: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
+def test_open_clips_layout_needs_no_pointer_to_code(tiny_checkpoints: Mapping[str, Path], tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_checkpoints["open_clip"], tmp_path / "timm")
+    whole = load_encoder(str(tiny_checkpoints["open_clip"])).encode_texts(TEXTS)
+    (folder / "config.json").write_text(json.dumps({"architecture": "vit_base_patch16_siglip_224"}))
+    np.testing.assert_array_equal(load_encoder(str(folder)).encode_texts(TEXTS), whole)
+    (folder / "config.json").unlink()
+    np.testing.assert_array_equal(load_encoder(str(folder)).encode_texts(TEXTS), whole)
+
+
 @pytest.mark.parametrize(
     ("kind", "name", "said"),
     [

@@ -54,6 +54,8 @@ def _loader(folder: CheckpointFolder) -> Callable[[CheckpointFolder], tuple[Reci
             "same repository too"
         )
     kind = config.get("model_type")
+    if kind is None and folder.has(OPEN_CLIP_CONFIG):
+        return load_open_clip  # as timm's repositories have it
     if kind == "siglip2":
         raise EncoderError(
             f"{folder.path} is a SigLIP 2 checkpoint for photos of any proportions (NaFlex), which isn't supported; "
