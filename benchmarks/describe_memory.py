@@ -61,6 +61,7 @@ class StandIn:
     identity = "0" * 64
     dimension = 512
     logit_scale = 20.0
+    logit_bias = None
 
     def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
         """Unit vectors ``(N, 512)``."""

@@ -20,6 +20,7 @@ class ColourEncoder:
     identity = "c" * 64
     dimension = 3
     logit_scale = 10.0
+    logit_bias = None
 
     def __init__(self) -> None:
         self.batches: list[int] = []

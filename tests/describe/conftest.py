@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,41 +10,29 @@ from PIL import Image
 from coordi.describe.edge import EdgeEncoder
 from coordi.describe.encoder import ImageTextEncoder, load_encoder
 
+from .made_checkpoints import BUILDERS, build_tiny_clip
 
-def build_tiny_clip(folder: Path) -> Path:
-    """A CLIP checkpoint with random weights in the layout of the hub: model, image processor, tokenizer."""
-    torch = pytest.importorskip("torch", reason="needs the train extra")
-    transformers = pytest.importorskip("transformers", reason="needs the train extra")
-    folder.mkdir(parents=True)
-    characters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
-    tokens = [*characters, *(f"{c}</w>" for c in characters), "re", "red</w>", "<|startoftext|>", "<|endoftext|>"]
-    vocabulary = {token: place for place, token in enumerate(tokens)}
-    (folder / "vocab.json").write_text(json.dumps(vocabulary))
-    (folder / "merges.txt").write_text("#version: 0.2\nr e\nre d</w>\n")
-    (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 16}))
-    processor = {
-        "image_processor_type": "CLIPImageProcessor", "size": {"shortest_edge": 32}, "do_resize": True, "resample": 3,
-        "crop_size": {"height": 32, "width": 32}, "do_center_crop": True, "do_rescale": True, "do_normalize": True,
-        "image_mean": [0.48, 0.46, 0.41], "image_std": [0.27, 0.26, 0.28], "do_convert_rgb": True,
-    }  # fmt: skip
-    (folder / "preprocessor_config.json").write_text(json.dumps(processor))
-    tower = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
-    end = vocabulary["<|endoftext|>"]
-    config = transformers.CLIPConfig(
-        text_config={
-            **tower, "vocab_size": len(tokens), "max_position_embeddings": 16,
-            "bos_token_id": end - 1, "eos_token_id": end, "pad_token_id": end,
-        },
-        vision_config={**tower, "image_size": 32, "patch_size": 8},
-        projection_dim=12,
-    )  # fmt: skip
-    torch.manual_seed(3)
-    transformers.CLIPModel(config).save_pretrained(folder)
-    return folder
+
+@pytest.fixture(scope="session")
+def tiny_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """A small checkpoint of every kind; never to be changed, only copied."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    return {kind: build(folder / kind) for kind, build in BUILDERS.items()}
+
+
+@pytest.fixture(scope="session")
+def tiny_exports(tiny_checkpoints: Mapping[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """Each of them exported to ONNX; never to be changed, only copied."""
+    from coordi.describe.checkpoints import load_checkpoint
+    from coordi.describe.onnx_export import export_onnx
+
+    folder = tmp_path_factory.mktemp("exports")
+    return {kind: export_onnx(load_checkpoint(path), folder / kind).folder for kind, path in tiny_checkpoints.items()}
 
 
 @pytest.fixture(scope="session")
 def tiny_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One of them alone, for tests elsewhere too."""
     return build_tiny_clip(tmp_path_factory.mktemp("clip") / "tiny")
 
 
@@ -53,12 +41,14 @@ def edge() -> EdgeEncoder:
     return EdgeEncoder.bundled()
 
 
-@pytest.fixture(scope="session", params=["edge", "clip"])
+@pytest.fixture(scope="session", params=["edge", *BUILDERS, "clip in ONNX", "siglip in ONNX"])
 def encoder(request: pytest.FixtureRequest) -> ImageTextEncoder:
     if request.param == "edge":
         loaded: EdgeEncoder = request.getfixturevalue("edge")
         return loaded
-    return load_encoder(str(request.getfixturevalue("tiny_clip")))
+    kind, _, is_onnx = request.param.partition(" in ")
+    folders: Mapping[str, Path] = request.getfixturevalue("tiny_exports" if is_onnx else "tiny_checkpoints")
+    return load_encoder(str(folders[kind]))
 
 
 @pytest.fixture(scope="session")

@@ -55,3 +55,4 @@ def test_it_says_who_it_is(encoder: ImageTextEncoder) -> None:
     assert int(encoder.identity, 16) > 0
     assert encoder.name
     assert encoder.logit_scale > 1
+    assert encoder.logit_bias is None or np.isfinite(encoder.logit_bias)

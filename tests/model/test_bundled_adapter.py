@@ -33,7 +33,7 @@ def test_it_is_small_and_says_what_it_is() -> None:
 
 
 def test_scores_in_bytes_rank_as_in_floats(tmp_path: Path) -> None:
-    from scipy.stats import spearmanr
+    from scipy.stats import spearmanr  # type: ignore[import-untyped]
     from sklearn.metrics import roc_auc_score
 
     found = settings("float32")

@@ -43,7 +43,7 @@ def test_a_layer_keeps_what_eight_bits_of_its_weights_say(bias: bool) -> None:
 
 
 def test_a_model_answers_as_before(tiny_base: Base, tiny_settings: RunSettings) -> None:
-    from scipy.stats import spearmanr
+    from scipy.stats import spearmanr  # type: ignore[import-untyped]
 
     def ask(arithmetic: str) -> np.ndarray:
         settings = tiny_settings.model.model_copy(update={"arithmetic": arithmetic})

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,8 +80,10 @@ def _plainly(outfits: list[list[str]], adapter: Path, base: Base, renderer: List
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
-    four_bits = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.float32)
+    options: Any = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": torch.float32}
+    four_bits: Any = BitsAndBytesConfig(**options)  # type: ignore[no-untyped-call]
     network = AutoModelForCausalLM.from_pretrained(base.folder, dtype=torch.float32, quantization_config=four_bits)
+    layer: Any
     for layer in network.modules():
         if type(layer).__name__ == "Linear4bit":
             layer.support_avx512bf16_for_cpu = False  # else it multiplies in bfloat16, whatever was asked for

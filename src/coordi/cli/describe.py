@@ -29,11 +29,21 @@ def describe(
     data: DataOption,
     out: OutOption,
     encoder: Annotated[
-        str, typer.Option("--encoder", help="'edge' (bundled) or the folder of a CLIP checkpoint.")
+        str,
+        typer.Option(
+            "--encoder",
+            help="'edge' (bundled), 'fashion-clip', a hub id, the folder of a CLIP or SigLIP checkpoint, or its export.",
+        ),
     ] = "edge",
     vocabulary: Annotated[str, typer.Option("--vocabulary", help="'fashion' (bundled) or a YAML file.")] = "fashion",
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Photos encoded at once.")] = 16,
     save_every: Annotated[int, typer.Option("--save-every", min=1, help="Photos between two saves.")] = 128,
+    allow_download: Annotated[
+        bool, typer.Option("--allow-download", help="Fetch the encoder from the Hugging Face hub if it isn't here.")
+    ] = False,
+    revision: Annotated[
+        str | None, typer.Option("--revision", help="The commit of the hub to pin, 40 hexadecimal digits.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Give every photo a category, colours, pattern, material, style and occasion, as far as the encoder is sure.
@@ -48,14 +58,16 @@ def describe(
     from coordi.config import DataSettings, DescribeSettings
     from coordi.data.loading import load
     from coordi.describe.catalogue import CatalogueDescriber
-    from coordi.describe.encoder import load_encoder
+    from coordi.describe.encoder import load_settled_encoder
     from coordi.describe.page import Shown, render_page
     from coordi.describe.vector_cache import VectorCache
     from coordi.describe.vocabulary import load_vocabulary
     from coordi.errors import DataError
 
-    settings = DescribeSettings(encoder=encoder, vocabulary=vocabulary, batch_size=batch_size)
-    words, eyes = load_vocabulary(vocabulary), load_encoder(encoder)
+    settings = DescribeSettings(
+        encoder=encoder, vocabulary=vocabulary, batch_size=batch_size, allow_download=allow_download, revision=revision
+    )
+    words, eyes = load_vocabulary(vocabulary), load_settled_encoder(settings)
     inputs = {
         "data": str(Path(data).resolve()) if data != "sample" else data,
         "encoder": eyes.identity,

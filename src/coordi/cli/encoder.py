@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from coordi.cli import encoder_export
 from coordi.cli.console import echo_json, note, progress_bar
 
 
@@ -15,6 +16,7 @@ def register(app: typer.Typer) -> None:
     nouns = typer.Typer(no_args_is_help=True, help="Measure image encoders.")
     nouns.callback()(_nothing)
     nouns.command("evaluate")(evaluate)
+    nouns.command("export")(encoder_export.export)
     app.add_typer(nouns, name="encoder")
 
 

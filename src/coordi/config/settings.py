@@ -49,14 +49,20 @@ class DescribeSettings(Settings):
     """Which encoder looks at photos, and with which vocabulary.
 
     Attributes:
-        encoder: ``edge`` (bundled), ``fashion-clip``, or the folder of a CLIP checkpoint.
+        encoder: ``edge`` (bundled), ``fashion-clip``, the folder of a CLIP or SigLIP checkpoint or of an export to
+            ONNX, or a hub id (only with ``allow_download``).
         vocabulary: ``fashion`` (bundled) or a vocabulary file.
         batch_size: Photos encoded at once.
+        allow_download: Nothing is fetched from a hub unless this is true.
+        revision: The hub commit to pin, in 40 hex digits; None takes the one that coordi knows for ``fashion-clip``
+            and ``Marqo/marqo-fashionSigLIP``.
     """
 
     encoder: str = "edge"
     vocabulary: str = "fashion"
     batch_size: int = Field(default=16, ge=1)
+    allow_download: bool = False
+    revision: str | None = None
 
 
 class ModelSettings(Settings):

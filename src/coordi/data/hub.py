@@ -6,24 +6,20 @@ the layout that the readers know, so that a fetched copy and a folder of the use
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import ModuleType
 
-from coordi.artifacts import cache_folder, write_json, writing
+from coordi.artifacts import cache_folder, write_json
 from coordi.config import DataSettings
+from coordi.data.hub_transfer import COMMIT, COMPLETE, Repository, fetch_files, gone, online
 from coordi.data.polyvore_outfits import VERSIONS
-from coordi.errors import DataError, require
+from coordi.errors import DataError
 
 _PREFIX = re.compile(r"hf:/{1,2}datasets/")  # a Path squeezes the two slashes into one
-_COMMIT = re.compile(r"[0-9a-f]{40}")
-_COMPLETE = ".complete.json"
-_OFFLINE = "HF_HUB_OFFLINE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,26 +118,21 @@ def fetch(name: str, settings: DataSettings) -> Path:
     release = settings.release or VERSIONS[0]
     version = f"-{release}" if copy.has_versions else ""
     folder = cache_folder() / "hub" / f"{name.replace('/', '--')}{version}@{'-'.join(pin[:12] for pin in pins)}"
-    fetched, gone = (folder / _COMPLETE).is_file(), _gone(folder)
-    if fetched and not gone:
+    fetched, pruned = (folder / COMPLETE).is_file(), gone(folder)
+    if fetched and not pruned:
         return folder
     if not settings.allow_download:
-        raise _not_allowed(name, gone)
+        raise _not_allowed(name, pruned)
     files: dict[str, list[str]] = {}
-    with _online() as hub:
+    with online(DataError) as hub:
         for part, pin in zip(copy.parts, pins, strict=True):
             files[f"{part.repository}@{pin}"] = _fetch_part(hub, part, pin, copy.access, folder, release)
-    write_json(folder / _COMPLETE, files)
+    write_json(folder / COMPLETE, files)
     return folder
 
 
-def _gone(folder: Path) -> list[Path]:
-    """Links to files that the hub's cache no longer holds: it may be pruned at any time."""
-    return sorted(path for path in folder.rglob("*") if path.is_symlink() and not path.exists())
-
-
-def _not_allowed(name: str, gone: Sequence[Path] = ()) -> DataError:
-    lack = f" any more ({len(gone)} files are gone from the hub's cache, such as {gone[0].name})" if gone else ""
+def _not_allowed(name: str, pruned: Sequence[Path] = ()) -> DataError:
+    lack = f" any more ({len(pruned)} files are gone from the hub's cache, such as {pruned[0].name})" if pruned else ""
     return DataError(
         f"{name} isn't on this machine{lack}, and nothing is fetched unless allowed; set data.allow_download=true, or "
         "give a folder that holds it"
@@ -150,7 +141,7 @@ def _not_allowed(name: str, gone: Sequence[Path] = ()) -> DataError:
 
 def _pin(part: HubPart, settings: DataSettings) -> str:
     pin = settings.revision or part.revision
-    if pin is None or not _COMMIT.fullmatch(pin):
+    if pin is None or not COMMIT.fullmatch(pin):
         raise DataError(
             f"data.revision is {settings.revision!r}; give the commit of {part.repository} to pin, 40 hexadecimal "
             f"digits: https://huggingface.co/datasets/{part.repository}/commits/main lists them"
@@ -158,32 +149,10 @@ def _pin(part: HubPart, settings: DataSettings) -> str:
     return pin
 
 
-@contextmanager
-def _online() -> Iterator[ModuleType]:
-    """huggingface_hub with the network allowed, for a while."""
-    before = os.environ.get(_OFFLINE)
-    os.environ[_OFFLINE] = "0"  # coordi's command sets it to 1; the library reads it when it is first imported
-    try:
-        hub = require("huggingface_hub", "train")
-        if require("huggingface_hub.constants", "train").HF_HUB_OFFLINE:
-            raise DataError(
-                f"huggingface_hub is offline in this process ({_OFFLINE} was set when it was loaded); run again with "
-                f"{_OFFLINE}=0 to fetch data"
-            )
-        yield hub
-    finally:
-        os.environ.pop(_OFFLINE)
-        if before is not None:
-            os.environ[_OFFLINE] = before
-
-
 def _fetch_part(hub: ModuleType, part: HubPart, pin: str, access: str, folder: Path, version: str) -> list[str]:
-    errors = require("huggingface_hub.errors", "train")
-    where = f"the hub's data set {part.repository} at {pin[:12]}"
-    try:
-        api = hub.HfApi()
-        listed: list[str] = api.list_repo_files(part.repository, revision=pin, repo_type="dataset")
-        patterns = [pattern.format(version=version) for pattern in part.files]
+    patterns = [pattern.format(version=version) for pattern in part.files]
+
+    def choose(where: str, listed: list[str]) -> list[str]:
         # fnmatch's star also matches a slash, which would take "data/more/x.parquet" for "data/*.parquet".
         wanted = [
             file
@@ -192,24 +161,6 @@ def _fetch_part(hub: ModuleType, part: HubPart, pin: str, access: str, folder: P
         ]
         if not wanted:
             raise DataError(f"{where} holds none of {', '.join(patterns)}; pin the commit that docs/data.md names")
-        for file in wanted:
-            fetched = api.hf_hub_download(part.repository, file, revision=pin, repo_type="dataset")
-            _link(folder / file, Path(fetched))
-    except errors.GatedRepoError as error:
-        how = access or f"ask for access on https://huggingface.co/datasets/{part.repository}"
-        raise DataError(f"{where} is gated; {how}") from error
-    except errors.RepositoryNotFoundError as error:
-        raise DataError(f"{where} isn't there, or not for you; {access or 'check the name'}") from error
-    except errors.RevisionNotFoundError as error:
-        raise DataError(f"{where} isn't there: it has no commit {pin}; check data.revision") from error
-    except (errors.EntryNotFoundError, errors.HTTPError, OSError, ValueError) as error:
-        said = str(error).strip().splitlines() or [type(error).__name__]
-        raise DataError(f"{where} can't be fetched: {said[0]}; check the network and run again") from error
-    return wanted
+        return wanted
 
-
-def _link(path: Path, fetched: Path) -> None:
-    with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-        path.symlink_to(fetched.resolve())
+    return fetch_files(hub, Repository(part.repository, "dataset", pin, "data", DataError, access), folder, choose)

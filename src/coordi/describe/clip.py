@@ -1,108 +1,55 @@
-"""A CLIP checkpoint from a folder, such as FashionCLIP, through transformers."""
+"""CLIP in the layout of transformers: OpenAI's, LAION's and FashionCLIP, through transformers and torch."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
+from coordi.describe.checkpoint_files import CheckpointFolder
+from coordi.describe.pixels import PhotoRecipe
+from coordi.describe.tokens import TextRecipe, Tokens
+from coordi.describe.torch_towers import EXTRA, TorchTowers, load_strictly
+from coordi.describe.towers import Recipe
+from coordi.errors import require
 
-from coordi.artifacts import hash_file
-from coordi.errors import EncoderError, require
-
-if TYPE_CHECKING:
-    from PIL import Image
-
-_NEEDED = ("config.json", "preprocessor_config.json", "model.safetensors")
 _TOKENIZERS = (("tokenizer.json",), ("vocab.json", "merges.txt"))
-_AT_ONCE = 16
-_EXTRA = "train"
 
 
-class ClipEncoder:
-    """CLIP's own pipeline: its image processor, its tokenizer (texts cut at its longest), its projections."""
+def load_clip(folder: CheckpointFolder) -> tuple[Recipe, TorchTowers]:
+    """Recipe and towers; the softmax over labels is CLIP's.
 
-    def __init__(self, folder: Path, identity: str, parts: tuple[Any, Any, Any]) -> None:
-        self.name = str(folder)
-        self.identity = identity
-        self._model, self._tokenizer, self._processor = parts
-        self.dimension = int(self._model.config.projection_dim)
-        self.logit_scale = float(self._model.logit_scale.detach().exp())
-        self._max_tokens = int(self._model.config.text_config.max_position_embeddings)
-
-    @classmethod
-    def from_folder(cls, folder: Path) -> ClipEncoder:
-        """Load a checkpoint in the Hugging Face layout; only safetensors, no code from the folder, no network.
-
-        Raises:
-            EncoderError: If a file is missing or the folder holds another kind of model.
-            MissingDependencyError: If torch or transformers isn't installed.
-        """
-        transformers = require("transformers", _EXTRA)
-        require("torch", _EXTRA)
-        files = _files(folder)
-        image_processor = require("transformers.models.clip.image_processing_pil_clip", _EXTRA).CLIPImageProcessorPil
-        local = {"local_files_only": True}
-        try:
-            config = transformers.CLIPConfig.get_config_dict(folder, **local)[0]
-            if config.get("model_type") != "clip":
-                raise ValueError(f"model_type is {config.get('model_type')!r}, accepted is 'clip'")
-            model = transformers.CLIPModel.from_pretrained(folder, use_safetensors=True, **local).eval()
-            tokenizer = transformers.CLIPTokenizerFast.from_pretrained(folder, **local)
-            processor = image_processor.from_pretrained(folder, **local)
-        # transformers and safetensors raise types of their own for broken files.
-        except Exception as error:
-            reason = " ".join(str(error).split())[:300]
-            raise EncoderError(
-                f"{folder} can't be loaded as a CLIP checkpoint: {reason}; "
-                f"accepted is a folder with {', '.join(_NEEDED)} and a tokenizer"
-            ) from error
-        identity = hashlib.sha256("".join(hash_file(path) for path in files).encode()).hexdigest()
-        return cls(folder, identity, (model, tokenizer, processor))
-
-    def encode_images(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
-        """Unit vectors ``(N, D)``."""
-        torch = require("torch", _EXTRA)
-        rows = [np.zeros((0, self.dimension), dtype=np.float32)]
-        for start in range(0, len(images), _AT_ONCE):
-            batch = [image.convert("RGB") for image in images[start : start + _AT_ONCE]]
-            pixels = self._processor(images=batch, return_tensors="pt")["pixel_values"]
-            with torch.inference_mode():
-                rows.append(self._model.get_image_features(pixel_values=pixels).pooler_output.numpy())
-        return _unit(np.concatenate(rows))
-
-    def encode_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Unit vectors ``(N, D)``; a text longer than the checkpoint takes is cut."""
-        torch = require("torch", _EXTRA)
-        rows = [np.zeros((0, self.dimension), dtype=np.float32)]
-        for start in range(0, len(texts), _AT_ONCE):
-            tokens = self._tokenizer(
-                list(texts[start : start + _AT_ONCE]),
-                padding=True, truncation=True, max_length=self._max_tokens, return_tensors="pt",
-            )  # fmt: skip
-            with torch.inference_mode():
-                found = self._model.get_text_features(
-                    input_ids=tokens["input_ids"], attention_mask=tokens["attention_mask"]
-                )
-            rows.append(found.pooler_output.numpy())
-        return _unit(np.concatenate(rows))
+    Raises:
+        EncoderError: If a file is missing.
+        ValueError: If the files don't fit together; transformers and safetensors raise types of their own too.
+        MissingDependencyError: If torch or transformers isn't installed.
+    """
+    transformers = require("transformers", EXTRA)
+    photos = PhotoRecipe.of_processor(folder.processor())
+    tokenizer = _tokenizer(folder, transformers)
+    model = load_strictly(transformers.CLIPModel, folder)
+    text = TextRecipe(
+        length=int(model.config.text_config.max_position_embeddings),
+        padding="longest",
+        pad_id=int(tokenizer.pad_token_id),
+    )
+    tokens = Tokens(_copied(tokenizer.backend_tokenizer), text)
+    scale = float(model.logit_scale.detach().exp())
+    recipe = Recipe(photos, tokens, int(model.config.projection_dim), scale, None)
+    return recipe, TorchTowers(model, photos.shape, tokens)
 
 
-def _files(folder: Path) -> list[Path]:
-    missing = [name for name in _NEEDED if not (folder / name).is_file()]
-    tokenizer = next((names for names in _TOKENIZERS if all((folder / name).is_file() for name in names)), None)
-    if tokenizer is None:
-        missing.append("tokenizer.json (or vocab.json and merges.txt)")
-    if missing or tokenizer is None:
-        raise EncoderError(
-            f"{folder} isn't a CLIP checkpoint: it lacks {', '.join(missing)}; "
-            "give a folder in the Hugging Face layout with its weights as model.safetensors"
-        )
-    return [folder / name for name in (*_NEEDED, *tokenizer)]
+def _copied(tokenizer: Any) -> Any:
+    """A tokenizer of one's own, so that truncation and padding can be set."""
+    found = require("tokenizers", EXTRA).Tokenizer.from_str(tokenizer.to_str())
+    found.no_truncation()
+    found.no_padding()
+    return found
 
 
-def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
+def _tokenizer(folder: CheckpointFolder, transformers: Any) -> Any:
+    for names in _TOKENIZERS:
+        if all(folder.has(name) for name in names):
+            for name in names:
+                folder.file(name)
+            folder.tokenizer_config()
+            return transformers.CLIPTokenizerFast.from_pretrained(folder.path, local_files_only=True)
+    raise folder.lacks(["tokenizer.json (or vocab.json and merges.txt)"])

@@ -85,7 +85,7 @@ class Labeller:
 
     def __init__(self, encoder: ImageTextEncoder, vocabulary: Vocabulary) -> None:
         self._judges = [_Judge.of(name, attribute, encoder) for name, attribute in vocabulary.attributes.items()]
-        self._logit_scale = encoder.logit_scale
+        self._encoder = encoder
 
     def descriptions(self, ids: Sequence[str], vectors: npt.NDArray[np.float32]) -> list[Description]:
         """What is sure enough to be said of each photo.
@@ -94,7 +94,7 @@ class Labeller:
             ids: Item ids, as many as vectors.
             vectors: Unit vectors ``(N, D)`` of the photos, by the encoder whose labels these are.
         """
-        labels = [judge.labels(vectors, self._logit_scale) for judge in self._judges]
+        labels = [judge.labels(vectors, self._encoder) for judge in self._judges]
         return [
             Description(
                 item_id,
@@ -117,11 +117,11 @@ class _Judge:
         phrases = [entry.phrases for entry in attribute.labels]
         return cls(name, attribute, label_vectors(encoder, attribute.template, phrases))
 
-    def labels(self, rows: npt.NDArray[np.float32], logit_scale: float) -> list[tuple[Label, ...]]:
+    def labels(self, rows: npt.NDArray[np.float32], encoder: ImageTextEncoder) -> list[tuple[Label, ...]]:
         """For each row the labels that pass, most probable first, ties in the vocabulary's order."""
         if not len(rows):
             return []
-        shares = label_probabilities(rows, self.vectors, logit_scale)  # (B, L)
+        shares = label_probabilities(rows, self.vectors, encoder.logit_scale, encoder.logit_bias)  # (B, L)
         best = np.argsort(-shares, axis=1, kind="stable")[:, : self.attribute.max_labels]
         return [
             tuple(

@@ -45,6 +45,7 @@ class EdgeEncoder:
     """
 
     name = "edge"
+    logit_bias = None
 
     def __init__(self, towers: _Towers, identity: str, logit_scale: float) -> None:
         self._towers = towers

@@ -163,7 +163,7 @@ def evaluate_encoder(
         if len(labels) < 2 or not labelled:
             continue
         texts = label_vectors(encoder, template, [[label_words(label)] for label in labels])
-        shares = label_probabilities(rows[labelled], texts, encoder.logit_scale)
+        shares = label_probabilities(rows[labelled], texts, encoder.logit_scale, encoder.logit_bias)
         truth = np.array([labels.index(kept[place].labels[name]) for place in labelled])
         found[name] = figures(truth, shares, generator)
     return EncoderReport(found, speed, len(photos) - len(kept))

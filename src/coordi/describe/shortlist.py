@@ -86,7 +86,9 @@ def complementary_labels(
         entries = [entry for entry in attribute.labels if entry.worn == wanted]
         if entries:
             vectors = label_vectors(encoder, attribute.template, [entry.phrases for entry in entries])  # (L, D)
-            shares = label_probabilities(np.asarray(query, dtype=np.float32), vectors, encoder.logit_scale)[0]
+            shares = label_probabilities(
+                np.asarray(query, dtype=np.float32), vectors, encoder.logit_scale, encoder.logit_bias
+            )[0]
             best = np.argsort(-shares, kind="stable")[:top_k]
             return tuple(Label(entries[place].text, float(shares[place])) for place in best)
     return ()

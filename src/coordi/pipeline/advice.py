@@ -141,7 +141,8 @@ def _material(
 ) -> stages.Material:
     if is_run:
         described_as = RunSettings.model_validate(read_json(source / CLAIM)["settings"]).describe
-        if described_as.model_copy(update={"batch_size": 1}) != settings.describe.model_copy(update={"batch_size": 1}):
+        alike = {"batch_size": 1, "allow_download": False}  # neither changes what is seen
+        if described_as.model_copy(update=alike) != settings.describe.model_copy(update=alike):
             raise RecommendationError(
                 f"'{source}' was described by the encoder '{described_as.encoder}' with the vocabulary "
                 f"'{described_as.vocabulary}', but the model learned from '{settings.describe.encoder}' with "

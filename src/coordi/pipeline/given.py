@@ -9,7 +9,7 @@ from coordi.config import DescribeSettings
 from coordi.data.categories import category_of, of_unknown_category, with_category
 from coordi.data.photos import PHOTO_SUFFIXES, open_photo
 from coordi.describe.describer import Described, describe
-from coordi.describe.encoder import load_encoder
+from coordi.describe.encoder import load_settled_encoder
 from coordi.describe.vocabulary import Vocabulary, load_vocabulary
 from coordi.domain import Item
 from coordi.errors import DataError
@@ -47,7 +47,7 @@ def given_items(given: Sequence[str], settings: DescribeSettings) -> tuple[tuple
     if not photographed:
         return tuple(items), None
     vocabulary = load_vocabulary(settings.vocabulary)
-    described = describe(photographed, load_encoder(settings.encoder), vocabulary, settings)
+    described = describe(photographed, load_settled_encoder(settings), vocabulary, settings)
     seen = [item if item.image is None else seen_category(item, described, vocabulary) for item in items]
     for one, item in zip(given, seen, strict=True):
         if item is None:

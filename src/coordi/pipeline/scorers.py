@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from coordi.artifacts import hash_file
 from coordi.config import RunSettings
-from coordi.describe.encoder import load_encoder
+from coordi.describe.encoder import load_settled_encoder
 from coordi.evaluate.baselines.deferred import FittedWhenAsked
 from coordi.evaluate.baselines.roster import BaselineInputs, baselines
 from coordi.evaluate.learning_curve import learning_curve
@@ -130,7 +130,7 @@ class Lineup:
             dataset=self._material.dataset,
             texts=self._material.texts,
             photos=dict(zip(described.ids, described.embeddings, strict=True)),
-            encoder=load_encoder(self._settings.describe.encoder),
+            encoder=load_settled_encoder(self._settings.describe),
             settings=self._settings.evaluate,
             seed=seed,
             states=self._frozen.states,

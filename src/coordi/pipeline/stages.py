@@ -16,7 +16,7 @@ from coordi.data.source import MIN_ITEMS
 from coordi.data.storage import read_dataset, write_dataset
 from coordi.describe.catalogue import CatalogueDescriber
 from coordi.describe.describer import Described
-from coordi.describe.encoder import load_encoder
+from coordi.describe.encoder import load_settled_encoder
 from coordi.describe.storage import read_described
 from coordi.describe.vector_cache import VectorCache
 from coordi.describe.vocabulary import Vocabulary, load_vocabulary
@@ -170,7 +170,7 @@ def _describe_photos(work: Workspace, dataset: Dataset, inputs: Mapping[str, str
         settings = work.settings.describe
         photographed = [item for item in dataset.items.values() if item.image is not None]
         with stage_folder(folder, work.record(inputs)), work.progress("describing photos") as progress:
-            encoder = load_encoder(settings.encoder)
+            encoder = load_settled_encoder(settings)
             vocabulary = load_vocabulary(settings.vocabulary)
             with VectorCache.of(encoder) as cache:
                 describer = CatalogueDescriber(encoder, vocabulary, settings, cache)

@@ -1,0 +1,46 @@
+"""``coordi encoder export``: a checkpoint as ONNX, for processors and without torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from coordi.cli.console import echo_json
+from coordi.cli.work import JsonOption
+
+
+def export(
+    encoder: Annotated[
+        str, typer.Option("--encoder", help="The folder of a CLIP or SigLIP checkpoint, 'fashion-clip' or a hub id.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="The folder to write, not there yet or empty.")],
+    allow_download: Annotated[
+        bool, typer.Option("--allow-download", help="Fetch it from the Hugging Face hub if it isn't here.")
+    ] = False,
+    revision: Annotated[
+        str | None, typer.Option("--revision", help="The commit of the hub to pin, 40 hexadecimal digits.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write an encoder as ONNX with its tokenizer and how it wants its photos, and check that it says the same.
+
+    The folder is then an encoder itself, that needs neither torch nor transformers.
+
+    Example: coordi encoder export --encoder path/to/fashion-clip --out fashion-clip-onnx
+    """
+    from coordi.describe.encoder import load_encoder
+    from coordi.describe.onnx_export import export_onnx
+    from coordi.describe.towers import TowersEncoder
+    from coordi.errors import EncoderError
+
+    loaded = load_encoder(encoder, allow_download, revision)
+    if not isinstance(loaded, TowersEncoder):
+        raise EncoderError(f"the encoder '{encoder}' is in ONNX already; give the folder of a checkpoint")
+    exported = export_onnx(loaded, out)
+    if as_json:
+        echo_json({"folder": str(exported.folder), "mebibytes": exported.mebibytes, "difference": exported.difference})
+        return
+    typer.echo(f"{exported.mebibytes:.1f} MiB, vectors within {exported.difference:.1g} of the checkpoint's")
+    typer.echo(f"Use it with: --encoder {exported.folder.resolve()}")

@@ -1,0 +1,94 @@
+"""Checkpoints on the Hugging Face hub: fetched only if allowed, pinned to a commit, safetensors only, no code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from coordi.artifacts import cache_folder, write_json
+from coordi.data.hub_transfer import COMMIT, COMPLETE, Repository, fetch_files, gone, online
+from coordi.describe.checkpoint_files import OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, WEIGHTS
+from coordi.errors import EncoderError
+
+FASHION_CLIP = "fashion-clip"
+REPOSITORIES = {FASHION_CLIP: "patrickjohncyh/fashion-clip"}
+"""Short names."""
+KNOWN_COMMITS = {
+    "patrickjohncyh/fashion-clip": "7e3ba62ce16b379a1ab479346b66f192e76f51b7",
+    "Marqo/marqo-fashionSigLIP": "e5619578fd528afa0bf88d8fae37748336a57fa2",
+}
+"""Commits that have safetensors, for those who give no revision."""
+_PAGE = "https://huggingface.co/"
+_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+_SMALL = (
+    "config.json", "preprocessor_config.json", "processor_config.json", "tokenizer.json", "tokenizer_config.json",
+    "vocab.json", "merges.txt", OPEN_CLIP_CONFIG,
+)  # fmt: skip
+_SHARD = re.compile(r"model(-\d+-of-\d+)?\.safetensors(\.index\.json)?")
+
+
+def repository_of(name: str) -> str | None:
+    """The repository that a short name or ``owner/name`` means; None for anything else."""
+    if name in REPOSITORIES:
+        return REPOSITORIES[name]
+    return name if _NAME.fullmatch(name) else None
+
+
+def fetch_checkpoint(repository: str, allow_download: bool, revision: str | None) -> Path:
+    """The folder of a checkpoint, fetched unless it was before and all of it is still in the hub's cache.
+
+    Args:
+        repository: ``owner/name``.
+        allow_download: Whether the network may be used.
+        revision: The commit to pin; None takes the known one.
+
+    Raises:
+        EncoderError: If it isn't there yet and may not be fetched, isn't pinned, or can't be fetched.
+        MissingDependencyError: If huggingface_hub isn't installed.
+        ArtifactError: If the cache can't be written.
+    """
+    pin = revision or KNOWN_COMMITS.get(repository)
+    if pin is None and not allow_download:
+        raise _not_allowed(repository)
+    if pin is None or not COMMIT.fullmatch(pin):
+        raise EncoderError(
+            f"describe.revision is {revision!r}; give the commit of {repository} to pin, 40 hexadecimal digits: "
+            f"{_PAGE}{repository}/commits/main lists them"
+        )
+    folder = cache_folder() / "encoders" / f"{repository.replace('/', '--')}@{pin[:12]}"
+    if (folder / COMPLETE).is_file() and not gone(folder):
+        return folder
+    if not allow_download:
+        raise _not_allowed(repository)
+    with online(EncoderError) as hub:
+        wanted = Repository(repository, "model", pin, "describe", EncoderError)
+        fetched = fetch_files(hub, wanted, folder, _choose)
+    write_json(folder / COMPLETE, {f"{repository}@{pin}": fetched})
+    return folder
+
+
+def _choose(where: str, listed: list[str]) -> list[str]:
+    """The files that a checkpoint is loaded from, never code or pickle.
+
+    Where there is open_clip's layout and no other that can be read is sure, its weights are taken too: which of the
+    two is read is decided by ``config.json``, which isn't here yet.
+    """
+    weights = [file for file in listed if _SHARD.fullmatch(file)]
+    remote_code = any(file.endswith(".py") for file in listed)
+    if OPEN_CLIP_WEIGHTS in listed and OPEN_CLIP_CONFIG in listed and (remote_code or not weights):
+        weights = [OPEN_CLIP_WEIGHTS]
+    if not weights:
+        pickled = [file for file in listed if file.endswith((".bin", ".pt", ".pth", ".ckpt"))]
+        only = f" but {', '.join(pickled)}, which is pickle and may run code when loaded" if pickled else ""
+        raise EncoderError(
+            f"{where} holds no {WEIGHTS}{only}; pin a commit that has it, or convert it where you trust it and give "
+            "its folder"
+        )
+    return [file for file in listed if file in _SMALL] + weights
+
+
+def _not_allowed(repository: str) -> EncoderError:
+    return EncoderError(
+        f"{repository} isn't on this machine, and nothing is fetched unless allowed; set describe.allow_download=true "
+        "and describe.revision to the commit to pin, give a folder that holds it, or use the bundled 'edge'"
+    )

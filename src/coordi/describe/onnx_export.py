@@ -1,0 +1,176 @@
+"""A checkpoint as ONNX: both towers, the tokenizer, and how photos and texts are prepared, in one folder."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from coordi.artifacts import atomic_path, hash_file, write_json, write_text
+from coordi.describe.onnx_towers import FILES, IMAGE_TOWER, MANIFEST, TEXT_TOWER, TOKENIZER, OnnxManifest, load_onnx
+from coordi.describe.torch_towers import EXTRA, TorchTowers
+from coordi.describe.towers import TowersEncoder
+from coordi.errors import ArtifactError, EncoderError, require
+
+TOLERANCE = 1e-3
+_OPSET = 17
+_LARGEST = 2**31 - 2**20
+_TEXTS = ("a photo of a red dress", "shoes", "a long silk scarf with a pattern of flowers")
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        folder: Where it lies.
+        mebibytes: Size of its files together.
+        difference: Largest difference of a unit vector's number between torch and ONNX, over a few photos and texts.
+    """
+
+    folder: Path
+    mebibytes: float
+    difference: float
+
+
+def export_onnx(encoder: TowersEncoder, out: Path) -> Exported:
+    """Write an encoder as ONNX, open what was written, and compare its vectors with the encoder's own.
+
+    The manifest comes last, so a folder with one is whole.
+
+    Args:
+        encoder: Loaded from a checkpoint.
+        out: A folder that isn't there yet, or is empty.
+
+    Raises:
+        ArtifactError: If ``out`` holds something, or can't be written.
+        EncoderError: If the encoder was exported already, is too large for one ONNX file per tower, can't be traced,
+            or its vectors differ by more than 0.001 after the export.
+    """
+    towers = encoder.towers
+    if not isinstance(towers, TorchTowers):
+        raise EncoderError(f"{encoder.name} is in ONNX already; give the folder of a checkpoint")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ArtifactError(f"{out} holds something already; choose another --out or delete it")
+    pixels, tokens = _examples(encoder)
+    vision, text = _modules(towers.model)
+    _write(out / IMAGE_TOWER, vision, (pixels, "pixels", {0: "photos"}))
+    _write(out / TEXT_TOWER, text, (tokens, "tokens", {0: "texts", 1: "length"}))
+    write_text(out / TOKENIZER, encoder.recipe.tokens.json())
+    manifest = OnnxManifest(
+        source=encoder.name, source_identity=encoder.identity, dimension=encoder.dimension,
+        logit_scale=encoder.logit_scale, logit_bias=encoder.logit_bias, photos=encoder.recipe.photos,
+        texts=encoder.recipe.tokens.recipe, sha256={name: hash_file(out / name) for name in FILES},
+    )  # fmt: skip
+    write_json(out / MANIFEST, manifest.model_dump(mode="json"))
+    difference = _difference(encoder, load_onnx(out), pixels, tokens)
+    if not difference <= TOLERANCE:
+        (out / MANIFEST).unlink()
+        raise EncoderError(
+            f"the export of {encoder.name} gives vectors that differ by {difference:.2g}, more than {TOLERANCE}; "
+            "it has no manifest and can't be used; please report which checkpoint this is"
+        )
+    size = sum((out / name).stat().st_size for name in FILES) / 2**20
+    return Exported(out, size, difference)
+
+
+def _examples(encoder: TowersEncoder) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Prepared photos of noise, of other numbers than the traced batch will have, and token ids."""
+    height, width = encoder.recipe.photos.shape
+    pixels = np.random.default_rng(5).normal(size=(3, 3, height, width)).astype(np.float32)
+    return pixels, encoder.recipe.tokens.of(_TEXTS)
+
+
+def _modules(model: Any) -> tuple[Any, Any]:
+    """Both towers with their projections, as modules that take one tensor and give one."""
+    torch = require("torch", EXTRA)
+
+    class Tower(torch.nn.Module):  # type: ignore[misc,name-defined]
+        def __init__(self, features: Callable[[Any], Any]) -> None:
+            super().__init__()
+            self.model = model
+            self.features = features
+
+        def forward(self, given: Any) -> Any:
+            return self.features(given)
+
+    # The attention that transformers picks on its own has branches that depend on shapes.
+    model.set_attn_implementation("eager")
+
+    def clip_image(pixels: Any) -> Any:
+        return model.visual_projection(_class_vectors(model.vision_model, pixels))
+
+    def siglip_image(pixels: Any) -> Any:
+        return model.get_image_features(pixel_values=pixels).pooler_output
+
+    def text(tokens: Any) -> Any:
+        return model.get_text_features(input_ids=tokens).pooler_output
+
+    return Tower(clip_image if model.config.model_type == "clip" else siglip_image), Tower(text)
+
+
+def _class_vectors(vision: Any, pixels: Any) -> Any:
+    """What CLIP's vision model pools, ``(B, W)``, without what nobody reads.
+
+    Of the last layer only the first place, the class token's, is used: the others are its keys and values, and are
+    spared the rest. In a ViT-B/32 that is 7% of the work.
+    """
+    found = vision.pre_layrnorm(vision.embeddings(pixels))  # (B, T, W)
+    *layers, last = vision.encoder.layers
+    for layer in layers:
+        found = layer(found, attention_mask=None)
+    normed, attention = last.layer_norm1(found), last.self_attn
+
+    def by_head(rows: Any) -> Any:
+        return rows.unflatten(-1, (attention.num_heads, -1)).transpose(1, 2)  # (B, heads, T, W / heads)
+
+    query, key, value = attention.q_proj(normed[:, :1]), attention.k_proj(normed), attention.v_proj(normed)
+    scores = (by_head(query) @ by_head(key).transpose(-1, -2) * attention.scale).softmax(dim=-1)
+    first = found[:, :1] + attention.out_proj((scores @ by_head(value)).transpose(1, 2).flatten(2))
+    first = first + last.mlp(last.layer_norm2(first))
+    return vision.post_layernorm(first[:, 0])
+
+
+def _write(path: Path, module: Any, example: tuple[npt.NDArray[Any], str, dict[int, str]]) -> None:
+    torch = require("torch", EXTRA)
+    given, name, axes = example
+    buffer = io.BytesIO()
+    with warnings.catch_warnings(), torch.inference_mode():
+        # The tracing exporter is the one that needs nothing beside torch; it says at length that another is newer.
+        warnings.simplefilter("ignore")
+        try:
+            torch.onnx.export(
+                module, (torch.from_numpy(given[:2]),), buffer, dynamo=False, opset_version=_OPSET,
+                input_names=[name], output_names=["vectors"], dynamic_axes={name: axes, "vectors": {0: axes[0]}},
+            )  # fmt: skip
+        # Tracing may fail in any of torch's ways.
+        except Exception as error:
+            reason = " ".join(str(error).split())[:300]
+            raise EncoderError(
+                f"the network can't be written as ONNX: {reason}; use the checkpoint's own folder"
+            ) from error
+    if buffer.getbuffer().nbytes > _LARGEST:
+        raise EncoderError(f"{path.name} would be larger than 2 GiB, which ONNX can't hold; use the checkpoint itself")
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(buffer.getbuffer())
+
+
+def _difference(
+    first: TowersEncoder, second: TowersEncoder, pixels: npt.NDArray[np.float32], tokens: npt.NDArray[np.int64]
+) -> float:
+    pairs = [
+        (first.towers.image(pixels), second.towers.image(pixels)),
+        (first.towers.text(tokens), second.towers.text(tokens)),
+    ]
+    units = [(_unit(one), _unit(other)) for one, other in pairs]
+    return max(float(np.abs(one - other).max()) for one, other in units)
+
+
+def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
