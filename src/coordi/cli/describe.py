@@ -32,7 +32,7 @@ def describe(
         str,
         typer.Option(
             "--encoder",
-            help="'edge' (bundled), 'fashion-clip', a hub id, the folder of a CLIP or SigLIP checkpoint, or its export.",
+            help="'edge' (bundled), 'fashion-clip', a hub id, a folder of CLIP or SigLIP, or its export.",
         ),
     ] = "edge",
     vocabulary: Annotated[str, typer.Option("--vocabulary", help="'fashion' (bundled) or a YAML file.")] = "fashion",
