@@ -64,6 +64,25 @@ def teacher_vectors(folder: Path, texts: Sequence[str], batch: int = 256) -> NDA
     return vectors
 
 
+class Teacher:
+    """MiniLM's vectors of texts, each made once and kept in a file."""
+
+    def __init__(self, folder: Path, cached: Path) -> None:
+        self.folder, self.cached = folder, cached
+        self.known: dict[str, NDArray[np.float32]] = {}
+        if cached.exists():
+            with np.load(cached) as saved:
+                self.known = dict(zip(saved["texts"].tolist(), saved["vectors"], strict=True))
+
+    def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit sentence vectors ``(N, 384)``."""
+        new = sorted(set(texts) - set(self.known))
+        if new:
+            self.known.update(zip(new, teacher_vectors(self.folder, new), strict=True))
+            np.savez(self.cached, texts=np.array(list(self.known)), vectors=np.stack(list(self.known.values())))
+        return np.stack([self.known[text] for text in texts])
+
+
 class TokenTable(nn.Module):
     """``(V, D)`` token vectors; a text is the unit sum of its tokens'."""
 
