@@ -155,11 +155,14 @@ def _calibration(folder: Path, manifest: Mapping[str, Any]) -> Calibration:
     """The manifest's constants; without any, none is applied."""
     found = manifest.get("calibration", {})
     try:
+        temperatures = {name: float(value) for name, value in found.get("temperatures", {}).items()}
+        if not all(value > 0 for value in temperatures.values()):
+            raise ValueError(f"temperatures must be above 0, got {temperatures}")
         return Calibration(
             {name: tuple(labels) for name, labels in found.get("withheld", {}).items()},
             {name: frozenset(labels) for name, labels in found.get("seen", {}).items()},
             {name: float(value) for name, value in found.get("bonus", {}).items()},
-            {name: float(value) for name, value in found.get("temperatures", {}).items()},
+            temperatures,
         )
     except (AttributeError, TypeError, ValueError) as error:
         raise EncoderError(
