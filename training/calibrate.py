@@ -25,7 +25,7 @@ from withheld import FOLDS, kept_from_training, withheld_types
 
 COST = 0.03
 BONUSES = np.arange(0, 0.41, 0.01)
-TEMPERATURES = np.geomspace(0.5, 2.0, 57)
+TEMPERATURES = np.geomspace(0.2, 2.0, 93)
 COMMON = 20
 
 
