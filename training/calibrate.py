@@ -1,8 +1,8 @@
 """Step 4: the constants of the manifest, chosen without the held-out photos and without the reported withheld kinds.
 
-The bonus of unseen kinds is the largest, in hundredths of a cosine, that costs the common seen kinds at most 0.03 of
-weighted F1 on the tenth for choices, on the mean of three trainings that withhold further kinds. Temperatures are those
-of the least log-loss on the tenth.
+The bonus of unseen kinds is the largest, in hundredths of a cosine, that leaves the common seen kinds a weighted F1 of
+0.865 on the tenth for choices (the target is 0.85), on the mean of three trainings that withhold further kinds.
+Temperatures are those of the least log-loss on the tenth.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from texts import prompt
 from train_projection import Projection, is_for_choices, weighted_f1
 from withheld import FOLDS, kept_from_training, withheld_types
 
-COST = 0.03
+FLOOR = 0.865
 BONUSES = np.arange(0, 0.41, 0.01)
 TEMPERATURES = np.geomspace(0.2, 2.0, 93)
 COMMON = 20
@@ -66,7 +66,7 @@ def choose_bonus(rows: pd.DataFrame, cache: Path, tokenizer: Tokenizer) -> float
     counts = rows["articleType"].value_counts()
     common = set(counts[counts * HELD_OUT_PERCENT / 100 >= COMMON].index)
     tenth = np.array([is_for_choices(photo_id) for photo_id in rows["id"]])
-    costs = np.zeros(len(BONUSES))
+    means = np.zeros(len(BONUSES))
     for fold, kinds in FOLDS.items():
         unseen = ~np.isin(labels, trained_kinds(rows, fold))
         new = np.flatnonzero(rows["articleType"].isin(kinds))
@@ -75,12 +75,12 @@ def choose_bonus(rows: pd.DataFrame, cache: Path, tokenizer: Tokenizer) -> float
         prompts = [prompt("articleType", label) for label in labels]
         of_new, of_known = (cosines(path, features[part], prompts, tokenizer) for part in (new, known))
         scores = np.array([weighted_f1(truth[known], (of_known + b * unseen).argmax(1)) for b in BONUSES])
-        costs += (scores[0] - scores) / len(FOLDS)
-        for bonus in (0.0, 0.1, 0.15, 0.2, 0.25):
+        means += scores / len(FOLDS)
+        for bonus in (0.0, 0.1, 0.15, 0.19, 0.2, 0.21, 0.22, 0.25):
             top1, top3 = top_shares(of_new + bonus * unseen, truth[new])
             score = scores[np.abs(BONUSES - bonus).argmin()]
             print(f"{fold} bonus {bonus:.2f}: unseen {len(new)} top1 {top1:.3f} top3 {top3:.3f}, seen F1 {score:.3f}")
-    return float(BONUSES[np.flatnonzero(costs <= COST)[-1]])
+    return float(BONUSES[np.flatnonzero(means >= FLOOR)[-1]])
 
 
 def choose_temperatures(rows: pd.DataFrame, cache: Path, tokenizer: Tokenizer, bonus: float) -> dict[str, float]:

@@ -28,7 +28,8 @@ TOKEN_TABLE = "tokens.safetensors"
 TOKENIZER = "tokenizer.json"
 MANIFEST = "manifest.json"
 _FILES = (IMAGE_TOWER, TOKEN_TABLE, TOKENIZER)
-_AT_ONCE = 32
+# Larger batches fall out of the processor's caches: 32 took 1.1 to 1.2 times the time of 8.
+_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
