@@ -27,7 +27,8 @@ def test_a_manifest_without_calibration_applies_none_and_a_broken_one_is_refused
     del manifest["calibration"]
     (copied / "manifest.json").write_text(json.dumps(manifest))
     assert EdgeEncoder.from_folder(copied).calibration == Calibration()
-    for broken in ([], {"bonus": {"articleType": "much"}}, {"temperatures": {"gender": 0}}):
+    wrong: list[object] = [[], {"bonus": {"articleType": "much"}}, {"temperatures": {"gender": 0}}]
+    for broken in wrong:
         (copied / "manifest.json").write_text(json.dumps({**manifest, "calibration": broken}))
         with pytest.raises(EncoderError, match=r"calibration in .*manifest\.json"):
             EdgeEncoder.from_folder(copied)
