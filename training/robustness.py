@@ -100,6 +100,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data/fashion-products"))
     parser.add_argument("--encoder", default="edge")
     parser.add_argument("--photos", type=int, default=300)
+    parser.add_argument("--only", nargs="*", default=[], help="changes by name; all of them by default")
     parser.add_argument("--seed", type=int, default=17)
     options = parser.parse_args()
     every = read_labelled(options.data)
@@ -108,8 +109,10 @@ def main() -> None:
     photos = [held[place] for place in order[: options.photos] if len(held[place].labels) >= len(COLUMNS)]
     encoder = load_encoder(options.encoder)
     opened = [open_photo(photo.path) for photo in photos]
-    plain = np.zeros(0)
+    plain = np.zeros(0)  # vectors of the first change measured, which is none unless --only says otherwise
     for name, change in changes([held[place].path for place in order[options.photos :]]).items():
+        if options.only and name not in options.only:
+            continue
         generator = np.random.default_rng([options.seed, 7])
         rows = encoder.encode_images([change(image, generator) for image in opened])
         plain = plain if plain.size else rows
