@@ -109,14 +109,14 @@ def main() -> None:
     photos = [held[place] for place in order[: options.photos] if len(held[place].labels) >= len(COLUMNS)]
     encoder = load_encoder(options.encoder)
     opened = [open_photo(photo.path) for photo in photos]
-    plain = np.zeros(0)  # vectors of the first change measured, which is none unless --only says otherwise
+    plain = np.zeros(0)  # vectors of the photos as they are, which come first
     for name, change in changes([held[place].path for place in order[options.photos :]]).items():
         if options.only and name not in options.only:
             continue
         generator = np.random.default_rng([options.seed, 7])
         rows = encoder.encode_images([change(image, generator) for image in opened])
         plain = plain if plain.size else rows
-        found = {"change": name, "n": len(rows), "identical": bool((rows == plain).all())}
+        found = {"change": name, "n": len(rows), "identical": not options.only and bool((rows == plain).all())}
         for column in COLUMNS:
             kept = [row for row, photo in enumerate(photos) if column in photo.labels]
             truth = np.array([lists[column].index(photos[row].labels[column]) for row in kept])
