@@ -1,4 +1,4 @@
-"""Step 4: write the towers, small and checked, into ``src/coordi/describe/weights``.
+"""Step 5: write the towers, small and checked, into ``src/coordi/describe/weights``.
 
 Weights are stored in 8 bits per output channel and multiplied out when the file is opened, so arithmetic stays in
 float32: a vector doesn't depend on what shares its batch, as it would with dynamically quantised activations.
@@ -68,7 +68,7 @@ def export_image(cache: Path, saved: dict[str, Tensor], out: Path) -> None:
     features = ImageFeatures(EfficientNetLite0(), np.zeros((COLOURS, 3), dtype=np.float32))
     features.load_state_dict(torch.load(cache / "features.pt", weights_only=True))
     hidden, width = saved["first.weight"].shape
-    projection = Projection(torch.zeros(width), torch.ones(width), hidden, len(saved["second.bias"]), 0.0)
+    projection = Projection(torch.zeros(width), torch.ones(width), torch.zeros_like(saved["names"]), hidden)
     projection.load_state_dict(saved)
     torch.onnx.export(
         ImageTower(features, projection).eval(), (torch.zeros(2, SIDE, SIDE, 3, dtype=torch.uint8),), str(out),
@@ -110,7 +110,13 @@ def main() -> None:
     (options.out / "tokens.safetensors").write_bytes(save(tensors))
     files = ("image.onnx", "tokens.safetensors", "tokenizer.json")
     digests = {name: hashlib.sha256((options.out / name).read_bytes()).hexdigest() for name in files}
-    manifest = {"name": "edge", "dimension": table.shape[1], "logit_scale": round(saved["scale"], 4), "sha256": digests}
+    manifest = {
+        "name": "edge",
+        "dimension": table.shape[1],
+        "logit_scale": round(saved["scale"], 4),
+        "calibration": json.loads((options.cache / "calibration.json").read_text()),
+        "sha256": digests,
+    }
     (options.out / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
     print({name: (options.out / name).stat().st_size for name in files})
 

@@ -6,6 +6,7 @@ histogram over learned colours sits beside those because a mean over a white bac
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,9 +81,14 @@ def learn_palette(photos: list[Path], generator: np.random.Generator) -> NDArray
 
 
 def augmented(image: Image.Image, view: int, generator: np.random.Generator) -> Image.Image:
-    """View 0 is the photo itself; 1 fills the frame, 2 changes the background, 3 does all, blurs and posterises."""
+    """View 0 is the photo itself; 1 fills the frame, 2 changes the background, 3 does all, blurs and posterises.
+
+    View 4 is a wardrobe: another light, a plain or busy background, a tighter or wider frame, a tilt, a worse camera.
+    """
     if view == 0:
         return image
+    if view == 4:
+        return _in_a_wardrobe(image, generator)
     pixels = np.asarray(image)
     inside = foreground(pixels)
     if generator.random() < 0.5:
@@ -99,6 +105,50 @@ def augmented(image: Image.Image, view: int, generator: np.random.Generator) -> 
         else:
             result = result.quantize(int(generator.integers(4, 16))).convert("RGB")
     return result
+
+
+def _in_a_wardrobe(image: Image.Image, generator: np.random.Generator) -> Image.Image:
+    pixels = np.asarray(image)
+    inside = foreground(pixels)
+    if generator.random() < 0.5:
+        pixels, inside = pixels[:, ::-1], inside[:, ::-1]
+    busy = generator.random() < 0.7
+    back = texture(generator) if busy else np.full((SIDE, SIDE, 3), generator.integers(60, 256, size=3), dtype=np.uint8)
+    mask = Image.fromarray((inside * 255).astype(np.uint8)).filter(ImageFilter.MinFilter(5))
+    mask = mask.filter(ImageFilter.GaussianBlur(0.8))
+    angle, scale = generator.uniform(-20, 20), generator.uniform(0.65, 1.5)
+    side = round(SIDE * scale)
+    place = tuple(int(v) for v in (SIDE - side) // 2 + generator.uniform(-0.06, 0.06, size=2) * SIDE)
+    thing = Image.fromarray(np.ascontiguousarray(pixels)).resize((side, side), Image.Resampling.BILINEAR)
+    mask = mask.resize((side, side), Image.Resampling.BILINEAR).rotate(angle, Image.Resampling.BILINEAR)
+    result = Image.fromarray(back)
+    result.paste(thing.rotate(angle, Image.Resampling.BILINEAR), place, mask)
+    light = generator.uniform(0.35, 1.1) * generator.uniform(0.93, 1.07, size=3)
+    result = Image.fromarray(np.clip(np.asarray(result) * light, 0, 255).astype(np.uint8))
+    if generator.random() < 0.4:
+        result = result.filter(ImageFilter.GaussianBlur(generator.uniform(0.3, 2.0)))
+    if generator.random() < 0.5:
+        file = io.BytesIO()
+        result.save(file, "JPEG", quality=int(generator.integers(15, 60)))
+        result = Image.open(file).convert("RGB")
+    return result
+
+
+def texture(generator: np.random.Generator) -> NDArray[np.uint8]:
+    """A made-up background ``(224, 224, 3)``: noise of some coarseness between two or more colours, or boards."""
+    cells = int(generator.choice([3, 5, 8, 14, 28, 56]))
+    shape = (cells, int(generator.choice([1, cells])), 3) if generator.random() < 0.3 else (cells, cells, 3)
+    coarse = generator.integers(0, 256, size=shape).astype(np.float32)
+    base = generator.integers(30, 230, size=3)
+    base = base.mean() + (base - base.mean()) * generator.uniform(0.1, 1.0)
+    grey = coarse.mean(axis=2, keepdims=True)
+    coarse = grey + (coarse - grey) * generator.uniform(0.1, 1.0)
+    mixed = np.clip(base + (coarse - 128) * generator.uniform(0.15, 0.8), 0, 255).astype(np.uint8)
+    smooth = Image.Resampling.BICUBIC if generator.random() < 0.5 else Image.Resampling.NEAREST
+    picture = Image.fromarray(mixed).resize((SIDE, SIDE), smooth)
+    return np.asarray(
+        picture.rotate(float(generator.choice([0, 90, 0, 90, 35])), fillcolor=tuple(int(b) for b in base))
+    )
 
 
 def _background(view: int, generator: np.random.Generator) -> NDArray[np.uint8]:

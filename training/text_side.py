@@ -64,17 +64,47 @@ def teacher_vectors(folder: Path, texts: Sequence[str], batch: int = 256) -> NDA
     return vectors
 
 
-class TokenTable(nn.Module):
-    """``(V, D)`` token vectors; a text is the unit sum of its tokens'."""
+class Teacher:
+    """MiniLM's vectors of texts, each made once and kept in a file."""
 
-    def __init__(self, table: Tensor, tokenizer: Tokenizer) -> None:
+    def __init__(self, folder: Path, cached: Path) -> None:
+        self.folder, self.cached = folder, cached
+        self.known: dict[str, NDArray[np.float32]] = {}
+        if cached.exists():
+            with np.load(cached) as saved:
+                self.known = dict(zip(saved["texts"].tolist(), saved["vectors"], strict=True))
+
+    def __call__(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Unit sentence vectors ``(N, 384)``."""
+        new = sorted(set(texts) - set(self.known))
+        if new:
+            self.known.update(zip(new, teacher_vectors(self.folder, new), strict=True))
+            np.savez(self.cached, texts=np.array(list(self.known)), vectors=np.stack(list(self.known.values())))
+        return np.stack([self.known[text] for text in texts])
+
+
+class TokenTable(nn.Module):
+    """``(V, D)`` token vectors; a text is the unit sum of its tokens'.
+
+    With ``kept`` only those tokens' vectors are held, in that order, and other tokens can't be asked for.
+    """
+
+    def __init__(self, table: Tensor, tokenizer: Tokenizer, kept: NDArray[np.integer] | None = None) -> None:
         super().__init__()
-        self.bag = nn.EmbeddingBag.from_pretrained(table, freeze=False, mode="sum")
+        kept = np.arange(len(table)) if kept is None else kept
+        self._place = np.full(len(table), -1)
+        self._place[kept] = np.arange(len(kept))
+        self.bag = nn.EmbeddingBag.from_pretrained(table[kept].clone(), freeze=False, mode="sum")
         self._tokenizer = tokenizer
+
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Rows of the table for each text."""
+        encoded = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return [self._place[e.ids].tolist() for e in encoded]
 
     def tokens(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Flat token ids and where each text begins."""
-        rows = [e.ids for e in self._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+        rows = self.ids(texts)
         offsets = np.cumsum([0, *(len(row) for row in rows)])[:-1]
         return torch.tensor([t for row in rows for t in row]), torch.tensor(offsets)
 
@@ -96,7 +126,7 @@ def first_table(space: Space, token_vectors: NDArray[np.float32]) -> Tensor:
 def distil(table: TokenTable, texts: Sequence[str], target: NDArray[np.float32], epochs: int, seed: int) -> float:
     """Bring the table's text vectors to the teacher's; gives the mean cosine at the end."""
     generator = np.random.default_rng([seed, 2])
-    encoded = [e.ids for e in table._tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+    encoded = table.ids(texts)
     goal = torch.from_numpy(target)
     optimizer = torch.optim.Adam(table.parameters(), lr=2e-3)
     cosine = 0.0

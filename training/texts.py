@@ -30,6 +30,25 @@ def prompt(attribute: str, label: str) -> str:
     return {**TEMPLATES, **WEAK_TEMPLATES}[attribute].format(label_words(label))
 
 
+def plural(word: str) -> str:
+    """A word for several, by the rules of English that the glossary needs."""
+    if word.endswith("s"):
+        return word
+    if word.endswith("y") and word[-2] not in "aeiou":
+        return word[:-1] + "ies"
+    return word + ("es" if word.endswith(("ch", "sh", "x")) else "s")
+
+
+def explained(glossary: dict[str, str]) -> list[tuple[str, str]]:
+    """Each word as labels have it, alone and in a prompt, beside the same with its meaning."""
+    pairs = []
+    for word, meaning in glossary.items():
+        for form in sorted({word, plural(word)}):
+            pairs.append((form, f"{form}: {meaning}"))
+            pairs.append((f"a photo of {form}", f"a photo of {form}, {meaning}"))
+    return pairs
+
+
 def weak_labels(titles: Sequence[str], words: dict[str, str]) -> list[str]:
     """The one label whose words a title holds; empty where there is none, or more than one."""
     found = []

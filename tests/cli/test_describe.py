@@ -133,11 +133,17 @@ def test_encoder_evaluate_gives_the_documented_json(tmp_path: Path) -> None:
     for number in range(4):
         Image.new("RGB", (64, 64), ("red", "blue")[number % 2]).save(tmp_path / "images" / f"{number}.jpg")
         rows.append(f"{number},{('Skirts', 'Jeans')[number % 2]},Women,thing")
+    rows.append("7,Skirts,Women,no photo")
+    Image.new("RGB", (64, 64)).save(tmp_path / "images" / "8.jpg")
     (tmp_path / "styles.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     found = json.loads(run("encoder", "evaluate", "--data", tmp_path, "--json"))
-    assert set(found) == {"attributes", "photos_per_second"}
+    assert set(found) == {"attributes", "unseen", "left_out", "photos_per_second"}
+    assert found["left_out"] == {"rows": 1, "photos": 1, "unreadable": 0}
     assert set(found["attributes"]) == {"articleType"}  # one gender only: nothing to tell apart
     figures = found["attributes"]["articleType"]
-    assert set(figures) == {"n", "classes", "accuracy", "weighted_f1", "macro_f1", "ci95", "ece"}
+    assert set(figures) == {"n", "classes", "accuracy", "top3", "weighted_f1", "macro_f1", "ci95", "ece"}
     assert (figures["n"], figures["classes"]) == (4, 2)
-    assert "articleType" in run("encoder", "evaluate", "--data", tmp_path)
+    table = run("encoder", "evaluate", "--data", tmp_path, "--min-photos", "2")
+    assert "articleType" in table
+    common = json.loads(run("encoder", "evaluate", "--data", tmp_path, "--min-photos", "2", "--json"))
+    assert common["attributes"]["articleType"]["common"]["n"] == 4

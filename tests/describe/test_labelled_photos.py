@@ -6,20 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from coordi.describe.edge import EdgeEncoder
 from coordi.describe.labelled_photos import (
-    evaluate_encoder,
-    expected_calibration_error,
-    figures,
+    LeftOut,
     held_out_photos,
     is_held_out,
-    label_lists,
     label_words,
+    left_out,
     read_labelled,
 )
 from coordi.errors import DataError
-
-REAL = Path("../shared/data/fashion-products")
 
 
 def folder_with(folder: Path, rows: str) -> Path:
@@ -39,6 +34,23 @@ def test_rows_with_bare_commas_missing_labels_and_repeats(tmp_path: Path) -> Non
     }
 
 
+def test_rows_without_a_photo_and_photos_without_a_row_are_counted(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, "1,Shirts,Men,x\n1,Tops,Men,again\n8,Tops,Women,no photo\n9,Tops,Women,no photo\n")
+    assert left_out(folder, read_labelled(folder)) == LeftOut(rows=2, photos=2)
+
+
+def test_a_byte_order_mark_and_spaces_do_not_hide_a_column(tmp_path: Path) -> None:
+    folder = folder_with(tmp_path, "")
+    (folder / "styles.csv").write_text("\ufeffid, articleType ,gender\n 1 , Shirts ,NA\n", encoding="utf-8")
+    assert [(p.id, dict(p.labels)) for p in read_labelled(folder)] == [("1", {"articleType": "Shirts"})]
+
+
+def test_an_id_that_leads_out_of_the_folder_is_no_photo(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "secret.jpg")
+    folder = folder_with(tmp_path, "1,Shirts,Men,x\n../secret,Tops,Men,x\n")
+    assert [photo.id for photo in read_labelled(folder)] == ["1"]
+
+
 def test_a_folder_without_labels_or_photos_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"styles\.csv can't be read"):
         read_labelled(tmp_path)
@@ -48,30 +60,6 @@ def test_a_folder_without_labels_or_photos_is_refused(tmp_path: Path) -> None:
     (folder / "styles.csv").write_text("number,kind\n1,Shirts\n")
     with pytest.raises(DataError, match=r"\['number', 'kind'\]"):
         read_labelled(folder)
-
-
-def test_figures_agree_with_scikit_learn() -> None:
-    metrics = pytest.importorskip("sklearn.metrics")
-    generator = np.random.default_rng(3)
-    shares = generator.dirichlet(np.ones(6), size=200)
-    truth = np.where(generator.random(200) < 0.6, shares.argmax(1), generator.integers(5, size=200))
-    found = figures(truth, shares, np.random.default_rng(0))
-    guess = shares.argmax(1)
-    assert found["accuracy"] == pytest.approx(metrics.accuracy_score(truth, guess))
-    for average in ("weighted", "macro"):
-        expected = metrics.f1_score(truth, guess, average=average, zero_division=0)
-        assert found[f"{average}_f1"] == pytest.approx(expected)
-    for name in ("accuracy", "weighted_f1", "macro_f1"):
-        low, high = found["ci95"][name]
-        assert low < found[name] < high
-    assert (found["n"], found["classes"]) == (200, 6)
-
-
-def test_calibration_error_by_hand() -> None:
-    # Two at 0.9 of which one is right (gap 0.4), two at 0.2 of which none is (gap 0.2).
-    right = np.array([True, False, False, False])
-    assert expected_calibration_error(right, np.array([0.9, 0.9, 0.2, 0.2])) == pytest.approx(0.3)
-    assert expected_calibration_error(np.array([True, True]), np.array([1.0, 1.0])) == 0
 
 
 def test_about_15_percent_are_held_out_by_id_alone() -> None:
@@ -92,17 +80,3 @@ def test_held_out_needs_numbers_and_something_left(tmp_path: Path) -> None:
 
 def test_labels_as_people_write_them() -> None:
     assert [label_words(label) for label in ("Tshirts", "Navy Blue")] == ["t-shirts", "navy blue"]
-
-
-@pytest.mark.skipif(not REAL.is_dir(), reason="the fashion products aren't at ../shared/data")
-def test_the_edge_encoder_is_sensible_on_real_photos_it_never_saw(edge: EdgeEncoder) -> None:
-    every = read_labelled(REAL)
-    photos = held_out_photos(every)
-    chosen = [photos[place] for place in np.random.default_rng(5).choice(len(photos), size=200, replace=False)]
-    report = evaluate_encoder(chosen, edge, label_lists(every), seed=5)
-    assert report.attributes["articleType"]["classes"] == 75
-    assert report.unreadable == 0
-    assert report.attributes["articleType"]["accuracy"] > 0.65
-    assert report.attributes["masterCategory"]["accuracy"] > 0.9
-    assert report.attributes["baseColour"]["accuracy"] > 0.4
-    assert report.photos_per_second > 0

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from coordi.cli import encoder_export
 from coordi.cli.console import echo_json, note, progress_bar
+
+if TYPE_CHECKING:
+    from coordi.describe.encoder_evaluation import EncoderReport
 
 
 def register(app: typer.Typer) -> None:
@@ -30,33 +33,62 @@ def evaluate(
     held_out: Annotated[
         bool, typer.Option("--held-out", help="Only the photos that the edge encoder's training never saw, by id.")
     ] = False,
+    min_photos: Annotated[
+        int,
+        typer.Option("--min-photos", min=1, help="Rows of common labels are of labels with so many photos."),
+    ] = 20,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the bootstrap behind the intervals.")] = 17,
     as_json: Annotated[bool, typer.Option("--json", help="JSON alone on standard output.")] = False,
 ) -> None:
     """Label photos by zero-shot and compare with their hand-made labels.
 
+    With --held-out, labels that the encoder's training saw no photo of at all are measured on all of their photos.
+
     Example: coordi encoder evaluate --data fashion-products --held-out --json
     """
     from coordi.describe.encoder import load_encoder
-    from coordi.describe.labelled_photos import evaluate_encoder, held_out_photos, label_lists, read_labelled
+    from coordi.describe.encoder_evaluation import Question, evaluate_encoder, with_withheld_labels
+    from coordi.describe.labelled_photos import held_out_photos, label_lists, left_out, read_labelled
 
-    photos = read_labelled(data)
-    lists = label_lists(photos)
-    if held_out:
-        photos = held_out_photos(photos)
+    every = read_labelled(data)
+    without = left_out(data, every)
+    if without.rows or without.photos:
+        note(f"{without.rows} rows have no photo and {without.photos} photos no row; they were left out")
+    photos = held_out_photos(every) if held_out else every
     loaded = load_encoder(encoder)
+    question = Question(label_lists(every), min_photos, with_withheld_labels(every, loaded, photos), seed)
     with progress_bar("encoding photos") as progress:
-        report = evaluate_encoder(photos, loaded, lists, seed, progress)
+        report = evaluate_encoder(photos, loaded, question, progress)
     if report.unreadable:
-        note(f"{report.unreadable} of {len(photos)} photos can't be opened and were left out")
+        note(f"{report.unreadable} photos can't be opened and were left out")
     if as_json:
-        echo_json({"attributes": report.attributes, "photos_per_second": report.photos_per_second})
-        return
-    typer.echo(f"{'attribute':<16}{'n':>7}{'classes':>9}{'accuracy':>10}{'weighted F1 [95%]':>25}{'ECE':>8}")
-    for name, found in report.attributes.items():
-        low, high = found["ci95"]["weighted_f1"]
-        f1 = f"{found['weighted_f1']:.3f} [{low:.3f}, {high:.3f}]"
-        typer.echo(
-            f"{name:<16}{found['n']:>7}{found['classes']:>9}{found['accuracy']:>10.3f}{f1:>25}{found['ece']:>8.3f}"
+        echo_json(
+            {
+                "attributes": report.attributes,
+                "unseen": report.unseen,
+                "left_out": {"rows": without.rows, "photos": without.photos, "unreadable": report.unreadable},
+                "photos_per_second": report.photos_per_second,
+            }
         )
+        return
+    _show(report, min_photos)
+
+
+def _show(report: EncoderReport, min_photos: int) -> None:
+    heading = f"{'attribute':<30}{'n':>7}{'labels':>8}{'accuracy':>10}{'top 3':>8}{'weighted F1 [95%]':>25}{'ECE':>8}"
+    typer.echo(heading)
+    for name, found in report.attributes.items():
+        rows = {name: found}
+        if "common" in found and found["common"]["n"] < found["n"]:
+            rows[f"  labels of {min_photos} photos or more"] = found["common"]
+        for title, row in rows.items():
+            low, high = row["ci95"]["weighted_f1"]
+            f1 = f"{row['weighted_f1']:.3f} [{low:.3f}, {high:.3f}]"
+            shares = f"{row['accuracy']:>10.3f}{row['top3']:>8.3f}"
+            typer.echo(f"{title:<30}{row['n']:>7}{row['classes']:>8}{shares}{f1:>25}{row['ece']:>8.3f}")
+    if report.unseen:
+        typer.echo(f"\n{'withheld from training':<30}{'n':>7}{'top 1 [95%]':>25}{'top 3 [95%]':>25}")
+    for row in report.unseen:
+        cells = [f"{row[k]:.3f} [{row['ci95'][k][0]:.3f}, {row['ci95'][k][1]:.3f}]" for k in ("top1", "top3")]
+        typer.echo(f"{row['label']:<30}{row['n']:>7}{cells[0]:>25}{cells[1]:>25}")
     typer.echo(f"{report.photos_per_second:.1f} photos per second")

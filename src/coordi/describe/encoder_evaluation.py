@@ -1,0 +1,208 @@
+"""How often an encoder finds hand-made labels of photos by zero-shot."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from coordi.data.photos import open_photo
+from coordi.describe.calibration import Calibration
+from coordi.describe.encoder import ImageTextEncoder
+from coordi.describe.label_figures import among_best, figures, merged, of_common_labels, share_with_interval
+from coordi.describe.labelled_photos import TEMPLATES, LabelledPhoto, label_words
+from coordi.describe.zero_shot import label_probabilities, label_vectors
+from coordi.errors import DataError, ImageError
+from coordi.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+# Labels that shops use for one another, by column: which shade of blue is navy is anybody's guess.
+MERGED: Mapping[str, Mapping[str, str]] = {
+    "baseColour": {
+        "Navy Blue": "Blue", "Maroon": "Red", "Burgundy": "Red", "Grey Melange": "Grey", "Charcoal": "Grey",
+        "Steel": "Silver", "Metallic": "Silver", "Coffee Brown": "Brown", "Mushroom Brown": "Brown", "Taupe": "Brown",
+        "Nude": "Beige", "Skin": "Beige", "Off White": "White", "Cream": "White", "Rose": "Pink", "Mauve": "Purple",
+        "Lavender": "Purple", "Mustard": "Yellow", "Teal": "Turquoise Blue", "Sea Green": "Green",
+        "Lime Green": "Green", "Fluorescent Green": "Green",
+    },
+}  # fmt: skip
+_BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderReport:
+    """How an encoder does on labelled photos.
+
+    Attributes:
+        attributes: By column, what ``label_figures.figures`` gives, and under ``common`` the same of the photos whose
+            label has ``min_photos`` or more (absent where there is none). ``baseColour merged`` counts near-synonyms
+            as one.
+        unseen: A row per label that the encoder's training never saw a photo of: ``attribute``, ``label``, ``n``,
+            ``top1``, ``top3`` among all labels, and ``ci95`` of both (Wilson). Label ``all`` has their photos together.
+        photos_per_second: Opening and encoding together.
+        unreadable: Photos that couldn't be opened; they are left out.
+    """
+
+    attributes: Mapping[str, Mapping[str, Any]]
+    unseen: tuple[Mapping[str, Any], ...]
+    photos_per_second: float
+    unreadable: int
+
+
+def with_withheld_labels(
+    photos: Sequence[LabelledPhoto], encoder: ImageTextEncoder, measured: Sequence[LabelledPhoto]
+) -> tuple[LabelledPhoto, ...]:
+    """Photos of labels that the encoder's training saw no photo of at all, other than those measured already."""
+    known = {photo.id for photo in measured}
+    withheld = _calibration(encoder).withheld
+    return tuple(
+        photo
+        for photo in photos
+        if photo.id not in known and any(photo.labels.get(name) in labels for name, labels in withheld.items())
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of an encoder.
+
+    Attributes:
+        lists: By column, every label that may be given; a column with fewer than two is left out. Take them from the
+            whole release, also where only a part of it is measured: a shorter list is an easier question.
+        min_photos: What ``common`` figures ask of a label.
+        others: Photos that count for the withheld labels' rows alone.
+        seed: Of the bootstrap.
+    """
+
+    lists: Mapping[str, Sequence[str]]
+    min_photos: int = 20
+    others: Sequence[LabelledPhoto] = ()
+    seed: int = 17
+
+
+def evaluate_encoder(
+    photos: Sequence[LabelledPhoto], encoder: ImageTextEncoder, question: Question, progress: Progress = silent
+) -> EncoderReport:
+    """Zero-shot labels of every photo over full lists of labels, with intervals.
+
+    Args:
+        photos: What is measured.
+        encoder: Sees the photos and reads the labels. Where it says how its probabilities are calibrated
+            (``calibration``), that is followed.
+        question: The labels, and what else is asked.
+        progress: Called after each batch.
+
+    Raises:
+        DataError: If no photo can be opened.
+    """
+    started = time.monotonic()
+    every = [*photos, *question.others]
+    kept: list[LabelledPhoto] = []
+    vectors = []
+    for batch, images in _opened(every):
+        kept += batch
+        vectors.append(encoder.encode_images(images))
+        progress(min(len(every), len(kept)), len(every))
+    speed = len(kept) / max(time.monotonic() - started, 1e-9)
+    measured = {photo.id for photo in photos}
+    if not any(photo.id in measured for photo in kept):
+        raise DataError(f"none of the {len(photos)} photos can be opened; they must be JPEG, PNG or WebP")
+    progress(len(every), len(every))
+    rows = np.concatenate(vectors)
+    generator = np.random.default_rng([question.seed, 5])
+    found: dict[str, Mapping[str, Any]] = {}
+    unseen: list[Mapping[str, Any]] = []
+    for name in TEMPLATES:
+        labels = list(question.lists.get(name, ()))
+        place = {label: column for column, label in enumerate(labels)}
+        labelled = [row for row, photo in enumerate(kept) if photo.labels.get(name) in place]
+        if len(labels) < 2 or not labelled:
+            continue
+        shares = label_shares(encoder, name, labels, rows[labelled])
+        truth = np.array([place[kept[row].labels[name]] for row in labelled])
+        counted = np.array([kept[row].id in measured for row in labelled])
+        unseen += _withheld_rows(name, labels, _calibration(encoder).withheld.get(name, ()), (truth, shares))
+        if counted.any():
+            found[name] = _with_common(truth[counted], shares[counted], question.min_photos, generator)
+        if counted.any() and name in MERGED:
+            names, together, owner = merged(labels, shares[counted], MERGED[name])
+            if len(names) > 1:
+                truths = owner[truth[counted]]
+                found[f"{name} merged"] = _with_common(truths, together, question.min_photos, generator)
+    return EncoderReport(found, tuple(unseen), speed, len(every) - len(kept))
+
+
+def label_shares(
+    encoder: ImageTextEncoder, name: str, labels: Sequence[str], rows: npt.NDArray[np.float32]
+) -> npt.NDArray[np.float32]:
+    """Calibrated probabilities ``(N, L)`` of a column's labels for photo vectors ``(N, D)``.
+
+    Labels that training never saw a photo of get the encoder's constant added to their cosines, as seen ones crowd
+    them out otherwise (calibrated stacking).
+
+    References:
+        Chao et al., An Empirical Study and Analysis of Generalized Zero-Shot Learning, 2016.
+    """
+    calibration = _calibration(encoder)
+    words = [label_words(label) for label in labels]
+    texts = label_vectors(encoder, TEMPLATES[name], [[word] for word in words])
+    bonus = calibration.bonuses(name, words)
+    # The constants ride in a further dimension, in which every photo is 1.
+    texts = np.concatenate([texts, bonus[:, None]], axis=1)
+    rows = np.concatenate([rows, np.ones((len(rows), 1), dtype=np.float32)], axis=1)
+    scale = encoder.logit_scale / calibration.temperatures.get(name, 1.0)
+    return label_probabilities(rows, texts, scale, encoder.logit_bias)
+
+
+def _calibration(encoder: ImageTextEncoder) -> Calibration:
+    found = getattr(encoder, "calibration", None)
+    return found if isinstance(found, Calibration) else Calibration()
+
+
+def _with_common(
+    truth: npt.NDArray[np.integer], shares: npt.NDArray[np.floating], least: int, generator: np.random.Generator
+) -> dict[str, Any]:
+    found = figures(truth, shares, generator)
+    common = of_common_labels(truth, least)
+    if common.any():
+        part = figures(truth[common], shares[common], generator)
+        found["common"] = {**part, "min_photos": least, "labels_measured": len(np.unique(truth[common]))}
+    return found
+
+
+def _withheld_rows(
+    name: str,
+    labels: Sequence[str],
+    withheld: Sequence[str],
+    judged: tuple[npt.NDArray[np.integer], npt.NDArray[np.floating]],
+) -> list[dict[str, Any]]:
+    truth, shares = judged
+    groups = {label: truth == labels.index(label) for label in withheld if label in labels}
+    if len(groups) > 1:
+        groups["all"] = np.any(list(groups.values()), axis=0)
+    found = []
+    for label, rows in groups.items():
+        if rows.any():
+            top1, ci1 = share_with_interval(among_best(truth[rows], shares[rows], 1))
+            top3, ci3 = share_with_interval(among_best(truth[rows], shares[rows], 3))
+            row = {"attribute": name, "label": label, "n": int(rows.sum()), "top1": top1, "top3": top3}
+            found.append({**row, "ci95": {"top1": ci1, "top3": ci3}})
+    return found
+
+
+def _opened(photos: Sequence[LabelledPhoto]) -> Iterator[tuple[list[LabelledPhoto], list[Image.Image]]]:
+    for start in range(0, len(photos), _BATCH):
+        batch, images = [], []
+        for photo in photos[start : start + _BATCH]:
+            try:
+                images.append(open_photo(photo.path))
+            except ImageError:
+                continue
+            batch.append(photo)
+        yield batch, images

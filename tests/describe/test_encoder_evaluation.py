@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from coordi.describe.calibration import Calibration
+from coordi.describe.edge import EdgeEncoder
+from coordi.describe.encoder_evaluation import (
+    MERGED,
+    Question,
+    evaluate_encoder,
+    label_shares,
+    with_withheld_labels,
+)
+from coordi.describe.labelled_photos import LabelledPhoto, held_out_photos, label_lists, read_labelled
+from coordi.errors import DataError
+
+REAL = Path("../shared/data/fashion-products")
+needs_photos = pytest.mark.skipif(not REAL.is_dir(), reason="the fashion products aren't at ../shared/data")
+
+
+class Colours:
+    """Sees how red, green and blue a photo is, and reads those words; nothing else."""
+
+    name, identity, dimension, logit_scale = "colours", "0" * 64, 3, 10.0
+
+    def __init__(self, calibration: Calibration | None = None) -> None:
+        if calibration is not None:
+            self.calibration = calibration
+
+    def encode_images(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
+        rows = [np.asarray(image.convert("RGB"), dtype=np.float32).mean(axis=(0, 1)) + 1e-3 for image in images]
+        return np.stack([row / np.linalg.norm(row) for row in rows]) if rows else np.zeros((0, 3), dtype=np.float32)
+
+    def encode_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        words = ("red", "green", "blue")
+        return np.array([[float(word in text.split()) + 1e-3 for word in words] for text in texts], dtype=np.float32)
+
+
+def photos_of(folder: Path, colours: Sequence[str]) -> list[LabelledPhoto]:
+    found = []
+    for place, colour in enumerate(colours):
+        path = folder / f"{place}.png"
+        Image.new("RGB", (6, 6), colour).save(path)
+        found.append(LabelledPhoto(str(place), path, {"articleType": colour.title()}))
+    return found
+
+
+def test_common_labels_stand_apart_and_unreadable_photos_are_counted(tmp_path: Path) -> None:
+    photos = photos_of(tmp_path, ["red", "red", "red", "blue"])
+    broken = LabelledPhoto("9", tmp_path / "broken.jpg", {"articleType": "Red"})
+    broken.path.write_bytes(b"no photo")
+    question = Question({"articleType": ["Blue", "Green", "Red"]}, min_photos=3)
+    report = evaluate_encoder([*photos, broken], Colours(), question)
+    found = report.attributes["articleType"]
+    assert (found["n"], found["classes"], found["accuracy"], report.unreadable) == (4, 3, 1.0, 1)
+    common = found["common"]
+    assert (common["n"], common["classes"], common["labels_measured"], common["min_photos"]) == (3, 3, 1, 3)
+    few = evaluate_encoder(photos, Colours(), Question({"articleType": ["Blue", "Red"]}, min_photos=20))
+    assert "common" not in few.attributes["articleType"]
+
+
+def test_a_label_outside_the_list_and_a_lone_label_are_left_out(tmp_path: Path) -> None:
+    photos = photos_of(tmp_path, ["red", "blue", "green"])
+    report = evaluate_encoder(photos, Colours(), Question({"articleType": ["Blue", "Red"]}))
+    assert report.attributes["articleType"]["n"] == 2
+    assert evaluate_encoder(photos, Colours(), Question({"articleType": ["Red"]})).attributes == {}
+
+
+def test_nothing_that_opens_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"")
+    photo = LabelledPhoto("a", tmp_path / "a.jpg", {"articleType": "Red"})
+    with pytest.raises(DataError, match="none of the 1"):
+        evaluate_encoder([photo], Colours(), Question({"articleType": ["Blue", "Red"]}))
+
+
+def test_withheld_labels_get_rows_of_their_own_from_other_photos_too(tmp_path: Path) -> None:
+    photos = photos_of(tmp_path, ["red", "blue", "green", "green"])
+    encoder = Colours(Calibration(withheld={"articleType": ("Green", "Blue", "Absent")}))
+    others = with_withheld_labels(photos, encoder, photos[:2])
+    assert [photo.id for photo in others] == ["2", "3"]
+    question = Question(label_lists(photos), others=others)
+    report = evaluate_encoder(photos[:2], encoder, question)
+    assert report.attributes["articleType"]["n"] == 2
+    rows = {row["label"]: row for row in report.unseen}
+    assert {label: row["n"] for label, row in rows.items()} == {"Green": 2, "Blue": 1, "all": 3}
+    assert rows["all"]["top1"] == rows["all"]["top3"] == 1.0
+    assert with_withheld_labels(photos, Colours(), photos[:2]) == ()
+
+
+def test_the_bonus_goes_to_labels_training_never_saw_and_temperature_to_all() -> None:
+    rows = Colours().encode_images([Image.new("RGB", (4, 4), (200, 180, 0))])
+    labels = ["Red", "Green"]
+    plain = label_shares(Colours(), "articleType", labels, rows)
+    assert plain[0, 0] > plain[0, 1]
+    known = {"articleType": frozenset({"red"})}
+    lifted = label_shares(Colours(Calibration(seen=known, bonus={"articleType": 0.3})), "articleType", labels, rows)
+    assert lifted[0, 1] > lifted[0, 0]
+    # log-odds move by scale times bonus
+    moved = np.log(lifted[0, 1] / lifted[0, 0]) - np.log(plain[0, 1] / plain[0, 0])
+    assert moved == pytest.approx(10.0 * 0.3, abs=1e-3)
+    cooled = label_shares(Colours(Calibration(temperatures={"articleType": 2.0})), "articleType", labels, rows)
+    odds = [float(np.log(s[0, 0] / s[0, 1])) for s in (plain, cooled)]
+    assert odds[0] / odds[1] == pytest.approx(2.0, abs=1e-3)
+
+
+def test_merged_groups_are_labels_that_do_not_go_by_another_name_themselves() -> None:
+    for groups in MERGED.values():
+        assert not set(groups.values()) & set(groups)
+
+
+def test_the_bundled_encoder_says_what_it_was_kept_from(edge: EdgeEncoder) -> None:
+    withheld = edge.calibration.withheld["articleType"]
+    assert len(withheld) >= 6
+    seen = edge.calibration.seen["articleType"]
+    assert not {label.lower() for label in withheld} & seen
+    assert edge.calibration.bonuses("articleType", ["shirts", withheld[0].lower()]).tolist()[0] == 0
+    assert edge.calibration.bonuses("articleType", [withheld[0].lower()])[0] > 0
+
+
+@needs_photos
+def test_the_edge_encoder_is_sensible_on_real_photos_it_never_saw(edge: EdgeEncoder) -> None:
+    every = read_labelled(REAL)
+    photos = held_out_photos(every)
+    chosen = [photos[place] for place in np.random.default_rng(5).choice(len(photos), size=150, replace=False)]
+    others = with_withheld_labels(every, edge, chosen)[:60]
+    report = evaluate_encoder(chosen, edge, Question(label_lists(every), others=others, seed=5))
+    assert report.attributes["articleType"]["classes"] == 75
+    assert report.unreadable == 0
+    assert report.attributes["articleType"]["accuracy"] > 0.65
+    assert report.attributes["masterCategory"]["accuracy"] > 0.9
+    colour, grouped = report.attributes["baseColour"], report.attributes["baseColour merged"]
+    assert 0.4 < colour["accuracy"] < grouped["accuracy"]
+    assert grouped["classes"] < colour["classes"]
+    together = [row for row in report.unseen if row["label"] == "all"]
+    # One of 75 labels drawn blindly is right once in 75 times.
+    assert together[0]["top3"] > 0.2
+    assert report.photos_per_second > 0
