@@ -28,6 +28,7 @@ class Colours:
     """Sees how red, green and blue a photo is, and reads those words; nothing else."""
 
     name, identity, dimension, logit_scale = "colours", "0" * 64, 3, 10.0
+    logit_bias = None
 
     def __init__(self, calibration: Calibration | None = None) -> None:
         if calibration is not None:
