@@ -16,7 +16,7 @@ SET ?=
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check results adapter format install clean help
+.PHONY: demo test check results adapter release format install clean help
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -33,13 +33,16 @@ check: $(INSTALLED)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_layers.py
 
-results: $(INSTALLED)
+results: $(INSTALLED) | release
 	$(BIN)/coordi evaluate --data "$(DATA)" --out results/measured $(SET)
 	$(BIN)/coordi report markdown results/measured --out docs/results.md
 
-adapter: $(INSTALLED)
+adapter: $(INSTALLED) | release
 	$(BIN)/coordi finetune --data "$(DATA)" --out results/tuned --preset edge finetune.epochs=8 finetune.evaluations=8
 	$(BIN)/python training/bundle_adapter.py results/tuned
+
+release:
+	@test "$(DATA)" != sample || { echo "give a release, not the sample: DATA=path/to/polyvore-maryland"; exit 1; }
 
 format: $(INSTALLED)
 	$(BIN)/ruff format .

@@ -5,7 +5,7 @@
 Each part runs in a process of its own, so that its peak memory is its own.
 
 - Fine-tuning: the ``edge`` preset's steps against trl's ``SFTTrainer`` at its defaults, NF4 and PEFT on all linear
-  layers, which answers yes or no to the same questions. Examples are questions; validation is left out of both.
+  layers, which answers yes or no about the same outfits. Examples are questions; validation is left out of both.
 - Scoring: one outfit of four items with 50 candidates, as ``coordi recommend`` asks it, against transformers in
   float32, one candidate after another, whole logits.
 """

@@ -31,7 +31,7 @@ def main() -> None:
         parser.error(f"{arguments.tuned} holds no adapter")
     arguments.out.mkdir(parents=True, exist_ok=True)
     weights = load_file(adapter / "adapter_model.safetensors")
-    # Half precision keeps 11 bits, more than bfloat16; what it changes in P(yes) is measured in the model card.
+    # Half precision keeps 11 bits; the model card's figures are of these weights.
     save_file(
         {name: rows.astype(np.float16) for name, rows in weights.items()}, arguments.out / "adapter_model.safetensors"
     )

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -25,9 +26,10 @@ def shop(tmp_path: Path) -> Path:
     folder = tmp_path / "shop"
     folder.mkdir()
     kinds = ("top", "bottom", "shoes")
-    rows = [f"{number},[red] thing {number},{kinds[number % 3]}" for number in range(60)]
+    ids = np.random.default_rng(0).permutation(60)  # those of one outfit don't lie near one another
+    rows = [f"{ids[number]},[red] thing {number},{kinds[number % 3]}" for number in range(60)]
     (folder / "items.csv").write_text("\n".join(["id,title,category", *rows, "60,oak,sofa"]))
-    outfits = [json.dumps({"id": f"o{number}", "items": [str(3 * number + place) for place in range(3)]})
+    outfits = [json.dumps({"id": f"o{number}", "items": [str(ids[3 * number + place]) for place in range(3)]})
                for number in range(20)]  # fmt: skip
     (folder / "outfits.jsonl").write_text("\n".join(outfits))
     return folder

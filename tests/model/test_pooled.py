@@ -113,6 +113,21 @@ def test_probabilities_fit_the_validation_questions(tuned: Path, tiny_base: Base
     assert abs(mean - 1 / 3) < 0.1  # a third of the validation questions is answered with yes too
 
 
+def test_a_head_that_is_gone_is_an_error_and_not_another_answer(
+    tuned: Path, tiny_base: Base, pooled: RunSettings
+) -> None:
+    (tuned / HEAD).unlink()
+    with pytest.raises(ModelError, match=r"the head of the adapter .* can't be read"):
+        load_scorer(tiny_base, tuned, TEXTS, pooled)
+
+
+def test_gradient_checkpointing_changes_nothing_but_memory(tmp_path: Path, tuned: Path, pooled: RunSettings) -> None:
+    changes = {"gradient_checkpointing": True}
+    settings = pooled.model_copy(update={"finetune": pooled.finetune.model_copy(update=changes)})
+    again = finetune(epoch, epoch(99), settings, tmp_path / "again").adapter
+    np.testing.assert_allclose(PooledHead.load(again).weight, PooledHead.load(tuned).weight, atol=1e-3)
+
+
 def test_several_orders_are_averaged(tuned: Path, tiny_base: Base, pooled: RunSettings) -> None:
     items = [["red-skirt", "navy-boots", "green-coat"]]
     one, four = (load_scorer(tiny_base, tuned, TEXTS, pooled, passes=passes).score(items) for passes in (1, 4))
@@ -123,7 +138,7 @@ def test_several_orders_are_averaged(tuned: Path, tiny_base: Base, pooled: RunSe
 
 def test_the_same_settings_give_the_same_adapter(tmp_path: Path, tuned: Path, pooled: RunSettings) -> None:
     again = finetune(epoch, epoch(99), pooled, tmp_path / "again").adapter
-    for name in ("adapter_model.safetensors", HEAD, HEAD_SETTINGS):
+    for name in ("adapter_model.safetensors", "adapter_config.json", HEAD, HEAD_SETTINGS):
         assert (again / name).read_bytes() == (tuned / name).read_bytes()
 
 
@@ -146,6 +161,10 @@ def test_the_line_is_platts() -> None:
     slope, offset = fit_line(logits, truth)
     assert slope == pytest.approx(2.0, abs=0.2)
     assert offset == pytest.approx(-0.5, abs=0.2)
+    apart = np.array([-2.0, -1.0, 1.0, 2.0])
+    slope, _ = fit_line(apart, apart > 0)
+    assert 0.1 < slope < 10  # not without end, though a line tells them apart
+    assert fit_line(-apart, apart > 0) == (1.0, 0.0)
 
 
 def test_an_outfit_without_negatives_is_no_group(tiny_base: Base) -> None:
@@ -184,6 +203,8 @@ def test_unsloth_cannot_read_states(tuned: Path, tiny_base: Base, pooled: RunSet
     [
         ({"last_layer": 5}, "last_layer is a pooled head's"),
         ({"head": "pooled", "tasks": {"choose": 1.0}}, "a pooled head only learns compatibility"),
+        ({"head": "pooled", "negatives": {"random": 0.9, "same-category": 0.1}}, "negatives need equal shares"),
+        ({"head": "pooled", "negatives": {"random": 1.0, "pairs": 1.0}}, "'pairs' no other beside it"),
         ({"head": "pooled", "first_layer": 4, "last_layer": 4}, "leaves no layer to adapt before last_layer 4"),
     ],
 )

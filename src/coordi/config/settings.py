@@ -123,7 +123,8 @@ class FinetuneSettings(Settings):
         last_layer: Of a ``pooled`` head, how many layers run before it; None for two thirds of them.
         head_learning_rate: Of a ``pooled`` head's own weights.
         tasks: Share of examples per task; they need not add up to 1.
-        negatives: Share of negatives by protocol; they need not add up to 1.
+        negatives: Share of negatives by protocol; they need not add up to 1. Under a ``pooled`` head an outfit stands
+            beside one of each, so shares are equal or 0.
         gradient_checkpointing: Trade time for memory.
         evaluations: How often the validation split is scored in the course of training, the end included.
         valid_questions: At most so many validation questions are scored each time.
@@ -168,6 +169,12 @@ class FinetuneSettings(Settings):
         if any(share for task, share in self.tasks.items() if task != "compatibility"):
             raise ValueError(
                 f"a pooled head only learns compatibility, but tasks are {dict(self.tasks)}; set head=answer for others"
+            )
+        shares = {name: share for name, share in self.negatives.items() if share}
+        if len(set(shares.values())) > 1 or ("pairs" in shares and len(shares) > 1):
+            raise ValueError(
+                "a pooled head sees a negative of every protocol beside each outfit, so negatives need equal shares, "
+                f"and 'pairs' no other beside it; got {dict(self.negatives)}"
             )
         if self.last_layer is not None and self.first_layer >= self.last_layer:
             raise ValueError(

@@ -23,14 +23,15 @@ def to_int8(network: Any) -> Any:
 
     Weights are rounded to 8 bits with a scale for each output. An input is two bytes with a scale for each token: a few
     large states stand beside many small ones in these models, and a single byte loses what matters (measured:
-    dev/LOG.md). Sums are exact in 32 bits. A token's numbers don't depend on what else is in its batch.
+    dev/LOG.md). Sums of either byte are exact in 32 bits. A token's numbers don't depend on what else is in its batch,
+    but for what floats round elsewhere.
 
     References:
         Dettmers et al., LLM.int8(): 8-bit Matrix Multiplication for Transformers at Scale, 2022 (vector-wise scales,
         and why inputs need more than 8 bits).
     """
     torch = require("torch", "train")
-    for block in network.base_model.layers:
+    for block in getattr(network.base_model, "layers", ()):  # other architectures keep their floats
         for name, layer in list(block.named_modules()):
             if type(layer) is torch.nn.Linear:
                 parent, _, last = name.rpartition(".")
@@ -64,8 +65,8 @@ def _int8_linear() -> Any:
             both = torch.empty((2 * count, tokens.shape[1]), dtype=torch.int8)
             both[:count] = upper
             both[count:] = whole.sub_(upper, alpha=_STEP).round_()
-            sums = torch._int_mm(both, self.weight)  # (2 T, out), exact
-            out = torch.add(sums[count:], sums[:count], alpha=_STEP).float().mul_(scale).mul_(self.scale)
+            sums = torch._int_mm(both, self.weight).float()  # (2 T, out), exact up to here
+            out = sums[:count].mul_(_STEP).add_(sums[count:]).mul_(scale).mul_(self.scale)
             if self.bias is not None:
                 out += self.bias
             return out.reshape(*inputs.shape[:-1], -1)

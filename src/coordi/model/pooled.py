@@ -85,6 +85,8 @@ class PooledHead:
                 f"the head of the adapter '{folder}' can't be read ({type(error).__name__}: {error}); take the whole "
                 "folder that coordi finetune made"
             ) from error
+        if not np.isfinite([head.slope, head.offset]).all() or head.bias.shape != (1,):
+            raise ModelError(f"the head in '{folder}' holds numbers that can't be: fine-tune again")
         if len({getattr(head, name).shape for name in _TENSORS[:3]}) > 1 or head.gain.ndim != 1:
             raise ModelError(f"'{folder / HEAD}' holds vectors of different sizes; fine-tune again")
         return head
@@ -167,10 +169,20 @@ class PooledScorer:
 
 
 def fit_line(logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, float]:
-    """Platt's slope and offset: logistic regression of the truth ``(N,)`` on the logits ``(N,)``, not regularised."""
-    regression = require("sklearn.linear_model", "train").LogisticRegression(C=np.inf)
-    fitted = regression.fit(logits[:, None], truth)
-    return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+    """Platt's slope and offset: logistic regression of the truth ``(N,)`` on the logits ``(N,)``.
+
+    Each answer counts for the other by ``1 / (n + 2)``, as Platt has it, so that the slope stays finite where the
+    logits tell the answers apart. A slope that isn't above 0 would turn the ranking round: the line then stays
+    ``(1, 0)``.
+    """
+    rows = np.concatenate([logits, logits])[:, None]
+    yes, no = int(truth.sum()), int((~truth).sum())
+    sure = np.where(truth, (yes + 1) / (yes + 2), (no + 1) / (no + 2))
+    answers = np.concatenate([truth, ~truth])
+    regression = require("sklearn.linear_model", "train").LogisticRegression(C=np.inf, max_iter=1000)
+    fitted = regression.fit(rows, answers, sample_weight=np.concatenate([sure, 1 - sure]))
+    slope, offset = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+    return (slope, offset) if slope > 0 else (1.0, 0.0)
 
 
 def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from coordi.config import FinetuneSettings
 from coordi.errors import TrainingError, require
 from coordi.model.engines.peft import compute_dtype
-from coordi.model.passes import Heard, listening
+from coordi.model.passes import Heard
 from coordi.model.pooled import EPSILON, PooledHead, fit_line, sigmoid
 from coordi.model.reading import AnswerReader, parts
 from coordi.model.trainer import Steps, diverged, quiet_arguments, without_printing
@@ -135,6 +135,7 @@ def pooled_network(model: Any, skip: int) -> Any:
             self.model = model
             backbone, _ = parts(model)
             self.layer = len(backbone.layers)
+            backbone.norm = torch.nn.Identity()  # the head reads what leaves the last layer itself
             size = int(backbone.config.hidden_size)
             device = next(backbone.parameters()).device
             self.norm = torch.nn.LayerNorm(size, eps=EPSILON, device=device)
@@ -146,10 +147,11 @@ def pooled_network(model: Any, skip: int) -> Any:
             backbone, _ = parts(self.model)
             counted = attention_mask.clone()
             counted[:, :skip] = 0
-            sums: list[Any] = []
-            with listening(backbone, Heard(self.layer, skip), counted, sums), _fast():
-                backbone(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
-            mean = sums[0] / counted.sum(dim=1, keepdim=True)
+            with _fast():
+                states = backbone(
+                    input_ids=input_ids, attention_mask=attention_mask, use_cache=False
+                ).last_hidden_state  # (N, T, H)
+            mean = (states.float() * counted[:, :, None]).sum(dim=1) / counted.sum(dim=1, keepdim=True)
             return self.unit(self.norm(mean))[:, 0]
 
         def head_now(self, slope: float = 1.0, offset: float = 0.0) -> PooledHead:

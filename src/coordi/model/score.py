@@ -16,7 +16,7 @@ from coordi.model.base import Base
 from coordi.model.engines import choose_engine, engine_for_head
 from coordi.model.orders import orders_of
 from coordi.model.passes import Heard
-from coordi.model.pooled import HEAD, PooledHead, PooledScorer
+from coordi.model.pooled import PooledHead, PooledScorer
 from coordi.model.reading import AnswerReader, parts, probability_of_yes
 from coordi.model.sharing import common_length
 from coordi.prompts.answers import answer_tokens
@@ -119,7 +119,7 @@ def load_scorer(
     Raises:
         ModelError: If the files can't be loaded, the adapter was made on another base, or the model can't be asked.
     """
-    if adapter is None or not (adapter / HEAD).is_file():
+    if adapter is None or settings.finetune.head != "pooled":
         return load_answers(base, adapter, texts, settings, passes)
     check_origin(adapter, base)
     head = PooledHead.load(adapter)
@@ -138,8 +138,9 @@ def load_answers(
     """
     if adapter is not None:
         check_origin(adapter, base)
-    engine, _ = choose_engine(settings.model)
-    loaded = engine.for_scoring(base, adapter, settings.model)
+    # One engine in one process: Unsloth rewrites transformers under whatever is loaded already.
+    choose = engine_for_head if settings.finetune.head == "pooled" else choose_engine
+    loaded = choose(settings.model)[0].for_scoring(base, adapter, settings.model)
     renderer = PromptRenderer(loaded.tokenizer, settings.prompt.max_length)
     name = "fine-tuned" if adapter is not None else "base"
     return LanguageModelScorer(name, loaded.model, renderer, texts, passes, settings.seed)

@@ -33,7 +33,7 @@ class CurvePoint:
     Attributes:
         step: Optimizer steps taken.
         examples: Training examples seen.
-        train_loss: Mean loss per answer token since the last look, in nats.
+        train_loss: Mean loss since the last look, in nats: per answer token, or per group for a pooled head.
         valid_loss: Mean of ``-log P(truth)`` with P over yes and no alone, in nats; log 2 is guessing.
         valid_auc: Area under the ROC curve of P(yes); 0.5 is guessing.
     """
@@ -128,6 +128,7 @@ class Watch:
             (fresh / "README.md").unlink(missing_ok=True)  # PEFT's empty model card
             config = read_json(fresh / "adapter_config.json")
             config["base_model_name_or_path"] = self._base.name  # not a path on this machine
+            config["target_modules"] = sorted(config["target_modules"])  # a set, written in any order
             write_json(fresh / "adapter_config.json", config)
             write_json(fresh / ORIGIN, {"base": self._base.name, "identity": self._base.identity})
             if folder.exists():

@@ -19,7 +19,7 @@ from coordi.evaluate.question_sets import ProtocolQuestions
 from coordi.evaluate.results import Caution
 from coordi.evaluate.scorer import OutfitScorer, ScoreSource
 from coordi.model.frozen import FrozenModel
-from coordi.pipeline.stages import TRAINED_ON, Material
+from coordi.pipeline.stages import Material
 
 if TYPE_CHECKING:
     from coordi.model.score import LanguageModelScorer
@@ -51,11 +51,11 @@ class MeasuredModel:
         }
 
     def identity(self) -> str:
-        """SHA-256 of the adapter's weights, configuration and list of training outfits; ``base`` if there is none."""
+        """SHA-256 over everything in the adapter's folder but its card; ``base`` if there is none."""
         if self.adapter is None:
             return "base"
-        parts = (self.adapter / name for name in ("adapter_model.safetensors", "adapter_config.json", TRAINED_ON))
-        return hashlib.sha256("".join(hash_file(part) for part in parts if part.is_file()).encode()).hexdigest()
+        parts = sorted(path for path in self.adapter.iterdir() if path.suffix in (".json", ".safetensors"))
+        return hashlib.sha256("".join(f"{part.name} {hash_file(part)}\n" for part in parts).encode()).hexdigest()
 
 
 def model_scorer(model: MeasuredModel, texts: Mapping[str, str], passes: int = 1) -> FittedWhenAsked:

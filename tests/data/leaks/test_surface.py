@@ -51,13 +51,15 @@ def test_negatives_of_uncommon_sizes(shop: Dataset, asked: Asked) -> None:
         one if one.compatible else replace(one, item_ids=one.item_ids[:2] if place % 4 < 2 else (*one.item_ids, spare))
         for place, one in enumerate(sorted(threes, key=lambda one: one.outfit_id))
     ]
-    leak = _only(shop, planted)
-    assert (leak.name, leak.auc) == ("size", 1.0)
+    # The spare item in many a negative is a leak of its own.
+    (leak,) = [leak for leak in audit(shop, {"planted": planted}, photos=False) if leak.name == "size"]
+    assert leak.auc == 1.0
     assert leak.detail.startswith("uncommon numbers of items tell the answer")
 
 
 def test_an_unbalanced_set(shop: Dataset, asked: Asked) -> None:
-    kept = [one for place, one in enumerate(asked) if one.compatible or place % 3]
+    negatives = [one.id for one in asked if not one.compatible]
+    kept = [one for one in asked if one.id not in negatives[::2]]
     leak = _only(shop, kept)
     share = sum(one.compatible for one in kept) / len(kept)
     assert (leak.name, leak.auc, leak.accuracy, leak.chance) == ("balance", None, share, 0.5)

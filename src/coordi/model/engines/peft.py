@@ -39,6 +39,12 @@ class PeftEngine:
             layers = layers_to_train(base, network, finetune)
             if finetune.head == "pooled":
                 backbone = network.base_model
+                if not hasattr(backbone, "layers") or not hasattr(backbone, "norm"):
+                    kind = network.config.model_type
+                    raise ModelError(
+                        f"a pooled head needs a decoder built like Llama's, '{base.name}' is of the kind '{kind}'; set "
+                        "finetune.head=answer"
+                    )
                 backbone.layers = backbone.layers[:layers]  # those above are never run
                 if _is_small_on_cpu(network):
                     _unpack(network, compute_dtype())
