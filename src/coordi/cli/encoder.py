@@ -42,13 +42,21 @@ def evaluate(
 ) -> None:
     """Label photos by zero-shot and compare with their hand-made labels.
 
-    With --held-out, labels that the encoder's training saw no photo of at all are measured on all of their photos.
+    With --held-out, labels that the encoder's training saw no photo of at all are measured on all of their photos, and
+    photos are also measured apart whose title no trained photo has.
 
     Example: coordi encoder evaluate --data fashion-products --held-out --json
     """
     from coordi.describe.encoder import load_encoder
     from coordi.describe.encoder_evaluation import Question, evaluate_encoder, with_withheld_labels
-    from coordi.describe.labelled_photos import held_out_photos, label_lists, left_out, read_labelled
+    from coordi.describe.labelled_photos import (
+        held_out_photos,
+        label_lists,
+        left_out,
+        may_be_trained_on,
+        read_labelled,
+        with_new_titles,
+    )
 
     every = read_labelled(data)
     without = left_out(data, every)
@@ -56,7 +64,11 @@ def evaluate(
         note(f"{without.rows} rows have no photo and {without.photos} photos no row; they were left out")
     photos = held_out_photos(every) if held_out else every
     loaded = load_encoder(encoder)
-    question = Question(label_lists(every), min_photos, with_withheld_labels(every, loaded, photos), seed)
+    trained = 0 if held_out or encoder != "edge" else sum(map(may_be_trained_on, every))
+    if trained:
+        note(f"{trained} of {len(every)} photos may have been trained on, by their ids; --held-out leaves them out")
+    new = with_new_titles(photos, every) if held_out else frozenset()
+    question = Question(label_lists(every), min_photos, with_withheld_labels(every, loaded, photos), new, seed)
     with progress_bar("encoding photos") as progress:
         report = evaluate_encoder(photos, loaded, question, progress)
     if report.unreadable:
@@ -67,6 +79,7 @@ def evaluate(
                 "attributes": report.attributes,
                 "unseen": report.unseen,
                 "left_out": {"rows": without.rows, "photos": without.photos, "unreadable": report.unreadable},
+                "may_be_trained_on": trained,
                 "photos_per_second": report.photos_per_second,
             }
         )
@@ -87,8 +100,10 @@ def _show(report: EncoderReport, min_photos: int) -> None:
             shares = f"{row['accuracy']:>10.3f}{row['top3']:>8.3f}"
             typer.echo(f"{title:<30}{row['n']:>7}{row['classes']:>8}{shares}{f1:>25}{row['ece']:>8.3f}")
     if report.unseen:
-        typer.echo(f"\n{'withheld from training':<30}{'n':>7}{'top 1 [95%]':>25}{'top 3 [95%]':>25}")
+        typer.echo("\nWithheld from training; plain is without the constant that makes up for labels never seen.")
+        typer.echo(f"{'label':<30}{'n':>7}{'top 1 [95%]':>25}{'top 3 [95%]':>25}{'plain top 1, 3':>18}")
     for row in report.unseen:
         cells = [f"{row[k]:.3f} [{row['ci95'][k][0]:.3f}, {row['ci95'][k][1]:.3f}]" for k in ("top1", "top3")]
-        typer.echo(f"{row['label']:<30}{row['n']:>7}{cells[0]:>25}{cells[1]:>25}")
+        plain = f"{row['plain']['top1']:.3f}, {row['plain']['top3']:.3f}"
+        typer.echo(f"{row['label']:<30}{row['n']:>7}{cells[0]:>25}{cells[1]:>25}{plain:>18}")
     typer.echo(f"{report.photos_per_second:.1f} photos per second")

@@ -77,12 +77,14 @@ class Question:
             whole release, also where only a part of it is measured: a shorter list is an easier question.
         min_photos: What ``common`` figures ask of a label.
         others: Photos that count for the withheld labels' rows alone.
+        new: Ids of photos that are also measured apart: no photo of their title was trained on. Empty for no such rows.
         seed: Of the bootstrap.
     """
 
     lists: Mapping[str, Sequence[str]]
     min_photos: int = 20
     others: Sequence[LabelledPhoto] = ()
+    new: frozenset[str] = frozenset()
     seed: int = 17
 
 
@@ -112,7 +114,7 @@ def evaluate_encoder(
     speed = len(kept) / max(time.monotonic() - started, 1e-9)
     measured = {photo.id for photo in photos}
     if not any(photo.id in measured for photo in kept):
-        raise DataError(f"none of the {len(photos)} photos can be opened; they must be JPEG, PNG or WebP")
+        raise DataError(f"none of the {len(photos)} photos can be opened; see docs/describing.md for what coordi opens")
     progress(len(every), len(every))
     rows = np.concatenate(vectors)
     generator = np.random.default_rng([question.seed, 5])
@@ -124,12 +126,16 @@ def evaluate_encoder(
         labelled = [row for row, photo in enumerate(kept) if photo.labels.get(name) in place]
         if len(labels) < 2 or not labelled:
             continue
-        shares = label_shares(encoder, name, labels, rows[labelled])
+        shares, helped = (label_shares(encoder, name, labels, rows[labelled], bonus=bonus) for bonus in (False, True))
         truth = np.array([place[kept[row].labels[name]] for row in labelled])
         counted = np.array([kept[row].id in measured for row in labelled])
-        unseen += _withheld_rows(name, labels, _calibration(encoder).withheld.get(name, ()), (truth, shares))
+        unseen += _withheld_rows(name, labels, _calibration(encoder).withheld.get(name, ()), (truth, shares, helped))
         if counted.any():
             found[name] = _with_common(truth[counted], shares[counted], question.min_photos, generator)
+            new = np.array([kept[row].id in question.new for row in labelled])[counted]
+            if new.any():
+                part = _with_common(truth[counted][new], shares[counted][new], question.min_photos, generator)
+                found[f"{name}, new titles"] = part
         if counted.any() and name in MERGED:
             names, together, owner = merged(labels, shares[counted], MERGED[name])
             if len(names) > 1:
@@ -139,12 +145,22 @@ def evaluate_encoder(
 
 
 def label_shares(
-    encoder: ImageTextEncoder, name: str, labels: Sequence[str], rows: npt.NDArray[np.float32]
+    encoder: ImageTextEncoder,
+    name: str,
+    labels: Sequence[str],
+    rows: npt.NDArray[np.float32],
+    *,
+    bonus: bool = False,
 ) -> npt.NDArray[np.float32]:
     """Calibrated probabilities ``(N, L)`` of a column's labels for photo vectors ``(N, D)``.
 
-    Labels that training never saw a photo of get the encoder's constant added to their cosines, as seen ones crowd
-    them out otherwise (calibrated stacking).
+    Args:
+        encoder: Sees the photos and reads the labels.
+        name: The column.
+        labels: As ``styles.csv`` writes them.
+        rows: Unit vectors of photos.
+        bonus: Add the encoder's constant to the cosines of labels that training never saw a photo of, as seen ones
+            crowd them out otherwise (calibrated stacking). It costs the seen ones.
 
     References:
         Chao et al., An Empirical Study and Analysis of Generalized Zero-Shot Learning, 2016.
@@ -152,10 +168,10 @@ def label_shares(
     calibration = _calibration(encoder)
     words = [label_words(label) for label in labels]
     texts = label_vectors(encoder, TEMPLATES[name], [[word] for word in words])
-    bonus = calibration.bonuses(name, words)
-    # The constants ride in a further dimension, in which every photo is 1.
-    texts = np.concatenate([texts, bonus[:, None]], axis=1)
-    rows = np.concatenate([rows, np.ones((len(rows), 1), dtype=np.float32)], axis=1)
+    if bonus:
+        # The constants ride in a further dimension, in which every photo is 1.
+        texts = np.concatenate([texts, calibration.bonuses(name, words)[:, None]], axis=1)
+        rows = np.concatenate([rows, np.ones((len(rows), 1), dtype=np.float32)], axis=1)
     scale = encoder.logit_scale / calibration.temperatures.get(name, 1.0)
     return label_probabilities(rows, texts, scale, encoder.logit_bias)
 
@@ -180,9 +196,10 @@ def _withheld_rows(
     name: str,
     labels: Sequence[str],
     withheld: Sequence[str],
-    judged: tuple[npt.NDArray[np.integer], npt.NDArray[np.floating]],
+    judged: tuple[npt.NDArray[np.integer], npt.NDArray[np.floating], npt.NDArray[np.floating]],
 ) -> list[dict[str, Any]]:
-    truth, shares = judged
+    """A row for each withheld label and one for all; ``plain`` is without the constant for unseen labels."""
+    truth, plain, shares = judged
     groups = {label: truth == labels.index(label) for label in withheld if label in labels}
     if len(groups) > 1:
         groups["all"] = np.any(list(groups.values()), axis=0)
@@ -192,6 +209,7 @@ def _withheld_rows(
             top1, ci1 = share_with_interval(among_best(truth[rows], shares[rows], 1))
             top3, ci3 = share_with_interval(among_best(truth[rows], shares[rows], 3))
             row = {"attribute": name, "label": label, "n": int(rows.sum()), "top1": top1, "top3": top3}
+            row["plain"] = {f"top{best}": float(among_best(truth[rows], plain[rows], best).mean()) for best in (1, 3)}
             found.append({**row, "ci95": {"top1": ci1, "top3": ci3}})
     return found
 
