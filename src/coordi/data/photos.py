@@ -25,6 +25,9 @@ _ACCEPTED = f"{FORMATS_IN_WORDS} of at most 50 megapixels"
 _END_OF_JPEG = b"\xff\xd9"
 _TAIL = 4096
 _START_OF_SCAN = b"\xff\xda"
+_END_OF_PICTURE = 0xD9
+# Stuffed bytes of a scan, fill bytes, restarts and starts: no length follows them.
+_WITHOUT_LENGTH = frozenset({0x00, 0x01, 0xFF, *range(0xD0, 0xD9)})
 _MOST_SCANS = 100  # a progressive photo has about 10; each is a pass over every pixel
 _ORIENTATION = 0x0112
 _LONGEST = 50  # times the shorter side; an encoder that enlarges the shorter side would need memory without bound
@@ -180,9 +183,11 @@ def _header(path: Path, data: bytes) -> Image.Image:
         reason, name = not_a_photo(data[:SNIFFED]), other_format(data[:SNIFFED])
         what = "isn't a photo that coordi opens" if name is None else f"is {name}"
         raise PhotoError(reason, f"{path} {what}; accepted: {_ACCEPTED}")
-    if kind == "JPEG" and data.count(_START_OF_SCAN) > _MOST_SCANS:
-        scans = data.count(_START_OF_SCAN)
-        raise PhotoError(CUT_SHORT, f"{path} has {scans} scans; accepted: {_MOST_SCANS}; save it again")
+    # Counting bytes is quick, but a phone's short film behind the photo holds such bytes by chance.
+    if kind == "JPEG" and data.count(_START_OF_SCAN) > _MOST_SCANS and _scans(data) > _MOST_SCANS:
+        raise PhotoError(
+            CUT_SHORT, f"{path} has more than {_MOST_SCANS} scans, which is what is accepted; save it again"
+        )
     try:
         # Pillow's name for what phones write where a photo has a second picture in it.
         image = Image.open(io.BytesIO(data), formats=(*FORMATS, "MPO") if kind == "JPEG" else (kind,))
@@ -200,6 +205,21 @@ def _header(path: Path, data: bytes) -> Image.Image:
         size = f"{image.width} x {image.height}"
         raise PhotoError(TOO_NARROW, f"{path} has {size} pixels; accepted: sides up to 1 : {_LONGEST}; cut it")
     return image
+
+
+def _scans(data: bytes) -> int:
+    """Scans of the first picture of a JPEG file, from one marker to the next, up to its end."""
+    place, scans = 2, 0
+    while 0 <= place < len(data) - 3 and scans <= _MOST_SCANS:
+        kind = data[place + 1] if data[place] == 0xFF else 0
+        if kind == _END_OF_PICTURE:
+            break
+        if kind in _WITHOUT_LENGTH:
+            place = data.find(b"\xff", place + 1)
+            continue
+        scans += kind == _START_OF_SCAN[1]
+        place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+    return scans
 
 
 def _upright(image: Image.Image) -> Image.Image:

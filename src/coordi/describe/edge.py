@@ -80,7 +80,7 @@ class EdgeEncoder:
         """
         manifest = _read_manifest(folder)
         contents = {file: _checked(folder / file, manifest["sha256"][file]) for file in _FILES}
-        identity = hashlib.sha256("".join(manifest["sha256"][file] for file in _FILES).encode()).hexdigest()
+        identity = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
         return cls(_open(contents), identity, float(manifest["logit_scale"]), _calibration(folder, manifest))
 
     def encode_images(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:

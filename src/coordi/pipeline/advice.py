@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ from coordi.pipeline.given import given_items
 from coordi.pipeline.models import find_model
 from coordi.pipeline.reporting import catalogue_of
 from coordi.pipeline.scorers import MeasuredModel, model_scorer
-from coordi.pipeline.workspace import CLAIM, Workspace, fingerprint
+from coordi.pipeline.workspace import CLAIM, Workspace, code_identity, fingerprint
 from coordi.progress import Progress
 from coordi.recommend.stylist import Catalogue, recommend
 
@@ -150,8 +149,7 @@ def _material(
             )
         return stages.finished_material(source, settings)
     inputs = fingerprint(source)
-    version = metadata.version("coordi")
-    known = json.dumps([version, str(source.resolve()), inputs, settings.describe.model_dump(mode="json")])
+    known = json.dumps([code_identity(), str(source.resolve()), inputs, settings.describe.model_dump(mode="json")])
     out = cache_folder() / "catalogues" / hashlib.sha256(known.encode()).hexdigest()[:16]
     settings = settings.model_copy(update={"data": settings.data.model_copy(update={"photos": "optional"})})
     work = Workspace(source, out, settings, f"coordi recommend --catalogue {source}", say, progress)

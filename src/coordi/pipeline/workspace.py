@@ -138,10 +138,10 @@ def _claim(work: Workspace, inputs: dict[str, str]) -> None:
 
 @cache
 def code_identity() -> str:
-    """The first 12 digits of a SHA-256 of coordi's own modules."""
+    """The first 12 digits of a SHA-256 of coordi's own modules, word lists and manifests of bundled weights."""
     found = hashlib.sha256()
     package = Path(coordi.__file__).parent
-    for path in sorted(package.rglob("*.py")):
+    for path in sorted(path for path in package.rglob("*") if path.suffix in (".py", ".yaml", ".csv", ".json")):
         found.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
     return found.hexdigest()[:12]
 
