@@ -14,11 +14,10 @@ from safetensors.numpy import load_file, save_file
 
 from coordi.artifacts import read_json, write_json
 from coordi.errors import ArtifactError, ModelError, require
-from coordi.model.orders import orders_of
+from coordi.model.orders import orders_of, question_about
 from coordi.model.passes import Heard
 from coordi.model.reading import AnswerReader, parts
 from coordi.prompts.rendering import ListRenderer
-from coordi.prompts.templates import compatibility_instruction
 
 HEAD = "pooled_head.safetensors"
 HEAD_SETTINGS = "pooled_head.json"
@@ -161,11 +160,7 @@ class PooledScorer:
         return np.asarray(yes.reshape(len(outfits), self._passes).mean(axis=1))
 
     def _prompt(self, outfit: Sequence[str]) -> tuple[int, ...]:
-        missing = [item for item in outfit if item not in self._texts]
-        if missing:
-            raise ModelError(f"no text for item '{missing[0]}': it isn't among the {len(self._texts)} items given")
-        instruction = compatibility_instruction([self._texts[item] for item in outfit])
-        return self.renderer.prompt(instruction)
+        return self.renderer.prompt(question_about(outfit, self._texts))
 
 
 def fit_line(logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from coordi.config import RunSettings
 from coordi.errors import ArtifactError, ModelError
 from coordi.model.base import Base
 from coordi.model.engines import choose_engine, engine_for_head
-from coordi.model.orders import orders_of
+from coordi.model.orders import orders_of, question_about
 from coordi.model.passes import Heard
 from coordi.model.pooled import PooledHead, PooledScorer
 from coordi.model.reading import AnswerReader, parts, probability_of_yes
@@ -104,11 +104,7 @@ class LanguageModelScorer:
         return min((common_length(asked, prompt) for prompt in prompts), default=0)
 
     def _prompt(self, outfit: Sequence[str]) -> tuple[int, ...]:
-        missing = [item for item in outfit if item not in self._texts]
-        if missing:
-            raise ModelError(f"no text for item '{missing[0]}': it isn't among the {len(self._texts)} items given")
-        instruction = compatibility_instruction([self._texts[item] for item in outfit])
-        return self.renderer.render(instruction).prompt_ids
+        return self.renderer.render(question_about(outfit, self._texts)).prompt_ids
 
 
 def load_scorer(
