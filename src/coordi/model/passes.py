@@ -14,6 +14,17 @@ if TYPE_CHECKING:
     import torch
 
 
+# Of the layers, from below: middle layers know more of an outfit than the last one. Logistic regression on the mean
+# state of SmolLM2's layer 20 of 30 tells same-category negatives with AUC 0.70 on Maryland outfits, on the last
+# token's last state with 0.59.
+_DEPTH = 2 / 3
+
+
+def middle_layer(layers: int) -> int:
+    """The layer, from 1, whose leaving states are read where settings name none."""
+    return max(1, round(_DEPTH * layers))
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """Hidden states that are averaged.

@@ -12,6 +12,7 @@ from coordi.errors import ModelError, require
 from coordi.model.base import Base
 from coordi.model.engines import Loaded, first_line, load_tokenizer
 from coordi.model.int8 import has_fast_int8, to_int8
+from coordi.model.passes import middle_layer
 from coordi.model.quiet import quiet
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 # Up to this many parameters, scoring on a CPU unpacks the 4-bit weights once: the numbers are the same and no layer
 # has to unpack them again for every batch (measured: dev/LOG.md). A larger model would not fit in memory unpacked.
 UNPACK_UP_TO = 1_000_000_000
-# Middle layers know more of an outfit than the last one (measured: dev/LOG.md).
-POOLED_DEPTH = 2 / 3
 
 
 class PeftEngine:
@@ -89,7 +88,7 @@ def layers_to_train(base: Base, network: Any, finetune: FinetuneSettings) -> int
     """
     layers = int(network.config.get_text_config().num_hidden_layers)
     if finetune.head == "pooled":
-        wanted = finetune.last_layer or max(1, round(POOLED_DEPTH * layers))
+        wanted = finetune.last_layer or middle_layer(layers)
         if wanted > layers:
             raise ModelError(f"finetune.last_layer is {wanted}, but '{base.name}' has {layers} layers")
         layers = wanted
