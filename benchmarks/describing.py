@@ -1,4 +1,4 @@
-"""From JPEG files to attributes on two cores: the edge encoder, and a CLIP of ViT-B/32's size three ways.
+"""From JPEG files to attributes on two cores: the edge encoder, and a CLIP of ViT-B/32's size four ways.
 
     python benchmarks/describing.py FOLDER [--photos 200] [--threads 2] [--json]
 
@@ -136,16 +136,17 @@ def clip_ways(scratch: Path) -> list[Way]:
     from coordi.describe.onnx_export import export_onnx
     from coordi.describe.onnx_towers import load_onnx
 
-    source, out = scratch / "clip", scratch / "onnx"
+    source, out, small = scratch / "clip", scratch / "onnx", scratch / "onnx8"
     source.mkdir()
     make_clip(source)
-    checkpoint = load_checkpoint(source)
-    texts = label_vectors_of(checkpoint)
-    export_onnx(checkpoint, out)
+    texts = label_vectors_of(load_checkpoint(source))
+    export_onnx(load_checkpoint(source), out)
+    export_onnx(load_checkpoint(source), small, "int8")
     return [
         transformers_way(source, texts),
         towers_way("CLIP ViT-B/32, coordi, torch", load_checkpoint(source), texts),
         towers_way("CLIP ViT-B/32, coordi, ONNX", load_onnx(out), texts),
+        towers_way("CLIP ViT-B/32, ONNX --int8", load_onnx(small), texts),
     ]
 
 
@@ -199,8 +200,9 @@ def main() -> None:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.threads])
     rows = measure(paths)
     by_name = {row.name: row.photos_per_second for row in rows}
-    edge, library, _, onnx = by_name.values()
-    ratios = {"edge / transformers": edge / library, "ONNX / transformers": onnx / library}
+    edge, library, _, onnx, onnx8 = by_name.values()
+    ratios = {"edge": edge / library, "ONNX": onnx / library, "ONNX --int8": onnx8 / library}
+    ratios = {f"{name} / transformers": ratio for name, ratio in ratios.items()}
     if given.as_json:
         print(json.dumps({"photos": len(paths), "rows": [asdict(row) for row in rows], "ratios": ratios}))
         return

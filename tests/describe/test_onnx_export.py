@@ -38,6 +38,24 @@ def test_vectors_are_those_of_the_checkpoint(
     assert exported.identity != source.identity
 
 
+@pytest.mark.parametrize("kind", BUILDERS)
+def test_eight_bits_are_near_and_do_not_depend_on_the_batch(
+    tiny_checkpoints: Mapping[str, Path], photos: list[Image.Image], tmp_path: Path, kind: str
+) -> None:
+    source = load_encoder(str(tiny_checkpoints[kind]))
+    assert isinstance(source, TowersEncoder)
+    exported = export_onnx(source, tmp_path / "out", "int8")
+    assert 0.98 <= exported.cosine < 1
+    assert exported.difference <= 1e-3  # of the texts, whose tower stays as it is
+    loaded = load_encoder(str(tmp_path / "out"))
+    vectors = loaded.encode_images(photos)
+    cosines = (vectors * source.encode_images(photos)).sum(axis=1)
+    assert 0.98 <= cosines.min() < 1 - 1e-7
+    one_by_one = np.concatenate([loaded.encode_images([photo]) for photo in photos])
+    np.testing.assert_array_equal(vectors, one_by_one)
+    assert loaded.encode_images([]).shape == (0, source.dimension)
+
+
 _WITHOUT_TORCH = """
 import sys
 for name in ("torch", "transformers"):

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from coordi.describe.calibration import Calibration
+from coordi.describe.onnx_session import open_session
 from coordi.errors import EncoderError
 
 if TYPE_CHECKING:
@@ -122,16 +123,11 @@ def prepare(image: Image.Image) -> npt.NDArray[np.uint8]:
 
 
 def _open(contents: Mapping[str, bytes]) -> _Towers:
-    import onnxruntime
     from safetensors.numpy import load
     from tokenizers import Tokenizer
 
-    options = onnxruntime.SessionOptions()
-    # Its own memory pool is never given back, and fine-tuning comes later in the same process.
-    options.enable_cpu_mem_arena = False
-    options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(contents[IMAGE_TOWER], options, providers=["CPUExecutionProvider"])
+        session = open_session(contents[IMAGE_TOWER])
         tokenizer = Tokenizer.from_str(contents[TOKENIZER].decode())
         tensors = load(contents[TOKEN_TABLE])
         table = tensors["tokens"].astype(np.float32) * tensors["scales"].astype(np.float32)[:, None]

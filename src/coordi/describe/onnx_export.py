@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,12 +14,23 @@ import numpy as np
 import numpy.typing as npt
 
 from coordi.artifacts import atomic_path, hash_file, write_json, write_text
-from coordi.describe.onnx_towers import FILES, IMAGE_TOWER, MANIFEST, TEXT_TOWER, TOKENIZER, OnnxManifest, load_onnx
+from coordi.describe.onnx_towers import (
+    FILES,
+    IMAGE_TOWER,
+    MANIFEST,
+    TEXT_TOWER,
+    TOKENIZER,
+    OnnxManifest,
+    Weights,
+    load_onnx,
+)
 from coordi.describe.torch_towers import EXTRA, TorchTowers
 from coordi.describe.towers import TowersEncoder
 from coordi.errors import ArtifactError, EncoderError, require
 
 TOLERANCE = 1e-3
+LEAST_COSINE = 0.98
+"""Of an image vector of an 8-bit export with the checkpoint's own."""
 _OPSET = 17
 _LARGEST = 2**31 - 2**20
 _TEXTS = ("a photo of a red dress", "shoes", "a long silk scarf with a pattern of flowers")
@@ -31,15 +43,18 @@ class Exported:
     Attributes:
         folder: Where it lies.
         mebibytes: Size of its files together.
-        difference: Largest difference of a unit vector's number between torch and ONNX, over a few photos and texts.
+        difference: Largest difference of a unit vector's number between torch and ONNX, over a few photos and texts;
+            over texts alone in 8 bits.
+        cosine: Smallest cosine of a photo's vector with the checkpoint's own.
     """
 
     folder: Path
     mebibytes: float
     difference: float
+    cosine: float
 
 
-def export_onnx(encoder: TowersEncoder, out: Path) -> Exported:
+def export_onnx(encoder: TowersEncoder, out: Path, weights: Weights = "float32") -> Exported:
     """Write an encoder as ONNX, open what was written, and compare its vectors with the encoder's own.
 
     The manifest comes last, so a folder with one is whole.
@@ -47,11 +62,13 @@ def export_onnx(encoder: TowersEncoder, out: Path) -> Exported:
     Args:
         encoder: Loaded from a checkpoint.
         out: A folder that isn't there yet, or is empty.
+        weights: Of the image tower. In ``int8`` its matrices have 8 bits per number and one scale per column, and what
+            they are multiplied by is rounded to 8 bits too, with a scale for each photo.
 
     Raises:
         ArtifactError: If ``out`` holds something, or can't be written.
         EncoderError: If the encoder was exported already, is too large for one ONNX file per tower, can't be traced,
-            or its vectors differ by more than 0.001 after the export.
+            or its vectors differ after the export by more than 0.001, or in 8 bits have a cosine below 0.98.
     """
     towers = encoder.towers
     if not isinstance(towers, TorchTowers):
@@ -63,21 +80,26 @@ def export_onnx(encoder: TowersEncoder, out: Path) -> Exported:
     _write(out / IMAGE_TOWER, vision, (pixels, "pixels", {0: "photos"}))
     _write(out / TEXT_TOWER, text, (tokens, "tokens", {0: "texts", 1: "length"}))
     write_text(out / TOKENIZER, encoder.recipe.tokens.json())
+    if weights == "int8":
+        _to_eight_bits(out / IMAGE_TOWER)
     manifest = OnnxManifest(
         source=encoder.name, source_identity=encoder.identity, dimension=encoder.dimension,
         logit_scale=encoder.logit_scale, logit_bias=encoder.logit_bias, photos=encoder.recipe.photos,
-        texts=encoder.recipe.tokens.recipe, sha256={name: hash_file(out / name) for name in FILES},
+        texts=encoder.recipe.tokens.recipe, weights=weights, sha256={name: hash_file(out / name) for name in FILES},
     )  # fmt: skip
     write_json(out / MANIFEST, manifest.model_dump(mode="json"))
-    difference = _difference(encoder, load_onnx(out), pixels, tokens)
-    if not difference <= TOLERANCE:
+    exact = weights == "float32"
+    exported = _compared(encoder, out, (pixels, tokens), exact)
+    if not (exported.difference <= TOLERANCE and (exact or exported.cosine >= LEAST_COSINE)):
         (out / MANIFEST).unlink()
+        found = f"differ by {exported.difference:.2g}, more than {TOLERANCE}"
+        if not exact:
+            found = f"have a cosine of {exported.cosine:.3f} with its own, less than {LEAST_COSINE}"
         raise EncoderError(
-            f"the export of {encoder.name} gives vectors that differ by {difference:.2g}, more than {TOLERANCE}; "
-            "it has no manifest and can't be used; please report which checkpoint this is"
+            f"the export of {encoder.name} gives vectors that {found}; it has no manifest and can't be used; "
+            + ("please report which checkpoint this is" if exact else "export it in float32 instead: leave out --int8")
         )
-    size = sum((out / name).stat().st_size for name in FILES) / 2**20
-    return Exported(out, size, difference)
+    return exported
 
 
 def _examples(encoder: TowersEncoder) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
@@ -161,15 +183,35 @@ def _write(path: Path, module: Any, example: tuple[npt.NDArray[Any], str, dict[i
         temporary.write_bytes(buffer.getbuffer())
 
 
-def _difference(
-    first: TowersEncoder, second: TowersEncoder, pixels: npt.NDArray[np.float32], tokens: npt.NDArray[np.int64]
-) -> float:
-    pairs = [
-        (first.towers.image(pixels), second.towers.image(pixels)),
-        (first.towers.text(tokens), second.towers.text(tokens)),
-    ]
-    units = [(_unit(one), _unit(other)) for one, other in pairs]
-    return max(float(np.abs(one - other).max()) for one, other in units)
+def _to_eight_bits(path: Path) -> None:
+    quantization = require("onnxruntime.quantization", EXTRA)
+    logging.getLogger().addFilter(_no_hint)  # it says through the root logger that models can be prepared first
+    try:
+        with atomic_path(path) as temporary:
+            quantization.quantize_dynamic(
+                path, temporary, op_types_to_quantize=["MatMul", "Gemm"], per_channel=True,
+                weight_type=quantization.QuantType.QInt8, extra_options={"MatMulConstBOnly": True},
+            )  # fmt: skip
+    finally:
+        logging.getLogger().removeFilter(_no_hint)
+
+
+def _no_hint(record: logging.LogRecord) -> bool:
+    return "consider to run pre-processing" not in record.getMessage()
+
+
+def _compared(
+    first: TowersEncoder, out: Path, examples: tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]], exact: bool
+) -> Exported:
+    """What was written, opened again and compared with what it was made from."""
+    pixels, tokens = examples
+    second = load_onnx(out)
+    photos = _unit(first.towers.image(pixels)), _unit(second.towers.image(pixels))
+    texts = _unit(first.towers.text(tokens)), _unit(second.towers.text(tokens))
+    compared = [photos, texts] if exact else [texts]
+    difference = max(float(np.abs(one - other).max()) for one, other in compared)
+    size = sum((out / name).stat().st_size for name in FILES) / 2**20
+    return Exported(out, size, difference, float((photos[0] * photos[1]).sum(axis=1).min()))
 
 
 def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from pydantic import Field, ValidationError
 
 from coordi.config import Settings
+from coordi.describe.onnx_session import open_session
 from coordi.describe.pixels import PhotoRecipe
 from coordi.describe.tokens import TextRecipe, Tokens
 from coordi.describe.towers import Recipe, TowersEncoder
@@ -24,6 +25,7 @@ TEXT_TOWER = "text.onnx"
 TOKENIZER = "tokenizer.json"
 FILES = (IMAGE_TOWER, TEXT_TOWER, TOKENIZER)
 FORMAT: Literal["coordi-onnx-encoder-1"] = "coordi-onnx-encoder-1"
+Weights = Literal["float32", "int8"]
 _AGAIN = "export it again with: coordi encoder export"
 
 
@@ -39,6 +41,7 @@ class OnnxManifest(Settings):
         logit_bias: What is added before a sigmoid; None for a softmax over labels.
         photos: How photos are prepared.
         texts: How texts are cleaned, cut and padded.
+        weights: Of the image tower.
         sha256: Of each file.
     """
 
@@ -50,19 +53,26 @@ class OnnxManifest(Settings):
     logit_bias: float | None = None
     photos: PhotoRecipe
     texts: TextRecipe
+    weights: Weights = "float32"
     sha256: dict[str, str]
 
 
 class OnnxTowers:
     """Two sessions of onnxruntime on the processor."""
 
-    def __init__(self, image: Any, text: Any) -> None:
+    def __init__(self, image: Any, text: Any, weights: Weights = "float32") -> None:
         self._image = image
         self._text = text
+        self._one_by_one = weights == "int8"
 
     def image(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Vectors ``(B, D)`` of prepared photos ``(B, 3, H, W)``."""
-        return np.asarray(self._image.run(["vectors"], {"pixels": pixels})[0], dtype=np.float32)
+        """Vectors ``(B, D)`` of prepared photos ``(B, 3, H, W)``.
+
+        In 8 bits the scale of what goes into a layer is that of all photos in the call, so photos go one by one: a
+        vector must not depend on which others are beside it.
+        """
+        parts = np.split(pixels, len(pixels)) if self._one_by_one and len(pixels) else [pixels]
+        return np.concatenate([self._image.run(["vectors"], {"pixels": part})[0] for part in parts], dtype=np.float32)
 
     def text(self, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """Vectors ``(B, D)`` of token ids ``(B, T)``."""
@@ -90,7 +100,9 @@ def load_onnx(folder: Path) -> TowersEncoder:
 
     try:
         tokens = Tokens(Tokenizer.from_str(contents[TOKENIZER].decode()), manifest.texts)
-        towers = OnnxTowers(_session(contents.pop(IMAGE_TOWER)), _session(contents.pop(TEXT_TOWER)))
+        towers = OnnxTowers(
+            open_session(contents.pop(IMAGE_TOWER)), open_session(contents.pop(TEXT_TOWER)), manifest.weights
+        )
     # The readers raise types of their own, some of them bare Exception.
     except Exception as error:
         reason = " ".join(str(error).split())[:300]
@@ -100,16 +112,6 @@ def load_onnx(folder: Path) -> TowersEncoder:
     bias = manifest.logit_bias
     recipe = Recipe(manifest.photos, tokens, manifest.dimension, manifest.logit_scale, bias)
     return TowersEncoder(str(folder), identity, recipe, towers)
-
-
-def _session(content: bytes) -> Any:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    # Its own memory pool is never given back, and fine-tuning comes later in the same process.
-    options.enable_cpu_mem_arena = False
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
 def _manifest(folder: Path) -> OnnxManifest:
