@@ -1,0 +1,22 @@
+"""Nothing of what coordi uses keeps or sends a record of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+_SEE = """
+from PIL import Image
+from coordi.describe.edge import EdgeEncoder
+EdgeEncoder.bundled().encode_images([Image.new("RGB", (64, 64), "red")])
+"""
+
+
+def test_the_network_library_gathers_nothing(tmp_path: Path) -> None:
+    """onnxruntime 1.32 writes an id of the machine and a queue of events into the cache folder where it may."""
+    homes = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    kept = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    subprocess.run([sys.executable, "-c", _SEE], env=kept | homes, check=True)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
