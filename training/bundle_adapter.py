@@ -17,7 +17,8 @@ from safetensors.numpy import load_file, save_file
 from coordi.artifacts import read_json, write_json
 from coordi.pipeline.models import BUNDLED, find_model
 
-COPIED = ("coordi.json", "trained_on.json", "pooled_head.json", "pooled_head.safetensors")
+COPIED = ("coordi.json", "trained_on.json", "chosen_on.json", "pooled_head.json", "pooled_head.safetensors")
+JOINED = ("joined.json", "joined.safetensors")  # not there where nothing is joined
 
 
 def main() -> None:
@@ -40,7 +41,7 @@ def main() -> None:
     settings = read_json(adapter / "settings.json")
     settings.pop("evaluate")  # how it is measured isn't the adapter's own
     write_json(arguments.out / "settings.json", settings)
-    for name in COPIED:
+    for name in (*COPIED, *(one for one in JOINED if (adapter / one).is_file())):
         shutil.copyfile(adapter / name, arguments.out / name)
     size = sum(path.stat().st_size for path in arguments.out.iterdir())
     print(f"{arguments.out}: {size / 2**20:.1f} MiB")

@@ -15,6 +15,7 @@ from coordi.errors import CoordiError
 from coordi.evaluate.baselines import set_transformer
 from coordi.evaluate.baselines.roster import NAMES, BaselineInputs, baselines
 from coordi.evaluate.scorer import OutfitScorer, ScoreSource
+from coordi.pipeline.joining import Joined
 
 from ..evaluate.conftest import make_wardrobe
 
@@ -24,10 +25,11 @@ pytest.importorskip("torch", reason="needs the train extra")
 SEED = 17
 # Leak alarms score questions, not outfits; tests/evaluate/test_baselines_alarms.py holds them.
 ALARMS = ("size", "order")
-SCORERS = ("base", *(name for name in NAMES if name not in ALARMS))
+JOINED = ("joined", "language-model", "without-language-model")
+SCORERS = ("base", *(name for name in NAMES if name not in ALARMS), *JOINED)
 # A language model reads an outfit in an order, and what reads its states does too.
-KEEPS_THE_ORDER = {"base", "frozen-probe"}
-IN_SINGLE_PRECISION = {"base", "frozen-probe"}
+KEEPS_THE_ORDER = {"base", "frozen-probe", "joined", "language-model"}
+IN_SINGLE_PRECISION = KEEPS_THE_ORDER
 
 Outfits = list[tuple[str, ...]]
 
@@ -76,8 +78,9 @@ def make_lineup(tiny_folder: Path) -> Iterator[Callable[[str], Lineup]]:
         inputs = BaselineInputs(dataset, texts, photos, encoder, EvaluateSettings(), SEED, base.states)
         made, left_out = baselines(inputs)
         assert not left_out
-        asked = [scorer for scorer in (base, *made) if not isinstance(scorer, ScoreSource)]
-        return Lineup(dataset, {scorer.name: scorer for scorer in asked})
+        asked = {one.name: one for one in (base, *made) if not isinstance(one, ScoreSource)}
+        joined = Joined.learn(base, dataset, texts, SEED).scorers(base, dataset.items, texts)
+        return Lineup(dataset, {**asked, **dict(zip(JOINED, joined, strict=True))})
 
     with pytest.MonkeyPatch.context() as patch:
         # Enough to learn something; how much isn't asked here.

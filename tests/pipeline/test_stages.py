@@ -75,9 +75,20 @@ def test_what_a_model_was_trained_on_is_not_measured(wardrobe: Dataset, tmp_path
     left = stages.without_trained_on(material, tmp_path).dataset
     assert taught.id not in {outfit.id for outfit in left.outfits}
     assert len(left.outfits_of("train")) == len(wardrobe.outfits_of("train"))
-    assert (left.funnel[-1].reason, left.funnel[-1].count) == ("the model was trained on it", 2)
+    assert (left.funnel[-1].reason, left.funnel[-1].count) == ("the model was trained or chosen on it", 2)
     write_json(tmp_path / stages.TRAINED_ON, [])
     assert stages.without_trained_on(material, tmp_path) is material
+
+
+def test_what_chose_a_model_is_not_tested_and_still_validates(wardrobe: Dataset, tmp_path: Path) -> None:
+    """The six outfits of the validation split are also those of the test split here."""
+    material = stages.Material(wardrobe, described({}), {})
+    chosen = wardrobe.outfits_of("valid")[:2]
+    write_json(tmp_path / stages.TRAINED_ON, [])
+    write_json(tmp_path / stages.CHOSEN_ON, [stages.outfit_key(one, wardrobe) for one in chosen])
+    left = stages.without_trained_on(material, tmp_path).dataset
+    assert len(left.outfits_of("valid")) == 6
+    assert len(left.outfits_of("test")) == 4
     with pytest.raises(ModelError, match=r"none' has no trained_on\.json"):
         stages.without_trained_on(material, tmp_path / "none")
 

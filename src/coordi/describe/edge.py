@@ -49,15 +49,18 @@ class EdgeEncoder:
     Attributes:
         calibration: What ``coordi encoder evaluate`` turns cosines into probabilities with; also says which labels
             training was kept from.
+        text_identity: Hash of what text vectors depend on, which a new image tower leaves as it is.
     """
 
     name = "edge"
     logit_bias = None
 
-    def __init__(self, towers: _Towers, identity: str, logit_scale: float, calibration: Calibration) -> None:
+    def __init__(
+        self, towers: _Towers, identities: tuple[str, str], logit_scale: float, calibration: Calibration
+    ) -> None:
         self._towers = towers
         self.calibration = calibration
-        self.identity = identity
+        self.identity, self.text_identity = identities
         self.logit_scale = logit_scale
         self.dimension = int(towers.table.shape[1])
         self._unknown = towers.tokenizer.token_to_id("[UNK]")
@@ -81,8 +84,9 @@ class EdgeEncoder:
         """
         manifest = _read_manifest(folder)
         contents = {file: _checked(folder / file, manifest["sha256"][file]) for file in _FILES}
-        identity = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-        return cls(_open(contents), identity, float(manifest["logit_scale"]), _calibration(folder, manifest))
+        told = (manifest, [manifest["sha256"][file] for file in (TOKEN_TABLE, TOKENIZER)])
+        whole, texts = (hashlib.sha256(json.dumps(one, sort_keys=True).encode()).hexdigest() for one in told)
+        return cls(_open(contents), (whole, texts), float(manifest["logit_scale"]), _calibration(folder, manifest))
 
     def encode_images(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
         """Unit vectors ``(N, D)``; a photo that isn't square is padded with the colour of its border."""

@@ -187,4 +187,4 @@ def _rank(name: str, columns: Sequence[Column], cells: Sequence[Cell | None]) ->
     reached = [(column, cell.value) for column, cell in zip(columns, cells, strict=True) if cell is not None]
     aucs = [value for column, value in reached if column.task == "compatibility"]
     strength = aucs or [value for _, value in reached] or [0.0]
-    return name != "base", not aucs, -sum(strength) / len(strength), name
+    return name not in ("language-model", "base"), not aucs, -sum(strength) / len(strength), name

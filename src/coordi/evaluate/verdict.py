@@ -14,8 +14,16 @@ Answer = Literal["yes", "partly", "no", "not shown", "alone"]
 Standing = Literal["ahead", "behind", "even", "too few"]
 
 CATEGORIES = "category-pairs"
-LOOKING = ("title-cosine", "sentence-cosine", "encoder-similarity", "set-transformer", "frozen-probe")
+LOOKING = (
+    "title-cosine",
+    "sentence-cosine",
+    "encoder-similarity",
+    "set-transformer",
+    "frozen-probe",
+    "without-language-model",
+)
 """Baselines that look at more of an item than its category."""
+_REST = LOOKING[-1]
 RIVALS = (CATEGORIES, *LOOKING)
 """What a model must beat. Chance, size, order and popularity are alarms for leaks: to beat them shows nothing."""
 
@@ -166,7 +174,8 @@ def _measured(summary: Summary, names: Sequence[str], against: Sequence[Against]
     said = [
         f"The strongest plain baseline measured{', by what was asked' * (len(strongest) > 1)}: {_named(strongest)}."
     ]
-    left_out = [name for name in RIVALS if name not in names and name != summary.rows[0].scorer]
+    there = {summary.rows[0].scorer, *names, _REST}  # the rest of a joined score is nothing where nothing is joined
+    left_out = [name for name in RIVALS if name not in there]
     if left_out:
         said.append(f"Not measured beside it: {_named(left_out)}.")
     few = [one for one in against if one.standing == "too few"]

@@ -42,7 +42,15 @@ PROTOCOL_WORDS: Mapping[str, tuple[str, str]] = {
     ),
 }
 SCORER_WORDS: Mapping[str, ScorerWords] = {
-    "fine-tuned": ScorerWords("Fine-tuned model", "the language model with its adapter", "language model"),
+    "fine-tuned": ScorerWords(
+        "Fine-tuned model", "the language model with its adapter, and what it is joined with", "language model"
+    ),
+    "language-model": ScorerWords(
+        "Language model alone", "the fine-tuned model, joined with nothing", "language model"
+    ),
+    "without-language-model": ScorerWords(
+        "Without the language model", "what the fine-tuned model is joined with, weighed on the same questions"
+    ),
     "base": ScorerWords("Base model", "the same language model before fine-tuning", "language model"),
     "frozen-probe": ScorerWords("Frozen probe", "logistic regression on the base model’s states", "language model"),
     "chance": ScorerWords("Chance", "draws a number for each outfit"),

@@ -83,7 +83,7 @@ def score_given(given: Sequence[str], model: MeasuredModel) -> OutfitScore:
     texts = stages.texts_of(by_id, seen, model.settings.prompt)
     ids = list(by_id)
     shortened = [[*ids[:place], *ids[place + 1 :]] for place in range(len(ids))] if len(ids) > 2 else []
-    whole, *rest = model_scorer(model, texts, PASSES).score([ids, *shortened]).tolist()
+    whole, *rest = model_scorer(model, by_id, texts, PASSES).score([ids, *shortened]).tolist()
     without = tuple(rest) if rest else (None,) * len(ids)
     weakest = max(range(len(rest)), key=rest.__getitem__) if rest and max(rest) > whole else None
     return OutfitScore(model.name, tuple(given), tuple(texts.values()), whole, without, weakest)
@@ -117,7 +117,7 @@ def recommend_given(
     enough = max(model.settings.recommend.candidates, 4 * wish.top_k)
     settings = model.settings.recommend.model_copy(update={"top_k": wish.top_k, "candidates": enough})
     rng = np.random.default_rng([model.settings.seed, _STREAM])
-    found = recommend(outfit, catalogue, model_scorer(model, texts), settings, rng, wish.want)
+    found = recommend(outfit, catalogue, model_scorer(model, catalogue.items, texts), settings, rng, wish.want)
     return {
         "outfit": [{"given": given, "text": texts[item]} for given, item in zip(wish.items, outfit, strict=True)],
         "model": model.name,

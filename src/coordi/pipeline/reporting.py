@@ -25,6 +25,7 @@ _RECOMMEND_STREAM = 601  # of the run's seed
 def write_findings(work: Workspace, material: Material, model: MeasuredModel, measured: Measured) -> None:
     """Write the report in all its forms into the output folder."""
     work.say("writing the report")
+    scorer = model_scorer(model, material.dataset.items, material.texts)
     report = Report(
         command=work.command,
         dataset=material.dataset,
@@ -34,7 +35,7 @@ def write_findings(work: Workspace, material: Material, model: MeasuredModel, me
         leaks=measured.leaks,
         training=_learning_curve(model.curve),
         descriptions=material.described.descriptions,
-        recommendations=_recommendations(work.settings, material, model_scorer(model, material.texts)),
+        recommendations=_recommendations(work.settings, material, scorer),
         versions=versions(),
         warnings=measured.warnings,
         seeds=measured.seeds,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coordi.artifacts import hash_file
 from coordi.config import RunSettings
 from coordi.describe.encoder import load_settled_encoder
+from coordi.domain import Item
 from coordi.evaluate.baselines.deferred import FittedWhenAsked
 from coordi.evaluate.baselines.roster import BaselineInputs, baselines
 from coordi.evaluate.learning_curve import learning_curve
@@ -19,6 +20,7 @@ from coordi.evaluate.question_sets import ProtocolQuestions
 from coordi.evaluate.results import Caution
 from coordi.evaluate.scorer import OutfitScorer, ScoreSource
 from coordi.model.frozen import FrozenModel
+from coordi.pipeline.joining import ALONE, JOINED, WITHOUT, Joined
 from coordi.pipeline.stages import Material
 
 if TYPE_CHECKING:
@@ -58,16 +60,31 @@ class MeasuredModel:
         return hashlib.sha256("".join(f"{part.name} {hash_file(part)}\n" for part in parts).encode()).hexdigest()
 
 
-def model_scorer(model: MeasuredModel, texts: Mapping[str, str], passes: int = 1) -> FittedWhenAsked:
-    """The scorer of a model, for texts by item id; it is loaded by its first question."""
-    return FittedWhenAsked(model.name, partial(_load, model, texts, passes))
+def model_scorer(
+    model: MeasuredModel, items: Mapping[str, Item], texts: Mapping[str, str], passes: int = 1
+) -> FittedWhenAsked:
+    """The scorer of a model, for items and what is said of them by id; it is loaded by its first question."""
+    return FittedWhenAsked(model.name, lambda: _load(model, items, texts, passes)[0])
 
 
-def _load(model: MeasuredModel, texts: Mapping[str, str], passes: int = 1) -> OutfitScorer:
+def _load(
+    model: MeasuredModel, items: Mapping[str, Item], texts: Mapping[str, str], passes: int = 1
+) -> tuple[OutfitScorer, ...]:
+    """The model as it is to be used; if it is joined with anything, then alone, and the rest without it."""
     from coordi.model.base import resolve_base
     from coordi.model.score import load_scorer
 
-    return load_scorer(resolve_base(model.settings.model), model.adapter, texts, model.settings, passes)
+    joined = None if model.adapter is None else Joined.load(model.adapter)
+    alone = load_scorer(resolve_base(model.settings.model), model.adapter, texts, model.settings, passes)
+    return (alone,) if joined is None else joined.scorers(alone, items, texts)
+
+
+def _at(loaded: Callable[[], tuple[OutfitScorer, ...]], place: int) -> OutfitScorer:
+    return loaded()[place]
+
+
+def _is_joined(model: MeasuredModel) -> bool:
+    return model.adapter is not None and (model.adapter / JOINED).is_file()
 
 
 def _load_base(settings: RunSettings, texts: Mapping[str, str]) -> LanguageModelScorer:
@@ -91,7 +108,7 @@ class Lineup:
         self._has_base_apart = model.adapter is not None
         self._settings = settings
         self._frozen = FrozenModel(partial(_load_base, model.settings, material.texts))
-        self._under_test = model_scorer(model, material.texts) if self._has_base_apart else self._frozen
+        self._model = model
         self.left_out: dict[str, str] = {}
 
     def scorers(self, seed: int) -> tuple[OutfitScorer | ScoreSource, ...]:
@@ -101,12 +118,27 @@ class Lineup:
             seed: Of the baselines' training negatives and of what is drawn in training.
         """
         which = self._settings.evaluate.baselines
+        under_test, *parts = self._models
         if which == "none":
-            return (self._under_test,)
+            return (under_test,)
         base = (self._frozen,) if self._has_base_apart else ()
         made, left_out = baselines(self._inputs(seed), which)
         self.left_out |= left_out
-        return (self._under_test, *base, *made)
+        return (under_test, *parts, *base, *made)
+
+    @cached_property
+    def _models(self) -> tuple[OutfitScorer, ...]:
+        """The model under test; where it is a joined one, what it is joined of beside it."""
+        if not self._has_base_apart:
+            return (self._frozen,)
+        model, material = self._model, self._material
+
+        @cache
+        def loaded() -> tuple[OutfitScorer, ...]:
+            return _load(model, material.dataset.items, material.texts)
+
+        names = (model.name, ALONE, WITHOUT) if _is_joined(model) else (model.name,)
+        return tuple(FittedWhenAsked(name, partial(_at, loaded, place)) for place, name in enumerate(names))
 
     def learning_curve(self, questions: Sequence[ProtocolQuestions]) -> tuple[Mapping[str, Any], ...]:
         """AUC by number of training outfits, as ``report.json`` has it; empty if it isn't asked for."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from coordi.artifacts import is_finished, read_json, read_manifest, stage_folder, write_json
@@ -20,8 +21,8 @@ from coordi.describe.encoder import load_settled_encoder
 from coordi.describe.storage import read_described
 from coordi.describe.vector_cache import VectorCache
 from coordi.describe.vocabulary import Vocabulary, load_vocabulary
-from coordi.domain import Dataset, Description, FunnelRow, Item, Outfit
-from coordi.errors import ModelError
+from coordi.domain import Dataset, Description, FunnelRow, Item, Outfit, Split
+from coordi.errors import DataError, EvaluationError, ModelError
 from coordi.pipeline.examples import training_examples, validation_examples
 from coordi.pipeline.given import seen_category
 from coordi.pipeline.workspace import Workspace
@@ -32,6 +33,7 @@ DESCRIPTIONS = "descriptions"
 FINETUNE = "finetune"
 ADAPTER = "adapter"
 CURVE = "curve.json"
+CHOSEN_ON = "chosen_on.json"  # beside the adapter's weights: the outfits that chose them and weighed what they join
 TRAINED_ON = "trained_on.json"  # beside the adapter's weights, so that no evaluation asks what was taught
 SETTINGS = "settings.json"  # beside the adapter's weights, so that a copied adapter is asked as it was taught
 
@@ -69,8 +71,28 @@ def finetune_model(work: Workspace, material: Material, inputs: Mapping[str, str
             finetune(examples, valid, work.settings, folder, progress)
             trained_on = [outfit_key(one, material.dataset) for one in material.dataset.outfits_of("train")]
             write_json(folder / ADAPTER / TRAINED_ON, sorted(trained_on))
+            chosen_on = [outfit_key(one, material.dataset) for one in material.dataset.outfits_of("valid")]
+            write_json(folder / ADAPTER / CHOSEN_ON, sorted(chosen_on))
+            if work.settings.finetune.join:
+                join_adapter(work, material, folder / ADAPTER)
             write_json(folder / ADAPTER / SETTINGS, work.settings.model_dump(mode="json"))
     return folder / ADAPTER
+
+
+def join_adapter(work: Workspace, material: Material, adapter: Path) -> None:
+    """Weigh a language model's answers beside what needs none; where that can't be, say so and leave it alone."""
+    from coordi.model.base import resolve_base
+    from coordi.model.score import load_scorer
+    from coordi.pipeline.joining import Joined
+
+    work.say("joining it with category pairs and likeness")
+    model = load_scorer(resolve_base(work.settings.model), adapter, material.texts, work.settings)
+    try:
+        joined = Joined.learn(model, material.dataset, material.texts, work.settings.seed)
+    except (DataError, EvaluationError) as error:
+        work.say(f"  not joined, it answers alone: {error}")
+        return
+    joined.save(adapter)
 
 
 def finished_material(out: Path, settings: RunSettings) -> Material:
@@ -122,6 +144,8 @@ def _with_seen_categories(dataset: Dataset, described: Described, vocabulary: Vo
 def without_trained_on(material: Material, adapter: Path) -> Material:
     """The material without validation and test outfits that an adapter was trained on, counted in the funnel.
 
+    Test outfits that chose the adapter, or weighed what it is joined with, are left out too, where it says which.
+
     Raises:
         ModelError: If the adapter doesn't say what it was trained on.
     """
@@ -131,18 +155,22 @@ def without_trained_on(material: Material, adapter: Path) -> Material:
             f"'{adapter}' has no {TRAINED_ON}, so nobody can tell which outfits it was trained on and a figure could "
             "be memory; take the whole folder that coordi finetune made, or fine-tune again"
         )
-    known = set(read_json(path))
+    trained = set(read_json(path))
+    chosen = set(read_json(adapter / CHOSEN_ON)) if (adapter / CHOSEN_ON).is_file() else set()
+    known: Mapping[Split, set[str]] = {"train": set(), "valid": trained, "test": trained | chosen}
     dataset = material.dataset
-    kept = tuple(one for one in dataset.outfits if one.split == "train" or outfit_key(one, dataset) not in known)
-    released = tuple(
-        without_taught(part, lambda item_ids: _key(item_ids, dataset) in known) for part in dataset.released
-    )
+    kept = tuple(one for one in dataset.outfits if outfit_key(one, dataset) not in known[one.split])
+    released = tuple(without_taught(part, partial(_is_known, dataset, known[part.split])) for part in dataset.released)
     left_out = len(dataset.outfits) - len(kept)
     if not left_out and released == dataset.released:
         return material
-    row = FunnelRow("outfits", "the model was trained on it", left_out, len(kept))
+    row = FunnelRow("outfits", "the model was trained or chosen on it", left_out, len(kept))
     left = replace(dataset, outfits=kept, funnel=(*dataset.funnel, row), released=released)
     return replace(material, dataset=left)
+
+
+def _is_known(dataset: Dataset, known: Collection[str], item_ids: Sequence[str]) -> bool:
+    return _key(item_ids, dataset) in known
 
 
 def outfit_key(outfit: Outfit, dataset: Dataset) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Any
+from math import fsum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,10 +30,17 @@ class CategoryPairs:
     name = "category-pairs"
     gives_probabilities = True
 
-    def __init__(self, items: Mapping[str, Item], vectorizer: Any, model: Any) -> None:
+    def __init__(self, items: Mapping[str, Item], weights: Mapping[str, float], intercept: float) -> None:
+        """Take what was learned.
+
+        Args:
+            items: By id.
+            weights: Of each occurrence of a pair; a pair that isn't in it weighs nothing.
+            intercept: Of the regression.
+        """
         self._items = items
-        self._vectorizer = vectorizer
-        self._model = model
+        self.weights = weights
+        self.intercept = intercept
 
     @classmethod
     def fit(cls, items: Mapping[str, Item], questions: Sequence[CompatibilityQuestion]) -> CategoryPairs:
@@ -52,7 +59,9 @@ class CategoryPairs:
         vectorizer = require("sklearn.feature_extraction", "train").DictVectorizer()
         model = require("sklearn.linear_model", "train").LogisticRegression(C=_C, max_iter=2000, tol=1e-6)
         rows = vectorizer.fit_transform([_pair_counts(question.item_ids, items) for question in questions])
-        return cls(items, vectorizer, model.fit(rows, labels))
+        model.fit(rows, labels)
+        weights = dict(zip(vectorizer.get_feature_names_out().tolist(), model.coef_[0].tolist(), strict=True))
+        return cls(items, weights, float(model.intercept_[0]))
 
     def score(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float64]:
         """Probability of "goes together", shape ``(N,)``; pairs never seen in training count nothing.
@@ -60,11 +69,19 @@ class CategoryPairs:
         Raises:
             EvaluationError: If an item id is unknown.
         """
-        if not outfits:
-            return np.zeros(0)
+        logits = self.logits(outfits)
+        return np.asarray(1 / (1 + np.exp(-np.clip(logits, -500, 500))), dtype=np.float64)
+
+    def logits(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+        """Log odds of "goes together", shape ``(N,)``.
+
+        Raises:
+            EvaluationError: If an item id is unknown.
+        """
         check_known(outfits, self._items)
-        rows = self._vectorizer.transform([_pair_counts(outfit, self._items) for outfit in outfits])
-        return np.asarray(self._model.predict_proba(rows)[:, 1], dtype=np.float64)
+        counted = (_pair_counts(outfit, self._items) for outfit in outfits)
+        sums = [fsum(self.weights.get(pair, 0.0) * count for pair, count in counts.items()) for counts in counted]
+        return np.array(sums, dtype=np.float64) + self.intercept
 
 
 def _pair_counts(outfit: Sequence[str], items: Mapping[str, Item]) -> dict[str, int]:

@@ -39,7 +39,7 @@ class TitleCosine:
             EvaluationError: If no training title has a word of two letters or more: kinds alone are no titles.
             MissingDependencyError: If scikit-learn isn't installed.
         """
-        vectorizer = require("sklearn.feature_extraction.text", "train").TfidfVectorizer(sublinear_tf=True)
+        vectorizer = _new_vectorizer()
         words_of = vectorizer.build_analyzer()
         if not any(words_of(item.title) for item in training_items):
             raise EvaluationError(
@@ -48,6 +48,27 @@ class TitleCosine:
             )
         vectorizer.fit([_words(item) for item in training_items])
         return cls(items, vectorizer)
+
+    @classmethod
+    def of(cls, items: Mapping[str, Item], rarity: Mapping[str, float]) -> TitleCosine:
+        """One that was fitted before.
+
+        Args:
+            items: By id; kept for scoring.
+            rarity: What ``rarity`` gave then.
+
+        Raises:
+            MissingDependencyError: If scikit-learn isn't installed.
+        """
+        vectorizer = _new_vectorizer(vocabulary=list(rarity))
+        vectorizer.idf_ = np.array(list(rarity.values()), dtype=np.float64)
+        return cls(items, vectorizer)
+
+    @property
+    def rarity(self) -> dict[str, float]:
+        """Inverse document frequency of each word that was learned, in the order of the words."""
+        words = self._vectorizer.get_feature_names_out().tolist()
+        return dict(zip(words, self._vectorizer.idf_.tolist(), strict=True))
 
     def score(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float64]:
         """Mean cosine in ``[0, 1]``, shape ``(N,)``.
@@ -67,6 +88,10 @@ class TitleCosine:
             cosines = (vectors @ vectors.T).toarray()
             scores[row] = (cosines.sum() - np.trace(cosines)) / (count * (count - 1))
         return scores
+
+
+def _new_vectorizer(**options: Any) -> Any:
+    return require("sklearn.feature_extraction.text", "train").TfidfVectorizer(sublinear_tf=True, **options)
 
 
 def _words(item: Item) -> str:

@@ -1,0 +1,135 @@
+"""Joined scores: each part weighs what it is worth, and nothing is asked twice or read from a damaged file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from coordi.domain import Dataset
+from coordi.errors import DataError, ModelError
+from coordi.evaluate.baselines.training import validation_questions
+from coordi.pipeline.joining import JOINED, MEANS, WITHOUT, Joined
+
+from ..evaluate.conftest import make_wardrobe
+
+pytest.importorskip("sklearn", reason="needs the train extra")
+
+SEED = 17
+
+
+class Adviser:
+    """Right about whole outfits by a share of the questions, and counts how often it is asked."""
+
+    name = "fine-tuned"
+    gives_probabilities = True
+
+    def __init__(self, dataset: Dataset, right: float) -> None:
+        self._worn = {frozenset(outfit.item_ids) for outfit in dataset.outfits}
+        self._right = right
+        self.asked: list[tuple[str, ...]] = []
+
+    def score(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+        self.asked += [tuple(outfit) for outfit in outfits]
+        found = []
+        for outfit in outfits:
+            lucky = np.random.default_rng([int(item_id) for item_id in sorted(outfit)]).random() < self._right
+            found.append(0.8 if (frozenset(outfit) in self._worn) == lucky else 0.2)
+        return np.array(found)
+
+
+@pytest.fixture(scope="module")
+def wardrobe() -> Dataset:
+    return make_wardrobe()
+
+
+@pytest.fixture(scope="module")
+def texts(wardrobe: Dataset) -> Mapping[str, str]:
+    return {item_id: f"{item.category}: {item.title}" for item_id, item in wardrobe.items.items()}
+
+
+def test_a_part_that_knows_more_weighs_more(wardrobe: Dataset, texts: Mapping[str, str]) -> None:
+    weights = []
+    for right in (0.5, 0.75, 1.0):
+        line = Joined.learn(Adviser(wardrobe, right), wardrobe, texts, SEED).told.joined
+        weights.append(line.weights["language-model"])
+    assert weights[0] < weights[1] < weights[2]
+    assert abs(weights[0]) < 0.5 < weights[2]
+
+
+def test_together_they_are_better_than_each(wardrobe: Dataset, texts: Mapping[str, str]) -> None:
+    adviser = Adviser(wardrobe, 0.75)
+    scorers = Joined.learn(adviser, wardrobe, texts, SEED).scorers(adviser, wardrobe.items, texts)
+    questions = [question for part in validation_questions(wardrobe, SEED) for question in part]
+    truth = np.array([question.compatible for question in questions])
+
+    def loss(yes: NDArray[np.float64]) -> float:
+        return float(-np.log(np.where(truth, yes, 1 - yes)).mean())
+
+    together, alone, without = (loss(one.score([question.item_ids for question in questions])) for one in scorers)
+    assert together < min(alone, without)
+    assert [scorer.name for scorer in scorers] == ["fine-tuned", "language-model", WITHOUT]
+
+
+def test_the_model_is_asked_once_for_both(wardrobe: Dataset, texts: Mapping[str, str]) -> None:
+    adviser = Adviser(wardrobe, 0.75)
+    joined = Joined.learn(adviser, wardrobe, texts, SEED)
+    adviser.asked.clear()
+    together, alone, without = joined.scorers(adviser, wardrobe.items, texts)
+    outfits = [outfit.item_ids for outfit in wardrobe.outfits_of("test")]
+    for scorer in (together, alone, without, together):
+        scorer.score([*outfits, *outfits])
+    assert sorted(adviser.asked) == sorted(outfits)
+
+
+def test_what_was_written_scores_as_before(wardrobe: Dataset, texts: Mapping[str, str], tmp_path: Path) -> None:
+    adviser = Adviser(wardrobe, 0.75)
+    made = Joined.learn(adviser, wardrobe, texts, SEED)
+    made.save(tmp_path)
+    read = Joined.load(tmp_path)
+    assert read is not None
+    assert read.told == made.told
+    outfits = [outfit.item_ids for outfit in wardrobe.outfits]
+    before, after = (one.scorers(adviser, wardrobe.items, texts) for one in (made, read))
+    for one, other in zip(before, after, strict=True):  # means are kept in single precision
+        np.testing.assert_allclose(one.score(outfits), other.score(outfits), rtol=0, atol=1e-5)
+
+
+def test_items_without_titles_are_joined_without_words(wardrobe: Dataset) -> None:
+    bare = {item_id: replace(item, title="") for item_id, item in wardrobe.items.items()}
+    dataset, texts = replace(wardrobe, items=bare), {item_id: item.category for item_id, item in bare.items()}
+    joined = Joined.learn(Adviser(dataset, 0.75), dataset, texts, SEED)
+    assert joined.told.rarity is None
+    assert set(joined.told.joined.weights) == {"category-pairs", "sentence-cosine", "language-model"}
+
+
+def test_without_a_validation_split_nothing_is_weighed(wardrobe: Dataset, texts: Mapping[str, str]) -> None:
+    only = replace(wardrobe, outfits=wardrobe.outfits_of("train"))
+    with pytest.raises(DataError, match="valid"):
+        Joined.learn(Adviser(only, 1.0), only, texts, SEED)
+
+
+def test_damaged_files_are_named(wardrobe: Dataset, texts: Mapping[str, str], tmp_path: Path) -> None:
+    assert Joined.load(tmp_path) is None
+    Joined.learn(Adviser(wardrobe, 0.75), wardrobe, texts, SEED).save(tmp_path)
+    told = json.loads((tmp_path / JOINED).read_text())
+    for change, match in (
+        ({"intercept": "much"}, "can't be read"),
+        ({"more": 1}, "can't be read"),
+        ({"texts": "0" * 64}, "another version"),
+    ):
+        (tmp_path / JOINED).write_text(json.dumps({**told, **change}))
+        with pytest.raises(ModelError, match=match):
+            Joined.load(tmp_path)
+    (tmp_path / JOINED).write_text(json.dumps(told))
+    (tmp_path / MEANS).write_bytes(b"0" * 40)
+    with pytest.raises(ModelError, match="can't be read"):
+        Joined.load(tmp_path)
+    (tmp_path / MEANS).unlink()
+    with pytest.raises(ModelError, match="can't be read"):
+        Joined.load(tmp_path)
