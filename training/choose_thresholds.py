@@ -2,8 +2,8 @@
 
 Chosen on the tenth of the photos that is kept for such choices, and measured on the held-out ones with ``--held-out``.
 Category, colour and occasion are judged by hand-made labels; a photo whose label the vocabulary has no word for is
-wrong whatever is said of it. Pattern and material are judged by words of the titles, where there are any: those are easier
-photos than most, so no temperature is chosen by them.
+wrong whatever is said of it. Pattern and material are judged by words of the titles, where there are any: those are
+easier photos than most, so no temperature is chosen by them.
 """
 
 from __future__ import annotations
@@ -122,9 +122,7 @@ def main() -> None:
     vocabulary: Vocabulary = load_vocabulary(options.vocabulary)
     rows = encode(photos, encoder)
     if options.held_out:
-        print(
-            "| attribute | n | right | commonest | ECE plain | temperature | ECE | threshold | said of | right there |"
-        )
+        print("| attribute | n | right | commonest | ECE, plain | temperature | ECE | threshold | said | right |")
     for name, attribute in vocabulary.attributes.items():
         if name in COLUMNS or name in TITLE_WORDS:
             given, judge = asked(name, attribute, photos, rows), attribute_judge(name, attribute, encoder)

@@ -17,6 +17,7 @@ from coordi.describe.vector_cache import VectorCache
 from coordi.describe.vocabulary import Attribute, Vocabulary
 from coordi.describe.zero_shot import LabelJudge, attribute_judge
 from coordi.domain import Description, Item, Label
+from coordi.errors import EncoderError
 from coordi.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -40,6 +41,23 @@ class Described:
     embeddings: npt.NDArray[np.float32]
     unreadable: tuple[Unreadable, ...]
     encoder: tuple[str, str]
+
+    def check_seen_by(self, encoder: tuple[str, str]) -> None:
+        """See to it that vectors and probabilities of another encoder aren't mixed with this one's.
+
+        Args:
+            encoder: Name and identity of the other.
+
+        Raises:
+            EncoderError: If there are vectors and another encoder made them.
+        """
+        (name, identity), (other, its_identity) = self.encoder, encoder
+        if self.ids and identity != its_identity:
+            raise EncoderError(
+                f"these photos were described by the encoder '{name}' ({identity[:12]}), but the one that is loaded is "
+                f"'{other}' ({its_identity[:12]}), and vectors of two encoders can't be compared; use the "
+                "first one, or describe the photos again into a new folder"
+            )
 
     def vectors(self, ids: Iterable[str] | None = None) -> dict[str, npt.NDArray[np.float32]]:
         """Vectors ``(D,)`` by item id, of those ids that have one (all by default), in the order of ``self.ids``."""
