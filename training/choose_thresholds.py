@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordi.data.categories import of_unknown_category
+from coordi.describe.calibration import word_key
 from coordi.describe.encoder import ImageTextEncoder, load_encoder
 from coordi.describe.label_figures import expected_calibration_error, share_with_interval
 from coordi.describe.labelled_photos import LabelledPhoto, is_held_out, label_words, read_labelled
@@ -57,9 +58,9 @@ def asked(name: str, attribute: Attribute, photos: Sequence[LabelledPhoto], rows
         words = [label_words(photo.labels.get(COLUMNS[name], "")) for photo in photos]
     else:
         words = weak_labels([photo.title for photo in photos], TITLE_WORDS[name])
-    owner = {phrase: place for place, entry in enumerate(attribute.labels) for phrase in entry.phrases}
+    owner = {word_key(phrase): place for place, entry in enumerate(attribute.labels) for phrase in entry.phrases}
     known = np.array([bool(word) for word in words])
-    return Asked(rows[known], np.array([owner.get(word, -1) for word in words])[known])
+    return Asked(rows[known], np.array([owner.get(word_key(word), -1) for word in words])[known])
 
 
 def choose_temperature(judge: LabelJudge, given: Asked) -> float:

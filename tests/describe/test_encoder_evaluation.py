@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from coordi.data.photos import open_photo
-from coordi.describe.calibration import Calibration
+from coordi.describe.calibration import Calibration, word_key
 from coordi.describe.edge import EdgeEncoder
 from coordi.describe.encoder_evaluation import (
     MERGED,
@@ -18,7 +18,7 @@ from coordi.describe.encoder_evaluation import (
     label_shares,
     with_withheld_labels,
 )
-from coordi.describe.labelled_photos import LabelledPhoto, held_out_photos, label_lists, label_words, read_labelled
+from coordi.describe.labelled_photos import LabelledPhoto, held_out_photos, label_lists, read_labelled
 from coordi.describe.vector_cache import VectorCache
 from coordi.describe.vocabulary import load_vocabulary
 from coordi.describe.zero_shot import attribute_judge
@@ -182,8 +182,8 @@ def test_what_is_described_is_right_as_often_as_its_probability_says(
 ) -> None:
     photos, rows = some_vectors
     attribute = load_vocabulary("fashion").attributes[name]
-    owner = {phrase: place for place, entry in enumerate(attribute.labels) for phrase in entry.phrases}
-    truth = np.array([owner.get(label_words(photo.labels[column]), -1) for photo in photos])
+    owner = {word_key(phrase): place for place, entry in enumerate(attribute.labels) for phrase in entry.phrases}
+    truth = np.array([owner.get(word_key(photo.labels[column]), -1) for photo in photos])
     shares = attribute_judge(name, attribute, edge).probabilities(rows)
     right, sure = shares.argmax(axis=1) == truth, shares.max(axis=1)
     assert abs(float(right.mean() - sure.mean())) < 0.05
