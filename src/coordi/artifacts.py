@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -24,6 +25,7 @@ import platformdirs
 from coordi.errors import ArtifactError
 
 MANIFEST = "manifest.json"
+LOCK = ".lock"
 _VERSIONS_OF = ("coordi", "numpy", "onnxruntime", "torch", "transformers", "peft", "trl", "bitsandbytes")
 
 
@@ -152,6 +154,35 @@ def stage_folder(folder: Path, record: Record) -> Iterator[Path]:
         "peak_memory_mib": peak_memory_mib(),
     }
     write_json(folder / MANIFEST, manifest)
+
+
+@contextmanager
+def working_alone(folder: Path) -> Iterator[None]:
+    """Hold a folder for this process, so that no two write into it at once; it is made if it isn't there.
+
+    The system lets go of it with the process, however that ends, so a folder left by ``kill -9`` is free.
+
+    Raises:
+        ArtifactError: If another process holds it, which is named, or it can't be written.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK).open("a+")
+    with lock:
+        lock.seek(0)
+        holder = lock.read(20).strip()
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            who = f" (process {holder})" if holder.isdecimal() else ""
+            raise ArtifactError(
+                f"another coordi{who} is at work in {folder}; wait for it, or choose another --out"
+            ) from error
+        with writing(folder):
+            lock.truncate(0)
+            lock.write(f"{os.getpid()}\n")
+            lock.flush()
+        yield
 
 
 def is_finished(folder: Path) -> bool:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -94,6 +96,48 @@ def test_finished_work_of_another_kind_is_not_overwritten(catalogue: Path, tmp_p
         run("describe", "--data", catalogue, "--out", catalogue)
 
 
+def test_an_unfinished_folder_goes_on_only_with_what_it_was_begun_with(catalogue: Path, tmp_path: Path) -> None:
+    out, words = tmp_path / "out", tmp_path / "words.yaml"
+    run("describe", "--data", catalogue, "--out", out)
+    (out / "manifest.json").unlink()  # as after kill -9
+    words.write_text("attributes: {hue: {threshold: 0, labels: [red, blue]}}")
+    with pytest.raises(ArtifactError, match=r"begun already, with something else: vocabulary was .*, now"):
+        run("describe", "--data", catalogue, "--out", out, "--vocabulary", words)
+    moved = catalogue.rename(tmp_path / "moved")
+    with pytest.raises(ArtifactError, match=rf"begun already, with something else: data was {catalogue}, now {moved};"):
+        run("describe", "--data", moved, "--out", out)
+    moved.rename(catalogue)
+    assert json.loads(run("describe", "--data", catalogue, "--out", out, "--json"))["encoded"] == 0
+    assert read_manifest(out)["inputs"]["data"] == str(catalogue)
+
+
+def test_somebody_elses_files_are_left_alone(catalogue: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "descriptions.html").write_text("a novel")
+    with pytest.raises(ArtifactError, match=r"holds other files \(descriptions\.html\); choose an empty or new folder"):
+        run("describe", "--data", catalogue, "--out", out)
+    assert [path.name for path in out.iterdir()] == ["descriptions.html"]
+
+
+def test_two_processes_in_one_folder_are_refused_and_a_killed_one_holds_nothing(
+    catalogue: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    code = "import sys, time; from pathlib import Path; from coordi.artifacts import working_alone\n"
+    code += "with working_alone(Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
+    with subprocess.Popen([sys.executable, "-c", code, str(out)], stdout=subprocess.PIPE) as other:
+        try:
+            assert other.stdout is not None
+            assert other.stdout.readline() == b"held\n"
+            with pytest.raises(ArtifactError, match=rf"another coordi \(process {other.pid}\) is at work in {out}"):
+                run("describe", "--data", catalogue, "--out", out)
+            assert sorted(path.name for path in out.iterdir()) == [".lock"]
+        finally:
+            other.kill()
+    assert json.loads(run("describe", "--data", catalogue, "--out", out, "--json"))["photos"] == 2
+
+
 def test_a_folder_of_photos_gets_a_page_and_a_word_about_every_file(tmp_path: Path) -> None:
     folder = tmp_path / "wardrobe"
     (folder / "shoes").mkdir(parents=True)
@@ -127,6 +171,17 @@ def test_wrong_words_eyes_and_data_are_one_error_each(catalogue: Path, tmp_path:
     assert not out.exists()
 
 
+def test_encoder_evaluate_says_what_its_user_can_type(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    Image.new("RGB", (64, 64)).save(tmp_path / "images" / "1.jpg")
+    (tmp_path / "styles.csv").write_text("id,gender\n1,Women\n", encoding="utf-8")
+    with pytest.raises(EncoderError, match=r"allow it with --allow-download .* --revision"):
+        run("encoder", "evaluate", "--data", tmp_path, "--encoder", "someone/else")
+    with pytest.raises(EncoderError, match=r"the revision is 'main'; give the commit of someone/else .* --revision"):
+        run("encoder", "evaluate", "--data", tmp_path, "--encoder", "someone/else", "--allow-download",
+            "--revision", "main")  # fmt: skip
+
+
 def test_encoder_evaluate_gives_the_documented_json(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     rows = ["id,articleType,gender,productDisplayName"]
@@ -137,7 +192,7 @@ def test_encoder_evaluate_gives_the_documented_json(tmp_path: Path) -> None:
     Image.new("RGB", (64, 64)).save(tmp_path / "images" / "8.jpg")
     (tmp_path / "styles.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     found = json.loads(run("encoder", "evaluate", "--data", tmp_path, "--json"))
-    assert set(found) == {"attributes", "unseen", "left_out", "may_be_trained_on", "photos_per_second"}
+    assert set(found) == {"attributes", "unseen", "left_out", "may_be_trained_on", "photos_per_second", "encoded"}
     assert found["left_out"] == {"rows": 1, "photos": 1, "unreadable": 0}
     assert set(found["attributes"]) == {"articleType"}  # one gender only: nothing to tell apart
     figures = found["attributes"]["articleType"]

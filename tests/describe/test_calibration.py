@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coordi.describe.calibration import Calibration
+from coordi.describe.calibration import Calibration, word_key
 from coordi.describe.edge import EdgeEncoder
 from coordi.errors import EncoderError
 
@@ -18,6 +18,24 @@ def test_a_column_that_says_nothing_of_what_was_seen_has_no_bonus() -> None:
     np.testing.assert_allclose(calibration.bonuses("kind", ["shirts", "kimono"]), [0, 0.2], atol=1e-7)
     np.testing.assert_array_equal(calibration.bonuses("colour", ["red"]), [0])
     np.testing.assert_array_equal(Calibration().bonuses("kind", ["red"]), [0])
+
+
+@pytest.mark.parametrize(
+    "forms",
+    [
+        ("Kurta", "kurtas", "KURTAS"), ("Tshirts", "t-shirt", "T shirt"), ("Watches", "watch"), ("dress", "Dresses"),
+        ("body mist", "Body Mists"), ("accessory", "Accessories"), ("tie", "ties"), ("shoes", "shoe"),
+        ("sweat-shirts", "sweatshirt"),
+    ],
+)  # fmt: skip
+def test_a_seen_label_is_known_however_it_is_spelt(forms: tuple[str, ...]) -> None:
+    calibration = Calibration(seen={"kind": frozenset(forms[1:])}, bonus={"kind": 0.2})
+    assert calibration.bonuses("kind", forms).tolist() == [0.0] * len(forms)
+
+
+def test_different_words_stay_different() -> None:
+    words = ("dress", "dresser", "tie", "tee", "short", "shirt", "cap", "cape", "kurta", "kurti", "sports sandal")
+    assert len({word_key(word) for word in words}) == len(words)
 
 
 def test_a_manifest_without_calibration_applies_none_and_a_broken_one_is_refused(tmp_path: Path) -> None:

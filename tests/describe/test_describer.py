@@ -14,7 +14,7 @@ from coordi.describe.describer import describe, describe_image
 from coordi.describe.opening import NO_PHOTO
 from coordi.describe.storage import read_described, write_described, writing_described
 from coordi.domain import Item
-from coordi.errors import ArtifactError
+from coordi.errors import ArtifactError, EncoderError
 
 from .colours import ColourEncoder, vocabulary
 
@@ -136,3 +136,13 @@ def test_a_broken_file_is_named(items: list[Item], tmp_path: Path, name: str) ->
     (tmp_path / "out" / name).write_bytes(b"cut")
     with pytest.raises(ArtifactError, match=name):
         read_described(tmp_path / "out")
+
+
+def test_vectors_of_two_encoders_are_not_mixed(items: list[Item]) -> None:
+    described = describe(items, ColourEncoder(), vocabulary(0.6), DescribeSettings())
+    described.check_seen_by(("another name", ColourEncoder.identity))
+    with pytest.raises(
+        EncoderError, match=r"by the encoder 'colour' \(cccccccccccc\), but .* is 'edge' \(123456789012\)"
+    ):
+        described.check_seen_by(("edge", "1234567890123"))
+    describe([], ColourEncoder(), vocabulary(0.6), DescribeSettings()).check_seen_by(("edge", "1"))

@@ -8,7 +8,8 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from coordi.describe.calibration import Calibration
+from coordi.data.photos import open_photo
+from coordi.describe.calibration import Calibration, word_key
 from coordi.describe.edge import EdgeEncoder
 from coordi.describe.encoder_evaluation import (
     MERGED,
@@ -18,6 +19,9 @@ from coordi.describe.encoder_evaluation import (
     with_withheld_labels,
 )
 from coordi.describe.labelled_photos import LabelledPhoto, held_out_photos, label_lists, read_labelled
+from coordi.describe.vector_cache import VectorCache
+from coordi.describe.vocabulary import load_vocabulary
+from coordi.describe.zero_shot import attribute_judge
 from coordi.errors import DataError
 
 REAL = Path("../shared/data/fashion-products")
@@ -28,7 +32,7 @@ class Colours:
     """Sees how red, green and blue a photo is, and reads those words; nothing else."""
 
     name, identity, dimension, logit_scale = "colours", "0" * 64, 3, 10.0
-    logit_bias = None
+    logit_bias: float | None = None
 
     def __init__(self, calibration: Calibration | None = None) -> None:
         if calibration is not None:
@@ -64,6 +68,26 @@ def test_common_labels_stand_apart_and_unreadable_photos_are_counted(tmp_path: P
     assert (common["n"], common["classes"], common["labels_measured"], common["min_photos"]) == (3, 3, 1, 3)
     few = evaluate_encoder(photos, Colours(), Question({"articleType": ["Blue", "Red"]}, min_photos=20))
     assert "common" not in few.attributes["articleType"]
+
+
+def test_known_photos_are_not_encoded_again_and_give_the_same_figures(tmp_path: Path) -> None:
+    photos = photos_of(tmp_path, ["red", "blue", "green", "blue"])
+    question = Question({"articleType": ["Blue", "Green", "Red"]})
+    with VectorCache(tmp_path / "cache", 3) as cache:
+        first, again = (evaluate_encoder(photos, Colours(), question, cache=cache) for _ in range(2))
+    assert (first.encoded, again.encoded) == (3, 0)  # the blue ones are twins
+    assert first.attributes == again.attributes == evaluate_encoder(photos, Colours(), question).attributes
+
+
+def test_merged_colours_of_an_encoder_that_judges_each_label_alone_stay_probabilities(tmp_path: Path) -> None:
+    photos = [LabelledPhoto(p.id, p.path, {"baseColour": "Blue"}) for p in photos_of(tmp_path, ["blue", "blue"])]
+    question = Question({"baseColour": ["Blue", "Navy Blue", "Red"]})
+    encoder = Colours()
+    encoder.logit_bias = -2.0
+    found = evaluate_encoder(photos, encoder, question).attributes["baseColour merged"]
+    # Both blues are sure by 1 / (1 + exp(-8)): together, too, and not twice that.
+    assert (found["accuracy"], found["classes"]) == (1.0, 2)
+    assert found["ece"] == pytest.approx(1 - 1 / (1 + np.exp(-8)), abs=1e-3)
 
 
 def test_a_label_outside_the_list_and_a_lone_label_are_left_out(tmp_path: Path) -> None:
@@ -147,3 +171,31 @@ def test_the_edge_encoder_is_sensible_on_real_photos_it_never_saw(edge: EdgeEnco
     assert together[0]["top3"] > 0.65
     assert together[0]["plain"]["top1"] < together[0]["top1"]
     assert report.photos_per_second > 0
+
+
+@needs_photos
+@pytest.mark.parametrize(
+    ("name", "column"), [("category", "articleType"), ("colour", "baseColour"), ("occasion", "usage")]
+)
+def test_what_is_described_is_right_as_often_as_its_probability_says(
+    edge: EdgeEncoder, name: str, column: str, some_vectors: tuple[list[LabelledPhoto], npt.NDArray[np.float32]]
+) -> None:
+    photos, rows = some_vectors
+    attribute = load_vocabulary("fashion").attributes[name]
+    owner = {word_key(phrase): place for place, entry in enumerate(attribute.labels) for phrase in entry.phrases}
+    truth = np.array([owner.get(word_key(photo.labels[column]), -1) for photo in photos])
+    shares = attribute_judge(name, attribute, edge).probabilities(rows)
+    right, sure = shares.argmax(axis=1) == truth, shares.max(axis=1)
+    assert abs(float(right.mean() - sure.mean())) < 0.05
+    uncalibrated = attribute.model_copy(update={"temperatures": {}})
+    plain = attribute_judge(name, uncalibrated, edge).probabilities(rows).max(axis=1)
+    assert abs(float(right.mean() - plain.mean())) > abs(float(right.mean() - sure.mean()))
+
+
+@pytest.fixture(scope="module")
+def some_vectors(edge: EdgeEncoder) -> tuple[list[LabelledPhoto], npt.NDArray[np.float32]]:
+    """Photos of all three columns that the encoder never saw, and their vectors."""
+    photos = held_out_photos(read_labelled(REAL))
+    chosen = [photos[place] for place in np.random.default_rng(5).choice(len(photos), size=200, replace=False)]
+    chosen = [photo for photo in chosen if {"articleType", "baseColour", "usage"} <= set(photo.labels)]
+    return chosen, edge.encode_images([open_photo(photo.path) for photo in chosen])

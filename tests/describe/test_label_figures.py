@@ -60,6 +60,12 @@ def test_merging_adds_up_probabilities() -> None:
     assert owner.tolist() == [0, 1, 1]
 
 
+def test_merging_labels_that_were_judged_alone_takes_the_most_probable() -> None:
+    shares = np.array([[0.4, 0.9, 0.8], [0.1, 0.2, 0.7]])
+    _, together, _ = merged(["Red", "Blue", "Navy Blue"], shares, {"Navy Blue": "Blue"}, judged_alone=True)
+    np.testing.assert_allclose(together, [[0.4, 0.9], [0.1, 0.7]])
+
+
 def test_interval_of_a_share_by_hand() -> None:
     # Wilson's for 2 of 10, as in the tables: 0.0567 to 0.5098.
     share, (low, high) = share_with_interval(np.array([True] * 2 + [False] * 8))

@@ -43,7 +43,7 @@ def shares(encoder: EdgeEncoder, folder: Path) -> dict[str, tuple[int, float]]:
     vocabulary = load_vocabulary(str(path))
     words = {
         "Kurtas": "Kurta", "Shirts": "Hemd", "Jeans": "Jeanshose", "Watches": "Armbanduhr", "Handbags": "Handtasche",
-        "Sports Shoes": "Turnschuhe", "Dupatta": "Dupatta", "Sarees": "Saree",
+        "Sports Shoes": "Turnschuhe", "Dupatta": "Dupatta",
     }  # fmt: skip
     found = {}
     for kind, word in words.items():
@@ -57,9 +57,10 @@ def shares(encoder: EdgeEncoder, folder: Path) -> dict[str, tuple[int, float]]:
 @pytest.mark.skipif(not REAL.is_dir(), reason="the fashion products aren't at ../shared/data")
 def test_own_words_describe_real_photos(edge: EdgeEncoder, tmp_path: Path) -> None:
     found = shares(edge, tmp_path)
-    print(found)
-    for kind in ("Kurtas", "Shirts", "Jeans", "Watches", "Sports Shoes", "Handbags"):
-        assert found[kind][1] >= 0.6, found
+    # One photo of a dupatta is all that training never saw; of a saree, kimono, hanbok, qipao or dirndl there is none.
+    assert found.pop("Dupatta") == (1, 1.0)
+    assert {n for n, _ in found.values()} == {20}
+    assert min(share for _, share in found.values()) >= 0.6, found
 
 
 @pytest.mark.parametrize(

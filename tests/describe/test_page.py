@@ -86,3 +86,9 @@ def test_of_many_unopened_photos_the_first_are_named(found: Catalogued) -> None:
     assert "broken-199<" in page
     assert "broken-200<" not in page
     assert "The first 200; all are in unreadable.json." in page
+
+
+def test_what_a_percentage_means_depends_on_the_encoder(found: Catalogued) -> None:
+    pages = [" ".join(render_page(found, replace(SHOWN, judged_alone=alone)).split()) for alone in (False, True)]
+    assert ["probability among the labels of its attribute" in page for page in pages] == [True, False]
+    assert ["judges each label by itself" in page for page in pages] == [False, True]

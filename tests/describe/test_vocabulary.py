@@ -55,12 +55,12 @@ attributes:
 def test_wrong_types_and_unknown_keys_are_told_at_once(tmp_path: Path) -> None:
     text = """
 attributes:
-  colour: {treshold: 0.2, threshold: 3, labels: [red, {text: blue, worn: sofa}]}
+  colour: {treshold: 0.2, threshold: 3, labels: [red, {text: blue, worn: sofa}], temperatures: {edge: 0, b: .inf}}
 """
     with pytest.raises(ConfigError) as caught:
         load_vocabulary(written(tmp_path, text))
-    for part in ("attributes.colour.treshold", "attributes.colour.threshold", "worn"):
-        assert part in str(caught.value)
+    for part in ("treshold", "threshold", "temperatures.edge", "temperatures.b", "labels.1.worn"):
+        assert f"attributes.colour.{part}" in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -85,5 +85,5 @@ def test_killed_after_the_first_part_it_ends_with_the_same_bytes(photos: Path, t
     assert (again["photos"], again["encoded"]) == (PHOTOS - 1, PHOTOS - 1 - saved)
     for name in MADE:
         assert (out / name).read_bytes() == (tmp_path / "undisturbed" / "out" / name).read_bytes(), name
-    assert sorted(path.name for path in out.iterdir()) == sorted((*MADE, "manifest.json"))
+    assert sorted(path.name for path in out.iterdir()) == sorted((*MADE, "manifest.json", "describe.json", ".lock"))
     assert finish(photos, out, cache)["encoded"] == 0

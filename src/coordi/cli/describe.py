@@ -12,10 +12,15 @@ from coordi.cli.console import echo_json, note, progress_bar
 from coordi.cli.work import DataOption, JsonOption, OutOption, data_path, typed_command
 
 if TYPE_CHECKING:
-    from coordi.describe.catalogue import Catalogued
-    from coordi.domain import Dataset, FunnelRow
+    from collections.abc import Sequence
+
+    from coordi.artifacts import Record
+    from coordi.describe.catalogue import Catalogued, CatalogueDescriber
+    from coordi.describe.page import Shown
+    from coordi.domain import Dataset, FunnelRow, Item
 
 PAGE = "descriptions.html"
+BEGUN = "describe.json"  # what an unfinished folder was begun with
 _SHOWN = 5
 _ON_PAGE = 200
 
@@ -54,12 +59,12 @@ def describe(
 
     Example: coordi describe --data path/to/catalogue --out described
     """
-    from coordi.artifacts import Record, stage_folder, write_text
+    from coordi.artifacts import Record, working_alone, write_json
     from coordi.config import DataSettings, DescribeSettings
     from coordi.data.loading import load
     from coordi.describe.catalogue import CatalogueDescriber
     from coordi.describe.encoder import load_settled_encoder
-    from coordi.describe.page import Shown, render_page
+    from coordi.describe.page import Shown
     from coordi.describe.vector_cache import VectorCache
     from coordi.describe.vocabulary import load_vocabulary
     from coordi.errors import DataError
@@ -80,17 +85,30 @@ def describe(
         raise DataError(f"none of the {len(dataset.items)} items of {data} has a photo; there is nothing to describe")
     for row in _left_out(dataset):
         note(f"left out {row.count}: {row.reason}")
+    left_out = [(row.reason, row.count) for row in _left_out(dataset)]
+    shown = Shown(dataset.name, tuple(words.attributes), left_out, eyes.logit_bias is not None)
     record = Record(typed_command(), settings.model_dump(mode="json"), inputs=inputs)
-    with stage_folder(out, record), VectorCache.of(eyes, save_every) as cache:
-        describer = CatalogueDescriber(eyes, words, settings, cache)
-        with progress_bar("describing photos") as progress:
-            found = describer.describe(photographed, out, _ON_PAGE, progress)
-        shown = Shown(dataset.name, tuple(words.attributes), [(row.reason, row.count) for row in _left_out(dataset)])
-        write_text(out / PAGE, render_page(found, shown))
+    with working_alone(out), VectorCache.of(eyes, save_every) as cache:
+        _check_out(out, data, inputs)  # another process may have begun since
+        write_json(out / BEGUN, inputs)
+        found = _describe_into(out, record, CatalogueDescriber(eyes, words, settings, cache), photographed, shown)
     if as_json:
         echo_json(summary(found, dataset))
     else:
         _show(found, out, cache.path)
+
+
+def _describe_into(
+    out: Path, record: Record, describer: CatalogueDescriber, items: Sequence[Item], shown: Shown
+) -> Catalogued:
+    from coordi.artifacts import stage_folder, write_text
+    from coordi.describe.page import render_page
+
+    with stage_folder(out, record):
+        with progress_bar("describing photos") as progress:
+            found = describer.describe(items, out, _ON_PAGE, progress)
+        write_text(out / PAGE, render_page(found, shown))
+    return found
 
 
 def summary(found: Catalogued, dataset: Dataset) -> dict[str, Any]:
@@ -109,8 +127,8 @@ def _left_out(dataset: Dataset) -> list[FunnelRow]:
 
 
 def _check_out(out: Path, data: str, inputs: dict[str, str]) -> None:
-    """Refuse a folder that holds something else than an earlier try of the same."""
-    from coordi.artifacts import MANIFEST, is_finished, read_manifest
+    """Refuse a folder that holds something else than an earlier try of the same, finished or not."""
+    from coordi.artifacts import MANIFEST, is_finished, read_json, read_manifest
     from coordi.describe.storage import DESCRIPTIONS
     from coordi.errors import ArtifactError
     from coordi.pipeline.workspace import CLAIM
@@ -119,15 +137,24 @@ def _check_out(out: Path, data: str, inputs: dict[str, str]) -> None:
         raise ArtifactError(f"{out} holds a run of coordi; choose another --out")
     if out.resolve() == Path(data).resolve():
         raise ArtifactError(f"--out {out} is the folder of the data; choose another --out, so that they don't mix")
-    if not is_finished(out):
+    if is_finished(out):
+        earlier, how_far = read_manifest(out).get("inputs") or {}, "finished already"
+        if not (out / DESCRIPTIONS).is_file() or not set(inputs) <= set(earlier):
+            raise ArtifactError(f"{out} is finished already (it has a {MANIFEST}); choose another --out or delete it")
+    elif (out / BEGUN).is_file():
+        earlier, how_far = read_json(out / BEGUN), "begun already"
+    else:
+        held = sorted(path.name for path in out.iterdir() if not path.name.startswith(".")) if out.is_dir() else []
+        if held:
+            more = ", ..." if len(held) > 3 else ""
+            raise ArtifactError(
+                f"{out} holds other files ({', '.join(held[:3])}{more}); choose an empty or new folder with --out"
+            )
         return
-    earlier = read_manifest(out).get("inputs") or {}
-    if not (out / DESCRIPTIONS).is_file() or not set(inputs) <= set(earlier):
-        raise ArtifactError(f"{out} is finished already (it has a {MANIFEST}); choose another --out or delete it")
-    others = [f"{name} was {earlier[name]}, now {value}" for name, value in inputs.items() if earlier[name] != value]
+    others = [f"{name} was {earlier.get(name)}, now {is_}" for name, is_ in inputs.items() if earlier.get(name) != is_]
     if others:
         raise ArtifactError(
-            f"{out} is finished already, with something else: {'; '.join(others)}; choose another --out or delete it"
+            f"{out} is {how_far}, with something else: {'; '.join(others)}; choose another --out or delete it"
         )
 
 

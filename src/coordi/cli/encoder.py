@@ -29,7 +29,13 @@ def _nothing() -> None:
 
 def evaluate(
     data: Annotated[Path, typer.Option("--data", help="A folder with styles.csv and images/<id>.jpg.")],
-    encoder: Annotated[str, typer.Option("--encoder", help="'edge' or the folder of a CLIP checkpoint.")] = "edge",
+    encoder: Annotated[
+        str,
+        typer.Option(
+            "--encoder",
+            help="'edge' (bundled), 'fashion-clip', a hub id, a folder of CLIP or SigLIP, or its export.",
+        ),
+    ] = "edge",
     held_out: Annotated[
         bool, typer.Option("--held-out", help="Only the photos that the edge encoder's training never saw, by id.")
     ] = False,
@@ -38,12 +44,19 @@ def evaluate(
         typer.Option("--min-photos", min=1, help="Rows of common labels are of labels with so many photos."),
     ] = 20,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the bootstrap behind the intervals.")] = 17,
+    allow_download: Annotated[
+        bool, typer.Option("--allow-download", help="Fetch the encoder from the Hugging Face hub if it isn't here.")
+    ] = False,
+    revision: Annotated[
+        str | None, typer.Option("--revision", help="The commit of the hub to pin, 40 hexadecimal digits.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="JSON alone on standard output.")] = False,
 ) -> None:
     """Label photos by zero-shot and compare with their hand-made labels.
 
     With --held-out, labels that the encoder's training saw no photo of at all are measured on all of their photos, and
-    photos are also measured apart whose title no trained photo has.
+    photos are also measured apart whose title no trained photo has. Photos that were seen before are known by their
+    content, from vectors (never photos) kept in coordi's cache folder.
 
     Example: coordi encoder evaluate --data fashion-products --held-out --json
     """
@@ -57,20 +70,21 @@ def evaluate(
         read_labelled,
         with_new_titles,
     )
+    from coordi.describe.vector_cache import VectorCache
 
     every = read_labelled(data)
     without = left_out(data, every)
     if without.rows or without.photos:
         note(f"{without.rows} rows have no photo and {without.photos} photos no row; they were left out")
     photos = held_out_photos(every) if held_out else every
-    loaded = load_encoder(encoder)
+    loaded = load_encoder(encoder, allow_download, revision)
     trained = 0 if held_out or encoder != "edge" else sum(map(may_be_trained_on, every))
     if trained:
         note(f"{trained} of {len(every)} photos may have been trained on, by their ids; --held-out leaves them out")
     new = with_new_titles(photos, every) if held_out else frozenset()
     question = Question(label_lists(every), min_photos, with_withheld_labels(every, loaded, photos), new, seed)
-    with progress_bar("encoding photos") as progress:
-        report = evaluate_encoder(photos, loaded, question, progress)
+    with VectorCache.of(loaded) as cache, progress_bar("encoding photos") as progress:
+        report = evaluate_encoder(photos, loaded, question, progress, cache)
     if report.unreadable:
         note(f"{report.unreadable} photos can't be opened and were left out")
     if as_json:
@@ -81,6 +95,7 @@ def evaluate(
                 "left_out": {"rows": without.rows, "photos": without.photos, "unreadable": report.unreadable},
                 "may_be_trained_on": trained,
                 "photos_per_second": report.photos_per_second,
+                "encoded": report.encoded,
             }
         )
         return
@@ -106,4 +121,6 @@ def _show(report: EncoderReport, min_photos: int) -> None:
         cells = [f"{row[k]:.3f} [{row['ci95'][k][0]:.3f}, {row['ci95'][k][1]:.3f}]" for k in ("top1", "top3")]
         plain = f"{row['plain']['top1']:.3f}, {row['plain']['top3']:.3f}"
         typer.echo(f"{row['label']:<30}{row['n']:>7}{cells[0]:>25}{cells[1]:>25}{plain:>18}")
-    typer.echo(f"{report.photos_per_second:.1f} photos per second")
+    typer.echo(
+        f"{report.photos_per_second:.1f} photos per second ({report.encoded:,} seen now, the others known already)"
+    )

@@ -163,4 +163,6 @@ def _fetch_part(hub: ModuleType, part: HubPart, pin: str, access: str, folder: P
             raise DataError(f"{where} holds none of {', '.join(patterns)}; pin the commit that docs/data.md names")
         return wanted
 
-    return fetch_files(hub, Repository(part.repository, "dataset", pin, "data", DataError, access), folder, choose)
+    return fetch_files(
+        hub, Repository(part.repository, "dataset", pin, "data.revision", DataError, access), folder, choose
+    )

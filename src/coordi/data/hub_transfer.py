@@ -32,7 +32,7 @@ class Repository:
         name: ``owner/name``.
         kind: What the hub calls it.
         commit: 40 hexadecimal digits.
-        setting: The settings' section that names it, for messages: ``data`` or ``describe``.
+        setting: How the user gives the commit, for messages.
         error: What is raised where it can't be fetched.
         access: What to do where access is restricted; empty if it isn't.
     """
@@ -103,7 +103,7 @@ def fetch_files(
     except errors.RepositoryNotFoundError as raised:
         raise error(f"{where} isn't there, or not for you; {repository.access or 'check the name'}") from raised
     except errors.RevisionNotFoundError as raised:
-        raise error(f"{where} isn't there: it has no commit {pin}; check {repository.setting}.revision") from raised
+        raise error(f"{where} isn't there: it has no commit {pin}; check {repository.setting}") from raised
     except (errors.EntryNotFoundError, errors.HTTPError, OSError, ValueError) as raised:
         said = str(raised).strip().splitlines() or [type(raised).__name__]
         raise error(f"{where} can't be fetched: {said[0]}; check the network and run again") from raised

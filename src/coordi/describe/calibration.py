@@ -16,7 +16,7 @@ class Calibration:
     Attributes:
         withheld: Labels of which training saw neither a photo, nor a photo's title, nor the name beside photos.
         seen: Labels, in the words of prompts, that photos were trained on; a column that is absent has no bonus.
-        bonus: Added to the cosine of a label that isn't among those seen.
+        bonus: Added to the cosine of a label that isn't among those seen, however it is spelt: ``word_key``.
         temperatures: What logits are divided by; 1 where absent.
     """
 
@@ -28,4 +28,30 @@ class Calibration:
     def bonuses(self, name: str, words: Sequence[str]) -> npt.NDArray[np.float32]:
         """What is added to the cosine of each label of a column, ``(L,)``."""
         seen, bonus = self.seen.get(name), self.bonus.get(name, 0.0)
-        return np.array([0.0 if seen is None or word in seen else bonus for word in words], dtype=np.float32)
+        if seen is None:
+            return np.zeros(len(words), dtype=np.float32)
+        known = {word_key(word) for word in seen}
+        return np.array([0.0 if word_key(word) in known else bonus for word in words], dtype=np.float32)
+
+
+def calibration_of(encoder: object) -> Calibration:
+    """What is known of an encoder; nothing of one that says nothing."""
+    found = getattr(encoder, "calibration", None)
+    return found if isinstance(found, Calibration) else Calibration()
+
+
+def word_key(words: str) -> str:
+    """The same for one and for several, for upper and lower case, with hyphens, spaces or neither.
+
+    By the rules of English: ``Kurta`` and ``kurtas``, ``T-Shirt`` and ``tshirts``, ``watch`` and ``Watches``, ``body``
+    and ``bodies``. It is for comparing and isn't always a word.
+    """
+    return "".join(_singular(word) for word in words.lower().replace("-", "").split())
+
+
+def _singular(word: str) -> str:
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith(("ches", "shes", "sses", "xes")):
+        return word[:-2]
+    return word[:-1] if word.endswith("s") and not word.endswith("ss") else word

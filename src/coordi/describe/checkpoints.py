@@ -13,11 +13,15 @@ from coordi.errors import CoordiError, EncoderError
 _KINDS = "'clip' and 'siglip'"
 
 
-def load_checkpoint(folder: Path) -> TowersEncoder:
+def load_checkpoint(folder: Path, name: str | None = None) -> TowersEncoder:
     """Load CLIP or SigLIP from a folder: safetensors only, no code from the folder, no network.
 
     A folder with both layouts (``config.json`` of transformers, ``open_clip_config.json``) is read in transformers',
     unless its ``config.json`` only points to code of its own.
+
+    Args:
+        folder: Where it lies.
+        name: What the encoder is called; None for the folder.
 
     Raises:
         EncoderError: If a file is missing, the weights are pickle only, the model is of another kind, or the files
@@ -32,7 +36,7 @@ def load_checkpoint(folder: Path) -> TowersEncoder:
     # transformers, tokenizers and safetensors raise types of their own for broken files, some a bare Exception.
     except Exception as error:
         raise found.broken(error) from error
-    return TowersEncoder(str(folder), found.identity(), recipe, towers)
+    return TowersEncoder(name or str(folder), found.identity(), recipe, towers)
 
 
 def _loader(folder: CheckpointFolder) -> Callable[[CheckpointFolder], tuple[Recipe, TorchTowers]]:

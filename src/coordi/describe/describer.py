@@ -15,8 +15,9 @@ from coordi.describe.opening import Unreadable
 from coordi.describe.seeing import see
 from coordi.describe.vector_cache import VectorCache
 from coordi.describe.vocabulary import Attribute, Vocabulary
-from coordi.describe.zero_shot import label_probabilities, label_vectors
+from coordi.describe.zero_shot import LabelJudge, attribute_judge
 from coordi.domain import Description, Item, Label
+from coordi.errors import EncoderError
 from coordi.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -40,6 +41,23 @@ class Described:
     embeddings: npt.NDArray[np.float32]
     unreadable: tuple[Unreadable, ...]
     encoder: tuple[str, str]
+
+    def check_seen_by(self, encoder: tuple[str, str]) -> None:
+        """See to it that vectors and probabilities of another encoder aren't mixed with this one's.
+
+        Args:
+            encoder: Name and identity of the other.
+
+        Raises:
+            EncoderError: If there are vectors and another encoder made them.
+        """
+        (name, identity), (other, its_identity) = self.encoder, encoder
+        if self.ids and identity != its_identity:
+            raise EncoderError(
+                f"these photos were described by the encoder '{name}' ({identity[:12]}), but the one that is loaded is "
+                f"'{other}' ({its_identity[:12]}), and vectors of two encoders can't be compared; use the "
+                "first one, or describe the photos again into a new folder"
+            )
 
     def vectors(self, ids: Iterable[str] | None = None) -> dict[str, npt.NDArray[np.float32]]:
         """Vectors ``(D,)`` by item id, of those ids that have one (all by default), in the order of ``self.ids``."""
@@ -85,7 +103,6 @@ class Labeller:
 
     def __init__(self, encoder: ImageTextEncoder, vocabulary: Vocabulary) -> None:
         self._judges = [_Judge.of(name, attribute, encoder) for name, attribute in vocabulary.attributes.items()]
-        self._encoder = encoder
 
     def descriptions(self, ids: Sequence[str], vectors: npt.NDArray[np.float32]) -> list[Description]:
         """What is sure enough to be said of each photo.
@@ -94,7 +111,7 @@ class Labeller:
             ids: Item ids, as many as vectors.
             vectors: Unit vectors ``(N, D)`` of the photos, by the encoder whose labels these are.
         """
-        labels = [judge.labels(vectors, self._encoder) for judge in self._judges]
+        labels = [judge.labels(vectors) for judge in self._judges]
         return [
             Description(
                 item_id,
@@ -106,22 +123,21 @@ class Labeller:
 
 @dataclass(frozen=True, slots=True)
 class _Judge:
-    """One attribute with its label vectors, ready to judge photos."""
+    """One attribute with its labels as an encoder reads them, ready to judge photos."""
 
     name: str
     attribute: Attribute
-    vectors: npt.NDArray[np.float32]  # (L, D)
+    judge: LabelJudge
 
     @classmethod
     def of(cls, name: str, attribute: Attribute, encoder: ImageTextEncoder) -> _Judge:
-        phrases = [entry.phrases for entry in attribute.labels]
-        return cls(name, attribute, label_vectors(encoder, attribute.template, phrases))
+        return cls(name, attribute, attribute_judge(name, attribute, encoder))
 
-    def labels(self, rows: npt.NDArray[np.float32], encoder: ImageTextEncoder) -> list[tuple[Label, ...]]:
+    def labels(self, rows: npt.NDArray[np.float32]) -> list[tuple[Label, ...]]:
         """For each row the labels that pass, most probable first, ties in the vocabulary's order."""
         if not len(rows):
             return []
-        shares = label_probabilities(rows, self.vectors, encoder.logit_scale, encoder.logit_bias)  # (B, L)
+        shares = self.judge.probabilities(rows)  # (B, L)
         best = np.argsort(-shares, axis=1, kind="stable")[:, : self.attribute.max_labels]
         return [
             tuple(

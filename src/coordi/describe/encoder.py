@@ -24,7 +24,7 @@ class ImageTextEncoder(Protocol):
     A vector depends on its own photo or text alone, never on what shares its batch.
 
     Attributes:
-        name: What the user asked for.
+        name: What the user asked for; of a checkpoint on the hub ``owner/name@`` and its commit's first 12 digits.
         identity: SHA-256 over the encoder's files; vectors of two identities can't be compared.
         dimension: D of every vector.
         logit_scale: What cosines are multiplied by before they become probabilities.
@@ -73,14 +73,15 @@ def load_encoder(name: str, allow_download: bool = False, revision: str | None =
         from coordi.describe.edge import EdgeEncoder
 
         return EdgeEncoder.bundled()
-    from coordi.describe.encoder_hub import fetch_checkpoint, repository_of
+    from coordi.describe.encoder_hub import fetch_checkpoint, pinned_name, repository_of
 
     folder = Path(name)
     if folder.is_dir():
         return _from_folder(folder)
     repository = repository_of(name)
     if repository is not None:
-        return _from_folder(fetch_checkpoint(repository, allow_download, revision))
+        found = fetch_checkpoint(repository, allow_download, revision)
+        return _from_folder(found, pinned_name(repository, revision))
     raise EncoderError(
         f"no encoder '{name}': accepted are '{EDGE}', 'fashion-clip', a checkpoint on the Hugging Face hub "
         "(owner/name), or the folder of a CLIP or SigLIP checkpoint (config.json and model.safetensors) or of an "
@@ -93,11 +94,11 @@ def load_settled_encoder(settings: DescribeSettings) -> ImageTextEncoder:
     return load_encoder(settings.encoder, settings.allow_download, settings.revision)
 
 
-def _from_folder(folder: Path) -> ImageTextEncoder:
+def _from_folder(folder: Path, name: str | None = None) -> ImageTextEncoder:
     from coordi.describe.onnx_towers import is_onnx_folder, load_onnx
 
     if is_onnx_folder(folder):
-        return load_onnx(folder)
+        return load_onnx(folder, name)
     from coordi.describe.checkpoints import load_checkpoint
 
-    return load_checkpoint(folder)
+    return load_checkpoint(folder, name)

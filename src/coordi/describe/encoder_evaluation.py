@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from coordi.data.photos import open_photo
-from coordi.describe.calibration import Calibration
+from coordi.data.categories import of_unknown_category
+from coordi.describe.calibration import calibration_of
 from coordi.describe.encoder import ImageTextEncoder
 from coordi.describe.label_figures import among_best, figures, merged, of_common_labels, share_with_interval
 from coordi.describe.labelled_photos import TEMPLATES, LabelledPhoto, label_words
-from coordi.describe.zero_shot import label_probabilities, label_vectors
-from coordi.errors import DataError, ImageError
+from coordi.describe.seeing import see
+from coordi.describe.vector_cache import VectorCache
+from coordi.describe.zero_shot import LabelJudge
+from coordi.domain import Item
+from coordi.errors import DataError
 from coordi.progress import Progress, silent
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 # Labels that shops use for one another, by column: which shade of blue is navy is anybody's guess.
 MERGED: Mapping[str, Mapping[str, str]] = {
@@ -45,14 +46,16 @@ class EncoderReport:
             as one.
         unseen: A row per label that the encoder's training never saw a photo of: ``attribute``, ``label``, ``n``,
             ``top1``, ``top3`` among all labels, and ``ci95`` of both (Wilson). Label ``all`` has their photos together.
-        photos_per_second: Opening and encoding together.
+        photos_per_second: Of all photos, opening and encoding together; those that the cache knew are only read.
         unreadable: Photos that couldn't be opened; they are left out.
+        encoded: Photos that the encoder was asked for; it knew the others from an earlier run, or from a twin.
     """
 
     attributes: Mapping[str, Mapping[str, Any]]
     unseen: tuple[Mapping[str, Any], ...]
     photos_per_second: float
     unreadable: int
+    encoded: int
 
 
 def with_withheld_labels(
@@ -60,7 +63,7 @@ def with_withheld_labels(
 ) -> tuple[LabelledPhoto, ...]:
     """Photos of labels that the encoder's training saw no photo of at all, other than those measured already."""
     known = {photo.id for photo in measured}
-    withheld = _calibration(encoder).withheld
+    withheld = calibration_of(encoder).withheld
     return tuple(
         photo
         for photo in photos
@@ -79,6 +82,7 @@ class Question:
         others: Photos that count for the withheld labels' rows alone.
         new: Ids of photos that are also measured apart: no photo of their title was trained on. Empty for no such rows.
         seed: Of the bootstrap.
+        batch_size: Photos encoded at once; it changes speed, not results.
     """
 
     lists: Mapping[str, Sequence[str]]
@@ -86,10 +90,15 @@ class Question:
     others: Sequence[LabelledPhoto] = ()
     new: frozenset[str] = frozenset()
     seed: int = 17
+    batch_size: int = _BATCH
 
 
 def evaluate_encoder(
-    photos: Sequence[LabelledPhoto], encoder: ImageTextEncoder, question: Question, progress: Progress = silent
+    photos: Sequence[LabelledPhoto],
+    encoder: ImageTextEncoder,
+    question: Question,
+    progress: Progress = silent,
+    cache: VectorCache | None = None,
 ) -> EncoderReport:
     """Zero-shot labels of every photo over full lists of labels, with intervals.
 
@@ -99,24 +108,17 @@ def evaluate_encoder(
             (``calibration``), that is followed.
         question: The labels, and what else is asked.
         progress: Called after each batch.
+        cache: Of this encoder: its photos cost no more than reading their files. None for one in memory.
 
     Raises:
         DataError: If no photo can be opened.
     """
-    started = time.monotonic()
     every = [*photos, *question.others]
-    kept: list[LabelledPhoto] = []
-    vectors = []
-    for batch, images in _opened(every):
-        kept += batch
-        vectors.append(encoder.encode_images(images))
-        progress(min(len(every), len(kept)), len(every))
-    speed = len(kept) / max(time.monotonic() - started, 1e-9)
+    seen = _see(every, encoder, question.batch_size, progress, cache)
+    kept, rows = seen.photos, seen.rows
     measured = {photo.id for photo in photos}
     if not any(photo.id in measured for photo in kept):
         raise DataError(f"none of the {len(photos)} photos can be opened; see docs/describing.md for what coordi opens")
-    progress(len(every), len(every))
-    rows = np.concatenate(vectors)
     generator = np.random.default_rng([question.seed, 5])
     found: dict[str, Mapping[str, Any]] = {}
     unseen: list[Mapping[str, Any]] = []
@@ -129,7 +131,7 @@ def evaluate_encoder(
         shares, helped = (label_shares(encoder, name, labels, rows[labelled], bonus=bonus) for bonus in (False, True))
         truth = np.array([place[kept[row].labels[name]] for row in labelled])
         counted = np.array([kept[row].id in measured for row in labelled])
-        unseen += _withheld_rows(name, labels, _calibration(encoder).withheld.get(name, ()), (truth, shares, helped))
+        unseen += _withheld_rows(name, labels, calibration_of(encoder).withheld.get(name, ()), (truth, shares, helped))
         if counted.any():
             found[name] = _with_common(truth[counted], shares[counted], question.min_photos, generator)
             new = np.array([kept[row].id in question.new for row in labelled])[counted]
@@ -137,11 +139,39 @@ def evaluate_encoder(
                 part = _with_common(truth[counted][new], shares[counted][new], question.min_photos, generator)
                 found[f"{name}, new titles"] = part
         if counted.any() and name in MERGED:
-            names, together, owner = merged(labels, shares[counted], MERGED[name])
+            names, together, owner = merged(labels, shares[counted], MERGED[name], encoder.logit_bias is not None)
             if len(names) > 1:
                 truths = owner[truth[counted]]
                 found[f"{name} merged"] = _with_common(truths, together, question.min_photos, generator)
-    return EncoderReport(found, tuple(unseen), speed, len(every) - len(kept))
+    return EncoderReport(found, tuple(unseen), seen.per_second, len(every) - len(kept), seen.encoded)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Photos that could be opened, their vectors ``(N, D)``, and what it took."""
+
+    photos: Sequence[LabelledPhoto]
+    rows: npt.NDArray[np.float32]
+    encoded: int
+    per_second: float
+
+
+def _see(
+    photos: Sequence[LabelledPhoto],
+    encoder: ImageTextEncoder,
+    batch_size: int,
+    progress: Progress,
+    cache: VectorCache | None,
+) -> _Rows:
+    started = time.monotonic()
+    category, _ = of_unknown_category({})  # which nobody asks for here
+    items = [Item(photo.id, photo.title, category, image=photo.path) for photo in photos]
+    with nullcontext(cache) if cache is not None else VectorCache(None, encoder.dimension) as vectors:
+        seen = see(items, encoder, vectors, batch_size, progress)
+        known = [(photo, digest) for photo, digest in zip(photos, seen.digests, strict=True) if digest is not None]
+        rows = vectors.vectors([digest for _, digest in known])
+    speed = len(known) / max(time.monotonic() - started, 1e-9)
+    return _Rows([photo for photo, _ in known], rows, seen.encoded, speed)
 
 
 def label_shares(
@@ -165,20 +195,11 @@ def label_shares(
     References:
         Chao et al., An Empirical Study and Analysis of Generalized Zero-Shot Learning, 2016.
     """
-    calibration = _calibration(encoder)
+    calibration = calibration_of(encoder)
     words = [label_words(label) for label in labels]
-    texts = label_vectors(encoder, TEMPLATES[name], [[word] for word in words])
-    if bonus:
-        # The constants ride in a further dimension, in which every photo is 1.
-        texts = np.concatenate([texts, calibration.bonuses(name, words)[:, None]], axis=1)
-        rows = np.concatenate([rows, np.ones((len(rows), 1), dtype=np.float32)], axis=1)
-    scale = encoder.logit_scale / calibration.temperatures.get(name, 1.0)
-    return label_probabilities(rows, texts, scale, encoder.logit_bias)
-
-
-def _calibration(encoder: ImageTextEncoder) -> Calibration:
-    found = getattr(encoder, "calibration", None)
-    return found if isinstance(found, Calibration) else Calibration()
+    temperature = calibration.temperatures.get(name, 1.0)
+    judge = LabelJudge.of(encoder, TEMPLATES[name], [[word] for word in words], temperature)
+    return replace(judge, bonuses=calibration.bonuses(name, words) if bonus else None).probabilities(rows)
 
 
 def _with_common(
@@ -212,15 +233,3 @@ def _withheld_rows(
             row["plain"] = {f"top{best}": float(among_best(truth[rows], plain[rows], best).mean()) for best in (1, 3)}
             found.append({**row, "ci95": {"top1": ci1, "top3": ci3}})
     return found
-
-
-def _opened(photos: Sequence[LabelledPhoto]) -> Iterator[tuple[list[LabelledPhoto], list[Image.Image]]]:
-    for start in range(0, len(photos), _BATCH):
-        batch, images = [], []
-        for photo in photos[start : start + _BATCH]:
-            try:
-                images.append(open_photo(photo.path))
-            except ImageError:
-                continue
-            batch.append(photo)
-        yield batch, images

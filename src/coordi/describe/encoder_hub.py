@@ -19,6 +19,7 @@ KNOWN_COMMITS = {
 }
 """Commits that have safetensors, for those who give no revision."""
 _PAGE = "https://huggingface.co/"
+_HOW_PINNED = "--revision (where a command takes settings: describe.revision)"
 _NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
 _SMALL = (
     "config.json", "preprocessor_config.json", "processor_config.json", "tokenizer.json", "tokenizer_config.json",
@@ -32,6 +33,11 @@ def repository_of(name: str) -> str | None:
     if name in REPOSITORIES:
         return REPOSITORIES[name]
     return name if _NAME.fullmatch(name) else None
+
+
+def pinned_name(repository: str, revision: str | None) -> str:
+    """``owner/name@`` and the first 12 digits of the commit, the known one if none is given."""
+    return f"{repository}@{(revision or KNOWN_COMMITS.get(repository, 'unknown'))[:12]}"
 
 
 def fetch_checkpoint(repository: str, allow_download: bool, revision: str | None) -> Path:
@@ -52,16 +58,16 @@ def fetch_checkpoint(repository: str, allow_download: bool, revision: str | None
         raise _not_allowed(repository)
     if pin is None or not COMMIT.fullmatch(pin):
         raise EncoderError(
-            f"describe.revision is {revision!r}; give the commit of {repository} to pin, 40 hexadecimal digits: "
-            f"{_PAGE}{repository}/commits/main lists them"
+            f"the revision is {revision!r}; give the commit of {repository} to pin, 40 hexadecimal digits, with "
+            f"{_HOW_PINNED}: {_PAGE}{repository}/commits/main lists them"
         )
-    folder = cache_folder() / "encoders" / f"{repository.replace('/', '--')}@{pin[:12]}"
+    folder = cache_folder() / "encoders" / pinned_name(repository, pin).replace("/", "--")
     if (folder / COMPLETE).is_file() and not gone(folder):
         return folder
     if not allow_download:
         raise _not_allowed(repository)
     with online(EncoderError) as hub:
-        wanted = Repository(repository, "model", pin, "describe", EncoderError)
+        wanted = Repository(repository, "model", pin, _HOW_PINNED, EncoderError)
         fetched = fetch_files(hub, wanted, folder, _choose)
     write_json(folder / COMPLETE, {f"{repository}@{pin}": fetched})
     return folder
@@ -89,6 +95,7 @@ def _choose(where: str, listed: list[str]) -> list[str]:
 
 def _not_allowed(repository: str) -> EncoderError:
     return EncoderError(
-        f"{repository} isn't on this machine, and nothing is fetched unless allowed; set describe.allow_download=true "
-        "and describe.revision to the commit to pin, give a folder that holds it, or use the bundled 'edge'"
+        f"{repository} isn't on this machine, and nothing is fetched unless allowed; allow it with --allow-download "
+        f"(where a command takes settings: describe.allow_download=true) and pin a commit with {_HOW_PINNED}, give a "
+        "folder that holds it, or use the bundled 'edge'"
     )

@@ -79,14 +79,16 @@ def of_common_labels(truth: npt.NDArray[np.integer], least: int) -> npt.NDArray[
 
 
 def merged(
-    labels: Sequence[str], shares: npt.NDArray[np.floating], groups: Mapping[str, str]
+    labels: Sequence[str], shares: npt.NDArray[np.floating], groups: Mapping[str, str], judged_alone: bool = False
 ) -> tuple[list[str], npt.NDArray[np.floating], npt.NDArray[np.integer]]:
-    """Add up the probabilities of labels that count as one.
+    """Put together the probabilities of labels that count as one.
 
     Args:
         labels: The columns of ``shares``.
         shares: Probabilities, ``(N, L)``.
         groups: A label's group, for those that go by another name.
+        judged_alone: Whether each label was judged by itself (sigmoid). Then labels don't exclude one another, their
+            probabilities don't add up, and a group is as probable as its most probable label; else they are added up.
 
     Returns:
         The groups' names, their probabilities ``(N, G)``, and the group of each label, ``(L,)``.
@@ -94,8 +96,9 @@ def merged(
     names = list(dict.fromkeys(groups.get(label, label) for label in labels))
     owner = np.array([names.index(groups.get(label, label)) for label in labels])
     together = np.zeros((len(shares), len(names)), dtype=shares.dtype)
+    put_together = np.maximum if judged_alone else np.add
     for column, group in enumerate(owner):
-        together[:, group] += shares[:, column]
+        together[:, group] = put_together(together[:, group], shares[:, column])
     return names, together, owner
 
 

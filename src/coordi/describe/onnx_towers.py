@@ -88,8 +88,12 @@ def is_onnx_folder(folder: Path) -> bool:
     return isinstance(found, dict) and str(found.get("format", "")).startswith("coordi-onnx-encoder")
 
 
-def load_onnx(folder: Path) -> TowersEncoder:
+def load_onnx(folder: Path, name: str | None = None) -> TowersEncoder:
     """An exported encoder, each file checked against the manifest before it is opened.
+
+    Args:
+        folder: Where it lies.
+        name: What the encoder is called; None for the folder.
 
     Raises:
         EncoderError: If a file is missing, was changed, or can't be read.
@@ -111,7 +115,7 @@ def load_onnx(folder: Path) -> TowersEncoder:
     identity = hashlib.sha256("\n".join(lines).encode()).hexdigest()
     bias = manifest.logit_bias
     recipe = Recipe(manifest.photos, tokens, manifest.dimension, manifest.logit_scale, bias)
-    return TowersEncoder(str(folder), identity, recipe, towers)
+    return TowersEncoder(name or str(folder), identity, recipe, towers)
 
 
 def _manifest(folder: Path) -> OnnxManifest:

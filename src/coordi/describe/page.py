@@ -25,11 +25,13 @@ class Shown:
         name: Of the data set.
         attributes: Names of all that may be said, in the vocabulary's order.
         left_out: Reasons and counts of what was left out before any photo was opened.
+        judged_alone: Whether the encoder judges each label by itself (sigmoid), not against the others.
     """
 
     name: str
     attributes: tuple[str, ...]
     left_out: Sequence[tuple[str, int]]
+    judged_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

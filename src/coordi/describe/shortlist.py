@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from coordi.describe.encoder import ImageTextEncoder
 from coordi.describe.vocabulary import Vocabulary
-from coordi.describe.zero_shot import label_probabilities, label_vectors
+from coordi.describe.zero_shot import attribute_judge
 from coordi.domain import Label, WornCategory
 
 
@@ -75,20 +75,18 @@ def complementary_labels(
         top_k: Labels at most.
 
     Returns:
-        Labels with their probability among the labels of the wanted category, most probable first; none if the
-        vocabulary has none of that category.
+        Labels with their probability among the labels of the wanted category (a sigmoid encoder judges each alone),
+        most probable first; none if the vocabulary has none of that category.
 
     Raises:
         ValueError: If ``top_k`` is below 1.
     """
     _check_top_k(top_k)
-    for attribute in vocabulary.attributes.values():
+    for name, attribute in vocabulary.attributes.items():
         entries = [entry for entry in attribute.labels if entry.worn == wanted]
         if entries:
-            vectors = label_vectors(encoder, attribute.template, [entry.phrases for entry in entries])  # (L, D)
-            shares = label_probabilities(
-                np.asarray(query, dtype=np.float32), vectors, encoder.logit_scale, encoder.logit_bias
-            )[0]
+            part = attribute.model_copy(update={"labels": tuple(entries)})
+            shares = attribute_judge(name, part, encoder).probabilities(np.asarray(query, dtype=np.float32))[0]
             best = np.argsort(-shares, kind="stable")[:top_k]
             return tuple(Label(entries[place].text, float(shares[place])) for place in best)
     return ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -43,6 +43,9 @@ class Attribute(Settings):
     Attributes:
         template: The sentence a label is put into, at ``{}``.
         threshold: Labels with a lower probability are left out.
+        temperatures: By name of an encoder (of one from the hub without ``@`` and its commit), what its logits for
+            these labels are divided by, so that a label said with 0.8 is right in 8 of 10. For an encoder that isn't
+            here see ``attribute_judge``.
         max_labels: At most so many labels are kept.
         labels: What may be said; probabilities are over these.
     """
@@ -50,6 +53,7 @@ class Attribute(Settings):
     template: str = "a photo of a {}"
     threshold: float = Field(ge=0, le=1)
     max_labels: int = Field(default=1, ge=1)
+    temperatures: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(default_factory=dict)
     labels: tuple[LabelEntry, ...]
 
     @model_validator(mode="before")

@@ -106,6 +106,7 @@ def recommend_given(
         progress: Shows progress of describing a catalogue for the first time.
 
     Raises:
+        EncoderError: If ``source`` was described by another encoder than the one that sees the given photos.
         RecommendationError: If nothing fits, or ``source`` was described for another model.
     """
     is_run = (source / CLAIM).is_file()
@@ -166,6 +167,7 @@ def _with_given(
     texts = {**material.texts, **stages.texts_of({item.id: item for item in items}, seen, settings.prompt)}
     vectors = dict(catalogue.vectors)
     if described:
+        material.described.check_seen_by(described.encoder)
         vectors.update(zip(described.ids, described.embeddings, strict=True))
     added = iter(items)
     outfit = [one if one in catalogue.items else next(added).id for one in given]

@@ -157,12 +157,13 @@ class Lineup:
         )
 
     def _inputs(self, seed: int) -> BaselineInputs:
-        described = self._material.described
+        described, encoder = self._material.described, load_settled_encoder(self._settings.describe)
+        described.check_seen_by((encoder.name, encoder.identity))
         return BaselineInputs(
             dataset=self._material.dataset,
             texts=self._material.texts,
             photos=dict(zip(described.ids, described.embeddings, strict=True)),
-            encoder=load_settled_encoder(self._settings.describe),
+            encoder=encoder,
             settings=self._settings.evaluate,
             seed=seed,
             states=self._frozen.states,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -13,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import coordi
-from coordi.artifacts import Record, hash_file, is_finished, read_json, versions, write_json, writing
+from coordi.artifacts import Record, hash_file, is_finished, read_json, versions, working_alone, write_json
 from coordi.config import RunSettings
 from coordi.errors import ArtifactError, DataError
 from coordi.progress import Progress
 
 CLAIM = "run.json"
-_LOCK = ".lock"
 _HASHED_WHOLE = {".json", ".jsonl", ".csv", ".txt", ".parquet"}
 _MOST_HASHED = 256 * 2**20  # bytes; a larger table holds photos
 
@@ -93,16 +91,7 @@ def claimed(work: Workspace, also: Mapping[str, str] | None = None) -> Iterator[
         ArtifactError: If another run is at work in the folder, or it holds something else: other files, or finished
             stages of a run with other settings or other data. Nothing finished is overwritten.
     """
-    with writing(work.out):
-        work.out.mkdir(parents=True, exist_ok=True)
-        lock = (work.out / _LOCK).open("w")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ArtifactError(
-                f"another coordi is at work in {work.out}; wait for it, or choose another --out"
-            ) from error
+    with working_alone(work.out):
         inputs = {**fingerprint(work.data, work.out), **_named_in(work.settings), **(also or {})}
         _claim(work, inputs)
         yield inputs
