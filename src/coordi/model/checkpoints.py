@@ -68,7 +68,7 @@ class Checkpoints:
                 fresh.mkdir(parents=True)
                 write_state(state, fresh)
                 if adapter.is_dir():
-                    shutil.copytree(adapter, fresh / BEST)
+                    copy_files(adapter, fresh / BEST)
                 told = {"step": step, "training": self._fingerprint, "files": _hashes(fresh)}
                 (fresh / MANIFEST).write_text(json.dumps(told, indent=2), encoding="utf-8")
                 _bring_to_disk(fresh)
@@ -134,6 +134,14 @@ class Checkpoints:
         place = next(one for one in (self._folder, *self._folder.parents) if one.exists())
         free = shutil.disk_usage(place).free
         return f"a checkpoint takes about {needed / _MIB:.1f} MiB, {free / _MIB:.1f} MiB are free; {kept}"
+
+
+def copy_files(source: Path, target: Path) -> None:
+    """Copy a folder's files into a new one, so that a full disk is told as that, which ``copytree`` doesn't do."""
+    target.mkdir()
+    for path in source.iterdir():
+        if path.is_file():
+            shutil.copyfile(path, target / path.name)
 
 
 def write_state(state: Mapping[str, Any], folder: Path) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from coordi.artifacts import read_json, write_json, writing
 from coordi.errors import TrainingError
 from coordi.model.base import Base
+from coordi.model.checkpoints import copy_files
 from coordi.model.reading import AnswerReader, probability_of_yes
 from coordi.model.score import ORIGIN
 from coordi.prompts.answers import NO, YES, answer_tokens
@@ -127,7 +128,7 @@ class Watch:
             if adapter is None:
                 shutil.rmtree(self.adapter, ignore_errors=True)
             else:
-                self._replace_adapter(lambda fresh: shutil.copytree(adapter, fresh))
+                self._replace_adapter(lambda fresh: copy_files(adapter, fresh))
             (self._out / CURVE).unlink(missing_ok=True)
         if self.curve:
             write_json(self._out / CURVE, self.kept())
