@@ -25,6 +25,7 @@ def finetune(
     """Fine-tune an adapter: read, describe and learn, without measuring.
 
     What it makes is a run that was stopped before measuring: `coordi run` with the same options goes on from it.
+    Interrupted, the same command goes on from the newest whole checkpoint, with or without --resume.
 
     Example: coordi finetune --data path/to/outfits --out tuned finetune.epochs=2
     """

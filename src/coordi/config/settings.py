@@ -130,6 +130,9 @@ class FinetuneSettings(Settings):
         gradient_checkpointing: Trade time for memory.
         evaluations: How often the validation split is scored in the course of training, the end included.
         valid_questions: At most so many validation questions are scored each time.
+        checkpoint_minutes: How often all that going on needs is kept, should the training be interrupted; 0 for after
+            every step. It is kept before every look at the validation split too, and less often where writing it would
+            take more than a hundredth of the time.
     """
 
     epochs: float = Field(default=1.0, gt=0)
@@ -155,6 +158,7 @@ class FinetuneSettings(Settings):
     gradient_checkpointing: bool = False
     evaluations: int = Field(default=4, ge=1)
     valid_questions: int | None = Field(default=None, ge=2)
+    checkpoint_minutes: float = Field(default=5.0, ge=0)
 
     @model_validator(mode="after")
     def _parts_agree(self) -> FinetuneSettings:

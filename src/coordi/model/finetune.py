@@ -16,11 +16,14 @@ from coordi.artifacts import read_json, write_json, writing
 from coordi.config import FinetuneSettings, RunSettings
 from coordi.errors import ModelError
 from coordi.model.base import Base, resolve_base
+from coordi.model.checkpoints import Checkpoint, Checkpoints
 from coordi.model.engines import Loaded, choose_engine, engine_for_head, load_tokenizer
+from coordi.model.interruption import Interruption
 from coordi.model.lessons import Lessons, make_lessons
 from coordi.model.pooled_training import Groups, PooledQuestions, make_groups, new_pooled_trainer, pooled_network
 from coordi.model.quiet import quiet
 from coordi.model.trainer import diverged, new_trainer
+from coordi.model.training_state import Turn, check_gradients, check_weights, go_back, training_state
 from coordi.model.watch import ADAPTER, AnswerQuestions, CurvePoint, Questions, Watch, best, drawn_questions
 from coordi.progress import Progress, silent
 from coordi.prompts.answers import YES
@@ -28,6 +31,7 @@ from coordi.prompts.rendering import ListRenderer, PromptRenderer
 from coordi.prompts.templates import Instruction
 
 BEGUN = "begun.json"
+CHECKPOINTS = "checkpoints"
 _TRAINER = "trainer"
 
 
@@ -56,31 +60,48 @@ class FinetuneResult:
     shortened: dict[str, int]
 
 
+@dataclass(frozen=True, slots=True)
+class _Site:
+    """Where a training keeps what it makes, and how it speaks."""
+
+    out: Path
+    watch: Watch
+    checkpoints: Checkpoints
+    progress: Progress
+    interruption: Interruption
+    say: Callable[[str], None]
+
+
 def finetune(
     examples_for_epoch: Callable[[int], Sequence[Instruction]],
     valid: Sequence[Instruction],
     settings: RunSettings,
     out: Path,
     progress: Progress = silent,
+    say: Callable[[str], None] = lambda line: None,
 ) -> FinetuneResult:
     """Fine-tune an adapter on the base model that the settings name.
 
-    A call that was interrupted begins anew when it is made again, so that it ends as an undisturbed one would; one that
-    finished with the same arguments isn't done again. The same seed on the same machine gives the same adapter.
+    A call that was interrupted in any way goes on from its newest whole checkpoint when it is made again with the same
+    arguments, and ends as an undisturbed one would; one that finished isn't done again. With other examples or settings
+    it begins anew. The same seed on the same machine gives the same adapter. Ctrl-C waits for the step to end and a
+    checkpoint to be written; a second one doesn't.
 
     Args:
         examples_for_epoch: Gives the shuffled examples of epoch 0, 1, ..., each with its answer; must give the same
             for the same epoch.
         valid: Compatibility questions with their answers.
         settings: ``finetune``, ``model``, ``prompt`` and ``seed`` count here.
-        out: Folder for ``adapter/`` and ``curve.json``.
+        out: Folder for ``adapter/`` and ``curve.json``, and while training for ``checkpoints/``.
         progress: Counts optimizer steps.
+        say: Shows a line to the user: from which step it goes on, and which checkpoint is damaged.
 
     Raises:
-        TrainingError: If there is nothing to train on or to watch, or the loss stops being a number; the best adapter
-            so far stays in ``out``.
+        TrainingError: If there is nothing to train on or to watch, or the loss, a gradient or a weight stops being a
+            number; the best adapter and the last checkpoint so far stay in ``out``.
         ModelError: If the base model can't be loaded.
         PromptError: If an example can't be shortened enough.
+        ArtifactError: If something can't be written, as on a full disk; the checkpoints so far stay.
     """
     pooled = settings.finetune.head == "pooled"
     # Unsloth must be imported before transformers, so the engine is chosen before anything is loaded.
@@ -100,13 +121,18 @@ def finetune(
         questions = AnswerQuestions(renderer, drawn)
     fingerprint = _fingerprint(base, settings, lessons, drawn)
     watch = Watch(out, base, questions, [instruction.answer == YES for instruction in drawn])
+    checkpoints = Checkpoints(out / CHECKPOINTS, fingerprint)
     speed = None
     if _is_finished(out, fingerprint):
         watch.restore()
     else:
-        _begin(out, fingerprint)
+        site = _Site(out, watch, checkpoints, progress, Interruption(say), say)
+        begun = _begin(site, fingerprint)
         loaded = engine.for_training(base, settings.model, settings.finetune, settings.seed)
-        speed = _train(loaded, lessons, settings, watch, progress, out)
+        speed = _train(loaded, lessons, settings, site, begun)
+    with writing(out):
+        for name in (_TRAINER, CHECKPOINTS):
+            shutil.rmtree(out / name, ignore_errors=True)
     progress(lessons.steps, lessons.steps)
     curve = tuple(watch.curve)
     return FinetuneResult(
@@ -115,63 +141,95 @@ def finetune(
 
 
 def _train(
-    loaded: Loaded, lessons: Lessons | Groups, settings: RunSettings, watch: Watch, progress: Progress, out: Path
+    loaded: Loaded, lessons: Lessons | Groups, settings: RunSettings, site: _Site, begun: Checkpoint | None
 ) -> float | None:
-    """Train; gives the tokens per second."""
-    with quiet(), writing(out):
-        folder = out / _TRAINER
+    """Train, from a checkpoint if there is one; gives the tokens per second."""
+    with quiet(), writing(site.out), site.interruption.held():
+        folder = site.out / _TRAINER
+        network = loaded.model
         if isinstance(lessons, Groups):
             network = pooled_network(loaded.model, ListRenderer.before)
-            run = _Run(watch, network, settings.finetune, lessons, progress)
+            run = _Run(site, network, settings.finetune, lessons)
             trainer = new_pooled_trainer(network, lessons, settings.finetune, settings.seed, run, folder)
         else:
-            run = _Run(watch, loaded.model, settings.finetune, lessons, progress)
+            run = _Run(site, network, settings.finetune, lessons)
             trainer = new_trainer(loaded, lessons, settings.finetune, settings.seed, run, folder)
-        trainer.train()
-        write_json(out / BEGUN, {**read_json(out / BEGUN), "finished": True})
-        shutil.rmtree(folder, ignore_errors=True)
+        run.trainer = trainer
+        check_gradients(trainer)
+        if begun is not None:
+            go_back(trainer, begun.state["trainer"], begun.step)
+            run.go_on(begun.step)
+        if begun is None or begun.step < lessons.steps:
+            trainer.train()
+        write_json(site.out / BEGUN, {**read_json(site.out / BEGUN), "finished": True})
     return run.tokens_per_second()
 
 
 class _Run:
-    """What happens between optimizer steps."""
+    """What happens between optimizer steps.
 
-    def __init__(
-        self, watch: Watch, model: Any, settings: FinetuneSettings, lessons: Lessons | Groups, progress: Progress
-    ) -> None:
-        self._watch = watch
+    Attributes:
+        trainer: Whose steps they are; to be set before it trains.
+    """
+
+    trainer: Any
+
+    def __init__(self, site: _Site, model: Any, settings: FinetuneSettings, lessons: Lessons | Groups) -> None:
+        self._site = site
         self._model = model
         self._batch_size = settings.batch_size
         self._lessons = lessons
-        self._progress = progress
         self._looks = look_steps(lessons.steps, settings.evaluations)
+        self._turn = Turn(settings.checkpoint_minutes * 60)
         self._seconds = 0.0
         self._mark = time.monotonic()
+        self._first = 0
         self._done = 0
+
+    def go_on(self, step: int) -> None:
+        """Take up the count after a checkpoint, with the look that it stands before."""
+        self._first = self._done = step
+        self._site.progress(step, self._lessons.steps)
+        seen = self._site.watch.curve
+        if step in self._looks and not (seen and seen[-1].step == step):
+            self._look(step, self.trainer.mean_loss)
 
     def started(self) -> None:
         """Start the clock."""
         self._mark = time.monotonic()
 
     def after_step(self, step: int, mean_loss: Callable[[], float]) -> None:
-        """Look at the validation split if it is time."""
+        """Keep a checkpoint and look at the validation split if it is time."""
+        check_weights(self.trainer, step)
         self._done = step
-        self._progress(step, self._lessons.steps)
-        if step not in self._looks:
-            return
-        self._seconds += time.monotonic() - self._mark
+        self._site.progress(step, self._lessons.steps)
+        looks, asked = step in self._looks, self._site.interruption.asked
+        if looks or asked or self._turn.has_come():
+            with self._turn.taken():
+                state = {"trainer": training_state(self.trainer), "curve": self._site.watch.kept()}
+                self._site.checkpoints.save(step, state, self._site.watch.adapter)
+        if self._site.interruption.asked:
+            self._site.say(f"step {step} of {self._lessons.steps} is kept: the same command goes on from there")
+        self._site.interruption.obey()
+        if looks:
+            self._seconds += time.monotonic() - self._mark
+            with self._site.interruption.at_once():  # a checkpoint has just been written
+                self._look(step, mean_loss)
+            self._mark = time.monotonic()
+
+    def _look(self, step: int, mean_loss: Callable[[], float]) -> None:
         loss = mean_loss()
         if not math.isfinite(loss):
             raise diverged("training", loss, step)
         try:
-            self._watch.look(self._model, step, step * self._batch_size, loss)
-        except ModelError as error:  # the step after a finite loss can still have thrown the weights out of range
+            self._site.watch.look(self._model, step, step * self._batch_size, loss)
+        except ModelError as error:  # finite weights can still be so large that what the model says is not
             raise diverged("validation", math.nan, step) from error
-        self._mark = time.monotonic()
 
     def tokens_per_second(self) -> float | None:
-        """Training tokens over training time."""
+        """Training tokens over training time, since the training went on."""
         seen = self._lessons.tokens(self._done * self._batch_size)
+        seen -= self._lessons.tokens(self._first * self._batch_size)
         return round(seen / self._seconds, 1) if self._seconds else None
 
 
@@ -181,7 +239,8 @@ def look_steps(steps: int, evaluations: int) -> frozenset[int]:
 
 
 def _fingerprint(base: Base, settings: RunSettings, lessons: Lessons | Groups, questions: Sequence[Instruction]) -> str:
-    parts = [base.identity, settings.finetune.model_dump_json(), settings.model.model_dump_json(), settings.seed]
+    finetune = settings.finetune.model_dump_json(exclude={"checkpoint_minutes"})  # which changes nothing
+    parts = [base.identity, finetune, settings.model.model_dump_json(), settings.seed]
     return hashlib.sha256(json.dumps([*parts, lessons.fingerprint(), repr(questions)]).encode()).hexdigest()
 
 
@@ -191,9 +250,19 @@ def _is_finished(out: Path, fingerprint: str) -> bool:
     return bool(read_json(out / BEGUN) == {"fingerprint": fingerprint, "finished": True})
 
 
-def _begin(out: Path, fingerprint: str) -> None:
-    """Clear away what an earlier, unfinished or other training left."""
-    with writing(out):
-        for name in (_TRAINER, ADAPTER):
-            shutil.rmtree(out / name, ignore_errors=True)
-        write_json(out / BEGUN, {"fingerprint": fingerprint, "finished": False})
+def _begin(site: _Site, fingerprint: str) -> Checkpoint | None:
+    """Go back to the newest whole checkpoint, or clear away what an earlier or other training left."""
+    begun = {"fingerprint": fingerprint, "finished": False}
+    if (site.out / BEGUN).is_file():
+        if read_json(site.out / BEGUN) == begun:
+            found = site.checkpoints.newest(site.say)
+            if found is not None:
+                site.say(f"fine-tuning goes on after step {found.step}")
+                site.watch.go_back(found.state["curve"], found.adapter)
+                return found
+        site.say("fine-tuning begins at its first step: there is no whole checkpoint of these settings and examples")
+    with writing(site.out):
+        for name in (_TRAINER, ADAPTER, CHECKPOINTS):
+            shutil.rmtree(site.out / name, ignore_errors=True)
+        write_json(site.out / BEGUN, begun)
+    return None

@@ -12,6 +12,12 @@ from coordi.model.engines import Loaded
 from coordi.model.lessons import IGNORED, Lessons
 from coordi.model.reading import parts
 
+# What every error says that ends a training whose numbers have run away.
+GIVE_UP = (
+    "the best adapter and the last checkpoint so far are kept, but going on from there would end the same way: begin "
+    "another run, with another --out, and set a lower finetune.learning_rate"
+)
+
 
 class Steps(Protocol):
     """What is done between optimizer steps."""
@@ -57,10 +63,7 @@ def without_printing(trainer: Any, steps: Steps) -> Any:
 
 def diverged(which: str, loss: float, step: int) -> TrainingError:
     """The error for a loss that is no number."""
-    return TrainingError(
-        f"the {which} loss is {loss} at step {step}; the best adapter so far is kept; set a lower "
-        "finetune.learning_rate"
-    )
+    return TrainingError(f"the {which} loss is {loss} at step {step}; {GIVE_UP}")
 
 
 def quiet_arguments(settings: FinetuneSettings, steps: int, seed: int, folder: Path) -> dict[str, Any]:

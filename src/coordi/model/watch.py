@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from coordi.artifacts import read_json, write_json, writing
 from coordi.errors import TrainingError
 from coordi.model.base import Base
+from coordi.model.checkpoints import copy_files
 from coordi.model.reading import AnswerReader, probability_of_yes
 from coordi.model.score import ORIGIN
 from coordi.prompts.answers import NO, YES, answer_tokens
@@ -102,9 +103,35 @@ class Watch:
         self._questions = questions
         self._truth = np.array(truth, dtype=bool)
 
+    @property
+    def adapter(self) -> Path:
+        """Folder of the best adapter so far; it isn't there before the first look."""
+        return self._out / ADAPTER
+
     def restore(self) -> None:
         """Take up the curve of a finished training."""
         self.curve = [CurvePoint(**point) for point in read_json(self._out / CURVE)]
+
+    def kept(self) -> list[dict[str, Any]]:
+        """The curve for a checkpoint."""
+        return [asdict(point) for point in self.curve]
+
+    def go_back(self, curve: Sequence[Mapping[str, Any]], adapter: Path | None) -> None:
+        """Take up the curve and the best adapter of a checkpoint; what was seen after it is forgotten.
+
+        Args:
+            curve: From ``kept``.
+            adapter: Folder of the best adapter by then.
+        """
+        self.curve = [CurvePoint(**point) for point in curve]
+        with writing(self.adapter):
+            if adapter is None:
+                shutil.rmtree(self.adapter, ignore_errors=True)
+            else:
+                self._replace_adapter(lambda fresh: copy_files(adapter, fresh))
+            (self._out / CURVE).unlink(missing_ok=True)
+        if self.curve:
+            write_json(self._out / CURVE, self.kept())
 
     def look(self, model: Any, step: int, examples: int, train_loss: float) -> CurvePoint:
         """Score the validation questions with a model as it is, and keep its adapter if it is the best so far."""
@@ -115,15 +142,13 @@ class Watch:
         self.curve.append(point)
         if best(self.curve) is point:
             self._keep_adapter(model)
-        write_json(self._out / CURVE, [asdict(point) for point in self.curve])
+        write_json(self._out / CURVE, self.kept())
         return point
 
     def _keep_adapter(self, model: Any) -> None:
-        """Write the adapter beside the last one and put it in its place."""
-        folder, fresh, old = (self._out / name for name in (ADAPTER, f".{ADAPTER}.new", f".{ADAPTER}.old"))
-        with writing(folder):
-            for leftover in (fresh, old):
-                shutil.rmtree(leftover, ignore_errors=True)
+        """Write the adapter as it is in the place of the last one."""
+
+        def write(fresh: Path) -> None:
             self._questions.save(model, fresh)
             (fresh / "README.md").unlink(missing_ok=True)  # PEFT's empty model card
             config = read_json(fresh / "adapter_config.json")
@@ -131,10 +156,23 @@ class Watch:
             config["target_modules"] = sorted(config["target_modules"])  # a set, written in any order
             write_json(fresh / "adapter_config.json", config)
             write_json(fresh / ORIGIN, {"base": self._base.name, "identity": self._base.identity})
-            if folder.exists():
-                folder.rename(old)
-            fresh.rename(folder)
-            shutil.rmtree(old, ignore_errors=True)
+
+        self._replace_adapter(write)
+
+    def _replace_adapter(self, write: Callable[[Path], object]) -> None:
+        """Write an adapter beside the last one and put it in its place; if that fails, the last one stays."""
+        folder, fresh, old = (self._out / name for name in (ADAPTER, f".{ADAPTER}.new", f".{ADAPTER}.old"))
+        try:
+            with writing(folder):
+                for leftover in (fresh, old):
+                    shutil.rmtree(leftover, ignore_errors=True)
+                write(fresh)
+                if folder.exists():
+                    folder.rename(old)
+                fresh.rename(folder)
+                shutil.rmtree(old, ignore_errors=True)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
 
 
 def best(curve: Sequence[CurvePoint]) -> CurvePoint:

@@ -68,7 +68,7 @@ def finetune_model(work: Workspace, material: Material, inputs: Mapping[str, str
         examples = training_examples(material.dataset, material.texts, work.settings)
         valid = validation_examples(material.dataset, material.texts, work.settings)
         with stage_folder(folder, work.record(inputs)), work.progress("fine-tuning") as progress:
-            finetune(examples, valid, work.settings, folder, progress)
+            finetune(examples, valid, work.settings, folder, progress, work.say)
             trained_on = [outfit_key(one, material.dataset) for one in material.dataset.outfits_of("train")]
             write_json(folder / ADAPTER / TRAINED_ON, sorted(trained_on))
             chosen_on = [outfit_key(one, material.dataset) for one in material.dataset.outfits_of("valid")]
