@@ -20,6 +20,7 @@ from coordi.model.engines import Loaded, choose_engine, engine_for_head, load_to
 from coordi.model.lessons import Lessons, make_lessons
 from coordi.model.pooled_training import Groups, PooledQuestions, make_groups, new_pooled_trainer, pooled_network
 from coordi.model.quiet import quiet
+from coordi.model.reading import check_reading
 from coordi.model.trainer import diverged, new_trainer
 from coordi.model.watch import ADAPTER, AnswerQuestions, CurvePoint, Questions, Watch, best, drawn_questions
 from coordi.progress import Progress, silent
@@ -106,6 +107,8 @@ def finetune(
     else:
         _begin(out, fingerprint)
         loaded = engine.for_training(base, settings.model, settings.finetune, settings.seed)
+        if not pooled:
+            check_reading(loaded.model, base.name)
         speed = _train(loaded, lessons, settings, watch, progress, out)
     progress(lessons.steps, lessons.steps)
     curve = tuple(watch.curve)

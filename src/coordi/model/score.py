@@ -17,7 +17,7 @@ from coordi.model.engines import choose_engine, engine_for_head
 from coordi.model.orders import orders_of, question_about
 from coordi.model.passes import Heard
 from coordi.model.pooled import PooledHead, PooledScorer
-from coordi.model.reading import AnswerReader, parts, probability_of_yes
+from coordi.model.reading import AnswerReader, check_reading, parts, probability_of_yes
 from coordi.model.sharing import common_length
 from coordi.prompts.answers import answer_tokens
 from coordi.prompts.rendering import ListRenderer, PromptRenderer
@@ -137,6 +137,7 @@ def load_answers(
     # One engine in one process: Unsloth rewrites transformers under whatever is loaded already.
     choose = engine_for_head if settings.finetune.head == "pooled" else choose_engine
     loaded = choose(settings.model)[0].for_scoring(base, adapter, settings.model)
+    check_reading(loaded.model, base.name)
     renderer = PromptRenderer(loaded.tokenizer, settings.prompt.max_length)
     name = "fine-tuned" if adapter is not None else "base"
     return LanguageModelScorer(name, loaded.model, renderer, texts, passes, settings.seed)
