@@ -19,8 +19,10 @@ from coordi.model.base import Base, resolve_base
 from coordi.model.engines import Loaded, choose_engine, engine_for_head, load_tokenizer
 from coordi.model.lessons import Lessons, make_lessons
 from coordi.model.pooled_training import Groups, PooledQuestions, make_groups, new_pooled_trainer, pooled_network
+from coordi.model.preference import Preferences, make_preferences, new_preference_trainer
 from coordi.model.quiet import quiet
 from coordi.model.reading import check_reading
+from coordi.model.starting import check_start, take_up
 from coordi.model.trainer import diverged, new_trainer
 from coordi.model.watch import ADAPTER, AnswerQuestions, CurvePoint, Questions, Watch, best, drawn_questions
 from coordi.progress import Progress, silent
@@ -30,6 +32,8 @@ from coordi.prompts.templates import Instruction
 
 BEGUN = "begun.json"
 _TRAINER = "trainer"
+Taught = Lessons | Groups | Preferences
+"""What is seen in training, as each objective has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,8 @@ def finetune(
     base = resolve_base(settings.model)
     tokenizer = load_tokenizer(base)
     drawn = drawn_questions(valid, settings.finetune.valid_questions, settings.seed)
-    lessons: Lessons | Groups
+    start = check_start(settings.finetune, base)
+    lessons: Taught
     questions: Questions
     if pooled:
         renderer: PromptRenderer = (lister := ListRenderer(tokenizer, settings.prompt.max_length))
@@ -97,9 +102,10 @@ def finetune(
         questions = PooledQuestions(lister, drawn)
     else:
         renderer = PromptRenderer(tokenizer, settings.prompt.max_length)
-        lessons = make_lessons(examples_for_epoch, renderer, settings.finetune)
+        make = make_preferences if settings.finetune.objective == "dpo" else make_lessons
+        lessons = make(examples_for_epoch, renderer, settings.finetune)
         questions = AnswerQuestions(renderer, drawn)
-    fingerprint = _fingerprint(base, settings, lessons, drawn)
+    fingerprint = _fingerprint(base, settings, lessons, drawn, start)
     watch = Watch(out, base, questions, [instruction.answer == YES for instruction in drawn])
     speed = None
     if _is_finished(out, fingerprint):
@@ -109,6 +115,7 @@ def finetune(
         loaded = engine.for_training(base, settings.model, settings.finetune, settings.seed)
         if not pooled:
             check_reading(loaded.model, base.name)
+        take_up(loaded.model, settings.finetune)
         speed = _train(loaded, lessons, settings, watch, progress, out)
     progress(lessons.steps, lessons.steps)
     curve = tuple(watch.curve)
@@ -118,7 +125,12 @@ def finetune(
 
 
 def _train(
-    loaded: Loaded, lessons: Lessons | Groups, settings: RunSettings, watch: Watch, progress: Progress, out: Path
+    loaded: Loaded,
+    lessons: Taught,
+    settings: RunSettings,
+    watch: Watch,
+    progress: Progress,
+    out: Path,
 ) -> float | None:
     """Train; gives the tokens per second."""
     with quiet(), writing(out):
@@ -129,7 +141,8 @@ def _train(
             trainer = new_pooled_trainer(network, lessons, settings.finetune, settings.seed, run, folder)
         else:
             run = _Run(watch, loaded.model, settings.finetune, lessons, progress)
-            trainer = new_trainer(loaded, lessons, settings.finetune, settings.seed, run, folder)
+            new = new_preference_trainer if isinstance(lessons, Preferences) else new_trainer
+            trainer = new(loaded, lessons, settings.finetune, settings.seed, run, folder)
         trainer.train()
         write_json(out / BEGUN, {**read_json(out / BEGUN), "finished": True})
         shutil.rmtree(folder, ignore_errors=True)
@@ -140,7 +153,12 @@ class _Run:
     """What happens between optimizer steps."""
 
     def __init__(
-        self, watch: Watch, model: Any, settings: FinetuneSettings, lessons: Lessons | Groups, progress: Progress
+        self,
+        watch: Watch,
+        model: Any,
+        settings: FinetuneSettings,
+        lessons: Taught,
+        progress: Progress,
     ) -> None:
         self._watch = watch
         self._model = model
@@ -183,8 +201,14 @@ def look_steps(steps: int, evaluations: int) -> frozenset[int]:
     return frozenset(max(1, round(steps * look / evaluations)) for look in range(1, evaluations + 1))
 
 
-def _fingerprint(base: Base, settings: RunSettings, lessons: Lessons | Groups, questions: Sequence[Instruction]) -> str:
-    parts = [base.identity, settings.finetune.model_dump_json(), settings.model.model_dump_json(), settings.seed]
+def _fingerprint(
+    base: Base,
+    settings: RunSettings,
+    lessons: Taught,
+    questions: Sequence[Instruction],
+    start: str | None,
+) -> str:
+    parts = [base.identity, settings.finetune.model_dump_json(), settings.model.model_dump_json(), settings.seed, start]
     return hashlib.sha256(json.dumps([*parts, lessons.fingerprint(), repr(questions)]).encode()).hexdigest()
 
 
