@@ -102,8 +102,10 @@ def test_the_loss_is_the_formula_by_hand(loaded: Loaded, renderer: PromptRendere
 
 
 def test_the_loss_is_trls(tmp_path: Path, loaded: Loaded, renderer: PromptRenderer) -> None:
+    import trl
     from datasets import Dataset
-    from trl import DPOConfig, DPOTrainer
+
+    its: Any = trl
 
     loaded.model.eval()
     examples = MIXED[:2]
@@ -117,9 +119,9 @@ def test_the_loss_is_trls(tmp_path: Path, loaded: Loaded, renderer: PromptRender
                 "rejected_ids": list(answers[1]),
             }
         )
-    arguments = DPOConfig(output_dir=str(tmp_path), beta=0.3, report_to="none", use_cpu=True, disable_dropout=True)
+    arguments = its.DPOConfig(output_dir=str(tmp_path), beta=0.3, report_to="none", use_cpu=True, disable_dropout=True)
     texts = Dataset.from_list([{"prompt": "a", "chosen": "b", "rejected": "c"}])
-    trainer = DPOTrainer(model=loaded.model, args=arguments, train_dataset=texts, processing_class=loaded.tokenizer)
+    trainer = its.DPOTrainer(model=loaded.model, args=arguments, train_dataset=texts, processing_class=loaded.tokenizer)
     trainer.model.eval()
     began = [weight.data.clone() for weight in loaded.model.parameters() if weight.requires_grad]
     with torch.no_grad():

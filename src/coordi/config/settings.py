@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from coordi.domain import Protocol
 
+MOST_CHOICES = 26  # candidates are told apart by a letter
 EvaluationProtocol = Protocol | Literal["release"]
 
 
@@ -262,3 +263,23 @@ class RunSettings(Settings):
     finetune: FinetuneSettings = FinetuneSettings()
     evaluate: EvaluateSettings = EvaluateSettings()
     recommend: RecommendSettings = RecommendSettings()
+
+    @model_validator(mode="after")
+    def _parts_agree(self) -> RunSettings:
+        model, finetune = self.model, self.finetune
+        if finetune.head == "pooled" and model.engine == "unsloth":
+            raise ValueError(
+                "finetune.head is 'pooled', which reads hidden states that Unsloth's models don't give, but "
+                "model.engine is 'unsloth'; set model.engine=auto or finetune.head=answer"
+            )
+        if model.arithmetic == "int8" and model.engine == "unsloth":
+            raise ValueError(
+                "model.arithmetic is 'int8', which is for scoring on a CPU, but model.engine is 'unsloth', which needs "
+                "a GPU; set model.arithmetic=auto or model.engine=auto"
+            )
+        if finetune.tasks.get("choose") and self.evaluate.choices > MOST_CHOICES:
+            raise ValueError(
+                f"evaluate.choices is {self.evaluate.choices}, but finetune.tasks has 'choose', which names candidates "
+                f"by the {MOST_CHOICES} letters; set evaluate.choices={MOST_CHOICES} or less"
+            )
+        return self

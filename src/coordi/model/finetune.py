@@ -15,7 +15,7 @@ from typing import Any
 from coordi.artifacts import read_json, write_json, writing
 from coordi.config import FinetuneSettings, RunSettings
 from coordi.errors import ModelError
-from coordi.model.base import Base, resolve_base
+from coordi.model.base import Base, check_base, resolve_base
 from coordi.model.engines import Loaded, choose_engine, engine_for_head, load_tokenizer
 from coordi.model.lessons import Lessons, make_lessons
 from coordi.model.pooled_training import Groups, PooledQuestions, make_groups, new_pooled_trainer, pooled_network
@@ -91,6 +91,7 @@ def finetune(
     # Unsloth must be imported before transformers, so the engine is chosen before anything is loaded.
     engine, reason = engine_for_head(settings.model) if pooled else choose_engine(settings.model)
     base = resolve_base(settings.model)
+    check_base(base, settings)
     tokenizer = load_tokenizer(base)
     drawn = drawn_questions(valid, settings.finetune.valid_questions, settings.seed)
     start = check_start(settings.finetune, base)
@@ -141,8 +142,10 @@ def _train(
             trainer = new_pooled_trainer(network, lessons, settings.finetune, settings.seed, run, folder)
         else:
             run = _Run(watch, loaded.model, settings.finetune, lessons, progress)
-            new = new_preference_trainer if isinstance(lessons, Preferences) else new_trainer
-            trainer = new(loaded, lessons, settings.finetune, settings.seed, run, folder)
+            if isinstance(lessons, Preferences):
+                trainer = new_preference_trainer(loaded, lessons, settings.finetune, settings.seed, run, folder)
+            else:
+                trainer = new_trainer(loaded, lessons, settings.finetune, settings.seed, run, folder)
         trainer.train()
         write_json(out / BEGUN, {**read_json(out / BEGUN), "finished": True})
         shutil.rmtree(folder, ignore_errors=True)
