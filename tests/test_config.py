@@ -27,6 +27,46 @@ def test_the_paper_preset_holds_table_1() -> None:
     assert load_settings("paper").model.quantization == "nf4"
 
 
+def test_presets_of_other_bases_are_the_papers_but_for_the_model() -> None:
+    paper = load_settings("paper")
+    others = [name for name in preset_names() if "-" in name]
+    assert len(others) == 7
+    for name in others:
+        settings = load_settings(name)
+        assert settings.model.engine == "auto"
+        assert settings.model.base != paper.model.base
+        assert not settings.model.allow_download
+        changes = {"name": "paper", "model": paper.model}
+        assert settings.model_copy(update=changes) == paper
+
+
+def test_a_preset_that_extends_another_says_only_what_differs(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("extends: edge\nname: mine\nfinetune: {epochs: 7, negatives: {random: 1.0}}\n", encoding="utf-8")
+    edge, settings = load_settings("edge"), load_settings(str(mine))
+    changes = {"epochs": 7.0, "negatives": {"random": 1.0}}
+    assert settings.finetune == edge.finetune.model_copy(update=changes)
+    assert settings.model == edge.model
+    assert load_settings(str(mine), ["finetune.epochs=1"]).finetune.epochs == 1
+
+
+@pytest.mark.parametrize(
+    ("extended", "told"),
+    [
+        ("nothing", "no preset 'nothing': accepted are demo, edge"),
+        ("[edge]", r"extends \['edge'\]; accepted are demo"),
+        ("mine.yaml", "extends 'mine.yaml'; accepted are .* another YAML file that doesn't extend mine.yaml"),
+    ],
+)
+def test_a_preset_that_extends_what_it_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, extended: str, told: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text(f"extends: {extended}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=told):
+        load_settings("mine.yaml")
+
+
 def test_overrides_win_over_the_preset() -> None:
     settings = load_settings("edge", ["finetune.epochs=2", "finetune.learning_rate=2e-4", "data.photos=required"])
     assert settings.finetune.epochs == 2

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +17,16 @@ import pytest
 import torch
 from safetensors.numpy import load_file
 
+from coordi.artifacts import read_json
 from coordi.config import FinetuneSettings, RunSettings
 from coordi.errors import ModelError
-from coordi.model.base import Base
+from coordi.model.base import Base, resolve_base
 from coordi.model.engines import Engine, Loaded, choose_engine
 from coordi.model.engines.peft import PeftEngine
 from coordi.model.engines.unsloth import UnslothEngine
+from coordi.model.lessons import IGNORED, Lessons
 from coordi.model.reading import AnswerReader, parts
+from coordi.model.trainer import new_trainer
 
 PROMPTS = [[5, 9, 40, 41], [7, 8, 60, 61, 62, 63], [5, 9, 40, 41, 90]]
 ANSWERS = (11, 12)
@@ -114,6 +123,134 @@ def test_a_saved_adapter_answers_as_it_did(
     assert not trainable(read)
     assert not read.model.training
     np.testing.assert_allclose(logits(read), live, rtol=0.03, atol=0.1)
+
+
+def test_only_the_modules_that_are_asked_for_get_an_adapter(
+    engine: Engine, tiny_base: Base, tiny_settings: RunSettings, finetune_settings: FinetuneSettings
+) -> None:
+    some = finetune_settings.model_copy(update={"target_modules": ("q_proj", "down_proj"), "lora_rank": 3})
+    adapted = trainable(engine.for_training(tiny_base, tiny_settings.model, some, 3))
+    assert {name.split(".lora_")[0].rsplit(".", 1)[-1] for name in adapted} == {"q_proj", "down_proj"}
+    assert {min(value.shape) for value in adapted.values()} == {3}
+
+
+def test_blocks_are_held_in_four_bits_and_the_rest_is_not(
+    engine: Engine, tiny_base: Base, tiny_settings: RunSettings, finetune_settings: FinetuneSettings
+) -> None:
+    loaded = engine.for_training(tiny_base, tiny_settings.model, finetune_settings, 3)
+    packed = {name for name, value in loaded.model.named_parameters() if value.dtype == torch.uint8}
+    linear = 7 * 3  # of a block, times blocks
+    assert len(packed) == linear
+    assert all(".layers." in name for name in packed)
+
+
+def test_steps_lower_the_loss(
+    engine: Engine, tmp_path: Path, tiny_base: Base, tiny_settings: RunSettings, finetune_settings: FinetuneSettings
+) -> None:
+    loaded = engine.for_training(tiny_base, tiny_settings.model, finetune_settings, 3)
+    base_before = {name: value.clone() for name, value in loaded.model.named_parameters() if "lora_" not in name}
+    labels = [[IGNORED] * (len(prompt) - 1) + [ANSWERS[place % 2]] for place, prompt in enumerate(PROMPTS * 8)]
+    ids = [[*prompt[:-1], label[-1]] for prompt, label in zip(PROMPTS * 8, labels, strict=True)]
+    losses: list[float] = []
+
+    class Listen:
+        def started(self) -> None:
+            pass
+
+        def after_step(self, step: int, mean_loss: Callable[[], float]) -> None:
+            losses.append(mean_loss())
+
+    short = finetune_settings.model_copy(update={"batch_size": 24, "micro_batch_size": 12, "warmup_ratio": 0.0})
+    lessons = Lessons(ids * 4, labels * 4, 4)
+    new_trainer(loaded, lessons, short, 3, Listen(), tmp_path).train()
+    assert len(losses) == 4
+    assert losses[-1] < losses[0]
+    for name, value in loaded.model.named_parameters():
+        if name in base_before:
+            assert torch.equal(value, base_before[name])
+
+
+def test_an_adapter_is_saved_as_peft_has_it(
+    engine: Engine, tmp_path: Path, tiny_base: Base, tiny_settings: RunSettings, finetune_settings: FinetuneSettings
+) -> None:
+    loaded = engine.for_training(tiny_base, tiny_settings.model, finetune_settings, 3)
+    loaded.model.save_pretrained(tmp_path)  # type: ignore[operator]
+    config = read_json(tmp_path / "adapter_config.json")
+    assert (config["peft_type"], config["task_type"], config["r"], config["lora_alpha"]) == ("LORA", "CAUSAL_LM", 4, 8)
+    assert config["layers_to_transform"] == [1, 2]
+    names = load_file(tmp_path / "adapter_model.safetensors")
+    assert len(names) == 2 * 7 * 2  # matrices, modules, layers
+    assert all(
+        re.fullmatch(r"base_model\.model\.model\.layers\.[12]\.(self_attn|mlp)\.\w+_proj\.lora_[AB]\.weight", name)
+        for name in names
+    )
+
+
+def test_a_base_that_is_stored_in_four_bits_is_taken_as_it_is(
+    engine: Engine, tmp_path: Path, tiny_base: Base, tiny_settings: RunSettings, finetune_settings: FinetuneSettings
+) -> None:
+    """The paper preset's base is a checkpoint in NF4, made with these very libraries."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
+
+    options: Any = {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4", "bnb_4bit_compute_dtype": torch.float32}
+    packing: Any = BitsAndBytesConfig(**options)  # type: ignore[no-untyped-call]
+    packed: Any = AutoModelForCausalLM.from_pretrained(
+        tiny_base.folder, quantization_config=packing, dtype=torch.float32
+    )
+    packed.save_pretrained(tmp_path)
+    AutoTokenizer.from_pretrained(tiny_base.folder).save_pretrained(tmp_path)
+    settings = tiny_settings.model.model_copy(update={"base": str(tmp_path)})
+    stored = resolve_base(settings)
+    trained = engine.for_training(stored, settings, finetune_settings, 3)
+    assert any(value.dtype == torch.uint8 for value in trained.model.parameters())
+    backward(trained)
+    assert any(value.grad.abs().max() > 0 for name, value in trainable(trained).items() if "lora_B" in name)
+    scored, plain = (logits(engine.for_scoring(one, None, settings)) for one in (stored, tiny_base))
+    np.testing.assert_allclose(scored, plain, rtol=0.03, atol=0.1)
+
+
+UNSLOTH_THAT_WATCHES = """
+import sys
+
+class FastLanguageModel:
+    early = not {"transformers", "peft", "trl"} & set(sys.modules)
+"""
+ASKS = """
+import sys
+import torch
+
+torch.cuda.is_available = lambda: True
+torch.cuda.get_device_name = lambda number: "a GPU that isn't there"
+from coordi.cli.main import main
+from coordi.config import RunSettings
+from coordi.model.readiness import check_ready
+
+ready = check_ready(RunSettings.model_validate({"model": {"base": sys.argv[1]}, "prompt": {"max_length": 128}}))
+import unsloth
+
+print(ready.engine.name, unsloth.FastLanguageModel.early, "transformers" in sys.modules, ready.reason)
+"""
+
+
+def test_unsloth_is_imported_before_the_libraries_that_it_rewrites(tmp_path: Path, tiny_folder: Path) -> None:
+    """A stand-in for the package notes what was imported before it; everything else is the real way."""
+    (tmp_path / "unsloth.py").write_text(UNSLOTH_THAT_WATCHES)
+    path = os.pathsep.join([str(tmp_path), *sys.path])
+    done = subprocess.run(
+        [sys.executable, "-c", ASKS, str(tiny_folder)],
+        env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout.split(maxsplit=3) == ["unsloth", "True", "True", "Unsloth, on a GPU that isn't there\n"]
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="a model of Llama-8B's shape needs an NVIDIA GPU")
+def test_llama_8b_in_its_true_shape() -> None:
+    script = Path(__file__).parents[2] / "benchmarks" / "gpu_language_model.py"
+    done = subprocess.run([sys.executable, script, "--times", "3"], check=True, capture_output=True, text=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["train-peft-prompts"]["tokens_per_second"] > 0
+    assert found["train-peft-2048"]["peak_gib"] < 24
+    assert found["score-peft"]["pairs_per_second"] > 0
 
 
 def test_layers_that_are_not_there_are_named(

@@ -71,7 +71,7 @@ def test_the_paper_is_one_command(release: Path, tiny_folder: Path, tiny_clip: P
     arguments = [
         "run", "--data", str(release), "--out", str(out), "--preset", "paper",
         # What can't be had without a network and a GPU.
-        f"model.base={tiny_folder}", "model.engine=peft", f"describe.encoder={tiny_clip}",
+        f"model.base={tiny_folder}", "model.engine=peft", "prompt.max_length=512", f"describe.encoder={tiny_clip}",
         # What a tiny model and a small set need less of.
         "finetune.max_steps=2", "finetune.batch_size=8", "evaluate.bootstrap=100", "evaluate.learning_curve=[0.5, 1]",
         "evaluate.retrieval_pool=4",

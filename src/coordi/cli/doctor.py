@@ -14,7 +14,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from coordi.cli.console import echo_json
-from coordi.cli.work import JsonOption
+from coordi.cli.doctor_model import model_findings
+from coordi.cli.work import JsonOption, Overrides, PresetOption
+from coordi.config import load_settings
 from coordi.errors import CoordiError
 
 _PARTS = {
@@ -37,12 +39,16 @@ def register(app: typer.Typer) -> None:
     app.command("doctor")(doctor)
 
 
-def doctor(as_json: JsonOption = False) -> None:
-    """Say what this machine can do: device, engines, bundled models, and what is missing.
+def doctor(preset: PresetOption = "edge", overrides: Overrides = None, as_json: JsonOption = False) -> None:
+    """Say what this machine can do and what a preset comes to on it: engine, arithmetic, memory, what is missing.
 
-    Example: coordi doctor
+    Nothing is downloaded.
+
+    Example: coordi doctor --preset paper
     """
-    findings = [_machine(), *map(_extra, _PARTS), _engine(), _encoder(), _language_model(), _cache()]
+    settings = load_settings(preset, overrides or ())
+    model = [Finding(*told) for told in model_findings(settings)]
+    findings = [_machine(), *map(_extra, _PARTS), _encoder(), *model, _cache()]
     if as_json:
         echo_json([asdict(finding) for finding in findings])
         return
@@ -68,17 +74,6 @@ def _extra(extra: str) -> Finding:
     return Finding(f"coordi[{extra}]", f"missing: {', '.join(missing)}", f"pip install 'coordi[{extra}]'")
 
 
-def _engine() -> Finding:
-    from coordi.config import ModelSettings
-    from coordi.model.engines import choose_engine
-
-    try:
-        _, reason = choose_engine(ModelSettings())
-    except CoordiError as error:
-        return Finding("engine", str(error))
-    return Finding("engine", reason)
-
-
 def _encoder() -> Finding:
     from coordi.describe.encoder import load_encoder
 
@@ -87,15 +82,6 @@ def _encoder() -> Finding:
     except CoordiError as error:
         return Finding("edge encoder", str(error), "install coordi again")
     return Finding("edge encoder", f"bundled, {encoder.dimension} dimensions, {encoder.identity[:12]}")
-
-
-def _language_model() -> Finding:
-    from coordi.model.bundled import INSTALL, find_gguf, is_converted
-
-    if find_gguf() is None and not is_converted():
-        return Finding("language model", "SmolLM2-135M-Instruct isn't installed", INSTALL)
-    state = "converted" if is_converted() else "will be converted on first use, which takes about half a minute"
-    return Finding("language model", f"SmolLM2-135M-Instruct, {state}")
 
 
 def _cache() -> Finding:

@@ -27,7 +27,7 @@ def list_presets() -> None:
     """
     for name in config.preset_names():
         first = config.preset_text(name).splitlines()[0].lstrip("# ")
-        typer.echo(f"{name:<10} {first}")
+        typer.echo(f"{name:<14} {first}")
 
 
 def show(

@@ -43,18 +43,37 @@ def preset_text(preset: str) -> str:
 def load_settings(preset: str, overrides: Iterable[str] = ()) -> RunSettings:
     """Settings of a preset with ``key=value`` overrides, such as ``finetune.epochs=2``.
 
-    A value is read as YAML, so ``null``, ``true``, ``3`` and ``[a, b]`` mean what they do there.
+    A value is read as YAML, so ``null``, ``true``, ``3`` and ``[a, b]`` mean what they do there. A preset that says
+    ``extends: NAME`` stands on that preset: what it says itself, key by key in each group, wins.
 
     Raises:
         ConfigError: All problems at once: unknown keys, wrong types, values out of range.
     """
+    return _validated(_values(preset, ()), overrides, f"preset '{preset}'")
+
+
+def _values(preset: str, above: tuple[str, ...]) -> dict[str, Any]:
+    """What a preset says, over what the one says that it extends."""
     try:
         values = yaml.safe_load(preset_text(preset)) or {}
     except yaml.YAMLError as error:
         raise ConfigError(f"the preset '{preset}' isn't YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"the preset '{preset}' must hold 'key: value' lines, got {type(values).__name__}")
-    return _validated(values, overrides, f"preset '{preset}'")
+    parent = values.pop("extends", None)
+    if parent is None:
+        return values
+    chain = (*above, preset)
+    if not isinstance(parent, str) or parent in chain:
+        raise ConfigError(
+            f"the preset '{preset}' extends {parent!r}; accepted are {', '.join(preset_names())} or the path of "
+            f"another YAML file that doesn't extend {' or '.join(chain)}"
+        )
+    merged = _values(parent, chain)
+    for key, value in values.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = {**merged[key], **value} if both else value
+    return merged
 
 
 def apply_overrides(settings: RunSettings, overrides: Iterable[str]) -> RunSettings:

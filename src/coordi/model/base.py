@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coordi.artifacts import read_json
-from coordi.config import ModelSettings
+from coordi.config import ModelSettings, RunSettings
 from coordi.errors import ArtifactError, ModelError, require
 from coordi.model.bundled import bundled_folder, bundled_identity
 from coordi.model.quiet import stay_offline
@@ -58,6 +58,29 @@ def resolve_base(settings: ModelSettings) -> Base:
         )
     _check_layout(folder)
     return Base(settings.base, folder, _identity(folder))
+
+
+def check_base(base: Base, settings: RunSettings) -> None:
+    """Refuse prompts that are longer than a base reads, and a quantization that isn't the one it is stored in.
+
+    Raises:
+        ModelError: If so.
+    """
+    config = read_json(base.folder / "config.json")
+    text = config.get("text_config") or config
+    most = text.get("max_position_embeddings")
+    if isinstance(most, int) and settings.prompt.max_length > most:
+        raise ModelError(
+            f"prompt.max_length is {settings.prompt.max_length}, but '{base.name}' reads {most} tokens at most; set "
+            f"prompt.max_length={most} or less"
+        )
+    stored = config.get("quantization_config") or {}
+    kind = "nf4" if stored.get("bnb_4bit_quant_type") == "nf4" else stored.get("quant_method")
+    if kind is not None and kind != settings.model.quantization:
+        help_ = "set model.quantization=nf4" if kind == "nf4" else "choose a base in NF4 or one that isn't quantized"
+        raise ModelError(
+            f"model.quantization is {settings.model.quantization}, but '{base.name}' is stored in {kind}; {help_}"
+        )
 
 
 def _is_hub_id(text: str) -> bool:

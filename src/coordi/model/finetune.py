@@ -15,13 +15,16 @@ from typing import Any
 from coordi.artifacts import read_json, write_json, writing
 from coordi.config import FinetuneSettings, RunSettings
 from coordi.errors import ModelError
-from coordi.model.base import Base, resolve_base
+from coordi.model.base import Base, check_base, resolve_base
 from coordi.model.checkpoints import Checkpoint, Checkpoints
 from coordi.model.engines import Loaded, choose_engine, engine_for_head, load_tokenizer
 from coordi.model.interruption import Interruption
 from coordi.model.lessons import Lessons, make_lessons
 from coordi.model.pooled_training import Groups, PooledQuestions, make_groups, new_pooled_trainer, pooled_network
+from coordi.model.preference import Preferences, make_preferences, new_preference_trainer
 from coordi.model.quiet import quiet
+from coordi.model.reading import check_reading
+from coordi.model.starting import check_start, take_up
 from coordi.model.trainer import diverged, new_trainer
 from coordi.model.training_state import Turn, check_gradients, check_weights, go_back, training_state
 from coordi.model.watch import ADAPTER, AnswerQuestions, CurvePoint, Questions, Watch, best, drawn_questions
@@ -33,6 +36,8 @@ from coordi.prompts.templates import Instruction
 BEGUN = "begun.json"
 CHECKPOINTS = "checkpoints"
 _TRAINER = "trainer"
+Taught = Lessons | Groups | Preferences
+"""What is seen in training, as each objective has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +112,11 @@ def finetune(
     # Unsloth must be imported before transformers, so the engine is chosen before anything is loaded.
     engine, reason = engine_for_head(settings.model) if pooled else choose_engine(settings.model)
     base = resolve_base(settings.model)
+    check_base(base, settings)
     tokenizer = load_tokenizer(base)
     drawn = drawn_questions(valid, settings.finetune.valid_questions, settings.seed)
-    lessons: Lessons | Groups
+    start = check_start(settings.finetune, base)
+    lessons: Taught
     questions: Questions
     if pooled:
         renderer: PromptRenderer = (lister := ListRenderer(tokenizer, settings.prompt.max_length))
@@ -117,9 +124,10 @@ def finetune(
         questions = PooledQuestions(lister, drawn)
     else:
         renderer = PromptRenderer(tokenizer, settings.prompt.max_length)
-        lessons = make_lessons(examples_for_epoch, renderer, settings.finetune)
+        make = make_preferences if settings.finetune.objective == "dpo" else make_lessons
+        lessons = make(examples_for_epoch, renderer, settings.finetune)
         questions = AnswerQuestions(renderer, drawn)
-    fingerprint = _fingerprint(base, settings, lessons, drawn)
+    fingerprint = _fingerprint(base, settings, lessons, drawn, start)
     watch = Watch(out, base, questions, [instruction.answer == YES for instruction in drawn])
     checkpoints = Checkpoints(out / CHECKPOINTS, fingerprint)
     speed = None
@@ -129,6 +137,9 @@ def finetune(
         site = _Site(out, watch, checkpoints, progress, Interruption(say), say)
         begun = _begin(site, fingerprint)
         loaded = engine.for_training(base, settings.model, settings.finetune, settings.seed)
+        if not pooled:
+            check_reading(loaded.model, base.name)
+        take_up(loaded.model, settings.finetune)
         speed = _train(loaded, lessons, settings, site, begun)
     with writing(out):
         for name in (_TRAINER, CHECKPOINTS):
@@ -141,7 +152,7 @@ def finetune(
 
 
 def _train(
-    loaded: Loaded, lessons: Lessons | Groups, settings: RunSettings, site: _Site, begun: Checkpoint | None
+    loaded: Loaded, lessons: Taught, settings: RunSettings, site: _Site, begun: Checkpoint | None
 ) -> float | None:
     """Train, from a checkpoint if there is one; gives the tokens per second."""
     with quiet(), writing(site.out), site.interruption.held():
@@ -153,7 +164,10 @@ def _train(
             trainer = new_pooled_trainer(network, lessons, settings.finetune, settings.seed, run, folder)
         else:
             run = _Run(site, network, settings.finetune, lessons)
-            trainer = new_trainer(loaded, lessons, settings.finetune, settings.seed, run, folder)
+            if isinstance(lessons, Preferences):
+                trainer = new_preference_trainer(loaded, lessons, settings.finetune, settings.seed, run, folder)
+            else:
+                trainer = new_trainer(loaded, lessons, settings.finetune, settings.seed, run, folder)
         run.trainer = trainer
         check_gradients(trainer)
         if begun is not None:
@@ -174,7 +188,7 @@ class _Run:
 
     trainer: Any
 
-    def __init__(self, site: _Site, model: Any, settings: FinetuneSettings, lessons: Lessons | Groups) -> None:
+    def __init__(self, site: _Site, model: Any, settings: FinetuneSettings, lessons: Taught) -> None:
         self._site = site
         self._model = model
         self._batch_size = settings.batch_size
@@ -238,9 +252,15 @@ def look_steps(steps: int, evaluations: int) -> frozenset[int]:
     return frozenset(max(1, round(steps * look / evaluations)) for look in range(1, evaluations + 1))
 
 
-def _fingerprint(base: Base, settings: RunSettings, lessons: Lessons | Groups, questions: Sequence[Instruction]) -> str:
+def _fingerprint(
+    base: Base,
+    settings: RunSettings,
+    lessons: Taught,
+    questions: Sequence[Instruction],
+    start: str | None,
+) -> str:
     finetune = settings.finetune.model_dump_json(exclude={"checkpoint_minutes"})  # which changes nothing
-    parts = [base.identity, finetune, settings.model.model_dump_json(), settings.seed]
+    parts = [base.identity, finetune, settings.model.model_dump_json(), settings.seed, start]
     return hashlib.sha256(json.dumps([*parts, lessons.fingerprint(), repr(questions)]).encode()).hexdigest()
 
 

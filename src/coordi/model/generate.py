@@ -45,7 +45,7 @@ def name_complement(
             do_sample=False,
             use_cache=True,
             pad_token_id=loaded.tokenizer.pad_token_id,
-            eos_token_id=loaded.tokenizer.eos_token_id,
+            eos_token_id=list(renderer.end_ids()),
         )[0, len(prompt) :]
     text = str(loaded.tokenizer.decode(written, skip_special_tokens=True)).strip()
     return text.splitlines()[0].strip() if text else ""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from coordi.config import FinetuneSettings
 from coordi.errors import TrainingError
+from coordi.prompts.answers import NO, YES
 from coordi.prompts.rendering import PromptRenderer
 from coordi.prompts.templates import Instruction
 
@@ -55,12 +56,36 @@ def make_lessons(
         settings: Epochs, the limit on steps, the batch size.
 
     Raises:
-        TrainingError: If an epoch is empty or an example has no answer.
+        TrainingError: If an epoch is empty, all answers are the same word, or an example has no answer.
         PromptError: If an example can't be shortened enough.
+    """
+    examples, steps = drawn_examples(examples_for_epoch, settings)
+    encoded = [_encode(example, renderer) for example in examples]
+    ordered = [
+        pair
+        for start in range(0, len(encoded), settings.batch_size)
+        for pair in sorted(encoded[start : start + settings.batch_size], key=lambda pair: len(pair[0]))
+    ]
+    return Lessons([ids for ids, _ in ordered], [labels for _, labels in ordered], steps)
+
+
+def drawn_examples(
+    examples_for_epoch: Callable[[int], Sequence[Instruction]], settings: FinetuneSettings
+) -> tuple[list[Instruction], int]:
+    """Examples of as many epochs as all steps need, ``steps * batch_size`` of them, and the steps.
+
+    Raises:
+        TrainingError: If an epoch is empty, or all answers of the first one are the same word.
     """
     first = examples_for_epoch(0)
     if not first:
         raise TrainingError("there is nothing to train on: the training split gives 0 examples; see: coordi data info")
+    answers = {example.answer for example in first}
+    if len(first) > 1 and len(answers) == 1 and answers <= {YES, NO}:
+        raise TrainingError(
+            f"all {len(first)} training examples are answered '{answers.pop()}', so there is nothing to tell apart; "
+            "see: coordi data info"
+        )
     steps = max(1, round(settings.epochs * len(first) / settings.batch_size))
     steps = min(steps, settings.max_steps or steps)
     examples, epoch = list(first), 0
@@ -70,18 +95,17 @@ def make_lessons(
         if not drawn:
             raise TrainingError(f"epoch {epoch} gives 0 examples, the first one gave {len(first)}")
         examples += drawn
-    encoded = [_encode(example, renderer) for example in examples[: steps * settings.batch_size]]
-    ordered = [
-        pair
-        for start in range(0, len(encoded), settings.batch_size)
-        for pair in sorted(encoded[start : start + settings.batch_size], key=lambda pair: len(pair[0]))
-    ]
-    return Lessons([ids for ids, _ in ordered], [labels for _, labels in ordered], steps)
+    return examples[: steps * settings.batch_size], steps
 
 
 def _encode(example: Instruction, renderer: PromptRenderer) -> tuple[list[int], list[int]]:
     rendered = renderer.render(example)
     if not rendered.answer_ids:
         raise TrainingError(f"a training example has no answer: '{example.question}' about {len(example.items)} items")
-    answer = list(rendered.answer_ids[:1] if len(rendered.answer_ids) == _WORD_AND_END else rendered.answer_ids)
+    answer = list(without_end(rendered.answer_ids))
     return [*rendered.prompt_ids, *answer], [IGNORED] * len(rendered.prompt_ids) + answer
+
+
+def without_end(answer: Sequence[int]) -> tuple[int, ...]:
+    """An answer's tokens as they are learned: one word without the end of the turn, several with it."""
+    return tuple(answer[:1] if len(answer) == _WORD_AND_END else answer)

@@ -14,6 +14,11 @@ from coordi.errors import ModelError
 from coordi.model.passes import Heard, Known, Pass, extend
 from coordi.model.sharing import Family, families, shared_length
 
+KNOWN_KINDS = ("llama", "qwen2", "qwen3", "gemma2", "gemma3_text", "mistral")
+"""Kinds of models that tests read, teach and score in every way there is, as config.json names them."""
+# Of the largest logit: bfloat16 keeps 8 bits, and a sum may be taken in another order.
+_SAME = 0.02
+
 
 @dataclass(frozen=True, slots=True)
 class Readings:
@@ -70,6 +75,11 @@ class AnswerReader:
         import torch
 
         backbone, _ = parts(self.model)
+        if heard is not None and not hasattr(backbone, "layers"):
+            raise ModelError(
+                f"the layers of a model of the kind '{backbone.config.model_type}' can't be listened to; choose a "
+                f"base of one of the kinds {', '.join(KNOWN_KINDS)}"
+            )
         if heard is not None and not 1 <= heard.layer <= len(backbone.layers):
             raise ModelError(f"the model has layers 1 to {len(backbone.layers)}, got {heard.layer}")
         if heard is not None and min(map(len, prompts), default=heard.skip + 1) <= heard.skip:
@@ -93,11 +103,15 @@ class AnswerReader:
         if not prompts:
             return
         backbone, _ = parts(self.model)
-        shared = shared_length(prompts)
+        # Beginnings are kept padded to one width, and a window counts places, padding among them: what would come near
+        # its edge is read on its own.
+        window = attention_window(backbone.config)
+        whole = window is not None and 2 * max(map(len, prompts)) > window
+        shared = 0 if whole else shared_length(prompts)
         start = Known.nothing()
         if shared:
             start = extend(backbone, start, [0], [prompts[0][:shared]], heard=heard, keep=True).known()
-        kin, alone = families(prompts, shared)
+        kin, alone = ([], list(range(len(prompts)))) if whole else families(prompts, shared)
         for rows in _batches([len(prompts[row]) - shared for row in alone], self.batch_tokens):
             mine = [alone[place] for place in rows]
             step = extend(backbone, start, [0] * len(mine), [prompts[row][shared:] for row in mine], heard=heard)
@@ -130,13 +144,74 @@ class AnswerReader:
         logits = last.float() @ weights.float().T
         if getattr(head, "bias", None) is not None:
             logits = logits + head.bias[list(self.answers)].float()
-        return np.asarray(logits.cpu().double().numpy())  # (B, A)
+        return np.asarray(as_told(self.model, logits).cpu().double().numpy())  # (B, A)
 
 
 def parts(model: Any) -> tuple[Any, Any]:
     """The layers of a causal language model up to its last hidden states, and its head, through any adapter."""
     inner = model.get_base_model() if hasattr(model, "get_base_model") else model
     return inner.base_model, inner.get_output_embeddings()
+
+
+def as_told(model: Any, logits: Any) -> Any:
+    """The head's product as the model itself would give it: some squeeze or scale it before it becomes a logit.
+
+    Args:
+        model: A causal language model, with or without an adapter.
+        logits: States times the head's weights, of any shape.
+
+    References:
+        Gemma Team, Gemma 2: Improving Open Language Models at a Practical Size, 2024 (soft-capping).
+    """
+    config = (model.get_base_model() if hasattr(model, "get_base_model") else model).config.get_text_config()
+    logits = logits * float(getattr(config, "logit_scale", None) or 1.0)  # Cohere
+    logits = logits / float(getattr(config, "logits_scaling", None) or 1.0)  # Granite
+    cap = getattr(config, "final_logit_softcapping", None)  # Gemma 2
+    return logits if cap is None else cap * (logits / cap).tanh()
+
+
+def attention_window(config: Any) -> int | None:
+    """How many places back a model's layers look, where some look no further; None if all see everything."""
+    kinds = getattr(config, "layer_types", None)
+    if kinds is not None and "sliding_attention" not in kinds:
+        return None
+    window = getattr(config, "sliding_window", None)
+    return None if window is None or getattr(config, "use_sliding_window", True) is False else int(window)
+
+
+def check_reading(model: Any, name: str) -> None:
+    """Refuse a model whose logits aren't its last states times its head, as they are read here.
+
+    Kinds that are known to be read right aren't asked again.
+
+    Args:
+        model: A causal language model, with or without an adapter.
+        name: Of the base, for the message.
+
+    Raises:
+        ModelError: If it is one: its own forward pass says something else.
+    """
+    import torch
+
+    kind = str(model.config.model_type)
+    if kind in KNOWN_KINDS:
+        return
+    backbone, head = parts(model)
+    ids = torch.arange(1, 5, device=next(model.parameters()).device)[None, :]
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            told = model(input_ids=ids, use_cache=False).logits[0, -1].float()
+            states = backbone(input_ids=ids, use_cache=False).last_hidden_state[0, -1:]
+            read = as_told(model, head(states)[0].float())
+    finally:
+        model.train(was_training)
+    if (told - read).abs().max() > _SAME * max(1.0, float(told.abs().max())):
+        raise ModelError(
+            f"'{name}' is of the kind '{kind}', which makes its logits in a way that coordi doesn't know; choose a "
+            f"base of one of the kinds {', '.join(KNOWN_KINDS)}"
+        )
 
 
 @contextmanager

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from coordi.artifacts import read_json
 from coordi.config import RunSettings
 from coordi.errors import ArtifactError, ModelError
-from coordi.model.base import Base
+from coordi.model.base import Base, check_base
 from coordi.model.engines import choose_engine, engine_for_head
 from coordi.model.orders import orders_of, question_about
 from coordi.model.passes import Heard
 from coordi.model.pooled import PooledHead, PooledScorer
-from coordi.model.reading import AnswerReader, parts, probability_of_yes
+from coordi.model.reading import AnswerReader, check_reading, parts, probability_of_yes
 from coordi.model.sharing import common_length
 from coordi.prompts.answers import answer_tokens
 from coordi.prompts.rendering import ListRenderer, PromptRenderer
@@ -118,6 +118,7 @@ def load_scorer(
     if adapter is None or settings.finetune.head != "pooled":
         return load_answers(base, adapter, texts, settings, passes)
     check_origin(adapter, base)
+    check_base(base, settings)
     head = PooledHead.load(adapter)
     loaded = engine_for_head(settings.model)[0].for_scoring(base, adapter, settings.model)
     renderer = ListRenderer(loaded.tokenizer, settings.prompt.max_length)
@@ -134,9 +135,11 @@ def load_answers(
     """
     if adapter is not None:
         check_origin(adapter, base)
+    check_base(base, settings)
     # One engine in one process: Unsloth rewrites transformers under whatever is loaded already.
     choose = engine_for_head if settings.finetune.head == "pooled" else choose_engine
     loaded = choose(settings.model)[0].for_scoring(base, adapter, settings.model)
+    check_reading(loaded.model, base.name)
     renderer = PromptRenderer(loaded.tokenizer, settings.prompt.max_length)
     name = "fine-tuned" if adapter is not None else "base"
     return LanguageModelScorer(name, loaded.model, renderer, texts, passes, settings.seed)

@@ -10,7 +10,7 @@ from coordi.config import FinetuneSettings
 from coordi.errors import TrainingError, require
 from coordi.model.engines import Loaded
 from coordi.model.lessons import IGNORED, Lessons
-from coordi.model.reading import parts
+from coordi.model.reading import as_told, parts
 
 # What every error says that ends a training whose numbers have run away.
 GIVE_UP = (
@@ -127,12 +127,13 @@ def _answer_trainer(parent: Any) -> Any:
             import torch
 
             labels = inputs["labels"][:, 1:]  # (B, T - 1)
-            backbone, head = parts(self.accelerator.unwrap_model(model))
+            model = self.accelerator.unwrap_model(model)
+            backbone, head = parts(model)
             states = backbone(
                 input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False
             ).last_hidden_state[:, :-1]  # (B, T - 1, H)
             answered = labels != IGNORED
-            logits = head(states[answered]).float()  # (answer tokens, V)
+            logits = as_told(model, head(states[answered]).float())  # (answer tokens, V)
             loss = torch.nn.functional.cross_entropy(logits, labels[answered], reduction="sum")
             count = labels[answered].numel()
             if not torch.isfinite(loss):

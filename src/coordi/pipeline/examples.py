@@ -132,4 +132,5 @@ def _choose(blank: FillInTheBlankQuestion, texts: Mapping[str, str]) -> Instruct
 def _name(blank: FillInTheBlankQuestion, dataset: Dataset, texts: Mapping[str, str]) -> Instruction:
     answer = blank.candidates[blank.answer]
     context = [texts[item] for item in blank.item_ids]
-    return complement_instruction(context, dataset.items[answer].category, texts[answer])
+    wrong = blank.candidates[(blank.answer + 1) % len(blank.candidates)]
+    return complement_instruction(context, dataset.items[answer].category, texts[answer], texts[wrong])

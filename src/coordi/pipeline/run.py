@@ -31,6 +31,7 @@ def run(work: Workspace) -> Path:
             work.say(f"all stages: done before, in {work.out}")
         else:
             with stage_folder(work.out, work.record(inputs)):
+                _check_ready(work)
                 material = stages.prepare(work, inputs)
                 adapter = stages.finetune_model(work, material, inputs)
                 model = MeasuredModel("fine-tuned", work.settings, adapter, adapter.parent / stages.CURVE)
@@ -52,6 +53,7 @@ def finetune(work: Workspace, must_exist: bool = False) -> Path:
     if must_exist and not (work.out / CLAIM).is_file():
         raise ArtifactError(f"nothing to resume: {work.out} holds no run of coordi; leave --resume out to begin one")
     with claimed(work) as inputs:
+        _check_ready(work)
         return stages.finetune_model(work, stages.prepare(work, inputs), inputs)
 
 
@@ -88,6 +90,14 @@ def hand_out_questions(work: Workspace, model: MeasuredModel) -> Path:
     """
     with claimed(work, {"model": model.identity()}) as inputs:
         return hand_out(work, _material(work, model, inputs))
+
+
+def _check_ready(work: Workspace) -> None:
+    """Say which engine will fine-tune and why, or stop before other work is done for nothing."""
+    from coordi.model.readiness import check_ready
+
+    if not is_finished(work.out / stages.FINETUNE):
+        work.say(f"engine: {check_ready(work.settings).reason}")
 
 
 def _material(work: Workspace, model: MeasuredModel, inputs: Mapping[str, str]) -> stages.Material:

@@ -69,7 +69,8 @@ def finetune_model(work: Workspace, material: Material, inputs: Mapping[str, str
         valid = validation_examples(material.dataset, material.texts, work.settings)
         with stage_folder(folder, work.record(inputs)), work.progress("fine-tuning") as progress:
             finetune(examples, valid, work.settings, folder, progress, work.say)
-            trained_on = [outfit_key(one, material.dataset) for one in material.dataset.outfits_of("train")]
+            trained_on = {outfit_key(one, material.dataset) for one in material.dataset.outfits_of("train")}
+            trained_on |= _trained_before(work.settings.finetune.start_from)
             write_json(folder / ADAPTER / TRAINED_ON, sorted(trained_on))
             chosen_on = [outfit_key(one, material.dataset) for one in material.dataset.outfits_of("valid")]
             write_json(folder / ADAPTER / CHOSEN_ON, sorted(chosen_on))
@@ -93,6 +94,25 @@ def join_adapter(work: Workspace, material: Material, adapter: Path) -> None:
         work.say(f"  not joined, it answers alone: {error}")
         return
     joined.save(adapter)
+
+
+def _trained_before(start: str | None) -> set[str]:
+    """What the adapter that fine-tuning went on from had been trained on.
+
+    Raises:
+        ModelError: If it doesn't say.
+    """
+    if start is None:
+        return set()
+    from coordi.model.starting import starting_adapter
+
+    path = starting_adapter(start) / TRAINED_ON
+    if not path.is_file():
+        raise ModelError(
+            f"finetune.start_from has no {TRAINED_ON}, so nobody could tell later what was learned from; take the "
+            "whole folder that coordi finetune made"
+        )
+    return set(read_json(path))
 
 
 def finished_material(out: Path, settings: RunSettings) -> Material:

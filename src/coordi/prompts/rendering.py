@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from coordi.errors import ModelError, PromptError
 from coordi.prompts.templates import Instruction
@@ -20,6 +21,10 @@ ALPACA = (
     "### Instruction:\n{question}\n\n### Input:\n{body}\n\n### Response:\n"
 )
 _PLACE = "\u241fbody\u241f"
+_REPLY = "\u241freply\u241f"
+# Llama 3's templates tell the model today's date, and a prompt must not change from day to day: this is the date that
+# they give themselves where they can't know it.
+_THE_DAY = datetime(2024, 7, 26)
 _FEWEST_WORDS = 2
 _FEWEST_ITEMS = 1
 
@@ -55,7 +60,7 @@ class PromptRenderer:
         self.max_length = max_length
         self.shortened: Counter[str] = Counter()
         self._shells: dict[str, tuple[str, str]] = {}
-        self._end = str(tokenizer.eos_token or "")
+        self._around: tuple[str, str] | None = None
 
     def render(self, instruction: Instruction) -> Rendered:
         """Tokens of an instruction, shortened to ``max_length``.
@@ -90,14 +95,44 @@ class PromptRenderer:
             ModelError: If the tokenizer joins the answer to the prompt's end, so that it has no position of its own.
         """
         _, after = self._shell("")
+        gap, end = self._around_answer()
         alone = self._encode(after)
-        joined = self._encode(after + answer + (self._end if ends else ""))
+        joined = self._encode(after + gap + answer + (end if ends else ""))
         if joined[: len(alone)] != alone:
             raise ModelError(
                 f"this base model's tokenizer joins the answer '{answer}' to the end of the prompt, so the answer has "
                 "no position of its own; choose another base model"
             )
         return joined[len(alone) :]
+
+    def end_ids(self) -> tuple[int, ...]:
+        """Tokens that end a turn: the one that the template puts after an answer, and the one that ends a text."""
+        _, end = self._around_answer()
+        ids: Sequence[int] = self.tokenizer(end, add_special_tokens=False)["input_ids"]
+        ends = ids[:1] if end else ()
+        eos = self.tokenizer.eos_token_id
+        return tuple(dict.fromkeys([*ends, *([] if eos is None else [eos])]))
+
+    def _around_answer(self) -> tuple[str, str]:
+        """What the chat template puts before and after an answer: Mistral's a space, Gemma's an end of its own."""
+        if self._around is None:
+            self._around = self._found_around_answer()
+        return self._around
+
+    def _found_around_answer(self) -> tuple[str, str]:
+        end = str(self.tokenizer.eos_token or "")
+        if self.tokenizer.chat_template is None:
+            return "", end
+        user = {"role": "user", "content": _PLACE}
+        told = self._chat([user, {"role": "assistant", "content": _REPLY}], ask=False)
+        if told.count(_REPLY) != 1:
+            return "", end
+        before, _, after = told.partition(_REPLY)
+        asked = self._chat([user])
+        gap = before[len(asked) :] if before.startswith(asked) else ""
+        known = {str(token) for token in self.tokenizer.added_tokens_decoder.values()} | {end}
+        ends = [token for token in known if token and after.lstrip().startswith(token)]
+        return (gap if gap == " " else ""), max(ends, key=len, default=end)
 
     def _prompt_ids(self, instruction: Instruction) -> tuple[int, ...]:
         return self._encode(self.text(instruction))
@@ -129,11 +164,19 @@ class PromptRenderer:
         before, _, after = text.partition(_PLACE)
         return before, after
 
-    def _chat(self, messages: list[dict[str, str]]) -> str:
+    def _chat(self, messages: list[dict[str, str]], *, ask: bool = True) -> str:
+        """A conversation as its template has it, up to where an answer begins if ``ask``."""
         from jinja2 import TemplateError
 
+        # Templates take of this what they know: Qwen's thinks aloud unless told not to, and an answer that comes after
+        # its thoughts has no position to be read from.
+        told: dict[str, Any] = {
+            "enable_thinking": False,
+            "date_string": _THE_DAY.strftime("%d %b %Y"),
+            "strftime_now": _THE_DAY.strftime,
+        }
         try:
-            return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+            return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=ask, **told))
         except TemplateError:  # a template that refuses a system message
             return ""
 

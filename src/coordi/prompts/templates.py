@@ -23,6 +23,7 @@ class Instruction:
         options: Texts of lettered candidates; shortened, but never dropped.
         closing: Said after the items; never shortened.
         answer: The right answer; None where the model is asked.
+        rejected: A wrong answer that the right one is preferred to; None where the model is asked, or none is known.
     """
 
     question: str
@@ -30,6 +31,7 @@ class Instruction:
     options: tuple[str, ...] = ()
     closing: str = ""
     answer: str | None = None
+    rejected: str | None = None
 
     def body(self) -> str:
         """The items and options as lines, then the closing."""
@@ -50,8 +52,11 @@ def compatibility_instruction(texts: Sequence[str], answer: bool | None = None) 
     """
     if len(texts) < 2:
         raise PromptError(f"an outfit needs 2 items or more to ask whether they go together, got {len(texts)}")
-    word = None if answer is None else YES if answer else NO
-    return Instruction("Do these clothes go together? Answer yes or no.", tuple(texts), answer=word)
+    question = "Do these clothes go together? Answer yes or no."
+    if answer is None:
+        return Instruction(question, tuple(texts))
+    right, wrong = (YES, NO) if answer else (NO, YES)
+    return Instruction(question, tuple(texts), answer=right, rejected=wrong)
 
 
 def choose_instruction(context: Sequence[str], candidates: Sequence[str], answer: int | None = None) -> Instruction:
@@ -60,7 +65,7 @@ def choose_instruction(context: Sequence[str], candidates: Sequence[str], answer
     Args:
         context: Texts of the outfit's items, shuffled.
         candidates: Texts of the candidates, shuffled: release files have the right one first.
-        answer: Position of the right candidate; None where the model is asked.
+        answer: Position of the right candidate; None where the model is asked. The one after it is the rejected one.
 
     Raises:
         PromptError: If there is no item, there aren't 2 to 26 candidates, or the answer is none of them.
@@ -77,16 +82,20 @@ def choose_instruction(context: Sequence[str], candidates: Sequence[str], answer
         tuple(context),
         tuple(candidates),
         answer=None if answer is None else LETTERS[answer],
+        rejected=None if answer is None else LETTERS[(answer + 1) % len(candidates)],
     )
 
 
-def complement_instruction(context: Sequence[str], want: WornCategory, answer: str | None = None) -> Instruction:
+def complement_instruction(
+    context: Sequence[str], want: WornCategory, answer: str | None = None, rejected: str | None = None
+) -> Instruction:
     """Ask what would complete an outfit, named in words.
 
     Args:
         context: Texts of the outfit's items, shuffled.
         want: The worn category to name something of.
         answer: Text of the item that completes it; None where the model is asked.
+        rejected: Text of an item that doesn't; None if none is known.
 
     Raises:
         PromptError: If there is no item.
@@ -94,5 +103,9 @@ def complement_instruction(context: Sequence[str], want: WornCategory, answer: s
     if not context:
         raise PromptError("naming what to add needs 1 item or more, got 0")
     return Instruction(
-        "Name what would complete this outfit.", tuple(context), closing=f"Wanted: {want}", answer=answer
+        "Name what would complete this outfit.",
+        tuple(context),
+        closing=f"Wanted: {want}",
+        answer=answer,
+        rejected=rejected,
     )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
+from coordi.artifacts import read_json
 from coordi.config import FinetuneSettings, ModelSettings
 from coordi.errors import ModelError, require
 from coordi.model.base import Base
@@ -136,6 +137,8 @@ def _load(base: Base, model: ModelSettings) -> Any:
         options["quantization_config"] = transformers.BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=compute_dtype()
         )
+    if _squeezes_attention(base):
+        options["attn_implementation"] = "eager"  # PyTorch's own attention knows no soft-capping and leaves it out
     try:
         network = transformers.AutoModelForCausalLM.from_pretrained(
             base.folder, local_files_only=True, use_safetensors=True, device_map="cuda:0" if gpu else "cpu", **options
@@ -148,6 +151,14 @@ def _load(base: Base, model: ModelSettings) -> Any:
         layer.support_avx512bf16_for_cpu = False
     network.config.use_cache = False
     return network
+
+
+def _squeezes_attention(base: Base) -> bool:
+    config = read_json(base.folder / "config.json")
+    text = config.get("text_config") or config
+    kind = str(text.get("model_type", ""))
+    # A configuration may leave out what is its kind's default.
+    return text.get("attn_logit_softcapping", 50.0 if kind == "gemma2" else None) is not None
 
 
 def _four_bit_layers(network: Any) -> dict[str, Any]:
