@@ -135,9 +135,7 @@ def test_damaged_files_are_named(wardrobe: Dataset, texts: Mapping[str, str], tm
         Joined.load(tmp_path)
 
 
-def test_a_disk_that_holds_no_more_is_told_as_that(
-    wardrobe: Dataset, texts: Mapping[str, str], tmp_path: Path
-) -> None:
+def test_a_disk_that_holds_no_more_is_told_as_that(wardrobe: Dataset, texts: Mapping[str, str], tmp_path: Path) -> None:
     joined = Joined.learn(Adviser(wardrobe, 0.75), wardrobe, texts, SEED)
     (tmp_path / MEANS).mkdir()
     with pytest.raises(ArtifactError, match=r"joined\.safetensors can't be written"):
