@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from coordi.artifacts import (
     read_json,
     read_manifest,
     stage_folder,
+    working_alone,
     write_json,
     write_text,
     writing,
@@ -118,3 +120,9 @@ def test_a_manifest_is_plain_json(tmp_path: Path) -> None:
     with stage_folder(tmp_path, Record("c", {})):
         pass
     assert json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))["command"] == "c"
+
+
+def test_a_lock_that_another_tool_wrote_holds_nobody_up(tmp_path: Path) -> None:
+    (tmp_path / ".lock").write_bytes(b"\xff\xfe\x00")
+    with working_alone(tmp_path):
+        assert (tmp_path / ".lock").read_text() == f"{os.getpid()}\n"

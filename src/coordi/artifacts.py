@@ -167,7 +167,7 @@ def working_alone(folder: Path) -> Iterator[None]:
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / LOCK).open("a+")
+        lock = (folder / LOCK).open("a+", errors="replace")  # it may be somebody else's
     with lock:
         lock.seek(0)
         holder = lock.read(20).strip()

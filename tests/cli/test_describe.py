@@ -118,6 +118,9 @@ def test_somebody_elses_files_are_left_alone(catalogue: Path, tmp_path: Path) ->
     with pytest.raises(ArtifactError, match=r"holds other files \(descriptions\.html\); choose an empty or new folder"):
         run("describe", "--data", catalogue, "--out", out)
     assert [path.name for path in out.iterdir()] == ["descriptions.html"]
+    (out / "describe.json").write_text("[]")
+    with pytest.raises(ArtifactError, match=r"describe\.json is somebody else's; choose an empty or new folder"):
+        run("describe", "--data", catalogue, "--out", out)
 
 
 def test_two_processes_in_one_folder_are_refused_and_a_killed_one_holds_nothing(

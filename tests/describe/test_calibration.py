@@ -25,7 +25,7 @@ def test_a_column_that_says_nothing_of_what_was_seen_has_no_bonus() -> None:
     [
         ("Kurta", "kurtas", "KURTAS"), ("Tshirts", "t-shirt", "T shirt"), ("Watches", "watch"), ("dress", "Dresses"),
         ("body mist", "Body Mists"), ("accessory", "Accessories"), ("tie", "ties"), ("shoes", "shoe"),
-        ("sweat-shirts", "sweatshirt"),
+        ("sweat-shirts", "sweatshirt"), ("hoodie", "Hoodies"), ("Beanies", "beanie"),
     ],
 )  # fmt: skip
 def test_a_seen_label_is_known_however_it_is_spelt(forms: tuple[str, ...]) -> None:

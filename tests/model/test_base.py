@@ -43,6 +43,14 @@ def classifier(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps({**config, "architectures": ["BertForSequenceClassification"]}))
 
 
+def with_words_for_groups(name: str) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**config, name: "words"}))
+
+    return spoil
+
+
 def without_tokenizer(folder: Path) -> None:
     for path in folder.glob("tokenizer*"):
         path.unlink()
@@ -54,6 +62,8 @@ def without_tokenizer(folder: Path) -> None:
         (without("config.json"), r"isn't a model.*config\.json is missing or broken"),
         (without("model.safetensors"), r"has no \*\.safetensors"),
         (without_tokenizer, "has no tokenizer"),
+        (with_words_for_groups("text_config"), r"text_config in its config\.json is 'words'"),
+        (with_words_for_groups("quantization_config"), r"quantization_config in its config\.json is 'words'"),
         (classifier, "holds BertForSequenceClassification; coordi needs a causal"),
     ],
 )

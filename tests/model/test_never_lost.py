@@ -21,7 +21,7 @@ from coordi.config import RunSettings
 from coordi.errors import TrainingError
 from coordi.model.finetune import CHECKPOINTS, finetune
 from coordi.model.pooled import HEAD
-from coordi.model.watch import CURVE
+from coordi.model.watch import CURVE, Watch
 
 from .conftest import epoch
 from .test_finetune import StoppedError, changed, weights
@@ -160,6 +160,27 @@ def test_a_full_disk_is_one_clear_line_and_the_last_checkpoint_stays(
     again = trainings.train(out, "pooled", free=trainings.small)
     assert again["said"] == [f"fine-tuning goes on after step {left}"]
     assert_same_curve(again, whole)
+
+
+def test_ctrl_c_in_the_look_that_it_goes_on_with_ends_it_at_once(
+    tmp_path: Path, tiny_settings: RunSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The checkpoint of the last step is there: no step comes after it at which the word could be heard."""
+    short = changed(tiny_settings, max_steps=2, evaluations=1)
+    look = Watch.look
+
+    def stop(watch: Watch, *given: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGINT)
+        return look(watch, *given)
+
+    monkeypatch.setattr(Watch, "look", stop)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            finetune(epoch, epoch(99), short, tmp_path)
+    monkeypatch.undo()
+    said: list[str] = []
+    assert finetune(epoch, epoch(99), short, tmp_path, say=said.append).steps == 2
+    assert said == ["fine-tuning goes on after step 2"]
 
 
 def ruin(checkpoint: Path, how: str) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +152,13 @@ def test_weights_take_what_is_told(
             state = getattr(weight, "quant_state", None)
             held += 0 if state is None else state.absmax.numel() * 4
     assert told == pytest.approx(held, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    "table", ["[1]", '{"a": 3}', '{"a": {"dtype": "F32"}}', '{"a": {"dtype": "F32", "shape": ["b"]}}']
+)
+def test_a_file_of_another_kind_is_named(tmp_path: Path, tiny_settings: RunSettings, table: str) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(struct.pack("<Q", len(table)) + table.encode())
+    with pytest.raises(ModelError, match=r"model\.safetensors' isn't a safetensors file"):
+        weights_in_memory(tmp_path, tiny_settings, gpu=False, scoring=True)

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from coordi.domain import Dataset
-from coordi.errors import DataError, ModelError
+from coordi.errors import ArtifactError, DataError, ModelError
 from coordi.evaluate.baselines.training import validation_questions
 from coordi.pipeline.joining import JOINED, MEANS, WITHOUT, Joined
 
@@ -133,3 +133,10 @@ def test_damaged_files_are_named(wardrobe: Dataset, texts: Mapping[str, str], tm
     (tmp_path / MEANS).unlink()
     with pytest.raises(ModelError, match="can't be read"):
         Joined.load(tmp_path)
+
+
+def test_a_disk_that_holds_no_more_is_told_as_that(wardrobe: Dataset, texts: Mapping[str, str], tmp_path: Path) -> None:
+    joined = Joined.learn(Adviser(wardrobe, 0.75), wardrobe, texts, SEED)
+    (tmp_path / MEANS).mkdir()
+    with pytest.raises(ArtifactError, match=r"joined\.safetensors can't be written"):
+        joined.save(tmp_path)

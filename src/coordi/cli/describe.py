@@ -138,11 +138,13 @@ def _check_out(out: Path, data: str, inputs: dict[str, str]) -> None:
     if out.resolve() == Path(data).resolve():
         raise ArtifactError(f"--out {out} is the folder of the data; choose another --out, so that they don't mix")
     if is_finished(out):
-        earlier, how_far = read_manifest(out).get("inputs") or {}, "finished already"
-        if not (out / DESCRIPTIONS).is_file() or not set(inputs) <= set(earlier):
+        earlier, how_far = read_manifest(out).get("inputs"), "finished already"
+        if not (out / DESCRIPTIONS).is_file() or not isinstance(earlier, dict) or not set(inputs) <= set(earlier):
             raise ArtifactError(f"{out} is finished already (it has a {MANIFEST}); choose another --out or delete it")
     elif (out / BEGUN).is_file():
         earlier, how_far = read_json(out / BEGUN), "begun already"
+        if not isinstance(earlier, dict):
+            raise ArtifactError(f"{out / BEGUN} is somebody else's; choose an empty or new folder with --out")
     else:
         held = sorted(path.name for path in out.iterdir() if not path.name.startswith(".")) if out.is_dir() else []
         if held:

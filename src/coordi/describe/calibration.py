@@ -44,14 +44,14 @@ def word_key(words: str) -> str:
     """The same for one and for several, for upper and lower case, with hyphens, spaces or neither.
 
     By the rules of English: ``Kurta`` and ``kurtas``, ``T-Shirt`` and ``tshirts``, ``watch`` and ``Watches``, ``body``
-    and ``bodies``. It is for comparing and isn't always a word.
+    and ``bodies``, ``hoodie`` and ``hoodies``. It is for comparing and isn't always a word.
     """
     return "".join(_singular(word) for word in words.lower().replace("-", "").split())
 
 
 def _singular(word: str) -> str:
-    if word.endswith("ies") and len(word) > 4:
-        return word[:-3] + "y"
+    if word.endswith(("ies", "ie")) and len(word) > 4:  # hoodie and hoodies alike
+        return word.removesuffix("s")[:-2] + "y"
     if word.endswith(("ches", "shes", "sses", "xes")):
         return word[:-2]
     return word[:-1] if word.endswith("s") and not word.endswith("ss") else word

@@ -122,6 +122,11 @@ def _check_layout(folder: Path) -> None:
             f"'{folder}' holds {', '.join(map(str, kinds)) or 'an unnamed architecture'}; coordi needs a causal "
             "language model (one whose config.json names ...ForCausalLM)"
         )
+    for name in ("text_config", "quantization_config"):
+        if not isinstance(config.get(name) or {}, dict):
+            raise ModelError(
+                f"'{folder}' isn't a model in the Hugging Face layout: {name} in its config.json is {config[name]!r}"
+            )
     if not any(folder.glob("*.safetensors")):
         raise ModelError(f"'{folder}' has no *.safetensors; other formats may run code when loaded and aren't opened")
     if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")):

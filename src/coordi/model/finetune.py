@@ -206,7 +206,8 @@ class _Run:
         self._site.progress(step, self._lessons.steps)
         seen = self._site.watch.curve
         if step in self._looks and not (seen and seen[-1].step == step):
-            self._look(step, self.trainer.mean_loss)
+            with self._site.interruption.at_once():  # the checkpoint is there
+                self._look(step, self.trainer.mean_loss)
 
     def started(self) -> None:
         """Start the clock."""

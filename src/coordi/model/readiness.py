@@ -95,9 +95,12 @@ def _table(path: Path) -> dict[str, Any]:
             if length > _LONGEST_HEADER:
                 raise ValueError(f"a header of {length} bytes")
             table: dict[str, Any] = json.loads(file.read(length))
-    except (OSError, ValueError, struct.error) as error:
+        tensors = {name: tensor for name, tensor in table.items() if name != "__metadata__"}
+        for tensor in tensors.values():
+            str(tensor["dtype"]), math.prod(map(int, tensor["shape"]))
+    except (AttributeError, KeyError, OSError, TypeError, ValueError, struct.error) as error:
         raise ModelError(f"'{path}' isn't a safetensors file ({error}); get the base model again") from error
-    return {name: tensor for name, tensor in table.items() if name != "__metadata__"}
+    return tensors
 
 
 def try_four_bits() -> str:

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from coordi.artifacts import read_json, write_json
+from coordi.artifacts import read_json, write_json, writing
 from coordi.config import Settings
 from coordi.data.loading import outfits_for
 from coordi.describe.edge import EdgeEncoder
@@ -151,9 +151,14 @@ class Joined:
         )
 
     def save(self, folder: Path) -> None:
-        """Write it beside an adapter."""
+        """Write it beside an adapter.
+
+        Raises:
+            ArtifactError: If it can't be written.
+        """
         rows = {} if self.means.overall is None else {_OVERALL: self.means.overall, **self.means.by_category}
-        save_file({name: row.astype(np.float32) for name, row in rows.items()}, str(folder / MEANS))
+        with writing(folder / MEANS):
+            save_file({name: row.astype(np.float32) for name, row in rows.items()}, str(folder / MEANS))
         write_json(folder / JOINED, self.told.model_dump(mode="json"))
 
     @classmethod

@@ -34,6 +34,7 @@ def run(work: Workspace) -> Path:
                 _check_ready(work)
                 material = stages.prepare(work, inputs)
                 adapter = stages.finetune_model(work, material, inputs)
+                material = stages.measurable(work, material, adapter)
                 model = MeasuredModel("fine-tuned", work.settings, adapter, adapter.parent / stages.CURVE)
                 _measure(work, material, model, inputs)
     return work.out / REPORT

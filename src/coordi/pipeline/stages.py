@@ -36,6 +36,7 @@ CURVE = "curve.json"
 CHOSEN_ON = "chosen_on.json"  # beside the adapter's weights: the outfits that chose them and weighed what they join
 TRAINED_ON = "trained_on.json"  # beside the adapter's weights, so that no evaluation asks what was taught
 SETTINGS = "settings.json"  # beside the adapter's weights, so that a copied adapter is asked as it was taught
+_KNOWN_FROM: tuple[tuple[str, Split], ...] = ((TRAINED_ON, "train"), (CHOSEN_ON, "valid"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +61,45 @@ def prepare(work: Workspace, inputs: Mapping[str, str]) -> Material:
 
 
 def finetune_model(work: Workspace, material: Material, inputs: Mapping[str, str]) -> Path:
-    """Fine-tune an adapter on the training split; gives its folder."""
+    """Fine-tune an adapter on the training split; gives its folder.
+
+    Going on from an adapter (``finetune.start_from``), the validation outfits that it was trained on are left out.
+
+    Raises:
+        ModelError: If the adapter to go on from doesn't say what it was trained on.
+    """
     from coordi.model.finetune import finetune
 
     folder = work.out / FINETUNE
     if _is_to_do(work, folder, "fine-tuning the language model"):
+        before = _adapter_before(work.settings)
+        if before is not None:
+            material = without_trained_on(material, before)
         examples = training_examples(material.dataset, material.texts, work.settings)
         valid = validation_examples(material.dataset, material.texts, work.settings)
         with stage_folder(folder, work.record(inputs)), work.progress("fine-tuning") as progress:
             finetune(examples, valid, work.settings, folder, progress, work.say)
-            trained_on = {outfit_key(one, material.dataset) for one in material.dataset.outfits_of("train")}
-            trained_on |= _trained_before(work.settings.finetune.start_from)
-            write_json(folder / ADAPTER / TRAINED_ON, sorted(trained_on))
-            chosen_on = [outfit_key(one, material.dataset) for one in material.dataset.outfits_of("valid")]
-            write_json(folder / ADAPTER / CHOSEN_ON, sorted(chosen_on))
+            write_known(material.dataset, folder / ADAPTER, before)
             if work.settings.finetune.join:
                 join_adapter(work, material, folder / ADAPTER)
             write_json(folder / ADAPTER / SETTINGS, work.settings.model_dump(mode="json"))
     return folder / ADAPTER
+
+
+def write_known(dataset: Dataset, adapter: Path, before: Path | None) -> None:
+    """Write beside an adapter which outfits it was trained and chosen on, and the adapter that it went on from."""
+    for name, split in _KNOWN_FROM:
+        known = {outfit_key(one, dataset) for one in dataset.outfits_of(split)}
+        if before is not None and (before / name).is_file():
+            known |= set(read_json(before / name))
+        write_json(adapter / name, sorted(known))
+
+
+def _adapter_before(settings: RunSettings) -> Path | None:
+    from coordi.model.starting import starting_adapter
+
+    start = settings.finetune.start_from
+    return None if start is None else starting_adapter(start)
 
 
 def join_adapter(work: Workspace, material: Material, adapter: Path) -> None:
@@ -94,25 +116,6 @@ def join_adapter(work: Workspace, material: Material, adapter: Path) -> None:
         work.say(f"  not joined, it answers alone: {error}")
         return
     joined.save(adapter)
-
-
-def _trained_before(start: str | None) -> set[str]:
-    """What the adapter that fine-tuning went on from had been trained on.
-
-    Raises:
-        ModelError: If it doesn't say.
-    """
-    if start is None:
-        return set()
-    from coordi.model.starting import starting_adapter
-
-    path = starting_adapter(start) / TRAINED_ON
-    if not path.is_file():
-        raise ModelError(
-            f"finetune.start_from has no {TRAINED_ON}, so nobody could tell later what was learned from; take the "
-            "whole folder that coordi finetune made"
-        )
-    return set(read_json(path))
 
 
 def finished_material(out: Path, settings: RunSettings) -> Material:
@@ -187,6 +190,11 @@ def without_trained_on(material: Material, adapter: Path) -> Material:
     row = FunnelRow("outfits", "the model was trained or chosen on it", left_out, len(kept))
     left = replace(dataset, outfits=kept, funnel=(*dataset.funnel, row), released=released)
     return replace(material, dataset=left)
+
+
+def measurable(work: Workspace, material: Material, adapter: Path) -> Material:
+    """What the adapter of a run may be measured on: nothing that the adapter it went on from was taught elsewhere."""
+    return material if work.settings.finetune.start_from is None else without_trained_on(material, adapter)
 
 
 def _is_known(dataset: Dataset, known: Collection[str], item_ids: Sequence[str]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 import coordi
 from coordi.artifacts import Record, hash_file, is_finished, read_json, versions, working_alone, write_json
 from coordi.config import RunSettings
-from coordi.errors import ArtifactError, DataError
+from coordi.errors import ArtifactError, DataError, ModelError
 from coordi.progress import Progress
 
 CLAIM = "run.json"
@@ -148,6 +148,11 @@ def _named_in(settings: RunSettings) -> dict[str, str]:
         if Path(value).exists():
             held = json.dumps(fingerprint(Path(value)), sort_keys=True)
             found[name] = hashlib.sha256(held.encode()).hexdigest()
+    if settings.finetune.start_from is not None:
+        from coordi.model.starting import WEIGHTS, starting_adapter
+
+        with suppress(ModelError):  # gone since: what was made from it is measured without it
+            found["adapter to start from"] = hash_file(starting_adapter(settings.finetune.start_from) / WEIGHTS)
     return found
 
 

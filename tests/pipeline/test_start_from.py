@@ -1,0 +1,76 @@
+"""An adapter that goes on from another is neither chosen by nor measured on what the other was taught."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from coordi.artifacts import read_json
+from coordi.config import RunSettings
+from coordi.describe.describer import Described
+from coordi.domain import Dataset
+from coordi.errors import ModelError
+from coordi.pipeline import stages
+from coordi.pipeline.workspace import Workspace, claimed
+
+from ..evaluate.conftest import make_wardrobe
+from .test_workspace import quiet
+
+pytest.importorskip("trl", reason="needs the train extra")
+
+
+def material(dataset: Dataset) -> stages.Material:
+    texts = {item_id: item.title for item_id, item in dataset.items.items()}
+    return stages.Material(dataset, Described({}, (), np.zeros((0, 2), np.float32), (), ("edge", "0")), texts)
+
+
+def split_otherwise(dataset: Dataset) -> Dataset:
+    """As another seed would split the same outfits: some for training before are for validation or testing now."""
+    trained = dataset.outfits_of("train")
+    now = dict(zip((one.id for one in trained), ("valid", "test", *("train",) * len(trained)), strict=False))
+    now |= {one.id: "test" for one in dataset.outfits_of("valid")[:2]}
+    return replace(dataset, outfits=tuple(replace(one, split=now.get(one.id, one.split)) for one in dataset.outfits))
+
+
+def keys(dataset: Dataset, *splits: str) -> set[str]:
+    return {stages.outfit_key(one, dataset) for one in dataset.outfits if one.split in splits}
+
+
+def test_nothing_that_was_taught_before_is_watched_or_measured(tmp_path: Path, tiny_settings: RunSettings) -> None:
+    first = make_wardrobe()
+    short = tiny_settings.finetune.model_copy(
+        update={"max_steps": 1, "evaluations": 1, "optimizer": "adamw", "tasks": {"compatibility": 1.0}}
+    )
+    settings = tiny_settings.model_copy(update={"finetune": short})
+    work = Workspace(tmp_path, tmp_path / "first", settings, "coordi finetune", lambda _: None, quiet)
+    taught = stages.finetune_model(work, material(first), {})
+    assert stages.measurable(work, material(first), taught).dataset == first
+
+    second = split_otherwise(first)
+    on = settings.model_copy(update={"finetune": short.model_copy(update={"start_from": str(tmp_path / "first")})})
+    again = replace(work, out=tmp_path / "second", settings=on)
+    adapter = stages.finetune_model(again, material(second), {})
+
+    trained, chosen = (set(read_json(adapter / name)) for name in (stages.TRAINED_ON, stages.CHOSEN_ON))
+    assert trained == keys(first, "train") | keys(second, "train")
+    assert chosen == keys(first, "valid") | (keys(second, "valid") - keys(first, "train"))
+    left = stages.measurable(again, material(second), adapter).dataset
+    assert keys(left, "valid") == keys(second, "valid") - keys(first, "train")
+    assert keys(left, "test") == keys(second, "test") - keys(first, "train", "valid")
+    assert keys(left, "test") < keys(second, "test")
+
+    with claimed(replace(again, out=tmp_path / "third")) as before:
+        pass
+    with (taught / "adapter_model.safetensors").open("ab") as file:
+        file.write(b"0")
+    with claimed(replace(again, out=tmp_path / "third")) as after:
+        pass
+    assert before != after
+
+    (taught / stages.TRAINED_ON).unlink()
+    with pytest.raises(ModelError, match=r"has no trained_on\.json"):
+        stages.finetune_model(replace(again, out=tmp_path / "fourth"), material(second), {})
+    assert not (tmp_path / "fourth" / stages.FINETUNE).exists()
