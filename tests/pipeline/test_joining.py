@@ -114,6 +114,32 @@ def test_without_a_validation_split_nothing_is_weighed(wardrobe: Dataset, texts:
         Joined.learn(Adviser(only, 1.0), only, texts, SEED)
 
 
+def test_what_was_never_seen_counts_as_the_most_that_was(wardrobe: Dataset, texts: Mapping[str, str]) -> None:
+    """Two items told in the very same words are more alike than any outfit was."""
+    twin = next(iter(wardrobe.items.values()))
+    items = {**wardrobe.items, "9999": replace(twin, id="9999")}
+    said = {**texts, "9999": texts[twin.id]}
+    adviser = Adviser(wardrobe, 0.75)
+    made = Joined.learn(adviser, wardrobe, texts, SEED)
+    line = made.told.without
+    *_, without = made.scorers(adviser, items, said)
+    most = line.probabilities({name: np.array([seen[line.weights[name] > 0]]) for name, seen in line.seen.items()})
+    assert without.score([(twin.id, "9999")])[0] <= most[0]
+    beyond = {name: np.array([1e6]) for name in line.weights}
+    at_most = {name: np.array([seen[1]]) for name, seen in line.seen.items()}
+    assert line.probabilities(beyond).tolist() == line.probabilities(at_most).tolist()
+
+
+def test_likeness_of_more_pairs_says_more(wardrobe: Dataset, texts: Mapping[str, str]) -> None:
+    adviser = Adviser(wardrobe, 0.75)
+    plain = Joined.learn(adviser, wardrobe, texts, SEED)._plain(wardrobe.items, texts)
+    assert plain.words is not None
+    outfit = wardrobe.outfits_of("train")[0].item_ids
+    two, four = plain.values([outfit[:2]]), plain.values([outfit])
+    np.testing.assert_allclose(two["title-cosine"], plain.words.score([outfit[:2]]))
+    np.testing.assert_allclose(four["title-cosine"], np.sqrt(6) * plain.words.score([outfit]))
+
+
 def test_damaged_files_are_named(wardrobe: Dataset, texts: Mapping[str, str], tmp_path: Path) -> None:
     assert Joined.load(tmp_path) is None
     Joined.learn(Adviser(wardrobe, 0.75), wardrobe, texts, SEED).save(tmp_path)

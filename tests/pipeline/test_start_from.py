@@ -11,7 +11,7 @@ import pytest
 from coordi.artifacts import read_json
 from coordi.config import RunSettings
 from coordi.describe.describer import Described
-from coordi.domain import Dataset
+from coordi.domain import Dataset, Split
 from coordi.errors import ModelError
 from coordi.pipeline import stages
 from coordi.pipeline.workspace import Workspace, claimed
@@ -30,7 +30,9 @@ def material(dataset: Dataset) -> stages.Material:
 def split_otherwise(dataset: Dataset) -> Dataset:
     """As another seed would split the same outfits: some for training before are for validation or testing now."""
     trained = dataset.outfits_of("train")
-    now = dict(zip((one.id for one in trained), ("valid", "test", *("train",) * len(trained)), strict=False))
+    now: dict[str, Split] = dict(
+        zip((one.id for one in trained), ("valid", "test", *("train",) * len(trained)), strict=False)
+    )
     now |= {one.id: "test" for one in dataset.outfits_of("valid")[:2]}
     return replace(dataset, outfits=tuple(replace(one, split=now.get(one.id, one.split)) for one in dataset.outfits))
 

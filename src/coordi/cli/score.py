@@ -16,7 +16,10 @@ ModelOption = Annotated[
     ),
 ]
 ItemsArgument = Annotated[
-    list[str], typer.Argument(metavar="ITEM", help="A photo's path, or words: 'navy wool blazer'.")
+    list[str],
+    typer.Argument(
+        metavar="ITEM", help="A photo's path, or words: 'navy wool blazer'; with a catalogue also an id of it."
+    ),
 ]
 
 
@@ -28,7 +31,8 @@ def register(app: typer.Typer) -> None:
 def score(items: ItemsArgument, model: ModelOption = "bundled", as_json: JsonOption = False) -> None:
     """Say how well items go together, from 0 (not at all) to 1, and which one fits least.
 
-    The score is the model's P(yes), averaged over several orders of the items.
+    The score is how probable the model finds it that people wear these together: 0.5 is undecided. It judges what is
+    usual and alike in style; two pairs of jeans are for you to see, though you are told.
 
     Example: coordi score "navy wool blazer" "white leather sneakers" bag.jpg
     """
@@ -43,5 +47,7 @@ def score(items: ItemsArgument, model: ModelOption = "bundled", as_json: JsonOpt
     for given, text, without in zip(answer.given, answer.texts, answer.without, strict=True):
         told = "" if without is None else f"  (without it: {without:.2f})"
         typer.echo(f"  {given}{f': {text}' if text != given.lower() else ''}{told}")
+    for caution in answer.cautions:
+        typer.echo(f"Not an outfit as people wear it: {caution}. The score judges style and can't tell that.")
     if answer.weakest is not None:
         typer.echo(f"Fits least: {answer.given[answer.weakest]}")

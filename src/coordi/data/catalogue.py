@@ -87,8 +87,11 @@ class _Columns:
             for role, synonyms in _SYNONYMS.items()
         }
         if self._of["id"] is None:
-            found = ", ".join(names) or "none"
-            raise DataError(f"{path} has no column of ids: its columns are {found}; name one 'id'")
+            found = ", ".join(names) or "none, the file is empty"
+            hint = "name one 'id'"
+            if len(names) == 1 and any(sign in names[0] for sign in ";\t|"):
+                hint = "separate them by commas: save the table as comma-separated CSV in UTF-8"
+            raise DataError(f"{path} has no column of ids: its columns are {found}; {hint}")
         self._categories = [by_key[key] for key in _CATEGORIES if key in by_key]
         self._kind = next((by_key[key] for key in _KINDS if key in by_key), "")
         # Finer and coarser category columns stay in ``extra``; what has a field of its own doesn't.

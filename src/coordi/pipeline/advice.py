@@ -23,6 +23,7 @@ from coordi.pipeline.reporting import catalogue_of
 from coordi.pipeline.scorers import MeasuredModel, model_scorer
 from coordi.pipeline.workspace import CLAIM, Workspace, code_identity, fingerprint
 from coordi.progress import Progress
+from coordi.recommend.fitting import cautions, parse_category
 from coordi.recommend.stylist import Catalogue, recommend
 
 # Orders of the items that a score is averaged over.
@@ -41,6 +42,7 @@ class OutfitScore:
         score: P(yes) in ``[0, 1]``.
         without: P(yes) of the outfit without each item; None where two items are all there are.
         weakest: Position of the item whose absence helps most; None if none does.
+        cautions: What among the items nobody wears together, which a score says nothing of.
     """
 
     model: str
@@ -49,6 +51,7 @@ class OutfitScore:
     score: float
     without: tuple[float | None, ...]
     weakest: int | None
+    cautions: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -57,7 +60,7 @@ class OutfitScore:
             for given, text, without in zip(self.given, self.texts, self.without, strict=True)
         ]
         weakest = None if self.weakest is None else self.given[self.weakest]
-        return {"score": self.score, "model": self.model, "weakest": weakest, "items": items}
+        return {"score": self.score, "model": self.model, "weakest": weakest, "items": items, "cautions": self.cautions}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,8 @@ def score_given(given: Sequence[str], model: MeasuredModel) -> OutfitScore:
     whole, *rest = model_scorer(model, by_id, texts, PASSES).score([ids, *shortened]).tolist()
     without = tuple(rest) if rest else (None,) * len(ids)
     weakest = max(range(len(rest)), key=rest.__getitem__) if rest and max(rest) > whole else None
-    return OutfitScore(model.name, tuple(given), tuple(texts.values()), whole, without, weakest)
+    told = cautions([item.category for item in items])
+    return OutfitScore(model.name, tuple(given), tuple(texts.values()), whole, without, weakest, told)
 
 
 def recommend_given(
@@ -109,6 +113,8 @@ def recommend_given(
         EncoderError: If ``source`` was described by another encoder than the one that sees the given photos.
         RecommendationError: If nothing fits, or ``source`` was described for another model.
     """
+    if wish.want is not None:
+        parse_category(wish.want)  # before a catalogue is read and described
     is_run = (source / CLAIM).is_file()
     model = find_model(model_name or (str(source) if is_run else "bundled"))
     material = _material(source, model.settings, is_run, say, progress)

@@ -74,7 +74,7 @@ def _text_item(place: int, words: str) -> Item:
     category = category_of(title)
     if category is None:
         raise DataError(
-            f"'{words}' names nothing that is worn and no photo; write it like 'navy wool blazer', or give the path of "
-            f"a photo ({', '.join(PHOTO_SUFFIXES)})"
+            f"'{words}' names nothing that is worn, no photo and no item of a catalogue; write it like 'navy wool "
+            f"blazer', or give the path of a photo ({', '.join(PHOTO_SUFFIXES)})"
         )
     return Item(f"{_GIVEN}{place}", title, category)

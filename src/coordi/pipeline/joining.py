@@ -7,8 +7,9 @@ weighs the parts; what it would weigh without the language model is kept too, so
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,14 +49,17 @@ class Line(Settings):
     Attributes:
         weights: Of each part's value, by its name.
         offset: Added to their sum.
+        seen: Lowest and highest value of each part that it was fitted on; what lies beyond counts as these, since
+            nothing was learned of it.
     """
 
     weights: dict[str, float]
     offset: float
+    seen: dict[str, tuple[float, float]]
 
     def probabilities(self, values: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
         """P(yes), shape ``(N,)``, of each part's values ``(N,)``."""
-        total = sum(weight * values[name] for name, weight in self.weights.items()) + self.offset
+        total = sum(w * np.clip(values[name], *self.seen[name]) for name, w in self.weights.items()) + self.offset
         return np.asarray(1 / (1 + np.exp(-np.clip(total, -500, 500))), dtype=np.float64)
 
 
@@ -110,7 +114,7 @@ class Joined:
             EvaluationError: If validation questions have one answer only.
             MissingDependencyError: If scikit-learn isn't installed.
         """
-        items, encoder = dataset.items, EdgeEncoder.bundled()
+        items, encoder = dataset.items, _text_encoder()
         learned = dict.fromkeys(item_id for one in outfits_for(dataset, "train") for item_id in one.item_ids)
         pairs = CategoryPairs.fit(items, training_questions(dataset, seed, TRAINING_EPOCHS))
         try:
@@ -118,7 +122,7 @@ class Joined:
         except EvaluationError:  # items of photos alone
             rarity = None
         means = CategoryMeans.learn(ItemVectors(texts, encoder), items, learned)
-        nothing = Line(weights={}, offset=0.0)
+        nothing = Line(weights={}, offset=0.0, seen={})
         told = Told(
             texts=encoder.text_identity, questions=0, joined=nothing, without=nothing, pairs=dict(pairs.weights),
             intercept=pairs.intercept, rarity=rarity,
@@ -179,7 +183,7 @@ class Joined:
                 f"what the adapter '{folder}' is joined with can't be read ({type(error).__name__}: {reason}); take "
                 "the whole folder that coordi finetune made"
             ) from error
-        if told.texts != EdgeEncoder.bundled().text_identity:
+        if told.texts != _text_encoder().text_identity:
             raise ModelError(
                 f"'{folder}' was joined with the text encoder of another version of coordi ({told.texts[:12]}); "
                 "fine-tune again with this one"
@@ -188,17 +192,50 @@ class Joined:
 
     def _plain(self, items: Mapping[str, Item], texts: Mapping[str, str]) -> _Plain:
         told = self.told
-        vectors = self.means.centred(ItemVectors(texts, EdgeEncoder.bundled()), items)
         return _Plain(
             CategoryPairs(items, told.pairs, told.intercept),
-            VectorCosine(_LIKENESS, vectors),
+            VectorCosine(_LIKENESS, _Centred(self.means, items, texts)),
             None if told.rarity is None else TitleCosine.of(items, told.rarity),
         )
 
 
+@cache
+def _text_encoder() -> EdgeEncoder:
+    return EdgeEncoder.bundled()
+
+
+class _Centred(Mapping[str, NDArray[np.float32]]):
+    """Vectors of what is said of items, less what is usual; each is made when it is first asked for."""
+
+    def __init__(self, means: CategoryMeans, items: Mapping[str, Item], texts: Mapping[str, str]) -> None:
+        self._means = means
+        self._items = items
+        self._texts = texts
+        self._made: dict[str, NDArray[np.float32]] = {}
+
+    def __getitem__(self, item_id: str) -> NDArray[np.float32]:
+        if item_id not in self._made:
+            vector = _text_encoder().encode_texts([self._texts[item_id]])[0]
+            self._made |= self._means.centred({item_id: vector}, self._items)
+        return self._made[item_id]
+
+    def __contains__(self, item_id: object) -> bool:
+        return item_id in self._texts
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._texts)
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+
 @dataclass(frozen=True, slots=True)
 class _Plain:
-    """The parts that need no language model."""
+    """The parts that need no language model.
+
+    Likeness is a mean over an outfit's pairs. Three pairs that are alike say more than one, so it is multiplied by the
+    square root of their number: the sum's size in units of what it varies by, were the pairs independent.
+    """
 
     pairs: CategoryPairs
     likeness: VectorCosine
@@ -206,8 +243,10 @@ class _Plain:
 
     def values(self, outfits: Sequence[Sequence[str]]) -> dict[str, NDArray[np.float64]]:
         """What each part says, ``(N,)``."""
-        found = {_PAIRS: self.pairs.logits(outfits), _LIKENESS: self.likeness.score(outfits)}
-        return found if self.words is None else {**found, _WORDS: self.words.score(outfits)}
+        counts = np.array([len(outfit) for outfit in outfits], dtype=np.float64)
+        scale = np.sqrt(counts * (counts - 1) / 2)
+        found = {_PAIRS: self.pairs.logits(outfits), _LIKENESS: scale * self.likeness.score(outfits)}
+        return found if self.words is None else {**found, _WORDS: scale * self.words.score(outfits)}
 
     def values_of(self, questions: Sequence[CompatibilityQuestion]) -> dict[str, NDArray[np.float64]]:
         return self.values([question.item_ids for question in questions])
@@ -275,4 +314,5 @@ def _fitted(values: Mapping[str, NDArray[np.float64]], truth: NDArray[np.bool_])
     fitted = regression.fit((rows - mean) / deviation, truth)
     weights = fitted.coef_[0] / deviation
     offset = float(fitted.intercept_[0] - (weights * mean).sum())
-    return Line(weights=dict(zip(values, weights.tolist(), strict=True)), offset=offset)
+    seen = {name: (float(part.min()), float(part.max())) for name, part in values.items()}
+    return Line(weights=dict(zip(values, weights.tolist(), strict=True)), offset=offset, seen=seen)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Sequence
 
 from coordi.domain import WORN_CATEGORIES, WornCategory
 from coordi.errors import RecommendationError
@@ -37,6 +38,19 @@ def clash(category: WornCategory, worn: Collection[WornCategory]) -> str | None:
     if displaced:
         return f"the outfit has {_with_article(displaced[0])}, which {_with_article(category)} takes the place of"
     return None
+
+
+def cautions(worn: Sequence[WornCategory]) -> tuple[str, ...]:
+    """What nobody wears together among these, in a user's words; models have hardly seen such outfits."""
+    counts = Counter(worn)
+    twice = [f"{counts[name]} of category '{name}'" for name in counts if name in _WORN_ONCE and counts[name] > 1]
+    pairs = [
+        f"'{name}' beside '{other}'"
+        for name in counts
+        for other in sorted(_TAKES_THE_PLACE_OF.get(name, frozenset()) & counts.keys())
+        if name < other
+    ]
+    return (*twice, *pairs)
 
 
 def parse_category(text: str) -> WornCategory:
