@@ -33,7 +33,8 @@ def split_otherwise(dataset: Dataset) -> Dataset:
     now: dict[str, Split] = dict(
         zip((one.id for one in trained), ("valid", "test", *("train",) * len(trained)), strict=False)
     )
-    now |= {one.id: "test" for one in dataset.outfits_of("valid")[:2]}
+    for one in dataset.outfits_of("valid")[:2]:
+        now[one.id] = "test"
     return replace(dataset, outfits=tuple(replace(one, split=now.get(one.id, one.split)) for one in dataset.outfits))
 
 
