@@ -30,9 +30,8 @@ def material(dataset: Dataset) -> stages.Material:
 def split_otherwise(dataset: Dataset) -> Dataset:
     """As another seed would split the same outfits: some for training before are for validation or testing now."""
     trained = dataset.outfits_of("train")
-    now: dict[str, Split] = dict(
-        zip((one.id for one in trained), ("valid", "test", *("train",) * len(trained)), strict=False)
-    )
+    now: dict[str, Split] = {one.id: "train" for one in trained}
+    now[trained[0].id], now[trained[1].id] = "valid", "test"
     for one in dataset.outfits_of("valid")[:2]:
         now[one.id] = "test"
     return replace(dataset, outfits=tuple(replace(one, split=now.get(one.id, one.split)) for one in dataset.outfits))
