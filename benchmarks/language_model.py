@@ -87,7 +87,7 @@ def train_trl(data: str, steps: int) -> dict[str, float]:
         for one in asked
     ]
     four_bits = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16)
-    model = AutoModelForCausalLM.from_pretrained(base.folder, quantization_config=four_bits)
+    model = AutoModelForCausalLM.from_pretrained(base.folder, quantization_config=four_bits, dtype=torch.bfloat16)
     marks: list[float] = []
 
     class Clock(TrainerCallback):  # type: ignore[misc]
