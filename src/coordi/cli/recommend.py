@@ -52,4 +52,7 @@ def recommend(
     for row in answer["suggestions"]:
         table.add_row(f"{row['score']:.2f}", *(escape(row[name] or "") for name in ("category", "text", "id", "image")))
     Console().print(table)
-    typer.echo(f"{answer['ranked']} of {answer['candidates']} candidates ranked (shortlist: {answer['shortlist']})")
+    typer.echo(
+        f"{answer['ranked']} of {answer['candidates']} candidates ranked (shortlist: {answer['shortlist']}); "
+        f"candidates are what the outfit lacks: {', '.join(answer['categories'])}"
+    )

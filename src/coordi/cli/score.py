@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from coordi.cli.console import echo_json
+from coordi.cli.console import echo_json, note
 from coordi.cli.work import JsonOption
 
 ModelOption = Annotated[
@@ -39,7 +39,9 @@ def score(items: ItemsArgument, model: ModelOption = "bundled", as_json: JsonOpt
     from coordi.pipeline.advice import score_given
     from coordi.pipeline.models import find_model
 
-    answer = score_given(items, find_model(model))
+    found = find_model(model)
+    note("loading the language model; the very first time it is also unpacked, which takes a minute")
+    answer = score_given(items, found)
     if as_json:
         echo_json(answer.as_json())
         return

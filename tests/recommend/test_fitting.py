@@ -1,0 +1,28 @@
+"""What nobody wears together is said, and what people do isn't."""
+
+from __future__ import annotations
+
+import pytest
+
+from coordi.domain import WornCategory
+from coordi.recommend.fitting import cautions
+
+
+@pytest.mark.parametrize(
+    ("worn", "said"),
+    [
+        (("bottom", "bottom", "bottom", "top"), ("3 of category 'bottom'",)),
+        (("shoes", "dress", "shoes"), ("2 of category 'shoes'",)),
+        (("top", "dress"), ("'dress' beside 'top'",)),
+        (("swimwear", "dress", "bag"), ("'dress' beside 'swimwear'",)),
+    ],
+)
+def test_what_nobody_wears_is_said(worn: tuple[WornCategory, ...], said: tuple[str, ...]) -> None:
+    assert cautions(worn) == said
+
+
+@pytest.mark.parametrize(
+    "worn", [("top", "bottom", "shoes"), ("top", "top", "bottom"), ("jewellery", "jewellery", "dress"), ()]
+)
+def test_layers_and_bracelets_are_worn(worn: tuple[WornCategory, ...]) -> None:
+    assert cautions(worn) == ()
