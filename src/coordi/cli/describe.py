@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from coordi.cli.console import echo_json, note, progress_bar
-from coordi.cli.work import DataOption, JsonOption, OutOption, data_path, typed_command
+from coordi.cli.work import (
+    DataOption,
+    DownloadOption,
+    EncoderOption,
+    JsonOption,
+    OutOption,
+    RevisionOption,
+    data_path,
+    typed_command,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,22 +42,12 @@ def register(app: typer.Typer) -> None:
 def describe(
     data: DataOption,
     out: OutOption,
-    encoder: Annotated[
-        str,
-        typer.Option(
-            "--encoder",
-            help="'edge' (bundled), 'fashion-clip', a hub id, a folder of CLIP or SigLIP, or its export.",
-        ),
-    ] = "edge",
+    encoder: EncoderOption = "edge",
     vocabulary: Annotated[str, typer.Option("--vocabulary", help="'fashion' (bundled) or a YAML file.")] = "fashion",
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Photos encoded at once.")] = 16,
     save_every: Annotated[int, typer.Option("--save-every", min=1, help="Photos between two saves.")] = 128,
-    allow_download: Annotated[
-        bool, typer.Option("--allow-download", help="Fetch the encoder from the Hugging Face hub if it isn't here.")
-    ] = False,
-    revision: Annotated[
-        str | None, typer.Option("--revision", help="The commit of the hub to pin, 40 hexadecimal digits.")
-    ] = None,
+    allow_download: DownloadOption = False,
+    revision: RevisionOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Give every photo a category, colours, pattern, material, style and occasion, as far as the encoder is sure.

@@ -9,6 +9,7 @@ import typer
 
 from coordi.cli import encoder_export
 from coordi.cli.console import echo_json, note, progress_bar
+from coordi.cli.work import DownloadOption, EncoderOption, JsonOption, RevisionOption
 
 if TYPE_CHECKING:
     from coordi.describe.encoder_evaluation import EncoderReport
@@ -29,13 +30,7 @@ def _nothing() -> None:
 
 def evaluate(
     data: Annotated[Path, typer.Option("--data", help="A folder with styles.csv and images/<id>.jpg.")],
-    encoder: Annotated[
-        str,
-        typer.Option(
-            "--encoder",
-            help="'edge' (bundled), 'fashion-clip', a hub id, a folder of CLIP or SigLIP, or its export.",
-        ),
-    ] = "edge",
+    encoder: EncoderOption = "edge",
     held_out: Annotated[
         bool, typer.Option("--held-out", help="Only the photos that the edge encoder's training never saw, by id.")
     ] = False,
@@ -44,13 +39,9 @@ def evaluate(
         typer.Option("--min-photos", min=1, help="Rows of common labels are of labels with so many photos."),
     ] = 20,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the bootstrap behind the intervals.")] = 17,
-    allow_download: Annotated[
-        bool, typer.Option("--allow-download", help="Fetch the encoder from the Hugging Face hub if it isn't here.")
-    ] = False,
-    revision: Annotated[
-        str | None, typer.Option("--revision", help="The commit of the hub to pin, 40 hexadecimal digits.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON alone on standard output.")] = False,
+    allow_download: DownloadOption = False,
+    revision: RevisionOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Label photos by zero-shot and compare with their hand-made labels.
 

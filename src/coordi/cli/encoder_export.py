@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from coordi.cli.console import echo_json
-from coordi.cli.work import JsonOption
+from coordi.cli.work import DownloadOption, JsonOption, RevisionOption
 
 
 def export(
@@ -17,12 +17,8 @@ def export(
         str, typer.Option("--encoder", help="The folder of a CLIP or SigLIP checkpoint, 'fashion-clip' or a hub id.")
     ],
     out: Annotated[Path, typer.Option("--out", help="The folder to write, not there yet or empty.")],
-    allow_download: Annotated[
-        bool, typer.Option("--allow-download", help="Fetch it from the Hugging Face hub if it isn't here.")
-    ] = False,
-    revision: Annotated[
-        str | None, typer.Option("--revision", help="The commit of the hub to pin, 40 hexadecimal digits.")
-    ] = None,
+    allow_download: DownloadOption = False,
+    revision: RevisionOption = None,
     int8: Annotated[
         bool,
         typer.Option("--int8", help="The image tower in 8 bits: a quarter of the size, faster, less exact."),

@@ -30,6 +30,18 @@ PresetOption = Annotated[str, typer.Option("--preset", help="A preset's name or 
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings over the preset: finetune.epochs=2")
 ]
+EncoderOption = Annotated[
+    str,
+    typer.Option(
+        "--encoder", help="'edge' (bundled), 'fashion-clip', a hub id, a folder of CLIP or SigLIP, or its export."
+    ),
+]
+DownloadOption = Annotated[
+    bool, typer.Option("--allow-download", help="Fetch the encoder from the Hugging Face hub if it isn't here.")
+]
+RevisionOption = Annotated[
+    str | None, typer.Option("--revision", help="The commit of the hub to pin, 40 hexadecimal digits.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON alone on standard output.")]
 
 

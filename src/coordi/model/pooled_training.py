@@ -17,7 +17,7 @@ from coordi.model.engines.peft import compute_dtype
 from coordi.model.passes import Heard
 from coordi.model.pooled import EPSILON, PooledHead, fit_line, sigmoid
 from coordi.model.reading import AnswerReader, parts
-from coordi.model.trainer import Steps, diverged, quiet_arguments, without_printing
+from coordi.model.trainer import InOrder, Steps, quiet_arguments, without_printing
 from coordi.prompts.answers import YES
 from coordi.prompts.rendering import ListRenderer
 from coordi.prompts.templates import Instruction
@@ -201,32 +201,19 @@ _WIDTHS = 16
 def _group_trainer(parent: Any) -> Any:
     """A subclass of transformers' ``Trainer``; made here because it is imported late."""
 
-    class GroupTrainer(parent):  # type: ignore[misc]
+    class GroupTrainer(InOrder, parent):  # type: ignore[misc]
         """Tells outfits from their negatives, one by one and side by side."""
 
         head_learning_rate = 1e-3
-        _loss_sum = 0.0
-        _losses = 0
 
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
         ) -> Any:
             """Mean over groups; see ``group_loss``."""
-            import torch
-
             logits = model(inputs["input_ids"], inputs["attention_mask"])
             loss = group_loss(logits, inputs["sizes"])
-            if not torch.isfinite(loss):
-                raise diverged("training", loss.item(), self.state.global_step + 1)
-            self._loss_sum += loss.item()
-            self._losses += 1
+            self.count_loss(loss.item(), 1)
             return (loss, {}) if return_outputs else loss
-
-        def mean_loss(self) -> float:
-            """Mean loss per group since this was last called."""
-            mean = self._loss_sum / self._losses if self._losses else float("nan")
-            self._loss_sum, self._losses = 0.0, 0
-            return mean
 
         def create_optimizer(self, *args: Any, **kwargs: Any) -> Any:
             """The head learns at a rate of its own: it begins from nothing."""
@@ -241,11 +228,6 @@ def _group_trainer(parent: Any) -> Any:
             ]
             self.optimizer = kind(groups, **options)
             return self.optimizer
-
-        def _get_train_sampler(self, *args: Any, **kwargs: Any) -> Any:
-            from torch.utils.data import SequentialSampler
-
-            return SequentialSampler(self.train_dataset)
 
     return GroupTrainer
 

@@ -18,7 +18,7 @@ from coordi.errors import TrainingError, require
 from coordi.model.engines import Loaded
 from coordi.model.lessons import drawn_examples, without_end
 from coordi.model.reading import as_told, parts
-from coordi.model.trainer import Steps, diverged, quiet_arguments, without_printing
+from coordi.model.trainer import InOrder, Steps, quiet_arguments, without_printing
 from coordi.prompts.rendering import PromptRenderer
 from coordi.prompts.templates import Instruction
 
@@ -211,13 +211,11 @@ def as_it_began(model: Any, began: Sequence[Any]) -> Iterator[None]:
 def _preference_trainer(parent: Any) -> Any:
     """A subclass of transformers' ``Trainer``; made here because it is imported late."""
 
-    class PreferenceTrainer(parent):  # type: ignore[misc]
+    class PreferenceTrainer(InOrder, parent):  # type: ignore[misc]
         """Prefers right answers to wrong ones."""
 
         beta = 0.1
         began: Sequence[Any] = ()
-        _loss_sum = 0.0
-        _losses = 0
 
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -229,21 +227,7 @@ def _preference_trainer(parent: Any) -> Any:
             with torch.no_grad(), as_it_began(model, self.began):
                 reference = margins(model, inputs)
             loss = preference_loss(margins(model, inputs), reference, self.beta)
-            if not torch.isfinite(loss):
-                raise diverged("training", loss.item(), self.state.global_step + 1)
-            self._loss_sum += loss.item()
-            self._losses += 1
+            self.count_loss(loss.item(), 1)
             return (loss, {}) if return_outputs else loss
-
-        def mean_loss(self) -> float:
-            """Mean loss per pair since this was last called."""
-            mean = self._loss_sum / self._losses if self._losses else float("nan")
-            self._loss_sum, self._losses = 0.0, 0
-            return mean
-
-        def _get_train_sampler(self, *args: Any, **kwargs: Any) -> Any:
-            from torch.utils.data import SequentialSampler
-
-            return SequentialSampler(self.train_dataset)
 
     return PreferenceTrainer

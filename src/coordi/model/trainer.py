@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -111,14 +112,42 @@ def _arguments(settings: FinetuneSettings, lessons: Lessons, seed: int, folder: 
     }
 
 
+class InOrder:
+    """What coordi's trainers have in common, beside a parent of transformers: examples in order, and a mean loss."""
+
+    state: Any
+    train_dataset: Any
+    _loss_sum = 0.0
+    _losses = 0
+
+    def count_loss(self, total: float, count: int) -> None:
+        """Add a batch's loss, in sum over so many examples or tokens.
+
+        Raises:
+            TrainingError: If it isn't a finite number.
+        """
+        if not math.isfinite(total):
+            raise diverged("training", total, self.state.global_step + 1)
+        self._loss_sum += total
+        self._losses += count
+
+    def mean_loss(self) -> float:
+        """Mean of what was counted since this was last called; nan if nothing was."""
+        mean = self._loss_sum / self._losses if self._losses else math.nan
+        self._loss_sum, self._losses = 0.0, 0
+        return mean
+
+    def _get_train_sampler(self, *args: Any, **kwargs: Any) -> Any:
+        from torch.utils.data import SequentialSampler
+
+        return SequentialSampler(self.train_dataset)
+
+
 def _answer_trainer(parent: Any) -> Any:
     """A subclass of ``SFTTrainer``; made here because trl is imported late."""
 
-    class AnswerTrainer(parent):  # type: ignore[misc]
+    class AnswerTrainer(InOrder, parent):  # type: ignore[misc]
         """Computes the loss from the answer's positions, so that the head isn't run on whole prompts."""
-
-        _loss_sum = 0.0
-        _losses = 0
 
         def compute_loss(
             self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -136,23 +165,9 @@ def _answer_trainer(parent: Any) -> Any:
             logits = as_told(model, head(states[answered]).float())  # (answer tokens, V)
             loss = torch.nn.functional.cross_entropy(logits, labels[answered], reduction="sum")
             count = labels[answered].numel()
-            if not torch.isfinite(loss):
-                raise diverged("training", loss.item(), self.state.global_step + 1)
-            self._loss_sum += loss.item()
-            self._losses += count
+            self.count_loss(loss.item(), count)
             mean = loss / (count if num_items_in_batch is None else num_items_in_batch)
             return (mean, {}) if return_outputs else mean
-
-        def mean_loss(self) -> float:
-            """Mean loss per answer token since this was last called."""
-            mean = self._loss_sum / self._losses if self._losses else float("nan")
-            self._loss_sum, self._losses = 0.0, 0
-            return mean
-
-        def _get_train_sampler(self, *args: Any, **kwargs: Any) -> Any:
-            from torch.utils.data import SequentialSampler
-
-            return SequentialSampler(self.train_dataset)
 
     return AnswerTrainer
 
