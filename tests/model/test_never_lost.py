@@ -30,6 +30,7 @@ ROOT = Path(__file__).parents[2]
 HEADS: dict[str, dict[str, Any]] = {
     # Of rank 128, so that matrices are large enough to be kept in 8 bits by the optimizer of that name.
     "answer": {"optimizer": "adamw_8bit", "lora_rank": 128, "lora_dropout": 0.1, "checkpoint_minutes": 0.0},
+    "preferring": {"objective": "dpo", "optimizer": "adamw", "lora_dropout": 0.1, "checkpoint_minutes": 0.0},
     "pooled": {
         "head": "pooled", "last_layer": 2, "epochs": 6.0, "optimizer": "adamw", "lora_dropout": 0.1,
         "checkpoint_minutes": 0.0,
@@ -107,6 +108,8 @@ def test_killed_in_steps_and_in_saves_it_ends_like_an_undisturbed_one(
         (3, "step", 3), (4, 1, 3), (4, 9, 3), (5, "rename", 4), (6, "renamed", 6), (7, "adapter", 12),
         (18, "rename", 17), (18, "adapter", 18),
     )  # fmt: skip
+    if head == "preferring":  # which look writes an adapter is that of the others only
+        kills = tuple(kill for kill in kills if kill[1] != "adapter")
     before = 0
     for step, at, left in kills:
         assert trainings.train(out, head, step=step, at=at) == {"code": -signal.SIGKILL}

@@ -29,7 +29,7 @@ from coordi.model.watch import CURVE
 
 from . import conftest, test_pooled
 
-EPOCHS = {"answer": conftest.epoch, "pooled": test_pooled.epoch}
+EPOCHS = {"answer": conftest.epoch, "preferring": conftest.epoch, "pooled": test_pooled.epoch}
 LEFT = 8 * 1024  # bytes on a disk that was filled
 
 
