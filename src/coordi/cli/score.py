@@ -39,9 +39,7 @@ def score(items: ItemsArgument, model: ModelOption = "bundled", as_json: JsonOpt
     from coordi.pipeline.advice import score_given
     from coordi.pipeline.models import find_model
 
-    found = find_model(model)
-    note("loading the language model; the very first time it is also unpacked, which takes a minute")
-    answer = score_given(items, found)
+    answer = score_given(items, find_model(model), note)
     if as_json:
         echo_json(answer.as_json())
         return

@@ -72,8 +72,13 @@ class Wish:
     top_k: int
 
 
-def score_given(given: Sequence[str], model: MeasuredModel) -> OutfitScore:
+def score_given(given: Sequence[str], model: MeasuredModel, say: Callable[[str], None]) -> OutfitScore:
     """Score items named on the spot.
+
+    Args:
+        given: Photos' paths or words.
+        model: Who is asked.
+        say: Shows one line to the user.
 
     Raises:
         DataError: If there are fewer than two, or one names nothing that is worn.
@@ -86,6 +91,7 @@ def score_given(given: Sequence[str], model: MeasuredModel) -> OutfitScore:
     texts = stages.texts_of(by_id, seen, model.settings.prompt)
     ids = list(by_id)
     shortened = [[*ids[:place], *ids[place + 1 :]] for place in range(len(ids))] if len(ids) > 2 else []
+    say("loading the language model; the very first time it is also unpacked, which takes a minute")
     whole, *rest = model_scorer(model, by_id, texts, PASSES).score([ids, *shortened]).tolist()
     without = tuple(rest) if rest else (None,) * len(ids)
     weakest = max(range(len(rest)), key=rest.__getitem__) if rest and max(rest) > whole else None
