@@ -17,7 +17,7 @@ from coordi.model.engines.peft import compute_dtype
 from coordi.model.passes import Heard
 from coordi.model.pooled import EPSILON, PooledHead, fit_line, sigmoid
 from coordi.model.reading import AnswerReader, parts
-from coordi.model.trainer import InOrder, Steps, quiet_arguments, without_printing
+from coordi.model.trainer import InOrder, Steps, padded, quiet_arguments, without_printing
 from coordi.prompts.answers import YES
 from coordi.prompts.rendering import ListRenderer
 from coordi.prompts.templates import Instruction
@@ -186,13 +186,7 @@ def _collate(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Prompts of all groups one after the other, padded to few different lengths, and how many each group has."""
     torch = require("torch", "train")
     prompts = [prompt for row in rows for prompt in row["prompts"]]
-    width = -(-max(map(len, prompts)) // _WIDTHS) * _WIDTHS
-    ids = torch.zeros((len(prompts), width), dtype=torch.long)
-    mask = torch.zeros((len(prompts), width), dtype=torch.long)
-    for row, prompt in enumerate(prompts):
-        ids[row, : len(prompt)] = torch.tensor(prompt)
-        mask[row, : len(prompt)] = 1
-    return {"input_ids": ids, "attention_mask": mask, "sizes": torch.tensor([len(row["prompts"]) for row in rows])}
+    return {**padded(prompts, _WIDTHS), "sizes": torch.tensor([len(row["prompts"]) for row in rows])}
 
 
 _WIDTHS = 16

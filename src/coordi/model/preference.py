@@ -18,7 +18,7 @@ from coordi.errors import TrainingError, require
 from coordi.model.engines import Loaded
 from coordi.model.lessons import drawn_examples, without_end
 from coordi.model.reading import as_told, parts
-from coordi.model.trainer import InOrder, Steps, quiet_arguments, without_printing
+from coordi.model.trainer import InOrder, Steps, padded, quiet_arguments, without_printing
 from coordi.prompts.rendering import PromptRenderer
 from coordi.prompts.templates import Instruction
 
@@ -146,16 +146,10 @@ def collate(pairs: Sequence[Preference]) -> dict[str, Any]:
         picks += [(len(spots) + spot, token, sign, number) for spot, token, sign in pair.picks]
         spots += [(len(texts) + text, place) for text, place in pair.spots]
         texts += pair.texts
-    width = -(-max(map(len, texts)) // _WIDTHS) * _WIDTHS
-    ids = torch.zeros((len(texts), width), dtype=torch.long)
-    mask = torch.zeros((len(texts), width), dtype=torch.long)
-    for row, text in enumerate(texts):
-        ids[row, : len(text)] = torch.tensor(text)
-        mask[row, : len(text)] = 1
     rows, places = torch.tensor(spots).T
     where, tokens, signs, whose = torch.tensor(picks).T
     return {
-        "input_ids": ids, "attention_mask": mask, "spot_rows": rows, "spot_places": places, "pick_spots": where,
+        **padded(texts, _WIDTHS), "spot_rows": rows, "spot_places": places, "pick_spots": where,
         "pick_tokens": tokens, "pick_signs": signs, "pick_pairs": whose, "pairs": torch.tensor(len(pairs)),
     }  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -110,6 +110,21 @@ def _arguments(settings: FinetuneSettings, lessons: Lessons, seed: int, folder: 
         "pad_to_multiple_of": 32,
         "loss_type": "nll",
     }
+
+
+def padded(texts: Sequence[Sequence[int]], multiple: int) -> dict[str, Any]:
+    """Token ids, right-padded with zeros, and the attention mask, both ``(N, T)``; T is a multiple of a number.
+
+    Few different lengths: memory that was freed at one length is of use at the next (measured: dev/LOG.md).
+    """
+    torch = require("torch", "train")
+    width = -(-max(map(len, texts)) // multiple) * multiple
+    ids = torch.zeros((len(texts), width), dtype=torch.long)
+    mask = torch.zeros((len(texts), width), dtype=torch.long)
+    for row, text in enumerate(texts):
+        ids[row, : len(text)] = torch.tensor(text)
+        mask[row, : len(text)] = 1
+    return {"input_ids": ids, "attention_mask": mask}
 
 
 class InOrder:

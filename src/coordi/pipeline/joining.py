@@ -32,6 +32,7 @@ from coordi.evaluate.baselines.roster import TRAINING_EPOCHS
 from coordi.evaluate.baselines.training import check_both_classes, training_questions, validation_questions
 from coordi.evaluate.scorer import OutfitScorer
 from coordi.evaluate.vectors import ItemVectors
+from coordi.model.pooled import sigmoid
 
 JOINED = "joined.json"
 MEANS = "joined.safetensors"
@@ -60,7 +61,7 @@ class Line(Settings):
     def probabilities(self, values: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
         """P(yes), shape ``(N,)``, of each part's values ``(N,)``."""
         total = sum(w * np.clip(values[name], *self.seen[name]) for name, w in self.weights.items()) + self.offset
-        return np.asarray(1 / (1 + np.exp(-np.clip(total, -500, 500))), dtype=np.float64)
+        return sigmoid(np.asarray(total, dtype=np.float64))
 
 
 class Told(Settings):
