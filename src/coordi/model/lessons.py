@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from coordi.config import FinetuneSettings
 from coordi.errors import TrainingError
@@ -16,6 +17,7 @@ IGNORED = -100  # PyTorch's label for a position without loss
 # A word and the end of the turn. Such an answer is read from the word's position and never written out, and the end,
 # learned within a few steps, would be half of the loss from then on.
 _WORD_AND_END = 2
+_Row = TypeVar("_Row")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +63,15 @@ def make_lessons(
     """
     examples, steps = drawn_examples(examples_for_epoch, settings)
     encoded = [_encode(example, renderer) for example in examples]
-    ordered = [
-        pair
-        for start in range(0, len(encoded), settings.batch_size)
-        for pair in sorted(encoded[start : start + settings.batch_size], key=lambda pair: len(pair[0]))
-    ]
+    ordered = sorted_in_steps(encoded, settings.batch_size, lambda pair: len(pair[0]))
     return Lessons([ids for ids, _ in ordered], [labels for _, labels in ordered], steps)
+
+
+def sorted_in_steps(rows: Sequence[_Row], batch_size: int, length: Callable[[_Row], int]) -> list[_Row]:
+    """The rows of each step by their length, so that micro-batches hold little padding; steps stay as they are."""
+    return [
+        row for start in range(0, len(rows), batch_size) for row in sorted(rows[start : start + batch_size], key=length)
+    ]
 
 
 def drawn_examples(

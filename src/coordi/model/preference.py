@@ -16,7 +16,7 @@ from typing import Any
 from coordi.config import FinetuneSettings
 from coordi.errors import TrainingError, require
 from coordi.model.engines import Loaded
-from coordi.model.lessons import drawn_examples, without_end
+from coordi.model.lessons import drawn_examples, sorted_in_steps, without_end
 from coordi.model.reading import as_told, parts
 from coordi.model.trainer import InOrder, Steps, padded, quiet_arguments, without_printing
 from coordi.prompts.rendering import PromptRenderer
@@ -76,12 +76,7 @@ def make_preferences(
     """
     examples, steps = drawn_examples(examples_for_epoch, settings)
     pairs = [_pair(example, renderer) for example in examples]
-    ordered = [
-        pair
-        for start in range(0, len(pairs), settings.batch_size)
-        for pair in sorted(pairs[start : start + settings.batch_size], key=lambda pair: len(pair.texts[0]))
-    ]
-    return Preferences(ordered, steps)
+    return Preferences(sorted_in_steps(pairs, settings.batch_size, lambda pair: len(pair.texts[0])), steps)
 
 
 def _pair(example: Instruction, renderer: PromptRenderer) -> Preference:
