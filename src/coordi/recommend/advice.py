@@ -1,0 +1,150 @@
+"""What the stylist answers: frozen values that the command line, the batch and the server all show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from coordi.domain import WornCategory
+from coordi.recommend.described_item import DescribedItem
+
+Judge = Literal["language-model", "without-language-model"]
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """How much something moved a score.
+
+    Attributes:
+        what: An item's id, or an attribute's label such as ``"leather"``.
+        attribute: Which attribute the label is of (``"material"``); empty for an item.
+        by: The score with it less the score without it, in ``[-1, 1]``; above 0 it helped.
+    """
+
+    what: str
+    attribute: str
+    by: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why an item is suggested: nothing but what was said of it, and what leaving something out does to the score.
+
+    Attributes:
+        items: Each item of the outfit left out in turn, the most helpful first; empty where the outfit has one item.
+        attributes: Each known attribute of the suggested item left unsaid in turn, the most helpful first.
+        text: Both in one English sentence.
+    """
+
+    items: tuple[Moved, ...]
+    attributes: tuple[Moved, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """One item that would complete the outfit.
+
+    Attributes:
+        item: From the catalogue.
+        score: P(yes) of the outfit with it, in ``[0, 1]``.
+        is_pinned: It is there because the rules ask for it.
+        reason: None if reasons weren't asked for.
+    """
+
+    item: DescribedItem
+    score: float
+    is_pinned: bool = False
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Items that one rule left out of what was left by the rules before it.
+
+    Attributes:
+        rule: In a user's words, such as ``"price at most 50"``.
+        count: How many.
+        left: How many were left after it.
+    """
+
+    rule: str
+    count: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What would complete an outfit.
+
+    Attributes:
+        outfit: As given, catalogue items and others.
+        categories: What was looked for: the wanted categories, or those that are missing.
+        suggestions: Pinned ones first, then best first; without a wanted category the best of each category come
+            before the second best of any.
+        candidates: Items that the rules allow, before the shortlist.
+        ranked: Items that the judge ranked.
+        judge: Who ranked them. What isn't ranked by the language model is flagged so.
+        left_out: Rules that left something out, in their order; filled in where nothing or too little fits.
+        nothing: Why there is no suggestion, in one sentence; empty if there is one.
+    """
+
+    outfit: tuple[DescribedItem, ...]
+    categories: tuple[WornCategory, ...]
+    suggestions: tuple[Suggestion, ...]
+    candidates: int
+    ranked: int
+    judge: Judge
+    left_out: tuple[LeftOut, ...] = ()
+    nothing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OutfitScore:
+    """How well items go together.
+
+    Attributes:
+        items: In the order given.
+        score: P(yes) in ``[0, 1]``.
+        without: P(yes) of the outfit without each item; None where two items are all there are.
+        weakest: Position of the item whose absence helps most; None if none does.
+        cautions: What among the items nobody wears together, which a score says nothing of.
+        judge: Who judged.
+    """
+
+    items: tuple[DescribedItem, ...]
+    score: float
+    without: tuple[float | None, ...]
+    weakest: int | None
+    cautions: tuple[str, ...]
+    judge: Judge
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """A whole outfit.
+
+    Attributes:
+        items: The item it was made around first, then in the order of ``fitting.COMPLETION_ORDER``.
+        score: P(yes) in ``[0, 1]``.
+        reason: What moved it: each item left out in turn.
+    """
+
+    items: tuple[DescribedItem, ...]
+    score: float
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """Whole outfits around an item.
+
+    Attributes:
+        looks: Best first; no two share more than the item they are made around and half of the rest.
+        judge: Who judged.
+        nothing: Why there is no look, in one sentence; empty if there is one.
+    """
+
+    looks: tuple[Look, ...]
+    judge: Judge
+    nothing: str = ""

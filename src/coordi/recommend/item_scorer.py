@@ -1,0 +1,36 @@
+"""What the stylist needs of whoever judges outfits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordi.recommend.described_item import DescribedItem
+
+
+class ItemScorer(Protocol):
+    """Says how well items go together, whatever catalogue they are from.
+
+    Unlike ``evaluate.scorer.OutfitScorer`` it is given the items themselves, so that one loaded model serves any number
+    of catalogues and requests. Safe to be called from several threads.
+    """
+
+    @property
+    def name(self) -> str:
+        """``fine-tuned`` or ``base``."""
+        ...
+
+    def score(
+        self, outfits: Sequence[Sequence[DescribedItem]], *, language_model: bool = True, orders: int = 1
+    ) -> NDArray[np.float64]:
+        """P(yes) of each outfit, shape ``(N,)``, in ``[0, 1]``.
+
+        Args:
+            outfits: Two items or more each.
+            language_model: False judges by what needs no language model, which takes microseconds an outfit.
+            orders: Orders of the items that a language model's answers are averaged over.
+        """
+        ...

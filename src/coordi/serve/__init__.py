@@ -1,0 +1,1 @@
+"""Serves advice over HTTP on the user's own machine: an API, and the page at ``/``."""
