@@ -46,7 +46,7 @@ def build_api(service: Service) -> FastAPI:
         redoc_url=None,
         openapi_tags=_TAGS,
         redirect_slashes=False,
-        telemetry=_TELEMETRY_OFF,
+        telemetry=_TELEMETRY_OFF,  # type: ignore[arg-type]
     )
     handle_errors(app)
     routes = APIRouter(prefix=PREFIX)

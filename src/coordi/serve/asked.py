@@ -49,6 +49,17 @@ def check_ids(service: Service, ids: Sequence[str], field: str) -> None:
     _by_id(service, [(f"{field}[{place}]", one) for place, one in enumerate(ids)])
 
 
+def check_catalogue(service: Service) -> None:
+    """See to it that there is something to suggest from.
+
+    Raises:
+        RefusedError: ``no_catalogue`` or ``empty_catalogue``.
+    """
+    if not len(service.index):
+        message = f"the catalogue '{service.index.info.name}' is empty; add items to it with: coordi catalogue add"
+        raise refused(409, "empty_catalogue", message)
+
+
 def unknown_item(service: Service, unknown: str, field: str, status: int = 422) -> RefusedError:
     """An error that names ids which are spelt alike."""
     alike = tuple(service.index.near_ids(unknown))
@@ -83,7 +94,7 @@ def _of_labels(service: Service, seen: SeenItem, field: str) -> DescribedItem:
     try:
         return advisor.item_of_labels(seen.category, seen.attributes, _readable(seen.title))
     except DataError as error:
-        raise refused(422, "unknown_label", " ".join(str(error).split()), field) from error
+        raise refused(422, "contradiction", " ".join(str(error).split()), field) from error
 
 
 def _check_labels(vocabulary: Vocabulary, name: str, labels: Sequence[str], field: str) -> None:

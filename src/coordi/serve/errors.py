@@ -12,7 +12,6 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from coordi.data.photos import TOO_LARGE, PhotoError
 from coordi.errors import (
     CoordiError,
     DataError,
@@ -93,10 +92,9 @@ def refusal_of(error: Exception) -> RefusedError:
         return RefusedError(422, problem_of(error.errors(include_url=False), None))
     if isinstance(error, HTTPException):
         return _of_http(error)
-    if isinstance(error, PhotoError):
-        large = error.reason == TOO_LARGE
-        return refused(413 if large else 422, "too_large" if large else "not_an_image", _line(error), "photo")
-    if isinstance(error, DataError | RecommendationError | PromptError | EvaluationError):
+    if isinstance(error, RecommendationError):
+        return refused(422, "contradiction", _line(error))
+    if isinstance(error, DataError | PromptError | EvaluationError):
         return refused(422, "invalid", _line(error))
     return _internal(error)
 

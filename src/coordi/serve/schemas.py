@@ -337,9 +337,10 @@ class Problem(Wire):
     """What is wrong with a request.
 
     Attributes:
-        code: For programs: ``invalid``, ``unknown_item``, ``unknown_label``, ``not_an_image``, ``too_large``,
+        code: For programs: ``invalid``, ``contradiction`` (what is asked for excludes itself), ``unknown_item``,
+            ``unknown_label``, ``unknown_words``, ``not_an_image``, ``too_large``, ``too_slow``, ``bad_request``,
             ``not_found``, ``method_not_allowed``, ``unsupported_media_type``, ``unauthorized``, ``forbidden``,
-            ``no_catalogue``, ``busy``, ``not_ready``, ``internal``.
+            ``no_catalogue``, ``empty_catalogue``, ``busy``, ``not_ready``, ``internal``.
         message: One sentence for people: what, which value, what is accepted, what to do.
         field: Where in the request, such as ``items[1].text``; empty if it isn't about one place.
         accepted: What is accepted there, where that can be listed.

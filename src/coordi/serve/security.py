@@ -13,7 +13,6 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from fastapi.requests import Request
@@ -47,7 +46,6 @@ _HEADERS = {
 _access = logging.getLogger("coordi.access")
 
 
-
 def find_token(given: str | None, file: Path | None) -> SecretStr | None:
     """The token that requests must carry: what was given, or a file's content, or that of ``COORDI_TOKEN``.
 
@@ -60,7 +58,9 @@ def find_token(given: str | None, file: Path | None) -> SecretStr | None:
         try:
             token = file.read_text(encoding="utf-8").strip()
         except (OSError, ValueError) as error:
-            raise ConfigError(f"the token file {file} can't be read ({error}); write one: {NEW_TOKEN} > {file}") from error
+            raise ConfigError(
+                f"the token file {file} can't be read ({error}); write one: {NEW_TOKEN} > {file}"
+            ) from error
     if token is None and os.environ.get(TOKEN_VARIABLE):
         token, source = os.environ[TOKEN_VARIABLE], TOKEN_VARIABLE
     if token is None:
@@ -110,7 +110,7 @@ class Guard:
         try:
             await self._pass_on(scope, exchange)
         # What Starlette answers with 500 it raises once more, for a server to log; that has been done.
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001
             if not exchange.status:
                 await answer(refusal_of(error))(scope, exchange.receive, exchange.send)
         finally:
@@ -133,7 +133,9 @@ class Guard:
         headers, is_api = request.headers, request.url.path.startswith(API)
         host = headers.get("host", "")
         if len(headers.getlist("host")) != 1 or not self._knows(host):
-            message = f"this server isn't called {shown(host)}; start it with --name to add a name that it is asked under"
+            message = (
+                f"this server isn't called {shown(host)}; start it with --name to add a name that it is asked under"
+            )
             raise refused(403, "forbidden", message)
         if not is_api:
             return

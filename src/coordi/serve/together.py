@@ -156,6 +156,10 @@ class TogetherScorer:
             return self._scorer.score(outfits, language_model=False, orders=orders)
         return np.asarray(self._together.ask(outfits, orders), dtype=np.float64)
 
+    def direction(self, outfit: Sequence[DescribedItem]) -> NDArray[np.float32]:
+        """As ``ItemScorer``; it needs no language model."""
+        return self._scorer.direction(outfit)
+
     def close(self) -> None:
         """End the thread."""
         self._together.close()

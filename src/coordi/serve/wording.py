@@ -40,7 +40,10 @@ def problem_of(details: Sequence[Any], model: type[BaseModel] | None) -> Problem
         message += (
             f" (and {len(others)} more: {', '.join(sorted({field_of(one['loc']) or 'body' for one in others})[:3])})"
         )
-    return Problem(code="invalid", message=as_json_text(message), field=as_json_text(where), accepted=accepted)
+    # What is right by itself and can't be met together is no fault of the request's form.
+    contradicts = first["type"] == "value_error" and first["loc"][-1:] in ((), ("rules",))
+    code = "contradiction" if contradicts else "invalid"
+    return Problem(code=code, message=as_json_text(message), field=as_json_text(where), accepted=accepted)
 
 
 def field_of(location: Sequence[int | str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -32,11 +32,11 @@ class Filters(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     q: Annotated[str, Field(max_length=LONGEST_TEXT, description="Words that are all in the item.")] = ""
-    category: Annotated[list[WornCategory], Field(max_length=_MOST_NAMED)] = []  # noqa: RUF012
-    brand: Annotated[list[Words], Field(max_length=_MOST_NAMED)] = []  # noqa: RUF012
-    colour: Annotated[list[Words], Field(max_length=_MOST_NAMED)] = []  # noqa: RUF012
+    category: Annotated[list[WornCategory], Field(max_length=_MOST_NAMED)] = []
+    brand: Annotated[list[Words], Field(max_length=_MOST_NAMED)] = []
+    colour: Annotated[list[Words], Field(max_length=_MOST_NAMED)] = []
     gender: Gender | None = None
-    season: Annotated[list[Words], Field(max_length=_MOST_NAMED)] = []  # noqa: RUF012
+    season: Annotated[list[Words], Field(max_length=_MOST_NAMED)] = []
     price_min: Annotated[float | None, Field(ge=0)] = None
     price_max: Annotated[float | None, Field(ge=0)] = None
     in_stock: bool = False
@@ -58,7 +58,9 @@ def catalogue_routes(service: Service) -> APIRouter:
         """One item of the catalogue."""
         return await service.light.run(lambda: _item(service, id))
 
-    photo = {200: {"description": "A JPEG.", "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}}
+    photo: dict[int | str, dict[str, Any]] = {
+        200: {"description": "A JPEG.", "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}
+    }
 
     @router.get(
         "/photos/{id:path}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
-from coordi.serve.asked import check_ids, item_of, items_of
+from coordi.serve.asked import check_catalogue, check_ids, item_of, items_of
 from coordi.serve.bodies import gone, read_json
 from coordi.serve.examples import COMPLETE, LOOKS, SCORE, error_responses, json_body
 from coordi.serve.schemas import (
@@ -53,9 +53,8 @@ def _score(service: Service, asked: ScoreRequest) -> ScoreAnswer:
 def _complete(service: Service, asked: CompleteRequest) -> CompleteAnswer:
     items = items_of(service, asked.items)
     check_ids(service, asked.rules.pinned, "rules.pinned")
-    stylist = service.advisor.stylist if service.index is not None else None
-    assert stylist is not None
-    found = stylist.complete(
+    check_catalogue(service)
+    found = service.advisor.stylist.complete(
         items, None, asked.k, asked.rules, language_model=asked.language_model, reasons=asked.reasons
     )
     return completion_shown(found)
@@ -64,5 +63,6 @@ def _complete(service: Service, asked: CompleteRequest) -> CompleteAnswer:
 def _looks(service: Service, asked: LooksRequest) -> LooksAnswer:
     around = item_of(service, asked.around, "around")
     check_ids(service, asked.rules.pinned, "rules.pinned")
+    check_catalogue(service)
     found = service.advisor.stylist.outfits(around, asked.k, asked.rules, language_model=asked.language_model)
     return looks_shown(found, asked.around.id is not None)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from coordi.data.photos import PhotoError, decode_photo
+from coordi.data.photos import TOO_LARGE, PhotoError, decode_photo
 from coordi.pipeline.advising import SeenPhoto
 from coordi.serve.bodies import gone, read_photo
 from coordi.serve.errors import refused
@@ -38,9 +38,7 @@ def photo_routes(service: Service) -> APIRouter:
         photo = await read_photo(request, service.settings)
         return await service.heavy.run(lambda: _describe(service, photo), gone(request))
 
-    @router.post(
-        "/catalogue/alike", operation_id="alike", openapi_extra=form, responses=error_responses(*errors, 409)
-    )
+    @router.post("/catalogue/alike", operation_id="alike", openapi_extra=form, responses=error_responses(*errors, 409))
     async def alike(request: Request, k: Annotated[int, Query(ge=1, le=_MOST_ALIKE)] = _ALIKE) -> AlikeAnswer:
         """Items of the catalogue whose photos are most like a given one."""
         photo = await read_photo(request, service.settings)
@@ -77,6 +75,6 @@ def _decoded(photo: bytes) -> Image.Image:
         return decode_photo(photo, Path("this file"))
     except PhotoError as error:
         message = " ".join(str(error).split()).replace("the photo this file", "this file")
-        is_large = "pixels" in message and "megapixels" in message
-        code = "too_large" if is_large else "not_an_image"
-        raise refused(413 if is_large else 422, code, message, "photo") from error
+        if error.reason == TOO_LARGE:
+            raise refused(413, "too_large", message, "photo") from error
+        raise refused(422, "not_an_image", message, "photo") from error

@@ -71,7 +71,7 @@ def _vocabulary(service: Service) -> VocabularyAnswer:
         brands=() if facets is None else tuple(facets.brands),
         seasons=() if facets is None else tuple(facets.seasons),
         genders=() if facets is None else tuple(facets.genders),
-        in_catalogue={} if facets is None else dict(facets.categories),
+        in_catalogue={} if facets is None else {str(name): count for name, count in facets.categories.items()},
         price_range=None if facets is None else facets.price_range,
         limits=LimitsShown(
             items=MOST_ITEMS,
