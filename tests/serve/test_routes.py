@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import io
-from urllib.parse import quote
-
 import httpx
-import pytest
-from PIL import Image
 
 from coordi.serve.examples import COMPLETE, LOOKS, SCORE
+
 from .conftest import jpeg
 
 
 def test_all(client: httpx.Client) -> None:
-    for path in ("health", "ready", "vocabulary", "catalogue/items", "catalogue/items/shoe-1", "catalogue/photos/shoe-1"):
+    for path in (
+        "health",
+        "ready",
+        "vocabulary",
+        "catalogue/items",
+        "catalogue/items/shoe-1",
+        "catalogue/photos/shoe-1",
+    ):
         answer = client.get(f"/api/v1/{path}")
         print(path, answer.status_code, answer.text[:300], dict(answer.headers))
     for name, bodies in (("score", SCORE), ("complete", COMPLETE), ("looks", LOOKS)):

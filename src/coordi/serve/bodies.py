@@ -7,6 +7,7 @@ the socket to the decoder, so that nothing of it is left anywhere once it is ans
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from typing import TypeVar
 
@@ -22,6 +23,7 @@ from coordi.serve.settings import ServeSettings
 from coordi.serve.wording import as_json_text, problem_of, shown
 
 M = TypeVar("M", bound=BaseModel)
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # what is wrong with a form is told to who sent it
 PHOTO = "photo"
 _AROUND = 16 * 1024  # bytes of a form beside its photo: boundaries and headers
 _MOST_PARTS = 8
