@@ -19,7 +19,7 @@ from coordi.recommend.item_scorer import ItemScorer
 from coordi.recommend.leaving_out import EncodeTexts
 from coordi.recommend.looks import LookBuilder, best_first, different, worn_order
 from coordi.recommend.reasons import Reasoner
-from coordi.recommend.rules import Rules
+from coordi.recommend.rules import Rules, check_colours
 
 # Without a wanted category the model ranks candidates of so many missing ones, so that each gets enough of them.
 CATEGORIES_AT_ONCE = 4
@@ -51,6 +51,7 @@ class Stylist:
         self._index = index
         self._scorer = scorer
         self._settings = settings
+        self._vocabulary = vocabulary
         self._reasoner = Reasoner(scorer, vocabulary, encode_texts)
 
     def score(self, items: Sequence[DescribedItem], *, language_model: bool = True) -> OutfitScore:
@@ -100,31 +101,30 @@ class Stylist:
             reasons: Ask what moved each score, which takes about as long again.
 
         Raises:
-            RecommendationError: If there is no catalogue or it is empty, the outfit is empty, or a pinned item is
-                unknown or can't be worn with it.
+            RecommendationError: If there is no catalogue or it is empty, the outfit is empty, a pinned item is unknown
+                or can't be worn with it, or a colour isn't the vocabulary's.
         """
         index = check_catalogue(self._index)
         if not outfit:
             raise RecommendationError("the outfit is empty: name at least 1 item to complete")
         rules = rules or Rules()
+        check_colours(rules, self._vocabulary)
         if want is not None:
             rules = rules.model_copy(update={"want": tuple(dict.fromkeys((want, *rules.want)))})
         pinned = self._pinned(index, outfit, rules)
         whole: Outfit = (*outfit, *pinned)
         looked_for = sought({item.item.category for item in whole}, rules)
         finder = Finder(index, self._scorer)
-        counts = {one: finder.count(whole, rules, one) for one in looked_for.categories}
-        chosen = [one for one in looked_for.categories if counts[one]]
-        chosen = chosen if rules.want else chosen[:CATEGORIES_AT_ONCE]
-        ranked = self._ranked(finder, whole, rules, chosen, k, language_model=language_model)
+        chosen = finder.there(whole, rules, looked_for.categories, len(rules.want) or CATEGORIES_AT_ONCE)
+        ranked = self._ranked(finder, whole, rules, tuple(chosen), k, language_model=language_model)
         shown = self._take_turns(ranked, k)
         suggestions = self._told(whole, pinned, shown, language_model=language_model, reasons=reasons)
-        left_out = () if len(shown) >= k else _left_out(index, whole, rules, looked_for)
+        left_out = () if len(shown) >= k else _left_out(index, rules, looked_for)
         return Completion(
             outfit=tuple(outfit),
             categories=tuple(chosen) or looked_for.categories,
             suggestions=suggestions,
-            candidates=sum(counts[one] for one in chosen),
+            candidates=sum(chosen.values()),
             ranked=sum(map(len, ranked)),
             judge=_judge(language_model),
             left_out=left_out,
@@ -148,6 +148,7 @@ class Stylist:
         """
         index = check_catalogue(self._index)
         rules = rules or Rules()
+        check_colours(rules, self._vocabulary)
         begun: Outfit = (around, *self._pinned(index, (around,), rules))
         built = LookBuilder(Finder(index, self._scorer)).build(begun, rules)
         if not built:
@@ -227,10 +228,9 @@ def _judge(language_model: bool) -> Judge:
     return "language-model" if language_model else "without-language-model"
 
 
-def _left_out(index: CatalogueIndex, outfit: Outfit, rules: Rules, looked_for: Sought) -> tuple[LeftOut, ...]:
+def _left_out(index: CatalogueIndex, rules: Rules, looked_for: Sought) -> tuple[LeftOut, ...]:
     """What the rules left out of the categories that were looked for, added up."""
-    excluded = (*rules.excluded, *(item.id for item in outfit))
-    asked = rules.model_copy(update={"want": (), "unwanted": (), "excluded": excluded})
+    asked = rules.model_copy(update={"want": (), "unwanted": ()})
     counted: dict[str, tuple[int, int]] = {}
     for category in looked_for.categories:
         for row in index.left_out(asked, category):
