@@ -203,6 +203,22 @@ def test_rules_are_followed() -> None:
     assert found(excluded=["s2", "g2"]) == ["s1", "g1"]
 
 
+def test_nothing_is_suggested_that_is_made_for_others_unless_asked_for() -> None:
+    shelf = described(
+        ("t", "women's shirt", "top"), ("m", "men's brogues", "shoes"), ("w", "women's pumps", "shoes"),
+        ("u", "unisex sneakers", "shoes"), ("n", "sandals", "shoes"),
+    )  # fmt: skip
+    stylist = stylist_of(shelf, Judge(longest_title))
+    outfit = by_id(shelf, "t")
+    assert ids(stylist.complete(outfit, "shoes", reasons=False)) == ["u", "w", "n"]
+    assert ids(stylist.complete(outfit, "shoes", rules=Rules(gender="men"), reasons=False)) == ["u", "m"]
+    assert ids(stylist.complete(outfit, "shoes", rules=Rules(unwanted_genders=("women",)), reasons=False)) == [
+        "u", "m", "n",
+    ]  # fmt: skip
+    left_out = stylist.complete(outfit, "shoes", reasons=False).left_out
+    assert left_out == (LeftOut("not made for men, girls or boys", 1, 3),)
+
+
 def test_pinned_items_come_first_and_what_they_are_is_no_longer_missing() -> None:
     shelf = described(*WARDROBE)
     judge = Judge(longest_title)

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from coordi.cli import (
+    catalogue,
     data,
     describe,
     doctor,
@@ -28,7 +29,9 @@ from coordi.cli import (
 from coordi.cli.console import note
 from coordi.errors import CoordiError
 
-_NOUNS = (run, data, describe, finetune, evaluate, report, score, recommend, serve, encoder, presets, doctor)
+_NOUNS = (
+    run, data, describe, catalogue, finetune, evaluate, report, score, recommend, serve, encoder, presets, doctor,
+)  # fmt: skip
 _INTERRUPTED = 130
 
 

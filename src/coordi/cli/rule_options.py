@@ -24,6 +24,9 @@ _OPTIONS: dict[str, tuple[Any, Any]] = {
     "gender": (
         Annotated[str | None, typer.Option("--gender", help="women, men, girls, boys or unisex; unisex always fits.")],
         None),
+    "unwanted_genders": (
+        Annotated[list[str] | None, typer.Option("--not-gender", help="Nothing made for these; may be repeated.")],
+        None),
     "seasons": (Annotated[list[str] | None, typer.Option("--season", help="Only this season; may be repeated.")], None),
     "in_stock": (Annotated[bool, typer.Option("--in-stock", help="Nothing that is out of stock.")], False),
     "pinned": (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, ValidationError
 
-from coordi.artifacts import MANIFEST
+from coordi.artifacts import MANIFEST, read_json
 from coordi.config import DescribeSettings, PromptSettings, Settings
 from coordi.errors import ArtifactError, require
 from coordi.recommend.catalogue_rows import ABOUT
@@ -53,6 +53,41 @@ class CatalogueInfo(Settings):
     made: str = ""
 
 
+def check_fits(folder: Path | str, made: CatalogueInfo, wanted: CatalogueInfo) -> None:
+    """See to it that a catalogue was made with what it is now to be used with.
+
+    Args:
+        folder: Of the catalogue, for the message.
+        made: What it was made with.
+        wanted: What it would be made with now.
+
+    Raises:
+        ArtifactError: If vectors, labels or texts would be others, with all that differs.
+    """
+    differs = []
+    if made.encoder[1] != wanted.encoder[1]:
+        differs.append(f"the encoder was {_with_hash(*made.encoder)} and is now {_with_hash(*wanted.encoder)}")
+    if made.text_encoder != wanted.text_encoder:
+        differs.append(f"the text encoder was {made.text_encoder[:12]} and is now {wanted.text_encoder[:12]}")
+    if made.vocabulary != wanted.vocabulary:
+        names = (made.describe.vocabulary, wanted.describe.vocabulary)
+        was, is_ = (_with_hash(name, one.vocabulary) for name, one in zip(names, (made, wanted), strict=True))
+        differs.append(f"the vocabulary was {was} and is now {is_}")
+    for name in ("attributes", "max_title_words"):
+        was, is_ = getattr(made.prompt, name), getattr(wanted.prompt, name)
+        if was != is_:
+            differs.append(f"of an item {name} were said as {was} and are now as {is_}")
+    if differs:
+        raise ArtifactError(
+            f"the catalogue {folder} was made with something else: {'; '.join(differs)}; build it again into a new "
+            f"folder, for the model you use: coordi catalogue build {made.source} --out NEW_FOLDER --model MODEL"
+        )
+
+
+def _with_hash(name: str, digest: str) -> str:
+    return f"'{name}' ({digest[:12]})"
+
+
 def check_is_catalogue(folder: Path) -> None:
     """See to it that a folder is a finished catalogue.
 
@@ -80,6 +115,21 @@ def read_info(connection: Any) -> CatalogueInfo:
     if len(rows) != 1:
         raise ValueError(f"it says {len(rows)} times what it is")
     return CatalogueInfo.model_validate_json(rows[0][0])
+
+
+def read_info_file(folder: Path) -> CatalogueInfo:
+    """What a folder's catalogue.json says, finished or not.
+
+    Raises:
+        ArtifactError: If it is missing, broken, or somebody else's.
+    """
+    found = read_json(folder / INFO_FILE)
+    try:
+        return CatalogueInfo.model_validate(found)
+    except ValidationError as error:
+        raise ArtifactError(
+            f"{folder / INFO_FILE} isn't a catalogue's, or of another version of coordi; choose an empty or new folder"
+        ) from error
 
 
 def insert(connection: Any, into: str, table: pa.Table) -> None:

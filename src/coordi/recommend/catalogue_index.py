@@ -238,6 +238,10 @@ class CatalogueIndex:
         """What the catalogue can be filtered by; counted once."""
         return self._facets
 
+    def photographed(self) -> int:
+        """How many items have a photo that could be opened."""
+        return int(self._values(f"SELECT count(photo_vector) FROM {ITEMS}")[0][0])
+
     def ids(self) -> list[str]:
         """Every id, in the source's order."""
         return [row[0] for row in self._values(f"SELECT id FROM {ITEMS} ORDER BY place, id")]

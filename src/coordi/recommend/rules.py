@@ -35,6 +35,7 @@ class Rules(Settings):
         colours: Items with one of these labels of the vocabulary.
         unwanted_colours: No item with one of these.
         gender: Made for these or for everybody (``unisex``).
+        unwanted_genders: Nothing that is known to be made for these.
         seasons: Only these, whatever their case, as the catalogue has them.
         in_stock: Nothing that is known to be out of stock.
         pinned: Ids that must be among the suggestions, as part of what the others are to go with.
@@ -50,6 +51,7 @@ class Rules(Settings):
     colours: tuple[Words, ...] = Field(default=(), max_length=_MOST_NAMED)
     unwanted_colours: tuple[Words, ...] = Field(default=(), max_length=_MOST_NAMED)
     gender: Gender | None = None
+    unwanted_genders: tuple[Gender, ...] = Field(default=(), max_length=len(GENDERS))
     seasons: tuple[Words, ...] = Field(default=(), max_length=_MOST_NAMED)
     in_stock: bool = False
     pinned: tuple[ItemId, ...] = Field(default=(), max_length=12)
@@ -82,9 +84,8 @@ def parse_rules(asked: Mapping[str, Any]) -> Rules:
         if name in given:
             given[name] = tuple(parse_category(one) for one in given[name])
     if given.get("gender") is not None:
-        given["gender"] = str(given["gender"]).strip().casefold()
-        if given["gender"] not in GENDERS:
-            raise RecommendationError(f"no gender '{asked['gender']}': accepted are {', '.join(GENDERS)}")
+        given["gender"] = _gender(given["gender"])
+    given["unwanted_genders"] = tuple(_gender(one) for one in given.get("unwanted_genders", ()))
     try:
         return Rules.model_validate(given)
     except ValidationError as error:
@@ -93,6 +94,13 @@ def parse_rules(asked: Mapping[str, Any]) -> Rules:
             for one in error.errors()
         ]
         raise RecommendationError(f"these rules can't be followed: {'; '.join(said)}") from error
+
+
+def _gender(word: str) -> str:
+    found = word.strip().casefold()
+    if found not in GENDERS:
+        raise RecommendationError(f"no gender '{word}': accepted are {', '.join(GENDERS)}")
+    return found
 
 
 def check_colours(rules: Rules, vocabulary: Vocabulary) -> None:

@@ -12,7 +12,7 @@ from coordi.errors import RecommendationError
 from coordi.recommend.advice import Completion, Judge, LeftOut, Look, Looks, OutfitScore, Suggestion
 from coordi.recommend.candidates import Finder, Scored, Sought, check_catalogue, in_order, sought
 from coordi.recommend.catalogue_index import CatalogueIndex
-from coordi.recommend.described_item import DescribedItem
+from coordi.recommend.described_item import GENDERS, DescribedItem
 from coordi.recommend.diversity import diversified
 from coordi.recommend.fitting import cautions, clash
 from coordi.recommend.item_scorer import ItemScorer
@@ -90,7 +90,8 @@ class Stylist:
         Candidates are the items that the rules allow in the wanted category, or in up to four that the outfit lacks.
         The nearest by what is said of them are scored without the language model, the best of those by it, and what is
         shown is diversified. An item of the outfit or a twin of one is never suggested, and nothing that clashes with
-        what is there: no second pair of shoes, no dress over trousers.
+        what is there: no second pair of shoes, no dress over trousers. Where the rules name no gender, nothing is
+        suggested that is known to be made for others than the outfit.
 
         Args:
             outfit: One item or more, of the catalogue or not.
@@ -113,6 +114,7 @@ class Stylist:
             rules = rules.model_copy(update={"want": tuple(dict.fromkeys((want, *rules.want)))})
         pinned = self._pinned(index, outfit, rules)
         whole: Outfit = (*outfit, *pinned)
+        rules = _for_the_same_people(whole, rules)
         looked_for = sought({item.item.category for item in whole}, rules)
         finder = Finder(index, self._scorer)
         chosen = finder.there(whole, rules, looked_for.categories, len(rules.want) or CATEGORIES_AT_ONCE)
@@ -150,6 +152,7 @@ class Stylist:
         rules = rules or Rules()
         check_colours(rules, self._vocabulary)
         begun: Outfit = (around, *self._pinned(index, (around,), rules))
+        rules = _for_the_same_people(begun, rules)
         built = LookBuilder(Finder(index, self._scorer)).build(begun, rules)
         if not built:
             reason = f"nothing in the catalogue '{index.info.name}' can be worn with it under these rules"
@@ -226,6 +229,15 @@ class Stylist:
 
 def _judge(language_model: bool) -> Judge:
     return "language-model" if language_model else "without-language-model"
+
+
+def _for_the_same_people(outfit: Outfit, rules: Rules) -> Rules:
+    """Where the rules don't say for whom, nothing that is known to be made for others than all of the outfit is."""
+    made_for = {item.gender for item in outfit if item.gender not in (None, "unisex")}
+    if rules.gender is not None or rules.unwanted_genders or not made_for:
+        return rules
+    others = tuple(one for one in GENDERS if one != "unisex" and one not in made_for)
+    return rules.model_copy(update={"unwanted_genders": others})
 
 
 def _left_out(index: CatalogueIndex, rules: Rules, looked_for: Sought) -> tuple[LeftOut, ...]:
