@@ -143,6 +143,8 @@ class _Protocol(H11Protocol):
 
     def send_400_response(self, _: str) -> None:
         """Answer, if no answer has begun, and close the connection once the client has had time to read it."""
+        if self._is_over:
+            return
         self._is_over = True
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             response = answer(refused(400, "bad_request", "this isn't a request in HTTP/1.1 that coordi can read"))
