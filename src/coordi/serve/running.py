@@ -54,8 +54,13 @@ def run(settings: ServeSettings, load: Callable[[], Advisor], say: Callable[[str
 
     if settings.access_log:
         _access.setLevel(logging.INFO)
-    # uvicorn raises the signal that stopped it once more when it is done; a stop that was asked for is no failure.
-    before = {number: signal.signal(number, _be_done) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def stop(_: int, __: object) -> None:
+        server.should_exit = True
+
+    # For before uvicorn listens to signals and after: it raises the one that stopped it once more when it is done, and a
+    # stop that was asked for is no failure.
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         say(f"loading the models; {address}{PREFIX}/health answers already")
         service.load_in_background(lambda: say(f"ready: open {address} in a browser; Ctrl-C stops it"), fail)
@@ -154,7 +159,3 @@ class _Protocol(H11Protocol):
                 self.transport.write(self.conn.send(event) or b"")
             self.transport.write_eof()
         self.loop.call_later(_LINGER_SECONDS, self.transport.close)
-
-
-def _be_done(_: int, __: object) -> None:
-    """A signal that has been dealt with."""
