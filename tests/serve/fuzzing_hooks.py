@@ -33,7 +33,7 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
     """Spare the language model, unless it is asked for: an outfit takes it a hundred times as long."""
     body = case.body
     spares = os.environ.get("FUZZ_LANGUAGE_MODEL") != "1"
-    if spares and isinstance(body, dict) and body.get("language_model") is True:
+    if spares and isinstance(body, dict) and body.get("language_model", True) is True:
         body["language_model"] = False
 
 

@@ -58,8 +58,8 @@ def run(settings: ServeSettings, load: Callable[[], Advisor], say: Callable[[str
     def stop(_: int, __: object) -> None:
         server.should_exit = True
 
-    # For before uvicorn listens to signals and after: it raises the one that stopped it once more when it is done, and a
-    # stop that was asked for is no failure.
+    # For before uvicorn listens to signals, and for after: it raises the one that stopped it once more when it is done,
+    # and a stop that was asked for is no failure.
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         say(f"loading the models; {address}{PREFIX}/health answers already")
