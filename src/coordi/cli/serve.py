@@ -44,6 +44,10 @@ def serve(
     queue: Annotated[
         int, typer.Option("--queue", min=0, max=10_000, help="Requests that may wait; the next gets a 503.")
     ] = 64,
+    together: Annotated[
+        int,
+        typer.Option("--together", min=1, help="Outfits of several requests that the model is asked at once; 1: none."),
+    ] = 128,
     photo_megabytes: Annotated[
         int, typer.Option("--photo-megabytes", min=1, max=100, help="Largest photo taken in.")
     ] = 20,
@@ -75,6 +79,7 @@ def serve(
         token=find_token(token, token_file),
         workers=workers,
         queue=queue,
+        together=together,
         photo_bytes=photo_megabytes * 2**20,
         stop_seconds=stop_seconds,
         access_log=access_log,
