@@ -47,12 +47,12 @@ class Counts:
 
 def main() -> None:
     arguments = _arguments()
-    mixed = _run(arguments, MIXED, arguments.seconds, [])
+    mixed = _run(arguments, MIXED, arguments.seconds, ["--queue", str(arguments.queue)])
     ratios = {}
-    for route in ("score", "describe"):
+    for route in ("pair", "score", "describe"):
         rates = [
-            _run(arguments, {route: 1}, arguments.seconds / 3, extra)["per_second"]
-            for extra in (["--together", "1"], [])
+            _run(arguments, {route: 1}, arguments.seconds / 3, ["--together", most])["per_second"]
+            for most in ("1", "128")
         ]
         ratios[route] = {"one by one": rates[0], "together": rates[1], "ratio": round(rates[1] / rates[0], 2)}
     print(json.dumps({"mixed": mixed, "batching": ratios}, indent=2))
@@ -70,7 +70,7 @@ def _arguments() -> argparse.Namespace:
 
 def _run(arguments: argparse.Namespace, mix: dict[str, int], seconds: float, extra: list[str]) -> dict[str, Any]:
     command = [sys.executable, "-m", "coordi.cli.main", "serve", "--catalogue", str(arguments.catalogue), "--port", "0"]
-    process = subprocess.Popen([*command, "--queue", str(arguments.queue), *extra], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([*command, *extra], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     try:
         address = next(line.split()[2] for line in process.stderr if line.startswith("ready: "))
@@ -144,6 +144,7 @@ class _Asking:
         items = [{"text": f"{rng.choice(COLOURS)} {rng.choice(STUFFS)} {thing}"} for thing in rng.sample(THINGS, 3)]
         photo, item_id = rng.choice(self._photos), rng.choice(self._ids)
         requests: dict[str, Callable[[], httpx.Request]] = {
+            "pair": lambda: build("POST", f"{API}/score", json={"items": items[:2]}),
             "score": lambda: build("POST", f"{API}/score", json={"items": items}),
             "complete": lambda: build("POST", f"{API}/complete", json={"items": items[:2], "k": 3}),
             "describe": lambda: build("POST", f"{API}/describe", files={"photo": ("photo.jpg", photo)}),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from coordi.serve.errors import ClientGoneError, RefusedError
-from coordi.serve.lanes import Lane, check_wanted
+from coordi.serve.lanes import Held, Lane, check_wanted
 
 
 @pytest.fixture
@@ -109,3 +109,16 @@ def test_a_closed_lane_refuses(lane: Lane) -> None:
     with pytest.raises(RefusedError, match="ask again"):
         asyncio.run(lane.run(lambda: True))
     assert lane.inside == 0
+
+
+def test_no_more_bytes_are_held_than_there_is_room_for() -> None:
+    held = Held(100)
+    with held.hold(60), held.hold(40):
+        with pytest.raises(RefusedError) as caught, held.hold(1):
+            pass
+        assert (caught.value.status, caught.value.problem.code) == (503, "busy")
+    assert held.bytes == 0
+    with pytest.raises(KeyError), held.hold(100):
+        raise KeyError("x")
+    with held.hold(100):
+        assert held.bytes == 100

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 import httpx
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+
+from coordi.pipeline.advising import Advisor
+from coordi.recommend.described_item import DescribedItem
 
 from .conftest import Start, jpeg, noise
 
@@ -153,3 +160,69 @@ def test_a_photo_of_many_small_chunks_is_put_together(client: httpx.Client) -> N
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
     pieces = (body[start : start + 7] for start in range(0, len(body), 7))
     assert client.post(f"{API}/describe", content=pieces, headers=headers).status_code == 200
+
+
+def test_photos_that_are_still_coming_in_hold_no_more_than_there_is_room_for(start: Start) -> None:
+    started = start(photo_bytes=200 * MIB)
+    head = "POST /api/v1/describe HTTP/1.1\nHost: localhost\nContent-Type: multipart/form-data; boundary=x\n"
+    with raw(started.port, f"{head}Content-Length: {150 * MIB}\n") as waiting:
+        while not started.service.held.bytes:
+            time.sleep(0.01)
+        with raw(started.port, f"{head}Content-Length: {150 * MIB}\n") as refused:
+            refused.shutdown(socket.SHUT_WR)
+            status, error = answered(refused)
+        assert (status, error["code"]) == (503, "busy")
+        assert started.client.post(f"{API}/describe", files={"photo": ("x", jpeg())}).status_code == 200
+        waiting.close()
+    while started.service.held.bytes:
+        time.sleep(0.01)
+
+
+class Blocked:
+    """An ``ItemScorer`` that is at it until it is let go."""
+
+    name = "blocked"
+
+    def __init__(self) -> None:
+        self.free = threading.Event()
+        self.asked = 0
+
+    def score(
+        self, outfits: Sequence[Sequence[DescribedItem]], *, language_model: bool = True, orders: int = 1
+    ) -> NDArray[np.float64]:
+        self.asked += 1
+        assert self.free.wait(20)
+        return np.full(len(outfits), 0.5)
+
+    def direction(self, outfit: Sequence[DescribedItem]) -> NDArray[np.float32]:
+        return np.zeros(3, dtype=np.float32)
+
+
+def test_a_client_that_hangs_up_frees_its_place(start: Start, advisor: Advisor) -> None:
+    scorer = Blocked()
+    started = start(replace(advisor, scorer=scorer), workers=1, queue=1)
+    body = json.dumps({"items": [{"text": "white shirt"}, {"text": "blue jeans"}], "language_model": False}).encode()
+    head = (
+        f"POST /api/v1/score HTTP/1.1\nHost: localhost\nContent-Type: application/json\nContent-Length: {len(body)}\n"
+    )
+    lane = started.service.heavy
+
+    def wait_for(inside: int) -> None:
+        end = time.monotonic() + 10
+        while lane.inside != inside and time.monotonic() < end:
+            time.sleep(0.01)
+        assert lane.inside == inside
+
+    with raw(started.port, head, body) as first:
+        wait_for(1)
+        for _ in range(3):
+            with raw(started.port, head, body):
+                wait_for(2)
+                answer = started.client.post(f"{API}/score", content=body, headers=JSON)
+                assert (answer.status_code, answer.json()["error"]["code"]) == (503, "busy")
+                assert int(answer.headers["retry-after"]) >= 1
+            wait_for(1)
+        scorer.free.set()
+        assert first.recv(100).startswith(b"HTTP/1.1 200 ")
+    wait_for(0)
+    assert scorer.asked == 1

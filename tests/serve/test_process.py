@@ -271,6 +271,17 @@ def test_a_catalogue_of_another_encoder_is_refused_at_the_start(catalogue: Path,
     assert "coordi catalogue build" in told[0]
 
 
+def test_a_missing_part_names_the_command_that_installs_it() -> None:
+    code = (
+        "import sys; sys.modules['uvicorn'] = None; sys.argv = ['coordi', 'serve']; "
+        "from coordi.cli.main import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "needs 'uvicorn', which isn't installed; run: pip install 'coordi[serve]'" in done.stderr
+
+
 def test_an_error_of_coordis_own_is_told_without_its_words(
     start: Start, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,8 +25,8 @@ from coordi.serve.wording import as_json_text, problem_of, shown
 M = TypeVar("M", bound=BaseModel)
 logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # what is wrong with a form is told to who sent it
 PHOTO = "photo"
+_LONGEST_NUMBER = 18
 _AROUND = 16 * 1024  # bytes of a form beside its photo: boundaries and headers
-_MOST_PARTS = 8
 
 
 async def read_json(request: Request, model: type[M], settings: ServeSettings) -> M:
@@ -75,6 +75,12 @@ async def read_photo(request: Request, settings: ServeSettings) -> bytes:
     return form.photo()
 
 
+def said_length(request: Request, most: int) -> int:
+    """Bytes that a body has at most, as far as can be known before it is read."""
+    said = request.headers.get("content-length", "")
+    return min(int(said), most) if said.isdecimal() and len(said) <= _LONGEST_NUMBER else most
+
+
 class _Form:
     """What the parser finds: exactly one part, whose name is ``photo``."""
 
@@ -110,10 +116,6 @@ class _Form:
     def _begin(self) -> None:
         self._name = None
         self._header = [bytearray(), bytearray()]
-        if len(self._names) >= _MOST_PARTS:
-            raise refused(
-                413, "too_large", f"the form has more than {_MOST_PARTS} fields; it needs one, '{PHOTO}'", PHOTO
-            )
 
     def _end_header(self) -> None:
         if bytes(self._header[0]).lower() == b"content-disposition":
@@ -153,7 +155,7 @@ async def _read(request: Request, most: int, seconds: float, what: str) -> bytes
 async def _chunks(request: Request, most: int, seconds: float, what: str) -> AsyncIterator[bytes]:
     """A body as it comes in, counted, whatever ``Content-Length`` says of it; refused at once if that says too much."""
     said = request.headers.get("content-length", "")
-    if said.isdecimal() and (len(said) > 18 or int(said) > most):
+    if said.isdecimal() and (len(said) > _LONGEST_NUMBER or int(said) > most):
         raise _too_large(what, most)
     stream, count = request.stream(), 0
     while True:

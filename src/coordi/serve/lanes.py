@@ -7,14 +7,16 @@ import contextvars
 import math
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from coordi.serve.errors import ClientGoneError, RefusedError, busy
+from coordi.serve.errors import ClientGoneError, RefusedError, busy, refused
 
 T = TypeVar("T")
 _MOST_SECONDS = 60
+_HELD_SECONDS = 2
 _RECENT = 0.2  # weight of the last request's time in the mean
 
 _gone: contextvars.ContextVar[threading.Event | None] = contextvars.ContextVar("gone", default=None)
@@ -118,3 +120,33 @@ class Lane:
 
     def _wait_seconds(self) -> int:
         return min(_MOST_SECONDS, max(1, math.ceil(self._mean_seconds * self._inside / self._workers)))
+
+
+class Held:
+    """Bytes of requests that are held in memory at once. For one thread, the event loop's.
+
+    Args:
+        most: Bytes; a request that would go beyond is refused before it is read.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.bytes = 0
+
+    @contextmanager
+    def hold(self, size: int) -> Iterator[None]:
+        """Hold so many bytes during the block.
+
+        Raises:
+            RefusedError: ``busy``.
+        """
+        if self.bytes + size > self._most:
+            message = (
+                f"{self.bytes / 2**20:.0f} MiB of photos are held already, which is all there is room for; ask again"
+            )
+            raise refused(503, "busy", f"{message} in {_HELD_SECONDS} s", Retry_After=str(_HELD_SECONDS))
+        self.bytes += size
+        try:
+            yield
+        finally:
+            self.bytes -= size

@@ -7,10 +7,12 @@ from collections.abc import Callable
 
 from PIL import Image
 
+from coordi.data.photos import MAX_PIXELS
+from coordi.describe.opening import Room
 from coordi.pipeline.advising import Advisor
 from coordi.recommend.catalogue_index import CatalogueIndex
 from coordi.serve.errors import not_ready, refused
-from coordi.serve.lanes import Lane
+from coordi.serve.lanes import Held, Lane
 from coordi.serve.photos import PhotoCache
 from coordi.serve.settings import ServeSettings
 from coordi.serve.together import TogetherEncoder, TogetherScorer
@@ -18,6 +20,9 @@ from coordi.serve.together import TogetherEncoder, TogetherScorer
 _LIGHT, _LIGHT_QUEUE = 4, 256
 _PICTURES, _PICTURES_QUEUE = 2, 512
 _SMALL = 64
+# Of clients' photos decoded at once: two of the largest, 150 MB each and as much again while they are turned upright.
+_PIXELS = 2 * MAX_PIXELS
+_HELD_BYTES = 256 * 2**20
 
 
 class Service:
@@ -40,6 +45,8 @@ class Service:
         self.light = Lane("light", _LIGHT, _LIGHT_QUEUE)
         self.pictures = Lane("pictures", _PICTURES, _PICTURES_QUEUE)
         self.photos = PhotoCache()
+        self.room = Room(_PIXELS)
+        self.held = Held(max(_HELD_BYTES, settings.photo_bytes))
 
     @property
     def advisor(self) -> Advisor:

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from threading import BoundedSemaphore
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
 
-from coordi.data.photos import TOO_LARGE, PhotoError, decode_photo
+from coordi.data.photos import TOO_LARGE, PhotoError, decode_photo, photo_pixels
 from coordi.pipeline.advising import SeenPhoto
-from coordi.serve.bodies import gone, read_photo
+from coordi.serve.bodies import gone, read_photo, said_length
 from coordi.serve.errors import refused
 from coordi.serve.examples import error_responses, photo_body
 from coordi.serve.schemas import AlikeAnswer, AlikeShown, DescribeAnswer
 from coordi.serve.service import Service
 from coordi.serve.shown import item_shown, labels_shown
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-# A photo of 50 megapixels takes 150 MB, and as much again while it is turned upright.
-_DECODED_AT_ONCE = 2
-_decoding = BoundedSemaphore(_DECODED_AT_ONCE)
+_NAME = Path("this file")
 _ALIKE, _MOST_ALIKE = 12, 50
 
 
@@ -35,14 +31,16 @@ def photo_routes(service: Service) -> APIRouter:
     @router.post("/describe", operation_id="describe", openapi_extra=form, responses=error_responses(*errors))
     async def describe(request: Request) -> DescribeAnswer:
         """What coordi sees in one photo, for a person to confirm or correct."""
-        photo = await read_photo(request, service.settings)
-        return await service.heavy.run(lambda: _describe(service, photo), gone(request))
+        with service.held.hold(said_length(request, service.settings.photo_bytes)):
+            photo = await read_photo(request, service.settings)
+            return await service.heavy.run(lambda: _describe(service, photo), gone(request))
 
     @router.post("/catalogue/alike", operation_id="alike", openapi_extra=form, responses=error_responses(*errors, 409))
     async def alike(request: Request, k: Annotated[int, Query(ge=1, le=_MOST_ALIKE)] = _ALIKE) -> AlikeAnswer:
         """Items of the catalogue whose photos are most like a given one."""
-        photo = await read_photo(request, service.settings)
-        return await service.heavy.run(lambda: _alike(service, photo, k), gone(request))
+        with service.held.hold(said_length(request, service.settings.photo_bytes)):
+            photo = await read_photo(request, service.settings)
+            return await service.heavy.run(lambda: _alike(service, photo, k), gone(request))
 
     return router
 
@@ -65,16 +63,22 @@ def _alike(service: Service, photo: bytes, k: int) -> AlikeAnswer:
 
 
 def _see(service: Service, photo: bytes) -> SeenPhoto:
-    advisor = service.advisor
-    with _decoding:
-        return advisor.see([_decoded(photo)])[0]
+    """What is seen in a photo, decoded once there is room for its pixels."""
+    with _told_of_this_file():
+        pixels = photo_pixels(photo, _NAME)
+        service.room.take(0, pixels)
+        try:
+            return service.advisor.see([decode_photo(photo, _NAME)])[0]
+        finally:
+            service.room.give_back(pixels)
 
 
-def _decoded(photo: bytes) -> Image.Image:
+@contextmanager
+def _told_of_this_file() -> Iterator[None]:
     try:
-        return decode_photo(photo, Path("this file"))
+        yield
     except PhotoError as error:
-        message = " ".join(str(error).split()).replace("the photo this file", "this file")
+        message = " ".join(str(error).split()).replace(f"the photo {_NAME}", str(_NAME))
         if error.reason == TOO_LARGE:
             raise refused(413, "too_large", message, "photo") from error
         raise refused(422, "not_an_image", message, "photo") from error
