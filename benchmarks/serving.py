@@ -48,7 +48,10 @@ class Counts:
 def main() -> None:
     arguments = _arguments()
     mixed = _run(arguments, MIXED, arguments.seconds, ["--queue", str(arguments.queue)])
-    ratios = {}
+    ratios: dict[str, dict[str, float]] = {}
+    if arguments.mixed_only:
+        print(json.dumps(mixed, indent=2))
+        return
     for route in ("pair", "score", "describe"):
         rates = [
             _run(arguments, {route: 1}, arguments.seconds / 3, ["--together", most])["per_second"]
@@ -65,6 +68,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--queue", type=int, default=16, help="smaller than usual, so that some are refused")
+    parser.add_argument("--mixed-only", action="store_true", help="without what batching brings")
     return parser.parse_args()
 
 

@@ -205,7 +205,7 @@ def test_a_client_that_hangs_up_frees_its_place(start: Start, advisor: Advisor) 
     head = (
         f"POST /api/v1/score HTTP/1.1\nHost: localhost\nContent-Type: application/json\nContent-Length: {len(body)}\n"
     )
-    lane = started.service.heavy
+    lane = started.service.quick
 
     def wait_for(inside: int) -> None:
         end = time.monotonic() + 10

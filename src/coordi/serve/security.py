@@ -132,7 +132,7 @@ class Guard:
         await self._app(inner, exchange.receive, exchange.send)
 
     def _check(self, request: Request) -> None:
-        headers, is_api = request.headers, request.url.path.startswith(API)
+        headers, is_api = request.headers, request.scope["path"].startswith(API)
         host = headers.get("host", "")
         if len(headers.getlist("host")) != 1 or not self._knows(host):
             message = (

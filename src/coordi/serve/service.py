@@ -17,6 +17,7 @@ from coordi.serve.photos import PhotoCache
 from coordi.serve.settings import ServeSettings
 from coordi.serve.together import TogetherEncoder, TogetherScorer
 
+_QUICK = 4
 _LIGHT, _LIGHT_QUEUE = 4, 256
 _PICTURES, _PICTURES_QUEUE = 2, 512
 _SMALL = 64
@@ -28,8 +29,8 @@ _HELD_BYTES = 256 * 2**20
 class Service:
     """An advisor that may still be on its way.
 
-    Work that needs a model, catalogue pages and photos have a lane each, so that a page shows its catalogue while
-    looks are being made.
+    Work for the language model, work for the encoder or without either, catalogue pages and photos have a lane each, so
+    that a photo is described and a page shows its catalogue while looks are being made.
 
     Args:
         settings: Of the server.
@@ -42,6 +43,7 @@ class Service:
         self._advisor: Advisor | None = None
         self._together: tuple[TogetherScorer, TogetherEncoder] | None = None
         self.heavy = Lane("heavy", settings.workers, settings.queue)
+        self.quick = Lane("quick", min(_QUICK, settings.workers), settings.queue)
         self.light = Lane("light", _LIGHT, _LIGHT_QUEUE)
         self.pictures = Lane("pictures", _PICTURES, _PICTURES_QUEUE)
         self.photos = PhotoCache()
@@ -71,6 +73,10 @@ class Service:
             message = "this server has no catalogue; start it with: coordi serve --catalogue DIR"
             raise refused(409, "no_catalogue", message)
         return index
+
+    def lane(self, language_model: bool) -> Lane:
+        """Where a question about an outfit is worked on."""
+        return self.heavy if language_model else self.quick
 
     @property
     def model_calls(self) -> int:
@@ -118,7 +124,7 @@ class Service:
 
     def close(self) -> None:
         """Let nobody wait any more."""
-        for lane in (self.heavy, self.light, self.pictures):
+        for lane in (self.heavy, self.quick, self.light, self.pictures):
             lane.close()
         for part in self._together or ():
             part.close()

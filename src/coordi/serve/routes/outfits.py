@@ -27,19 +27,19 @@ def outfit_routes(service: Service) -> APIRouter:
     async def score(request: Request) -> ScoreAnswer:
         """How well two items or more go together, and which of them fits least."""
         asked = await read_json(request, ScoreRequest, service.settings)
-        return await service.heavy.run(lambda: _score(service, asked), gone(request))
+        return await service.lane(asked.language_model).run(lambda: _score(service, asked), gone(request))
 
     @router.post("/complete", operation_id="complete", openapi_extra=json_body("CompleteRequest", COMPLETE))
     async def complete(request: Request) -> CompleteAnswer:
         """What of the catalogue would complete an outfit, and why. Where nothing fits, `nothing` says so."""
         asked = await read_json(request, CompleteRequest, service.settings)
-        return await service.heavy.run(lambda: _complete(service, asked), gone(request))
+        return await service.lane(asked.language_model).run(lambda: _complete(service, asked), gone(request))
 
     @router.post("/looks", operation_id="looks", openapi_extra=json_body("LooksRequest", LOOKS))
     async def looks(request: Request) -> LooksAnswer:
         """Whole outfits around one item, from the catalogue."""
         asked = await read_json(request, LooksRequest, service.settings)
-        return await service.heavy.run(lambda: _looks(service, asked), gone(request))
+        return await service.lane(asked.language_model).run(lambda: _looks(service, asked), gone(request))
 
     return router
 

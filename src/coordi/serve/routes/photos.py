@@ -33,14 +33,14 @@ def photo_routes(service: Service) -> APIRouter:
         """What coordi sees in one photo, for a person to confirm or correct."""
         with service.held.hold(said_length(request, service.settings.photo_bytes)):
             photo = await read_photo(request, service.settings)
-            return await service.heavy.run(lambda: _describe(service, photo), gone(request))
+            return await service.quick.run(lambda: _describe(service, photo), gone(request))
 
     @router.post("/catalogue/alike", operation_id="alike", openapi_extra=form, responses=error_responses(*errors, 409))
     async def alike(request: Request, k: Annotated[int, Query(ge=1, le=_MOST_ALIKE)] = _ALIKE) -> AlikeAnswer:
         """Items of the catalogue whose photos are most like a given one."""
         with service.held.hold(said_length(request, service.settings.photo_bytes)):
             photo = await read_photo(request, service.settings)
-            return await service.heavy.run(lambda: _alike(service, photo, k), gone(request))
+            return await service.quick.run(lambda: _alike(service, photo, k), gone(request))
 
     return router
 
