@@ -16,8 +16,8 @@ class ServeSettings(Settings):
         names: Further names under which the server is asked for, such as a reverse proxy's; see ``security``.
         token: What every request to the API must carry; None asks for nothing.
         workers: Requests for the language model that are worked on at once. Their calls of it are made together.
-        queue: Requests for the language model that wait, and as many for the encoder or for neither; the next is answered
-            with 503.
+        queue: Requests for the language model that wait, and as many for the encoder or for neither; the next one gets
+            a 503.
         together: Outfits in one call of the language model at most; 1 batches nothing.
         photo_bytes: Largest photo that is taken in.
         body_bytes: Largest JSON body.
