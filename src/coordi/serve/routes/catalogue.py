@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.convertors import Convertor, register_url_convertor
 
 from coordi.data.photos import PhotoError
 from coordi.domain import WornCategory
@@ -24,6 +25,21 @@ _PER_PAGE, _MOST_PER_PAGE = 50, 200
 _FARTHEST = 10_000_000
 _MOST_NAMED = 20
 _A_DAY = 86_400
+
+
+class _ItemConvertor(Convertor[str]):
+    """An id of a catalogue in a path, whatever is in it: slashes and line breaks too."""
+
+    regex = "(?s:.+)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("item", _ItemConvertor())
 
 
 class Filters(BaseModel):
@@ -53,7 +69,7 @@ def catalogue_routes(service: Service) -> APIRouter:
         """A page of the catalogue, in its own order."""
         return await service.light.run(lambda: _page(service, filters))
 
-    @router.get("/items/{id:path}", operation_id="catalogue_item", responses=error_responses(404, 409, 422))
+    @router.get("/items/{id:item}", operation_id="catalogue_item", responses=error_responses(404, 409, 422))
     async def item(id: str) -> ItemShown:  # noqa: A002
         """One item of the catalogue."""
         return await service.light.run(lambda: _item(service, id))
@@ -63,7 +79,7 @@ def catalogue_routes(service: Service) -> APIRouter:
     }
 
     @router.get(
-        "/photos/{id:path}",
+        "/photos/{id:item}",
         operation_id="catalogue_photo",
         response_class=Response,
         responses={**photo, **error_responses(404, 409, 422)},
