@@ -39,7 +39,7 @@ def problem(answer: httpx.Response) -> tuple[int, str, str]:
         ("score", {"items": [*TWO, {}]}, "items[2]", "invalid", "exactly one of 'id', 'text' and 'seen', got none"),
         ("score", {"items": [*TWO, {"id": "top-1", "text": "shirt"}]}, "items[2]", "invalid", "got id, text"),
         ("score", {"items": [*TWO, {"text": "x" * 301}]}, "items[2].text", "invalid", "at most 300"),
-        ("score", {"items": [*TWO, {"text": " \n "}]}, "items[2].text", "invalid", "holds nothing to read"),
+        ("score", {"items": [*TWO, {"text": " \n "}]}, "items[2].text", "unknown_words", "holds nothing to read"),
         ("score", {"items": [*TWO, {"text": "a purple sofa"}]}, "items[2].text", "unknown_words",
          "'a purple sofa' names nothing that is worn; write it like 'navy wool blazer'"),
         ("score", {"items": [*TWO, {"text": "\0\x07"}]}, "items[2].text", "unknown_words", "names nothing"),

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from coordi.serve.schemas import Problem
 
 _LONGEST_VALUE = 60
+_NOT_READABLE = ("string_pattern_mismatch",)
 _SOURCES = ("query", "path", "body", "header")
 _KINDS = {
     "string_type": "text", "int_type": "a whole number", "int_parsing": "a whole number", "float_type": "a number",
@@ -42,7 +43,7 @@ def problem_of(details: Sequence[Any], model: type[BaseModel] | None) -> Problem
         )
     # What is right by itself and can't be met together is no fault of the request's form.
     contradicts = first["type"] == "value_error" and first["loc"][-1:] in ((), ("rules",))
-    code = "contradiction" if contradicts else "invalid"
+    code = "contradiction" if contradicts else "unknown_words" if first["type"] in _NOT_READABLE else "invalid"
     return Problem(code=code, message=as_json_text(message), field=as_json_text(where), accepted=accepted)
 
 
