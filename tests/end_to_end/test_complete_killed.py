@@ -108,7 +108,7 @@ def test_lines_follow_the_rules_and_say_when_nothing_fits(catalogue: Path, tmp_p
     ("arguments", "said"),
     [
         (["{catalogue}", "--out", "x.jsonl"], "give the ids of the items to complete, or --all"),
-        (
+        (["{catalogue}", "black-shirt", "--all", "--out", "x.jsonl"], "give the ids of the items to complete"),
             ["{catalogue}", "black-shirt", "--all", "--out", "x.jsonl"],
             "give the ids of the items to complete, or --all",
         ),
