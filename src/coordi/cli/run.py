@@ -35,9 +35,7 @@ def run(
     report = run_all(workspace(data, out, load_settings(preset, overrides or ())))
     note("")
     typer.echo(f"The report is at {Path(report).resolve()}")
-    typer.echo(
-        f"To try it on a page of your own, with these items as its catalogue: {_called()} serve --catalogue {out}"
-    )
+    typer.echo(f"To open a page on your machine that suggests from these items: {_called()} serve --catalogue {out}")
 
 
 def _called() -> str:
