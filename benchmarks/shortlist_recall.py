@@ -62,7 +62,7 @@ def main() -> None:
         if len(ranked) < options.asked and category not in worn:
             shown = stylist.complete(others, category, 5, reasons=False)
             ranked.append(_place([one.item.id for one in shown.suggestions], true.id))
-    print(
+    print(f"{len(pools)} outfits, {int(np.median(pools))} items of the category (median, {max(pools)} at most)")
         f"{len(pools)} outfits, pools of {int(np.median(pools))} items of the category (median, {max(pools)} at most)"
     )
     for name, places in found.items():
