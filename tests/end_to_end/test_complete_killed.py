@@ -108,10 +108,7 @@ def test_lines_follow_the_rules_and_say_when_nothing_fits(catalogue: Path, tmp_p
     ("arguments", "said"),
     [
         (["{catalogue}", "--out", "x.jsonl"], "give the ids of the items to complete, or --all"),
-        (
-            ["{catalogue}", "black-shirt", "--all", "--out", "x.jsonl"],
-            "give the ids of the items to complete, or --all",
-        ),
+        (["{catalogue}", "black-shirt", "--all", "--out", "x.jsonl"], "give the ids of the items to complete"),
         (["{catalogue}", "black-short", "--quick", "--out", "x.jsonl"], "no item 'black-short': accepted are the ids"),
         (["{catalogue}", "--all", "--out", "x.csv"], "must end in .jsonl"),
         (["nowhere", "--all", "--out", "x.jsonl"], "coordi catalogue build SOURCE --out nowhere"),
