@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -86,7 +88,10 @@ def serve(
     )
     if catalogue is not None:
         _check_catalogue(catalogue)
-    run(settings, lambda: _open(catalogue, model), note)
+    is_loading = run(settings, lambda: _open(catalogue, model), note)
+    if is_loading:
+        sys.stderr.flush()
+        os._exit(0)  # Python's own end aborts where a thread is in the midst of a library; every file is written whole
 
 
 def _check_catalogue(folder: Path) -> None:

@@ -27,7 +27,7 @@ _LINGER_SECONDS = 1.0
 _access = logging.getLogger("coordi.access")
 
 
-def run(settings: ServeSettings, load: Callable[[], Advisor], say: Callable[[str], None]) -> None:
+def run(settings: ServeSettings, load: Callable[[], Advisor], say: Callable[[str], None]) -> bool:
     """Serve until SIGTERM or SIGINT; returns once what was in work is answered.
 
     ``health`` answers at once, everything else once the models are loaded.
@@ -36,6 +36,9 @@ def run(settings: ServeSettings, load: Callable[[], Advisor], say: Callable[[str
         settings: Of the server.
         load: Makes the advisor, in a thread.
         say: Shows one line to the user.
+
+    Returns:
+        Whether a thread is still loading models, in the midst of which Python can't end in an orderly way.
 
     Raises:
         ConfigError: If the host asks for a token, or can't be listened on.
@@ -71,6 +74,7 @@ def run(settings: ServeSettings, load: Callable[[], Advisor], say: Callable[[str
             signal.signal(number, handler)
     if failures:
         raise failures[0]
+    return service.is_loading
 
 
 def address_of(settings: ServeSettings, listening: socket.socket) -> str:

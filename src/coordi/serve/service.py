@@ -41,6 +41,7 @@ class Service:
         self.settings = settings
         self._load = load
         self._advisor: Advisor | None = None
+        self._loading: threading.Thread | None = None
         self._together: tuple[TogetherScorer, TogetherEncoder] | None = None
         self.heavy = Lane("heavy", settings.workers, settings.queue)
         self.quick = Lane("quick", min(_QUICK, settings.workers), settings.queue)
@@ -120,7 +121,13 @@ class Service:
             else:
                 on_ready()
 
-        threading.Thread(target=work, name="loading", daemon=True).start()
+        self._loading = threading.Thread(target=work, name="loading", daemon=True)
+        self._loading.start()
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether the thread that loads is still at it."""
+        return self._loading is not None and self._loading.is_alive()
 
     def close(self) -> None:
         """Let nobody wait any more."""
