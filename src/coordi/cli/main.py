@@ -24,11 +24,14 @@ from coordi.cli import (
     report,
     run,
     score,
+    serve,
 )
 from coordi.cli.console import note
 from coordi.errors import CoordiError
 
-_NOUNS = (run, data, describe, catalogue, finetune, evaluate, report, score, recommend, encoder, presets, doctor)
+_NOUNS = (
+    run, data, describe, catalogue, finetune, evaluate, report, score, recommend, serve, encoder, presets, doctor,
+)  # fmt: skip
 _INTERRUPTED = 130
 
 

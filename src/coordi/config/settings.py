@@ -258,7 +258,7 @@ class RecommendSettings(Settings):
 
     candidates: int = Field(default=32, ge=1)
     top_k: int = Field(default=5, ge=1)
-    diversity: float = Field(default=0.2, ge=0)
+    diversity: float = Field(default=0.3, ge=0)
 
 
 class RunSettings(Settings):

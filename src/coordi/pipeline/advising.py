@@ -212,9 +212,7 @@ class Advisor:
         labels = description.attributes.get(KINDS, ())
         return self.vocabulary.worn_category(KINDS, labels[0].text) if labels else None
 
-    def _item(
-        self, item: Item, description: Description | None, vector: NDArray[np.float32] | None
-    ) -> DescribedItem:
+    def _item(self, item: Item, description: Description | None, vector: NDArray[np.float32] | None) -> DescribedItem:
         prompt = self.model.settings.prompt
         return describe_item(item, description, vector, prompt, self.vocabulary, text_encoder())
 
@@ -232,5 +230,3 @@ def is_photo(given: str) -> bool:
 def _new_id() -> str:
     """Of an item that is in no catalogue; unique in this process."""
     return f"given:{next(_NUMBERS)}"
-
-

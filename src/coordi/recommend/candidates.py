@@ -14,8 +14,8 @@ from coordi.recommend.item_scorer import ItemScorer
 from coordi.recommend.likeness import photo_likeness, title_of, without_twins
 from coordi.recommend.rules import Rules
 
-DEPTH = 256
-"""Items of a category, nearest to the outfit by what is said of them, that are scored without the language model."""
+_DEEPER = 4
+_DEPTH = 64
 
 Scored = tuple[DescribedItem, float]
 
@@ -55,26 +55,32 @@ class Finder:
     index: CatalogueIndex
     scorer: ItemScorer
 
-    def count(self, outfit: Sequence[DescribedItem], rules: Rules, category: WornCategory) -> int:
-        """Items of a category that the rules allow beside the outfit, twins among them."""
-        return self.index.count(_beside(outfit, rules), category)
+    def there(
+        self, outfit: Sequence[DescribedItem], rules: Rules, categories: Sequence[WornCategory], most: int
+    ) -> dict[WornCategory, int]:
+        """How many items the rules allow beside the outfit, twins among them, of the first categories that have any."""
+        found: dict[WornCategory, int] = {}
+        for category in categories:
+            number = self.index.count(_beside(outfit, rules), category) if len(found) < most else 0
+            if number:
+                found[category] = number
+        return found
 
-    def find(
-        self, outfit: Sequence[DescribedItem], rules: Rules, category: WornCategory, most: int, depth: int = DEPTH
-    ) -> list[Scored]:
+    def find(self, outfit: Sequence[DescribedItem], rules: Rules, category: WornCategory, most: int) -> list[Scored]:
         """The best candidates of a category by what needs no language model.
 
         Args:
             outfit: What there is; neither an item of it nor a twin of one is found.
             rules: What is allowed. What they want is not looked at, the category is.
             category: Of the candidates.
-            most: How many are given at most.
-            depth: How many nearest ones are scored.
+            most: How many are given at most. Four times as many, or 64 if that is more, are nearest to the outfit by
+                what is said of them and are scored.
 
         Returns:
             Items and P(yes) of the outfit with them, best first; equal ones by likeness of their photos to the
             outfit's, then by title, so that ids decide nothing.
         """
+        depth = max(_DEPTH, _DEEPER * most)
         near = self.index.nearest(self.scorer.direction(outfit), "text", depth, _beside(outfit, rules), category)
         items = without_twins([item for item, _ in near], outfit)
         scores = self.scorer.score([(*outfit, item) for item in items], language_model=False).tolist()

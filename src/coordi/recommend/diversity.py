@@ -10,9 +10,7 @@ from coordi.recommend.likeness import alikeness
 Ranked = tuple[DescribedItem, float]
 
 
-def diversified(
-    ranked: Sequence[Ranked], count: int, weight: float, chosen: Sequence[DescribedItem] = ()
-) -> list[Ranked]:
+def diversified(ranked: Sequence[Ranked], count: int, weight: float) -> list[Ranked]:
     """Choose items by maximal marginal relevance: a good score, less how alike an item is to those chosen before it.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from coordi.recommend.rules import Rules
 
 WIDTH = 8
 """Outfits kept after each category, and items tried for each of them."""
+_MOST_USES = 2
 _BODY: tuple[tuple[WornCategory, ...], ...] = (("top", "bottom"), ("dress",))
 _WITH_IT: tuple[WornCategory, ...] = ("shoes", "bag")
 
@@ -76,15 +78,17 @@ def _bodies(begun: Outfit, rules: Rules) -> list[tuple[WornCategory, ...]]:
 
 
 def _varied(longer: Sequence[tuple[Outfit, float]], begun: Outfit) -> list[tuple[Outfit, float]]:
-    """The best outfits, none of the newest items in more than two of them."""
-    used: dict[str, int] = {}
-    kept = []
+    """The best outfits, none of the added items in more than two of them as long as there are others."""
+    used: Counter[str] = Counter()
+    kept, rest = [], []
     for outfit, score in sorted(longer, key=lambda one: -one[1]):
-        newest = outfit[-1].id
-        if used.get(newest, 0) < 2:
-            used[newest] = used.get(newest, 0) + 1
+        added = [item.id for item in outfit[len(begun) :]]
+        if all(used[name] < _MOST_USES for name in added):
+            used.update(added)
             kept.append((outfit, score))
-    return kept[:WIDTH]
+        else:
+            rest.append((outfit, score))
+    return [*kept, *rest][:WIDTH]
 
 
 def different(looks: Sequence[tuple[Outfit, float]], begun: Outfit, count: int) -> list[tuple[Outfit, float]]:

@@ -64,6 +64,9 @@ def _clauses(rules: Rules) -> Iterator[Clause]:
     if rules.gender is not None:
         everybody = "" if rules.gender == "unisex" else " or everybody"
         yield Clause(f"made for {rules.gender}{everybody}", "gender IN (?, 'unisex')", (rules.gender,))
+    if rules.unwanted_genders:
+        names = rules.unwanted_genders
+        yield Clause(f"not made for {_one_of(names)}", f"coalesce(gender, '') NOT IN ({_places(names)})", names)
     if rules.seasons:
         yield Clause(
             f"season {_one_of(rules.seasons)}", "list_contains(?::VARCHAR[], season_key)", _keys(rules.seasons)

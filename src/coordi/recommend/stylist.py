@@ -12,14 +12,14 @@ from coordi.errors import RecommendationError
 from coordi.recommend.advice import Completion, Judge, LeftOut, Look, Looks, OutfitScore, Suggestion
 from coordi.recommend.candidates import Finder, Scored, Sought, check_catalogue, in_order, sought
 from coordi.recommend.catalogue_index import CatalogueIndex
-from coordi.recommend.described_item import DescribedItem
+from coordi.recommend.described_item import GENDERS, DescribedItem
 from coordi.recommend.diversity import diversified
 from coordi.recommend.fitting import cautions, clash
 from coordi.recommend.item_scorer import ItemScorer
 from coordi.recommend.leaving_out import EncodeTexts
 from coordi.recommend.looks import LookBuilder, best_first, different, worn_order
 from coordi.recommend.reasons import Reasoner
-from coordi.recommend.rules import Rules
+from coordi.recommend.rules import Rules, check_colours
 
 # Without a wanted category the model ranks candidates of so many missing ones, so that each gets enough of them.
 CATEGORIES_AT_ONCE = 4
@@ -51,6 +51,7 @@ class Stylist:
         self._index = index
         self._scorer = scorer
         self._settings = settings
+        self._vocabulary = vocabulary
         self._reasoner = Reasoner(scorer, vocabulary, encode_texts)
 
     def score(self, items: Sequence[DescribedItem], *, language_model: bool = True) -> OutfitScore:
@@ -89,7 +90,8 @@ class Stylist:
         Candidates are the items that the rules allow in the wanted category, or in up to four that the outfit lacks.
         The nearest by what is said of them are scored without the language model, the best of those by it, and what is
         shown is diversified. An item of the outfit or a twin of one is never suggested, and nothing that clashes with
-        what is there: no second pair of shoes, no dress over trousers.
+        what is there: no second pair of shoes, no dress over trousers. Where the rules name no gender, nothing is
+        suggested that is known to be made for others than the outfit.
 
         Args:
             outfit: One item or more, of the catalogue or not.
@@ -100,31 +102,31 @@ class Stylist:
             reasons: Ask what moved each score, which takes about as long again.
 
         Raises:
-            RecommendationError: If there is no catalogue or it is empty, the outfit is empty, or a pinned item is
-                unknown or can't be worn with it.
+            RecommendationError: If there is no catalogue or it is empty, the outfit is empty, a pinned item is unknown
+                or can't be worn with it, or a colour isn't the vocabulary's.
         """
         index = check_catalogue(self._index)
         if not outfit:
             raise RecommendationError("the outfit is empty: name at least 1 item to complete")
         rules = rules or Rules()
+        check_colours(rules, self._vocabulary)
         if want is not None:
             rules = rules.model_copy(update={"want": tuple(dict.fromkeys((want, *rules.want)))})
         pinned = self._pinned(index, outfit, rules)
         whole: Outfit = (*outfit, *pinned)
+        rules = _for_the_same_people(whole, rules)
         looked_for = sought({item.item.category for item in whole}, rules)
         finder = Finder(index, self._scorer)
-        counts = {one: finder.count(whole, rules, one) for one in looked_for.categories}
-        chosen = [one for one in looked_for.categories if counts[one]]
-        chosen = chosen if rules.want else chosen[:CATEGORIES_AT_ONCE]
-        ranked = self._ranked(finder, whole, rules, chosen, k, language_model=language_model)
+        chosen = finder.there(whole, rules, looked_for.categories, len(rules.want) or CATEGORIES_AT_ONCE)
+        ranked = self._ranked(finder, whole, rules, tuple(chosen), k, language_model=language_model)
         shown = self._take_turns(ranked, k)
         suggestions = self._told(whole, pinned, shown, language_model=language_model, reasons=reasons)
-        left_out = () if len(shown) >= k else _left_out(index, whole, rules, looked_for)
+        left_out = () if len(shown) >= k else _left_out(index, rules, looked_for)
         return Completion(
             outfit=tuple(outfit),
             categories=tuple(chosen) or looked_for.categories,
             suggestions=suggestions,
-            candidates=sum(counts[one] for one in chosen),
+            candidates=sum(chosen.values()),
             ranked=sum(map(len, ranked)),
             judge=_judge(language_model),
             left_out=left_out,
@@ -148,7 +150,9 @@ class Stylist:
         """
         index = check_catalogue(self._index)
         rules = rules or Rules()
+        check_colours(rules, self._vocabulary)
         begun: Outfit = (around, *self._pinned(index, (around,), rules))
+        rules = _for_the_same_people(begun, rules)
         built = LookBuilder(Finder(index, self._scorer)).build(begun, rules)
         if not built:
             reason = f"nothing in the catalogue '{index.info.name}' can be worn with it under these rules"
@@ -227,10 +231,18 @@ def _judge(language_model: bool) -> Judge:
     return "language-model" if language_model else "without-language-model"
 
 
-def _left_out(index: CatalogueIndex, outfit: Outfit, rules: Rules, looked_for: Sought) -> tuple[LeftOut, ...]:
+def _for_the_same_people(outfit: Outfit, rules: Rules) -> Rules:
+    """Where the rules don't say for whom, nothing that is known to be made for others than all of the outfit is."""
+    made_for = {item.gender for item in outfit if item.gender not in (None, "unisex")}
+    if rules.gender is not None or rules.unwanted_genders or not made_for:
+        return rules
+    others = tuple(one for one in GENDERS if one != "unisex" and one not in made_for)
+    return rules.model_copy(update={"unwanted_genders": others})
+
+
+def _left_out(index: CatalogueIndex, rules: Rules, looked_for: Sought) -> tuple[LeftOut, ...]:
     """What the rules left out of the categories that were looked for, added up."""
-    excluded = (*rules.excluded, *(item.id for item in outfit))
-    asked = rules.model_copy(update={"want": (), "unwanted": (), "excluded": excluded})
+    asked = rules.model_copy(update={"want": (), "unwanted": ()})
     counted: dict[str, tuple[int, int]] = {}
     for category in looked_for.categories:
         for row in index.left_out(asked, category):

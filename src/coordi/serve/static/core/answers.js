@@ -1,0 +1,63 @@
+/** Answers that follow what is asked: asked again when it changes, after a pause; an older answer never wins. */
+
+import { ask } from "./api.js";
+import { useStore } from "./store.js";
+import { useEffect, useRef, useState } from "./ui.js";
+
+const PAUSE = 250;
+const MOST_REMEMBERED = 40;
+
+/** @type {Map<string, any>} */
+const remembered = new Map();
+
+/** @typedef {{answer: any, error: any, pending: boolean, of: string, again: () => void}} Answered */
+
+/**
+ * The answer to a request, and the one before it while the new one is on its way.
+ * @param {string} path
+ * @param {unknown} body Null asks nothing.
+ * @returns {Answered} `of` is the body that `answer` is to, as JSON.
+ */
+export function useAnswer(path, body) {
+  const epoch = useStore((state) => state.epoch);
+  const isReady = useStore((state) => state.server === "ready");
+  const [state, setState] = useState({ answer: null, error: null, pending: false, of: "" });
+  const [turn, setTurn] = useState(0);
+  const failed = useRef(false);
+  const key = body === null ? "" : JSON.stringify(body);
+  useEffect(() => {
+    if (!key) {
+      setState({ answer: null, error: null, pending: false, of: "" });
+      return undefined;
+    }
+    if (remembered.has(path + key)) {
+      setState({ answer: remembered.get(path + key), error: null, pending: false, of: key });
+      return undefined;
+    }
+    if (!isReady) return undefined;
+    const stop = new AbortController();
+    setState((before) => ({ ...before, pending: true, error: failed.current ? before.error : null }));
+    const timer = setTimeout(async () => {
+      try {
+        const answer = await ask(path, { body: JSON.parse(key), signal: stop.signal });
+        remember(path + key, answer);
+        failed.current = false;
+        if (!stop.signal.aborted) setState({ answer, error: null, pending: false, of: key });
+      } catch (error) {
+        if (stop.signal.aborted) return;
+        failed.current = true;
+        setState((before) => ({ ...before, error, pending: false }));
+      }
+    }, PAUSE);
+    return () => {
+      clearTimeout(timer);
+      stop.abort();
+    };
+  }, [path, key, turn, epoch, isReady]);
+  return { ...state, again: () => setTurn((count) => count + 1) };
+}
+
+function remember(key, answer) {
+  remembered.set(key, answer);
+  if (remembered.size > MOST_REMEMBERED) remembered.delete(remembered.keys().next().value);
+}

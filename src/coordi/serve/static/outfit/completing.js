@@ -1,0 +1,53 @@
+/** What would complete the outfit: filters, cards, more of them, or why there are none. */
+
+import { rulesOf } from "../core/filters.js";
+import { t } from "../core/i18n.js";
+import { useAnswer } from "../core/answers.js";
+import { given } from "../core/labels.js";
+import { useStore } from "../core/store.js";
+import { html, useEffect, useRef, useState } from "../core/ui.js";
+import { QuickFlag } from "../shared/score.js";
+import { Trouble } from "../shared/trouble.js";
+import { FilterPanel } from "./filter_panel.js";
+import { NothingFits } from "./nothing_fits.js";
+import { Suggestion } from "./suggestion.js";
+
+const STEP = 6;
+
+/** @param {{items: import("../core/types.js").Item[]}} props Those of the outfit that can be judged. */
+export function Completing({ items }) {
+  const filters = useStore((state) => state.saved.filters);
+  const quick = useStore((state) => state.quick);
+  const most = useStore((state) => state.vocabulary?.limits.suggestions ?? STEP);
+  const [k, setK] = useState(STEP);
+  const outfit = items.map(given);
+  const rules = rulesOf(filters);
+  useEffect(() => setK(STEP), [JSON.stringify(outfit)]);
+  const body = outfit.length ? { items: outfit, k, rules, language_model: !quick } : null;
+  const { answer, error, pending, of, again } = useAnswer("complete", body);
+  // Positions in a reason are those of the request that it answers, which may be the one before.
+  const asked = useRef(new Map());
+  asked.current.set(JSON.stringify(body), items);
+  const answered = asked.current.get(of) ?? items;
+  const isMore = answer && answer.suggestions.length >= k && k < most;
+  return html`<section class="completing" aria-labelledby="completing" aria-busy=${pending}>
+    <div class="completing__head">
+      <h2 id="completing">${t("complete.title")}</h2>
+      ${answer && html`<${QuickFlag} judge=${answer.judge} />`}
+    </div>
+    <${FilterPanel} />
+    <p class="quiet" role="status" aria-live="polite">${pending ? t("complete.pending") : answer?.suggestions.length ? t("complete.found", { n: answer.candidates }) : ""}</p>
+    <div role="alert"><${Trouble} error=${error} again=${again} /></div>
+    ${!answer && pending && html`<${Waiting} />`}
+    ${answer && answer.suggestions.length > 0 && html`<ul class=${pending ? "cards cards--stale" : "cards"} role="list">
+      ${answer.suggestions.map((suggestion) => html`<li key=${suggestion.item.id}><${Suggestion} suggestion=${suggestion} items=${answered} /></li>`)}
+    </ul>`}
+    ${answer && !answer.suggestions.length && html`<div role="status"><${NothingFits} answer=${answer} /></div>`}
+    ${isMore && html`<p class="completing__more"><button type="button" class="button" disabled=${pending} onClick=${() => setK(Math.min(k + STEP, most))}>${t("action.more")}</button></p>`}
+  </section>`;
+}
+
+/** Where cards will be. */
+export const Waiting = ({ n = 3 }) => html`<ul class="cards" role="list" aria-hidden="true">
+  ${Array.from({ length: n }, (_, place) => html`<li key=${place}><div class="card card--waiting"><div class="card__photo"></div></div></li>`)}
+</ul>`;

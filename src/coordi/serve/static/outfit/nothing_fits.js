@@ -1,0 +1,49 @@
+/** When nothing fits: why, and which rule to give up. */
+
+import * as i18n from "../core/i18n.js";
+import { dropFilters } from "../core/filters.js";
+import { useStore } from "../core/store.js";
+import { html } from "../core/ui.js";
+import { Icon } from "../shared/icons.js";
+
+const { t } = i18n;
+
+/** How the server begins its words for each rule, longer ones first, and which filter that is. */
+const RULES = [
+  ["category not", "unwanted"], ["category", "want"], ["price at least", "price_min"], ["price at most", "price_max"],
+  ["brand not", "unwanted_brands"], ["brand", "brands"], ["colour not", "unwanted_colours"], ["colour", "colours"],
+  ["made for", "gender"], ["season", "seasons"], ["in stock", "in_stock"], ["items that were excluded", "excluded"],
+];
+
+/** @param {{answer: any}} props Of `complete`. */
+export function NothingFits({ answer }) {
+  const filters = useStore((state) => state.saved.filters);
+  const own = answer.left_out.length ? t("nothing.rules") : t("nothing.else", { what: i18n.list(answer.categories.map(i18n.category)) });
+  const said = answer.nothing.charAt(0).toUpperCase() + answer.nothing.slice(1);
+  return html`<div class="nothing">
+    <${Icon} name="hanger" />
+    <h3>${t("nothing.title")}</h3>
+    <p>${i18n.language() === "en" && said ? said : own}</p>
+    ${answer.left_out.length > 0 && html`<ul class="rules" role="list">
+      ${answer.left_out.map((rule) => {
+        const name = RULES.find(([start]) => rule.rule.startsWith(start))?.[1];
+        const words = name ? wordsOf(name, filters) : rule.rule;
+        return html`<li key=${rule.rule}>
+          <span><b lang=${name ? undefined : "en"}>${words}</b> ${t("nothing.left_out", { n: rule.count })} ${t("nothing.left", { n: rule.left })}</span>
+          ${name && html`<button type="button" class="button" aria-label=${t("nothing.drop", { rule: words })} onClick=${() => dropFilters([name])}>${t("nothing.drop.short")}</button>`}
+        </li>`;
+      })}
+    </ul>`}
+  </div>`;
+}
+
+/** A rule in the page's language, from what was set. */
+function wordsOf(name, filters) {
+  const shown = { want: i18n.category, unwanted: i18n.category, colours: i18n.label, unwanted_colours: i18n.label, seasons: i18n.season };
+  const value = filters[name];
+  if (name === "in_stock") return t("filter.in_stock");
+  if (name === "excluded") return t("filter.excluded");
+  if (name === "gender") return t("rule.gender", { what: i18n.gender(value) });
+  if (name === "price_min" || name === "price_max") return t(`rule.${name}`, { what: value === null ? "" : i18n.price(value) });
+  return t(`rule.${name}`, { what: i18n.list(value.map(shown[name] ?? String)) });
+}

@@ -1,0 +1,67 @@
+/** What lies on the table: each item with its photo, what is seen in it, and whether it is part of the outfit. */
+
+import * as i18n from "../core/i18n.js";
+import { changeItem, takeOffTable, toggle } from "../core/items.js";
+import { nameOf } from "../core/labels.js";
+import { useStore } from "../core/store.js";
+import { classes, html, useId, useState } from "../core/ui.js";
+import { Icon } from "../shared/icons.js";
+import { Photo } from "../shared/photo.js";
+import { Chips } from "./chips.js";
+
+const { t } = i18n;
+
+/**
+ * @param {{weakest: string | null, without: Record<string, number | null>, unknown: string | null}} props By uid: the
+ *   weakest item, scores without each, and the item that the server doesn't know (any more).
+ */
+export function Pieces({ weakest, without, unknown }) {
+  const pieces = useStore((state) => state.saved.pieces);
+  const items = useStore((state) => state.saved.items);
+  return html`<ul class="pieces" role="list">
+    ${pieces.filter(({ uid }) => items[uid]).map(({ uid, on }) => html`<${Piece} key=${uid} item=${items[uid]} on=${on} isWeakest=${uid === weakest} without=${without[uid] ?? null} isUnknown=${uid === unknown} />`)}
+  </ul>`;
+}
+
+function Piece({ item, on, isWeakest, without, isUnknown }) {
+  const id = useId();
+  const name = nameOf(item);
+  return html`<li class=${classes("piece", !on && "piece--aside", isWeakest && "piece--weakest")}>
+    <div class="piece__photo">
+      <${Photo} item=${item} />
+      ${isWeakest && html`<span class="piece__badge">${t("piece.weakest")}</span>`}
+    </div>
+    <div class="piece__said">
+      <div class="piece__head">
+        <h3 class="piece__name">${item.kind === "photo" ? html`<${Name} item=${item} />` : name}</h3>
+        <button type="button" class="button button--plain" aria-label=${t("piece.off", { name })} title=${t("piece.off", { name })}
+          onClick=${() => takeOffTable(item.uid)}><${Icon} name="close" /></button>
+      </div>
+      ${item.kind === "catalogue"
+        ? html`<p class="quiet">${i18n.list([i18n.category(item.category), ...(item.price === null || item.price === undefined ? [] : [i18n.price(item.price)])])}</p>`
+        : html`<${Chips} item=${item} />`}
+      ${isWeakest && without !== null && html`<p class="piece__without">${t("piece.without", { n: i18n.points(without) })}</p>`}
+      ${isUnknown && html`<p class="ask">${t("piece.unknown")}</p>`}
+      <label class="switch" for=${id}>
+        <input id=${id} type="checkbox" role="switch" checked=${on} onChange=${(event) => toggle(item.uid, event.target.checked)} />
+        <span class="switch__track" aria-hidden="true"></span>${t("piece.in")}<span class="unseen"> ${name}</span>
+      </label>
+    </div>
+  </li>`;
+}
+
+/** What an own item is called, which its user may change where it stands. */
+function Name({ item }) {
+  const [typed, setTyped] = useState(/** @type {string | null} */ (null));
+  const keep = () => {
+    if (typed !== null) changeItem(item.uid, { title: typed.trim().slice(0, 120) });
+    setTyped(null);
+  };
+  const press = (event) => {
+    if (event.key === "Enter" && !event.isComposing) event.target.blur();
+    if (event.key === "Escape") setTyped(null);
+  };
+  return html`<input class="naming" type="text" maxlength="120" aria-label=${t("piece.name", { name: nameOf(item) })}
+    placeholder=${nameOf({ ...item, title: "" })} value=${typed ?? item.title} onInput=${(event) => setTyped(event.target.value)} onBlur=${keep}
+    onKeyDown=${press} />`;
+}

@@ -1,0 +1,46 @@
+/** One item that would complete the outfit. */
+
+import * as i18n from "../core/i18n.js";
+import { addFromCatalogue, fromCatalogue, notify } from "../core/items.js";
+import { mark, unmark } from "../core/filters.js";
+import { classes, html } from "../core/ui.js";
+import { Icon } from "../shared/icons.js";
+import { Photo } from "../shared/photo.js";
+import { Bar, Score } from "../shared/score.js";
+import { Reason } from "./reason.js";
+
+const { t } = i18n;
+
+/** @param {{suggestion: any, items: import("../core/types.js").Item[]}} props */
+export function Suggestion({ suggestion, items }) {
+  const { item: shown, score, is_pinned: isPinned, reason } = suggestion;
+  const item = fromCatalogue(shown);
+  const add = () => {
+    addFromCatalogue(shown);
+    notify(t("notice.added", { name: item.title }));
+  };
+  const hide = () => {
+    mark("excluded", item);
+    notify(t("notice.hidden", { name: item.title }), () => unmark("excluded", item.id));
+  };
+  const pin = () => (isPinned ? unmark("pinned", item.id) : mark("pinned", item));
+  return html`<article class=${classes("card", isPinned && "card--pinned")} aria-label=${item.title}>
+    <div class="card__photo">
+      <${Photo} item=${item} size=${640} />
+      <div class="card__score"><${Score} score=${score} /><${Bar} score=${score} /></div>
+    </div>
+    <div class="card__said">
+      <p class="card__kind">${i18n.list([i18n.category(shown.category), shown.brand].filter(Boolean))}</p>
+      <h3 class="card__title">${item.title}</h3>
+      ${shown.price !== null && html`<p class="card__price"><span class="unseen">${t("card.price")} </span>${i18n.price(shown.price)}</p>`}
+      <${Reason} reason=${reason} items=${items} />
+    </div>
+    <div class="card__do">
+      <button type="button" class="button button--main" onClick=${add}><${Icon} name="add" />${t("card.add")}<span class="unseen"> ${item.title}</span></button>
+      <button type="button" class="button button--icon" aria-pressed=${isPinned} aria-label=${t("card.pin", { name: item.title })} title=${t("card.pin.short")}
+        onClick=${pin}><${Icon} name="pin" /></button>
+      <button type="button" class="button button--icon" aria-label=${t("card.hide", { name: item.title })} title=${t("card.hide.short")}
+        onClick=${hide}><${Icon} name="hide" /></button>
+    </div>
+  </article>`;
+}

@@ -1,0 +1,50 @@
+/** The table: what lies on it, how it goes together, and what would complete it. */
+
+import { useAnswer } from "../core/answers.js";
+import { t } from "../core/i18n.js";
+import { given, isKnown } from "../core/labels.js";
+import { useStore } from "../core/store.js";
+import { classes, html } from "../core/ui.js";
+import { OpeningLooks } from "../looks/opening_looks.js";
+import { AddRow, useDrop } from "./adding.js";
+import { Completing } from "./completing.js";
+import { Opening } from "./opening.js";
+import { Pieces } from "./pieces.js";
+import { Uploads } from "./uploads.js";
+import { Verdict } from "./verdict.js";
+
+export function OutfitView() {
+  const isEmpty = useStore((state) => !state.saved.pieces.some(({ uid }) => uid in state.saved.items));
+  const hasCatalogue = useStore((state) => Boolean(state.ready?.items));
+  if (!isEmpty) return html`<${Table} hasCatalogue=${hasCatalogue} />`;
+  return html`<${Opening} />${hasCatalogue && html`<${OpeningLooks} />`}`;
+}
+
+function Table({ hasCatalogue }) {
+  const pieces = useStore((state) => state.saved.pieces);
+  const all = useStore((state) => state.saved.items);
+  const quick = useStore((state) => state.quick);
+  const { isOver, handlers } = useDrop();
+  const worn = pieces.filter(({ uid, on }) => on && all[uid]).map(({ uid }) => all[uid]);
+  const items = worn.filter(isKnown);
+  const body = items.length > 1 ? { items: items.map(given), language_model: !quick } : null;
+  const answered = useAnswer("score", body);
+  const { answer, error, pending } = answered;
+  const isOf = answer && !pending && answered.of === JSON.stringify(body);
+  const without = isOf ? Object.fromEntries(answer.items.map((one, place) => [items[place].uid, one.score_without])) : {};
+  const weakest = isOf && answer.weakest !== null ? items[answer.weakest].uid : null;
+  const place = error?.code === "unknown_item" ? /^items\[(\d+)\]/.exec(error.field) : null;
+  return html`<h1 class="unseen">${t("table.title")}</h1>
+    <div class=${classes("table", isOver && "table--over")} ...${handlers}>
+      <div class="table__outfit">
+        <${Verdict} answered=${answered} items=${items} unknown=${worn.length - items.length} />
+        <section aria-labelledby="pieces">
+          <h2 id="pieces">${t("pieces.title")}</h2>
+          <${AddRow} />
+          <${Uploads} />
+          <${Pieces} weakest=${weakest} without=${without} unknown=${place ? (items[Number(place[1])]?.uid ?? null) : null} />
+        </section>
+      </div>
+      ${hasCatalogue ? html`<${Completing} items=${items} />` : html`<p class="quiet table__none">${t("complete.no_catalogue")}</p>`}
+    </div>`;
+}
