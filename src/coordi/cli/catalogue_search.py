@@ -12,14 +12,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from coordi.cli.console import echo_json
+from coordi.cli.rule_options import with_rules
 from coordi.cli.work import JsonOption
+from coordi.recommend.rules import Rules
 
 if TYPE_CHECKING:
     from coordi.recommend.catalogue_index import CatalogueIndex
     from coordi.recommend.described_item import DescribedItem
-    from coordi.recommend.rules import Rules
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `coordi catalogue build` made.")]
+WordsArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="WORDS", help="All of them must be in title, brand or description.")
+]
 _BRANDS_SHOWN = 10
 _WIDTH_IN_A_PIPE = 120
 
@@ -45,37 +49,24 @@ def info(folder: FolderArgument, as_json: JsonOption = False) -> None:
     console.print(table)
 
 
+@with_rules
 def search(
     folder: FolderArgument,
-    words: Annotated[
-        list[str] | None, typer.Argument(help="All of them must be in title, brand or description.")
-    ] = None,
+    rules: Rules,
+    words: WordsArgument = None,
     photo: Annotated[Path | None, typer.Option("--photo", help="Items whose photos are most like this one.")] = None,
-    category: Annotated[list[str] | None, typer.Option("--category", help="Only this one; may be repeated.")] = None,
-    brand: Annotated[list[str] | None, typer.Option("--brand", help="Only this one; may be repeated.")] = None,
-    colour: Annotated[list[str] | None, typer.Option("--colour", help="Only this one; may be repeated.")] = None,
-    gender: Annotated[str | None, typer.Option("--gender", help="women, men, girls, boys or unisex.")] = None,
-    season: Annotated[list[str] | None, typer.Option("--season", help="Only this one; may be repeated.")] = None,
-    price_min: Annotated[float | None, typer.Option("--price-min", help="In the catalogue's currency.")] = None,
-    price_max: Annotated[float | None, typer.Option("--price-max", help="In the catalogue's currency.")] = None,
-    in_stock: Annotated[bool, typer.Option("--in-stock", help="Nothing that is known to be sold out.")] = False,
     top_k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many to show.")] = 10,
     as_json: JsonOption = False,
 ) -> None:
     """Find items by words, by a photo, and by what they are.
 
-    Example: coordi catalogue search catalogue black boots --price-max 100
+    Example: coordi catalogue search catalogue black boots --max-price 100
     """
     from coordi.errors import RecommendationError
     from coordi.recommend.catalogue_index import CatalogueIndex
-    from coordi.recommend.fitting import parse_category
 
     if words and photo:
-        raise RecommendationError("give words or --photo, not both; --category, --colour and the like go with either")
-    rules = _rules({
-        "want": [parse_category(one) for one in category or ()], "brands": brand or (), "colours": colour or (),
-        "gender": gender, "seasons": season or (), "price_min": price_min, "price_max": price_max, "in_stock": in_stock,
-    })  # fmt: skip
+        raise RecommendationError("give words or --photo, not both; --want, --colour and the like go with either")
     with CatalogueIndex.open(folder) as index:
         if photo is not None:
             found: list[tuple[DescribedItem, float | None]] = [*_alike(index, folder, photo, top_k, rules)]
@@ -142,19 +133,6 @@ def _alike(
         eyes.encoder.encode_images([open_photo(photo)])[0], "photo", top_k, rules
     )
     return found
-
-
-def _rules(asked: Mapping[str, Any]) -> Rules:
-    from pydantic import ValidationError
-
-    from coordi.errors import RecommendationError
-    from coordi.recommend.rules import Rules
-
-    try:
-        return Rules.model_validate(asked)
-    except ValidationError as error:
-        found = [f"{'.'.join(map(str, one['loc'])) or 'rules'}: {one['msg']}" for one in error.errors()]
-        raise RecommendationError("; ".join(found)) from error
 
 
 def _item_told(item: DescribedItem, cosine: float | None) -> dict[str, Any]:
