@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from coordi.cli import catalogue_complete
 from coordi.cli.catalogue_search import FolderArgument, info, search
 from coordi.cli.console import echo_json, note, progress_bar
 from coordi.cli.work import DownloadOption, JsonOption, OutOption, data_path, typed_command
@@ -30,6 +31,7 @@ def register(app: typer.Typer) -> None:
     nouns.callback()(_catalogue)
     for command in (build, info, search, add, remove, refresh):
         nouns.command(command.__name__)(command)
+    catalogue_complete.register(nouns)
     app.add_typer(nouns, name="catalogue")
 
 

@@ -23,7 +23,6 @@ from coordi.describe.vector_cache import VectorCache
 from coordi.describe.vocabulary import Vocabulary, load_vocabulary
 from coordi.domain import Item
 from coordi.pipeline.catalogue_source import NO_CATEGORY, FeedRow
-from coordi.pipeline.opening_catalogues import vocabulary_identity
 from coordi.pipeline.plain_parts import text_encoder
 from coordi.pipeline.seen_category import seen_category
 from coordi.progress import Progress, silent
@@ -75,7 +74,7 @@ class Eyes:
             text_encoder=text_encoder().text_identity,
             describe=self.describe,
             prompt=self.prompt,
-            vocabulary=vocabulary_identity(self.vocabulary),
+            vocabulary=hashlib.sha256(self.vocabulary.model_dump_json().encode()).hexdigest(),
             photo_dimension=self.encoder.dimension,
             text_dimension=text_encoder().dimension,
             made=made,
