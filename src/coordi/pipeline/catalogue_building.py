@@ -61,8 +61,7 @@ def build_catalogue(source: Path | str, eyes: Eyes, work: CatalogueWork) -> Outc
         if is_finished(work.folder):
             return _bring_up_to_date(source, eyes, work, gone=True)
         feed = read_feed(source, work.data)
-        info = eyes.info(feed.name, feed.source)
-        write_json(work.folder / INFO_FILE, info.model_dump(mode="json"))
+        write_json(work.folder / INFO_FILE, eyes.info(feed.name, feed.source).model_dump(mode="json"))
         return _update(feed, {}, eyes, work, gone=False)
 
 

@@ -1,0 +1,347 @@
+"""A catalogue is built of every good row, tells of every bad one, and is brought up to date by what changed."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image, ImageDraw
+
+from coordi.artifacts import is_finished, read_json, read_manifest
+from coordi.config import DescribeSettings, PromptSettings
+from coordi.data.photos import open_photo
+from coordi.data.sample import make_sample
+from coordi.describe.describer import describe_image
+from coordi.errors import ArtifactError, DataError, RecommendationError
+from coordi.pipeline.catalogue_building import (
+    add_to_catalogue,
+    build_catalogue,
+    refresh_catalogue,
+    remove_from_catalogue,
+)
+from coordi.pipeline.catalogue_describing import Eyes
+from coordi.pipeline.catalogue_folder import CatalogueWork
+from coordi.progress import Progress, silent
+from coordi.recommend.catalogue_index import CatalogueIndex
+from coordi.recommend.rules import Rules
+
+Row = dict[str, Any]
+GOOD: tuple[Row, ...] = (
+    {"sku": "a", "name": "Red pleated skirt", "type": "skirts", "image": "a.jpg", "price": 20, "brand": "Kim"},
+    {"sku": "b", "name": "Blue shirt", "type": "shirts", "image": "b.jpg", "price": 30, "brand": "Lee"},
+    {"sku": "c", "name": "Leather boots", "type": "boots", "image": "", "price": 90, "brand": "Kim"},
+)
+
+
+@contextmanager
+def quietly(label: str) -> Iterator[Progress]:
+    yield silent
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("COORDI_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="module")
+def eyes() -> Eyes:
+    return Eyes.of(DescribeSettings(), PromptSettings())
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> CatalogueWork:
+    return CatalogueWork(tmp_path / "made", "coordi catalogue build", quietly)
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    """A folder with photos a and b and a table of the good rows."""
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    photo(folder / "a.jpg", "red")
+    photo(folder / "b.jpg", "blue")
+    write(folder, GOOD)
+    return folder
+
+
+def photo(path: Path, colour: str) -> None:
+    image = Image.new("RGB", (120, 160), "white")
+    ImageDraw.Draw(image).polygon([(40, 20), (80, 20), (100, 150), (20, 150)], fill=colour)
+    image.save(path)
+
+
+def write(folder: Path, rows: tuple[Row, ...]) -> Path:
+    path = folder / "products.csv"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(GOOD[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def told(folder: Path) -> list[Row]:
+    return [json.loads(line) for line in (folder / "problems.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def test_good_rows_become_items_with_all_that_is_known(shop: Path, eyes: Eyes, work: CatalogueWork) -> None:
+    found = build_catalogue(shop, eyes, work)
+    assert (found.items, found.added, found.encoded) == (3, 3, 2)
+    assert [one["reason"] for one in told(work.folder)] == ["no photo named: kept for its title"]
+    with CatalogueIndex.open(work.folder) as index:
+        assert index.ids() == ["a", "b", "c"]
+        items = index.get(["a", "b", "c"])
+        one = items["a"]
+        assert (one.item.category, one.item.price, one.brand, one.item.image) == ("bottom", 20.0, "Kim", shop / "a.jpg")
+        assert one.colours[0] == "red"
+        assert items["c"].photo_vector is None
+        image = open_photo(shop / "a.jpg")
+        assert one.photo_vector is not None
+        assert float(one.photo_vector @ eyes.encoder.encode_images([image])[0]) == pytest.approx(1, abs=1e-5)
+        assert one.description is not None
+        alone = describe_image(image, eyes.encoder, eyes.vocabulary).attributes
+        assert list(one.description.attributes) == list(alone)
+        for name, labels in one.description.attributes.items():
+            assert [label.text for label in labels] == [label.text for label in alone[name]]
+            for is_, was in zip(labels, alone[name], strict=True):  # batches round otherwise
+                assert is_.probability == pytest.approx(was.probability, abs=1e-5)
+        assert [near.id for near, _ in index.nearest(eyes.encoder.encode_images([image])[0], "photo", 5)] == ["a", "b"]
+        assert index.info == eyes.info("shop", str(shop), index.info.made).model_copy(update={"name": index.info.name})
+    assert read_json(work.folder / "catalogue.json")["source"] == str(shop)
+    assert read_manifest(work.folder)["inputs"]["encoder"] == eyes.encoder.identity
+    assert sorted(path.name for path in work.folder.iterdir()) == [
+        ".lock", "catalogue.json", "items.duckdb", "manifest.json", "problems.jsonl",
+    ]  # fmt: skip
+
+
+BAD: tuple[tuple[Row, str, bool], ...] = (
+    ({"sku": "p1", "name": "Wool coat", "type": "coats", "price": "abc"}, "price isn't a number of 0 or more", True),
+    ({"sku": "p2", "name": "Wool coat", "type": "coats", "price": "-4"}, "price isn't a number of 0 or more", True),
+    ({"sku": "u1", "name": "Wool coat", "type": "Gizmo"}, "no known category word", True),
+    ({"sku": "u2", "name": "Thing", "type": "Gizmo"}, "neither its words nor a photo tell its category", False),
+    ({"sku": "m1", "name": "Silk scarf", "image": "none.jpg"}, "photo missing: no file at its path", True),
+    ({"sku": "m2", "image": "none.jpg"}, "and no words that tell what it is", False),
+    ({"sku": "k1", "name": "Silk scarf", "image": "cut.jpg"}, "photo cut short or damaged: kept", True),
+    ({"sku": "o1", "name": "Silk scarf", "image": "../a.jpg"}, "photo not in the source's folder", True),
+    ({"sku": "a", "name": "Another skirt"}, "duplicate id, the first is kept", False),
+    ({"sku": "e1", "type": "boots"}, "no title and no photo", False),
+    ({"name": "No name"}, "bad row: no id", False),
+    ({"sku": "n1", "name": "Red stick", "type": "Lipstick"}, "nobody wears it to be seen", False),
+    ({"sku": "x" * 201, "name": "Wool coat"}, "id longer than 200 characters", False),
+    ({"sku": "t1", "name": "HermÃ¨s silk scarf"}, "title in a wrong encoding: repaired", True),
+)
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
+def test_every_problem_is_told_with_its_line_and_good_rows_are_kept(
+    shop: Path, eyes: Eyes, work: CatalogueWork, kind: str
+) -> None:
+    (shop / "cut.jpg").write_bytes((shop / "a.jpg").read_bytes()[:400])
+    rows = (*GOOD, *(row for row, _, _ in BAD))
+    table = write(shop, rows)
+    first = 2  # a CSV's header is its first line
+    if kind != "csv":
+        first = 1
+        table.unlink()
+        filled = [{name: str(value) for name, value in row.items() if value != ""} for row in rows]
+        if kind == "jsonl":
+            text = "\n".join(json.dumps(row) for row in filled)
+            (shop / "products.jsonl").write_text(text + "\n{broken\n[]\n", encoding="utf-8")
+        else:
+            pq.write_table(pa.Table.from_pylist(filled, schema=pa.schema([(n, pa.string()) for n in GOOD[0]])),
+                           shop / "products.parquet")  # fmt: skip
+    found = build_catalogue(shop, eyes, work)
+    listed = told(work.folder)
+    for line, (row, reason, kept) in enumerate(BAD, first + len(GOOD)):
+        here = [one for one in listed if one["line"] == line and reason in one["reason"]]
+        assert len(here) == 1, (line, row, [one for one in listed if one["line"] == line])
+        assert here[0]["kept"] is kept
+        assert here[0]["item_id"] == row.get("sku", "")
+    broken = {one["line"]: one["reason"] for one in listed if one["reason"].startswith("bad row: not")}
+    after = first + len(rows)
+    assert broken == ({after: "bad row: not JSON", after + 1: "bad row: not a JSON object"} if kind == "jsonl" else {})
+    with CatalogueIndex.open(work.folder) as index:
+        kept_ids = [row["sku"] for row, _, kept in BAD if kept]
+        assert index.ids() == ["a", "b", "c", *kept_ids]
+        assert index.get(["p1"])["p1"].item.price is None
+        assert index.get(["m1"])["m1"].item.image is None
+        assert index.get(["t1"])["t1"].item.title == "Hermès silk scarf"
+    assert {one["item_id"] or one["line"] for one in listed if not one["kept"]} == {
+        row.get("sku", "") or line for line, (row, _, kept) in enumerate(BAD, first + len(GOOD)) if not kept
+    } | set(broken)
+    assert len(found.problems) == len(listed)
+
+
+def test_a_folder_of_photos_gets_categories_from_its_photos(tmp_path: Path, eyes: Eyes, work: CatalogueWork) -> None:
+    drawn, photos = tmp_path / "sample", tmp_path / "photos"
+    make_sample(drawn, 17)
+    photos.mkdir()
+    for place, path in enumerate(sorted((drawn / "images").iterdir())[:40]):
+        shutil.copy(path, photos / f"IMG_{place}.jpg")
+    (photos / "red shirt.jpg").write_bytes((photos / "IMG_0.jpg").read_bytes())
+    (photos / "notes.txt").write_text("no photo")
+    (photos / "IMG_99.jpg").write_bytes(b"\xff\xd8\xff cut")
+    found = build_catalogue(photos, eyes, work)
+    listed = told(work.folder)
+    untold = [one for one in listed if one["reason"] == "neither its words nor a photo tell its category"]
+    others = {one["item_id"] or one["value"] for one in listed} - {one["item_id"] for one in untold}
+    assert others == {"notes.txt", "IMG_99"}
+    assert found.items == 41 - len(untold) > 10
+    with CatalogueIndex.open(work.folder) as index:
+        assert index.get(["red shirt"])["red shirt"].item.category == "top"
+        for one in index.get(index.ids()).values():
+            assert one.description is not None
+            kinds = one.description.attributes.get("category", ())
+            if one.id.startswith("IMG"):
+                assert one.item.category == eyes.vocabulary.worn_category("category", kinds[0].text)
+                assert "category_known" not in one.item.extra
+
+
+def test_a_refresh_touches_only_what_changed(shop: Path, eyes: Eyes, work: CatalogueWork) -> None:
+    build_catalogue(shop, eyes, work)
+    database = (work.folder / "items.duckdb").read_bytes()
+    again = refresh_catalogue(None, work)
+    assert (again.added, again.changed, again.removed, again.unchanged, again.encoded) == (0, 0, 0, 3, 0)
+    assert (work.folder / "items.duckdb").read_bytes() == database
+
+    photo(shop / "a.jpg", "green")  # the row is as it was
+    new = {"sku": "d", "name": "Straw hat", "type": "hats", "image": "", "price": 15, "brand": "Lee"}
+    write(shop, (new, GOOD[0], {**GOOD[1], "price": 25}))
+    found = refresh_catalogue(None, work)
+    assert (found.added, found.changed, found.removed, found.unchanged, found.encoded) == (1, 2, 1, 0, 1)
+    with CatalogueIndex.open(work.folder) as index:
+        assert index.ids() == ["d", "a", "b"]
+        items = index.get(["a", "b"])
+        assert items["b"].item.price == 25.0
+        assert "green" in items["a"].colours
+    assert build_catalogue(shop, eyes, work).unchanged == 3  # building again is the same
+
+
+def test_a_refresh_describes_nothing_it_knows_even_without_a_cache(
+    shop: Path, eyes: Eyes, work: CatalogueWork, cache: Path
+) -> None:
+    build_catalogue(shop, eyes, work)
+    shutil.rmtree(cache)
+    write(shop, GOOD[1:])
+    found = refresh_catalogue(None, work)
+    assert (found.removed, found.unchanged, found.encoded) == (1, 2, 0)
+
+
+def test_a_photo_that_comes_later_is_seen_and_one_that_stays_broken_is_told_again(
+    shop: Path, eyes: Eyes, work: CatalogueWork
+) -> None:
+    write(shop, ({**GOOD[0], "image": "later.jpg"}, {**GOOD[1], "image": "cut.jpg"}))
+    (shop / "cut.jpg").write_bytes(b"\xff\xd8\xff cut")
+    build_catalogue(shop, eyes, work)
+    photo(shop / "later.jpg", "red")
+    found = refresh_catalogue(None, work)
+    assert (found.changed, found.unchanged) == (1, 1)
+    assert [one["item_id"] for one in told(work.folder)] == ["b"]
+    with CatalogueIndex.open(work.folder) as index:
+        assert index.photographed() == 1
+
+
+def test_adding_keeps_what_is_there_and_replaces_by_id(
+    shop: Path, eyes: Eyes, work: CatalogueWork, tmp_path: Path
+) -> None:
+    build_catalogue(shop, eyes, work)
+    more = tmp_path / "more.csv"
+    more.write_text("sku,name,type,price\nn,Wool hat,hats,9\nb,Blue linen shirt,shirts,31\nc,,boots,1\n")
+    found = add_to_catalogue(more, work)
+    assert (found.items, found.added, found.changed, found.removed, found.unchanged) == (4, 1, 1, 0, 2)
+    with CatalogueIndex.open(work.folder) as index:
+        assert index.ids() == ["a", "b", "c", "n"]
+        items = index.get(["b", "c"])
+        assert items["b"].item.title == "Blue linen shirt"
+        assert items["c"].item.title == "Leather boots"  # its new row can't go in
+        assert index.info.source == str(shop)
+
+
+def test_removing_is_all_or_nothing(shop: Path, eyes: Eyes, work: CatalogueWork) -> None:
+    build_catalogue(shop, eyes, work)
+    with pytest.raises(RecommendationError, match=r"no item 'bb' .* nothing was removed: its nearest ids are 'b', 'a'"):
+        remove_from_catalogue(["a", "bb"], work)
+    with pytest.raises(RecommendationError, match="would remove all 3 items"):
+        remove_from_catalogue(["a", "b", "c"], work)
+    found = remove_from_catalogue(["a", "a"], work)
+    assert (found.items, found.removed) == (2, 1)
+    with CatalogueIndex.open(work.folder) as index:
+        assert index.ids() == ["b", "c"]
+
+
+def test_an_open_index_goes_on_with_what_it_opened(shop: Path, eyes: Eyes, work: CatalogueWork) -> None:
+    build_catalogue(shop, eyes, work)
+    with CatalogueIndex.open(work.folder) as before:
+        remove_from_catalogue(["a"], work)
+        assert before.ids() == ["a", "b", "c"]
+        assert "a" in before.get(["a"])
+        with CatalogueIndex.open(work.folder) as after:
+            assert after.ids() == ["b", "c"]
+
+
+def test_a_feed_with_nothing_good_changes_nothing(shop: Path, eyes: Eyes, work: CatalogueWork) -> None:
+    build_catalogue(shop, eyes, work)
+    write(shop, ({"sku": "z", "name": "Red stick", "type": "Lipstick"},))
+    with pytest.raises(DataError, match=r"nothing of .*shop can go into a catalogue: 1 times: nobody wears it"):
+        refresh_catalogue(None, work)
+    with CatalogueIndex.open(work.folder) as index:
+        assert len(index) == 3
+    assert is_finished(work.folder)
+    with pytest.raises(DataError, match="nobody wears it"):
+        build_catalogue(shop, eyes, replace(work, folder=work.folder.with_name("new")))
+
+
+def test_a_folder_of_something_else_is_refused(shop: Path, eyes: Eyes, work: CatalogueWork, tmp_path: Path) -> None:
+    build_catalogue(shop, eyes, work)
+    other = tmp_path / "other"
+    shutil.copytree(shop, other)
+    with pytest.raises(ArtifactError, match=rf"{work.folder} is a catalogue of {shop}, not of {other}.*refresh"):
+        build_catalogue(other, eyes, work)
+    with pytest.raises(ArtifactError, match=r"is the folder of the data"):
+        build_catalogue(shop, eyes, replace(work, folder=shop))
+    with pytest.raises(ArtifactError, match=r"isn't a catalogue and holds other files \(a.jpg, b.jpg, products.csv\)"):
+        build_catalogue(shop, eyes, replace(work, folder=other))
+    with pytest.raises(ArtifactError, match=r"isn't a catalogue: it has no manifest.json and no catalogue.json"):
+        add_to_catalogue(shop, replace(work, folder=other))
+    with pytest.raises(DataError, match=r"there is no file or folder at .*nowhere"):
+        build_catalogue(tmp_path / "nowhere", eyes, replace(work, folder=tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_catalogue_made_with_something_else_says_what_differs(shop: Path, eyes: Eyes, work: CatalogueWork) -> None:
+    words = shop.parent / "words.yaml"
+    words.write_text("attributes: {colour: {threshold: 0, labels: [red, blue], template: 'a {} product'}}")
+    with_words = Eyes.of(DescribeSettings(vocabulary=str(words)), PromptSettings())
+    build_catalogue(shop, with_words, work)
+    with pytest.raises(ArtifactError, match=r"vocabulary was '.*words.yaml' \(\w+\) and is now 'fashion'.* --out NEW"):
+        build_catalogue(shop, eyes, work)
+    words.write_text("attributes: {colour: {threshold: 0, labels: [red, green], template: 'a {} product'}}")
+    with pytest.raises(ArtifactError, match=r"made with something else: the vocabulary was '.*words.yaml' \(\w+\) and"):
+        refresh_catalogue(None, work)
+    shorter = Eyes.of(DescribeSettings(vocabulary=str(words)), PromptSettings(max_title_words=3))
+    with pytest.raises(ArtifactError, match=r"of an item max_title_words were said as 12 and are now as 3"):
+        build_catalogue(shop, shorter, work)
+
+
+def test_a_damaged_database_is_told(shop: Path, eyes: Eyes, work: CatalogueWork) -> None:
+    build_catalogue(shop, eyes, work)
+    path = work.folder / "items.duckdb"
+    path.write_bytes(path.read_bytes()[:5000])
+    for do in (lambda: CatalogueIndex.open(work.folder), lambda: refresh_catalogue(None, work)):
+        with pytest.raises(ArtifactError, match=r"can't be read: .* build it again with coordi catalogue build"):
+            do()
+
+
+def test_rules_find_what_the_table_said(shop: Path, eyes: Eyes, work: CatalogueWork) -> None:
+    build_catalogue(shop, eyes, work)
+    with CatalogueIndex.open(work.folder) as index:
+        assert [one.id for one in index.page(Rules(brands=("kim",), price_max=50))[0]] == ["a"]
