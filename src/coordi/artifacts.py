@@ -143,6 +143,20 @@ def stage_folder(folder: Path, record: Record) -> Iterator[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / MANIFEST).unlink(missing_ok=True)
     yield folder
+    write_manifest(folder, record, started)
+
+
+def write_manifest(folder: Path, record: Record, started: float) -> None:
+    """Write a stage's manifest, which says that all before it is whole; a folder's earlier one is replaced.
+
+    Args:
+        folder: Of the stage.
+        record: What the manifest says.
+        started: When the work began, by ``time.monotonic``.
+
+    Raises:
+        ArtifactError: If it can't be written.
+    """
     manifest = {
         "command": record.command,
         "settings": dict(record.settings),

@@ -15,6 +15,7 @@ from coordi.domain import Dataset
 from coordi.errors import ArtifactError, DataError, ModelError
 from coordi.evaluate.baselines.training import validation_questions
 from coordi.pipeline.joining import JOINED, MEANS, WITHOUT, Joined
+from coordi.pipeline.plain_parts import TextVectors
 
 from ..evaluate.conftest import make_wardrobe
 
@@ -132,7 +133,7 @@ def test_what_was_never_seen_counts_as_the_most_that_was(wardrobe: Dataset, text
 
 def test_likeness_of_more_pairs_says_more(wardrobe: Dataset, texts: Mapping[str, str]) -> None:
     adviser = Adviser(wardrobe, 0.75)
-    plain = Joined.learn(adviser, wardrobe, texts, SEED)._plain(wardrobe.items, texts)
+    plain = Joined.learn(adviser, wardrobe, texts, SEED).plain(wardrobe.items, TextVectors(texts))
     assert plain.words is not None
     outfit = wardrobe.outfits_of("train")[0].item_ids
     two, four = plain.values([outfit[:2]]), plain.values([outfit])

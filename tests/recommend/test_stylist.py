@@ -1,98 +1,83 @@
-"""What may join an outfit, what is shortlisted, how it is ranked, and what is said when nothing fits."""
+"""What may join an outfit, how it is ranked and why, what is said when nothing fits, and whole looks."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from coordi.config import RecommendSettings
-from coordi.domain import WORN_CATEGORIES, Item, WornCategory
+from coordi.domain import WORN_CATEGORIES, WornCategory
 from coordi.errors import RecommendationError
+from coordi.recommend.advice import Completion, LeftOut
+from coordi.recommend.described_item import DescribedItem
 from coordi.recommend.fitting import COMPLETION_ORDER, clash, missing_categories
-from coordi.recommend.stylist import Catalogue, Recommendation, recommend
+from coordi.recommend.rules import Rules
+from coordi.recommend.stylist import Stylist
 
-ALL = RecommendSettings(candidates=1000, top_k=50)
+from .shelves import ALL, VOCABULARY, Judge, described, longest_title, stylist_of
 
-
-class LastTitleScorer:
-    """Scores an outfit by its last item's title: more letters, better; counts what it was asked."""
-
-    gives_probabilities = False
-
-    name = "last-title"
-
-    def __init__(self, items: dict[str, Item]) -> None:
-        self._items = items
-        self.asked: list[tuple[str, ...]] = []
-
-    def score(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float64]:
-        self.asked += [tuple(outfit) for outfit in outfits]
-        return np.array([len(self._items[outfit[-1]].title) for outfit in outfits], dtype=np.float64)
+WARDROBE: tuple[tuple[str, str, WornCategory], ...] = (
+    ("t1", "white shirt", "top"),
+    ("t2", "silk blouse", "top"),
+    ("b1", "blue jeans", "bottom"),
+    ("d1", "long summer dress", "dress"),
+    ("s1", "pumps", "shoes"),
+    ("s2", "white sneakers", "shoes"),
+    ("g1", "tote", "bag"),
+    ("g2", "leather clutch bag", "bag"),
+)
 
 
-class FairScorer:
-    """Finds everything equally good."""
-
-    gives_probabilities = False
-
-    name = "fair"
-
-    def score(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float64]:
-        return np.full(len(outfits), 0.5)
-
-
-def shelf(*items: tuple[str, str, WornCategory]) -> dict[str, Item]:
-    return {item_id: Item(item_id, title, category) for item_id, title, category in items}
-
-
-def wardrobe() -> dict[str, Item]:
-    return shelf(
-        ("t1", "white shirt", "top"),
-        ("t2", "silk blouse", "top"),
-        ("b1", "blue jeans", "bottom"),
-        ("d1", "long summer dress", "dress"),
-        ("s1", "pumps", "shoes"),
-        ("s2", "white sneakers", "shoes"),
-        ("g1", "tote", "bag"),
-        ("g2", "leather clutch bag", "bag"),
-    )
+def by_id(items: Sequence[DescribedItem], *names: str) -> list[DescribedItem]:
+    known = {item.id: item for item in items}
+    return [known[name] for name in names]
 
 
 def ask(
-    outfit: Sequence[str], items: dict[str, Item], want: str | None = None, settings: RecommendSettings = ALL
-) -> Recommendation:
-    return recommend(outfit, Catalogue(items), LastTitleScorer(items), settings, np.random.default_rng(0), want)
+    outfit: Sequence[str],
+    *items: tuple[str, str, WornCategory],
+    want: WornCategory | None = None,
+    settings: RecommendSettings = ALL,
+    rules: Rules | None = None,
+) -> Completion:
+    shelf = described(*(items or WARDROBE))
+    stylist = stylist_of(shelf, Judge(longest_title), settings)
+    return stylist.complete(by_id(shelf, *outfit), want, 50, rules, reasons=False)
 
 
-def ids(recommendation: Recommendation) -> list[str]:
-    return [suggestion.item_id for suggestion in recommendation.suggestions]
+def ids(found: Completion) -> list[str]:
+    return [one.item.id for one in found.suggestions]
 
 
-def test_the_wanted_category_ranked_by_the_scorer() -> None:
-    found = ask(["t1", "b1"], wardrobe(), want="shoes")
+def test_the_wanted_category_ranked_by_the_judge() -> None:
+    found = ask(["t1", "b1"], want="shoes")
     assert ids(found) == ["s2", "s1"]
-    assert [suggestion.score for suggestion in found.suggestions] == [14, 5]
-    assert found.categories == ("shoes",)
-    assert (found.candidates, found.ranked, found.shortlist) == (2, 2, "everything")
-    assert ids(ask(["t1", "b1"], wardrobe(), want=" Shoes ")) == ["s2", "s1"]
+    assert [one.score for one in found.suggestions] == [0.14, 0.05]
+    assert (found.categories, found.candidates, found.ranked) == (("shoes",), 2, 2)
+    assert (found.judge, found.nothing) == ("language-model", "")
 
 
 def test_missing_categories_take_turns() -> None:
-    found = ask(["t1", "b1"], wardrobe())
+    found = ask(["t1", "b1"])
     # A top and a bottom are there, so no dress: shoes and bags, the best of each before the second of any.
     assert found.categories == ("shoes", "bag")
     assert ids(found) == ["g2", "s2", "s1", "g1"]
 
 
-def test_the_scorer_is_asked_as_in_the_evaluation_with_the_candidate_last() -> None:
-    items = wardrobe()
-    scorer = LastTitleScorer(items)
-    recommend(["b1", "t1"], Catalogue(items), scorer, ALL, np.random.default_rng(0), "bag")
-    assert sorted(scorer.asked) == [("b1", "t1", "g1"), ("b1", "t1", "g2")]
+def test_the_judge_is_asked_as_in_the_evaluation_with_the_candidate_last() -> None:
+    shelf = described(*WARDROBE)
+    judge = Judge(longest_title)
+    stylist_of(shelf, judge).complete(by_id(shelf, "b1", "t1"), "bag", reasons=False)
+    assert sorted(judge.asked) == [("b1", "t1", "g1"), ("b1", "t1", "g2")]
+
+
+def test_without_the_language_model_it_is_never_asked_and_that_is_said() -> None:
+    shelf = described(*WARDROBE)
+    judge = Judge(longest_title, quick=lambda outfit: 1 - longest_title(outfit))
+    found = stylist_of(shelf, judge).complete(by_id(shelf, "t1"), "bag", language_model=False)
+    assert (ids(found), judge.asked, found.judge) == (["g1", "g2"], [], "without-language-model")
 
 
 @pytest.mark.parametrize(
@@ -116,101 +101,248 @@ def test_a_second_top_is_a_layer_and_a_second_pair_of_shoes_is_not() -> None:
     assert clash("top", {"top"}) is None
     assert clash("shoes", {"shoes"}) == "the outfit already has shoes"
     assert clash("dress", {"top", "shoes"}) == "the outfit has a top, which a dress takes the place of"
-    assert ids(ask(["t1"], wardrobe(), want="top")) == ["t2"]
+    assert ids(ask(["t1"], want="top")) == ["t2"]
+    assert "shoes" not in {one.item.item.category for one in ask(["s1"]).suggestions}
 
 
 def test_items_of_the_outfit_and_their_twins_are_never_suggested_and_twins_only_once() -> None:
-    items = wardrobe() | shelf(
-        ("t3", "White  Shirt", "top"), ("t4", "silk BLOUSE", "top"), ("t5", "", "top"), ("t6", "", "top")
-    )
+    twins: tuple[tuple[str, str, WornCategory], ...] = (
+        ("t3", "White  Shirt", "top"), ("t4", "silk BLOUSE", "top"), ("t5", "", "top"), ("t6", "", "top"),
+    )  # fmt: skip
     # t3 has t1's title; t2 and t4 are twins of each other; items without a title are no twins.
-    found = ids(ask(["t1"], items, want="top"))
+    found = ids(ask(["t1"], *WARDROBE, *twins, want="top"))
     assert len(found) == 3
     assert found[0] in ("t2", "t4")
     assert set(found[1:]) == {"t5", "t6"}
 
 
-def test_of_twins_the_one_with_a_photo_is_kept() -> None:
-    items = wardrobe()
-    items["t9"] = Item("t9", "silk blouse", "top", image=Path("t9.jpg"))
-    assert ids(ask(["t1"], items, want="top")) == ["t9"]
+def test_the_same_photo_makes_twins_and_of_twins_the_one_with_a_photo_is_kept() -> None:
+    photos = {
+        "x": np.array([1, 0], dtype=np.float32),
+        "copy": np.array([0.9999, 0.01], dtype=np.float32),
+        "other": np.array([0.8, 0.6], dtype=np.float32),
+    }
+    shelf = described(
+        ("x", "red shirt", "top"), ("copy", "crimson shirt", "top"), ("bare", "green shirt", "top"),
+        ("other", "green shirt", "top"), photos=photos,
+    )  # fmt: skip
+    found = stylist_of(shelf, Judge(longest_title)).complete(by_id(shelf, "x"), "top", reasons=False)
+    assert ids(found) == ["other"]
 
 
-def test_ties_are_ordered_by_title_whatever_the_ids() -> None:
+def test_equal_scores_go_by_likeness_of_photos_and_then_by_title_whatever_the_ids() -> None:
     titles = ["amber", "brown", "coral", "denim"]
     for naming in (list("abcd"), list("dcba"), list("bdac")):
-        items = shelf(("x", "shirt", "top"), *((name, t, "bag") for name, t in zip(naming, titles, strict=True)))
-        found = recommend(["x"], Catalogue(items), FairScorer(), ALL, np.random.default_rng(0), "bag")
-        assert [items[item_id].title for item_id in ids(found)] == titles
+        items: list[tuple[str, str, WornCategory]] = [
+            (name, title, "bag") for name, title in zip(naming, titles, strict=True)
+        ]
+        shelf = described(("x", "shirt", "top"), *items)
+        found = stylist_of(shelf, Judge(lambda _: 0.5)).complete(by_id(shelf, "x"), "bag", reasons=False)
+        assert [one.item.item.title for one in found.suggestions] == titles
+        photos = {
+            "x": np.array([1, 0], dtype=np.float32),
+            naming[2]: np.array([0.8, 0.6], dtype=np.float32),
+            naming[3]: np.array([0, 1], dtype=np.float32),
+        }
+        shelf = described(("x", "shirt", "top"), *items, photos=photos)
+        found = stylist_of(shelf, Judge(lambda _: 0.5)).complete(by_id(shelf, "x"), "bag", reasons=False)
+        assert [one.item.item.title for one in found.suggestions] == ["coral", "amber", "brown", "denim"]
 
 
-def test_titles_shortlist_what_shares_words_with_the_outfit() -> None:
-    items = shelf(
-        ("x", "red velvet jacket", "outerwear"),
-        ("a", "a very long but unrelated title", "bag"),
-        ("b", "red velvet clutch", "bag"),
-        ("c", "plain tote", "bag"),
-        ("d", "velvet bag", "bag"),
-    )
-    found = ask(["x"], items, "bag", RecommendSettings(candidates=2, top_k=5))
-    assert found.shortlist == "titles"
-    assert (found.candidates, found.ranked) == (4, 2)
-    assert ids(found) == ["b", "d"]
-
-
-def test_photos_shortlist_what_looks_alike() -> None:
-    items = shelf(("x", "red", "top"), ("a", "red", "bag"), ("b", "red bag", "bag"), ("c", "green", "bag"))
-    vectors = {
-        "x": np.array([1, 0], dtype=np.float32),
-        "b": np.array([0, 1], dtype=np.float32),
-        "c": np.array([0.8, 0.6], dtype=np.float32),
-    }
-    settings = RecommendSettings(candidates=1)
-    catalogue = Catalogue(items, vectors)
-    found = recommend(["x"], catalogue, LastTitleScorer(items), settings, np.random.default_rng(0), "bag")
-    assert (ids(found), found.shortlist) == (["c"], "photos")
-    # One candidate without a photo: likeness can't be compared, so titles decide for all.
-    items["d"] = Item("d", "red too", "bag")
-    found = recommend(["x"], catalogue, LastTitleScorer(items), settings, np.random.default_rng(0), "bag")
-    assert found.shortlist == "titles"
-
-
-def test_without_photos_and_titles_a_seeded_draw() -> None:
-    items = shelf(("x", "", "top"), *((str(number), "", "bag") for number in range(30)))
-    settings = RecommendSettings(candidates=4, top_k=4)
-    draws = [
-        recommend(["x"], Catalogue(items), FairScorer(), settings, np.random.default_rng(seed), "bag")
-        for seed in (1, 1, 2)
-    ]
-    assert draws[0].shortlist == "draw"
-    assert ids(draws[0]) == ids(draws[1]) != ids(draws[2])
+def test_the_language_model_ranks_what_is_best_without_it_as_many_as_settings_say() -> None:
+    names: list[tuple[str, str, WornCategory]] = [(f"g{n}", f"bag {'x' * n}", "bag") for n in range(1, 60)]
+    shelf = described(("x", "shirt", "top"), *names)
+    judge = Judge(lambda outfit: 1 - longest_title(outfit), quick=longest_title)
+    settings = RecommendSettings(candidates=10, diversity=0.0)
+    found = stylist_of(shelf, judge, settings).complete(by_id(shelf, "x"), "bag", 2, reasons=False)
+    # The ten longest titles are the best without it; of those it likes the shortest.
+    assert (found.candidates, found.ranked, ids(found)) == (59, 10, ["g50", "g51"])
+    assert {asked[-1] for asked in judge.asked} == {f"g{n}" for n in range(50, 60)}
 
 
 def test_the_shortlist_is_shared_out_among_missing_categories() -> None:
-    items = shelf(
-        ("x", "shirt", "top"),
-        *((f"{worn}{number}", f"{worn} {number}", worn) for worn in WORN_CATEGORIES for number in range(9)),
-    )
-    found = ask(["x"], items, settings=RecommendSettings(candidates=20, top_k=6))
+    items: list[tuple[str, str, WornCategory]] = [
+        (f"{worn}{number}", f"{worn} {number}", worn) for worn in WORN_CATEGORIES for number in range(9)
+    ]
+    shelf = described(("x", "shirt", "top"), *items)
+    settings = RecommendSettings(candidates=20, diversity=0.0)
+    found = stylist_of(shelf, Judge(longest_title), settings).complete(by_id(shelf, "x"), k=5, reasons=False)
     assert found.categories == ("bottom", "shoes", "bag", "outerwear")
     assert (found.candidates, found.ranked) == (36, 20)
-    assert len(found.suggestions) == 6
-    assert len({suggestion.category for suggestion in found.suggestions[:4]}) == 4
+    assert len({one.item.item.category for one in found.suggestions[:4]}) == 4
 
 
-def test_refusals_say_why() -> None:
-    items = wardrobe()
-    with pytest.raises(RecommendationError, match=r"no item 'zz'.*8 items, such as t1, t2, b1"):
-        ask(["t1", "zz"], items)
-    with pytest.raises(RecommendationError, match=r"no category 'hats'.*headwear"):
-        ask(["t1"], items, want="hats")
-    with pytest.raises(RecommendationError, match="catalogue is empty"):
-        ask(["t1"], {})
+def test_not_five_black_pumps() -> None:
+    pumps: list[tuple[str, str, WornCategory]] = [(f"p{n}", f"black leather pumps {n}", "shoes") for n in range(5)]
+    shelf = described(("x", "shirt", "top"), *pumps, ("w", "white canvas sneakers", "shoes"))
+
+    def pumps_first(outfit: Sequence[DescribedItem]) -> float:
+        return 0.8 if "pumps" in outfit[-1].text else 0.7
+
+    for diversity, expected in ((0.0, 0), (0.3, 1)):
+        settings = RecommendSettings(diversity=diversity)
+        found = stylist_of(shelf, Judge(pumps_first), settings).complete(by_id(shelf, "x"), "shoes", 3, reasons=False)
+        assert ids(found)[0] != "w"
+        assert ids(found).count("w") == expected
+
+
+def test_rules_are_followed() -> None:
+    shelf = described(*WARDROBE, prices={"s1": 30.0, "s2": 80.0})
+    stylist = stylist_of(shelf, Judge(longest_title))
+    outfit = by_id(shelf, "t1", "b1")
+
+    def found(**rules: object) -> list[str]:
+        return ids(stylist.complete(outfit, k=10, rules=Rules.model_validate(rules), reasons=False))
+
+    assert found(want=["shoes"], price_max=50) == ["s1"]
+    assert found(want=["shoes"], price_min=50) == ["s2"]
+    assert found(want=["shoes", "bag"]) == ["g2", "s2", "s1", "g1"]
+    assert found(unwanted=["shoes"]) == ["g2", "g1"]
+    assert found(colours=["white"]) == ["s2"]
+    assert found(want=["shoes"], unwanted_colours=["White"]) == ["s1"]
+    assert found(excluded=["s2", "g2"]) == ["s1", "g1"]
+
+
+def test_nothing_is_suggested_that_is_made_for_others_unless_asked_for() -> None:
+    shelf = described(
+        ("t", "women's shirt", "top"), ("m", "men's brogues", "shoes"), ("w", "women's pumps", "shoes"),
+        ("u", "unisex sneakers", "shoes"), ("n", "sandals", "shoes"),
+    )  # fmt: skip
+    stylist = stylist_of(shelf, Judge(longest_title))
+    outfit = by_id(shelf, "t")
+    assert ids(stylist.complete(outfit, "shoes", reasons=False)) == ["u", "w", "n"]
+    assert ids(stylist.complete(outfit, "shoes", rules=Rules(gender="men"), reasons=False)) == ["u", "m"]
+    assert ids(stylist.complete(outfit, "shoes", rules=Rules(unwanted_genders=("women",)), reasons=False)) == [
+        "u", "m", "n",
+    ]  # fmt: skip
+    left_out = stylist.complete(outfit, "shoes", reasons=False).left_out
+    assert left_out == (LeftOut("not made for men, girls or boys", 1, 3),)
+
+
+def test_pinned_items_come_first_and_what_they_are_is_no_longer_missing() -> None:
+    shelf = described(*WARDROBE)
+    judge = Judge(longest_title)
+    found = stylist_of(shelf, judge).complete(by_id(shelf, "t1", "b1"), rules=Rules(pinned=("s1",)), reasons=False)
+    assert ids(found) == ["s1", "g2", "g1"]
+    assert [one.is_pinned for one in found.suggestions] == [True, False, False]
+    assert ("t1", "b1", "s1", "g2") in judge.asked  # the others go with what is pinned
+    assert found.categories == ("bag",)
+
+
+def test_every_reason_is_what_leaving_something_out_does() -> None:
+    shelf = described(
+        ("t", "white shirt", "top"), ("b", "blue jeans", "bottom"), ("s", "white leather sneakers", "shoes")
+    )
+
+    def taste(outfit: Sequence[DescribedItem]) -> float:
+        told = " ".join(item.text for item in outfit)
+        worth = {"shirt": 0.3, "jeans": 0.1, "leather": 0.05, "sneakers": 0.2}
+        return sum(value for word, value in worth.items() if word in told) - 0.02 * told.count("white")
+
+    found = stylist_of(shelf, Judge(taste)).complete(by_id(shelf, "t", "b"), "shoes")
+    (suggestion,) = found.suggestions
+    assert suggestion.score == pytest.approx(0.61)
+    assert suggestion.reason is not None
+    # Without the shirt 0.3 less, and one "white" less to be punished for.
+    assert {one.what: round(one.by, 4) for one in suggestion.reason.items} == {"t": 0.28, "b": 0.1}
+    moved = {(one.attribute, one.what): round(one.by, 4) for one in suggestion.reason.attributes}
+    assert moved == {("colour", "white"): -0.02, ("material", "leather"): 0.05}
+    assert suggestion.reason.text == (
+        "Helped by white shirt (+0.28), blue jeans (+0.10), 'leather' (+0.05); held back by 'white' (-0.02)."
+    )
+
+
+def test_a_reason_says_when_nothing_moves_the_score() -> None:
+    shelf = described(*WARDROBE)
+    (first, *_) = stylist_of(shelf, Judge(lambda _: 0.5)).complete(by_id(shelf, "t1", "b1"), "shoes").suggestions
+    assert first.reason is not None
+    assert first.reason.text == "No single item or label moves the score by 0.01 or more."
+
+
+def test_when_nothing_fits_it_says_why() -> None:
+    assert ask(["s1"], want="shoes").nothing == (
+        "nothing fits: no shoes: the outfit already has shoes; want something else or take it off"
+    )
+    assert ask(["s1"], want="watch").nothing == (
+        "nothing of watch is in the catalogue beside the outfit and its twins; it has bag, bottom, dress, shoes, top"
+    )
+    priced = described(*WARDROBE, prices={"s1": 30.0, "s2": 80.0})
+    stylist = stylist_of(priced, Judge(longest_title))
+    found = stylist.complete(by_id(priced, "t1"), "shoes", rules=Rules(price_max=20, colours=("red",)))
+    assert found.left_out == (LeftOut("price at most 20", 2, 0),)
+    assert found.nothing == "nothing of shoes fits: 'price at most 20' leaves out 2, 0 left; loosen a rule"
+    everything = Rules(unwanted=tuple(one for one in WORN_CATEGORIES if one != "top"))
+    assert "want a category by its name" in stylist.complete(by_id(priced, "t1"), rules=everything).nothing
+
+
+def test_refusals() -> None:
+    shelf = described(*WARDROBE)
+    stylist = stylist_of(shelf, Judge(longest_title))
+    outfit = by_id(shelf, "t1")
+    with pytest.raises(RecommendationError, match="catalogue 'shelf' is empty"):
+        stylist_of([], Judge(longest_title)).complete(outfit)
     with pytest.raises(RecommendationError, match="outfit is empty"):
-        ask([], items)
-    with pytest.raises(RecommendationError, match="'shoes': the outfit already has shoes"):
-        ask(["s1"], items, want="shoes")
-    with pytest.raises(RecommendationError, match=r"nothing of watch.*it has bag, bottom, dress, shoes, top"):
-        ask(["s1"], items, want="watch")
-    with pytest.raises(RecommendationError, match="nothing fits"):
-        ask(["a"], shelf(("a", "x", "dress")))
+        stylist.complete([])
+    with pytest.raises(RecommendationError, match=r"no item 'zz' to pin.*8 items"):
+        stylist.complete(outfit, rules=Rules(pinned=("zz",)))
+    with pytest.raises(RecommendationError, match="'s2' can't be pinned: the outfit already has shoes"):
+        stylist.complete(by_id(shelf, "s1"), rules=Rules(pinned=("s2",)))
+    with pytest.raises(RecommendationError, match=r"no colour 'mauvish': accepted are black, white"):
+        stylist.complete(outfit, rules=Rules(colours=("mauvish",)))
+    with pytest.raises(RecommendationError, match="no catalogue is open"):
+        Stylist(None, Judge(longest_title), ALL, VOCABULARY, lambda _: np.zeros((0, 1), np.float32)).complete(outfit)
+    with pytest.raises(RecommendationError, match="2 items or more, got 1"):
+        stylist.score(outfit)
+
+
+def test_a_score_names_the_item_whose_absence_helps_most() -> None:
+    shelf = described(*WARDROBE)
+
+    def no_dress(outfit: Sequence[DescribedItem]) -> float:
+        return 0.2 if any(item.item.category == "dress" for item in outfit) else 0.9
+
+    stylist = stylist_of(shelf, Judge(no_dress))
+    found = stylist.score(by_id(shelf, "t1", "d1", "b1"))
+    assert (found.score, found.without, found.weakest) == (0.2, (0.2, 0.9, 0.2), 1)
+    assert found.cautions == ("'dress' beside 'top'", "'bottom' beside 'dress'")
+    two = stylist.score(by_id(shelf, "t1", "b1"))
+    assert (two.without, two.weakest) == ((None, None), None)
+
+
+def test_looks_are_whole_outfits_that_differ() -> None:
+    items: list[tuple[str, str, WornCategory]] = [
+        (f"{category}{number}", f"{category} {'x' * number}", category)
+        for category in ("top", "bottom", "dress", "shoes", "bag", "outerwear")
+        for number in range(1, 7)
+    ]
+    shelf = described(*items)
+    stylist = stylist_of(shelf, Judge(lambda outfit: sum(len(item.item.title) for item in outfit) / 200))
+    (around,) = by_id(shelf, "top1")
+    found = stylist.outfits(around, 3)
+    assert (len(found.looks), found.nothing) == (3, "")
+    for look in found.looks:
+        assert look.items[0].id == "top1"
+        assert [item.item.category for item in look.items] == ["top", "bottom", "shoes", "bag"]
+    assert [look.score for look in found.looks] == sorted((look.score for look in found.looks), reverse=True)
+    sets = [{item.id for item in look.items} - {"top1"} for look in found.looks]
+    assert all(len(one & other) <= 1 for place, one in enumerate(sets) for other in sets[:place])
+    (dress,) = by_id(shelf, "dress2")
+    worn = {tuple(item.item.category for item in look.items) for look in stylist.outfits(dress, 2).looks}
+    assert worn == {("dress", "shoes", "bag")}
+    (shoes,) = by_id(shelf, "shoes3")
+    bodies = {look.items[1].item.category for look in stylist.outfits(shoes, 10).looks}
+    assert bodies == {"top", "dress"}
+    wanted = stylist.outfits(around, 1, Rules(want=("outerwear",), pinned=("bag2",), excluded=("shoes6",)))
+    (look,) = wanted.looks
+    assert {item.item.category for item in look.items} == {"top", "bottom", "shoes", "bag", "outerwear"}
+    assert "bag2" in {item.id for item in look.items}
+    assert "shoes6" not in {item.id for item in look.items}
+
+
+def test_no_look_says_why() -> None:
+    shelf = described(("t1", "white shirt", "top"), ("t2", "silk blouse", "top"))
+    found = stylist_of(shelf, Judge(longest_title)).outfits(shelf[0])
+    assert (found.looks, found.nothing) == (
+        (),
+        "no look: nothing in the catalogue 'shelf' can be worn with it under these rules; loosen a rule or add items",
+    )

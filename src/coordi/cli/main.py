@@ -11,11 +11,27 @@ from typing import Annotated
 
 import typer
 
-from coordi.cli import data, describe, doctor, encoder, evaluate, finetune, presets, recommend, report, run, score
+from coordi.cli import (
+    catalogue,
+    data,
+    describe,
+    doctor,
+    encoder,
+    evaluate,
+    finetune,
+    presets,
+    recommend,
+    report,
+    run,
+    score,
+    serve,
+)
 from coordi.cli.console import note
 from coordi.errors import CoordiError
 
-_NOUNS = (run, data, describe, finetune, evaluate, report, score, recommend, encoder, presets, doctor)
+_NOUNS = (
+    run, data, describe, catalogue, finetune, evaluate, report, score, recommend, serve, encoder, presets, doctor,
+)  # fmt: skip
 _INTERRUPTED = 130
 
 

@@ -2,57 +2,120 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from coordi.cli.console import echo_json, note, progress_bar
-from coordi.cli.score import ItemsArgument
+from coordi.cli.rule_options import with_rules
+from coordi.cli.score import LOADING, ItemsArgument, QuickOption
 from coordi.cli.work import JsonOption, data_path
+from coordi.recommend.rules import Rules
+
+if TYPE_CHECKING:
+    from coordi.recommend.advice import Completion, Suggestion
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the command line."""
-    app.command("recommend")(recommend)
+    app.command("recommend")(with_rules(recommend))
 
 
 def recommend(
     items: ItemsArgument,
     catalogue: Annotated[
-        str, typer.Option("--catalogue", help="A run's folder, a data set or catalogue, or 'sample'.")
+        str,
+        typer.Option(
+            "--catalogue", help="What `coordi catalogue build` made, a run's folder, any data set, or 'sample'."
+        ),
     ],
+    rules: Rules,
     model: Annotated[
         str | None,
         typer.Option("--model", help="As for `coordi score`. Default: the catalogue's own run, else 'bundled'."),
     ] = None,
-    want: Annotated[str | None, typer.Option("--want", help="Only this category, such as shoes or bag.")] = None,
     top_k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many to show.")] = 5,
+    quick: QuickOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Find items of a catalogue that complete an outfit, ranked by the model.
+    """Find items of a catalogue that complete an outfit, ranked by the model, each with what moved its score.
 
-    An item is an id of the catalogue, a photo's path, or words. The first use of a catalogue that isn't a run's folder
-    describes its photos, once.
+    An item is an id of the catalogue, a photo's path, or words. The first use of a catalogue that is neither
+    built nor a run's folder describes its photos, once.
 
-    Example: coordi recommend "navy wool blazer" "white shirt" --catalogue demo/sample --want shoes
+    Example: coordi recommend "navy wool blazer" "white shirt" --catalogue demo/sample --want shoes --max-price 80
     """
-    from coordi.pipeline.advice import Wish, recommend_given
+    from coordi.errors import RecommendationError
+    from coordi.pipeline.advising import Advisor
 
-    wish = Wish(items, want, top_k)
-    answer = recommend_given(data_path(catalogue), model, wish, note, progress_bar)
+    advisor = Advisor.open(data_path(catalogue), model, note, progress_bar)
+    outfit = [advisor.item_given(one) for one in items]
+    if not quick:
+        note(LOADING)
+    found = advisor.stylist.complete(outfit, k=top_k, rules=rules, language_model=not quick)
+    if found.nothing and not found.suggestions:
+        raise RecommendationError(found.nothing)
     if as_json:
-        echo_json(answer)
+        echo_json(_as_json(items, found, advisor.scorer.name))
         return
-    table = Table(title=escape(f"To complete {', '.join(items)}"))
-    for column in ("score", "category", "item", "id", "photo"):
-        table.add_column(column, overflow="fold")
-    for row in answer["suggestions"]:
-        table.add_row(f"{row['score']:.2f}", *(escape(row[name] or "") for name in ("category", "text", "id", "image")))
-    Console().print(table)
+    for one in found.suggestions:
+        _show(one)
+    judge = "without the language model" if quick else f"by the {advisor.scorer.name} model"
     typer.echo(
-        f"{answer['ranked']} of {answer['candidates']} candidates ranked (shortlist: {answer['shortlist']}); "
-        f"candidates are what the outfit lacks: {', '.join(answer['categories'])}"
+        f"{found.ranked} of {found.candidates} candidates ranked {judge}; looked for: {', '.join(found.categories)}"
     )
+    for row in found.left_out:
+        typer.echo(f"  {row.rule}: leaves out {row.count}, {row.left} left")
+
+
+def _show(one: Suggestion) -> None:
+    """A suggestion in two lines: what it is, and why."""
+    item = one.item.item
+    price = "" if item.price is None else f", {item.price:g}"
+    typer.echo(f"{one.score:.2f}  {one.item.text}{price}  [{item.id}]")
+    why = "Pinned." if one.is_pinned else one.reason.text if one.reason else ""
+    if why:
+        typer.echo(f"      {why}")
+
+
+def _as_json(given: list[str], found: Completion, model: str) -> dict[str, Any]:
+    told = {item.id: name for name, item in zip(given, found.outfit, strict=True)}
+    return {
+        "outfit": [{"given": name, "text": item.text} for name, item in zip(given, found.outfit, strict=True)],
+        "model": model,
+        "judge": found.judge,
+        "categories": found.categories,
+        "candidates": found.candidates,
+        "ranked": found.ranked,
+        "shortlist": "everything" if found.ranked >= found.candidates else "without-language-model",
+        "suggestions": [suggestion_as_json(one, told) for one in found.suggestions],
+        "left_out": [{"rule": row.rule, "count": row.count, "left": row.left} for row in found.left_out],
+    }
+
+
+def suggestion_as_json(one: Suggestion, told: dict[str, str]) -> dict[str, Any]:
+    """A suggestion for ``--json``.
+
+    Args:
+        one: What is suggested.
+        told: What the user calls each item of the outfit, by its id.
+    """
+    item = one.item.item
+    reason = None
+    if one.reason is not None:
+        items = [{"item": told.get(moved.what, moved.what), "by": moved.by} for moved in one.reason.items]
+        labels = [
+            {"attribute": moved.attribute, "label": moved.what, "by": moved.by} for moved in one.reason.attributes
+        ]
+        reason = {"text": one.reason.text, "items": items, "attributes": labels}
+    return {
+        "id": item.id,
+        "text": one.item.text,
+        "title": item.title,
+        "category": item.category,
+        "score": one.score,
+        "price": item.price,
+        "image": None if item.image is None else str(item.image),
+        "is_pinned": one.is_pinned,
+        "reason": reason,
+    }

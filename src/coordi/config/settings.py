@@ -252,10 +252,13 @@ class RecommendSettings(Settings):
     Attributes:
         candidates: Items per wanted category that the language model ranks.
         top_k: Items shown.
+        diversity: How much a suggestion's alikeness to one before it counts against its score, so that not five black
+            pumps are shown; 0 ranks by score alone.
     """
 
     candidates: int = Field(default=32, ge=1)
     top_k: int = Field(default=5, ge=1)
+    diversity: float = Field(default=0.3, ge=0)
 
 
 class RunSettings(Settings):

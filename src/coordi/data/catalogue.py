@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,12 +12,15 @@ from coordi.data.categories import category_of, worn_or_not
 from coordi.data.files import inside
 from coordi.data.funnel import Funnel, with_examples
 from coordi.data.photos import OUTSIDE, PHOTO_SUFFIXES
-from coordi.data.source import Source, SourceItem, SourceOutfit, known_price
+from coordi.data.source import RowProblem, Source, SourceItem, SourceOutfit, known_price
 from coordi.data.tables import TABLE_SUFFIXES, Row, Table, read_table
 from coordi.domain import SPLITS, WORN_CATEGORIES, Split, WornCategory
 from coordi.errors import DataError
 
 OUTFITS_FILE = "outfits.jsonl"
+DUPLICATE = "duplicate id, the first is kept"
+NO_PRICE = "price isn't a number of 0 or more: kept without a price"
+NO_SUCH_CATEGORY = "no known category word: left to the title, else to the photo"
 # The first name found wins. Names are compared without case, spaces, dashes and underscores.
 _SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "id": ("id", "itemid", "productid", "articleid", "sku", "uid", "code"),
@@ -59,22 +62,33 @@ def read_catalogue(path: Path, layout: str = "catalogue") -> Source:
     columns = _Columns(path, table.columns)
     funnel = Funnel()
     funnel.read("items", len(table.rows) + sum(len(lines) for lines in table.faults.values()))
-    faults: dict[str, list[str]] = _at_lines(table)
+    problems = [RowProblem(reason, line=line) for reason, lines in table.faults.items() for line in lines]
     items: dict[str, SourceItem] = {}
+    lines: dict[str, int] = {}
     for line, row in table.rows:
         item = columns.item(row, path.parent)
         if item is None:
-            faults.setdefault("bad row: no id", []).append(f"line {line}")
+            problems.append(RowProblem("bad row: no id", line=line))
         elif item.id in items:
-            faults.setdefault("duplicate id, the first is kept", []).append(f"'{item.id}' in line {line}")
+            problems.append(RowProblem(DUPLICATE, item.id, line))
         else:
-            items[item.id] = item
-    for reason, examples in faults.items():
-        funnel.drop("items", with_examples(reason, examples), len(examples))
+            items[item.id], lines[item.id] = item, line
+            problems += columns.problems(row, item, line)
+    _count(problems, funnel)
     outfits = _read_outfits(path.parent / OUTFITS_FILE, items, funnel)
     name = path.parent.name if path.stem in ("items", "styles", "catalogue") else path.name
     splits = tuple(split for split in SPLITS if any(outfit.split == split for outfit in outfits))
-    return Source(name, layout, tuple(items.values()), outfits, funnel, keeps_single_items=True, splits=splits)
+    return Source(
+        name,
+        layout,
+        tuple(items.values()),
+        outfits,
+        funnel,
+        keeps_single_items=True,
+        splits=splits,
+        lines=lines,
+        problems=tuple(problems),
+    )
 
 
 class _Columns:
@@ -121,6 +135,15 @@ class _Columns:
             extra=MappingProxyType(extra),
         )
 
+    def problems(self, row: Row, item: SourceItem, line: int) -> Iterator[RowProblem]:
+        """What is wrong with a row that is kept."""
+        price = row.get(self._of["price"] or "")
+        if price is not None and item.price is None:
+            yield RowProblem(NO_PRICE, item.id, line, str(price), kept=True)
+        words = [_plain(row[name]) for name in self._categories if name in row]
+        if words and _category(words, "") is None:
+            yield RowProblem(NO_SUCH_CATEGORY, item.id, line, words[0], kept=True)
+
     def _text(self, row: Row, role: str) -> str:
         return _plain(row.get(self._of[role] or "", ""))
 
@@ -129,6 +152,17 @@ class _Columns:
         if named:
             return inside(folder, named)
         return self._by_id.get(item_id)
+
+
+def _count(problems: Sequence[RowProblem], funnel: Funnel) -> None:
+    """Tell the funnel of the rows that were left out, with a few examples of each reason."""
+    left_out: dict[str, list[str]] = {}
+    for one in problems:
+        if not one.kept:
+            where = f"'{one.item_id}' in line {one.line}" if one.item_id else f"line {one.line}"
+            left_out.setdefault(one.reason, []).append(where)
+    for reason, examples in left_out.items():
+        funnel.drop("items", with_examples(reason, examples), len(examples))
 
 
 def _category(words: Iterable[str], title: str) -> WornCategory | str | None:

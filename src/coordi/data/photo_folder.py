@@ -12,7 +12,7 @@ from coordi.data.categories import worn_or_not
 from coordi.data.funnel import Funnel, with_examples
 from coordi.data.photo_formats import SNIFFED, format_of
 from coordi.data.photos import MISSING, NOT_A_PHOTO, NOT_ALLOWED, PHOTO_SUFFIXES, not_a_photo
-from coordi.data.source import Source, SourceItem
+from coordi.data.source import RowProblem, Source, SourceItem
 from coordi.data.titles import title_of_file
 from coordi.domain import WornCategory
 
@@ -91,7 +91,17 @@ def read_photos(folder: Path) -> Source:
     for reason, names in left_out.items():
         funnel.drop("items", with_examples(reason, names), len(names))
     found_items = tuple(items.values())
-    return Source(folder.name, "photos", found_items, (), funnel, keeps_single_items=True, titles_needed=False)
+    problems = tuple(RowProblem(reason, value=name) for reason, names in left_out.items() for name in names)
+    return Source(
+        folder.name,
+        "photos",
+        found_items,
+        (),
+        funnel,
+        keeps_single_items=True,
+        titles_needed=False,
+        problems=problems,
+    )
 
 
 def _not_entered(folder: Path) -> str | None:

@@ -42,6 +42,25 @@ def title_key(item: SourceItem) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class RowProblem:
+    """Something wrong with one row or photo, so that it can be found and mended.
+
+    Attributes:
+        reason: In a user's words, the same for every such row, so that they can be counted.
+        item_id: Empty where the row has none.
+        line: Line (CSV, JSON Lines) or row number (Parquet), from 1; None for what is no row of a table.
+        value: What was found there; empty where the reason says it all.
+        kept: Whether the item is kept, without what is wrong.
+    """
+
+    reason: str
+    item_id: str = ""
+    line: int | None = None
+    value: str = ""
+    kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SourceOutfit:
     """An outfit as its source gives it; without a split it gets one after cleaning."""
 
@@ -107,6 +126,8 @@ class Source:
         titles_needed: Whether the paper's filter asks for a title; a folder of photos has none.
         splits: Splits that the source has of its own; one that has no outfit left is an error.
         questions: The question files that came with it.
+        lines: By item id, the line or row of its table; empty for what isn't a table.
+        problems: Of a table and of a folder of photos, one for each row or file with something wrong in it.
     """
 
     name: str
@@ -118,6 +139,8 @@ class Source:
     titles_needed: bool = True
     splits: tuple[Split, ...] = ()
     questions: tuple[SourceQuestions, ...] = ()
+    lines: Mapping[str, int] = field(default_factory=dict)
+    problems: tuple[RowProblem, ...] = ()
 
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")

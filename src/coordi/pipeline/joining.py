@@ -7,9 +7,8 @@ weighs the parts; what it would weigh without the language model is kept too, so
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,23 +21,22 @@ from safetensors.numpy import load_file, save_file
 from coordi.artifacts import read_json, write_json, writing
 from coordi.config import Settings
 from coordi.data.loading import outfits_for
-from coordi.describe.edge import EdgeEncoder
-from coordi.domain import CompatibilityQuestion, Dataset, Item
+from coordi.domain import Dataset, Item
 from coordi.errors import ArtifactError, EvaluationError, ModelError, require
 from coordi.evaluate.baselines.categories import CategoryPairs
-from coordi.evaluate.baselines.centring import CategoryMeans
+from coordi.evaluate.baselines.centring import CategoryMeans, Vectors
 from coordi.evaluate.baselines.cosine import TitleCosine, VectorCosine
 from coordi.evaluate.baselines.roster import TRAINING_EPOCHS
 from coordi.evaluate.baselines.training import check_both_classes, training_questions, validation_questions
 from coordi.evaluate.scorer import OutfitScorer
 from coordi.evaluate.vectors import ItemVectors
 from coordi.model.pooled import sigmoid
+from coordi.pipeline.plain_parts import LIKENESS, Centred, PlainParts, TextVectors, text_encoder
 
 JOINED = "joined.json"
 MEANS = "joined.safetensors"
 ALONE = "language-model"
 WITHOUT = "without-language-model"
-_PAIRS, _LIKENESS, _WORDS = "category-pairs", "sentence-cosine", "title-cosine"
 _OVERALL = "all"  # no worn category is called so
 _STRENGTH = 1.0  # of the regression, scikit-learn's C on standardised values
 _LEAST = 1e-6  # keeps the log odds of a language model that is sure finite
@@ -115,7 +113,7 @@ class Joined:
             EvaluationError: If validation questions have one answer only.
             MissingDependencyError: If scikit-learn isn't installed.
         """
-        items, encoder = dataset.items, _text_encoder()
+        items, encoder = dataset.items, text_encoder()
         learned = dict.fromkeys(item_id for one in outfits_for(dataset, "train") for item_id in one.item_ids)
         pairs = CategoryPairs.fit(items, training_questions(dataset, seed, TRAINING_EPOCHS))
         try:
@@ -131,8 +129,8 @@ class Joined:
         unweighed = cls(told, means)
         questions = [question for part in validation_questions(dataset, seed) for question in part]
         check_both_classes("a joined score", questions)
-        values = unweighed._plain(items, texts).values_of(questions)
-        values[ALONE] = _log_odds(Remembered(language_model).score([one.item_ids for one in questions]))
+        values = unweighed.plain(items, TextVectors(texts)).values([one.item_ids for one in questions])
+        values[ALONE] = log_odds(Remembered(language_model).score([one.item_ids for one in questions]))
         truth = np.array([question.compatible for question in questions])
         plain = {name: part for name, part in values.items() if name != ALONE}
         lines = {"joined": _fitted(values, truth), "without": _fitted(plain, truth), "questions": len(questions)}
@@ -148,7 +146,7 @@ class Joined:
             items: Everything that may be asked about, by id.
             texts: What prompts say of each.
         """
-        plain, alone = self._plain(items, texts), Remembered(language_model)
+        plain, alone = self.plain(items, TextVectors(texts)), Remembered(language_model)
         return (
             JoinedScorer(language_model.name, self.told.joined, plain, alone),
             alone,
@@ -184,73 +182,26 @@ class Joined:
                 f"what the adapter '{folder}' is joined with can't be read ({type(error).__name__}: {reason}); take "
                 "the whole folder that coordi finetune made"
             ) from error
-        if told.texts != _text_encoder().text_identity:
+        if told.texts != text_encoder().text_identity:
             raise ModelError(
                 f"'{folder}' was joined with the text encoder of another version of coordi ({told.texts[:12]}); "
                 "fine-tune again with this one"
             )
         return cls(told, CategoryMeans(rows.pop(_OVERALL, None), rows))
 
-    def _plain(self, items: Mapping[str, Item], texts: Mapping[str, str]) -> _Plain:
+    def plain(self, items: Mapping[str, Item], vectors: Vectors) -> PlainParts:
+        """The parts that need no language model.
+
+        Args:
+            items: Everything that may be asked about, by id.
+            vectors: Of what prompts say of each, by the bundled text encoder; each is looked up when it is first asked.
+        """
         told = self.told
-        return _Plain(
+        return PlainParts(
             CategoryPairs(items, told.pairs, told.intercept),
-            VectorCosine(_LIKENESS, _Centred(self.means, items, texts)),
+            VectorCosine(LIKENESS, Centred(self.means, items, vectors)),
             None if told.rarity is None else TitleCosine.of(items, told.rarity),
         )
-
-
-@cache
-def _text_encoder() -> EdgeEncoder:
-    return EdgeEncoder.bundled()
-
-
-class _Centred(Mapping[str, NDArray[np.float32]]):
-    """Vectors of what is said of items, less what is usual; each is made when it is first asked for."""
-
-    def __init__(self, means: CategoryMeans, items: Mapping[str, Item], texts: Mapping[str, str]) -> None:
-        self._means = means
-        self._items = items
-        self._texts = texts
-        self._made: dict[str, NDArray[np.float32]] = {}
-
-    def __getitem__(self, item_id: str) -> NDArray[np.float32]:
-        if item_id not in self._made:
-            vector = _text_encoder().encode_texts([self._texts[item_id]])[0]
-            self._made |= self._means.centred({item_id: vector}, self._items)
-        return self._made[item_id]
-
-    def __contains__(self, item_id: object) -> bool:
-        return item_id in self._texts
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._texts)
-
-    def __len__(self) -> int:
-        return len(self._texts)
-
-
-@dataclass(frozen=True, slots=True)
-class _Plain:
-    """The parts that need no language model.
-
-    Likeness is a mean over an outfit's pairs. Three pairs that are alike say more than one, so it is multiplied by the
-    square root of their number: the sum's size in units of what it varies by, were the pairs independent.
-    """
-
-    pairs: CategoryPairs
-    likeness: VectorCosine
-    words: TitleCosine | None
-
-    def values(self, outfits: Sequence[Sequence[str]]) -> dict[str, NDArray[np.float64]]:
-        """What each part says, ``(N,)``."""
-        counts = np.array([len(outfit) for outfit in outfits], dtype=np.float64)
-        scale = np.sqrt(counts * (counts - 1) / 2)
-        found = {_PAIRS: self.pairs.logits(outfits), _LIKENESS: scale * self.likeness.score(outfits)}
-        return found if self.words is None else {**found, _WORDS: scale * self.words.score(outfits)}
-
-    def values_of(self, questions: Sequence[CompatibilityQuestion]) -> dict[str, NDArray[np.float64]]:
-        return self.values([question.item_ids for question in questions])
 
 
 class JoinedScorer:
@@ -263,7 +214,7 @@ class JoinedScorer:
 
     gives_probabilities = True
 
-    def __init__(self, name: str, line: Line, plain: _Plain, language_model: OutfitScorer | None) -> None:
+    def __init__(self, name: str, line: Line, plain: PlainParts, language_model: OutfitScorer | None) -> None:
         self.name = name
         self._line = line
         self._plain = plain
@@ -279,7 +230,7 @@ class JoinedScorer:
             return np.zeros(0)
         values = self._plain.values(outfits)
         if self._language_model is not None:
-            values[ALONE] = _log_odds(self._language_model.score(outfits))
+            values[ALONE] = log_odds(self._language_model.score(outfits))
         return self._line.probabilities(values)
 
 
@@ -302,7 +253,8 @@ class Remembered:
         return np.array([self._known[outfit] for outfit in asked], dtype=np.float64)
 
 
-def _log_odds(yes: NDArray[np.float64]) -> NDArray[np.float64]:
+def log_odds(yes: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Log odds of probabilities, finite for those of 0 and 1 too."""
     kept = np.clip(yes, _LEAST, 1 - _LEAST)
     return np.asarray(np.log(kept / (1 - kept)))
 

@@ -8,16 +8,18 @@ import numpy as np
 
 from coordi.artifacts import read_json, versions
 from coordi.config import RunSettings
-from coordi.domain import Dataset, Outfit, Split, WornCategory
-from coordi.errors import RecommendationError
+from coordi.describe.vocabulary import load_vocabulary
+from coordi.domain import Dataset, Outfit, WornCategory
 from coordi.evaluate.findings import LearningPoint, Report, ShownRecommendation
 from coordi.evaluate.report import write_report
-from coordi.evaluate.scorer import OutfitScorer
+from coordi.pipeline.item_scoring import LoadedModel
 from coordi.pipeline.measuring import Measured
-from coordi.pipeline.scorers import MeasuredModel, model_scorer
+from coordi.pipeline.opening_catalogues import index_of
+from coordi.pipeline.plain_parts import text_encoder
+from coordi.pipeline.scorers import MeasuredModel
 from coordi.pipeline.stages import Material
 from coordi.pipeline.workspace import Workspace
-from coordi.recommend.stylist import Catalogue, recommend
+from coordi.recommend.stylist import Stylist
 
 _RECOMMEND_STREAM = 601  # of the run's seed
 
@@ -25,7 +27,6 @@ _RECOMMEND_STREAM = 601  # of the run's seed
 def write_findings(work: Workspace, material: Material, model: MeasuredModel, measured: Measured) -> None:
     """Write the report in all its forms into the output folder."""
     work.say("writing the report")
-    scorer = model_scorer(model, material.dataset.items, material.texts)
     report = Report(
         command=work.command,
         dataset=material.dataset,
@@ -35,7 +36,7 @@ def write_findings(work: Workspace, material: Material, model: MeasuredModel, me
         leaks=measured.leaks,
         training=_learning_curve(model.curve),
         descriptions=material.described.descriptions,
-        recommendations=_recommendations(work.settings, material, scorer),
+        recommendations=_recommendations(work.settings, material, model),
         versions=versions(),
         warnings=measured.warnings,
         seeds=measured.seeds,
@@ -54,35 +55,30 @@ def _learning_curve(path: Path | None) -> tuple[LearningPoint, ...]:
 
 
 def _recommendations(
-    settings: RunSettings, material: Material, scorer: OutfitScorer
+    settings: RunSettings, material: Material, model: MeasuredModel
 ) -> tuple[ShownRecommendation, ...]:
     """A few outfits of the test split with one item taken away, and what the model would add from that split."""
     rng = np.random.default_rng([settings.seed, _RECOMMEND_STREAM])
     dataset = material.dataset
-    catalogue = catalogue_of(material, "test")
+    held = dict.fromkeys(name for outfit in dataset.outfits_of("test") for name in outfit.item_ids)
+    if not held or not settings.evaluate.examples:
+        return ()
+    vocabulary = load_vocabulary(settings.describe.vocabulary)
+    index = index_of(material, settings, tuple(dataset.items[name] for name in held), dataset.name)
+    stylist = Stylist(index, LoadedModel(model), settings.recommend, vocabulary, text_encoder().encode_texts)
     shown = []
     for outfit in _worth_showing(dataset, settings.evaluate.examples, rng):
         place = int(rng.integers(len(outfit.item_ids)))
         want: WornCategory = dataset.items[outfit.item_ids[place]].category
         context = outfit.item_ids[:place] + outfit.item_ids[place + 1 :]
-        try:
-            found = recommend(context, catalogue, scorer, settings.recommend, rng, want)
-        except RecommendationError:  # two pairs of shoes in one outfit, or nothing else of the category: not an example
+        known = index.get(context)
+        found = stylist.complete([known[name] for name in context], want, settings.recommend.top_k, reasons=False)
+        if not found.suggestions:  # two pairs of shoes in one outfit, or nothing else of the category: not an example
             continue
-        suggestions = tuple((suggestion.item_id, suggestion.score) for suggestion in found.suggestions)
-        shown.append(ShownRecommendation(context, want, suggestions, found.shortlist, outfit.item_ids[place]))
+        suggestions = tuple((suggestion.item.id, suggestion.score) for suggestion in found.suggestions)
+        shortlist = "everything" if found.ranked >= found.candidates else "without-language-model"
+        shown.append(ShownRecommendation(context, want, suggestions, shortlist, outfit.item_ids[place]))
     return tuple(shown)
-
-
-def catalogue_of(material: Material, split: Split | None = None) -> Catalogue:
-    """The items of a split's outfits, or all items, with what the encoder saw of them."""
-    items = material.dataset.items
-    if split is not None:
-        held = {item_id for outfit in material.dataset.outfits_of(split) for item_id in outfit.item_ids}
-        items = {item_id: item for item_id, item in items.items() if item_id in held}
-    described = material.described
-    vectors = dict(zip(described.ids, described.embeddings, strict=True))
-    return Catalogue(items, {item_id: vector for item_id, vector in vectors.items() if item_id in items})
 
 
 def _worth_showing(dataset: Dataset, count: int, rng: np.random.Generator) -> list[Outfit]:

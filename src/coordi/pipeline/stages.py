@@ -24,7 +24,7 @@ from coordi.describe.vocabulary import Vocabulary, load_vocabulary
 from coordi.domain import Dataset, Description, FunnelRow, Item, Outfit, Split
 from coordi.errors import DataError, EvaluationError, ModelError
 from coordi.pipeline.examples import training_examples, validation_examples
-from coordi.pipeline.given import seen_category
+from coordi.pipeline.seen_category import seen_category
 from coordi.pipeline.workspace import Workspace
 from coordi.prompts.item_text import item_text
 

@@ -34,3 +34,18 @@ class ItemScorer(Protocol):
             orders: Orders of the items that a language model's answers are averaged over.
         """
         ...
+
+    def direction(self, outfit: Sequence[DescribedItem]) -> NDArray[np.float32]:
+        """Which way candidates lie whose texts go with the outfit.
+
+        Of two candidates of one category, the one with the larger inner product of its ``text_vector`` with this is the
+        one that ``score`` without the language model likes better, but for shared words and rounding; so a search by it
+        finds the candidates worth scoring.
+
+        Args:
+            outfit: One item or more.
+
+        Returns:
+            Shape ``(T,)``, of any length.
+        """
+        ...

@@ -1,215 +1,265 @@
-"""Candidates by category, a shortlist without the model, and a ranking by the model that was measured."""
+"""What completes an outfit, how well items go together, and whole looks: the same answers for all who ask."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
-
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Sequence
+from itertools import zip_longest
 
 from coordi.config import RecommendSettings
-from coordi.describe.shortlist import outfit_query, shortlist
-from coordi.domain import Item, WornCategory
-from coordi.errors import RecommendationError, require
-from coordi.evaluate.asking import complete
-from coordi.evaluate.scorer import OutfitScorer
-from coordi.recommend.fitting import clash, missing_categories, parse_category
+from coordi.describe.vocabulary import Vocabulary
+from coordi.domain import WornCategory
+from coordi.errors import RecommendationError
+from coordi.recommend.advice import Completion, Judge, LeftOut, Look, Looks, OutfitScore, Suggestion
+from coordi.recommend.candidates import Finder, Scored, Sought, check_catalogue, in_order, sought
+from coordi.recommend.catalogue_index import CatalogueIndex
+from coordi.recommend.described_item import GENDERS, DescribedItem
+from coordi.recommend.diversity import diversified
+from coordi.recommend.fitting import cautions, clash
+from coordi.recommend.item_scorer import ItemScorer
+from coordi.recommend.leaving_out import EncodeTexts
+from coordi.recommend.looks import LookBuilder, best_first, different, worn_order
+from coordi.recommend.reasons import Reasoner
+from coordi.recommend.rules import Rules, check_colours
 
 # Without a wanted category the model ranks candidates of so many missing ones, so that each gets enough of them.
 CATEGORIES_AT_ONCE = 4
+# Orders of the items that a score is averaged over.
+_ORDERS = 4
 
-ShortlistBy = Literal["everything", "photos", "titles", "draw"]
-
-
-@dataclass(frozen=True, slots=True)
-class Catalogue:
-    """What may be recommended.
-
-    Attributes:
-        items: By id.
-        vectors: By item id, what the image encoder saw, each of shape ``(D,)`` and unit length; items without a
-            photo are absent.
-    """
-
-    items: Mapping[str, Item]
-    vectors: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+Outfit = tuple[DescribedItem, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Suggestion:
-    """One item that may complete the outfit, and the compatibility of the outfit with it."""
-
-    item_id: str
-    category: WornCategory
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
-class Recommendation:
-    """What completes an outfit.
-
-    Attributes:
-        outfit: Item ids as given.
-        categories: What was looked for: the wanted category, or the missing ones.
-        suggestions: Best first; without a wanted category, the best of each category come before the second best of
-            any.
-        candidates: Items that fit, before the shortlist.
-        ranked: Items that the model ranked.
-        shortlist: How the ranked ones were chosen: by likeness of photos, by likeness of titles, by a seeded draw
-            where there is neither, or ``everything`` if nothing had to be left out.
-    """
-
-    outfit: tuple[str, ...]
-    categories: tuple[WornCategory, ...]
-    suggestions: tuple[Suggestion, ...]
-    candidates: int
-    ranked: int
-    shortlist: ShortlistBy
-
-
-def recommend(
-    outfit: Sequence[str],
-    catalogue: Catalogue,
-    scorer: OutfitScorer,
-    settings: RecommendSettings,
-    rng: np.random.Generator,
-    want: str | None = None,
-) -> Recommendation:
-    """Find items that complete an outfit.
-
-    An item of the outfit and one with the same title as an item of the outfit are never suggested; of several items
-    with one title, one is. A second pair of shoes, or a dress over a top, is never suggested either.
+class Stylist:
+    """Advises from a catalogue, by the scorer that was measured. Safe to be asked from several threads.
 
     Args:
-        outfit: Ids of items in the catalogue, at least one.
-        catalogue: Where candidates come from.
-        scorer: Ranks the shortlist; the one that was evaluated.
-        settings: Length of the shortlist (shared out among missing categories if none is wanted) and of the answer.
-        rng: Of the draw where there are neither photos nor titles, and of ties between items with the same words.
-        want: A worn category; None looks for what is missing.
-
-    Raises:
-        RecommendationError: If the catalogue or the outfit is empty, an item or the category is unknown, or nothing
-            fits, with the reason.
+        index: The catalogue; without one outfits can be scored and nothing else.
+        scorer: Judges.
+        settings: How many candidates the language model ranks, how much alikeness counts against a suggestion.
+        vocabulary: Whose labels reasons speak of.
+        encode_texts: The bundled text encoder, for texts with a label left unsaid.
     """
-    items = catalogue.items
-    _check_outfit(outfit, items)
-    worn = {items[item_id].category for item_id in outfit}
-    pools = _pools(outfit, items, worn, want, rng)
-    room = max(1, settings.candidates // len(pools))
-    ranked: list[list[Suggestion]] = []
-    ways: set[ShortlistBy] = set()
-    for category, pool in pools.items():
-        chosen, way = _shortlist(outfit, pool, catalogue, room)
-        ways.add(way)
-        scores = scorer.score([complete(outfit, item_id) for item_id in chosen])  # (len(chosen),)
-        found = [Suggestion(item_id, category, float(score)) for item_id, score in zip(chosen, scores, strict=True)]
-        ranked.append(sorted(found, key=lambda suggestion: _rank(suggestion, items)))
-    suggestions = _take_turns(ranked, items)[: settings.top_k]
-    return Recommendation(
-        tuple(outfit),
-        tuple(pools),
-        suggestions,
-        sum(map(len, pools.values())),
-        sum(map(len, ranked)),
-        next((way for way in ("draw", "titles", "photos") if way in ways), "everything"),
-    )
 
+    def __init__(
+        self,
+        index: CatalogueIndex | None,
+        scorer: ItemScorer,
+        settings: RecommendSettings,
+        vocabulary: Vocabulary,
+        encode_texts: EncodeTexts,
+    ) -> None:
+        self._index = index
+        self._scorer = scorer
+        self._settings = settings
+        self._vocabulary = vocabulary
+        self._reasoner = Reasoner(scorer, vocabulary, encode_texts)
 
-def _check_outfit(outfit: Sequence[str], items: Mapping[str, Item]) -> None:
-    if not items:
-        raise RecommendationError("the catalogue is empty; nothing can be recommended until it has items")
-    if not outfit:
-        raise RecommendationError("the outfit is empty: name at least 1 item to complete")
-    for item_id in outfit:
-        if item_id not in items:
-            some = ", ".join(list(items)[:3])
-            raise RecommendationError(
-                f"no item '{item_id}': accepted are the ids of the catalogue's {len(items)} items, such as {some}"
-            )
+    def score(self, items: Sequence[DescribedItem], *, language_model: bool = True) -> OutfitScore:
+        """How well items go together, and which one fits least.
 
+        Args:
+            items: Two or more.
+            language_model: False judges without it, in milliseconds.
 
-def _pools(
-    outfit: Sequence[str],
-    items: Mapping[str, Item],
-    worn: set[WornCategory],
-    want: str | None,
-    rng: np.random.Generator,
-) -> dict[WornCategory, list[str]]:
-    """Candidates by category, in a drawn order, so that neither ids nor the catalogue's order favour an item."""
-    if want is not None:
-        wanted = parse_category(want)
-        reason = clash(wanted, worn)
-        if reason:
-            raise RecommendationError(f"nothing fits for '{wanted}': {reason}; want something else or take it off")
-        categories: tuple[WornCategory, ...] = (wanted,)
-    else:
-        categories = missing_categories(worn)
-    by_category = _candidates(outfit, items)
-    pools = {category: by_category[category] for category in categories if category in by_category}
-    if not pools:
-        there = ", ".join(sorted({item.category for item in items.values()}))
-        raise RecommendationError(
-            f"nothing fits: the catalogue has nothing of {', '.join(categories) or 'any missing category'} beside "
-            f"the outfit and its twins; it has {there}"
+        Raises:
+            RecommendationError: If there are fewer than two.
+        """
+        outfit = tuple(items)
+        if len(outfit) < 2:
+            raise RecommendationError(f"scoring needs 2 items or more, got {len(outfit)}; add what should go with it")
+        shortened = [outfit[:place] + outfit[place + 1 :] for place in range(len(outfit))] if len(outfit) > 2 else []
+        orders = _ORDERS if language_model else 1
+        whole, *rest = self._scorer.score([outfit, *shortened], language_model=language_model, orders=orders).tolist()
+        weakest = max(range(len(rest)), key=rest.__getitem__) if rest and max(rest) > whole else None
+        without = tuple(rest) if rest else (None,) * len(outfit)
+        told = cautions([item.item.category for item in outfit])
+        return OutfitScore(outfit, whole, without, weakest, told, _judge(language_model))
+
+    def complete(
+        self,
+        outfit: Sequence[DescribedItem],
+        want: WornCategory | None = None,
+        k: int = 5,
+        rules: Rules | None = None,
+        *,
+        language_model: bool = True,
+        reasons: bool = True,
+    ) -> Completion:
+        """Find items that complete an outfit.
+
+        Candidates are the items that the rules allow in the wanted category, or in up to four that the outfit lacks.
+        The nearest by what is said of them are scored without the language model, the best of those by it, and what is
+        shown is diversified. An item of the outfit or a twin of one is never suggested, and nothing that clashes with
+        what is there: no second pair of shoes, no dress over trousers. Where the rules name no gender, nothing is
+        suggested that is known to be made for others than the outfit.
+
+        Args:
+            outfit: One item or more, of the catalogue or not.
+            want: Only this category, beside those that the rules want.
+            k: How many suggestions at most, pinned items not counted.
+            rules: What may be suggested; None for anything.
+            language_model: False leaves the ranking to what needs none, which is flagged.
+            reasons: Ask what moved each score, which takes about as long again.
+
+        Raises:
+            RecommendationError: If there is no catalogue or it is empty, the outfit is empty, a pinned item is unknown
+                or can't be worn with it, or a colour isn't the vocabulary's.
+        """
+        index = check_catalogue(self._index)
+        if not outfit:
+            raise RecommendationError("the outfit is empty: name at least 1 item to complete")
+        rules = rules or Rules()
+        check_colours(rules, self._vocabulary)
+        if want is not None:
+            rules = rules.model_copy(update={"want": tuple(dict.fromkeys((want, *rules.want)))})
+        pinned = self._pinned(index, outfit, rules)
+        whole: Outfit = (*outfit, *pinned)
+        rules = _for_the_same_people(whole, rules)
+        looked_for = sought({item.item.category for item in whole}, rules)
+        finder = Finder(index, self._scorer)
+        chosen = finder.there(whole, rules, looked_for.categories, len(rules.want) or CATEGORIES_AT_ONCE)
+        ranked = self._ranked(finder, whole, rules, tuple(chosen), k, language_model=language_model)
+        shown = self._take_turns(ranked, k)
+        suggestions = self._told(whole, pinned, shown, language_model=language_model, reasons=reasons)
+        left_out = () if len(shown) >= k else _left_out(index, rules, looked_for)
+        return Completion(
+            outfit=tuple(outfit),
+            categories=tuple(chosen) or looked_for.categories,
+            suggestions=suggestions,
+            candidates=sum(chosen.values()),
+            ranked=sum(map(len, ranked)),
+            judge=_judge(language_model),
+            left_out=left_out,
+            nothing="" if shown else _why_nothing(index, looked_for, left_out),
         )
-    kept = list(pools.items())[:CATEGORIES_AT_ONCE]
-    return {category: [ids[place] for place in rng.permutation(len(ids))] for category, ids in kept}
+
+    def outfits(
+        self, around: DescribedItem, k: int = 3, rules: Rules | None = None, *, language_model: bool = True
+    ) -> Looks:
+        """Build whole looks around an item.
+
+        Args:
+            around: Of the catalogue or not.
+            k: How many looks at most; no two share more than half of what was added.
+            rules: What may be added; None for anything.
+            language_model: False leaves the judgement to what needs none, which is flagged.
+
+        Raises:
+            RecommendationError: If there is no catalogue or it is empty, or a pinned item is unknown or can't be worn
+                with the item.
+        """
+        index = check_catalogue(self._index)
+        rules = rules or Rules()
+        check_colours(rules, self._vocabulary)
+        begun: Outfit = (around, *self._pinned(index, (around,), rules))
+        rules = _for_the_same_people(begun, rules)
+        built = LookBuilder(Finder(index, self._scorer)).build(begun, rules)
+        if not built:
+            reason = f"nothing in the catalogue '{index.info.name}' can be worn with it under these rules"
+            return Looks((), _judge(language_model), f"no look: {reason}; loosen a rule or add items")
+        ordered = [worn_order(outfit, len(begun)) for outfit in built]
+        scores = self._scorer.score(ordered, language_model=language_model).tolist()
+        best = different(best_first(list(zip(ordered, scores, strict=True))), begun, k)
+        why = self._reasoner.of_looks(best, language_model=language_model)
+        looks = tuple(Look(outfit, score, reason) for (outfit, score), reason in zip(best, why, strict=True))
+        return Looks(looks, _judge(language_model))
+
+    def _pinned(self, index: CatalogueIndex, outfit: Sequence[DescribedItem], rules: Rules) -> list[DescribedItem]:
+        """The pinned items that aren't in the outfit already."""
+        names = {item.id for item in outfit}
+        asked = [name for name in dict.fromkeys(rules.pinned) if name not in names]
+        known = index.get(asked)
+        worn = {item.item.category for item in outfit}
+        for name in asked:
+            if name not in known:
+                raise RecommendationError(
+                    f"no item '{name}' to pin: accepted are the ids of the catalogue's {len(index)} items"
+                )
+            reason = clash(known[name].item.category, worn)
+            if reason:
+                raise RecommendationError(f"the item '{name}' can't be pinned: {reason}; unpin it or take that off")
+            worn.add(known[name].item.category)
+        return [known[name] for name in asked]
+
+    def _ranked(
+        self,
+        finder: Finder,
+        outfit: Outfit,
+        rules: Rules,
+        categories: Sequence[WornCategory],
+        k: int,
+        *,
+        language_model: bool,
+    ) -> list[list[Scored]]:
+        """Candidates of each category, best first."""
+        if not categories:
+            return []
+        room = max(1, max(self._settings.candidates, CATEGORIES_AT_ONCE * k) // len(categories))
+        found = [finder.find(outfit, rules, category, room) for category in categories]
+        if not language_model:
+            return found
+        asked = [(*outfit, item) for part in found for item, _ in part]
+        scores = iter(self._scorer.score(asked).tolist())  # all categories in one call
+        return [in_order([(item, next(scores)) for item, _ in part], outfit) for part in found]
+
+    def _take_turns(self, ranked: Sequence[Sequence[Scored]], k: int) -> list[Scored]:
+        """The best of each category before the second best of any, each category's own diversified."""
+        varied = [diversified(part, k, self._settings.diversity) for part in ranked]
+        rounds = [[one for one in turn if one is not None] for turn in zip_longest(*varied)]
+        return [one for turn in rounds for one in in_order(turn, ())][:k]
+
+    def _told(
+        self,
+        outfit: Outfit,
+        pinned: Sequence[DescribedItem],
+        shown: Sequence[Scored],
+        *,
+        language_model: bool,
+        reasons: bool,
+    ) -> tuple[Suggestion, ...]:
+        """Pinned items with the score of all there is, then what was found."""
+        whole = [outfit] if pinned else []
+        scores = self._scorer.score(whole, language_model=language_model).tolist()
+        first = [Suggestion(item, score, is_pinned=True) for score in scores for item in pinned]
+        if not reasons:
+            return (*first, *(Suggestion(item, score) for item, score in shown))
+        why = self._reasoner.of_suggestions(outfit, shown, language_model=language_model)
+        return (*first, *(Suggestion(item, score, reason=one) for (item, score), one in zip(shown, why, strict=True)))
 
 
-def _candidates(outfit: Sequence[str], items: Mapping[str, Item]) -> dict[WornCategory, list[str]]:
-    taken = {_title(items[item_id]) for item_id in outfit} - {""}
-    seen: set[tuple[str, str]] = set()
-    pools: dict[WornCategory, list[str]] = {}
-    # Of twins the one with a photo is kept, which says more to whoever looks at it.
-    for item in sorted(items.values(), key=lambda item: (item.image is None, item.id)):
-        title = _title(item)
-        if item.id in outfit or title in taken or (title and (item.category, title) in seen):
-            continue
-        seen.add((item.category, title))
-        pools.setdefault(item.category, []).append(item.id)
-    return pools
+def _judge(language_model: bool) -> Judge:
+    return "language-model" if language_model else "without-language-model"
 
 
-def _shortlist(
-    outfit: Sequence[str], pool: list[str], catalogue: Catalogue, room: int
-) -> tuple[list[str], ShortlistBy]:
-    if len(pool) <= room:
-        return pool, "everything"
-    if all(item_id in catalogue.vectors for item_id in (*outfit, *pool)):
-        query = outfit_query(np.stack([catalogue.vectors[item_id] for item_id in outfit]))  # (1, D)
-        places, _ = shortlist(query, np.stack([catalogue.vectors[item_id] for item_id in pool]), room)
-        return [pool[place] for place in places[0]], "photos"
-    likeness = _title_likeness([catalogue.items[item_id] for item_id in (*outfit, *pool)], len(outfit))
-    best = np.argsort(-likeness, kind="stable")[:room]
-    return [pool[place] for place in best], "titles" if likeness.any() else "draw"
+def _for_the_same_people(outfit: Outfit, rules: Rules) -> Rules:
+    """Where the rules don't say for whom, nothing that is known to be made for others than all of the outfit is."""
+    made_for = {item.gender for item in outfit if item.gender not in (None, "unisex")}
+    if rules.gender is not None or rules.unwanted_genders or not made_for:
+        return rules
+    others = tuple(one for one in GENDERS if one != "unisex" and one not in made_for)
+    return rules.model_copy(update={"unwanted_genders": others})
 
 
-def _title_likeness(items: Sequence[Item], outfit_size: int) -> NDArray[np.float64]:
-    """TF-IDF cosine of each item after the outfit with the mean of the outfit; zeros if there are no words."""
-    vectorizer = require("sklearn.feature_extraction.text", "train").TfidfVectorizer(sublinear_tf=True)
-    try:
-        vectors = vectorizer.fit_transform([item.title for item in items])  # (N, words)
-    except ValueError:  # scikit-learn's word for an empty vocabulary
-        return np.zeros(len(items) - outfit_size)
-    query = np.asarray(vectors[:outfit_size].mean(axis=0)).ravel()
-    return np.asarray(vectors[outfit_size:] @ query, dtype=np.float64)
+def _left_out(index: CatalogueIndex, rules: Rules, looked_for: Sought) -> tuple[LeftOut, ...]:
+    """What the rules left out of the categories that were looked for, added up."""
+    asked = rules.model_copy(update={"want": (), "unwanted": ()})
+    counted: dict[str, tuple[int, int]] = {}
+    for category in looked_for.categories:
+        for row in index.left_out(asked, category):
+            count, left = counted.get(row.rule, (0, 0))
+            counted[row.rule] = (count + row.count, left + row.left)
+    return tuple(LeftOut(rule, count, left) for rule, (count, left) in counted.items())
 
 
-def _take_turns(ranked: list[list[Suggestion]], items: Mapping[str, Item]) -> tuple[Suggestion, ...]:
-    rounds = [
-        sorted((found[place] for found in ranked if place < len(found)), key=lambda one: _rank(one, items))
-        for place in range(max(map(len, ranked)))
-    ]
-    return tuple(suggestion for one_round in rounds for suggestion in one_round)
-
-
-def _rank(suggestion: Suggestion, items: Mapping[str, Item]) -> tuple[float, str, str]:
-    item = items[suggestion.item_id]
-    return -suggestion.score, _title(item), item.kind
-
-
-def _title(item: Item) -> str:
-    return " ".join(item.title.casefold().split())
+def _why_nothing(index: CatalogueIndex, looked_for: Sought, left_out: Sequence[LeftOut]) -> str:
+    if looked_for.why_not and not looked_for.categories:
+        reasons = "; ".join(f"no {category}: {reason}" for category, reason in looked_for.why_not.items())
+        return f"nothing fits: {reasons}; want something else or take it off"
+    if not looked_for.categories:
+        return "nothing fits: the outfit has all that these rules leave to look for; want a category by its name"
+    names = ", ".join(looked_for.categories)
+    if left_out:
+        rules = "; ".join(f"'{row.rule}' leaves out {row.count}, {row.left} left" for row in left_out)
+        return f"nothing of {names} fits: {rules}; loosen a rule"
+    there = ", ".join(sorted(name for name, count in index.facets().categories.items() if count)) or "nothing"
+    return f"nothing of {names} is in the catalogue beside the outfit and its twins; it has {there}"

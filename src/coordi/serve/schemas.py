@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
 
 from coordi.domain import WornCategory
 from coordi.recommend.advice import Judge
@@ -20,6 +20,11 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 Difference = Annotated[float, Field(ge=-1, le=1)]
 Text = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT, pattern=r"\S")]
 LabelText = Annotated[str, Field(min_length=1, max_length=60)]
+
+
+def _whole(value: object) -> object:
+    """What JSON's numbers and its schemas don't tell apart: 5.0 is a whole number too."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class Wire(BaseModel):
@@ -43,8 +48,21 @@ class SeenItem(Wire):
     title: str = Field(default="", max_length=LONGEST_TEXT)
 
 
+def _one_of(*names: str) -> dict[str, JsonValue]:
+    """A JSON schema of objects in which exactly one of these isn't null, whether the others are left out or not."""
+    null: dict[str, JsonValue] = {"type": "null"}
+    return {
+        "oneOf": [
+            {"required": [name], "properties": {other: {"not": null} if other == name else null for other in names}}
+            for name in names
+        ]
+    }
+
+
 class ItemGiven(Wire):
     """One item of an outfit: exactly one of an id of the catalogue, a few words, or what was seen in a photo."""
+
+    model_config = ConfigDict(json_schema_extra=_one_of("id", "text", "seen"))
 
     id: ItemId | None = None
     text: Text | None = None
@@ -77,7 +95,7 @@ class CompleteRequest(Wire):
     """
 
     items: tuple[ItemGiven, ...] = Field(min_length=1, max_length=MOST_ITEMS)
-    k: int = Field(default=5, ge=1, le=MOST_SUGGESTIONS)
+    k: Annotated[int, BeforeValidator(_whole)] = Field(default=5, ge=1, le=MOST_SUGGESTIONS)
     rules: Rules = Rules()
     language_model: bool = True
     reasons: bool = True
@@ -87,7 +105,7 @@ class LooksRequest(Wire):
     """Whole outfits around an item, from the catalogue."""
 
     around: ItemGiven
-    k: int = Field(default=3, ge=1, le=MOST_LOOKS)
+    k: Annotated[int, BeforeValidator(_whole)] = Field(default=3, ge=1, le=MOST_LOOKS)
     rules: Rules = Rules()
     language_model: bool = True
 
@@ -337,9 +355,10 @@ class Problem(Wire):
     """What is wrong with a request.
 
     Attributes:
-        code: For programs: ``invalid``, ``unknown_item``, ``unknown_label``, ``not_an_image``, ``too_large``,
+        code: For programs: ``invalid``, ``contradiction`` (what is asked for excludes itself), ``unknown_item``,
+            ``unknown_label``, ``unknown_words``, ``not_an_image``, ``too_large``, ``too_slow``, ``bad_request``,
             ``not_found``, ``method_not_allowed``, ``unsupported_media_type``, ``unauthorized``, ``forbidden``,
-            ``no_catalogue``, ``busy``, ``not_ready``, ``internal``.
+            ``no_catalogue``, ``empty_catalogue``, ``busy``, ``not_ready``, ``internal``.
         message: One sentence for people: what, which value, what is accepted, what to do.
         field: Where in the request, such as ``items[1].text``; empty if it isn't about one place.
         accepted: What is accepted there, where that can be listed.

@@ -77,17 +77,21 @@ class TitleCosine:
             EvaluationError: If an item id is unknown.
         """
         check_known(outfits, self._items)
-        scores = np.zeros(len(outfits))
-        for row, outfit in enumerate(outfits):
-            # In the order of what is written, so that sums round the same whatever the order of the items.
-            words = sorted(_words(self._items[item_id]) for item_id in outfit)
-            count = len(words)
-            if count < 2:
-                continue
-            vectors = self._vectorizer.transform(words)  # (count, words), unit length or zero
-            cosines = (vectors @ vectors.T).toarray()
-            scores[row] = (cosines.sum() - np.trace(cosines)) / (count * (count - 1))
-        return scores
+        # In the order of what is written, so that sums round the same whatever the order of the items.
+        told = [sorted(_words(self._items[item_id]) for item_id in outfit) for outfit in outfits]
+        places = {words: place for place, words in enumerate(sorted({words for outfit in told for words in outfit}))}
+        if not places:
+            return np.zeros(len(outfits))
+        vectors = self._vectorizer.transform(list(places))  # (U, words), unit length or zero
+        lengths = np.array([len(outfit) for outfit in told])
+        columns = [places[words] for outfit in told for words in outfit]
+        held = require("scipy.sparse", "train").csr_matrix(
+            (np.ones(len(columns)), columns, np.concatenate([[0], np.cumsum(lengths)])), shape=(len(told), len(places))
+        )  # (N, U), how often each outfit holds each wording
+        total = held @ vectors  # (N, words)
+        whole = np.asarray(total.multiply(total).sum(axis=1)).ravel()
+        own = held @ np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel()
+        return _of_pairs(whole, own, lengths)
 
 
 def _new_vectorizer(**options: Any) -> Any:
@@ -123,15 +127,27 @@ class VectorCosine:
             EvaluationError: If an item id is unknown or has no vector.
         """
         check_known(outfits, self._vectors)
-        return np.array([self._score(outfit) for outfit in outfits], dtype=np.float64)
+        lengths = np.array([len(outfit) for outfit in outfits], dtype=np.intp)
+        whole, own = np.zeros(len(outfits)), np.zeros(len(outfits))
+        known = {item_id: self._vectors[item_id] for outfit in outfits for item_id in outfit}
+        order = {item_id: row.tobytes() for item_id, row in known.items()}
+        filled = np.flatnonzero(lengths)
+        if filled.size:
+            # In an order of their own, so that sums round the same whatever the order of the items.
+            ordered = [known[item_id] for outfit in outfits for item_id in sorted(outfit, key=order.__getitem__)]
+            rows = np.stack(ordered).astype(np.float64)  # (sum of lengths, D)
+            starts = np.concatenate([[0], np.cumsum(lengths[filled])[:-1]])
+            whole[filled] = np.square(np.add.reduceat(rows, starts)).sum(axis=1)
+            own[filled] = np.add.reduceat(np.square(rows).sum(axis=1), starts)
+        return _of_pairs(whole, own, lengths)
 
-    def _score(self, outfit: Sequence[str]) -> float:
-        count = len(outfit)
-        if count < 2:
-            return 0.0
-        # In an order of their own, so that sums round the same whatever the order of the items.
-        ordered = sorted((self._vectors[item_id] for item_id in outfit), key=lambda row: row.tobytes())
-        rows = np.stack(ordered).astype(np.float64)  # (count, D)
-        total = rows.sum(axis=0)
-        # The squared length of the sum holds each pair twice, and each vector with itself.
-        return float((total @ total - np.square(rows).sum()) / (count * (count - 1)))
+
+def _of_pairs(whole: NDArray[np.float64], own: NDArray[np.float64], lengths: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Mean cosine over the pairs of each outfit, ``(N,)``; 0 where there is no pair.
+
+    Args:
+        whole: Squared length of the sum of an outfit's vectors, holding each pair twice and each vector with itself.
+        own: Sum of the squared lengths of its vectors.
+        lengths: How many items it has.
+    """
+    return np.asarray((whole - own) / np.maximum(lengths * (lengths - 1), 1) * (lengths > 1), dtype=np.float64)

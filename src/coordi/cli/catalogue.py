@@ -1,0 +1,339 @@
+"""``coordi catalogue``: a shop's items described, kept in a folder, brought up to date and searched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from coordi.cli.console import echo_json, note, progress_bar
+from coordi.cli.work import DownloadOption, JsonOption, OutOption, data_path, typed_command
+from coordi.describe.vector_cache import SAVE_EVERY
+
+if TYPE_CHECKING:
+    from coordi.pipeline.catalogue_building import Outcome
+    from coordi.pipeline.catalogue_folder import CatalogueWork
+    from coordi.recommend.described_item import DescribedItem
+    from coordi.recommend.rules import Rules
+
+FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `coordi catalogue build` made.")]
+SourceArgument = Annotated[
+    str,
+    typer.Argument(metavar="SRC", help="A .csv, .jsonl or .parquet table, a folder of photos, a data set, 'sample'."),
+]
+SaveOption = Annotated[int, typer.Option("--save-every", min=1, help="Photos between two saves.")]
+_LINES_SHOWN = 5
+_BRANDS_SHOWN = 10
+_WIDTH_IN_A_PIPE = 120
+
+
+def register(app: typer.Typer) -> None:
+    """Add the noun to the command line."""
+    nouns = typer.Typer(no_args_is_help=True, help="Make a catalogue of items, keep it up to date, search it.")
+    nouns.callback()(_catalogue)
+    for command in (build, info, search, add, remove, refresh):
+        nouns.command(command.__name__)(command)
+    app.add_typer(nouns, name="catalogue")
+
+
+def _catalogue() -> None:
+    """Make a catalogue of items, keep it up to date, search it."""
+
+
+def build(
+    source: SourceArgument,
+    out: OutOption,
+    model: Annotated[
+        str, typer.Option("--model", help="Items are described and told as it was taught: 'bundled', 'base', a folder.")
+    ] = "bundled",
+    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Photos encoded at once.")] = 16,
+    save_every: SaveOption = SAVE_EVERY,
+    allow_download: DownloadOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check every row, describe every photo, and keep the items in a folder that `recommend` and `serve` open.
+
+    Rows that can't go in, and what is wrong with others, are in problems.jsonl with their line numbers. The same
+    command goes on after Ctrl-C or a crash, and brings a finished catalogue up to date with its source.
+
+    Example: coordi catalogue build shop/products.csv --out catalogue
+    """
+    from coordi.pipeline.catalogue_building import build_catalogue
+    from coordi.pipeline.catalogue_describing import Eyes
+    from coordi.pipeline.models import find_model
+
+    settings = find_model(model).settings
+    update = {"batch_size": batch_size, "allow_download": allow_download}
+    eyes = Eyes.of(settings.describe.model_copy(update=update), settings.prompt)
+    path = data_path(source, _data(allow_download))
+    _show(build_catalogue(path, eyes, _work(out, save_every, allow_download)), out, as_json)
+
+
+def info(folder: FolderArgument, as_json: JsonOption = False) -> None:
+    """Show what a catalogue holds and what it was made of and with.
+
+    Example: coordi catalogue info catalogue
+    """
+    found = _told(folder)
+    if as_json:
+        echo_json(found)
+        return
+    console = _console()
+    console.print(f"{found['name']}: {found['items']:,} items, {found['with_photo']:,} with a photo", markup=False)
+    for name, text in _lines(found):
+        console.print(f"{name:<11} {text}", markup=False)
+    table = Table(title="Items by category", title_justify="left")
+    table.add_column("category")
+    table.add_column("items", justify="right")
+    for category, count in found["categories"].items():
+        table.add_row(category, f"{count:,}")
+    console.print(table)
+
+
+def search(
+    folder: FolderArgument,
+    words: Annotated[
+        list[str] | None, typer.Argument(help="All of them must be in title, brand or description.")
+    ] = None,
+    photo: Annotated[Path | None, typer.Option("--photo", help="Items whose photos are most like this one.")] = None,
+    category: Annotated[list[str] | None, typer.Option("--category", help="Only this one; may be repeated.")] = None,
+    brand: Annotated[list[str] | None, typer.Option("--brand", help="Only this one; may be repeated.")] = None,
+    colour: Annotated[list[str] | None, typer.Option("--colour", help="Only this one; may be repeated.")] = None,
+    gender: Annotated[str | None, typer.Option("--gender", help="women, men, girls, boys or unisex.")] = None,
+    season: Annotated[list[str] | None, typer.Option("--season", help="Only this one; may be repeated.")] = None,
+    price_min: Annotated[float | None, typer.Option("--price-min", help="In the catalogue's currency.")] = None,
+    price_max: Annotated[float | None, typer.Option("--price-max", help="In the catalogue's currency.")] = None,
+    in_stock: Annotated[bool, typer.Option("--in-stock", help="Nothing that is known to be sold out.")] = False,
+    top_k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many to show.")] = 10,
+    as_json: JsonOption = False,
+) -> None:
+    """Find items by words, by a photo, and by what they are.
+
+    Example: coordi catalogue search catalogue black boots --price-max 100
+    """
+    from coordi.errors import RecommendationError
+    from coordi.recommend.catalogue_index import CatalogueIndex
+    from coordi.recommend.fitting import parse_category
+
+    if words and photo:
+        raise RecommendationError("give words or --photo, not both; --category, --colour and the like go with either")
+    rules = _rules({
+        "want": [parse_category(one) for one in category or ()], "brands": brand or (), "colours": colour or (),
+        "gender": gender, "seasons": season or (), "price_min": price_min, "price_max": price_max, "in_stock": in_stock,
+    })  # fmt: skip
+    with CatalogueIndex.open(folder) as index:
+        if photo is not None:
+            found: list[tuple[DescribedItem, float | None]] = [*_alike(index, folder, photo, top_k, rules)]
+            total = index.count(rules)
+        else:
+            items, total = index.page(rules, " ".join(words or ()), limit=top_k)
+            found = [(item, None) for item in items]
+    if as_json:
+        echo_json({"total": total, "items": [_item_told(item, cosine) for item, cosine in found]})
+    else:
+        _show_items(found, total)
+
+
+def add(
+    folder: FolderArgument, source: SourceArgument, save_every: SaveOption = SAVE_EVERY, as_json: JsonOption = False
+) -> None:
+    """Add items from a source; one whose id is there already takes the old one's place.
+
+    Example: coordi catalogue add catalogue shop/new-arrivals.csv
+    """
+    from coordi.pipeline.catalogue_building import add_to_catalogue
+
+    work = _work(folder, save_every)
+    _show(add_to_catalogue(data_path(source), work), folder, as_json)
+
+
+def remove(
+    folder: FolderArgument,
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Of the items.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Take items out; if one id is unknown, nothing is removed.
+
+    Example: coordi catalogue remove catalogue sku-1021 sku-1022
+    """
+    from coordi.pipeline.catalogue_building import remove_from_catalogue
+
+    _show(remove_from_catalogue(ids, _work(folder, SAVE_EVERY)), folder, as_json)
+
+
+def refresh(
+    folder: FolderArgument,
+    source: Annotated[
+        str | None, typer.Argument(metavar="[SRC]", help="The feed. Default: what the catalogue was made of.")
+    ] = None,
+    save_every: SaveOption = SAVE_EVERY,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a catalogue equal to its feed: what is new is added, what has changed described again, what is gone removed.
+
+    Rows and photos are compared by their content, so only what has changed costs time. A server that has the catalogue
+    open goes on with the old one until it is started again.
+
+    Example: coordi catalogue refresh catalogue shop/products.csv
+    """
+    from coordi.pipeline.catalogue_building import refresh_catalogue
+
+    feed = None if source is None else data_path(source)
+    _show(refresh_catalogue(feed, _work(folder, save_every)), folder, as_json)
+
+
+def summary(found: Outcome) -> dict[str, Any]:
+    """Counts of what was done, and of each problem."""
+    from coordi.pipeline.catalogue_source import by_reason
+
+    problems = by_reason(found.problems)
+    return {
+        "items": found.items,
+        "added": found.added,
+        "changed": found.changed,
+        "removed": found.removed,
+        "unchanged": found.unchanged,
+        "encoded": found.encoded,
+        "left_out": {reason: len(rows) for reason, rows in problems.items() if not rows[0].kept}
+        | {row.reason: row.count for row in found.left_out},
+        "noted": {reason: len(rows) for reason, rows in problems.items() if rows[0].kept},
+    }
+
+
+def _show(found: Outcome, folder: Path, as_json: bool) -> None:
+    from coordi.pipeline.catalogue_source import PROBLEMS_FILE, by_reason, examples
+
+    if as_json:
+        echo_json(summary(found))
+        return
+    for reason, rows in by_reason(found.problems).items():
+        what = "noted" if rows[0].kept else "left out"
+        note(f"{what} {len(rows):,}: {reason} ({examples(rows, _LINES_SHOWN)})")
+    for row in found.left_out:
+        note(f"left out {row.count:,}: {row.reason}")
+    if found.problems:
+        note(f"all {len(found.problems):,} problems, a line each: {folder / PROBLEMS_FILE}")
+    counts = {"added": found.added, "changed": found.changed, "removed": found.removed, "unchanged": found.unchanged}
+    typer.echo(f"{', '.join(f'{count:,} {name}' for name, count in counts.items())}: {found.items:,} items in {folder}")
+
+
+def _told(folder: Path) -> dict[str, Any]:
+    from coordi.recommend.catalogue_file import ITEMS_FILE
+    from coordi.recommend.catalogue_index import CatalogueIndex
+
+    with CatalogueIndex.open(folder) as index:
+        facets, made = index.facets(), index.info
+        return {
+            "name": made.name,
+            "items": len(index),
+            "with_photo": index.photographed(),
+            "categories": dict(facets.categories),
+            "price_range": facets.price_range,
+            "brands": facets.brands,
+            "seasons": facets.seasons,
+            "genders": facets.genders,
+            "source": made.source,
+            "encoder": {"name": made.encoder[0], "identity": made.encoder[1]},
+            "vocabulary": {"name": made.describe.vocabulary, "sha256": made.vocabulary},
+            "prompt": made.prompt.model_dump(mode="json"),
+            "made": made.made,
+            "bytes": (folder / ITEMS_FILE).stat().st_size,
+        }
+
+
+def _lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    price, brands = found["price_range"], found["brands"]
+    more = f" and {len(brands) - _BRANDS_SHOWN} more" if len(brands) > _BRANDS_SHOWN else ""
+    return [
+        ("made of", found["source"]),
+        ("changed", found["made"]),
+        ("encoder", f"{found['encoder']['name']} ({found['encoder']['identity'][:12]})"),
+        ("vocabulary", f"{found['vocabulary']['name']} ({found['vocabulary']['sha256'][:12]})"),
+        ("size", f"{found['bytes'] / 2**20:,.1f} MiB"),
+        ("prices", "none is known" if price is None else f"{price[0]:,.2f} to {price[1]:,.2f}"),
+        ("brands", f"{', '.join(brands[:_BRANDS_SHOWN])}{more}" or "none is known"),
+        ("seasons", ", ".join(found["seasons"]) or "none is known"),
+        ("made for", ", ".join(found["genders"]) or "nothing is known"),
+    ]
+
+
+def _alike(index: Any, folder: Path, photo: Path, top_k: int, rules: Rules) -> list[tuple[DescribedItem, float]]:
+    from coordi.data.photos import open_photo
+    from coordi.pipeline.catalogue_describing import Eyes
+    from coordi.recommend.catalogue_file import check_fits
+
+    eyes = Eyes.of(index.info.describe, index.info.prompt)
+    check_fits(folder, index.info, eyes.info("", ""))
+    found: list[tuple[DescribedItem, float]] = index.nearest(
+        eyes.encoder.encode_images([open_photo(photo)])[0], "photo", top_k, rules
+    )
+    return found
+
+
+def _rules(asked: Mapping[str, Any]) -> Rules:
+    from pydantic import ValidationError
+
+    from coordi.errors import RecommendationError
+    from coordi.recommend.rules import Rules
+
+    try:
+        return Rules.model_validate(asked)
+    except ValidationError as error:
+        found = [f"{'.'.join(map(str, one['loc'])) or 'rules'}: {one['msg']}" for one in error.errors()]
+        raise RecommendationError("; ".join(found)) from error
+
+
+def _item_told(item: DescribedItem, cosine: float | None) -> dict[str, Any]:
+    one = item.item
+    told = {
+        "id": one.id,
+        "title": one.title,
+        "category": one.category,
+        "text": item.text,
+        "brand": item.brand,
+        "colours": item.colours,
+        "gender": item.gender,
+        "season": item.season,
+        "price": one.price,
+        "in_stock": item.in_stock,
+        "photo": None if one.image is None else str(one.image),
+    }
+    return told if cosine is None else {**told, "cosine": cosine}
+
+
+def _show_items(found: list[tuple[DescribedItem, float | None]], total: int) -> None:
+    table = Table()
+    for column in ("id", "category", "item", "brand", "colours"):
+        table.add_column(column, overflow="fold")
+    table.add_column("price", justify="right")
+    if found and found[0][1] is not None:
+        table.add_column("cosine", justify="right")
+    for item, cosine in found:
+        price = "" if item.item.price is None else f"{item.item.price:,.2f}"
+        cells = [item.id, item.item.category, item.item.title or item.text, item.brand, ", ".join(item.colours), price]
+        table.add_row(*map(escape, cells), *([] if cosine is None else [f"{cosine:.3f}"]))
+    if found:
+        _console().print(table)
+    typer.echo(f"{len(found):,} of {total:,} items shown" if found else "no item fits; ask for less")
+
+
+def _work(folder: Path, save_every: int, allow_download: bool = False) -> CatalogueWork:
+    from coordi.pipeline.catalogue_folder import CatalogueWork
+
+    return CatalogueWork(folder, typed_command(), progress_bar, _data(allow_download), save_every)
+
+
+def _data(allow_download: bool) -> Any:
+    from coordi.config import DataSettings
+
+    return DataSettings(photos="optional", allow_download=allow_download)
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_WIDTH_IN_A_PIPE)

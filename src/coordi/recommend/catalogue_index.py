@@ -1,0 +1,293 @@
+"""A catalogue ready to be asked: items by id, the nearest by vector, by words and by rules; every search is exact.
+
+It is a DuckDB database of one file (``docs/catalogue.md`` says why) that is only read here. ``catalogue_writer`` makes
+one, and never changes it in place: an index that is open goes on with what it opened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordi.domain import WornCategory
+from coordi.errors import RecommendationError, require
+from coordi.recommend.advice import LeftOut
+from coordi.recommend.catalogue_file import (
+    ITEMS_FILE,
+    SHUT_OFF,
+    CatalogueInfo,
+    check_is_catalogue,
+    insert,
+    quoted,
+    read_info,
+    reading,
+    shut_off,
+)
+from coordi.recommend.catalogue_rows import (
+    DATABASE,
+    ITEMS,
+    CatalogueRow,
+    create_tables,
+    items_of,
+    search_words,
+    table_of,
+)
+from coordi.recommend.described_item import GENDERS, DescribedItem, Gender
+from coordi.recommend.rule_sql import Clause, category_clause, rule_clauses, where
+from coordi.recommend.rules import Rules
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["NO_RULES", "CatalogueIndex", "CatalogueInfo", "Facets", "Space"]
+
+Space = Literal["photo", "text"]
+NO_RULES = Rules()
+_MOST_BRANDS = 100
+_NEAR_IDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """What a catalogue can be filtered by.
+
+    Attributes:
+        categories: How many items each has, the most frequent first; those without items are absent.
+        brands: By frequency, the first hundred.
+        seasons: By frequency, in lower case.
+        genders: In the order of ``GENDERS``.
+        price_range: Lowest and highest price; None if no price is known.
+    """
+
+    categories: Mapping[WornCategory, int]
+    brands: tuple[str, ...]
+    seasons: tuple[str, ...]
+    genders: tuple[Gender, ...]
+    price_range: tuple[float, float] | None
+
+
+class CatalogueIndex:
+    """A catalogue that answers questions; safe to be asked from several threads."""
+
+    def __init__(self, connection: Any, info: CatalogueInfo, where_it_is: str) -> None:
+        """Use ``open`` or ``in_memory``."""
+        self.info = info
+        self._connection = connection
+        self._name = where_it_is
+        self._lock = Lock()
+
+    @classmethod
+    def open(cls, folder: Path) -> CatalogueIndex:
+        """Open a catalogue that ``coordi catalogue build`` made.
+
+        Raises:
+            ArtifactError: If the folder isn't a finished catalogue, or its database is damaged.
+            MissingDependencyError: If DuckDB isn't installed.
+        """
+        duckdb = require("duckdb", "catalogue")
+        check_is_catalogue(folder)
+        connection = duckdb.connect(":memory:", config=dict(SHUT_OFF))
+        with reading(folder):
+            connection.execute(f"ATTACH {quoted(folder / ITEMS_FILE)} AS {DATABASE} (READ_ONLY)")
+            shut_off(connection)
+            index = cls(connection, read_info(connection), str(folder))
+            len(index)
+        return index
+
+    @classmethod
+    def in_memory(cls, info: CatalogueInfo, items: Iterable[DescribedItem]) -> CatalogueIndex:
+        """A catalogue of items that are at hand, with unique ids, in their order.
+
+        Raises:
+            MissingDependencyError: If DuckDB isn't installed.
+        """
+        connection = require("duckdb", "catalogue").connect(":memory:", config=dict(SHUT_OFF))
+        connection.execute(f"ATTACH ':memory:' AS {DATABASE}")
+        for statement in create_tables(info.photo_dimension, info.text_dimension):
+            connection.execute(statement)
+        rows = [CatalogueRow(place, item) for place, item in enumerate(items)]
+        insert(connection, ITEMS, table_of(rows, info.photo_dimension, info.text_dimension))
+        shut_off(connection)
+        return cls(connection, info, "in memory")
+
+    def __enter__(self) -> CatalogueIndex:
+        """Give itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self.close()
+
+    def __len__(self) -> int:
+        """How many items it holds."""
+        return int(self._values(f"SELECT count(*) FROM {ITEMS}")[0][0])
+
+    def close(self) -> None:
+        """Let go of the database; nothing can be asked any more."""
+        with self._lock:
+            self._connection.close()
+
+    def get(self, ids: Sequence[str]) -> dict[str, DescribedItem]:
+        """Items by id, in the order asked; unknown ids are absent."""
+        if not ids:
+            return {}
+        table = self._table(f"SELECT * FROM {ITEMS} WHERE id IN (SELECT unnest(?::VARCHAR[]))", [list(ids)])
+        found = {item.id: item for item in items_of(table)}
+        return {item_id: found[item_id] for item_id in dict.fromkeys(ids) if item_id in found}
+
+    def near_ids(self, unknown: str, count: int = _NEAR_IDS) -> list[str]:
+        """Ids that are spelt most like an unknown one, the nearest first, ties in order; for error messages."""
+        query = f"SELECT id FROM {ITEMS} ORDER BY levenshtein(lower(id), lower(?)), id LIMIT ?"
+        return [row[0] for row in self._values(query, [unknown, count])]
+
+    def nearest(
+        self,
+        query: NDArray[np.float32],
+        space: Space,
+        k: int,
+        rules: Rules = NO_RULES,
+        category: WornCategory | None = None,
+    ) -> list[tuple[DescribedItem, float]]:
+        """The items whose vectors have the largest inner product with a query; every vector is compared.
+
+        Args:
+            query: Shape ``(D,)`` or ``(T,)``, of the encoder that made the catalogue's vectors of this space.
+            space: Which vectors are compared.
+            k: At most so many; fewer if fewer have such a vector and pass the rules.
+            rules: All hold but ``pinned``.
+            category: Only this one.
+
+        Returns:
+            Items with their inner product, best first, ties by id.
+
+        Raises:
+            RecommendationError: If the query has another dimension or isn't finite.
+        """
+        column, dimension = self._space(space)
+        if query.shape != (dimension,) or not np.isfinite(query).all():
+            raise RecommendationError(
+                f"the catalogue's {space} vectors have {dimension} numbers and the query has shape {query.shape}, or "
+                f"isn't finite; ask with a vector of the encoder '{self.info.encoder[0]}'"
+            )
+        condition, parameters = where(self._clauses(rules, category))
+        # The best are found first by what little that takes, and only they are read whole.
+        best = (
+            f"SELECT rowid AS place_in_table, id, array_inner_product({column}, ?::FLOAT[{dimension}]) AS score "
+            f"FROM {ITEMS} WHERE {column} IS NOT NULL AND {condition} ORDER BY score DESC, id LIMIT ?"
+        )
+        table = self._table(
+            f"SELECT item.*, best.score FROM ({best}) AS best JOIN {ITEMS} AS item "
+            "ON item.rowid = best.place_in_table ORDER BY best.score DESC, item.id",
+            [query.tolist(), *parameters, max(k, 0)],
+        )
+        scores = table.column("score").to_pylist()
+        return list(zip(items_of(table.drop_columns(["score"])), scores, strict=True))
+
+    def count(self, rules: Rules = NO_RULES, category: WornCategory | None = None) -> int:
+        """How many items pass the rules (all but ``pinned``), with or without vectors."""
+        condition, parameters = where(self._clauses(rules, category))
+        return int(self._values(f"SELECT count(*) FROM {ITEMS} WHERE {condition}", parameters)[0][0])
+
+    def left_out(self, rules: Rules, category: WornCategory | None = None) -> tuple[LeftOut, ...]:
+        """What the rules leave out, one after the other; those that left nothing out are absent.
+
+        Args:
+            rules: All but ``pinned``.
+            category: Only items of it are counted.
+        """
+        clauses = rule_clauses(rules)
+        if not clauses:
+            return ()
+        base, of_base = where([] if category is None else [category_clause(category)])
+        conditions = ", ".join(f"({clause.sql}) AS rule_{place}" for place, clause in enumerate(clauses))
+        passed = [" AND ".join(f"rule_{place}" for place in range(last + 1)) for last in range(len(clauses))]
+        counts = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in passed)
+        row = self._values(
+            f"SELECT count(*), {counts} FROM (SELECT {conditions} FROM {ITEMS} WHERE {base})",
+            [*(value for clause in clauses for value in clause.parameters), *of_base],
+        )[0]
+        steps = zip(clauses, row[:-1], row[1:], strict=True)
+        return tuple(LeftOut(clause.words, before - after, after) for clause, before, after in steps if before > after)
+
+    def page(
+        self, rules: Rules = NO_RULES, words: str = "", offset: int = 0, limit: int = 50
+    ) -> tuple[list[DescribedItem], int]:
+        """A part of the items that pass the rules (all but ``pinned``) and hold all words, and how many do in all.
+
+        Args:
+            rules: As for ``nearest``.
+            words: Each must begin a word of the item's title, kind, brand or text, whatever its case.
+            offset: So many are passed over, in the source's order.
+            limit: At most so many.
+        """
+        looked_for = [Clause(word, "contains(words, ?)", (word,)) for word in search_words(words)]
+        condition, parameters = where([*rule_clauses(rules), *looked_for])
+        total = int(self._values(f"SELECT count(*) FROM {ITEMS} WHERE {condition}", parameters)[0][0])
+        query = f"SELECT * FROM {ITEMS} WHERE {condition} ORDER BY place, id LIMIT ? OFFSET ?"
+        return items_of(self._table(query, [*parameters, max(limit, 0), max(offset, 0)])), total
+
+    def facets(self) -> Facets:
+        """What the catalogue can be filtered by; counted once."""
+        return self._facets
+
+    def photographed(self) -> int:
+        """How many items have a photo that could be opened."""
+        return int(self._values(f"SELECT count(photo_vector) FROM {ITEMS}")[0][0])
+
+    def ids(self) -> list[str]:
+        """Every id, in the source's order."""
+        return [row[0] for row in self._values(f"SELECT id FROM {ITEMS} ORDER BY place, id")]
+
+    @cached_property
+    def _facets(self) -> Facets:
+        by_category = self._values(f"SELECT category, count(*) AS n FROM {ITEMS} GROUP BY category ORDER BY n DESC, 1")
+        brands = self._values(
+            f"SELECT min(brand) FROM {ITEMS} WHERE brand_key <> '' GROUP BY brand_key "
+            f"ORDER BY count(*) DESC, brand_key LIMIT {_MOST_BRANDS}"
+        )
+        seasons = self._values(
+            f"SELECT season_key FROM {ITEMS} WHERE season_key <> '' GROUP BY season_key ORDER BY count(*) DESC, 1"
+        )
+        there = {row[0] for row in self._values(f"SELECT DISTINCT gender FROM {ITEMS}")}
+        low, high = self._values(f"SELECT min(price), max(price) FROM {ITEMS}")[0]
+        return Facets(
+            {cast("WornCategory", name): int(count) for name, count in by_category},
+            tuple(row[0] for row in brands),
+            tuple(row[0] for row in seasons),
+            tuple(gender for gender in GENDERS if gender in there),
+            None if low is None else (low, high),
+        )
+
+    def _clauses(self, rules: Rules, category: WornCategory | None) -> list[Clause]:
+        return [*([] if category is None else [category_clause(category)]), *rule_clauses(rules)]
+
+    def _space(self, space: Space) -> tuple[str, int]:
+        if space == "photo":
+            return "photo_vector", self.info.photo_dimension
+        return "text_vector", self.info.text_dimension
+
+    def _table(self, query: str, parameters: Sequence[Any]) -> pa.Table:
+        with self._cursor() as cursor:
+            return cursor.sql(query, params=list(parameters)).to_arrow_table()
+
+    def _values(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._cursor() as cursor:
+            return list(cursor.execute(query, list(parameters)).fetchall())
+
+    @contextmanager
+    def _cursor(self) -> Iterator[Any]:
+        with reading(self._name):
+            with self._lock:
+                cursor = self._connection.cursor()
+            try:
+                yield cursor
+            finally:
+                cursor.close()

@@ -1,0 +1,1 @@
+"""The routes of the API and the page, a module for each subject."""

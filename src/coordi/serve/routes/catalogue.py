@@ -1,0 +1,122 @@
+"""What is in the catalogue: pages of items, one item, and its photo."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from coordi.data.photos import PhotoError
+from coordi.domain import WornCategory
+from coordi.recommend.described_item import Gender
+from coordi.recommend.rules import Rules, Words
+from coordi.serve.asked import unknown_item
+from coordi.serve.errors import RefusedError, refused
+from coordi.serve.examples import error_responses
+from coordi.serve.photos import LARGEST, SMALLEST, USUAL
+from coordi.serve.schemas import LONGEST_TEXT, CatalogueAnswer, ItemShown
+from coordi.serve.service import Service
+from coordi.serve.shown import item_shown
+from coordi.serve.wording import problem_of
+
+_PER_PAGE, _MOST_PER_PAGE = 50, 200
+_FARTHEST = 10_000_000
+_MOST_NAMED = 20
+_A_DAY = 86_400
+
+
+class Filters(BaseModel):
+    """What of the catalogue is asked for; each filter narrows it further, and one that is repeated widens itself."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    q: Annotated[str, Field(max_length=LONGEST_TEXT, description="Words that are all in the item.")] = ""
+    category: Annotated[list[WornCategory], Field(max_length=_MOST_NAMED)] = []
+    brand: Annotated[list[Words], Field(max_length=_MOST_NAMED)] = []
+    colour: Annotated[list[Words], Field(max_length=_MOST_NAMED)] = []
+    gender: Gender | None = None
+    season: Annotated[list[Words], Field(max_length=_MOST_NAMED)] = []
+    price_min: Annotated[float | None, Field(ge=0)] = None
+    price_max: Annotated[float | None, Field(ge=0)] = None
+    in_stock: bool = False
+    offset: Annotated[int, Field(ge=0, le=_FARTHEST)] = 0
+    limit: Annotated[int, Field(ge=1, le=_MOST_PER_PAGE)] = _PER_PAGE
+
+
+def catalogue_routes(service: Service) -> APIRouter:
+    """``catalogue/items``, ``catalogue/items/{id}`` and ``catalogue/photos/{id}``."""
+    router = APIRouter(prefix="/catalogue", tags=["catalogue"])
+
+    @router.get("/items", operation_id="catalogue_items", responses=error_responses(409, 422))
+    async def items(filters: Annotated[Filters, Query()]) -> CatalogueAnswer:
+        """A page of the catalogue, in its own order."""
+        return await service.light.run(lambda: _page(service, filters))
+
+    @router.get("/items/{id:path}", operation_id="catalogue_item", responses=error_responses(404, 409, 422))
+    async def item(id: str) -> ItemShown:  # noqa: A002
+        """One item of the catalogue."""
+        return await service.light.run(lambda: _item(service, id))
+
+    photo: dict[int | str, dict[str, Any]] = {
+        200: {"description": "A JPEG.", "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}
+    }
+
+    @router.get(
+        "/photos/{id:path}",
+        operation_id="catalogue_photo",
+        response_class=Response,
+        responses={**photo, **error_responses(404, 409, 422)},
+    )
+    async def photos(
+        id: str,  # noqa: A002
+        size: Annotated[int, Query(ge=SMALLEST, le=LARGEST, description="Longer side in pixels, at most.")] = USUAL,
+    ) -> Response:
+        """The photo of an item, made smaller."""
+        content = await service.pictures.run(lambda: _photo(service, id, size))
+        return Response(content, media_type="image/jpeg", headers={"Cache-Control": f"private, max-age={_A_DAY}"})
+
+    return router
+
+
+def _page(service: Service, filters: Filters) -> CatalogueAnswer:
+    found, total = service.index.page(_rules(filters), filters.q, filters.offset, filters.limit)
+    items = tuple(item_shown(item, is_of_catalogue=True) for item in found)
+    return CatalogueAnswer(items=items, total=total, offset=filters.offset)
+
+
+def _rules(filters: Filters) -> Rules:
+    try:
+        return Rules(
+            want=tuple(filters.category),
+            price_min=filters.price_min,
+            price_max=filters.price_max,
+            brands=tuple(filters.brand),
+            colours=tuple(filters.colour),
+            gender=filters.gender,
+            seasons=tuple(filters.season),
+            in_stock=filters.in_stock,
+        )
+    except ValidationError as error:
+        raise RefusedError(422, problem_of(error.errors(include_url=False), Rules)) from error
+
+
+def _item(service: Service, item_id: str) -> ItemShown:
+    found = service.index.get([item_id]).get(item_id)
+    if found is None:
+        raise unknown_item(service, item_id, "id", 404)
+    return item_shown(found, is_of_catalogue=True)
+
+
+def _photo(service: Service, item_id: str, size: int) -> bytes:
+    found = service.index.get([item_id]).get(item_id)
+    if found is None:
+        raise unknown_item(service, item_id, "id", 404)
+    path = found.item.image
+    if path is None:
+        raise refused(404, "not_found", f"the item '{item_id}' has no photo", "id")
+    try:
+        return service.photos.get(path, size)
+    except (PhotoError, OSError) as error:
+        message = f"the photo of '{item_id}' is gone or can't be opened; coordi catalogue refresh brings it up to date"
+        raise refused(404, "not_found", message, "id") from error

@@ -1,0 +1,68 @@
+"""Scoring an outfit, completing it, and whole looks."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request
+
+from coordi.serve.asked import check_catalogue, check_ids, item_of, items_of
+from coordi.serve.bodies import gone, read_json
+from coordi.serve.examples import COMPLETE, LOOKS, SCORE, error_responses, json_body
+from coordi.serve.schemas import (
+    CompleteAnswer,
+    CompleteRequest,
+    LooksAnswer,
+    LooksRequest,
+    ScoreAnswer,
+    ScoreRequest,
+)
+from coordi.serve.service import Service
+from coordi.serve.shown import completion_shown, looks_shown, score_shown
+
+
+def outfit_routes(service: Service) -> APIRouter:
+    """``score``, ``complete`` and ``looks``."""
+    router = APIRouter(tags=["outfits"], responses=error_responses(408, 409, 413, 415, 422))
+
+    @router.post("/score", operation_id="score", openapi_extra=json_body("ScoreRequest", SCORE))
+    async def score(request: Request) -> ScoreAnswer:
+        """How well two items or more go together, and which of them fits least."""
+        asked = await read_json(request, ScoreRequest, service.settings)
+        return await service.heavy.run(lambda: _score(service, asked), gone(request))
+
+    @router.post("/complete", operation_id="complete", openapi_extra=json_body("CompleteRequest", COMPLETE))
+    async def complete(request: Request) -> CompleteAnswer:
+        """What of the catalogue would complete an outfit, and why. Where nothing fits, `nothing` says so."""
+        asked = await read_json(request, CompleteRequest, service.settings)
+        return await service.heavy.run(lambda: _complete(service, asked), gone(request))
+
+    @router.post("/looks", operation_id="looks", openapi_extra=json_body("LooksRequest", LOOKS))
+    async def looks(request: Request) -> LooksAnswer:
+        """Whole outfits around one item, from the catalogue."""
+        asked = await read_json(request, LooksRequest, service.settings)
+        return await service.heavy.run(lambda: _looks(service, asked), gone(request))
+
+    return router
+
+
+def _score(service: Service, asked: ScoreRequest) -> ScoreAnswer:
+    items = items_of(service, asked.items)
+    found = service.advisor.stylist.score(items, language_model=asked.language_model)
+    return score_shown(found, [one.id is not None for one in asked.items])
+
+
+def _complete(service: Service, asked: CompleteRequest) -> CompleteAnswer:
+    items = items_of(service, asked.items)
+    check_ids(service, asked.rules.pinned, "rules.pinned")
+    check_catalogue(service)
+    found = service.advisor.stylist.complete(
+        items, None, asked.k, asked.rules, language_model=asked.language_model, reasons=asked.reasons
+    )
+    return completion_shown(found)
+
+
+def _looks(service: Service, asked: LooksRequest) -> LooksAnswer:
+    around = item_of(service, asked.around, "around")
+    check_ids(service, asked.rules.pinned, "rules.pinned")
+    check_catalogue(service)
+    found = service.advisor.stylist.outfits(around, asked.k, asked.rules, language_model=asked.language_model)
+    return looks_shown(found, asked.around.id is not None)

@@ -1,0 +1,152 @@
+"""One process that serves until it is told to stop, and finishes what is in work then."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import signal
+import socket
+from collections.abc import Callable
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from coordi.errors import ConfigError
+from coordi.pipeline.advising import Advisor
+from coordi.serve.app import PREFIX, build_app
+from coordi.serve.errors import answer, refused
+from coordi.serve.security import check_host
+from coordi.serve.service import Service
+from coordi.serve.settings import ServeSettings
+
+_BACKLOG = 2048
+_KEEP_ALIVE_SECONDS = 30
+_LARGEST_HEAD = 32 * 1024
+_access = logging.getLogger("coordi.access")
+
+
+def run(settings: ServeSettings, load: Callable[[], Advisor], say: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT; returns once what was in work is answered.
+
+    ``health`` answers at once, everything else once the models are loaded.
+
+    Args:
+        settings: Of the server.
+        load: Makes the advisor, in a thread.
+        say: Shows one line to the user.
+
+    Raises:
+        ConfigError: If the host asks for a token, or can't be listened on.
+        CoordiError: If a model or the catalogue can't be loaded.
+    """
+    check_host(settings)
+    listening = listen(settings)
+    address = address_of(settings, listening)
+    service = Service(settings, load)
+    server = make_server(settings, service)
+    failures: list[BaseException] = []
+
+    def fail(error: BaseException) -> None:
+        failures.append(error)
+        server.should_exit = True
+
+    if settings.access_log:
+        _access.setLevel(logging.INFO)
+    # uvicorn raises the signal that stopped it once more when it is done; a stop that was asked for is no failure.
+    before = {number: signal.signal(number, _be_done) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        say(f"loading the models; {address}{PREFIX}/health answers already")
+        service.load_in_background(lambda: say(f"ready: open {address} in a browser; Ctrl-C stops it"), fail)
+        server.run(sockets=[listening])
+    finally:
+        service.close()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if failures:
+        raise failures[0]
+
+
+def address_of(settings: ServeSettings, listening: socket.socket) -> str:
+    """Where a browser on this machine finds the server."""
+    port = listening.getsockname()[1]
+    host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def listen(settings: ServeSettings) -> socket.socket:
+    """A socket that listens where the settings say.
+
+    Raises:
+        ConfigError: If that is no address of this machine, or taken.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listening = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise ConfigError(f"--host {settings.host} is no address of this machine: {error.strerror or error}") from error
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind(address)
+        listening.listen(_BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise ConfigError(_why_not(settings, error)) from error
+    listening.setblocking(False)
+    return listening
+
+
+def _why_not(settings: ServeSettings, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"port {settings.port} on {settings.host} is in use, perhaps by another coordi serve; stop that one or "
+            "choose another with --port (0 takes any that is free)"
+        )
+    if error.errno == errno.EACCES:
+        return f"port {settings.port} is only for the administrator; choose one of 1024 or more with --port"
+    return f"can't listen on {settings.host} port {settings.port}: {error.strerror or error}; change --host or --port"
+
+
+def make_server(settings: ServeSettings, service: Service) -> uvicorn.Server:
+    """What serves the application; it has neither begun nor a socket yet."""
+    config = uvicorn.Config(
+        build_app(service),
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        loop="asyncio",
+        log_config=None,
+        log_level="error",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=settings.stop_seconds,
+        h11_max_incomplete_event_size=_LARGEST_HEAD,
+    )
+    return uvicorn.Server(config)
+
+
+class _Protocol(H11Protocol):
+    """HTTP/1.1 that answers what isn't HTTP in the same shape as everything else."""
+
+    def send_400_response(self, _: str) -> None:
+        """Answer, if no answer has begun, and close the connection."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            response = answer(refused(400, "bad_request", "this isn't a request in HTTP/1.1 that coordi can read"))
+            headers = [*response.raw_headers, (b"connection", b"close"), (b"x-content-type-options", b"nosniff")]
+            content = bytes(response.body)
+            for event in (
+                h11.Response(status_code=400, headers=headers, reason=b"Bad Request"),
+                h11.Data(data=content),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+
+def _be_done(_: int, __: object) -> None:
+    """A signal that has been dealt with."""

@@ -1,0 +1,117 @@
+"""What the routes work with: the advisor once it is loaded, and a lane for each kind of work."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from PIL import Image
+
+from coordi.pipeline.advising import Advisor
+from coordi.recommend.catalogue_index import CatalogueIndex
+from coordi.serve.errors import not_ready, refused
+from coordi.serve.lanes import Lane
+from coordi.serve.photos import PhotoCache
+from coordi.serve.settings import ServeSettings
+from coordi.serve.together import TogetherEncoder, TogetherScorer
+
+_LIGHT, _LIGHT_QUEUE = 4, 256
+_PICTURES, _PICTURES_QUEUE = 2, 512
+_SMALL = 64
+
+
+class Service:
+    """An advisor that may still be on its way.
+
+    Work that needs a model, catalogue pages and photos have a lane each, so that a page shows its catalogue while
+    looks are being made.
+
+    Args:
+        settings: Of the server.
+        load: Makes the advisor; takes as long as models take to load.
+    """
+
+    def __init__(self, settings: ServeSettings, load: Callable[[], Advisor]) -> None:
+        self.settings = settings
+        self._load = load
+        self._advisor: Advisor | None = None
+        self._together: tuple[TogetherScorer, TogetherEncoder] | None = None
+        self.heavy = Lane("heavy", settings.workers, settings.queue)
+        self.light = Lane("light", _LIGHT, _LIGHT_QUEUE)
+        self.pictures = Lane("pictures", _PICTURES, _PICTURES_QUEUE)
+        self.photos = PhotoCache()
+
+    @property
+    def advisor(self) -> Advisor:
+        """The advisor.
+
+        Raises:
+            RefusedError: ``not_ready`` while it is being loaded.
+        """
+        if self._advisor is None:
+            raise not_ready()
+        return self._advisor
+
+    @property
+    def index(self) -> CatalogueIndex:
+        """The catalogue.
+
+        Raises:
+            RefusedError: ``not_ready``; ``no_catalogue`` if the server was started without one.
+        """
+        index = self.advisor.index
+        if index is None:
+            message = "this server has no catalogue; start it with: coordi serve --catalogue DIR"
+            raise refused(409, "no_catalogue", message)
+        return index
+
+    @property
+    def model_calls(self) -> int:
+        """How often the language model was asked."""
+        return 0 if self._together is None else self._together[0].calls
+
+    def load(self, warm: bool = True) -> None:
+        """Load the advisor and let it answer once, so that the first user doesn't wait for that.
+
+        Args:
+            warm: False leaves the language model to be loaded by its first question.
+
+        Raises:
+            CoordiError: If a model or the catalogue can't be loaded.
+        """
+        advisor = self._load()
+        scorer = TogetherScorer(advisor.scorer, self.settings.together)
+        encoder = TogetherEncoder(advisor.encoder)
+        together = advisor.with_parts(scorer=scorer, encoder=encoder)
+        together.see([Image.new("RGB", (_SMALL, _SMALL), "white")])
+        if warm:
+            items = [together.item_of_words(words) for words in ("white shirt", "blue jeans")]
+            together.stylist.score(items)
+        self._together = (scorer, encoder)
+        self._advisor = together
+
+    def load_in_background(self, on_ready: Callable[[], None], on_failure: Callable[[BaseException], None]) -> None:
+        """Load in a thread.
+
+        Args:
+            on_ready: Called in that thread once requests are answered.
+            on_failure: Called in that thread with what went wrong.
+        """
+
+        def work() -> None:
+            try:
+                self.load()
+            # Whatever it is, it ends the server, with one line if it is coordi's own.
+            except BaseException as error:  # noqa: BLE001
+                on_failure(error)
+            else:
+                on_ready()
+
+        threading.Thread(target=work, name="loading", daemon=True).start()
+
+    def close(self) -> None:
+        """Let nobody wait any more."""
+        for lane in (self.heavy, self.light, self.pictures):
+            lane.close()
+        for part in self._together or ():
+            part.close()

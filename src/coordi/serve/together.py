@@ -1,0 +1,224 @@
+"""One thread that owns a model, and makes one call of what several requests ask at the same time."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordi.describe.encoder import ImageTextEncoder
+from coordi.recommend.described_item import DescribedItem
+from coordi.recommend.item_scorer import ItemScorer
+from coordi.serve.lanes import check_wanted
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+_PHOTOS_AT_ONCE = 16
+
+
+@dataclass
+class _Asked(Generic[Q, A]):
+    questions: Sequence[Q]
+    kind: object
+    answers: Future[Sequence[A]] = field(default_factory=Future)
+
+
+class Together(Generic[Q, A]):
+    """Gathers questions while the model is at work, and asks it all that has gathered in one call.
+
+    Nobody is made to wait for others to come: a question that finds the model idle is asked alone.
+
+    Args:
+        work: Answers questions of one kind, in their order; called from this object's thread only.
+        most: Questions in one call at most; somebody who asks more is asked for alone.
+        name: Of the thread.
+    """
+
+    def __init__(self, work: Callable[[Sequence[Q], Any], Sequence[A]], most: int, name: str) -> None:
+        self._work = work
+        self._most = most
+        self._line: queue.SimpleQueue[_Asked[Q, A] | None] = queue.SimpleQueue()
+        self.calls = 0
+        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self._thread.start()
+
+    def ask(self, questions: Sequence[Q], kind: object = None) -> Sequence[A]:
+        """The answers to some questions, in their order; waits for them.
+
+        Args:
+            questions: None need no call.
+            kind: Only questions of the same kind share a call.
+
+        Raises:
+            Exception: Whatever the work raises for these questions alone; another's error isn't this one's.
+        """
+        if not questions:
+            return []
+        asked = _Asked[Q, A](questions, kind)
+        self._line.put(asked)
+        return asked.answers.result()
+
+    def close(self) -> None:
+        """End the thread once it has answered what was asked before."""
+        self._line.put(None)
+
+    def _serve(self) -> None:
+        waiting: list[_Asked[Q, A]] = []
+        while True:
+            if not waiting:
+                first = self._line.get()
+                if first is None:
+                    return
+                waiting.append(first)
+            ended = self._gather(waiting)
+            batch = self._next(waiting)
+            self._answer(batch)
+            if ended:
+                for asked in waiting:
+                    self._answer([asked])
+                return
+
+    def _gather(self, waiting: list[_Asked[Q, A]]) -> bool:
+        """Take all that has come in; True if nothing more will."""
+        while True:
+            try:
+                asked = self._line.get_nowait()
+            except queue.Empty:
+                return False
+            if asked is None:
+                return True
+            waiting.append(asked)
+
+    def _next(self, waiting: list[_Asked[Q, A]]) -> list[_Asked[Q, A]]:
+        """Take the first that waits, and those of its kind that fit beside it, in their order."""
+        batch = [waiting.pop(0)]
+        count = len(batch[0].questions)
+        for asked in list(waiting):
+            if asked.kind == batch[0].kind and count + len(asked.questions) <= self._most:
+                count += len(asked.questions)
+                batch.append(asked)
+                waiting.remove(asked)
+        return batch
+
+    def _answer(self, batch: list[_Asked[Q, A]]) -> None:
+        self.calls += 1
+        try:
+            found = self._work([question for asked in batch for question in asked.questions], batch[0].kind)
+        # Whatever it is, it is handed to whoever asked.
+        except BaseException as error:  # noqa: BLE001
+            if len(batch) == 1:
+                batch[0].answers.set_exception(error)
+                return
+            for asked in batch:
+                self._answer([asked])
+            return
+        start = 0
+        for asked in batch:
+            asked.answers.set_result(found[start : start + len(asked.questions)])
+            start += len(asked.questions)
+
+
+class TogetherScorer:
+    """An ``ItemScorer`` whose language model is asked by one thread, for all requests that come together.
+
+    What needs no language model takes microseconds and is asked at once.
+    """
+
+    def __init__(self, scorer: ItemScorer, most: int) -> None:
+        self._scorer = scorer
+        self._together = Together[Sequence[DescribedItem], float](self._ask, most, "language-model")
+
+    @property
+    def name(self) -> str:
+        """Of the scorer."""
+        return self._scorer.name
+
+    @property
+    def calls(self) -> int:
+        """How often the language model was asked."""
+        return self._together.calls
+
+    def score(
+        self, outfits: Sequence[Sequence[DescribedItem]], *, language_model: bool = True, orders: int = 1
+    ) -> NDArray[np.float64]:
+        """As ``ItemScorer``; ends with ``ClientGoneError`` if nobody waits for the request any more."""
+        check_wanted()
+        if not language_model:
+            return self._scorer.score(outfits, language_model=False, orders=orders)
+        return np.asarray(self._together.ask(outfits, orders), dtype=np.float64)
+
+    def direction(self, outfit: Sequence[DescribedItem]) -> NDArray[np.float32]:
+        """As ``ItemScorer``; it needs no language model."""
+        return self._scorer.direction(outfit)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._together.close()
+
+    def _ask(self, outfits: Sequence[Sequence[DescribedItem]], orders: int) -> Sequence[float]:
+        scores = self._scorer.score(outfits, language_model=True, orders=orders)
+        return [float(score) for score in scores]
+
+
+class TogetherEncoder:
+    """An ``ImageTextEncoder`` whose image tower is asked by one thread, for all photos that come together."""
+
+    def __init__(self, encoder: ImageTextEncoder, most: int = _PHOTOS_AT_ONCE) -> None:
+        self._encoder = encoder
+        self._together = Together[Any, NDArray[np.float32]](self._ask, most, "encoder")
+
+    @property
+    def name(self) -> str:
+        """Of the encoder."""
+        return self._encoder.name
+
+    @property
+    def identity(self) -> str:
+        """Of the encoder."""
+        return self._encoder.identity
+
+    @property
+    def dimension(self) -> int:
+        """Of the encoder."""
+        return self._encoder.dimension
+
+    @property
+    def logit_scale(self) -> float:
+        """Of the encoder."""
+        return self._encoder.logit_scale
+
+    @property
+    def logit_bias(self) -> float | None:
+        """Of the encoder."""
+        return self._encoder.logit_bias
+
+    def __getattr__(self, name: str) -> Any:
+        """What an encoder has beside the protocol, such as its calibration."""
+        return getattr(self._encoder, name)
+
+    def encode_images(self, images: Sequence[Image.Image]) -> NDArray[np.float32]:
+        """As ``ImageTextEncoder``; ends with ``ClientGoneError`` if nobody waits for the request any more."""
+        check_wanted()
+        if not images:
+            return self._encoder.encode_images(images)
+        return np.stack(list(self._together.ask(images)))
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """As ``ImageTextEncoder``."""
+        return self._encoder.encode_texts(texts)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._together.close()
+
+    def _ask(self, images: Sequence[Image.Image], _: None) -> Sequence[NDArray[np.float32]]:
+        return list(self._encoder.encode_images(images))

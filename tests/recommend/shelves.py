@@ -1,0 +1,79 @@
+"""Shelves of described items, and judges whose taste can be worked out by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordi.config import PromptSettings, RecommendSettings
+from coordi.describe.edge import EdgeEncoder
+from coordi.describe.vocabulary import load_vocabulary
+from coordi.domain import Item, WornCategory
+from coordi.recommend.catalogue_index import CatalogueIndex, CatalogueInfo
+from coordi.recommend.described_item import DescribedItem
+from coordi.recommend.facets import describe_items
+from coordi.recommend.stylist import Stylist
+
+Taste = Callable[[Sequence[DescribedItem]], float]
+ALL = RecommendSettings(candidates=1000, top_k=50, diversity=0.0)
+VOCABULARY = load_vocabulary("fashion")
+
+
+class Judge:
+    """Scores outfits by a rule; remembers what it was asked with the language model."""
+
+    name = "by-hand"
+
+    def __init__(self, taste: Taste, quick: Taste | None = None) -> None:
+        self._taste = taste
+        self._quick = quick or taste
+        self.asked: list[tuple[str, ...]] = []
+
+    def score(
+        self, outfits: Sequence[Sequence[DescribedItem]], *, language_model: bool = True, orders: int = 1
+    ) -> NDArray[np.float64]:
+        if language_model:
+            self.asked += [tuple(item.id for item in outfit) for outfit in outfits]
+        taste = self._taste if language_model else self._quick
+        return np.array([taste(outfit) for outfit in outfits], dtype=np.float64)
+
+    def direction(self, outfit: Sequence[DescribedItem]) -> NDArray[np.float32]:
+        return np.asarray(sum(item.text_vector for item in outfit), dtype=np.float32)
+
+
+def longest_title(outfit: Sequence[DescribedItem]) -> float:
+    """The last item's title decides: a hundredth for each letter."""
+    return len(outfit[-1].item.title) / 100
+
+
+def described(
+    *items: tuple[str, str, WornCategory],
+    prices: Mapping[str, float] | None = None,
+    photos: Mapping[str, NDArray[np.float32]] | None = None,
+) -> list[DescribedItem]:
+    """Items of ids, titles and categories."""
+    photos = photos or {}
+    made = [
+        Item(name, title, category, image=Path(f"{name}.jpg") if name in photos else None,
+             price=(prices or {}).get(name))
+        for name, title, category in items
+    ]  # fmt: skip
+    return describe_items(made, {}, photos, PromptSettings(), VOCABULARY, EdgeEncoder.bundled())
+
+
+def index_of(items: Sequence[DescribedItem], dimension: int = 2) -> CatalogueIndex:
+    """A catalogue of them."""
+    encoder = EdgeEncoder.bundled()
+    info = CatalogueInfo(
+        name="shelf", source="shelf", encoder=("edge", encoder.identity), text_encoder=encoder.text_identity,
+        vocabulary="0" * 64, photo_dimension=dimension, text_dimension=encoder.dimension,
+    )  # fmt: skip
+    return CatalogueIndex.in_memory(info, items)
+
+
+def stylist_of(items: Sequence[DescribedItem], judge: Judge, settings: RecommendSettings = ALL) -> Stylist:
+    """Who advises from them."""
+    return Stylist(index_of(items), judge, settings, VOCABULARY, EdgeEncoder.bundled().encode_texts)

@@ -1,0 +1,123 @@
+"""Brand, colours, gender, season and stock from what shops write, and nothing where nothing is said."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from coordi.config import PromptSettings
+from coordi.describe.edge import EdgeEncoder
+from coordi.describe.vocabulary import Vocabulary
+from coordi.domain import Description, Item, Label
+from coordi.recommend.described_item import Gender
+from coordi.recommend.facets import brand_of, colours_of, describe_item, gender_of, in_stock_of, season_of
+
+STYLES = Path(__file__).parents[3] / "shared" / "data" / "fashion-products" / "styles.csv"
+
+
+def item(title: str = "", kind: str = "", **extra: str) -> Item:
+    return Item("1", title, "top", kind, extra=extra)
+
+
+@pytest.mark.parametrize(
+    ("given", "brand"),
+    [
+        (item(brand=" Levi's "), "Levi's"),
+        (item(**{"Brand Name": "Muji", "vendor": "Somebody"}), "Muji"),
+        (item(brand="N/A", manufacturer="Acme"), "Acme"),
+        (item(brand="unbranded"), ""),
+        (item("Nike running shoes"), ""),
+    ],
+)
+def test_a_brand_is_the_columns_own_word(given: Item, brand: str) -> None:
+    assert brand_of(given) == brand
+
+
+@pytest.mark.parametrize(
+    ("given", "gender"),
+    [
+        (item(gender="Women"), "women"),
+        (item(gender="F"), "women"),
+        (item(index_group_name="Menswear"), "men"),
+        (item(gender="Men & Women"), "unisex"),
+        (item(department="Shoes", gender="boys"), "boys"),
+        (item("Women's linen shirt", gender="Kids"), "women"),
+        (item("Shirt for MEN"), "men"),
+        (item("Palm Tree Kids Girls Skirt"), "girls"),
+        (item("Boots", kind="Ladies' shoes"), "women"),
+        (item("Unisex beanie"), "unisex"),
+        (item("Boyfriend jeans"), None),
+        (item("Material Girl dress"), None),
+        (item("Boys and girls socks"), None),
+        (item("Shirt", gender=""), None),
+    ],
+)
+def test_a_gender_is_what_column_kind_or_title_say(given: Item, gender: Gender | None) -> None:
+    assert gender_of(given) == gender
+
+
+@pytest.mark.parametrize(
+    ("extra", "in_stock"),
+    [
+        ({"in_stock": "True"}, True), ({"in stock": "no"}, False), ({"availability": "in_stock"}, True),
+        ({"availability": "out of stock"}, False), ({"availability": "preorder"}, False), ({"quantity": "12"}, True),
+        ({"qty": "0"}, False), ({"stock": "-1"}, False), ({"stock": "plenty"}, None), ({}, None),
+        ({"stock": "", "quantity": "2"}, True),
+    ],
+)  # fmt: skip
+def test_stock_is_a_word_or_a_quantity(extra: dict[str, str], in_stock: bool | None) -> None:
+    assert in_stock_of(item(**extra)) is in_stock
+
+
+def test_a_season_is_the_columns_own_word_in_lower_case() -> None:
+    assert season_of(item(season=" Spring / Summer ")) == "spring / summer"
+    assert season_of(item(season="NA")) == ""
+    assert season_of(item("Summer dress")) == ""
+
+
+def test_colours_come_from_column_title_and_photo_in_this_order(vocabulary: Vocabulary) -> None:
+    seen = Description("1", {"colour": (Label("charcoal", 0.5), Label("black", 0.4))})
+    assert colours_of(item("Grey wool coat", baseColour="Black"), seen, vocabulary) == ("black", "grey", "charcoal")
+
+
+@pytest.mark.parametrize(
+    ("title", "colours"),
+    [
+        ("Navy blue jeans", ("navy blue",)),
+        ("Navy jeans, blue stitching", ("navy blue", "blue")),
+        ("GRAY-and-burgundy scarf", ("grey", "maroon")),
+        ("Blueberry tote by Redley", ()),
+        ("Gold, silver and gold ring", ("gold", "silver")),
+    ],
+)
+def test_a_title_names_colours_by_label_synonym_or_shade(
+    title: str, colours: tuple[str, ...], vocabulary: Vocabulary
+) -> None:
+    assert colours_of(item(title), None, vocabulary) == colours
+
+
+def test_a_vocabulary_without_colours_knows_none(vocabulary: Vocabulary) -> None:
+    without = vocabulary.model_copy(update={"attributes": {"category": vocabulary.attributes["category"]}})
+    assert colours_of(item("Red hat", colour="Red"), None, without) == ()
+
+
+def test_an_item_without_a_photo_is_described_by_its_words(texts_by: EdgeEncoder, vocabulary: Vocabulary) -> None:
+    found = describe_item(item("Red hat", brand="Muji"), None, None, PromptSettings(), vocabulary, texts_by)
+    assert (found.text, found.brand, found.colours, found.photo_vector) == ("top: red hat", "Muji", ("red",), None)
+    assert (found.text_vector == texts_by.encode_texts(["top: red hat"])[0]).all()
+
+
+@pytest.mark.skipif(not STYLES.is_file(), reason="the product photos' styles.csv isn't here")
+def test_what_a_real_shop_writes_is_understood(vocabulary: Vocabulary) -> None:
+    with STYLES.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    items = [Item(row["id"], row["productDisplayName"], "top", extra=row) for row in rows]
+    told = Counter(one.lower() for row in rows if (one := row["gender"]))
+    assert Counter(gender_of(one) for one in items) == told
+    without_title = [Item(one.id, "", "top", extra=one.extra) for one in items]
+    unknown = Counter(one.extra["baseColour"] for one in without_title if not colours_of(one, None, vocabulary))
+    assert set(unknown) <= {"NA", "", "Metallic"}, unknown
+    assert {season_of(one) for one in items} <= {"summer", "winter", "fall", "spring", ""}

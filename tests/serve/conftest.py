@@ -1,0 +1,172 @@
+"""A small real catalogue with drawn photos, the bundled encoder, and a running application around them."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from coordi.config import DescribeSettings
+from coordi.describe.describer import describe
+from coordi.describe.edge import EdgeEncoder
+from coordi.describe.vocabulary import load_vocabulary
+from coordi.domain import Item, WornCategory
+from coordi.pipeline.advising import Advisor
+from coordi.recommend.catalogue_index import CatalogueIndex, CatalogueInfo
+from coordi.recommend.facets import describe_items
+from coordi.serve.running import listen, make_server
+from coordi.serve.service import Service
+from coordi.serve.settings import ServeSettings
+
+# id, category, title, colour of its drawn photo, price, columns
+ROWS: tuple[tuple[str, WornCategory, str, str, float | None, dict[str, str]], ...] = (
+    ("shoe-1", "shoes", "Black leather ankle boots", "black", 120.0, {"brand": "Kim", "gender": "Women"}),
+    ("shoe-2", "shoes", "White canvas sneakers", "white", 49.9, {"brand": "Anna", "availability": "out of stock"}),
+    ("shoe-3", "shoes", "Brown suede loafers", "saddlebrown", 89.0, {"brand": "Kim", "gender": "Men"}),
+    ("bag/1 ä", "bag", "Navy tote bag", "navy", 35.0, {"brand": "Tote & Co"}),
+    ("bag-2", "bag", "Red leather clutch", "red", None, {}),
+    ("top-1", "top", "Striped cotton T-shirt", "lightblue", 15.0, {"gender": "Women", "season": "Summer"}),
+    ("top-2", "top", "White silk blouse", "white", 75.5, {"gender": "Women"}),
+    ("bottom-1", "bottom", "Blue denim jeans", "steelblue", 60.0, {"gender": "Women"}),
+    ("bottom-2", "bottom", "Black wool trousers", "black", 80.0, {"gender": "Men"}),
+    ("dress-1", "dress", "Floral midi dress", "pink", 70.0, {"season": "Summer"}),
+    ("coat-1", "outerwear", "Camel wool coat", "tan", 210.0, {"season": "Winter"}),
+    ("ring-1", "jewellery", "Gold hoop earrings", "gold", 25.0, {}),
+)  # fmt: skip
+
+
+def jpeg(colour: str = "navy", size: tuple[int, int] = (120, 160), kind: str = "JPEG") -> bytes:
+    """A drawn photo as a file's bytes."""
+    image = Image.new("RGB", size, "white")
+    ImageDraw.Draw(image).rectangle((size[0] // 4, size[1] // 8, 3 * size[0] // 4, 7 * size[1] // 8), fill=colour)
+    content = io.BytesIO()
+    image.save(content, kind)
+    return content.getvalue()
+
+
+def noise(side: int) -> bytes:
+    """A sound PNG that takes 3 bytes a pixel."""
+    pixels = np.random.default_rng(side).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    content = io.BytesIO()
+    Image.fromarray(pixels).save(content, "PNG", compress_level=0)
+    return content.getvalue()
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    for place, (_, _, _, colour, _, _) in enumerate(ROWS):
+        (folder / f"{place}.jpg").write_bytes(jpeg(colour))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def bare() -> Advisor:
+    """Everything but a catalogue; its language model is loaded by the first question that needs it."""
+    return Advisor.open(None, None, lambda _: None, _no_progress)
+
+
+@pytest.fixture(scope="session")
+def shop(photos: Path, bare: Advisor) -> CatalogueIndex:
+    encoder, settings = bare.encoder, DescribeSettings()
+    items = [
+        Item(item_id, title, category, image=photos / f"{place}.jpg", price=price, extra=extra)
+        for place, (item_id, category, title, _, price, extra) in enumerate(ROWS)
+    ]
+    found = describe(items, encoder, bare.vocabulary, settings)
+    texts_by = EdgeEncoder.bundled()
+    info = _info(bare, texts_by)
+    vectors = found.vectors()
+    prompt = bare.model.settings.prompt
+    described = describe_items(items, found.descriptions, vectors, prompt, load_vocabulary("fashion"), texts_by)
+    return CatalogueIndex.in_memory(info, described)
+
+
+@pytest.fixture(scope="session")
+def empty_shop(bare: Advisor) -> CatalogueIndex:
+    return CatalogueIndex.in_memory(_info(bare, EdgeEncoder.bundled()), [])
+
+
+@pytest.fixture(scope="session")
+def advisor(bare: Advisor, shop: CatalogueIndex) -> Advisor:
+    return replace(bare, index=shop)
+
+
+@dataclass(frozen=True)
+class Started:
+    """A server on a port of its own, in a thread of this process."""
+
+    service: Service
+    client: httpx.Client
+    port: int
+
+
+class Start(Protocol):
+    def __call__(self, using: Advisor | None = None, *, load: bool = True, **settings: object) -> Started: ...
+
+
+@contextmanager
+def serving(service: Service) -> Iterator[Started]:
+    listening = listen(service.settings)
+    port = listening.getsockname()[1]
+    server = make_server(service.settings, service)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        while not server.started:
+            time.sleep(0.01)
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+            yield Started(service, client, port)
+    finally:
+        server.should_exit = True
+        thread.join()
+        service.close()
+
+
+@pytest.fixture
+def start(advisor: Advisor) -> Iterator[Start]:
+    """Start a server with another advisor and other settings than usual; the language model isn't loaded."""
+    with ExitStack() as stack:
+
+        def begin(using: Advisor | None = None, *, load: bool = True, **settings: object) -> Started:
+            service = Service(ServeSettings.model_validate({"port": 0, **settings}), lambda: using or advisor)
+            if load:
+                service.load(warm=False)
+            return stack.enter_context(serving(service))
+
+        yield begin
+
+
+@pytest.fixture(scope="module")
+def client(advisor: Advisor) -> Iterator[httpx.Client]:
+    """Asks a server with its usual settings."""
+    service = Service(ServeSettings(port=0), lambda: advisor)
+    service.load(warm=False)
+    with serving(service) as started:
+        yield started.client
+
+
+def _info(bare: Advisor, texts_by: EdgeEncoder) -> CatalogueInfo:
+    return CatalogueInfo(
+        name="drawn shop",
+        source="drawn",
+        encoder=(bare.encoder.name, bare.encoder.identity),
+        text_encoder=texts_by.text_identity,
+        vocabulary="0" * 64,
+        photo_dimension=bare.encoder.dimension,
+        text_dimension=texts_by.dimension,
+    )
+
+
+def _no_progress(_: str) -> object:
+    raise AssertionError("nothing is described here")
