@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from coordi.cli import catalogue_complete
 from coordi.cli.console import echo_json, note, progress_bar
 from coordi.cli.work import DownloadOption, JsonOption, OutOption, data_path, typed_command
 from coordi.describe.vector_cache import SAVE_EVERY
@@ -38,6 +39,7 @@ def register(app: typer.Typer) -> None:
     nouns.callback()(_catalogue)
     for command in (build, info, search, add, remove, refresh):
         nouns.command(command.__name__)(command)
+    catalogue_complete.register(nouns)
     app.add_typer(nouns, name="catalogue")
 
 

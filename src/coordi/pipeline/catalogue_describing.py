@@ -23,8 +23,8 @@ from coordi.describe.vector_cache import VectorCache
 from coordi.describe.vocabulary import Vocabulary, load_vocabulary
 from coordi.domain import Item
 from coordi.pipeline.catalogue_source import NO_CATEGORY, FeedRow
-from coordi.pipeline.given import seen_category
 from coordi.pipeline.plain_parts import text_encoder
+from coordi.pipeline.seen_category import seen_category
 from coordi.progress import Progress, silent
 from coordi.recommend.catalogue_index import CatalogueInfo
 from coordi.recommend.catalogue_rows import CatalogueRow

@@ -11,14 +11,15 @@ from pathlib import Path
 from coordi.artifacts import cache_folder, read_json
 from coordi.config import DescribeSettings, RunSettings
 from coordi.describe.encoder import ImageTextEncoder
-from coordi.describe.vocabulary import Vocabulary, load_vocabulary
+from coordi.describe.vocabulary import load_vocabulary
 from coordi.domain import Item
 from coordi.errors import RecommendationError
 from coordi.pipeline import stages
+from coordi.pipeline.catalogue_describing import Eyes
 from coordi.pipeline.plain_parts import text_encoder
 from coordi.pipeline.workspace import CLAIM, Workspace, code_identity, fingerprint
 from coordi.progress import Progress
-from coordi.recommend.catalogue_file import INFO_FILE, CatalogueInfo
+from coordi.recommend.catalogue_file import INFO_FILE, check_fits
 from coordi.recommend.catalogue_index import CatalogueIndex
 from coordi.recommend.facets import describe_items
 
@@ -45,7 +46,8 @@ def open_catalogue(
     """
     if (source / INFO_FILE).is_file():
         index = CatalogueIndex.open(source)
-        check_made_for(index.info, settings, encoder, source)
+        eyes = Eyes(settings.describe, settings.prompt, encoder, load_vocabulary(settings.describe.vocabulary))
+        check_fits(source, index.info, eyes.info(index.info.name, index.info.source))
         return index
     if (source / CLAIM).is_file():
         described_as = RunSettings.model_validate(read_json(source / CLAIM)["settings"]).describe
@@ -71,52 +73,11 @@ def index_of(material: stages.Material, settings: RunSettings, items: tuple[Item
         items: Which of them.
         source: Where the data set is from.
     """
-    vocabulary = load_vocabulary(settings.describe.vocabulary)
-    info = CatalogueInfo(
-        name=material.dataset.name,
-        source=source,
-        encoder=material.described.encoder,
-        text_encoder=text_encoder().text_identity,
-        describe=settings.describe,
-        prompt=settings.prompt,
-        vocabulary=vocabulary_identity(vocabulary),
-        photo_dimension=material.described.embeddings.shape[1],
-        text_dimension=text_encoder().dimension,
-    )
+    eyes = Eyes.of(settings.describe, settings.prompt)
     seen = material.described
     vectors = seen.vectors(item.id for item in items)
-    described = describe_items(items, seen.descriptions, vectors, settings.prompt, vocabulary, text_encoder())
-    return CatalogueIndex.in_memory(info, described)
-
-
-def vocabulary_identity(vocabulary: Vocabulary) -> str:
-    """SHA-256 of what a vocabulary says, whatever its file's layout."""
-    return hashlib.sha256(vocabulary.model_dump_json().encode()).hexdigest()
-
-
-def check_made_for(info: CatalogueInfo, settings: RunSettings, encoder: ImageTextEncoder, folder: Path) -> None:
-    """See to it that a built catalogue says of its items what a model was taught with.
-
-    Raises:
-        RecommendationError: If another encoder, vocabulary, text encoder or prompt made it, with the way out.
-    """
-    name, identity = info.encoder
-    vocabulary = vocabulary_identity(load_vocabulary(settings.describe.vocabulary))
-    differences = {
-        f"its photos were seen by the encoder '{name}' ({identity[:12]}), the model goes by '{encoder.name}' "
-        f"({encoder.identity[:12]})": identity != encoder.identity,
-        "its labels are of another vocabulary": info.vocabulary != vocabulary,
-        "its texts were read by the text encoder of another version of coordi": (
-            info.text_encoder != text_encoder().text_identity
-        ),
-        "its items are told in another way than the model was taught": info.prompt != settings.prompt,
-    }
-    reasons = [reason for reason, is_true in differences.items() if is_true]
-    if reasons:
-        raise RecommendationError(
-            f"the catalogue '{folder}' doesn't fit the model: {'; '.join(reasons)}; build it again for this model: "
-            f"coordi catalogue build '{info.source}' --out NEW_FOLDER --model MODEL"
-        )
+    described = describe_items(items, seen.descriptions, vectors, settings.prompt, eyes.vocabulary, text_encoder())
+    return CatalogueIndex.in_memory(eyes.info(material.dataset.name, source), described)
 
 
 def _see_alike(one: DescribeSettings, other: DescribeSettings) -> bool:

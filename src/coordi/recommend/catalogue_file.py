@@ -80,7 +80,7 @@ def check_fits(folder: Path | str, made: CatalogueInfo, wanted: CatalogueInfo) -
     if differs:
         raise ArtifactError(
             f"the catalogue {folder} was made with something else: {'; '.join(differs)}; build it again into a new "
-            f"folder: coordi catalogue build {made.source} --out NEW_FOLDER"
+            f"folder, for the model you use: coordi catalogue build {made.source} --out NEW_FOLDER --model MODEL"
         )
 
 

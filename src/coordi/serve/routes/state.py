@@ -7,7 +7,7 @@ from importlib import metadata
 from fastapi import APIRouter
 
 from coordi.domain import WORN_CATEGORIES
-from coordi.pipeline.given import CATEGORY
+from coordi.pipeline.seen_category import CATEGORY
 from coordi.serve.examples import error_responses
 from coordi.serve.schemas import (
     LONGEST_TEXT,
