@@ -6,7 +6,7 @@ import io
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -22,6 +22,7 @@ from coordi.describe.edge import EdgeEncoder
 from coordi.describe.vocabulary import load_vocabulary
 from coordi.domain import Item, WornCategory
 from coordi.pipeline.advising import Advisor
+from coordi.progress import Progress, silent
 from coordi.recommend.catalogue_index import CatalogueIndex, CatalogueInfo
 from coordi.recommend.facets import describe_items
 from coordi.serve.running import listen, make_server
@@ -168,5 +169,5 @@ def _info(bare: Advisor, texts_by: EdgeEncoder) -> CatalogueInfo:
     )
 
 
-def _no_progress(_: str) -> object:
-    raise AssertionError("nothing is described here")
+def _no_progress(_: str) -> AbstractContextManager[Progress]:
+    return nullcontext(silent)

@@ -1,29 +1,150 @@
-"""Every route, asked as a client should."""
+"""Every route, asked as a client should ask it."""
 
 from __future__ import annotations
 
-import httpx
+import io
+from urllib.parse import quote
 
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from coordi.pipeline.advising import Advisor
 from coordi.serve.examples import COMPLETE, LOOKS, SCORE
 
-from .conftest import jpeg
+from .conftest import ROWS, jpeg
+
+API = "/api/v1"
 
 
-def test_all(client: httpx.Client) -> None:
-    for path in (
-        "health",
-        "ready",
-        "vocabulary",
-        "catalogue/items",
-        "catalogue/items/shoe-1",
-        "catalogue/photos/shoe-1",
-    ):
-        answer = client.get(f"/api/v1/{path}")
-        print(path, answer.status_code, answer.text[:300], dict(answer.headers))
-    for name, bodies in (("score", SCORE), ("complete", COMPLETE), ("looks", LOOKS)):
-        for body in bodies.values():
-            answer = client.post(f"/api/v1/{name}", json={**body, "language_model": False})
-            print(name, answer.status_code, answer.text[:1500])
-    for name in ("describe", "catalogue/alike"):
-        answer = client.post(f"/api/v1/{name}", files={"photo": ("x.jpg", jpeg(), "image/jpeg")})
-        print(name, answer.status_code, answer.text[:800])
+def test_health_and_ready_say_what_runs(client: httpx.Client) -> None:
+    assert client.get(f"{API}/health").json()["status"] == "ok"
+    ready = client.get(f"{API}/ready").json()
+    assert ready == {
+        "ready": True,
+        "model": "fine-tuned",
+        "encoder": "edge",
+        "catalogue": "drawn shop",
+        "items": len(ROWS),
+    }
+
+
+def test_the_vocabulary_is_that_of_model_and_catalogue(client: httpx.Client, advisor: Advisor) -> None:
+    found = client.get(f"{API}/vocabulary").json()
+    assert [one["name"] for one in found["attributes"]] == list(advisor.vocabulary.attributes)
+    assert found["worn_as"]["jeans"] == "bottom"
+    assert found["in_catalogue"]["shoes"] == 3
+    assert found["brands"][0] == "Kim"
+    assert found["price_range"] == [15.0, 210.0]
+    assert found["limits"]["photo_bytes"] == 20 * 2**20
+
+
+def test_a_photo_is_described_as_the_advisor_sees_it(client: httpx.Client, advisor: Advisor) -> None:
+    photo = jpeg("red", kind="PNG")
+    found = client.post(f"{API}/describe", files={"photo": ("någon.png", photo, "image/png")}).json()
+    (seen,) = advisor.see([Image.open(io.BytesIO(photo)).convert("RGB")])
+    assert found["category"] == seen.category
+    assert set(found["attributes"]) == set(seen.description.attributes)
+    assert found["attributes"]["colour"][0]["text"] == "red"
+    assert "red" in found["text"]
+
+
+def test_the_same_photo_is_most_alike(client: httpx.Client) -> None:
+    item, *_, colour, _, _ = ROWS[3]
+    found = client.post(f"{API}/catalogue/alike?k=3", files={"photo": ("x", jpeg(colour))}).json()["items"]
+    assert len(found) == 3
+    assert found[0]["item"]["id"] == item
+    assert found[0]["cosine"] == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("body", SCORE.values(), ids=SCORE)
+def test_score_names_each_item_and_what_is_left_without_it(client: httpx.Client, body: dict[str, object]) -> None:
+    found = client.post(f"{API}/score", json={**body, "language_model": False}).json()
+    assert 0 <= found["score"] <= 1
+    assert found["judge"] == "without-language-model"
+    assert [one["item"]["id"] for one in found["items"]] == [None] * len(found["items"])
+    assert (found["items"][0]["score_without"] is None) == (len(found["items"]) == 2)
+
+
+def test_score_cautions_of_two_pairs_of_shoes(client: httpx.Client) -> None:
+    items = [{"id": "shoe-1"}, {"id": "shoe-3"}, {"id": "top-1"}]
+    found = client.post(f"{API}/score", json={"items": items, "language_model": False}).json()
+    assert found["cautions"] == ["2 of category 'shoes'"]
+    assert found["items"][0]["item"]["id"] == "shoe-1"
+
+
+def test_complete_suggests_what_the_rules_allow_and_says_why(client: httpx.Client) -> None:
+    body = {**COMPLETE["words"], "rules": {"want": ["shoes"], "price_max": 100, "in_stock": True}}
+    found = client.post(f"{API}/complete", json=body).json()
+    assert [one["item"]["id"] for one in found["suggestions"]] == ["shoe-3"]
+    (reason,) = (one["reason"] for one in found["suggestions"])
+    assert {one["what"] for one in reason["items"]} == {"0", "1"}
+    assert reason["text"].endswith(".")
+
+
+def test_nothing_that_fits_is_an_answer_with_its_reason(client: httpx.Client) -> None:
+    body = {**COMPLETE["words"], "rules": {"want": ["shoes"], "price_max": 1}}
+    found = client.post(f"{API}/complete", json=body)
+    assert found.status_code == 200
+    assert found.json()["suggestions"] == []
+    assert "price at most 1" in found.json()["nothing"]
+
+
+def test_an_item_that_is_there_twice_has_two_positions(client: httpx.Client) -> None:
+    items = [{"id": "top-1"}, {"id": "top-1"}, {"id": "bottom-1"}]
+    body = {"items": items, "k": 1, "rules": {"want": ["bag"]}, "language_model": False}
+    (found,) = client.post(f"{API}/complete", json=body).json()["suggestions"]
+    assert sorted(one["what"] for one in found["reason"]["items"]) == ["0", "1", "2"]
+
+
+def test_looks_are_built_around_an_item(client: httpx.Client) -> None:
+    for body, item_id in ((LOOKS["words"], None), ({"around": {"id": "coat-1"}, "language_model": False}, "coat-1")):
+        found = client.post(f"{API}/looks", json=body).json()
+        first = found["looks"][0]["items"]
+        assert len(first) > 2
+        assert first[0]["id"] == item_id
+
+
+@pytest.mark.parametrize(
+    ("query", "ids"),
+    [
+        ("q=leather", ["shoe-1", "bag-2"]),
+        ("category=shoes&brand=kim", ["shoe-1", "shoe-3"]),
+        ("category=shoes&category=bag&price_max=50&in_stock=true", ["bag/1 ä"]),
+        ("season=summer&gender=women", ["top-1"]),
+        ("colour=gold", ["ring-1"]),
+        ("limit=2&offset=1", ["shoe-2", "shoe-3"]),
+        ("q=spaceship", []),
+    ],
+)
+def test_the_catalogue_is_searched(client: httpx.Client, query: str, ids: list[str]) -> None:
+    found = client.get(f"{API}/catalogue/items?{query}").json()
+    assert [one["id"] for one in found["items"]] == ids
+    assert found["total"] >= len(ids)
+
+
+def test_an_item_and_its_photo_are_found_under_any_id(client: httpx.Client) -> None:
+    for item_id, *_ in ROWS:
+        item = client.get(f"{API}/catalogue/items/{quote(item_id, safe='')}").json()
+        assert item["id"] == item_id
+        photo = client.get(item["photo"], params={"size": 64})
+        assert photo.headers["content-type"] == "image/jpeg"
+        assert photo.headers["cache-control"].startswith("private")
+        assert max(Image.open(io.BytesIO(photo.content)).size) == 64
+
+
+def test_what_can_be_got_can_be_asked_for_its_headers_alone(client: httpx.Client) -> None:
+    answer = client.head(f"{API}/health")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert int(answer.headers["content-length"]) > 10
+
+
+def test_scores_are_those_of_the_stylist(client: httpx.Client, advisor: Advisor) -> None:
+    words = ["navy wool blazer", "white shirt", "red running shoes"]
+    found = client.post(
+        f"{API}/score", json={"items": [{"text": one} for one in words], "language_model": False}
+    ).json()
+    expected = advisor.stylist.score([advisor.item_of_words(one) for one in words], language_model=False)
+    assert found["score"] == pytest.approx(expected.score)
+    assert np.allclose([one["score_without"] for one in found["items"]], expected.without)  # type: ignore[arg-type]

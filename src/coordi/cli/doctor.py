@@ -20,7 +20,8 @@ from coordi.config import load_settings
 from coordi.errors import CoordiError
 
 _PARTS = {
-    "train": ("torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "sklearn", "gguf"),
+    "train": ("torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "sklearn", "gguf", "duckdb"),
+    "serve": ("fastapi", "uvicorn", "python_multipart"),
     "cuda": ("unsloth",),
 }
 

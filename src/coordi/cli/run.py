@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from pathlib import Path
 
 import typer
@@ -33,3 +35,11 @@ def run(
     report = run_all(workspace(data, out, load_settings(preset, overrides or ())))
     note("")
     typer.echo(f"The report is at {Path(report).resolve()}")
+    typer.echo(f"To open a page on your machine that suggests from these items: {_called()} serve --catalogue {out}")
+
+
+def _called() -> str:
+    """What starts coordi from here: its name where that is found, or else the path it was started by."""
+    name, started = "coordi", sys.argv[0]
+    found = shutil.which(name)
+    return name if found is not None and Path(found).resolve() == Path(started).resolve() else started

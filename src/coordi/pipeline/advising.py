@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from itertools import count
@@ -26,7 +26,7 @@ from coordi.pipeline.opening_catalogues import open_catalogue
 from coordi.pipeline.plain_parts import text_encoder
 from coordi.pipeline.scorers import MeasuredModel
 from coordi.pipeline.workspace import CLAIM
-from coordi.progress import Progress
+from coordi.progress import Progress, silent
 from coordi.recommend.catalogue_index import CatalogueIndex
 from coordi.recommend.described_item import DescribedItem
 from coordi.recommend.facets import describe_item
@@ -56,6 +56,15 @@ class SeenPhoto:
     vector: NDArray[np.float32]
 
 
+def _say_nothing(line: str) -> None:
+    """For who wants no word of what goes on."""
+
+
+@contextmanager
+def _show_nothing(label: str) -> Iterator[Progress]:
+    yield silent
+
+
 @dataclass(frozen=True, eq=False)
 class Advisor:
     """What advice is made with. Safe to be asked from several threads, if its parts are.
@@ -79,10 +88,10 @@ class Advisor:
     @classmethod
     def open(
         cls,
-        catalogue: Path | None,
-        model: str | None,
-        say: Callable[[str], None],
-        progress: Callable[[str], AbstractContextManager[Progress]],
+        catalogue: Path | None = None,
+        model: str | None = None,
+        say: Callable[[str], None] = _say_nothing,
+        progress: Callable[[str], AbstractContextManager[Progress]] = _show_nothing,
     ) -> Advisor:
         """Open a catalogue for a model.
 

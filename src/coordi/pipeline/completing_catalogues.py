@@ -104,6 +104,7 @@ def complete_catalogue(batch: Batch, advisor: Advisor, out: Path, progress: Prog
                 found = _completion(advisor, batch, item_id)
                 nothing += not found.suggestions
                 file.write(json.dumps(line_of(item_id, found), ensure_ascii=False, allow_nan=False) + "\n")
+                file.flush()
                 if place % _SAVE_EVERY == 0:
                     _save(file)
                 progress(place, len(batch.ids))

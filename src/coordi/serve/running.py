@@ -23,6 +23,7 @@ from coordi.serve.settings import ServeSettings
 _BACKLOG = 2048
 _KEEP_ALIVE_SECONDS = 30
 _LARGEST_HEAD = 32 * 1024
+_LINGER_SECONDS = 1.0
 _access = logging.getLogger("coordi.access")
 
 
@@ -53,8 +54,13 @@ def run(settings: ServeSettings, load: Callable[[], Advisor], say: Callable[[str
 
     if settings.access_log:
         _access.setLevel(logging.INFO)
-    # uvicorn raises the signal that stopped it once more when it is done; a stop that was asked for is no failure.
-    before = {number: signal.signal(number, _be_done) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def stop(_: int, __: object) -> None:
+        server.should_exit = True
+
+    # For before uvicorn listens to signals, and for after: it raises the one that stopped it once more when it is done,
+    # and a stop that was asked for is no failure.
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         say(f"loading the models; {address}{PREFIX}/health answers already")
         service.load_in_background(lambda: say(f"ready: open {address} in a browser; Ctrl-C stops it"), fail)
@@ -133,20 +139,23 @@ def make_server(settings: ServeSettings, service: Service) -> uvicorn.Server:
 class _Protocol(H11Protocol):
     """HTTP/1.1 that answers what isn't HTTP in the same shape as everything else."""
 
+    _is_over = False
+
+    def data_received(self, data: bytes) -> None:
+        """Read on, unless the answer is that this is no HTTP."""
+        if not self._is_over:
+            super().data_received(data)
+
     def send_400_response(self, _: str) -> None:
-        """Answer, if no answer has begun, and close the connection."""
+        """Answer, if no answer has begun, and close the connection once the client has had time to read it."""
+        if self._is_over:
+            return
+        self._is_over = True
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
             response = answer(refused(400, "bad_request", "this isn't a request in HTTP/1.1 that coordi can read"))
             headers = [*response.raw_headers, (b"connection", b"close"), (b"x-content-type-options", b"nosniff")]
-            content = bytes(response.body)
-            for event in (
-                h11.Response(status_code=400, headers=headers, reason=b"Bad Request"),
-                h11.Data(data=content),
-                h11.EndOfMessage(),
-            ):
+            begin = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
+            for event in (begin, h11.Data(data=bytes(response.body)), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
-        self.transport.close()
-
-
-def _be_done(_: int, __: object) -> None:
-    """A signal that has been dealt with."""
+            self.transport.write_eof()
+        self.loop.call_later(_LINGER_SECONDS, self.transport.close)

@@ -11,6 +11,7 @@ import asyncio
 import ipaddress
 import logging
 import os
+import re
 import secrets
 import time
 from pathlib import Path
@@ -31,6 +32,7 @@ NEW_TOKEN = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
 _SHORTEST_TOKEN = 20
 _LINGER_SECONDS = 5.0
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+_HOST = re.compile(r"(\[(?P<address>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(:\d{1,5})?")
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS = {
     "Content-Security-Policy": (
@@ -168,7 +170,9 @@ class _Exchange:
         self._send = send
         self._is_api = scope["path"].startswith(API)
         names = {name for name, _ in scope["headers"]}
-        self._has_all = not names & {b"content-length", b"transfer-encoding"}
+        self._has_all = (
+            not names & {b"content-length", b"transfer-encoding"} or (b"content-length", b"0") in scope["headers"]
+        )
         self.status = 0
 
     async def receive(self) -> Message:
@@ -188,7 +192,7 @@ class _Exchange:
             if not self._has_all:
                 headers["Connection"] = "close"
         ends = message["type"] == "http.response.body" and not message.get("more_body", False)
-        if not ends or self._has_all:
+        if not ends or self._has_all or self.status == 408:  # nothing comes any more
             await self._send(message)
             return
         await self._send({**message, "more_body": True})
@@ -205,11 +209,9 @@ class _Exchange:
 
 
 def _name_of(host: str) -> str:
-    """The name in a ``Host`` header, without its port and the brackets of an address."""
-    name = host.strip().lower()
-    if name.startswith("["):
-        return name[1:].partition("]")[0]
-    return name.rpartition(":")[0] if name.count(":") == 1 else name
+    """The name in a ``Host`` header, without its port and the brackets of an address; empty if it isn't one."""
+    parts = _HOST.fullmatch(host.strip().lower())
+    return "" if parts is None else parts["address"] or parts["name"]
 
 
 def _is_everywhere(host: str) -> bool:

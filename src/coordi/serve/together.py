@@ -51,6 +51,11 @@ class Together(Generic[Q, A]):
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
 
+    @property
+    def waiting(self) -> int:
+        """How many have asked while the model is at work."""
+        return self._line.qsize()
+
     def ask(self, questions: Sequence[Q], kind: object = None) -> Sequence[A]:
         """The answers to some questions, in their order; waits for them.
 

@@ -22,6 +22,9 @@ _KINDS = {
 class _Files(StaticFiles):
     """Files that a browser keeps, and asks each time whether they are still the same."""
 
+    async def check_config(self) -> None:
+        """A folder that isn't there holds no files, which is no error of the server."""
+
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
         response.headers.setdefault("Cache-Control", "no-cache")

@@ -1,0 +1,135 @@
+"""``coordi score`` and ``coordi recommend``: what is shown, what a program reads, what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from coordi.cli.main import build_app
+from coordi.errors import ArtifactError, CoordiError, DataError, ImageError, RecommendationError
+from coordi.pipeline.models import BUNDLED
+
+RUNNER = CliRunner()
+ROWS = (
+    ("s1", "Black leather ankle boots", "shoes", "120", "women", "1"),
+    ("s2", "White canvas sneakers", "shoes", "49.9", "unisex", "0"),
+    ("s3", "Men's brown brogues", "shoes", "89", "men", "3"),
+    ("b1", "Navy tote bag", "bags", "35", "", ""),
+    ("b2", "Red leather clutch", "bags", "80", "", "2"),
+    ("t1", "Silk blouse", "tops", "75", "women", "5"),
+)
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A catalogue of words, built."""
+    folder = tmp_path_factory.mktemp("shop")
+    table = ["id,title,category,price,gender,stock", *(",".join(row) for row in ROWS)]
+    (folder / "items.csv").write_text("\n".join(table) + "\n", encoding="utf-8")
+    run("catalogue", "build", folder / "items.csv", "--out", folder / "built")
+    return folder / "built"
+
+
+def run(*arguments: str | Path) -> str:
+    result = RUNNER.invoke(build_app(), [str(part) for part in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_what_completes_an_outfit_as_a_program_reads_it(shop: Path) -> None:
+    found = json.loads(run("recommend", "t1", "blue skinny jeans", "--catalogue", shop, "--quick", "-k", "3", "--json"))
+    assert (found["judge"], found["categories"]) == ("without-language-model", ["shoes", "bag"])
+    assert (found["candidates"], found["ranked"], found["shortlist"]) == (4, 4, "everything")
+    assert [one["text"] for one in found["outfit"]] == ["top: silk blouse", "bottom: blue skinny jeans"]
+    ids = [one["id"] for one in found["suggestions"]]
+    assert len(ids) == 3
+    assert "s3" not in ids  # made for men, and the blouse is for women
+    first = found["suggestions"][0]
+    assert 0 <= first["score"] <= 1
+    assert {one["item"] for one in first["reason"]["items"]} == {"t1", "blue skinny jeans"}
+    assert first["reason"]["text"].endswith(".")
+
+
+def test_rules_are_options(shop: Path) -> None:
+    def ids(*options: str) -> list[str]:
+        found = json.loads(run("recommend", "t1", "--catalogue", shop, "--quick", "--json", *options))
+        return sorted(one["id"] for one in found["suggestions"])
+
+    assert ids("--want", "Shoes") == ["s1", "s2"]
+    assert ids("--want", "shoes", "--want", "bag", "--max-price", "60") == ["b1", "s2"]
+    assert ids("--want", "shoes", "--in-stock") == ["s1"]
+    assert ids("--want", "shoes", "--gender", "men") == ["s2", "s3"]
+    assert ids("--want", "bag", "--not-colour", "red") == ["b1"]
+    assert ids("--unwanted", "shoes", "--exclude", "b1") == ["b2"]
+    assert ids("--want", "bag", "--pin", "s1") == ["b1", "b2", "s1"]
+
+
+def test_what_people_read(shop: Path) -> None:
+    told = run("recommend", "t1", "blue jeans", "--catalogue", shop, "--quick", "--want", "shoes", "--max-price", "60")
+    first, why, last, *rules = told.splitlines()
+    assert first.endswith("shoes: white canvas sneakers, 49.9  [s2]")
+    assert why.strip().startswith(("Helped by", "Held back by", "No single item"))
+    assert last == "1 of 1 candidates ranked without the language model; looked for: shoes"
+    assert rules[0].strip() == "price at most 60: leaves out 2, 1 left"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "said"),
+    [
+        (("t1", "--want", "hats"), RecommendationError, "no category 'hats': accepted are top, bottom"),
+        (("t1", "--colour", "blurple"), RecommendationError, "no colour 'blurple': accepted are black, white"),
+        (("t1", "--gender", "gents"), RecommendationError, "no gender 'gents': accepted are women, men"),
+        (("t1", "--want", "bag", "--unwanted", "bag"), RecommendationError, "'bag' is both asked for and refused"),
+        (("t1", "--max-price", "-1"), RecommendationError, "price_max: Input should be greater than or equal to 0"),
+        (("s1", "--want", "shoes"), RecommendationError, "the outfit already has shoes; want something else"),
+        (("t1", "--want", "watch"), RecommendationError, "nothing of watch is in the catalogue"),
+        (("t1", "--want", "bag", "--max-price", "1"), RecommendationError, "'price at most 1' leaves out 2, 0 left"),
+        (("t1", "--pin", "zz"), RecommendationError, "no item 'zz' to pin: accepted are the ids of the catalogue's 6"),
+        (("a purple sofa",), DataError, "'a purple sofa' names nothing that is worn"),
+        (("nowhere/none.jpg",), ImageError, "none.jpg"),
+    ],
+)
+def test_refusals(shop: Path, arguments: tuple[str, ...], error: type[CoordiError], said: str) -> None:
+    with pytest.raises(error) as told:
+        run("recommend", *arguments, "--catalogue", shop, "--quick")
+    assert said in str(told.value)
+
+
+def test_a_catalogue_told_in_another_way_than_the_model_was_taught_is_refused(shop: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(BUNDLED, model)
+    settings = json.loads((model / "settings.json").read_text(encoding="utf-8"))
+    settings["prompt"]["max_title_words"] = 3
+    (model / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+    with pytest.raises(ArtifactError, match=r"max_title_words were said as 8 and are now as 3.*--model MODEL"):
+        run("recommend", "t1", "--catalogue", shop, "--quick", "--model", model)
+    run("catalogue", "build", shop.parent / "items.csv", "--out", tmp_path / "own", "--model", model)
+    run("recommend", "t1", "--catalogue", tmp_path / "own", "--quick", "--model", model)
+
+
+def test_any_data_is_a_catalogue_described_once(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COORDI_CACHE", str(tmp_path / "cache"))
+    command = ("recommend", "s1", "--catalogue", str(shop.parent / "items.csv"), "--quick", "--want", "bag", "--json")
+    assert run(*command) == run(*command)
+    assert len(list((tmp_path / "cache" / "catalogues").iterdir())) == 1
+
+
+def test_a_quick_score_says_what_judged(tmp_path: Path) -> None:
+    command = ("score", "navy wool blazer", "white cotton shirt", "neon swimsuit", "--quick")
+    found = json.loads(run(*command, "--json"))
+    assert (found["model"], found["judge"]) == ("without-language-model", "without-language-model")
+    assert [one["given"] for one in found["items"]] == ["navy wool blazer", "white cotton shirt", "neon swimsuit"]
+    assert found["weakest"] in (None, *(one["given"] for one in found["items"]))
+    assert found["cautions"] == ["'swimwear' beside 'top'"] or found["cautions"] == ["'top' beside 'swimwear'"]
+    assert "without-language-model" in run(*command).splitlines()[0]
+
+
+def test_a_photo_that_nobody_can_tell_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64), "white").save(tmp_path / "blank.png")
+    with pytest.raises(DataError, match=r"can't tell what '.*blank.png' shows; say it in words"):
+        run("score", tmp_path / "blank.png", "white shirt", "--quick")

@@ -1,0 +1,89 @@
+"""What is served is what was measured: described items get the score that evaluation gives their ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from coordi.config import PromptSettings
+from coordi.describe.vocabulary import load_vocabulary
+from coordi.domain import Item, WornCategory
+from coordi.pipeline.item_scoring import LoadedModel
+from coordi.pipeline.models import find_model
+from coordi.pipeline.plain_parts import text_encoder
+from coordi.pipeline.scorers import model_scorer
+from coordi.recommend.described_item import DescribedItem
+from coordi.recommend.facets import describe_items
+
+ITEMS: tuple[tuple[str, WornCategory], ...] = (
+    ("navy wool blazer", "outerwear"),
+    ("white cotton shirt", "top"),
+    ("blue skinny jeans", "bottom"),
+    ("black leather ankle boots", "shoes"),
+    ("neon rubber clogs", "shoes"),
+    ("brown leather tote", "bag"),
+)
+
+
+@pytest.fixture(scope="module")
+def items() -> list[DescribedItem]:
+    made = [Item(f"i{place}", title, category) for place, (title, category) in enumerate(ITEMS)]
+    prompt: PromptSettings = find_model("bundled").settings.prompt
+    return describe_items(made, {}, {}, prompt, load_vocabulary("fashion"), text_encoder())
+
+
+@pytest.fixture(scope="module")
+def loaded() -> LoadedModel:
+    return LoadedModel(find_model("bundled"))
+
+
+def measured(
+    items: Sequence[DescribedItem], outfits: Sequence[Sequence[DescribedItem]], orders: int
+) -> NDArray[np.float64]:
+    """As ``coordi evaluate`` scores them."""
+    scorer = model_scorer(
+        find_model("bundled"), {one.id: one.item for one in items}, {one.id: one.text for one in items}, orders
+    )
+    return scorer.score([[one.id for one in outfit] for outfit in outfits])
+
+
+def test_the_bundled_model_scores_items_as_it_was_measured(items: list[DescribedItem], loaded: LoadedModel) -> None:
+    outfits = [items[:3], items[1:4], [items[0], items[4]], [items[5], items[3], items[1], items[2]]]
+    np.testing.assert_allclose(loaded.score(outfits, orders=3), measured(items, outfits, 3), atol=2e-4)
+    # Asked again it is remembered, and the same items under other ids are the same to it.
+    again = [[DescribedItem(Item(f"other-{n}", one.item.title, one.item.category), one.text, one.text_vector)
+              for n, one in enumerate(outfit)] for outfit in outfits]  # fmt: skip
+    np.testing.assert_array_equal(loaded.score(again), loaded.score(outfits))
+    quick = loaded.score(outfits, language_model=False)
+    assert np.abs(quick - loaded.score(outfits)).max() > 0.01
+    assert ((quick > 0) & (quick < 1)).all()
+    assert loaded.score([]).shape == (0,)
+
+
+def test_several_threads_get_their_own_answers(items: list[DescribedItem], loaded: LoadedModel) -> None:
+    outfits = [[one, other] for one in items for other in items if one is not other]
+    expected = loaded.score(outfits, language_model=False)
+    with ThreadPoolExecutor(8) as pool:
+        quick = list(pool.map(lambda one: loaded.score([one], language_model=False)[0], outfits))
+        served = list(pool.map(lambda one: loaded.score([one])[0], outfits[:12]))
+    np.testing.assert_allclose(quick, expected, atol=1e-9)
+    np.testing.assert_allclose(served, loaded.score(outfits[:12]), atol=1e-9)
+
+
+def test_a_search_along_the_direction_orders_as_the_score_without_the_language_model(
+    items: list[DescribedItem], loaded: LoadedModel
+) -> None:
+    """Within a category, titles sharing no word with the outfit: only likeness is left to differ."""
+    prompt = find_model("bundled").settings.prompt
+    titles = ("green suede loafers", "silver party heels", "canvas espadrilles", "hiking footwear", "satin mules")
+    shoes = describe_items(
+        [Item(title, title, "shoes") for title in titles], {}, {}, prompt, load_vocabulary("fashion"), text_encoder()
+    )
+    outfit = items[:3]
+    scores = loaded.score([(*outfit, one) for one in shoes], language_model=False)
+    along = np.array([float(one.text_vector @ loaded.direction(outfit)) for one in shoes])
+    assert np.corrcoef(np.argsort(np.argsort(scores)), np.argsort(np.argsort(along)))[0, 1] >= 0.9

@@ -1,0 +1,155 @@
+"""How much a request may be: refused while it comes in, whatever it says of itself, and answered all the same."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+import httpx
+import pytest
+
+from .conftest import Start, jpeg, noise
+
+API = "/api/v1"
+JSON = {"Content-Type": "application/json"}
+MIB = 2**20
+
+
+def answered(connection: socket.socket) -> tuple[int, dict[str, str]]:
+    """Status and error of what a raw connection is answered, up to its end."""
+    received = b""
+    while chunk := connection.recv(65536):
+        received += chunk
+    head, _, body = received.partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(body)["error"]
+
+
+def raw(port: int, head: str, body: bytes = b"") -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+    connection.sendall(head.replace("\n", "\r\n").encode() + b"\r\n" + body)
+    return connection
+
+
+def test_json_of_64_kib_is_read_and_more_is_refused(client: httpx.Client) -> None:
+    body = json.dumps({"items": [{"text": "white shirt"}, {"text": "blue jeans"}], "language_model": False}).encode()
+    fits = body + b" " * (64 * 1024 - len(body))
+    assert client.post(f"{API}/score", content=fits, headers=JSON).status_code == 200
+    answer = client.post(f"{API}/score", content=fits + b" ", headers=JSON)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+    assert "more than 64 KiB" in answer.json()["error"]["message"]
+
+
+def test_a_photo_of_the_most_is_taken_and_a_byte_more_is_refused(start: Start) -> None:
+    photo = noise(600)
+    client = start(photo_bytes=len(photo)).client
+    assert client.post(f"{API}/describe", files={"photo": ("x.png", photo)}).status_code == 200
+    answer = client.post(f"{API}/describe", files={"photo": ("x.png", photo + b"\0")})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+    assert client.post(f"{API}/describe", files={"photo": ("x.png", photo)}).status_code == 200
+
+
+def test_what_says_it_is_too_large_is_refused_before_it_comes(start: Start) -> None:
+    port = start().port
+    began = time.monotonic()
+    head = "POST /api/v1/describe HTTP/1.1\nHost: localhost\nContent-Type: multipart/form-data; boundary=x\n"
+    with raw(port, f"{head}Content-Length: 999999999999\n") as connection:
+        connection.shutdown(socket.SHUT_WR)
+        assert answered(connection)[0] == 413
+    assert time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize("path", ["describe", "score"])
+def test_what_never_ends_is_refused_once_it_is_too_large(start: Start, path: str) -> None:
+    port = start(photo_bytes=MIB).port
+    kind = "multipart/form-data; boundary=x" if path == "describe" else "application/json"
+    head = f"POST /api/v1/{path} HTTP/1.1\nHost: localhost\nContent-Type: {kind}\nTransfer-Encoding: chunked\n"
+    begin = b'--x\r\nContent-Disposition: form-data; name="photo"\r\n\r\n' if path == "describe" else b" "
+    sent = 0
+    with raw(port, head, b"%x\r\n%s\r\n" % (len(begin), begin)) as connection:
+        chunk = b"%x\r\n%s\r\n" % (16384, b" " * 16384)
+        connection.setblocking(False)
+        received = b""
+        while b"\r\n\r\n" not in received and sent < 64 * MIB:
+            try:
+                sent += connection.send(chunk)
+            except BlockingIOError:
+                time.sleep(0.001)
+            with suppress(BlockingIOError):
+                received += connection.recv(65536)
+    assert received.startswith(b"HTTP/1.1 413 ")
+    assert b"connection: close" in received.lower()
+    assert sent < 12 * MIB  # what the system's own buffers hold beside the limit
+
+
+def test_a_client_that_sends_it_all_anyway_still_gets_its_answer(start: Start) -> None:
+    client = start(photo_bytes=MIB).client
+
+    def endless() -> Iterator[bytes]:
+        yield b'--x\r\nContent-Disposition: form-data; name="photo"\r\n\r\n'
+        for _ in range(200):
+            yield b" " * 65536
+
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = client.post(f"{API}/describe", content=endless(), headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+
+
+def test_a_body_that_stops_coming_is_no_longer_waited_for(start: Start) -> None:
+    port = start(read_seconds=0.2).port
+    head = "POST /api/v1/score HTTP/1.1\nHost: localhost\nContent-Type: application/json\nContent-Length: 500\n"
+    with raw(port, head, b'{"items":') as connection:
+        status, error = answered(connection)
+    assert (status, error["code"]) == (408, "too_slow")
+
+
+def test_a_body_longer_than_it_says_spoils_nothing_but_itself(start: Start) -> None:
+    started = start()
+    head = "POST /api/v1/score HTTP/1.1\nHost: localhost\nContent-Type: application/json\nContent-Length: 9\n"
+    with raw(started.port, head, b'{"items":[1,2]}\r\n\r\n') as connection:
+        connection.settimeout(2)
+        received = b""
+        with suppress(TimeoutError):
+            while chunk := connection.recv(65536):
+                received += chunk
+    assert received.startswith(b"HTTP/1.1 422 ")
+    assert received.count(b"HTTP/1.1 4") == 2  # the rest is no request
+    assert b'"bad_request"' in received
+    assert started.client.get(f"{API}/health").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "GET\n",
+        "\x16\x03\x01\x02",
+        "GET / HTTP/1.1\n",
+        "GET / HTTP/1.1\nHost: a\nHost: b\n",
+        "GET / HTTP/1.1\nHost: localhost\nContent-Length: -1\n",
+        "GET / HTTP/1.1\nHost: localhost\nContent-Length: 1\nContent-Length: 2\n",
+        f"GET / HTTP/1.1\nHost: localhost\nX: {'x' * 200_000}\n",
+        f"GET /{'x' * 200_000} HTTP/1.1\nHost: localhost\n",
+    ],
+)
+def test_what_is_no_http_is_answered_in_the_same_shape(start: Start, head: str) -> None:
+    with raw(start().port, head) as connection:
+        status, error = answered(connection)
+    assert (status, error["code"]) in ((400, "bad_request"), (403, "forbidden"))
+
+
+def test_too_many_fields_of_a_form_are_refused(client: httpx.Client) -> None:
+    field = b'--x\r\nContent-Disposition: form-data; name="photo"\r\n\r\n1\r\n'
+    answer = client.post(
+        f"{API}/describe", content=field * 5000, headers={"Content-Type": "multipart/form-data; boundary=x"}
+    )
+    assert answer.status_code == 422
+    assert "more than one 'photo'" in answer.json()["error"]["message"]
+
+
+def test_a_photo_of_many_small_chunks_is_put_together(client: httpx.Client) -> None:
+    body = b'--x\r\nContent-Disposition: form-data; name="photo"\r\n\r\n' + jpeg() + b"\r\n--x--\r\n"
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    pieces = (body[start : start + 7] for start in range(0, len(body), 7))
+    assert client.post(f"{API}/describe", content=pieces, headers=headers).status_code == 200

@@ -1,0 +1,287 @@
+"""``coordi serve`` as a process of its own, with the language model: start, privacy, batching, stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from .conftest import ROWS, Start, jpeg, noise
+from .watched import watch
+
+API = "/api/v1"
+WATCHED = Path(__file__).with_name("watched.py")
+LOOK = [{"text": "navy wool blazer"}, {"text": "white shirt"}]
+
+
+@dataclass
+class Process:
+    popen: subprocess.Popen[str]
+    lines: list[str]
+    written: Path
+    temporary: Path
+
+    def wait_for(self, words: str, seconds: float = 240) -> str:
+        """The first line that holds these words."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for line in list(self.lines):
+                if words in line:
+                    return line
+            assert self.popen.poll() is None, self.lines
+            time.sleep(0.02)
+        raise AssertionError(f"no '{words}' within {seconds} s: {self.lines}")
+
+    def writes(self) -> list[str]:
+        return self.written.read_text(encoding="utf-8").splitlines()
+
+
+def begin(folder: Path, *arguments: str) -> Process:
+    temporary = folder / "temporary"
+    temporary.mkdir(exist_ok=True)
+    written = folder / "written.txt"
+    popen = subprocess.Popen(
+        [sys.executable, str(WATCHED), str(written), "serve", *arguments],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "TMPDIR": str(temporary)},
+    )
+    process = Process(popen, [], written, temporary)
+
+    def read() -> None:
+        assert popen.stderr is not None
+        with popen.stderr as lines:
+            process.lines.extend(lines)
+
+    threading.Thread(target=read, daemon=True).start()
+    return process
+
+
+def coordi(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "coordi.cli.main", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def catalogue(tmp_path_factory: pytest.TempPathFactory, photos: Path) -> Path:
+    source = tmp_path_factory.mktemp("source") / "shop.csv"
+    shutil.copytree(photos, source.with_name("photos"))
+    rows = [
+        f'"{item_id}","{title}",{category},photos/{place}.jpg'
+        for place, (item_id, category, title, *_) in enumerate(ROWS)
+    ]
+    source.write_text("\n".join(["id,title,category,image", *rows]), encoding="utf-8")
+    out = source.with_name("catalogue")
+    done = coordi("catalogue", "build", str(source), "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory, catalogue: Path) -> Iterator[tuple[Process, httpx.Client]]:
+    process = begin(
+        tmp_path_factory.mktemp("server"), "--catalogue", str(catalogue), "--port", "0", "--access-log", "--queue", "4",
+        "--workers", "4",
+    )  # fmt: skip
+    try:
+        address = process.wait_for("answers already").split("; ")[1].split("/api")[0]
+        with httpx.Client(base_url=address, timeout=120) as client:
+            begun = time.monotonic()
+            assert client.get(f"{API}/health").status_code == 200
+            assert time.monotonic() - begun < 5
+            answer = client.get(f"{API}/ready")
+            assert answer.status_code == 200 or answer.json()["error"]["code"] == "not_ready"
+            process.wait_for(f"ready: open {address} in a browser")
+            assert client.get(f"{API}/ready").json()["items"] == len(ROWS)
+            yield process, client
+    finally:
+        process.popen.kill()
+        process.popen.wait()
+
+
+def test_the_watch_sees_what_starlettes_own_forms_would_do(tmp_path: Path) -> None:
+    """The test below is worth something only if a photo that is spooled to disk is seen."""
+    told = tmp_path / "told.txt"
+    code = (
+        "import os, sys, tempfile; from watched import watch; watch(os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT));"
+        "file = tempfile.SpooledTemporaryFile(max_size=10); file.write(b'x' * 99)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(told)], check=True, cwd=WATCHED.parent)
+    assert tempfile.gettempdir() in told.read_text(encoding="utf-8")
+    assert callable(watch)
+
+
+def test_photos_are_neither_written_nor_logged(server: tuple[Process, httpx.Client]) -> None:
+    process, client = server
+    before, files = process.writes(), sorted(process.temporary.rglob("*"))
+    photo = noise(1200)  # 4 MB, four times what Starlette keeps in memory
+    name = "my-secret-holiday.png"
+    for path in ("describe", "catalogue/alike?k=2"):
+        answer = client.post(f"{API}/{path}", files={"photo": (name, photo, "image/png")})
+        assert answer.status_code == 200, answer.text
+        broken = client.post(f"{API}/{path}", files={"photo": (name, photo[:-999], "image/png")})
+        assert broken.status_code == 422
+    assert client.get(f"{API}/catalogue/photos/shoe-1?size=200").status_code == 200
+    assert client.get(f"{API}/catalogue/items?q=secret-words").status_code == 200
+    assert process.writes() == before
+    assert sorted(process.temporary.rglob("*")) == files
+    log = "".join(process.lines)
+    assert "POST /api/v1/describe 200" in log
+    assert "GET /api/v1/catalogue/items 200" in log
+    for secret in (name, "secret-words", "k=2", "PNG"):
+        assert secret not in log
+
+
+def test_requests_that_come_together_are_answered_as_if_alone(server: tuple[Process, httpx.Client]) -> None:
+    _, client = server
+    outfits = [[{"id": item_id}, *LOOK[: 1 + place % 2]] for place, (item_id, *_) in enumerate(ROWS[:8])]
+
+    def ask(items: object) -> float:
+        answer = client.post(f"{API}/score", json={"items": items})
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["judge"] == "language-model"
+        return float(answer.json()["score"])
+
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(ask, outfits))
+    assert together == pytest.approx([ask(items) for items in outfits], abs=2e-3)
+
+
+def test_light_routes_do_not_wait_behind_heavy_ones(server: tuple[Process, httpx.Client]) -> None:
+    _, client = server
+    busy = threading.Event()
+
+    def ask(number: int) -> int:
+        items = [{"text": f"{colour} shirt number {number}"} for colour in ("red", "blue", "green")]
+        status = client.post(f"{API}/complete", json={"items": items, "k": 20}).status_code
+        busy.set()
+        return status
+
+    with ThreadPoolExecutor(8) as pool:
+        heavy = [pool.submit(ask, number) for number in range(8)]
+        time.sleep(0.05)
+        for path in ("health", "ready", "vocabulary", "catalogue/items", "catalogue/photos/top-1"):
+            assert client.get(f"{API}/{path}").status_code == 200
+        light_was_first = not busy.is_set()
+        assert {one.result() for one in heavy} == {200}
+    assert light_was_first
+
+
+def test_a_full_server_says_so_and_when_to_ask_again(server: tuple[Process, httpx.Client]) -> None:
+    _, client = server
+
+    def ask(number: int) -> httpx.Response:
+        return client.post(f"{API}/score", json={"items": [{"text": f"shirt {number}"}, *LOOK]})
+
+    with ThreadPoolExecutor(30) as pool:
+        found = list(pool.map(ask, range(30)))
+    statuses = [one.status_code for one in found]
+    assert set(statuses) == {200, 503}
+    assert statuses.count(200) >= 8
+    for one in found:
+        if one.status_code == 503:
+            assert one.json()["error"]["code"] == "busy"
+            assert int(one.headers["retry-after"]) >= 1
+
+
+def test_what_is_in_work_is_finished_when_it_is_stopped(server: tuple[Process, httpx.Client]) -> None:
+    process, client = server
+    items = [{"text": f"{colour} silk dress for the end"} for colour in ("red", "blue", "green", "pink")]
+    with ThreadPoolExecutor(2) as pool:
+        asked = pool.submit(client.post, f"{API}/score", json={"items": items})
+        time.sleep(0.1)
+        process.popen.send_signal(signal.SIGTERM)
+        assert asked.result().status_code == 200
+    assert process.popen.wait(30) == 0
+    with pytest.raises(httpx.TransportError):
+        client.get(f"{API}/health")
+    assert not any("Traceback" in line for line in process.lines)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_can_be_stopped_while_it_loads(tmp_path: Path, number: signal.Signals) -> None:
+    process = begin(tmp_path, "--port", "0")
+    process.wait_for("answers already")
+    process.popen.send_signal(number)
+    assert process.popen.wait(60) == 0
+    assert not any("Traceback" in line for line in process.lines)
+
+
+def test_a_port_in_use_is_one_line_that_names_the_option() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = coordi("serve", "--port", str(port))
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert f"port {port} on 127.0.0.1 is in use" in done.stderr
+    assert "--port" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--host", "0.0.0.0"], "requests must carry a token"),
+        (["--host", "0.0.0.0", "--token", "short"], "--token has 5 characters"),
+        (["--host", "203.0.113.7", "--token", "x" * 32], "can't listen on 203.0.113.7 port 8000"),
+        (["--catalogue", "{tmp}/none"], "isn't there; build one with: coordi catalogue build"),
+        (["--catalogue", "{tmp}"], "isn't a built catalogue; build one with: coordi catalogue build"),
+        (["--model", "nowhere", "--port", "0"], "no model at 'nowhere'"),
+    ],
+)
+def test_what_can_not_be_served_is_one_line(arguments: list[str], told: str, tmp_path: Path) -> None:
+    done = coordi("serve", *(one.format(tmp=tmp_path) for one in arguments))
+    own = [line for line in done.stderr.splitlines() if not line.startswith("loading the models")]
+    assert done.returncode == 1
+    assert len(own) == 1
+    assert told in own[0]
+
+
+def test_a_catalogue_of_another_encoder_is_refused_at_the_start(catalogue: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    subprocess.run(["cp", "-r", str(catalogue), str(other)], check=True)
+    import duckdb
+
+    identity = json.loads((catalogue / "catalogue.json").read_text(encoding="utf-8"))["encoder"][1]
+    with duckdb.connect(str(other / "items.duckdb")) as database:
+        database.execute("UPDATE about SET info = replace(info, ?, ?)", [identity, "f" * 64])
+    done = coordi("serve", "--catalogue", str(other), "--port", "0")
+    assert done.returncode == 1
+    told = [line for line in done.stderr.splitlines() if not line.startswith("loading the models")]
+    assert len(told) == 1
+    assert "encoder" in told[0]
+    assert "ffffffffffff" in told[0]
+    assert "coordi catalogue build" in told[0]
+
+
+def test_an_error_of_coordis_own_is_told_without_its_words(
+    start: Start, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = start()
+
+    def fail(_: object, words: str) -> object:
+        raise RuntimeError(words)
+
+    monkeypatch.setattr(type(started.service.advisor), "item_of_words", fail)
+    answer = started.client.post(f"{API}/score", json={"items": LOOK})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal")
+    assert LOOK[0]["text"] not in answer.text + caplog.text
+    assert "RuntimeError" in caplog.text
+    assert started.client.post(f"{API}/describe", files={"photo": ("x", jpeg())}).status_code == 200

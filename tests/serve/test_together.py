@@ -1,0 +1,151 @@
+"""Questions that come together are asked together, and each gets its own answer or its own error."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from coordi.pipeline.advising import Advisor
+from coordi.recommend.described_item import DescribedItem
+from coordi.serve.together import Together, TogetherEncoder, TogetherScorer
+
+
+class Model:
+    """Doubles numbers, not before it is let, and remembers what it was asked at once."""
+
+    def __init__(self) -> None:
+        self.asked: list[list[int]] = []
+        self.free = threading.Event()
+        self.began = threading.Event()
+
+    def __call__(self, questions: Sequence[int], kind: object) -> Sequence[int]:
+        self.asked.append(list(questions))
+        self.began.set()
+        assert self.free.wait(10)
+        if any(question < 0 for question in questions):
+            raise ValueError(f"{min(questions)} is below 0")
+        return [2 * question for question in questions]
+
+
+@pytest.fixture
+def model() -> Model:
+    return Model()
+
+
+@pytest.fixture
+def pool() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(16) as threads:
+        yield threads
+
+
+def gathered(
+    together: Together[int, int], pool: ThreadPoolExecutor, model: Model, asked: list[list[int]]
+) -> list[object]:
+    """Ask something that keeps the model busy, then all of these one after the other, then let it go."""
+    first = pool.submit(together.ask, [0])
+    assert model.began.wait(10)
+    waiting = []
+    for place, questions in enumerate(asked):
+        waiting.append(pool.submit(together.ask, questions))
+        while together.waiting < place + 1:
+            threading.Event().wait(0.001)
+    model.free.set()
+    assert first.result(10) == [0]
+    return [one.exception(10) or one.result() for one in waiting]
+
+
+def test_what_comes_while_the_model_works_shares_the_next_call(model: Model, pool: ThreadPoolExecutor) -> None:
+    together = Together[int, int](model, 100, "test")
+    assert gathered(together, pool, model, [[1, 2], [3], [4, 5, 6]]) == [[2, 4], [6], [8, 10, 12]]
+    assert model.asked == [[0], [1, 2, 3, 4, 5, 6]]
+    assert together.calls == 2
+    together.close()
+
+
+def test_no_call_is_larger_than_the_most_but_for_one_who_asks_more(model: Model, pool: ThreadPoolExecutor) -> None:
+    together = Together[int, int](model, 3, "test")
+    gathered(together, pool, model, [[1, 2], [3, 4], [5], [6, 7, 8, 9]])
+    assert model.asked == [[0], [1, 2, 5], [3, 4], [6, 7, 8, 9]]
+    together.close()
+
+
+def test_an_error_of_one_is_not_an_error_of_the_others(model: Model, pool: ThreadPoolExecutor) -> None:
+    together = Together[int, int](model, 100, "test")
+    found = gathered(together, pool, model, [[1], [-7], [2]])
+    assert found[0] == [2]
+    assert found[2] == [4]
+    assert isinstance(found[1], ValueError)
+    assert "-7" in str(found[1])
+    assert together.ask([9]) == [18]
+    together.close()
+
+
+def test_only_questions_of_one_kind_share_a_call(pool: ThreadPoolExecutor) -> None:
+    calls: list[tuple[list[str], object]] = []
+
+    def work(questions: Sequence[str], kind: object) -> Sequence[str]:
+        calls.append((list(questions), kind))
+        return [f"{question}{kind}" for question in questions]
+
+    together = Together[str, str](work, 100, "test")
+    found = [pool.submit(together.ask, [f"q{number}"], number % 2) for number in range(20)]
+    assert [one.result(10) for one in found] == [[f"q{number}{number % 2}"] for number in range(20)]
+    assert all(int(question[1:]) % 2 == kind for questions, kind in calls for question in questions)
+    together.close()
+
+
+def test_nothing_asked_is_no_call(model: Model) -> None:
+    together = Together[int, int](model, 3, "test")
+    assert together.ask([]) == []
+    assert together.calls == 0
+    together.close()
+
+
+def test_photos_that_come_together_get_the_vectors_they_get_alone(advisor: Advisor, pool: ThreadPoolExecutor) -> None:
+    photos = [Image.new("RGB", (64 + place, 80), colour) for place, colour in enumerate(("red", "blue", "white") * 4)]
+    encoder = TogetherEncoder(advisor.encoder)
+    found = list(pool.map(lambda photo: encoder.encode_images([photo])[0], photos))
+    alone = np.stack([advisor.encoder.encode_images([photo])[0] for photo in photos])
+    assert np.allclose(np.stack(found), alone, atol=1e-5)
+    assert encoder.encode_images([]).shape == (0, encoder.dimension)
+    assert (encoder.name, encoder.identity) == (advisor.encoder.name, advisor.encoder.identity)
+    assert encoder.calibration is advisor.encoder.calibration  # type: ignore[attr-defined]
+    encoder.close()
+
+
+class OwnThread:
+    """An ``ItemScorer`` that counts items and remembers which thread asked it."""
+
+    name = "counts"
+
+    def __init__(self) -> None:
+        self.threads: set[str] = set()
+
+    def score(
+        self, outfits: Sequence[Sequence[DescribedItem]], *, language_model: bool = True, orders: int = 1
+    ) -> NDArray[np.float64]:
+        if language_model:
+            self.threads.add(threading.current_thread().name)
+        return np.array([len(outfit) / 10 + orders / 100 for outfit in outfits])
+
+    def direction(self, outfit: Sequence[DescribedItem]) -> NDArray[np.float32]:
+        return np.zeros(3, dtype=np.float32)
+
+
+def test_one_thread_owns_the_language_model(advisor: Advisor, pool: ThreadPoolExecutor) -> None:
+    item = advisor.item_of_words("white shirt")
+    model = OwnThread()
+    scorer = TogetherScorer(model, 4)
+    asked = [[[item] * (1 + number % 3)] * (number % 4) for number in range(40)]
+    found = list(pool.map(lambda outfits: scorer.score(outfits, orders=1 + len(outfits) % 2).tolist(), asked))
+    expected = [[len(one) / 10 + (1 + len(outfits) % 2) / 100 for one in outfits] for outfits in asked]
+    assert found == expected
+    assert model.threads == {"language-model"}
+    assert scorer.score([[item]], language_model=False).tolist() == [0.11]
+    scorer.close()
