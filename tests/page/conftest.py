@@ -163,7 +163,7 @@ def context(browser: Browser, server: Server, seen: Seen) -> Iterator[BrowserCon
 @pytest.fixture
 def page(context: BrowserContext) -> Page:
     """The page with the quick judge, as most tests aren't about who judges."""
-    context.add_init_script("localStorage['coordi-quick'] ??= 'yes'")
+    context.add_init_script("if (location.protocol === 'http:') localStorage['coordi-quick'] ??= 'yes'")
     opened = context.new_page()
     opened.goto("/")
     return opened
