@@ -149,7 +149,7 @@ def seen() -> Seen:
 
 @pytest.fixture
 def context(browser: Browser, server: Server, seen: Seen) -> Iterator[BrowserContext]:
-    """An English desktop browser. After each test: nobody else was asked, and the browser had nothing to complain of."""
+    """An English desktop browser. Afterwards: nobody else was asked, and the browser didn't complain."""
     made = browser.new_context(
         base_url=server.address, locale="en-GB", viewport={"width": 1280, "height": 900}, reduced_motion="reduce"
     )

@@ -76,6 +76,7 @@ def tab_to(page: Page, what: str, most: int = 120) -> None:
 
 
 def test_the_whole_way_with_the_keyboard_alone(page: Page) -> None:
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")
@@ -142,9 +143,10 @@ def test_a_phone_shows_all_of_it_without_sideways_scrolling(phone: Page, own_pho
         wide = phone.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide == 0, view
         small = phone.evaluate(
-            "[...document.querySelectorAll('button, a, select, .upload, .switch')].filter((one) => one.checkVisibility() && "
-            "!one.matches('.skip')).map((one) => [one.className, one.getBoundingClientRect().height])"
-            ".filter(([, height]) => height < 43.5)"
+            """[...document.querySelectorAll("button, a, select, .upload, .switch")]
+              .filter((one) => one.checkVisibility() && !one.matches(".skip"))
+              .map((one) => [one.className, one.getBoundingClientRect().height])
+              .filter(([, height]) => height < 43.5)"""
         )
         assert small == [], view
 

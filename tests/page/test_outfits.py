@@ -73,12 +73,12 @@ def test_a_corrected_chip_is_what_is_judged(page: Page, own_photos: list[Path]) 
     row.get_by_role("button", name="Remove colour magenta").click()
     expect(row.get_by_role("button", name=re.compile("magenta"))).to_have_count(0)
     row.get_by_role("button", name=re.compile("^(kind:|What it is)")).click()
-    page.get_by_role("option", name="handbag").click()
-    expect(row.get_by_role("button", name="kind: handbag, said by you. Change it")).to_be_visible()
+    page.get_by_role("option", name="flip flops").click()
+    expect(row.get_by_role("button", name="kind: flip flops, said by you. Change it")).to_be_visible()
     settle(page)
     given = sent[-1]["items"][0]["seen"]
-    assert given["category"] == "bag"
-    assert given["attributes"]["category"] == ["handbag"]
+    assert given["category"] == "shoes"
+    assert given["attributes"]["category"] == ["flip flops"]
     assert "magenta" not in given["attributes"].get("colour", [])
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import FilePayload, Page, expect
 
 from .doing import add_photos, keep, settle
 
@@ -29,9 +29,8 @@ def export(page: Page, to: Path) -> dict[str, bytes]:
 
 
 def take_in(page: Page, content: bytes) -> None:
-    page.get_by_label("Import a ZIP").set_input_files(
-        {"name": "w.zip", "mimeType": "application/zip", "buffer": content}
-    )
+    given: FilePayload = {"name": "w.zip", "mimeType": "application/zip", "buffer": content}
+    page.get_by_label("Import a ZIP").set_input_files(given)
 
 
 def zipped(files: Mapping[str, bytes]) -> bytes:
@@ -42,9 +41,7 @@ def zipped(files: Mapping[str, bytes]) -> bytes:
     return content.getvalue()
 
 
-def test_all_of_it_goes_out_and_comes_back_once(
-    page: Page, context: BrowserContext, own_photos: list[Path], tmp_path: Path
-) -> None:
+def test_all_of_it_goes_out_and_comes_back_once(page: Page, own_photos: list[Path], tmp_path: Path) -> None:
     add_photos(page, own_photos[:2])
     settle(page)
     keep(page, "Friday")
