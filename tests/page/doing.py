@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ def add_photos(page: Page, photos: Sequence[Path]) -> None:
     before = pieces(page).count()
     page.get_by_label("Add photos").set_input_files([str(photo) for photo in photos])
     expect(pieces(page)).to_have_count(before + len(photos))
-    unsure = page.get_by_role("button", name="What it is: choose what it is")
+    unsure = page.get_by_role("button", name=re.compile("choose what it is"))
     while unsure.count():
         unsure.first.click()
         page.get_by_role("option", name="shirt", exact=True).click()
@@ -53,7 +55,7 @@ def asked(page: Page, route: str) -> list[dict[str, Any]]:
 
     def note(request: Request) -> None:
         if request.url.endswith(f"/api/v1/{route}"):
-            bodies.append(request.post_data_json)
+            bodies.append(json.loads(request.post_data or "{}"))
 
     page.on("request", note)
     return bodies

@@ -95,7 +95,7 @@ def test_the_whole_way_with_the_keyboard_alone(page: Page) -> None:
     page.keyboard.press("Enter")
     page.keyboard.type("wool")
     page.keyboard.press("Enter")
-    expect(page.get_by_role("button", name="material: wool, said by you. Change it")).to_be_visible()
+    expect(page.get_by_role("button", name="material wool, said by you. Change it")).to_be_visible()
     expect(page.get_by_role("button", name=re.compile("^Add to what is seen"))).to_be_focused()
     page.keyboard.press("Enter")
     page.keyboard.press("Escape")

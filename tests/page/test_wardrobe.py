@@ -75,7 +75,7 @@ def test_all_of_it_goes_out_and_comes_back_once(page: Page, own_photos: list[Pat
 
 
 def wardrobe(**change: Any) -> bytes:
-    words = {
+    words: dict[str, Any] = {
         "uid": "w-" + "0" * 32,
         "kind": "words",
         "title": "red scarf",

@@ -45,7 +45,7 @@ function Chip({ item, vocabulary, attribute, label }) {
 /** What it is worn as, where no label says its kind; the one thing that has to be known. */
 function KindChip({ item, vocabulary }) {
   const name = item.category ? i18n.category(item.category) : t("chip.choose");
-  const what = t("chip.kind", { what: name });
+  const what = t("chip.kind", { attribute: i18n.attribute(KIND), what: name });
   return html`<span class=${classes("chip", !item.category && item.kind === "photo" && "chip--missing")}>
     <${Picker} kind="chip__label" label=${what} chosen=${item.category ? WORN_AS + item.category : undefined}
       groups=${groupsOf(vocabulary, KIND)} onTake=${(value) => take(item, vocabulary, KIND, value)}>
