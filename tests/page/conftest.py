@@ -96,7 +96,7 @@ class Seen:
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Drawn clothes: the first of them go into the catalogue, the others are the user's own."""
     folder = tmp_path_factory.mktemp("drawn")
-    make_sample(folder, _SEED, SampleSize(items=72, train=20, valid=5, test=5))
+    make_sample(folder, _SEED, SampleSize(items=90, train=20, valid=5, test=5))
     return folder
 
 
