@@ -164,8 +164,10 @@ def korean(browser: Browser, server: Server, seen: Seen) -> Iterator[Page]:
 def test_korean_has_no_english_left(korean: Page, own_photos: list[Path]) -> None:
     korean.goto("/")
     expect(korean.get_by_role("heading", level=1)).to_have_text("내 옷, 무엇과 어울릴까요?")
+    korean.get_by_label("옷을 말로 적기").fill("navy wool blazer")
+    korean.keyboard.press("Enter")
     korean.get_by_label("사진 추가").set_input_files([str(photo) for photo in own_photos[:3]])
-    expect(korean.get_by_role("switch", name="코디에 포함")).to_have_count(3)
+    expect(korean.get_by_role("switch", name="코디에 포함")).to_have_count(4)
     settle(korean)
     korean.get_by_role("button", name="이 코디 보관").click()
     korean.keyboard.press("Enter")
