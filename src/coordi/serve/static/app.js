@@ -3,7 +3,7 @@
 import { preferredLanguage, t, useLanguage } from "./core/i18n.js";
 import { startKeeping } from "./core/keeping.js";
 import { startServer } from "./core/server.js";
-import { update, useStore } from "./core/store.js";
+import { read, update, useStore } from "./core/store.js";
 import { html, render, useEffect, useRef, useState } from "./core/ui.js";
 import { KeptView } from "./kept/view.js";
 import { LooksView } from "./looks/view.js";
@@ -27,6 +27,7 @@ function useView() {
   useEffect(() => {
     const follow = () => {
       setView(viewNow());
+      if (!read().notice?.undo) update({ notice: null });
       window.scrollTo(0, 0);
       document.getElementById("main").focus({ preventScroll: true });
     };

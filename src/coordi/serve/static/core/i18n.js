@@ -64,7 +64,7 @@ export const date = (milliseconds) =>
   new Intl.DateTimeFormat(state.language, { dateStyle: "medium" }).format(new Date(milliseconds));
 
 /** @param {string[]} parts */
-export const list = (parts) => new Intl.ListFormat(state.language, { type: "unit", style: "short" }).format(parts);
+export const list = (parts) => parts.join(", ");
 
 export const category = (name) => tOr(`category.${name}`, name);
 export const attribute = (name) => tOr(`attribute.${name}`, name);

@@ -47,7 +47,8 @@ export async function keepPhoto(hash, blob) {
 
 /** @param {string} hash @returns {Promise<Blob | undefined>} */
 export async function keptPhoto(hash) {
-  return inMemory.get(hash) ?? get(PHOTO + hash, database).catch(() => undefined);
+  const found = inMemory.get(hash) ?? (await get(PHOTO + hash, database).catch(() => undefined));
+  return found instanceof Blob ? found : undefined;
 }
 
 /** Photos that neither the wardrobe nor a kept look shows any more: gone when the page is next opened, so undo works. */

@@ -3,7 +3,7 @@
 import { points, t } from "../core/i18n.js";
 import { newId, notify } from "../core/items.js";
 import { read, save } from "../core/store.js";
-import { html, useEffect, useId, useRef, useState } from "../core/ui.js";
+import { html, useId, useLayoutEffect, useRef, useState } from "../core/ui.js";
 import { Icon } from "../shared/icons.js";
 
 /** @param {{items: import("../core/types.js").Item[], score: number | null, judge: string}} props */
@@ -13,7 +13,10 @@ export function KeepForm({ items, score, judge }) {
   const field = useRef(null);
   const id = useId();
   const isOpen = name !== null;
-  useEffect(() => field.current?.select(), [isOpen]);
+  useLayoutEffect(() => {
+    field.current?.focus();
+    field.current?.select();
+  }, [isOpen]);
   const close = () => {
     setName(null);
     requestAnimationFrame(() => button.current?.focus());

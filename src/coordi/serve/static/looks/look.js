@@ -27,7 +27,7 @@ export function LookCard({ look, around, judge }) {
     <div class="look__said">
       <div class="look__score"><${Score} score=${look.score} /><span>${wordOf(look.score)}</span><${QuickFlag} judge=${judge} /></div>
       <${Bar} score=${look.score} />
-      <${Reason} reason=${look.reason} items=${items} />
+      <${Reason} reason=${look.reason} items=${items} ofLook />
       <${ItemList} items=${items} />
       <div class="look__do">
         <button type="button" class="button button--main" onClick=${put}>${t("look.wear")}</button>

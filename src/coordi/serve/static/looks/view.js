@@ -8,6 +8,7 @@ import { fromCatalogue } from "../core/items.js";
 import { given, isKnown, nameOf } from "../core/labels.js";
 import { useStore } from "../core/store.js";
 import { html, useEffect, useState } from "../core/ui.js";
+import { Waiting } from "../outfit/completing.js";
 import { FilterPanel } from "../outfit/filter_panel.js";
 import { Photo } from "../shared/photo.js";
 import { Trouble } from "../shared/trouble.js";
@@ -64,6 +65,7 @@ function LooksAround({ around }) {
     <h2 id="around">${t("looks.with", { name: nameOf(around) })}</h2>
     <p class="quiet" role="status" aria-live="polite">${pending ? t("looks.pending") : answer ? t("looks.found", { n: answer.looks.length }) : ""}</p>
     <div role="alert"><${Trouble} error=${error} again=${again} /></div>
+    ${!answer && pending && html`<${Waiting} />`}
     ${answer && html`<ul class=${pending ? "looks cards--stale" : "looks"} role="list">
       ${answer.looks.map((look) => html`<li key=${look.items.map((item) => item.id).join(" ")}><${LookCard} look=${look} around=${around} judge=${answer.judge} /></li>`)}
     </ul>`}

@@ -33,7 +33,7 @@ function Chip({ item, vocabulary, attribute, label }) {
   return html`<span class=${classes("chip", label.probability === null && "chip--yours")}>
     <${Picker} kind="chip__label" label=${what} title=${`${i18n.attribute(attribute)}: ${sure}`} chosen=${label.text}
       groups=${groupsOf(vocabulary, attribute)} onTake=${change}>
-      <span class="chip__attribute">${i18n.attribute(attribute)}</span>
+      <span class="chip__attribute">${i18n.attribute(attribute)}</span>${" "}
       <span class="chip__text">${name}</span>
       <${Sure} probability=${label.probability} />
     </${Picker}>
@@ -45,11 +45,11 @@ function Chip({ item, vocabulary, attribute, label }) {
 /** What it is worn as, where no label says its kind; the one thing that has to be known. */
 function KindChip({ item, vocabulary }) {
   const name = item.category ? i18n.category(item.category) : t("chip.choose");
-  const what = t("chip.kind", { what: name });
+  const what = t("chip.kind", { attribute: i18n.attribute(KIND), what: name });
   return html`<span class=${classes("chip", !item.category && item.kind === "photo" && "chip--missing")}>
     <${Picker} kind="chip__label" label=${what} chosen=${item.category ? WORN_AS + item.category : undefined}
       groups=${groupsOf(vocabulary, KIND)} onTake=${(value) => take(item, vocabulary, KIND, value)}>
-      <span class="chip__attribute">${i18n.attribute(KIND)}</span><span class="chip__text">${name}</span>
+      <span class="chip__attribute">${i18n.attribute(KIND)}</span>${" "}<span class="chip__text">${name}</span>
     </${Picker}>
   </span>`;
 }

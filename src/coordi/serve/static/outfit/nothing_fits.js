@@ -18,12 +18,10 @@ const RULES = [
 /** @param {{answer: any}} props Of `complete`. */
 export function NothingFits({ answer }) {
   const filters = useStore((state) => state.saved.filters);
-  const own = answer.left_out.length ? t("nothing.rules") : t("nothing.else", { what: i18n.list(answer.categories.map(i18n.category)) });
-  const said = answer.nothing.charAt(0).toUpperCase() + answer.nothing.slice(1);
   return html`<div class="nothing">
     <${Icon} name="hanger" />
     <h3>${t("nothing.title")}</h3>
-    <p>${i18n.language() === "en" && said ? said : own}</p>
+    <p>${whyOf(answer)}</p>
     ${answer.left_out.length > 0 && html`<ul class="rules" role="list">
       ${answer.left_out.map((rule) => {
         const name = RULES.find(([start]) => rule.rule.startsWith(start))?.[1];
@@ -35,6 +33,13 @@ export function NothingFits({ answer }) {
       })}
     </ul>`}
   </div>`;
+}
+
+/** The list of rules says the rest; without one the server knows more, but says it in English. */
+function whyOf(answer) {
+  if (answer.left_out.length) return t("nothing.rules");
+  if (i18n.language() === "en" && answer.nothing) return answer.nothing.charAt(0).toUpperCase() + answer.nothing.slice(1);
+  return t("nothing.else", { what: i18n.list(answer.categories.map(i18n.category)) });
 }
 
 /** A rule in the page's language, from what was set. */

@@ -9,17 +9,18 @@ const MOST_ITEMS = 2;
 const MOST_LABELS = 3;
 
 /**
- * @param {{reason: any, items: import("../core/types.js").Item[]}} props `items`: those that positions in the reason mean.
+ * @param {{reason: any, items: import("../core/types.js").Item[], ofLook?: boolean}} props `items`: those that positions in
+ *   the reason mean; `ofLook`: they are the look itself.
  */
-export function Reason({ reason, items }) {
+export function Reason({ reason, items, ofLook = false }) {
   if (!reason) return null;
   const helpful = reason.items.filter((moved) => moved.by >= LEAST && items[Number(moved.what)]);
   const labels = reason.attributes.filter((moved) => moved.by >= LEAST).slice(0, MOST_LABELS);
   const against = reason.items.filter((moved) => moved.by <= -LEAST && items[Number(moved.what)]).slice(-1);
   const sentences = [
-    helpful.length && t("reason.items", { what: list(helpful.slice(0, MOST_ITEMS).map((moved) => said(nameOf(items[Number(moved.what)]), moved))) }),
+    helpful.length && t(ofLook ? "reason.look" : "reason.items", { what: list(helpful.slice(0, MOST_ITEMS).map((moved) => said(nameOf(items[Number(moved.what)]), moved))) }),
     labels.length && t("reason.labels", { what: list(labels.map((moved) => said(label(moved.what), moved))) }),
-    against.length && t("reason.against", { what: said(nameOf(items[Number(against[0].what)]), against[0]) }),
+    against.length && t(ofLook ? "reason.look.against" : "reason.against", { what: said(nameOf(items[Number(against[0].what)]), against[0]) }),
   ].filter(Boolean);
   return html`<p class="reason">${sentences.length ? sentences.join(" ") : t("reason.nothing")}</p>`;
 }

@@ -36,7 +36,7 @@ export function Suggestion({ suggestion, items }) {
       <${Reason} reason=${reason} items=${items} />
     </div>
     <div class="card__do">
-      <button type="button" class="button button--main" onClick=${add}><${Icon} name="add" />${t("card.add")}<span class="unseen"> ${item.title}</span></button>
+      <button type="button" class="button button--main" onClick=${add}>${t("card.add")}<span class="unseen"> ${item.title}</span></button>
       <button type="button" class="button button--icon" aria-pressed=${isPinned} aria-label=${t("card.pin", { name: item.title })} title=${t("card.pin.short")}
         onClick=${pin}><${Icon} name="pin" /></button>
       <button type="button" class="button button--icon" aria-label=${t("card.hide", { name: item.title })} title=${t("card.hide.short")}

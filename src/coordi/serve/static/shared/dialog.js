@@ -1,17 +1,21 @@
 /** A window over the page: focus stays in it, Escape closes it, focus returns to where it was. */
 
 import { t } from "../core/i18n.js";
-import { html, useEffect, useId, useRef } from "../core/ui.js";
+import { html, useId, useLayoutEffect, useRef } from "../core/ui.js";
 import { Icon } from "./icons.js";
 
 /** @param {{title: string, onClose?: () => void, children: any, wide?: boolean}} props Without `onClose` it stays. */
 export function Dialog({ title, onClose, children, wide = false }) {
   const ref = useRef(null);
   const id = useId();
-  useEffect(() => {
+  useLayoutEffect(() => {
     const before = /** @type {HTMLElement | null} */ (document.activeElement);
-    ref.current.showModal();
-    return () => before?.focus?.();
+    const dialog = ref.current;
+    dialog.showModal();
+    return () => {
+      dialog.close(); // While it is open nothing under it takes the focus.
+      before?.focus?.();
+    };
   }, []);
   const cancel = (event) => {
     event.preventDefault();

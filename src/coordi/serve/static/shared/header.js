@@ -14,7 +14,7 @@ export function Header({ view }) {
   const own = useStore((state) => Object.values(state.saved.items).filter((item) => item.kind !== "catalogue").length);
   const counts = { kept, wardrobe: own };
   return html`<header class="head">
-    <a class="head__name" href="#outfit" aria-label=${t("head.home")}>coordi<span lang="ko">코디</span></a>
+    <a class="head__name" href="#outfit">coordi<span lang="ko">코디</span></a>
     <nav class="nav" aria-label=${t("head.nav")}>
       ${VIEWS.map((name) => html`<a class="nav__link" key=${name} href=${`#${name}`} aria-current=${name === view ? "page" : undefined}>${t(`nav.${name}`)}${counts[name] ? html` <span class="nav__count">${counts[name]}</span>` : null}</a>`)}
     </nav>

@@ -1,7 +1,7 @@
 /** A menu to choose one of many from: typing narrows it, arrows move, Enter takes, Escape closes it. */
 
 import { t } from "../core/i18n.js";
-import { classes, html, useEffect, useId, useRef, useState } from "../core/ui.js";
+import { classes, html, useEffect, useId, useLayoutEffect, useRef, useState } from "../core/ui.js";
 
 /**
  * @typedef {{value: string, text: string}} Option
@@ -41,7 +41,8 @@ function Choices({ id, label, groups, chosen, onTake, onClose }) {
     .map((group) => ({ ...group, options: group.options.filter((option) => holds(option.text, typed) || holds(group.name, typed)) }))
     .filter((group) => group.options.length);
   const options = shown.flatMap((group) => group.options);
-  useEffect(() => {
+  // Before anything else is pressed: what is typed at once belongs into the field.
+  useLayoutEffect(() => {
     field.current.focus();
     const away = (event) => !box.current?.parentElement.contains(event.target) && onClose(false);
     document.addEventListener("pointerdown", away);

@@ -1,0 +1,197 @@
+"""Photos in, advice out: adding, correcting, filtering, pinning, keeping, comparing."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from .doing import add_photos, asked, keep, pieces, settle, suggestions, verdict
+
+# The bytes of the one photo that the browser keeps, which are those that were sent.
+KEPT_PHOTO = """async () => {
+  const done = (request) => new Promise((resolve) => { request.onsuccess = () => resolve(request.result); });
+  const database = await done(indexedDB.open("coordi"));
+  const store = database.transaction("kept").objectStore("kept");
+  const key = (await done(store.getAllKeys())).find((name) => name.startsWith("photo:"));
+  const blob = await done(database.transaction("kept").objectStore("kept").get(key));
+  return Array.from(new Uint8Array(await blob.arrayBuffer()));
+}"""
+
+
+def test_the_opening_offers_looks_of_the_catalogue(page: Page) -> None:
+    expect(page.get_by_role("heading", level=1)).to_have_text("What goes with what you have?")
+    looks = page.get_by_role("region", name="Looks from your catalogue").get_by_role("article")
+    expect(looks).to_have_count(3)
+    assert looks.first.get_by_role("img").count() >= 3
+    looks.first.get_by_role("button", name="Open as outfit").click()
+    expect(verdict(page).get_by_text("/100")).to_be_visible()
+    assert pieces(page).count() >= 3
+
+
+def test_photos_are_seen_and_judged_together(page: Page, own_photos: list[Path]) -> None:
+    sent = asked(page, "score")
+    add_photos(page, own_photos[:3])
+    expect(verdict(page).get_by_text(re.compile(r"Score \d+ out of 100"))).to_be_attached()
+    settle(page)
+    assert {key for item in sent[-1]["items"] for key in item} == {"seen"}
+    assert len(sent[-1]["items"]) == 3
+    shown = verdict(page).inner_text()
+    pieces(page).first.uncheck()
+    expect(verdict(page)).not_to_have_text(shown)
+    settle(page)
+    assert len(sent[-1]["items"]) == 2
+
+
+def test_a_photo_is_made_small_and_turned_upright_before_it_is_sent(page: Page, tmp_path: Path) -> None:
+    large = Image.new("RGB", (2000, 1000), "navy")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was held upright
+    exif[0x010E] = "taken at home"
+    large.save(tmp_path / "large.jpg", exif=exif)
+    page.get_by_label("Add photos").set_input_files(str(tmp_path / "large.jpg"))
+    expect(pieces(page)).to_have_count(1)
+    with Image.open(io.BytesIO(bytes(page.evaluate(KEPT_PHOTO)))) as image:
+        assert image.size == (384, 768)
+        assert not image.getexif()
+
+
+def test_a_corrected_chip_is_what_is_judged(page: Page, own_photos: list[Path]) -> None:
+    add_photos(page, own_photos[:2])
+    settle(page)
+    sent = asked(page, "score")
+    row = page.get_by_role("list", name=re.compile("What is seen in")).first
+    row.get_by_role("button", name=re.compile("^Add to what is seen")).click()
+    page.get_by_role("combobox").fill("magenta")
+    page.get_by_role("option", name="magenta").click()
+    expect(row.get_by_role("button", name="colour magenta, said by you. Change it")).to_be_visible()
+    settle(page)
+    assert "magenta" in sent[-1]["items"][0]["seen"]["attributes"]["colour"]
+    row.get_by_role("button", name="Remove colour magenta").click()
+    expect(row.get_by_role("button", name=re.compile("magenta"))).to_have_count(0)
+    row.get_by_role("button", name=re.compile("^kind")).click()
+    page.get_by_role("option", name="flip flops").click()
+    expect(row.get_by_role("button", name="kind flip flops, said by you. Change it")).to_be_visible()
+    settle(page)
+    given = sent[-1]["items"][0]["seen"]
+    assert given["category"] == "shoes"
+    assert given["attributes"]["category"] == ["flip flops"]
+    assert "magenta" not in given["attributes"].get("colour", [])
+
+
+def test_words_and_catalogue_items_join_the_outfit(page: Page) -> None:
+    sent = asked(page, "score")
+    page.get_by_label("An item in words").fill("navy wool blazer")
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Pick from the catalogue").click()
+    dialog = page.get_by_role("dialog", name="Pick from the catalogue")
+    dialog.get_by_label("Category").select_option("shoes")
+    dialog.get_by_role("listitem").first.get_by_role("button").click()
+    expect(dialog).to_have_count(0)
+    expect(pieces(page)).to_have_count(2)
+    settle(page)
+    assert [sorted(item) for item in sent[-1]["items"]] == [["text"], ["id"]]
+
+
+def test_suggestions_have_a_photo_a_price_a_reason_and_a_score(page: Page, own_photos: list[Path]) -> None:
+    add_photos(page, own_photos[:2])
+    settle(page)
+    expect(suggestions(page)).to_have_count(6)
+    first = suggestions(page).first
+    expect(first).to_contain_text(re.compile(r"Score \d+ out of 100"))
+    expect(first.locator("img")).to_have_js_property("complete", True)
+    assert first.locator("img").evaluate("image => image.naturalWidth") > 0
+    expect(first.locator(".card__price")).to_contain_text(re.compile(r"\d"))
+    expect(first.locator(".reason")).to_contain_text(re.compile("goes with|favour|No single thing|Less so"))
+    page.get_by_role("button", name="Show more").click()
+    expect(suggestions(page)).to_have_count(12)
+    expect(verdict(page).get_by_text("quick", exact=True)).to_be_visible()
+    page.get_by_label("Quick, without the language model").uncheck()
+    expect(verdict(page).get_by_text("quick", exact=True)).to_have_count(0)
+    settle(page)
+
+
+def test_filters_hold_and_say_how_many_there_are(page: Page, own_photos: list[Path]) -> None:
+    add_photos(page, own_photos[:1])
+    sent = asked(page, "complete")
+    page.get_by_role("button", name="Filters").click()
+    page.get_by_role("group", name="Only these").get_by_role("button", name="shoes").click()
+    page.get_by_label("to", exact=True).fill("1000")
+    page.get_by_role("group", name="Brands", exact=True).get_by_role("button").click()
+    page.get_by_role("option", name="Kim").click()
+    expect(page.get_by_role("button", name="Filters: 3")).to_be_visible()
+    settle(page)
+    assert sent[-1]["rules"] == {"want": ["shoes"], "price_max": 1000, "brands": ["Kim"]}
+    kinds = suggestions(page).locator(".card__kind").all_inner_texts()
+    assert kinds
+    assert {kind.lower() for kind in kinds} == {"shoes, kim"}
+    page.get_by_role("button", name="Reset").click()
+    expect(page.get_by_role("button", name="Filters", exact=True)).to_be_visible()
+    settle(page)
+    assert sent[-1]["rules"] == {}
+
+
+def test_when_nothing_fits_it_says_why_and_a_rule_can_be_dropped(page: Page, own_photos: list[Path]) -> None:
+    add_photos(page, own_photos[:1])
+    page.get_by_role("button", name="Filters").click()
+    page.get_by_label("to", exact=True).fill("0.5")
+    expect(page.get_by_role("heading", name="Nothing fits")).to_be_visible()
+    rule = page.get_by_role("listitem").filter(has_text="Price up to 0.50")
+    expect(rule).to_contain_text(re.compile(r"left out \d+ items, 0 were left"))
+    rule.get_by_role("button", name="Drop the filter: Price up to 0.50").click()
+    expect(suggestions(page)).to_have_count(6)
+
+
+def test_an_item_is_pinned_or_never_shown_again(page: Page, own_photos: list[Path]) -> None:
+    add_photos(page, own_photos[:1])
+    settle(page)
+    title = suggestions(page).nth(2).get_attribute("aria-label") or ""
+    hidden = suggestions(page).nth(0).get_attribute("aria-label") or ""
+    page.get_by_role("button", name=f"Never show {hidden} again").click()
+    expect(page.get_by_role("article", name=hidden, exact=True)).to_have_count(0)
+    settle(page)
+    pin = page.get_by_role("button", name=f"Always suggest {title}")
+    pin.first.click()
+    expect(suggestions(page).first).to_have_attribute("aria-label", title)
+    expect(pin.first).to_have_attribute("aria-pressed", "true")
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_text("1 item always suggested").click()
+    page.get_by_role("button", name=f"Take back: {title}").click()
+    expect(page.get_by_text("1 item always suggested")).to_have_count(0)
+
+
+def test_looks_are_kept_over_a_reload_and_compared(page: Page, own_photos: list[Path]) -> None:
+    add_photos(page, own_photos[:3])
+    settle(page)
+    keep(page, "Monday")
+    suggestions(page).first.get_by_role("button", name="Add to outfit").click()
+    settle(page)
+    keep(page, "Tuesday")
+    page.reload()
+    expect(pieces(page)).to_have_count(4)
+    page.get_by_role("link", name="Kept").click()
+    for name in ("Monday", "Tuesday"):
+        page.get_by_role("article", name=name).get_by_label("Compare").check()
+    page.get_by_role("button", name="Compare (2 of 2)").click()
+    expect(page.get_by_role("heading", name="Two looks")).to_be_focused()
+    differences = page.get_by_role("region", name="What differs")
+    expect(differences).to_contain_text("Only in Tuesday")
+    expect(differences.get_by_text("Only in Monday").locator("xpath=following-sibling::dd")).to_have_text("nothing")
+    page.get_by_role("button", name="Back to all").click()
+    page.get_by_role("button", name="Delete Monday").click()
+    expect(page.get_by_role("article")).to_have_count(1)
+    page.get_by_role("button", name="Undo").click()
+    expect(page.get_by_role("article")).to_have_count(2)
+
+
+def test_whole_looks_are_made_around_an_own_item(page: Page, own_photos: list[Path]) -> None:
+    add_photos(page, own_photos[:1])
+    page.get_by_role("link", name="Looks").click()
+    looks = page.get_by_role("region", name=re.compile("Looks with")).get_by_role("article")
+    expect(looks).to_have_count(3)
+    looks.first.get_by_role("button", name="Open as outfit").click()
+    expect(verdict(page)).to_be_visible()
+    assert pieces(page).count() >= 3
