@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from coordi.config import PromptSettings
 from coordi.describe.vocabulary import load_vocabulary
-from coordi.domain import Item, WornCategory
+from coordi.domain import Description, Item, Label, WornCategory
 from coordi.pipeline.item_scoring import LoadedModel
 from coordi.pipeline.models import find_model
 from coordi.pipeline.plain_parts import text_encoder
 from coordi.pipeline.scorers import model_scorer
 from coordi.recommend.described_item import DescribedItem
 from coordi.recommend.facets import describe_items
+
+from ..recommend.shelves import index_of
 
 ITEMS: tuple[tuple[str, WornCategory], ...] = (
     ("navy wool blazer", "outerwear"),
@@ -72,6 +74,51 @@ def test_several_threads_get_their_own_answers(items: list[DescribedItem], loade
         served = list(pool.map(lambda one: loaded.score([one])[0], outfits[:12]))
     np.testing.assert_allclose(quick, expected, atol=1e-9)
     np.testing.assert_allclose(served, loaded.score(outfits[:12]), atol=1e-9)
+
+
+def told_by_photos(rng: np.random.Generator, count: int) -> list[DescribedItem]:
+    """Items of photos alone: a kind, a colour and a pattern, drawn."""
+    vocabulary = load_vocabulary("fashion")
+    kinds = [entry for entry in vocabulary.attributes["category"].labels if entry.worn is not None]
+    made, seen = [], {}
+    for number in range(count):
+        kind = kinds[int(rng.integers(len(kinds)))]
+        assert kind.worn is not None
+        labels = {"category": (Label(kind.text, 0.9),)}
+        for name in ("colour", "pattern"):
+            entries = vocabulary.attributes[name].labels
+            labels[name] = (Label(entries[int(rng.integers(len(entries)))].text, 0.9),)
+        made.append(Item(f"p{number}", "", kind.worn))
+        seen[f"p{number}"] = Description(f"p{number}", labels)
+    return describe_items(made, seen, {}, find_model("bundled").settings.prompt, vocabulary, text_encoder())
+
+
+def test_random_photos_are_no_outfit_however_many_they_are(loaded: LoadedModel) -> None:
+    """Labels and brackets that all descriptions share once made every outfit of four photos score above 0.99."""
+    rng = np.random.default_rng(5)
+    items = told_by_photos(rng, 200)
+    for size in (2, 4, 6):
+        outfits = [[items[int(place)] for place in rng.permutation(len(items))[:size]] for _ in range(12)]
+        quick = loaded.score(outfits, language_model=False)
+        assert 0.1 < np.median(quick) < 0.85
+        assert 0.1 < np.median(loaded.score(outfits)) < 0.85
+
+
+def test_a_catalogues_own_words_are_usual_in_it(loaded: LoadedModel) -> None:
+    """A shop that writes the same words into every title doesn't make its things go together by that."""
+    prompt = find_model("bundled").settings.prompt
+    words = ("summer collection", "blazer", "shirt", "jeans", "boots", "tote")
+    kinds: tuple[WornCategory, ...] = ("outerwear", "top", "bottom", "shoes", "bag")
+    made = [
+        Item(f"{kind}{n}", f"Kimmy Studio summer essentials {colour} {word}", kind)
+        for kind, word in zip(kinds, words[1:], strict=True)
+        for n, colour in enumerate(("red", "black", "green", "ivory", "navy", "pink", "grey", "tan"))
+    ]
+    shelf = describe_items(made, {}, {}, prompt, load_vocabulary("fashion"), text_encoder())
+    index = index_of(shelf)
+    outfits = [[shelf[0], shelf[9], shelf[18], shelf[27]]]
+    likeness = [model._plain(outfits)["sentence-cosine"][0] for model in (loaded, loaded.in_catalogue(index))]
+    assert likeness[0] > 1.0 > 0.5 > likeness[1]
 
 
 def test_a_search_along_the_direction_orders_as_the_score_without_the_language_model(

@@ -111,7 +111,10 @@ class Advisor:
         encoder = load_settled_encoder(settings.describe)
         vocabulary = load_vocabulary(settings.describe.vocabulary)
         index = None if catalogue is None else open_catalogue(catalogue, settings, encoder, say, progress)
-        return cls(found, LoadedModel(found), encoder, vocabulary, Labeller(encoder, vocabulary), index)
+        scorer = LoadedModel(found)
+        if index is not None:
+            scorer = scorer.in_catalogue(index)
+        return cls(found, scorer, encoder, vocabulary, Labeller(encoder, vocabulary), index)
 
     @property
     def stylist(self) -> Stylist:

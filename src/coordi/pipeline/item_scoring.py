@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
+from copy import copy
 from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 
+from coordi.describe.vocabulary import load_vocabulary
 from coordi.evaluate.scorer import OutfitScorer
 from coordi.model.orders import orders_of
 from coordi.pipeline.joining import ALONE, Joined, Line, log_odds
 from coordi.pipeline.models import BUNDLED
 from coordi.pipeline.scorers import MeasuredModel
+from coordi.pipeline.usual import Usual, too_sure
+from coordi.recommend.catalogue_index import CatalogueIndex
 from coordi.recommend.described_item import DescribedItem
 
 _REMEMBERED = 20_000
@@ -49,6 +53,14 @@ class LoadedModel:
         self._parts = bundled
         self._line: Line | None = None if own is None else own.told.joined
         self._asked = _Asked(model)
+        settings = model.settings
+        self._usual = Usual.of(bundled.means, load_vocabulary(settings.describe.vocabulary), settings.prompt)
+
+    def in_catalogue(self, index: CatalogueIndex) -> LoadedModel:
+        """The same model, that likens items by what is unusual in a catalogue; both share what is loaded."""
+        other = copy(self)
+        other._usual = self._usual.in_catalogue(index.text_sums())
+        return other
 
     def load(self) -> None:
         """Load the language model now.
@@ -69,13 +81,11 @@ class LoadedModel:
         yes = self._asked.score([tuple(item.text for item in outfit) for outfit in outfits], orders)
         if self._line is None:
             return yes
-        return self._line.probabilities({**self._plain(outfits), ALONE: log_odds(yes)})
+        return self._line.probabilities({**self._plain(outfits), ALONE: log_odds(yes) - too_sure(outfits)})
 
     def direction(self, outfit: Sequence[DescribedItem]) -> NDArray[np.float32]:
         """Sum of the items' vectors less what is usual for their categories, shape ``(T,)``; see ``ItemScorer``."""
-        items = {str(place): one.item for place, one in enumerate(outfit)}
-        vectors = {str(place): one.text_vector for place, one in enumerate(outfit)}
-        return np.asarray(sum(self._parts.means.centred(vectors, items).values()), dtype=np.float32)
+        return np.asarray(sum(self._usual.centred(one) for one in outfit), dtype=np.float32)
 
     def _plain(self, outfits: Sequence[Sequence[DescribedItem]]) -> Mapping[str, NDArray[np.float64]]:
         # Numbers stand for the items: two catalogues may use one id for different things.
@@ -87,7 +97,9 @@ class LoadedModel:
             items.update(zip(names, outfit, strict=True))
             asked.append(names)
         parts = self._parts.plain(
-            {name: one.item for name, one in items.items()}, {name: one.text_vector for name, one in items.items()}
+            {name: one.item for name, one in items.items()},
+            {name: self._usual.centred(one) for name, one in items.items()},
+            are_centred=True,
         )
         return parts.values(asked)
 

@@ -189,17 +189,19 @@ class Joined:
             )
         return cls(told, CategoryMeans(rows.pop(_OVERALL, None), rows))
 
-    def plain(self, items: Mapping[str, Item], vectors: Vectors) -> PlainParts:
+    def plain(self, items: Mapping[str, Item], vectors: Vectors, *, are_centred: bool = False) -> PlainParts:
         """The parts that need no language model.
 
         Args:
             items: Everything that may be asked about, by id.
             vectors: Of what prompts say of each, by the bundled text encoder; each is looked up when it is first asked.
+            are_centred: What is usual has been taken off them.
         """
         told = self.told
+        means = CategoryMeans(None, {}) if are_centred else self.means
         return PlainParts(
             CategoryPairs(items, told.pairs, told.intercept),
-            VectorCosine(LIKENESS, Centred(self.means, items, vectors)),
+            VectorCosine(LIKENESS, Centred(means, items, vectors)),
             None if told.rarity is None else TitleCosine.of(items, told.rarity),
         )
 
