@@ -13,6 +13,7 @@ from coordi.errors import RecommendationError
 from coordi.recommend.advice import Completion, LeftOut
 from coordi.recommend.described_item import DescribedItem
 from coordi.recommend.fitting import COMPLETION_ORDER, clash, missing_categories
+from coordi.recommend.leaving_out import said_of, without
 from coordi.recommend.rules import Rules
 from coordi.recommend.stylist import Stylist
 
@@ -250,6 +251,15 @@ def test_every_reason_is_what_leaving_something_out_does() -> None:
     assert suggestion.reason.text == (
         "Helped by white shirt (+0.28), blue jeans (+0.10), 'leather' (+0.05); held back by 'white' (-0.02)."
     )
+
+
+def test_a_kind_is_no_label_to_leave_unsaid() -> None:
+    said = said_of("shoes (casual shoes, navy blue, polka dot)", VOCABULARY)
+    assert [(one.attribute, one.label) for one in said] == [("colour", "navy blue"), ("pattern", "polka dot")]
+    assert without("shoes (casual shoes, navy blue, polka dot)", "navy blue") == "shoes (casual shoes, polka dot)"
+    assert without("bag (handbag, red)", "red") == "bag (handbag)"
+    assert without("bag (red)", "red") == "bag"
+    assert without("top: Striped red shirt", "red") == "top: Striped shirt"
 
 
 def test_a_reason_says_when_nothing_moves_the_score() -> None:

@@ -33,12 +33,11 @@ class Said:
 def said_of(text: str, vocabulary: Vocabulary) -> tuple[Said, ...]:
     """The labels that a text says, in the vocabulary's order; what a thing is (``category``) isn't among them.
 
-    A phrase within a longer one isn't said: ``navy blue`` doesn't say ``blue``.
+    A phrase within a longer one isn't said: ``navy blue`` doesn't say ``blue``, and ``casual shoes`` are a kind.
     """
     phrases = [
         Said(name, entry.text, phrase)
         for name, attribute in vocabulary.attributes.items()
-        if name != KINDS
         for entry in attribute.labels
         for phrase in entry.phrases
     ]
@@ -49,7 +48,8 @@ def said_of(text: str, vocabulary: Vocabulary) -> tuple[Said, ...]:
         if taken != left:
             found.setdefault((one.attribute, one.label), one)
             left = taken
-    return tuple(found[key] for key in dict.fromkeys((one.attribute, one.label) for one in phrases) if key in found)
+    order = dict.fromkeys((one.attribute, one.label) for one in phrases if one.attribute != KINDS)
+    return tuple(found[key] for key in order if key in found)
 
 
 def unsaid(item: DescribedItem, said: Sequence[Said], encode: EncodeTexts) -> list[DescribedItem]:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from coordi.describe.vocabulary import Vocabulary
 from coordi.recommend.advice import Moved, Reason
 from coordi.recommend.described_item import DescribedItem
+from coordi.recommend.facets import COLOUR
 from coordi.recommend.item_scorer import ItemScorer
-from coordi.recommend.leaving_out import EncodeTexts, Said, said_of, unsaid
+from coordi.recommend.leaving_out import KINDS, EncodeTexts, Said, said_of, unsaid
 
 _WORTH_SAYING = 0.005  # below it, a difference shows as 0.00
 _MOST_SAID = 3
@@ -92,5 +93,8 @@ def _reason(items: list[Moved], labels: list[Moved], names: dict[str, str]) -> R
 
 
 def _name(item: DescribedItem) -> str:
-    """What a sentence calls an item: its title, or what was seen of it."""
-    return item.item.title or item.text.split(": ", 1)[-1]
+    """What a sentence calls an item: its title, or the colour and kind that were seen."""
+    if item.item.title or item.description is None:
+        return item.item.title or item.text.split(": ", 1)[-1]
+    seen = [item.description.attributes.get(name, ()) for name in (COLOUR, KINDS)]
+    return " ".join(labels[0].text for labels in seen if labels) or item.item.category
