@@ -63,8 +63,6 @@ def main() -> None:
             shown = stylist.complete(others, category, 5, reasons=False)
             ranked.append(_place([one.item.id for one in shown.suggestions], true.id))
     print(f"{len(pools)} outfits, {int(np.median(pools))} items of the category (median, {max(pools)} at most)")
-        f"{len(pools)} outfits, pools of {int(np.median(pools))} items of the category (median, {max(pools)} at most)"
-    )
     for name, places in found.items():
         told = ", ".join(f"{np.mean([place < depth for place in places]):.3f} in the first {depth}" for depth in DEPTHS)
         print(f"{name}: {told}")
