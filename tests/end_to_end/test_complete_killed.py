@@ -104,6 +104,16 @@ def test_lines_follow_the_rules_and_say_when_nothing_fits(catalogue: Path, tmp_p
     assert {line["judge"] for line in lines} == {"without-language-model"}
 
 
+def test_a_pinned_item_that_clashes_with_some_ends_no_batch(catalogue: Path, tmp_path: Path) -> None:
+    out = tmp_path / "looks.jsonl"
+    done = run(*complete(catalogue, out, "--pin", "black-sneakers", "-k", "1"))
+    assert done.returncode == 0, done.stderr
+    lines = {one["id"]: one for one in map(json.loads, out.read_text(encoding="utf-8").splitlines())}
+    assert len(lines) == ITEMS
+    assert "can't be pinned: the outfit already has shoes" in lines["red-sneakers"]["nothing"]
+    assert lines["red-shirt"]["suggestions"][0] == {**lines["red-shirt"]["suggestions"][0], "is_pinned": True}
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -122,6 +132,7 @@ def test_lines_follow_the_rules_and_say_when_nothing_fits(catalogue: Path, tmp_p
             "price_min 9 is above price_max 1",
         ),
         (["{catalogue}", "--all", "--quick", "--out", "{tmp}/y.jsonl", "--colour", "blurple"], "no colour 'blurple'"),
+        (["{catalogue}", "--all", "--quick", "--out", "{tmp}/y.jsonl", "--pin", "zz"], "no item 'zz'"),
     ],
 )
 def test_refusals(catalogue: Path, tmp_path: Path, arguments: list[str], said: str) -> None:

@@ -301,6 +301,8 @@ def test_refusals() -> None:
         stylist.complete(outfit, rules=Rules(colours=("mauvish",)))
     with pytest.raises(RecommendationError, match="no catalogue is open"):
         Stylist(None, Judge(longest_title), ALL, VOCABULARY, lambda _: np.zeros((0, 1), np.float32)).complete(outfit)
+    with pytest.raises(RecommendationError, match="'shoes' is both asked for and refused"):
+        stylist.complete(outfit, "shoes", rules=Rules(unwanted=("shoes",)))
     with pytest.raises(RecommendationError, match="2 items or more, got 1"):
         stylist.score(outfit)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 _NUMBERS = count()
-_NEAR = 3
+_LONGEST_ID = 200
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -217,8 +216,8 @@ class Advisor:
     def _accepted(self, name: str) -> str:
         if self.index is None or not len(self.index):
             return "there is no catalogue with items to look it up in; give words or a photo"
-        near = get_close_matches(name, self.index.ids(), _NEAR) or self.index.ids()[:_NEAR]
-        return f"accepted are the ids of the catalogue's {len(self.index)} items, such as {', '.join(near)}"
+        near = ", ".join(self.index.near_ids(name[:_LONGEST_ID]))
+        return f"accepted are the ids of the catalogue's {len(self.index)} items, such as {near}"
 
     def _worn(self, description: Description) -> WornCategory | None:
         labels = description.attributes.get(KINDS, ())

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from coordi.artifacts import peak_memory_mib, read_json, versions, working_alone, write_json, writing
-from coordi.errors import ArtifactError
+from coordi.errors import ArtifactError, RecommendationError
 from coordi.pipeline.advising import Advisor
 from coordi.progress import Progress
 from coordi.recommend.advice import Completion
-from coordi.recommend.rules import Rules
+from coordi.recommend.rules import Rules, check_colours
+from coordi.recommend.stylist import judge
 
 _CLAIM, _LINES = "asked.json", "lines.jsonl"
 _SAVE_EVERY = 20
@@ -92,6 +93,7 @@ def complete_catalogue(batch: Batch, advisor: Advisor, out: Path, progress: Prog
     """
     if out.exists():
         raise ArtifactError(f"{out} is there already: nothing was asked again; delete it or choose another --out")
+    _check_rules(advisor, batch.rules)
     work = out.with_name(f"{out.name}.work")
     with working_alone(work):
         claim = batch.claim(advisor)
@@ -101,9 +103,9 @@ def complete_catalogue(batch: Batch, advisor: Advisor, out: Path, progress: Prog
         progress(known, len(batch.ids))
         with _appending(lines) as file:
             for place, item_id in enumerate(batch.ids[known:], known + 1):
-                found = _completion(advisor, batch, item_id)
-                nothing += not found.suggestions
-                file.write(json.dumps(line_of(item_id, found), ensure_ascii=False, allow_nan=False) + "\n")
+                line = _line(advisor, batch, item_id)
+                nothing += not line["suggestions"]
+                file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
                 file.flush()
                 if place % _SAVE_EVERY == 0:
                     _save(file)
@@ -116,11 +118,22 @@ def complete_catalogue(batch: Batch, advisor: Advisor, out: Path, progress: Prog
     return Completed(len(batch.ids), known, nothing)
 
 
-def _completion(advisor: Advisor, batch: Batch, item_id: str) -> Completion:
-    return advisor.stylist.complete(
-        advisor.items_of_ids([item_id]), k=batch.k, rules=batch.rules, language_model=batch.language_model,
-        reasons=batch.reasons,
-    )  # fmt: skip
+def _line(advisor: Advisor, batch: Batch, item_id: str) -> dict[str, Any]:
+    """What completes an item, or why nothing does; a pinned item that can't be worn with this one is such a reason."""
+    items = advisor.items_of_ids([item_id])
+    try:
+        found = advisor.stylist.complete(
+            items, k=batch.k, rules=batch.rules, language_model=batch.language_model, reasons=batch.reasons
+        )
+    except RecommendationError as error:
+        return {"id": item_id, "judge": judge(batch.language_model), "suggestions": [], "nothing": str(error)}
+    return line_of(item_id, found)
+
+
+def _check_rules(advisor: Advisor, rules: Rules) -> None:
+    """Refuse what no item could follow, before the first is asked."""
+    check_colours(rules, advisor.vocabulary)
+    advisor.items_of_ids(rules.pinned)
 
 
 def line_of(item_id: str, found: Completion) -> dict[str, Any]:

@@ -38,10 +38,9 @@ class Usual:
     catalogue's own items shift both.
     """
 
-    def __init__(self, means: Means, elsewhere: NDArray[np.float64] | None) -> None:
-        """Take means; ``elsewhere`` is for a category that has none."""
+    def __init__(self, means: Means) -> None:
+        """Take the means of all groups; none leaves vectors as they are."""
         self._means = means
-        self._elsewhere = elsewhere
 
     @classmethod
     def of(cls, titled: CategoryMeans, vocabulary: Vocabulary, prompt: PromptSettings) -> Usual:
@@ -53,13 +52,13 @@ class Usual:
             prompt: How they are said.
         """
         if titled.overall is None:
-            return cls({}, None)
+            return cls({})
         means: dict[Group, NDArray[np.float64]] = {}
         for category in WORN_CATEGORIES:
             means[category, True] = titled.by_category.get(category, titled.overall)
             texts = _told_by_photos(category, vocabulary, prompt)
             means[category, False] = np.asarray(text_encoder().encode_texts(texts).mean(axis=0), dtype=np.float64)
-        return cls(means, titled.overall)
+        return cls(means)
 
     def in_catalogue(self, sums: Mapping[Group, tuple[int, NDArray[np.float64]]]) -> Usual:
         """The same, shifted by a catalogue's items.
@@ -67,7 +66,7 @@ class Usual:
         Args:
             sums: How many items there are of each group, and the sum of their text vectors.
         """
-        if self._elsewhere is None:
+        if not self._means:
             return self
         means = dict(self._means)
         for titled in (True, False):
@@ -81,11 +80,11 @@ class Usual:
             means |= {group: mean + shift for group, mean in self._means.items() if group[1] is titled}
             for group, (count, total) in own.items():
                 means[group] = (total + _SHRINKAGE * means[group]) / (count + _SHRINKAGE)
-        return Usual(means, self._elsewhere)
+        return Usual(means)
 
     def centred(self, item: DescribedItem) -> NDArray[np.float32]:
         """The item's text vector less what is usual, unit length, ``(T,)``; zeros if nothing is left."""
-        if self._elsewhere is None:
+        if not self._means:
             return item.text_vector
         left = item.text_vector - self._means[item.item.category, bool(item.item.title)]
         length = float(np.linalg.norm(left))

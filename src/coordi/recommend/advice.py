@@ -86,7 +86,7 @@ class Completion:
         ranked: Items that the judge ranked.
         judge: Who ranked them. What isn't ranked by the language model is flagged so.
         left_out: Rules that left something out, in their order; filled in where nothing or too little fits.
-        nothing: Why there is no suggestion, in one sentence; empty if there is one.
+        nothing: Why there is no suggestion but pinned ones, in one sentence; empty if there is one.
     """
 
     outfit: tuple[DescribedItem, ...]

@@ -103,11 +103,13 @@ def in_stock_of(item: Item) -> bool | None:
     What can only be ordered ahead isn't in stock.
     """
     for value in _values(item, STOCK_COLUMNS):
+        said = " ".join(words_of(value))
+        if said in _UNSAID - {"not available"}:
+            continue
         try:
             return float(value) > 0
         except ValueError:
             pass
-        said = " ".join(words_of(value))
         if said in _IN_STOCK or said in _OUT_OF_STOCK:
             return said in _IN_STOCK
     return None

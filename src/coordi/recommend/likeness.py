@@ -22,7 +22,8 @@ def title_of(item: DescribedItem) -> str:
 def without_twins(items: Sequence[DescribedItem], of: Sequence[DescribedItem]) -> list[DescribedItem]:
     """The items without twins of others, and of each group of twins the first with a photo, in their order.
 
-    Twins are one thing: the same id, the same title within a category, or the same photo.
+    Twins are one thing: the same id, or the same title or photo within a category. A photo of a whole outfit may stand
+    for its shirt and its trousers.
 
     Args:
         items: In any order.
@@ -35,7 +36,11 @@ def without_twins(items: Sequence[DescribedItem], of: Sequence[DescribedItem]) -
     kept: dict[int, None] = {}
     for place, item in enumerate(everything):
         key = (item.item.category, title_of(item)) if title_of(item) else ("", item.id)
-        same = (int(other) for other in np.flatnonzero(is_same_photo[place, :place]))
+        same = (
+            int(other)
+            for other in np.flatnonzero(is_same_photo[place, :place])
+            if everything[other].item.category == item.item.category
+        )
         twin = first_with.get(key, next((other for other in same if other in kept), None))
         if twin is None or place < len(of):
             first_with.setdefault(key, place)

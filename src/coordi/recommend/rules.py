@@ -85,7 +85,7 @@ def parse_rules(asked: Mapping[str, Any]) -> Rules:
             given[name] = tuple(parse_category(one) for one in given[name])
     if given.get("gender") is not None:
         given["gender"] = _gender(given["gender"])
-    given["unwanted_genders"] = tuple(_gender(one) for one in given.get("unwanted_genders", ()))
+    given["unwanted_genders"] = tuple(_gender(one) for one in given.get("unwanted_genders") or ())
     try:
         return Rules.model_validate(given)
     except ValidationError as error:

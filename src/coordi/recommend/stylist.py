@@ -19,7 +19,7 @@ from coordi.recommend.item_scorer import ItemScorer
 from coordi.recommend.leaving_out import EncodeTexts
 from coordi.recommend.looks import LookBuilder, best_first, different, worn_order
 from coordi.recommend.reasons import Reasoner
-from coordi.recommend.rules import Rules, check_colours
+from coordi.recommend.rules import Rules, check_colours, parse_rules
 
 # Without a wanted category the model ranks candidates of so many missing ones, so that each gets enough of them.
 CATEGORIES_AT_ONCE = 4
@@ -30,7 +30,7 @@ Outfit = tuple[DescribedItem, ...]
 
 
 class Stylist:
-    """Advises from a catalogue, by the scorer that was measured. Safe to be asked from several threads.
+    """Advises from a catalogue, by a scorer. Safe to be asked from several threads.
 
     Args:
         index: The catalogue; without one outfits can be scored and nothing else.
@@ -59,7 +59,7 @@ class Stylist:
 
         Args:
             items: Two or more.
-            language_model: False judges without it, in milliseconds.
+            language_model: False judges without it, sooner.
 
         Raises:
             RecommendationError: If there are fewer than two.
@@ -73,7 +73,7 @@ class Stylist:
         weakest = max(range(len(rest)), key=rest.__getitem__) if rest and max(rest) > whole else None
         without = tuple(rest) if rest else (None,) * len(outfit)
         told = cautions([item.item.category for item in outfit])
-        return OutfitScore(outfit, whole, without, weakest, told, _judge(language_model))
+        return OutfitScore(outfit, whole, without, weakest, told, judge(language_model))
 
     def complete(
         self,
@@ -111,7 +111,7 @@ class Stylist:
         rules = rules or Rules()
         check_colours(rules, self._vocabulary)
         if want is not None:
-            rules = rules.model_copy(update={"want": tuple(dict.fromkeys((want, *rules.want)))})
+            rules = parse_rules({**rules.model_dump(), "want": tuple(dict.fromkeys((want, *rules.want)))})
         pinned = self._pinned(index, outfit, rules)
         whole: Outfit = (*outfit, *pinned)
         rules = _for_the_same_people(whole, rules)
@@ -128,7 +128,7 @@ class Stylist:
             suggestions=suggestions,
             candidates=sum(chosen.values()),
             ranked=sum(map(len, ranked)),
-            judge=_judge(language_model),
+            judge=judge(language_model),
             left_out=left_out,
             nothing="" if shown else _why_nothing(index, looked_for, left_out),
         )
@@ -156,13 +156,13 @@ class Stylist:
         built = LookBuilder(Finder(index, self._scorer)).build(begun, rules)
         if not built:
             reason = f"nothing in the catalogue '{index.info.name}' can be worn with it under these rules"
-            return Looks((), _judge(language_model), f"no look: {reason}; loosen a rule or add items")
+            return Looks((), judge(language_model), f"no look: {reason}; loosen a rule or add items")
         ordered = [worn_order(outfit, len(begun)) for outfit in built]
         scores = self._scorer.score(ordered, language_model=language_model).tolist()
         best = different(best_first(list(zip(ordered, scores, strict=True))), begun, k)
         why = self._reasoner.of_looks(best, language_model=language_model)
         looks = tuple(Look(outfit, score, reason) for (outfit, score), reason in zip(best, why, strict=True))
-        return Looks(looks, _judge(language_model))
+        return Looks(looks, judge(language_model))
 
     def _pinned(self, index: CatalogueIndex, outfit: Sequence[DescribedItem], rules: Rules) -> list[DescribedItem]:
         """The pinned items that aren't in the outfit already."""
@@ -227,7 +227,8 @@ class Stylist:
         return (*first, *(Suggestion(item, score, reason=one) for (item, score), one in zip(shown, why, strict=True)))
 
 
-def _judge(language_model: bool) -> Judge:
+def judge(language_model: bool) -> Judge:
+    """What an answer calls who judged."""
     return "language-model" if language_model else "without-language-model"
 
 
