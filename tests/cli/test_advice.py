@@ -112,6 +112,29 @@ def test_a_catalogue_told_in_another_way_than_the_model_was_taught_is_refused(sh
     run("recommend", "t1", "--catalogue", tmp_path / "own", "--quick", "--model", model)
 
 
+def test_a_feed_that_was_cut_short_takes_nothing_away_unless_told(tmp_path: Path) -> None:
+    feed = tmp_path / "feed.csv"
+    rows = [f"i{n},{colour} shirt,tops" for n, colour in enumerate(("red", "blue", "green", "black") * 6)]
+    feed.write_text("\n".join(["id,title,category", *rows]) + "\n", encoding="utf-8")
+    run("catalogue", "build", feed, "--out", tmp_path / "built")
+    feed.write_text("\n".join(["id,title,category", *rows[:5]]) + "\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"19 of the 24 items .* may be cut short.*--may-shrink"):
+        run("catalogue", "refresh", tmp_path / "built")
+    assert json.loads(run("catalogue", "info", tmp_path / "built", "--json"))["items"] == 24
+    run("catalogue", "refresh", tmp_path / "built", "--may-shrink")
+    assert json.loads(run("catalogue", "info", tmp_path / "built", "--json"))["items"] == 5
+
+
+def test_a_source_that_has_moved_is_the_new_source(tmp_path: Path) -> None:
+    for name in ("one.csv", "two.csv"):
+        (tmp_path / name).write_text("id,title,category\na,red shirt,tops\nb,blue jeans,jeans\n", encoding="utf-8")
+    run("catalogue", "build", tmp_path / "one.csv", "--out", tmp_path / "built")
+    run("catalogue", "refresh", tmp_path / "built", tmp_path / "two.csv")
+    (tmp_path / "one.csv").unlink()
+    run("catalogue", "refresh", tmp_path / "built")
+    run("catalogue", "build", tmp_path / "two.csv", "--out", tmp_path / "built")
+
+
 def test_any_data_is_a_catalogue_described_once(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COORDI_CACHE", str(tmp_path / "cache"))
     command = ("recommend", "s1", "--catalogue", str(shop.parent / "items.csv"), "--quick", "--want", "bag", "--json")

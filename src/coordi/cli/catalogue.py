@@ -21,6 +21,9 @@ SourceArgument = Annotated[
     str,
     typer.Argument(metavar="SRC", help="A .csv, .jsonl or .parquet table, a folder of photos, a data set, 'sample'."),
 ]
+ShrinkOption = Annotated[
+    bool, typer.Option("--may-shrink", help="Let a source take away more than half of what is there.")
+]
 SaveOption = Annotated[int, typer.Option("--save-every", min=1, help="Photos between two saves.")]
 _LINES_SHOWN = 5
 
@@ -48,6 +51,7 @@ def build(
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Photos encoded at once.")] = 16,
     save_every: SaveOption = SAVE_EVERY,
     allow_download: DownloadOption = False,
+    may_shrink: ShrinkOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Check every row, describe every photo, and keep the items in a folder that `recommend` and `serve` open.
@@ -65,7 +69,7 @@ def build(
     update = {"batch_size": batch_size, "allow_download": allow_download}
     eyes = Eyes.of(settings.describe.model_copy(update=update), settings.prompt)
     path = data_path(source, _data(allow_download))
-    _show(build_catalogue(path, eyes, _work(out, save_every, allow_download)), out, as_json)
+    _show(build_catalogue(path, eyes, _work(out, save_every, allow_download, may_shrink)), out, as_json)
 
 
 def add(
@@ -101,6 +105,7 @@ def refresh(
         str | None, typer.Argument(metavar="[SRC]", help="The feed. Default: what the catalogue was made of.")
     ] = None,
     save_every: SaveOption = SAVE_EVERY,
+    may_shrink: ShrinkOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Make a catalogue equal to its feed: what is new is added, what has changed described again, what is gone removed.
@@ -113,7 +118,7 @@ def refresh(
     from coordi.pipeline.catalogue_building import refresh_catalogue
 
     feed = None if source is None else data_path(source)
-    _show(refresh_catalogue(feed, _work(folder, save_every)), folder, as_json)
+    _show(refresh_catalogue(feed, _work(folder, save_every, may_shrink=may_shrink)), folder, as_json)
 
 
 def summary(found: Outcome) -> dict[str, Any]:
@@ -151,10 +156,10 @@ def _show(found: Outcome, folder: Path, as_json: bool) -> None:
     typer.echo(f"{', '.join(f'{count:,} {name}' for name, count in counts.items())}: {found.items:,} items in {folder}")
 
 
-def _work(folder: Path, save_every: int, allow_download: bool = False) -> CatalogueWork:
+def _work(folder: Path, save_every: int, allow_download: bool = False, may_shrink: bool = False) -> CatalogueWork:
     from coordi.pipeline.catalogue_folder import CatalogueWork
 
-    return CatalogueWork(folder, typed_command(), progress_bar, _data(allow_download), save_every)
+    return CatalogueWork(folder, typed_command(), progress_bar, _data(allow_download), save_every, may_shrink)
 
 
 def _data(allow_download: bool) -> Any:

@@ -11,13 +11,16 @@ from coordi.artifacts import is_finished, working_alone, write_json
 from coordi.data.source import RowProblem
 from coordi.describe.vector_cache import VectorCache
 from coordi.domain import FunnelRow
-from coordi.errors import RecommendationError
+from coordi.errors import DataError, RecommendationError
 from coordi.pipeline.catalogue_describing import Eyes, RowDescriber, photo_hashes
 from coordi.pipeline.catalogue_folder import CatalogueWork, check_out, info_of, manifest_last, refuse
 from coordi.pipeline.catalogue_source import Feed, FeedRow, read_feed, source_of, write_problems
 from coordi.recommend.catalogue_file import INFO_FILE, check_fits, check_is_catalogue
 from coordi.recommend.catalogue_index import CatalogueIndex, CatalogueInfo
 from coordi.recommend.catalogue_writer import CatalogueWriter, StoredRow, stored_rows, writing_catalogue
+
+_MANY = 10
+"""Fewer items than these may go without a question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +147,8 @@ def _update(feed: Feed, stored: Mapping[str, StoredRow], eyes: Eyes, work: Catal
     """
     if not feed.rows:
         refuse(feed, feed.problems, work)
+    if gone:
+        _check_not_cut(feed, stored, work)
     info = _info_after(feed, stored, eyes, work, gone=gone)
     changed, unopened = _to_look_at(feed.rows, stored, work)
     places = _places(feed.rows, stored, gone=gone)
@@ -161,7 +166,8 @@ def _update(feed: Feed, stored: Mapping[str, StoredRow], eyes: Eyes, work: Catal
         if not staged and not kept:
             refuse(feed, problems, work)
         write_problems(work.folder, problems)
-        if staged or len(kept) < len(stored):
+        moved = bool(stored) and info.source != info_of(work.folder).source
+        if staged or moved or len(kept) < len(stored):
             writer.keep(kept)
             _finish(writer, info, work)
     before = len(staged & stored.keys())
@@ -175,6 +181,17 @@ def _update(feed: Feed, stored: Mapping[str, StoredRow], eyes: Eyes, work: Catal
         problems=problems,
         left_out=feed.left_out,
     )
+
+
+def _check_not_cut(feed: Feed, stored: Mapping[str, StoredRow], work: CatalogueWork) -> None:
+    """Refuse a feed that would take away more than half of a catalogue, unless that is wanted: it may be cut short."""
+    held = {row.item.id for row in feed.rows}
+    lost = sum(name not in held for name in stored)
+    if lost >= _MANY and 2 * lost > len(stored) and not work.may_shrink:
+        raise DataError(
+            f"{lost} of the {len(stored)} items in {work.folder} aren't in this source any more, so it may be cut "
+            "short, or another one; nothing was changed. If that is right, run the same command with --may-shrink"
+        )
 
 
 def _to_look_at(

@@ -35,6 +35,7 @@ class CatalogueWork:
         progress: Shows progress under a label.
         data: How a source is read.
         save_every: Photos between two saves of vectors.
+        may_shrink: Whether a feed may take away more than half of what is there.
     """
 
     folder: Path
@@ -42,6 +43,7 @@ class CatalogueWork:
     progress: Callable[[str], AbstractContextManager[Progress]]
     data: DataSettings = _AS_THEY_ARE
     save_every: int = SAVE_EVERY
+    may_shrink: bool = False
 
 
 def info_of(folder: Path) -> CatalogueInfo:

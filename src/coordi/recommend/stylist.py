@@ -23,8 +23,6 @@ from coordi.recommend.rules import Rules, check_colours, parse_rules
 
 # Without a wanted category the model ranks candidates of so many missing ones, so that each gets enough of them.
 CATEGORIES_AT_ONCE = 4
-# Orders of the items that a score is averaged over.
-_ORDERS = 4
 
 Outfit = tuple[DescribedItem, ...]
 
@@ -68,8 +66,8 @@ class Stylist:
         if len(outfit) < 2:
             raise RecommendationError(f"scoring needs 2 items or more, got {len(outfit)}; add what should go with it")
         shortened = [outfit[:place] + outfit[place + 1 :] for place in range(len(outfit))] if len(outfit) > 2 else []
-        orders = _ORDERS if language_model else 1
-        whole, *rest = self._scorer.score([outfit, *shortened], language_model=language_model, orders=orders).tolist()
+        # Asked as suggestions and looks are, in the order given, so that an outfit has one score wherever it is shown.
+        whole, *rest = self._scorer.score([outfit, *shortened], language_model=language_model).tolist()
         weakest = max(range(len(rest)), key=rest.__getitem__) if rest and max(rest) > whole else None
         without = tuple(rest) if rest else (None,) * len(outfit)
         told = cautions([item.item.category for item in outfit])
