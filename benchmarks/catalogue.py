@@ -12,10 +12,9 @@ half of its title joined to the second half of the other's, the text encoded ane
 Queries are vectors of photos of FOLDER that aren't in it, and texts' vectors halfway between two of the catalogue.
 ``nearest`` gives 48 whole items; "numpy" is what one would write instead: all vectors in one array, columns in an Arrow
 table, a mask by ``pyarrow.compute``, a product, ``argpartition``, ids in order, and nothing read of the items.
-"duckdb" is
-the product in the database itself, one statement that gives ids. The three take turns, query by query, so that what
-else runs on the machine slows all alike. Recall is the share of our
-items whose product is at least numpy's 48th, less a millionth for rounding.
+"duckdb" is the product in the database itself, one statement that gives ids. The three take turns, query by query, so
+that what else runs on the machine slows all alike. Recall is the share of our items whose product is at least numpy's
+48th, less a millionth for rounding.
 """
 
 from __future__ import annotations

@@ -114,6 +114,13 @@ def test_nearest_is_exact(info: CatalogueInfo, shop_items: list[DescribedItem], 
     found = index.nearest(query, "photo" if space == "photo" else "text", 20, category="shoes")
     assert [one.id for one, _ in found] == [items[place].id for place in best]
     np.testing.assert_allclose([score for _, score in found], vectors[best] @ query, rtol=1e-4)
+    # Some allowed items of a category, few enough to be gathered, or so many that all are multiplied.
+    for excluded in (allowed[:10], allowed[: len(allowed) - 60][:1000]):
+        rules = Rules(excluded=tuple(items[place].id for place in excluded))
+        left = [place for place in allowed if place not in set(excluded)]
+        best = sorted(left, key=lambda place: -float(vectors[place] @ query))[:20]
+        again = index.nearest(query, "photo" if space == "photo" else "text", 20, rules, "shoes")
+        assert [one.id for one, _ in again] == [items[place].id for place in best]
 
 
 def test_ties_are_in_the_order_of_ids(info: CatalogueInfo, shop_items: list[DescribedItem]) -> None:

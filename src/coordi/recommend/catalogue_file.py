@@ -162,7 +162,7 @@ def reading(what: Path | str) -> Iterator[None]:
             f"the catalogue {what} was made by another version of coordi ({found}); build it again into a new folder "
             "with coordi catalogue build"
         ) from error
-    except (duckdb.Error, UnicodeDecodeError) as error:
+    except (duckdb.Error, ValueError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ArtifactError(
             f"the catalogue {what} can't be read: {reason}; if it is damaged, delete the folder and build it again "

@@ -1,18 +1,18 @@
 """A catalogue ready to be asked: items by id, the nearest by vector, by words and by rules; every search is exact.
 
-It is a DuckDB database of one file (``docs/catalogue.md`` says why) that is only read here. ``catalogue_writer`` makes
-one, and never changes it in place: an index that is open goes on with what it opened.
+It is a DuckDB database of one file (``docs/catalogue.md`` says why) that is only read here; what is asked most is held
+in memory (``catalogue_contents``). ``catalogue_writer`` makes one, and never changes it in place: an index that is open
+goes on with what it opened.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from coordi.domain import WornCategory
 from coordi.errors import RecommendationError, require
 from coordi.recommend.advice import LeftOut
+from coordi.recommend.catalogue_contents import CatalogueContents
+from coordi.recommend.catalogue_facets import Facets, read_facets
 from coordi.recommend.catalogue_file import (
     ITEMS_FILE,
     SHUT_OFF,
@@ -34,45 +36,23 @@ from coordi.recommend.catalogue_file import (
 from coordi.recommend.catalogue_rows import (
     DATABASE,
     ITEMS,
+    PHOTO,
+    TEXT,
     CatalogueRow,
     create_tables,
-    items_of,
     search_words,
     table_of,
 )
-from coordi.recommend.described_item import GENDERS, DescribedItem, Gender
+from coordi.recommend.described_item import DescribedItem
 from coordi.recommend.rule_sql import Clause, category_clause, rule_clauses, where
 from coordi.recommend.rules import Rules
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 __all__ = ["NO_RULES", "CatalogueIndex", "CatalogueInfo", "Facets", "Space"]
 
 Space = Literal["photo", "text"]
 NO_RULES = Rules()
-_MOST_BRANDS = 100
 _NEAR_IDS = 3
 _MOST_SUMMED = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class Facets:
-    """What a catalogue can be filtered by.
-
-    Attributes:
-        categories: How many items each has, the most frequent first; those without items are absent.
-        brands: By frequency, the first hundred.
-        seasons: By frequency, in lower case.
-        genders: In the order of ``GENDERS``.
-        price_range: Lowest and highest price; None if no price is known.
-    """
-
-    categories: Mapping[WornCategory, int]
-    brands: tuple[str, ...]
-    seasons: tuple[str, ...]
-    genders: tuple[Gender, ...]
-    price_range: tuple[float, float] | None
 
 
 class CatalogueIndex:
@@ -84,6 +64,8 @@ class CatalogueIndex:
         self._connection = connection
         self._name = where_it_is
         self._lock = Lock()
+        self._reading_contents = Lock()
+        self._contents_read: CatalogueContents | None = None
 
     @classmethod
     def open(cls, folder: Path) -> CatalogueIndex:
@@ -115,6 +97,7 @@ class CatalogueIndex:
         for statement in create_tables(info.photo_dimension, info.text_dimension):
             connection.execute(statement)
         rows = [CatalogueRow(place, item) for place, item in enumerate(items)]
+        rows.sort(key=lambda row: row.item.item.category)  # as they lie in a file
         insert(connection, ITEMS, table_of(rows, info.photo_dimension, info.text_dimension))
         shut_off(connection)
         return cls(connection, info, "in memory")
@@ -138,11 +121,9 @@ class CatalogueIndex:
 
     def get(self, ids: Sequence[str]) -> dict[str, DescribedItem]:
         """Items by id, in the order asked; unknown ids are absent."""
-        if not ids:
-            return {}
-        table = self._table(f"SELECT * FROM {ITEMS} WHERE id IN (SELECT unnest(?::VARCHAR[]))", [list(ids)])
-        found = {item.id: item for item in items_of(table)}
-        return {item_id: found[item_id] for item_id in dict.fromkeys(ids) if item_id in found}
+        contents = self._contents
+        places = {item_id: contents.places[item_id] for item_id in ids if item_id in contents.places}
+        return dict(zip(places, contents.items(list(places.values())), strict=True))
 
     def near_ids(self, unknown: str, count: int = _NEAR_IDS) -> list[str]:
         """Ids that are spelt most like an unknown one, the nearest first, ties in order; for error messages."""
@@ -178,19 +159,13 @@ class CatalogueIndex:
                 f"the catalogue's {space} vectors have {dimension} numbers and the query has shape {query.shape}, or "
                 f"isn't finite; ask with a vector of the encoder '{self.info.encoder[0]}'"
             )
-        condition, parameters = where(self._clauses(rules, category))
-        # The best are found first by what little that takes, and only they are read whole.
-        best = (
-            f"SELECT rowid AS place_in_table, id, array_inner_product({column}, ?::FLOAT[{dimension}]) AS score "
-            f"FROM {ITEMS} WHERE {column} IS NOT NULL AND {condition} ORDER BY score DESC, id LIMIT ?"
-        )
-        table = self._table(
-            f"SELECT item.*, best.score FROM ({best}) AS best JOIN {ITEMS} AS item "
-            "ON item.rowid = best.place_in_table ORDER BY best.score DESC, item.id",
-            [query.tolist(), *parameters, max(k, 0)],
-        )
-        scores = table.column("score").to_pylist()
-        return list(zip(items_of(table.drop_columns(["score"])), scores, strict=True))
+        allowed = None
+        if rule_clauses(rules):
+            condition, parameters = where(self._clauses(rules, category))
+            allowed = self._places(f"SELECT rowid AS row_number FROM {ITEMS} WHERE {condition}", parameters)
+        best = self._contents.best(column, query, k, category, allowed)
+        items = self._contents.items([place for place, _ in best])
+        return [(item, score) for item, (_, score) in zip(items, best, strict=True)]
 
     def count(self, rules: Rules = NO_RULES, category: WornCategory | None = None) -> int:
         """How many items pass the rules (all but ``pinned``), with or without vectors."""
@@ -232,8 +207,9 @@ class CatalogueIndex:
         looked_for = [Clause(word, "contains(words, ?)", (word,)) for word in search_words(words)]
         condition, parameters = where([*rule_clauses(rules), *looked_for])
         total = int(self._values(f"SELECT count(*) FROM {ITEMS} WHERE {condition}", parameters)[0][0])
-        query = f"SELECT * FROM {ITEMS} WHERE {condition} ORDER BY place, id LIMIT ? OFFSET ?"
-        return items_of(self._table(query, [*parameters, max(limit, 0), max(offset, 0)])), total
+        query = f"SELECT rowid AS row_number FROM {ITEMS} WHERE {condition} ORDER BY place, id LIMIT ? OFFSET ?"
+        places = self._places(query, [*parameters, max(limit, 0), max(offset, 0)])
+        return self._contents.items(places.tolist()), total
 
     def facets(self) -> Facets:
         """What the catalogue can be filtered by; counted once."""
@@ -266,35 +242,30 @@ class CatalogueIndex:
 
     @cached_property
     def _facets(self) -> Facets:
-        by_category = self._values(f"SELECT category, count(*) AS n FROM {ITEMS} GROUP BY category ORDER BY n DESC, 1")
-        brands = self._values(
-            f"SELECT min(brand) FROM {ITEMS} WHERE brand_key <> '' GROUP BY brand_key "
-            f"ORDER BY count(*) DESC, brand_key LIMIT {_MOST_BRANDS}"
-        )
-        seasons = self._values(
-            f"SELECT season_key FROM {ITEMS} WHERE season_key <> '' GROUP BY season_key ORDER BY count(*) DESC, 1"
-        )
-        there = {row[0] for row in self._values(f"SELECT DISTINCT gender FROM {ITEMS}")}
-        low, high = self._values(f"SELECT min(price), max(price) FROM {ITEMS}")[0]
-        return Facets(
-            {cast("WornCategory", name): int(count) for name, count in by_category},
-            tuple(row[0] for row in brands),
-            tuple(row[0] for row in seasons),
-            tuple(gender for gender in GENDERS if gender in there),
-            None if low is None else (low, high),
-        )
+        return read_facets(self._values)
 
     def _clauses(self, rules: Rules, category: WornCategory | None) -> list[Clause]:
         return [*([] if category is None else [category_clause(category)]), *rule_clauses(rules)]
 
     def _space(self, space: Space) -> tuple[str, int]:
         if space == "photo":
-            return "photo_vector", self.info.photo_dimension
-        return "text_vector", self.info.text_dimension
+            return PHOTO, self.info.photo_dimension
+        return TEXT, self.info.text_dimension
 
-    def _table(self, query: str, parameters: Sequence[Any]) -> pa.Table:
+    @property
+    def _contents(self) -> CatalogueContents:
+        """All items and vectors, read when they are first needed."""
+        with self._reading_contents:
+            if self._contents_read is None:
+                dimensions = {PHOTO: self.info.photo_dimension, TEXT: self.info.text_dimension}
+                with self._cursor() as cursor:
+                    self._contents_read = CatalogueContents.read(cursor, dimensions)
+            return self._contents_read
+
+    def _places(self, query: str, parameters: Sequence[Any]) -> NDArray[np.int64]:
+        """Places of the items that a query finds, in its order."""
         with self._cursor() as cursor:
-            return cursor.sql(query, params=list(parameters)).to_arrow_table()
+            return np.asarray(cursor.execute(query, list(parameters)).fetchnumpy()["row_number"], dtype=np.int64)
 
     def _values(self, query: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._cursor() as cursor:

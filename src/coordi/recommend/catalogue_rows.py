@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 DATABASE = "shop"  # the name under which a catalogue's database is attached
 ITEMS = f"{DATABASE}.items"
 ABOUT = f"{DATABASE}.about"
+PHOTO, TEXT = "photo_vector", "text_vector"  # columns of vectors
 # Photos' paths are bytes: a name on disk needn't be UTF-8. ``place`` is the item's place in the source.
 _COLUMNS: Mapping[str, str] = {
     "place": "BIGINT", "id": "VARCHAR", "title": "VARCHAR", "category": "VARCHAR", "kind": "VARCHAR", "image": "BLOB",
@@ -32,6 +33,10 @@ _COLUMNS: Mapping[str, str] = {
     "season": "VARCHAR", "season_key": "VARCHAR", "in_stock": "BOOLEAN", "words": "VARCHAR", "row_hash": "BLOB",
     "photo_hash": "BLOB",
 }  # fmt: skip
+TOLD = (
+    "id", "title", "category", "kind", "image", "price", "extra", "text", "description", "brand", "colours", "gender",
+    "season", "in_stock",
+)  # fmt: skip
 _TOLD_APART_BY = " "  # before each word of ``words``, so that a search finds beginnings of words
 
 
@@ -78,11 +83,19 @@ def table_of(rows: Sequence[CatalogueRow], photo_dimension: int, text_dimension:
     return pa.table(columns)
 
 
-def items_of(table: pa.Table) -> list[DescribedItem]:
-    """Described items of rows that were read, in their order."""
-    photos, texts = (_rows(table.column(name)) for name in ("photo_vector", "text_vector"))
-    rows = table.drop_columns(["photo_vector", "text_vector"]).to_pylist()
-    return [_item(row, photo, text) for row, photo, text in zip(rows, photos, texts, strict=True)]
+def items_of(
+    table: pa.Table,
+    photos: Sequence[NDArray[np.float32] | None],
+    texts: Sequence[NDArray[np.float32] | None],
+) -> list[DescribedItem]:
+    """Described items of rows that were read without their vectors, in their order.
+
+    Args:
+        table: With the columns of ``TOLD``, more don't matter.
+        photos: Vectors of the photos.
+        texts: Vectors of the texts.
+    """
+    return [_item(row, photo, text) for row, photo, text in zip(table.to_pylist(), photos, texts, strict=True)]
 
 
 def search_words(text: str) -> list[str]:
@@ -154,13 +167,3 @@ def _vectors(vectors: Sequence[NDArray[np.float32] | None], dimension: int) -> p
     values = np.concatenate([nothing if one is None else one for one in vectors] or [nothing[:0]])
     mask = pa.array([one is None for one in vectors], type=pa.bool_())
     return pa.FixedSizeListArray.from_arrays(pa.array(values, type=pa.float32()), dimension, mask=mask)
-
-
-def _rows(column: pa.ChunkedArray) -> list[NDArray[np.float32] | None]:
-    """Vectors ``(D,)`` of a column, None where it is null."""
-    found: list[NDArray[np.float32] | None] = []
-    for chunk in column.chunks:
-        values = chunk.flatten().to_numpy(zero_copy_only=False).reshape(-1, chunk.type.list_size)  # without nulls
-        present = iter(np.ascontiguousarray(values, dtype=np.float32))
-        found += [next(present) if valid else None for valid in chunk.is_valid().to_pylist()]
-    return found
