@@ -92,6 +92,12 @@ class Seen:
             self.complaints.append(message.text)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The page's tests come last: Playwright's event loop stays in the main thread, where others start their own."""
+    here = Path(__file__).parent
+    items.sort(key=lambda item: here in item.path.parents)
+
+
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Drawn clothes: the first of them go into the catalogue, the others are the user's own."""
