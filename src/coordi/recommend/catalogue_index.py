@@ -225,9 +225,9 @@ class CatalogueIndex:
         Of a large catalogue about 20,000 items are counted, spread evenly.
         """
         step = max(1, len(self) // _MOST_SUMMED)
-        table = self._table(
-            f"SELECT category, title <> '' AS titled, text_vector FROM {ITEMS} WHERE rowid % ? = 0", [step]
-        )
+        query = f"SELECT category, title <> '' AS titled, text_vector FROM {ITEMS} WHERE rowid % ? = 0"
+        with self._cursor() as cursor:
+            table = cursor.sql(query, params=[step]).to_arrow_table()
         vectors = table.column("text_vector").combine_chunks().flatten().to_numpy(zero_copy_only=False)
         rows = vectors.reshape(table.num_rows, -1)  # (N, T)
         groups = list(zip(table.column("category").to_pylist(), table.column("titled").to_pylist(), strict=True))
