@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -184,12 +184,25 @@ def test_facets_are_what_there_is(shop: CatalogueIndex) -> None:
     assert found.price_range == (0.0, 120.0)
 
 
+def test_text_vectors_are_summed_by_category_and_title(info: CatalogueInfo, shop_items: list[DescribedItem]) -> None:
+    untitled = replace(shop_items[0], item=replace(shop_items[0].item, id="u", title=""))
+    sums = CatalogueIndex.in_memory(info, [*shop_items, untitled]).text_sums()
+    expected: dict[tuple[str, bool], list[DescribedItem]] = {}
+    for one in (*shop_items, untitled):
+        expected.setdefault((one.item.category, bool(one.item.title)), []).append(one)
+    assert {group: count for group, (count, _) in sums.items()} == {name: len(own) for name, own in expected.items()}
+    for (category, has_title), own in expected.items():
+        total = next(vector for group, (_, vector) in sums.items() if group == (category, has_title))
+        np.testing.assert_allclose(total, np.sum([one.text_vector for one in own], axis=0), rtol=1e-5, atol=1e-6)
+
+
 def test_an_empty_catalogue_answers(info: CatalogueInfo, shop_items: list[DescribedItem]) -> None:
     empty = CatalogueIndex.in_memory(info, [])
     assert (len(empty), empty.ids(), empty.page(), empty.count()) == (0, [], ([], 0), 0)
     assert empty.nearest(shop_items[0].text_vector, "text", 5) == []
     assert empty.facets().price_range is None
     assert empty.near_ids("x") == []
+    assert (empty.text_sums(), empty.get(["x"])) == ({}, {})
 
 
 @pytest.mark.parametrize("query", [np.ones(9, np.float32), np.full(8, np.nan, np.float32)])

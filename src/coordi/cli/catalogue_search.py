@@ -62,12 +62,15 @@ def search(
 
     Example: coordi catalogue search catalogue black boots --max-price 100
     """
+    from coordi.describe.vocabulary import load_vocabulary
     from coordi.errors import RecommendationError
     from coordi.recommend.catalogue_index import CatalogueIndex
+    from coordi.recommend.rules import check_colours
 
     if words and photo:
         raise RecommendationError("give words or --photo, not both; --want, --colour and the like go with either")
     with CatalogueIndex.open(folder) as index:
+        check_colours(rules, load_vocabulary(index.info.describe.vocabulary))
         if photo is not None:
             found: list[tuple[DescribedItem, float | None]] = [*_alike(index, folder, photo, top_k, rules)]
             total = index.count(rules)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,7 @@ __all__ = ["NO_RULES", "CatalogueIndex", "CatalogueInfo", "Facets", "Space"]
 Space = Literal["photo", "text"]
 NO_RULES = Rules()
 _NEAR_IDS = 3
-_MOST_SUMMED = 20_000
+_MOST_WORDS = 20
 
 
 class CatalogueIndex:
@@ -200,11 +200,12 @@ class CatalogueIndex:
 
         Args:
             rules: As for ``nearest``.
-            words: Each must begin a word of the item's title, kind, brand or text, whatever its case.
+            words: Each of the first twenty must begin a word of the item's title, kind, brand or text, whatever its
+                case.
             offset: So many are passed over, in the source's order.
             limit: At most so many.
         """
-        looked_for = [Clause(word, "contains(words, ?)", (word,)) for word in search_words(words)]
+        looked_for = [Clause(word, "contains(words, ?)", (word,)) for word in dict.fromkeys(search_words(words))][:_MOST_WORDS]
         condition, parameters = where([*rule_clauses(rules), *looked_for])
         total = int(self._values(f"SELECT count(*) FROM {ITEMS} WHERE {condition}", parameters)[0][0])
         query = f"SELECT rowid AS row_number FROM {ITEMS} WHERE {condition} ORDER BY place, id LIMIT ? OFFSET ?"
@@ -220,21 +221,16 @@ class CatalogueIndex:
         return int(self._values(f"SELECT count(photo_vector) FROM {ITEMS}")[0][0])
 
     def text_sums(self) -> dict[tuple[WornCategory, bool], tuple[int, NDArray[np.float64]]]:
-        """By category and whether items have a title: how many, and the sum of their text vectors, ``(T,)``.
-
-        Of a large catalogue about 20,000 items are counted, spread evenly.
-        """
-        step = max(1, len(self) // _MOST_SUMMED)
-        query = f"SELECT category, title <> '' AS titled, text_vector FROM {ITEMS} WHERE rowid % ? = 0"
-        with self._cursor() as cursor:
-            table = cursor.sql(query, params=[step]).to_arrow_table()
-        vectors = table.column("text_vector").combine_chunks().flatten().to_numpy(zero_copy_only=False)
-        rows = vectors.reshape(table.num_rows, -1)  # (N, T)
-        groups = list(zip(table.column("category").to_pylist(), table.column("titled").to_pylist(), strict=True))
-        places: dict[tuple[WornCategory, bool], list[int]] = {}
-        for place, group in enumerate(groups):
-            places.setdefault(group, []).append(place)
-        return {group: (len(own), rows[own].sum(axis=0, dtype=np.float64)) for group, own in places.items()}
+        """By category and whether items have a title: how many, and the sum of their text vectors, ``(T,)``."""
+        contents = self._contents
+        titled = np.array([bool(title) for title in contents.told.column("title").to_pylist()], dtype=np.bool_)
+        found: dict[tuple[WornCategory, bool], tuple[int, NDArray[np.float64]]] = {}
+        for category, span in contents.spans.items():
+            for has_title in (True, False):
+                rows = contents.matrices[TEXT][span][titled[span] == has_title]  # (N, T)
+                if len(rows):
+                    found[cast("WornCategory", category), has_title] = len(rows), rows.sum(axis=0, dtype=np.float64)
+        return found
 
     def ids(self) -> list[str]:
         """Every id, in the source's order."""
