@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.convertors import Convertor, register_url_convertor
 
@@ -24,6 +24,7 @@ from coordi.serve.wording import problem_of
 _PER_PAGE, _MOST_PER_PAGE = 50, 200
 _FARTHEST = 10_000_000
 _MOST_NAMED = 20
+_LONGEST_ID = 200  # as `ItemId`: what is looked for is compared with every id
 _A_DAY = 86_400
 
 
@@ -40,6 +41,7 @@ class _ItemConvertor(Convertor[str]):
 
 
 register_url_convertor("item", _ItemConvertor())
+PathId = Annotated[str, Path(max_length=_LONGEST_ID)]
 
 
 class Filters(BaseModel):
@@ -70,7 +72,7 @@ def catalogue_routes(service: Service) -> APIRouter:
         return await service.light.run(lambda: _page(service, filters))
 
     @router.get("/items/{id:item}", operation_id="catalogue_item", responses=error_responses(404, 409, 422))
-    async def item(id: str) -> ItemShown:  # noqa: A002
+    async def item(id: PathId) -> ItemShown:  # noqa: A002
         """One item of the catalogue."""
         return await service.light.run(lambda: _item(service, id))
 
@@ -85,7 +87,7 @@ def catalogue_routes(service: Service) -> APIRouter:
         responses={**photo, **error_responses(404, 409, 422)},
     )
     async def photos(
-        id: str,  # noqa: A002
+        id: PathId,  # noqa: A002
         size: Annotated[int, Query(ge=SMALLEST, le=LARGEST, description="Longer side in pixels, at most.")] = USUAL,
     ) -> Response:
         """The photo of an item, made smaller."""
