@@ -69,6 +69,12 @@ def problem(answer: httpx.Response) -> tuple[int, str, str]:
         ("complete", {"items": TWO, "rules": {"price_max": -1}}, "rules.price_max", "invalid", "0 or more, got -1"),
         ("complete", {"items": TWO, "rules": {"pinned": ["shoe-x"]}}, "rules.pinned[0]", "unknown_item",
          "no item 'shoe-x' in the catalogue; the nearest are shoe-1"),
+        ("complete", {"items": TWO, "rules": {"colours": ["red", "blurple"]}}, "rules.colours", "unknown_label",
+         "no colour 'blurple': accepted are black"),
+        ("complete", {"items": TWO, "rules": {"unwanted_colours": ["blurple\n"]}}, "rules.unwanted_colours",
+         "unknown_label", "no colour 'blurple"),
+        ("looks", {"around": TWO[0], "rules": {"colours": ["blurple"]}}, "rules.colours", "unknown_label",
+         "no colour 'blurple'"),
         ("complete", {"items": TWO, "rules": {"pinned": ["dress-1"]}}, "", "contradiction", "can't be pinned"),
         ("complete", {"items": TWO, "rules": {"excluded": ["x"] * 1001}}, "rules.excluded", "invalid", "at most 1000"),
         ("looks", {"around": {"id": ""}}, "around.id", "invalid", "it needs 1 or more"),
@@ -157,6 +163,15 @@ def test_a_query_that_is_wrong(client: httpx.Client, query: str, field: str, tol
     answer = client.get(f"{API}/catalogue/items?{query}")
     assert (answer.status_code, answer.json()["error"]["field"]) == (422, field)
     assert told in answer.json()["error"]["message"]
+
+
+def test_a_colour_that_is_unknown_lists_those_that_are_known(client: httpx.Client, advisor: Advisor) -> None:
+    known = [entry.text for entry in advisor.vocabulary.attributes["colour"].labels]
+    asked = client.get(f"{API}/catalogue/items?colour=red&colour=blurple")
+    assert problem(asked) == (422, "unknown_label", "colour")
+    body = {"items": TWO, "rules": {"colours": ["blurple"]}, "language_model": False}
+    for answer in (asked, client.post(f"{API}/complete", json=body)):
+        assert answer.json()["error"]["accepted"] == known
 
 
 @pytest.mark.parametrize("query", ["q=%00", "q=%ff%fe", "q=%25%5F'%22;--", "brand=%00", "q=" + "%20" * 200])
