@@ -69,6 +69,12 @@ def problem(answer: httpx.Response) -> tuple[int, str, str]:
         ("complete", {"items": TWO, "rules": {"price_max": -1}}, "rules.price_max", "invalid", "0 or more, got -1"),
         ("complete", {"items": TWO, "rules": {"pinned": ["shoe-x"]}}, "rules.pinned[0]", "unknown_item",
          "no item 'shoe-x' in the catalogue; the nearest are shoe-1"),
+        ("complete", {"items": TWO, "rules": {"colours": ["red", "blurple"]}}, "rules.colours", "unknown_label",
+         "no colour 'blurple': accepted are black"),
+        ("complete", {"items": TWO, "rules": {"unwanted_colours": ["blurple\n"]}}, "rules.unwanted_colours",
+         "unknown_label", "no colour 'blurple"),
+        ("looks", {"around": TWO[0], "rules": {"colours": ["blurple"]}}, "rules.colours", "unknown_label",
+         "no colour 'blurple'"),
         ("complete", {"items": TWO, "rules": {"pinned": ["dress-1"]}}, "", "contradiction", "can't be pinned"),
         ("complete", {"items": TWO, "rules": {"excluded": ["x"] * 1001}}, "rules.excluded", "invalid", "at most 1000"),
         ("looks", {"around": {"id": ""}}, "around.id", "invalid", "it needs 1 or more"),
@@ -159,6 +165,15 @@ def test_a_query_that_is_wrong(client: httpx.Client, query: str, field: str, tol
     assert told in answer.json()["error"]["message"]
 
 
+def test_a_colour_that_is_unknown_lists_those_that_are_known(client: httpx.Client, advisor: Advisor) -> None:
+    known = [entry.text for entry in advisor.vocabulary.attributes["colour"].labels]
+    asked = client.get(f"{API}/catalogue/items?colour=red&colour=blurple")
+    assert problem(asked) == (422, "unknown_label", "colour")
+    body = {"items": TWO, "rules": {"colours": ["blurple"]}, "language_model": False}
+    for answer in (asked, client.post(f"{API}/complete", json=body)):
+        assert answer.json()["error"]["accepted"] == known
+
+
 @pytest.mark.parametrize("query", ["q=%00", "q=%ff%fe", "q=%25%5F'%22;--", "brand=%00", "q=" + "%20" * 200])
 def test_a_query_that_finds_nothing_is_no_error(client: httpx.Client, query: str) -> None:
     assert client.get(f"{API}/catalogue/items?{query}").status_code == 200
@@ -166,7 +181,7 @@ def test_a_query_that_finds_nothing_is_no_error(client: httpx.Client, query: str
 
 @pytest.mark.parametrize("path", ["items", "photos"])
 @pytest.mark.parametrize(
-    "item", ["shoe-7", "..%2f..%2fetc%2fpasswd", "%00", "%ff", "%2e%2e", "a%0a", "x" * 5000, "'; DROP TABLE"]
+    "item", ["shoe-7", "..%2f..%2fetc%2fpasswd", "%00", "%ff", "%2e%2e", "a%0a", "x" * 200, "'; DROP TABLE"]
 )
 def test_an_item_that_is_unknown_is_404_with_near_ids(client: httpx.Client, path: str, item: str) -> None:
     answer = client.get(f"{API}/catalogue/{path}/{item}")
@@ -174,6 +189,14 @@ def test_an_item_that_is_unknown_is_404_with_near_ids(client: httpx.Client, path
     assert len(answer.json()["error"]["accepted"]) == 3
     if item == "shoe-7":
         assert answer.json()["error"]["accepted"][0] == "shoe-1"
+
+
+@pytest.mark.parametrize("path", ["items", "photos"])
+@pytest.mark.parametrize("item", ["x" * 201, "x" * 20_000, "%C3%A4" * 201], ids=["one more", "many", "not ASCII"])
+def test_an_id_that_is_too_long_is_refused_before_it_is_looked_for(client: httpx.Client, path: str, item: str) -> None:
+    answer = client.get(f"{API}/catalogue/{path}/{item}")
+    assert problem(answer) == (422, "invalid", "id")
+    assert "accepted are at most 200" in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("size", ["63", "1025", "big", "1e2", ""])

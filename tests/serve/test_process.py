@@ -219,6 +219,34 @@ def test_what_is_in_work_is_finished_when_it_is_stopped(server: tuple[Process, h
     assert not any("Traceback" in line for line in process.lines)
 
 
+def test_what_takes_too_long_is_refused_when_it_is_stopped(tmp_path: Path) -> None:
+    process = begin(tmp_path, "--port", "0", "--stop-seconds", "1")
+    try:
+        address = process.wait_for("ready: open ").split("open ")[1].split(" ")[0]
+
+        def ask(number: int) -> httpx.Response:
+            items = [{"text": f"{colour} shirt number {number}"} for colour in ("red", "blue", "green", "pink") * 3]
+            return httpx.post(f"{address.rstrip('/')}{API}/score", json={"items": items}, timeout=120)
+
+        with ThreadPoolExecutor(40) as pool:
+            asked = [pool.submit(ask, number) for number in range(40)]
+            time.sleep(1)
+            begun = time.monotonic()
+            process.popen.send_signal(signal.SIGTERM)
+            found = [one.result() for one in asked]
+        assert process.popen.wait(30) == 0
+        assert time.monotonic() - begun < 10
+    finally:
+        process.popen.kill()
+    late = [one for one in found if one.status_code != 200]
+    assert len(late) > 5
+    for one in late:
+        assert (one.status_code, one.json()["error"]["code"]) == (503, "busy")
+        assert set(one.json()["error"]) == {"code", "message", "field", "accepted"}
+        assert int(one.headers["retry-after"]) >= 1
+    assert not any("Traceback" in line for line in process.lines), process.lines
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_can_be_stopped_while_it_loads(tmp_path: Path, number: signal.Signals) -> None:
     process = begin(tmp_path, "--port", "0")

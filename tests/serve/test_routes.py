@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
+from pathlib import Path
 from urllib.parse import quote
 
 import httpx
@@ -11,9 +13,10 @@ import pytest
 from PIL import Image
 
 from coordi.pipeline.advising import Advisor
+from coordi.recommend.catalogue_index import CatalogueIndex
 from coordi.serve.examples import COMPLETE, LOOKS, SCORE
 
-from .conftest import ROWS, jpeg
+from .conftest import ROWS, Start, jpeg
 
 API = "/api/v1"
 
@@ -130,8 +133,29 @@ def test_an_item_and_its_photo_are_found_under_any_id(client: httpx.Client) -> N
         assert item["id"] == item_id
         photo = client.get(item["photo"], params={"size": 64})
         assert photo.headers["content-type"] == "image/jpeg"
-        assert photo.headers["cache-control"].startswith("private")
+        assert photo.headers["cache-control"] == "private, no-cache"
         assert max(Image.open(io.BytesIO(photo.content)).size) == 64
+
+
+def test_a_photo_is_sent_again_only_once_it_is_another(
+    start: Start, bare: Advisor, shop: CatalogueIndex, tmp_path: Path
+) -> None:
+    item = shop.get(["top-1"])["top-1"]
+    own = replace(item, item=replace(item.item, image=tmp_path / "top.jpg"))
+    (tmp_path / "top.jpg").write_bytes(jpeg("red"))
+    client = start(replace(bare, index=CatalogueIndex.in_memory(shop.info, [own]))).client
+    path = f"{API}/catalogue/photos/top-1"
+    first = client.get(path)
+    tag = first.headers["etag"]
+    for given in (tag, f"W/{tag}", f'"other", {tag}', "*"):
+        again = client.get(path, headers={"If-None-Match": given})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+        assert again.headers["cache-control"] == "private, no-cache"
+    assert client.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
+    assert client.get(path, params={"size": 64}, headers={"If-None-Match": tag}).status_code == 200
+    (tmp_path / "top.jpg").write_bytes(jpeg("blue"))
+    other = client.get(path, headers={"If-None-Match": tag})
+    assert (other.status_code, other.headers["etag"] == tag, other.content == first.content) == (200, False, False)
 
 
 def test_what_can_be_got_can_be_asked_for_its_headers_alone(client: httpx.Client) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,8 @@ from PIL import Image
 
 from coordi.pipeline.advising import Advisor
 from coordi.recommend.described_item import DescribedItem
+from coordi.serve.errors import ClientGoneError, RefusedError
+from coordi.serve.lanes import Lane
 from coordi.serve.together import Together, TogetherEncoder, TogetherScorer
 
 
@@ -98,6 +101,56 @@ def test_only_questions_of_one_kind_share_a_call(pool: ThreadPoolExecutor) -> No
     assert [one.result(10) for one in found] == [[f"q{number}{number % 2}"] for number in range(20)]
     assert all(int(question[1:]) % 2 == kind for questions, kind in calls for question in questions)
     together.close()
+
+
+def test_what_nobody_waits_for_any_more_is_not_asked(model: Model) -> None:
+    together = Together[int, int](model, 1, "test")
+    lane = Lane("test", 4, 0)
+
+    async def ask() -> None:
+        left = asyncio.Event()
+
+        async def leave() -> None:
+            await left.wait()
+
+        first = asyncio.ensure_future(lane.run(lambda: together.ask([1])))
+        await asyncio.to_thread(model.began.wait, 10)
+        second = asyncio.ensure_future(lane.run(lambda: together.ask([2]), leave()))
+        third = asyncio.ensure_future(lane.run(lambda: together.ask([3])))
+        while together.waiting < 2:
+            await asyncio.sleep(0.001)
+        left.set()
+        with pytest.raises(ClientGoneError):
+            await second
+        model.free.set()
+        assert (await first, await third) == ([2], [6])
+        while lane.inside:
+            await asyncio.sleep(0.001)
+
+    asyncio.run(asyncio.wait_for(ask(), 20))
+    assert model.asked == [[1], [3]]
+    together.close()
+    lane.close()
+
+
+def test_closing_refuses_all_that_waits_and_what_comes_later(model: Model, pool: ThreadPoolExecutor) -> None:
+    together = Together[int, int](model, 1, "test")
+    waiting = [pool.submit(together.ask, [number]) for number in range(4)]
+    assert model.began.wait(10)
+    while together.waiting < 3:
+        threading.Event().wait(0.001)
+    together.close()
+    for one in waiting:  # the model is still at the first
+        error = one.exception(5)
+        assert isinstance(error, RefusedError)
+        assert (error.status, error.problem.code) == (503, "busy")
+    with pytest.raises(RefusedError, match="being stopped"):
+        together.ask([5])
+    assert together.is_at_work
+    model.free.set()
+    while together.is_at_work:
+        threading.Event().wait(0.001)
+    assert len(model.asked) == 1
 
 
 def test_nothing_asked_is_no_call(model: Model) -> None:

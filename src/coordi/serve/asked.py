@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from coordi.describe.vocabulary import Vocabulary
-from coordi.errors import DataError
+from coordi.errors import DataError, RecommendationError
 from coordi.recommend.described_item import DescribedItem
+from coordi.recommend.rules import Rules, check_colours
 from coordi.serve.errors import RefusedError, refused
 from coordi.serve.schemas import ItemGiven, SeenItem
 from coordi.serve.service import Service
-from coordi.serve.wording import near, shown
+from coordi.serve.wording import as_json_text, near, shown
 
 _MOST_SHOWN = 12
+_COLOURS = {"colours": "rules.colours", "unwanted_colours": "rules.unwanted_colours"}
 
 
 def items_of(service: Service, given: Sequence[ItemGiven], field: str = "items") -> list[DescribedItem]:
@@ -47,6 +49,28 @@ def check_ids(service: Service, ids: Sequence[str], field: str) -> None:
         RefusedError: ``unknown_item``.
     """
     _by_id(service, [(f"{field}[{place}]", one) for place, one in enumerate(ids)])
+
+
+def check_colours_known(service: Service, rules: Rules, fields: Mapping[str, str] = _COLOURS) -> None:
+    """See to it that the rules name colours that the vocabulary has.
+
+    Args:
+        service: Whose vocabulary it is.
+        rules: As the client asked.
+        fields: By name of a rule about colours, what it is called in the request.
+
+    Raises:
+        RefusedError: ``unknown_label`` or ``not_ready``.
+    """
+    vocabulary = service.advisor.vocabulary
+    for rule, field in fields.items():
+        try:
+            check_colours(Rules.model_validate({rule: getattr(rules, rule)}), vocabulary)
+        except RecommendationError as error:
+            attribute = vocabulary.attributes.get("colour")
+            accepted = tuple(entry.text for entry in attribute.labels) if attribute else ()
+            message = as_json_text(" ".join(str(error).split()))
+            raise refused(422, "unknown_label", message, field, accepted) from error
 
 
 def check_catalogue(service: Service) -> None:

@@ -24,6 +24,7 @@ from coordi.serve.wording import as_json_text, problem_of
 
 _log = logging.getLogger("coordi.serve")
 _AGAIN_SECONDS = 2
+_RESTART_SECONDS = 10
 _GONE = 499  # what nginx calls a request whose client left; nobody is there to read it
 _NONE: Mapping[str, str] = {}
 _HTTP = {
@@ -65,6 +66,12 @@ def busy(seconds: int, inside: int) -> RefusedError:
     """There is no place left to wait in."""
     message = f"{inside} requests are being worked on or wait already, which is all there is room for; ask again in "
     return refused(503, "busy", f"{message}{seconds} s", Retry_After=str(seconds))
+
+
+def stopping() -> RefusedError:
+    """The server is being stopped, and no longer waits for what is in work."""
+    message = f"the server is being stopped before this was answered; ask again in {_RESTART_SECONDS} s"
+    return refused(503, "busy", message, Retry_After=str(_RESTART_SECONDS))
 
 
 def not_ready() -> RefusedError:

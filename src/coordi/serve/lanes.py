@@ -22,6 +22,11 @@ _RECENT = 0.2  # weight of the last request's time in the mean
 _gone: contextvars.ContextVar[threading.Event | None] = contextvars.ContextVar("gone", default=None)
 
 
+def left_of_this() -> threading.Event | None:
+    """What is set once nobody waits any more for what this thread works on; None outside of a lane."""
+    return _gone.get()
+
+
 def check_wanted() -> None:
     """Stop work whose client went away; to be called in a lane's thread before anything that takes long.
 

@@ -32,6 +32,16 @@ class PhotoCache:
         """Bytes that are kept now."""
         return self._bytes
 
+    @staticmethod
+    def tag(path: Path, size: int) -> str:
+        """An ETag that is another one once the file or the size is; without opening the file.
+
+        Raises:
+            OSError: If the file is gone.
+        """
+        about = path.stat()
+        return f'"{about.st_mtime_ns:x}-{about.st_size:x}-{size:x}"'
+
     def get(self, path: Path, size: int) -> bytes:
         """A photo as a JPEG whose longer side is ``size`` pixels at most; without metadata.
 

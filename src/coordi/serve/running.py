@@ -28,7 +28,7 @@ _access = logging.getLogger("coordi.access")
 
 
 def run(settings: ServeSettings, load: Callable[[], Advisor], say: Callable[[str], None]) -> bool:
-    """Serve until SIGTERM or SIGINT; returns once what was in work is answered.
+    """Serve until SIGTERM or SIGINT; returns once what was in work is answered, or refused for want of time.
 
     ``health`` answers at once, everything else once the models are loaded.
 
@@ -38,7 +38,7 @@ def run(settings: ServeSettings, load: Callable[[], Advisor], say: Callable[[str
         say: Shows one line to the user.
 
     Returns:
-        Whether a thread is still loading models, in the midst of which Python can't end in an orderly way.
+        Whether a thread is still loading models or asking one: in the midst of that Python can't end in an orderly way.
 
     Raises:
         ConfigError: If the host asks for a token, or can't be listened on.
@@ -74,7 +74,7 @@ def run(settings: ServeSettings, load: Callable[[], Advisor], say: Callable[[str
             signal.signal(number, handler)
     if failures:
         raise failures[0]
-    return service.is_loading
+    return service.is_loading or service.is_at_work
 
 
 def address_of(settings: ServeSettings, listening: socket.socket) -> str:

@@ -22,7 +22,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from coordi.errors import ConfigError
-from coordi.serve.errors import RefusedError, answer, refusal_of, refused
+from coordi.serve.errors import RefusedError, answer, refusal_of, refused, stopping
 from coordi.serve.settings import ServeSettings
 from coordi.serve.wording import shown
 
@@ -111,6 +111,11 @@ class Guard:
         began = time.monotonic()
         try:
             await self._pass_on(scope, exchange)
+        # The server stops and waits no longer. The task ends here, so nothing is left to be cancelled.
+        except asyncio.CancelledError:
+            exchange.wait_for_no_more()
+            if not exchange.status:
+                await answer(stopping())(scope, exchange.receive, exchange.send)
         # What Starlette answers with 500 it raises once more, for a server to log; that has been done.
         except Exception as error:  # noqa: BLE001
             if not exchange.status:
@@ -180,6 +185,10 @@ class _Exchange:
         if message["type"] == "http.disconnect" or not message.get("more_body", False):
             self._has_all = True
         return message
+
+    def wait_for_no_more(self) -> None:
+        """Leave what the client still sends unread."""
+        self._has_all = True
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":

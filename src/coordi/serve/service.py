@@ -129,8 +129,13 @@ class Service:
         """Whether the thread that loads is still at it."""
         return self._loading is not None and self._loading.is_alive()
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether a model is in the midst of a call."""
+        return any(part.is_at_work for part in self._together or ())
+
     def close(self) -> None:
-        """Let nobody wait any more."""
+        """Let nobody wait any more; a call that a model is in the midst of goes on."""
         for lane in (self.heavy, self.quick, self.light, self.pictures):
             lane.close()
         for part in self._together or ():

@@ -5,7 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 from coordi.describe.encoder import ImageTextEncoder
 from coordi.recommend.described_item import DescribedItem
 from coordi.recommend.item_scorer import ItemScorer
-from coordi.serve.lanes import check_wanted
+from coordi.serve.errors import ClientGoneError, stopping
+from coordi.serve.lanes import check_wanted, left_of_this
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -25,11 +27,24 @@ A = TypeVar("A")
 _PHOTOS_AT_ONCE = 16
 
 
-@dataclass
+@dataclass(eq=False)
 class _Asked(Generic[Q, A]):
     questions: Sequence[Q]
     kind: object
+    left: threading.Event | None
     answers: Future[Sequence[A]] = field(default_factory=Future)
+
+    @property
+    def is_wanted(self) -> bool:
+        return not self.answers.done() and (self.left is None or not self.left.is_set())
+
+    def end(self, found: Sequence[A] | BaseException) -> None:
+        """Hand over answers or an error, unless it was ended before."""
+        with suppress(InvalidStateError):
+            if isinstance(found, BaseException):
+                self.answers.set_exception(found)
+            else:
+                self.answers.set_result(found)
 
 
 class Together(Generic[Q, A]):
@@ -47,6 +62,10 @@ class Together(Generic[Q, A]):
         self._work = work
         self._most = most
         self._line: queue.SimpleQueue[_Asked[Q, A] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._open: set[_Asked[Q, A]] = set()
+        self._is_closed = False
+        self.is_at_work = False
         self.calls = 0
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
@@ -59,22 +78,38 @@ class Together(Generic[Q, A]):
     def ask(self, questions: Sequence[Q], kind: object = None) -> Sequence[A]:
         """The answers to some questions, in their order; waits for them.
 
+        What a lane's client has left before the model comes to it isn't asked any more.
+
         Args:
             questions: None need no call.
             kind: Only questions of the same kind share a call.
 
         Raises:
+            ClientGoneError: If nobody waits for it any more.
+            RefusedError: ``busy``, if this is closed, or is closed before they are answered.
             Exception: Whatever the work raises for these questions alone; another's error isn't this one's.
         """
         if not questions:
             return []
-        asked = _Asked[Q, A](questions, kind)
-        self._line.put(asked)
-        return asked.answers.result()
+        asked = _Asked[Q, A](questions, kind, left_of_this())
+        with self._lock:
+            if self._is_closed:
+                raise stopping()
+            self._open.add(asked)
+            self._line.put(asked)
+        try:
+            return asked.answers.result()
+        finally:
+            with self._lock:
+                self._open.discard(asked)
 
     def close(self) -> None:
-        """End the thread once it has answered what was asked before."""
-        self._line.put(None)
+        """Refuse all that waits, and what is in work too; the thread ends after the call it is in the midst of."""
+        with self._lock:
+            self._is_closed = True
+            for asked in self._open:
+                asked.end(stopping())
+            self._line.put(None)
 
     def _serve(self) -> None:
         waiting: list[_Asked[Q, A]] = []
@@ -85,12 +120,20 @@ class Together(Generic[Q, A]):
                     return
                 waiting.append(first)
             ended = self._gather(waiting)
-            batch = self._next(waiting)
-            self._answer(batch)
-            if ended:
-                for asked in waiting:
-                    self._answer([asked])
-                return
+            self._drop(waiting)
+            with self._lock:
+                if ended or self._is_closed:
+                    return
+                self.is_at_work = bool(waiting)
+            if waiting:
+                self._answer(self._next(waiting))
+                self.is_at_work = False
+
+    def _drop(self, waiting: list[_Asked[Q, A]]) -> None:
+        """Leave out those whom nobody waits for."""
+        for asked in [one for one in waiting if not one.is_wanted]:
+            asked.end(ClientGoneError("the client went away before it was answered"))
+            waiting.remove(asked)
 
     def _gather(self, waiting: list[_Asked[Q, A]]) -> bool:
         """Take all that has come in; True if nothing more will."""
@@ -121,14 +164,17 @@ class Together(Generic[Q, A]):
         # Whatever it is, it is handed to whoever asked.
         except BaseException as error:  # noqa: BLE001
             if len(batch) == 1:
-                batch[0].answers.set_exception(error)
+                batch[0].end(error)
                 return
             for asked in batch:
-                self._answer([asked])
+                if asked.is_wanted:
+                    self._answer([asked])
+                else:
+                    asked.end(ClientGoneError("the client went away before it was answered"))
             return
         start = 0
         for asked in batch:
-            asked.answers.set_result(found[start : start + len(asked.questions)])
+            asked.end(found[start : start + len(asked.questions)])
             start += len(asked.questions)
 
 
@@ -165,8 +211,13 @@ class TogetherScorer:
         """As ``ItemScorer``; it needs no language model."""
         return self._scorer.direction(outfit)
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether the model is in the midst of a call."""
+        return self._together.is_at_work
+
     def close(self) -> None:
-        """End the thread."""
+        """Refuse all that waits, and end the thread."""
         self._together.close()
 
     def _ask(self, outfits: Sequence[Sequence[DescribedItem]], orders: int) -> Sequence[float]:
@@ -221,8 +272,13 @@ class TogetherEncoder:
         """As ``ImageTextEncoder``."""
         return self._encoder.encode_texts(texts)
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether the model is in the midst of a call."""
+        return self._together.is_at_work
+
     def close(self) -> None:
-        """End the thread."""
+        """Refuse all that waits, and end the thread."""
         self._together.close()
 
     def _ask(self, images: Sequence[Image.Image], _: None) -> Sequence[NDArray[np.float32]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.convertors import Convertor, register_url_convertor
 
@@ -12,7 +12,7 @@ from coordi.data.photos import PhotoError
 from coordi.domain import WornCategory
 from coordi.recommend.described_item import Gender
 from coordi.recommend.rules import Rules, Words
-from coordi.serve.asked import unknown_item
+from coordi.serve.asked import check_colours_known, unknown_item
 from coordi.serve.errors import RefusedError, refused
 from coordi.serve.examples import error_responses
 from coordi.serve.photos import LARGEST, SMALLEST, USUAL
@@ -24,7 +24,7 @@ from coordi.serve.wording import problem_of
 _PER_PAGE, _MOST_PER_PAGE = 50, 200
 _FARTHEST = 10_000_000
 _MOST_NAMED = 20
-_A_DAY = 86_400
+_LONGEST_ID = 200  # as `ItemId`: what is looked for is compared with every id
 
 
 class _ItemConvertor(Convertor[str]):
@@ -40,6 +40,7 @@ class _ItemConvertor(Convertor[str]):
 
 
 register_url_convertor("item", _ItemConvertor())
+PathId = Annotated[str, Path(max_length=_LONGEST_ID)]
 
 
 class Filters(BaseModel):
@@ -70,12 +71,13 @@ def catalogue_routes(service: Service) -> APIRouter:
         return await service.light.run(lambda: _page(service, filters))
 
     @router.get("/items/{id:item}", operation_id="catalogue_item", responses=error_responses(404, 409, 422))
-    async def item(id: str) -> ItemShown:  # noqa: A002
+    async def item(id: PathId) -> ItemShown:  # noqa: A002
         """One item of the catalogue."""
         return await service.light.run(lambda: _item(service, id))
 
     photo: dict[int | str, dict[str, Any]] = {
-        200: {"description": "A JPEG.", "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}
+        200: {"description": "A JPEG.", "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}},
+        304: {"description": "It is still the one whose `ETag` was sent as `If-None-Match`."},
     }
 
     @router.get(
@@ -85,18 +87,21 @@ def catalogue_routes(service: Service) -> APIRouter:
         responses={**photo, **error_responses(404, 409, 422)},
     )
     async def photos(
-        id: str,  # noqa: A002
+        request: Request,
+        id: PathId,  # noqa: A002
         size: Annotated[int, Query(ge=SMALLEST, le=LARGEST, description="Longer side in pixels, at most.")] = USUAL,
     ) -> Response:
         """The photo of an item, made smaller."""
-        content = await service.pictures.run(lambda: _photo(service, id, size))
-        return Response(content, media_type="image/jpeg", headers={"Cache-Control": f"private, max-age={_A_DAY}"})
+        known = _tags(request)
+        return await service.pictures.run(lambda: _photo(service, id, size, known))
 
     return router
 
 
 def _page(service: Service, filters: Filters) -> CatalogueAnswer:
-    found, total = service.index.page(_rules(filters), filters.q, filters.offset, filters.limit)
+    index, rules = service.index, _rules(filters)
+    check_colours_known(service, rules, {"colours": "colour"})
+    found, total = index.page(rules, filters.q, filters.offset, filters.limit)
     items = tuple(item_shown(item, is_of_catalogue=True) for item in found)
     return CatalogueAnswer(items=items, total=total, offset=filters.offset)
 
@@ -124,7 +129,14 @@ def _item(service: Service, item_id: str) -> ItemShown:
     return item_shown(found, is_of_catalogue=True)
 
 
-def _photo(service: Service, item_id: str, size: int) -> bytes:
+def _tags(request: Request) -> frozenset[str]:
+    """ETags of what the client has."""
+    given = ",".join(request.headers.getlist("if-none-match"))
+    return frozenset(one.strip().removeprefix("W/") for one in given.split(","))
+
+
+def _photo(service: Service, item_id: str, size: int, known: frozenset[str]) -> Response:
+    """A photo, or that the client has it; it asks each time, as the next catalogue may have another under this id."""
     found = service.index.get([item_id]).get(item_id)
     if found is None:
         raise unknown_item(service, item_id, "id", 404)
@@ -132,7 +144,11 @@ def _photo(service: Service, item_id: str, size: int) -> bytes:
     if path is None:
         raise refused(404, "not_found", f"the item '{item_id}' has no photo", "id")
     try:
-        return service.photos.get(path, size)
+        tag = service.photos.tag(path, size)
+        headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+        if known & {tag, "*"}:
+            return Response(status_code=304, headers=headers)
+        return Response(service.photos.get(path, size), media_type="image/jpeg", headers=headers)
     except (PhotoError, OSError) as error:
         message = f"the photo of '{item_id}' is gone or can't be opened; coordi catalogue refresh brings it up to date"
         raise refused(404, "not_found", message, "id") from error

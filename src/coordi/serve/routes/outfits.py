@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
-from coordi.serve.asked import check_catalogue, check_ids, item_of, items_of
+from coordi.serve.asked import check_catalogue, check_colours_known, check_ids, item_of, items_of
 from coordi.serve.bodies import gone, read_json
 from coordi.serve.examples import COMPLETE, LOOKS, SCORE, error_responses, json_body
 from coordi.serve.schemas import (
@@ -54,6 +54,7 @@ def _complete(service: Service, asked: CompleteRequest) -> CompleteAnswer:
     items = items_of(service, asked.items)
     check_ids(service, asked.rules.pinned, "rules.pinned")
     check_catalogue(service)
+    check_colours_known(service, asked.rules)
     found = service.advisor.stylist.complete(
         items, None, asked.k, asked.rules, language_model=asked.language_model, reasons=asked.reasons
     )
@@ -64,5 +65,6 @@ def _looks(service: Service, asked: LooksRequest) -> LooksAnswer:
     around = item_of(service, asked.around, "around")
     check_ids(service, asked.rules.pinned, "rules.pinned")
     check_catalogue(service)
+    check_colours_known(service, asked.rules)
     found = service.advisor.stylist.outfits(around, asked.k, asked.rules, language_model=asked.language_model)
     return looks_shown(found, asked.around.id is not None)

@@ -10,9 +10,14 @@ const channel = "BroadcastChannel" in window ? new BroadcastChannel("coordi") : 
 
 /** Reads what was kept and keeps every change from now on, in every tab. */
 export async function startKeeping() {
+  /** @type {import("./types.js").Saved | undefined} What the database holds; set before anybody is told of it. */
   let written;
+  const load = async () => {
+    written = await kept();
+    update({ saved: written });
+  };
   try {
-    written = await load();
+    await load();
   } catch {
     update({ keepsNothing: true });
     return;
@@ -23,17 +28,14 @@ export async function startKeeping() {
     written = saved;
     set(STATE, saved, database).then(() => channel?.postMessage("changed"), () => update({ keepsNothing: true }));
   });
-  channel?.addEventListener("message", async () => {
-    written = await load();
-  });
+  channel?.addEventListener("message", load);
   await forgetUnusedPhotos();
 }
 
-async function load() {
+/** @returns {Promise<import("./types.js").Saved>} */
+async function kept() {
   const found = (await get(STATE, database)) ?? {};
-  const saved = { ...nothingSaved(), ...found, filters: { ...noFilters(), ...found.filters } };
-  update({ saved });
-  return saved;
+  return { ...nothingSaved(), ...found, filters: { ...noFilters(), ...found.filters } };
 }
 
 /** @type {Map<string, Blob>} Where the browser keeps nothing (a private window), photos last as long as the tab. */
