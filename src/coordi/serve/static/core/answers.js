@@ -10,31 +10,36 @@ const MOST_REMEMBERED = 40;
 /** @type {Map<string, any>} */
 const remembered = new Map();
 
-/** @typedef {{answer: any, error: any, pending: boolean, of: string, again: () => void}} Answered */
+/** @typedef {{answer: any, error: any, pending: boolean, of: string, failed: string, again: () => void}} Answered */
+
+const nothingYet = () => ({ answer: null, error: null, pending: false, of: "", failed: "" });
 
 /**
- * The answer to a request, and the one before it while the new one is on its way.
+ * The answer to a request, and the one before it while the new one is on its way; none after a request that failed.
  * @param {string} path
  * @param {unknown} body Null asks nothing.
- * @returns {Answered} `of` is the body that `answer` is to, as JSON.
+ * @returns {Answered} `of` is the body that `answer` is to, `failed` the one that `error` is to, as JSON.
  */
 export function useAnswer(path, body) {
   const epoch = useStore((state) => state.epoch);
   const isReady = useStore((state) => state.server === "ready");
-  const [state, setState] = useState({ answer: null, error: null, pending: false, of: "" });
+  const [state, setState] = useState(nothingYet);
   const [turn, setTurn] = useState(0);
   const failed = useRef(false);
   const key = body === null ? "" : JSON.stringify(body);
   useEffect(() => {
     if (!key) {
-      setState({ answer: null, error: null, pending: false, of: "" });
+      setState(nothingYet);
       return undefined;
     }
     if (remembered.has(path + key)) {
-      setState({ answer: remembered.get(path + key), error: null, pending: false, of: key });
+      setState({ ...nothingYet(), answer: remembered.get(path + key), of: key });
       return undefined;
     }
-    if (!isReady) return undefined;
+    if (!isReady) {
+      setState((before) => (before.of === key ? before : { ...before, answer: null, of: "" }));
+      return undefined;
+    }
     const stop = new AbortController();
     setState((before) => ({ ...before, pending: true, error: failed.current ? before.error : null }));
     const timer = setTimeout(async () => {
@@ -42,11 +47,11 @@ export function useAnswer(path, body) {
         const answer = await ask(path, { body: JSON.parse(key), signal: stop.signal });
         remember(path + key, answer);
         failed.current = false;
-        if (!stop.signal.aborted) setState({ answer, error: null, pending: false, of: key });
+        if (!stop.signal.aborted) setState({ ...nothingYet(), answer, of: key });
       } catch (error) {
         if (stop.signal.aborted) return;
         failed.current = true;
-        setState((before) => ({ ...before, error, pending: false }));
+        setState({ ...nothingYet(), error, failed: key });
       }
     }, PAUSE);
     return () => {
@@ -54,7 +59,9 @@ export function useAnswer(path, body) {
       stop.abort();
     };
   }, [path, key, turn, epoch, isReady]);
-  return { ...state, again: () => setTurn((count) => count + 1) };
+  // What is asked next is on its way from the first drawing on, before the effect has run.
+  const isNext = Boolean(key) && isReady && state.of !== key && state.failed !== key;
+  return { ...state, pending: state.pending || isNext, again: () => setTurn((count) => count + 1) };
 }
 
 function remember(key, answer) {

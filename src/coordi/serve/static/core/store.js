@@ -29,6 +29,8 @@ const state = {
   busy: false,
   /** @type {Upload[]} */
   uploads: [],
+  /** @type {Record<string, import("./types.js").Refusal>} By uid: items that the server refused. */
+  refused: {},
   /** @type {Notice | null} */
   notice: null,
   /** The browser keeps nothing: a private window, or its storage is full. */

@@ -49,6 +49,9 @@
  * @property {Kept[]} kept
  * @property {Filters} filters
  *
+ * @typedef {{of: string, epoch: number, error: any}} Refusal Why the server can't judge an item; `of`: what it was given, as
+ *   JSON, by the server that was there at `epoch`.
+ *
  * @typedef {object} Upload A photo on its way in.
  * @property {string} key
  * @property {string} name Of the file.

@@ -10,8 +10,8 @@ import { Picker } from "../shared/picker.js";
 const { t } = i18n;
 const WORN_AS = "worn:";
 
-/** @param {{item: import("../core/types.js").Item}} props */
-export function Chips({ item }) {
+/** @param {{item: import("../core/types.js").Item, isRefused?: boolean}} props `isRefused`: the server can't judge it as it is. */
+export function Chips({ item, isRefused = false }) {
   const vocabulary = useStore((state) => state.vocabulary);
   if (!vocabulary) return null;
   const chips = vocabulary.attributes.flatMap(({ name }) => (item.attributes[name] ?? []).map((label) => ({ name, label })));
@@ -19,7 +19,7 @@ export function Chips({ item }) {
   return html`
     ${!item.category && item.kind === "photo" && html`<p class="ask">${t("chip.ask")}</p>`}
     <ul class="chips" role="list" aria-label=${t("chip.list", { name: nameOf(item) })}>
-      ${!hasKind && html`<li key="kind"><${KindChip} item=${item} vocabulary=${vocabulary} /></li>`}
+      ${!hasKind && html`<li key="kind"><${KindChip} item=${item} vocabulary=${vocabulary} isRefused=${isRefused} /></li>`}
       ${chips.map(({ name, label }) => html`<li key=${`${name} ${label.text}`}><${Chip} item=${item} vocabulary=${vocabulary} attribute=${name} label=${label} /></li>`)}
       <li key="add"><${AddChip} item=${item} vocabulary=${vocabulary} /></li>
     </ul>`;
@@ -43,10 +43,11 @@ function Chip({ item, vocabulary, attribute, label }) {
 }
 
 /** What it is worn as, where no label says its kind; the one thing that has to be known. */
-function KindChip({ item, vocabulary }) {
-  const name = item.category ? i18n.category(item.category) : t("chip.choose");
+function KindChip({ item, vocabulary, isRefused }) {
+  const isMissing = isRefused || (!item.category && item.kind === "photo");
+  const name = item.category ? i18n.category(item.category) : t(isMissing ? "chip.choose" : "chip.in_words");
   const what = t("chip.kind", { attribute: i18n.attribute(KIND), what: name });
-  return html`<span class=${classes("chip", !item.category && item.kind === "photo" && "chip--missing")}>
+  return html`<span class=${classes("chip", isMissing && "chip--missing")}>
     <${Picker} kind="chip__label" label=${what} chosen=${item.category ? WORN_AS + item.category : undefined}
       groups=${groupsOf(vocabulary, KIND)} onTake=${(value) => take(item, vocabulary, KIND, value)}>
       <span class="chip__attribute">${i18n.attribute(KIND)}</span>${" "}<span class="chip__text">${name}</span>

@@ -10,12 +10,16 @@ import { QuickFlag } from "../shared/score.js";
 import { Trouble } from "../shared/trouble.js";
 import { FilterPanel } from "./filter_panel.js";
 import { NothingFits } from "./nothing_fits.js";
+import { useRefusals } from "./refusals.js";
 import { Suggestion } from "./suggestion.js";
 
 const STEP = 6;
 
-/** @param {{items: import("../core/types.js").Item[]}} props Those of the outfit that can be judged. */
-export function Completing({ items }) {
+/**
+ * @param {{items: import("../core/types.js").Item[], now: any}} props Those of the outfit that can be judged, and the answer
+ *   that says how well they go together; null while there is none.
+ */
+export function Completing({ items, now }) {
   const filters = useStore((state) => state.saved.filters);
   const quick = useStore((state) => state.quick);
   const most = useStore((state) => state.vocabulary?.limits.suggestions ?? STEP);
@@ -24,7 +28,11 @@ export function Completing({ items }) {
   const rules = rulesOf(filters);
   useEffect(() => setK(STEP), [JSON.stringify(outfit)]);
   const body = outfit.length ? { items: outfit, k, rules, language_model: !quick } : null;
-  const { answer, error, pending, of, again } = useAnswer("complete", body);
+  const answering = useAnswer("complete", body);
+  const { answer, pending, of, again } = answering;
+  const error = useRefusals(answering, body, items);
+  // Scores are compared where they are of the same outfit, by the same judge.
+  const score = now && of === JSON.stringify(body) && answer.judge === now.judge ? now.score : null;
   // Positions in a reason are those of the request that it answers, which may be the one before.
   const asked = useRef(new Map());
   asked.current.set(JSON.stringify(body), items);
@@ -40,7 +48,7 @@ export function Completing({ items }) {
     <div role="alert"><${Trouble} error=${error} again=${again} /></div>
     ${!answer && pending && html`<${Waiting} />`}
     ${answer && answer.suggestions.length > 0 && html`<ul class=${pending ? "cards cards--stale" : "cards"} role="list">
-      ${answer.suggestions.map((suggestion) => html`<li key=${suggestion.item.id}><${Suggestion} suggestion=${suggestion} items=${answered} /></li>`)}
+      ${answer.suggestions.map((suggestion) => html`<li key=${suggestion.item.id}><${Suggestion} suggestion=${suggestion} items=${answered} now=${score} /></li>`)}
     </ul>`}
     ${answer && !answer.suggestions.length && html`<div role="status"><${NothingFits} answer=${answer} /></div>`}
     ${isMore && html`<p class="completing__more"><button type="button" class="button" disabled=${pending} onClick=${() => setK(Math.min(k + STEP, most))}>${t("action.more")}</button></p>`}

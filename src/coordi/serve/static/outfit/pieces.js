@@ -7,23 +7,24 @@ import { useStore } from "../core/store.js";
 import { classes, html, useId, useState } from "../core/ui.js";
 import { Icon } from "../shared/icons.js";
 import { Photo } from "../shared/photo.js";
+import { sentence } from "../shared/trouble.js";
 import { Chips } from "./chips.js";
 
 const { t } = i18n;
 
 /**
- * @param {{weakest: string | null, without: Record<string, number | null>, unknown: string | null}} props By uid: the
- *   weakest item, scores without each, and the item that the server doesn't know (any more).
+ * @param {{weakest: string | null, without: Record<string, number | null>, refusals: Record<string, any>}} props By uid:
+ *   the weakest item, scores without each, and why the server can't judge it.
  */
-export function Pieces({ weakest, without, unknown }) {
+export function Pieces({ weakest, without, refusals }) {
   const pieces = useStore((state) => state.saved.pieces);
   const items = useStore((state) => state.saved.items);
   return html`<ul class="pieces" role="list">
-    ${pieces.filter(({ uid }) => items[uid]).map(({ uid, on }) => html`<${Piece} key=${uid} item=${items[uid]} on=${on} isWeakest=${uid === weakest} without=${without[uid] ?? null} isUnknown=${uid === unknown} />`)}
+    ${pieces.filter(({ uid }) => items[uid]).map(({ uid, on }) => html`<${Piece} key=${uid} item=${items[uid]} on=${on} isWeakest=${uid === weakest} without=${without[uid] ?? null} refusal=${refusals[uid] ?? null} />`)}
   </ul>`;
 }
 
-function Piece({ item, on, isWeakest, without, isUnknown }) {
+function Piece({ item, on, isWeakest, without, refusal }) {
   const id = useId();
   const name = nameOf(item);
   return html`<li class=${classes("piece", !on && "piece--aside", isWeakest && "piece--weakest")}>
@@ -39,15 +40,22 @@ function Piece({ item, on, isWeakest, without, isUnknown }) {
       </div>
       ${item.kind === "catalogue"
         ? html`<p class="quiet">${i18n.list([i18n.category(item.category), ...(item.price === null || item.price === undefined ? [] : [i18n.price(item.price)])])}</p>`
-        : html`<${Chips} item=${item} />`}
+        : html`<${Chips} item=${item} isRefused=${refusal !== null} />`}
       ${isWeakest && without !== null && html`<p class="piece__without">${t("piece.without", { n: i18n.points(without) })}</p>`}
-      ${isUnknown && html`<p class="ask">${t("piece.unknown")}</p>`}
+      ${refusal && html`<${Refused} item=${item} error=${refusal} />`}
       <label class="switch" for=${id}>
         <input id=${id} type="checkbox" role="switch" checked=${on} onChange=${(event) => toggle(item.uid, event.target.checked)} />
         <span class="switch__track" aria-hidden="true"></span>${t("piece.in")}<span class="unseen"> ${name}</span>
       </label>
     </div>
   </li>`;
+}
+
+/** Why the piece isn't part of what is judged, and what to do about it. */
+function Refused({ item, error }) {
+  if (item.kind === "catalogue" && error.code === "unknown_item") return html`<p class="ask">${t("piece.unknown")}</p>`;
+  const { text, detail } = sentence(error);
+  return html`<p class="ask">${t("piece.refused")} ${text} ${detail && html`<span lang="en">${detail}</span>`} ${t("piece.refused.do")}</p>`;
 }
 
 /** What an own item is called, which its user may change where it stands. */

@@ -11,8 +11,8 @@ import { Reason } from "./reason.js";
 
 const { t } = i18n;
 
-/** @param {{suggestion: any, items: import("../core/types.js").Item[]}} props */
-export function Suggestion({ suggestion, items }) {
+/** @param {{suggestion: any, items: import("../core/types.js").Item[], now: number | null}} props `now`: the outfit's score without it. */
+export function Suggestion({ suggestion, items, now }) {
   const { item: shown, score, is_pinned: isPinned, reason } = suggestion;
   const item = fromCatalogue(shown);
   const add = () => {
@@ -27,7 +27,8 @@ export function Suggestion({ suggestion, items }) {
   return html`<article class=${classes("card", isPinned && "card--pinned")} aria-label=${item.title}>
     <div class="card__photo">
       <${Photo} item=${item} size=${640} />
-      <div class="card__score"><${Score} score=${score} /><${Bar} score=${score} /></div>
+      <div class="card__score"><${Score} score=${score} /><${Bar} score=${score} />
+        ${now !== null && i18n.points(score) < i18n.points(now) && html`<p class="card__lower">${t("card.lower")}</p>`}</div>
     </div>
     <div class="card__said">
       <p class="card__kind">${i18n.list([i18n.category(shown.category), shown.brand].filter(Boolean))}</p>

@@ -9,25 +9,27 @@ import { Trouble } from "../shared/trouble.js";
 import { KeepForm } from "../kept/keep_form.js";
 
 /**
- * @param {{answered: import("../core/answers.js").Answered, items: import("../core/types.js").Item[], unknown: number}} props
- *   The items of the outfit that can be judged, and how many can't until it is said what they are.
+ * @param {{answered: import("../core/answers.js").Answered, isOf: boolean, items: import("../core/types.js").Item[], unknown: number}} props
+ *   `isOf`: the answer is to the outfit as it is now; `items`: those that can be judged; `unknown`: how many can't.
  */
-export function Verdict({ answered, items, unknown }) {
+export function Verdict({ answered, isOf, items, unknown }) {
   const { answer, error, pending, again } = answered;
-  const isShown = answer && items.length > 1;
+  const isShown = answer && items.length > 1 && (isOf || pending);
+  const waits = pending ? t("verdict.pending") : items.length > 1 ? t("verdict.not") : unknown ? t("verdict.unknown", { n: unknown }) : t("verdict.more");
   return html`<section class="verdict" aria-labelledby="verdict" aria-busy=${pending}>
     <h2 id="verdict" class="unseen">${t("verdict.title")}</h2>
     <div class=${pending ? "verdict__score verdict__score--stale" : "verdict__score"} role="status" aria-live="polite">
       ${isShown
         ? html`<${Score} score=${answer.score} large /><div class="verdict__word"><p>${wordOf(answer.score)}</p><${QuickFlag} judge=${answer.judge} /></div>
-            <${Bar} score=${answer.score} />`
-        : html`<p class="verdict__wait">${pending ? t("verdict.pending") : unknown ? t("verdict.unknown", { n: unknown }) : t("verdict.more")}</p>`}
+            <${Bar} score=${answer.score} />
+            ${isOf && unknown > 0 && html`<p class="verdict__without">${t("verdict.without", { n: unknown })}</p>`}`
+        : html`<p class="verdict__wait">${waits}</p>`}
     </div>
     ${isShown && answer.cautions.length > 0 && html`<ul class="cautions" role="list">
       ${answer.cautions.map((caution) => html`<li key=${caution}><${Icon} name="warning" /><${Caution} text=${caution} /></li>`)}
     </ul>`}
     <div role="alert"><${Trouble} error=${error} again=${again} /></div>
-    ${items.length > 0 && html`<${KeepForm} items=${items} score=${isShown && !pending ? answer.score : null} judge=${answer?.judge ?? ""} />`}
+    ${items.length > 0 && html`<${KeepForm} items=${items} score=${isShown && isOf ? answer.score : null} judge=${answer?.judge ?? ""} />`}
   </section>`;
 }
 
