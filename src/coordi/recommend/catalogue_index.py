@@ -205,7 +205,8 @@ class CatalogueIndex:
             offset: So many are passed over, in the source's order.
             limit: At most so many.
         """
-        looked_for = [Clause(word, "contains(words, ?)", (word,)) for word in dict.fromkeys(search_words(words))][:_MOST_WORDS]
+        asked = list(dict.fromkeys(search_words(words)))[:_MOST_WORDS]
+        looked_for = [Clause(word, "contains(words, ?)", (word,)) for word in asked]
         condition, parameters = where([*rule_clauses(rules), *looked_for])
         total = int(self._values(f"SELECT count(*) FROM {ITEMS} WHERE {condition}", parameters)[0][0])
         query = f"SELECT rowid AS row_number FROM {ITEMS} WHERE {condition} ORDER BY place, id LIMIT ? OFFSET ?"
