@@ -62,6 +62,7 @@ class Together(Generic[Q, A]):
         self._work = work
         self._most = most
         self._line: queue.SimpleQueue[_Asked[Q, A] | None] = queue.SimpleQueue()
+        self._gathered: list[_Asked[Q, A]] = []  # the thread's own
         self._lock = threading.Lock()
         self._open: set[_Asked[Q, A]] = set()
         self._is_closed = False
@@ -72,8 +73,8 @@ class Together(Generic[Q, A]):
 
     @property
     def waiting(self) -> int:
-        """How many have asked while the model is at work."""
-        return self._line.qsize()
+        """How many have asked and aren't in the call that the model is at."""
+        return self._line.qsize() + len(self._gathered)
 
     def ask(self, questions: Sequence[Q], kind: object = None) -> Sequence[A]:
         """The answers to some questions, in their order; waits for them.
@@ -112,30 +113,23 @@ class Together(Generic[Q, A]):
             self._line.put(None)
 
     def _serve(self) -> None:
-        waiting: list[_Asked[Q, A]] = []
         while True:
-            if not waiting:
+            if not self._gathered:
                 first = self._line.get()
                 if first is None:
                     return
-                waiting.append(first)
-            ended = self._gather(waiting)
-            self._drop(waiting)
+                self._gathered.append(first)
+            ended = self._gather()
+            self._drop()
             with self._lock:
                 if ended or self._is_closed:
                     return
-                self.is_at_work = bool(waiting)
-            if waiting:
-                self._answer(self._next(waiting))
+                self.is_at_work = bool(self._gathered)
+            if self._gathered:
+                self._answer(self._next())
                 self.is_at_work = False
 
-    def _drop(self, waiting: list[_Asked[Q, A]]) -> None:
-        """Leave out those whom nobody waits for."""
-        for asked in [one for one in waiting if not one.is_wanted]:
-            asked.end(ClientGoneError("the client went away before it was answered"))
-            waiting.remove(asked)
-
-    def _gather(self, waiting: list[_Asked[Q, A]]) -> bool:
+    def _gather(self) -> bool:
         """Take all that has come in; True if nothing more will."""
         while True:
             try:
@@ -144,17 +138,23 @@ class Together(Generic[Q, A]):
                 return False
             if asked is None:
                 return True
-            waiting.append(asked)
+            self._gathered.append(asked)
 
-    def _next(self, waiting: list[_Asked[Q, A]]) -> list[_Asked[Q, A]]:
+    def _drop(self) -> None:
+        """Leave out those whom nobody waits for."""
+        for asked in [one for one in self._gathered if not one.is_wanted]:
+            asked.end(ClientGoneError("the client went away before it was answered"))
+            self._gathered.remove(asked)
+
+    def _next(self) -> list[_Asked[Q, A]]:
         """Take the first that waits, and those of its kind that fit beside it, in their order."""
-        batch = [waiting.pop(0)]
+        batch = [self._gathered.pop(0)]
         count = len(batch[0].questions)
-        for asked in list(waiting):
+        for asked in list(self._gathered):
             if asked.kind == batch[0].kind and count + len(asked.questions) <= self._most:
                 count += len(asked.questions)
                 batch.append(asked)
-                waiting.remove(asked)
+                self._gathered.remove(asked)
         return batch
 
     def _answer(self, batch: list[_Asked[Q, A]]) -> None:
