@@ -58,7 +58,7 @@ def some_of(folder: Path, photos: int, scratch: Path) -> tuple[Path, list[Path]]
         rows = [row for row in csv.DictReader(file) if (folder / "images" / f"{row['id']}.jpg").is_file()]
     shop = scratch / "shop"
     shop.mkdir()
-    (shop / "images").symlink_to(folder / "images")
+    (shop / "images").symlink_to((folder / "images").resolve())
     with (shop / "styles.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
