@@ -40,6 +40,9 @@ class Judge:
         taste = self._taste if language_model else self._quick
         return np.array([taste(outfit) for outfit in outfits], dtype=np.float64)
 
+    def in_catalogue(self, index: CatalogueIndex) -> Judge:
+        return self
+
     def direction(self, outfit: Sequence[DescribedItem]) -> NDArray[np.float32]:
         return np.asarray(sum(item.text_vector for item in outfit), dtype=np.float32)
 

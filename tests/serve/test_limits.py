@@ -16,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from coordi.pipeline.advising import Advisor
+from coordi.recommend.catalogue_index import CatalogueIndex
 from coordi.recommend.described_item import DescribedItem
 
 from .conftest import Start, jpeg, noise
@@ -193,6 +194,9 @@ class Blocked:
         self.asked += 1
         assert self.free.wait(20)
         return np.full(len(outfits), 0.5)
+
+    def in_catalogue(self, index: CatalogueIndex) -> Blocked:
+        return self
 
     def direction(self, outfit: Sequence[DescribedItem]) -> NDArray[np.float32]:
         return np.zeros(3, dtype=np.float32)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from coordi.pipeline.advising import Advisor
+from coordi.recommend.catalogue_index import CatalogueIndex
 from coordi.recommend.described_item import DescribedItem
 from coordi.serve.errors import ClientGoneError, RefusedError
 from coordi.serve.lanes import Lane
@@ -186,6 +187,9 @@ class OwnThread:
         if language_model:
             self.threads.add(threading.current_thread().name)
         return np.array([len(outfit) / 10 + orders / 100 for outfit in outfits])
+
+    def in_catalogue(self, index: CatalogueIndex) -> OwnThread:
+        return self
 
     def direction(self, outfit: Sequence[DescribedItem]) -> NDArray[np.float32]:
         return np.zeros(3, dtype=np.float32)

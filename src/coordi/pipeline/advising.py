@@ -110,7 +110,7 @@ class Advisor:
         encoder = load_settled_encoder(settings.describe)
         vocabulary = load_vocabulary(settings.describe.vocabulary)
         index = None if catalogue is None else open_catalogue(catalogue, settings, encoder, say, progress)
-        scorer = LoadedModel(found)
+        scorer: ItemScorer = LoadedModel(found)
         if index is not None:
             scorer = scorer.in_catalogue(index)
         return cls(found, scorer, encoder, vocabulary, Labeller(encoder, vocabulary), index)
@@ -124,6 +124,20 @@ class Advisor:
     def with_parts(self, *, scorer: ItemScorer | None = None, encoder: ImageTextEncoder | None = None) -> Advisor:
         """The same with other parts in place, such as ones that gather requests."""
         return replace(self, scorer=scorer or self.scorer, encoder=encoder or self.encoder)
+
+    def renewed(self) -> Advisor | None:
+        """The same with the catalogue as it is on disk now; None if that is the one that is open.
+
+        The one that was open is not closed: questions may be in the midst of it.
+
+        Raises:
+            CoordiError: If what is there now can't be opened, or wasn't made for this model.
+        """
+        if self.index is None or self.index.folder is None or not self.index.is_replaced:
+            return None
+        settings = self.model.settings
+        index = open_catalogue(self.index.folder, settings, self.encoder, _say_nothing, _show_nothing)
+        return replace(self, index=index, scorer=self.scorer.in_catalogue(index))
 
     def see(self, images: Sequence[Image.Image]) -> list[SeenPhoto]:
         """What is seen in RGB photos of any size, in order."""

@@ -23,6 +23,10 @@ INFO_FILE = "catalogue.json"
 SHUT_OFF: Mapping[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 
 
+Stamp = tuple[int, int, int]
+"""Tells one file from another that took its place: inode, time of change in nanoseconds, bytes."""
+
+
 class CatalogueInfo(Settings):
     """What a catalogue was made of and with; the same in its database and, to be read by people, in catalogue.json.
 
@@ -145,6 +149,15 @@ def shut_off(connection: Any) -> None:
     connection.execute("SET lock_configuration = true")
 
 
+def stamp_of(file: Path) -> Stamp | None:
+    """The stamp of a file as it is now; None if it isn't there or can't be looked at."""
+    try:
+        about = file.stat()
+    except OSError:
+        return None
+    return about.st_ino, about.st_mtime_ns, about.st_size
+
+
 def quoted(path: Path) -> str:
     """A path as text in a statement; attaching takes no parameters."""
     return "'" + str(path).replace("'", "''") + "'"
@@ -163,8 +176,13 @@ def reading(what: Path | str) -> Iterator[None]:
             "with coordi catalogue build"
         ) from error
     except (duckdb.Error, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ArtifactError(
-            f"the catalogue {what} can't be read: {reason}; if it is damaged, delete the folder and build it again "
-            "with coordi catalogue build"
-        ) from error
+        raise unreadable(what, error) from error
+
+
+def unreadable(what: Path | str, error: Exception) -> ArtifactError:
+    """What is said of a catalogue on which DuckDB gives up."""
+    reason = str(error).strip().splitlines()[0]
+    return ArtifactError(
+        f"the catalogue {what} can't be read: {reason}; if it is damaged, delete the folder and build it again with "
+        "coordi catalogue build"
+    )

@@ -26,12 +26,14 @@ from coordi.recommend.catalogue_file import (
     ITEMS_FILE,
     SHUT_OFF,
     CatalogueInfo,
+    Stamp,
     check_is_catalogue,
     insert,
     quoted,
     read_info,
     reading,
     shut_off,
+    stamp_of,
 )
 from coordi.recommend.catalogue_rows import (
     DATABASE,
@@ -66,6 +68,8 @@ class CatalogueIndex:
         self._lock = Lock()
         self._reading_contents = Lock()
         self._contents_read: CatalogueContents | None = None
+        self._file: Path | None = None
+        self._stamp: Stamp | None = None
 
     @classmethod
     def open(cls, folder: Path) -> CatalogueIndex:
@@ -78,10 +82,12 @@ class CatalogueIndex:
         duckdb = require("duckdb", "catalogue")
         check_is_catalogue(folder)
         connection = duckdb.connect(":memory:", config=dict(SHUT_OFF))
+        stamp = stamp_of(folder / ITEMS_FILE)  # before it is opened: a file that comes between is seen as another one
         with reading(folder):
             connection.execute(f"ATTACH {quoted(folder / ITEMS_FILE)} AS {DATABASE} (READ_ONLY)")
             shut_off(connection)
             index = cls(connection, read_info(connection), str(folder))
+            index._file, index._stamp = folder / ITEMS_FILE, stamp
             len(index)
         return index
 
@@ -113,6 +119,16 @@ class CatalogueIndex:
     def __len__(self) -> int:
         """How many items it holds."""
         return int(self._values(f"SELECT count(*) FROM {ITEMS}")[0][0])
+
+    @property
+    def folder(self) -> Path | None:
+        """Where it was opened; None for one in memory."""
+        return None if self._file is None else self._file.parent
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether another database lies where this one was opened, which a change of the catalogue puts there."""
+        return self._file is not None and stamp_of(self._file) not in (None, self._stamp)
 
     def close(self) -> None:
         """Let go of the database; nothing can be asked any more."""

@@ -17,7 +17,7 @@ from typing import Any
 from coordi.artifacts import writing
 from coordi.domain import WORN_CATEGORIES
 from coordi.errors import ArtifactError, require
-from coordi.recommend.catalogue_file import ITEMS_FILE, SHUT_OFF, CatalogueInfo, insert, quoted, reading
+from coordi.recommend.catalogue_file import ITEMS_FILE, SHUT_OFF, CatalogueInfo, insert, quoted, unreadable
 from coordi.recommend.catalogue_rows import DATABASE, ITEMS, CatalogueRow, create_tables, table_of
 
 _STAGED, _FRESH, _KEPT = "staged", "fresh", "memory.kept"
@@ -123,19 +123,20 @@ def _attach_old(connection: Any, folder: Path) -> None:
 def _connected(folder: Path) -> Iterator[Any]:
     """A connection that holds nothing yet; DuckDB's errors become one clear line."""
     duckdb = require("duckdb", "catalogue")
-    with reading(folder):
-        connection = duckdb.connect(":memory:", config=dict(SHUT_OFF))
-        try:
-            yield connection
-        except duckdb.IOException as error:
-            if "No space left" not in str(error):
-                raise
-            raise ArtifactError(
-                f"no space left on the disk while writing {folder}; the catalogue is as it was: free some space and "
-                "run the same command again"
-            ) from error
-        finally:
-            connection.close()
+    connection = duckdb.connect(":memory:", config=dict(SHUT_OFF))
+    try:
+        yield connection
+    except duckdb.IOException as error:
+        if "No space left" not in str(error):
+            raise unreadable(folder, error) from error
+        raise ArtifactError(
+            f"no space left on the disk while writing {folder}; the catalogue is as it was: free some space and run "
+            "the same command again"
+        ) from error
+    except duckdb.Error as error:
+        raise unreadable(folder, error) from error
+    finally:
+        connection.close()
 
 
 def _beside(folder: Path, name: str) -> Path:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coordi.recommend.described_item import DescribedItem
+
+if TYPE_CHECKING:
+    from coordi.recommend.catalogue_index import CatalogueIndex
 
 
 class ItemScorer(Protocol):
@@ -21,6 +24,10 @@ class ItemScorer(Protocol):
     @property
     def name(self) -> str:
         """``fine-tuned`` or ``base``."""
+        ...
+
+    def in_catalogue(self, index: CatalogueIndex) -> ItemScorer:
+        """The same scorer, which sees items as they are in a catalogue; whatever is loaded is shared."""
         ...
 
     def score(

@@ -55,6 +55,10 @@ def run(settings: ServeSettings, load: Callable[[], Advisor], say: Callable[[str
         failures.append(error)
         server.should_exit = True
 
+    def ready() -> None:
+        service.renew_in_background(say)
+        say(f"ready: open {address} in a browser; Ctrl-C stops it")
+
     if settings.access_log:
         _access.setLevel(logging.INFO)
 
@@ -66,7 +70,7 @@ def run(settings: ServeSettings, load: Callable[[], Advisor], say: Callable[[str
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         say(f"loading the models; {address}{PREFIX}/health answers already")
-        service.load_in_background(lambda: say(f"ready: open {address} in a browser; Ctrl-C stops it"), fail)
+        service.load_in_background(ready, fail)
         server.run(sockets=[listening])
     finally:
         service.close()

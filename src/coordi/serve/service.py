@@ -9,6 +9,7 @@ from PIL import Image
 
 from coordi.data.photos import MAX_PIXELS
 from coordi.describe.opening import Room
+from coordi.errors import CoordiError
 from coordi.pipeline.advising import Advisor
 from coordi.recommend.catalogue_index import CatalogueIndex
 from coordi.serve.errors import not_ready, refused
@@ -17,6 +18,7 @@ from coordi.serve.photos import PhotoCache
 from coordi.serve.settings import ServeSettings
 from coordi.serve.together import TogetherEncoder, TogetherScorer
 
+_LOOK_SECONDS = 5.0
 _QUICK = 4
 _LIGHT, _LIGHT_QUEUE = 4, 256
 _PICTURES, _PICTURES_QUEUE = 2, 512
@@ -42,6 +44,8 @@ class Service:
         self._load = load
         self._advisor: Advisor | None = None
         self._loading: threading.Thread | None = None
+        self._renewing: threading.Thread | None = None
+        self._closed = threading.Event()
         self._together: tuple[TogetherScorer, TogetherEncoder] | None = None
         self.heavy = Lane("heavy", settings.workers, settings.queue)
         self.quick = Lane("quick", min(_QUICK, settings.workers), settings.queue)
@@ -124,6 +128,44 @@ class Service:
         self._loading = threading.Thread(target=work, name="loading", daemon=True)
         self._loading.start()
 
+    def renew(self) -> bool:
+        """Take up the catalogue as it is on disk now; what is being answered goes on with the one it began with.
+
+        Returns:
+            Whether it was another one.
+
+        Raises:
+            CoordiError: If what is there now can't be opened, or wasn't made for this model; the old one stays.
+        """
+        advisor = None if self._advisor is None else self._advisor.renewed()
+        if advisor is None:
+            return False
+        self._advisor = advisor
+        return True
+
+    def renew_in_background(self, say: Callable[[str], None], every: float = _LOOK_SECONDS) -> None:
+        """Look for a changed catalogue every few seconds, in a thread that ends when this is closed.
+
+        Args:
+            say: Told of each change, and once of each reason why the old one stays.
+            every: Seconds between two looks.
+        """
+
+        def work() -> None:
+            told = ""
+            while not self._closed.wait(every):
+                try:
+                    if self.renew():
+                        say(f"the catalogue has changed: {len(self.index):,} items from now on")
+                        told = ""
+                except CoordiError as error:
+                    if str(error) != told:
+                        told = str(error)
+                        say(f"the catalogue has changed but can't be taken up, so the one before stays: {told}")
+
+        self._renewing = threading.Thread(target=work, name="renewing", daemon=True)
+        self._renewing.start()
+
     @property
     def is_loading(self) -> bool:
         """Whether the thread that loads is still at it."""
@@ -131,11 +173,13 @@ class Service:
 
     @property
     def is_at_work(self) -> bool:
-        """Whether a model is in the midst of a call."""
-        return any(part.is_at_work for part in self._together or ())
+        """Whether a model is in the midst of a call, or a catalogue is being opened."""
+        renewing = self._renewing is not None and self._renewing.is_alive()
+        return renewing or any(part.is_at_work for part in self._together or ())
 
     def close(self) -> None:
         """Let nobody wait any more; a call that a model is in the midst of goes on."""
+        self._closed.set()
         for lane in (self.heavy, self.quick, self.light, self.pictures):
             lane.close()
         for part in self._together or ():

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
+from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -21,6 +22,8 @@ from coordi.serve.lanes import check_wanted, left_of_this
 
 if TYPE_CHECKING:
     from PIL import Image
+
+    from coordi.recommend.catalogue_index import CatalogueIndex
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -182,11 +185,21 @@ class TogetherScorer:
     """An ``ItemScorer`` whose language model is asked by one thread, for all requests that come together.
 
     What needs no language model takes microseconds and is asked at once.
+
+    Args:
+        scorer: Whose language model it is.
+        most: Outfits in one call at most.
     """
 
     def __init__(self, scorer: ItemScorer, most: int) -> None:
         self._scorer = scorer
-        self._together = Together[Sequence[DescribedItem], float](self._ask, most, "language-model")
+        self._together = Together[Sequence[DescribedItem], float](_ask_scorer, most, "language-model")
+
+    def in_catalogue(self, index: CatalogueIndex) -> TogetherScorer:
+        """As ``ItemScorer``; the thread is shared, and ends with whichever is closed first."""
+        other = copy(self)
+        other._scorer = self._scorer.in_catalogue(index)
+        return other
 
     @property
     def name(self) -> str:
@@ -205,7 +218,7 @@ class TogetherScorer:
         check_wanted()
         if not language_model:
             return self._scorer.score(outfits, language_model=False, orders=orders)
-        return np.asarray(self._together.ask(outfits, orders), dtype=np.float64)
+        return np.asarray(self._together.ask(outfits, (self._scorer, orders)), dtype=np.float64)
 
     def direction(self, outfit: Sequence[DescribedItem]) -> NDArray[np.float32]:
         """As ``ItemScorer``; it needs no language model."""
@@ -220,9 +233,10 @@ class TogetherScorer:
         """Refuse all that waits, and end the thread."""
         self._together.close()
 
-    def _ask(self, outfits: Sequence[Sequence[DescribedItem]], orders: int) -> Sequence[float]:
-        scores = self._scorer.score(outfits, language_model=True, orders=orders)
-        return [float(score) for score in scores]
+
+def _ask_scorer(outfits: Sequence[Sequence[DescribedItem]], kind: tuple[ItemScorer, int]) -> Sequence[float]:
+    scorer, orders = kind
+    return [float(score) for score in scorer.score(outfits, language_model=True, orders=orders)]
 
 
 class TogetherEncoder:

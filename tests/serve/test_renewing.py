@@ -1,0 +1,185 @@
+"""A running server takes up its catalogue when that has changed, and goes on with the old one if it can't."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from coordi.config import PromptSettings
+from coordi.pipeline.advising import Advisor
+from coordi.pipeline.catalogue_building import build_catalogue, refresh_catalogue
+from coordi.pipeline.catalogue_describing import Eyes
+from coordi.pipeline.catalogue_folder import CatalogueWork
+from coordi.progress import Progress, silent
+from coordi.recommend.catalogue_file import ITEMS_FILE
+from coordi.recommend.described_item import DescribedItem
+from coordi.serve.together import TogetherScorer
+
+from .conftest import Start
+
+ROWS = {"a": "Red pleated skirt", "b": "White shirt", "c": "Black leather boots", "d": "Navy tote bag"}
+ITEMS = "/api/v1/catalogue/items"
+
+
+@contextmanager
+def quietly(label: str) -> Iterator[Progress]:
+    yield silent
+
+
+def write(table: Path, ids: str) -> Path:
+    table.write_text("\n".join(["id,title", *(f"{one},{ROWS[one]}" for one in ids)]), encoding="utf-8")
+    return table
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CatalogueWork:
+    monkeypatch.setenv("COORDI_CACHE", str(tmp_path / "cache"))
+    return CatalogueWork(tmp_path / "made", "coordi catalogue build", quietly, may_shrink=True)
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    return tmp_path / "shop.csv"
+
+
+def eyes(advisor: Advisor, prompt: PromptSettings | None = None) -> Eyes:
+    settings = advisor.model.settings
+    return Eyes.of(settings.describe, prompt or settings.prompt)
+
+
+@pytest.fixture
+def opened(bare: Advisor, work: CatalogueWork, table: Path) -> Advisor:
+    """With a built catalogue of a skirt and a shirt."""
+    build_catalogue(write(table, "ab"), eyes(bare), work)
+    return Advisor.open(work.folder)
+
+
+def test_what_is_asked_afterwards_is_of_the_new_catalogue(
+    opened: Advisor, start: Start, table: Path, work: CatalogueWork
+) -> None:
+    started = start(opened)
+    assert not started.service.renew()  # nothing has changed
+    assert started.client.get(ITEMS).json()["total"] == 2
+    assert started.client.get(f"{ITEMS}/c").status_code == 404
+    write(table, "bcd")
+    refresh_catalogue(None, work)
+    assert started.client.get(ITEMS).json()["total"] == 2  # nobody has looked
+    assert started.service.renew()
+    assert [item["id"] for item in started.client.get(ITEMS).json()["items"]] == ["b", "c", "d"]
+    assert started.client.get(f"{ITEMS}/a").status_code == 404
+    assert started.client.get("/api/v1/ready").json()["items"] == 3
+    quick = {"items": [{"id": "b"}], "language_model": False}
+    suggested = started.client.post("/api/v1/complete", json=quick).json()["suggestions"]
+    assert {one["item"]["id"] for one in suggested} == {"c", "d"}
+    assert not started.service.renew()
+
+
+def test_a_question_goes_on_with_the_catalogue_it_began_with(
+    opened: Advisor, start: Start, table: Path, work: CatalogueWork
+) -> None:
+    service = start(opened).service
+    before = service.advisor
+    write(table, "cd")
+    refresh_catalogue(None, work)
+    assert service.renew()
+    found = before.stylist.complete(before.items_of_ids(["a"]), language_model=False)
+    assert [one.item.id for one in found.suggestions] == ["b"]
+
+
+def test_what_is_likened_is_centred_in_the_new_catalogue(
+    opened: Advisor, start: Start, table: Path, work: CatalogueWork, bare: Advisor
+) -> None:
+    service = start(opened).service
+    write(table, "abcd")
+    refresh_catalogue(None, work)
+    assert service.renew()
+    outfit = service.advisor.items_of_ids(["a", "c"])
+    fresh = Advisor.open(work.folder)
+    expected = fresh.scorer.score([outfit], language_model=False)
+    assert service.advisor.scorer.score([outfit], language_model=False) == pytest.approx(expected)
+    assert opened.scorer.score([outfit], language_model=False) != pytest.approx(expected)
+
+
+def test_one_that_cannot_be_opened_leaves_the_old_one_and_is_told_once(
+    opened: Advisor, start: Start, work: CatalogueWork, table: Path
+) -> None:
+    started = start(opened)
+    lines: list[str] = []
+    database, kept = work.folder / ITEMS_FILE, work.folder / "kept"
+    database.rename(kept)
+    (work.folder / "broken").write_bytes(kept.read_bytes()[:4096])
+    (work.folder / "broken").replace(database)
+    started.service.renew_in_background(lines.append, every=0.01)
+    wait_for(lines, "can't be taken up, so the one before stays")
+    time.sleep(0.2)
+    (line,) = lines
+    assert str(work.folder) in line
+    assert started.client.get(ITEMS).json()["total"] == 2
+    kept.replace(database)
+    write(table, "abc")
+    refresh_catalogue(None, work)
+    wait_for(lines, "the catalogue has changed: 3 items from now on")
+    assert started.client.get(ITEMS).json()["total"] == 3
+
+
+def test_one_that_is_told_otherwise_is_not_taken_up(
+    opened: Advisor, start: Start, work: CatalogueWork, table: Path, bare: Advisor, tmp_path: Path
+) -> None:
+    started = start(opened)
+    other = replace(work, folder=tmp_path / "other")
+    build_catalogue(write(table, "abcd"), eyes(bare, PromptSettings(max_title_words=2)), other)
+    (other.folder / ITEMS_FILE).replace(work.folder / ITEMS_FILE)
+    lines: list[str] = []
+    started.service.renew_in_background(lines.append, every=0.01)
+    wait_for(lines, "max_title_words")
+    assert started.client.get(ITEMS).json()["total"] == 2
+
+
+class Which:
+    """An ``ItemScorer`` that says how large its catalogue is, and in which thread."""
+
+    name = "counts"
+
+    def __init__(self, size: int, threads: set[str]) -> None:
+        self._size = size
+        self._threads = threads
+
+    def in_catalogue(self, index: object) -> Which:
+        return Which(len(index), self._threads)  # type: ignore[arg-type]
+
+    def score(
+        self, outfits: Sequence[Sequence[DescribedItem]], *, language_model: bool = True, orders: int = 1
+    ) -> NDArray[np.float64]:
+        self._threads.add(threading.current_thread().name)
+        return np.full(len(outfits), self._size / 100)
+
+    def direction(self, outfit: Sequence[DescribedItem]) -> NDArray[np.float32]:
+        return np.zeros(3, dtype=np.float32)
+
+
+def test_scorers_of_two_catalogues_share_a_thread_and_no_call(opened: Advisor) -> None:
+    threads: set[str] = set()
+    one = TogetherScorer(Which(0, threads), 8)
+    assert opened.index is not None
+    other = one.in_catalogue(opened.index)
+    item = opened.item_of_words("white shirt")
+    assert one.score([[item]]).tolist() == [0.0]
+    assert other.score([[item]]).tolist() == [0.02]
+    assert threads == {"language-model"}
+    assert other.calls == 2
+    other.close()
+
+
+def wait_for(lines: Sequence[str], words: str) -> None:
+    end = time.monotonic() + 30
+    while not any(words in line for line in lines) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert words in lines[-1]
