@@ -16,14 +16,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from coordi.data.categories import of_unknown_category
+from coordi.data.categories import category_of, of_unknown_category
 from coordi.describe.calibration import word_key
+from coordi.describe.describer import Labeller
 from coordi.describe.encoder import ImageTextEncoder, load_encoder
 from coordi.describe.label_figures import expected_calibration_error, share_with_interval
 from coordi.describe.labelled_photos import LabelledPhoto, is_held_out, label_words, read_labelled
 from coordi.describe.seeing import see
 from coordi.describe.vector_cache import VectorCache
-from coordi.describe.vocabulary import Attribute, Vocabulary, load_vocabulary
+from coordi.describe.vocabulary import KINDS, Attribute, Vocabulary, load_vocabulary
 from coordi.describe.zero_shot import LabelJudge, attribute_judge
 from coordi.domain import Item
 from texts import MATERIALS, PATTERNS, weak_labels
@@ -110,6 +111,21 @@ def measure(name: str, attribute: Attribute, judge: LabelJudge, given: Asked) ->
     )
 
 
+def measure_worn(photos: Sequence[LabelledPhoto], rows: NDArray[np.float32], labeller: Labeller) -> None:
+    """Print how often it is told what an item is worn as, by the kind that is said alone and by kinds together."""
+    truth = [category_of(label_words(photo.labels.get(COLUMNS[KINDS], ""))) for photo in photos]
+    said = labeller.descriptions([photo.id for photo in photos], rows)
+    worn = labeller.worn(said, rows)
+    is_said = np.array([KINDS in one.attributes for one in said])
+    known = np.array([one is not None for one in truth])
+    right = np.array([one == true for one, true in zip(worn, truth, strict=True)])
+    told = np.array([one is not None for one in worn])
+    for name, these in (("kind said", is_said), ("told", told), ("told without a kind", told & ~is_said)):
+        share, (low, high) = share_with_interval(right[known & these])
+        part = these[known].mean()
+        print(f"worn as, {name}: {part:.3f} of {known.sum():,}, right {share:.3f} [{low:.3f}, {high:.3f}]")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/fashion-products"))
@@ -128,6 +144,7 @@ def main() -> None:
         if name in COLUMNS or name in TITLE_WORDS:
             given, judge = asked(name, attribute, photos, rows), attribute_judge(name, attribute, encoder)
             measure(name, attribute, judge, given) if options.held_out else choose(name, judge, given)
+    measure_worn(photos, rows, Labeller(encoder, vocabulary))
 
 
 if __name__ == "__main__":

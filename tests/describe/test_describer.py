@@ -10,13 +10,14 @@ from safetensors.numpy import load
 
 from coordi.config import DescribeSettings
 from coordi.data.photos import CUT_SHORT
-from coordi.describe.describer import describe, describe_image
+from coordi.describe.describer import Labeller, describe, describe_image
 from coordi.describe.opening import NO_PHOTO
 from coordi.describe.storage import read_described, write_described, writing_described
-from coordi.domain import Item
+from coordi.describe.vocabulary import Attribute, LabelEntry, Vocabulary
+from coordi.domain import Item, WornCategory
 from coordi.errors import ArtifactError, EncoderError
 
-from .colours import ColourEncoder, vocabulary
+from .colours import WORDS, ColourEncoder, vocabulary
 
 
 @pytest.fixture
@@ -42,6 +43,35 @@ def test_sure_labels_are_said_and_weak_ones_left_out(items: list[Item]) -> None:
     # softmax of 10, 0, 0
     expected = np.exp(10) / (np.exp(10) + 2)
     assert described.descriptions["a"].attributes["colour"][0].probability == pytest.approx(expected, abs=1e-5)
+
+
+def kinds_of_garment(*worn: WornCategory | None) -> Vocabulary:
+    labels = tuple(LabelEntry(text=word, worn=one) for word, one in zip(WORDS, worn, strict=True))
+    return Vocabulary(attributes={"category": Attribute(threshold=0.6, labels=labels)})
+
+
+def test_what_could_be_two_kinds_of_top_is_a_top() -> None:
+    # red; red or green; blue
+    photos = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 1]], dtype=np.float32)
+    photos /= np.linalg.norm(photos, axis=1, keepdims=True)
+    tops = Labeller(ColourEncoder(), kinds_of_garment("top", "top", "bottom"))
+    said = tops.descriptions(list("abc"), photos)
+    assert ["category" in one.attributes for one in said] == [True, False, True]
+    assert tops.worn(said, photos) == ["top", "top", "bottom"]
+    assert tops.worn([], photos[:0]) == []
+    either = Labeller(ColourEncoder(), kinds_of_garment("top", "bottom", None))
+    assert either.worn(said, photos) == ["top", None, None]  # as probable as not, and nothing that is worn
+    assert Labeller(ColourEncoder(), vocabulary(0.6)).worn(said, photos) == [None] * 3  # it has no kinds
+
+
+def test_labels_that_are_judged_alone_are_not_added_up() -> None:
+    class Alone(ColourEncoder):
+        logit_bias = 0.0  # type: ignore[assignment]
+
+    kinds = tuple(LabelEntry(text=word, worn="top") for word in WORDS)
+    labeller = Labeller(Alone(), Vocabulary(attributes={"category": Attribute(threshold=1.0, labels=kinds)}))
+    photos = np.array([[1, 1, 1]], dtype=np.float32) / np.sqrt(3, dtype=np.float32)
+    assert labeller.worn(labeller.descriptions(["a"], photos), photos) == [None]
 
 
 def test_equal_labels_come_in_the_vocabularys_order(items: list[Item]) -> None:

@@ -16,6 +16,8 @@ from coordi.errors import ConfigError
 
 BUNDLED = "fashion"
 SLOT = "{}"
+KINDS = "category"
+"""The attribute that says what a thing is; a thing without that is none."""
 
 
 class LabelEntry(Settings):

@@ -16,7 +16,7 @@ from coordi.data.categories import category_of
 from coordi.data.photos import PHOTO_SUFFIXES, open_photo
 from coordi.describe.describer import Labeller
 from coordi.describe.encoder import ImageTextEncoder, load_settled_encoder
-from coordi.describe.vocabulary import Vocabulary, load_vocabulary
+from coordi.describe.vocabulary import KINDS, Vocabulary, load_vocabulary
 from coordi.domain import Description, Item, Label, WornCategory
 from coordi.errors import DataError, RecommendationError
 from coordi.pipeline.item_scoring import LoadedModel
@@ -30,7 +30,6 @@ from coordi.recommend.catalogue_index import CatalogueIndex
 from coordi.recommend.described_item import DescribedItem
 from coordi.recommend.facets import describe_item
 from coordi.recommend.item_scorer import ItemScorer
-from coordi.recommend.leaving_out import KINDS
 from coordi.recommend.stylist import Stylist
 
 if TYPE_CHECKING:
@@ -145,7 +144,8 @@ class Advisor:
             return []
         vectors = self.encoder.encode_images(images)  # (N, D)
         said = self.labeller.descriptions([""] * len(images), vectors)
-        return [SeenPhoto(one, self._worn(one), vector) for one, vector in zip(said, vectors, strict=True)]
+        worn = self.labeller.worn(said, vectors)
+        return [SeenPhoto(*one) for one in zip(said, worn, vectors, strict=True)]
 
     def item_of_photo(self, path: Path) -> DescribedItem:
         """An item of a photo's file.
@@ -232,10 +232,6 @@ class Advisor:
             return "there is no catalogue with items to look it up in; give words or a photo"
         near = ", ".join(self.index.near_ids(name[:_LONGEST_ID]))
         return f"accepted are the ids of the catalogue's {len(self.index)} items, such as {near}"
-
-    def _worn(self, description: Description) -> WornCategory | None:
-        labels = description.attributes.get(KINDS, ())
-        return self.vocabulary.worn_category(KINDS, labels[0].text) if labels else None
 
     def _item(self, item: Item, description: Description | None, vector: NDArray[np.float32] | None) -> DescribedItem:
         prompt = self.model.settings.prompt

@@ -13,18 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordi.config import DescribeSettings, PromptSettings
-from coordi.data.categories import category_is_known
+from coordi.data.categories import category_is_known, with_category
 from coordi.data.photos import PhotoError, photo_bytes
 from coordi.data.source import RowProblem
-from coordi.describe.describer import Described, Labeller
+from coordi.describe.describer import Labeller
 from coordi.describe.encoder import ImageTextEncoder, load_settled_encoder
 from coordi.describe.seeing import see
 from coordi.describe.vector_cache import VectorCache
 from coordi.describe.vocabulary import Vocabulary, load_vocabulary
-from coordi.domain import Item
+from coordi.domain import Item, WornCategory
 from coordi.pipeline.catalogue_source import NO_CATEGORY, FeedRow
 from coordi.pipeline.plain_parts import text_encoder
-from coordi.pipeline.seen_category import seen_category
 from coordi.progress import Progress, silent
 from coordi.recommend.catalogue_index import CatalogueInfo
 from coordi.recommend.catalogue_rows import CatalogueRow
@@ -132,12 +131,13 @@ class RowDescriber:
         digests = self._digests
         ids = [row.item.id for _, row in rows if row.item.id in digests]
         vectors = self._cache.vectors([digests[name] for name in ids])  # (B, D)
-        said = {one.item_id: one for one in self._eyes.labeller.descriptions(ids, vectors)}
-        described = Described(said, tuple(ids), vectors, (), (self._eyes.encoder.name, self._eyes.encoder.identity))
+        seen = self._eyes.labeller.descriptions(ids, vectors)
+        said = {one.item_id: one for one in seen}
+        worn = dict(zip(ids, self._eyes.labeller.worn(seen, vectors), strict=True))
         items: list[Item] = []
         known: dict[str, tuple[int, FeedRow]] = {}
         for place, row in rows:
-            item = self._settled(row, described, has_photo=row.item.id in digests)
+            item = self._settled(row, worn.get(row.item.id), has_photo=row.item.id in digests)
             if item is not None:
                 items.append(item)
                 known[item.id] = place, row
@@ -148,16 +148,16 @@ class RowDescriber:
             for one in found
         ]
 
-    def _settled(self, row: FeedRow, described: Described, *, has_photo: bool) -> Item | None:
+    def _settled(self, row: FeedRow, worn: WornCategory | None, *, has_photo: bool) -> Item | None:
         """The item with a category that is known and without a photo that can't be opened; None if it can't go in."""
         item = row.item if has_photo else replace(row.item, image=None)
         if not category_is_known(item):
             if not has_photo:
                 return None  # told with its photo
-            seen = seen_category(item, described, self._eyes.vocabulary)
-            if seen is None:
+            if worn is None:
                 self.problems.append(RowProblem(NO_CATEGORY, item.id, row.line, item.title))
-            return seen
+                return None
+            return with_category(item, worn)
         return item if has_photo or item.title else None
 
 

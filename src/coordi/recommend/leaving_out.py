@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from coordi.describe.vocabulary import Vocabulary
+from coordi.describe.vocabulary import KINDS, Vocabulary
 from coordi.recommend.described_item import DescribedItem
 
-KINDS = "category"  # the attribute that says what a thing is; a thing without that is none
 EncodeTexts = Callable[[Sequence[str]], NDArray[np.float32]]
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from coordi.describe.vocabulary import Vocabulary
+from coordi.describe.vocabulary import KINDS, Vocabulary
 from coordi.recommend.advice import Moved, Reason
 from coordi.recommend.described_item import DescribedItem
 from coordi.recommend.facets import COLOUR
 from coordi.recommend.item_scorer import ItemScorer
-from coordi.recommend.leaving_out import KINDS, EncodeTexts, Said, said_of, unsaid
+from coordi.recommend.leaving_out import EncodeTexts, Said, said_of, unsaid
 
 _WORTH_SAYING = 0.005  # below it, a difference shows as 0.00
 _MOST_SAID = 3

@@ -6,8 +6,8 @@ from importlib import metadata
 
 from fastapi import APIRouter
 
+from coordi.describe.vocabulary import KINDS
 from coordi.domain import WORN_CATEGORIES
-from coordi.pipeline.seen_category import CATEGORY
 from coordi.serve.examples import error_responses
 from coordi.serve.schemas import (
     LONGEST_TEXT,
@@ -59,7 +59,7 @@ def _ready(service: Service) -> ReadyAnswer:
 def _vocabulary(service: Service) -> VocabularyAnswer:
     advisor = service.advisor
     attributes = advisor.vocabulary.attributes
-    kinds = attributes[CATEGORY].labels if CATEGORY in attributes else ()
+    kinds = attributes[KINDS].labels if KINDS in attributes else ()
     facets = None if advisor.index is None else advisor.index.facets()
     return VocabularyAnswer(
         categories=WORN_CATEGORIES,
