@@ -69,6 +69,28 @@ def test_rules_are_options(shop: Path) -> None:
     assert ids("--want", "bag", "--pin", "s1") == ["b1", "b2", "s1"]
 
 
+def test_whole_looks(shop: Path) -> None:
+    rules = ("--catalogue", shop, "--quick", "--want", "bag", "--not-gender", "men")
+    found = json.loads(run("recommend", "blue jeans", "--looks", "-k", "1", "--json", *rules))
+    (look,) = found["looks"]
+    assert found["around"] == {"given": "blue jeans", "text": "bottom: blue jeans"}
+    assert [one["category"] for one in look["added"]] == ["top", "shoes", "bag"]
+    assert look["lacks"] == []
+    assert {one["item"] for one in look["reason"]["items"]} == {"blue jeans", *(one["id"] for one in look["added"])}
+    lines = run("recommend", "white shirt", "--looks", "-k", "1", *rules).splitlines()
+    assert lines[0].endswith("  white shirt")
+    assert "      Nothing found of: bottom." in lines
+    assert lines[-1] == "1 look, judged without the language model"
+
+
+def test_whole_looks_are_around_one_item(shop: Path) -> None:
+    result = RUNNER.invoke(build_app(), ["recommend", "t1", "b1", "--looks", "--catalogue", str(shop)])
+    assert result.exit_code == 2
+    assert "got 2" in result.output
+    with pytest.raises(RecommendationError, match="no look"):
+        run("recommend", "t1", "--looks", "--quick", "--catalogue", shop, "--brand", "Acme")
+
+
 def test_what_people_read(shop: Path) -> None:
     told = run("recommend", "t1", "blue jeans", "--catalogue", shop, "--quick", "--want", "shoes", "--max-price", "60")
     first, why, last, *rules = told.splitlines()

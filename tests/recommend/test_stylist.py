@@ -351,6 +351,21 @@ def test_looks_are_whole_outfits_that_differ() -> None:
     assert "shoes6" not in {item.id for item in look.items}
 
 
+def test_a_look_says_what_it_lacks_and_comes_after_whole_ones() -> None:
+    shelf = described(
+        ("shoes", "boots", "shoes"), ("top", "a shirt with a title that this judge likes best", "top"),
+        ("dress", "dress", "dress"), ("bag", "bag", "bag"),
+    )  # fmt: skip
+    stylist = stylist_of(shelf, Judge(lambda outfit: sum(len(item.item.title) for item in outfit) / 200))
+    (shoes,) = by_id(shelf, "shoes")
+    found = [({item.id for item in look.items}, look.lacks) for look in stylist.outfits(shoes).looks]
+    assert found == [({"shoes", "dress", "bag"}, ()), ({"shoes", "top", "bag"}, ("bottom",))]
+    (look,) = stylist.outfits(shoes, 1, Rules(unwanted=("bottom", "dress"))).looks
+    assert look.lacks == ()  # nobody wanted one
+    (look,) = stylist.outfits(by_id(shelf, "dress")[0], 1, Rules(excluded=("shoes",))).looks
+    assert look.lacks == ("shoes",)
+
+
 def test_no_look_says_why() -> None:
     shelf = described(("t1", "white shirt", "top"), ("t2", "silk blouse", "top"))
     found = stylist_of(shelf, Judge(longest_title)).outfits(shelf[0])

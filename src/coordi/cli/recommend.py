@@ -13,7 +13,8 @@ from coordi.cli.work import JsonOption, data_path
 from coordi.recommend.rules import Rules
 
 if TYPE_CHECKING:
-    from coordi.recommend.advice import Completion, Suggestion
+    from coordi.recommend.advice import Completion, Judge, Looks, Suggestion
+    from coordi.recommend.described_item import DescribedItem
 
 
 def register(app: typer.Typer) -> None:
@@ -35,6 +36,9 @@ def recommend(
         typer.Option("--model", help="As for `coordi score`. Default: the catalogue's own run, else 'bundled'."),
     ] = None,
     top_k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many to show.")] = 5,
+    looks: Annotated[
+        bool, typer.Option("--looks", help="Whole outfits around the item, of which there is one.")
+    ] = False,
     quick: QuickOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -48,10 +52,21 @@ def recommend(
     from coordi.errors import RecommendationError
     from coordi.pipeline.advising import Advisor
 
+    if looks and len(items) > 1:
+        raise typer.BadParameter(f"whole looks are made around 1 item, got {len(items)}; add the others with --pin ID")
     advisor = Advisor.open(data_path(catalogue), model, note, progress_bar)
     outfit = [advisor.item_given(one) for one in items]
     if not quick:
         note(LOADING)
+    if looks:
+        whole = advisor.stylist.outfits(outfit[0], top_k, rules, language_model=not quick)
+        if whole.nothing:
+            raise RecommendationError(whole.nothing)
+        if as_json:
+            echo_json(_looks_as_json(items[0], whole, advisor.scorer.name))
+        else:
+            _show_looks(items[0], whole, advisor.scorer.name)
+        return
     found = advisor.stylist.complete(outfit, k=top_k, rules=rules, language_model=not quick)
     if found.nothing and not found.suggestions:
         raise RecommendationError(found.nothing)
@@ -60,9 +75,9 @@ def recommend(
         return
     for one in found.suggestions:
         _show(one)
-    judge = "without the language model" if quick else f"by the {advisor.scorer.name} model"
+    judged = _judged(found.judge, advisor.scorer.name)
     typer.echo(
-        f"{found.ranked} of {found.candidates} candidates ranked {judge}; looked for: {', '.join(found.categories)}"
+        f"{found.ranked} of {found.candidates} candidates ranked {judged}; looked for: {', '.join(found.categories)}"
     )
     for row in found.left_out:
         typer.echo(f"  {row.rule}: leaves out {row.count}, {row.left} left")
@@ -70,12 +85,56 @@ def recommend(
 
 def _show(one: Suggestion) -> None:
     """A suggestion in two lines: what it is, and why."""
-    item = one.item.item
-    price = "" if item.price is None else f", {item.price:g}"
-    typer.echo(f"{one.score:.2f}  {one.item.text}{price}  [{item.id}]")
+    typer.echo(f"{one.score:.2f}  {_line(one.item)}")
     why = "Pinned." if one.is_pinned else one.reason.text if one.reason else ""
     if why:
         typer.echo(f"      {why}")
+
+
+def _show_looks(given: str, found: Looks, model: str) -> None:
+    """Looks with a line for each item."""
+    for look in found.looks:
+        typer.echo(f"{look.score:.2f}  {given}")
+        for item in look.items[1:]:
+            typer.echo(f"      {_line(item)}")
+        if look.lacks:
+            typer.echo(f"      Nothing found of: {', '.join(look.lacks)}.")
+        typer.echo(f"      {look.reason.text}")
+    looks = "1 look" if len(found.looks) == 1 else f"{len(found.looks)} looks"
+    typer.echo(f"{looks}, judged {_judged(found.judge, model)}")
+
+
+def _judged(judge: Judge, model: str) -> str:
+    return f"by the {model} model" if judge == "language-model" else "without the language model"
+
+
+def _line(one: DescribedItem) -> str:
+    price = "" if one.item.price is None else f", {one.item.price:g}"
+    return f"{one.text}{price}  [{one.id}]"
+
+
+def _looks_as_json(given: str, found: Looks, model: str) -> dict[str, Any]:
+    around = found.looks[0].items[0]
+    return {
+        "around": {"given": given, "text": around.text},
+        "model": model,
+        "judge": found.judge,
+        "looks": [
+            {
+                "score": look.score,
+                "added": [item_as_json(item) for item in look.items[1:]],
+                "lacks": look.lacks,
+                "reason": {
+                    "text": look.reason.text,
+                    "items": [
+                        {"item": given if moved.what == around.id else moved.what, "by": moved.by}
+                        for moved in look.reason.items
+                    ],
+                },
+            }
+            for look in found.looks
+        ],
+    }
 
 
 def _as_json(given: list[str], found: Completion, model: str) -> dict[str, Any]:
@@ -100,7 +159,6 @@ def suggestion_as_json(one: Suggestion, told: dict[str, str]) -> dict[str, Any]:
         one: What is suggested.
         told: What the user calls each item of the outfit, by its id.
     """
-    item = one.item.item
     reason = None
     if one.reason is not None:
         items = [{"item": told.get(moved.what, moved.what), "by": moved.by} for moved in one.reason.items]
@@ -108,14 +166,17 @@ def suggestion_as_json(one: Suggestion, told: dict[str, str]) -> dict[str, Any]:
             {"attribute": moved.attribute, "label": moved.what, "by": moved.by} for moved in one.reason.attributes
         ]
         reason = {"text": one.reason.text, "items": items, "attributes": labels}
+    return {**item_as_json(one.item), "score": one.score, "is_pinned": one.is_pinned, "reason": reason}
+
+
+def item_as_json(one: DescribedItem) -> dict[str, Any]:
+    """An item for ``--json``."""
+    item = one.item
     return {
         "id": item.id,
-        "text": one.item.text,
+        "text": one.text,
         "title": item.title,
         "category": item.category,
-        "score": one.score,
         "price": item.price,
         "image": None if item.image is None else str(item.image),
-        "is_pinned": one.is_pinned,
-        "reason": reason,
     }

@@ -128,11 +128,13 @@ class Look:
         items: The item it was made around first, then in the order of ``fitting.COMPLETION_ORDER``.
         score: P(yes) in ``[0, 1]``.
         reason: What moved it: each item left out in turn.
+        lacks: Categories that a whole outfit needs and that nothing was found of, unwanted ones left out.
     """
 
     items: tuple[DescribedItem, ...]
     score: float
     reason: Reason
+    lacks: tuple[WornCategory, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,8 @@ class Looks:
     """Whole outfits around an item.
 
     Attributes:
-        looks: Best first; no two share more than the item they are made around and half of the rest.
+        looks: Those that lack nothing first, of these the best first; no two share more than the item they are made
+            around and half of the rest.
         judge: Who judged.
         nothing: Why there is no look, in one sentence; empty if there is one.
     """

@@ -30,6 +30,12 @@ def missing_categories(worn: Collection[WornCategory]) -> tuple[WornCategory, ..
     return tuple(category for category in COMPLETION_ORDER if category not in worn and not clash(category, worn))
 
 
+def lacking_categories(worn: Collection[WornCategory]) -> tuple[WornCategory, ...]:
+    """What a whole outfit can't do without and hasn't: a top and a bottom or what takes their place, and shoes."""
+    needed: tuple[WornCategory, ...] = ("top", "bottom", "shoes")
+    return tuple(category for category in needed if category not in worn and not clash(category, worn))
+
+
 def clash(category: WornCategory, worn: Collection[WornCategory]) -> str | None:
     """Why an item of this category can't join, in a user's words; None if it can."""
     if category in _WORN_ONCE and category in worn:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from coordi.domain import WornCategory
 from coordi.recommend.candidates import Finder
 from coordi.recommend.described_item import DescribedItem
-from coordi.recommend.fitting import COMPLETION_ORDER, clash
+from coordi.recommend.fitting import COMPLETION_ORDER, clash, lacking_categories
 from coordi.recommend.rules import Rules
 
 WIDTH = 8
@@ -116,6 +116,12 @@ def worn_order(outfit: Outfit, begun: int) -> Outfit:
     return (*outfit[:begun], *sorted(outfit[begun:], key=lambda item: COMPLETION_ORDER.index(item.item.category)))
 
 
-def best_first(scored: Sequence[tuple[Outfit, float]]) -> list[tuple[Outfit, float]]:
-    """Looks by score; equal ones by the titles of their items, so that ids decide nothing."""
-    return sorted(scored, key=lambda one: (-one[1], [item.text for item in one[0]]))
+def best_first(scored: Sequence[tuple[Outfit, float]], rules: Rules) -> list[tuple[Outfit, float]]:
+    """Looks that lack nothing before others, then by score; equal ones by what is said of them, never by ids."""
+    return sorted(scored, key=lambda one: (len(lacks(one[0], rules)), -one[1], [item.text for item in one[0]]))
+
+
+def lacks(outfit: Outfit, rules: Rules) -> tuple[WornCategory, ...]:
+    """What a whole outfit needs and this one hasn't, but for what the rules don't want."""
+    needed = lacking_categories({item.item.category for item in outfit})
+    return tuple(category for category in needed if category not in rules.unwanted)

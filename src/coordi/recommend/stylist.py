@@ -17,7 +17,7 @@ from coordi.recommend.diversity import diversified
 from coordi.recommend.fitting import cautions, clash
 from coordi.recommend.item_scorer import ItemScorer
 from coordi.recommend.leaving_out import EncodeTexts
-from coordi.recommend.looks import LookBuilder, best_first, different, worn_order
+from coordi.recommend.looks import LookBuilder, best_first, different, lacks, worn_order
 from coordi.recommend.reasons import Reasoner
 from coordi.recommend.rules import Rules, check_colours, parse_rules
 
@@ -157,9 +157,11 @@ class Stylist:
             return Looks((), judge(language_model), f"no look: {reason}; loosen a rule or add items")
         ordered = [worn_order(outfit, len(begun)) for outfit in built]
         scores = self._scorer.score(ordered, language_model=language_model).tolist()
-        best = different(best_first(list(zip(ordered, scores, strict=True))), begun, k)
+        best = different(best_first(list(zip(ordered, scores, strict=True)), rules), begun, k)
         why = self._reasoner.of_looks(best, language_model=language_model)
-        looks = tuple(Look(outfit, score, reason) for (outfit, score), reason in zip(best, why, strict=True))
+        looks = tuple(
+            Look(outfit, score, reason, lacks(outfit, rules)) for (outfit, score), reason in zip(best, why, strict=True)
+        )
         return Looks(looks, judge(language_model))
 
     def _pinned(self, index: CatalogueIndex, outfit: Sequence[DescribedItem], rules: Rules) -> list[DescribedItem]:

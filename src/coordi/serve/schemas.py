@@ -245,11 +245,16 @@ class CompleteAnswer(Wire):
 
 
 class LookShown(Wire):
-    """A whole outfit; positions in its reason are those of its own items."""
+    """A whole outfit; positions in its reason are those of its own items.
+
+    Attributes:
+        lacks: What a whole outfit needs (a top and a bottom or a dress, shoes) and nothing was found of.
+    """
 
     items: tuple[ItemShown, ...]
     score: Probability
     reason: ReasonShown
+    lacks: tuple[WornCategory, ...]
 
 
 class LooksAnswer(Wire):

@@ -87,6 +87,7 @@ def looks_shown(found: Looks, around_is_of_catalogue: bool) -> LooksAnswer:
             items=tuple(item_shown(item, place > 0 or around_is_of_catalogue) for place, item in enumerate(look.items)),
             score=_share(look.score),
             reason=_reason(look.reason, [item.id for item in look.items]),
+            lacks=look.lacks,
         )
         for look in found.looks
     )

@@ -1,6 +1,6 @@
 /** A whole look as a card. */
 
-import { t } from "../core/i18n.js";
+import { category, list, t } from "../core/i18n.js";
 import { fromCatalogue, wear } from "../core/items.js";
 import { html } from "../core/ui.js";
 import { KeepForm } from "../kept/keep_form.js";
@@ -29,6 +29,7 @@ export function LookCard({ look, around, judge }) {
       <${Bar} score=${look.score} />
       <${Reason} reason=${look.reason} items=${items} ofLook />
       <${ItemList} items=${items} />
+      ${look.lacks.length > 0 && html`<p class="look__lacks">${t("look.lacks", { what: list(look.lacks.map(category)) })}</p>`}
       <div class="look__do">
         <button type="button" class="button button--main" onClick=${put}>${t("look.wear")}</button>
         <${KeepForm} items=${items} score=${look.score} judge=${judge} />
