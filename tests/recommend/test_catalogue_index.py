@@ -84,10 +84,10 @@ def test_every_rule_holds_as_a_plain_loop_has_it(
 def test_rules_are_told_in_a_users_words(shop: CatalogueIndex) -> None:
     rules = Rules(want=("shoes", "bag"), price_max=100, gender="women", in_stock=True, unwanted_colours=("red",))
     assert shop.left_out(rules) == (
-        LeftOut("category shoes or bag", 3, 4),
-        LeftOut("price at most 100", 2, 2),
-        LeftOut("made for women or everybody", 1, 1),
-        LeftOut("in stock", 1, 0),
+        LeftOut("want", "category shoes or bag", 3, 4),
+        LeftOut("price_max", "price at most 100", 2, 2),
+        LeftOut("gender", "made for women or everybody", 1, 1),
+        LeftOut("in_stock", "in stock", 1, 0),
     )
     assert shop.left_out(Rules()) == ()
 

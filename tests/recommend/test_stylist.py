@@ -217,7 +217,7 @@ def test_nothing_is_suggested_that_is_made_for_others_unless_asked_for() -> None
         "u", "m", "n",
     ]  # fmt: skip
     left_out = stylist.complete(outfit, "shoes", reasons=False).left_out
-    assert left_out == (LeftOut("not made for men, girls or boys", 1, 3),)
+    assert left_out == (LeftOut("unwanted_genders", "not made for men, girls or boys", 1, 3),)
 
 
 def test_pinned_items_come_first_and_what_they_are_is_no_longer_missing() -> None:
@@ -279,7 +279,7 @@ def test_when_nothing_fits_it_says_why() -> None:
     priced = described(*WARDROBE, prices={"s1": 30.0, "s2": 80.0})
     stylist = stylist_of(priced, Judge(longest_title))
     found = stylist.complete(by_id(priced, "t1"), "shoes", rules=Rules(price_max=20, colours=("red",)))
-    assert found.left_out == (LeftOut("price at most 20", 2, 0),)
+    assert found.left_out == (LeftOut("price_max", "price at most 20", 2, 0),)
     assert found.nothing == "nothing of shoes fits: 'price at most 20' leaves out 2, 0 left; loosen a rule"
     everything = Rules(unwanted=tuple(one for one in WORN_CATEGORIES if one != "top"))
     assert "want a category by its name" in stylist.complete(by_id(priced, "t1"), rules=everything).nothing

@@ -148,7 +148,9 @@ def _as_json(given: list[str], found: Completion, model: str) -> dict[str, Any]:
         "ranked": found.ranked,
         "shortlist": "everything" if found.ranked >= found.candidates else "without-language-model",
         "suggestions": [suggestion_as_json(one, told) for one in found.suggestions],
-        "left_out": [{"rule": row.rule, "count": row.count, "left": row.left} for row in found.left_out],
+        "left_out": [
+            {"name": row.name, "rule": row.rule, "count": row.count, "left": row.left} for row in found.left_out
+        ],
     }
 
 

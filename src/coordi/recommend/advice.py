@@ -63,11 +63,13 @@ class LeftOut:
     """Items that one rule left out of what was left by the rules before it.
 
     Attributes:
+        name: Of the rule, as ``Rules`` has it.
         rule: In a user's words, such as ``"price at most 50"``.
         count: How many.
         left: How many were left after it.
     """
 
+    name: str
     rule: str
     count: int
     left: int

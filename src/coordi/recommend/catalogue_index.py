@@ -207,7 +207,11 @@ class CatalogueIndex:
             [*(value for clause in clauses for value in clause.parameters), *of_base],
         )[0]
         steps = zip(clauses, row[:-1], row[1:], strict=True)
-        return tuple(LeftOut(clause.words, before - after, after) for clause, before, after in steps if before > after)
+        return tuple(
+            LeftOut(clause.name, clause.words, before - after, after)
+            for clause, before, after in steps
+            if before > after
+        )
 
     def page(
         self, rules: Rules = NO_RULES, words: str = "", offset: int = 0, limit: int = 50
@@ -222,7 +226,7 @@ class CatalogueIndex:
             limit: At most so many.
         """
         asked = list(dict.fromkeys(search_words(words)))[:_MOST_WORDS]
-        looked_for = [Clause(word, "contains(words, ?)", (word,)) for word in asked]
+        looked_for = [Clause("words", word, "contains(words, ?)", (word,)) for word in asked]
         condition, parameters = where([*rule_clauses(rules), *looked_for])
         total = int(self._values(f"SELECT count(*) FROM {ITEMS} WHERE {condition}", parameters)[0][0])
         query = f"SELECT rowid AS row_number FROM {ITEMS} WHERE {condition} ORDER BY place, id LIMIT ? OFFSET ?"

@@ -244,12 +244,12 @@ def _for_the_same_people(outfit: Outfit, rules: Rules) -> Rules:
 def _left_out(index: CatalogueIndex, rules: Rules, looked_for: Sought) -> tuple[LeftOut, ...]:
     """What the rules left out of the categories that were looked for, added up."""
     asked = rules.model_copy(update={"want": (), "unwanted": ()})
-    counted: dict[str, tuple[int, int]] = {}
+    counted: dict[tuple[str, str], tuple[int, int]] = {}
     for category in looked_for.categories:
         for row in index.left_out(asked, category):
-            count, left = counted.get(row.rule, (0, 0))
-            counted[row.rule] = (count + row.count, left + row.left)
-    return tuple(LeftOut(rule, count, left) for rule, (count, left) in counted.items())
+            count, left = counted.get((row.name, row.rule), (0, 0))
+            counted[row.name, row.rule] = (count + row.count, left + row.left)
+    return tuple(LeftOut(*rule, *counts) for rule, counts in counted.items())
 
 
 def _why_nothing(index: CatalogueIndex, looked_for: Sought, left_out: Sequence[LeftOut]) -> str:

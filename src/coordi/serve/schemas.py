@@ -217,8 +217,14 @@ class SuggestionShown(Wire):
 
 
 class LeftOutShown(Wire):
-    """How many items a rule left out, and how many were left after it."""
+    """How many items a rule left out, and how many were left after it.
 
+    Attributes:
+        name: Of the rule, as a request's ``rules`` have it; ``unwanted_genders`` also where the outfit says for whom.
+        rule: In words.
+    """
+
+    name: str
     rule: str
     count: int = Field(ge=0)
     left: int = Field(ge=0)

@@ -75,7 +75,9 @@ def completion_shown(found: Completion) -> CompleteAnswer:
         candidates=found.candidates,
         ranked=found.ranked,
         judge=found.judge,
-        left_out=tuple(LeftOutShown(rule=one.rule, count=one.count, left=one.left) for one in found.left_out),
+        left_out=tuple(
+            LeftOutShown(name=one.name, rule=one.rule, count=one.count, left=one.left) for one in found.left_out
+        ),
         nothing=found.nothing,
     )
 

@@ -69,7 +69,7 @@ function LooksAround({ around }) {
     ${answer && html`<ul class=${pending ? "looks cards--stale" : "looks"} role="list">
       ${answer.looks.map((look) => html`<li key=${look.items.map((item) => item.id).join(" ")}><${LookCard} look=${look} around=${around} judge=${answer.judge} /></li>`)}
     </ul>`}
-    ${answer && !answer.looks.length && html`<div class="nothing"><h3>${t("looks.none")}</h3><p lang="en">${answer.nothing}</p></div>`}
+    ${answer && !answer.looks.length && html`<div class="nothing"><h3>${t("looks.none")}</h3><p>${t("looks.none.why")}</p></div>`}
     ${answer && answer.looks.length >= k && k < most && html`<p class="completing__more">
       <button type="button" class="button" disabled=${pending} onClick=${() => setK(Math.min(k + STEP, most))}>${t("action.more")}</button></p>`}
   </section>`;

@@ -6,14 +6,7 @@ import { useStore } from "../core/store.js";
 import { html } from "../core/ui.js";
 import { Icon } from "../shared/icons.js";
 
-const { t } = i18n;
-
-/** How the server begins its words for each rule, longer ones first, and which filter that is. */
-const RULES = [
-  ["category not", "unwanted"], ["category", "want"], ["price at least", "price_min"], ["price at most", "price_max"],
-  ["brand not", "unwanted_brands"], ["brand", "brands"], ["colour not", "unwanted_colours"], ["colour", "colours"],
-  ["made for", "gender"], ["season", "seasons"], ["in stock", "in_stock"], ["items that were excluded", "excluded"],
-];
+const { t, tOr } = i18n;
 
 /** @param {{answer: any}} props Of `complete`. */
 export function NothingFits({ answer }) {
@@ -24,11 +17,11 @@ export function NothingFits({ answer }) {
     <p>${whyOf(answer)}</p>
     ${answer.left_out.length > 0 && html`<ul class="rules" role="list">
       ${answer.left_out.map((rule) => {
-        const name = RULES.find(([start]) => rule.rule.startsWith(start))?.[1];
-        const words = name ? wordsOf(name, filters) : rule.rule;
+        const isSet = rule.name in filters;
+        const words = isSet ? wordsOf(rule.name, filters) : tOr(`rule.${rule.name}`, rule.rule);
         return html`<li key=${rule.rule}>
-          <span><b lang=${name ? undefined : "en"}>${words}</b> ${t("nothing.left_out", { n: rule.count })} ${t("nothing.left", { n: rule.left })}</span>
-          ${name && html`<button type="button" class="button" aria-label=${t("nothing.drop", { rule: words })} onClick=${() => dropFilters([name])}>${t("nothing.drop.short")}</button>`}
+          <span><b>${words}</b> ${t("nothing.left_out", { n: rule.count })} ${t("nothing.left", { n: rule.left })}</span>
+          ${isSet && html`<button type="button" class="button" aria-label=${t("nothing.drop", { rule: words })} onClick=${() => dropFilters([rule.name])}>${t("nothing.drop.short")}</button>`}
         </li>`;
       })}
     </ul>`}
