@@ -42,8 +42,8 @@ class Server:
     environment: dict[str, str] = field(default_factory=dict)
     _process: subprocess.Popen[str] | None = None
 
-    def start(self) -> None:
-        """Returns once the models are loaded; on the port it had before, if it had one."""
+    def start(self, until: str = "ready: open") -> None:
+        """Returns once the models are loaded, or something else is said; on the port it had before, if it had one."""
         port = self.address.rsplit(":", 1)[-1] if self.address else "0"
         command = [sys.executable, "-m", "coordi.cli.main", "serve", "--port", port, *self.arguments]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "COLUMNS": "300"} | self.environment
@@ -54,9 +54,9 @@ class Server:
         said = []
         for line in self._process.stderr:
             said.append(line)
-            ready = re.search(r"ready: open (http://\S+)", line)
-            if ready:
-                self.address = ready[1].rstrip("/")
+            address = re.search(r"http://[\w.:]+", line) if until in line else None
+            if address:
+                self.address = address[0]
                 break
         else:
             pytest.fail(f"coordi serve ended before it was ready: {''.join(said)}")

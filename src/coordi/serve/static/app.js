@@ -8,7 +8,7 @@ import { html, render, useEffect, useRef, useState } from "./core/ui.js";
 import { KeptView } from "./kept/view.js";
 import { LooksView } from "./looks/view.js";
 import { OutfitView } from "./outfit/view.js";
-import { usePaste } from "./outfit/adding.js";
+import { usePhotosAnywhere } from "./outfit/adding.js";
 import { applyTheme, Header, VIEWS } from "./shared/header.js";
 import { Notices } from "./shared/notice.js";
 import { ServerState } from "./shared/server_state.js";
@@ -41,7 +41,7 @@ function App() {
   const view = useView();
   const language = useStore((state) => state.language);
   const main = useRef(null);
-  usePaste();
+  usePhotosAnywhere();
   useEffect(() => {
     document.title = view === "outfit" ? t("page.title") : t("page.title.part", { part: t(`nav.${view}`) });
   }, [view, language]);

@@ -8,8 +8,8 @@ import { classes, html, useEffect, useId, useState } from "../core/ui.js";
 import { Icon } from "../shared/icons.js";
 import { CatalogueDialog } from "./catalogue_dialog.js";
 
-/** Pasted photos are taken in wherever the page is. */
-export function usePaste() {
+/** Photos that are pasted, or dropped beside what asks for them, are taken in wherever the page is. */
+export function usePhotosAnywhere() {
   useEffect(() => {
     const paste = (event) => {
       const photos = photosOf(event.clipboardData);
@@ -17,8 +17,14 @@ export function usePaste() {
       event.preventDefault();
       addPhotos(photos);
     };
-    document.addEventListener("paste", paste);
-    return () => document.removeEventListener("paste", paste);
+    const drop = (event) => {
+      if (event.defaultPrevented || !event.dataTransfer?.types.includes("Files")) return;
+      event.preventDefault(); // Else the browser would leave the page and show the file.
+      if (event.type === "drop") addPhotos(photosOf(event.dataTransfer));
+    };
+    const listeners = Object.entries({ paste, drop, dragover: drop });
+    listeners.forEach(([kind, listener]) => document.addEventListener(kind, listener));
+    return () => listeners.forEach(([kind, listener]) => document.removeEventListener(kind, listener));
   }, []);
 }
 

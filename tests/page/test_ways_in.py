@@ -1,0 +1,100 @@
+"""Photos that are dropped, pasted or taken, a folder of the user's, and a server that loads or has too much to do."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from .conftest import Server
+from .doing import add_photos, pieces, settle, suggestions, verdict
+
+# The origin's own folder is a real one that needs no hand to choose it.
+PICKER = """window.showDirectoryPicker = async () => {
+  if (window.isCancelled) throw new DOMException('The user went away', 'AbortError');
+  return (await navigator.storage.getDirectory()).getDirectoryHandle('clothes', {create: true});
+}"""
+GIVE = """([name, content, what, where]) => {
+  const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([bytes], name, {type: 'image/jpeg'}));
+  const options = {bubbles: true, cancelable: true};
+  const place = document.querySelector(where);
+  if (what === 'paste') place.dispatchEvent(new ClipboardEvent('paste', {...options, clipboardData: transfer}));
+  else return ['dragover', 'drop'].map((kind) =>
+    place.dispatchEvent(new DragEvent(kind, {...options, dataTransfer: transfer}))).some(Boolean);
+}"""
+
+
+@pytest.mark.parametrize(
+    ("way", "where"), [("paste", "body"), ("drop", ".dropzone"), ("drop", ".dropzone p"), ("drop", "h1")]
+)
+def test_a_photo_is_pasted_or_dropped(page: Page, own_photos: list[Path], way: str, where: str) -> None:
+    """Dropped anywhere: a browser would leave the page for a file that the page doesn't take."""
+    expect(page.get_by_role("button", name="From the catalogue").first).to_be_visible()
+    photo = own_photos[0]
+    left = page.evaluate(GIVE, [photo.name, base64.b64encode(photo.read_bytes()).decode(), way, where])
+    assert not left
+    expect(pieces(page)).to_have_count(1)
+    expect(page.get_by_text("This photo was in your wardrobe already.")).to_have_count(0)
+
+
+def test_a_phone_takes_a_photo(page: Page, own_photos: list[Path]) -> None:
+    camera = page.get_by_label("Take a photo").first
+    expect(camera).to_have_attribute("capture", "environment")
+    camera.set_input_files(str(own_photos[0]))
+    expect(pieces(page)).to_have_count(1)
+
+
+def test_a_wardrobe_in_a_folder_comes_back_from_it(page: Page, own_photos: list[Path]) -> None:
+    page.evaluate(PICKER)
+    add_photos(page, own_photos[:2])
+    settle(page)
+    page.get_by_role("link", name="Wardrobe", exact=False).last.click()
+    keep = page.get_by_role("button", name="Keep in a folder")
+    page.evaluate("window.isCancelled = true")
+    keep.click()
+    expect(keep).to_be_enabled()
+    expect(page.locator(".moving__said")).to_be_empty()
+    page.evaluate("window.isCancelled = false")
+    keep.click()
+    expect(page.get_by_text("clothes")).to_be_visible()
+    for piece in page.get_by_role("article").all()[::-1]:
+        piece.get_by_role("button", name="from the wardrobe").click()
+    expect(page.get_by_role("article")).to_have_count(0)
+    keep.click()
+    expect(page.get_by_text("Added: 2 pieces")).to_be_visible()
+    expect(page.get_by_role("article")).to_have_count(2)
+    photo = page.get_by_role("article").first.locator("img")
+    assert photo.evaluate("image => image.decode().then(() => image.naturalWidth)")
+
+
+@pytest.fixture
+def narrow(catalogue: Path) -> Iterator[Server]:
+    """A server that does one thing at a time and lets nobody wait."""
+    running = Server(("--catalogue", str(catalogue), "--workers", "1", "--queue", "0"))
+    yield running
+    running.stop()
+
+
+def test_a_page_waits_for_models_and_for_its_turn(browser: Browser, narrow: Server) -> None:
+    narrow.start(until="answers already")
+    page = browser.new_page(locale="en-GB")
+    page.goto(narrow.address)
+    expect(page.get_by_text("The models are loading")).to_be_visible()
+    expect(page.get_by_text("The models are loading")).to_have_count(0, timeout=120_000)
+    refused: list[str] = []
+    page.on("response", lambda response: refused.append(response.url) if response.status == 503 else None)
+    for place, words in enumerate(("navy wool blazer", "white leather sneakers"), 1):
+        page.get_by_label("An item in words").fill(words)
+        page.keyboard.press("Enter")
+        expect(pieces(page)).to_have_count(place)
+    expect(page.get_by_text("Your request is tried again in a moment.")).to_be_visible(timeout=60_000)
+    expect(verdict(page).get_by_text("/100")).to_be_visible(timeout=60_000)
+    expect(suggestions(page).first).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Your request is tried again in a moment.")).to_have_count(0, timeout=60_000)
+    assert refused
+    page.close()
