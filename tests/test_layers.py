@@ -14,7 +14,7 @@ ORDER = (
     "errors", "domain", "progress", "config", "artifacts", "data", "describe", "prompts", "model", "evaluate",
     "recommend", "pipeline", "serve", "cli",
 )  # fmt: skip
-ON_TOP = {"__init__"}  # the few public names
+ON_TOP = {"__init__", "__main__"}  # the few public names, and the command
 HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "accelerate", "bitsandbytes", "sklearn", "unsloth"}
 
 

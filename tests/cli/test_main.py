@@ -78,6 +78,27 @@ def test_wrong_usage_is_exit_code_2() -> None:
     assert coordi("paint").returncode == 2
 
 
+def test_ctrl_c_while_it_is_still_imported_is_one_line() -> None:
+    program = """
+import os, signal, sys
+class AtTheImport:
+    def find_spec(self, name, path=None, target=None):
+        if name == "coordi.cli.main":
+            os.kill(os.getpid(), signal.SIGINT)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, AtTheImport())
+from coordi.cli import start
+start()
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "coordi: interrupted before it began\n")
+
+
+def test_the_package_is_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "coordi", "--version"], capture_output=True, text=True, check=False)
+    assert done.stdout.startswith("coordi ")
+
+
 def test_presets_are_listed_shown_and_checked(tmp_path: Path) -> None:
     assert "paper" in coordi("presets", "list").stdout
     assert "learning_rate" in coordi("presets", "show", "paper").stdout

@@ -1,0 +1,5 @@
+"""``python -m coordi`` is ``coordi``."""
+
+from coordi.cli import start
+
+start()
