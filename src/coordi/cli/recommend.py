@@ -72,12 +72,16 @@ def recommend(
         raise RecommendationError(found.nothing)
     if as_json:
         echo_json(_as_json(items, found, advisor.scorer.name))
-        return
+    else:
+        _show_suggestions(found, advisor.scorer.name)
+
+
+def _show_suggestions(found: Completion, model: str) -> None:
     for one in found.suggestions:
         _show(one)
-    judged = _judged(found.judge, advisor.scorer.name)
     typer.echo(
-        f"{found.ranked} of {found.candidates} candidates ranked {judged}; looked for: {', '.join(found.categories)}"
+        f"{found.ranked} of {found.candidates} candidates ranked {_judged(found.judge, model)}; looked for: "
+        f"{', '.join(found.categories)}"
     )
     for row in found.left_out:
         typer.echo(f"  {row.rule}: leaves out {row.count}, {row.left} left")

@@ -11,12 +11,12 @@ from pydantic.json_schema import models_json_schema
 from starlette.types import ASGIApp
 
 from coordi.serve.errors import handle_errors
+from coordi.serve.requests import CompleteRequest, LooksRequest, ScoreRequest
 from coordi.serve.routes.catalogue import catalogue_routes
 from coordi.serve.routes.outfits import outfit_routes
 from coordi.serve.routes.page import add_page
 from coordi.serve.routes.photos import photo_routes
 from coordi.serve.routes.state import state_routes
-from coordi.serve.schemas import CompleteRequest, LooksRequest, ScoreRequest
 from coordi.serve.security import Guard
 from coordi.serve.service import Service
 

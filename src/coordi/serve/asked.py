@@ -9,7 +9,7 @@ from coordi.errors import DataError, RecommendationError
 from coordi.recommend.described_item import DescribedItem
 from coordi.recommend.rules import Rules, check_colours
 from coordi.serve.errors import RefusedError, refused
-from coordi.serve.schemas import ItemGiven, SeenItem
+from coordi.serve.requests import ItemGiven, SeenItem
 from coordi.serve.service import Service
 from coordi.serve.wording import as_json_text, near, shown
 

@@ -19,7 +19,7 @@ from coordi.errors import (
     PromptError,
     RecommendationError,
 )
-from coordi.serve.schemas import ErrorAnswer, Problem
+from coordi.serve.answers import ErrorAnswer, Problem
 from coordi.serve.wording import as_json_text, problem_of
 
 _log = logging.getLogger("coordi.serve")

@@ -52,7 +52,7 @@ _ALWAYS = (401, 403, 405, 500, 503)
 
 def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """For a route: the statuses of its own errors beside those that every route has, each with an example."""
-    from coordi.serve.schemas import ErrorAnswer
+    from coordi.serve.answers import ErrorAnswer
 
     found: dict[int | str, dict[str, Any]] = {}
     for status in sorted({*_ALWAYS, *statuses}):

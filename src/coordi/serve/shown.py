@@ -8,7 +8,7 @@ from urllib.parse import quote
 from coordi.domain import Description
 from coordi.recommend.advice import Completion, Looks, Moved, OutfitScore, Reason, Suggestion
 from coordi.recommend.described_item import DescribedItem
-from coordi.serve.schemas import (
+from coordi.serve.answers import (
     CompleteAnswer,
     ItemShown,
     LeftOutShown,

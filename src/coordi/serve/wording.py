@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from coordi.serve.schemas import Problem
+from coordi.serve.answers import Problem
 
 _LONGEST_VALUE = 60
 _NOT_READABLE = ("string_pattern_mismatch",)

@@ -12,13 +12,14 @@ from coordi.data.photos import PhotoError
 from coordi.domain import WornCategory
 from coordi.recommend.described_item import Gender
 from coordi.recommend.rules import Rules, Words
+from coordi.serve.answers import CatalogueAnswer, ItemShown
 from coordi.serve.asked import check_colours_known, unknown_item
 from coordi.serve.errors import RefusedError, refused
 from coordi.serve.examples import error_responses
 from coordi.serve.photos import LARGEST, SMALLEST, USUAL
-from coordi.serve.schemas import LONGEST_TEXT, CatalogueAnswer, ItemShown
 from coordi.serve.service import Service
 from coordi.serve.shown import item_shown
+from coordi.serve.wire import LONGEST_TEXT
 from coordi.serve.wording import problem_of
 
 _PER_PAGE, _MOST_PER_PAGE = 50, 200

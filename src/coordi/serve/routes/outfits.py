@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
+from coordi.serve.answers import CompleteAnswer, LooksAnswer, ScoreAnswer
 from coordi.serve.asked import check_catalogue, check_colours_known, check_ids, item_of, items_of
 from coordi.serve.bodies import gone, read_json
 from coordi.serve.examples import COMPLETE, LOOKS, SCORE, error_responses, json_body
-from coordi.serve.schemas import (
-    CompleteAnswer,
-    CompleteRequest,
-    LooksAnswer,
-    LooksRequest,
-    ScoreAnswer,
-    ScoreRequest,
-)
+from coordi.serve.requests import CompleteRequest, LooksRequest, ScoreRequest
 from coordi.serve.service import Service
 from coordi.serve.shown import completion_shown, looks_shown, score_shown
 

@@ -11,10 +11,10 @@ from fastapi import APIRouter, Query, Request
 
 from coordi.data.photos import TOO_LARGE, PhotoError, decode_photo, photo_pixels
 from coordi.pipeline.advising import SeenPhoto
+from coordi.serve.answers import AlikeAnswer, AlikeShown, DescribeAnswer
 from coordi.serve.bodies import gone, read_photo, said_length
 from coordi.serve.errors import refused
 from coordi.serve.examples import error_responses, photo_body
-from coordi.serve.schemas import AlikeAnswer, AlikeShown, DescribeAnswer
 from coordi.serve.service import Service
 from coordi.serve.shown import item_shown, labels_shown
 

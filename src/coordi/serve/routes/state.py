@@ -8,19 +8,10 @@ from fastapi import APIRouter
 
 from coordi.describe.vocabulary import KINDS
 from coordi.domain import WORN_CATEGORIES
+from coordi.serve.answers import AttributeShown, HealthAnswer, LimitsShown, ReadyAnswer, VocabularyAnswer
 from coordi.serve.examples import error_responses
-from coordi.serve.schemas import (
-    LONGEST_TEXT,
-    MOST_ITEMS,
-    MOST_LOOKS,
-    MOST_SUGGESTIONS,
-    AttributeShown,
-    HealthAnswer,
-    LimitsShown,
-    ReadyAnswer,
-    VocabularyAnswer,
-)
 from coordi.serve.service import Service
+from coordi.serve.wire import LONGEST_TEXT, MOST_ITEMS, MOST_LOOKS, MOST_SUGGESTIONS
 
 
 def state_routes(service: Service) -> APIRouter:

@@ -1,113 +1,15 @@
-"""What goes over the wire: requests that are checked before anything is done, and answers. OpenAPI is made of these."""
+"""What clients are answered."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, model_validator
+from pydantic import Field
 
 from coordi.domain import WornCategory
 from coordi.recommend.advice import Judge
 from coordi.recommend.described_item import Gender
-from coordi.recommend.rules import ItemId, Rules
-
-MOST_ITEMS = 12
-MOST_SUGGESTIONS = 50
-MOST_LOOKS = 10
-LONGEST_TEXT = 300
-
-Probability = Annotated[float, Field(ge=0, le=1)]
-Difference = Annotated[float, Field(ge=-1, le=1)]
-Text = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT, pattern=r"\S")]
-LabelText = Annotated[str, Field(min_length=1, max_length=60)]
-
-
-def _whole(value: object) -> object:
-    """What JSON's numbers and its schemas don't tell apart: 5.0 is a whole number too."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-class Wire(BaseModel):
-    """Base of requests and answers: an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class SeenItem(Wire):
-    """An item of the client's own, as its photo was described and perhaps corrected.
-
-    Attributes:
-        category: What it is worn as.
-        attributes: By attribute of the vocabulary (``GET /api/v1/vocabulary``), its labels; those that aren't known are
-            left out.
-        title: A few words of the client's own; may be empty.
-    """
-
-    category: WornCategory
-    attributes: dict[LabelText, tuple[LabelText, ...]] = Field(default_factory=dict, max_length=20)
-    title: str = Field(default="", max_length=LONGEST_TEXT)
-
-
-def _one_of(*names: str) -> dict[str, JsonValue]:
-    """A JSON schema of objects in which exactly one of these isn't null, whether the others are left out or not."""
-    null: dict[str, JsonValue] = {"type": "null"}
-    return {
-        "oneOf": [
-            {"required": [name], "properties": {other: {"not": null} if other == name else null for other in names}}
-            for name in names
-        ]
-    }
-
-
-class ItemGiven(Wire):
-    """One item of an outfit: exactly one of an id of the catalogue, a few words, or what was seen in a photo."""
-
-    model_config = ConfigDict(json_schema_extra=_one_of("id", "text", "seen"))
-
-    id: ItemId | None = None
-    text: Text | None = None
-    seen: SeenItem | None = None
-
-    @model_validator(mode="after")
-    def _is_one(self) -> ItemGiven:
-        given = [name for name in ("id", "text", "seen") if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(f"an item is exactly one of 'id', 'text' and 'seen', got {', '.join(given) or 'none'}")
-        return self
-
-
-class ScoreRequest(Wire):
-    """Two items or more that may go together."""
-
-    items: tuple[ItemGiven, ...] = Field(min_length=2, max_length=MOST_ITEMS)
-    language_model: bool = True
-
-
-class CompleteRequest(Wire):
-    """An outfit to complete from the catalogue.
-
-    Attributes:
-        items: What there is.
-        k: How many suggestions.
-        rules: What may be suggested.
-        language_model: False answers sooner and says so in ``judge``.
-        reasons: False leaves out what moved each score, which takes time.
-    """
-
-    items: tuple[ItemGiven, ...] = Field(min_length=1, max_length=MOST_ITEMS)
-    k: Annotated[int, BeforeValidator(_whole)] = Field(default=5, ge=1, le=MOST_SUGGESTIONS)
-    rules: Rules = Rules()
-    language_model: bool = True
-    reasons: bool = True
-
-
-class LooksRequest(Wire):
-    """Whole outfits around an item, from the catalogue."""
-
-    around: ItemGiven
-    k: Annotated[int, BeforeValidator(_whole)] = Field(default=3, ge=1, le=MOST_LOOKS)
-    rules: Rules = Rules()
-    language_model: bool = True
+from coordi.serve.wire import Difference, Probability, Wire
 
 
 class SeenLabel(Wire):
