@@ -20,8 +20,8 @@ from coordi.data.sample.wardrobe import SampleSize
 from coordi.data.sample.writer import make_sample
 
 CATALOGUE_ITEMS = 60
-READY_SECONDS = 120
-ANSWER_MILLISECONDS = 20_000
+READY_SECONDS = 300
+ANSWER_MILLISECONDS = 60_000
 _SEED = 17
 _COLUMNS = ("brand", "gender", "season", "availability")
 # None of these reaches for anything but the page; a browser's own errands would be counted as the page's.
