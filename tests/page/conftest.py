@@ -159,6 +159,7 @@ def context(browser: Browser, server: Server, seen: Seen) -> Iterator[BrowserCon
     made = browser.new_context(
         base_url=server.address, locale="en-GB", viewport={"width": 1280, "height": 900}, reduced_motion="reduce"
     )
+    made.set_default_timeout(ANSWER_MILLISECONDS)
     seen.watch(made)
     yield made
     made.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -29,7 +29,7 @@ from coordi.pipeline.catalogue_building import (
     remove_from_catalogue,
 )
 from coordi.pipeline.catalogue_describing import Eyes
-from coordi.pipeline.catalogue_folder import CatalogueWork
+from coordi.pipeline.catalogue_folder import CatalogueWork, info_of
 from coordi.progress import Progress, silent
 from coordi.recommend.catalogue_index import CatalogueIndex
 from coordi.recommend.rules import Rules
@@ -276,6 +276,23 @@ def test_removing_is_all_or_nothing(shop: Path, eyes: Eyes, work: CatalogueWork)
     assert (found.items, found.removed) == (2, 1)
     with CatalogueIndex.open(work.folder) as index:
         assert index.ids() == ["b", "c"]
+
+
+def test_every_change_says_when_it_was_made(
+    shop: Path, eyes: Eyes, work: CatalogueWork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def made_after(day: str, change: Callable[[], object]) -> str:
+        monkeypatch.setattr("coordi.pipeline.catalogue_building._now", lambda: f"{day}T00:00:00Z")
+        change()
+        assert info_of(work.folder).made == read_json(work.folder / "catalogue.json")["made"]
+        return info_of(work.folder).made[:10]
+
+    more = tmp_path / "more.csv"
+    more.write_text("sku,name,type\nn,Wool hat,hats\n")
+    assert made_after("2030-01-01", lambda: build_catalogue(shop, eyes, work)) == "2030-01-01"
+    assert made_after("2030-01-02", lambda: refresh_catalogue(None, work)) == "2030-01-01"  # nothing changed
+    assert made_after("2030-01-03", lambda: add_to_catalogue(more, work)) == "2030-01-03"
+    assert made_after("2030-01-04", lambda: remove_from_catalogue(["n"], work)) == "2030-01-04"
 
 
 def test_an_open_index_goes_on_with_what_it_opened(shop: Path, eyes: Eyes, work: CatalogueWork) -> None:

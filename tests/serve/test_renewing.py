@@ -75,7 +75,8 @@ def test_what_is_asked_afterwards_is_of_the_new_catalogue(
     assert started.service.renew()
     assert [item["id"] for item in started.client.get(ITEMS).json()["items"]] == ["b", "c", "d"]
     assert started.client.get(f"{ITEMS}/a").status_code == 404
-    assert started.client.get("/api/v1/ready").json()["items"] == 3
+    after = started.client.get("/api/v1/ready").json()
+    assert (after["items"], after["catalogue_made"]) == (3, started.service.index.info.made)
     quick = {"items": [{"id": "b"}], "language_model": False}
     suggested = started.client.post("/api/v1/complete", json=quick).json()["suggestions"]
     assert {one["item"]["id"] for one in suggested} == {"c", "d"}

@@ -101,7 +101,8 @@ def remove_from_catalogue(ids: Sequence[str], work: CatalogueWork) -> Outcome:
     """
     check_is_catalogue(work.folder)
     with working_alone(work.folder):
-        stored, info = stored_rows(work.folder), info_of(work.folder)
+        stored = stored_rows(work.folder)
+        info = info_of(work.folder).model_copy(update={"made": _now()})
         for item_id in ids:
             if item_id not in stored:
                 with CatalogueIndex.open(work.folder) as index:
@@ -230,6 +231,8 @@ def _stage(
 ) -> set[str]:
     """Describe rows and hand them to the writer; gives the ids of those that came out and weren't there as they are."""
     staged: set[str] = set()
+    if not rows:
+        return staged
     with work.progress("describing photos") as progress:
         describer.see([row for _, row in rows], progress)
     with work.progress("writing items") as progress:
@@ -249,8 +252,11 @@ def _info_after(
     feed: Feed, stored: Mapping[str, StoredRow], eyes: Eyes, work: CatalogueWork, *, gone: bool
 ) -> CatalogueInfo:
     """What the catalogue is made of afterwards: of another feed if that is the truth now."""
-    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     if gone or not stored:
-        return eyes.info(feed.name, feed.source, now)
+        return eyes.info(feed.name, feed.source, _now())
     before = info_of(work.folder)
-    return eyes.info(before.name, before.source, now)
+    return eyes.info(before.name, before.source, _now())
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

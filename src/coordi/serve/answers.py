@@ -254,6 +254,7 @@ class ReadyAnswer(Wire):
     Attributes:
         model: ``fine-tuned`` or ``base``.
         catalogue: Its name; None if there is none.
+        catalogue_made: When it was last changed, in UTC; empty for one in memory. A running server takes up changes.
         items: In the catalogue.
     """
 
@@ -261,6 +262,7 @@ class ReadyAnswer(Wire):
     model: str
     encoder: str
     catalogue: str | None
+    catalogue_made: str | None
     items: int = Field(ge=0)
 
 

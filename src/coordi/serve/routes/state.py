@@ -43,6 +43,7 @@ def _ready(service: Service) -> ReadyAnswer:
         model=advisor.model.name,
         encoder=advisor.encoder.name,
         catalogue=None if index is None else index.info.name,
+        catalogue_made=None if index is None else index.info.made,
         items=0 if index is None else len(index),
     )
 

@@ -32,8 +32,9 @@ export function useAnswer(path, body) {
       setState(nothingYet);
       return undefined;
     }
-    if (remembered.has(path + key)) {
-      setState({ ...nothingYet(), answer: remembered.get(path + key), of: key });
+    const asked = `${epoch} ${path} ${key}`; // Another catalogue may answer otherwise.
+    if (remembered.has(asked)) {
+      setState({ ...nothingYet(), answer: remembered.get(asked), of: key });
       return undefined;
     }
     if (!isReady) {
@@ -45,7 +46,7 @@ export function useAnswer(path, body) {
     const timer = setTimeout(async () => {
       try {
         const answer = await ask(path, { body: JSON.parse(key), signal: stop.signal });
-        remember(path + key, answer);
+        remember(asked, answer);
         failed.current = false;
         if (!stop.signal.aborted) setState({ ...nothingYet(), answer, of: key });
       } catch (error) {

@@ -13,7 +13,20 @@ export function startServer() {
     if (event === "busy" && !read().busy) update({ busy: true });
     if (event === "answered" && read().busy) update({ busy: false });
   });
+  document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && lookAgain());
   return waitForServer();
+}
+
+/** Whoever comes back to the page may come back to another catalogue, which a running server takes up by itself. */
+export async function lookAgain() {
+  const { server, ready } = read();
+  if (server !== "ready") return;
+  try {
+    const now = await ask("ready");
+    if (now.catalogue_made !== ready.catalogue_made) await waitForServer();
+  } catch (error) {
+    if (error.code === "unreachable") serverLost();
+  }
 }
 
 /** Asks until there is an answer; then what failed before is asked again. */
