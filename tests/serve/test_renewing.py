@@ -18,8 +18,10 @@ from coordi.pipeline.advising import Advisor
 from coordi.pipeline.catalogue_building import build_catalogue, refresh_catalogue
 from coordi.pipeline.catalogue_describing import Eyes
 from coordi.pipeline.catalogue_folder import CatalogueWork
+from coordi.pipeline.opening_catalogues import open_catalogue
 from coordi.progress import Progress, silent
 from coordi.recommend.catalogue_file import ITEMS_FILE
+from coordi.recommend.catalogue_index import CatalogueIndex
 from coordi.recommend.described_item import DescribedItem
 from coordi.serve.together import TogetherScorer
 
@@ -102,7 +104,7 @@ def test_what_is_likened_is_centred_in_the_new_catalogue(
     write(table, "abcd")
     refresh_catalogue(None, work)
     assert service.renew()
-    outfit = service.advisor.items_of_ids(["a", "c"])
+    outfit = service.advisor.items_of_ids(["b", "d", "a"])
     fresh = Advisor.open(work.folder)
     expected = fresh.scorer.score([outfit], language_model=False)
     assert service.advisor.scorer.score([outfit], language_model=False) == pytest.approx(expected)
@@ -124,11 +126,57 @@ def test_one_that_cannot_be_opened_leaves_the_old_one_and_is_told_once(
     (line,) = lines
     assert str(work.folder) in line
     assert started.client.get(ITEMS).json()["total"] == 2
+    assert started.client.get("/api/v1/ready").json()["catalogue_is_old"]
     kept.replace(database)
     write(table, "abc")
     refresh_catalogue(None, work)
     wait_for(lines, "the catalogue has changed: 3 items from now on")
     assert started.client.get(ITEMS).json()["total"] == 3
+    assert not started.client.get("/api/v1/ready").json()["catalogue_is_old"]
+
+
+def test_a_request_is_of_one_catalogue_all_the_way(
+    opened: Advisor, start: Start, table: Path, work: CatalogueWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The item is pinned and gone before anything is suggested: it stays in what is answered."""
+    started = start(opened)
+    look_up = CatalogueIndex.get
+
+    def and_renew(index: CatalogueIndex, ids: Sequence[str]) -> dict[str, DescribedItem]:
+        found = look_up(index, ids)
+        started.service.renew()
+        return found
+
+    monkeypatch.setattr(CatalogueIndex, "get", and_renew)
+    write(table, "bc")
+    refresh_catalogue(None, work)
+    asked = {"items": [{"text": "red shoes"}], "rules": {"pinned": ["a"]}, "language_model": False}
+    answer = started.client.post("/api/v1/complete", json=asked)
+    assert answer.status_code == 200, answer.text
+    assert [one["item"]["id"] for one in answer.json()["suggestions"]] == ["a", "b"]
+    refused = started.client.post("/api/v1/complete", json=asked)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (422, "unknown_item")
+
+
+def test_looking_goes_on_after_any_error(
+    opened: Advisor, start: Start, table: Path, work: CatalogueWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = start(opened)
+    lines: list[str] = []
+    left = [MemoryError("too little memory")]
+
+    def read(source: Path, *others: object) -> CatalogueIndex:
+        if left:
+            raise left.pop()
+        return open_catalogue(source, *others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("coordi.pipeline.advising.open_catalogue", read)
+    write(table, "abc")
+    refresh_catalogue(None, work)
+    started.service.renew_in_background(lines.append, every=0.01)
+    wait_for(lines, "3 items from now on")
+    assert "MemoryError too little memory" in lines[0]
+    assert not started.service.is_at_work
 
 
 def test_one_that_is_told_otherwise_is_not_taken_up(

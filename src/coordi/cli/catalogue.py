@@ -111,7 +111,7 @@ def refresh(
     """Make a catalogue equal to its feed: what is new is added, what has changed described again, what is gone removed.
 
     Rows and photos are compared by their content, so only what has changed costs time. A server that has the catalogue
-    open goes on with the old one until it is started again.
+    open takes the new one up within some seconds.
 
     Example: coordi catalogue refresh catalogue shop/products.csv
     """

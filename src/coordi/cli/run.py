@@ -41,5 +41,7 @@ def run(
 def _called() -> str:
     """What starts coordi from here: its name where that is found, or else the path it was started by."""
     name, started = "coordi", sys.argv[0]
+    if Path(started).name == "__main__.py":
+        return f"{sys.executable} -m {name}"
     found = shutil.which(name)
     return name if found is not None and Path(found).resolve() == Path(started).resolve() else started

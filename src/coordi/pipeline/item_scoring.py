@@ -54,12 +54,13 @@ class LoadedModel:
         self._line: Line | None = None if own is None else own.told.joined
         self._asked = _Asked(model)
         settings = model.settings
-        self._usual = Usual.of(bundled.means, load_vocabulary(settings.describe.vocabulary), settings.prompt)
+        self._usual_elsewhere = Usual.of(bundled.means, load_vocabulary(settings.describe.vocabulary), settings.prompt)
+        self._usual = self._usual_elsewhere
 
     def in_catalogue(self, index: CatalogueIndex) -> LoadedModel:
-        """The same model, that likens items by what is unusual in a catalogue; both share what is loaded."""
+        """The same model, that likens items by what is unusual in this catalogue alone; both share what is loaded."""
         other = copy(self)
-        other._usual = self._usual.in_catalogue(index.text_sums())
+        other._usual = self._usual_elsewhere.in_catalogue(index.text_sums())
         return other
 
     def load(self) -> None:

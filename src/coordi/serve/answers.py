@@ -255,6 +255,7 @@ class ReadyAnswer(Wire):
         model: ``fine-tuned`` or ``base``.
         catalogue: Its name; None if there is none.
         catalogue_made: When it was last changed, in UTC; empty for one in memory. A running server takes up changes.
+        catalogue_is_old: It has changed, but can't be taken up, so the one before stays; the server's log says why.
         items: In the catalogue.
     """
 
@@ -263,6 +264,7 @@ class ReadyAnswer(Wire):
     encoder: str
     catalogue: str | None
     catalogue_made: str | None
+    catalogue_is_old: bool
     items: int = Field(ge=0)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from PIL import Image
 
@@ -12,7 +13,8 @@ from coordi.describe.opening import Room
 from coordi.errors import CoordiError
 from coordi.pipeline.advising import Advisor
 from coordi.recommend.catalogue_index import CatalogueIndex
-from coordi.serve.errors import not_ready, refused
+from coordi.serve.asked import catalogue_of
+from coordi.serve.errors import not_ready
 from coordi.serve.lanes import Held, Lane
 from coordi.serve.photos import PhotoCache
 from coordi.serve.settings import ServeSettings
@@ -37,6 +39,9 @@ class Service:
     Args:
         settings: Of the server.
         load: Makes the advisor; takes as long as models take to load.
+
+    Attributes:
+        catalogue_problem: Why a catalogue that has changed can't be taken up; empty if there is no such.
     """
 
     def __init__(self, settings: ServeSettings, load: Callable[[], Advisor]) -> None:
@@ -44,8 +49,9 @@ class Service:
         self._load = load
         self._advisor: Advisor | None = None
         self._loading: threading.Thread | None = None
-        self._renewing: threading.Thread | None = None
+        self._is_renewing = False
         self._closed = threading.Event()
+        self.catalogue_problem = ""
         self._together: tuple[TogetherScorer, TogetherEncoder] | None = None
         self.heavy = Lane("heavy", settings.workers, settings.queue)
         self.quick = Lane("quick", min(_QUICK, settings.workers), settings.queue)
@@ -73,11 +79,7 @@ class Service:
         Raises:
             RefusedError: ``not_ready``; ``no_catalogue`` if the server was started without one.
         """
-        index = self.advisor.index
-        if index is None:
-            message = "this server has no catalogue; start it with: coordi serve --catalogue DIR"
-            raise refused(409, "no_catalogue", message)
-        return index
+        return catalogue_of(self.advisor)
 
     def lane(self, language_model: bool) -> Lane:
         """Where a question about an outfit is worked on."""
@@ -150,21 +152,33 @@ class Service:
             say: Told of each change, and once of each reason why the old one stays.
             every: Seconds between two looks.
         """
+        index = self.advisor.index
+        if index is None or index.folder is None:
+            return  # nothing on disk could change
 
         def work() -> None:
-            told = ""
             while not self._closed.wait(every):
-                try:
-                    if self.renew():
-                        say(f"the catalogue has changed: {len(self.index):,} items from now on")
-                        told = ""
-                except CoordiError as error:
-                    if str(error) != told:
-                        told = str(error)
-                        say(f"the catalogue has changed but can't be taken up, so the one before stays: {told}")
+                with suppress(OSError):  # nobody reads any more what is said
+                    self._look(say)
 
-        self._renewing = threading.Thread(target=work, name="renewing", daemon=True)
-        self._renewing.start()
+        threading.Thread(target=work, name="renewing", daemon=True).start()
+
+    def _look(self, say: Callable[[str], None]) -> None:
+        self._is_renewing = True
+        try:
+            is_new = self.renew()
+        # Whatever it is, such as too little memory: the old one answers on, and the next look may find it mended.
+        except Exception as error:  # noqa: BLE001
+            problem = str(error) if isinstance(error, CoordiError) else f"{type(error).__name__} {error}".strip()
+            if problem != self.catalogue_problem:
+                self.catalogue_problem = problem
+                say(f"the catalogue has changed but can't be taken up, so the one before stays: {problem}")
+            return
+        finally:
+            self._is_renewing = False
+        self.catalogue_problem = ""
+        if is_new:
+            say(f"the catalogue has changed: {len(self.index):,} items from now on")
 
     @property
     def is_loading(self) -> bool:
@@ -174,8 +188,7 @@ class Service:
     @property
     def is_at_work(self) -> bool:
         """Whether a model is in the midst of a call, or a catalogue is being opened."""
-        renewing = self._renewing is not None and self._renewing.is_alive()
-        return renewing or any(part.is_at_work for part in self._together or ())
+        return self._is_renewing or any(part.is_at_work for part in self._together or ())
 
     def close(self) -> None:
         """Let nobody wait any more; a call that a model is in the midst of goes on."""

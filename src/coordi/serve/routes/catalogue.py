@@ -10,13 +10,14 @@ from starlette.convertors import Convertor, register_url_convertor
 
 from coordi.data.photos import PhotoError
 from coordi.domain import WornCategory
+from coordi.pipeline.advising import Advisor
 from coordi.recommend.described_item import Gender
 from coordi.recommend.rules import Rules, Words
 from coordi.serve.answers import CatalogueAnswer, ItemShown
-from coordi.serve.asked import check_colours_known, unknown_item
+from coordi.serve.asked import catalogue_of, check_colours_known, unknown_item
 from coordi.serve.errors import RefusedError, refused
 from coordi.serve.examples import error_responses
-from coordi.serve.photos import LARGEST, SMALLEST, USUAL
+from coordi.serve.photos import LARGEST, SMALLEST, USUAL, PhotoCache
 from coordi.serve.service import Service
 from coordi.serve.shown import item_shown
 from coordi.serve.wire import LONGEST_TEXT
@@ -69,12 +70,12 @@ def catalogue_routes(service: Service) -> APIRouter:
     @router.get("/items", operation_id="catalogue_items", responses=error_responses(409, 422))
     async def items(filters: Annotated[Filters, Query()]) -> CatalogueAnswer:
         """A page of the catalogue, in its own order."""
-        return await service.light.run(lambda: _page(service, filters))
+        return await service.light.run(lambda: _page(service.advisor, filters))
 
     @router.get("/items/{id:item}", operation_id="catalogue_item", responses=error_responses(404, 409, 422))
     async def item(id: PathId) -> ItemShown:  # noqa: A002
         """One item of the catalogue."""
-        return await service.light.run(lambda: _item(service, id))
+        return await service.light.run(lambda: _item(service.advisor, id))
 
     photo: dict[int | str, dict[str, Any]] = {
         200: {"description": "A JPEG.", "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}},
@@ -94,14 +95,14 @@ def catalogue_routes(service: Service) -> APIRouter:
     ) -> Response:
         """The photo of an item, made smaller."""
         known = _tags(request)
-        return await service.pictures.run(lambda: _photo(service, id, size, known))
+        return await service.pictures.run(lambda: _photo(service.advisor, service.photos, id, size, known))
 
     return router
 
 
-def _page(service: Service, filters: Filters) -> CatalogueAnswer:
-    index, rules = service.index, _rules(filters)
-    check_colours_known(service, rules, {"colours": "colour"})
+def _page(advisor: Advisor, filters: Filters) -> CatalogueAnswer:
+    index, rules = catalogue_of(advisor), _rules(filters)
+    check_colours_known(advisor, rules, {"colours": "colour"})
     found, total = index.page(rules, filters.q, filters.offset, filters.limit)
     items = tuple(item_shown(item, is_of_catalogue=True) for item in found)
     return CatalogueAnswer(items=items, total=total, offset=filters.offset)
@@ -123,10 +124,10 @@ def _rules(filters: Filters) -> Rules:
         raise RefusedError(422, problem_of(error.errors(include_url=False), Rules)) from error
 
 
-def _item(service: Service, item_id: str) -> ItemShown:
-    found = service.index.get([item_id]).get(item_id)
+def _item(advisor: Advisor, item_id: str) -> ItemShown:
+    found = catalogue_of(advisor).get([item_id]).get(item_id)
     if found is None:
-        raise unknown_item(service, item_id, "id", 404)
+        raise unknown_item(advisor, item_id, "id", 404)
     return item_shown(found, is_of_catalogue=True)
 
 
@@ -136,20 +137,20 @@ def _tags(request: Request) -> frozenset[str]:
     return frozenset(one.strip().removeprefix("W/") for one in given.split(","))
 
 
-def _photo(service: Service, item_id: str, size: int, known: frozenset[str]) -> Response:
+def _photo(advisor: Advisor, photos: PhotoCache, item_id: str, size: int, known: frozenset[str]) -> Response:
     """A photo, or that the client has it; it asks each time, as the next catalogue may have another under this id."""
-    found = service.index.get([item_id]).get(item_id)
+    found = catalogue_of(advisor).get([item_id]).get(item_id)
     if found is None:
-        raise unknown_item(service, item_id, "id", 404)
+        raise unknown_item(advisor, item_id, "id", 404)
     path = found.item.image
     if path is None:
         raise refused(404, "not_found", f"the item '{item_id}' has no photo", "id")
     try:
-        tag = service.photos.tag(path, size)
+        tag = photos.tag(path, size)
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
         if known & {tag, "*"}:
             return Response(status_code=304, headers=headers)
-        return Response(service.photos.get(path, size), media_type="image/jpeg", headers=headers)
+        return Response(photos.get(path, size), media_type="image/jpeg", headers=headers)
     except (PhotoError, OSError) as error:
         message = f"the photo of '{item_id}' is gone or can't be opened; coordi catalogue refresh brings it up to date"
         raise refused(404, "not_found", message, "id") from error

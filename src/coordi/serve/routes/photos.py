@@ -10,8 +10,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from coordi.data.photos import TOO_LARGE, PhotoError, decode_photo, photo_pixels
-from coordi.pipeline.advising import SeenPhoto
+from coordi.pipeline.advising import Advisor, SeenPhoto
 from coordi.serve.answers import AlikeAnswer, AlikeShown, DescribeAnswer
+from coordi.serve.asked import catalogue_of
 from coordi.serve.bodies import gone, read_photo, said_length
 from coordi.serve.errors import refused
 from coordi.serve.examples import error_responses, photo_body
@@ -47,7 +48,7 @@ def photo_routes(service: Service) -> APIRouter:
 
 def _describe(service: Service, photo: bytes) -> DescribeAnswer:
     advisor = service.advisor
-    seen = _see(service, photo)
+    seen = _see(service, advisor, photo)
     labels = {name: [label.text for label in found] for name, found in seen.description.attributes.items()}
     text = "" if seen.category is None else advisor.item_of_labels(seen.category, labels, "").text
     return DescribeAnswer(
@@ -56,19 +57,20 @@ def _describe(service: Service, photo: bytes) -> DescribeAnswer:
 
 
 def _alike(service: Service, photo: bytes, k: int) -> AlikeAnswer:
-    index = service.index
-    found = index.nearest(_see(service, photo).vector, "photo", k)
+    advisor = service.advisor
+    index = catalogue_of(advisor)
+    found = index.nearest(_see(service, advisor, photo).vector, "photo", k)
     items = tuple(AlikeShown(item=item_shown(item, is_of_catalogue=True), cosine=cosine) for item, cosine in found)
     return AlikeAnswer(items=items)
 
 
-def _see(service: Service, photo: bytes) -> SeenPhoto:
+def _see(service: Service, advisor: Advisor, photo: bytes) -> SeenPhoto:
     """What is seen in a photo, decoded once there is room for its pixels."""
     with _told_of_this_file():
         pixels = photo_pixels(photo, _NAME)
         service.room.take(0, pixels)
         try:
-            return service.advisor.see([decode_photo(photo, _NAME)])[0]
+            return advisor.see([decode_photo(photo, _NAME)])[0]
         finally:
             service.room.give_back(pixels)
 

@@ -44,6 +44,7 @@ def _ready(service: Service) -> ReadyAnswer:
         encoder=advisor.encoder.name,
         catalogue=None if index is None else index.info.name,
         catalogue_made=None if index is None else index.info.made,
+        catalogue_is_old=bool(service.catalogue_problem),
         items=0 if index is None else len(index),
     )
 

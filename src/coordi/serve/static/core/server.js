@@ -23,7 +23,7 @@ export async function lookAgain() {
   if (server !== "ready") return;
   try {
     const now = await ask("ready");
-    if (now.catalogue_made !== ready.catalogue_made) await waitForServer();
+    if (now.catalogue_made !== ready.catalogue_made || now.catalogue_is_old !== ready.catalogue_is_old) await waitForServer();
   } catch (error) {
     if (error.code === "unreachable") serverLost();
   }

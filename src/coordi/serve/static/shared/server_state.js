@@ -11,10 +11,12 @@ import { sentence } from "./trouble.js";
 export function ServerState() {
   const server = useStore((state) => state.server);
   const busy = useStore((state) => state.busy);
+  const hasOldCatalogue = useStore((state) => state.ready?.catalogue_is_old);
   const keepsNothing = useStore((state) => state.keepsNothing);
   const said = { starting: "", loading: t("server.loading"), unreachable: t("server.unreachable"), ready: busy ? t("server.busy") : "" }[server];
   return html`<div class="banners" role="status" aria-live="polite">
       ${said && html`<p class="banner">${said}</p>`}
+      ${hasOldCatalogue && html`<p class="banner">${t("server.old_catalogue")}</p>`}
       ${keepsNothing && html`<p class="banner">${t("server.keeps_nothing")}</p>`}
     </div>
     ${server === "signed-out" && html`<${SignIn} />`}`;
