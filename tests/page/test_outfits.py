@@ -199,3 +199,21 @@ def test_whole_looks_are_made_around_an_own_item(page: Page, own_photos: list[Pa
     looks.first.get_by_role("button", name="Open as outfit").click()
     expect(verdict(page)).to_be_visible()
     assert pieces(page).count() >= 3
+
+
+def test_a_look_says_what_it_lacks_and_a_rule_can_be_dropped(page: Page, own_photos: list[Path]) -> None:
+    add_photos(page, own_photos[:1])
+    shown = page.request.get("/api/v1/catalogue/items?category=shoes&limit=200").json()["items"]
+    cheapest = min(item["price"] for item in shown)
+    page.get_by_role("link", name="Looks").click()
+    looks = page.get_by_role("region", name=re.compile("Looks with"))
+    page.get_by_role("button", name="Filters").click()
+    page.get_by_label("to", exact=True).fill(f"{cheapest - 0.01:.2f}")
+    expect(looks.get_by_role("article").first).to_contain_text("Nothing found of: shoes")
+    rule = looks.get_by_role("listitem").filter(has_text="Price up to")
+    rule.get_by_role("button", name=re.compile("Drop the filter")).click()
+    expect(looks.get_by_text("Nothing found of")).to_have_count(0)
+    page.get_by_label("to", exact=True).fill("0.5")
+    expect(looks.get_by_role("heading", name="No look could be made")).to_be_visible()
+    rule.get_by_role("button", name=re.compile("Drop the filter")).click()
+    expect(looks.get_by_role("article").first).to_be_visible()

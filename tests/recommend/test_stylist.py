@@ -371,5 +371,32 @@ def test_no_look_says_why() -> None:
     found = stylist_of(shelf, Judge(longest_title)).outfits(shelf[0])
     assert (found.looks, found.nothing) == (
         (),
-        "no look: nothing in the catalogue 'shelf' can be worn with it under these rules; loosen a rule or add items",
+        "no look: nothing of bottom, shoes, bag, outerwear, jewellery, headwear, eyewear, belt, scarf, watch, hosiery, "
+        "gloves, accessory is in the catalogue beside the outfit and its twins; it has top",
     )
+    shelf = described(("t1", "white shirt", "top"), ("s1", "boots", "shoes"), ("b1", "jeans", "bottom"))
+    stylist = stylist_of(shelf, Judge(longest_title))
+    none = stylist.outfits(shelf[0], rules=Rules(brands=("Acme",)))
+    assert none.left_out == (LeftOut("brands", "brand Acme", 2, 0),)
+    assert none.nothing.endswith("'brand Acme' leaves out 2, 0 left; loosen a rule")
+    one = stylist.outfits(shelf[0], rules=Rules(excluded=("b1",)))
+    assert [look.lacks for look in one.looks] == [("bottom",)]
+    assert one.left_out == (LeftOut("excluded", "items that were excluded", 1, 0),)
+    assert stylist.outfits(shelf[0]).left_out == ()
+
+
+def test_less_than_one_is_no_count() -> None:
+    shelf = described(("t1", "white shirt", "top"), ("s1", "boots", "shoes"))
+    stylist = stylist_of(shelf, Judge(longest_title))
+    for ask in (lambda: stylist.complete(shelf[:1], k=0), lambda: stylist.outfits(shelf[0], k=0)):
+        with pytest.raises(RecommendationError, match="k is 0"):
+            ask()
+
+
+def test_a_pinned_item_is_explained_by_what_it_stands_in() -> None:
+    shelf = described(("t1", "white shirt", "top"), ("b1", "jeans", "bottom"), ("s1", "boots", "shoes"))
+    stylist = stylist_of(shelf, Judge(lambda outfit: len(outfit) / 10))
+    (pinned,) = stylist.complete(by_id(shelf, "t1", "b1"), rules=Rules(pinned=("s1",), want=("shoes",))).suggestions
+    assert pinned.is_pinned
+    assert pinned.reason is not None
+    assert {one.what: round(one.by, 6) for one in pinned.reason.items} == {"t1": 0.1, "b1": 0.1, "s1": 0.1}

@@ -29,6 +29,8 @@ def test_health_and_ready_say_what_runs(client: httpx.Client) -> None:
         "model": "fine-tuned",
         "encoder": "edge",
         "catalogue": "drawn shop",
+        "catalogue_made": "",
+        "catalogue_is_old": False,
         "items": len(ROWS),
     }
 
@@ -82,7 +84,7 @@ def test_complete_suggests_what_the_rules_allow_and_says_why(client: httpx.Clien
     found = client.post(f"{API}/complete", json=body).json()
     assert [one["item"]["id"] for one in found["suggestions"]] == ["shoe-3"]
     (reason,) = (one["reason"] for one in found["suggestions"])
-    assert {one["what"] for one in reason["items"]} == {"0", "1"}
+    assert {one["position"] for one in reason["items"]} == {0, 1}
     assert reason["text"].endswith(".")
 
 
@@ -98,7 +100,7 @@ def test_an_item_that_is_there_twice_has_two_positions(client: httpx.Client) -> 
     items = [{"id": "top-1"}, {"id": "top-1"}, {"id": "bottom-1"}]
     body = {"items": items, "k": 1, "rules": {"want": ["bag"]}, "language_model": False}
     (found,) = client.post(f"{API}/complete", json=body).json()["suggestions"]
-    assert sorted(one["what"] for one in found["reason"]["items"]) == ["0", "1", "2"]
+    assert sorted(one["position"] for one in found["reason"]["items"]) == [0, 1, 2]
 
 
 def test_looks_are_built_around_an_item(client: httpx.Client) -> None:
@@ -107,6 +109,27 @@ def test_looks_are_built_around_an_item(client: httpx.Client) -> None:
         first = found["looks"][0]["items"]
         assert len(first) > 2
         assert first[0]["id"] == item_id
+
+
+def test_a_look_says_what_it_lacks_and_which_rule_took_it(client: httpx.Client) -> None:
+    shoes = [row[0] for row in ROWS if row[1] == "shoes"]
+    asked = {"around": {"id": "coat-1"}, "rules": {"excluded": shoes}, "language_model": False}
+    found = client.post(f"{API}/looks", json=asked).json()
+    assert {tuple(look["lacks"]) for look in found["looks"]} == {("shoes",)}
+    assert found["left_out"] == [
+        {"name": "excluded", "rule": "items that were excluded", "count": len(shoes), "left": 0}
+    ]
+    none = client.post(f"{API}/looks", json={**asked, "rules": {"price_max": 1}}).json()
+    assert none["looks"] == []
+    assert [one["name"] for one in none["left_out"]] == ["price_max"]
+    assert none["nothing"].startswith("no look: nothing of ")
+
+
+def test_who_an_outfit_is_for_is_a_rule_that_is_named(client: httpx.Client) -> None:
+    asked = {"items": [{"id": "top-2"}], "rules": {"want": ["bottom"]}, "language_model": False}
+    found = client.post(f"{API}/complete", json=asked).json()
+    assert [one["item"]["id"] for one in found["suggestions"]] == ["bottom-1"]
+    assert [one["name"] for one in found["left_out"]] == ["unwanted_genders"]
 
 
 @pytest.mark.parametrize(

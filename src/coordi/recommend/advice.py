@@ -147,9 +147,12 @@ class Looks:
         looks: Those that lack nothing first, of these the best first; no two share more than the item they are made
             around and half of the rest.
         judge: Who judged.
+        left_out: Rules that left something out of the categories that a look lacks, in their order; of all that were
+            looked for if there is no look.
         nothing: Why there is no look, in one sentence; empty if there is one.
     """
 
     looks: tuple[Look, ...]
     judge: Judge
+    left_out: tuple[LeftOut, ...] = ()
     nothing: str = ""

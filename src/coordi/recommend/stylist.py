@@ -100,10 +100,11 @@ class Stylist:
             reasons: Ask what moved each score, which takes about as long again.
 
         Raises:
-            RecommendationError: If there is no catalogue or it is empty, the outfit is empty, a pinned item is unknown
-                or can't be worn with it, or a colour isn't the vocabulary's.
+            RecommendationError: If there is no catalogue or it is empty, the outfit is empty, ``k`` is below 1, a
+                pinned item is unknown or can't be worn with it, or a colour isn't the vocabulary's.
         """
         index = check_catalogue(self._index)
+        _check_count(k)
         if not outfit:
             raise RecommendationError("the outfit is empty: name at least 1 item to complete")
         rules = rules or Rules()
@@ -119,7 +120,7 @@ class Stylist:
         ranked = self._ranked(finder, whole, rules, tuple(chosen), k, language_model=language_model)
         shown = self._take_turns(ranked, k)
         suggestions = self._told(whole, pinned, shown, language_model=language_model, reasons=reasons)
-        left_out = () if len(shown) >= k else _left_out(index, rules, looked_for)
+        left_out = () if len(shown) >= k else _left_out(index, rules, looked_for.categories)
         return Completion(
             outfit=tuple(outfit),
             categories=tuple(chosen) or looked_for.categories,
@@ -143,18 +144,20 @@ class Stylist:
             language_model: False leaves the judgement to what needs none, which is flagged.
 
         Raises:
-            RecommendationError: If there is no catalogue or it is empty, or a pinned item is unknown or can't be worn
-                with the item.
+            RecommendationError: If there is no catalogue or it is empty, ``k`` is below 1, or a pinned item is unknown
+                or can't be worn with the item.
         """
         index = check_catalogue(self._index)
+        _check_count(k)
         rules = rules or Rules()
         check_colours(rules, self._vocabulary)
         begun: Outfit = (around, *self._pinned(index, (around,), rules))
         rules = _for_the_same_people(begun, rules)
         built = LookBuilder(Finder(index, self._scorer)).build(begun, rules)
         if not built:
-            reason = f"nothing in the catalogue '{index.info.name}' can be worn with it under these rules"
-            return Looks((), judge(language_model), f"no look: {reason}; loosen a rule or add items")
+            looked_for = sought({item.item.category for item in begun}, rules.model_copy(update={"want": ()}))
+            left_out = _left_out(index, rules, looked_for.categories)
+            return Looks((), judge(language_model), left_out, f"no look: {_why_nothing(index, looked_for, left_out)}")
         ordered = [worn_order(outfit, len(begun)) for outfit in built]
         scores = self._scorer.score(ordered, language_model=language_model).tolist()
         best = different(best_first(list(zip(ordered, scores, strict=True)), rules), begun, k)
@@ -162,7 +165,8 @@ class Stylist:
         looks = tuple(
             Look(outfit, score, reason, lacks(outfit, rules)) for (outfit, score), reason in zip(best, why, strict=True)
         )
-        return Looks(looks, judge(language_model))
+        missing = dict.fromkeys(category for look in looks for category in look.lacks)
+        return Looks(looks, judge(language_model), _left_out(index, rules, tuple(missing)))
 
     def _pinned(self, index: CatalogueIndex, outfit: Sequence[DescribedItem], rules: Rules) -> list[DescribedItem]:
         """The pinned items that aren't in the outfit already."""
@@ -218,9 +222,12 @@ class Stylist:
         reasons: bool,
     ) -> tuple[Suggestion, ...]:
         """Pinned items with the score of all there is, then what was found."""
-        whole = [outfit] if pinned else []
-        scores = self._scorer.score(whole, language_model=language_model).tolist()
-        first = [Suggestion(item, score, is_pinned=True) for score in scores for item in pinned]
+        first: list[Suggestion] = []
+        if pinned:
+            (score,) = self._scorer.score([outfit], language_model=language_model).tolist()
+            whole = [(outfit, score)] if reasons and len(outfit) > 2 else []
+            told = self._reasoner.of_looks(whole, language_model=language_model)
+            first = [Suggestion(item, score, is_pinned=True, reason=told[0] if told else None) for item in pinned]
         if not reasons:
             return (*first, *(Suggestion(item, score) for item, score in shown))
         why = self._reasoner.of_suggestions(outfit, shown, language_model=language_model)
@@ -232,6 +239,11 @@ def judge(language_model: bool) -> Judge:
     return "language-model" if language_model else "without-language-model"
 
 
+def _check_count(k: int) -> None:
+    if k < 1:
+        raise RecommendationError(f"k is {k}, and at least 1 must be asked for")
+
+
 def _for_the_same_people(outfit: Outfit, rules: Rules) -> Rules:
     """Where the rules don't say for whom, nothing that is known to be made for others than all of the outfit is."""
     made_for = {item.gender for item in outfit if item.gender not in (None, "unisex")}
@@ -241,11 +253,11 @@ def _for_the_same_people(outfit: Outfit, rules: Rules) -> Rules:
     return rules.model_copy(update={"unwanted_genders": others})
 
 
-def _left_out(index: CatalogueIndex, rules: Rules, looked_for: Sought) -> tuple[LeftOut, ...]:
-    """What the rules left out of the categories that were looked for, added up."""
+def _left_out(index: CatalogueIndex, rules: Rules, categories: Sequence[WornCategory]) -> tuple[LeftOut, ...]:
+    """What the rules left out of these categories, added up."""
     asked = rules.model_copy(update={"want": (), "unwanted": ()})
     counted: dict[tuple[str, str], tuple[int, int]] = {}
-    for category in looked_for.categories:
+    for category in categories:
         for row in index.left_out(asked, category):
             count, left = counted.get((row.name, row.rule), (0, 0))
             counted[row.name, row.rule] = (count + row.count, left + row.left)

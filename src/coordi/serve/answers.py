@@ -87,16 +87,30 @@ class ScoreAnswer(Wire):
     cautions: tuple[str, ...]
 
 
-class MovedShown(Wire):
-    """Something that moved a score.
+class MovedItemShown(Wire):
+    """An item that moved a score.
 
     Attributes:
-        what: Position of the item in the request's ``items``, as text, or an attribute's label.
-        attribute: Of the label; empty for an item.
+        position: In the request's ``items``, or in the look that is explained; None for a pinned item.
+        id: Of a pinned item.
         by: Score with it less score without it.
     """
 
-    what: str
+    position: int | None
+    id: str | None
+    by: Difference
+
+
+class MovedLabelShown(Wire):
+    """A label of what is suggested that moved a score.
+
+    Attributes:
+        label: As the vocabulary has it.
+        attribute: Of the label.
+        by: Score with it less score without it.
+    """
+
+    label: str
     attribute: str
     by: Difference
 
@@ -104,8 +118,8 @@ class MovedShown(Wire):
 class ReasonShown(Wire):
     """Why: what leaving something out does to the score. ``text`` says it in one English sentence."""
 
-    items: tuple[MovedShown, ...]
-    attributes: tuple[MovedShown, ...]
+    items: tuple[MovedItemShown, ...]
+    attributes: tuple[MovedLabelShown, ...]
     text: str
 
 
@@ -166,10 +180,16 @@ class LookShown(Wire):
 
 
 class LooksAnswer(Wire):
-    """Whole outfits, best first; ``nothing`` says why there is none."""
+    """Whole outfits, those that lack nothing and then the best first.
+
+    Attributes:
+        left_out: Which rules left out what a look lacks, or everything.
+        nothing: Why there is no look; empty if there is one.
+    """
 
     looks: tuple[LookShown, ...]
     judge: Judge
+    left_out: tuple[LeftOutShown, ...]
     nothing: str
 
 

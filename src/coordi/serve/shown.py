@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from coordi.domain import Description
-from coordi.recommend.advice import Completion, Looks, Moved, OutfitScore, Reason, Suggestion
+from coordi.recommend.advice import Completion, LeftOut, Looks, Moved, OutfitScore, Reason, Suggestion
 from coordi.recommend.described_item import DescribedItem
 from coordi.serve.answers import (
     CompleteAnswer,
@@ -14,7 +14,8 @@ from coordi.serve.answers import (
     LeftOutShown,
     LooksAnswer,
     LookShown,
-    MovedShown,
+    MovedItemShown,
+    MovedLabelShown,
     ReasonShown,
     ScoreAnswer,
     ScoredItem,
@@ -75,9 +76,7 @@ def completion_shown(found: Completion) -> CompleteAnswer:
         candidates=found.candidates,
         ranked=found.ranked,
         judge=found.judge,
-        left_out=tuple(
-            LeftOutShown(name=one.name, rule=one.rule, count=one.count, left=one.left) for one in found.left_out
-        ),
+        left_out=_left_out(found.left_out),
         nothing=found.nothing,
     )
 
@@ -93,7 +92,11 @@ def looks_shown(found: Looks, around_is_of_catalogue: bool) -> LooksAnswer:
         )
         for look in found.looks
     )
-    return LooksAnswer(looks=looks, judge=found.judge, nothing=found.nothing)
+    return LooksAnswer(looks=looks, judge=found.judge, left_out=_left_out(found.left_out), nothing=found.nothing)
+
+
+def _left_out(rules: Sequence[LeftOut]) -> tuple[LeftOutShown, ...]:
+    return tuple(LeftOutShown(name=one.name, rule=one.rule, count=one.count, left=one.left) for one in rules)
 
 
 def _suggestion(found: Suggestion, given: Sequence[str]) -> SuggestionShown:
@@ -107,14 +110,17 @@ def _reason(reason: Reason, ids: Sequence[str]) -> ReasonShown:
     for place, one in enumerate(ids):
         places.setdefault(one, []).append(place)
 
-    def named(moved: Moved) -> str:
+    def shown(moved: Moved) -> MovedItemShown:
         """Two alike are told apart by their order."""
         left = places.get(moved.what)
-        return str(left.pop(0) if len(left) > 1 else left[0]) if left else moved.what
+        if not left:
+            return MovedItemShown(position=None, id=moved.what, by=_difference(moved.by))
+        position = left.pop(0) if len(left) > 1 else left[0]
+        return MovedItemShown(position=position, id=None, by=_difference(moved.by))
 
-    items = tuple(MovedShown(what=named(one), attribute="", by=_difference(one.by)) for one in reason.items)
+    items = tuple(shown(one) for one in reason.items)
     attributes = tuple(
-        MovedShown(what=one.what, attribute=one.attribute, by=_difference(one.by)) for one in reason.attributes
+        MovedLabelShown(label=one.what, attribute=one.attribute, by=_difference(one.by)) for one in reason.attributes
     )
     return ReasonShown(items=items, attributes=attributes, text=reason.text)
 

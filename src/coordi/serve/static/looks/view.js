@@ -10,6 +10,7 @@ import { useStore } from "../core/store.js";
 import { html, useEffect, useState } from "../core/ui.js";
 import { Waiting } from "../outfit/completing.js";
 import { FilterPanel } from "../outfit/filter_panel.js";
+import { LeftOut } from "../outfit/nothing_fits.js";
 import { Photo } from "../shared/photo.js";
 import { Trouble } from "../shared/trouble.js";
 import { LookCard } from "./look.js";
@@ -69,7 +70,9 @@ function LooksAround({ around }) {
     ${answer && html`<ul class=${pending ? "looks cards--stale" : "looks"} role="list">
       ${answer.looks.map((look) => html`<li key=${look.items.map((item) => item.id).join(" ")}><${LookCard} look=${look} around=${around} judge=${answer.judge} /></li>`)}
     </ul>`}
-    ${answer && !answer.looks.length && html`<div class="nothing"><h3>${t("looks.none")}</h3><p>${t("looks.none.why")}</p></div>`}
+    ${answer?.looks.some((look) => look.lacks.length) && html`<${LeftOut} rules=${answer.left_out} />`}
+    ${answer && !answer.looks.length && html`<div class="nothing"><h3>${t("looks.none")}</h3>
+      <p>${t(answer.left_out.length ? "nothing.rules" : "looks.none.why")}</p><${LeftOut} rules=${answer.left_out} /></div>`}
     ${answer && answer.looks.length >= k && k < most && html`<p class="completing__more">
       <button type="button" class="button" disabled=${pending} onClick=${() => setK(Math.min(k + STEP, most))}>${t("action.more")}</button></p>`}
   </section>`;

@@ -9,23 +9,27 @@ import { Icon } from "../shared/icons.js";
 const { t, tOr } = i18n;
 
 /** @param {{answer: any}} props Of `complete`. */
-export function NothingFits({ answer }) {
+export const NothingFits = ({ answer }) => html`<div class="nothing">
+  <${Icon} name="hanger" />
+  <h3>${t("nothing.title")}</h3>
+  <p>${whyOf(answer)}</p>
+  <${LeftOut} rules=${answer.left_out} />
+</div>`;
+
+/** What each rule left out, and a way to give it up where it is the user's. @param {{rules: any[]}} props */
+export function LeftOut({ rules }) {
   const filters = useStore((state) => state.saved.filters);
-  return html`<div class="nothing">
-    <${Icon} name="hanger" />
-    <h3>${t("nothing.title")}</h3>
-    <p>${whyOf(answer)}</p>
-    ${answer.left_out.length > 0 && html`<ul class="rules" role="list">
-      ${answer.left_out.map((rule) => {
-        const isSet = rule.name in filters;
-        const words = isSet ? wordsOf(rule.name, filters) : tOr(`rule.${rule.name}`, rule.rule);
-        return html`<li key=${rule.rule}>
-          <span><b>${words}</b> ${t("nothing.left_out", { n: rule.count })} ${t("nothing.left", { n: rule.left })}</span>
-          ${isSet && html`<button type="button" class="button" aria-label=${t("nothing.drop", { rule: words })} onClick=${() => dropFilters([rule.name])}>${t("nothing.drop.short")}</button>`}
-        </li>`;
-      })}
-    </ul>`}
-  </div>`;
+  if (!rules.length) return null;
+  return html`<ul class="rules" role="list">
+    ${rules.map((rule) => {
+      const isSet = rule.name in filters;
+      const words = isSet ? wordsOf(rule.name, filters) : tOr(`rule.${rule.name}`, rule.rule);
+      return html`<li key=${rule.rule}>
+        <span><b>${words}</b> ${t("nothing.left_out", { n: rule.count })} ${t("nothing.left", { n: rule.left })}</span>
+        ${isSet && html`<button type="button" class="button" aria-label=${t("nothing.drop", { rule: words })} onClick=${() => dropFilters([rule.name])}>${t("nothing.drop.short")}</button>`}
+      </li>`;
+    })}
+  </ul>`;
 }
 
 /** The list of rules says the rest; without one the server knows more, but says it in English. */

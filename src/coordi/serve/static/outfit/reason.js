@@ -14,13 +14,13 @@ const MOST_LABELS = 3;
  */
 export function Reason({ reason, items, ofLook = false }) {
   if (!reason) return null;
-  const helpful = reason.items.filter((moved) => moved.by >= LEAST && items[Number(moved.what)]);
+  const helpful = reason.items.filter((moved) => moved.by >= LEAST && items[moved.position]);
   const labels = reason.attributes.filter((moved) => moved.by >= LEAST).slice(0, MOST_LABELS);
-  const against = reason.items.filter((moved) => moved.by <= -LEAST && items[Number(moved.what)]).slice(-1);
+  const against = reason.items.filter((moved) => moved.by <= -LEAST && items[moved.position]).slice(-1);
   const sentences = [
-    helpful.length && t(ofLook ? "reason.look" : "reason.items", { what: list(helpful.slice(0, MOST_ITEMS).map((moved) => said(nameOf(items[Number(moved.what)]), moved))) }),
-    labels.length && t("reason.labels", { what: list(labels.map((moved) => said(label(moved.what), moved))) }),
-    against.length && t(ofLook ? "reason.look.against" : "reason.against", { what: said(nameOf(items[Number(against[0].what)]), against[0]) }),
+    helpful.length && t(ofLook ? "reason.look" : "reason.items", { what: list(helpful.slice(0, MOST_ITEMS).map((moved) => said(nameOf(items[moved.position]), moved))) }),
+    labels.length && t("reason.labels", { what: list(labels.map((moved) => said(label(moved.label), moved))) }),
+    against.length && t(ofLook ? "reason.look.against" : "reason.against", { what: said(nameOf(items[against[0].position]), against[0]) }),
   ].filter(Boolean);
   return html`<p class="reason">${sentences.length ? sentences.join(" ") : t("reason.nothing")}</p>`;
 }
