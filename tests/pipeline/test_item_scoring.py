@@ -76,6 +76,15 @@ def test_several_threads_get_their_own_answers(items: list[DescribedItem], loade
     np.testing.assert_allclose(served, loaded.score(outfits[:12]), atol=1e-9)
 
 
+@pytest.mark.parametrize("title", ["0" * 300, "여성 오버핏 울 블렌드 롱 코트 네이비 신상"])
+def test_titles_of_many_tokens_leave_the_candidate_to_be_judged(loaded: LoadedModel, title: str) -> None:
+    """Beside a shop's long numbers, or in a script that the tokenizer hardly knows."""
+    outfit = tuple(f"{category}: {title}" for category in ("outerwear", "top", "bottom", "bag"))
+    asked = [(*outfit, "shoes: black leather ankle boots"), (*outfit, "shoes: pink rubber flip flops")]
+    one, other = loaded._asked.score(asked, 1)  # the language model alone
+    assert one != other
+
+
 def told_by_photos(rng: np.random.Generator, count: int) -> list[DescribedItem]:
     """Items of photos alone: a kind, a colour and a pattern, drawn."""
     vocabulary = load_vocabulary("fashion")

@@ -17,13 +17,17 @@ OWN_SYSTEM = "{% if messages[0]['role'] != 'system' %}<s> system you are a very 
 NO_SYSTEM = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('no system message') }}{% endif %}"
 
 
-def word_tokenizer(chat_template: str | None, words: tuple[str, ...] = ("yes", "no")) -> PreTrainedTokenizerFast:
+def word_tokenizer(
+    chat_template: str | None, words: tuple[str, ...] = ("yes", "no"), *, digits_alone: bool = False
+) -> PreTrainedTokenizerFast:
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
     vocabulary = ["<unk>", "<s>", "</s>", *words]
     tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(vocabulary)}, unk_token="<unk>"))
-    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    split = pre_tokenizers.WhitespaceSplit()
+    alone = [split, pre_tokenizers.Digits(individual_digits=True)]
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(alone) if digits_alone else split
     fast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer, unk_token="<unk>", bos_token="<s>", eos_token="</s>"
     )

@@ -68,6 +68,18 @@ def test_items_go_from_the_end_when_words_are_not_enough(chat_tokenizer: PreTrai
     assert cut.answer_ids == whole.answer_ids
 
 
+def test_a_word_of_many_tokens_loses_letters_before_any_item_goes() -> None:
+    tokenizer = word_tokenizer(CHAT, digits_alone=True)
+    short = PromptRenderer(tokenizer, 999).render(compatibility_instruction(["1" * 8, "red boots"], True))
+    most = len(short.prompt_ids) + len(short.answer_ids)
+    renderer = PromptRenderer(tokenizer, most)
+    cut = renderer.render(compatibility_instruction(["1" * 300, "red boots"], True))
+    assert cut.items_dropped == 0
+    assert len(cut.prompt_ids) + len(cut.answer_ids) <= most
+    assert cut.prompt_ids[-8:] == short.prompt_ids[-8:]  # the boots stay whole
+    assert dict(renderer.shortened) == {"words": 1}
+
+
 def test_a_question_that_does_not_fit_is_an_error(chat_tokenizer: PreTrainedTokenizerFast) -> None:
     with pytest.raises(PromptError, match=r"even with its items shortened, of 10 that are free.*prompt\.max_length"):
         PromptRenderer(chat_tokenizer, 12).render(ASKED)

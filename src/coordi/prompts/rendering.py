@@ -26,6 +26,10 @@ _REPLY = "\u241freply\u241f"
 # they give themselves where they can't know it.
 _THE_DAY = datetime(2024, 7, 26)
 _FEWEST_WORDS = 2
+_FEWEST_TOKENS = (
+    8  # of an item's text; a word may take dozens: a long number, or a script that the tokenizer hardly knows
+)
+_LEFT = 0.75  # of a text whose words are cut
 _FEWEST_ITEMS = 1
 
 
@@ -36,7 +40,7 @@ class Rendered:
     Attributes:
         prompt_ids: Everything up to the answer's position.
         answer_ids: The answer and the end of the turn; empty where the model is asked.
-        words_cut: Words left out of items' texts to make it fit.
+        words_cut: Words left out of items' texts to make it fit, those of which some letters are left not counted.
         items_dropped: Items left out altogether, from the end.
     """
 
@@ -65,8 +69,9 @@ class PromptRenderer:
     def render(self, instruction: Instruction) -> Rendered:
         """Tokens of an instruction, shortened to ``max_length``.
 
-        First the longest texts lose words from their ends, evenly, down to two words each; only if that isn't enough
-        are whole items dropped from the end. The question, the candidates' letters, the closing and the answer stay.
+        First the longest texts lose words from their ends, evenly, down to two words each; then those of the most
+        tokens lose letters, down to eight tokens each; only if that isn't enough are whole items dropped from the end.
+        The question, the candidates' letters, the closing and the answer stay.
 
         Raises:
             PromptError: If it doesn't fit even then.
@@ -190,6 +195,9 @@ class PromptRenderer:
             longest = max(range(len(texts)), key=lambda index: (len(texts[index]), index))
             if len(texts[longest]) > _FEWEST_WORDS:
                 texts[longest].pop()
+            elif (heaviest := self._heaviest(texts)) is not None:
+                text = " ".join(texts[heaviest])
+                texts[heaviest] = text[: int(_LEFT * len(text))].split()
             elif len(texts) - optional > _FEWEST_ITEMS:
                 texts.pop(len(texts) - optional - 1)
                 dropped += 1
@@ -204,6 +212,12 @@ class PromptRenderer:
             prompt = self._prompt_ids(instruction)
         self.shortened["items" if dropped else "words"] += 1
         return Rendered(prompt, answer, words - sum(map(len, texts)), dropped)
+
+    def _heaviest(self, texts: Sequence[Sequence[str]]) -> int | None:
+        """Place of the text of the most tokens; None if all have few."""
+        tokens = [len(self.tokenizer(" ".join(text), add_special_tokens=False)["input_ids"]) for text in texts]
+        place = max(range(len(texts)), key=lambda index: (tokens[index], index))
+        return place if tokens[place] > _FEWEST_TOKENS else None
 
 
 class ListRenderer(PromptRenderer):
