@@ -74,7 +74,7 @@ export function addWords(words) {
 /** An item of the catalogue as an answer shows it. @returns {Item} */
 export function fromCatalogue(shown) {
   return {
-    uid: `c-${shown.id}`, kind: "catalogue", id: shown.id, title: shown.title || shown.text, category: shown.category,
+    uid: `c-${shown.id}`, kind: "catalogue", id: shown.id, title: shown.title, category: shown.category,
     attributes: shown.attributes, corrected: false, photoPath: shown.photo ?? undefined, price: shown.price,
     brand: shown.brand, added: Date.now(),
   };

@@ -3,6 +3,7 @@
 import { ask } from "../core/api.js";
 import * as i18n from "../core/i18n.js";
 import { addFromCatalogue, fromCatalogue, notify } from "../core/items.js";
+import { nameOf } from "../core/labels.js";
 import { useStore } from "../core/store.js";
 import { html, useEffect, useId, useState } from "../core/ui.js";
 import { Dialog } from "../shared/dialog.js";
@@ -22,7 +23,7 @@ export function CatalogueDialog({ onClose }) {
   const [search, choose] = [useId(), useId()];
   const take = (shown) => {
     addFromCatalogue(shown);
-    notify(t("notice.added", { name: shown.title || shown.text }));
+    notify(t("notice.added", { name: nameOf(fromCatalogue(shown)) }));
     onClose();
   };
   return html`<${Dialog} title=${t("catalogue.title")} onClose=${onClose} wide>
@@ -42,7 +43,7 @@ export function CatalogueDialog({ onClose }) {
       ${items.map((shown) => html`<li key=${shown.id}>
         <button type="button" class="shelf__item" onClick=${() => take(shown)}>
           <${Photo} item=${fromCatalogue(shown)} size=${320} />
-          <span class="shelf__title">${shown.title || shown.text}</span>
+          <span class="shelf__title">${nameOf(fromCatalogue(shown))}</span>
           <span class="quiet">${shown.price === null ? i18n.category(shown.category) : i18n.price(shown.price)}</span>
         </button>
       </li>`)}

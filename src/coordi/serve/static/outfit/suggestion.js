@@ -3,6 +3,7 @@
 import * as i18n from "../core/i18n.js";
 import { addFromCatalogue, fromCatalogue, notify } from "../core/items.js";
 import { mark, unmark } from "../core/filters.js";
+import { nameOf } from "../core/labels.js";
 import { classes, html } from "../core/ui.js";
 import { Icon } from "../shared/icons.js";
 import { Photo } from "../shared/photo.js";
@@ -15,16 +16,17 @@ const { t } = i18n;
 export function Suggestion({ suggestion, items, now }) {
   const { item: shown, score, is_pinned: isPinned, reason } = suggestion;
   const item = fromCatalogue(shown);
+  const name = nameOf(item);
   const add = () => {
     addFromCatalogue(shown);
-    notify(t("notice.added", { name: item.title }));
+    notify(t("notice.added", { name }));
   };
   const hide = () => {
-    mark("excluded", item);
-    notify(t("notice.hidden", { name: item.title }), () => unmark("excluded", item.id));
+    mark("excluded", { id: item.id, title: name });
+    notify(t("notice.hidden", { name }), () => unmark("excluded", item.id));
   };
-  const pin = () => (isPinned ? unmark("pinned", item.id) : mark("pinned", item));
-  return html`<article class=${classes("card", isPinned && "card--pinned")} aria-label=${item.title}>
+  const pin = () => (isPinned ? unmark("pinned", item.id) : mark("pinned", { id: item.id, title: name }));
+  return html`<article class=${classes("card", isPinned && "card--pinned")} aria-label=${name}>
     <div class="card__photo">
       <${Photo} item=${item} size=${640} />
       <div class="card__score"><${Score} score=${score} /><${Bar} score=${score} />
@@ -32,15 +34,15 @@ export function Suggestion({ suggestion, items, now }) {
     </div>
     <div class="card__said">
       <p class="card__kind">${i18n.list([i18n.category(shown.category), shown.brand].filter(Boolean))}</p>
-      <h3 class="card__title">${item.title}</h3>
+      <h3 class="card__title">${name}</h3>
       ${shown.price !== null && html`<p class="card__price"><span class="unseen">${t("card.price")} </span>${i18n.price(shown.price)}</p>`}
       <${Reason} reason=${reason} items=${items} />
     </div>
     <div class="card__do">
-      <button type="button" class="button button--main" onClick=${add}>${t("card.add")}<span class="unseen"> ${item.title}</span></button>
-      <button type="button" class="button button--icon" aria-pressed=${isPinned} aria-label=${t("card.pin", { name: item.title })} title=${t("card.pin.short")}
+      <button type="button" class="button button--main" onClick=${add}>${t("card.add")}<span class="unseen"> ${name}</span></button>
+      <button type="button" class="button button--icon" aria-pressed=${isPinned} aria-label=${t("card.pin", { name })} title=${t("card.pin.short")}
         onClick=${pin}><${Icon} name="pin" /></button>
-      <button type="button" class="button button--icon" aria-label=${t("card.hide", { name: item.title })} title=${t("card.hide.short")}
+      <button type="button" class="button button--icon" aria-label=${t("card.hide", { name })} title=${t("card.hide.short")}
         onClick=${hide}><${Icon} name="hide" /></button>
     </div>
   </article>`;
