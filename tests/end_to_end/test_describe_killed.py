@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -17,6 +18,7 @@ from PIL import Image
 
 PHOTOS = 120
 PART = 4
+TRIES = 5
 MADE = ("descriptions.parquet", "embeddings.safetensors", "unreadable.json", "descriptions.html")
 
 
@@ -65,18 +67,28 @@ def kept(cache: Path) -> int:
         database.close()
 
 
-def test_killed_after_the_first_part_it_ends_with_the_same_bytes(photos: Path, tmp_path: Path) -> None:
-    whole = finish(photos, tmp_path / "undisturbed" / "out", tmp_path / "undisturbed" / "cache")
-    assert (whole["photos"], whole["encoded"]) == (PHOTOS - 1, PHOTOS - 1)
-
-    out, cache = tmp_path / "disturbed" / "out", tmp_path / "disturbed" / "cache"
+def kill_after_a_part(photos: Path, out: Path, cache: Path) -> int:
+    """Kill the command once a part was saved; how many photos were by then."""
     process = subprocess.Popen(command(photos, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                env=environment(cache))  # fmt: skip
     while process.poll() is None and kept(cache) < PART:
         time.sleep(0.002)
     process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    saved = kept(cache)
+    assert process.wait() in (0, -signal.SIGKILL)
+    return kept(cache)
+
+
+def test_killed_after_the_first_part_it_ends_with_the_same_bytes(photos: Path, tmp_path: Path) -> None:
+    whole = finish(photos, tmp_path / "undisturbed" / "out", tmp_path / "undisturbed" / "cache")
+    assert (whole["photos"], whole["encoded"]) == (PHOTOS - 1, PHOTOS - 1)
+
+    out, cache = tmp_path / "disturbed" / "out", tmp_path / "disturbed" / "cache"
+    for _ in range(TRIES):
+        saved = kill_after_a_part(photos, out, cache)
+        if PART <= saved < PHOTOS - 1 and not (out / "manifest.json").exists():
+            break
+        # On a busy machine the command may be over before the kill comes: begin it again.
+        shutil.rmtree(out.parent)
     assert PART <= saved < PHOTOS - 1
     assert not (out / "manifest.json").exists()
     assert not (out / "descriptions.parquet").exists()

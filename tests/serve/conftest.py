@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Protocol
 import httpx
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from coordi.config import DescribeSettings
@@ -24,6 +25,7 @@ from coordi.domain import Item, WornCategory
 from coordi.pipeline.advising import Advisor
 from coordi.progress import Progress, silent
 from coordi.recommend.catalogue_index import CatalogueIndex, CatalogueInfo
+from coordi.recommend.described_item import DescribedItem
 from coordi.recommend.facets import describe_items
 from coordi.serve.running import listen, make_server
 from coordi.serve.service import Service
@@ -61,6 +63,29 @@ def noise(side: int) -> bytes:
     content = io.BytesIO()
     Image.fromarray(pixels).save(content, "PNG", compress_level=0)
     return content.getvalue()
+
+
+class Blocked:
+    """An ``ItemScorer`` that is at it until it is let go."""
+
+    name = "blocked"
+
+    def __init__(self) -> None:
+        self.free = threading.Event()
+        self.asked = 0
+
+    def score(
+        self, outfits: Sequence[Sequence[DescribedItem]], *, language_model: bool = True, orders: int = 1
+    ) -> NDArray[np.float64]:
+        self.asked += 1
+        assert self.free.wait(60)
+        return np.full(len(outfits), 0.5)
+
+    def in_catalogue(self, index: CatalogueIndex) -> Blocked:
+        return self
+
+    def direction(self, outfit: Sequence[DescribedItem]) -> NDArray[np.float32]:
+        return np.zeros(3, dtype=np.float32)
 
 
 @pytest.fixture(scope="session")
@@ -124,14 +149,17 @@ def serving(service: Service) -> Iterator[Started]:
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
-        while not server.started:
+        end = time.monotonic() + 60
+        while not server.started and thread.is_alive() and time.monotonic() < end:
             time.sleep(0.01)
+        assert server.started
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
             yield Started(service, client, port)
     finally:
         server.should_exit = True
-        thread.join()
+        thread.join(120)
         service.close()
+        assert not thread.is_alive()
 
 
 @pytest.fixture

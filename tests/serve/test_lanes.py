@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from http.client import HTTPConnection
 
 import pytest
 
+from coordi.pipeline.advising import Advisor
 from coordi.serve.errors import ClientGoneError, RefusedError
 from coordi.serve.lanes import Held, Lane, check_wanted
+
+from .conftest import Blocked, Start, jpeg
 
 
 @pytest.fixture
@@ -24,16 +29,22 @@ async def left(event: asyncio.Event) -> None:
     await event.wait()
 
 
+async def until(is_so: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not is_so() and time.monotonic() < end:
+        await asyncio.sleep(0.01)
+    assert is_so()
+
+
 def test_a_full_lane_refuses_at_once_and_says_when_to_ask_again(lane: Lane) -> None:
     free = threading.Event()
 
     async def ask() -> None:
-        inside = [asyncio.create_task(lane.run(lambda: free.wait(10))) for _ in range(3)]
-        await asyncio.sleep(0.05)
-        began = time.monotonic()
+        inside = [asyncio.create_task(lane.run(lambda: free.wait(60))) for _ in range(3)]
+        await until(lambda: lane.inside == 3)
         with pytest.raises(RefusedError) as caught:
             await lane.run(lambda: True)
-        assert time.monotonic() - began < 0.5
+        assert not any(one.done() for one in inside)  # nobody was waited for
         assert caught.value.status == 503
         assert caught.value.problem.code == "busy"
         assert int(caught.value.headers["Retry-After"]) >= 1
@@ -49,13 +60,12 @@ def test_a_client_that_leaves_gives_its_place_free_and_its_work_is_not_begun(lan
     free, begun = threading.Event(), []
 
     async def ask() -> None:
-        first = asyncio.create_task(lane.run(lambda: free.wait(10)))
-        await asyncio.sleep(0.05)
+        first = asyncio.create_task(lane.run(lambda: free.wait(60)))
+        await until(lambda: lane.inside == 1)
         leaves = asyncio.Event()
         second = asyncio.create_task(lane.run(lambda: begun.append("second"), left(leaves)))
         third = asyncio.create_task(lane.run(lambda: begun.append("third")))
-        await asyncio.sleep(0.05)
-        assert lane.inside == 3
+        await until(lambda: lane.inside == 3)
         leaves.set()
         with pytest.raises(ClientGoneError):
             await second
@@ -70,25 +80,24 @@ def test_a_client_that_leaves_gives_its_place_free_and_its_work_is_not_begun(lan
 
 
 def test_work_that_has_begun_ends_at_its_next_question_to_a_model(lane: Lane) -> None:
-    began, reached = threading.Event(), []
+    began, goes_on, reached = threading.Event(), threading.Event(), []
 
     def work() -> None:
         began.set()
-        time.sleep(0.2)
+        assert goes_on.wait(60)
         check_wanted()
         reached.append("the model")
 
     async def ask() -> None:
         leaves = asyncio.Event()
         asked = asyncio.create_task(lane.run(work, left(leaves)))
-        while not began.is_set():
-            await asyncio.sleep(0.01)
+        await until(began.is_set)
         leaves.set()
         with pytest.raises(ClientGoneError):
             await asked
         assert lane.inside == 1  # the thread is still at it
-        while lane.inside:
-            await asyncio.sleep(0.01)
+        goes_on.set()
+        await until(lambda: lane.inside == 0)
 
     asyncio.run(ask())
     assert reached == []
@@ -122,3 +131,25 @@ def test_no_more_bytes_are_held_than_there_is_room_for() -> None:
         raise KeyError("x")
     with held.hold(100):
         assert held.bytes == 100
+
+
+def test_light_work_does_not_wait_behind_heavy_work(start: Start, advisor: Advisor) -> None:
+    scorer = Blocked()
+    started = start(replace(advisor, scorer=scorer), workers=2, queue=2)
+    body = '{"items": [{"text": "white shirt"}, {"text": "blue jeans"}]}'
+    heavy = [HTTPConnection("127.0.0.1", started.port, timeout=60) for _ in range(4)]
+    try:
+        for one in heavy:
+            one.request("POST", "/api/v1/score", body, {"Content-Type": "application/json"})
+        asyncio.run(until(lambda: started.service.heavy.inside == 4 and scorer.asked > 0))
+        described = started.client.post("/api/v1/describe", files={"photo": ("x", jpeg())})
+        assert described.status_code == 200
+        for path in ("health", "ready", "vocabulary", "catalogue/items", "catalogue/photos/top-1"):
+            assert started.client.get(f"/api/v1/{path}").status_code == 200
+        assert started.service.heavy.inside == 4
+        scorer.free.set()
+        assert [one.getresponse().status for one in heavy] == [200] * 4
+    finally:
+        scorer.free.set()
+        for one in heavy:
+            one.close()

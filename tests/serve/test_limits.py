@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
 import httpx
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from coordi.pipeline.advising import Advisor
-from coordi.recommend.catalogue_index import CatalogueIndex
-from coordi.recommend.described_item import DescribedItem
 
-from .conftest import Start, jpeg, noise
+from .conftest import Blocked, Start, jpeg, noise
 
 API = "/api/v1"
 JSON = {"Content-Type": "application/json"}
@@ -36,9 +31,16 @@ def answered(connection: socket.socket) -> tuple[int, dict[str, str]]:
 
 
 def raw(port: int, head: str, body: bytes = b"") -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", port), timeout=20)
+    connection = socket.create_connection(("127.0.0.1", port), timeout=60)
     connection.sendall(head.replace("\n", "\r\n").encode() + b"\r\n" + body)
     return connection
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not is_so() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert is_so()
 
 
 def test_json_of_64_kib_is_read_and_more_is_refused(client: httpx.Client) -> None:
@@ -61,12 +63,10 @@ def test_a_photo_of_the_most_is_taken_and_a_byte_more_is_refused(start: Start) -
 
 def test_what_says_it_is_too_large_is_refused_before_it_comes(start: Start) -> None:
     port = start().port
-    began = time.monotonic()
     head = "POST /api/v1/describe HTTP/1.1\nHost: localhost\nContent-Type: multipart/form-data; boundary=x\n"
     with raw(port, f"{head}Content-Length: 999999999999\n") as connection:
         connection.shutdown(socket.SHUT_WR)
         assert answered(connection)[0] == 413
-    assert time.monotonic() - began < 4
 
 
 @pytest.mark.parametrize("path", ["describe", "score"])
@@ -117,7 +117,7 @@ def test_a_body_longer_than_it_says_spoils_nothing_but_itself(start: Start) -> N
     started = start()
     head = "POST /api/v1/score HTTP/1.1\nHost: localhost\nContent-Type: application/json\nContent-Length: 9\n"
     with raw(started.port, head, b'{"items":[1,2]}\r\n\r\n') as connection:
-        connection.settimeout(2)
+        connection.settimeout(20)
         received = b""
         with suppress(TimeoutError):
             while chunk := connection.recv(65536):
@@ -167,39 +167,14 @@ def test_photos_that_are_still_coming_in_hold_no_more_than_there_is_room_for(sta
     started = start(photo_bytes=200 * MIB)
     head = "POST /api/v1/describe HTTP/1.1\nHost: localhost\nContent-Type: multipart/form-data; boundary=x\n"
     with raw(started.port, f"{head}Content-Length: {150 * MIB}\n") as waiting:
-        while not started.service.held.bytes:
-            time.sleep(0.01)
+        wait_until(lambda: started.service.held.bytes > 0)
         with raw(started.port, f"{head}Content-Length: {150 * MIB}\n") as refused:
             refused.shutdown(socket.SHUT_WR)
             status, error = answered(refused)
         assert (status, error["code"]) == (503, "busy")
         assert started.client.post(f"{API}/describe", files={"photo": ("x", jpeg())}).status_code == 200
         waiting.close()
-    while started.service.held.bytes:
-        time.sleep(0.01)
-
-
-class Blocked:
-    """An ``ItemScorer`` that is at it until it is let go."""
-
-    name = "blocked"
-
-    def __init__(self) -> None:
-        self.free = threading.Event()
-        self.asked = 0
-
-    def score(
-        self, outfits: Sequence[Sequence[DescribedItem]], *, language_model: bool = True, orders: int = 1
-    ) -> NDArray[np.float64]:
-        self.asked += 1
-        assert self.free.wait(20)
-        return np.full(len(outfits), 0.5)
-
-    def in_catalogue(self, index: CatalogueIndex) -> Blocked:
-        return self
-
-    def direction(self, outfit: Sequence[DescribedItem]) -> NDArray[np.float32]:
-        return np.zeros(3, dtype=np.float32)
+    wait_until(lambda: started.service.held.bytes == 0)
 
 
 def test_a_client_that_hangs_up_frees_its_place(start: Start, advisor: Advisor) -> None:
@@ -212,10 +187,7 @@ def test_a_client_that_hangs_up_frees_its_place(start: Start, advisor: Advisor) 
     lane = started.service.quick
 
     def wait_for(inside: int) -> None:
-        end = time.monotonic() + 10
-        while lane.inside != inside and time.monotonic() < end:
-            time.sleep(0.01)
-        assert lane.inside == inside
+        wait_until(lambda: lane.inside == inside)
 
     with raw(started.port, head, body) as first:
         wait_for(1)

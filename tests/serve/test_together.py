@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -31,7 +32,7 @@ class Model:
     def __call__(self, questions: Sequence[int], kind: object) -> Sequence[int]:
         self.asked.append(list(questions))
         self.began.set()
-        assert self.free.wait(10)
+        assert self.free.wait(60)
         if any(question < 0 for question in questions):
             raise ValueError(f"{min(questions)} is below 0")
         return [2 * question for question in questions]
@@ -48,20 +49,26 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield threads
 
 
+def wait_until(is_so: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not is_so() and time.monotonic() < end:
+        time.sleep(0.001)
+    assert is_so()
+
+
 def gathered(
     together: Together[int, int], pool: ThreadPoolExecutor, model: Model, asked: list[list[int]]
 ) -> list[object]:
     """Ask something that keeps the model busy, then all of these one after the other, then let it go."""
     first = pool.submit(together.ask, [0])
-    assert model.began.wait(10)
-    waiting = []
-    for place, questions in enumerate(asked):
+    assert model.began.wait(60)
+    waiting: list[Future[Sequence[int]]] = []
+    for questions in asked:
         waiting.append(pool.submit(together.ask, questions))
-        while together.waiting < place + 1:
-            threading.Event().wait(0.001)
+        wait_until(lambda: together.waiting >= len(waiting))
     model.free.set()
-    assert first.result(10) == [0]
-    return [one.exception(10) or one.result() for one in waiting]
+    assert first.result(60) == [0]
+    return [one.exception(60) or one.result() for one in waiting]
 
 
 def test_what_comes_while_the_model_works_shares_the_next_call(model: Model, pool: ThreadPoolExecutor) -> None:
@@ -99,7 +106,7 @@ def test_only_questions_of_one_kind_share_a_call(pool: ThreadPoolExecutor) -> No
 
     together = Together[str, str](work, 100, "test")
     found = [pool.submit(together.ask, [f"q{number}"], number % 2) for number in range(20)]
-    assert [one.result(10) for one in found] == [[f"q{number}{number % 2}"] for number in range(20)]
+    assert [one.result(60) for one in found] == [[f"q{number}{number % 2}"] for number in range(20)]
     assert all(int(question[1:]) % 2 == kind for questions, kind in calls for question in questions)
     together.close()
 
@@ -115,20 +122,18 @@ def test_what_nobody_waits_for_any_more_is_not_asked(model: Model) -> None:
             await left.wait()
 
         first = asyncio.ensure_future(lane.run(lambda: together.ask([1])))
-        await asyncio.to_thread(model.began.wait, 10)
+        assert await asyncio.to_thread(model.began.wait, 60)
         second = asyncio.ensure_future(lane.run(lambda: together.ask([2]), leave()))
         third = asyncio.ensure_future(lane.run(lambda: together.ask([3])))
-        while together.waiting < 2:
-            await asyncio.sleep(0.001)
+        await asyncio.to_thread(wait_until, lambda: together.waiting >= 2)
         left.set()
         with pytest.raises(ClientGoneError):
             await second
         model.free.set()
         assert (await first, await third) == ([2], [6])
-        while lane.inside:
-            await asyncio.sleep(0.001)
+        await asyncio.to_thread(wait_until, lambda: lane.inside == 0)
 
-    asyncio.run(asyncio.wait_for(ask(), 20))
+    asyncio.run(asyncio.wait_for(ask(), 120))
     assert model.asked == [[1], [3]]
     together.close()
     lane.close()
@@ -137,20 +142,18 @@ def test_what_nobody_waits_for_any_more_is_not_asked(model: Model) -> None:
 def test_closing_refuses_all_that_waits_and_what_comes_later(model: Model, pool: ThreadPoolExecutor) -> None:
     together = Together[int, int](model, 1, "test")
     waiting = [pool.submit(together.ask, [number]) for number in range(4)]
-    assert model.began.wait(10)
-    while together.waiting < 3:
-        threading.Event().wait(0.001)
+    assert model.began.wait(60)
+    wait_until(lambda: together.waiting >= 3)
     together.close()
     for one in waiting:  # the model is still at the first
-        error = one.exception(5)
+        error = one.exception(30)
         assert isinstance(error, RefusedError)
         assert (error.status, error.problem.code) == (503, "busy")
     with pytest.raises(RefusedError, match="being stopped"):
         together.ask([5])
     assert together.is_at_work
     model.free.set()
-    while together.is_at_work:
-        threading.Event().wait(0.001)
+    wait_until(lambda: not together.is_at_work)
     assert len(model.asked) == 1
 
 
