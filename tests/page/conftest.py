@@ -10,8 +10,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
@@ -22,6 +24,7 @@ from coordi.data.sample.writer import make_sample
 CATALOGUE_ITEMS = 60
 READY_SECONDS = 300
 ANSWER_MILLISECONDS = 60_000
+QUICK = "if (location.protocol === 'http:') localStorage['coordi-quick'] ??= 'yes'"
 _SEED = 17
 _COLUMNS = ("brand", "gender", "season", "availability")
 # None of these reaches for anything but the page; a browser's own errands would be counted as the page's.
@@ -158,24 +161,42 @@ def seen() -> Seen:
     return Seen()
 
 
+class OpenContext(Protocol):
+    def __call__(self, server: Server, **options: Any) -> BrowserContext: ...
+
+
 @pytest.fixture
-def context(browser: Browser, server: Server, seen: Seen) -> Iterator[BrowserContext]:
-    """An English desktop browser. Afterwards: nobody else was asked, and the browser didn't complain."""
-    made = browser.new_context(
-        base_url=server.address, locale="en-GB", viewport={"width": 1280, "height": 900}, reduced_motion="reduce"
-    )
-    made.set_default_timeout(ANSWER_MILLISECONDS)
-    seen.watch(made)
-    yield made
-    made.close()
+def open_context(browser: Browser, seen: Seen) -> Iterator[OpenContext]:
+    """Open a browser on a server, English unless told otherwise.
+
+    Afterwards each is closed, whatever the test did, nobody but the servers was asked, and no browser complained.
+    """
+    addresses: list[str] = []
+    with ExitStack() as stack:
+
+        def begin(server: Server, **options: Any) -> BrowserContext:
+            made = browser.new_context(**{"base_url": server.address, "locale": "en-GB", **options})
+            stack.callback(made.close)
+            made.set_default_timeout(ANSWER_MILLISECONDS)
+            addresses.extend((f"{server.address}/", f"blob:{server.address}/"))
+            seen.watch(made)
+            return made
+
+        yield begin
     assert seen.complaints == []
-    assert [url for url in seen.requests if not url.startswith((f"{server.address}/", f"blob:{server.address}/"))] == []
+    assert [url for url in seen.requests if not url.startswith(tuple(addresses))] == []
+
+
+@pytest.fixture
+def context(open_context: OpenContext, server: Server) -> BrowserContext:
+    """A desktop browser."""
+    return open_context(server, viewport={"width": 1280, "height": 900}, reduced_motion="reduce")
 
 
 @pytest.fixture
 def page(context: BrowserContext) -> Page:
     """The page with the quick judge, as most tests aren't about who judges."""
-    context.add_init_script("if (location.protocol === 'http:') localStorage['coordi-quick'] ??= 'yes'")
+    context.add_init_script(QUICK)
     opened = context.new_page()
     opened.goto("/")
     return opened

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from .conftest import Seen, Server
+from .conftest import QUICK, OpenContext, Server
 from .doing import add_photos, keep, pieces, settle, suggestions, verdict
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
@@ -122,15 +121,10 @@ def test_the_whole_way_with_the_keyboard_alone(page: Page) -> None:
 
 
 @pytest.fixture
-def phone(browser: Browser, server: Server, seen: Seen) -> Iterator[Page]:
-    context = browser.new_context(
-        base_url=server.address, locale="en-GB", viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True
-    )
-    seen.watch(context)
-    context.add_init_script("if (location.protocol === 'http:') localStorage['coordi-quick'] ??= 'yes'")
-    yield context.new_page()
-    context.close()
-    assert seen.complaints == []
+def phone(open_context: OpenContext, server: Server) -> Page:
+    context = open_context(server, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+    context.add_init_script(QUICK)
+    return context.new_page()
 
 
 def test_a_phone_shows_all_of_it_without_sideways_scrolling(phone: Page, own_photos: list[Path]) -> None:
@@ -152,13 +146,10 @@ def test_a_phone_shows_all_of_it_without_sideways_scrolling(phone: Page, own_pho
 
 
 @pytest.fixture
-def korean(browser: Browser, server: Server, seen: Seen) -> Iterator[Page]:
-    context = browser.new_context(base_url=server.address, locale="ko-KR", viewport={"width": 1280, "height": 900})
-    seen.watch(context)
-    context.add_init_script("if (location.protocol === 'http:') localStorage['coordi-quick'] ??= 'yes'")
-    yield context.new_page()
-    context.close()
-    assert seen.complaints == []
+def korean(open_context: OpenContext, server: Server) -> Page:
+    context = open_context(server, locale="ko-KR", viewport={"width": 1280, "height": 900})
+    context.add_init_script(QUICK)
+    return context.new_page()
 
 
 def test_korean_has_no_english_left(korean: Page, own_photos: list[Path]) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from .conftest import Server
+from .conftest import OpenContext, Server
 from .doing import add_photos, pieces, verdict
 
 TOKEN = "a-token-that-is-long-enough-for-it"
@@ -41,11 +41,11 @@ def guarded(server: Server) -> Server:
     return Server((), environment={"COORDI_TOKEN": TOKEN})
 
 
-def test_a_token_is_asked_for_and_a_lost_server_comes_back(browser: Browser, guarded: Server) -> None:
+def test_a_token_is_asked_for_and_a_lost_server_comes_back(open_context: OpenContext, guarded: Server) -> None:
     guarded.start()
     try:
-        page = browser.new_page(locale="en-GB")
-        page.goto(guarded.address)
+        page = open_context(guarded).new_page()
+        page.goto("/")
         dialog = page.get_by_role("dialog", name="This server asks for its token")
         dialog.get_by_label("Token").fill("not the right one, but long enough")
         dialog.get_by_role("button", name="Go on").click()
@@ -63,6 +63,5 @@ def test_a_token_is_asked_for_and_a_lost_server_comes_back(browser: Browser, gua
         guarded.start()
         expect(page.get_by_text("This page tries again by itself")).to_have_count(0)
         expect(verdict(page).get_by_text("/100")).to_be_visible(timeout=60_000)
-        page.close()
     finally:
         guarded.stop()

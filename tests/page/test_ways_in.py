@@ -6,14 +6,15 @@ import base64
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from .conftest import CATALOGUE_ITEMS, Server
+from .conftest import CATALOGUE_ITEMS, READY_SECONDS, OpenContext, Server
 from .doing import add_photos, pieces, settle, suggestions, verdict
 
 # The origin's own folder is a real one that needs no hand to choose it.
@@ -22,11 +23,11 @@ PICKER = """window.showDirectoryPicker = async () => {
   return (await navigator.storage.getDirectory()).getDirectoryHandle('clothes', {create: true});
 }"""
 # A banner may be gone before anybody looks.
-BANNERS = """() => {
-  window.banners = [];
-  const note = () => document.querySelectorAll('.banner').forEach((one) => window.banners.push(one.textContent));
-  new MutationObserver(note).observe(document.body, {childList: true, subtree: true, characterData: true});
-}"""
+BANNERS = """window.banners = [];
+new MutationObserver(() => {
+  document.querySelectorAll('.banner').forEach((one) => window.banners.push(one.textContent));
+}).observe(document, {childList: true, subtree: true, characterData: true});
+"""
 GIVE = """([name, content, what, where]) => {
   const bytes = Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0));
   const transfer = new DataTransfer();
@@ -83,14 +84,14 @@ def test_a_wardrobe_in_a_folder_comes_back_from_it(page: Page, own_photos: list[
 
 
 def test_a_page_that_is_come_back_to_shows_a_changed_catalogue(
-    browser: Browser, catalogue: Path, tmp_path: Path
+    open_context: OpenContext, catalogue: Path, tmp_path: Path
 ) -> None:
     own = tmp_path / "catalogue"
     shutil.copytree(catalogue, own)
     running = Server(("--catalogue", str(own)))
     running.start()
     try:
-        page = browser.new_page(base_url=running.address, locale="en-GB")
+        page = open_context(running).new_page()
         page.goto("/")
         expect(page.get_by_role("button", name="From the catalogue").first).to_be_visible()
         asked: list[str] = []
@@ -104,15 +105,16 @@ def test_a_page_that_is_come_back_to_shows_a_changed_catalogue(
         page.wait_for_timeout(500)
         assert "vocabulary" not in asked
         page.wait_for_timeout(1000)  # a catalogue says in whole seconds when it was made
-        with httpx.Client(base_url=running.address) as client:
+        with httpx.Client(base_url=running.address, timeout=60) as client:
             (first,) = client.get("/api/v1/catalogue/items?limit=1").json()["items"]
             remove = [sys.executable, "-m", "coordi", "catalogue", "remove", str(own), first["id"]]
             subprocess.run(remove, check=True, capture_output=True)
+            end = time.monotonic() + 60
             while client.get("/api/v1/ready").json()["items"] == CATALOGUE_ITEMS:
+                assert time.monotonic() < end
                 page.wait_for_timeout(200)
         with page.expect_request("**/vocabulary"):
             come_back()
-        page.close()
     finally:
         running.stop()
 
@@ -125,15 +127,18 @@ def narrow(catalogue: Path) -> Iterator[Server]:
     running.stop()
 
 
-def test_a_page_waits_for_models_and_for_its_turn(browser: Browser, narrow: Server) -> None:
+def test_a_page_waits_for_models_and_for_its_turn(open_context: OpenContext, narrow: Server) -> None:
     narrow.start(until="answers already")
-    page = browser.new_page(locale="en-GB")
-    page.goto(narrow.address)
-    expect(page.get_by_text("The models are loading")).to_be_visible()
-    expect(page.get_by_text("The models are loading")).to_have_count(0, timeout=120_000)
-    page.evaluate(BANNERS)
+    page = open_context(narrow).new_page()
+    page.add_init_script(BANNERS)
     refused: list[str] = []
     page.on("response", lambda response: refused.append(response.url) if response.status == 503 else None)
+    with page.expect_response(lambda one: one.url.endswith("/ready") and one.ok, timeout=1000 * READY_SECONDS):
+        page.goto("/")
+    expect(page.get_by_text("The models are loading")).to_have_count(0)
+    was_loading = any(url.endswith("/ready") for url in refused)  # a slow browser may come when all is loaded
+    assert any("The models are loading" in one for one in page.evaluate("window.banners")) == was_loading
+    refused.clear()
     for place, words in enumerate(("navy wool blazer", "white leather sneakers"), 1):
         page.get_by_label("An item in words").fill(words)
         page.keyboard.press("Enter")
@@ -143,4 +148,3 @@ def test_a_page_waits_for_models_and_for_its_turn(browser: Browser, narrow: Serv
     expect(page.get_by_text("Your request is tried again in a moment.")).to_have_count(0)
     assert refused
     assert any("Your request is tried again in a moment." in banner for banner in page.evaluate("window.banners"))
-    page.close()
