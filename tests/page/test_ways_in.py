@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import CATALOGUE_ITEMS, READY_SECONDS, OpenContext, Server
+from .conftest import READY_SECONDS, OpenContext, Server
 from .doing import add_photos, pieces, settle, suggestions, verdict
 
 # The origin's own folder is a real one that needs no hand to choose it.
@@ -84,16 +85,25 @@ def test_a_wardrobe_in_a_folder_comes_back_from_it(page: Page, own_photos: list[
 
 
 def test_a_page_that_is_come_back_to_shows_a_changed_catalogue(
-    open_context: OpenContext, catalogue: Path, tmp_path: Path
+    open_context: OpenContext, own_photos: list[Path], tmp_path: Path
 ) -> None:
-    own = tmp_path / "catalogue"
-    shutil.copytree(catalogue, own)
+    """Of photos alone: its items are called by what is seen in them."""
+    own, photos = tmp_path / "catalogue", tmp_path / "photos"
+    photos.mkdir()
+    for photo in own_photos:
+        shutil.copy(photo, photos)
+    build = [sys.executable, "-m", "coordi", "catalogue", "build", str(photos), "--out", str(own)]
+    subprocess.run(build, check=True, capture_output=True)
     running = Server(("--catalogue", str(own)))
     running.start()
     try:
         page = open_context(running).new_page()
         page.goto("/")
-        expect(page.get_by_role("button", name="From the catalogue").first).to_be_visible()
+        page.get_by_role("button", name="From the catalogue").first.click()
+        expect(page.locator(".shelf__title").first).to_be_visible()
+        names = page.locator(".shelf__title").all_inner_texts()
+        assert all(re.fullmatch(r"[a-z][a-z -]+", name) for name in names), names
+        page.keyboard.press("Escape")
         asked: list[str] = []
         page.on("request", lambda request: asked.append(request.url.split("/api/v1/")[-1]))
 
@@ -107,10 +117,11 @@ def test_a_page_that_is_come_back_to_shows_a_changed_catalogue(
         page.wait_for_timeout(1000)  # a catalogue says in whole seconds when it was made
         with httpx.Client(base_url=running.address, timeout=60) as client:
             (first,) = client.get("/api/v1/catalogue/items?limit=1").json()["items"]
+            before = client.get("/api/v1/ready").json()["items"]
             remove = [sys.executable, "-m", "coordi", "catalogue", "remove", str(own), first["id"]]
             subprocess.run(remove, check=True, capture_output=True)
             end = time.monotonic() + 60
-            while client.get("/api/v1/ready").json()["items"] == CATALOGUE_ITEMS:
+            while client.get("/api/v1/ready").json()["items"] == before:
                 assert time.monotonic() < end
                 page.wait_for_timeout(200)
         with page.expect_request("**/vocabulary"):
