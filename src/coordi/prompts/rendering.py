@@ -26,9 +26,8 @@ _REPLY = "\u241freply\u241f"
 # they give themselves where they can't know it.
 _THE_DAY = datetime(2024, 7, 26)
 _FEWEST_WORDS = 2
-_FEWEST_TOKENS = (
-    8  # of an item's text; a word may take dozens: a long number, or a script that the tokenizer hardly knows
-)
+# Of an item's text; a word may take dozens: a long number, or a script that the tokenizer hardly knows.
+_FEWEST_TOKENS = 8
 _LEFT = 0.75  # of a text whose words are cut
 _FEWEST_ITEMS = 1
 
