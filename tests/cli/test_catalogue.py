@@ -66,6 +66,18 @@ def test_building_says_what_was_left_out_and_where(made: Path) -> None:
     assert len((made / "problems.jsonl").read_text().splitlines()) == 4
 
 
+def test_what_cannot_be_told_is_told_how_to_be(tmp_path: Path) -> None:
+    (tmp_path / "shop.csv").write_text("id,title\na,White shirt\nb,Gizmo\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "coordi.cli.main", "catalogue", "build", tmp_path / "shop.csv", "--out", tmp_path / "c"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    said = " ".join(done.stderr.split())
+    assert "left out 1: neither its words nor a photo tell its category (line 3 'Gizmo') say what it is in" in said
+    assert "the problem, a line each: " in said
+    assert "0/0" not in said  # there are no photos
+
+
 def test_building_as_json_counts(made: Path, tmp_path: Path) -> None:
     found = told("build", made.parent / "shop", "--out", tmp_path / "again")
     assert found == {

@@ -140,7 +140,7 @@ def summary(found: Outcome) -> dict[str, Any]:
 
 
 def _show(found: Outcome, folder: Path, as_json: bool) -> None:
-    from coordi.pipeline.catalogue_source import PROBLEMS_FILE, by_reason, examples
+    from coordi.pipeline.catalogue_source import NO_CATEGORY, PROBLEMS_FILE, by_reason, examples
 
     if as_json:
         echo_json(summary(found))
@@ -148,10 +148,13 @@ def _show(found: Outcome, folder: Path, as_json: bool) -> None:
     for reason, rows in by_reason(found.problems).items():
         what = "noted" if rows[0].kept else "left out"
         note(f"{what} {len(rows):,}: {reason} ({examples(rows, _LINES_SHOWN)})")
+        if reason == NO_CATEGORY:
+            note("  say what it is in the photo's name ('grey wool scarf.jpg'), in a title or in a category column")
     for row in found.left_out:
         note(f"left out {row.count:,}: {row.reason}")
     if found.problems:
-        note(f"all {len(found.problems):,} problems, a line each: {folder / PROBLEMS_FILE}")
+        all_of_them = f"all {len(found.problems):,} problems" if len(found.problems) > 1 else "the problem"
+        note(f"{all_of_them}, a line each: {folder / PROBLEMS_FILE}")
     counts = {"added": found.added, "changed": found.changed, "removed": found.removed, "unchanged": found.unchanged}
     typer.echo(f"{', '.join(f'{count:,} {name}' for name, count in counts.items())}: {found.items:,} items in {folder}")
 

@@ -73,6 +73,8 @@ class _PlainProgress:
         self._ended = False
 
     def __call__(self, done: int, total: int) -> None:
+        if not total:
+            return
         now = time.monotonic()
         ends = done >= total and not self._ended
         if not ends and now - self._said < _PLAIN_EVERY_SECONDS:
