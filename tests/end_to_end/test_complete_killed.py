@@ -138,7 +138,7 @@ def test_a_pinned_item_that_clashes_with_some_ends_no_batch(catalogue: Path, tmp
         (["nowhere", "--all", "--out", "x.jsonl"], "coordi catalogue build SOURCE --out nowhere"),
         (
             ["{catalogue}", "--all", "--out", "x.jsonl", "--want", "hats"],
-            "no category 'hats': accepted are top",
+            "no category 'hats', but 'headwear' has such things: accepted are top",
         ),
         (["{catalogue}", "--all", "--out", "x.jsonl", "--gender", "ladies"], "no gender 'ladies': accepted are women"),
         (

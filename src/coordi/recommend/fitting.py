@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 
+from coordi.data.categories import category_of
 from coordi.domain import WORN_CATEGORIES, WornCategory
 from coordi.errors import RecommendationError
 
@@ -67,7 +68,9 @@ def parse_category(text: str) -> WornCategory:
     """
     word = text.strip().casefold()
     if word not in WORN_CATEGORIES:
-        raise RecommendationError(f"no category '{text}': accepted are {', '.join(WORN_CATEGORIES)}")
+        known = category_of(text)
+        meant = f", but '{known}' has such things" if known is not None else ""
+        raise RecommendationError(f"no category '{text}'{meant}: accepted are {', '.join(WORN_CATEGORIES)}")
     return word
 
 
