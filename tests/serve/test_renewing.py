@@ -176,6 +176,10 @@ def test_looking_goes_on_after_any_error(
     started.service.renew_in_background(lines.append, every=0.01)
     wait_for(lines, "3 items from now on")
     assert "MemoryError too little memory" in lines[0]
+    started.service.close()  # in the midst of a look it would still be at work
+    end = time.monotonic() + 30
+    while started.service.is_at_work and time.monotonic() < end:
+        time.sleep(0.01)
     assert not started.service.is_at_work
 
 
