@@ -21,6 +21,18 @@ KEPT_PHOTO = """async () => {
   return Array.from(new Uint8Array(await blob.arrayBuffer()));
 }"""
 
+# A browser that is slow to commit what it was given to write, unless it is told to.
+SLOW_COMMITS = """
+const put = IDBObjectStore.prototype.put;
+IDBObjectStore.prototype.put = function (...given) {
+  const request = put.apply(this, given);
+  const until = Date.now() + 3000;
+  const hold = () => Date.now() < until && (this.get("").onsuccess = hold);
+  queueMicrotask(() => { try { hold(); } catch { /* it was told to */ } });
+  return request;
+};
+"""
+
 
 def test_the_opening_offers_looks_of_the_catalogue(page: Page) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("What goes with what you have?")
@@ -189,6 +201,17 @@ def test_looks_are_kept_over_a_reload_and_compared(page: Page, own_photos: list[
     expect(page.get_by_role("article")).to_have_count(1)
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_role("article")).to_have_count(2)
+
+
+def test_what_is_said_to_be_kept_outlives_a_reload_at_once(page: Page, own_photos: list[Path]) -> None:
+    page.add_init_script(SLOW_COMMITS)
+    page.reload()
+    add_photos(page, own_photos[:2])
+    settle(page)
+    keep(page, "Monday")
+    page.reload()
+    page.get_by_role("link", name="Kept").click()
+    expect(page.get_by_role("article", name="Monday")).to_be_visible()
 
 
 def test_whole_looks_are_made_around_an_own_item(page: Page, own_photos: list[Path]) -> None:

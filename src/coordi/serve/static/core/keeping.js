@@ -1,20 +1,24 @@
 /** The browser's own keeping: the state under one key, photos under their hashes, in IndexedDB. */
 
-import { createStore, del, get, keys, set } from "../vendor/idb-keyval.js";
+import { createStore, del, get, keys, promisifyRequest } from "../vendor/idb-keyval.js";
 import { nothingSaved, noFilters, read, update, watch } from "./store.js";
 
 const database = createStore("coordi", "kept");
 const STATE = "state";
 const PHOTO = "photo:";
 const channel = "BroadcastChannel" in window ? new BroadcastChannel("coordi") : null;
+let writing = Promise.resolve();
 
 /** Reads what was kept and keeps every change from now on, in every tab. */
 export async function startKeeping() {
   /** @type {import("./types.js").Saved | undefined} What the database holds; set before anybody is told of it. */
   let written;
   const load = async () => {
-    written = await kept();
-    update({ saved: written });
+    const before = read().saved;
+    const found = await kept();
+    if (read().saved !== before) return; // changed here meanwhile, which was written after what was found
+    written = found;
+    update({ saved: found });
   };
   try {
     await load();
@@ -26,10 +30,25 @@ export async function startKeeping() {
     const { saved } = read();
     if (saved === written) return;
     written = saved;
-    set(STATE, saved, database).then(() => channel?.postMessage("changed"), () => update({ keepsNothing: true }));
+    writing = put(STATE, saved).then(() => channel?.postMessage("changed"), () => update({ keepsNothing: true }));
   });
   channel?.addEventListener("message", load);
   await forgetUnusedPhotos();
+}
+
+/** Resolves once what was changed until now lies in the database, or nothing can be kept. */
+export const isWritten = () => writing;
+
+/**
+ * Not idb-keyval's `set`, which leaves it to the browser when to commit: a page that is reloaded in between loses the change.
+ * @param {string} key @param {unknown} value
+ */
+function put(key, value) {
+  return database("readwrite", (store) => {
+    store.put(value, key);
+    store.transaction.commit();
+    return promisifyRequest(store.transaction);
+  });
 }
 
 /** @returns {Promise<import("./types.js").Saved>} */
@@ -44,7 +63,7 @@ const inMemory = new Map();
 /** @param {string} hash @param {Blob} blob */
 export async function keepPhoto(hash, blob) {
   inMemory.set(hash, blob);
-  await set(PHOTO + hash, blob, database).catch(() => update({ keepsNothing: true }));
+  await put(PHOTO + hash, blob).catch(() => update({ keepsNothing: true }));
 }
 
 /** @param {string} hash @returns {Promise<Blob | undefined>} */

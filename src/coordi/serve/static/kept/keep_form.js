@@ -2,6 +2,7 @@
 
 import { points, t } from "../core/i18n.js";
 import { newId, notify } from "../core/items.js";
+import { isWritten } from "../core/keeping.js";
 import { read, save } from "../core/store.js";
 import { html, useId, useLayoutEffect, useRef, useState } from "../core/ui.js";
 import { Icon } from "../shared/icons.js";
@@ -21,13 +22,14 @@ export function KeepForm({ items, score, judge }) {
     setName(null);
     requestAnimationFrame(() => button.current?.focus());
   };
-  const keep = (event) => {
+  const keep = async (event) => {
     event.preventDefault();
     if (score === null) return;
     const look = { uid: `l-${newId()}`, name: name.trim() || suggestedName(), score, judge, items, added: Date.now() };
     save(({ kept }) => ({ kept: [look, ...kept] }));
-    notify(t("notice.kept", { name: look.name }));
     close();
+    await isWritten();
+    notify(t("notice.kept", { name: look.name }));
   };
   if (!isOpen) {
     return html`<button type="button" class="button" ref=${button} disabled=${score === null} onClick=${() => setName(suggestedName())}><${Icon} name="heart" />${t("keep.open")}</button>`;
