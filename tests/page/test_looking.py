@@ -130,6 +130,9 @@ def phone(open_context: OpenContext, server: Server) -> Page:
 def test_a_phone_shows_all_of_it_without_sideways_scrolling(phone: Page, own_photos: list[Path]) -> None:
     fill(phone, own_photos)
     expect(phone.get_by_label("Take a photo")).to_have_attribute("capture", "environment")
+    phone.get_by_role("button", name=re.compile("^kind")).first.click()
+    expect(phone.get_by_role("dialog")).to_be_focused()  # not its field, whose keyboard would cover the menu
+    phone.keyboard.press("Escape")
     phone.get_by_role("button", name="Filters").click()
     for view in VIEWS:
         phone.goto(f"/#{view}")

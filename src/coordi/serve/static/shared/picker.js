@@ -35,28 +35,37 @@ export function Picker({ label, groups, onTake, kind = "button", title, chosen, 
 function Choices({ id, label, groups, chosen, onTake, onClose }) {
   const [typed, setTyped] = useState("");
   const [at, setAt] = useState(0);
+  const [steps, setSteps] = useState(0);
   const box = useRef(null);
   const field = useRef(null);
   const shown = groups
     .map((group) => ({ ...group, options: group.options.filter((option) => holds(option.text, typed) || holds(group.name, typed)) }))
     .filter((group) => group.options.length);
   const options = shown.flatMap((group) => group.options);
-  // Before anything else is pressed: what is typed at once belongs into the field.
+  // Before anything else is pressed: what is typed at once belongs into the field, whose keyboard would cover the menu of a phone.
   useLayoutEffect(() => {
-    field.current.focus();
+    (matchMedia("(pointer: coarse)").matches ? box : field).current.focus();
     const away = (event) => !box.current?.parentElement.contains(event.target) && onClose(false);
     document.addEventListener("pointerdown", away);
     return () => document.removeEventListener("pointerdown", away);
   }, []);
+  // Only keys and typing scroll: what lies under a pointer must not move away from it.
   useEffect(() => {
     const option = box.current.querySelector(".option--at");
     if (option) box.current.querySelector(".options").scrollTop = option.offsetTop - 90;
-  }, [at, typed]);
+  }, [steps, typed]);
+  const step = (place) => {
+    setAt(place);
+    setSteps(steps + 1);
+  };
+  const hover = (event, place) => {
+    if (event.movementX || event.movementY) setAt(place); // The list may also have moved under a resting pointer.
+  };
   const keys = {
-    ArrowDown: () => setAt(Math.min(at + 1, options.length - 1)),
-    ArrowUp: () => setAt(Math.max(at - 1, 0)),
-    Home: () => setAt(0),
-    End: () => setAt(options.length - 1),
+    ArrowDown: () => step(Math.min(at + 1, options.length - 1)),
+    ArrowUp: () => step(Math.max(at - 1, 0)),
+    Home: () => step(0),
+    End: () => step(options.length - 1),
     Enter: () => options[at] && onTake(options[at].value),
     Escape: () => onClose(),
     Tab: () => onClose(),
@@ -71,7 +80,7 @@ function Choices({ id, label, groups, chosen, onTake, onClose }) {
     setTyped(event.target.value);
     setAt(0);
   };
-  return html`<div class="choices" id=${id} ref=${box} role="dialog" aria-label=${label} onKeyDown=${press}>
+  return html`<div class="choices" id=${id} ref=${box} role="dialog" aria-label=${label} tabindex="-1" onKeyDown=${press}>
     <input class="choices__field" ref=${field} type="text" role="combobox" aria-label=${t("picker.narrow", { what: label })}
       placeholder=${t("picker.placeholder")} aria-expanded="true" aria-controls=${`${id}-list`} aria-autocomplete="list"
       aria-activedescendant=${options[at] ? `${id}-${at}` : undefined} autocomplete="off" value=${typed} onInput=${type} />
@@ -81,7 +90,7 @@ function Choices({ id, label, groups, chosen, onTake, onClose }) {
         ${group.options.map((option) => {
           const place = options.indexOf(option);
           return html`<div class=${classes("option", place === at && "option--at")} id=${`${id}-${place}`} role="option" key=${option.value}
-            aria-selected=${option.value === chosen} onClick=${() => onTake(option.value)} onPointerEnter=${() => setAt(place)}>${option.text}</div>`;
+            aria-selected=${option.value === chosen} onClick=${() => onTake(option.value)} onPointerMove=${(event) => hover(event, place)}>${option.text}</div>`;
         })}
       </div>`)}
       ${!options.length && html`<p class="options__none" role="presentation">${t("picker.none")}</p>`}
