@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Locator, Page, Request, expect
 
+from .conftest import ANSWER_MILLISECONDS
+
+_LOOK_MILLISECONDS = 100
+
 
 def add_photos(page: Page, photos: Sequence[Path]) -> None:
     """Add photos and wait until each lies on the table with its kind known."""
     before = pieces(page).count()
+    seen = page.get_by_role("button", name=re.compile("^Add to what is seen"))
+    seen_before = seen.count()
     page.get_by_label("Add photos").set_input_files([str(photo) for photo in photos])
     expect(pieces(page)).to_have_count(before + len(photos))
+    expect(seen).to_have_count(seen_before + len(photos))
     unsure = page.get_by_role("button", name=re.compile("choose what it is"))
-    while unsure.count():
+    for left in reversed(range(unsure.count())):
         unsure.first.click()
         page.get_by_role("option", name="shirt", exact=True).click()
+        expect(unsure).to_have_count(left)
 
 
 def pieces(page: Page) -> Locator:
@@ -40,6 +48,15 @@ def suggestions(page: Page) -> Locator:
 def settle(page: Page) -> None:
     """Wait until nothing is on its way any more."""
     expect(page.locator("[aria-busy=true]")).to_have_count(0)
+
+
+def until_asked(page: Page, sent: Sequence[dict[str, Any]], holds: Callable[[dict[str, Any]], bool]) -> None:
+    """Wait until what the page asked last, of those in `sent`, is as it should be."""
+    for _ in range(ANSWER_MILLISECONDS // _LOOK_MILLISECONDS):
+        if sent and holds(sent[-1]):
+            return
+        page.wait_for_timeout(_LOOK_MILLISECONDS)
+    raise AssertionError(f"what was asked last isn't as it should be: {sent[-1:]}")
 
 
 def keep(page: Page, name: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, Response, Route, expect
 
-from .doing import add_photos, asked, pieces, settle, suggestions, verdict
+from .doing import add_photos, asked, pieces, settle, suggestions, until_asked, verdict
 
 NOTHING_WORN = "xyzzy toaster"
 # The browser's own keeping, changed as if the item had been pinned while another catalogue was there.
@@ -52,16 +52,14 @@ def test_words_that_name_nothing_worn_are_left_out_and_the_rest_is_judged(page: 
     expect(page.get_by_role("alert").get_by_text("names nothing")).to_have_count(0)
     add_words(page, "brown leather loafers")
     expect(verdict(page).get_by_text("/100")).to_be_visible()
-    settle(page)
-    assert [sorted(item) for item in sent[-1]["items"]] == [["seen"], ["seen"], ["text"]]
-    assert completed[-1]["items"] == sent[-1]["items"]
+    until_asked(page, sent, lambda last: [list(item) for item in last["items"]] == [["seen"], ["seen"], ["text"]])
+    until_asked(page, completed, lambda last: last["items"] == sent[-1]["items"])
     expect(piece(page, "brown leather loafers").get_by_role("button", name="kind shoes. Change it")).to_be_visible()
     expect(keep_button(page)).to_be_enabled()
     refused.get_by_role("button", name="kind choose what it is. Change it").click()
     page.get_by_role("option", name="handbag").click()
     expect(refused.get_by_text("Not judged.")).to_have_count(0)
-    settle(page)
-    assert len(sent[-1]["items"]) == 4
+    until_asked(page, sent, lambda last: len(last["items"]) == 4)
     expect(verdict(page)).not_to_contain_text("can't be judged")
 
 
