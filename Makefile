@@ -1,5 +1,6 @@
 # make demo            install everything, then the whole way on the drawn sample
 # make demo DATA=PATH  the same on your own data
+# make install         what it needs, into .venv
 # make test            every test
 # make check           format, lint, types and layers
 # make results DATA=PATH    measure the bundled adapter on a release under every protocol, write docs/results.md
@@ -19,7 +20,7 @@ INSTALLED := $(VENV)/.installed
 .PHONY: demo test check results adapter release format install clean help
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n 's/^# make/make/p' Makefile
 
 demo: $(INSTALLED)
 	$(BIN)/coordi run --data "$(DATA)" --out "$(OUT)" --preset $(PRESET) $(SET)

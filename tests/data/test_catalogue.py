@@ -189,3 +189,35 @@ def test_a_table_without_ids_says_what_to_do(tmp_path: Path, content: str, hint:
     (tmp_path / "catalogue.csv").write_text(content, encoding="utf-8")
     with pytest.raises(DataError, match=hint):
         read_catalogue(tmp_path / "catalogue.csv")
+
+
+def test_a_quotation_mark_that_is_not_closed_is_told_with_the_lines_that_it_took(tmp_path: Path) -> None:
+    table = tmp_path / "feed.csv"
+    table.write_text(
+        "id,title,category,price\n"
+        "a,Wool coat,Coats,90\n"
+        'b,"Unclosed dress,Dresses,20\n'
+        "c,Green scarf,Scarves,12\n"
+        'd,"Blue shirt",Shirts,30\n'
+        "e,Brown belt,Belts,15\n",
+        encoding="utf-8",
+    )
+    source = read_catalogue(table)
+    assert [item.id for item in source.items] == ["a", "e"]
+    assert [(one.item_id, one.line, one.value, one.kept) for one in source.problems] == [
+        ("b", 3, "lines 4 to 5", False)
+    ]
+    assert "closed lines later" in source.problems[0].reason
+
+
+def test_a_long_description_may_go_over_lines_unless_they_look_like_rows(tmp_path: Path) -> None:
+    table = tmp_path / "feed.csv"
+    table.write_text(
+        "id,title,category,body\n"
+        'a,Wool coat,Coats,"Warm\nand soft, too"\n'
+        'b,Silk scarf,Scarves,"Light\nc,Red hat,Hats,Felt"\n',
+        encoding="utf-8",
+    )
+    source = read_catalogue(table)
+    assert [item.id for item in source.items] == ["a", "b"]
+    assert [(one.item_id, one.line, one.value, one.kept) for one in source.problems] == [("b", 4, "line 5", True)]

@@ -40,6 +40,7 @@ GOOD: tuple[Row, ...] = (
     {"sku": "b", "name": "Blue shirt", "type": "shirts", "image": "b.jpg", "price": 30, "brand": "Lee"},
     {"sku": "c", "name": "Leather boots", "type": "boots", "image": "", "price": 90, "brand": "Kim"},
 )
+COLUMNS = (*GOOD[0], "gender", "stock")
 
 
 @contextmanager
@@ -83,7 +84,7 @@ def photo(path: Path, colour: str) -> None:
 def write(folder: Path, rows: tuple[Row, ...]) -> Path:
     path = folder / "products.csv"
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(GOOD[0]))
+        writer = csv.DictWriter(file, COLUMNS)
         writer.writeheader()
         writer.writerows(rows)
     return path
@@ -137,6 +138,8 @@ BAD: tuple[tuple[Row, str, bool], ...] = (
     ({"name": "No name"}, "bad row: no id", False),
     ({"sku": "n1", "name": "Red stick", "type": "Lipstick"}, "nobody wears it to be seen", False),
     ({"sku": "x" * 201, "name": "Wool coat"}, "id longer than 200 characters", False),
+    ({"sku": "g1", "name": "Silk scarf", "gender": "Wimmin"}, "gender isn't a known word", True),
+    ({"sku": "g2", "name": "Silk scarf", "stock": "maybe"}, "stock isn't a known word", True),
     ({"sku": "t1", "name": "HermÃ¨s silk scarf"}, "title in a wrong encoding: repaired", True),
 )
 
@@ -157,7 +160,7 @@ def test_every_problem_is_told_with_its_line_and_good_rows_are_kept(
             text = "\n".join(json.dumps(row) for row in filled)
             (shop / "products.jsonl").write_text(text + "\n{broken\n[]\n", encoding="utf-8")
         else:
-            pq.write_table(pa.Table.from_pylist(filled, schema=pa.schema([(n, pa.string()) for n in GOOD[0]])),
+            pq.write_table(pa.Table.from_pylist(filled, schema=pa.schema([(n, pa.string()) for n in COLUMNS])),
                            shop / "products.parquet")  # fmt: skip
     found = build_catalogue(shop, eyes, work)
     listed = told(work.folder)

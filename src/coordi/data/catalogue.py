@@ -20,6 +20,8 @@ from coordi.errors import DataError
 OUTFITS_FILE = "outfits.jsonl"
 DUPLICATE = "duplicate id, the first is kept"
 NO_PRICE = "price isn't a number of 0 or more: kept without a price"
+UNCLOSED = "bad row: a quotation mark is closed lines later, so the lines between were read as part of it"
+SWALLOWING = "a quoted field goes over lines that look like rows"
 NO_SUCH_CATEGORY = "no known category word: left to the title, else to the photo"
 # The first name found wins. Names are compared without case, spaces, dashes and underscores.
 _SYNONYMS: Mapping[str, tuple[str, ...]] = {
@@ -67,13 +69,17 @@ def read_catalogue(path: Path, layout: str = "catalogue") -> Source:
     lines: dict[str, int] = {}
     for line, row in table.rows:
         item = columns.item(row, path.parent)
-        if item is None:
+        if path.suffix.lower() == ".csv" and columns.is_unclosed(row):
+            problems.append(RowProblem(UNCLOSED, item.id if item else "", line, _lines_after(line, row)))
+        elif item is None:
             problems.append(RowProblem("bad row: no id", line=line))
         elif item.id in items:
             problems.append(RowProblem(DUPLICATE, item.id, line))
         else:
             items[item.id], lines[item.id] = item, line
             problems += columns.problems(row, item, line)
+            if path.suffix.lower() == ".csv" and columns.may_swallow(row):
+                problems.append(RowProblem(SWALLOWING, item.id, line, _lines_after(line, row), kept=True))
     _count(problems, funnel)
     outfits = _read_outfits(path.parent / OUTFITS_FILE, items, funnel)
     name = path.parent.name if path.stem in ("items", "styles", "catalogue") else path.name
@@ -113,6 +119,8 @@ class _Columns:
             photo.stem: photo for place in (path.parent, path.parent / "images") for photo in _photos_in(place)
         }
         self._own = {name for name in self._of.values() if name is not None}
+        self._title_may_be_long = _key(self._of["title"] or "") == "description"
+        self._commas = max(len(names) - 1, 1)
 
     def item(self, row: Row, folder: Path) -> SourceItem | None:
         item_id = self._text(row, "id")
@@ -144,6 +152,15 @@ class _Columns:
         if words and _category(words, "") is None:
             yield RowProblem(NO_SUCH_CATEGORY, item.id, line, words[0], kept=True)
 
+    def is_unclosed(self, row: Row) -> bool:
+        """Whether what fits on one line, such as an id or a title, goes on over another with commas in it."""
+        short = {*self._own, *self._categories} - ({self._of["title"]} if self._title_may_be_long else set())
+        return any("," in line for name in short for line in _later_lines(row.get(name, "")))
+
+    def may_swallow(self, row: Row) -> bool:
+        """Whether a field over several lines holds a line with as many commas as a row has."""
+        return any(line.count(",") >= self._commas for value in row.values() for line in _later_lines(value))
+
     def _text(self, row: Row, role: str) -> str:
         return _plain(row.get(self._of[role] or "", ""))
 
@@ -152,6 +169,16 @@ class _Columns:
         if named:
             return inside(folder, named)
         return self._by_id.get(item_id)
+
+
+def _later_lines(value: Any) -> list[str]:
+    return str(value).strip().split("\n")[1:]
+
+
+def _lines_after(line: int, row: Row) -> str:
+    """The lines that a row goes on over, in words."""
+    last = line + sum(str(value).count("\n") for value in row.values())
+    return f"line {last}" if last == line + 1 else f"lines {line + 1} to {last}"
 
 
 def _count(problems: Sequence[RowProblem], funnel: Funnel) -> None:

@@ -19,6 +19,7 @@ from coordi.data.source import RowProblem, Source, SourceItem
 from coordi.data.titles import clean_title
 from coordi.domain import FunnelRow, Item, WornCategory
 from coordi.errors import DataError
+from coordi.recommend.facets import not_understood
 
 PROBLEMS_FILE = "problems.jsonl"
 LONGEST_ID = 200  # what a rule may name
@@ -27,6 +28,7 @@ NOTHING_TO_GO_BY = "no title and no photo"
 NO_CATEGORY = "neither its words nor a photo tell its category"
 NO_PHOTO_NAMED = "no photo named: kept for its title"
 BAD_ID = f"id longer than {LONGEST_ID} characters, or no text that can be written as UTF-8"
+NOT_UNDERSTOOD = "{} isn't a known word: kept as unknown"
 REPAIRED = "title in a wrong encoding: repaired"
 _LONGEST_SHOWN = 40
 _LISTED = frozenset({"catalogue", "photos", "sample"})  # layouts whose readers list every problem
@@ -139,7 +141,9 @@ def _judged(item: SourceItem, source: Source, *, some_photos: bool) -> tuple[Fee
         found.append(problem(f"{OUTSIDE}: kept for its title", kept=True))
     elif item.image is None and some_photos:
         found.append(problem(NO_PHOTO_NAMED, kept=True))
-    return FeedRow(_item(replace(item, title=title.text)), line, _hash(item)), found
+    cleaned = _item(replace(item, title=title.text))
+    found += [problem(NOT_UNDERSTOOD.format(what), value, kept=True) for what, value in not_understood(cleaned)]
+    return FeedRow(cleaned, line, _hash(item)), found
 
 
 def _item(item: SourceItem) -> Item:

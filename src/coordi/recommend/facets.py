@@ -7,7 +7,7 @@ nothing tells stays unknown: nothing is guessed.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +50,10 @@ _COLUMN_GENDERS: Mapping[str, Gender] = {
     "boy": "boys", "everyone": "unisex", "everybody": "unisex",
 }  # fmt: skip
 _WHOLE_GENDERS: Mapping[str, Gender] = {"w": "women", "f": "women", "m": "men", "u": "unisex", "all": "unisex"}
+# Known words that name neither girls nor boys alone.
+_CHILDREN = frozenset(
+    {"kids", "kid", "children", "child", "baby", "babies", "infant", "toddler", "junior", "juniors", "youth"}
+)
 _IN_STOCK = frozenset({"true", "yes", "y", "in stock", "instock", "available", "low stock", "limited availability"})
 _OUT_OF_STOCK = frozenset(
     {"false", "no", "n", "out of stock", "outofstock", "sold out", "soldout", "unavailable", "not available",
@@ -113,6 +117,20 @@ def in_stock_of(item: Item) -> bool | None:
         if said in _IN_STOCK or said in _OUT_OF_STOCK:
             return said in _IN_STOCK
     return None
+
+
+def not_understood(item: Item) -> Iterator[tuple[str, str]]:
+    """What a column of gender or stock says that is no known word for it: the column's meaning and the value."""
+    genders = [value for value in _values(item, ("gender", "sex", "targetgender")) if _says(value)]
+    if genders and gender_of(item) is None and not any(_CHILDREN & set(words_of(value)) for value in genders):
+        yield "gender", genders[0]
+    stock = [value for value in _values(item, STOCK_COLUMNS) if _says(value)]
+    if stock and in_stock_of(item) is None:
+        yield "stock", stock[0]
+
+
+def _says(value: str) -> bool:
+    return " ".join(words_of(value)) not in _UNSAID
 
 
 @dataclass(frozen=True, slots=True)
