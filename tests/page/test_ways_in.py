@@ -25,10 +25,10 @@ PICKER = """window.showDirectoryPicker = async () => {
   if (window.isCancelled) throw new DOMException('The user went away', 'AbortError');
   return (await navigator.storage.getDirectory()).getDirectoryHandle('clothes', {create: true});
 }"""
-# A banner may be gone before anybody looks.
+# What is said may be gone before anybody looks.
 BANNERS = """window.banners = [];
 new MutationObserver(() => {
-  document.querySelectorAll('.banner').forEach((one) => window.banners.push(one.textContent));
+  document.querySelectorAll('.banner, main p').forEach((one) => window.banners.push(one.textContent));
 }).observe(document, {childList: true, subtree: true, characterData: true});
 """
 GIVE = """([name, content, what, where]) => {
@@ -168,10 +168,12 @@ def test_a_page_waits_for_models_and_for_its_turn(open_context: OpenContext, nar
     refused: list[str] = []
     page.on("response", lambda response: refused.append(response.url) if response.status == 503 else None)
     with page.expect_response(lambda one: one.url.endswith("/ready") and one.ok, timeout=1000 * READY_SECONDS):
-        page.goto("/")
+        page.goto("/#looks")
     expect(page.get_by_text("The models are loading")).to_have_count(0)
     was_loading = any(url.endswith("/ready") for url in refused)  # a slow browser may come when all is loaded
     assert any("The models are loading" in one for one in page.evaluate("window.banners")) == was_loading
+    assert not any("There is no catalogue" in one for one in page.evaluate("window.banners"))
+    page.goto("/#outfit")
     refused.clear()
     with busy(narrow):
         for place, words in enumerate(("navy wool blazer", "white leather sneakers"), 1):

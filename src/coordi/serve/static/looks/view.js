@@ -19,8 +19,8 @@ const STEP = 3;
 const FROM_CATALOGUE = 12;
 
 export function LooksView() {
-  const hasCatalogue = useStore((state) => Boolean(state.ready?.items));
-  if (!hasCatalogue) return html`<h1>${t("looks.title")}</h1><p class="quiet">${t("complete.no_catalogue")}</p>`;
+  const count = useStore((state) => state.ready?.items ?? null);
+  if (!count) return html`<h1>${t("looks.title")}</h1>${count === 0 && html`<p class="quiet">${t("complete.no_catalogue")}</p>`}`;
   return html`<${Around} />`;
 }
 

@@ -3,7 +3,7 @@
 import * as i18n from "../core/i18n.js";
 import { KIND, nameOf, say, unsay, wearAs } from "../core/labels.js";
 import { useStore } from "../core/store.js";
-import { classes, html, useEffect, useRef } from "../core/ui.js";
+import { classes, html, useEffect, useLayoutEffect, useRef } from "../core/ui.js";
 import { Icon } from "../shared/icons.js";
 import { Picker } from "../shared/picker.js";
 
@@ -13,14 +13,22 @@ const WORN_AS = "worn:";
 /** @param {{item: import("../core/types.js").Item, isRefused?: boolean}} props `isRefused`: the server can't judge it as it is. */
 export function Chips({ item, isRefused = false }) {
   const vocabulary = useStore((state) => state.vocabulary);
+  const list = useRef(null);
+  const hadFocus = useRef(false);
+  // A chip that was chosen or removed may be gone with the focus that it had.
+  useLayoutEffect(() => {
+    if (hadFocus.current && document.activeElement === document.body) list.current?.querySelector("button")?.focus();
+    hadFocus.current = Boolean(list.current?.contains(document.activeElement));
+  }, [item.attributes, item.category]);
   if (!vocabulary) return null;
-  const chips = vocabulary.attributes.flatMap(({ name }) => (item.attributes[name] ?? []).map((label) => ({ name, label })));
+  const chips = vocabulary.attributes.flatMap(({ name }) => (item.attributes[name] ?? []).map((label, place) => ({ name, label, place })));
   const hasKind = (item.attributes[KIND] ?? []).length > 0;
   return html`
     ${!item.category && item.kind === "photo" && html`<p class="ask">${t("chip.ask")}</p>`}
-    <ul class="chips" role="list" aria-label=${t("chip.list", { name: nameOf(item) })}>
+    <ul class="chips" role="list" ref=${list} aria-label=${t("chip.list", { name: nameOf(item) })} onFocusIn=${() => (hadFocus.current = true)}
+      onFocusOut=${(event) => event.relatedTarget && (hadFocus.current = list.current.contains(event.relatedTarget))}>
       ${!hasKind && html`<li key="kind"><${KindChip} item=${item} vocabulary=${vocabulary} isRefused=${isRefused} /></li>`}
-      ${chips.map(({ name, label }) => html`<li key=${`${name} ${label.text}`}><${Chip} item=${item} vocabulary=${vocabulary} attribute=${name} label=${label} /></li>`)}
+      ${chips.map(({ name, label, place }) => html`<li key=${`${name} ${place}`}><${Chip} item=${item} vocabulary=${vocabulary} attribute=${name} label=${label} /></li>`)}
       <li key="add"><${AddChip} item=${item} vocabulary=${vocabulary} /></li>
     </ul>`;
 }

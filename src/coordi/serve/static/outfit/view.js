@@ -17,7 +17,7 @@ import { Verdict } from "./verdict.js";
 
 export function OutfitView() {
   const isEmpty = useStore((state) => !state.saved.pieces.some(({ uid }) => uid in state.saved.items));
-  const hasCatalogue = useStore((state) => Boolean(state.ready?.items));
+  const hasCatalogue = useStore((state) => (state.ready ? Boolean(state.ready.items) : null)); // Null until it is known.
   if (!isEmpty) return html`<${Table} hasCatalogue=${hasCatalogue} />`;
   return html`<${Opening} />${hasCatalogue && html`<${OpeningLooks} />`}`;
 }
@@ -53,7 +53,8 @@ function Table({ hasCatalogue }) {
           <${Pieces} weakest=${weakest} without=${without} refusals=${refusals} />
         </section>
       </div>
-      ${hasCatalogue ? html`<${Completing} items=${items} now=${isOf ? answer : null} />` : html`<p class="quiet table__none">${t("complete.no_catalogue")}</p>`}
+      ${hasCatalogue && html`<${Completing} items=${items} now=${isOf ? answer : null} />`}
+      ${hasCatalogue === false && html`<p class="quiet table__none">${t("complete.no_catalogue")}</p>`}
     </div>`;
 }
 

@@ -34,7 +34,7 @@ export function Picker({ label, groups, onTake, kind = "button", title, chosen, 
 
 function Choices({ id, label, groups, chosen, onTake, onClose }) {
   const [typed, setTyped] = useState("");
-  const [at, setAt] = useState(0);
+  const [at, setAt] = useState(() => Math.max(groups.flatMap((group) => group.options).findIndex((option) => option.value === chosen), 0));
   const [steps, setSteps] = useState(0);
   const box = useRef(null);
   const field = useRef(null);
@@ -44,7 +44,8 @@ function Choices({ id, label, groups, chosen, onTake, onClose }) {
   const options = shown.flatMap((group) => group.options);
   // Before anything else is pressed: what is typed at once belongs into the field, whose keyboard would cover the menu of a phone.
   useLayoutEffect(() => {
-    (matchMedia("(pointer: coarse)").matches ? box : field).current.focus();
+    (matchMedia("(pointer: coarse)").matches ? box : field).current.focus({ preventScroll: true });
+    box.current.scrollIntoView({ block: "nearest" });
     const away = (event) => !box.current?.parentElement.contains(event.target) && onClose(false);
     document.addEventListener("pointerdown", away);
     return () => document.removeEventListener("pointerdown", away);
