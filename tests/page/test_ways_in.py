@@ -17,7 +17,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from .conftest import READY_SECONDS, OpenContext, Server
+from .conftest import QUICK, READY_SECONDS, OpenContext, Server
 from .doing import add_photos, pieces, settle, suggestions, verdict
 
 # The origin's own folder is a real one that needs no hand to choose it.
@@ -148,7 +148,7 @@ def busy(server: Server) -> Iterator[None]:
     def ask() -> None:
         with httpx.Client(base_url=server.address, timeout=60) as client:
             while not is_over.is_set():
-                client.post("/api/v1/complete", json={"items": [{"text": "navy wool blazer"}], "k": 5})
+                client.post("/api/v1/complete", json={"items": [{"text": "navy wool blazer"}], "language_model": False})
 
     others = [threading.Thread(target=ask) for _ in range(3)]
     for other in others:
@@ -164,6 +164,7 @@ def busy(server: Server) -> Iterator[None]:
 def test_a_page_waits_for_models_and_for_its_turn(open_context: OpenContext, narrow: Server) -> None:
     narrow.start(until="answers already")
     page = open_context(narrow).new_page()
+    page.add_init_script(QUICK)  # A place that is taken for seconds would outlast the page's patience.
     page.add_init_script(BANNERS)
     refused: list[str] = []
     page.on("response", lambda response: refused.append(response.url) if response.status == 503 else None)
