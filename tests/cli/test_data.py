@@ -118,7 +118,8 @@ def test_the_real_release() -> None:
     names = {leak["name"] for leak in found["leaks"]}
     assert {"titles", "words", "categories", "ids"} <= names
     assert not names & {"order", "balance", "repeats", "duplicates"}
-    # Cleaning leaves out what nobody wears, of which random negatives hold more: the release's own become shorter.
-    assert {leak["where"] for leak in found["leaks"] if leak["name"] == "size"} == {"test release"}
+    # Sellers' names stand in titles, and the release's own negatives mix sellers.
+    assert "test release" in {leak["where"] for leak in found["leaks"] if leak["name"] == "words"}
+    assert "size" not in names
     assert {leak["shown"] for leak in found["leaks"] if leak["name"] == "ids"} == {False}
     assert all(2 * row["positives"] == row["compatibility"] for row in found["questions"])

@@ -138,7 +138,7 @@ def test_outfits_beside_the_table(tmp_path: Path, adds_up: AddsUp) -> None:
 
 
 def test_the_folder_of_labelled_photos_loads(real_data: Path, adds_up: AddsUp) -> None:
-    dataset = load(real_data / "fashion-products", DataSettings(photos="required"), 1)
+    dataset = load(real_data / "fashion-products" / "styles.csv", DataSettings(photos="required"), 1)
     adds_up(dataset)
     assert len(dataset.items) > 7_500
     item = dataset.items["10000"]

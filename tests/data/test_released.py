@@ -197,8 +197,8 @@ def test_questions_of_a_split_that_isnt_there_are_all_counted(maryland: Maryland
 def test_the_real_release(real: Dataset) -> None:
     plain, resampled = real.released
     assert (plain.name, resampled.name) == ("release", "release-resampled")
-    assert (plain.compatibility_file.asked, plain.blanks_file.asked) == (428, 214)
-    assert (resampled.compatibility_file.asked, resampled.blanks_file.asked) == (425, 0)
+    assert (plain.compatibility_file.asked, plain.blanks_file.asked) == (2918, 1459)
+    assert (resampled.compatibility_file.asked, resampled.blanks_file.asked) == (2918, 0)
     for part in real.released:
         for kept, file in part.by_task().values():
             gone = sum(count for reason, count in file.losses.items() if reason.startswith("left out"))

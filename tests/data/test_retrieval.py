@@ -51,7 +51,7 @@ def test_fewer_queries_are_some_of_more(real: Dataset) -> None:
     assert set(few.queries) < set(every.queries)
     assert (few.left_out, few.not_drawn) == (every.left_out, len(every.queries) - 20)
     answers = Counter(query.answer for query in every.queries)
-    assert max(answers.values()) < 20
+    assert max(answers.values()) < 1.5 * len(every.queries) / 30  # the true item may be anywhere in its pool
     assert draw_retrieval(real, "test", 18, 30, 20).queries != few.queries
 
 
