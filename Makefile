@@ -2,6 +2,7 @@
 # make demo DATA=PATH  the same on your own data
 # make install         what it needs, into .venv
 # make test            every test
+# make test-fast       the tests that take less than a second each, in two minutes
 # make check           format, lint, types and layers
 # make results DATA=PATH    measure the bundled adapter on a release under every protocol, write docs/results.md
 # make adapter DATA=PATH    make the bundled adapter again
@@ -17,7 +18,7 @@ SET ?=
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check results adapter release format install clean help
+.PHONY: demo test test-fast check results adapter release format install clean help
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -27,6 +28,9 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
+
+test-fast: $(INSTALLED)
+	$(BIN)/python -m pytest -m 'not slow' --numprocesses 2
 
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .

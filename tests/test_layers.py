@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SOURCE = Path(__file__).parents[1] / "src" / "coordi"
 
 ORDER = (
@@ -68,6 +70,7 @@ def test_every_layer_has_a_place_in_the_order() -> None:
     assert layers - {"presets"} <= set(ORDER)
 
 
+@pytest.mark.slow
 def test_a_planted_forbidden_import_is_found(tmp_path: Path) -> None:
     copy = tmp_path / "coordi"
     shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns("*.onnx", "*.safetensors", "__pycache__"))

@@ -41,6 +41,7 @@ def run(*arguments: str | Path) -> str:
     return result.stdout
 
 
+@pytest.mark.slow
 def test_what_completes_an_outfit_as_a_program_reads_it(shop: Path) -> None:
     found = json.loads(run("recommend", "t1", "blue skinny jeans", "--catalogue", shop, "--quick", "-k", "3", "--json"))
     assert (found["judge"], found["categories"]) == ("without-language-model", ["shoes", "bag"])
@@ -55,6 +56,7 @@ def test_what_completes_an_outfit_as_a_program_reads_it(shop: Path) -> None:
     assert first["reason"]["text"].endswith(".")
 
 
+@pytest.mark.slow
 def test_rules_are_options(shop: Path) -> None:
     def ids(*options: str) -> list[str]:
         found = json.loads(run("recommend", "t1", "--catalogue", shop, "--quick", "--json", *options))

@@ -52,6 +52,7 @@ def told(*arguments: str | Path) -> Any:
     return json.loads(run(*arguments, "--json"))
 
 
+@pytest.mark.slow
 def test_building_says_what_was_left_out_and_where(made: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "coordi.cli.main", "catalogue", "build", made.parent / "shop", "--out", made],
@@ -66,6 +67,7 @@ def test_building_says_what_was_left_out_and_where(made: Path) -> None:
     assert len((made / "problems.jsonl").read_text().splitlines()) == 4
 
 
+@pytest.mark.slow
 def test_what_cannot_be_told_is_told_how_to_be(tmp_path: Path) -> None:
     (tmp_path / "shop.csv").write_text("id,title\na,White shirt\nb,Gizmo\n", encoding="utf-8")
     done = subprocess.run(
@@ -123,6 +125,7 @@ def test_search_by_a_photo_gives_cosines(made: Path) -> None:
     assert "cosine" in run("search", made, "--photo", made.parent / "shop" / "b.jpg")
 
 
+@pytest.mark.slow
 def test_changes_are_counted(made: Path) -> None:
     more = made.parent / "more.jsonl"
     more.write_text('{"id": "d", "title": "Wool hat", "category": "hats"}\n', encoding="utf-8")

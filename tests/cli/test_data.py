@@ -108,6 +108,7 @@ def test_photos_required_is_passed_on(shop: Path) -> None:
     assert usage.exit_code == 2
 
 
+@pytest.mark.slow
 def test_the_real_release() -> None:
     if not REAL.is_dir():
         pytest.skip(f"the real data isn't at {REAL}")

@@ -17,6 +17,7 @@ def found(preset: str, *overrides: str) -> dict[str, str]:
 
 
 @NO_GPU
+@pytest.mark.slow
 def test_a_preset_without_its_gpu_says_so_and_what_to_do() -> None:
     told = found("paper")
     assert told["engine"].endswith("needs an NVIDIA GPU, and PyTorch sees none; set model.engine=auto")

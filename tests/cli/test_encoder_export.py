@@ -20,6 +20,7 @@ def run(*arguments: str | Path) -> str:
     return CliRunner().invoke(build_app(), [str(part) for part in arguments], catch_exceptions=False).stdout
 
 
+@pytest.mark.slow
 def test_an_export_is_an_encoder_like_any_other(tiny_clip: Path, tmp_path: Path) -> None:
     out = tmp_path / "onnx"
     found = json.loads(run("encoder", "export", "--encoder", tiny_clip, "--out", out, "--json"))

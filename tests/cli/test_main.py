@@ -46,6 +46,7 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
     assert f"Example: coordi {name}" in text or name == "presets check"
 
 
+@pytest.mark.slow
 def test_version_and_no_arguments() -> None:
     assert coordi("--version").stdout.startswith("coordi 0.")
     assert "Usage" in coordi("--help").stdout
@@ -64,6 +65,7 @@ def test_version_and_no_arguments() -> None:
         (["finetune", "--data", "{tmp}", "--out", "{tmp}/none", "--resume"], "nothing to resume"),
     ],
 )
+@pytest.mark.slow
 def test_an_error_is_one_line_and_exit_code_1(arguments: list[str], told: str, tmp_path: Path) -> None:
     done = coordi(*(argument.format(tmp=tmp_path) for argument in arguments))
     assert done.returncode == 1, done.stderr
@@ -73,6 +75,7 @@ def test_an_error_is_one_line_and_exit_code_1(arguments: list[str], told: str, t
     assert done.stdout == ""
 
 
+@pytest.mark.slow
 def test_wrong_usage_is_exit_code_2() -> None:
     assert coordi("run", "--data", "sample").returncode == 2
     assert coordi("paint").returncode == 2
@@ -99,6 +102,7 @@ def test_the_package_is_the_command() -> None:
     assert done.stdout.startswith("coordi ")
 
 
+@pytest.mark.slow
 def test_presets_are_listed_shown_and_checked(tmp_path: Path) -> None:
     assert "paper" in coordi("presets", "list").stdout
     assert "learning_rate" in coordi("presets", "show", "paper").stdout
@@ -110,6 +114,7 @@ def test_presets_are_listed_shown_and_checked(tmp_path: Path) -> None:
     assert "unknown key 'speed'" in done.stderr
 
 
+@pytest.mark.slow
 def test_doctor_says_what_the_machine_can_do() -> None:
     findings = {finding["part"]: finding for finding in json.loads(coordi("doctor", "--json").stdout)}
     assert findings["coordi[train]"]["state"] == "installed"

@@ -30,6 +30,7 @@ def coordi(*arguments: str | Path) -> Result:
     return CliRunner().invoke(build_app(), ["report", *map(str, arguments)])
 
 
+@pytest.mark.slow
 def test_show_prints_the_summary_and_the_verdict(runs: tuple[Path, Path, Path]) -> None:
     result = coordi("show", runs[0])
     assert result.exit_code == 0, result.output

@@ -232,6 +232,7 @@ print(ready.engine.name, unsloth.FastLanguageModel.early, "transformers" in sys.
 """
 
 
+@pytest.mark.slow
 def test_unsloth_is_imported_before_the_libraries_that_it_rewrites(tmp_path: Path, tiny_folder: Path) -> None:
     """A stand-in for the package notes what was imported before it; everything else is the real way."""
     (tmp_path / "unsloth.py").write_text(UNSLOTH_THAT_WATCHES)

@@ -108,6 +108,7 @@ def test_the_contract_is_for_every_scorer(lineup: Lineup) -> None:
 
 @pytest.mark.parametrize("name", SCORERS)
 class TestEveryScorer:
+    @pytest.mark.slow
     def test_gives_one_finite_float_per_outfit(self, name: str, lineup: Lineup) -> None:
         scores = lineup.scorers[name].score(lineup.some_outfits())
         assert scores.shape == (40,)

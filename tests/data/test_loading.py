@@ -83,6 +83,7 @@ def test_the_sample_loads_whole(tmp_path: Path, photo: Save, adds_up: Callable[[
         load(tmp_path, DataSettings(), 3)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_data_set(real_data: Path) -> None:
     settings = DataSettings(train_outfits=40, valid_outfits=10, test_outfits=10)
     one, same, other = (load(real_data / "polyvore-maryland", settings, seed) for seed in (1, 1, 2))
@@ -103,6 +104,7 @@ def test_a_missing_split_is_asked_for_by_its_file(wardrobe: Callable[..., Datase
         outfits_for(wardrobe({"train": 1}), "valid")
 
 
+@pytest.mark.slow
 def test_the_real_outfits_divide_without_a_common_item(real_data: Path, adds_up: Callable[[Dataset], None]) -> None:
     dataset = load(real_data / "polyvore-maryland", DataSettings(split="item-disjoint"), 17)
     adds_up(dataset)

@@ -211,6 +211,7 @@ def test_the_first_picture_of_an_animation(tmp_path: Path, name: str) -> None:
     np.testing.assert_allclose(seen(tmp_path / name, (5, 5)), (255, 0, 0), atol=2)
 
 
+@pytest.mark.slow
 def test_a_bomb_is_refused_without_time_or_memory(tmp_path: Path) -> None:
     bomb = tmp_path / "bomb.png"
     bomb.write_bytes(png(50_000, 50_000, depth=1, kind=0, body=black_rows(50_000)))

@@ -255,6 +255,7 @@ def test_the_releases_questions_name_items_by_outfit_and_place(polyvore_outfits:
     assert part.blanks_file == QuestionFile(2, {released.UNTOLD: 1})
 
 
+@pytest.mark.slow
 def test_the_real_valid_split_reads_whole_once_items_have_titles(
     real_data: Path, tmp_path: Path, adds_up: AddsUp
 ) -> None:

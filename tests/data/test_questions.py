@@ -117,6 +117,7 @@ def test_blanks_hold_their_promises_in_any_closet(
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.slow
 def test_real_outfits_all_get_their_questions(real: Dataset, protocol: Protocol) -> None:
     questions = compatibility_questions(real, "test", protocol, 17)
     assert len(questions) == 2 * len(real.outfits_of("test"))

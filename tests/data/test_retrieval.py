@@ -44,6 +44,7 @@ def test_queries_hold_their_promises_in_any_closet(dataset: Dataset, pool: int, 
         assert not any({*query.item_ids, name} <= own for name in wrong for own in outfits.values())
 
 
+@pytest.mark.slow
 def test_fewer_queries_are_some_of_more(real: Dataset) -> None:
     every = draw_retrieval(real, "test", 17, 30)
     few = draw_retrieval(real, "test", 17, 30, 20)
@@ -55,6 +56,7 @@ def test_fewer_queries_are_some_of_more(real: Dataset) -> None:
     assert draw_retrieval(real, "test", 18, 30, 20).queries != few.queries
 
 
+@pytest.mark.slow
 def test_a_pool_that_no_category_can_fill_leaves_outfits_out(real: Dataset) -> None:
     found = draw_retrieval(real, "test", 17, 5000)
     assert not found.queries

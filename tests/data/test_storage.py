@@ -56,6 +56,7 @@ def test_everything_comes_back_as_it_was(tmp_path: Path) -> None:
     assert list(found.released[0].compatibility_file.losses) == ["why (é)", "a"]
 
 
+@pytest.mark.slow
 def test_the_real_release_comes_back(real: Dataset, tmp_path: Path) -> None:
     write_dataset(tmp_path, real)
     assert read_dataset(tmp_path) == real

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from coordi.describe.encoder import ImageTextEncoder
@@ -10,6 +11,7 @@ from coordi.describe.encoder import ImageTextEncoder
 TEXTS = ["a red shirt", "shoes", "", "ein Kleid, 옷", "a very long text " * 40]
 
 
+@pytest.mark.slow
 def test_vectors_are_unit_float32_rows(encoder: ImageTextEncoder, photos: list[Image.Image]) -> None:
     for vectors, count in ((encoder.encode_images(photos), len(photos)), (encoder.encode_texts(TEXTS), len(TEXTS))):
         assert vectors.shape == (count, encoder.dimension)
@@ -23,6 +25,7 @@ def test_nothing_in_nothing_out(encoder: ImageTextEncoder) -> None:
     assert encoder.encode_images([]).dtype == encoder.encode_texts([]).dtype == np.float32
 
 
+@pytest.mark.slow
 def test_a_vector_depends_on_its_own_photo_or_text_alone(encoder: ImageTextEncoder, photos: list[Image.Image]) -> None:
     together = encoder.encode_images(photos * 9)  # more than any encoder takes at once
     alone = np.concatenate([encoder.encode_images([photo]) for photo in photos])

@@ -153,6 +153,7 @@ def test_the_bundled_encoder_says_what_it_was_kept_from(edge: EdgeEncoder) -> No
 
 
 @needs_photos
+@pytest.mark.slow
 def test_the_edge_encoder_is_sensible_on_real_photos_it_never_saw(edge: EdgeEncoder) -> None:
     every = read_labelled(REAL)
     photos = held_out_photos(every)
@@ -177,6 +178,7 @@ def test_the_edge_encoder_is_sensible_on_real_photos_it_never_saw(edge: EdgeEnco
 @pytest.mark.parametrize(
     ("name", "column"), [("category", "articleType"), ("colour", "baseColour"), ("occasion", "usage")]
 )
+@pytest.mark.slow
 def test_what_is_described_is_right_as_often_as_its_probability_says(
     edge: EdgeEncoder, name: str, column: str, some_vectors: tuple[list[LabelledPhoto], npt.NDArray[np.float32]]
 ) -> None:

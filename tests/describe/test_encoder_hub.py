@@ -33,6 +33,7 @@ def fetched(server: Hub) -> set[str]:
     return {one.split("/resolve/")[1].split("/", 1)[1] for one in server.asked if "/resolve/" in one}
 
 
+@pytest.mark.slow
 def test_fashion_clip_is_fetched_pinned_and_read_like_a_folder(
     server: Hub, tiny_clip: Path, photos: list[Image.Image]
 ) -> None:
@@ -56,6 +57,7 @@ def test_fashion_clip_is_fetched_pinned_and_read_like_a_folder(
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_what_was_fetched_needs_no_network_and_no_permission(server: Hub, tiny_clip: Path, tmp_path: Path) -> None:
     server.files[FASHION_CLIP] = contents(tiny_clip)
     folder = fetch_checkpoint(FASHION_CLIP, True, PIN)
@@ -76,6 +78,7 @@ def test_the_known_commit_is_taken_where_none_is_given(server: Hub, tiny_clip: P
     assert all(KNOWN_COMMITS[FASHION_CLIP] in one for one in server.asked)
 
 
+@pytest.mark.slow
 def test_of_fashion_siglip_only_what_is_read_is_fetched(
     server: Hub, tiny_checkpoints: Mapping[str, Path], photos: list[Image.Image]
 ) -> None:

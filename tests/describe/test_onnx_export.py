@@ -39,6 +39,7 @@ def test_vectors_are_those_of_the_checkpoint(
 
 
 @pytest.mark.parametrize("kind", BUILDERS)
+@pytest.mark.slow
 def test_eight_bits_are_near_and_do_not_depend_on_the_batch(
     tiny_checkpoints: Mapping[str, Path], photos: list[Image.Image], tmp_path: Path, kind: str
 ) -> None:

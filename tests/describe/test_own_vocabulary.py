@@ -55,6 +55,7 @@ def shares(encoder: EdgeEncoder, folder: Path) -> dict[str, tuple[int, float]]:
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason="the fashion products aren't at ../shared/data")
+@pytest.mark.slow
 def test_own_words_describe_real_photos(edge: EdgeEncoder, tmp_path: Path) -> None:
     found = shares(edge, tmp_path)
     # One photo of a dupatta is all that training never saw; of a saree, kimono, hanbok, qipao or dirndl there is none.

@@ -165,6 +165,7 @@ def everything(alarm: ScoreSource, part: ProtocolQuestions) -> list[NDArray[np.f
 
 
 @pytest.mark.parametrize("name", ["size", "order"])
+@pytest.mark.slow
 def test_no_outfit_is_both_learned_from_and_scored(name: str, wardrobe: Dataset) -> None:
     part = with_choices(wardrobe, released(wardrobe, cut if name == "size" else in_order))
     # Each outfit has one of each class, so that the halves stay as they are when the two change places.
@@ -208,6 +209,7 @@ def test_order_scores_candidates_and_both_leave_out_what_they_cannot_learn(wardr
 
 
 @pytest.mark.parametrize("name", ["size", "order"])
+@pytest.mark.slow
 def test_the_same_under_other_ids_and_with_the_same_seed(name: str, wardrobe_with_ids: MakeWardrobe) -> None:
     said = []
     for prefix in ("", "zebra_", "zebra_"):

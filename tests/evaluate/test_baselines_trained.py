@@ -77,6 +77,7 @@ def test_a_set_transformer_begins_with_alike_goes_with_alike(wardrobe: Dataset, 
     assert auc(SetTransformer.fit(wardrobe, [style_vectors(wardrobe)], SEED), wardrobe) > 0.95
 
 
+@pytest.mark.slow
 def test_a_second_source_is_read_too(wardrobe: Dataset, few_steps: None) -> None:
     rng = np.random.default_rng(3)
     noise = {item_id: (rng.normal(size=8) / 3).astype(np.float32) for item_id in wardrobe.items}
@@ -86,6 +87,7 @@ def test_a_second_source_is_read_too(wardrobe: Dataset, few_steps: None) -> None
     assert auc(SetTransformer.fit(wardrobe, [noise, seen], SEED), wardrobe) > max(blind, 0.6) + 0.1
 
 
+@pytest.mark.slow
 def test_a_set_transformer_reads_categories(wardrobe: Dataset) -> None:
     """Random negatives bring two pairs of shoes; vectors of nothing leave only that to learn."""
     nothing = {item_id: np.zeros(4, dtype=np.float32) for item_id in wardrobe.items}
@@ -95,6 +97,7 @@ def test_a_set_transformer_reads_categories(wardrobe: Dataset) -> None:
     assert auc(scorer, wardrobe) == 0.5
 
 
+@pytest.mark.slow
 def test_a_set_transformer_is_the_same_on_more_threads_and_leaves_torch_as_it_was(
     wardrobe: Dataset, few_steps: None
 ) -> None:

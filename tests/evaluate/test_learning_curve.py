@@ -39,6 +39,7 @@ def questions(wardrobe: Dataset) -> tuple[ProtocolQuestions, ...]:
     return draw_questions(wardrobe, SETTINGS, 17)
 
 
+@pytest.mark.slow
 def test_every_trained_baseline_is_measured_at_every_share(
     inputs: BaselineInputs, questions: tuple[ProtocolQuestions, ...]
 ) -> None:
@@ -61,6 +62,7 @@ def test_every_trained_baseline_is_measured_at_every_share(
     assert pairs[30] > 0.9
 
 
+@pytest.mark.slow
 def test_the_last_point_is_the_baseline_itself(
     inputs: BaselineInputs, questions: tuple[ProtocolQuestions, ...]
 ) -> None:
@@ -72,6 +74,7 @@ def test_the_last_point_is_the_baseline_itself(
             assert whole.auc == roc_auc(scorer.score([one.item_ids for one in part.test]), part.labels)
 
 
+@pytest.mark.slow
 def test_the_probe_is_there_if_states_are(
     inputs: BaselineInputs, questions: tuple[ProtocolQuestions, ...], wardrobe: Dataset
 ) -> None:
@@ -97,6 +100,7 @@ def test_shares_are_nested_and_leave_the_rest_alone(wardrobe: Dataset) -> None:
     assert training_share(wardrobe, 0.5, 18).outfits != drawn[2].outfits
 
 
+@pytest.mark.slow
 def test_the_probe_reads_the_same_outfits_for_every_share_and_learns_from_the_share(
     inputs: BaselineInputs, questions: tuple[ProtocolQuestions, ...]
 ) -> None:
@@ -119,6 +123,7 @@ def test_the_probe_reads_the_same_outfits_for_every_share_and_learns_from_the_sh
     assert len({auc for _, auc in aucs}) > 1  # noise, learned from other outfits
 
 
+@pytest.mark.slow
 def test_curves_are_of_the_protocols_that_are_trained_on(
     inputs: BaselineInputs, questions: tuple[ProtocolQuestions, ...]
 ) -> None:

@@ -112,6 +112,7 @@ def test_ranks_recall_and_reciprocal_rank_by_hand() -> None:
 
 @EXAMPLES
 @given(scored())
+@pytest.mark.slow
 def test_agreement_with_scikit_learn(drawn: Scored) -> None:
     scores, labels = drawn
     predicted = scores >= 0.5
@@ -132,6 +133,7 @@ def test_agreement_with_scikit_learn(drawn: Scored) -> None:
     arrays(np.float64, st.tuples(st.integers(1, 20), st.integers(2, 40)), elements=st.integers(0, 12).map(float)),
     st.integers(0, 2**32),
 )
+@pytest.mark.slow
 def test_agreement_with_trec_eval(scores: NDArray[np.float64], seed: int) -> None:
     """Its ties go to the name that is last in the alphabet, so the true item, which is named first, loses them."""
     pools = scores.shape[1]

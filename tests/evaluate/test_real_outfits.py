@@ -34,6 +34,7 @@ def evaluation(dataset: Dataset) -> Evaluation:
     return evaluate(dataset, sorted(scorers, key=lambda scorer: scorer.name != "category-pairs"), settings, SEED)
 
 
+@pytest.mark.slow
 def test_categories_tell_random_negatives_and_hardly_those_of_the_same_category(evaluation: Evaluation) -> None:
     auc = {protocol: figures["auc"] for protocol, figures in evaluation.tasks["compatibility"].items()}
     assert 0.8 < auc["random"] < 0.97

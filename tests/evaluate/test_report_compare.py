@@ -53,6 +53,7 @@ def compared(one: Path, other: Path) -> Comparison:
     return compare_runs(read_run(one), read_run(other))
 
 
+@pytest.mark.slow
 def test_a_planted_difference_is_found_on_the_same_questions(runs: dict[str, Path]) -> None:
     found = compared(runs["weak"], runs["strong"])
     assert found.refused == found.left_out == ()

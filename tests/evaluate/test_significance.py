@@ -76,6 +76,7 @@ def compared(first: float, second: float, outfits: int, rng: np.random.Generator
     return resamples.auc(one, labels) - resamples.auc(other, labels)
 
 
+@pytest.mark.slow
 def test_scorers_of_one_quality_are_told_apart_about_once_in_twenty() -> None:
     rng = np.random.default_rng(11)
     p_values = [paired_p_value(compared(0.8, 0.8, 80, rng)) for _ in range(400)]
@@ -95,6 +96,7 @@ def test_the_p_value_and_the_interval_agree() -> None:
             assert (p_value <= 0.05) == (not interval[0] <= 0 <= interval[1])
 
 
+@pytest.mark.slow
 def test_the_smallest_difference_is_found_four_times_in_five() -> None:
     """Two scorers' accuracies on blanks, apart by what the spread of such differences calls the smallest."""
     rng = np.random.default_rng(13)
@@ -112,6 +114,7 @@ def test_the_smallest_difference_is_found_four_times_in_five() -> None:
     assert 0.73 <= found <= 0.88
 
 
+@pytest.mark.slow
 def test_intervals_of_five_outfits_are_too_narrow_and_those_of_fifty_are_not() -> None:
     """Why there is a warning below ``FEW_OUTFITS``."""
     rng = np.random.default_rng(14)

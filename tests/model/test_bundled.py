@@ -34,6 +34,7 @@ def base() -> Base:
     return resolve_base(SETTINGS.model)
 
 
+@pytest.mark.slow
 def test_its_tokenizer_ends_turns_and_lets_digits_stand_alone(base: Base) -> None:
     tokenizer = load_tokenizer(base)
     assert (tokenizer.eos_token, tokenizer.pad_token) == ("<|im_end|>", "<|im_end|>")
@@ -41,6 +42,7 @@ def test_its_tokenizer_ends_turns_and_lets_digits_stand_alone(base: Base) -> Non
     assert tokenizer.decode(tokenizer("café, navy-blue", add_special_tokens=False)["input_ids"]) == "café, navy-blue"
 
 
+@pytest.mark.slow
 def test_a_few_steps_in_four_bits_bring_the_loss_down(base: Base, tmp_path: Path) -> None:
     result = finetune(lambda number: epoch(number, 128), epoch(99, 32), SETTINGS, tmp_path)
     first, last = result.curve

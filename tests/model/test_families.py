@@ -133,6 +133,7 @@ def plainly(base: Base, prompts: list[tuple[int, ...]], answers: tuple[int, ...]
 
 
 @pytest.mark.parametrize("items", [3, 14], ids=["short", "longer than the window"])
+@pytest.mark.slow
 def test_batched_reading_gives_what_the_model_itself_says(
     items: int, base: Base, settings: RunSettings, renderer: PromptRenderer
 ) -> None:
@@ -153,6 +154,7 @@ def test_batched_reading_gives_what_the_model_itself_says(
 
 
 @pytest.mark.parametrize("quantization", ["none", "nf4"])
+@pytest.mark.slow
 def test_the_word_is_taught_and_scored(
     tmp_path: Path, quantization: str, base: Base, settings: RunSettings, renderer: PromptRenderer
 ) -> None:
@@ -188,6 +190,7 @@ def _own_loss(base: Base, renderer: PromptRenderer, answers: tuple[int, ...]) ->
     return float(np.mean(losses))
 
 
+@pytest.mark.slow
 def test_the_pooled_head_is_taught_and_scored(tmp_path: Path, base: Base, settings: RunSettings) -> None:
     changes = {"head": "pooled", "last_layer": 3, "max_steps": 2, "batch_size": 4, "gradient_checkpointing": True}
     settings = settings.model_copy(update={"finetune": settings.finetune.model_copy(update=changes)})

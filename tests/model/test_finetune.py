@@ -29,6 +29,7 @@ def weights(adapter: Path) -> dict[str, np.ndarray]:
     return dict(load_file(adapter / "adapter_model.safetensors"))
 
 
+@pytest.mark.slow
 def test_learns_watches_and_keeps_the_best(tmp_path: Path, tiny_settings: RunSettings) -> None:
     seen: list[tuple[int, int]] = []
     result = finetune(
@@ -46,6 +47,7 @@ def test_learns_watches_and_keeps_the_best(tmp_path: Path, tiny_settings: RunSet
     assert sorted(path.name for path in tmp_path.iterdir()) == ["adapter", "begun.json", CURVE]
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_ends_like_an_undisturbed_one(tmp_path: Path, tiny_settings: RunSettings) -> None:
     whole = finetune(epoch, epoch(99), changed(tiny_settings, lora_dropout=0.1), tmp_path / "whole")
 
@@ -64,6 +66,7 @@ def test_an_interrupted_training_ends_like_an_undisturbed_one(tmp_path: Path, ti
         np.testing.assert_array_equal(weights(parts.adapter)[name], values)
 
 
+@pytest.mark.slow
 def test_other_examples_start_anew_and_finished_work_is_not_done_again(
     tmp_path: Path, tiny_settings: RunSettings
 ) -> None:
@@ -77,6 +80,7 @@ def test_other_examples_start_anew_and_finished_work_is_not_done_again(
     assert other.curve != first.curve
 
 
+@pytest.mark.slow
 def test_a_loss_that_is_no_number_keeps_the_last_good_adapter(tmp_path: Path, tiny_settings: RunSettings) -> None:
     wild = changed(tiny_settings, learning_rate=1e30, epochs=2.0, evaluations=12, warmup_ratio=0.0, schedule="constant")
     with pytest.raises(TrainingError, match=r"loss is (nan|inf) at step \d+.*lower finetune\.learning_rate"):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from coordi.config import RunSettings
 from coordi.model.base import Base
@@ -13,6 +14,7 @@ TEXTS = {str(number): f"{colour} {kind}" for number, (colour, kind) in enumerate
 OUTFITS = [["0", "1"], ["2", "3", "4"], ["5", "1", "0"]]
 
 
+@pytest.mark.slow
 def test_zero_shot_is_the_plain_scorer_and_states_come_with_it(tiny_base: Base, tiny_settings: RunSettings) -> None:
     plain = load_answers(tiny_base, None, TEXTS, tiny_settings)
     frozen = FrozenModel(lambda: load_answers(tiny_base, None, TEXTS, tiny_settings))
@@ -24,6 +26,7 @@ def test_zero_shot_is_the_plain_scorer_and_states_come_with_it(tiny_base: Base, 
     assert frozen.score([]).shape == (0,)
 
 
+@pytest.mark.slow
 def test_nothing_is_read_twice(tiny_base: Base, tiny_settings: RunSettings) -> None:
     asked: list[int] = []
 
@@ -49,6 +52,7 @@ def test_nothing_is_read_twice(tiny_base: Base, tiny_settings: RunSettings) -> N
     np.testing.assert_allclose(together[:1], alone, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_states_are_the_same_bits_whether_or_not_the_outfits_were_scored_before(
     tiny_base: Base, tiny_settings: RunSettings
 ) -> None:

@@ -42,6 +42,7 @@ def test_a_layer_keeps_what_eight_bits_of_its_weights_say(bias: bool) -> None:
     assert (found - plain).abs().max() < 0.02 * plain.abs().max()
 
 
+@pytest.mark.slow
 def test_a_model_answers_as_before(tiny_base: Base, tiny_settings: RunSettings) -> None:
     from scipy.stats import spearmanr  # type: ignore[import-untyped]
 

@@ -98,6 +98,7 @@ def assert_same_curve(found: dict[str, Any], expected: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("head", HEADS)
+@pytest.mark.slow
 def test_killed_in_steps_and_in_saves_it_ends_like_an_undisturbed_one(
     trainings: Trainings, tmp_path: Path, head: str
 ) -> None:
@@ -131,6 +132,7 @@ def test_killed_in_steps_and_in_saves_it_ends_like_an_undisturbed_one(
     assert not any(name.startswith(("checkpoints", ".")) for name in again["files"])
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_the_step_and_says_how_to_go_on(trainings: Trainings, tmp_path: Path) -> None:
     seldom = {"checkpoint_minutes": 60.0}
     stopped = trainings.train(tmp_path, "answer", seldom, step=5, at="interrupt")
@@ -143,6 +145,7 @@ def test_ctrl_c_keeps_the_step_and_says_how_to_go_on(trainings: Trainings, tmp_p
 
 
 @pytest.mark.parametrize(("step", "at", "left"), [(8, "", 7), (12, "adapter", 12)])
+@pytest.mark.slow
 def test_a_full_disk_is_one_clear_line_and_the_last_checkpoint_stays(
     trainings: Trainings, tmp_path: Path, step: int, at: str, left: int
 ) -> None:
@@ -165,6 +168,7 @@ def test_a_full_disk_is_one_clear_line_and_the_last_checkpoint_stays(
     assert_same_curve(again, whole)
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_the_look_that_it_goes_on_with_ends_it_at_once(
     tmp_path: Path, tiny_settings: RunSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,6 +206,7 @@ def ruin(checkpoint: Path, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["no manifest", "cut", "bit", "no state"])
+@pytest.mark.slow
 def test_a_damaged_newest_checkpoint_is_said_and_the_one_before_it_used(
     tmp_path: Path, tiny_settings: RunSettings, how: str
 ) -> None:
@@ -244,6 +249,7 @@ def poison_weights() -> Any:
 
 
 @pytest.mark.parametrize(("what", "poison"), [("gradients", poison_gradients), ("weights", poison_weights)])
+@pytest.mark.slow
 def test_numbers_that_run_away_after_a_finite_loss_are_not_kept(
     tmp_path: Path, tiny_settings: RunSettings, what: str, poison: Callable[[], Any]
 ) -> None:

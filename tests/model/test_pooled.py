@@ -58,6 +58,7 @@ def tuned(tmp_path: Path, pooled: RunSettings) -> Path:
     return finetune(epoch, epoch(99), pooled, tmp_path / "tuned").adapter
 
 
+@pytest.mark.slow
 def test_learns_what_the_answers_depend_on_and_scores_as_plain_transformers(
     tuned: Path, tiny_base: Base, pooled: RunSettings
 ) -> None:
@@ -103,6 +104,7 @@ def _plainly(outfits: list[list[str]], adapter: Path, base: Base, renderer: List
     return np.array(found)
 
 
+@pytest.mark.slow
 def test_probabilities_fit_the_validation_questions(tuned: Path, tiny_base: Base, pooled: RunSettings) -> None:
     head = PooledHead.load(tuned)
     assert head.layer == 2
@@ -113,6 +115,7 @@ def test_probabilities_fit_the_validation_questions(tuned: Path, tiny_base: Base
     assert abs(mean - 1 / 3) < 0.1  # a third of the validation questions is answered with yes too
 
 
+@pytest.mark.slow
 def test_a_head_that_is_gone_is_an_error_and_not_another_answer(
     tuned: Path, tiny_base: Base, pooled: RunSettings
 ) -> None:
@@ -121,6 +124,7 @@ def test_a_head_that_is_gone_is_an_error_and_not_another_answer(
         load_scorer(tiny_base, tuned, TEXTS, pooled)
 
 
+@pytest.mark.slow
 def test_gradient_checkpointing_changes_nothing_but_memory(tmp_path: Path, tuned: Path, pooled: RunSettings) -> None:
     changes = {"gradient_checkpointing": True}
     settings = pooled.model_copy(update={"finetune": pooled.finetune.model_copy(update=changes)})
@@ -128,6 +132,7 @@ def test_gradient_checkpointing_changes_nothing_but_memory(tmp_path: Path, tuned
     np.testing.assert_allclose(PooledHead.load(again).weight, PooledHead.load(tuned).weight, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_several_orders_are_averaged(tuned: Path, tiny_base: Base, pooled: RunSettings) -> None:
     items = [["red-skirt", "navy-boots", "green-coat"]]
     one, four = (load_scorer(tiny_base, tuned, TEXTS, pooled, passes=passes).score(items) for passes in (1, 4))
@@ -136,6 +141,7 @@ def test_several_orders_are_averaged(tuned: Path, tiny_base: Base, pooled: RunSe
     np.testing.assert_allclose(again[:1], four, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_same_settings_give_the_same_adapter(tmp_path: Path, tuned: Path, pooled: RunSettings) -> None:
     again = finetune(epoch, epoch(99), pooled, tmp_path / "again").adapter
     for name in ("adapter_model.safetensors", "adapter_config.json", HEAD, HEAD_SETTINGS):
@@ -179,6 +185,7 @@ def test_an_outfit_without_negatives_is_no_group(tiny_base: Base) -> None:
         make_groups(lambda _: (yes, yes), renderer, FinetuneSettings())
 
 
+@pytest.mark.slow
 def test_damaged_and_strange_heads(tuned: Path, tiny_base: Base, pooled: RunSettings) -> None:
     tensors = load_file(tuned / HEAD)
     save_file({name: rows[:1] for name, rows in tensors.items()}, tuned / HEAD)
@@ -192,6 +199,7 @@ def test_damaged_and_strange_heads(tuned: Path, tiny_base: Base, pooled: RunSett
         PooledHead.load(tuned)
 
 
+@pytest.mark.slow
 def test_unsloth_cannot_read_states(tuned: Path, tiny_base: Base, pooled: RunSettings) -> None:
     unsloth = pooled.model_copy(update={"model": pooled.model.model_copy(update={"engine": "unsloth"})})
     with pytest.raises(ModelError, match=r"a pooled head reads a model's hidden states.*finetune\.head=answer"):

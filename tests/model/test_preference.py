@@ -157,6 +157,7 @@ def test_the_reference_is_the_model_as_it_began(loaded: Loaded, renderer: Prompt
         torch.testing.assert_close(margins(loaded.model, batch), moved)
 
 
+@pytest.mark.slow
 def test_learns_to_tell_outfits_from_their_twins(tmp_path: Path, tiny_base: Base, dpo: RunSettings) -> None:
     result = finetune(epoch, epoch(99), dpo, tmp_path)
     assert result.curve[0].train_loss < math.log(2)
@@ -168,6 +169,7 @@ def test_learns_to_tell_outfits_from_their_twins(tmp_path: Path, tiny_base: Base
     assert scores[0] > scores[1]
 
 
+@pytest.mark.slow
 def test_the_first_loss_is_log_2_and_a_tighter_hold_moves_less(
     tmp_path: Path, tiny_base: Base, dpo: RunSettings
 ) -> None:
@@ -182,6 +184,7 @@ def test_the_first_loss_is_log_2_and_a_tighter_hold_moves_less(
     assert abs(moved[10.0]) < abs(moved[0.1])
 
 
+@pytest.mark.slow
 def test_goes_on_from_an_adapter(tmp_path: Path, tiny_settings: RunSettings, dpo: RunSettings) -> None:
     taught = finetune(epoch, epoch(99), changed(tiny_settings, optimizer="adamw"), tmp_path / "finetune")
     for named in (tmp_path, tmp_path / "finetune", taught.adapter):
@@ -194,6 +197,7 @@ def test_goes_on_from_an_adapter(tmp_path: Path, tiny_settings: RunSettings, dpo
             np.testing.assert_allclose(values, before[name], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_goes_on_teaching_words_too(tmp_path: Path, tiny_settings: RunSettings) -> None:
     sft = changed(tiny_settings, optimizer="adamw")
     taught = finetune(epoch, epoch(99), sft, tmp_path / "first")

@@ -121,6 +121,7 @@ def test_an_unknown_item_and_a_lone_item(loaded: Loaded) -> None:
         scorer.score([["0"]])
 
 
+@pytest.mark.slow
 def test_a_saved_adapter_scores_and_only_on_its_own_base(
     tmp_path: Path, tiny_base: Base, tiny_settings: RunSettings
 ) -> None:

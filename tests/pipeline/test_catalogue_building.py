@@ -184,6 +184,7 @@ def test_every_problem_is_told_with_its_line_and_good_rows_are_kept(
     assert len(found.problems) == len(listed)
 
 
+@pytest.mark.slow
 def test_a_folder_of_photos_gets_categories_from_its_photos(tmp_path: Path, eyes: Eyes, work: CatalogueWork) -> None:
     drawn, photos = tmp_path / "sample", tmp_path / "photos"
     make_sample(drawn, 17)
@@ -209,6 +210,7 @@ def test_a_folder_of_photos_gets_categories_from_its_photos(tmp_path: Path, eyes
                 assert "category_known" not in one.item.extra
 
 
+@pytest.mark.slow
 def test_a_refresh_touches_only_what_changed(shop: Path, eyes: Eyes, work: CatalogueWork) -> None:
     build_catalogue(shop, eyes, work)
     database = (work.folder / "items.duckdb").read_bytes()
@@ -281,6 +283,7 @@ def test_removing_is_all_or_nothing(shop: Path, eyes: Eyes, work: CatalogueWork)
         assert index.ids() == ["b", "c"]
 
 
+@pytest.mark.slow
 def test_every_change_says_when_it_was_made(
     shop: Path, eyes: Eyes, work: CatalogueWork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -53,6 +53,7 @@ def measured(
     return scorer.score([[one.id for one in outfit] for outfit in outfits])
 
 
+@pytest.mark.slow
 def test_the_bundled_model_scores_items_as_it_was_measured(items: list[DescribedItem], loaded: LoadedModel) -> None:
     outfits = [items[:3], items[1:4], [items[0], items[4]], [items[5], items[3], items[1], items[2]]]
     np.testing.assert_allclose(loaded.score(outfits, orders=3), measured(items, outfits, 3), atol=2e-4)
@@ -66,6 +67,7 @@ def test_the_bundled_model_scores_items_as_it_was_measured(items: list[Described
     assert loaded.score([]).shape == (0,)
 
 
+@pytest.mark.slow
 def test_several_threads_get_their_own_answers(items: list[DescribedItem], loaded: LoadedModel) -> None:
     outfits = [[one, other] for one in items for other in items if one is not other]
     expected = loaded.score(outfits, language_model=False)
@@ -102,6 +104,7 @@ def told_by_photos(rng: np.random.Generator, count: int) -> list[DescribedItem]:
     return describe_items(made, seen, {}, find_model("bundled").settings.prompt, vocabulary, text_encoder())
 
 
+@pytest.mark.slow
 def test_random_photos_are_no_outfit_however_many_they_are(loaded: LoadedModel) -> None:
     """Labels and brackets that all descriptions share once made every outfit of four photos score above 0.99."""
     rng = np.random.default_rng(5)

@@ -41,6 +41,7 @@ def keys(dataset: Dataset, *splits: str) -> set[str]:
     return {stages.outfit_key(one, dataset) for one in dataset.outfits if one.split in splits}
 
 
+@pytest.mark.slow
 def test_nothing_that_was_taught_before_is_watched_or_measured(tmp_path: Path, tiny_settings: RunSettings) -> None:
     first = make_wardrobe()
     short = tiny_settings.finetune.model_copy(

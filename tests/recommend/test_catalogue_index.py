@@ -64,6 +64,7 @@ asked = st.fixed_dictionaries({}, optional={
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wish=asked, category=st.sampled_from([None, "shoes", "top", "watch"]))
+@pytest.mark.slow
 def test_every_rule_holds_as_a_plain_loop_has_it(
     shop: CatalogueIndex, shop_items: list[DescribedItem], wish: dict[str, object], category: WornCategory | None
 ) -> None:

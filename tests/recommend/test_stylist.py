@@ -131,6 +131,7 @@ def test_the_same_photo_makes_twins_and_of_twins_the_one_with_a_photo_is_kept() 
     assert ids(found) == ["other"]
 
 
+@pytest.mark.slow
 def test_equal_scores_go_by_likeness_of_photos_and_then_by_title_whatever_the_ids() -> None:
     titles = ["amber", "brown", "coral", "denim"]
     for naming in (list("abcd"), list("dcba"), list("bdac")):
@@ -269,6 +270,7 @@ def test_a_reason_says_when_nothing_moves_the_score() -> None:
     assert first.reason.text == "No single item or label moves the score by 0.01 or more."
 
 
+@pytest.mark.slow
 def test_when_nothing_fits_it_says_why() -> None:
     assert ask(["s1"], want="shoes").nothing == (
         "nothing fits: no shoes: the outfit already has shoes; want something else or take it off"

@@ -11,12 +11,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from .conftest import Start
 
 HERE = Path(__file__).parent
 LEAST = 300
 
 
+@pytest.mark.slow
 def test_nothing_a_fuzzer_thinks_of_breaks_the_api(start: Start, tmp_path: Path) -> None:
     address = f"http://127.0.0.1:{start().port}/api/v1/openapi.json"
     fuzzer = [sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()"]

@@ -27,6 +27,7 @@ def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]
     return [(path, method, one) for path, methods in document["paths"].items() for method, one in methods.items()]
 
 
+@pytest.mark.slow
 def test_the_routes_of_the_contract_are_there(document: dict[str, Any]) -> None:
     assert document["openapi"].startswith("3.1")
     assert set(document["paths"]) == {f"{API}/{name}" for name in NAMES}
@@ -73,6 +74,7 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
         assert reference.removeprefix("#/components/schemas/") in document["components"]["schemas"], reference
 
 
+@pytest.mark.slow
 def test_the_framework_reports_nothing_to_anybody() -> None:
     """FastAPI measures and exports by itself where the environment names a place to send to."""
     code = (

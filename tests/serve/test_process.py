@@ -129,6 +129,7 @@ def test_the_watch_sees_what_starlettes_own_forms_would_do(tmp_path: Path) -> No
     assert callable(watch)
 
 
+@pytest.mark.slow
 def test_photos_are_neither_written_nor_logged(server: tuple[Process, httpx.Client]) -> None:
     process, client = server
     before, files = process.writes(), sorted(process.temporary.rglob("*"))
@@ -204,6 +205,7 @@ def stop_in_the_midst(process: Process, address: str) -> None:
     process.popen.send_signal(signal.SIGTERM)
 
 
+@pytest.mark.slow
 def test_what_is_in_work_is_finished_when_it_is_stopped(server: tuple[Process, httpx.Client]) -> None:
     process, client = server
     address = str(client.base_url).rstrip("/")
@@ -216,6 +218,7 @@ def test_what_is_in_work_is_finished_when_it_is_stopped(server: tuple[Process, h
     assert not any("Traceback" in line for line in process.lines)
 
 
+@pytest.mark.slow
 def test_what_takes_too_long_is_refused_when_it_is_stopped(tmp_path: Path) -> None:
     process = begin(tmp_path, "--port", "0", "--stop-seconds", "1")
     try:
@@ -237,6 +240,7 @@ def test_what_takes_too_long_is_refused_when_it_is_stopped(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.slow
 def test_it_can_be_stopped_while_it_loads(tmp_path: Path, number: signal.Signals) -> None:
     process = begin(tmp_path, "--port", "0")
     try:
@@ -249,6 +253,7 @@ def test_it_can_be_stopped_while_it_loads(tmp_path: Path, number: signal.Signals
     assert not any("Traceback" in line for line in process.lines)
 
 
+@pytest.mark.slow
 def test_a_port_in_use_is_one_line_that_names_the_option() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -272,6 +277,7 @@ def test_a_port_in_use_is_one_line_that_names_the_option() -> None:
         (["--model", "nowhere", "--port", "0"], "no model at 'nowhere'"),
     ],
 )
+@pytest.mark.slow
 def test_what_can_not_be_served_is_one_line(arguments: list[str], told: str, tmp_path: Path) -> None:
     done = coordi("serve", *(one.format(tmp=tmp_path) for one in arguments))
     own = [line for line in done.stderr.splitlines() if not line.startswith("loading the models")]
@@ -280,6 +286,7 @@ def test_what_can_not_be_served_is_one_line(arguments: list[str], told: str, tmp
     assert told in own[0]
 
 
+@pytest.mark.slow
 def test_a_catalogue_of_another_encoder_is_refused_at_the_start(catalogue: Path, tmp_path: Path) -> None:
     other = tmp_path / "other"
     subprocess.run(["cp", "-r", str(catalogue), str(other)], check=True)

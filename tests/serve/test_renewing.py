@@ -64,6 +64,7 @@ def opened(bare: Advisor, work: CatalogueWork, table: Path) -> Advisor:
     return Advisor.open(work.folder)
 
 
+@pytest.mark.slow
 def test_what_is_asked_afterwards_is_of_the_new_catalogue(
     opened: Advisor, start: Start, table: Path, work: CatalogueWork
 ) -> None:
@@ -85,6 +86,7 @@ def test_what_is_asked_afterwards_is_of_the_new_catalogue(
     assert not started.service.renew()
 
 
+@pytest.mark.slow
 def test_a_question_goes_on_with_the_catalogue_it_began_with(
     opened: Advisor, start: Start, table: Path, work: CatalogueWork
 ) -> None:
@@ -97,6 +99,7 @@ def test_a_question_goes_on_with_the_catalogue_it_began_with(
     assert [one.item.id for one in found.suggestions] == ["b"]
 
 
+@pytest.mark.slow
 def test_what_is_likened_is_centred_in_the_new_catalogue(
     opened: Advisor, start: Start, table: Path, work: CatalogueWork, bare: Advisor
 ) -> None:
@@ -111,6 +114,7 @@ def test_what_is_likened_is_centred_in_the_new_catalogue(
     assert opened.scorer.score([outfit], language_model=False) != pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_one_that_cannot_be_opened_leaves_the_old_one_and_is_told_once(
     opened: Advisor, start: Start, work: CatalogueWork, table: Path
 ) -> None:
@@ -135,6 +139,7 @@ def test_one_that_cannot_be_opened_leaves_the_old_one_and_is_told_once(
     assert not started.client.get("/api/v1/ready").json()["catalogue_is_old"]
 
 
+@pytest.mark.slow
 def test_a_request_is_of_one_catalogue_all_the_way(
     opened: Advisor, start: Start, table: Path, work: CatalogueWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,6 +163,7 @@ def test_a_request_is_of_one_catalogue_all_the_way(
     assert (refused.status_code, refused.json()["error"]["code"]) == (422, "unknown_item")
 
 
+@pytest.mark.slow
 def test_looking_goes_on_after_any_error(
     opened: Advisor, start: Start, table: Path, work: CatalogueWork, monkeypatch: pytest.MonkeyPatch
 ) -> None:

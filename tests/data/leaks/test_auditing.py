@@ -105,6 +105,7 @@ def test_retrieval_queries_are_blanks_too(shop: Dataset) -> None:
     assert leak.chance == pytest.approx(0.05)
 
 
+@pytest.mark.slow
 def test_the_real_release(real: Dataset) -> None:
     """What was found and looked at: sellers' names tell outfits apart, ids name them, and a few titles are common."""
     leaks = audit(real, all_questions(real, 1), _texts(real), blanks=all_blanks(real, 1))
@@ -117,6 +118,7 @@ def test_the_real_release(real: Dataset) -> None:
     assert all(leak.auc is None or leak.auc < 0.51 for leak in leaks if leak.name == "titles")
 
 
+@pytest.mark.slow
 def test_the_releases_own_questions_leak_their_order(real_data: Path, real: Dataset) -> None:
     """As they stand in the file, before coordi shuffles them: positives in the outfit's order, negatives in none."""
     asked = _as_they_stand(real_data / "polyvore-maryland" / "fashion_compatibility_prediction.txt", real)
@@ -136,6 +138,7 @@ def _as_they_stand(path: Path, real: Dataset) -> list[CompatibilityQuestion]:
     return asked
 
 
+@pytest.mark.slow
 def test_a_leak_of_the_release_is_told_whatever_else_is_asked(real: Dataset) -> None:
     """Sellers' names stand in titles, and the release's own negatives mix sellers."""
     release = {"release": real.released[0].compatibility}
@@ -146,6 +149,7 @@ def test_a_leak_of_the_release_is_told_whatever_else_is_asked(real: Dataset) -> 
     assert words.auc == pytest.approx(0.59, abs=0.01)
 
 
+@pytest.mark.slow
 def test_release_questions_are_clean_once_shuffled(real: Dataset) -> None:
     leaks = audit(real, {part.name: part.compatibility for part in real.released})
     assert "order" not in {leak.name for leak in leaks if leak.shown}

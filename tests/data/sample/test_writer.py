@@ -27,6 +27,7 @@ def _digests(folder: Path) -> dict[str, str]:
     return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+@pytest.mark.slow
 def test_same_seed_gives_the_same_bytes(written: Written, tmp_path: Path) -> None:
     make_sample(tmp_path / "again", 5, SMALL)
     assert _digests(tmp_path / "again") == _digests(written.folder)
