@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request, Response
+import fastapi
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.convertors import Convertor, register_url_convertor
 
@@ -42,7 +43,7 @@ class _ItemConvertor(Convertor[str]):
 
 
 register_url_convertor("item", _ItemConvertor())
-PathId = Annotated[str, Path(max_length=_LONGEST_ID)]
+PathId = Annotated[str, fastapi.Path(max_length=_LONGEST_ID)]
 
 
 class Filters(BaseModel):
