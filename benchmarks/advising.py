@@ -22,10 +22,10 @@ import numpy as np
 
 from coordi.cli.console import note, progress_bar
 from coordi.model.base import resolve_base
-from coordi.pipeline.advising import Advisor
-from coordi.prompts.templates import compatibility_instruction
-from coordi.recommend.described_item import DescribedItem
-from coordi.recommend.fitting import clash
+from coordi.pipeline.advisor import Advisor
+from coordi.prompts import compatibility_instruction
+from coordi.recommend.items import DescribedItem
+from coordi.recommend.rules import category_conflict
 
 Outfit = list[DescribedItem]
 
@@ -40,7 +40,7 @@ def outfits(advisor: Advisor, count: int, seed: int) -> list[Outfit]:
         for place in rng.permutation(len(ids))[:12]:
             (item,) = advisor.items_of_ids([ids[int(place)]])
             worn = {one.item.category for one in outfit}
-            if item.item.category not in worn and clash(item.item.category, worn) is None:
+            if item.item.category not in worn and category_conflict(item.item.category, worn) is None:
                 outfit.append(item)
             if len(outfit) == 1 + len(drawn) % 4:
                 drawn.append(outfit)

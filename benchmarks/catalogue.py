@@ -69,15 +69,13 @@ def some_of(folder: Path, photos: int, scratch: Path) -> tuple[Path, list[Path]]
 
 
 def build(shop: Path, scratch: Path) -> dict[str, Any]:
-    from coordi.pipeline.catalogue_building import build_catalogue, refresh_catalogue
-    from coordi.pipeline.catalogue_describing import Eyes
-    from coordi.pipeline.catalogue_folder import CatalogueWork
-    from coordi.pipeline.models import find_model
+    from coordi.pipeline.catalogue_build import CatalogueJob, DescriptionPipeline, build_catalogue, refresh_catalogue
+    from coordi.pipeline.trained import find_model
 
     os.environ["COORDI_CACHE"] = str(scratch / "cache")
     settings = find_model("bundled").settings
-    eyes = Eyes.of(settings.describe, settings.prompt)
-    work = CatalogueWork(scratch / "small", "benchmark", quietly)
+    eyes = DescriptionPipeline.of(settings.describe, settings.prompt)
+    work = CatalogueJob(scratch / "small", "benchmark", quietly)
     before, started = memory(), time.perf_counter()
     found = build_catalogue(shop, eyes, work)
     built = time.perf_counter()
@@ -94,13 +92,13 @@ def build(shop: Path, scratch: Path) -> dict[str, Any]:
 
 def mixed(folder: Path, count: int, rng: np.random.Generator) -> Iterator[list[Any]]:
     """Rows of the large catalogue, a thousand at a time."""
-    from coordi.describe.vocabulary import load_vocabulary
-    from coordi.pipeline.plain_parts import text_encoder
-    from coordi.recommend.catalogue_index import CatalogueIndex
-    from coordi.recommend.catalogue_rows import CatalogueRow
-    from coordi.recommend.facets import describe_items
+    from coordi.encoders.labels import load_vocabulary
+    from coordi.pipeline.ensemble import text_encoder
+    from coordi.recommend.catalogue import Catalogue
+    from coordi.recommend.catalogue_file import CatalogueRow
+    from coordi.recommend.items import describe_items
 
-    with CatalogueIndex.open(folder) as index:
+    with Catalogue.open(folder) as index:
         real = [one for one in index.get(index.ids()).values() if one.photo_vector is not None]
         info = index.info
     vocabulary = load_vocabulary(info.describe.vocabulary)
@@ -127,8 +125,8 @@ def mixed(folder: Path, count: int, rng: np.random.Generator) -> Iterator[list[A
 
 def make_large(small: Path, large: Path, count: int, seed: int) -> dict[str, Any]:
     from coordi.artifacts import write_json
-    from coordi.pipeline.catalogue_folder import info_of
-    from coordi.recommend.catalogue_writer import writing_catalogue
+    from coordi.pipeline.catalogue_build import info_of
+    from coordi.recommend.catalogue_file import writing_catalogue
 
     info = info_of(small)
     large.mkdir()
@@ -196,17 +194,17 @@ class Plain:
 
 def search(large: Path, photos: Sequence[Path], queries: int) -> dict[str, Any]:
     from coordi.data.photos import open_photo
-    from coordi.pipeline.catalogue_describing import Eyes
-    from coordi.recommend.catalogue_index import CatalogueIndex
+    from coordi.pipeline.catalogue_build import DescriptionPipeline
+    from coordi.recommend.catalogue import Catalogue
     from coordi.recommend.rules import Rules
 
     before, started = memory(), time.perf_counter()
-    index = CatalogueIndex.open(large)
+    index = Catalogue.open(large)
     opened = time.perf_counter() - started
     started = time.perf_counter()
     index.nearest(np.ones(index.info.text_dimension, dtype=np.float32), "text", BEST)
     first = time.perf_counter() - started
-    eyes = Eyes.of(index.info.describe, index.info.prompt)
+    eyes = DescriptionPipeline.of(index.info.describe, index.info.prompt)
     with_models = memory()
     chosen = photos[:: max(1, len(photos) // queries)][:queries]
     asked = eyes.encoder.encode_images([open_photo(path) for path in chosen])  # (Q, D)
@@ -267,7 +265,7 @@ def _raced(index: Any, plain: Plain, space: str, vectors: Any, rules: Any, categ
 
 
 def _in_database(index: Any, query: Any, space: str, rules: Any, category: str | None) -> list[Any]:
-    from coordi.recommend.rule_sql import category_clause, rule_clauses, where
+    from coordi.recommend.rules import category_clause, rule_clauses, where
 
     condition, parameters = where([*([category_clause(category)] if category else []), *rule_clauses(rules)])
     statement = (
@@ -289,10 +287,10 @@ def _timed(ask: Callable[[], Any], times: int = 20) -> float:
 
 def memory_of_searching(large: Path, queries: int = 100) -> float:
     """MiB that a process grows by in opening the catalogue and searching all of it, models and others' arrays apart."""
-    from coordi.recommend.catalogue_index import CatalogueIndex
+    from coordi.recommend.catalogue import Catalogue
 
     before = memory()
-    with CatalogueIndex.open(large) as index:
+    with Catalogue.open(large) as index:
         rng = np.random.default_rng(0)
         for _ in range(queries):
             index.nearest(rng.normal(size=index.info.photo_dimension).astype(np.float32), "photo", BEST)
@@ -301,14 +299,13 @@ def memory_of_searching(large: Path, queries: int = 100) -> float:
 
 
 def change_one(large: Path) -> float:
-    from coordi.pipeline.catalogue_building import remove_from_catalogue
-    from coordi.pipeline.catalogue_folder import CatalogueWork
-    from coordi.recommend.catalogue_index import CatalogueIndex
+    from coordi.pipeline.catalogue_build import CatalogueJob, remove_from_catalogue
+    from coordi.recommend.catalogue import Catalogue
 
-    with CatalogueIndex.open(large) as index:
+    with Catalogue.open(large) as index:
         first = index.ids()[0]
     started = time.perf_counter()
-    remove_from_catalogue([first], CatalogueWork(large, "benchmark", quietly))
+    remove_from_catalogue([first], CatalogueJob(large, "benchmark", quietly))
     return time.perf_counter() - started
 
 

@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageEnhance
 
-from coordi.describe.edge import EdgeEncoder
+from coordi.encoders.edge import EdgeEncoder
 
 CUT = 0.04
 BRIGHTER = 0.1

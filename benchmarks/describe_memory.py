@@ -27,11 +27,10 @@ from PIL import Image
 from coordi.artifacts import write_text
 from coordi.config import DataSettings, DescribeSettings
 from coordi.data.loading import load
-from coordi.describe.catalogue import CatalogueDescriber
-from coordi.describe.encoder import load_encoder
-from coordi.describe.page import Shown, render_page
-from coordi.describe.vector_cache import VectorCache
-from coordi.describe.vocabulary import load_vocabulary
+from coordi.encoders.base import load_encoder
+from coordi.encoders.describe import CatalogueDescriber, Shown, render_page
+from coordi.encoders.labels import load_vocabulary
+from coordi.encoders.photo_embeddings import EmbeddingCache
 
 SIZE = (160, 213)
 
@@ -83,7 +82,7 @@ def work(photos: Path, out: Path, name: str) -> None:
     encoder = StandIn() if name == StandIn.name else load_encoder(name)
     vocabulary = load_vocabulary("fashion")
     dataset = load(photos, DataSettings(photos="optional"), seed=0, check_photos=False)
-    with VectorCache.of(encoder) as cache:
+    with EmbeddingCache.of(encoder) as cache:
         describer = CatalogueDescriber(encoder, vocabulary, DescribeSettings(), cache)
         found = describer.describe(list(dataset.items.values()), out, examples=200)
     write_text(out / "descriptions.html", render_page(found, Shown("drawn", tuple(vocabulary.attributes), [])))

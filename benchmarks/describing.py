@@ -50,7 +50,7 @@ class Way:
 
 def describe(way: Way, paths: Sequence[Path]) -> None:
     from coordi.data.photos import open_photo
-    from coordi.describe.zero_shot import label_probabilities
+    from coordi.encoders.labels import label_probabilities
 
     before, marks = time.process_time(), [time.perf_counter()]
     images = [open_photo(path) for path in paths]
@@ -69,8 +69,7 @@ def describe(way: Way, paths: Sequence[Path]) -> None:
 
 
 def label_vectors_of(encoder: Any) -> tuple[list[Any], float]:
-    from coordi.describe.vocabulary import load_vocabulary
-    from coordi.describe.zero_shot import label_vectors
+    from coordi.encoders.labels import label_vectors, load_vocabulary
 
     attributes = load_vocabulary("fashion").attributes.values()
     phrases = [(one.template, [entry.phrases for entry in one.labels]) for one in attributes]
@@ -94,7 +93,7 @@ def make_clip(folder: Path) -> None:
 
 
 def edge_way() -> Way:
-    from coordi.describe.edge import EdgeEncoder
+    from coordi.encoders.edge import EdgeEncoder
 
     encoder = EdgeEncoder.bundled()
     # Preparing and encoding are one call of the encoder's; the benchmark doesn't reach into it.
@@ -132,9 +131,8 @@ def transformers_way(folder: Path, texts: tuple[list[Any], float]) -> Way:
 
 
 def clip_ways(scratch: Path) -> list[Way]:
-    from coordi.describe.checkpoints import load_checkpoint
-    from coordi.describe.onnx_export import export_onnx
-    from coordi.describe.onnx_towers import load_onnx
+    from coordi.encoders.clip import load_checkpoint
+    from coordi.encoders.onnx import export_onnx, load_onnx
 
     source, out, small = scratch / "clip", scratch / "onnx", scratch / "onnx8"
     source.mkdir()

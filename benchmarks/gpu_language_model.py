@@ -112,8 +112,7 @@ def engine_of(name: str) -> Any:
 
 def train(base: Any, engine: str, lengths: str, steps: int) -> dict[str, float]:
     """Tokens per second of the paper preset's settings."""
-    from coordi.model.lessons import IGNORED, Lessons
-    from coordi.model.trainer import new_trainer
+    from coordi.model.training import IGNORED, EncodedExamples, new_trainer
 
     chosen = engine_of(engine)
     settings = load_settings("paper").finetune.model_copy(update=batches_of(base, lengths))
@@ -122,7 +121,7 @@ def train(base: Any, engine: str, lengths: str, steps: int) -> dict[str, float]:
     sizes = np.full(count, 2048) if lengths == "2048" else rng.choice(PROMPT_TOKENS, size=count)
     ordered = np.sort(sizes.reshape(steps, settings.batch_size), axis=1).ravel()  # as lessons are sorted in a step
     ids = [rng.integers(2, 258, size=int(size)).tolist() for size in ordered]
-    lessons = Lessons(ids, [[IGNORED] * (len(one) - 1) + one[-1:] for one in ids], steps)
+    lessons = EncodedExamples(ids, [[IGNORED] * (len(one) - 1) + one[-1:] for one in ids], steps)
     loaded = chosen.for_training(base, ModelSettings(base=str(base.folder)), settings, SEED)
     watch = Clock()
     with tempfile.TemporaryDirectory() as folder:
@@ -155,13 +154,13 @@ class Clock:
 
 def score(base: Any, engine: str, rounds: int) -> dict[str, float]:
     """An outfit with candidates, as they are ranked: what all begin with is read once."""
-    from coordi.model.reading import AnswerReader
+    from coordi.model.prefix_cache import PromptRunner
 
     loaded = engine_of(engine).for_scoring(base, None, ModelSettings(base=str(base.folder)))
     rng = np.random.default_rng(SEED)
     outfit = rng.integers(2, 258, size=OUTFIT_TOKENS).tolist()
     prompts = [[*outfit, *rng.integers(2, 258, size=CANDIDATE_TOKENS).tolist()] for _ in range(CANDIDATES)]
-    reader = AnswerReader(loaded.model, (11, 12))
+    reader = PromptRunner(loaded.model, (11, 12))
     reader.logits(prompts)
     took = []
     for _ in range(rounds):

@@ -25,15 +25,14 @@ from typing import Any
 
 import numpy as np
 
-from coordi.cli.work import data_path
+from coordi.cli.options import data_path
 from coordi.config import RunSettings
 from coordi.data.loading import load
-from coordi.domain import Dataset
 from coordi.model.base import resolve_base
-from coordi.pipeline.examples import training_examples, validation_examples
-from coordi.pipeline.models import BUNDLED, find_model
-from coordi.pipeline.stages import texts_of
-from coordi.prompts.templates import compatibility_instruction
+from coordi.pipeline.stages import texts_of, training_examples, validation_examples
+from coordi.pipeline.trained import BUNDLED, find_model
+from coordi.prompts import compatibility_instruction
+from coordi.types import Dataset
 
 PARTS = ("train-coordi", "train-trl", "score-coordi", "score-transformers")
 CANDIDATES = 50
@@ -48,7 +47,7 @@ def material(data: str) -> tuple[RunSettings, Dataset, dict[str, str]]:
 
 def train_coordi(data: str, steps: int) -> dict[str, float]:
     """Outfits with their negatives, as the edge preset has it."""
-    from coordi.model.finetune import finetune
+    from coordi.model.training import finetune
 
     settings, dataset, texts = material(data)
     changes = {"max_steps": steps, "evaluations": 1, "valid_questions": 4}
@@ -119,7 +118,7 @@ def shelf(data: str) -> tuple[RunSettings, dict[str, str], list[tuple[str, ...]]
 
 def score_coordi(data: str, rounds: int) -> dict[str, float]:
     """As ``coordi recommend`` asks."""
-    from coordi.model.score import load_scorer
+    from coordi.model.scoring import load_scorer
 
     settings, texts, outfits = shelf(data)
     scorer = load_scorer(resolve_base(settings.model), BUNDLED, texts, settings)

@@ -26,13 +26,13 @@ from sklearn.linear_model import LogisticRegression
 
 from coordi.config import DataSettings
 from coordi.data.cleaning import clean
-from coordi.data.leaks.scores import auc
+from coordi.data.leaks import auc
 from coordi.data.loading import read_source
-from coordi.data.question_files import read_compatibility_file
+from coordi.data.polyvore import read_compatibility_file
 from coordi.data.questions import compatibility_questions
 from coordi.data.source import Source
-from coordi.domain import BlankProtocol, CompatibilityQuestion, Dataset, Split
-from coordi.evaluate.resampling import Resamples, percentile_interval
+from coordi.evaluate.metrics import Resamples, percentile_interval
+from coordi.types import CompatibilityQuestion, Dataset, FitbNegatives, Split
 
 EPOCHS = 4
 """Negatives, and orders where they are drawn, are drawn anew in each pass over the training outfits."""
@@ -126,7 +126,7 @@ def settings_of(source: Source, dataset: Dataset) -> dict[str, Questions]:
                 return file if split == "test" else made_like_it(whole["train"], things, same, [seed, epoch])
 
             found[f"{part.name}, the file as it stands"] = as_it_stands
-    drawn: tuple[tuple[BlankProtocol, str, str], ...] = (
+    drawn: tuple[tuple[FitbNegatives, str, str], ...] = (
         ("random", "drawn", "outfits in the source's order"),
         ("random", "shuffled", "all shuffled"),
         ("same-category", "drawn", "outfits in the source's order"),
@@ -156,7 +156,7 @@ def made_like_it(
     return asked
 
 
-def _drawn(dataset: Dataset, things: Mapping[str, Thing], protocol: BlankProtocol, order: str) -> Questions:
+def _drawn(dataset: Dataset, things: Mapping[str, Thing], protocol: FitbNegatives, order: str) -> Questions:
     own = {outfit.id: outfit.item_ids for outfit in dataset.outfits}
 
     def questions(split: Split, seed: int, epoch: int) -> list[Asked]:

@@ -15,15 +15,12 @@ import numpy as np
 
 from coordi.artifacts import cache_folder
 from coordi.cli.console import note, progress_bar
-from coordi.cli.work import data_path
+from coordi.cli.options import data_path
 from coordi.pipeline import stages
-from coordi.pipeline.advising import Advisor
-from coordi.pipeline.opening_catalogues import index_of
-from coordi.pipeline.stages import Material
-from coordi.pipeline.workspace import Workspace, fingerprint
-from coordi.recommend.candidates import Finder
+from coordi.pipeline.advisor import Advisor, index_of
+from coordi.pipeline.stages import PreparedData, Workspace, fingerprint
 from coordi.recommend.rules import Rules
-from coordi.recommend.stylist import Stylist
+from coordi.recommend.stylist import CandidateSearch, Stylist
 
 DEPTHS = (1, 5, 8, 32, 64)
 
@@ -52,7 +49,7 @@ def main() -> None:
         others = [known[name] for name in outfit.item_ids if name != true.id]
         category = true.item.category
         pools.append(index.count(Rules(), category))
-        best = Finder(index, advisor.scorer).find(others, Rules(), category, pools[-1])
+        best = CandidateSearch(index, advisor.scorer).find(others, Rules(), category, pools[-1])
         found["by the stylist"].append(_place([item.id for item, _ in best], true.id))
         query = np.asarray(sum(item.text_vector for item in others), dtype=np.float32)
         but = Rules(excluded=tuple(item.id for item in others))
@@ -69,7 +66,7 @@ def main() -> None:
     print(f"shown among five, of {len(ranked)} asked of the language model: {np.mean([one < 5 for one in ranked]):.3f}")
 
 
-def _material(data: str, advisor: Advisor) -> Material:
+def _material(data: str, advisor: Advisor) -> PreparedData:
     path = data_path(data)
     settings = advisor.model.settings
     settings = settings.model_copy(update={"data": settings.data.model_copy(update={"photos": "optional"})})

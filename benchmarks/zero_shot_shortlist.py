@@ -27,11 +27,11 @@ from numpy.typing import NDArray
 
 from coordi.config import DataSettings, DescribeSettings
 from coordi.data.loading import load
-from coordi.describe.describer import describe
-from coordi.describe.encoder import ImageTextEncoder, load_encoder
-from coordi.describe.shortlist import complementary_labels, outfit_query, shortlist
-from coordi.describe.vocabulary import Vocabulary, load_vocabulary
-from coordi.domain import Dataset
+from coordi.encoders.base import ImageTextEncoder, load_encoder
+from coordi.encoders.complements import complementary_labels, outfit_query, shortlist
+from coordi.encoders.describe import describe
+from coordi.encoders.labels import Vocabulary, load_vocabulary
+from coordi.types import Dataset
 
 METRICS = ("recall@1", "recall@5", "mrr")
 RESAMPLES = 2000

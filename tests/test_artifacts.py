@@ -13,16 +13,16 @@ import pytest
 from coordi.artifacts import (
     Record,
     atomic_path,
+    clear_write_errors,
     discard,
     hash_file,
     is_finished,
+    lock_folder,
     read_json,
     read_manifest,
     stage_folder,
-    working_alone,
     write_json,
     write_text,
-    writing,
 )
 from coordi.errors import ArtifactError
 
@@ -100,7 +100,7 @@ except ArtifactError as error:
 def test_no_space_left_says_that_finished_work_is_kept() -> None:
     full = Path("/dev/full")
     message = "no space left on the disk while writing /dev/full; what was finished before is kept"
-    with pytest.raises(ArtifactError, match=message), writing(full), full.open("w") as file:
+    with pytest.raises(ArtifactError, match=message), clear_write_errors(full), full.open("w") as file:
         file.write("x" * 100_000)
 
 
@@ -124,5 +124,5 @@ def test_a_manifest_is_plain_json(tmp_path: Path) -> None:
 
 def test_a_lock_that_another_tool_wrote_holds_nobody_up(tmp_path: Path) -> None:
     (tmp_path / ".lock").write_bytes(b"\xff\xfe\x00")
-    with working_alone(tmp_path):
+    with lock_folder(tmp_path):
         assert (tmp_path / ".lock").read_text() == f"{os.getpid()}\n"

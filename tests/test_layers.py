@@ -13,7 +13,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "coordi"
 
 ORDER = (
-    "errors", "domain", "progress", "config", "artifacts", "data", "describe", "prompts", "model", "evaluate",
+    "errors", "types", "config", "artifacts", "data", "encoders", "prompts", "model", "evaluate",
     "recommend", "pipeline", "serve", "cli",
 )  # fmt: skip
 ON_TOP = {"__init__", "__main__"}  # the few public names, and the command

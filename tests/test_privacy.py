@@ -9,7 +9,7 @@ from pathlib import Path
 
 _SEE = """
 from PIL import Image
-from coordi.describe.edge import EdgeEncoder
+from coordi.encoders.edge import EdgeEncoder
 EdgeEncoder.bundled().encode_images([Image.new("RGB", (64, 64), "red")])
 """
 

@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 import torch
 
-from coordi.describe.labelled_photos import is_held_out
+from coordi.encoders.evaluation import is_held_out
 from efficientnet_lite import load_backbone
 from image_features import SIDE, ImageFeatures, batches, learn_palette
 

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from coordi.describe.labelled_photos import HELD_OUT_PERCENT, TEMPLATES, is_held_out, label_words
+from coordi.encoders.evaluation import HELD_OUT_PERCENT, TEMPLATES, is_held_out, label_words
 from text_side import TokenTable
 from texts import prompt
 from train_projection import Projection, is_for_choices, weighted_f1

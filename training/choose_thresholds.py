@@ -17,16 +17,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordi.data.categories import category_of, of_unknown_category
-from coordi.describe.calibration import word_key
-from coordi.describe.describer import Labeller
-from coordi.describe.encoder import ImageTextEncoder, load_encoder
-from coordi.describe.label_figures import expected_calibration_error, share_with_interval
-from coordi.describe.labelled_photos import LabelledPhoto, is_held_out, label_words, read_labelled
-from coordi.describe.seeing import see
-from coordi.describe.vector_cache import VectorCache
-from coordi.describe.vocabulary import KINDS, Attribute, Vocabulary, load_vocabulary
-from coordi.describe.zero_shot import LabelJudge, attribute_judge
-from coordi.domain import Item
+from coordi.encoders.base import ImageTextEncoder, load_encoder
+from coordi.encoders.describe import Labeller
+from coordi.encoders.edge import word_key
+from coordi.encoders.evaluation import (
+    LabelledPhoto,
+    expected_calibration_error,
+    is_held_out,
+    label_words,
+    read_labelled,
+    share_with_interval,
+)
+from coordi.encoders.labels import KINDS, Attribute, LabelJudge, Vocabulary, attribute_judge, load_vocabulary
+from coordi.encoders.photo_embeddings import EmbeddingCache, encode_photos
+from coordi.types import Item
 from texts import MATERIALS, PATTERNS, weak_labels
 from train_projection import is_for_choices
 
@@ -77,8 +81,8 @@ def choose_temperature(judge: LabelJudge, given: Asked) -> float:
 def encode(photos: Sequence[LabelledPhoto], encoder: ImageTextEncoder) -> NDArray[np.float32]:
     category, _ = of_unknown_category({})
     items = [Item(photo.id, photo.title, category, image=photo.path) for photo in photos]
-    with VectorCache.of(encoder) as cache:
-        digests = see(items, encoder, cache, 16).digests
+    with EmbeddingCache.of(encoder) as cache:
+        digests = encode_photos(items, encoder, cache, 16).digests
         if None in digests:
             raise SystemExit("a photo can't be opened")
         return cache.vectors([digest for digest in digests if digest is not None])

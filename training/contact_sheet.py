@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from coordi.data.photos import open_photo
-from coordi.describe.describer import describe_image
-from coordi.describe.encoder import load_encoder
-from coordi.describe.vocabulary import load_vocabulary
+from coordi.encoders.base import load_encoder
+from coordi.encoders.describe import describe_image
+from coordi.encoders.labels import load_vocabulary
 
 COLUMNS, SIDE, LINES = 6, 200, 110
 

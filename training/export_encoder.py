@@ -1,4 +1,4 @@
-"""Step 5: write the towers, small and checked, into ``src/coordi/describe/weights``.
+"""Step 5: write the towers, small and checked, into ``src/coordi/encoders/weights``.
 
 Weights are stored in 8 bits per output channel and multiplied out when the file is opened, so arithmetic stays in
 float32: a vector doesn't depend on what shares its batch, as it would with dynamically quantised activations.
@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path(".cache/edge-encoder"))
     parser.add_argument("--teacher", type=Path, required=True, help="folder of all-MiniLM-L6-v2")
     parser.add_argument("--name", default="projection")
-    parser.add_argument("--out", type=Path, default=Path("src/coordi/describe/weights"))
+    parser.add_argument("--out", type=Path, default=Path("src/coordi/encoders/weights"))
     options = parser.parse_args()
     saved = torch.load(options.cache / f"{options.name}.pt", weights_only=True)
     export_image(options.cache, saved["projection"], options.out / "image.onnx")

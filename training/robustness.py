@@ -16,10 +16,8 @@ import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
 from coordi.data.photos import open_photo
-from coordi.describe.encoder import load_encoder
-from coordi.describe.encoder_evaluation import label_shares
-from coordi.describe.label_figures import figures
-from coordi.describe.labelled_photos import held_out_photos, label_lists, read_labelled
+from coordi.encoders.base import load_encoder
+from coordi.encoders.evaluation import held_out_photos, label_lists, label_metrics, label_shares, read_labelled
 from image_features import foreground
 
 COLUMNS = ("articleType", "baseColour")
@@ -120,7 +118,7 @@ def main() -> None:
         for column in COLUMNS:
             kept = [row for row, photo in enumerate(photos) if column in photo.labels]
             truth = np.array([lists[column].index(photos[row].labels[column]) for row in kept])
-            result = figures(truth, label_shares(encoder, column, lists[column], rows[kept]), generator)
+            result = label_metrics(truth, label_shares(encoder, column, lists[column], rows[kept]), generator)
             found[column] = {"weighted_f1": round(result["weighted_f1"], 3), "ci95": result["ci95"]["weighted_f1"]}
         print(json.dumps(found), flush=True)
 

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
-from coordi.describe.labelled_photos import is_held_out
+from coordi.encoders.evaluation import is_held_out
 from text_side import Space, Teacher, TokenTable, distil, first_table, fit_space
 from texts import corpus, explained
 from withheld import FOLDS, kept_from_training
 
-VOCABULARY = Path("src/coordi/describe/vocabularies/fashion.yaml")
+VOCABULARY = Path("src/coordi/encoders/vocabularies/fashion.yaml")
 GLOSSARY = Path("training/glossary.yaml")
 # Times that an explained word comes in an epoch: there are few of them beside 24,000 titles and phrases.
 REPEATS = 4

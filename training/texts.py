@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from coordi.describe.labelled_photos import TEMPLATES, label_words
+from coordi.encoders.evaluation import TEMPLATES, label_words
 
 PATTERNS = {
     "striped": r"strip", "checked": r"check|plaid", "printed": r"print", "floral": r"floral|flower",

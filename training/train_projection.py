@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from coordi.describe.labelled_photos import TEMPLATES, is_held_out, label_words
+from coordi.encoders.evaluation import TEMPLATES, is_held_out, label_words
 from efficientnet_lite import HEAD_CHANNELS
 from teach_texts import VOCABULARY
 from text_side import TokenTable

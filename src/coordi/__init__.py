@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from coordi.domain import Dataset, Description, Item, Outfit
 from coordi.errors import CoordiError
+from coordi.types import Dataset, Description, Item, Outfit
 
 __all__ = ["CoordiError", "Dataset", "Description", "Item", "Outfit"]
 

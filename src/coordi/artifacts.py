@@ -1,4 +1,4 @@
-"""Output folders of stages: every file is written whole or not at all, and the manifest comes last."""
+"""Output folders: atomic writes, locks, manifests, hashes, and progress callbacks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import platformdirs
 
@@ -36,13 +36,13 @@ def atomic_path(path: Path) -> Iterator[Path]:
     Raises:
         ArtifactError: If the disk is full or the folder can't be written.
     """
-    with writing(path):
+    with clear_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         os.close(handle)
         temporary = Path(name)
     try:
-        with writing(path):
+        with clear_write_errors(path):
             yield temporary
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
@@ -53,7 +53,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
+def clear_write_errors(path: Path) -> Iterator[None]:
     """Turn the operating system's errors on writing ``path`` into one clear line.
 
     Raises:
@@ -139,7 +139,7 @@ def stage_folder(folder: Path, record: Record) -> Iterator[Path]:
         ArtifactError: If the folder can't be written.
     """
     started = time.monotonic()
-    with writing(folder):
+    with clear_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / MANIFEST).unlink(missing_ok=True)
     yield folder
@@ -171,7 +171,7 @@ def write_manifest(folder: Path, record: Record, started: float) -> None:
 
 
 @contextmanager
-def working_alone(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """Hold a folder for this process, so that no two write into it at once; it is made if it isn't there.
 
     The system lets go of it with the process, however that ends, so a folder left by ``kill -9`` is free.
@@ -179,7 +179,7 @@ def working_alone(folder: Path) -> Iterator[None]:
     Raises:
         ArtifactError: If another process holds it, which is named, or it can't be written.
     """
-    with writing(folder):
+    with clear_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / LOCK).open("a+", errors="replace")  # it may be somebody else's
     with lock:
@@ -192,7 +192,7 @@ def working_alone(folder: Path) -> Iterator[None]:
             raise ArtifactError(
                 f"another coordi{who} is at work in {folder}; wait for it, or choose another --out"
             ) from error
-        with writing(folder):
+        with clear_write_errors(folder):
             lock.truncate(0)
             lock.write(f"{os.getpid()}\n")
             lock.flush()
@@ -220,7 +220,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 def discard(folder: Path) -> None:
     """Remove a stage's folder with all it holds."""
-    with writing(folder):
+    with clear_write_errors(folder):
         shutil.rmtree(folder, ignore_errors=False) if folder.exists() else None
 
 
@@ -256,3 +256,15 @@ def _umask() -> int:
     current = os.umask(0)
     os.umask(current)
     return current
+
+
+class Progress(Protocol):
+    """Called from time to time with the work done and the whole; ``done == total`` ends it."""
+
+    def __call__(self, done: int, total: int) -> None:
+        """Take note that ``done`` of ``total`` units are finished."""
+        ...
+
+
+def no_progress(done: int, total: int) -> None:
+    """A progress that shows nothing."""

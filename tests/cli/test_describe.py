@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from coordi.artifacts import read_manifest
 from coordi.cli.main import build_app
-from coordi.describe.storage import read_described
+from coordi.encoders.describe import read_described
 from coordi.errors import ArtifactError, ConfigError, DataError, EncoderError
 
 RUNNER = CliRunner()
@@ -127,8 +127,8 @@ def test_two_processes_in_one_folder_are_refused_and_a_killed_one_holds_nothing(
     catalogue: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
-    code = "import sys, time; from pathlib import Path; from coordi.artifacts import working_alone\n"
-    code += "with working_alone(Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
+    code = "import sys, time; from pathlib import Path; from coordi.artifacts import lock_folder\n"
+    code += "with lock_folder(Path(sys.argv[1])): print('held', flush=True); time.sleep(600)"
     with subprocess.Popen([sys.executable, "-c", code, str(out)], stdout=subprocess.PIPE) as other:
         try:
             assert other.stdout is not None

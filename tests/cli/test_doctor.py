@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from coordi.cli.doctor_model import model_findings
+from coordi.cli.doctor import model_findings
 from coordi.config import load_settings
 
 torch = pytest.importorskip("torch")
@@ -35,12 +35,12 @@ def test_the_engine_and_why() -> None:
 
 @NO_GPU
 def test_arithmetic_follows_the_settings_and_the_processor(monkeypatch: pytest.MonkeyPatch) -> None:
-    from coordi.model import int8
+    from coordi.model import engines
 
-    monkeypatch.setattr(int8, "has_fast_int8", lambda: True)
+    monkeypatch.setattr(engines, "has_fast_int8", lambda: True)
     assert found("edge")["scoring"] == "small models in 8-bit integers: the CPU has AVX-512 VNNI"
     assert found("edge", "model.arithmetic=float32")["scoring"].endswith("model.arithmetic is float32")
-    monkeypatch.setattr(int8, "has_fast_int8", lambda: False)
+    monkeypatch.setattr(engines, "has_fast_int8", lambda: False)
     assert found("edge")["scoring"] == "in 32-bit floats: the CPU has no AVX-512 VNNI"
     assert "slower than floats" in found("edge", "model.arithmetic=int8")["scoring"]
     assert found("edge")["4 bits"] == "bitsandbytes NF4 works on the CPU"

@@ -8,10 +8,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from coordi.cli.main import build_app
-from coordi.describe.storage import read_described
+from coordi.encoders.describe import read_described
 from coordi.errors import EncoderError
 
-from ..describe.conftest import tiny_clip as tiny_clip
+from ..encoders.conftest import tiny_clip as tiny_clip
 
 pytest.importorskip("torch", reason="needs the train extra")
 

@@ -21,12 +21,9 @@ from coordi.artifacts import read_json
 from coordi.config import FinetuneSettings, RunSettings
 from coordi.errors import ModelError
 from coordi.model.base import Base, resolve_base
-from coordi.model.engines import Engine, Loaded, choose_engine
-from coordi.model.engines.peft import PeftEngine
-from coordi.model.engines.unsloth import UnslothEngine
-from coordi.model.lessons import IGNORED, Lessons
-from coordi.model.reading import AnswerReader, parts
-from coordi.model.trainer import new_trainer
+from coordi.model.engines import Engine, Loaded, PeftEngine, UnslothEngine, choose_engine
+from coordi.model.prefix_cache import PromptRunner, backbone_and_head
+from coordi.model.training import IGNORED, EncodedExamples, new_trainer
 
 PROMPTS = [[5, 9, 40, 41], [7, 8, 60, 61, 62, 63], [5, 9, 40, 41, 90]]
 ANSWERS = (11, 12)
@@ -54,12 +51,12 @@ def trainable(loaded: Loaded) -> dict[str, Any]:
 
 
 def logits(loaded: Loaded) -> np.ndarray:
-    return AnswerReader(loaded.model, ANSWERS).logits(PROMPTS)
+    return PromptRunner(loaded.model, ANSWERS).logits(PROMPTS)
 
 
 def backward(loaded: Loaded) -> None:
     loaded.model.train()
-    backbone, head = parts(loaded.model)
+    backbone, head = backbone_and_head(loaded.model)
     device = next(loaded.model.parameters()).device
     head(backbone(input_ids=torch.tensor([PROMPTS[0]], device=device)).last_hidden_state).float().logsumexp(
         -1
@@ -161,7 +158,7 @@ def test_steps_lower_the_loss(
             losses.append(mean_loss())
 
     short = finetune_settings.model_copy(update={"batch_size": 24, "micro_batch_size": 12, "warmup_ratio": 0.0})
-    lessons = Lessons(ids * 4, labels * 4, 4)
+    lessons = EncodedExamples(ids * 4, labels * 4, 4)
     new_trainer(loaded, lessons, short, 3, Listen(), tmp_path).train()
     assert len(losses) == 4
     assert losses[-1] < losses[0]
@@ -223,7 +220,7 @@ torch.cuda.is_available = lambda: True
 torch.cuda.get_device_name = lambda number: "a GPU that isn't there"
 from coordi.cli.main import main
 from coordi.config import RunSettings
-from coordi.model.readiness import check_ready
+from coordi.model.preflight import check_ready
 
 ready = check_ready(RunSettings.model_validate({"model": {"base": sys.argv[1]}, "prompt": {"max_length": 128}}))
 import unsloth

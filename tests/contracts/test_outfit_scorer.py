@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from coordi.config import EvaluateSettings, RunSettings
-from coordi.domain import Dataset
 from coordi.errors import CoordiError
-from coordi.evaluate.baselines import set_transformer
-from coordi.evaluate.baselines.roster import NAMES, BaselineInputs, baselines
-from coordi.evaluate.scorer import OutfitScorer, ScoreSource
-from coordi.pipeline.joining import Joined
+from coordi.evaluate import set_transformer
+from coordi.evaluate.baselines import NAMES, BaselineInputs, build_baselines
+from coordi.evaluate.scoring import OutfitScorer, ScoreSource
+from coordi.pipeline.ensemble import Ensemble
+from coordi.types import Dataset
 
 from ..evaluate.conftest import make_wardrobe
 
@@ -51,10 +51,9 @@ class Lineup:
 
 @pytest.fixture(scope="module")
 def make_lineup(tiny_folder: Path) -> Iterator[Callable[[str], Lineup]]:
-    from coordi.describe.edge import EdgeEncoder
+    from coordi.encoders.edge import EdgeEncoder
     from coordi.model.base import resolve_base
-    from coordi.model.frozen import FrozenModel
-    from coordi.model.score import load_answers
+    from coordi.model.scoring import BaseModelScorer, load_answers
 
     encoder = EdgeEncoder.bundled()
     settings = RunSettings.model_validate(
@@ -74,12 +73,12 @@ def make_lineup(tiny_folder: Path) -> Iterator[Callable[[str], Lineup]]:
             vector = rng.normal(size=encoder.dimension).astype(np.float32)
             if number % 4:  # the others have no photo
                 photos[item_id] = vector / np.linalg.norm(vector)
-        base = FrozenModel(lambda: load_answers(resolve_base(settings.model), None, texts, settings))
+        base = BaseModelScorer(lambda: load_answers(resolve_base(settings.model), None, texts, settings))
         inputs = BaselineInputs(dataset, texts, photos, encoder, EvaluateSettings(), SEED, base.states)
-        made, left_out = baselines(inputs)
+        made, left_out = build_baselines(inputs)
         assert not left_out
         asked = {one.name: one for one in (base, *made) if not isinstance(one, ScoreSource)}
-        joined = Joined.learn(base, dataset, texts, SEED).scorers(base, dataset.items, texts)
+        joined = Ensemble.learn(base, dataset, texts, SEED).scorers(base, dataset.items, texts)
         return Lineup(dataset, {**asked, **dict(zip(JOINED, joined, strict=True))})
 
     with pytest.MonkeyPatch.context() as patch:

@@ -14,10 +14,10 @@ from PIL import Image
 
 from coordi.config import DataSettings
 from coordi.data.loading import load
-from coordi.domain import Dataset, Item, Outfit, Split, WornCategory
+from coordi.types import Dataset, GarmentCategory, Item, Outfit, Split
 
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-WORN: tuple[WornCategory, ...] = ("top", "bottom", "shoes", "bag")
+WORN: tuple[GarmentCategory, ...] = ("top", "bottom", "shoes", "bag")
 
 
 @pytest.fixture(scope="session")

@@ -10,14 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from coordi.config import DataSettings
-from coordi.data.catalogue import read_catalogue
 from coordi.data.categories import category_is_known
+from coordi.data.feed import read_catalogue, read_photos
 from coordi.data.loading import load
-from coordi.data.photo_folder import read_photos
 from coordi.data.photos import OUTSIDE
 from coordi.data.source import known_price
-from coordi.domain import Dataset
 from coordi.errors import DataError
+from coordi.types import Dataset
 
 Save = Callable[..., Path]
 AddsUp = Callable[[Dataset], None]

@@ -16,7 +16,7 @@ from coordi.data.categories import (
     with_category,
     worn_or_not,
 )
-from coordi.domain import WORN_CATEGORIES, Item
+from coordi.types import GARMENT_CATEGORIES, Item
 
 
 def test_every_category_of_the_release_is_in_the_table_with_its_name(real_data: Path) -> None:
@@ -40,7 +40,7 @@ def test_most_of_the_release_is_worn_and_every_category_occurs(real_data: Path) 
         worn[split] = 1 - counts[""] / counts.total()
         found += counts
     assert worn == pytest.approx({"train": 1.0, "valid": 0.75, "test": 0.97}, abs=0.01)
-    assert set(found) - {""} == set(WORN_CATEGORIES)
+    assert set(found) - {""} == set(GARMENT_CATEGORIES)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_category_of(text: str, expected: str | None) -> None:
     assert category_of(text) == expected
 
 
-@pytest.mark.parametrize("category", WORN_CATEGORIES)
+@pytest.mark.parametrize("category", GARMENT_CATEGORIES)
 def test_a_worn_category_names_itself(category: str) -> None:
     assert category_of(category) == category
 

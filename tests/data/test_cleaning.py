@@ -11,12 +11,11 @@ from hypothesis import strategies as st
 
 from coordi.config import DataSettings
 from coordi.data.cleaning import clean
-from coordi.data.funnel import Funnel
 from coordi.data.loading import load
 from coordi.data.photos import CUT_SHORT, MISSING, NOT_A_PHOTO
-from coordi.data.source import Source, SourceItem, SourceOutfit
-from coordi.domain import Dataset
+from coordi.data.source import Funnel, Source, SourceItem, SourceOutfit
 from coordi.errors import DataError
+from coordi.types import Dataset
 
 Save = Callable[..., Path]
 AddsUp = Callable[[Dataset], None]

@@ -8,11 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coordi.data.funnel import Funnel
-from coordi.data.item_splits import assign_disjoint_splits
-from coordi.data.source import SourceItem, SourceOutfit
-from coordi.domain import Split
+from coordi.data.source import Funnel, SourceItem, SourceOutfit
+from coordi.data.splits import assign_disjoint_splits
 from coordi.errors import DataError
+from coordi.types import Split
 
 SHARES: dict[Split, float] = {"train": 0.7, "valid": 0.1, "test": 0.2}
 

@@ -9,8 +9,8 @@ import pytest
 from coordi.config import DataSettings
 from coordi.data.loading import SAMPLE_MARKER, load, outfits_for, recognise
 from coordi.data.sample import MARKER
-from coordi.domain import SPLITS, Dataset
 from coordi.errors import DataError
+from coordi.types import SPLITS, Dataset
 
 Save = Callable[..., Path]
 

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from coordi.artifacts import cache_folder
-from coordi.data.parquet_photos import columns_of, extract_photos, read_columns
+from coordi.data.polyvore import columns_of, extract_photos, read_columns
 from coordi.errors import DataError
 
 

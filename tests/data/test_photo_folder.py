@@ -9,19 +9,11 @@ from pathlib import Path
 import pytest
 
 from coordi.config import DataSettings
+from coordi.data.feed import FOLDER_CLOSED, HIDDEN, MADE_BY_COORDI, NO_FILE, find_photos, read_photos, walk
 from coordi.data.loading import load, recognise
-from coordi.data.photo_folder import (
-    FOLDER_CLOSED,
-    HIDDEN,
-    MADE_BY_COORDI,
-    NO_FILE,
-    find_photos,
-    read_photos,
-    walk,
-)
 from coordi.data.photos import CUT_SHORT, EMPTY, MISSING, NOT_A_PHOTO
-from coordi.domain import Dataset
 from coordi.errors import DataError
+from coordi.types import Dataset
 
 Save = Callable[..., Path]
 AddsUp = Callable[[Dataset], None]

@@ -10,9 +10,9 @@ import pytest
 from coordi.config import DataSettings
 from coordi.data.loading import load
 from coordi.data.photos import MISSING
-from coordi.data.polyvore_maryland import read_maryland
-from coordi.domain import Dataset
+from coordi.data.polyvore import read_maryland
 from coordi.errors import DataError
+from coordi.types import Dataset
 
 Maryland = Callable[[dict[str, Any]], Path]
 AddsUp = Callable[[Dataset], None]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from coordi.data.question_files import read_blanks_file, read_compatibility_file
+from coordi.data.polyvore import read_blanks_file, read_compatibility_file
 from coordi.data.source import SourceBlank, SourceCompatibility
 from coordi.errors import DataError
 

@@ -14,21 +14,21 @@ from coordi.data.questions import (
     draw_fill_in_the_blank,
     fill_in_the_blank_questions,
 )
-from coordi.domain import (
-    BLANK_PROTOCOLS,
-    PROTOCOLS,
-    BlankProtocol,
+from coordi.errors import DataError
+from coordi.types import (
+    FITB_NEGATIVES,
+    NEGATIVES,
     CompatibilityQuestion,
     Dataset,
+    FitbNegatives,
+    GarmentCategory,
     Item,
+    Negatives,
     Outfit,
-    Protocol,
-    WornCategory,
 )
-from coordi.errors import DataError
 
 Wardrobe = Callable[..., Dataset]
-CATEGORIES: tuple[WornCategory, ...] = ("top", "bottom", "shoes")
+CATEGORIES: tuple[GarmentCategory, ...] = ("top", "bottom", "shoes")
 
 
 @st.composite
@@ -50,7 +50,7 @@ def closets(draw: st.DrawFn) -> Dataset:
     return Dataset("closet", "catalogue", items, looks, (), text_only=True)
 
 
-def _check_pairs(dataset: Dataset, questions: Sequence[CompatibilityQuestion], protocol: Protocol) -> None:
+def _check_pairs(dataset: Dataset, questions: Sequence[CompatibilityQuestion], protocol: Negatives) -> None:
     outfits = {outfit.id: outfit for outfit in dataset.outfits}
     by_outfit: dict[str, list[CompatibilityQuestion]] = {}
     for question in questions:
@@ -80,8 +80,8 @@ def _check_pairs(dataset: Dataset, questions: Sequence[CompatibilityQuestion], p
 
 
 @settings(max_examples=150, deadline=None)
-@given(closets(), st.sampled_from(PROTOCOLS), st.integers(0, 5))
-def test_pairs_hold_their_promises_in_any_closet(dataset: Dataset, protocol: Protocol, seed: int) -> None:
+@given(closets(), st.sampled_from(NEGATIVES), st.integers(0, 5))
+def test_pairs_hold_their_promises_in_any_closet(dataset: Dataset, protocol: Negatives, seed: int) -> None:
     try:
         drawn = draw_compatibility(dataset, "test", protocol, seed)
     except DataError as error:
@@ -93,9 +93,9 @@ def test_pairs_hold_their_promises_in_any_closet(dataset: Dataset, protocol: Pro
 
 
 @settings(max_examples=150, deadline=None)
-@given(closets(), st.sampled_from(BLANK_PROTOCOLS), st.integers(0, 5), st.integers(2, 5))
+@given(closets(), st.sampled_from(FITB_NEGATIVES), st.integers(0, 5), st.integers(2, 5))
 def test_blanks_hold_their_promises_in_any_closet(
-    dataset: Dataset, protocol: BlankProtocol, seed: int, choices: int
+    dataset: Dataset, protocol: FitbNegatives, seed: int, choices: int
 ) -> None:
     try:
         drawn = draw_fill_in_the_blank(dataset, "test", protocol, seed, choices)
@@ -116,16 +116,16 @@ def test_blanks_hold_their_promises_in_any_closet(
     assert drawn.fallbacks == (elsewhere if protocol == "same-category" else 0)
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", NEGATIVES)
 @pytest.mark.slow
-def test_real_outfits_all_get_their_questions(real: Dataset, protocol: Protocol) -> None:
+def test_real_outfits_all_get_their_questions(real: Dataset, protocol: Negatives) -> None:
     questions = compatibility_questions(real, "test", protocol, 17)
     assert len(questions) == 2 * len(real.outfits_of("test"))
     _check_pairs(real, questions, protocol)
 
 
-@pytest.mark.parametrize("protocol", BLANK_PROTOCOLS)
-def test_real_outfits_all_get_their_blanks(real: Dataset, protocol: BlankProtocol) -> None:
+@pytest.mark.parametrize("protocol", FITB_NEGATIVES)
+def test_real_outfits_all_get_their_blanks(real: Dataset, protocol: FitbNegatives) -> None:
     blanks = draw_fill_in_the_blank(real, "test", protocol, 17)
     answers = Counter(question.answer for question in blanks.questions)
     assert all(abs(answers[place] - len(blanks.questions) / 4) < 24 for place in range(4))

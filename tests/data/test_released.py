@@ -9,12 +9,19 @@ from typing import Any
 import pytest
 
 from coordi.config import DataSettings
-from coordi.data import released as rules
+from coordi.data import release_questions as rules
 from coordi.data.cleaning import clean
-from coordi.data.funnel import Funnel
 from coordi.data.loading import load
-from coordi.data.source import Source, SourceBlank, SourceCompatibility, SourceItem, SourceOutfit, SourceQuestions
-from coordi.domain import Dataset, QuestionFile, ReleasedQuestions, Split
+from coordi.data.source import (
+    Funnel,
+    Source,
+    SourceBlank,
+    SourceCompatibility,
+    SourceItem,
+    SourceOutfit,
+    SourceQuestions,
+)
+from coordi.types import Dataset, QuestionFile, ReleaseQuestions, Split
 
 Maryland = Callable[[Mapping[str, Any]], Path]
 AddsUp = Callable[[Dataset], None]
@@ -29,7 +36,7 @@ def _released(
     blanks: Sequence[tuple[str, str, int | None]] = (),
     looks: Mapping[Split, Sequence[str]] = LOOKS,
     asked_as: str | None = None,
-) -> tuple[ReleasedQuestions, Dataset]:
+) -> tuple[ReleaseQuestions, Dataset]:
     items = tuple(SourceItem(name, title, "" if name == "s" else "top") for name, title in TITLES.items())
     outfits = tuple(SourceOutfit(f"look-{look}", tuple(look), split) for split, made in looks.items() for look in made)
     funnel = Funnel()
@@ -45,7 +52,7 @@ def _released(
     return dataset.released[0], dataset
 
 
-def _asked(part: ReleasedQuestions) -> dict[str, bool]:
+def _asked(part: ReleaseQuestions) -> dict[str, bool]:
     return {"".join(sorted(one.item_ids)): one.compatible for one in part.compatibility}
 
 

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coordi.data.retrieval import draw_retrieval
-from coordi.domain import Dataset, Item, Outfit, WornCategory
+from coordi.data.questions import draw_retrieval
 from coordi.errors import DataError
+from coordi.types import Dataset, GarmentCategory, Item, Outfit
 
-CATEGORIES: tuple[WornCategory, ...] = ("top", "bottom", "shoes")
+CATEGORIES: tuple[GarmentCategory, ...] = ("top", "bottom", "shoes")
 
 
 @st.composite

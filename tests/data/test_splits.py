@@ -5,11 +5,10 @@ from collections import Counter
 import pytest
 
 from coordi.config import DataSettings
-from coordi.data.funnel import Funnel
-from coordi.data.source import SourceItem, SourceOutfit
+from coordi.data.source import Funnel, SourceItem, SourceOutfit
 from coordi.data.splits import assign_splits, cap_splits, draw_splits, drop_duplicates
-from coordi.domain import Split
 from coordi.errors import DataError
+from coordi.types import Split
 
 TITLES = {"a": "Red Dress", "b": "black pumps", "c": "red dress", "d": "black pumps", "e": "", "f": "", "g": "hat"}
 ITEMS = {item_id: SourceItem(item_id, title, "top") for item_id, title in TITLES.items()}

@@ -7,8 +7,7 @@ from types import MappingProxyType
 
 import pytest
 
-from coordi.data.questions import compatibility_questions, fill_in_the_blank_questions
-from coordi.data.storage import (
+from coordi.data.loading import (
     questions_file,
     read_compatibility_questions,
     read_dataset,
@@ -16,17 +15,18 @@ from coordi.data.storage import (
     write_dataset,
     write_questions,
 )
-from coordi.domain import (
+from coordi.data.questions import compatibility_questions, fill_in_the_blank_questions
+from coordi.errors import ArtifactError
+from coordi.types import (
     CompatibilityQuestion,
     Dataset,
-    FillInTheBlankQuestion,
+    FitbQuestion,
     FunnelRow,
     Item,
     Outfit,
     QuestionFile,
-    ReleasedQuestions,
+    ReleaseQuestions,
 )
-from coordi.errors import ArtifactError
 
 Wardrobe = Callable[..., Dataset]
 
@@ -41,12 +41,12 @@ def test_everything_comes_back_as_it_was(tmp_path: Path) -> None:
     outfits = (Outfit("2", ("b", "a"), "valid", "monday"), Outfit("1", ("a", "b"), "train"))
     funnel = (FunnelRow("items", "read", 2, 2, dropped=False), FunnelRow("outfits", "why (x, 'y')", 3, 2))
     released = (
-        ReleasedQuestions(
+        ReleaseQuestions(
             "release", "test", (CompatibilityQuestion("q", "1", ("b", "a"), compatible=False),),
-            (FillInTheBlankQuestion("r", "2", ("b",), ("b", "a"), 1),),
+            (FitbQuestion("r", "2", ("b",), ("b", "a"), 1),),
             QuestionFile(5, MappingProxyType({"why (é)": 3, "a": 1})), QuestionFile(2, MappingProxyType({"b": 1})),
         ),
-        ReleasedQuestions("release", "valid", (), ()),
+        ReleaseQuestions("release", "valid", (), ()),
     )  # fmt: skip
     dataset = Dataset("närrisch", "photos", items, outfits, funnel, text_only=True, released=released)
     write_dataset(tmp_path / "data", dataset)
@@ -93,7 +93,7 @@ def test_questions_come_back(wardrobe: Wardrobe, tmp_path: Path) -> None:
 def test_a_missing_or_broken_file_is_named(
     wardrobe: Wardrobe, tmp_path: Path, name: str, content: bytes | None
 ) -> None:
-    dataset = replace(wardrobe({"test": 2}), released=(ReleasedQuestions("release", "test", (), ()),))
+    dataset = replace(wardrobe({"test": 2}), released=(ReleaseQuestions("release", "test", (), ()),))
     write_dataset(tmp_path, dataset)
     (tmp_path / name).unlink()
     if content is not None:

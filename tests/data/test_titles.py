@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from coordi.data.titles import clean_title, title_of_file
+from coordi.data.source import clean_title, title_of_file
 
 
 @pytest.mark.parametrize(

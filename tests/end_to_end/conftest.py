@@ -2,5 +2,5 @@
 
 from __future__ import annotations
 
-from ..describe.conftest import tiny_clip as tiny_clip
+from ..encoders.conftest import tiny_clip as tiny_clip
 from ..model.conftest import tiny_folder as tiny_folder

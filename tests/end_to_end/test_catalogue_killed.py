@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from coordi.recommend.catalogue_index import CatalogueIndex
+from coordi.recommend.catalogue import Catalogue
 
 from .test_describe_killed import kept
 
@@ -91,7 +91,7 @@ def kill_in_the_midst(
 
 
 def titles(folder: Path) -> dict[str, str]:
-    with CatalogueIndex.open(folder) as index:
+    with Catalogue.open(folder) as index:
         return {name: one.item.title for name, one in index.get(index.ids()).items()}
 
 

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from coordi.domain import Dataset, FunnelRow, Item, Outfit, Split, WornCategory
+from coordi.types import Dataset, FunnelRow, GarmentCategory, Item, Outfit, Split
 
 STYLES = ("denim", "silk", "tweed", "linen", "velvet", "leather")
-WORN: tuple[tuple[WornCategory, str], ...] = (
+WORN: tuple[tuple[GarmentCategory, str], ...] = (
     ("top", "Blouses"),
     ("bottom", "Skirts"),
     ("shoes", "Pumps"),

@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from coordi.config import RunSettings
-from coordi.domain import CompatibilityQuestion, Dataset, Description, FillInTheBlankQuestion, Label
-from coordi.evaluate.benchmark import measure
-from coordi.evaluate.findings import LearningPoint, Report, ShownRecommendation
+from coordi.evaluate.benchmark import ReportWarning, measure
 from coordi.evaluate.question_sets import ProtocolQuestions, draw_questions
-from coordi.evaluate.results import Caution
-from coordi.evaluate.scorer import RawScores
+from coordi.evaluate.report_data import LearningPoint, ReportData, ShownRecommendation
+from coordi.evaluate.scoring import RawScores
+from coordi.types import CompatibilityQuestion, Dataset, Description, FitbQuestion, Label
 
 SETTINGS = RunSettings.model_validate({"evaluate": {"bootstrap": 100, "examples": 4}})
 
@@ -51,8 +50,8 @@ TEST = (
     asked("172,169", "test-1", False),
 )
 BLANKS = (
-    FillInTheBlankQuestion("q", "test-0", ("168",), ("169", "173"), 0),
-    FillInTheBlankQuestion("r", "test-1", ("172",), ("169", "173"), 1),
+    FitbQuestion("q", "test-0", ("168",), ("169", "173"), 0),
+    FitbQuestion("r", "test-1", ("172",), ("169", "173"), 1),
 )
 # The threshold is 0.5. Right: 168,169 by 0.4 and 172,169 by 0.2; wrong: 168,173 by 0.1 and 172,173 by 0.3.
 MODEL = {"0,1": 0.7, "2,7": 0.3, "168,169": 0.9, "168,173": 0.6, "172,173": 0.2, "172,169": 0.3}
@@ -61,7 +60,7 @@ MODEL = {"0,1": 0.7, "2,7": 0.3, "168,169": 0.9, "168,173": 0.6, "172,173": 0.2,
 HOSTILE = "<script>alert('x')</script> & co"
 
 
-def small_report(wardrobe: Dataset, folder: Path) -> Report:
+def small_report(wardrobe: Dataset, folder: Path) -> ReportData:
     """Four questions, two blanks, a model and its base; item 172 has a photo, 173 a hostile title."""
     photo = folder / "photo.jpg"
     Image.new("RGB", (300, 200), "teal").save(photo)
@@ -70,7 +69,7 @@ def small_report(wardrobe: Dataset, folder: Path) -> Report:
     items["173"] = replace(items["173"], title=HOSTILE)
     questions = ProtocolQuestions("random", VALID, TEST, BLANKS)
     scorers = [TableScorer("fine-tuned", MODEL), TableScorer("base", {}, 0.5)]
-    return Report(
+    return ReportData(
         command="coordi run --data clothes --out 'a <b>'",
         dataset=replace(wardrobe, items=items),
         evaluation=measure([questions], scorers, SETTINGS.evaluate, 3),
@@ -127,7 +126,7 @@ CURVE = tuple(
 )
 
 
-def wide_report(wardrobe: Dataset, seed: int = 17, strength: float = 3.0) -> Report:
+def wide_report(wardrobe: Dataset, seed: int = 17, strength: float = 3.0) -> ReportData:
     """Twelve scorers and one from a file, all protocols with a release's, retrieval, seeds and a learning curve.
 
     Args:
@@ -146,14 +145,14 @@ def wide_report(wardrobe: Dataset, seed: int = 17, strength: float = 3.0) -> Rep
     )
     auc = evaluation.tasks["compatibility"]["random"]["auc"]
     seeds = {"seeds": [seed, seed + 1], "compatibility": {"random": {"fine-tuned": {"auc": [auc, 0.625]}}}}
-    return Report(
+    return ReportData(
         command="coordi run --data wardrobe --out wide",
         dataset=wardrobe,
         evaluation=evaluation,
         model={"name": "fine-tuned"},
         settings=settings.model_copy(update={"evaluate": measured}).model_dump(mode="json"),
         versions={"coordi": "0.1.0"},
-        warnings=(Caution("baselines", "encoder-vectors were left out: no photo <b>."),),
+        warnings=(ReportWarning("baselines", "encoder-vectors were left out: no photo <b>."),),
         seeds=seeds,
         learning_curve=CURVE,
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from coordi.domain import CompatibilityQuestion
+from coordi.types import CompatibilityQuestion
 
 
 class ConstantScorer:

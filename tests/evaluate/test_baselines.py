@@ -7,11 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from coordi.domain import CompatibilityQuestion, Item, WornCategory
 from coordi.errors import EvaluationError
-from coordi.evaluate.baselines.categories import CategoryPairs
-from coordi.evaluate.baselines.centring import centred
-from coordi.evaluate.baselines.cosine import TitleCosine, VectorCosine
+from coordi.evaluate.features import CategoryPairs, TitleCosine, VectorCosine, centred
+from coordi.types import CompatibilityQuestion, GarmentCategory, Item
 
 pytest.importorskip("sklearn")
 
@@ -109,12 +107,12 @@ def test_vector_cosine_names_an_item_without_a_vector() -> None:
 
 
 def test_centring_takes_off_what_a_category_has_in_common() -> None:
-    categories: dict[str, WornCategory] = {}
+    categories: dict[str, GarmentCategory] = {}
     vectors = {}
     rng = np.random.default_rng(1)
     # Bags lie in one direction and tops in another; style is a small step along a third, the same for both.
     for number in range(80):
-        category: WornCategory = "bag" if number % 2 else "top"
+        category: GarmentCategory = "bag" if number % 2 else "top"
         style = 0.3 if number % 4 < 2 else -0.3
         categories[str(number)] = category
         vectors[str(number)] = unit(category == "bag", category == "top", style, 0.01 * rng.normal())

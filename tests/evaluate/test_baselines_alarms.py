@@ -11,15 +11,14 @@ from numpy.typing import NDArray
 
 from coordi.config import EvaluateSettings
 from coordi.data.questions import compatibility_questions
-from coordi.describe.edge import EdgeEncoder
-from coordi.domain import CompatibilityQuestion, Dataset, FillInTheBlankQuestion, Item, Split
+from coordi.encoders.edge import EdgeEncoder
 from coordi.errors import EvaluationError
-from coordi.evaluate.baselines import BaselineInputs, baselines
-from coordi.evaluate.baselines.alarms import OrderAlarm, SizeAlarm
+from coordi.evaluate.baselines import BaselineInputs, OrderBaseline, SizeBaseline, build_baselines
 from coordi.evaluate.benchmark import gather, measure
 from coordi.evaluate.metrics import roc_auc
 from coordi.evaluate.question_sets import ProtocolQuestions, draw_questions
-from coordi.evaluate.scorer import ScoreSource
+from coordi.evaluate.scoring import ScoreSource
+from coordi.types import CompatibilityQuestion, Dataset, FitbQuestion, Item, Split
 
 from .conftest import MakeWardrobe
 
@@ -60,7 +59,7 @@ def shortened(question: CompatibilityQuestion) -> tuple[str, ...]:
 def auc_of(dataset: Dataset, part: ProtocolQuestions) -> dict[str, float]:
     """AUC of the two alarms, as a report has them."""
     inputs = BaselineInputs(dataset, {}, {}, EdgeEncoder.bundled(), SETTINGS, SEED)
-    scorers, _ = baselines(inputs)
+    scorers, _ = build_baselines(inputs)
     chosen = sorted(
         (one for one in scorers if one.name in ("chance", "size", "order")), key=lambda one: one.name != "chance"
     )
@@ -86,7 +85,7 @@ def test_clean_questions_are_silent(wardrobe: Dataset) -> None:
 
 def test_size_is_constant_where_coordi_draws(wardrobe: Dataset) -> None:
     for part in draw_questions(wardrobe, SETTINGS, SEED):
-        said = SizeAlarm(SEED).scores(part)
+        said = SizeBaseline(SEED).scores(part)
         assert said is not None
         assert set(said.test.tolist()) == set(said.valid.tolist()) == {0.0}
         # All candidates complete an outfit to one size.
@@ -101,7 +100,7 @@ def test_size_is_constant_where_every_outfit_has_three_negatives() -> None:
         for number in range(40)
         for copy in range(4)
     )
-    said = SizeAlarm(SEED).scores(ProtocolQuestions("release", asked, asked))
+    said = SizeBaseline(SEED).scores(ProtocolQuestions("release", asked, asked))
     assert said is not None
     assert set(said.test.tolist()) == {0.0}
 
@@ -112,7 +111,7 @@ def test_size_by_hand() -> None:
 
     # Four alike of each class, so both halves have two: compatible ones have three items, others two.
     asked = tuple(question(f"{size}{n}", size, size == 3) for size in (2, 3) for n in range(4))
-    said = SizeAlarm(SEED).scores(ProtocolQuestions("release", asked, asked))
+    said = SizeBaseline(SEED).scores(ProtocolQuestions("release", asked, asked))
     assert said is not None
     # Learned from two of two items and two of three, with ten at the common share of one half: (0 + 5) / (2 + 5).
     assert said.test == pytest.approx([np.log(5 / 7)] * 4 + [np.log(7 / 5)] * 4, abs=1e-8)
@@ -129,7 +128,7 @@ def test_sizes_that_tell_nothing_are_as_often_right_as_wrong() -> None:
             )
             for n in range(120)
         )
-        said = SizeAlarm(seed).scores(ProtocolQuestions("release", asked[:4], asked))
+        said = SizeBaseline(seed).scores(ProtocolQuestions("release", asked[:4], asked))
         assert said is not None
         found.append(roc_auc(said.test, np.arange(120) % 2 > 0))
     assert 0.488 < np.mean(found) < 0.512
@@ -143,7 +142,7 @@ def test_order_does_not_see_what_is_there() -> None:
         for n in range(6)
         for ids, compatible in (("tb", True), ("bt", True), ("ts", False), ("st", False))
     )
-    said = OrderAlarm(items, SEED).scores(ProtocolQuestions("release", asked, asked))
+    said = OrderBaseline(items, SEED).scores(ProtocolQuestions("release", asked, asked))
     assert said is not None
     np.testing.assert_allclose(said.test, 0, atol=1e-4)
 
@@ -152,7 +151,7 @@ def with_choices(dataset: Dataset, part: ProtocolQuestions) -> ProtocolQuestions
     """Blanks of the first forty test questions' outfits, and of one that has no question."""
     shoes, bags = ([one.id for one in dataset.items.values() if one.category == name] for name in ("shoes", "bag"))
     blanks = [
-        FillInTheBlankQuestion(f"b{n}", outfit_id, ("0", "1"), (shoes[n], bags[n], "0"), 0)
+        FitbQuestion(f"b{n}", outfit_id, ("0", "1"), (shoes[n], bags[n], "0"), 0)
         for n, outfit_id in enumerate([*(one.outfit_id for one in part.test[:40]), "elsewhere"])
     ]
     return replace(part, blanks=tuple(blanks), retrieval=tuple(blanks[:10]))
@@ -174,7 +173,7 @@ def test_no_outfit_is_both_learned_from_and_scored(name: str, wardrobe: Dataset)
         replace(one, outfit_id=str(number)) for number, both in enumerate(zip(*each, strict=True)) for one in both
     )
     part = with_choices(wardrobe, replace(part, test=paired))
-    alarm: ScoreSource = SizeAlarm(SEED) if name == "size" else OrderAlarm(wardrobe.items, SEED)
+    alarm: ScoreSource = SizeBaseline(SEED) if name == "size" else OrderBaseline(wardrobe.items, SEED)
     before = everything(alarm, part)
     sizes: dict[str, set[int]] = {}
     for one in paired:
@@ -199,7 +198,7 @@ def test_no_outfit_is_both_learned_from_and_scored(name: str, wardrobe: Dataset)
 
 def test_order_scores_candidates_and_both_leave_out_what_they_cannot_learn(wardrobe: Dataset) -> None:
     part = with_choices(wardrobe, released(wardrobe, in_order))
-    order, size = OrderAlarm(wardrobe.items, SEED), SizeAlarm(SEED)
+    order, size = OrderBaseline(wardrobe.items, SEED), SizeBaseline(SEED)
     valid, test, blanks, retrieval = everything(order, part)
     assert (valid.shape, test.shape, blanks.shape, retrieval.shape) == ((240,), (240,), (41, 3), (10, 3))
     # In the source shoes and bags stand behind tops and bottoms; a second top behind a bottom doesn't.
@@ -217,19 +216,21 @@ def test_the_same_under_other_ids_and_with_the_same_seed(name: str, wardrobe_wit
         plain = released(wardrobe_with_ids(""), in_order)
         valid, test = (tuple(renamed(one, prefix) for one in asked) for asked in (plain.valid, plain.test))
         part = replace(plain, valid=valid, test=test)
-        said.append(everything(SizeAlarm(SEED) if name == "size" else OrderAlarm(dataset.items, SEED), part))
+        said.append(everything(SizeBaseline(SEED) if name == "size" else OrderBaseline(dataset.items, SEED), part))
     for other in said[1:]:
         for one, two in zip(said[0], other, strict=True):
             np.testing.assert_array_equal(one, two)
     if name == "order":
-        other_seed = everything(OrderAlarm(wardrobe_with_ids("").items, 18), released(wardrobe_with_ids(""), in_order))
+        other_seed = everything(
+            OrderBaseline(wardrobe_with_ids("").items, 18), released(wardrobe_with_ids(""), in_order)
+        )
         assert (other_seed[1] != said[0][1]).any()
 
 
 def test_one_outfit_has_nothing_to_learn_from() -> None:
     items = {"t": Item("t", "", "top"), "b": Item("b", "", "bottom")}
     asked = tuple(CompatibilityQuestion(ids, "o", tuple(ids), ids == "tb") for ids in ("tb", "bt"))
-    for alarm in (SizeAlarm(SEED), OrderAlarm(items, SEED)):
+    for alarm in (SizeBaseline(SEED), OrderBaseline(items, SEED)):
         assert everything(alarm, ProtocolQuestions("release", asked, asked))[1].tolist() == [0, 0]
 
 
@@ -237,7 +238,7 @@ def test_order_names_an_unknown_item(wardrobe: Dataset) -> None:
     part = with_choices(wardrobe, released(wardrobe, in_order))
     blank = replace(part.blanks[0], candidates=("nowhere", "0", "1"))
     with pytest.raises(EvaluationError, match="'nowhere'"):
-        OrderAlarm(wardrobe.items, SEED).scores(replace(part, blanks=(blank,)))
+        OrderBaseline(wardrobe.items, SEED).scores(replace(part, blanks=(blank,)))
 
 
 def renamed(question: CompatibilityQuestion, prefix: str) -> CompatibilityQuestion:

@@ -10,14 +10,14 @@ import pytest
 from numpy.typing import NDArray
 
 from coordi.config import EvaluateSettings
-from coordi.describe.edge import EdgeEncoder
-from coordi.domain import Dataset
+from coordi.encoders.edge import EdgeEncoder
 from coordi.errors import EncoderError, EvaluationError
-from coordi.evaluate.baselines import BaselineInputs, baselines, set_transformer
-from coordi.evaluate.baselines.roster import NAMES, QUICK, make_baseline, sentence_vectors
-from coordi.evaluate.baselines.set_transformer import SetTransformer
+from coordi.evaluate import set_transformer
+from coordi.evaluate.baselines import NAMES, QUICK, BaselineInputs, build_baselines, make_baseline, sentence_vectors
 from coordi.evaluate.benchmark import Scorer
-from coordi.evaluate.scorer import OutfitScorer, ScoreSource
+from coordi.evaluate.scoring import OutfitScorer, ScoreSource
+from coordi.evaluate.set_transformer import SetTransformer
+from coordi.types import Dataset
 
 pytest.importorskip("sklearn")
 pytest.importorskip("torch")
@@ -64,24 +64,24 @@ def without(dataset: Dataset, split: str) -> Dataset:
 
 
 def test_quick_needs_no_language_model_and_trains_nothing_long(make_inputs: MakeInputs) -> None:
-    scorers, left_out = baselines(make_inputs(), "quick")
+    scorers, left_out = build_baselines(make_inputs(), "quick")
     assert tuple(scorer.name for scorer in scorers) == QUICK
     assert not left_out
-    assert baselines(make_inputs(), "none") == ((), {})
+    assert build_baselines(make_inputs(), "none") == ((), {})
 
 
 def test_without_a_language_model_the_probe_is_left_out_and_that_is_said(make_inputs: MakeInputs) -> None:
-    scorers, left_out = baselines(make_inputs())
+    scorers, left_out = build_baselines(make_inputs())
     assert tuple(scorer.name for scorer in scorers) == tuple(name for name in NAMES if name != "frozen-probe")
     assert list(left_out) == ["frozen-probe"]
     assert "no language model is at hand" in left_out["frozen-probe"]
-    with_states, nothing = baselines(make_inputs(states=no_states))
+    with_states, nothing = build_baselines(make_inputs(states=no_states))
     assert tuple(scorer.name for scorer in with_states) == NAMES
     assert not nothing
 
 
 def test_what_takes_long_is_fitted_when_it_is_first_asked(make_inputs: MakeInputs) -> None:
-    scorers, _ = baselines(make_inputs(states=no_states))
+    scorers, _ = build_baselines(make_inputs(states=no_states))
     probe = next(scorer for scorer in outfit_scorers(scorers) if scorer.name == "frozen-probe")
     assert probe.score([]).shape == (0,)
     with pytest.raises(KeyboardInterrupt):
@@ -91,7 +91,7 @@ def test_what_takes_long_is_fitted_when_it_is_first_asked(make_inputs: MakeInput
 def test_without_training_outfits_only_what_learns_from_none_is_left(
     wardrobe: Dataset, make_inputs: MakeInputs
 ) -> None:
-    scorers, left_out = baselines(make_inputs(without(wardrobe, "train"), states=no_states))
+    scorers, left_out = build_baselines(make_inputs(without(wardrobe, "train"), states=no_states))
     assert [scorer.name for scorer in scorers] == ["chance", "size", "order"]
     assert tuple(left_out) == NAMES[3:]
     assert all("has no train outfits" in reason for reason in left_out.values())
@@ -100,14 +100,14 @@ def test_without_training_outfits_only_what_learns_from_none_is_left(
 def test_without_validation_outfits_what_is_chosen_by_them_is_left_out(
     wardrobe: Dataset, make_inputs: MakeInputs
 ) -> None:
-    _, left_out = baselines(make_inputs(without(wardrobe, "valid"), states=no_states))
+    _, left_out = build_baselines(make_inputs(without(wardrobe, "valid"), states=no_states))
     assert list(left_out) == ["set-transformer", "frozen-probe"]
     assert all("has no valid outfits" in reason for reason in left_out.values())
 
 
 def test_without_a_word_there_is_no_baseline_by_titles(wardrobe: Dataset, make_inputs: MakeInputs) -> None:
     items = {item_id: replace(item, title="") for item_id, item in wardrobe.items.items()}
-    scorers, left_out = baselines(make_inputs(replace(wardrobe, items=items)), "quick")
+    scorers, left_out = build_baselines(make_inputs(replace(wardrobe, items=items)), "quick")
     assert list(left_out) == ["title-cosine"]
     assert "found no word in the titles of 120 training items" in left_out["title-cosine"]
     # What the encoder reads then is the kind.
@@ -146,7 +146,7 @@ def test_the_set_transformer_sees_photos_if_most_items_have_one(
             return super().fit(dataset, sources, seed)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("coordi.evaluate.baselines.roster.SetTransformer", Counting)
+        patch.setattr("coordi.evaluate.baselines.SetTransformer", Counting)
         patch.setattr(set_transformer, "_LEAST_STEPS", 1)
         inputs = make_inputs(photos=photos_of(wardrobe, edge.dimension, every))
         make_baseline("set-transformer", inputs).score([("0", "1")])
@@ -162,7 +162,7 @@ def test_given_sentence_vectors_are_not_made_again(wardrobe: Dataset, make_input
     found = make_baseline("sentence-cosine", replace(inputs, settings=elsewhere, sentences=given)).score(outfits)
     np.testing.assert_array_equal(found, expected)
     with pytest.raises(EncoderError, match="'/nowhere/at/all', which is no folder"):
-        baselines(replace(inputs, settings=elsewhere))
+        build_baselines(replace(inputs, settings=elsewhere))
 
 
 def test_an_unknown_baseline_is_named(make_inputs: MakeInputs) -> None:

@@ -10,13 +10,13 @@ import pytest
 from numpy.typing import NDArray
 
 from coordi.data.questions import compatibility_questions
-from coordi.domain import Dataset
 from coordi.errors import DataError, EvaluationError
-from coordi.evaluate.baselines import probe, set_transformer
-from coordi.evaluate.baselines.probe import FrozenProbe
-from coordi.evaluate.baselines.set_transformer import SetTransformer
-from coordi.evaluate.baselines.training import mean_auc, training_questions, validation_questions
-from coordi.evaluate.scorer import OutfitScorer
+from coordi.evaluate import baselines, set_transformer
+from coordi.evaluate.baselines import FrozenProbe
+from coordi.evaluate.features import mean_auc, training_questions, validation_questions
+from coordi.evaluate.scoring import OutfitScorer
+from coordi.evaluate.set_transformer import SetTransformer
+from coordi.types import Dataset
 
 pytest.importorskip("sklearn")
 torch = pytest.importorskip("torch")
@@ -141,7 +141,7 @@ def test_a_probe_asks_training_and_validation_outfits_alone(wardrobe: Dataset) -
 
 
 def test_a_probe_learns_from_so_many_outfits_at_most(wardrobe: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "MOST_OUTFITS", 10)
+    monkeypatch.setattr(baselines, "MOST_OUTFITS", 10)
     states = StylesAsStates(wardrobe)
     FrozenProbe.fit(wardrobe, states, SEED)
     train = {item_id for outfit in wardrobe.outfits_of("train") for item_id in outfit.item_ids}

@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from coordi.domain import Dataset, Item, Outfit
 from coordi.errors import EvaluationError
-from coordi.evaluate.baselines.trivial import Chance, Popularity
+from coordi.evaluate.baselines import Chance, Popularity
 from coordi.evaluate.metrics import fitb_accuracy, roc_auc
+from coordi.types import Dataset, Item, Outfit
 
 ITEMS = {
     "t": Item("t", "Red Shirt", "top"),

@@ -12,11 +12,11 @@ import pytest
 from numpy.typing import NDArray
 
 from coordi.config import EvaluateSettings
-from coordi.domain import Dataset, FillInTheBlankQuestion
 from coordi.errors import ArtifactError, EvaluationError
-from coordi.evaluate import asking
+from coordi.evaluate import scoring
 from coordi.evaluate.benchmark import evaluate, measure
 from coordi.evaluate.question_sets import ProtocolQuestions, draw_questions
+from coordi.types import Dataset, FitbQuestion
 
 from .scorers import ConstantScorer, TableScorer, asked
 
@@ -48,8 +48,8 @@ def test_figures_by_hand() -> None:
         valid=(asked("ab", "v", True), asked("cd", "v", False)),
         test=(asked("ef", "t", True), asked("gh", "t", False), asked("ij", "u", True), asked("kl", "u", False)),
         blanks=(
-            FillInTheBlankQuestion("q", "t", ("e",), ("f", "h"), 0),
-            FillInTheBlankQuestion("r", "u", ("i",), ("l", "j"), 1),
+            FitbQuestion("q", "t", ("e",), ("f", "h"), 0),
+            FitbQuestion("r", "u", ("i",), ("l", "j"), 1),
         ),
     )
     table = {"ab": 0.8, "cd": 0.4, "ef": 0.7, "gh": 0.9, "ij": 0.65, "kl": 0.1, "eh": 0.2, "il": 0.9}
@@ -137,7 +137,7 @@ def test_progress_ends_at_the_whole(wardrobe: Dataset) -> None:
 def test_an_interrupted_evaluation_goes_on_where_it_was(
     wardrobe: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(asking, "CHUNK", 10)
+    monkeypatch.setattr(scoring, "CHUNK", 10)
     undisturbed = evaluate(wardrobe, [StyleScorer(wardrobe)], SETTINGS, 3)
     interrupted = StyleScorer(wardrobe, stop_after=35)
     with pytest.raises(KeyboardInterrupt):
@@ -193,8 +193,8 @@ def test_a_split_without_questions_is_refused(split: str) -> None:
 def test_choices_of_different_sizes_are_refused_and_a_task_that_is_not_asked_is_absent(task: str) -> None:
     both = (asked("ab", "v", True), asked("cd", "v", False))
     uneven = (
-        FillInTheBlankQuestion("q", "v", ("a",), ("b", "c"), 0),
-        FillInTheBlankQuestion("r", "v", ("a",), ("b", "c", "d"), 0),
+        FitbQuestion("q", "v", ("a",), ("b", "c"), 0),
+        FitbQuestion("r", "v", ("a",), ("b", "c", "d"), 0),
     )
     whole = ProtocolQuestions("random", both, both)
     with pytest.raises(EvaluationError, match=r"\(random\) must all have as many candidates, got \[2, 3\]"):

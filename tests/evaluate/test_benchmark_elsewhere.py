@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from coordi.config import EvaluateSettings
-from coordi.domain import FillInTheBlankQuestion
 from coordi.errors import EvaluationError
 from coordi.evaluate.benchmark import measure
 from coordi.evaluate.question_sets import ProtocolQuestions
-from coordi.evaluate.scorer import RawScores
+from coordi.evaluate.scoring import RawScores
+from coordi.types import FitbQuestion
 
 from .scorers import ConstantScorer, TableScorer, asked
 
@@ -18,7 +18,7 @@ SETTINGS = EvaluateSettings(bootstrap=100, protocols=("random", "same-category")
 
 
 BOTH = (asked("ab", "v", True), asked("cd", "v", False))
-BLANK = FillInTheBlankQuestion("q", "v", ("a",), ("b", "c"), 0)
+BLANK = FitbQuestion("q", "v", ("a",), ("b", "c"), 0)
 WHOLE = ProtocolQuestions("random", BOTH, BOTH, (BLANK,), (BLANK,))
 
 

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from coordi.domain import CompatibilityQuestion, FillInTheBlankQuestion, Item, WornCategory
 from coordi.errors import EvaluationError
-from coordi.evaluate.breakdown import CONFIDENCE, blank_breakdown, compatibility_breakdown
-from coordi.evaluate.results import ScorerResult
+from coordi.evaluate.benchmark import CONFIDENCE, ScorerResult, blank_breakdown, compatibility_breakdown
+from coordi.types import CompatibilityQuestion, FitbQuestion, GarmentCategory, Item
 
-WORN: dict[str, WornCategory] = {"t": "top", "b": "bottom", "s": "shoes", "h": "headwear"}
+WORN: dict[str, GarmentCategory] = {"t": "top", "b": "bottom", "s": "shoes", "h": "headwear"}
 ITEMS = {name: Item(name, f"a {category}", category) for name, category in WORN.items()}
 
 
@@ -59,7 +58,7 @@ def test_by_confidence() -> None:
 
 def test_blanks_by_the_category_of_the_true_item() -> None:
     blanks = [
-        FillInTheBlankQuestion(str(number), "o", ("h",), candidates, answer)
+        FitbQuestion(str(number), "o", ("h",), candidates, answer)
         for number, (candidates, answer) in enumerate([(("t", "b"), 0), (("t", "b"), 1), (("b", "t"), 1)])
     ]
     assert blank_breakdown(blanks, np.array([True, True, False]), ITEMS) == {

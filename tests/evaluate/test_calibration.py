@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss
 
 from coordi.errors import EvaluationError
-from coordi.evaluate.calibration import brier, expected_calibration_error, fit_platt, reliability
+from coordi.evaluate.metrics import brier, expected_calibration_error, fit_platt, reliability
 
 EXAMPLES = settings(max_examples=150, deadline=None)
 YES_NO = np.array([True, False, True, False])

@@ -13,11 +13,10 @@ import numpy as np
 import pytest
 
 from coordi.config import EvaluateSettings
-from coordi.domain import Dataset
 from coordi.errors import DataError, EvaluationError
-from coordi.evaluate.external import ExternalScores, write_questions_to_score
-from coordi.evaluate.question_export import exported_id
+from coordi.evaluate.external import ExternalScores, exported_id, write_questions_to_score
 from coordi.evaluate.question_sets import ProtocolQuestions, draw_questions
+from coordi.types import Dataset
 
 SETTINGS = EvaluateSettings(retrieval_pool=5)
 

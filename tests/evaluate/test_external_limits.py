@@ -9,13 +9,12 @@ import pytest
 from numpy.typing import NDArray
 
 from coordi.config import EvaluateSettings
-from coordi.domain import Dataset
 from coordi.errors import EvaluationError
 from coordi.evaluate.benchmark import measure
-from coordi.evaluate.external import ExternalScores
-from coordi.evaluate.question_export import exported_id
+from coordi.evaluate.external import ExternalScores, exported_id
 from coordi.evaluate.question_sets import ProtocolQuestions, draw_questions
-from coordi.evaluate.wording import SCORER_WORDS
+from coordi.evaluate.summary import SCORER_WORDS
+from coordi.types import Dataset
 
 SETTINGS = EvaluateSettings(protocols=("pairs",), bootstrap=100, retrieval_pool=0)
 

@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 
 from coordi.config import EvaluateSettings
-from coordi.domain import CompatibilityQuestion, FillInTheBlankQuestion, Item
-from coordi.evaluate.figures import tasks_of, warnings_of
+from coordi.evaluate.benchmark import ProtocolResult, ScorerResult, tasks_of, warnings_of
 from coordi.evaluate.question_sets import ProtocolQuestions
-from coordi.evaluate.results import ProtocolResult, ScorerResult
+from coordi.types import CompatibilityQuestion, FitbQuestion, Item
 
 SETTINGS = EvaluateSettings(bootstrap=200, calibration_bins=4)
 ITEMS = {str(number): Item(str(number), "a thing", "bag") for number in range(40)}
@@ -30,12 +29,8 @@ def questions(outfits: int, pool: int = 12) -> ProtocolQuestions:
             for number in range(outfits)
             for truth in (True, False)
         ),
-        blanks=tuple(
-            FillInTheBlankQuestion(f"b{number}", f"o{number}", ("0",), ("1", "2"), 0) for number in range(outfits)
-        ),
-        retrieval=tuple(
-            FillInTheBlankQuestion(f"r{number}", f"o{number}", ("0",), pool_ids, 0) for number in range(outfits)
-        ),
+        blanks=tuple(FitbQuestion(f"b{number}", f"o{number}", ("0",), ("1", "2"), 0) for number in range(outfits)),
+        retrieval=tuple(FitbQuestion(f"r{number}", f"o{number}", ("0",), pool_ids, 0) for number in range(outfits)),
     )
 
 

@@ -11,13 +11,12 @@ import pytest
 from numpy.typing import NDArray
 
 from coordi.config import EvaluateSettings
-from coordi.describe.edge import EdgeEncoder
-from coordi.domain import Dataset
-from coordi.evaluate.baselines import BaselineInputs, set_transformer
-from coordi.evaluate.baselines.roster import make_baseline
-from coordi.evaluate.learning_curve import learning_curve, training_share
+from coordi.encoders.edge import EdgeEncoder
+from coordi.evaluate import set_transformer
+from coordi.evaluate.baselines import BaselineInputs, learning_curve, make_baseline, training_share
 from coordi.evaluate.metrics import roc_auc
 from coordi.evaluate.question_sets import ProtocolQuestions, draw_questions
+from coordi.types import Dataset
 
 pytest.importorskip("sklearn")
 pytest.importorskip("torch")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from coordi.data.thumbnails import photo_uri
-from coordi.domain import WORN_CATEGORIES
+from coordi.data.photos import photo_uri
 from coordi.evaluate.plots import Axes, Series, line_chart, thinned
-from coordi.evaluate.silhouettes import silhouette
+from coordi.evaluate.report import silhouette
+from coordi.types import GARMENT_CATEGORIES
 
 
 def opened(uri: str) -> Image.Image:
@@ -55,7 +55,7 @@ def test_what_is_no_photo_gives_none(tmp_path: Path) -> None:
 
 
 def test_every_category_has_a_drawing_of_its_own() -> None:
-    assert len({silhouette(category) for category in WORN_CATEGORIES}) == len(WORN_CATEGORIES)
+    assert len({silhouette(category) for category in GARMENT_CATEGORIES}) == len(GARMENT_CATEGORIES)
 
 
 def test_lines_stand_where_the_numbers_say() -> None:

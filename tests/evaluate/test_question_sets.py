@@ -6,21 +6,21 @@ from dataclasses import replace
 import pytest
 
 from coordi.config import EvaluateSettings
-from coordi.domain import CompatibilityQuestion, Dataset, FillInTheBlankQuestion, QuestionFile, ReleasedQuestions, Split
 from coordi.errors import EvaluationError
 from coordi.evaluate.question_sets import draw_questions
+from coordi.types import CompatibilityQuestion, Dataset, FitbQuestion, QuestionFile, ReleaseQuestions, Split
 
 ALL = EvaluateSettings(retrieval_pool=5)
 
 
-def released(wardrobe: Dataset, split: Split, asked: int = 4, name: str = "release") -> ReleasedQuestions:
+def released(wardrobe: Dataset, split: Split, asked: int = 4, name: str = "release") -> ReleaseQuestions:
     outfits = wardrobe.outfits_of(split)[:4]
     questions = tuple(
         CompatibilityQuestion(f"{name}-{split}-{place}", one.id, one.item_ids, place % 2 == 0)
         for place, one in enumerate(outfits)
     )
     file = QuestionFile(asked, {"name an unknown item": asked - 4} if asked > 4 else {})
-    return ReleasedQuestions(name, split, questions, (), file)
+    return ReleaseQuestions(name, split, questions, (), file)
 
 
 def test_every_protocol_that_the_data_allows(wardrobe: Dataset) -> None:
@@ -69,7 +69,7 @@ def test_half_a_release_is_no_release(wardrobe: Dataset) -> None:
 
 @pytest.mark.parametrize("file", [QuestionFile(), QuestionFile(2)])
 def test_a_release_that_asks_nothing(wardrobe: Dataset, file: QuestionFile) -> None:
-    nothing = replace(wardrobe, released=(ReleasedQuestions("release", "test", (), (), blanks_file=file),))
+    nothing = replace(wardrobe, released=(ReleaseQuestions("release", "test", (), (), blanks_file=file),))
     with pytest.raises(EvaluationError, match=r"aren't asked: (its files are empty|only 0 of the 2 can be)"):
         draw_questions(nothing, EvaluateSettings(protocols=("release",)), 3)
 
@@ -79,7 +79,7 @@ def test_each_task_of_a_release_must_be_half_there(wardrobe: Dataset) -> None:
     part = released(wardrobe, "test", asked=9)
     one, other, *_ = wardrobe.outfits_of("test")
     blanks = tuple(
-        FillInTheBlankQuestion(str(answer), one.id, one.item_ids[1:], (one.item_ids[0], other.item_ids[0]), answer)
+        FitbQuestion(str(answer), one.id, one.item_ids[1:], (one.item_ids[0], other.item_ids[0]), answer)
         for answer in (0, 0)
     )
     part = replace(part, blanks=blanks, blanks_file=QuestionFile(3, {"no candidate": 1}))

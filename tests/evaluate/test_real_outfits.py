@@ -8,10 +8,10 @@ import pytest
 
 from coordi.config import DataSettings, EvaluateSettings
 from coordi.data.loading import load
-from coordi.describe.edge import EdgeEncoder
-from coordi.domain import Dataset
-from coordi.evaluate.baselines import BaselineInputs, baselines
+from coordi.encoders.edge import EdgeEncoder
+from coordi.evaluate.baselines import BaselineInputs, build_baselines
 from coordi.evaluate.benchmark import Evaluation, evaluate
+from coordi.types import Dataset
 
 pytest.importorskip("sklearn")
 
@@ -29,7 +29,7 @@ def dataset() -> Dataset:
 @pytest.fixture(scope="module")
 def evaluation(dataset: Dataset) -> Evaluation:
     settings = EvaluateSettings(bootstrap=200)
-    scorers, left_out = baselines(BaselineInputs(dataset, {}, {}, EdgeEncoder.bundled(), settings, SEED), "quick")
+    scorers, left_out = build_baselines(BaselineInputs(dataset, {}, {}, EdgeEncoder.bundled(), settings, SEED), "quick")
     assert not left_out
     return evaluate(dataset, sorted(scorers, key=lambda scorer: scorer.name != "category-pairs"), settings, SEED)
 

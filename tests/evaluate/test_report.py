@@ -16,15 +16,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from coordi.data.leaks import Leak
-from coordi.domain import Dataset
 from coordi.errors import ArtifactError
-from coordi.evaluate.findings import Report
-from coordi.evaluate.latex import MOST_COLUMNS, escape_latex, render_latex
+from coordi.evaluate.benchmark import Evaluation, ProtocolResult, ReportWarning, ScorerResult
+from coordi.evaluate.external import question_digests, read_scores, score_table, write_scores
 from coordi.evaluate.question_sets import ProtocolQuestions
 from coordi.evaluate.report import report_json, write_report
-from coordi.evaluate.results import Caution, Evaluation, ProtocolResult, ScorerResult
-from coordi.evaluate.score_files import question_digests, read_scores, score_table, write_scores
-from coordi.evaluate.summary import summarise
+from coordi.evaluate.report_data import ReportData
+from coordi.evaluate.summary import MOST_COLUMNS, escape_latex, render_latex, summarise
+from coordi.types import Dataset
 
 from .conftest import make_wardrobe
 from .reports import TEST, asked, small_report, wide_report
@@ -33,16 +32,16 @@ FILES = ("report.json", "report.html", "table.tex", "scores.parquet", "scores.cs
 
 
 @pytest.fixture
-def report(wardrobe: Dataset, tmp_path: Path) -> Report:
+def report(wardrobe: Dataset, tmp_path: Path) -> ReportData:
     return small_report(wardrobe, tmp_path)
 
 
 @pytest.fixture(scope="module")
-def wide() -> Report:
+def wide() -> ReportData:
     return wide_report(make_wardrobe())
 
 
-def test_report_json_has_the_keys_of_the_design(report: Report) -> None:
+def test_report_json_has_the_keys_of_the_design(report: ReportData) -> None:
     found = report_json(report)
     assert list(found)[:4] == ["data", "model", "settings", "tasks"]
     figures = found["tasks"]["compatibility"]["random"]
@@ -57,7 +56,7 @@ def test_report_json_has_the_keys_of_the_design(report: Report) -> None:
     assert (found["seeds"], found["learning_curve"], found["format"]) == (None, [], 2)
 
 
-def test_report_json_has_seeds_curve_and_every_warning_once(wide: Report) -> None:
+def test_report_json_has_seeds_curve_and_every_warning_once(wide: ReportData) -> None:
     found = report_json(replace(wide, warnings=(*wide.warnings, *wide.warnings)))
     assert found["seeds"]["seeds"] == [17, 18]
     assert found["learning_curve"][0] == {
@@ -70,7 +69,7 @@ def test_report_json_has_seeds_curve_and_every_warning_once(wide: Report) -> Non
     assert any("12 test outfits" in text for _, text in told)
 
 
-def test_a_leak_is_warned_of_if_a_model_can_gain_by_it(report: Report) -> None:
+def test_a_leak_is_warned_of_if_a_model_can_gain_by_it(report: ReportData) -> None:
     leaks = (
         Leak("order", "random", "categories by position tell the answer", auc=0.91),
         Leak("ids", "random", "numbers of question ids tell the answer", auc=0.9, shown=False),
@@ -84,8 +83,8 @@ def test_a_leak_is_warned_of_if_a_model_can_gain_by_it(report: Report) -> None:
     assert sum(one["text"].startswith("Leak") for one in told) == 2
 
 
-def test_too_few_resamples_for_the_correction_are_warned_of(wide: Report) -> None:
-    def warned(bootstrap: int) -> list[Caution]:
+def test_too_few_resamples_for_the_correction_are_warned_of(wide: ReportData) -> None:
+    def warned(bootstrap: int) -> list[ReportWarning]:
         settings = dict(wide.settings) | {"evaluate": {"bootstrap": bootstrap}}
         return [one for one in replace(wide, settings=settings).cautions if one.where == "differences"]
 
@@ -95,7 +94,7 @@ def test_too_few_resamples_for_the_correction_are_warned_of(wide: Report) -> Non
     assert warned(480) == []
 
 
-def test_the_same_report_gives_the_same_bytes(wide: Report, tmp_path: Path) -> None:
+def test_the_same_report_gives_the_same_bytes(wide: ReportData, tmp_path: Path) -> None:
     for folder in ("a", "b"):
         write_report(tmp_path / folder, wide)
     assert {path.name for path in (tmp_path / "a").iterdir()} == set(FILES)
@@ -104,7 +103,7 @@ def test_the_same_report_gives_the_same_bytes(wide: Report, tmp_path: Path) -> N
     assert json.loads((tmp_path / "a" / "report.json").read_text()) == json.loads(json.dumps(report_json(wide)))
 
 
-def test_scores_hold_every_score_of_every_scorer(report: Report, tmp_path: Path) -> None:
+def test_scores_hold_every_score_of_every_scorer(report: ReportData, tmp_path: Path) -> None:
     write_report(tmp_path, report)
     rows = pq.read_table(tmp_path / "scores.parquet").to_pylist()
     assert len(rows) == 2 * (len(TEST) + 4)
@@ -118,7 +117,7 @@ def test_scores_hold_every_score_of_every_scorer(report: Report, tmp_path: Path)
     ]  # fmt: skip
 
 
-def test_scores_hold_retrieval_and_only_what_was_answered(wide: Report) -> None:
+def test_scores_hold_retrieval_and_only_what_was_answered(wide: ReportData) -> None:
     table = score_table(wide.evaluation).to_pylist()
     retrieval = [row for row in table if row["task"] == "retrieval" and row["scorer"] == "fine-tuned"]
     asked_of = next(part.questions for part in wide.evaluation.protocols if part.questions.retrieval)
@@ -129,7 +128,7 @@ def test_scores_hold_retrieval_and_only_what_was_answered(wide: Report) -> None:
     assert not [row for row in table if row["protocol"].startswith("release-odd") and row["task"] == "compatibility"]
 
 
-def test_the_csv_holds_the_same_rows_and_runs_nothing(wide: Report, tmp_path: Path) -> None:
+def test_the_csv_holds_the_same_rows_and_runs_nothing(wide: ReportData, tmp_path: Path) -> None:
     write_report(tmp_path, wide)
     table = read_scores(tmp_path / "scores.parquet").to_pylist()
     with (tmp_path / "scores.csv").open(newline="", encoding="utf-8") as file:
@@ -147,7 +146,7 @@ def test_the_csv_holds_the_same_rows_and_runs_nothing(wide: Report, tmp_path: Pa
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n", "＝"])
-def test_text_that_a_spreadsheet_would_run_gets_an_apostrophe(report: Report, tmp_path: Path, start: str) -> None:
+def test_text_that_a_spreadsheet_would_run_gets_an_apostrophe(report: ReportData, tmp_path: Path, start: str) -> None:
     name = f'{start}HYPERLINK("x";"y")'
     part = report.evaluation.protocols[0]
     named = Evaluation((replace(part, results=(replace(part.results[0], scorer=name),)),), report.evaluation.tasks)
@@ -156,7 +155,7 @@ def test_text_that_a_spreadsheet_would_run_gets_an_apostrophe(report: Report, tm
         assert {row["scorer"] for row in csv.DictReader(file)} == {"'" + name}
 
 
-def test_a_byte_order_mark_stands_only_before_what_needs_it(report: Report, tmp_path: Path) -> None:
+def test_a_byte_order_mark_stands_only_before_what_needs_it(report: ReportData, tmp_path: Path) -> None:
     write_scores(tmp_path / "plain", report.evaluation)
     assert (tmp_path / "plain" / "scores.csv").read_bytes()[:7] == b'"task",'
     part = report.evaluation.protocols[0]
@@ -171,7 +170,7 @@ def test_scores_of_nothing_are_an_empty_table() -> None:
     assert score_table(Evaluation((), {})).num_rows == 0
 
 
-def test_scores_of_another_version_are_one_clear_error(tmp_path: Path, report: Report) -> None:
+def test_scores_of_another_version_are_one_clear_error(tmp_path: Path, report: ReportData) -> None:
     write_report(tmp_path, report)
     pq.write_table(pq.read_table(tmp_path / "scores.parquet").drop(["truth"]), tmp_path / "old.parquet")
     with pytest.raises(ArtifactError, match=r"old\.parquet has no column 'truth' \(it has task, protocol"):
@@ -181,7 +180,7 @@ def test_scores_of_another_version_are_one_clear_error(tmp_path: Path, report: R
         read_scores(tmp_path / "broken.parquet")
 
 
-def test_digests_tell_other_questions_under_the_same_ids(report: Report) -> None:
+def test_digests_tell_other_questions_under_the_same_ids(report: ReportData) -> None:
     part = report.evaluation.protocols[0].questions
     known = question_digests([part])
     assert set(known) == {"compatibility", "fill_in_the_blank"}
@@ -203,7 +202,7 @@ def figures_of(tex: str) -> list[list[tuple[str, bool]]]:
     return rows
 
 
-def test_the_latex_table_says_the_figures(wide: Report) -> None:
+def test_the_latex_table_says_the_figures(wide: ReportData) -> None:
     found = report_json(wide)
     tex = render_latex(found)
     summary = summarise(found["tasks"], "fine-tuned")
@@ -223,7 +222,7 @@ def test_the_latex_table_says_the_figures(wide: Report) -> None:
     assert "Retrieval among 6 candidates." in tex
 
 
-def test_the_caption_counts_the_leaks_that_a_model_can_read(report: Report) -> None:
+def test_the_caption_counts_the_leaks_that_a_model_can_read(report: ReportData) -> None:
     leaks = (
         Leak("order", "random", "categories tell the answer", auc=0.91),
         Leak("ids", "random", "numbers of ids tell the answer", auc=0.9, shown=False),
@@ -241,7 +240,7 @@ def test_the_caption_counts_the_leaks_that_a_model_can_read(report: Report) -> N
     )
 
 
-def test_latex_is_balanced_and_escaped(wide: Report) -> None:
+def test_latex_is_balanced_and_escaped(wide: ReportData) -> None:
     tex = render_latex(report_json(replace(wide, dataset=replace(wide.dataset, name=r"50%_of \input{x} & #1 $~^"))))
     assert r"50\%\_of \textbackslash{}input\{x\} \& \#1 \$\textasciitilde{}\textasciicircum{}" in tex
     assert "=cmd()$|$x, $<$b$>$ & " in tex
@@ -256,7 +255,7 @@ def test_latex_is_balanced_and_escaped(wide: Report) -> None:
                 assert len(re.findall(r"(?<!\\)&", line)) + 1 + spans == columns, line
 
 
-def test_one_table_is_enough_for_few_columns(report: Report) -> None:
+def test_one_table_is_enough_for_few_columns(report: ReportData) -> None:
     tex = render_latex(report_json(report))
     assert tex.count(r"\begin{tabular}{lrr}") == 1
     assert (
@@ -266,7 +265,7 @@ def test_one_table_is_enough_for_few_columns(report: Report) -> None:
     assert escape_latex("a\nb\x00c <d> “e”") == "a b c $<$d$>$ “e”"
 
 
-def test_the_latex_compiles(wide: Report, tmp_path: Path) -> None:
+def test_the_latex_compiles(wide: ReportData, tmp_path: Path) -> None:
     if (
         shutil.which("pdflatex") is None
         or b"booktabs" not in subprocess.run(["kpsewhich", "booktabs.sty"], capture_output=True, check=False).stdout
@@ -283,7 +282,7 @@ def test_the_latex_compiles(wide: Report, tmp_path: Path) -> None:
     assert "Overfull" not in done.stdout
 
 
-def test_a_folder_that_cannot_be_written_is_one_clear_error(report: Report, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_one_clear_error(report: ReportData, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ArtifactError, match="can't be written"):
         write_report(tmp_path / "file" / "out", report)

@@ -15,15 +15,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from coordi.artifacts import Record, stage_folder, write_json
-from coordi.domain import Dataset
 from coordi.errors import ArtifactError, EvaluationError
 from coordi.evaluate import metrics
-from coordi.evaluate.compare import Comparison, compare_runs
-from coordi.evaluate.compare_page import headline, render_comparison
-from coordi.evaluate.findings import Report
-from coordi.evaluate.recorded import read_run
+from coordi.evaluate.compare import Comparison, compare_runs, comparison_headline, read_run, render_comparison
+from coordi.evaluate.metrics import holm
 from coordi.evaluate.report import write_report
-from coordi.evaluate.significance import holm
+from coordi.evaluate.report_data import ReportData
+from coordi.types import Dataset
 
 from .conftest import make_wardrobe
 from .reports import Page, small_report, wide_report
@@ -31,7 +29,7 @@ from .reports import Page, small_report, wide_report
 Kept = Callable[..., Path]
 
 
-def keep(folder: Path, report: Report) -> Path:
+def keep(folder: Path, report: ReportData) -> Path:
     """A finished run's folder, as the command line leaves it."""
     with stage_folder(folder, Record(report.command, report.settings, 17, {"outfits.jsonl": "ab" * 32})):
         write_report(folder, report)
@@ -69,7 +67,7 @@ def test_a_planted_difference_is_found_on_the_same_questions(runs: dict[str, Pat
     assert row.paired is not None
     assert row.paired.interval is not None
     assert row.paired.interval[0] < row.ahead < row.paired.interval[1]
-    assert "strong is ahead of weak in" in headline(found)
+    assert "strong is ahead of weak in" in comparison_headline(found)
     back = compared(runs["strong"], runs["weak"])
     assert {row.standing for row in back.models} <= {"behind", "not told apart"}
     assert back.models[0].ahead == -row.ahead
@@ -123,7 +121,9 @@ def test_other_questions_are_refused_a_test(runs: dict[str, Path]) -> None:
     assert {row.paired for row in found.models} == {None}
     assert len(found.refused) == 10
     assert all("the questions differ (seeds 17 and 18), so there is no test" in text for text in found.refused)
-    assert headline(found) == "There is no test between weak and seed: they weren’t asked the same questions."
+    assert (
+        comparison_headline(found) == "There is no test between weak and seed: they weren’t asked the same questions."
+    )
     assert [(one.name, one.one, one.other) for one in found.settings] == [("seed", "17", "18")]
 
 
@@ -158,7 +158,7 @@ def test_the_reason_for_a_refusal_is_named(
     assert found.refused == (f"Compatibility, random items: the questions differ ({reason}), so there is no test.",)
     # The other places asked the same and are tested.
     assert [row.paired is None for row in found.models].count(True) == 1
-    assert "1 more can’t be compared" in headline(found)
+    assert "1 more can’t be compared" in comparison_headline(found)
 
 
 def test_scores_of_other_questions_than_the_report_says_are_an_error(runs: dict[str, Path], tmp_path: Path) -> None:

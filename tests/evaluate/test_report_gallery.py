@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from coordi.domain import Dataset, Item
 from coordi.evaluate.benchmark import measure
-from coordi.evaluate.findings import Report
-from coordi.evaluate.gallery import Gallery
-from coordi.evaluate.page import render_html
 from coordi.evaluate.question_sets import ProtocolQuestions
+from coordi.evaluate.report import Gallery, render_html
+from coordi.evaluate.report_data import ReportData
+from coordi.types import Dataset, Item
 
 from .conftest import make_wardrobe
 from .reports import (
@@ -29,16 +28,16 @@ from .reports import (
 
 
 @pytest.fixture
-def report(wardrobe: Dataset, tmp_path: Path) -> Report:
+def report(wardrobe: Dataset, tmp_path: Path) -> ReportData:
     return small_report(wardrobe, tmp_path)
 
 
 @pytest.fixture(scope="module")
-def wide() -> Report:
+def wide() -> ReportData:
     return wide_report(make_wardrobe())
 
 
-def test_examples_are_the_most_confident_ones_by_rule(report: Report) -> None:
+def test_examples_are_the_most_confident_ones_by_rule(report: ReportData) -> None:
     gallery = Gallery(report, 4)
     right, wrong = gallery.judged(right=True), gallery.judged(right=False)
     # Real and made-up in turn.
@@ -57,7 +56,7 @@ def test_examples_are_the_most_confident_ones_by_rule(report: Report) -> None:
     ]
 
 
-def test_examples_with_photos_come_before_more_confident_ones(report: Report) -> None:
+def test_examples_with_photos_come_before_more_confident_ones(report: ReportData) -> None:
     more = (*TEST, asked("176,177", "test-2", True))
     questions = ProtocolQuestions("random", VALID, more, BLANKS)
     table = MODEL | {"172,173": 0.6, "176,177": 1.0}
@@ -67,28 +66,28 @@ def test_examples_with_photos_come_before_more_confident_ones(report: Report) ->
     assert [one.score for one in right if one.compatible] == [0.6, 1.0, 0.9]
 
 
-def test_examples_of_blanks_need_no_compatibility_questions(wide: Report) -> None:
+def test_examples_of_blanks_need_no_compatibility_questions(wide: ReportData) -> None:
     parts = tuple(part for part in wide.evaluation.protocols if part.questions.protocol.startswith("release-odd"))
     gallery = Gallery(replace(wide, evaluation=replace(wide.evaluation, protocols=parts)), 3)
     assert gallery.judged(right=True) == gallery.judged(right=False) == ()
     assert len(gallery.blanks()) == 3
 
 
-def test_an_item_whose_photo_is_gone_gets_its_drawing(report: Report, tmp_path: Path) -> None:
+def test_an_item_whose_photo_is_gone_gets_its_drawing(report: ReportData, tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").unlink()
     gallery = Gallery(report, 4)
     assert gallery.described()[0].card.photo is None
     assert "<img" not in render_html(report)
 
 
-def test_an_item_without_words_is_said_to_have_none(report: Report) -> None:
+def test_an_item_without_words_is_said_to_have_none(report: ReportData) -> None:
     items = dict(report.dataset.items) | {"172": Item("172", "", "top"), "169": Item("169", "", "bottom", "Jeans")}
     gallery = Gallery(replace(report, dataset=replace(report.dataset, items=items)), 4)
     shown = {card.title for right in (True, False) for one in gallery.judged(right) for card in one.cards}
     assert {"no title", "Jeans"} <= shown
 
 
-def test_a_described_photo_stands_with_its_labels_and_how_sure_they_are(report: Report) -> None:
+def test_a_described_photo_stands_with_its_labels_and_how_sure_they_are(report: ReportData) -> None:
     (seen,) = Gallery(report, 4).described()
     assert seen.attributes == (("colour", (("teal", 0.81), ("navy", 0.12))),)
     section = render_html(report).partition('<section id="seen">')[2].partition("</section>")[0]

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from coordi.domain import Dataset
 from coordi.evaluate.benchmark import measure
-from coordi.evaluate.findings import Report
-from coordi.evaluate.page import render_html
+from coordi.evaluate.report import render_html
+from coordi.evaluate.report_data import ReportData
+from coordi.types import Dataset
 
 from .conftest import make_wardrobe
 from .reports import (
@@ -28,16 +28,16 @@ from .reports import (
 
 
 @pytest.fixture
-def report(wardrobe: Dataset, tmp_path: Path) -> Report:
+def report(wardrobe: Dataset, tmp_path: Path) -> ReportData:
     return small_report(wardrobe, tmp_path)
 
 
 @pytest.fixture(scope="module")
-def wide() -> Report:
+def wide() -> ReportData:
     return wide_report(make_wardrobe())
 
 
-def test_the_page_fetches_nothing_and_runs_nothing(report: Report, wide: Report) -> None:
+def test_the_page_fetches_nothing_and_runs_nothing(report: ReportData, wide: ReportData) -> None:
     for shown in (report, wide):
         html = render_html(shown)
         page = Page(html)
@@ -49,7 +49,7 @@ def test_the_page_fetches_nothing_and_runs_nothing(report: Report, wide: Report)
         assert not re.search(r"url\(|@import|https?://", html)
 
 
-def test_the_page_escapes_what_it_is_given(report: Report, wide: Report) -> None:
+def test_the_page_escapes_what_it_is_given(report: ReportData, wide: ReportData) -> None:
     html = render_html(report)
     assert "<script>" not in html
     assert HOSTILE.removeprefix("<script>") in Page(html).text
@@ -61,7 +61,7 @@ def test_the_page_escapes_what_it_is_given(report: Report, wide: Report) -> None
         assert words in Page(html).text
 
 
-def test_ids_are_unique_and_links_lead_somewhere(report: Report, wide: Report) -> None:
+def test_ids_are_unique_and_links_lead_somewhere(report: ReportData, wide: ReportData) -> None:
     for shown in (report, wide):
         page = Page(render_html(shown))
         ids = Counter(attributes["id"] for _, attributes in page.tags if "id" in attributes)
@@ -70,7 +70,7 @@ def test_ids_are_unique_and_links_lead_somewhere(report: Report, wide: Report) -
         assert links == {f"#{name}" for name in ids}
 
 
-def test_protocols_of_like_names_have_places_of_their_own(report: Report) -> None:
+def test_protocols_of_like_names_have_places_of_their_own(report: ReportData) -> None:
     part = report.evaluation.protocols[0].questions
     parts = [replace(part, protocol=name) for name in ("release-a b", "release-a/b", "코디")]
     evaluation = measure(parts, [TableScorer("fine-tuned", MODEL)], SETTINGS.evaluate, 3)
@@ -79,7 +79,7 @@ def test_protocols_of_like_names_have_places_of_their_own(report: Report) -> Non
     assert slugs == ["protocol-release-a-b", "protocol-release-a-b-1", "protocol-2"]
 
 
-def test_headings_go_down_one_level_at_a_time(report: Report, wide: Report) -> None:
+def test_headings_go_down_one_level_at_a_time(report: ReportData, wide: ReportData) -> None:
     for shown in (report, wide):
         levels = [int(tag[1]) for tag, _ in Page(render_html(shown)).tags if re.fullmatch("h[1-6]", tag)]
         assert levels[0] == 1
@@ -87,7 +87,7 @@ def test_headings_go_down_one_level_at_a_time(report: Report, wide: Report) -> N
         assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
-def test_tables_can_be_read_aloud(wide: Report) -> None:
+def test_tables_can_be_read_aloud(wide: ReportData) -> None:
     page = Page(render_html(wide))
     heads = [attributes for tag, attributes in page.tags if tag == "th"]
     assert len(heads) > 100
@@ -104,7 +104,7 @@ def test_tables_can_be_read_aloud(wide: Report) -> None:
     assert all(box["role"] == "region" and box["aria-label"] and box["tabindex"] == "0" for box in boxes)
 
 
-def test_every_picture_has_words(report: Report) -> None:
+def test_every_picture_has_words(report: ReportData) -> None:
     page = Page(render_html(report))
     photos = [attributes for tag, attributes in page.tags if tag == "img"]
     # The one item with a photo: described, judged twice, in a blank and in an outfit to complete.
@@ -116,7 +116,7 @@ def test_every_picture_has_words(report: Report) -> None:
     assert any(label.startswith("Reliability of Fine-tuned model: expected calibration error") for label in labels)
 
 
-def test_the_table_comes_first_then_the_verdict_warnings_and_leaks(wide: Report) -> None:
+def test_the_table_comes_first_then_the_verdict_warnings_and_leaks(wide: ReportData) -> None:
     page = Page(render_html(wide))
     places = [attributes["id"] for tag, attributes in page.tags if tag in ("section", "details") and "id" in attributes]
     assert places[:4] == ["summary", "verdict", "warnings", "leaks"]

@@ -12,12 +12,12 @@ import pytest
 
 from coordi.config import RunSettings
 from coordi.data.leaks import Leak
-from coordi.domain import Dataset
 from coordi.evaluate.benchmark import measure
-from coordi.evaluate.findings import Report
-from coordi.evaluate.page import render_html
 from coordi.evaluate.question_sets import ProtocolQuestions
-from coordi.evaluate.wording import place_words, protocol_words, scorer_words
+from coordi.evaluate.report import render_html
+from coordi.evaluate.report_data import ReportData
+from coordi.evaluate.summary import place_words, protocol_words, scorer_words
+from coordi.types import Dataset
 
 from .conftest import make_wardrobe
 from .reports import (
@@ -37,16 +37,16 @@ from .reports import (
 
 
 @pytest.fixture
-def report(wardrobe: Dataset, tmp_path: Path) -> Report:
+def report(wardrobe: Dataset, tmp_path: Path) -> ReportData:
     return small_report(wardrobe, tmp_path)
 
 
 @pytest.fixture(scope="module")
-def wide() -> Report:
+def wide() -> ReportData:
     return wide_report(make_wardrobe())
 
 
-def test_every_protocol_and_scorer_has_its_place_with_its_figures(wide: Report) -> None:
+def test_every_protocol_and_scorer_has_its_place_with_its_figures(wide: ReportData) -> None:
     html = render_html(wide)
     tasks = wide.evaluation.tasks
     places = {"random", "same-category", "one-swapped", "pairs", "release", "release-odd one/<i>"}
@@ -80,7 +80,7 @@ def words(html: str) -> str:
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", html)).split())
 
 
-def test_figures_follow_the_json_and_nothing_is_canned(wide: Report) -> None:
+def test_figures_follow_the_json_and_nothing_is_canned(wide: ReportData) -> None:
     tasks = {task: dict(protocols) for task, protocols in wide.evaluation.tasks.items()}
     changed = tasks["compatibility"]["random"] | {"auc": 0.123, "smallest_difference": 0.0456}
     changed["baselines"] = changed["baselines"] | {"chance": changed["baselines"]["chance"] | {"auc": 0.987}}
@@ -92,7 +92,7 @@ def test_figures_follow_the_json_and_nothing_is_canned(wide: Report) -> None:
         assert words not in before
 
 
-def test_the_summary_has_every_scorer_under_every_protocol(wide: Report) -> None:
+def test_the_summary_has_every_scorer_under_every_protocol(wide: ReportData) -> None:
     html = render_html(wide)
     table = html[html.index('<table class="summary">') : html.index("</table>")]
     text = words(table)
@@ -112,7 +112,7 @@ def test_the_summary_has_every_scorer_under_every_protocol(wide: Report) -> None
     assert unescape(rows[-1]) == PartialScores.name
 
 
-def test_the_best_is_bold_and_who_is_told_apart_is_marked(wide: Report) -> None:
+def test_the_best_is_bold_and_who_is_told_apart_is_marked(wide: ReportData) -> None:
     html = render_html(wide)
     figures = wide.evaluation.tasks["compatibility"]["pairs"]
     summary = html[html.index('<table class="summary">') : html.index("</table>")]
@@ -130,7 +130,7 @@ def test_the_best_is_bold_and_who_is_told_apart_is_marked(wide: Report) -> None:
     assert f"<b>{best['auc']:.3f}</b>" in summary
 
 
-def test_warnings_are_loud_and_said_once_with_every_place(wide: Report) -> None:
+def test_warnings_are_loud_and_said_once_with_every_place(wide: ReportData) -> None:
     html = render_html(wide)
     box = html[html.index('<div class="loud">') :].partition("</div>")[0]
     text = words(box)
@@ -151,7 +151,7 @@ def test_places_are_said_in_words() -> None:
     assert place_words("random draws of something") == "random draws of something"
 
 
-def test_seeds_and_the_learning_curve_are_shown(wide: Report) -> None:
+def test_seeds_and_the_learning_curve_are_shown(wide: ReportData) -> None:
     page = Page(render_html(wide))
     auc = wide.evaluation.tasks["compatibility"]["random"]["auc"]
     assert "trained baselines fitted, with another seed: 17, 18." in page.text
@@ -163,7 +163,7 @@ def test_seeds_and_the_learning_curve_are_shown(wide: Report) -> None:
     assert "Steadiness" not in bare.text
 
 
-def test_retrieval_breakdowns_and_reliability_are_shown(wide: Report) -> None:
+def test_retrieval_breakdowns_and_reliability_are_shown(wide: ReportData) -> None:
     page = Page(render_html(wide))
     retrieval = wide.evaluation.tasks["retrieval"]["same-category"]
     assert (
@@ -176,7 +176,7 @@ def test_retrieval_breakdowns_and_reliability_are_shown(wide: Report) -> None:
         assert f"{row['value']} {row['n']} {row['positives']} {row['auc']:.3f} {row['accuracy']:.3f}" in page.text
 
 
-def test_a_drawn_sample_and_the_text_only_mode_are_said(report: Report) -> None:
+def test_a_drawn_sample_and_the_text_only_mode_are_said(report: ReportData) -> None:
     drawn = replace(report, dataset=replace(report.dataset, layout="sample", text_only=False))
     assert "no figure here is a result" in Page(render_html(drawn)).text
     assert "Text-only mode" not in Page(render_html(drawn)).text
@@ -185,7 +185,7 @@ def test_a_drawn_sample_and_the_text_only_mode_are_said(report: Report) -> None:
     assert "(1 of 48 test items" in Page(render_html(report)).text
 
 
-def test_the_page_says_the_figures(report: Report) -> None:
+def test_the_page_says_the_figures(report: ReportData) -> None:
     text = Page(render_html(report)).text
     figures = report.evaluation.tasks["compatibility"]["random"]
     # Four pairs: .9 beats .6 and .3, .2 beats neither: AUC 1/2.
@@ -199,7 +199,7 @@ def test_the_page_says_the_figures(report: Report) -> None:
 
 
 @pytest.mark.parametrize(("sign", "word"), [(1, "ahead"), (-1, "behind"), (0, "not told apart")])
-def test_ahead_and_behind_follow_the_test(report: Report, sign: int, word: str) -> None:
+def test_ahead_and_behind_follow_the_test(report: ReportData, sign: int, word: str) -> None:
     table = {",".join(one.item_ids): 0.5 + sign * (0.4 if one.compatible else -0.4) for one in TEST}
     valid = {"0,1": 0.7, "2,7": 0.3}
     scorers = [TableScorer("fine-tuned", valid | table), TableScorer("title-cosine", {}, 0.5)]
@@ -212,7 +212,7 @@ def test_ahead_and_behind_follow_the_test(report: Report, sign: int, word: str) 
 
 
 @pytest.fixture
-def sixty(report: Report) -> Report:
+def sixty(report: ReportData) -> ReportData:
     """Sixty test outfits and two rivals that can't tell; the model is always right."""
     first = report.dataset.outfits_of("test")[0]
     outfits = tuple(replace(first, id=f"test-{number}") for number in range(60))
@@ -232,7 +232,7 @@ def sixty(report: Report) -> Report:
     ],
 )
 def test_the_verdict_names_the_rival_that_decides(
-    sixty: Report, by: float, p_holm: float, answer: str, standing: str
+    sixty: ReportData, by: float, p_holm: float, answer: str, standing: str
 ) -> None:
     figures = sixty.evaluation.tasks["compatibility"]["random"]
     pairs, title = figures["baselines"]["category-pairs"], figures["baselines"]["title-cosine"]
@@ -245,7 +245,7 @@ def test_the_verdict_names_the_rival_that_decides(
     assert f"<td>{standing}</td></tr>" in html
 
 
-def test_what_the_audit_found_is_shown_with_its_worth(report: Report) -> None:
+def test_what_the_audit_found_is_shown_with_its_worth(report: ReportData) -> None:
     leaks = (
         Leak("order", "random", "categories by position tell the answer", auc=0.91, chance=0.5),
         Leak("position", "same-category blanks", "the answer stands first", accuracy=0.4, chance=0.25),
@@ -261,14 +261,14 @@ def test_what_the_audit_found_is_shown_with_its_worth(report: Report) -> None:
     assert "none found" in Page(render_html(report)).text
 
 
-def test_a_page_without_the_optional_parts(report: Report) -> None:
+def test_a_page_without_the_optional_parts(report: ReportData) -> None:
     bare = replace(report, training=(), descriptions={}, recommendations=(), versions={}, settings={})
     text = Page(render_html(bare)).text
     for absent in ("Seen in photos", "Recommended", "while fine-tuning", "Steadiness"):
         assert absent not in text
 
 
-def test_a_model_measured_alone_gets_no_verdict(report: Report) -> None:
+def test_a_model_measured_alone_gets_no_verdict(report: ReportData) -> None:
     alone = measure(
         [ProtocolQuestions("random", VALID, TEST, BLANKS)], [TableScorer("base", MODEL)], SETTINGS.evaluate, 3
     )
@@ -278,7 +278,7 @@ def test_a_model_measured_alone_gets_no_verdict(report: Report) -> None:
     assert "The base model answered 6 questions" in text
 
 
-def test_every_setting_is_shown_as_it_would_be_typed(report: Report) -> None:
+def test_every_setting_is_shown_as_it_would_be_typed(report: ReportData) -> None:
     text = Page(render_html(report)).text
     assert RunSettings().finetune.warmup_ratio == 0.05
     assert "finetune.warmup_ratio 0.05" in text

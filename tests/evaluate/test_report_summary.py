@@ -7,14 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from coordi.domain import Dataset
-from coordi.evaluate.markdown import escape_markdown, render_markdown
-from coordi.evaluate.recorded import read_run
-from coordi.evaluate.report import write_report
-from coordi.evaluate.spread import spread_tables
-from coordi.evaluate.summary import chance, summarise
-from coordi.evaluate.tables import breakdowns, task_table
-from coordi.evaluate.wording import figure, lower_first, p_value, scorer_words, signed, subject_words
+from coordi.evaluate.compare import escape_markdown, read_run, render_markdown
+from coordi.evaluate.report import breakdowns, task_table, write_report
+from coordi.evaluate.summary import (
+    chance,
+    format_figure,
+    format_p_value,
+    format_signed,
+    lower_first,
+    scorer_words,
+    spread_tables,
+    subject_words,
+    summarise,
+)
+from coordi.types import Dataset
 
 from .reports import figures, small_report, wide_report
 
@@ -104,8 +110,13 @@ def test_seeds_are_spread_over_their_own_tape() -> None:
 
 
 def test_words_and_numbers_as_they_are_printed() -> None:
-    assert (figure(None), figure(0.12345), signed(-0.1), signed(-0.0001)) == ("–", "0.123", "−0.100", "0.000")
-    assert (p_value(0.0004), p_value(0.02)) == ("< 0.001", "0.020")
+    assert (format_figure(None), format_figure(0.12345), format_signed(-0.1), format_signed(-0.0001)) == (
+        "–",
+        "0.123",
+        "−0.100",
+        "0.000",
+    )
+    assert (format_p_value(0.0004), format_p_value(0.02)) == ("< 0.001", "0.020")
     assert (lower_first("Title"), lower_first("AUC"), lower_first("")) == ("title", "AUC", "")
     assert scorer_words("their-system") == replace(scorer_words("x"), label="their-system")
     assert (subject_words("base"), subject_words("their-system")) == ("The base model", "their-system")

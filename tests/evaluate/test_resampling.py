@@ -12,8 +12,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from coordi.errors import EvaluationError
-from coordi.evaluate import metrics, resampling
-from coordi.evaluate.resampling import Resamples, percentile_interval
+from coordi.evaluate import metrics
+from coordi.evaluate.metrics import Resamples, percentile_interval
 
 EXAMPLES = settings(max_examples=60, deadline=None)
 
@@ -62,8 +62,8 @@ def test_blocks_of_draws_are_the_same_as_all_at_once(monkeypatch: pytest.MonkeyP
     rng = np.random.default_rng(2)
     groups, labels, scores = list(range(50)), rng.random(50) < 0.5, rng.random(50)
     whole = Resamples(groups, np.random.default_rng(0), 100).auc(scores, labels)
-    monkeypatch.setattr(resampling, "_BLOCK", 1)
-    monkeypatch.setattr(resampling, "_LEAST_WIDTH", 7)
+    monkeypatch.setattr(metrics, "_BLOCK", 1)
+    monkeypatch.setattr(metrics, "_LEAST_WIDTH", 7)
     assert Resamples(groups, np.random.default_rng(0), 100).auc(scores, labels).tolist() == whole.tolist()
 
 

@@ -11,12 +11,11 @@ import pytest
 from numpy.typing import NDArray
 
 from coordi.config import EvaluateSettings
-from coordi.domain import Dataset
 from coordi.errors import EvaluationError
-from coordi.evaluate.benchmark import Evaluation, Scorer, evaluate
+from coordi.evaluate.benchmark import Evaluation, Scorer, evaluate, measure_seeds
 from coordi.evaluate.question_sets import ProtocolQuestions, draw_questions
-from coordi.evaluate.scorer import RawScores
-from coordi.evaluate.seeds import measure_seeds
+from coordi.evaluate.scoring import RawScores
+from coordi.types import Dataset
 
 SETTINGS = EvaluateSettings(
     bootstrap=100, protocols=("random", "same-category", "pairs"), retrieval_pool=4, seeds=3

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from coordi.errors import EvaluationError
-from coordi.evaluate.figures import FEW_OUTFITS
-from coordi.evaluate.resampling import Resamples, percentile_interval
-from coordi.evaluate.significance import holm, paired_p_value, smallest_difference
+from coordi.evaluate.benchmark import FEW_OUTFITS
+from coordi.evaluate.metrics import Resamples, holm, paired_p_value, percentile_interval, smallest_difference
 
 
 def test_p_value_by_hand() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from coordi.errors import EncoderError
-from coordi.evaluate.vectors import BertSentenceEncoder, ItemVectors, load_sentence_encoder
+from coordi.evaluate.baselines import BertSentenceEncoder, TextEmbeddings, load_sentence_encoder
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -150,7 +150,7 @@ def test_items_with_one_text_share_one_vector() -> None:
             asked.append(list(texts))
             return edge.encode_texts(texts)
 
-    vectors = ItemVectors({"a": "red shirt", "b": "shoes", "c": "red shirt"}, Counting())
+    vectors = TextEmbeddings({"a": "red shirt", "b": "shoes", "c": "red shirt"}, Counting())
     assert asked == [["red shirt", "shoes"]]
     assert list(vectors) == ["a", "b", "c"]
     assert len(vectors) == 3

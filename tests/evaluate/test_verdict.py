@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from coordi.evaluate.figures import FEW_OUTFITS
-from coordi.evaluate.summary import summarise
-from coordi.evaluate.verdict import RIVALS, Verdict, judge
+from coordi.evaluate.benchmark import FEW_OUTFITS
+from coordi.evaluate.summary import RIVALS, Conclusion, conclude, summarise
 
 from .reports import figures
 
@@ -19,9 +18,9 @@ LOST: Said = (0.9, 0.01)
 EVEN: Said = (0.7, 0.5)
 
 
-def verdict(outfits: int = 188, under_test: str = "fine-tuned", **protocols: Mapping[str, Said]) -> Verdict:
+def verdict(outfits: int = 188, under_test: str = "fine-tuned", **protocols: Mapping[str, Said]) -> Conclusion:
     tasks = {"compatibility": {name.replace("_", "-"): figures(0.7, **said) for name, said in protocols.items()}}
-    return judge(summarise(tasks, under_test), "The fine-tuned model", outfits)
+    return conclude(summarise(tasks, under_test), "The fine-tuned model", outfits)
 
 
 @pytest.mark.parametrize(
@@ -128,11 +127,11 @@ def test_few_outfits_give_no_answer(said: Said) -> None:
 def test_a_column_of_few_questions_gives_no_answer_of_its_own() -> None:
     rivals: dict[str, Said] = {"category_pairs": WON, "title_cosine": WON}
     tasks = {"compatibility": {"random": figures(0.7, **rivals), "pairs": figures(0.7, **rivals) | {"n": 49}}}
-    found = judge(summarise(tasks, "fine-tuned"), "The fine-tuned model", 188)
+    found = conclude(summarise(tasks, "fine-tuned"), "The fine-tuned model", 188)
     assert found.answer == "partly"
     assert "Fewer than 50 questions, so no answer, for compatibility (pairs of items)." in found.advice
     del tasks["compatibility"]["random"]
-    found = judge(summarise(tasks, "fine-tuned"), "The fine-tuned model", 188)
+    found = conclude(summarise(tasks, "fine-tuned"), "The fine-tuned model", 188)
     assert found.headline == "Not shown: 49 questions are too few for an answer."
 
 

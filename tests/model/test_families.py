@@ -13,16 +13,12 @@ import torch
 from coordi.config import RunSettings
 from coordi.errors import ModelError
 from coordi.model.base import Base, resolve_base
-from coordi.model.engines import load_tokenizer
-from coordi.model.engines.peft import PeftEngine
-from coordi.model.finetune import finetune
-from coordi.model.generate import name_complement
-from coordi.model.passes import Heard
-from coordi.model.reading import AnswerReader, attention_window, check_reading, parts
-from coordi.model.score import load_answers, load_scorer
-from coordi.prompts.answers import answer_tokens
-from coordi.prompts.rendering import PromptRenderer
-from coordi.prompts.templates import compatibility_instruction, complement_instruction
+from coordi.model.engines import PeftEngine, load_tokenizer
+from coordi.model.generation import name_complement
+from coordi.model.prefix_cache import PoolSpec, PromptRunner, attention_window, backbone_and_head, check_logits
+from coordi.model.scoring import load_answers, load_scorer
+from coordi.model.training import finetune
+from coordi.prompts import PromptRenderer, answer_tokens, compatibility_instruction, complement_instruction
 
 from .conftest import COLOURS, KINDS, epoch
 from .families import FAMILIES, Family, write_family
@@ -145,11 +141,11 @@ def test_batched_reading_gives_what_the_model_itself_says(
     asked = [[*begun, one, texts[-1]] for begun in (outfit, outfit[::-2]) for one in texts[:6]]
     prompts = [renderer.render(compatibility_instruction(one)).prompt_ids for one in asked]
     answers = answer_tokens(renderer).ids
-    read = AnswerReader(loaded.model, answers).read(prompts, Heard(2, 5))
+    read = PromptRunner(loaded.model, answers).read(prompts, PoolSpec(2, 5))
     logits, states = plainly(base, prompts, answers, 2)
     np.testing.assert_allclose(read.logits, logits, atol=1e-3)
     np.testing.assert_allclose(read.states, states, atol=1e-3)
-    if items > 3 and (window := attention_window(parts(loaded.model)[0].config)) is not None:
+    if items > 3 and (window := attention_window(backbone_and_head(loaded.model)[0].config)) is not None:
         assert max(map(len, prompts)) > window
 
 
@@ -231,8 +227,8 @@ def test_a_kind_that_makes_its_logits_in_another_way_is_refused() -> None:
     )
     strange: Any = Strange(config)
     plain: Any = llama(config)
-    check_reading(strange, "odd")  # a kind that is known isn't asked
+    check_logits(strange, "odd")  # a kind that is known isn't asked
     config.model_type = "strange"  # type: ignore[misc]
-    check_reading(plain, "odd")
+    check_logits(plain, "odd")
     with pytest.raises(ModelError, match=r"'odd' is of the kind 'strange', which makes its logits in a way.*gemma2"):
-        check_reading(strange, "odd")
+        check_logits(strange, "odd")

@@ -10,9 +10,8 @@ from safetensors.numpy import load_file
 from coordi.artifacts import read_json
 from coordi.config import RunSettings
 from coordi.errors import TrainingError
-from coordi.model.finetune import finetune, look_steps
-from coordi.model.watch import CURVE, CurvePoint, best, drawn_questions
-from coordi.prompts.templates import compatibility_instruction
+from coordi.model.training import CURVE, CurvePoint, best, drawn_questions, finetune, validation_steps
+from coordi.prompts import compatibility_instruction
 
 from .conftest import epoch
 
@@ -95,8 +94,8 @@ def test_a_validation_split_of_one_answer_is_refused(tmp_path: Path, tiny_settin
 
 
 def test_looks_are_spread_evenly_with_the_last_step_among_them() -> None:
-    assert look_steps(10, 4) == {2, 5, 8, 10}
-    assert look_steps(2, 5) == {1, 2}
+    assert validation_steps(10, 4) == {2, 5, 8, 10}
+    assert validation_steps(2, 5) == {1, 2}
 
 
 def test_the_best_is_the_highest_auc_then_the_lowest_loss_then_the_earliest() -> None:

@@ -5,8 +5,7 @@ import pytest
 
 from coordi.config import RunSettings
 from coordi.model.base import Base
-from coordi.model.frozen import FrozenModel
-from coordi.model.score import LanguageModelScorer, load_answers
+from coordi.model.scoring import BaseModelScorer, LanguageModelScorer, load_answers
 
 from .conftest import COLOURS, KINDS
 
@@ -17,7 +16,7 @@ OUTFITS = [["0", "1"], ["2", "3", "4"], ["5", "1", "0"]]
 @pytest.mark.slow
 def test_zero_shot_is_the_plain_scorer_and_states_come_with_it(tiny_base: Base, tiny_settings: RunSettings) -> None:
     plain = load_answers(tiny_base, None, TEXTS, tiny_settings)
-    frozen = FrozenModel(lambda: load_answers(tiny_base, None, TEXTS, tiny_settings))
+    frozen = BaseModelScorer(lambda: load_answers(tiny_base, None, TEXTS, tiny_settings))
     np.testing.assert_allclose(frozen.score(OUTFITS), plain.score(OUTFITS), atol=1e-9)
     states = frozen.states(OUTFITS)
     assert states.shape == (3, 64)
@@ -40,7 +39,7 @@ def test_nothing_is_read_twice(tiny_base: Base, tiny_settings: RunSettings) -> N
         scorer.__class__ = Counting
         return scorer
 
-    frozen = FrozenModel(load)
+    frozen = BaseModelScorer(load)
     assert not asked
     frozen.score(OUTFITS)
     frozen.score([OUTFITS[2], OUTFITS[2]])
@@ -56,8 +55,8 @@ def test_nothing_is_read_twice(tiny_base: Base, tiny_settings: RunSettings) -> N
 def test_states_are_the_same_bits_whether_or_not_the_outfits_were_scored_before(
     tiny_base: Base, tiny_settings: RunSettings
 ) -> None:
-    def fresh() -> FrozenModel:
-        return FrozenModel(lambda: load_answers(tiny_base, None, TEXTS, tiny_settings))
+    def fresh() -> BaseModelScorer:
+        return BaseModelScorer(lambda: load_answers(tiny_base, None, TEXTS, tiny_settings))
 
     undisturbed, resumed = fresh(), fresh()
     undisturbed.score(OUTFITS)

@@ -6,11 +6,9 @@ import pytest
 from coordi.config import RunSettings
 from coordi.errors import ModelError
 from coordi.model.base import Base
-from coordi.model.engines.peft import PeftEngine
-from coordi.model.int8 import has_fast_int8, to_int8
-from coordi.model.reading import AnswerReader, parts
-from coordi.prompts.answers import answer_tokens
-from coordi.prompts.rendering import PromptRenderer
+from coordi.model.engines import PeftEngine, has_fast_int8, to_int8
+from coordi.model.prefix_cache import PromptRunner, backbone_and_head
+from coordi.prompts import PromptRenderer, answer_tokens
 
 from .conftest import epoch
 
@@ -49,12 +47,12 @@ def test_a_model_answers_as_before(tiny_base: Base, tiny_settings: RunSettings) 
     def ask(arithmetic: str) -> np.ndarray:
         settings = tiny_settings.model.model_copy(update={"arithmetic": arithmetic})
         loaded = PeftEngine().for_scoring(tiny_base, None, settings)
-        kinds = {type(layer).__name__ for layer in parts(loaded.model)[0].layers.modules()}
+        kinds = {type(layer).__name__ for layer in backbone_and_head(loaded.model)[0].layers.modules()}
         assert ("Int8Linear" in kinds) == (arithmetic == "int8")
         assert ("Linear" in kinds) == (arithmetic != "int8")
         renderer = PromptRenderer(loaded.tokenizer, 128)
         prompts = [renderer.render(one).prompt_ids for one in epoch(3)]
-        logits = AnswerReader(loaded.model, answer_tokens(renderer).ids).logits(prompts)
+        logits = PromptRunner(loaded.model, answer_tokens(renderer).ids).logits(prompts)
         return np.asarray(logits[:, 0] - logits[:, 1])
 
     plain, bytes_ = ask("float32"), ask("int8")
@@ -72,7 +70,7 @@ def test_auto_takes_what_is_faster_here(tiny_base: Base, tiny_settings: RunSetti
 def test_int8_where_it_cannot_be_had(
     tiny_base: Base, tiny_settings: RunSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("coordi.model.engines.peft.UNPACK_UP_TO", 1)  # as if the model were too large to unpack
+    monkeypatch.setattr("coordi.model.engines.UNPACK_UP_TO", 1)  # as if the model were too large to unpack
     settings = tiny_settings.model.model_copy(update={"arithmetic": "int8"})
     with pytest.raises(ModelError, match=r"int8, which is for small models on a CPU; set model\.arithmetic=auto"):
         PeftEngine().for_scoring(tiny_base, None, settings)

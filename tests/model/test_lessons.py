@@ -8,9 +8,8 @@ from coordi.config import FinetuneSettings
 from coordi.errors import TrainingError
 from coordi.model.base import Base
 from coordi.model.engines import load_tokenizer
-from coordi.model.lessons import IGNORED, Lessons, make_lessons
-from coordi.prompts.rendering import PromptRenderer
-from coordi.prompts.templates import Instruction, compatibility_instruction
+from coordi.model.training import IGNORED, EncodedExamples, encode_examples
+from coordi.prompts import Instruction, PromptRenderer, compatibility_instruction
 
 from .conftest import epoch
 
@@ -23,7 +22,7 @@ def renderer(tiny_base: Base) -> PromptRenderer:
 
 
 def test_every_example_keeps_its_label_on_the_answer_alone(renderer: PromptRenderer) -> None:
-    lessons = make_lessons(epoch, renderer, SETTINGS)
+    lessons = encode_examples(epoch, renderer, SETTINGS)
     assert len(lessons.labels) == lessons.steps * 8 == 96
     answers = []
     for ids, labels in zip(lessons.input_ids, lessons.labels, strict=True):
@@ -36,9 +35,9 @@ def test_every_example_keeps_its_label_on_the_answer_alone(renderer: PromptRende
 
 
 def test_answers_survive_a_length_that_cuts_prompts(renderer: PromptRenderer, tiny_base: Base) -> None:
-    whole = make_lessons(epoch, renderer, SETTINGS)
+    whole = encode_examples(epoch, renderer, SETTINGS)
     most = max(map(len, whole.input_ids)) - 5
-    short = make_lessons(epoch, PromptRenderer(renderer.tokenizer, most), SETTINGS)
+    short = encode_examples(epoch, PromptRenderer(renderer.tokenizer, most), SETTINGS)
     assert max(map(len, short.input_ids)) <= most
     said = [[label for label in labels if label != IGNORED] for labels in short.labels]
     assert all(len(answer) == 1 for answer in said)
@@ -51,7 +50,7 @@ def test_each_epoch_is_drawn_anew_and_order_is_kept_between_steps(renderer: Prom
         asked.append(number)
         return epoch(number)
 
-    lessons = make_lessons(draw, renderer, SETTINGS)
+    lessons = encode_examples(draw, renderer, SETTINGS)
     assert asked == [0, 1]
     first = sorted([*renderer.render(one).prompt_ids] for one in epoch(0)[:8])
     assert sorted(ids[: len(ids) - labels_of(labels)] for ids, labels in pairs(lessons)[:8]) == first
@@ -63,16 +62,16 @@ def labels_of(labels: list[int]) -> int:
     return sum(label != IGNORED for label in labels)
 
 
-def pairs(lessons: Lessons) -> list[tuple[list[int], list[int]]]:
+def pairs(lessons: EncodedExamples) -> list[tuple[list[int], list[int]]]:
     return list(zip(lessons.input_ids, lessons.labels, strict=True))
 
 
 def test_max_steps_ends_early(renderer: PromptRenderer) -> None:
-    assert make_lessons(epoch, renderer, SETTINGS.model_copy(update={"max_steps": 3})).steps == 3
+    assert encode_examples(epoch, renderer, SETTINGS.model_copy(update={"max_steps": 3})).steps == 3
 
 
 def test_nothing_to_learn_from(renderer: PromptRenderer) -> None:
     with pytest.raises(TrainingError, match="0 examples"):
-        make_lessons(lambda number: [], renderer, SETTINGS)
+        encode_examples(lambda number: [], renderer, SETTINGS)
     with pytest.raises(TrainingError, match="has no answer"):
-        make_lessons(lambda number: [compatibility_instruction(["a", "b"])], renderer, SETTINGS)
+        encode_examples(lambda number: [compatibility_instruction(["a", "b"])], renderer, SETTINGS)

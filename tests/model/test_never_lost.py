@@ -19,9 +19,8 @@ from safetensors.numpy import load_file
 from coordi.artifacts import MANIFEST, read_json
 from coordi.config import RunSettings
 from coordi.errors import TrainingError
-from coordi.model.finetune import CHECKPOINTS, finetune
-from coordi.model.pooled import HEAD
-from coordi.model.watch import CURVE, Watch
+from coordi.model.scoring import HEAD
+from coordi.model.training import CHECKPOINTS, CURVE, ValidationTracker, finetune
 
 from .conftest import epoch
 from .test_finetune import StoppedError, changed, weights
@@ -174,13 +173,13 @@ def test_ctrl_c_in_the_look_that_it_goes_on_with_ends_it_at_once(
 ) -> None:
     """The checkpoint of the last step is there: no step comes after it at which the word could be heard."""
     short = changed(tiny_settings, max_steps=2, evaluations=1)
-    look = Watch.look
+    look = ValidationTracker.look
 
-    def stop(watch: Watch, *given: Any) -> Any:
+    def stop(watch: ValidationTracker, *given: Any) -> Any:
         os.kill(os.getpid(), signal.SIGINT)
         return look(watch, *given)
 
-    monkeypatch.setattr(Watch, "look", stop)
+    monkeypatch.setattr(ValidationTracker, "look", stop)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             finetune(epoch, epoch(99), short, tmp_path)

@@ -11,13 +11,9 @@ from coordi.artifacts import read_json
 from coordi.config import FinetuneSettings, RunSettings
 from coordi.errors import ModelError, TrainingError
 from coordi.model.base import Base
-from coordi.model.finetune import finetune
-from coordi.model.pooled import HEAD, HEAD_SETTINGS, PooledHead, PooledScorer, fit_line, sigmoid
-from coordi.model.pooled_training import group_loss, make_groups
-from coordi.model.score import load_scorer
-from coordi.prompts.answers import NO, YES
-from coordi.prompts.rendering import ListRenderer
-from coordi.prompts.templates import Instruction, compatibility_instruction
+from coordi.model.scoring import HEAD, HEAD_SETTINGS, PooledHead, PooledScorer, fit_platt_line, load_scorer, sigmoid
+from coordi.model.training import encode_groups, finetune, group_loss
+from coordi.prompts import NO, YES, Instruction, ListRenderer, compatibility_instruction
 
 from .conftest import COLOURS, KINDS
 
@@ -164,13 +160,13 @@ def test_the_line_is_platts() -> None:
     rng = np.random.default_rng(2)
     logits = rng.normal(size=4000)
     truth = rng.random(4000) < sigmoid(2.0 * logits - 0.5)
-    slope, offset = fit_line(logits, truth)
+    slope, offset = fit_platt_line(logits, truth)
     assert slope == pytest.approx(2.0, abs=0.2)
     assert offset == pytest.approx(-0.5, abs=0.2)
     apart = np.array([-2.0, -1.0, 1.0, 2.0])
-    slope, _ = fit_line(apart, apart > 0)
+    slope, _ = fit_platt_line(apart, apart > 0)
     assert 0.1 < slope < 10  # not without end, though a line tells them apart
-    assert fit_line(-apart, apart > 0) == (1.0, 0.0)
+    assert fit_platt_line(-apart, apart > 0) == (1.0, 0.0)
 
 
 def test_an_outfit_without_negatives_is_no_group(tiny_base: Base) -> None:
@@ -179,10 +175,10 @@ def test_an_outfit_without_negatives_is_no_group(tiny_base: Base) -> None:
     renderer = ListRenderer(load_tokenizer(tiny_base), 128)
     yes, no = (compatibility_instruction(["red skirt", "red bag"], answer) for answer in (True, False))
     assert (yes.answer, no.answer) == (YES, NO)
-    groups = make_groups(lambda _: (yes, yes, no), renderer, FinetuneSettings(batch_size=8, epochs=8))
+    groups = encode_groups(lambda _: (yes, yes, no), renderer, FinetuneSettings(batch_size=8, epochs=8))
     assert [len(group) for group in groups.prompts] == [2] * 8
     with pytest.raises(TrainingError, match="gives 0 outfits with a negative"):
-        make_groups(lambda _: (yes, yes), renderer, FinetuneSettings())
+        encode_groups(lambda _: (yes, yes), renderer, FinetuneSettings())
 
 
 @pytest.mark.slow

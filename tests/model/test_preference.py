@@ -14,14 +14,12 @@ from coordi.artifacts import read_json, write_json
 from coordi.config import FinetuneSettings, RunSettings
 from coordi.errors import ModelError, TrainingError
 from coordi.model.base import Base
-from coordi.model.engines import Loaded, load_tokenizer
-from coordi.model.engines.peft import PeftEngine
-from coordi.model.finetune import finetune
-from coordi.model.preference import as_it_began, collate, make_preferences, margins, preference_loss
-from coordi.model.score import load_scorer
-from coordi.prompts.rendering import PromptRenderer
-from coordi.prompts.templates import (
+from coordi.model.engines import Loaded, PeftEngine, load_tokenizer
+from coordi.model.scoring import load_scorer
+from coordi.model.training import as_it_began, collate, encode_preferences, finetune, margins, preference_loss
+from coordi.prompts import (
     Instruction,
+    PromptRenderer,
     choose_instruction,
     compatibility_instruction,
     complement_instruction,
@@ -79,7 +77,7 @@ def by_hand(loaded: Loaded, renderer: PromptRenderer, example: Instruction) -> f
 
 
 def pairs_of(renderer: PromptRenderer, examples: tuple[Instruction, ...] = MIXED) -> Any:
-    return make_preferences(lambda _: examples, renderer, FinetuneSettings(batch_size=1, micro_batch_size=1)).pairs
+    return encode_preferences(lambda _: examples, renderer, FinetuneSettings(batch_size=1, micro_batch_size=1)).pairs
 
 
 def test_the_loss_is_the_formula_by_hand(loaded: Loaded, renderer: PromptRenderer) -> None:

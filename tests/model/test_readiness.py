@@ -12,10 +12,10 @@ import torch
 from coordi.config import RunSettings, load_settings
 from coordi.errors import ConfigError, ModelError
 from coordi.model.base import Base, resolve_base
-from coordi.model.engines.peft import PeftEngine
-from coordi.model.finetune import finetune
-from coordi.model.readiness import check_ready, try_four_bits, weights_in_memory
-from coordi.model.score import load_scorer
+from coordi.model.engines import PeftEngine
+from coordi.model.preflight import preflight, try_four_bits, weights_in_memory
+from coordi.model.scoring import load_scorer
+from coordi.model.training import finetune
 
 from .conftest import CHAT, epoch, write_llama
 
@@ -40,7 +40,7 @@ def configure(folder: Path, **values: object) -> None:
 
 
 def test_what_can_be_done_says_with_what_and_why(tiny_settings: RunSettings) -> None:
-    ready = check_ready(tiny_settings)
+    ready = preflight(tiny_settings)
     assert (ready.engine.name, ready.reason) == ("peft", "PEFT, as the settings ask")
     assert ready.base == resolve_base(tiny_settings.model)
 
@@ -49,19 +49,19 @@ def test_what_can_be_done_says_with_what_and_why(tiny_settings: RunSettings) -> 
 @pytest.mark.parametrize("preset", ["paper"])
 def test_a_preset_that_demands_a_gpu_stops_where_there_is_none(preset: str) -> None:
     with pytest.raises(ModelError, match=r"needs an NVIDIA GPU, and PyTorch sees none; set model\.engine=auto"):
-        check_ready(load_settings(preset))
+        preflight(load_settings(preset))
 
 
 def test_prompts_longer_than_the_context(tmp_path: Path, tiny_base: Base, tiny_settings: RunSettings) -> None:
     long = changed(tiny_settings, prompt={"max_length": 513})
     told = r"prompt\.max_length is 513, but '.*' reads 512 tokens at most; set prompt\.max_length=512 or less"
     with pytest.raises(ModelError, match=told):
-        check_ready(long)
+        preflight(long)
     with pytest.raises(ModelError, match=told):
         finetune(epoch, epoch(99), long, tmp_path)
     with pytest.raises(ModelError, match=told):
         load_scorer(tiny_base, None, {}, long)
-    check_ready(changed(tiny_settings, prompt={"max_length": 512}))
+    preflight(changed(tiny_settings, prompt={"max_length": 512}))
 
 
 def test_a_base_that_cannot_be_asked(copy: Path, tiny_settings: RunSettings) -> None:
@@ -75,7 +75,7 @@ def test_a_base_that_cannot_be_asked(copy: Path, tiny_settings: RunSettings) -> 
     (copy / "chat_template.jinja").write_text(told)
     (copy / "tokenizer_config.json").write_text(json.dumps(config | {"unk_token": "<unk>"}))
     with pytest.raises(ModelError, match="no token for the answer 'yes'"):
-        check_ready(changed(tiny_settings, model={"base": str(copy)}))
+        preflight(changed(tiny_settings, model={"base": str(copy)}))
 
 
 @pytest.mark.parametrize(
@@ -95,12 +95,12 @@ def test_a_base_that_is_stored_otherwise(
 ) -> None:
     configure(copy, quantization_config=stored)
     with pytest.raises(ModelError, match=told):
-        check_ready(changed(tiny_settings, model={"base": str(copy), "quantization": asked}))
+        preflight(changed(tiny_settings, model={"base": str(copy), "quantization": asked}))
 
 
 def test_the_adapter_to_start_from_is_looked_at_first(tiny_settings: RunSettings) -> None:
     with pytest.raises(ModelError, match="start_from is 'nowhere', where no adapter is"):
-        check_ready(changed(tiny_settings, finetune={"start_from": "nowhere"}))
+        preflight(changed(tiny_settings, finetune={"start_from": "nowhere"}))
 
 
 @pytest.mark.parametrize(

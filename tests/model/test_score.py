@@ -9,17 +9,12 @@ from coordi.artifacts import write_json
 from coordi.config import RunSettings
 from coordi.errors import ModelError, PromptError
 from coordi.model.base import Base
-from coordi.model.engines import Loaded
-from coordi.model.engines.peft import PeftEngine
-from coordi.model.finetune import finetune
-from coordi.model.generate import name_complement
-from coordi.model.passes import Heard
-from coordi.model.reading import AnswerReader, probability_of_yes
-from coordi.model.score import LanguageModelScorer, load_scorer
-from coordi.model.sharing import families, shared_length
-from coordi.prompts.answers import answer_tokens
-from coordi.prompts.rendering import PromptRenderer
-from coordi.prompts.templates import compatibility_instruction
+from coordi.model.engines import Loaded, PeftEngine
+from coordi.model.generation import name_complement
+from coordi.model.prefix_cache import PoolSpec, PromptRunner, prefix_groups, probability_of_yes, shared_prefix_length
+from coordi.model.scoring import LanguageModelScorer, load_scorer
+from coordi.model.training import finetune
+from coordi.prompts import PromptRenderer, answer_tokens, compatibility_instruction
 
 from .conftest import COLOURS, KINDS, epoch
 
@@ -40,7 +35,7 @@ def test_batches_with_a_shared_prefix_equal_whole_prompts_one_by_one(loaded: Loa
     renderer = PromptRenderer(loaded.tokenizer, 128)
     prompts = [renderer.render(one).prompt_ids for one in epoch(3)]
     answers = answer_tokens(renderer).ids
-    reader = AnswerReader(loaded.model, answers, batch_tokens=300)
+    reader = PromptRunner(loaded.model, answers, batch_tokens=300)
     together = reader.logits(prompts)
     with torch.no_grad():
         alone = [loaded.model(input_ids=torch.tensor([list(p)])).logits[0, -1, list(answers)] for p in prompts]
@@ -61,11 +56,11 @@ def test_prompts_of_one_outfit_share_it_and_equal_whole_prompts(loaded: Loaded) 
 
     renderer = PromptRenderer(loaded.tokenizer, 128)
     prompts = _completions(renderer)
-    found, _ = families(prompts, shared_length(prompts))
+    found, _ = prefix_groups(prompts, shared_prefix_length(prompts))
     assert sorted(len(family.rows) for family in found)[-2:] == [4, 4]
     answers = answer_tokens(renderer).ids
     for layer in (1, 2, 3):
-        read = AnswerReader(loaded.model, answers, batch_tokens=120).read(prompts, Heard(layer, 4))
+        read = PromptRunner(loaded.model, answers, batch_tokens=120).read(prompts, PoolSpec(layer, 4))
         for row, prompt in enumerate(prompts):
             with torch.no_grad():
                 out = loaded.model(input_ids=torch.tensor([list(prompt)]), output_hidden_states=True)
@@ -73,19 +68,19 @@ def test_prompts_of_one_outfit_share_it_and_equal_whole_prompts(loaded: Loaded) 
             if layer < 3:  # transformers gives the last layer's states after the final norm
                 mean = out.hidden_states[layer][0, 4:].mean(dim=0).numpy()
                 np.testing.assert_allclose(read.states[row], mean, atol=1e-4)
-        only = AnswerReader(loaded.model, answers).read(prompts, Heard(layer, 4), answer=False)
+        only = PromptRunner(loaded.model, answers).read(prompts, PoolSpec(layer, 4), answer=False)
         np.testing.assert_allclose(only.states, read.states, atol=1e-4)
         assert only.logits.shape == (len(prompts), 0)
 
 
 def test_a_layer_that_is_not_there(loaded: Loaded) -> None:
     with pytest.raises(ModelError, match="layers 1 to 3, got 4"):
-        AnswerReader(loaded.model, (1, 2)).read([(1, 2)], Heard(4))
+        PromptRunner(loaded.model, (1, 2)).read([(1, 2)], PoolSpec(4))
 
 
 def test_a_prompt_without_a_token_to_average_over(loaded: Loaded) -> None:
     with pytest.raises(ModelError, match="a prompt of 2 tokens has none after the first 2"):
-        AnswerReader(loaded.model, (1, 2)).read([(1, 2), (1, 2, 3)], Heard(1, 2))
+        PromptRunner(loaded.model, (1, 2)).read([(1, 2), (1, 2, 3)], PoolSpec(1, 2))
 
 
 def test_p_of_yes_is_the_softmax_of_two_answers() -> None:
@@ -147,7 +142,7 @@ def test_a_model_of_broken_numbers_is_told(loaded: Loaded) -> None:
     with torch.no_grad():
         loaded.model.get_parameter("model.norm.weight").fill_(float("nan"))
     with pytest.raises(ModelError, match="isn't a finite number"):
-        AnswerReader(loaded.model, answer_tokens(renderer).ids).logits([prompt])
+        PromptRunner(loaded.model, answer_tokens(renderer).ids).logits([prompt])
 
 
 def test_naming_gives_one_line(loaded: Loaded) -> None:

@@ -24,8 +24,7 @@ from typing import Any
 
 from coordi.config import RunSettings
 from coordi.errors import CoordiError
-from coordi.model.finetune import finetune
-from coordi.model.watch import CURVE
+from coordi.model.training import CURVE, finetune
 
 from . import conftest, test_pooled
 

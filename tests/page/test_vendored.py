@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from coordi.describe.vocabulary import load_vocabulary
-from coordi.domain import WORN_CATEGORIES
-from coordi.recommend.described_item import GENDERS
+from coordi.encoders.labels import load_vocabulary
+from coordi.recommend.items import GENDERS
+from coordi.types import GARMENT_CATEGORIES
 
 STATIC = Path(__file__).parents[2] / "src" / "coordi" / "serve" / "static"
 VENDORED = (STATIC / "vendor", Path(__file__).parent / "vendor")
@@ -93,7 +93,7 @@ def test_every_key_is_there_and_used() -> None:
 def test_the_vocabulary_is_translated() -> None:
     english = texts("en")
     vocabulary = load_vocabulary("fashion")
-    expected = {f"category.{name}" for name in WORN_CATEGORIES} | {f"gender.{name}" for name in GENDERS}
+    expected = {f"category.{name}" for name in GARMENT_CATEGORIES} | {f"gender.{name}" for name in GENDERS}
     for name, attribute in vocabulary.attributes.items():
         expected |= {f"attribute.{name}", *(f"label.{label.text}" for label in attribute.labels)}
     assert expected <= english.keys()

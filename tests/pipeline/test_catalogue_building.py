@@ -16,22 +16,22 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageDraw
 
-from coordi.artifacts import is_finished, read_json, read_manifest
+from coordi.artifacts import Progress, is_finished, no_progress, read_json, read_manifest
 from coordi.config import DescribeSettings, PromptSettings
 from coordi.data.photos import open_photo
 from coordi.data.sample import make_sample
-from coordi.describe.describer import describe_image
+from coordi.encoders.describe import describe_image
 from coordi.errors import ArtifactError, DataError, RecommendationError
-from coordi.pipeline.catalogue_building import (
+from coordi.pipeline.catalogue_build import (
+    CatalogueJob,
+    DescriptionPipeline,
     add_to_catalogue,
     build_catalogue,
+    info_of,
     refresh_catalogue,
     remove_from_catalogue,
 )
-from coordi.pipeline.catalogue_describing import Eyes
-from coordi.pipeline.catalogue_folder import CatalogueWork, info_of
-from coordi.progress import Progress, silent
-from coordi.recommend.catalogue_index import CatalogueIndex
+from coordi.recommend.catalogue import Catalogue
 from coordi.recommend.rules import Rules
 
 Row = dict[str, Any]
@@ -45,7 +45,7 @@ COLUMNS = (*GOOD[0], "gender", "stock")
 
 @contextmanager
 def quietly(label: str) -> Iterator[Progress]:
-    yield silent
+    yield no_progress
 
 
 @pytest.fixture(autouse=True)
@@ -55,13 +55,13 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="module")
-def eyes() -> Eyes:
-    return Eyes.of(DescribeSettings(), PromptSettings())
+def eyes() -> DescriptionPipeline:
+    return DescriptionPipeline.of(DescribeSettings(), PromptSettings())
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> CatalogueWork:
-    return CatalogueWork(tmp_path / "made", "coordi catalogue build", quietly)
+def work(tmp_path: Path) -> CatalogueJob:
+    return CatalogueJob(tmp_path / "made", "coordi catalogue build", quietly)
 
 
 @pytest.fixture
@@ -94,11 +94,13 @@ def told(folder: Path) -> list[Row]:
     return [json.loads(line) for line in (folder / "problems.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-def test_good_rows_become_items_with_all_that_is_known(shop: Path, eyes: Eyes, work: CatalogueWork) -> None:
+def test_good_rows_become_items_with_all_that_is_known(
+    shop: Path, eyes: DescriptionPipeline, work: CatalogueJob
+) -> None:
     found = build_catalogue(shop, eyes, work)
     assert (found.items, found.added, found.encoded) == (3, 3, 2)
     assert [one["reason"] for one in told(work.folder)] == ["no photo named: kept for its title"]
-    with CatalogueIndex.open(work.folder) as index:
+    with Catalogue.open(work.folder) as index:
         assert index.ids() == ["a", "b", "c"]
         items = index.get(["a", "b", "c"])
         one = items["a"]
@@ -146,7 +148,7 @@ BAD: tuple[tuple[Row, str, bool], ...] = (
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
 def test_every_problem_is_told_with_its_line_and_good_rows_are_kept(
-    shop: Path, eyes: Eyes, work: CatalogueWork, kind: str
+    shop: Path, eyes: DescriptionPipeline, work: CatalogueJob, kind: str
 ) -> None:
     (shop / "cut.jpg").write_bytes((shop / "a.jpg").read_bytes()[:400])
     rows = (*GOOD, *(row for row, _, _ in BAD))
@@ -172,7 +174,7 @@ def test_every_problem_is_told_with_its_line_and_good_rows_are_kept(
     broken = {one["line"]: one["reason"] for one in listed if one["reason"].startswith("bad row: not")}
     after = first + len(rows)
     assert broken == ({after: "bad row: not JSON", after + 1: "bad row: not a JSON object"} if kind == "jsonl" else {})
-    with CatalogueIndex.open(work.folder) as index:
+    with Catalogue.open(work.folder) as index:
         kept_ids = [row["sku"] for row, _, kept in BAD if kept]
         assert index.ids() == ["a", "b", "c", *kept_ids]
         assert index.get(["p1"])["p1"].item.price is None
@@ -185,7 +187,9 @@ def test_every_problem_is_told_with_its_line_and_good_rows_are_kept(
 
 
 @pytest.mark.slow
-def test_a_folder_of_photos_gets_categories_from_its_photos(tmp_path: Path, eyes: Eyes, work: CatalogueWork) -> None:
+def test_a_folder_of_photos_gets_categories_from_its_photos(
+    tmp_path: Path, eyes: DescriptionPipeline, work: CatalogueJob
+) -> None:
     drawn, photos = tmp_path / "sample", tmp_path / "photos"
     make_sample(drawn, 17)
     photos.mkdir()
@@ -200,7 +204,7 @@ def test_a_folder_of_photos_gets_categories_from_its_photos(tmp_path: Path, eyes
     others = {one["item_id"] or one["value"] for one in listed} - {one["item_id"] for one in untold}
     assert others == {"notes.txt", "IMG_99"}
     assert found.items == 41 - len(untold) > 10
-    with CatalogueIndex.open(work.folder) as index:
+    with Catalogue.open(work.folder) as index:
         assert index.get(["red shirt"])["red shirt"].item.category == "top"
         for one in index.get(index.ids()).values():
             assert one.description is not None
@@ -211,7 +215,7 @@ def test_a_folder_of_photos_gets_categories_from_its_photos(tmp_path: Path, eyes
 
 
 @pytest.mark.slow
-def test_a_refresh_touches_only_what_changed(shop: Path, eyes: Eyes, work: CatalogueWork) -> None:
+def test_a_refresh_touches_only_what_changed(shop: Path, eyes: DescriptionPipeline, work: CatalogueJob) -> None:
     build_catalogue(shop, eyes, work)
     database = (work.folder / "items.duckdb").read_bytes()
     again = refresh_catalogue(None, work)
@@ -223,7 +227,7 @@ def test_a_refresh_touches_only_what_changed(shop: Path, eyes: Eyes, work: Catal
     write(shop, (new, GOOD[0], {**GOOD[1], "price": 25}))
     found = refresh_catalogue(None, work)
     assert (found.added, found.changed, found.removed, found.unchanged, found.encoded) == (1, 2, 1, 0, 1)
-    with CatalogueIndex.open(work.folder) as index:
+    with Catalogue.open(work.folder) as index:
         assert index.ids() == ["d", "a", "b"]
         items = index.get(["a", "b"])
         assert items["b"].item.price == 25.0
@@ -232,7 +236,7 @@ def test_a_refresh_touches_only_what_changed(shop: Path, eyes: Eyes, work: Catal
 
 
 def test_a_refresh_describes_nothing_it_knows_even_without_a_cache(
-    shop: Path, eyes: Eyes, work: CatalogueWork, cache: Path
+    shop: Path, eyes: DescriptionPipeline, work: CatalogueJob, cache: Path
 ) -> None:
     build_catalogue(shop, eyes, work)
     shutil.rmtree(cache)
@@ -242,7 +246,7 @@ def test_a_refresh_describes_nothing_it_knows_even_without_a_cache(
 
 
 def test_a_photo_that_comes_later_is_seen_and_one_that_stays_broken_is_told_again(
-    shop: Path, eyes: Eyes, work: CatalogueWork
+    shop: Path, eyes: DescriptionPipeline, work: CatalogueJob
 ) -> None:
     write(shop, ({**GOOD[0], "image": "later.jpg"}, {**GOOD[1], "image": "cut.jpg"}))
     (shop / "cut.jpg").write_bytes(b"\xff\xd8\xff cut")
@@ -251,19 +255,19 @@ def test_a_photo_that_comes_later_is_seen_and_one_that_stays_broken_is_told_agai
     found = refresh_catalogue(None, work)
     assert (found.changed, found.unchanged) == (1, 1)
     assert [one["item_id"] for one in told(work.folder)] == ["b"]
-    with CatalogueIndex.open(work.folder) as index:
+    with Catalogue.open(work.folder) as index:
         assert index.photographed() == 1
 
 
 def test_adding_keeps_what_is_there_and_replaces_by_id(
-    shop: Path, eyes: Eyes, work: CatalogueWork, tmp_path: Path
+    shop: Path, eyes: DescriptionPipeline, work: CatalogueJob, tmp_path: Path
 ) -> None:
     build_catalogue(shop, eyes, work)
     more = tmp_path / "more.csv"
     more.write_text("sku,name,type,price\nn,Wool hat,hats,9\nb,Blue linen shirt,shirts,31\nc,,boots,1\n")
     found = add_to_catalogue(more, work)
     assert (found.items, found.added, found.changed, found.removed, found.unchanged) == (4, 1, 1, 0, 2)
-    with CatalogueIndex.open(work.folder) as index:
+    with Catalogue.open(work.folder) as index:
         assert index.ids() == ["a", "b", "c", "n"]
         items = index.get(["b", "c"])
         assert items["b"].item.title == "Blue linen shirt"
@@ -271,7 +275,7 @@ def test_adding_keeps_what_is_there_and_replaces_by_id(
         assert index.info.source == str(shop)
 
 
-def test_removing_is_all_or_nothing(shop: Path, eyes: Eyes, work: CatalogueWork) -> None:
+def test_removing_is_all_or_nothing(shop: Path, eyes: DescriptionPipeline, work: CatalogueJob) -> None:
     build_catalogue(shop, eyes, work)
     with pytest.raises(RecommendationError, match=r"no item 'bb' .* nothing was removed: its nearest ids are 'b', 'a'"):
         remove_from_catalogue(["a", "bb"], work)
@@ -279,16 +283,16 @@ def test_removing_is_all_or_nothing(shop: Path, eyes: Eyes, work: CatalogueWork)
         remove_from_catalogue(["a", "b", "c"], work)
     found = remove_from_catalogue(["a", "a"], work)
     assert (found.items, found.removed) == (2, 1)
-    with CatalogueIndex.open(work.folder) as index:
+    with Catalogue.open(work.folder) as index:
         assert index.ids() == ["b", "c"]
 
 
 @pytest.mark.slow
 def test_every_change_says_when_it_was_made(
-    shop: Path, eyes: Eyes, work: CatalogueWork, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shop: Path, eyes: DescriptionPipeline, work: CatalogueJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def made_after(day: str, change: Callable[[], object]) -> str:
-        monkeypatch.setattr("coordi.pipeline.catalogue_building._now", lambda: f"{day}T00:00:00Z")
+        monkeypatch.setattr("coordi.pipeline.catalogue_build._now", lambda: f"{day}T00:00:00Z")
         change()
         assert info_of(work.folder).made == read_json(work.folder / "catalogue.json")["made"]
         return info_of(work.folder).made[:10]
@@ -301,29 +305,31 @@ def test_every_change_says_when_it_was_made(
     assert made_after("2030-01-04", lambda: remove_from_catalogue(["n"], work)) == "2030-01-04"
 
 
-def test_an_open_index_goes_on_with_what_it_opened(shop: Path, eyes: Eyes, work: CatalogueWork) -> None:
+def test_an_open_index_goes_on_with_what_it_opened(shop: Path, eyes: DescriptionPipeline, work: CatalogueJob) -> None:
     build_catalogue(shop, eyes, work)
-    with CatalogueIndex.open(work.folder) as before:
+    with Catalogue.open(work.folder) as before:
         remove_from_catalogue(["a"], work)
         assert before.ids() == ["a", "b", "c"]
         assert "a" in before.get(["a"])
-        with CatalogueIndex.open(work.folder) as after:
+        with Catalogue.open(work.folder) as after:
             assert after.ids() == ["b", "c"]
 
 
-def test_a_feed_with_nothing_good_changes_nothing(shop: Path, eyes: Eyes, work: CatalogueWork) -> None:
+def test_a_feed_with_nothing_good_changes_nothing(shop: Path, eyes: DescriptionPipeline, work: CatalogueJob) -> None:
     build_catalogue(shop, eyes, work)
     write(shop, ({"sku": "z", "name": "Red stick", "type": "Lipstick"},))
     with pytest.raises(DataError, match=r"nothing of .*shop can go into a catalogue: 1 times: nobody wears it"):
         refresh_catalogue(None, work)
-    with CatalogueIndex.open(work.folder) as index:
+    with Catalogue.open(work.folder) as index:
         assert len(index) == 3
     assert is_finished(work.folder)
     with pytest.raises(DataError, match="nobody wears it"):
         build_catalogue(shop, eyes, replace(work, folder=work.folder.with_name("new")))
 
 
-def test_a_folder_of_something_else_is_refused(shop: Path, eyes: Eyes, work: CatalogueWork, tmp_path: Path) -> None:
+def test_a_folder_of_something_else_is_refused(
+    shop: Path, eyes: DescriptionPipeline, work: CatalogueJob, tmp_path: Path
+) -> None:
     build_catalogue(shop, eyes, work)
     other = tmp_path / "other"
     shutil.copytree(shop, other)
@@ -340,31 +346,33 @@ def test_a_folder_of_something_else_is_refused(shop: Path, eyes: Eyes, work: Cat
     assert not (tmp_path / "new").exists()
 
 
-def test_a_catalogue_made_with_something_else_says_what_differs(shop: Path, eyes: Eyes, work: CatalogueWork) -> None:
+def test_a_catalogue_made_with_something_else_says_what_differs(
+    shop: Path, eyes: DescriptionPipeline, work: CatalogueJob
+) -> None:
     words = shop.parent / "words.yaml"
     words.write_text("attributes: {colour: {threshold: 0, labels: [red, blue], template: 'a {} product'}}")
-    with_words = Eyes.of(DescribeSettings(vocabulary=str(words)), PromptSettings())
+    with_words = DescriptionPipeline.of(DescribeSettings(vocabulary=str(words)), PromptSettings())
     build_catalogue(shop, with_words, work)
     with pytest.raises(ArtifactError, match=r"vocabulary was '.*words.yaml' \(\w+\) and is now 'fashion'.* --out NEW"):
         build_catalogue(shop, eyes, work)
     words.write_text("attributes: {colour: {threshold: 0, labels: [red, green], template: 'a {} product'}}")
     with pytest.raises(ArtifactError, match=r"made with something else: the vocabulary was '.*words.yaml' \(\w+\) and"):
         refresh_catalogue(None, work)
-    shorter = Eyes.of(DescribeSettings(vocabulary=str(words)), PromptSettings(max_title_words=3))
+    shorter = DescriptionPipeline.of(DescribeSettings(vocabulary=str(words)), PromptSettings(max_title_words=3))
     with pytest.raises(ArtifactError, match=r"of an item max_title_words were said as 12 and are now as 3"):
         build_catalogue(shop, shorter, work)
 
 
-def test_a_damaged_database_is_told(shop: Path, eyes: Eyes, work: CatalogueWork) -> None:
+def test_a_damaged_database_is_told(shop: Path, eyes: DescriptionPipeline, work: CatalogueJob) -> None:
     build_catalogue(shop, eyes, work)
     path = work.folder / "items.duckdb"
     path.write_bytes(path.read_bytes()[:5000])
-    for do in (lambda: CatalogueIndex.open(work.folder), lambda: refresh_catalogue(None, work)):
+    for do in (lambda: Catalogue.open(work.folder), lambda: refresh_catalogue(None, work)):
         with pytest.raises(ArtifactError, match=r"can't be read: .* build it again with coordi catalogue build"):
             do()
 
 
-def test_rules_find_what_the_table_said(shop: Path, eyes: Eyes, work: CatalogueWork) -> None:
+def test_rules_find_what_the_table_said(shop: Path, eyes: DescriptionPipeline, work: CatalogueJob) -> None:
     build_catalogue(shop, eyes, work)
-    with CatalogueIndex.open(work.folder) as index:
+    with Catalogue.open(work.folder) as index:
         assert [one.id for one in index.page(Rules(brands=("kim",), price_max=50))[0]] == ["a"]

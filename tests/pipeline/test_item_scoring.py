@@ -10,18 +10,15 @@ import pytest
 from numpy.typing import NDArray
 
 from coordi.config import PromptSettings
-from coordi.describe.vocabulary import load_vocabulary
-from coordi.domain import Description, Item, Label, WornCategory
-from coordi.pipeline.item_scoring import LoadedModel
-from coordi.pipeline.models import find_model
-from coordi.pipeline.plain_parts import text_encoder
-from coordi.pipeline.scorers import model_scorer
-from coordi.recommend.described_item import DescribedItem
-from coordi.recommend.facets import describe_items
+from coordi.encoders.labels import load_vocabulary
+from coordi.pipeline.ensemble import text_encoder
+from coordi.pipeline.trained import LoadedModel, find_model, model_scorer
+from coordi.recommend.items import DescribedItem, describe_items
+from coordi.types import Description, GarmentCategory, Item, Label
 
 from ..recommend.shelves import index_of
 
-ITEMS: tuple[tuple[str, WornCategory], ...] = (
+ITEMS: tuple[tuple[str, GarmentCategory], ...] = (
     ("navy wool blazer", "outerwear"),
     ("white cotton shirt", "top"),
     ("blue skinny jeans", "bottom"),
@@ -120,7 +117,7 @@ def test_a_catalogues_own_words_are_usual_in_it(loaded: LoadedModel) -> None:
     """A shop that writes the same words into every title doesn't make its things go together by that."""
     prompt = find_model("bundled").settings.prompt
     words = ("summer collection", "blazer", "shirt", "jeans", "boots", "tote")
-    kinds: tuple[WornCategory, ...] = ("outerwear", "top", "bottom", "shoes", "bag")
+    kinds: tuple[GarmentCategory, ...] = ("outerwear", "top", "bottom", "shoes", "bag")
     made = [
         Item(f"{kind}{n}", f"Kimmy Studio summer essentials {colour} {word}", kind)
         for kind, word in zip(kinds, words[1:], strict=True)

@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from coordi.domain import Dataset
 from coordi.errors import ArtifactError, DataError, ModelError
-from coordi.evaluate.baselines.training import validation_questions
-from coordi.pipeline.joining import JOINED, MEANS, WITHOUT, Joined
-from coordi.pipeline.plain_parts import TextVectors
+from coordi.evaluate.features import validation_questions
+from coordi.pipeline.ensemble import ENSEMBLE_FILE, MEANS_FILE, WITHOUT_LANGUAGE_MODEL, Ensemble, TextVectors
+from coordi.types import Dataset
 
 from ..evaluate.conftest import make_wardrobe
 
@@ -57,7 +56,7 @@ def texts(wardrobe: Dataset) -> Mapping[str, str]:
 def test_a_part_that_knows_more_weighs_more(wardrobe: Dataset, texts: Mapping[str, str]) -> None:
     weights = []
     for right in (0.5, 0.75, 1.0):
-        line = Joined.learn(Adviser(wardrobe, right), wardrobe, texts, SEED).told.joined
+        line = Ensemble.learn(Adviser(wardrobe, right), wardrobe, texts, SEED).told.joined
         weights.append(line.weights["language-model"])
     assert weights[0] < weights[1] < weights[2]
     assert abs(weights[0]) < 0.5 < weights[2]
@@ -65,7 +64,7 @@ def test_a_part_that_knows_more_weighs_more(wardrobe: Dataset, texts: Mapping[st
 
 def test_together_they_are_better_than_each(wardrobe: Dataset, texts: Mapping[str, str]) -> None:
     adviser = Adviser(wardrobe, 0.75)
-    scorers = Joined.learn(adviser, wardrobe, texts, SEED).scorers(adviser, wardrobe.items, texts)
+    scorers = Ensemble.learn(adviser, wardrobe, texts, SEED).scorers(adviser, wardrobe.items, texts)
     questions = [question for part in validation_questions(wardrobe, SEED) for question in part]
     truth = np.array([question.compatible for question in questions])
 
@@ -74,12 +73,12 @@ def test_together_they_are_better_than_each(wardrobe: Dataset, texts: Mapping[st
 
     together, alone, without = (loss(one.score([question.item_ids for question in questions])) for one in scorers)
     assert together < min(alone, without)
-    assert [scorer.name for scorer in scorers] == ["fine-tuned", "language-model", WITHOUT]
+    assert [scorer.name for scorer in scorers] == ["fine-tuned", "language-model", WITHOUT_LANGUAGE_MODEL]
 
 
 def test_the_model_is_asked_once_for_both(wardrobe: Dataset, texts: Mapping[str, str]) -> None:
     adviser = Adviser(wardrobe, 0.75)
-    joined = Joined.learn(adviser, wardrobe, texts, SEED)
+    joined = Ensemble.learn(adviser, wardrobe, texts, SEED)
     adviser.asked.clear()
     together, alone, without = joined.scorers(adviser, wardrobe.items, texts)
     outfits = [outfit.item_ids for outfit in wardrobe.outfits_of("test")]
@@ -90,9 +89,9 @@ def test_the_model_is_asked_once_for_both(wardrobe: Dataset, texts: Mapping[str,
 
 def test_what_was_written_scores_as_before(wardrobe: Dataset, texts: Mapping[str, str], tmp_path: Path) -> None:
     adviser = Adviser(wardrobe, 0.75)
-    made = Joined.learn(adviser, wardrobe, texts, SEED)
+    made = Ensemble.learn(adviser, wardrobe, texts, SEED)
     made.save(tmp_path)
-    read = Joined.load(tmp_path)
+    read = Ensemble.load(tmp_path)
     assert read is not None
     assert read.told == made.told
     outfits = [outfit.item_ids for outfit in wardrobe.outfits]
@@ -104,7 +103,7 @@ def test_what_was_written_scores_as_before(wardrobe: Dataset, texts: Mapping[str
 def test_items_without_titles_are_joined_without_words(wardrobe: Dataset) -> None:
     bare = {item_id: replace(item, title="") for item_id, item in wardrobe.items.items()}
     dataset, texts = replace(wardrobe, items=bare), {item_id: item.category for item_id, item in bare.items()}
-    joined = Joined.learn(Adviser(dataset, 0.75), dataset, texts, SEED)
+    joined = Ensemble.learn(Adviser(dataset, 0.75), dataset, texts, SEED)
     assert joined.told.rarity is None
     assert set(joined.told.joined.weights) == {"category-pairs", "sentence-cosine", "language-model"}
 
@@ -112,7 +111,7 @@ def test_items_without_titles_are_joined_without_words(wardrobe: Dataset) -> Non
 def test_without_a_validation_split_nothing_is_weighed(wardrobe: Dataset, texts: Mapping[str, str]) -> None:
     only = replace(wardrobe, outfits=wardrobe.outfits_of("train"))
     with pytest.raises(DataError, match="valid"):
-        Joined.learn(Adviser(only, 1.0), only, texts, SEED)
+        Ensemble.learn(Adviser(only, 1.0), only, texts, SEED)
 
 
 def test_what_was_never_seen_counts_as_the_most_that_was(wardrobe: Dataset, texts: Mapping[str, str]) -> None:
@@ -121,7 +120,7 @@ def test_what_was_never_seen_counts_as_the_most_that_was(wardrobe: Dataset, text
     items = {**wardrobe.items, "9999": replace(twin, id="9999")}
     said = {**texts, "9999": texts[twin.id]}
     adviser = Adviser(wardrobe, 0.75)
-    made = Joined.learn(adviser, wardrobe, texts, SEED)
+    made = Ensemble.learn(adviser, wardrobe, texts, SEED)
     line = made.told.without
     *_, without = made.scorers(adviser, items, said)
     most = line.probabilities({name: np.array([seen[line.weights[name] > 0]]) for name, seen in line.seen.items()})
@@ -133,7 +132,7 @@ def test_what_was_never_seen_counts_as_the_most_that_was(wardrobe: Dataset, text
 
 def test_likeness_of_more_pairs_says_more(wardrobe: Dataset, texts: Mapping[str, str]) -> None:
     adviser = Adviser(wardrobe, 0.75)
-    plain = Joined.learn(adviser, wardrobe, texts, SEED).plain(wardrobe.items, TextVectors(texts))
+    plain = Ensemble.learn(adviser, wardrobe, texts, SEED).plain(wardrobe.items, TextVectors(texts))
     assert plain.words is not None
     outfit = wardrobe.outfits_of("train")[0].item_ids
     two, four = plain.values([outfit[:2]]), plain.values([outfit])
@@ -142,28 +141,28 @@ def test_likeness_of_more_pairs_says_more(wardrobe: Dataset, texts: Mapping[str,
 
 
 def test_damaged_files_are_named(wardrobe: Dataset, texts: Mapping[str, str], tmp_path: Path) -> None:
-    assert Joined.load(tmp_path) is None
-    Joined.learn(Adviser(wardrobe, 0.75), wardrobe, texts, SEED).save(tmp_path)
-    told = json.loads((tmp_path / JOINED).read_text())
+    assert Ensemble.load(tmp_path) is None
+    Ensemble.learn(Adviser(wardrobe, 0.75), wardrobe, texts, SEED).save(tmp_path)
+    told = json.loads((tmp_path / ENSEMBLE_FILE).read_text())
     for change, match in (
         ({"intercept": "much"}, "can't be read"),
         ({"more": 1}, "can't be read"),
         ({"texts": "0" * 64}, "another version"),
     ):
-        (tmp_path / JOINED).write_text(json.dumps({**told, **change}))
+        (tmp_path / ENSEMBLE_FILE).write_text(json.dumps({**told, **change}))
         with pytest.raises(ModelError, match=match):
-            Joined.load(tmp_path)
-    (tmp_path / JOINED).write_text(json.dumps(told))
-    (tmp_path / MEANS).write_bytes(b"0" * 40)
+            Ensemble.load(tmp_path)
+    (tmp_path / ENSEMBLE_FILE).write_text(json.dumps(told))
+    (tmp_path / MEANS_FILE).write_bytes(b"0" * 40)
     with pytest.raises(ModelError, match="can't be read"):
-        Joined.load(tmp_path)
-    (tmp_path / MEANS).unlink()
+        Ensemble.load(tmp_path)
+    (tmp_path / MEANS_FILE).unlink()
     with pytest.raises(ModelError, match="can't be read"):
-        Joined.load(tmp_path)
+        Ensemble.load(tmp_path)
 
 
 def test_a_disk_that_holds_no_more_is_told_as_that(wardrobe: Dataset, texts: Mapping[str, str], tmp_path: Path) -> None:
-    joined = Joined.learn(Adviser(wardrobe, 0.75), wardrobe, texts, SEED)
-    (tmp_path / MEANS).mkdir()
+    joined = Ensemble.learn(Adviser(wardrobe, 0.75), wardrobe, texts, SEED)
+    (tmp_path / MEANS_FILE).mkdir()
     with pytest.raises(ArtifactError, match=r"joined\.safetensors can't be written"):
         joined.save(tmp_path)

@@ -11,12 +11,12 @@ import pytest
 from coordi.artifacts import write_json
 from coordi.config import RunSettings
 from coordi.data.categories import of_unknown_category
-from coordi.describe.describer import Described
-from coordi.describe.vocabulary import load_vocabulary
-from coordi.domain import Dataset, Description, Item, Label, Outfit
+from coordi.encoders.describe import Described
+from coordi.encoders.labels import load_vocabulary
 from coordi.errors import ModelError
 from coordi.pipeline import stages
-from coordi.pipeline.examples import training_examples, validation_examples
+from coordi.pipeline.stages import training_examples, validation_examples
+from coordi.types import Dataset, Description, Item, Label, Outfit
 
 
 def unknown(item_id: str) -> Item:
@@ -68,7 +68,7 @@ def test_an_item_that_stays_unknown_is_counted_and_so_is_its_outfit() -> None:
 
 
 def test_what_a_model_was_trained_on_is_not_measured(wardrobe: Dataset, tmp_path: Path) -> None:
-    material = stages.Material(wardrobe, described({}), {})
+    material = stages.PreparedData(wardrobe, described({}), {})
     taught = wardrobe.outfits_of("test")[0]
     renamed = Outfit("other", tuple(reversed(taught.item_ids)), "train")
     write_json(tmp_path / stages.TRAINED_ON, [stages.outfit_key(renamed, wardrobe)])
@@ -82,7 +82,7 @@ def test_what_a_model_was_trained_on_is_not_measured(wardrobe: Dataset, tmp_path
 
 def test_what_chose_a_model_is_not_tested_and_still_validates(wardrobe: Dataset, tmp_path: Path) -> None:
     """The six outfits of the validation split are also those of the test split here."""
-    material = stages.Material(wardrobe, described({}), {})
+    material = stages.PreparedData(wardrobe, described({}), {})
     chosen = wardrobe.outfits_of("valid")[:2]
     write_json(tmp_path / stages.TRAINED_ON, [])
     write_json(tmp_path / stages.CHOSEN_ON, [stages.outfit_key(one, wardrobe) for one in chosen])

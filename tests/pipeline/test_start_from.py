@@ -10,11 +10,11 @@ import pytest
 
 from coordi.artifacts import read_json
 from coordi.config import RunSettings
-from coordi.describe.describer import Described
-from coordi.domain import Dataset, Split
+from coordi.encoders.describe import Described
 from coordi.errors import ModelError
 from coordi.pipeline import stages
-from coordi.pipeline.workspace import Workspace, claimed
+from coordi.pipeline.stages import Workspace, claim_folder
+from coordi.types import Dataset, Split
 
 from ..evaluate.conftest import make_wardrobe
 from .test_workspace import quiet
@@ -22,9 +22,9 @@ from .test_workspace import quiet
 pytest.importorskip("trl", reason="needs the train extra")
 
 
-def material(dataset: Dataset) -> stages.Material:
+def material(dataset: Dataset) -> stages.PreparedData:
     texts = {item_id: item.title for item_id, item in dataset.items.items()}
-    return stages.Material(dataset, Described({}, (), np.zeros((0, 2), np.float32), (), ("edge", "0")), texts)
+    return stages.PreparedData(dataset, Described({}, (), np.zeros((0, 2), np.float32), (), ("edge", "0")), texts)
 
 
 def split_otherwise(dataset: Dataset) -> Dataset:
@@ -65,11 +65,11 @@ def test_nothing_that_was_taught_before_is_watched_or_measured(tmp_path: Path, t
     assert keys(left, "test") == keys(second, "test") - keys(first, "train", "valid")
     assert keys(left, "test") < keys(second, "test")
 
-    with claimed(replace(again, out=tmp_path / "third")) as before:
+    with claim_folder(replace(again, out=tmp_path / "third")) as before:
         pass
     with (taught / "adapter_model.safetensors").open("ab") as file:
         file.write(b"0")
-    with claimed(replace(again, out=tmp_path / "third")) as after:
+    with claim_folder(replace(again, out=tmp_path / "third")) as after:
         pass
     assert before != after
 

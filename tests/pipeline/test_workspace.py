@@ -9,16 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from coordi.artifacts import Record, stage_folder
+from coordi.artifacts import Progress, Record, no_progress, stage_folder
 from coordi.config import RunSettings
 from coordi.errors import ArtifactError, DataError
-from coordi.pipeline.workspace import Workspace, claimed, fingerprint, finished_stages
-from coordi.progress import Progress, silent
+from coordi.pipeline.stages import Workspace, claim_folder, fingerprint, finished_stages
 
 
 @contextlib.contextmanager
 def quiet(_label: str) -> Iterator[Progress]:
-    yield silent
+    yield no_progress
 
 
 @pytest.fixture
@@ -31,9 +30,9 @@ def work(tmp_path: Path) -> Workspace:
 
 
 def test_the_same_run_may_go_on(work: Workspace) -> None:
-    with claimed(work) as first:
+    with claim_folder(work) as first:
         pass
-    with claimed(work) as second:
+    with claim_folder(work) as second:
         pass
     assert first == second
     assert set(first) == {"items.csv", "photos"}
@@ -42,23 +41,23 @@ def test_the_same_run_may_go_on(work: Workspace) -> None:
 @pytest.fixture
 def begun(work: Workspace) -> Workspace:
     """A run with one finished stage."""
-    with claimed(work), stage_folder(work.out / "data", Record("c", {})):
+    with claim_folder(work), stage_folder(work.out / "data", Record("c", {})):
         pass
     return work
 
 
 def test_a_first_mistake_does_not_lock_the_folder(work: Workspace) -> None:
-    with claimed(replace(work, settings=RunSettings(seed=18))):
+    with claim_folder(replace(work, settings=RunSettings(seed=18))):
         pass
-    with claimed(work):
+    with claim_folder(work):
         pass
 
 
 def test_the_output_may_lie_in_the_datas_folder(work: Workspace) -> None:
     inside = replace(work, out=work.data / "out")
-    with claimed(inside), stage_folder(inside.out / "data", Record("c", {})):
+    with claim_folder(inside), stage_folder(inside.out / "data", Record("c", {})):
         pass
-    with claimed(inside):
+    with claim_folder(inside):
         pass
 
 
@@ -66,17 +65,17 @@ def test_a_changed_vocabulary_is_refused(work: Workspace, tmp_path: Path) -> Non
     words = tmp_path / "words.yaml"
     words.write_text("a: 1", encoding="utf-8")
     mine = replace(work, settings=RunSettings.model_validate({"describe": {"vocabulary": str(words)}}))
-    with claimed(mine), stage_folder(mine.out / "data", Record("c", {})):
+    with claim_folder(mine), stage_folder(mine.out / "data", Record("c", {})):
         pass
     words.write_text("a: 2", encoding="utf-8")
-    with pytest.raises(ArtifactError, match=r"inputs\.vocabulary was"), claimed(mine):
+    with pytest.raises(ArtifactError, match=r"inputs\.vocabulary was"), claim_folder(mine):
         pass
 
 
 def test_other_settings_are_refused_with_the_difference(begun: Workspace) -> None:
     work = begun
     other = replace(work, settings=RunSettings(seed=18))
-    with pytest.raises(ArtifactError, match=r"settings\.seed was 17, now 18"), claimed(other):
+    with pytest.raises(ArtifactError, match=r"settings\.seed was 17, now 18"), claim_folder(other):
         pass
 
 
@@ -84,22 +83,26 @@ def test_other_settings_are_refused_with_the_difference(begun: Workspace) -> Non
 def test_changed_data_is_refused(begun: Workspace, name: str, content: str) -> None:
     work = begun
     (work.data / name).write_text(content, encoding="utf-8")
-    with pytest.raises(ArtifactError, match="started with something else: inputs"), claimed(work):
+    with pytest.raises(ArtifactError, match="started with something else: inputs"), claim_folder(work):
         pass
 
 
 def test_somebody_elses_files_are_left_alone(work: Workspace) -> None:
     work.out.mkdir()
     (work.out / "thesis.tex").write_text("x", encoding="utf-8")
-    with pytest.raises(ArtifactError, match=r"holds other files \(thesis\.tex\)"), claimed(work):
+    with pytest.raises(ArtifactError, match=r"holds other files \(thesis\.tex\)"), claim_folder(work):
         pass
     assert (work.out / "thesis.tex").read_text(encoding="utf-8") == "x"
 
 
 def test_two_runs_at_once_are_refused(work: Workspace) -> None:
-    with claimed(work), pytest.raises(ArtifactError, match=r"another coordi \(process \d+\) is at work"), claimed(work):
+    with (
+        claim_folder(work),
+        pytest.raises(ArtifactError, match=r"another coordi \(process \d+\) is at work"),
+        claim_folder(work),
+    ):
         pass
-    with claimed(work):
+    with claim_folder(work):
         pass
 
 

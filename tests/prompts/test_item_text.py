@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordi.config import PromptSettings
-from coordi.domain import Description, Item, Label
-from coordi.prompts.item_text import item_text
+from coordi.prompts import item_text
+from coordi.types import Description, Item, Label
 
 SETTINGS = PromptSettings(max_title_words=4)
 

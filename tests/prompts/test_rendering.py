@@ -7,9 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coordi.errors import ModelError, PromptError
-from coordi.prompts.answers import answer_tokens
-from coordi.prompts.rendering import PromptRenderer
-from coordi.prompts.templates import choose_instruction, compatibility_instruction
+from coordi.prompts import PromptRenderer, answer_tokens, choose_instruction, compatibility_instruction
 
 from .conftest import CHAT, NO_SYSTEM, OWN_SYSTEM, word_tokenizer
 

@@ -1,7 +1,7 @@
 import pytest
 
 from coordi.errors import PromptError
-from coordi.prompts.templates import choose_instruction, compatibility_instruction, complement_instruction
+from coordi.prompts import choose_instruction, compatibility_instruction, complement_instruction
 
 
 def test_compatibility_says_items_in_the_given_order_and_the_answer_apart() -> None:

@@ -9,15 +9,15 @@ import pytest
 from numpy.typing import NDArray
 
 from coordi.config import PromptSettings
-from coordi.describe.edge import EdgeEncoder
-from coordi.describe.vocabulary import Vocabulary, load_vocabulary
-from coordi.domain import Description, Item, Label, WornCategory
-from coordi.recommend.catalogue_index import CatalogueIndex, CatalogueInfo
-from coordi.recommend.described_item import DescribedItem
-from coordi.recommend.facets import describe_items
+from coordi.encoders.edge import EdgeEncoder
+from coordi.encoders.labels import Vocabulary, load_vocabulary
+from coordi.recommend.catalogue import Catalogue
+from coordi.recommend.catalogue_file import CatalogueInfo
+from coordi.recommend.items import DescribedItem, describe_items
+from coordi.types import Description, GarmentCategory, Item, Label
 
 # id, category, title, price, columns, what its photo shows
-ROWS: tuple[tuple[str, WornCategory, str, float | None, dict[str, str], str], ...] = (
+ROWS: tuple[tuple[str, GarmentCategory, str, float | None, dict[str, str], str], ...] = (
     ("s1", "shoes", "Black leather ankle boots", 120.0, {"Brand": "Kim", "gender": "Women",
                                                          "season": "Winter"}, "black"),
     ("s2", "shoes", "White canvas sneakers", 49.9, {"brand": "Ánna", "gender": "Unisex", "season": "Summer",
@@ -67,8 +67,8 @@ def shop_items(texts_by: EdgeEncoder, vocabulary: Vocabulary) -> list[DescribedI
 
 
 @pytest.fixture(scope="session")
-def shop(info: CatalogueInfo, shop_items: list[DescribedItem]) -> CatalogueIndex:
-    return CatalogueIndex.in_memory(info, shop_items)
+def shop(info: CatalogueInfo, shop_items: list[DescribedItem]) -> Catalogue:
+    return Catalogue.in_memory(info, shop_items)
 
 
 def unit(vector: NDArray[np.floating]) -> NDArray[np.float32]:

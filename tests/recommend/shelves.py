@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordi.config import PromptSettings, RecommendSettings
-from coordi.describe.edge import EdgeEncoder
-from coordi.describe.vocabulary import load_vocabulary
-from coordi.domain import Item, WornCategory
-from coordi.recommend.catalogue_index import CatalogueIndex, CatalogueInfo
-from coordi.recommend.described_item import DescribedItem
-from coordi.recommend.facets import describe_items
+from coordi.encoders.edge import EdgeEncoder
+from coordi.encoders.labels import load_vocabulary
+from coordi.recommend.catalogue import Catalogue
+from coordi.recommend.catalogue_file import CatalogueInfo
+from coordi.recommend.items import DescribedItem, describe_items
 from coordi.recommend.stylist import Stylist
+from coordi.types import GarmentCategory, Item
 
 Taste = Callable[[Sequence[DescribedItem]], float]
 ALL = RecommendSettings(candidates=1000, top_k=50, diversity=0.0)
@@ -40,7 +40,7 @@ class Judge:
         taste = self._taste if language_model else self._quick
         return np.array([taste(outfit) for outfit in outfits], dtype=np.float64)
 
-    def in_catalogue(self, index: CatalogueIndex) -> Judge:
+    def in_catalogue(self, index: Catalogue) -> Judge:
         return self
 
     def direction(self, outfit: Sequence[DescribedItem]) -> NDArray[np.float32]:
@@ -53,7 +53,7 @@ def longest_title(outfit: Sequence[DescribedItem]) -> float:
 
 
 def described(
-    *items: tuple[str, str, WornCategory],
+    *items: tuple[str, str, GarmentCategory],
     prices: Mapping[str, float] | None = None,
     photos: Mapping[str, NDArray[np.float32]] | None = None,
 ) -> list[DescribedItem]:
@@ -67,14 +67,14 @@ def described(
     return describe_items(made, {}, photos, PromptSettings(), VOCABULARY, EdgeEncoder.bundled())
 
 
-def index_of(items: Sequence[DescribedItem], dimension: int = 2) -> CatalogueIndex:
+def index_of(items: Sequence[DescribedItem], dimension: int = 2) -> Catalogue:
     """A catalogue of them."""
     encoder = EdgeEncoder.bundled()
     info = CatalogueInfo(
         name="shelf", source="shelf", encoder=("edge", encoder.identity), text_encoder=encoder.text_identity,
         vocabulary="0" * 64, photo_dimension=dimension, text_dimension=encoder.dimension,
     )  # fmt: skip
-    return CatalogueIndex.in_memory(info, items)
+    return Catalogue.in_memory(info, items)
 
 
 def stylist_of(items: Sequence[DescribedItem], judge: Judge, settings: RecommendSettings = ALL) -> Stylist:

@@ -11,15 +11,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from coordi.domain import WORN_CATEGORIES, Item, WornCategory
 from coordi.errors import ArtifactError, RecommendationError
-from coordi.recommend.advice import LeftOut
-from coordi.recommend.catalogue_index import CatalogueIndex, CatalogueInfo
-from coordi.recommend.described_item import GENDERS, DescribedItem
+from coordi.recommend.answers import LeftOut
+from coordi.recommend.catalogue import Catalogue
+from coordi.recommend.catalogue_file import CatalogueInfo
+from coordi.recommend.items import GENDERS, DescribedItem
 from coordi.recommend.rules import Rules
+from coordi.types import GARMENT_CATEGORIES, GarmentCategory, Item
 
 
-def passes(one: DescribedItem, rules: Rules, category: WornCategory | None = None) -> bool:
+def passes(one: DescribedItem, rules: Rules, category: GarmentCategory | None = None) -> bool:
     """The rules as a reader of ``Rules`` understands them."""
     price, key = one.item.price, str.casefold
     return all((
@@ -45,8 +46,8 @@ def some(*values: str) -> st.SearchStrategy[tuple[str, ...]]:
 
 
 asked = st.fixed_dictionaries({}, optional={
-    "want": st.lists(st.sampled_from(WORN_CATEGORIES[:6]), max_size=3).map(tuple),
-    "unwanted": st.lists(st.sampled_from(WORN_CATEGORIES[6:]), max_size=2).map(tuple),
+    "want": st.lists(st.sampled_from(GARMENT_CATEGORIES[:6]), max_size=3).map(tuple),
+    "unwanted": st.lists(st.sampled_from(GARMENT_CATEGORIES[6:]), max_size=2).map(tuple),
     "price_min": st.sampled_from([0.0, 15.0, 50.0]),
     "price_max": st.sampled_from([50.0, 75.5, 500.0]),
     "brands": some("kim", "ÁNNA", "Tote & Co"),
@@ -66,7 +67,7 @@ asked = st.fixed_dictionaries({}, optional={
 @given(wish=asked, category=st.sampled_from([None, "shoes", "top", "watch"]))
 @pytest.mark.slow
 def test_every_rule_holds_as_a_plain_loop_has_it(
-    shop: CatalogueIndex, shop_items: list[DescribedItem], wish: dict[str, object], category: WornCategory | None
+    shop: Catalogue, shop_items: list[DescribedItem], wish: dict[str, object], category: GarmentCategory | None
 ) -> None:
     rules = Rules.model_validate(wish)
     expected = [one.id for one in shop_items if passes(one, rules, category)]
@@ -82,7 +83,7 @@ def test_every_rule_holds_as_a_plain_loop_has_it(
     assert (steps[-1].left if steps else everything) == len(expected)
 
 
-def test_rules_are_told_in_a_users_words(shop: CatalogueIndex) -> None:
+def test_rules_are_told_in_a_users_words(shop: Catalogue) -> None:
     rules = Rules(want=("shoes", "bag"), price_max=100, gender="women", in_stock=True, unwanted_colours=("red",))
     assert shop.left_out(rules) == (
         LeftOut("want", "category shoes or bag", 3, 4),
@@ -108,7 +109,7 @@ def test_nearest_is_exact(info: CatalogueInfo, shop_items: list[DescribedItem], 
         )
         for place, vector in enumerate(vectors)
     ]
-    index = CatalogueIndex.in_memory(info, items)
+    index = Catalogue.in_memory(info, items)
     query = rng.normal(size=dimension).astype(np.float32)
     allowed = [place for place in range(3000) if place % 3 and (space == "text" or place % 7)]
     best = sorted(allowed, key=lambda place: -float(vectors[place] @ query))[:20]
@@ -127,12 +128,12 @@ def test_nearest_is_exact(info: CatalogueInfo, shop_items: list[DescribedItem], 
 def test_ties_are_in_the_order_of_ids(info: CatalogueInfo, shop_items: list[DescribedItem]) -> None:
     vector = shop_items[0].text_vector
     twins = [DescribedItem(Item(name, "", "bag"), "bag", vector) for name in ("b", "c", "a")]
-    index = CatalogueIndex.in_memory(info, twins)
+    index = Catalogue.in_memory(info, twins)
     assert [one.id for one, _ in index.nearest(vector, "text", 2)] == ["a", "b"]
     assert index.ids() == ["b", "c", "a"]
 
 
-def test_an_item_comes_back_as_it_was_put_in(shop: CatalogueIndex, shop_items: list[DescribedItem]) -> None:
+def test_an_item_comes_back_as_it_was_put_in(shop: Catalogue, shop_items: list[DescribedItem]) -> None:
     found = shop.get(["t1", "nobody", "s1", "t1", "b1", "d1"])
     assert list(found) == ["t1", "s1", "b1", "d1"]
     by_id = {one.id: one for one in shop_items}
@@ -150,7 +151,7 @@ def test_an_item_comes_back_as_it_was_put_in(shop: CatalogueIndex, shop_items: l
 @pytest.mark.parametrize("path", ["/photos/é 'quoted'.jpg", "/photos/\udcff-latin.jpg"])
 def test_any_name_of_a_photo_is_kept(info: CatalogueInfo, shop_items: list[DescribedItem], path: str) -> None:
     one = DescribedItem(Item("a'; DROP", '코트 "x"', "top", image=Path(path)), "코트", shop_items[0].text_vector)
-    index = CatalogueIndex.in_memory(info, [one])
+    index = Catalogue.in_memory(info, [one])
     assert index.get(["a'; DROP"])["a'; DROP"].item == one.item
     assert index.page(words="코")[1] == 1
 
@@ -162,13 +163,13 @@ def test_any_name_of_a_photo_is_kept(info: CatalogueInfo, shop_items: list[Descr
         ("", ["s1", "s2", "s3", "b1", "t1", "t2", "d1"]), ("kim", ["s1", "s3"]), ("100% _", []), ("!?", None),
     ],
 )  # fmt: skip
-def test_all_words_must_begin_words_of_an_item(shop: CatalogueIndex, words: str, ids: list[str] | None) -> None:
+def test_all_words_must_begin_words_of_an_item(shop: Catalogue, words: str, ids: list[str] | None) -> None:
     found, total = shop.page(words=words)
     expected = shop.ids() if ids is None else ids
     assert ([one.id for one in found], total) == (expected, len(expected))
 
 
-def test_pages_follow_each_other(shop: CatalogueIndex) -> None:
+def test_pages_follow_each_other(shop: Catalogue) -> None:
     first, total = shop.page(limit=3)
     rest, _ = shop.page(offset=3, limit=10)
     assert total == len(shop) == 7
@@ -176,7 +177,7 @@ def test_pages_follow_each_other(shop: CatalogueIndex) -> None:
     assert shop.page(offset=99) == ([], 7)
 
 
-def test_facets_are_what_there_is(shop: CatalogueIndex) -> None:
+def test_facets_are_what_there_is(shop: Catalogue) -> None:
     found = shop.facets()
     assert found.categories == {"shoes": 3, "top": 2, "bag": 1, "dress": 1}
     assert found.brands == ("KIM", "Tote & Co", "Ánna")
@@ -187,7 +188,7 @@ def test_facets_are_what_there_is(shop: CatalogueIndex) -> None:
 
 def test_text_vectors_are_summed_by_category_and_title(info: CatalogueInfo, shop_items: list[DescribedItem]) -> None:
     untitled = replace(shop_items[0], item=replace(shop_items[0].item, id="u", title=""))
-    sums = CatalogueIndex.in_memory(info, [*shop_items, untitled]).text_sums()
+    sums = Catalogue.in_memory(info, [*shop_items, untitled]).text_sums()
     expected: dict[tuple[str, bool], list[DescribedItem]] = {}
     for one in (*shop_items, untitled):
         expected.setdefault((one.item.category, bool(one.item.title)), []).append(one)
@@ -198,7 +199,7 @@ def test_text_vectors_are_summed_by_category_and_title(info: CatalogueInfo, shop
 
 
 def test_an_empty_catalogue_answers(info: CatalogueInfo, shop_items: list[DescribedItem]) -> None:
-    empty = CatalogueIndex.in_memory(info, [])
+    empty = Catalogue.in_memory(info, [])
     assert (len(empty), empty.ids(), empty.page(), empty.count()) == (0, [], ([], 0), 0)
     assert empty.nearest(shop_items[0].text_vector, "text", 5) == []
     assert empty.facets().price_range is None
@@ -207,16 +208,16 @@ def test_an_empty_catalogue_answers(info: CatalogueInfo, shop_items: list[Descri
 
 
 @pytest.mark.parametrize("query", [np.ones(9, np.float32), np.full(8, np.nan, np.float32)])
-def test_a_query_of_another_encoder_is_refused(shop: CatalogueIndex, query: np.ndarray) -> None:
+def test_a_query_of_another_encoder_is_refused(shop: Catalogue, query: np.ndarray) -> None:
     with pytest.raises(RecommendationError, match=r"photo vectors have 8 numbers .*\((9|8),\).*encoder 'edge'"):
         shop.nearest(query, "photo", 3)
 
 
-def test_near_ids_are_suggested(shop: CatalogueIndex) -> None:
+def test_near_ids_are_suggested(shop: Catalogue) -> None:
     assert shop.near_ids("S33", 2) == ["s3", "s1"]
 
 
-def test_many_threads_get_the_same_answers(shop: CatalogueIndex, shop_items: list[DescribedItem]) -> None:
+def test_many_threads_get_the_same_answers(shop: Catalogue, shop_items: list[DescribedItem]) -> None:
     def ask(place: int) -> list[str]:
         one = shop_items[place % len(shop_items)]
         assert one.id in shop.get([one.id])
@@ -230,14 +231,14 @@ def test_many_threads_get_the_same_answers(shop: CatalogueIndex, shop_items: lis
 
 def test_a_folder_that_is_no_catalogue_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=r"there is no catalogue at .*nowhere; make one: coordi catalogue build"):
-        CatalogueIndex.open(tmp_path / "nowhere")
+        Catalogue.open(tmp_path / "nowhere")
     (tmp_path / "manifest.json").write_text("{}")
     with pytest.raises(ArtifactError, match=r"isn't a catalogue: it has no catalogue.json and no items.duckdb"):
-        CatalogueIndex.open(tmp_path)
+        Catalogue.open(tmp_path)
     (tmp_path / "catalogue.json").write_text("{}")
     (tmp_path / "items.duckdb").write_bytes(b"not a database" * 1000)
     with pytest.raises(ArtifactError, match=r"can't be read: .*; if it is damaged, delete the folder and build"):
-        CatalogueIndex.open(tmp_path)
+        Catalogue.open(tmp_path)
     (tmp_path / "manifest.json").unlink()
     with pytest.raises(ArtifactError, match=r"isn't finished; go on with the command that began it"):
-        CatalogueIndex.open(tmp_path)
+        Catalogue.open(tmp_path)

@@ -9,11 +9,10 @@ from pathlib import Path
 import pytest
 
 from coordi.config import PromptSettings
-from coordi.describe.edge import EdgeEncoder
-from coordi.describe.vocabulary import Vocabulary
-from coordi.domain import Description, Item, Label
-from coordi.recommend.described_item import Gender
-from coordi.recommend.facets import brand_of, colours_of, describe_item, gender_of, in_stock_of, season_of
+from coordi.encoders.edge import EdgeEncoder
+from coordi.encoders.labels import Vocabulary
+from coordi.recommend.items import Gender, brand_of, colours_of, describe_item, gender_of, in_stock_of, season_of
+from coordi.types import Description, Item, Label
 
 STYLES = Path(__file__).parents[3] / "shared" / "data" / "fashion-products" / "styles.csv"
 

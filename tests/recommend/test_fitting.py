@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from coordi.domain import WornCategory
-from coordi.recommend.fitting import cautions
+from coordi.recommend.rules import outfit_warnings
+from coordi.types import GarmentCategory
 
 
 @pytest.mark.parametrize(
@@ -17,12 +17,12 @@ from coordi.recommend.fitting import cautions
         (("swimwear", "dress", "bag"), ("'dress' beside 'swimwear'",)),
     ],
 )
-def test_what_nobody_wears_is_said(worn: tuple[WornCategory, ...], said: tuple[str, ...]) -> None:
-    assert cautions(worn) == said
+def test_what_nobody_wears_is_said(worn: tuple[GarmentCategory, ...], said: tuple[str, ...]) -> None:
+    assert outfit_warnings(worn) == said
 
 
 @pytest.mark.parametrize(
     "worn", [("top", "bottom", "shoes"), ("top", "top", "bottom"), ("jewellery", "jewellery", "dress"), ()]
 )
-def test_layers_and_bracelets_are_worn(worn: tuple[WornCategory, ...]) -> None:
-    assert cautions(worn) == ()
+def test_layers_and_bracelets_are_worn(worn: tuple[GarmentCategory, ...]) -> None:
+    assert outfit_warnings(worn) == ()

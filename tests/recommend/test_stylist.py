@@ -8,18 +8,17 @@ import numpy as np
 import pytest
 
 from coordi.config import RecommendSettings
-from coordi.domain import WORN_CATEGORIES, WornCategory
 from coordi.errors import RecommendationError
-from coordi.recommend.advice import Completion, LeftOut
-from coordi.recommend.described_item import DescribedItem
-from coordi.recommend.fitting import COMPLETION_ORDER, clash, missing_categories
-from coordi.recommend.leaving_out import said_of, without
-from coordi.recommend.rules import Rules
+from coordi.recommend.answers import Completion, LeftOut
+from coordi.recommend.items import DescribedItem
+from coordi.recommend.reasons import labels_in_text, without_phrase
+from coordi.recommend.rules import COMPLETION_ORDER, Rules, category_conflict, missing_categories
 from coordi.recommend.stylist import Stylist
+from coordi.types import GARMENT_CATEGORIES, GarmentCategory
 
 from .shelves import ALL, VOCABULARY, Judge, described, longest_title, stylist_of
 
-WARDROBE: tuple[tuple[str, str, WornCategory], ...] = (
+WARDROBE: tuple[tuple[str, str, GarmentCategory], ...] = (
     ("t1", "white shirt", "top"),
     ("t2", "silk blouse", "top"),
     ("b1", "blue jeans", "bottom"),
@@ -38,8 +37,8 @@ def by_id(items: Sequence[DescribedItem], *names: str) -> list[DescribedItem]:
 
 def ask(
     outfit: Sequence[str],
-    *items: tuple[str, str, WornCategory],
-    want: WornCategory | None = None,
+    *items: tuple[str, str, GarmentCategory],
+    want: GarmentCategory | None = None,
     settings: RecommendSettings = ALL,
     rules: Rules | None = None,
 ) -> Completion:
@@ -90,24 +89,24 @@ def test_without_the_language_model_it_is_never_asked_and_that_is_said() -> None
         ({"bag"}, {"bag"}),
     ],
 )
-def test_what_is_missing_from_what_is_worn(worn: set[WornCategory], never: set[WornCategory]) -> None:
-    assert set(missing_categories(worn)) == set(WORN_CATEGORIES) - never
+def test_what_is_missing_from_what_is_worn(worn: set[GarmentCategory], never: set[GarmentCategory]) -> None:
+    assert set(missing_categories(worn)) == set(GARMENT_CATEGORIES) - never
 
 
 def test_every_category_has_its_place_in_the_order_of_completion() -> None:
-    assert sorted(COMPLETION_ORDER) == sorted(WORN_CATEGORIES)
+    assert sorted(COMPLETION_ORDER) == sorted(GARMENT_CATEGORIES)
 
 
 def test_a_second_top_is_a_layer_and_a_second_pair_of_shoes_is_not() -> None:
-    assert clash("top", {"top"}) is None
-    assert clash("shoes", {"shoes"}) == "the outfit already has shoes"
-    assert clash("dress", {"top", "shoes"}) == "the outfit has a top, which a dress takes the place of"
+    assert category_conflict("top", {"top"}) is None
+    assert category_conflict("shoes", {"shoes"}) == "the outfit already has shoes"
+    assert category_conflict("dress", {"top", "shoes"}) == "the outfit has a top, which a dress takes the place of"
     assert ids(ask(["t1"], want="top")) == ["t2"]
     assert "shoes" not in {one.item.item.category for one in ask(["s1"]).suggestions}
 
 
 def test_items_of_the_outfit_and_their_twins_are_never_suggested_and_twins_only_once() -> None:
-    twins: tuple[tuple[str, str, WornCategory], ...] = (
+    twins: tuple[tuple[str, str, GarmentCategory], ...] = (
         ("t3", "White  Shirt", "top"), ("t4", "silk BLOUSE", "top"), ("t5", "", "top"), ("t6", "", "top"),
     )  # fmt: skip
     # t3 has t1's title; t2 and t4 are twins of each other; items without a title are no twins.
@@ -135,7 +134,7 @@ def test_the_same_photo_makes_twins_and_of_twins_the_one_with_a_photo_is_kept() 
 def test_equal_scores_go_by_likeness_of_photos_and_then_by_title_whatever_the_ids() -> None:
     titles = ["amber", "brown", "coral", "denim"]
     for naming in (list("abcd"), list("dcba"), list("bdac")):
-        items: list[tuple[str, str, WornCategory]] = [
+        items: list[tuple[str, str, GarmentCategory]] = [
             (name, title, "bag") for name, title in zip(naming, titles, strict=True)
         ]
         shelf = described(("x", "shirt", "top"), *items)
@@ -152,7 +151,7 @@ def test_equal_scores_go_by_likeness_of_photos_and_then_by_title_whatever_the_id
 
 
 def test_the_language_model_ranks_what_is_best_without_it_as_many_as_settings_say() -> None:
-    names: list[tuple[str, str, WornCategory]] = [(f"g{n}", f"bag {'x' * n}", "bag") for n in range(1, 60)]
+    names: list[tuple[str, str, GarmentCategory]] = [(f"g{n}", f"bag {'x' * n}", "bag") for n in range(1, 60)]
     shelf = described(("x", "shirt", "top"), *names)
     judge = Judge(lambda outfit: 1 - longest_title(outfit), quick=longest_title)
     settings = RecommendSettings(candidates=10, diversity=0.0)
@@ -163,8 +162,8 @@ def test_the_language_model_ranks_what_is_best_without_it_as_many_as_settings_sa
 
 
 def test_the_shortlist_is_shared_out_among_missing_categories() -> None:
-    items: list[tuple[str, str, WornCategory]] = [
-        (f"{worn}{number}", f"{worn} {number}", worn) for worn in WORN_CATEGORIES for number in range(9)
+    items: list[tuple[str, str, GarmentCategory]] = [
+        (f"{worn}{number}", f"{worn} {number}", worn) for worn in GARMENT_CATEGORIES for number in range(9)
     ]
     shelf = described(("x", "shirt", "top"), *items)
     settings = RecommendSettings(candidates=20, diversity=0.0)
@@ -175,7 +174,7 @@ def test_the_shortlist_is_shared_out_among_missing_categories() -> None:
 
 
 def test_not_five_black_pumps() -> None:
-    pumps: list[tuple[str, str, WornCategory]] = [(f"p{n}", f"black leather pumps {n}", "shoes") for n in range(5)]
+    pumps: list[tuple[str, str, GarmentCategory]] = [(f"p{n}", f"black leather pumps {n}", "shoes") for n in range(5)]
     shelf = described(("x", "shirt", "top"), *pumps, ("w", "white canvas sneakers", "shoes"))
 
     def pumps_first(outfit: Sequence[DescribedItem]) -> float:
@@ -255,12 +254,14 @@ def test_every_reason_is_what_leaving_something_out_does() -> None:
 
 
 def test_a_kind_is_no_label_to_leave_unsaid() -> None:
-    said = said_of("shoes (casual shoes, navy blue, polka dot)", VOCABULARY)
+    said = labels_in_text("shoes (casual shoes, navy blue, polka dot)", VOCABULARY)
     assert [(one.attribute, one.label) for one in said] == [("colour", "navy blue"), ("pattern", "polka dot")]
-    assert without("shoes (casual shoes, navy blue, polka dot)", "navy blue") == "shoes (casual shoes, polka dot)"
-    assert without("bag (handbag, red)", "red") == "bag (handbag)"
-    assert without("bag (red)", "red") == "bag"
-    assert without("top: Striped red shirt", "red") == "top: Striped shirt"
+    assert (
+        without_phrase("shoes (casual shoes, navy blue, polka dot)", "navy blue") == "shoes (casual shoes, polka dot)"
+    )
+    assert without_phrase("bag (handbag, red)", "red") == "bag (handbag)"
+    assert without_phrase("bag (red)", "red") == "bag"
+    assert without_phrase("top: Striped red shirt", "red") == "top: Striped shirt"
 
 
 def test_a_reason_says_when_nothing_moves_the_score() -> None:
@@ -283,7 +284,7 @@ def test_when_nothing_fits_it_says_why() -> None:
     found = stylist.complete(by_id(priced, "t1"), "shoes", rules=Rules(price_max=20, colours=("red",)))
     assert found.left_out == (LeftOut("price_max", "price at most 20", 2, 0),)
     assert found.nothing == "nothing of shoes fits: 'price at most 20' leaves out 2, 0 left; loosen a rule"
-    everything = Rules(unwanted=tuple(one for one in WORN_CATEGORIES if one != "top"))
+    everything = Rules(unwanted=tuple(one for one in GARMENT_CATEGORIES if one != "top"))
     assert "want a category by its name" in stylist.complete(by_id(priced, "t1"), rules=everything).nothing
 
 
@@ -324,7 +325,7 @@ def test_a_score_names_the_item_whose_absence_helps_most() -> None:
 
 
 def test_looks_are_whole_outfits_that_differ() -> None:
-    items: list[tuple[str, str, WornCategory]] = [
+    items: list[tuple[str, str, GarmentCategory]] = [
         (f"{category}{number}", f"{category} {'x' * number}", category)
         for category in ("top", "bottom", "dress", "shoes", "bag", "outerwear")
         for number in range(1, 7)

@@ -17,22 +17,22 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from coordi.artifacts import Progress, no_progress
 from coordi.config import DescribeSettings
-from coordi.describe.describer import describe
-from coordi.describe.edge import EdgeEncoder
-from coordi.describe.vocabulary import load_vocabulary
-from coordi.domain import Item, WornCategory
-from coordi.pipeline.advising import Advisor
-from coordi.progress import Progress, silent
-from coordi.recommend.catalogue_index import CatalogueIndex, CatalogueInfo
-from coordi.recommend.described_item import DescribedItem
-from coordi.recommend.facets import describe_items
-from coordi.serve.running import listen, make_server
+from coordi.encoders.describe import describe
+from coordi.encoders.edge import EdgeEncoder
+from coordi.encoders.labels import load_vocabulary
+from coordi.pipeline.advisor import Advisor
+from coordi.recommend.catalogue import Catalogue
+from coordi.recommend.catalogue_file import CatalogueInfo
+from coordi.recommend.items import DescribedItem, describe_items
+from coordi.serve.app import listen, make_server
+from coordi.serve.schemas import ServeSettings
 from coordi.serve.service import Service
-from coordi.serve.settings import ServeSettings
+from coordi.types import GarmentCategory, Item
 
 # id, category, title, colour of its drawn photo, price, columns
-ROWS: tuple[tuple[str, WornCategory, str, str, float | None, dict[str, str]], ...] = (
+ROWS: tuple[tuple[str, GarmentCategory, str, str, float | None, dict[str, str]], ...] = (
     ("shoe-1", "shoes", "Black leather ankle boots", "black", 120.0, {"brand": "Kim", "gender": "Women"}),
     ("shoe-2", "shoes", "White canvas sneakers", "white", 49.9, {"brand": "Anna", "availability": "out of stock"}),
     ("shoe-3", "shoes", "Brown suede loafers", "saddlebrown", 89.0, {"brand": "Kim", "gender": "Men"}),
@@ -81,7 +81,7 @@ class Blocked:
         assert self.free.wait(60)
         return np.full(len(outfits), 0.5)
 
-    def in_catalogue(self, index: CatalogueIndex) -> Blocked:
+    def in_catalogue(self, index: Catalogue) -> Blocked:
         return self
 
     def direction(self, outfit: Sequence[DescribedItem]) -> NDArray[np.float32]:
@@ -103,7 +103,7 @@ def bare() -> Advisor:
 
 
 @pytest.fixture(scope="session")
-def shop(photos: Path, bare: Advisor) -> CatalogueIndex:
+def shop(photos: Path, bare: Advisor) -> Catalogue:
     encoder, settings = bare.encoder, DescribeSettings()
     items = [
         Item(item_id, title, category, image=photos / f"{place}.jpg", price=price, extra=extra)
@@ -115,16 +115,16 @@ def shop(photos: Path, bare: Advisor) -> CatalogueIndex:
     vectors = found.vectors()
     prompt = bare.model.settings.prompt
     described = describe_items(items, found.descriptions, vectors, prompt, load_vocabulary("fashion"), texts_by)
-    return CatalogueIndex.in_memory(info, described)
+    return Catalogue.in_memory(info, described)
 
 
 @pytest.fixture(scope="session")
-def empty_shop(bare: Advisor) -> CatalogueIndex:
-    return CatalogueIndex.in_memory(_info(bare, EdgeEncoder.bundled()), [])
+def empty_shop(bare: Advisor) -> Catalogue:
+    return Catalogue.in_memory(_info(bare, EdgeEncoder.bundled()), [])
 
 
 @pytest.fixture(scope="session")
-def advisor(bare: Advisor, shop: CatalogueIndex) -> Advisor:
+def advisor(bare: Advisor, shop: Catalogue) -> Advisor:
     return replace(bare, index=shop)
 
 
@@ -198,4 +198,4 @@ def _info(bare: Advisor, texts_by: EdgeEncoder) -> CatalogueInfo:
 
 
 def _no_progress(_: str) -> AbstractContextManager[Progress]:
-    return nullcontext(silent)
+    return nullcontext(no_progress)

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from coordi.pipeline.advising import Advisor
-from coordi.recommend.catalogue_index import CatalogueIndex
+from coordi.pipeline.advisor import Advisor
+from coordi.recommend.catalogue import Catalogue
 
 from .conftest import Start, jpeg, noise
 
@@ -328,7 +328,7 @@ def test_without_a_catalogue_outfits_are_scored_and_nothing_else(start: Start, b
         assert "coordi serve --catalogue DIR" in answer.json()["error"]["message"]
 
 
-def test_an_empty_catalogue_says_how_to_fill_it(start: Start, bare: Advisor, empty_shop: CatalogueIndex) -> None:
+def test_an_empty_catalogue_says_how_to_fill_it(start: Start, bare: Advisor, empty_shop: Catalogue) -> None:
     client = start(replace(bare, index=empty_shop)).client
     assert client.get(f"{API}/catalogue/items").json()["total"] == 0
     for answer in (
@@ -341,12 +341,12 @@ def test_an_empty_catalogue_says_how_to_fill_it(start: Start, bare: Advisor, emp
     assert problem(answer) == (404, "unknown_item", "id")
 
 
-def test_a_photo_that_is_gone_is_404(start: Start, bare: Advisor, shop: CatalogueIndex) -> None:
+def test_a_photo_that_is_gone_is_404(start: Start, bare: Advisor, shop: Catalogue) -> None:
     item = shop.get(["top-1"])["top-1"]
     assert item.item.image is not None
     lost = replace(item, item=replace(item.item, image=item.item.image.with_name("gone.jpg")))
     without = replace(item, item=replace(item.item, id="plain", image=None))
-    client = start(replace(bare, index=CatalogueIndex.in_memory(shop.info, [lost, without]))).client
+    client = start(replace(bare, index=Catalogue.in_memory(shop.info, [lost, without]))).client
     answer = client.get(f"{API}/catalogue/photos/top-1")
     assert problem(answer) == (404, "not_found", "id")
     assert str(lost.item.image) not in answer.text

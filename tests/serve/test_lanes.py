@@ -11,16 +11,16 @@ from http.client import HTTPConnection
 
 import pytest
 
-from coordi.pipeline.advising import Advisor
+from coordi.pipeline.advisor import Advisor
+from coordi.serve.batching import MemoryBudget, WorkerPool, check_wanted
 from coordi.serve.errors import ClientGoneError, RefusedError
-from coordi.serve.lanes import Held, Lane, check_wanted
 
 from .conftest import Blocked, Start, jpeg
 
 
 @pytest.fixture
-def lane() -> Iterator[Lane]:
-    found = Lane("test", workers=1, queue=2)
+def lane() -> Iterator[WorkerPool]:
+    found = WorkerPool("test", workers=1, queue=2)
     yield found
     found.close()
 
@@ -36,7 +36,7 @@ async def until(is_so: Callable[[], bool]) -> None:
     assert is_so()
 
 
-def test_a_full_lane_refuses_at_once_and_says_when_to_ask_again(lane: Lane) -> None:
+def test_a_full_lane_refuses_at_once_and_says_when_to_ask_again(lane: WorkerPool) -> None:
     free = threading.Event()
 
     async def ask() -> None:
@@ -56,7 +56,7 @@ def test_a_full_lane_refuses_at_once_and_says_when_to_ask_again(lane: Lane) -> N
     assert lane.inside == 0
 
 
-def test_a_client_that_leaves_gives_its_place_free_and_its_work_is_not_begun(lane: Lane) -> None:
+def test_a_client_that_leaves_gives_its_place_free_and_its_work_is_not_begun(lane: WorkerPool) -> None:
     free, begun = threading.Event(), []
 
     async def ask() -> None:
@@ -79,7 +79,7 @@ def test_a_client_that_leaves_gives_its_place_free_and_its_work_is_not_begun(lan
     assert lane.inside == 0
 
 
-def test_work_that_has_begun_ends_at_its_next_question_to_a_model(lane: Lane) -> None:
+def test_work_that_has_begun_ends_at_its_next_question_to_a_model(lane: WorkerPool) -> None:
     began, goes_on, reached = threading.Event(), threading.Event(), []
 
     def work() -> None:
@@ -103,7 +103,7 @@ def test_work_that_has_begun_ends_at_its_next_question_to_a_model(lane: Lane) ->
     assert reached == []
 
 
-def test_an_error_is_handed_on_and_the_place_given_back(lane: Lane) -> None:
+def test_an_error_is_handed_on_and_the_place_given_back(lane: WorkerPool) -> None:
     def fail() -> None:
         raise KeyError("x")
 
@@ -113,7 +113,7 @@ def test_an_error_is_handed_on_and_the_place_given_back(lane: Lane) -> None:
     assert lane.inside == 0
 
 
-def test_a_closed_lane_refuses(lane: Lane) -> None:
+def test_a_closed_lane_refuses(lane: WorkerPool) -> None:
     lane.close()
     with pytest.raises(RefusedError, match="ask again"):
         asyncio.run(lane.run(lambda: True))
@@ -121,7 +121,7 @@ def test_a_closed_lane_refuses(lane: Lane) -> None:
 
 
 def test_no_more_bytes_are_held_than_there_is_room_for() -> None:
-    held = Held(100)
+    held = MemoryBudget(100)
     with held.hold(60), held.hold(40):
         with pytest.raises(RefusedError) as caught, held.hold(1):
             pass

@@ -12,7 +12,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from coordi.pipeline.advising import Advisor
+from coordi.pipeline.advisor import Advisor
 
 from .conftest import Blocked, Start, jpeg, noise
 

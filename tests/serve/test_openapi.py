@@ -79,7 +79,7 @@ def test_the_framework_reports_nothing_to_anybody() -> None:
     """FastAPI measures and exports by itself where the environment names a place to send to."""
     code = (
         "from coordi.serve.app import build_api; from coordi.serve.service import Service; "
-        "from coordi.serve.settings import ServeSettings; "
+        "from coordi.serve.schemas import ServeSettings; "
         "app = build_api(Service(ServeSettings(), lambda: None)); print(app._native_telemetry.enabled())"
     )
     variables = {"FASTAPI_OTEL_AUTO_CONFIGURE": "true", "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}

@@ -13,17 +13,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from coordi.artifacts import Progress, no_progress
 from coordi.config import PromptSettings
-from coordi.pipeline.advising import Advisor
-from coordi.pipeline.catalogue_building import build_catalogue, refresh_catalogue
-from coordi.pipeline.catalogue_describing import Eyes
-from coordi.pipeline.catalogue_folder import CatalogueWork
-from coordi.pipeline.opening_catalogues import open_catalogue
-from coordi.progress import Progress, silent
+from coordi.pipeline.advisor import Advisor, open_catalogue
+from coordi.pipeline.catalogue_build import CatalogueJob, DescriptionPipeline, build_catalogue, refresh_catalogue
+from coordi.recommend.catalogue import Catalogue
 from coordi.recommend.catalogue_file import ITEMS_FILE
-from coordi.recommend.catalogue_index import CatalogueIndex
-from coordi.recommend.described_item import DescribedItem
-from coordi.serve.together import TogetherScorer
+from coordi.recommend.items import DescribedItem
+from coordi.serve.batching import BatchingScorer
 
 from .conftest import Start
 
@@ -33,7 +30,7 @@ ITEMS = "/api/v1/catalogue/items"
 
 @contextmanager
 def quietly(label: str) -> Iterator[Progress]:
-    yield silent
+    yield no_progress
 
 
 def write(table: Path, ids: str) -> Path:
@@ -42,9 +39,9 @@ def write(table: Path, ids: str) -> Path:
 
 
 @pytest.fixture
-def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CatalogueWork:
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CatalogueJob:
     monkeypatch.setenv("COORDI_CACHE", str(tmp_path / "cache"))
-    return CatalogueWork(tmp_path / "made", "coordi catalogue build", quietly, may_shrink=True)
+    return CatalogueJob(tmp_path / "made", "coordi catalogue build", quietly, may_shrink=True)
 
 
 @pytest.fixture
@@ -52,13 +49,13 @@ def table(tmp_path: Path) -> Path:
     return tmp_path / "shop.csv"
 
 
-def eyes(advisor: Advisor, prompt: PromptSettings | None = None) -> Eyes:
+def eyes(advisor: Advisor, prompt: PromptSettings | None = None) -> DescriptionPipeline:
     settings = advisor.model.settings
-    return Eyes.of(settings.describe, prompt or settings.prompt)
+    return DescriptionPipeline.of(settings.describe, prompt or settings.prompt)
 
 
 @pytest.fixture
-def opened(bare: Advisor, work: CatalogueWork, table: Path) -> Advisor:
+def opened(bare: Advisor, work: CatalogueJob, table: Path) -> Advisor:
     """With a built catalogue of a skirt and a shirt."""
     build_catalogue(write(table, "ab"), eyes(bare), work)
     return Advisor.open(work.folder)
@@ -66,7 +63,7 @@ def opened(bare: Advisor, work: CatalogueWork, table: Path) -> Advisor:
 
 @pytest.mark.slow
 def test_what_is_asked_afterwards_is_of_the_new_catalogue(
-    opened: Advisor, start: Start, table: Path, work: CatalogueWork
+    opened: Advisor, start: Start, table: Path, work: CatalogueJob
 ) -> None:
     started = start(opened)
     assert not started.service.renew()  # nothing has changed
@@ -88,7 +85,7 @@ def test_what_is_asked_afterwards_is_of_the_new_catalogue(
 
 @pytest.mark.slow
 def test_a_question_goes_on_with_the_catalogue_it_began_with(
-    opened: Advisor, start: Start, table: Path, work: CatalogueWork
+    opened: Advisor, start: Start, table: Path, work: CatalogueJob
 ) -> None:
     service = start(opened).service
     before = service.advisor
@@ -101,7 +98,7 @@ def test_a_question_goes_on_with_the_catalogue_it_began_with(
 
 @pytest.mark.slow
 def test_what_is_likened_is_centred_in_the_new_catalogue(
-    opened: Advisor, start: Start, table: Path, work: CatalogueWork, bare: Advisor
+    opened: Advisor, start: Start, table: Path, work: CatalogueJob, bare: Advisor
 ) -> None:
     service = start(opened).service
     write(table, "abcd")
@@ -116,7 +113,7 @@ def test_what_is_likened_is_centred_in_the_new_catalogue(
 
 @pytest.mark.slow
 def test_one_that_cannot_be_opened_leaves_the_old_one_and_is_told_once(
-    opened: Advisor, start: Start, work: CatalogueWork, table: Path
+    opened: Advisor, start: Start, work: CatalogueJob, table: Path
 ) -> None:
     started = start(opened)
     lines: list[str] = []
@@ -141,18 +138,18 @@ def test_one_that_cannot_be_opened_leaves_the_old_one_and_is_told_once(
 
 @pytest.mark.slow
 def test_a_request_is_of_one_catalogue_all_the_way(
-    opened: Advisor, start: Start, table: Path, work: CatalogueWork, monkeypatch: pytest.MonkeyPatch
+    opened: Advisor, start: Start, table: Path, work: CatalogueJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The item is pinned and gone before anything is suggested: it stays in what is answered."""
     started = start(opened)
-    look_up = CatalogueIndex.get
+    look_up = Catalogue.get
 
-    def and_renew(index: CatalogueIndex, ids: Sequence[str]) -> dict[str, DescribedItem]:
+    def and_renew(index: Catalogue, ids: Sequence[str]) -> dict[str, DescribedItem]:
         found = look_up(index, ids)
         started.service.renew()
         return found
 
-    monkeypatch.setattr(CatalogueIndex, "get", and_renew)
+    monkeypatch.setattr(Catalogue, "get", and_renew)
     write(table, "bc")
     refresh_catalogue(None, work)
     asked = {"items": [{"text": "red shoes"}], "rules": {"pinned": ["a"]}, "language_model": False}
@@ -165,18 +162,18 @@ def test_a_request_is_of_one_catalogue_all_the_way(
 
 @pytest.mark.slow
 def test_looking_goes_on_after_any_error(
-    opened: Advisor, start: Start, table: Path, work: CatalogueWork, monkeypatch: pytest.MonkeyPatch
+    opened: Advisor, start: Start, table: Path, work: CatalogueJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started = start(opened)
     lines: list[str] = []
     left = [MemoryError("too little memory")]
 
-    def read(source: Path, *others: object) -> CatalogueIndex:
+    def read(source: Path, *others: object) -> Catalogue:
         if left:
             raise left.pop()
         return open_catalogue(source, *others)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("coordi.pipeline.advising.open_catalogue", read)
+    monkeypatch.setattr("coordi.pipeline.advisor.open_catalogue", read)
     write(table, "abc")
     refresh_catalogue(None, work)
     started.service.renew_in_background(lines.append, every=0.01)
@@ -190,7 +187,7 @@ def test_looking_goes_on_after_any_error(
 
 
 def test_one_that_is_told_otherwise_is_not_taken_up(
-    opened: Advisor, start: Start, work: CatalogueWork, table: Path, bare: Advisor, tmp_path: Path
+    opened: Advisor, start: Start, work: CatalogueJob, table: Path, bare: Advisor, tmp_path: Path
 ) -> None:
     started = start(opened)
     other = replace(work, folder=tmp_path / "other")
@@ -226,7 +223,7 @@ class Which:
 
 def test_scorers_of_two_catalogues_share_a_thread_and_no_call(opened: Advisor) -> None:
     threads: set[str] = set()
-    one = TogetherScorer(Which(0, threads), 8)
+    one = BatchingScorer(Which(0, threads), 8)
     assert opened.index is not None
     other = one.in_catalogue(opened.index)
     item = opened.item_of_words("white shirt")

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from coordi.pipeline.advising import Advisor
-from coordi.recommend.catalogue_index import CatalogueIndex
-from coordi.serve.examples import COMPLETE, LOOKS, SCORE
+from coordi.pipeline.advisor import Advisor
+from coordi.recommend.catalogue import Catalogue
+from coordi.serve.schemas import COMPLETE, LOOKS, SCORE
 
 from .conftest import ROWS, Start, jpeg
 
@@ -161,12 +161,12 @@ def test_an_item_and_its_photo_are_found_under_any_id(client: httpx.Client) -> N
 
 
 def test_a_photo_is_sent_again_only_once_it_is_another(
-    start: Start, bare: Advisor, shop: CatalogueIndex, tmp_path: Path
+    start: Start, bare: Advisor, shop: Catalogue, tmp_path: Path
 ) -> None:
     item = shop.get(["top-1"])["top-1"]
     own = replace(item, item=replace(item.item, image=tmp_path / "top.jpg"))
     (tmp_path / "top.jpg").write_bytes(jpeg("red"))
-    client = start(replace(bare, index=CatalogueIndex.in_memory(shop.info, [own]))).client
+    client = start(replace(bare, index=Catalogue.in_memory(shop.info, [own]))).client
     path = f"{API}/catalogue/photos/top-1"
     first = client.get(path)
     tag = first.headers["etag"]

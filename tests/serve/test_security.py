@@ -9,8 +9,8 @@ import pytest
 from pydantic import SecretStr
 
 from coordi.errors import ConfigError
+from coordi.serve.schemas import ServeSettings
 from coordi.serve.security import check_host, find_token
-from coordi.serve.settings import ServeSettings
 
 from .conftest import Start, jpeg
 

@@ -13,12 +13,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from coordi.pipeline.advising import Advisor
-from coordi.recommend.catalogue_index import CatalogueIndex
-from coordi.recommend.described_item import DescribedItem
+from coordi.pipeline.advisor import Advisor
+from coordi.recommend.catalogue import Catalogue
+from coordi.recommend.items import DescribedItem
+from coordi.serve.batching import BatchingEncoder, BatchingScorer, MicroBatcher, WorkerPool
 from coordi.serve.errors import ClientGoneError, RefusedError
-from coordi.serve.lanes import Lane
-from coordi.serve.together import Together, TogetherEncoder, TogetherScorer
 
 
 class Model:
@@ -57,7 +56,7 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 
 def gathered(
-    together: Together[int, int], pool: ThreadPoolExecutor, model: Model, asked: list[list[int]]
+    together: MicroBatcher[int, int], pool: ThreadPoolExecutor, model: Model, asked: list[list[int]]
 ) -> list[object]:
     """Ask something that keeps the model busy, then all of these one after the other, then let it go."""
     first = pool.submit(together.ask, [0])
@@ -72,7 +71,7 @@ def gathered(
 
 
 def test_what_comes_while_the_model_works_shares_the_next_call(model: Model, pool: ThreadPoolExecutor) -> None:
-    together = Together[int, int](model, 100, "test")
+    together = MicroBatcher[int, int](model, 100, "test")
     assert gathered(together, pool, model, [[1, 2], [3], [4, 5, 6]]) == [[2, 4], [6], [8, 10, 12]]
     assert model.asked == [[0], [1, 2, 3, 4, 5, 6]]
     assert together.calls == 2
@@ -80,14 +79,14 @@ def test_what_comes_while_the_model_works_shares_the_next_call(model: Model, poo
 
 
 def test_no_call_is_larger_than_the_most_but_for_one_who_asks_more(model: Model, pool: ThreadPoolExecutor) -> None:
-    together = Together[int, int](model, 3, "test")
+    together = MicroBatcher[int, int](model, 3, "test")
     gathered(together, pool, model, [[1, 2], [3, 4], [5], [6, 7, 8, 9]])
     assert model.asked == [[0], [1, 2, 5], [3, 4], [6, 7, 8, 9]]
     together.close()
 
 
 def test_an_error_of_one_is_not_an_error_of_the_others(model: Model, pool: ThreadPoolExecutor) -> None:
-    together = Together[int, int](model, 100, "test")
+    together = MicroBatcher[int, int](model, 100, "test")
     found = gathered(together, pool, model, [[1], [-7], [2]])
     assert found[0] == [2]
     assert found[2] == [4]
@@ -104,7 +103,7 @@ def test_only_questions_of_one_kind_share_a_call(pool: ThreadPoolExecutor) -> No
         calls.append((list(questions), kind))
         return [f"{question}{kind}" for question in questions]
 
-    together = Together[str, str](work, 100, "test")
+    together = MicroBatcher[str, str](work, 100, "test")
     found = [pool.submit(together.ask, [f"q{number}"], number % 2) for number in range(20)]
     assert [one.result(60) for one in found] == [[f"q{number}{number % 2}"] for number in range(20)]
     assert all(int(question[1:]) % 2 == kind for questions, kind in calls for question in questions)
@@ -112,8 +111,8 @@ def test_only_questions_of_one_kind_share_a_call(pool: ThreadPoolExecutor) -> No
 
 
 def test_what_nobody_waits_for_any_more_is_not_asked(model: Model) -> None:
-    together = Together[int, int](model, 1, "test")
-    lane = Lane("test", 4, 0)
+    together = MicroBatcher[int, int](model, 1, "test")
+    lane = WorkerPool("test", 4, 0)
 
     async def ask() -> None:
         left = asyncio.Event()
@@ -140,7 +139,7 @@ def test_what_nobody_waits_for_any_more_is_not_asked(model: Model) -> None:
 
 
 def test_closing_refuses_all_that_waits_and_what_comes_later(model: Model, pool: ThreadPoolExecutor) -> None:
-    together = Together[int, int](model, 1, "test")
+    together = MicroBatcher[int, int](model, 1, "test")
     waiting = [pool.submit(together.ask, [number]) for number in range(4)]
     assert model.began.wait(60)
     wait_until(lambda: together.waiting >= 3)
@@ -158,7 +157,7 @@ def test_closing_refuses_all_that_waits_and_what_comes_later(model: Model, pool:
 
 
 def test_nothing_asked_is_no_call(model: Model) -> None:
-    together = Together[int, int](model, 3, "test")
+    together = MicroBatcher[int, int](model, 3, "test")
     assert together.ask([]) == []
     assert together.calls == 0
     together.close()
@@ -166,7 +165,7 @@ def test_nothing_asked_is_no_call(model: Model) -> None:
 
 def test_photos_that_come_together_get_the_vectors_they_get_alone(advisor: Advisor, pool: ThreadPoolExecutor) -> None:
     photos = [Image.new("RGB", (64 + place, 80), colour) for place, colour in enumerate(("red", "blue", "white") * 4)]
-    encoder = TogetherEncoder(advisor.encoder)
+    encoder = BatchingEncoder(advisor.encoder)
     found = list(pool.map(lambda photo: encoder.encode_images([photo])[0], photos))
     alone = np.stack([advisor.encoder.encode_images([photo])[0] for photo in photos])
     assert np.allclose(np.stack(found), alone, atol=1e-5)
@@ -191,7 +190,7 @@ class OwnThread:
             self.threads.add(threading.current_thread().name)
         return np.array([len(outfit) / 10 + orders / 100 for outfit in outfits])
 
-    def in_catalogue(self, index: CatalogueIndex) -> OwnThread:
+    def in_catalogue(self, index: Catalogue) -> OwnThread:
         return self
 
     def direction(self, outfit: Sequence[DescribedItem]) -> NDArray[np.float32]:
@@ -201,7 +200,7 @@ class OwnThread:
 def test_one_thread_owns_the_language_model(advisor: Advisor, pool: ThreadPoolExecutor) -> None:
     item = advisor.item_of_words("white shirt")
     model = OwnThread()
-    scorer = TogetherScorer(model, 4)
+    scorer = BatchingScorer(model, 4)
     asked = [[[item] * (1 + number % 3)] * (number % 4) for number in range(40)]
     found = list(pool.map(lambda outfits: scorer.score(outfits, orders=1 + len(outfits) % 2).tolist(), asked))
     expected = [[len(one) / 10 + (1 + len(outfits) % 2) / 100 for one in outfits] for outfits in asked]

@@ -1,21 +1,231 @@
-"""``coordi catalogue``: a shop's items described, kept in a folder and brought up to date."""
+"""``coordi catalogue``: build, info, search, add, remove, refresh, complete."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
-from coordi.cli import catalogue_complete
-from coordi.cli.catalogue_search import FolderArgument, info, search
+from coordi.cli.advise import LOADING, QuickOption
 from coordi.cli.console import echo_json, note, progress_bar
-from coordi.cli.work import DownloadOption, JsonOption, OutOption, data_path, typed_command
-from coordi.describe.vector_cache import SAVE_EVERY
+from coordi.cli.options import DownloadOption, JsonOption, OutOption, data_path, typed_command, with_rules
+from coordi.encoders.photo_embeddings import SAVE_EVERY
+from coordi.recommend.rules import Rules
 
 if TYPE_CHECKING:
-    from coordi.pipeline.catalogue_building import Outcome
-    from coordi.pipeline.catalogue_folder import CatalogueWork
+    from coordi.pipeline.catalogue_build import BuildResult, CatalogueJob
+    from coordi.recommend.catalogue import Catalogue
+    from coordi.recommend.items import DescribedItem
+
+
+FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `coordi catalogue build` made.")]
+WordsArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="WORDS", help="All of them must be in title, brand or description.")
+]
+_BRANDS_SHOWN = 10
+_WIDTH_IN_A_PIPE = 120
+
+
+def info(folder: FolderArgument, as_json: JsonOption = False) -> None:
+    """Show what a catalogue holds and what it was made of and with.
+
+    Example: coordi catalogue info catalogue
+    """
+    found = _told(folder)
+    if as_json:
+        echo_json(found)
+        return
+    console = _console()
+    console.print(f"{found['name']}: {found['items']:,} items, {found['with_photo']:,} with a photo", markup=False)
+    for name, text in _lines(found):
+        console.print(f"{name:<11} {text}", markup=False)
+    table = Table(title="Items by category", title_justify="left")
+    table.add_column("category")
+    table.add_column("items", justify="right")
+    for category, count in found["categories"].items():
+        table.add_row(category, f"{count:,}")
+    console.print(table)
+
+
+@with_rules
+def search(
+    folder: FolderArgument,
+    rules: Rules,
+    words: WordsArgument = None,
+    photo: Annotated[Path | None, typer.Option("--photo", help="Items whose photos are most like this one.")] = None,
+    top_k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many to show.")] = 10,
+    as_json: JsonOption = False,
+) -> None:
+    """Find items by words, by a photo, and by what they are.
+
+    Example: coordi catalogue search catalogue black boots --max-price 100
+    """
+    from coordi.encoders.labels import load_vocabulary
+    from coordi.errors import RecommendationError
+    from coordi.recommend.catalogue import Catalogue
+    from coordi.recommend.rules import check_colours
+
+    if words and photo:
+        raise RecommendationError("give words or --photo, not both; --want, --colour and the like go with either")
+    with Catalogue.open(folder) as index:
+        check_colours(rules, load_vocabulary(index.info.describe.vocabulary))
+        if photo is not None:
+            found: list[tuple[DescribedItem, float | None]] = [*_alike(index, folder, photo, top_k, rules)]
+            total = index.count(rules)
+        else:
+            items, total = index.page(rules, " ".join(words or ()), limit=top_k)
+            found = [(item, None) for item in items]
+    if as_json:
+        echo_json({"total": total, "items": [_item_told(item, cosine) for item, cosine in found]})
+    else:
+        _show_items(found, total)
+
+
+def _told(folder: Path) -> dict[str, Any]:
+    from coordi.recommend.catalogue import Catalogue
+    from coordi.recommend.catalogue_file import ITEMS_FILE
+
+    with Catalogue.open(folder) as index:
+        facets, made = index.facets(), index.info
+        return {
+            "name": made.name,
+            "items": len(index),
+            "with_photo": index.photographed(),
+            "categories": dict(facets.categories),
+            "price_range": facets.price_range,
+            "brands": facets.brands,
+            "seasons": facets.seasons,
+            "genders": facets.genders,
+            "source": made.source,
+            "encoder": {"name": made.encoder[0], "identity": made.encoder[1]},
+            "vocabulary": {"name": made.describe.vocabulary, "sha256": made.vocabulary},
+            "prompt": made.prompt.model_dump(mode="json"),
+            "made": made.made,
+            "bytes": (folder / ITEMS_FILE).stat().st_size,
+        }
+
+
+def _lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    price, brands = found["price_range"], found["brands"]
+    more = f" and {len(brands) - _BRANDS_SHOWN} more" if len(brands) > _BRANDS_SHOWN else ""
+    return [
+        ("made of", found["source"]),
+        ("changed", found["made"]),
+        ("encoder", f"{found['encoder']['name']} ({found['encoder']['identity'][:12]})"),
+        ("vocabulary", f"{found['vocabulary']['name']} ({found['vocabulary']['sha256'][:12]})"),
+        ("size", f"{found['bytes'] / 2**20:,.1f} MiB"),
+        ("prices", "none is known" if price is None else f"{price[0]:,.2f} to {price[1]:,.2f}"),
+        ("brands", f"{', '.join(brands[:_BRANDS_SHOWN])}{more}" or "none is known"),
+        ("seasons", ", ".join(found["seasons"]) or "none is known"),
+        ("made for", ", ".join(found["genders"]) or "nothing is known"),
+    ]
+
+
+def _alike(index: Catalogue, folder: Path, photo: Path, top_k: int, rules: Rules) -> list[tuple[DescribedItem, float]]:
+    from coordi.data.photos import open_photo
+    from coordi.pipeline.catalogue_build import DescriptionPipeline
+    from coordi.recommend.catalogue_file import check_fits
+
+    eyes = DescriptionPipeline.of(index.info.describe, index.info.prompt)
+    check_fits(folder, index.info, eyes.info("", ""))
+    found: list[tuple[DescribedItem, float]] = index.nearest(
+        eyes.encoder.encode_images([open_photo(photo)])[0], "photo", top_k, rules
+    )
+    return found
+
+
+def _item_told(item: DescribedItem, cosine: float | None) -> dict[str, Any]:
+    one = item.item
+    told = {
+        "id": one.id,
+        "title": one.title,
+        "category": one.category,
+        "text": item.text,
+        "brand": item.brand,
+        "colours": item.colours,
+        "gender": item.gender,
+        "season": item.season,
+        "price": one.price,
+        "in_stock": item.in_stock,
+        "photo": None if one.image is None else str(one.image),
+    }
+    return told if cosine is None else {**told, "cosine": cosine}
+
+
+def _show_items(found: list[tuple[DescribedItem, float | None]], total: int) -> None:
+    table = Table()
+    for column in ("id", "category", "item", "brand", "colours"):
+        table.add_column(column, overflow="fold")
+    table.add_column("price", justify="right")
+    if found and found[0][1] is not None:
+        table.add_column("cosine", justify="right")
+    for item, cosine in found:
+        price = "" if item.item.price is None else f"{item.item.price:,.2f}"
+        cells = [item.id, item.item.category, item.item.title or item.text, item.brand, ", ".join(item.colours), price]
+        table.add_row(*map(escape, cells), *([] if cosine is None else [f"{cosine:.3f}"]))
+    if found:
+        _console().print(table)
+    typer.echo(f"{len(found):,} of {total:,} items shown" if found else "no item fits; ask for less")
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_WIDTH_IN_A_PIPE)
+
+
+def register_complete(nouns: typer.Typer) -> None:
+    """Add the command to ``coordi catalogue``."""
+    nouns.command("complete")(with_rules(complete))
+
+
+def complete(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `coordi catalogue build` made.")],
+    out: Annotated[Path, typer.Option("--out", help="The file to write: a line of JSON for each item.")],
+    rules: Rules,
+    ids: Annotated[
+        list[str] | None, typer.Argument(metavar="[ID]...", help="The items to complete; with --all none.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Complete every item of the catalogue.")] = False,
+    top_k: Annotated[int, typer.Option("-k", min=1, max=50, help="Suggestions for each item.")] = 5,
+    reasons: Annotated[bool, typer.Option("--reasons", help="Say why; takes about as long again.")] = False,
+    model: Annotated[str, typer.Option("--model", help="As for `coordi score`.")] = "bundled",
+    quick: QuickOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write what would complete each item, as a batch that can be interrupted and goes on with the same command.
+
+    Example: coordi catalogue complete catalogue --all --out looks.jsonl --in-stock -k 6
+    """
+    from coordi.errors import ArtifactError, RecommendationError
+    from coordi.pipeline.advisor import Advisor
+    from coordi.pipeline.batch import Batch, complete_catalogue
+    from coordi.recommend.catalogue_file import check_is_catalogue
+
+    if everything == bool(ids):
+        raise RecommendationError("give the ids of the items to complete, or --all for the whole catalogue")
+    if out.suffix != ".jsonl":
+        raise ArtifactError(f"--out {out} must end in .jsonl: it holds a line of JSON for each item")
+    check_is_catalogue(folder)
+    advisor = Advisor.open(folder, model, note, progress_bar)
+    if advisor.index is None or not len(advisor.index):
+        raise RecommendationError(f"the catalogue '{folder}' is empty; add items: coordi catalogue add {folder} SOURCE")
+    asked = advisor.index.ids() if everything else [item.id for item in advisor.items_of_ids(ids or [])]
+    if not quick:
+        note(LOADING)
+    batch = Batch(asked, top_k, rules, language_model=not quick, reasons=reasons)
+    with progress_bar("completing items") as progress:
+        done = complete_catalogue(batch, advisor, out, progress)
+    if as_json:
+        echo_json({"out": str(out), "lines": done.lines, "known": done.known, "nothing": done.nothing})
+        return
+    before = f", {done.known} of them from an earlier run" if done.known else ""
+    typer.echo(f"{out}: {done.lines} items{before}; nothing completes {done.nothing} of them (their lines say why)")
+
 
 SourceArgument = Annotated[
     str,
@@ -34,7 +244,7 @@ def register(app: typer.Typer) -> None:
     nouns.callback()(_catalogue)
     for command in (build, info, search, add, remove, refresh):
         nouns.command(command.__name__)(command)
-    catalogue_complete.register(nouns)
+    register_complete(nouns)
     app.add_typer(nouns, name="catalogue")
 
 
@@ -61,13 +271,12 @@ def build(
 
     Example: coordi catalogue build shop/products.csv --out catalogue
     """
-    from coordi.pipeline.catalogue_building import build_catalogue
-    from coordi.pipeline.catalogue_describing import Eyes
-    from coordi.pipeline.models import find_model
+    from coordi.pipeline.catalogue_build import DescriptionPipeline, build_catalogue
+    from coordi.pipeline.trained import find_model
 
     settings = find_model(model).settings
     update = {"batch_size": batch_size, "allow_download": allow_download}
-    eyes = Eyes.of(settings.describe.model_copy(update=update), settings.prompt)
+    eyes = DescriptionPipeline.of(settings.describe.model_copy(update=update), settings.prompt)
     path = data_path(source, _data(allow_download))
     _show(build_catalogue(path, eyes, _work(out, save_every, allow_download, may_shrink)), out, as_json)
 
@@ -79,7 +288,7 @@ def add(
 
     Example: coordi catalogue add catalogue shop/new-arrivals.csv
     """
-    from coordi.pipeline.catalogue_building import add_to_catalogue
+    from coordi.pipeline.catalogue_build import add_to_catalogue
 
     work = _work(folder, save_every)
     _show(add_to_catalogue(data_path(source), work), folder, as_json)
@@ -94,7 +303,7 @@ def remove(
 
     Example: coordi catalogue remove catalogue sku-1021 sku-1022
     """
-    from coordi.pipeline.catalogue_building import remove_from_catalogue
+    from coordi.pipeline.catalogue_build import remove_from_catalogue
 
     _show(remove_from_catalogue(ids, _work(folder, SAVE_EVERY)), folder, as_json)
 
@@ -115,15 +324,15 @@ def refresh(
 
     Example: coordi catalogue refresh catalogue shop/products.csv
     """
-    from coordi.pipeline.catalogue_building import refresh_catalogue
+    from coordi.pipeline.catalogue_build import refresh_catalogue
 
     feed = None if source is None else data_path(source)
     _show(refresh_catalogue(feed, _work(folder, save_every, may_shrink=may_shrink)), folder, as_json)
 
 
-def summary(found: Outcome) -> dict[str, Any]:
+def summary(found: BuildResult) -> dict[str, Any]:
     """Counts of what was done, and of each problem."""
-    from coordi.pipeline.catalogue_source import by_reason
+    from coordi.pipeline.catalogue_build import by_reason
 
     problems = by_reason(found.problems)
     return {
@@ -139,8 +348,8 @@ def summary(found: Outcome) -> dict[str, Any]:
     }
 
 
-def _show(found: Outcome, folder: Path, as_json: bool) -> None:
-    from coordi.pipeline.catalogue_source import NO_CATEGORY, PROBLEMS_FILE, by_reason, examples
+def _show(found: BuildResult, folder: Path, as_json: bool) -> None:
+    from coordi.pipeline.catalogue_build import NO_CATEGORY, PROBLEMS_FILE, by_reason, examples
 
     if as_json:
         echo_json(summary(found))
@@ -159,10 +368,10 @@ def _show(found: Outcome, folder: Path, as_json: bool) -> None:
     typer.echo(f"{', '.join(f'{count:,} {name}' for name, count in counts.items())}: {found.items:,} items in {folder}")
 
 
-def _work(folder: Path, save_every: int, allow_download: bool = False, may_shrink: bool = False) -> CatalogueWork:
-    from coordi.pipeline.catalogue_folder import CatalogueWork
+def _work(folder: Path, save_every: int, allow_download: bool = False, may_shrink: bool = False) -> CatalogueJob:
+    from coordi.pipeline.catalogue_build import CatalogueJob
 
-    return CatalogueWork(folder, typed_command(), progress_bar, _data(allow_download), save_every, may_shrink)
+    return CatalogueJob(folder, typed_command(), progress_bar, _data(allow_download), save_every, may_shrink)
 
 
 def _data(allow_download: bool) -> Any:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from coordi.progress import Progress as ProgressCallback
+from coordi.artifacts import Progress as ProgressCallback
 
 errors = Console(stderr=True, highlight=False)
 _PLAIN_EVERY_SECONDS = 15.0

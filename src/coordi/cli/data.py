@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.table import Table
 
 from coordi.cli.console import echo_json, progress_bar
-from coordi.cli.work import data_path
+from coordi.cli.options import data_path
 from coordi.config import DataSettings, RunSettings, apply_overrides
 from coordi.data.leaks import Leak
 from coordi.data.loading import load
 from coordi.data.survey import Survey, survey
-from coordi.domain import SPLITS, FunnelRow, ReleasedQuestions
 from coordi.errors import ConfigError
+from coordi.types import SPLITS, FunnelRow, ReleaseQuestions
 
 DataOverrides = Annotated[
     list[str] | None, typer.Argument(metavar="data.KEY=VALUE", help="Settings of the data: data.split=item-disjoint")
@@ -152,7 +152,7 @@ def _balances(found: Survey) -> Table:
     return table
 
 
-def _released(parts: tuple[ReleasedQuestions, ...]) -> Table:
+def _released(parts: tuple[ReleaseQuestions, ...]) -> Table:
     table = Table(title="The release's own questions", title_justify="left")
     for column in ("split", "protocol", "task"):
         table.add_column(column)

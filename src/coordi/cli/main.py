@@ -11,27 +11,11 @@ from typing import Annotated
 
 import typer
 
-from coordi.cli import (
-    catalogue,
-    data,
-    describe,
-    doctor,
-    encoder,
-    evaluate,
-    finetune,
-    presets,
-    recommend,
-    report,
-    run,
-    score,
-    serve,
-)
+from coordi.cli import advise, catalogue, data, describe, doctor, pipeline, report
 from coordi.cli.console import note
 from coordi.errors import CoordiError
 
-_NOUNS = (
-    run, data, describe, catalogue, finetune, evaluate, report, score, recommend, serve, encoder, presets, doctor,
-)  # fmt: skip
+_COMMANDS = (pipeline, data, describe, catalogue, report, advise, doctor)
 _INTERRUPTED = 130
 
 
@@ -46,8 +30,8 @@ def build_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_options)
-    for noun in _NOUNS:
-        noun.register(app)
+    for part in _COMMANDS:
+        part.register(app)
     return app
 
 

@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from coordi.cli.console import echo_json, note
-from coordi.cli.work import JsonOption
+from coordi.cli.options import JsonOption
 
 if TYPE_CHECKING:
     from coordi.evaluate.compare import ComparedRow, Comparison, Differing
@@ -45,10 +45,8 @@ def show(place: RunArgument, as_json: JsonOption = False) -> None:
 
     Example: coordi report show demo/sample
     """
-    from coordi.evaluate.recorded import read_run
-    from coordi.evaluate.summary import summarise
-    from coordi.evaluate.verdict import judge
-    from coordi.evaluate.wording import TASKS, subject_words
+    from coordi.evaluate.compare import read_run
+    from coordi.evaluate.summary import TASKS, conclude, subject_words, summarise
 
     run = read_run(place)
     if as_json:
@@ -57,7 +55,7 @@ def show(place: RunArgument, as_json: JsonOption = False) -> None:
     data = run.report["data"]
     outfits = data["splits"]["test"]["outfits"]
     summary = summarise(run.report["tasks"], run.under_test)
-    verdict = judge(summary, subject_words(run.under_test), outfits)
+    verdict = conclude(summary, subject_words(run.under_test), outfits)
     console = _console()
     console.print(f"{data['name']}: {outfits:,} test outfits, seed {run.seed}", markup=False)
     for task in TASKS:
@@ -82,9 +80,7 @@ def compare(
     Example: coordi report compare demo/first demo/second --out compared.html
     """
     from coordi.artifacts import write_text
-    from coordi.evaluate.compare import compare_runs
-    from coordi.evaluate.compare_page import headline, render_comparison
-    from coordi.evaluate.recorded import read_run
+    from coordi.evaluate.compare import compare_runs, comparison_headline, read_run, render_comparison
 
     found = compare_runs(read_run(one), read_run(other))
     if out is not None:
@@ -106,7 +102,7 @@ def compare(
     for title, differing in (("Data", found.data), ("Settings", found.settings), ("Versions", found.versions)):
         if differing:
             console.print(_differing_table(title, differing))
-    console.print(headline(found), markup=False)
+    console.print(comparison_headline(found), markup=False)
     if out is not None:
         note(f"The page is at {out.resolve()}")
 
@@ -120,8 +116,7 @@ def markdown(
     Example: coordi report markdown demo/first demo/second --out docs/results.md
     """
     from coordi.artifacts import write_text
-    from coordi.evaluate.markdown import render_markdown
-    from coordi.evaluate.recorded import read_run
+    from coordi.evaluate.compare import read_run, render_markdown
 
     text = render_markdown([read_run(place) for place in places])
     if out is None:
@@ -137,7 +132,7 @@ def _console() -> Console:
 
 
 def _summary_table(part: Summary) -> Table:
-    from coordi.evaluate.wording import METRIC_WORDS, TASK_WORDS, figure, scorer_words
+    from coordi.evaluate.summary import METRIC_WORDS, TASK_WORDS, format_figure, scorer_words
 
     first = part.columns[0]
     table = Table(title=f"{TASK_WORDS[first.task]}, {METRIC_WORDS[first.metric]}", title_justify="left")
@@ -147,25 +142,24 @@ def _summary_table(part: Summary) -> Table:
     for row in part.rows:
         table.add_row(escape(scorer_words(row.scorer).label), *(_cell(cell) for cell in row.cells))
     table.add_section()
-    table.add_row("guessing", *(figure(column.chance) for column in part.columns))
-    table.add_row("smallest lead that shows", *(figure(column.smallest) for column in part.columns))
+    table.add_row("guessing", *(format_figure(column.chance) for column in part.columns))
+    table.add_row("smallest lead that shows", *(format_figure(column.smallest) for column in part.columns))
     return table
 
 
 def _cell(cell: Cell | None) -> str:
-    from coordi.evaluate.wording import figure
+    from coordi.evaluate.summary import format_figure
 
     if cell is None:
         return "–"
-    value = f"[bold]{figure(cell.value)}[/bold]" if cell.is_best else figure(cell.value)
-    between = "" if cell.interval is None else f"\n{figure(cell.interval[0])}–{figure(cell.interval[1])}"
+    value = f"[bold]{format_figure(cell.value)}[/bold]" if cell.is_best else format_figure(cell.value)
+    between = "" if cell.interval is None else f"\n{format_figure(cell.interval[0])}–{format_figure(cell.interval[1])}"
     return value + _MARKS[cell.mark] + between
 
 
 def _compared_table(found: Comparison, rows: Sequence[ComparedRow], title: str) -> Table:
-    from coordi.evaluate.compare import place_title
-    from coordi.evaluate.compare_page import run_names
-    from coordi.evaluate.wording import METRIC_WORDS, figure, p_value, scorer_words, signed
+    from coordi.evaluate.compare import place_title, run_names
+    from coordi.evaluate.summary import METRIC_WORDS, format_figure, format_p_value, format_signed, scorer_words
 
     one, other = map(escape, run_names(found))
     table = Table(title=title, title_justify="left")
@@ -176,14 +170,14 @@ def _compared_table(found: Comparison, rows: Sequence[ComparedRow], title: str) 
     table.add_column(f"so {other} is")
     for row in rows:
         interval = row.paired.interval if row.paired is not None else None
-        between = "" if interval is None else f"\n{signed(interval[0])} to {signed(interval[1])}"
+        between = "" if interval is None else f"\n{format_signed(interval[0])} to {format_signed(interval[1])}"
         scorers = dict.fromkeys(scorer_words(name).label for name in (row.one, row.other))
         table.add_row(
             f"{place_title(row.task, row.protocol)}, {METRIC_WORDS[row.metric]}",
             escape(" and ".join(scorers)),
-            *(figure(value) for value in row.values),
-            signed(row.ahead) + between,
-            "–" if row.p_holm is None else p_value(row.p_holm),
+            *(format_figure(value) for value in row.values),
+            format_signed(row.ahead) + between,
+            "–" if row.p_holm is None else format_p_value(row.p_holm),
             row.standing,
         )
     return table

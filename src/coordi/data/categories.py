@@ -11,14 +11,14 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Literal
 
-from coordi.domain import WORN_CATEGORIES, Item, WornCategory
 from coordi.errors import DataError
+from coordi.types import GARMENT_CATEGORIES, GarmentCategory, Item
 
 NOT_WORN: Literal[""] = ""
 CATEGORY_KNOWN = "category_known"
-_PLACEHOLDER: WornCategory = "accessory"
+_PLACEHOLDER: GarmentCategory = "accessory"
 # The coarse categories of Polyvore Outfits (Vasileva et al., 2018).
-_SEMANTIC: Mapping[str, WornCategory] = {
+_SEMANTIC: Mapping[str, GarmentCategory] = {
     "tops": "top", "bottoms": "bottom", "all-body": "dress", "outerwear": "outerwear", "shoes": "shoes", "bags": "bag",
     "jewellery": "jewellery", "hats": "headwear", "sunglasses": "eyewear", "scarves": "scarf",
     "accessories": "accessory",
@@ -47,7 +47,7 @@ class MarylandCategory:
 
     id: int
     name: str
-    category: WornCategory | Literal[""]
+    category: GarmentCategory | Literal[""]
     decided_by_title: bool
 
 
@@ -64,7 +64,7 @@ def maryland_categories() -> Mapping[int, MarylandCategory]:
     return MappingProxyType(table)
 
 
-def maryland_category(category_id: int, title: str) -> WornCategory | Literal[""] | None:
+def maryland_category(category_id: int, title: str) -> GarmentCategory | Literal[""] | None:
     """Worn category of a Maryland item; ``""`` if nobody wears it, None if the release doesn't know the id."""
     row = maryland_categories().get(category_id)
     if row is None:
@@ -75,7 +75,7 @@ def maryland_category(category_id: int, title: str) -> WornCategory | Literal[""
     return row.category if by_title is None else by_title
 
 
-def outfits_category(row: MarylandCategory | None, semantic: str, title: str) -> WornCategory | Literal[""] | None:
+def outfits_category(row: MarylandCategory | None, semantic: str, title: str) -> GarmentCategory | Literal[""] | None:
     """Worn category of an item of Polyvore Outfits, whose category ids are those of the Maryland release.
 
     Args:
@@ -96,7 +96,7 @@ def outfits_category(row: MarylandCategory | None, semantic: str, title: str) ->
     return coarse
 
 
-def category_of(text: str) -> WornCategory | None:
+def category_of(text: str) -> GarmentCategory | None:
     """Worn category that free text names, such as ``"Tshirts"``, ``"Track Pants"`` or ``"red leather belt"``.
 
     The head noun of an English phrase comes last, so of several garment words the last one decides, and of phrases
@@ -108,7 +108,7 @@ def category_of(text: str) -> WornCategory | None:
     return worn_or_not(text) or None
 
 
-def worn_or_not(text: str) -> WornCategory | Literal[""] | None:
+def worn_or_not(text: str) -> GarmentCategory | Literal[""] | None:
     """Like ``category_of``, but ``""`` for a thing that nobody wears and None only if no word is known."""
     phrases = _phrases()
     words = _plain(text).split()
@@ -120,7 +120,7 @@ def worn_or_not(text: str) -> WornCategory | Literal[""] | None:
     return None
 
 
-def of_unknown_category(item_extra: Mapping[str, str]) -> tuple[WornCategory, Mapping[str, str]]:
+def of_unknown_category(item_extra: Mapping[str, str]) -> tuple[GarmentCategory, Mapping[str, str]]:
     """Category and ``extra`` of an item with a photo whose category no text tells.
 
     The category is a placeholder until an encoder has seen the photo: see ``category_is_known``, ``with_category``.
@@ -133,15 +133,15 @@ def category_is_known(item: Item) -> bool:
     return item.extra.get(CATEGORY_KNOWN) != "no"
 
 
-def with_category(item: Item, category: WornCategory) -> Item:
+def with_category(item: Item, category: GarmentCategory) -> Item:
     """The item with the category that an encoder saw in its photo."""
     extra = {key: value for key, value in item.extra.items() if key != CATEGORY_KNOWN}
     return replace(item, category=category, extra=MappingProxyType(extra))
 
 
 @cache
-def _phrases() -> Mapping[str, WornCategory | Literal[""]]:
-    found: dict[str, WornCategory | Literal[""]] = {}
+def _phrases() -> Mapping[str, GarmentCategory | Literal[""]]:
+    found: dict[str, GarmentCategory | Literal[""]] = {}
     for row in csv.DictReader(_table("category_words.csv")):
         category = _worn(row["category"])
         for phrase in row["words"].split("|"):
@@ -176,7 +176,7 @@ def _table(name: str) -> list[str]:
     return resources.files("coordi.data").joinpath(name).read_text(encoding="utf-8").splitlines()
 
 
-def _worn(text: str) -> WornCategory | Literal[""]:
-    if text and text not in WORN_CATEGORIES:
-        raise DataError(f"'{text}' isn't a worn category; accepted are {', '.join(WORN_CATEGORIES)} or nothing")
+def _worn(text: str) -> GarmentCategory | Literal[""]:
+    if text and text not in GARMENT_CATEGORIES:
+        raise DataError(f"'{text}' isn't a worn category; accepted are {', '.join(GARMENT_CATEGORIES)} or nothing")
     return text

@@ -10,23 +10,31 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
+from coordi.artifacts import Progress, no_progress
 from coordi.config import DataSettings
 from coordi.data.categories import NOT_WORN, of_unknown_category
-from coordi.data.funnel import Funnel, biggest_reasons, with_examples
 from coordi.data.photos import photo_problem
-from coordi.data.released import capped, named_items, release_questions
-from coordi.data.source import MIN_ITEMS, Source, SourceItem, SourceOutfit, title_key
+from coordi.data.release_questions import capped, named_items, release_questions
+from coordi.data.source import (
+    MIN_ITEMS,
+    Funnel,
+    Source,
+    SourceItem,
+    SourceOutfit,
+    biggest_reasons,
+    clean_title,
+    title_key,
+    with_examples,
+)
 from coordi.data.splits import cap_splits, draw_splits
-from coordi.data.titles import clean_title
-from coordi.domain import Dataset, Item, Outfit, WornCategory
 from coordi.errors import DataError
-from coordi.progress import Progress, silent
+from coordi.types import Dataset, GarmentCategory, Item, Outfit
 
 _AUTO_SHARE = 0.5
 
 
 def clean(
-    source: Source, settings: DataSettings, seed: int, progress: Progress = silent, *, check_photos: bool = True
+    source: Source, settings: DataSettings, seed: int, progress: Progress = no_progress, *, check_photos: bool = True
 ) -> Dataset:
     """Take a source through the funnel.
 
@@ -221,5 +229,5 @@ def _items_of_use(
 
 
 def _item(item: SourceItem) -> Item:
-    category = cast("WornCategory", item.category)
+    category = cast("GarmentCategory", item.category)
     return Item(item.id, item.title, category, item.kind, item.image, item.price, item.extra)

@@ -1,23 +1,271 @@
-"""Copies of the Polyvore releases on the Hugging Face hub: fetched file by file, pinned to a commit, only if allowed.
-
-What is fetched stays in the hub's own cache. A folder of links in coordi's cache puts the files of one data set into
-the layout that the readers know, so that a fetched copy and a folder of the user's are read by the same code.
-"""
+"""Copies of Polyvore on the Hugging Face hub, fetched only where that is allowed."""
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any, Literal
 
-from coordi.artifacts import cache_folder, write_json
+from coordi.artifacts import cache_folder, clear_write_errors, write_json
 from coordi.config import DataSettings
-from coordi.data.hub_transfer import COMMIT, COMPLETE, Repository, fetch_files, gone, online
-from coordi.data.polyvore_outfits import VERSIONS
-from coordi.errors import DataError
+from coordi.data.categories import (
+    NOT_WORN,
+    MarylandCategory,
+    category_of,
+    maryland_categories,
+    maryland_category,
+    worn_or_not,
+)
+from coordi.data.polyvore import (
+    ASKED_SPLITS,
+    VERSIONS,
+    OutfitsRelease,
+    chosen_version,
+    columns_of,
+    extract_photos,
+    id_of,
+    present,
+    read_columns,
+    release_source,
+)
+from coordi.data.source import Funnel, Source, SourceItem, SourceOutfit, with_examples
+from coordi.errors import CoordiError, DataError, require
+from coordi.types import SPLITS, GarmentCategory
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+COMPLETE = ".complete.json"
+_OFFLINE = "HF_HUB_OFFLINE"
+_SAID = {"dataset": "data set", "model": "model"}
+_PAGES = {"dataset": "https://huggingface.co/datasets/", "model": "https://huggingface.co/"}
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A repository at a commit.
+
+    Attributes:
+        name: ``owner/name``.
+        kind: What the hub calls it.
+        commit: 40 hexadecimal digits.
+        setting: How the user gives the commit, for messages.
+        error: What is raised where it can't be fetched.
+        access: What to do where access is restricted; empty if it isn't.
+    """
+
+    name: str
+    kind: Literal["dataset", "model"]
+    commit: str
+    setting: str
+    error: type[CoordiError]
+    access: str = ""
+
+
+@contextmanager
+def online(error: type[CoordiError]) -> Iterator[ModuleType]:
+    """huggingface_hub with the network allowed, for a while.
+
+    Raises:
+        CoordiError: Of the given type, if the library was loaded offline in this process.
+        MissingDependencyError: If it isn't installed.
+    """
+    before = os.environ.get(_OFFLINE)
+    os.environ[_OFFLINE] = "0"  # coordi's command sets it to 1; the library reads it when it is first imported
+    try:
+        hub = require("huggingface_hub", "train")
+        if require("huggingface_hub.constants", "train").HF_HUB_OFFLINE:
+            raise error(
+                f"huggingface_hub is offline in this process ({_OFFLINE} was set when it was loaded); run again with "
+                f"{_OFFLINE}=0 to fetch data"
+            )
+        yield hub
+    finally:
+        os.environ.pop(_OFFLINE)
+        if before is not None:
+            os.environ[_OFFLINE] = before
+
+
+def fetch_files(
+    hub: ModuleType, repository: Repository, folder: Path, choose: Callable[[str, list[str]], list[str]]
+) -> list[str]:
+    """Fetch some files of a repository and link them into a folder under their own names.
+
+    Args:
+        hub: From ``online``.
+        repository: Where they are.
+        folder: Where the links go.
+        choose: Gets the repository in words and all its files, and gives those that are wanted; may raise.
+
+    Returns:
+        The names of the files.
+
+    Raises:
+        CoordiError: Of the repository's type, if it is gated, isn't there, or the network fails.
+        ArtifactError: If the cache can't be written.
+    """
+    errors = require("huggingface_hub.errors", "train")
+    page, name, pin = _PAGES[repository.kind], repository.name, repository.commit
+    where = f"the hub's {_SAID[repository.kind]} {name} at {pin[:12]}"
+    error = repository.error
+    try:
+        api = hub.HfApi()
+        wanted = choose(where, api.list_repo_files(name, revision=pin, repo_type=repository.kind))
+        for file in wanted:
+            fetched = api.hf_hub_download(name, file, revision=pin, repo_type=repository.kind)
+            _link(folder / file, Path(fetched))
+    except errors.GatedRepoError as raised:
+        how = repository.access or f"ask for access on {page}{name}"
+        raise error(f"{where} is gated; {how}") from raised
+    except errors.RepositoryNotFoundError as raised:
+        raise error(f"{where} isn't there, or not for you; {repository.access or 'check the name'}") from raised
+    except errors.RevisionNotFoundError as raised:
+        raise error(f"{where} isn't there: it has no commit {pin}; check {repository.setting}") from raised
+    except (errors.EntryNotFoundError, errors.HTTPError, OSError, ValueError) as raised:
+        said = str(raised).strip().splitlines() or [type(raised).__name__]
+        raise error(f"{where} can't be fetched: {said[0]}; check the network and run again") from raised
+    return wanted
+
+
+def gone(folder: Path) -> Sequence[Path]:
+    """Links to files that the hub's cache no longer holds."""
+    return sorted(path for path in folder.rglob("*") if path.is_symlink() and not path.exists())
+
+
+def _link(path: Path, fetched: Path) -> None:
+    with clear_write_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.symlink_to(fetched.resolve())
+
+
+CopyLayout = Literal["owj0421-polyvore", "marqo-polyvore"]
+OWJ_LAYOUT: CopyLayout = "owj0421-polyvore"
+MARQO_LAYOUT: CopyLayout = "marqo-polyvore"
+_OUTFITS_HUB = "https://huggingface.co/datasets/owj0421/polyvore-outfits"
+_OWJ_COLUMNS, _OWJ_MORE = ("item_id", "url_name", "category"), ("title", "description")
+_MARQO_COLUMNS = ("item_ID", "category", "text")
+_SET_AND_INDEX = re.compile(r"(.+)_(\d+)")
+
+
+def copy_layout(folder: Path) -> CopyLayout | None:
+    """Which copy a folder holds; None if it holds neither.
+
+    Raises:
+        DataError: If a Parquet file in ``data`` can't be read.
+    """
+    if any((folder / f"{version}_default").is_dir() for version in VERSIONS):
+        return OWJ_LAYOUT
+    for table in _tables(folder):
+        names = columns_of(table)
+        if "item_ID" in names:
+            return MARQO_LAYOUT
+        if {"item_id", "url_name"} <= set(names):
+            return OWJ_LAYOUT
+    return None
+
+
+def read_owj(folder: Path, settings: DataSettings) -> Source:
+    """Read ``owj0421/polyvore`` with the outfits of ``owj0421/polyvore-outfits``.
+
+    Args:
+        folder: Holds the files of both.
+        settings: ``release`` says which version.
+
+    Raises:
+        DataError: If the version or the items aren't there, or a file is broken.
+    """
+    there = [
+        name for name in VERSIONS if any((folder / f"{name}_default" / f"{split}.json").is_file() for split in SPLITS)
+    ]
+    version = chosen_version(
+        folder, settings, there, "_default", "https://huggingface.co/datasets/owj0421/polyvore-outfits"
+    )
+    tables = _tables(folder)
+    rows = [(id_of(row, "item_id"), row) for row in read_columns(tables, _OWJ_COLUMNS, _OWJ_MORE)]
+    release = OutfitsRelease(
+        name=f"{folder.name} ({version})",
+        layout=OWJ_LAYOUT,
+        outfits=present({split: folder / f"{version}_default" / f"{split}.json" for split in SPLITS}),
+        compatibility=present({split: folder / f"{version}_compatibility" / f"{split}.json" for split in ASKED_SPLITS}),
+        blanks=present({split: folder / f"{version}_fill_in_the_blank" / f"{split}.json" for split in ASKED_SPLITS}),
+        items_file="data/*.parquet",
+        nameless=sum(not item_id for item_id, _ in rows),
+    )
+    facts = {item_id: _facts(row) for item_id, row in rows if item_id}
+    return release_source(release, facts, lambda names: extract_photos(tables, "item_id", set(names)).get, where=folder)
+
+
+def read_marqo(folder: Path) -> Source:
+    """Read ``Marqo/polyvore``: items with photo, title and category, in outfits without a split.
+
+    Raises:
+        DataError: If a file is broken or lacks a column.
+    """
+    tables = _tables(folder)
+    rows = [(id_of(row, "item_ID"), row) for row in read_columns(tables, _MARQO_COLUMNS)]
+    funnel = Funnel()
+    funnel.read("items", len(rows))
+    items: dict[str, SourceItem] = {}
+    twice: list[str] = []
+    nameless = 0
+    for item_id, row in rows:
+        if not item_id:
+            nameless += 1
+        elif item_id in items:
+            twice.append(item_id)
+        else:
+            items[item_id] = _marqo_item(item_id, row)
+    photos = extract_photos(tables, "item_ID", {item.id for item in items.values() if item.category != NOT_WORN})
+    funnel.drop("items", "no item_ID", nameless)
+    funnel.drop("items", with_examples("duplicate id, the first is kept", twice), len(twice))
+    outfits = _outfits_by_id(tuple(items))
+    funnel.read("outfits", len(outfits))
+    return Source(
+        folder.name, MARQO_LAYOUT, tuple(replace(item, image=photos.get(item.id)) for item in items.values()), outfits,
+        funnel, keeps_single_items=not outfits,
+    )  # fmt: skip
+
+
+def _tables(folder: Path) -> list[Path]:
+    return sorted((folder / "data").glob("*.parquet"))
+
+
+def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns under the names of the release's metadata."""
+    return {**row, "semantic_category": row.get("category")}
+
+
+def _outfits_by_id(item_ids: Sequence[str]) -> tuple[SourceOutfit, ...]:
+    sets: dict[str, list[tuple[int, str]]] = {}
+    for item_id in item_ids:
+        if found := _SET_AND_INDEX.fullmatch(item_id):
+            sets.setdefault(found[1], []).append((int(found[2]), item_id))
+    return tuple(SourceOutfit(set_id, tuple(name for _, name in sorted(made)), None) for set_id, made in sets.items())
+
+
+def _marqo_item(item_id: str, row: Mapping[str, Any]) -> SourceItem:
+    title, kind = str(row.get("text") or ""), str(row.get("category") or "")
+    known = _rows_by_name().get(kind.casefold())
+    category: GarmentCategory | str | None
+    if known is not None:
+        category = maryland_category(known.id, title)
+    else:
+        named = worn_or_not(kind)
+        category = category_of(title) if named is None else named
+    return SourceItem(item_id, title, category, kind)
+
+
+@cache
+def _rows_by_name() -> Mapping[str, MarylandCategory]:
+    """The table's rows by name; of rows of one name the first."""
+    return {row.name.casefold(): row for row in reversed(tuple(maryland_categories().values()))}
+
 
 _PREFIX = re.compile(r"hf:/{1,2}datasets/")  # a Path squeezes the two slashes into one
 

@@ -1,15 +1,113 @@
-"""What readers hand to cleaning: a source's own items and outfits, before anything is judged."""
+"""What a reader gives before cleaning: items, outfits, questions, row problems and the cleaning funnel."""
 
 from __future__ import annotations
 
+import html
 import math
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
-from coordi.data.funnel import Funnel
-from coordi.domain import NO_EXTRA, Split, WornCategory
+import ftfy
+
+from coordi.types import NO_EXTRA, FunnelRow, GarmentCategory, Split
+
+Unit = Literal["items", "outfits"]
+READ = "read"
+_EXAMPLES = 5
+
+
+class Funnel:
+    """Collects funnel rows in the order in which steps are taken."""
+
+    def __init__(self) -> None:
+        self._left: dict[Unit, int] = {"items": 0, "outfits": 0}
+        self._rows: list[FunnelRow] = []
+
+    def read(self, unit: Unit, count: int) -> None:
+        """Note that the source holds so many; the row's reason is ``"read"``."""
+        self._left[unit] += count
+        self._rows.append(FunnelRow(unit, READ, count, self._left[unit], dropped=False))
+
+    def drop(self, unit: Unit, reason: str, count: int) -> None:
+        """Note that so many were left out; a count of 0 leaves no row."""
+        if count:
+            self._left[unit] -= count
+            self._rows.append(FunnelRow(unit, reason, count, self._left[unit]))
+
+    def tell(self, unit: Unit, reason: str, count: int) -> None:
+        """Note what was repaired, or is lacking, in things that are kept; a count of 0 leaves no row."""
+        if count:
+            self._rows.append(FunnelRow(unit, reason, count, self._left[unit], dropped=False))
+
+    @property
+    def rows(self) -> tuple[FunnelRow, ...]:
+        """Everything noted so far."""
+        return tuple(self._rows)
+
+
+def biggest_reasons(rows: Sequence[FunnelRow], unit: Unit, most: int = 2) -> str:
+    """The reasons that left out most, as ``"118 items: no photo; 4 items: no title"``; for error messages."""
+    dropped = sorted((row for row in rows if row.dropped and row.unit == unit), key=lambda row: -row.count)
+    return "; ".join(f"{row.count} {unit}: {row.reason}" for row in dropped[:most]) or f"there were no {unit}"
+
+
+def with_examples(reason: str, examples: Iterable[str]) -> str:
+    """A reason with the first few cases in brackets, so that they can be found and mended."""
+    cases = list(examples)
+    if not cases:
+        return reason
+    more = f" and {len(cases) - _EXAMPLES} more" if len(cases) > _EXAMPLES else ""
+    return f"{reason} ({', '.join(cases[:_EXAMPLES])}{more})"
+
+
+_SPACE = re.compile(r"\s+")
+_WORD = re.compile(r"[^\W\d_]{3,}")
+_CAMERA = re.compile(r"^(img|dsc|dscn|dscf|pxl|photo|image|foto|bild|screenshot|whatsapp|scan|pict?|untitled)$")
+_LEVELS_OF_MARKUP = 3
+
+
+@dataclass(frozen=True, slots=True)
+class CleanTitle:
+    """A title and whether its encoding had to be repaired (``hermÃ¨s`` -> ``hermès``, ``&amp;`` -> ``&``)."""
+
+    text: str
+    repaired: bool
+
+
+def clean_title(raw: str) -> CleanTitle:
+    """Repair wrong encodings and left-over HTML entities, drop control characters, squeeze white space."""
+    sound = ftfy.fix_encoding(_unescape(raw))
+    repaired = sound != raw
+    visible = "".join(" " if unicodedata.category(letter).startswith("C") else letter for letter in sound)
+    return CleanTitle(_SPACE.sub(" ", unicodedata.normalize("NFC", visible)).strip(), repaired)
+
+
+def title_of_file(stem: str) -> str:
+    """Title that a photo's file name gives, ``"red_leather-boots 2"`` -> ``"red leather boots"``.
+
+    Returns:
+        ``""`` for a name that a camera or a program gave (``IMG_2041``, a hash), as it says nothing about the item.
+    """
+    pieces = [piece for piece in re.split(r"[\W_]+", stem) if piece]
+    words = [piece for piece in pieces if _WORD.fullmatch(piece) and not _CAMERA.match(piece.lower())]
+    if not words or all(not re.search(r"[aeiouy]", word.lower()) for word in words if word.isascii()):
+        return ""
+    kept = [piece for piece in pieces if piece.isalpha() and not _CAMERA.match(piece.lower())]
+    return " ".join(kept)
+
+
+def _unescape(text: str) -> str:
+    for _ in range(_LEVELS_OF_MARKUP):
+        unescaped = html.unescape(text) if "&" in text else text
+        if unescaped == text:
+            break
+        text = unescaped
+    return text
+
 
 MIN_ITEMS = 2
 """Fewest worn items of an outfit: two, because "do these two go together?" is the smallest question coordi answers,
@@ -28,7 +126,7 @@ class SourceItem:
 
     id: str
     title: str
-    category: WornCategory | str | None
+    category: GarmentCategory | str | None
     kind: str = ""
     image: Path | None = None
     why_no_photo: str = "no photo"

@@ -7,21 +7,21 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from coordi.artifacts import Progress, no_progress
 from coordi.data.leaks import Leak, audit
 from coordi.data.questions import FillInTheBlank, draw_compatibility, draw_fill_in_the_blank
-from coordi.domain import (
-    BLANK_PROTOCOLS,
-    PROTOCOLS,
+from coordi.errors import DataError
+from coordi.types import (
+    FITB_NEGATIVES,
+    GARMENT_CATEGORIES,
+    NEGATIVES,
     SPLITS,
-    WORN_CATEGORIES,
     CompatibilityQuestion,
     Dataset,
-    FillInTheBlankQuestion,
-    Protocol,
+    FitbQuestion,
+    Negatives,
     Split,
 )
-from coordi.errors import DataError
-from coordi.progress import Progress, silent
 
 CHOICES = 4
 
@@ -40,7 +40,7 @@ class Balance:
     """
 
     split: Split
-    protocol: Protocol
+    protocol: Negatives
     compatibility: int = 0
     positives: int = 0
     left_out: int = 0
@@ -93,7 +93,7 @@ class Survey:
         }
 
 
-def survey(dataset: Dataset, seed: int, progress: Progress = silent) -> Survey:
+def survey(dataset: Dataset, seed: int, progress: Progress = no_progress) -> Survey:
     """Count items, outfits and questions, and audit them for leaks.
 
     Questions are those that an evaluation with this seed, four choices and the same data settings draws under each
@@ -106,10 +106,10 @@ def survey(dataset: Dataset, seed: int, progress: Progress = silent) -> Survey:
         progress: Told of each photo that the audit opened.
     """
     asked: dict[str, Sequence[CompatibilityQuestion]] = {}
-    blanks: dict[str, Sequence[FillInTheBlankQuestion]] = {}
+    blanks: dict[str, Sequence[FitbQuestion]] = {}
     balances = []
     for split in SPLITS:
-        for protocol in PROTOCOLS:
+        for protocol in NEGATIVES:
             if dataset.outfits_of(split):
                 drawn = _drawn(dataset, split, protocol, seed)
                 balances.append(drawn[0])
@@ -121,12 +121,12 @@ def survey(dataset: Dataset, seed: int, progress: Progress = silent) -> Survey:
 
 
 def _drawn(
-    dataset: Dataset, split: Split, protocol: Protocol, seed: int
-) -> tuple[Balance, Sequence[CompatibilityQuestion], Sequence[FillInTheBlankQuestion]]:
+    dataset: Dataset, split: Split, protocol: Negatives, seed: int
+) -> tuple[Balance, Sequence[CompatibilityQuestion], Sequence[FitbQuestion]]:
     try:
         pairs = draw_compatibility(dataset, split, protocol, seed)
         blanks = FillInTheBlank((), 0)
-        if protocol in BLANK_PROTOCOLS:
+        if protocol in FITB_NEGATIVES:
             blanks = draw_fill_in_the_blank(dataset, split, protocol, seed, CHOICES)
     except DataError as error:
         return Balance(split, protocol, problem=str(error)), (), ()
@@ -149,6 +149,6 @@ def _by_category(dataset: Dataset) -> dict[str, dict[str, int]]:
         counts[split] = Counter(dataset.items[item_id].category for item_id in used)
     return {
         category: {column: counts[column][category] for column in (*SPLITS, "all")}
-        for category in WORN_CATEGORIES
+        for category in GARMENT_CATEGORIES
         if counts["all"][category]
     }

@@ -1,4 +1,4 @@
-"""The questions of each protocol, the same for every scorer; ``docs/method.md`` defines the protocols."""
+"""The questions of each protocol, the same for every scorer."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordi.config import EvaluateSettings
-from coordi.data.questions import draw_compatibility, draw_fill_in_the_blank
-from coordi.data.retrieval import draw_retrieval
-from coordi.domain import (
-    BLANK_PROTOCOLS,
-    PROTOCOLS,
+from coordi.data.questions import draw_compatibility, draw_fill_in_the_blank, draw_retrieval
+from coordi.errors import DataError, EvaluationError
+from coordi.types import (
+    FITB_NEGATIVES,
+    NEGATIVES,
     CompatibilityQuestion,
     Dataset,
-    FillInTheBlankQuestion,
-    Protocol,
-    ReleasedQuestions,
-    ReleasedTask,
+    FitbQuestion,
+    Negatives,
+    ReleaseQuestions,
+    ReleaseTask,
 )
-from coordi.errors import DataError, EvaluationError
 
 RETRIEVAL_PROTOCOL = "same-category"
 """Where retrieval is reported: its pools hold items of the true one's worn category."""
@@ -45,8 +44,8 @@ class ProtocolQuestions:
     protocol: str
     valid: tuple[CompatibilityQuestion, ...] = ()
     test: tuple[CompatibilityQuestion, ...] = ()
-    blanks: tuple[FillInTheBlankQuestion, ...] = ()
-    retrieval: tuple[FillInTheBlankQuestion, ...] = ()
+    blanks: tuple[FitbQuestion, ...] = ()
+    retrieval: tuple[FitbQuestion, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
@@ -92,7 +91,7 @@ def _whatever_can_be_asked(dataset: Dataset, settings: EvaluateSettings, seed: i
     """Every protocol that the data allows; the first part's warnings tell of those that it doesn't."""
     asked: list[ProtocolQuestions] = []
     problems: list[str] = []
-    for protocol in PROTOCOLS:
+    for protocol in NEGATIVES:
         try:
             asked.append(_drawn(dataset, protocol, settings, seed))
         except DataError as error:
@@ -109,7 +108,7 @@ def _whatever_can_be_asked(dataset: Dataset, settings: EvaluateSettings, seed: i
     return tuple(asked)
 
 
-def _drawn(dataset: Dataset, protocol: Protocol, settings: EvaluateSettings, seed: int) -> ProtocolQuestions:
+def _drawn(dataset: Dataset, protocol: Negatives, settings: EvaluateSettings, seed: int) -> ProtocolQuestions:
     warnings: list[str] = []
     valid, test = (draw_compatibility(dataset, split, protocol, seed) for split in ("valid", "test"))
     if test.left_out:
@@ -117,8 +116,8 @@ def _drawn(dataset: Dataset, protocol: Protocol, settings: EvaluateSettings, see
             f"{test.left_out} of {len(dataset.outfits_of('test'))} test outfits have no question: no other outfit has "
             "items to put in their place."
         )
-    blanks: tuple[FillInTheBlankQuestion, ...] = ()
-    if protocol in BLANK_PROTOCOLS:
+    blanks: tuple[FitbQuestion, ...] = ()
+    if protocol in FITB_NEGATIVES:
         drawn = draw_fill_in_the_blank(dataset, "test", protocol, seed, settings.choices)
         blanks = drawn.questions
         if drawn.fallbacks:
@@ -126,7 +125,7 @@ def _drawn(dataset: Dataset, protocol: Protocol, settings: EvaluateSettings, see
                 f"{drawn.fallbacks} of {len(blanks) * (settings.choices - 1)} wrong candidates are of another category "
                 "than the true item: too few of the same one are there."
             )
-    retrieval: tuple[FillInTheBlankQuestion, ...] = ()
+    retrieval: tuple[FitbQuestion, ...] = ()
     if protocol == RETRIEVAL_PROTOCOL and settings.retrieval_pool:
         found = draw_retrieval(dataset, "test", seed, settings.retrieval_pool, settings.retrieval_queries)
         retrieval = found.queries
@@ -138,7 +137,7 @@ def _drawn(dataset: Dataset, protocol: Protocol, settings: EvaluateSettings, see
     return ProtocolQuestions(protocol, valid.questions, test.questions, blanks, retrieval, tuple(warnings))
 
 
-def _tests(dataset: Dataset) -> list[ReleasedQuestions]:
+def _tests(dataset: Dataset) -> list[ReleaseQuestions]:
     return [part for part in dataset.released if part.split == "test"]
 
 
@@ -147,7 +146,7 @@ def _demanded_release(dataset: Dataset, seed: int) -> list[ProtocolQuestions]:
     if not tests:
         raise EvaluationError(
             f"'{dataset.name}' has no question files for its test split, so there is no release protocol; leave it "
-            f"out, or use a release with its own: accepted beside it are {', '.join(PROTOCOLS)}"
+            f"out, or use a release with its own: accepted beside it are {', '.join(NEGATIVES)}"
         )
     made = [_of_release(dataset, part, seed) for part in tests]
     for part in made:
@@ -157,9 +156,9 @@ def _demanded_release(dataset: Dataset, seed: int) -> list[ProtocolQuestions]:
     return made
 
 
-def _problems(part: ReleasedQuestions) -> dict[ReleasedTask, str]:
+def _problems(part: ReleaseQuestions) -> dict[ReleaseTask, str]:
     """By task, why a figure on a release's questions wouldn't stand for them; a task without a file has no problem."""
-    problems: dict[ReleasedTask, str] = {}
+    problems: dict[ReleaseTask, str] = {}
     for task, (kept, file) in part.by_task().items():
         if file.asked and (not kept or kept < _LEAST_SHARE * file.asked):
             reasons = "; ".join(f"{count} {reason}" for reason, count in file.losses.items())
@@ -172,7 +171,7 @@ def _problems(part: ReleasedQuestions) -> dict[ReleasedTask, str]:
     return problems
 
 
-def _of_release(dataset: Dataset, part: ReleasedQuestions, seed: int) -> ProtocolQuestions:
+def _of_release(dataset: Dataset, part: ReleaseQuestions, seed: int) -> ProtocolQuestions:
     """A release's questions of the tasks that can be asked; warnings tell of the others, and of what was changed."""
     problems = _problems(part)
     warnings = [
@@ -190,7 +189,7 @@ def _of_release(dataset: Dataset, part: ReleasedQuestions, seed: int) -> Protoco
     valid = next((one for one in dataset.released if one.split == "valid" and one.name == part.name), None)
     chosen_on: Sequence[CompatibilityQuestion] = valid.compatibility if valid and test else ()
     if test and not chosen_on:
-        drawn: Protocol = "same-category" if "resampled" in part.name else "random"
+        drawn: Negatives = "same-category" if "resampled" in part.name else "random"
         chosen_on = draw_compatibility(dataset, "valid", drawn, seed).questions
         warnings.append(
             f"The release has no such questions for its validation split, so thresholds are chosen on {drawn} ones."

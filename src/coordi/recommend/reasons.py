@@ -1,21 +1,89 @@
-"""Why: what leaving out each item of an outfit, or each label of a suggestion, does to the score."""
+"""Reasons for a score: the difference that leaving out an item or a label makes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
-from coordi.describe.vocabulary import KINDS, Vocabulary
-from coordi.recommend.advice import Moved, Reason
-from coordi.recommend.described_item import DescribedItem
-from coordi.recommend.facets import COLOUR
-from coordi.recommend.item_scorer import ItemScorer
-from coordi.recommend.leaving_out import EncodeTexts, Said, said_of, unsaid
+import numpy as np
+from numpy.typing import NDArray
+
+from coordi.encoders.labels import KINDS, Vocabulary
+from coordi.recommend.answers import Contribution, ItemScorer, Reason
+from coordi.recommend.items import COLOUR, DescribedItem
+
+EncodeTexts = Callable[[Sequence[str]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class TextLabel:
+    """A label of the vocabulary that a text says.
+
+    Attributes:
+        label: As the vocabulary has it.
+        phrase: As the text has it: the label or a synonym.
+    """
+
+    attribute: str
+    label: str
+    phrase: str
+
+
+def labels_in_text(text: str, vocabulary: Vocabulary) -> tuple[TextLabel, ...]:
+    """The labels that a text says, in the vocabulary's order; what a thing is (``category``) isn't among them.
+
+    A phrase within a longer one isn't said: ``navy blue`` doesn't say ``blue``, and ``casual shoes`` are a kind.
+    """
+    phrases = [
+        TextLabel(name, entry.text, phrase)
+        for name, attribute in vocabulary.attributes.items()
+        for entry in attribute.labels
+        for phrase in entry.phrases
+    ]
+    left = text
+    found: dict[tuple[str, str], TextLabel] = {}
+    for one in sorted(phrases, key=lambda one: -len(one.phrase)):
+        taken = _as_words(one.phrase).sub("\0", left)
+        if taken != left:
+            found.setdefault((one.attribute, one.label), one)
+            left = taken
+    order = dict.fromkeys((one.attribute, one.label) for one in phrases if one.attribute != KINDS)
+    return tuple(found[key] for key in order if key in found)
+
+
+def ablate_labels(item: DescribedItem, said: Sequence[TextLabel], encode: EncodeTexts) -> list[DescribedItem]:
+    """The item as it would be without each label, as many as there are labels."""
+    texts = [without_phrase(item.text, one.phrase) for one in said]
+    vectors = encode(texts)  # (N, T)
+    return [
+        replace(
+            item,
+            item=replace(item.item, title=without_phrase(item.item.title, one.phrase)),
+            text=text,
+            text_vector=vector,
+        )
+        for one, text, vector in zip(said, texts, vectors, strict=True)
+    ]
+
+
+def without_phrase(text: str, phrase: str) -> str:
+    """A text without some words, and without the signs that would be left standing alone."""
+    left = _as_words(phrase).sub("", text)
+    left = re.sub(r"\s*,(\s*,)+", ",", left)
+    left = re.sub(r"\(\s*,?\s*", "(", left)
+    left = re.sub(r"\s*,?\s*\)", ")", left).replace("()", "")
+    return re.sub(r":\s*$", "", " ".join(left.split())).strip(" ,")
+
+
+def _as_words(phrase: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){re.escape(phrase)}(?!\w)", re.IGNORECASE)
+
 
 _WORTH_SAYING = 0.005  # below it, a difference shows as 0.00
 _MOST_SAID = 3
 
-Outfit = tuple[DescribedItem, ...]
+Items = tuple[DescribedItem, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +101,7 @@ class Reasoner:
     encode: EncodeTexts
 
     def of_suggestions(
-        self, outfit: Outfit, suggested: Sequence[tuple[DescribedItem, float]], *, language_model: bool
+        self, outfit: Items, suggested: Sequence[tuple[DescribedItem, float]], *, language_model: bool
     ) -> list[Reason]:
         """Why each item goes with the outfit; all is asked in one call.
 
@@ -42,23 +110,23 @@ class Reasoner:
             suggested: Items with the score of the outfit and them.
             language_model: As they were scored.
         """
-        asked: list[Outfit] = []
-        said: list[tuple[Said, ...]] = []
+        asked: list[Items] = []
+        said: list[tuple[TextLabel, ...]] = []
         left_out = [outfit[:place] + outfit[place + 1 :] for place in range(len(outfit))] if len(outfit) > 1 else []
         for item, _ in suggested:
-            labels = said_of(item.text, self.vocabulary)
+            labels = labels_in_text(item.text, self.vocabulary)
             said.append(labels)
             asked += [(*rest, item) for rest in left_out]
-            asked += [(*outfit, changed) for changed in unsaid(item, labels, self.encode)]
+            asked += [(*outfit, changed) for changed in ablate_labels(item, labels, self.encode)]
         answers = iter(self.scorer.score(asked, language_model=language_model).tolist())
         reasons = []
         for (item, score), labels in zip(suggested, said, strict=True):
-            items = [Moved(one.id, "", score - next(answers)) for one in outfit[: len(left_out)]]
-            moved = [Moved(one.label, one.attribute, score - next(answers)) for one in labels]
+            items = [Contribution(one.id, "", score - next(answers)) for one in outfit[: len(left_out)]]
+            moved = [Contribution(one.label, one.attribute, score - next(answers)) for one in labels]
             reasons.append(_reason(items, moved, {one.id: _name(one) for one in (*outfit, item)}))
         return reasons
 
-    def of_looks(self, looks: Sequence[tuple[Outfit, float]], *, language_model: bool) -> list[Reason]:
+    def of_looks(self, looks: Sequence[tuple[Items, float]], *, language_model: bool) -> list[Reason]:
         """What each item does for its look, asked in one call; a look of two items moves by nothing.
 
         Args:
@@ -69,7 +137,7 @@ class Reasoner:
         answers = iter(self.scorer.score(asked, language_model=language_model).tolist())
         return [
             _reason(
-                [Moved(one.id, "", score - next(answers)) for one in look] if len(look) > 2 else [],
+                [Contribution(one.id, "", score - next(answers)) for one in look] if len(look) > 2 else [],
                 [],
                 {one.id: _name(one) for one in look},
             )
@@ -77,7 +145,7 @@ class Reasoner:
         ]
 
 
-def _reason(items: list[Moved], labels: list[Moved], names: dict[str, str]) -> Reason:
+def _reason(items: list[Contribution], labels: list[Contribution], names: dict[str, str]) -> Reason:
     items.sort(key=lambda moved: -moved.by)
     labels.sort(key=lambda moved: -moved.by)
     told = [(names[one.what], one.by) for one in items] + [(f"'{one.what}'", one.by) for one in labels]

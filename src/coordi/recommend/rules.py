@@ -1,18 +1,91 @@
-"""What a shopper asks of suggestions beside that they go with an outfit."""
+"""Filters on suggestions, which garment categories go together, and rules as SQL conditions."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError, model_validator
 
 from coordi.config import Settings
-from coordi.describe.vocabulary import Vocabulary
-from coordi.domain import WornCategory
+from coordi.data.categories import category_of
+from coordi.encoders.labels import Vocabulary
 from coordi.errors import RecommendationError
-from coordi.recommend.described_item import GENDERS, Gender
-from coordi.recommend.fitting import parse_category
+from coordi.recommend.items import GENDERS, Gender
+from coordi.types import GARMENT_CATEGORIES, GarmentCategory
+
+# What people look for first when something is missing; a shopper needs shoes before gloves.
+COMPLETION_ORDER: tuple[GarmentCategory, ...] = (
+    "top", "bottom", "dress", "shoes", "bag", "outerwear", "jewellery", "headwear", "eyewear", "belt", "scarf",
+    "watch", "hosiery", "gloves", "swimwear", "accessory",
+)  # fmt: skip
+
+# Never a second one, even if asked for. A second top is a layer, and bracelets come in numbers.
+_WORN_ONCE: frozenset[GarmentCategory] = frozenset({"bottom", "dress", "shoes", "swimwear"})
+
+_TAKES_THE_PLACE_OF: dict[GarmentCategory, frozenset[GarmentCategory]] = {
+    "top": frozenset({"dress", "swimwear"}),
+    "bottom": frozenset({"dress", "swimwear"}),
+    "dress": frozenset({"top", "bottom", "swimwear"}),
+    "swimwear": frozenset({"top", "bottom", "dress"}),
+}
+
+
+def missing_categories(worn: Collection[GarmentCategory]) -> tuple[GarmentCategory, ...]:
+    """Categories that would complete an outfit: none of them is there yet, in the order people look for them."""
+    return tuple(
+        category for category in COMPLETION_ORDER if category not in worn and not category_conflict(category, worn)
+    )
+
+
+def lacking_categories(worn: Collection[GarmentCategory]) -> tuple[GarmentCategory, ...]:
+    """What a whole outfit can't do without and hasn't: a top and a bottom or what takes their place, and shoes."""
+    needed: tuple[GarmentCategory, ...] = ("top", "bottom", "shoes")
+    return tuple(category for category in needed if category not in worn and not category_conflict(category, worn))
+
+
+def category_conflict(category: GarmentCategory, worn: Collection[GarmentCategory]) -> str | None:
+    """Why an item of this category can't join, in a user's words; None if it can."""
+    if category in _WORN_ONCE and category in worn:
+        return f"the outfit already has {_with_article(category)}"
+    displaced = sorted(_TAKES_THE_PLACE_OF.get(category, frozenset()) & set(worn))
+    if displaced:
+        return f"the outfit has {_with_article(displaced[0])}, which {_with_article(category)} takes the place of"
+    return None
+
+
+def outfit_warnings(worn: Sequence[GarmentCategory]) -> tuple[str, ...]:
+    """What nobody wears together among these, in a user's words; models have hardly seen such outfits."""
+    counts = Counter(worn)
+    twice = [f"{counts[name]} of category '{name}'" for name in counts if name in _WORN_ONCE and counts[name] > 1]
+    pairs = [
+        f"'{name}' beside '{other}'"
+        for name in counts
+        for other in sorted(_TAKES_THE_PLACE_OF.get(name, frozenset()) & counts.keys())
+        if name < other
+    ]
+    return (*twice, *pairs)
+
+
+def parse_category(text: str) -> GarmentCategory:
+    """A worn category from a user's word, whatever its case.
+
+    Raises:
+        RecommendationError: If it isn't one, with those that are.
+    """
+    word = text.strip().casefold()
+    if word not in GARMENT_CATEGORIES:
+        known = category_of(text)
+        meant = f", but '{known}' has such things" if known is not None else ""
+        raise RecommendationError(f"no category '{text}'{meant}: accepted are {', '.join(GARMENT_CATEGORIES)}")
+    return word
+
+
+def _with_article(category: GarmentCategory) -> str:
+    return category if category in ("shoes", "swimwear") else f"a {category}"
+
 
 _MOST_NAMED = 100
 Words = Annotated[str, Field(min_length=1, max_length=100)]
@@ -42,8 +115,8 @@ class Rules(Settings):
         excluded: Ids that must not.
     """
 
-    want: tuple[WornCategory, ...] = Field(default=(), max_length=_MOST_NAMED)
-    unwanted: tuple[WornCategory, ...] = Field(default=(), max_length=_MOST_NAMED)
+    want: tuple[GarmentCategory, ...] = Field(default=(), max_length=_MOST_NAMED)
+    unwanted: tuple[GarmentCategory, ...] = Field(default=(), max_length=_MOST_NAMED)
     price_min: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     price_max: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     brands: tuple[Words, ...] = Field(default=(), max_length=_MOST_NAMED)
@@ -114,3 +187,121 @@ def check_colours(rules: Rules, vocabulary: Vocabulary) -> None:
     for colour in (*rules.colours, *rules.unwanted_colours):
         if colour.strip().casefold() not in known:
             raise RecommendationError(f"no colour '{colour}': accepted are {', '.join(known) or 'none'}")
+
+
+_RULE_SQL_MOST_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One condition.
+
+    Attributes:
+        name: Of the rule, as ``Rules`` has it.
+        words: In a user's words, such as ``"price at most 50"``.
+        sql: With a ``?`` for each parameter. An unknown value makes it NULL, which counts as not met.
+        parameters: In their order.
+    """
+
+    name: str
+    words: str
+    sql: str
+    parameters: tuple[Any, ...] = ()
+
+
+def caseless(text: str) -> str:
+    """What brands, colours and seasons are compared by."""
+    return " ".join(text.casefold().split())
+
+
+def category_clause(category: GarmentCategory) -> Clause:
+    """Items of one category."""
+    return Clause("category", f"category {category}", "category = ?", (category,))
+
+
+def rule_clauses(rules: Rules) -> tuple[Clause, ...]:
+    """One condition for each rule that is given, in the order of ``Rules``; ``pinned`` is none."""
+    return tuple(_clauses(rules))
+
+
+def where(clauses: Sequence[Clause]) -> tuple[str, list[Any]]:
+    """All conditions together, for after ``WHERE``, and their parameters."""
+    if not clauses:
+        return "TRUE", []
+    text = " AND ".join(f"({clause.sql})" for clause in clauses)
+    return text, [value for clause in clauses for value in clause.parameters]
+
+
+def _clauses(rules: Rules) -> Iterator[Clause]:
+    if rules.want:
+        yield Clause("want", f"category {_one_of(rules.want)}", f"category IN ({_places(rules.want)})", rules.want)
+    if rules.unwanted:
+        places = _places(rules.unwanted)
+        yield Clause(
+            "unwanted", f"category not {_one_of(rules.unwanted)}", f"category NOT IN ({places})", rules.unwanted
+        )
+    if rules.price_min is not None:
+        yield Clause("price_min", f"price at least {_number(rules.price_min)}", "price >= ?", (rules.price_min,))
+    if rules.price_max is not None:
+        yield Clause("price_max", f"price at most {_number(rules.price_max)}", "price <= ?", (rules.price_max,))
+    yield from _named(rules)
+    if rules.gender is not None:
+        everybody = "" if rules.gender == "unisex" else " or everybody"
+        yield Clause("gender", f"made for {rules.gender}{everybody}", "gender IN (?, 'unisex')", (rules.gender,))
+    if rules.unwanted_genders:
+        names = rules.unwanted_genders
+        yield Clause(
+            "unwanted_genders",
+            f"not made for {_one_of(names)}",
+            f"coalesce(gender, '') NOT IN ({_places(names)})",
+            names,
+        )
+    if rules.seasons:
+        yield Clause(
+            "seasons",
+            f"season {_one_of(rules.seasons)}",
+            "list_contains(?::VARCHAR[], season_key)",
+            _keys(rules.seasons),
+        )
+    if rules.in_stock:
+        yield Clause("in_stock", "in stock", "in_stock IS DISTINCT FROM FALSE")
+    if rules.excluded:
+        yield Clause(
+            "excluded", "items that were excluded", "id NOT IN (SELECT unnest(?::VARCHAR[]))", (list(rules.excluded),)
+        )
+
+
+def _named(rules: Rules) -> Iterator[Clause]:
+    has_brand, has_colour = "list_contains(?::VARCHAR[], brand_key)", "list_has_any(colour_keys, ?::VARCHAR[])"
+    if rules.brands:
+        yield Clause("brands", f"brand {_one_of(rules.brands)}", has_brand, _keys(rules.brands))
+    if rules.unwanted_brands:
+        yield Clause(
+            "unwanted_brands",
+            f"brand not {_one_of(rules.unwanted_brands)}",
+            f"NOT {has_brand}",
+            _keys(rules.unwanted_brands),
+        )
+    if rules.colours:
+        yield Clause("colours", f"colour {_one_of(rules.colours)}", has_colour, _keys(rules.colours))
+    if rules.unwanted_colours:
+        words = f"colour not {_one_of(rules.unwanted_colours)}"
+        yield Clause("unwanted_colours", words, f"NOT {has_colour}", _keys(rules.unwanted_colours))
+
+
+def _keys(values: Sequence[str]) -> tuple[list[str]]:
+    return ([caseless(value) for value in values],)
+
+
+def _places(values: Sequence[str]) -> str:
+    return ", ".join("?" * len(values))
+
+
+def _one_of(values: Sequence[str]) -> str:
+    if len(values) > _RULE_SQL_MOST_NAMED:
+        return f"{', '.join(values[:_RULE_SQL_MOST_NAMED])} or {len(values) - _RULE_SQL_MOST_NAMED} more"
+    return " or ".join(values) if len(values) < 3 else f"{', '.join(values[:-1])} or {values[-1]}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.2f}".removesuffix(".00") if value < 1e15 else f"{value:g}"

@@ -1,25 +1,356 @@
-"""What completes an outfit, how well items go together, and whole looks: the same answers for all who ask."""
+"""Completes outfits, scores them and builds looks, from a catalogue and a scorer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 
+import numpy as np
+from numpy.typing import NDArray
+
 from coordi.config import RecommendSettings
-from coordi.describe.vocabulary import Vocabulary
-from coordi.domain import WornCategory
+from coordi.encoders.labels import Vocabulary
 from coordi.errors import RecommendationError
-from coordi.recommend.advice import Completion, Judge, LeftOut, Look, Looks, OutfitScore, Suggestion
-from coordi.recommend.candidates import Finder, Scored, Sought, check_catalogue, in_order, sought
-from coordi.recommend.catalogue_index import CatalogueIndex
-from coordi.recommend.described_item import GENDERS, DescribedItem
-from coordi.recommend.diversity import diversified
-from coordi.recommend.fitting import cautions, clash
-from coordi.recommend.item_scorer import ItemScorer
-from coordi.recommend.leaving_out import EncodeTexts
-from coordi.recommend.looks import LookBuilder, best_first, different, lacks, worn_order
-from coordi.recommend.reasons import Reasoner
-from coordi.recommend.rules import Rules, check_colours, parse_rules
+from coordi.recommend.answers import Completion, ItemScorer, Judge, LeftOut, Look, Looks, OutfitScore, Suggestion
+from coordi.recommend.catalogue import Catalogue
+from coordi.recommend.items import GENDERS, DescribedItem
+from coordi.recommend.reasons import EncodeTexts, Reasoner
+from coordi.recommend.rules import (
+    COMPLETION_ORDER,
+    Rules,
+    category_conflict,
+    check_colours,
+    lacking_categories,
+    missing_categories,
+    outfit_warnings,
+    parse_rules,
+)
+from coordi.types import GarmentCategory
+
+SAME_PHOTO = 0.99
+"""Cosine from which two photos are one: saved again as JPEG a photo keeps 0.993 or more, and among 1,500 product
+photos no pair lay between 0.985 and 0.998 (dev/LOG.md). A photo that was resized can look further away."""
+
+
+def title_key(item: DescribedItem) -> str:
+    """The title as twins share it, whatever its case and spaces; empty if there is none."""
+    return " ".join(item.item.title.casefold().split())
+
+
+def drop_duplicates(items: Sequence[DescribedItem], of: Sequence[DescribedItem]) -> list[DescribedItem]:
+    """The items without twins of others, and of each group of twins the first with a photo, in their order.
+
+    Twins are one thing: the same id, or the same title or photo within a category. A photo of a whole outfit may stand
+    for its shirt and its trousers.
+
+    Args:
+        items: In any order.
+        of: Whose twins are left out too.
+    """
+    everything = (*of, *items)
+    photos = _photos(everything)  # (N, D)
+    is_same_photo = photos @ photos.T >= SAME_PHOTO
+    first_with: dict[tuple[str, str], int] = {}
+    kept: dict[int, None] = {}
+    for place, item in enumerate(everything):
+        key = (item.item.category, title_key(item)) if title_key(item) else ("", item.id)
+        same = (
+            int(other)
+            for other in np.flatnonzero(is_same_photo[place, :place])
+            if everything[other].item.category == item.item.category
+        )
+        twin = first_with.get(key, next((other for other in same if other in kept), None))
+        if twin is None or place < len(of):
+            first_with.setdefault(key, place)
+            kept[place] = None
+        elif twin >= len(of) and everything[twin].item.image is None and item.item.image is not None:
+            kept = {place if other == twin else other: None for other in kept}
+            first_with[key] = place
+    names = {item.id for item in of}
+    return [everything[place] for place in kept if place >= len(of) and everything[place].id not in names]
+
+
+def _photos(items: Sequence[DescribedItem]) -> NDArray[np.float32]:
+    known = [item.photo_vector for item in items if item.photo_vector is not None]
+    none = np.zeros(len(known[0]) if known else 1, dtype=np.float32)
+    return np.stack([none if item.photo_vector is None else item.photo_vector for item in items] or [none])
+
+
+def photo_cosine(one: DescribedItem, other: DescribedItem) -> float:
+    """Cosine of two items' photos in ``[-1, 1]``; 0 where one has none."""
+    if one.photo_vector is None or other.photo_vector is None:
+        return 0.0
+    return float(one.photo_vector @ other.photo_vector)
+
+
+def photo_similarity(item: DescribedItem, outfit: Sequence[DescribedItem]) -> float:
+    """Mean cosine of an item's photo to those of an outfit; it orders items that are told alike."""
+    return float(np.mean([photo_cosine(item, other) for other in outfit])) if outfit else 0.0
+
+
+def similarity(one: DescribedItem, other: DescribedItem) -> float:
+    """How alike two items are to a shopper, in ``[0, 1]``: 0 across categories, else of what is said and seen."""
+    if one.item.category != other.item.category:
+        return 0.0
+    told = max(0.0, float(one.text_vector @ other.text_vector))
+    if one.photo_vector is None or other.photo_vector is None:
+        return told
+    return (told + max(0.0, photo_cosine(one, other))) / 2
+
+
+Ranked = tuple[DescribedItem, float]
+
+
+def diversified(ranked: Sequence[Ranked], count: int, weight: float) -> list[Ranked]:
+    """Choose items by maximal marginal relevance: a good score, less how alike an item is to those chosen before it.
+
+    Args:
+        ranked: Items with their scores, best first.
+        count: How many to choose at most.
+        weight: Of alikeness, in units of the score; 0 keeps the order as it is.
+
+    Returns:
+        In the order in which they were chosen; of equal ones the earlier of ``ranked`` comes first.
+
+    References:
+        Carbonell and Goldstein, The Use of MMR, Diversity-Based Reranking for Reordering Documents, 1998.
+    """
+    left = list(ranked)
+    nearest = [0.0] * len(left)
+    found: list[Ranked] = []
+    while left and len(found) < count:
+        best = max(range(len(left)), key=lambda place: (left[place][1] - weight * nearest[place], -place))
+        taken = left.pop(best)
+        nearest.pop(best)
+        found.append(taken)
+        nearest = [max(near, similarity(item, taken[0])) for near, (item, _) in zip(nearest, left, strict=True)]
+    return found
+
+
+_DEEPER = 4
+_DEPTH = 64
+
+Scored = tuple[DescribedItem, float]
+
+
+@dataclass(frozen=True, slots=True)
+class WantedCategories:
+    """Which categories to look for.
+
+    Attributes:
+        categories: In the order people look for them.
+        why_not: Of wanted categories that can't join, why.
+    """
+
+    categories: tuple[GarmentCategory, ...]
+    why_not: dict[GarmentCategory, str]
+
+
+def wanted_categories(worn: Collection[GarmentCategory], rules: Rules) -> WantedCategories:
+    """The wanted categories that may join an outfit, or else those that it lacks."""
+    if not rules.want:
+        lacking = missing_categories(worn)
+        return WantedCategories(tuple(one for one in lacking if one not in rules.unwanted), {})
+    reasons = {category: category_conflict(category, worn) for category in dict.fromkeys(rules.want)}
+    fitting = tuple(category for category, reason in reasons.items() if reason is None)
+    return WantedCategories(fitting, {category: reason for category, reason in reasons.items() if reason is not None})
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateSearch:
+    """Finds candidates in a catalogue.
+
+    Attributes:
+        index: Where they are.
+        scorer: Orders them without the language model.
+    """
+
+    index: Catalogue
+    scorer: ItemScorer
+
+    def there(
+        self, outfit: Sequence[DescribedItem], rules: Rules, categories: Sequence[GarmentCategory], most: int
+    ) -> dict[GarmentCategory, int]:
+        """How many items the rules allow beside the outfit, twins among them, of the first categories that have any."""
+        found: dict[GarmentCategory, int] = {}
+        for category in categories:
+            number = self.index.count(_beside(outfit, rules), category) if len(found) < most else 0
+            if number:
+                found[category] = number
+        return found
+
+    def find(self, outfit: Sequence[DescribedItem], rules: Rules, category: GarmentCategory, most: int) -> list[Scored]:
+        """The best candidates of a category by what needs no language model.
+
+        Args:
+            outfit: What there is; neither an item of it nor a twin of one is found.
+            rules: What is allowed. What they want is not looked at, the category is.
+            category: Of the candidates.
+            most: How many are given at most. Four times as many, or 64 if that is more, are nearest to the outfit by
+                what is said of them and are scored.
+
+        Returns:
+            Items and P(yes) of the outfit with them, best first; equal ones by likeness of their photos to the
+            outfit's, then by title, so that ids decide nothing.
+        """
+        depth = max(_DEPTH, _DEEPER * most)
+        near = self.index.nearest(self.scorer.direction(outfit), "text", depth, _beside(outfit, rules), category)
+        items = drop_duplicates([item for item, _ in near], outfit)
+        scores = self.scorer.score([(*outfit, item) for item in items], language_model=False).tolist()
+        return ranked_order(zip(items, scores, strict=True), outfit)[:most]
+
+
+def ranked_order(scored: Iterable[Scored], outfit: Sequence[DescribedItem]) -> list[Scored]:
+    """Best first; equal scores by likeness of photos, then title and kind."""
+
+    def rank(one: Scored) -> tuple[float, float, str, str]:
+        item, score = one
+        return -score, -photo_similarity(item, outfit), title_key(item), item.item.kind
+
+    return sorted(scored, key=rank)
+
+
+def check_catalogue(index: Catalogue | None) -> Catalogue:
+    """The index, if there is anything to recommend from.
+
+    Raises:
+        RecommendationError: If there is no catalogue, or it is empty.
+    """
+    if index is None:
+        raise RecommendationError(
+            "no catalogue is open, so there is nothing to suggest from; make one with: coordi catalogue build PHOTOS "
+            "--out DIR, and open it with --catalogue DIR"
+        )
+    if not len(index):
+        raise RecommendationError(
+            f"the catalogue '{index.info.name}' is empty; nothing can be recommended until it has items: coordi "
+            "catalogue add DIR SOURCE"
+        )
+    return index
+
+
+def _beside(outfit: Sequence[DescribedItem], rules: Rules) -> Rules:
+    """The rules for one category at a time, the outfit's own items excluded."""
+    excluded = (*rules.excluded, *(item.id for item in outfit))
+    return rules.model_copy(update={"want": (), "unwanted": (), "excluded": excluded})
+
+
+WIDTH = 8
+"""Outfits kept after each category, and items tried for each of them."""
+_MOST_USES = 2
+_BODY: tuple[tuple[GarmentCategory, ...], ...] = (("top", "bottom"), ("dress",))
+_WITH_IT: tuple[GarmentCategory, ...] = ("shoes", "bag")
+
+Items = tuple[DescribedItem, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LookBuilder:
+    """Builds outfits by what needs no language model; who judges them in the end is the caller's choice.
+
+    Attributes:
+        finder: Finds what goes with what there is.
+    """
+
+    finder: CandidateSearch
+
+    def build(self, begun: Items, rules: Rules) -> list[Items]:
+        """Outfits that begin with the given items.
+
+        A body (a top and a bottom, or a dress) comes first, then shoes and a bag, then what is wanted beside them. A
+        category that the catalogue lacks, or that the rules leave nothing of, is left out.
+
+        Args:
+            begun: The item to build around, and pinned ones.
+            rules: What is allowed; their wanted categories are part of every look that can have them.
+
+        Returns:
+            Outfits with more items than there were at the beginning, in no order; none if nothing goes with them.
+        """
+        found: dict[frozenset[str], Items] = {}
+        for body in _bodies(begun, rules):
+            for outfit in self._beam(begun, rules, body):
+                if len(outfit) > len(begun):
+                    found.setdefault(frozenset(item.id for item in outfit), outfit)
+        return list(found.values())
+
+    def _beam(self, begun: Items, rules: Rules, categories: Sequence[GarmentCategory]) -> list[Items]:
+        beam: list[Items] = [begun]
+        for category in categories:
+            longer = [
+                ((*outfit, item), score)
+                for outfit in beam
+                if category_conflict(category, {item.item.category for item in outfit}) is None
+                for item, score in self.finder.find(outfit, rules, category, WIDTH)
+            ]
+            if longer:
+                beam = [outfit for outfit, _ in _varied(longer, begun)]
+        return beam
+
+
+def _bodies(begun: Items, rules: Rules) -> list[tuple[GarmentCategory, ...]]:
+    worn = {item.item.category for item in begun}
+    wanted = [one for one in COMPLETION_ORDER if one in rules.want]
+    plans = []
+    for body in _BODY:
+        plan = [one for one in (*body, *_WITH_IT, *wanted) if one not in worn and one not in rules.unwanted]
+        lacking = [one for one in body if one not in worn]
+        if all(category_conflict(one, worn) is None for one in lacking):
+            plans.append(tuple(dict.fromkeys(plan)))
+    return plans or [tuple(one for one in (*_WITH_IT, *wanted) if one not in worn and one not in rules.unwanted)]
+
+
+def _varied(longer: Sequence[tuple[Items, float]], begun: Items) -> list[tuple[Items, float]]:
+    """The best outfits, none of the added items in more than two of them as long as there are others."""
+    used: Counter[str] = Counter()
+    kept, rest = [], []
+    for outfit, score in sorted(longer, key=lambda one: -one[1]):
+        added = [item.id for item in outfit[len(begun) :]]
+        if all(used[name] < _MOST_USES for name in added):
+            used.update(added)
+            kept.append((outfit, score))
+        else:
+            rest.append((outfit, score))
+    return [*kept, *rest][:WIDTH]
+
+
+def distinct_looks(looks: Sequence[tuple[Items, float]], begun: Items, count: int) -> list[tuple[Items, float]]:
+    """The best looks of which no two share more than half of what isn't in all of them.
+
+    Args:
+        looks: Best first.
+        begun: What all looks have.
+        count: How many at most.
+    """
+    always = {item.id for item in begun}
+    kept: list[tuple[Items, float]] = []
+    for outfit, score in looks:
+        own = {item.id for item in outfit} - always
+        shares = [len(own & {item.id for item in other}) for other, _ in kept]
+        if all(2 * share <= len(own) for share in shares):
+            kept.append((outfit, score))
+        if len(kept) == count:
+            break
+    return kept
+
+
+def worn_order(outfit: Items, begun: int) -> Items:
+    """What there was at the beginning, then the rest in the order people look for things."""
+    return (*outfit[:begun], *sorted(outfit[begun:], key=lambda item: COMPLETION_ORDER.index(item.item.category)))
+
+
+def best_first(scored: Sequence[tuple[Items, float]], rules: Rules) -> list[tuple[Items, float]]:
+    """Looks that lack nothing before others, then by score; equal ones by what is said of them, never by ids."""
+    return sorted(scored, key=lambda one: (len(missing_from(one[0], rules)), -one[1], [item.text for item in one[0]]))
+
+
+def missing_from(outfit: Items, rules: Rules) -> tuple[GarmentCategory, ...]:
+    """What a whole outfit needs and this one hasn't, but for what the rules don't want."""
+    needed = lacking_categories({item.item.category for item in outfit})
+    return tuple(category for category in needed if category not in rules.unwanted)
+
 
 # Without a wanted category the model ranks candidates of so many missing ones, so that each gets enough of them.
 CATEGORIES_AT_ONCE = 4
@@ -40,7 +371,7 @@ class Stylist:
 
     def __init__(
         self,
-        index: CatalogueIndex | None,
+        index: Catalogue | None,
         scorer: ItemScorer,
         settings: RecommendSettings,
         vocabulary: Vocabulary,
@@ -70,13 +401,13 @@ class Stylist:
         whole, *rest = self._scorer.score([outfit, *shortened], language_model=language_model).tolist()
         weakest = max(range(len(rest)), key=rest.__getitem__) if rest and max(rest) > whole else None
         without = tuple(rest) if rest else (None,) * len(outfit)
-        told = cautions([item.item.category for item in outfit])
+        told = outfit_warnings([item.item.category for item in outfit])
         return OutfitScore(outfit, whole, without, weakest, told, judge(language_model))
 
     def complete(
         self,
         outfit: Sequence[DescribedItem],
-        want: WornCategory | None = None,
+        want: GarmentCategory | None = None,
         k: int = 5,
         rules: Rules | None = None,
         *,
@@ -114,8 +445,8 @@ class Stylist:
         pinned = self._pinned(index, outfit, rules)
         whole: Outfit = (*outfit, *pinned)
         rules = _for_the_same_people(whole, rules)
-        looked_for = sought({item.item.category for item in whole}, rules)
-        finder = Finder(index, self._scorer)
+        looked_for = wanted_categories({item.item.category for item in whole}, rules)
+        finder = CandidateSearch(index, self._scorer)
         chosen = finder.there(whole, rules, looked_for.categories, len(rules.want) or CATEGORIES_AT_ONCE)
         ranked = self._ranked(finder, whole, rules, tuple(chosen), k, language_model=language_model)
         shown = self._take_turns(ranked, k)
@@ -153,22 +484,25 @@ class Stylist:
         check_colours(rules, self._vocabulary)
         begun: Outfit = (around, *self._pinned(index, (around,), rules))
         rules = _for_the_same_people(begun, rules)
-        built = LookBuilder(Finder(index, self._scorer)).build(begun, rules)
+        built = LookBuilder(CandidateSearch(index, self._scorer)).build(begun, rules)
         if not built:
-            looked_for = sought({item.item.category for item in begun}, rules.model_copy(update={"want": ()}))
+            looked_for = wanted_categories(
+                {item.item.category for item in begun}, rules.model_copy(update={"want": ()})
+            )
             left_out = _left_out(index, rules, looked_for.categories)
             return Looks((), judge(language_model), left_out, f"no look: {_why_nothing(index, looked_for, left_out)}")
         ordered = [worn_order(outfit, len(begun)) for outfit in built]
         scores = self._scorer.score(ordered, language_model=language_model).tolist()
-        best = different(best_first(list(zip(ordered, scores, strict=True)), rules), begun, k)
+        best = distinct_looks(best_first(list(zip(ordered, scores, strict=True)), rules), begun, k)
         why = self._reasoner.of_looks(best, language_model=language_model)
         looks = tuple(
-            Look(outfit, score, reason, lacks(outfit, rules)) for (outfit, score), reason in zip(best, why, strict=True)
+            Look(outfit, score, reason, missing_from(outfit, rules))
+            for (outfit, score), reason in zip(best, why, strict=True)
         )
         missing = dict.fromkeys(category for look in looks for category in look.lacks)
         return Looks(looks, judge(language_model), _left_out(index, rules, tuple(missing)))
 
-    def _pinned(self, index: CatalogueIndex, outfit: Sequence[DescribedItem], rules: Rules) -> list[DescribedItem]:
+    def _pinned(self, index: Catalogue, outfit: Sequence[DescribedItem], rules: Rules) -> list[DescribedItem]:
         """The pinned items that aren't in the outfit already."""
         names = {item.id for item in outfit}
         asked = [name for name in dict.fromkeys(rules.pinned) if name not in names]
@@ -179,7 +513,7 @@ class Stylist:
                 raise RecommendationError(
                     f"no item '{name}' to pin: accepted are the ids of the catalogue's {len(index)} items"
                 )
-            reason = clash(known[name].item.category, worn)
+            reason = category_conflict(known[name].item.category, worn)
             if reason:
                 raise RecommendationError(f"the item '{name}' can't be pinned: {reason}; unpin it or take that off")
             worn.add(known[name].item.category)
@@ -187,10 +521,10 @@ class Stylist:
 
     def _ranked(
         self,
-        finder: Finder,
+        finder: CandidateSearch,
         outfit: Outfit,
         rules: Rules,
-        categories: Sequence[WornCategory],
+        categories: Sequence[GarmentCategory],
         k: int,
         *,
         language_model: bool,
@@ -204,13 +538,13 @@ class Stylist:
             return found
         asked = [(*outfit, item) for part in found for item, _ in part]
         scores = iter(self._scorer.score(asked).tolist())  # all categories in one call
-        return [in_order([(item, next(scores)) for item, _ in part], outfit) for part in found]
+        return [ranked_order([(item, next(scores)) for item, _ in part], outfit) for part in found]
 
     def _take_turns(self, ranked: Sequence[Sequence[Scored]], k: int) -> list[Scored]:
         """The best of each category before the second best of any, each category's own diversified."""
         varied = [diversified(part, k, self._settings.diversity) for part in ranked]
         rounds = [[one for one in turn if one is not None] for turn in zip_longest(*varied)]
-        return [one for turn in rounds for one in in_order(turn, ())][:k]
+        return [one for turn in rounds for one in ranked_order(turn, ())][:k]
 
     def _told(
         self,
@@ -253,7 +587,7 @@ def _for_the_same_people(outfit: Outfit, rules: Rules) -> Rules:
     return rules.model_copy(update={"unwanted_genders": others})
 
 
-def _left_out(index: CatalogueIndex, rules: Rules, categories: Sequence[WornCategory]) -> tuple[LeftOut, ...]:
+def _left_out(index: Catalogue, rules: Rules, categories: Sequence[GarmentCategory]) -> tuple[LeftOut, ...]:
     """What the rules left out of these categories, added up."""
     asked = rules.model_copy(update={"want": (), "unwanted": ()})
     counted: dict[tuple[str, str], tuple[int, int]] = {}
@@ -264,7 +598,7 @@ def _left_out(index: CatalogueIndex, rules: Rules, categories: Sequence[WornCate
     return tuple(LeftOut(*rule, *counts) for rule, counts in counted.items())
 
 
-def _why_nothing(index: CatalogueIndex, looked_for: Sought, left_out: Sequence[LeftOut]) -> str:
+def _why_nothing(index: Catalogue, looked_for: WantedCategories, left_out: Sequence[LeftOut]) -> str:
     if looked_for.why_not and not looked_for.categories:
         reasons = "; ".join(f"no {category}: {reason}" for category, reason in looked_for.why_not.items())
         return f"nothing fits: {reasons}; want something else or take it off"

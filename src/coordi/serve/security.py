@@ -22,9 +22,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from coordi.errors import ConfigError
-from coordi.serve.errors import RefusedError, answer, refusal_of, refused, stopping
-from coordi.serve.settings import ServeSettings
-from coordi.serve.wording import shown
+from coordi.serve.errors import RefusedError, answer, refusal_of, refused, shown, stopping
+from coordi.serve.schemas import ServeSettings
 
 API = "/api/"
 TOKEN_VARIABLE = "COORDI_TOKEN"

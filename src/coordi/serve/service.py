@@ -9,16 +9,15 @@ from contextlib import suppress
 from PIL import Image
 
 from coordi.data.photos import MAX_PIXELS
-from coordi.describe.opening import Room
+from coordi.encoders.photo_embeddings import PixelBudget
 from coordi.errors import CoordiError
-from coordi.pipeline.advising import Advisor
-from coordi.recommend.catalogue_index import CatalogueIndex
-from coordi.serve.asked import catalogue_of
+from coordi.pipeline.advisor import Advisor
+from coordi.recommend.catalogue import Catalogue
+from coordi.serve.batching import BatchingEncoder, BatchingScorer, MemoryBudget, WorkerPool
+from coordi.serve.bodies import PhotoCache
+from coordi.serve.convert import catalogue_of
 from coordi.serve.errors import not_ready
-from coordi.serve.lanes import Held, Lane
-from coordi.serve.photos import PhotoCache
-from coordi.serve.settings import ServeSettings
-from coordi.serve.together import TogetherEncoder, TogetherScorer
+from coordi.serve.schemas import ServeSettings
 
 _LOOK_SECONDS = 5.0
 _QUICK = 4
@@ -52,14 +51,14 @@ class Service:
         self._is_renewing = False
         self._closed = threading.Event()
         self.catalogue_problem = ""
-        self._together: tuple[TogetherScorer, TogetherEncoder] | None = None
-        self.heavy = Lane("heavy", settings.workers, settings.queue)
-        self.quick = Lane("quick", min(_QUICK, settings.workers), settings.queue)
-        self.light = Lane("light", _LIGHT, _LIGHT_QUEUE)
-        self.pictures = Lane("pictures", _PICTURES, _PICTURES_QUEUE)
+        self._together: tuple[BatchingScorer, BatchingEncoder] | None = None
+        self.heavy = WorkerPool("heavy", settings.workers, settings.queue)
+        self.quick = WorkerPool("quick", min(_QUICK, settings.workers), settings.queue)
+        self.light = WorkerPool("light", _LIGHT, _LIGHT_QUEUE)
+        self.pictures = WorkerPool("pictures", _PICTURES, _PICTURES_QUEUE)
         self.photos = PhotoCache()
-        self.room = Room(_PIXELS)
-        self.held = Held(max(_HELD_BYTES, settings.photo_bytes))
+        self.room = PixelBudget(_PIXELS)
+        self.held = MemoryBudget(max(_HELD_BYTES, settings.photo_bytes))
 
     @property
     def advisor(self) -> Advisor:
@@ -73,7 +72,7 @@ class Service:
         return self._advisor
 
     @property
-    def index(self) -> CatalogueIndex:
+    def index(self) -> Catalogue:
         """The catalogue.
 
         Raises:
@@ -81,7 +80,7 @@ class Service:
         """
         return catalogue_of(self.advisor)
 
-    def lane(self, language_model: bool) -> Lane:
+    def lane(self, language_model: bool) -> WorkerPool:
         """Where a question about an outfit is worked on."""
         return self.heavy if language_model else self.quick
 
@@ -100,8 +99,8 @@ class Service:
             CoordiError: If a model or the catalogue can't be loaded.
         """
         advisor = self._load()
-        scorer = TogetherScorer(advisor.scorer, self.settings.together)
-        encoder = TogetherEncoder(advisor.encoder)
+        scorer = BatchingScorer(advisor.scorer, self.settings.together)
+        encoder = BatchingEncoder(advisor.encoder)
         together = advisor.with_parts(scorer=scorer, encoder=encoder)
         together.see([Image.new("RGB", (_SMALL, _SMALL), "white")])
         if warm:

@@ -9,26 +9,26 @@ import numpy as np
 import pytest
 
 from coordi.data.questions import compatibility_questions, fill_in_the_blank_questions
-from coordi.domain import (
-    BLANK_PROTOCOLS,
-    PROTOCOLS,
-    BlankProtocol,
+from coordi.types import (
+    FITB_NEGATIVES,
+    NEGATIVES,
     CompatibilityQuestion,
     Dataset,
-    FillInTheBlankQuestion,
+    FitbNegatives,
+    FitbQuestion,
+    GarmentCategory,
     Item,
+    Negatives,
     Outfit,
-    Protocol,
     Split,
-    WornCategory,
 )
 
 Shop = Callable[..., Dataset]
 Asked = dict[str, tuple[CompatibilityQuestion, ...]]
-Blanks = dict[str, tuple[FillInTheBlankQuestion, ...]]
+Blanks = dict[str, tuple[FitbQuestion, ...]]
 Sizes = dict[Split, int]
 
-WORN: tuple[WornCategory, ...] = ("top", "bottom", "shoes", "bag")
+WORN: tuple[GarmentCategory, ...] = ("top", "bottom", "shoes", "bag")
 SIZES: Sizes = {"train": 150, "valid": 20, "test": 100}
 _WORDS = [f"{first}{second}{last}" for first in "bdfgklmn" for second in "aeiou" for last in "rstvz"]
 
@@ -78,7 +78,7 @@ def asked_apart(apart: Dataset) -> tuple[CompatibilityQuestion, ...]:
 
 
 @pytest.fixture(scope="session")
-def blanks_apart(apart: Dataset) -> tuple[FillInTheBlankQuestion, ...]:
+def blanks_apart(apart: Dataset) -> tuple[FitbQuestion, ...]:
     return fill_in_the_blank_questions(apart, "test", "same-category", 1)
 
 
@@ -89,13 +89,13 @@ def asked(shop: Dataset) -> tuple[CompatibilityQuestion, ...]:
 
 
 @pytest.fixture(scope="session")
-def blanks(shop: Dataset) -> tuple[FillInTheBlankQuestion, ...]:
+def blanks(shop: Dataset) -> tuple[FitbQuestion, ...]:
     """Blanks of the test split, same-category, of which each check knows nothing."""
     return fill_in_the_blank_questions(shop, "test", "same-category", 1)
 
 
 def all_questions(dataset: Dataset, seed: int, splits: Iterable[Split] = ("train", "test")) -> Asked:
-    protocols: Sequence[Protocol] = PROTOCOLS
+    protocols: Sequence[Negatives] = NEGATIVES
     return {
         f"{split} {protocol}": compatibility_questions(dataset, split, protocol, seed)
         for split in splits
@@ -104,7 +104,7 @@ def all_questions(dataset: Dataset, seed: int, splits: Iterable[Split] = ("train
 
 
 def all_blanks(dataset: Dataset, seed: int, splits: Iterable[Split] = ("train", "test")) -> Blanks:
-    protocols: Sequence[BlankProtocol] = BLANK_PROTOCOLS
+    protocols: Sequence[FitbNegatives] = FITB_NEGATIVES
     return {
         f"{split} {protocol}": fill_in_the_blank_questions(dataset, split, protocol, seed)
         for split in splits
@@ -117,7 +117,9 @@ def with_items(dataset: Dataset, change: Callable[[Item], Item]) -> Dataset:
     return replace(dataset, items={item_id: change(item) for item_id, item in dataset.items.items()})
 
 
-def _pool(category: WornCategory, outfits: int, numbers: Iterable[int], generator: np.random.Generator) -> list[Item]:
+def _pool(
+    category: GarmentCategory, outfits: int, numbers: Iterable[int], generator: np.random.Generator
+) -> list[Item]:
     drawn = [
         (str(number), generator.choice(_WORDS, int(generator.integers(5, 7)), replace=False))
         for number, _ in zip(numbers, range(outfits), strict=False)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from coordi.data.leaks import Leak, audit
-from coordi.data.retrieval import draw_retrieval
-from coordi.domain import CompatibilityQuestion, Dataset, FillInTheBlankQuestion
+from coordi.data.questions import draw_retrieval
 from coordi.errors import DataError
+from coordi.types import CompatibilityQuestion, Dataset, FitbQuestion
 
 from .conftest import Shop, all_blanks, all_questions
 
@@ -31,7 +31,7 @@ def test_clean_data_raises_nothing_but_what_random_candidates_are_known_for(make
 
 
 def test_what_is_found_says_what_it_is_worth(
-    shop: Dataset, asked: tuple[CompatibilityQuestion, ...], blanks: tuple[FillInTheBlankQuestion, ...]
+    shop: Dataset, asked: tuple[CompatibilityQuestion, ...], blanks: tuple[FitbQuestion, ...]
 ) -> None:
     shorter = [
         question if question.compatible else replace(question, item_ids=question.item_ids[:-1]) for question in asked
@@ -46,13 +46,13 @@ def test_what_is_found_says_what_it_is_worth(
         assert figure in leak.detail
 
 
-def _true_first(blank: FillInTheBlankQuestion) -> tuple[str, ...]:
+def _true_first(blank: FitbQuestion) -> tuple[str, ...]:
     true = blank.candidates[blank.answer]
     return (true, *(name for name in blank.candidates if name != true))
 
 
 def test_too_few_questions_accuse_nobody_and_are_named(
-    shop: Dataset, asked: tuple[CompatibilityQuestion, ...], blanks: tuple[FillInTheBlankQuestion, ...]
+    shop: Dataset, asked: tuple[CompatibilityQuestion, ...], blanks: tuple[FitbQuestion, ...]
 ) -> None:
     positives, negatives = ([one for one in asked if one.compatible is truth][:9] for truth in (True, False))
     shorter = [replace(question, item_ids=question.item_ids[:2]) for question in negatives]
@@ -77,7 +77,7 @@ def test_a_leak_that_tells_every_answer_is_found_or_said_to_be_unfindable(apart:
     assert ("size" in names) == ("unaudited" not in names) == (outfits >= 13)
 
 
-def test_blanks_without_a_choice_show_nothing(shop: Dataset, blanks: tuple[FillInTheBlankQuestion, ...]) -> None:
+def test_blanks_without_a_choice_show_nothing(shop: Dataset, blanks: tuple[FitbQuestion, ...]) -> None:
     alone = [replace(blank, candidates=(blank.candidates[blank.answer],), answer=0) for blank in blanks]
     (note,) = audit(shop, {}, blanks={"one": alone})
     assert (note.name, note.where) == ("unaudited", "one blanks")

@@ -8,25 +8,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coordi.data.leaks import Leak, audit
-from coordi.data.leaks.candidates import accuracy_of
-from coordi.data.leaks.facts import Facts, flatten_blanks
+from coordi.data.leaks import Facts, Leak, accuracy_of, audit, flatten_blanks
 from coordi.data.questions import fill_in_the_blank_questions
-from coordi.domain import Dataset, FillInTheBlankQuestion, Item, Outfit
+from coordi.types import Dataset, FitbQuestion, Item, Outfit
 
 from .conftest import Shop, with_items
 
-Blanks = tuple[FillInTheBlankQuestion, ...]
+Blanks = tuple[FitbQuestion, ...]
 
 
-def _only(dataset: Dataset, planted: Sequence[FillInTheBlankQuestion]) -> Leak:
+def _only(dataset: Dataset, planted: Sequence[FitbQuestion]) -> Leak:
     (leak,) = audit(dataset, {}, blanks={"planted": planted}, photos=False)
     assert leak.where == "planted blanks"
     assert (leak.auc, leak.chance) == (None, 0.25)
     return leak
 
 
-def _wrong(blank: FillInTheBlankQuestion) -> list[str]:
+def _wrong(blank: FitbQuestion) -> list[str]:
     return [name for place, name in enumerate(blank.candidates) if place != blank.answer]
 
 

@@ -5,9 +5,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from coordi.data.leaks.chance import ALPHA, LEAST_GAIN, Cheat, Suspect, beyond_chance, by_learning, by_mean, by_score
-from coordi.data.leaks.facts import Asked, Facts, flatten
-from coordi.domain import CompatibilityQuestion, Dataset
+from coordi.data.leaks import (
+    ALPHA,
+    LEAST_GAIN,
+    Asked,
+    Cheat,
+    Facts,
+    Suspect,
+    beyond_chance,
+    by_learning,
+    by_mean,
+    by_score,
+    flatten,
+)
+from coordi.types import CompatibilityQuestion, Dataset
 
 SUSPECT = Suspect("size", "q", "sizes", "mend it")
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from coordi.data.leaks import Leak, audit
 from coordi.data.questions import compatibility_questions
-from coordi.domain import Dataset, Outfit, Split
+from coordi.types import Dataset, Outfit, Split
 
 from .conftest import with_items
 

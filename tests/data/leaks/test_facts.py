@@ -3,13 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from coordi.data.leaks.facts import RARE, Facts, flatten, flatten_blanks
-from coordi.domain import CompatibilityQuestion, Dataset, FillInTheBlankQuestion, Item, Outfit, WornCategory
+from coordi.data.leaks import RARE, Facts, flatten, flatten_blanks
+from coordi.types import CompatibilityQuestion, Dataset, FitbQuestion, GarmentCategory, Item, Outfit
 
 
 @pytest.fixture
 def facts() -> Facts:
-    rows: tuple[tuple[str, str, WornCategory, str], ...] = (
+    rows: tuple[tuple[str, str, GarmentCategory, str], ...] = (
         ("77_1", "Acme red top", "top", "Blouses"),
         ("77_2", "Acme jeans", "bottom", "Jeans"),
         ("8123_1", "acme RED top", "top", "Blouses"),
@@ -63,8 +63,8 @@ def test_questions_as_arrays(facts: Facts) -> None:
 
 def test_blanks_as_arrays(facts: Facts) -> None:
     asked = flatten_blanks("b", [
-        FillInTheBlankQuestion("a", "nobody", ("77_2",), ("77_1", "x"), 1),
-        FillInTheBlankQuestion("b", "nobody", ("77_2", "x"), ("77_1", "x", "8123_1", "77_2"), 0),
+        FitbQuestion("a", "nobody", ("77_2",), ("77_1", "x"), 1),
+        FitbQuestion("b", "nobody", ("77_2", "x"), ("77_1", "x", "8123_1", "77_2"), 0),
     ], facts)  # fmt: skip
     assert asked.true.tolist() == [False, True, True, False, False, False]
     assert asked.position.tolist() == [0, 1, 0, 1, 2, 3]

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from coordi.data.leaks import audit
-from coordi.domain import CompatibilityQuestion, Dataset, FillInTheBlankQuestion
+from coordi.types import CompatibilityQuestion, Dataset, FitbQuestion
 
 Asked = tuple[CompatibilityQuestion, ...]
 
@@ -90,9 +90,7 @@ def test_negatives_of_new_items(shop: Dataset, asked: Asked) -> None:
     assert "low or high numbers of item ids" in leak.detail
 
 
-def test_candidates_that_are_named_like_the_outfit(
-    apart: Dataset, blanks_apart: tuple[FillInTheBlankQuestion, ...]
-) -> None:
+def test_candidates_that_are_named_like_the_outfit(apart: Dataset, blanks_apart: tuple[FitbQuestion, ...]) -> None:
     for names in (_set_names, _counted_up):
         renamed = names(apart)
         planted = [
@@ -109,7 +107,7 @@ def test_candidates_that_are_named_like_the_outfit(
         assert leak.accuracy > 0.95
 
 
-def test_candidates_that_hold_the_outfits_id(shop: Dataset, blanks: tuple[FillInTheBlankQuestion, ...]) -> None:
+def test_candidates_that_hold_the_outfits_id(shop: Dataset, blanks: tuple[FitbQuestion, ...]) -> None:
     planted = [
         replace(blank, outfit_id=blank.candidates[blank.answer][:5], candidates=blank.candidates) for blank in blanks
     ]

@@ -7,7 +7,7 @@ import pytest
 
 from coordi.data.leaks import Leak, audit
 from coordi.data.questions import compatibility_questions
-from coordi.domain import PROTOCOLS, CompatibilityQuestion, Dataset, Protocol
+from coordi.types import NEGATIVES, CompatibilityQuestion, Dataset, Negatives
 
 from .conftest import WORN, with_items
 
@@ -19,8 +19,8 @@ def _order(dataset: Dataset, planted: list[CompatibilityQuestion]) -> Leak:
 
 
 @pytest.mark.parametrize("protocol", ["random", "same-category", "one-swapped"])
-def test_positives_in_the_sources_order(shop: Dataset, protocol: Protocol) -> None:
-    assert protocol in PROTOCOLS
+def test_positives_in_the_sources_order(shop: Dataset, protocol: Negatives) -> None:
+    assert protocol in NEGATIVES
     by_id = {frozenset(outfit.item_ids): outfit.item_ids for outfit in shop.outfits}
     planted = [
         replace(question, item_ids=by_id[frozenset(question.item_ids)]) if question.compatible else question

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from coordi.data.leaks.outfits import NEAR, Outfits
-from coordi.domain import Item
+from coordi.data.leaks import NEAR, Outfits
+from coordi.types import Item
 
 
 def test_likeness_by_hand() -> None:

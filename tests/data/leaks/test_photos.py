@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from coordi.data.leaks.photos import MAX_BITS, Print, fingerprint, fingerprints, near_pairs, twins_by_photo
-from coordi.domain import Item
+from coordi.data.leaks import MAX_BITS, Print, fingerprint, fingerprints, near_pairs, twins_by_photo
 from coordi.errors import ImageError
+from coordi.types import Item
 
 Draw = Callable[..., Path]
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from coordi.data.leaks.scores import (
+from coordi.data.leaks import (
     auc,
     binomial_tail,
     chance_spread,

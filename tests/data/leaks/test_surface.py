@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from coordi.data.leaks import Leak, audit
-from coordi.domain import CompatibilityQuestion, Dataset, Item
+from coordi.types import CompatibilityQuestion, Dataset, Item
 
 from .conftest import with_items
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from coordi.data.leaks.titles import NEAR_WORDS, twins_by_title, words_of
-from coordi.domain import Item
+from coordi.data.leaks import NEAR_WORDS, twins_by_title, words_of
+from coordi.types import Item
 
 ONE = "Loose velvet wide leg pants"
 

@@ -5,8 +5,8 @@ import pytest
 from coordi.data.sample.garments import KINDS, LOUD, Garment, garment_of
 from coordi.data.sample.palette import COLOURS
 from coordi.data.sample.rules import RULES, agrees, broken_rules
-from coordi.domain import WORN_CATEGORIES
 from coordi.errors import DataError
+from coordi.types import GARMENT_CATEGORIES
 
 
 def _outfit(*titles: str) -> list[Garment]:
@@ -64,7 +64,7 @@ def test_every_rule_says_what_it_is() -> None:
 @pytest.mark.parametrize("kind", KINDS.values(), ids=lambda kind: kind.label)
 def test_kinds_are_sensible_and_titles_read_back(kind: object) -> None:
     known = next(found for found in KINDS.values() if found is kind)
-    assert known.category in WORN_CATEGORIES
+    assert known.category in GARMENT_CATEGORIES
     for colour in known.colours:
         assert colour in COLOURS
         for pattern in ("plain", *known.patterns):

@@ -8,7 +8,7 @@ import pytest
 from coordi.data.sample.garments import OCCASIONS
 from coordi.data.sample.rules import agrees, shared_occasions
 from coordi.data.sample.wardrobe import SampleSize, Wardrobe, fill_wardrobe
-from coordi.domain import SPLITS
+from coordi.types import SPLITS
 
 
 @pytest.fixture(scope="module", params=[1, 17])

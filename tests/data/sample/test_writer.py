@@ -16,8 +16,8 @@ from PIL import Image
 
 from coordi.data.sample import MARKER, SampleSize, make_sample
 from coordi.data.sample.rules import agrees
-from coordi.domain import SPLITS, WORN_CATEGORIES
 from coordi.errors import ArtifactError, CoordiError
+from coordi.types import GARMENT_CATEGORIES, SPLITS
 
 from .conftest import SMALL, Written
 
@@ -37,7 +37,7 @@ def test_folder_is_a_plain_catalogue(written: Written) -> None:
     assert len(written.items) == SMALL.items
     for row in written.items.values():
         assert list(row) == ["id", "title", "category", "kind", "image", "price"]
-        assert row["category"] in WORN_CATEGORIES
+        assert row["category"] in GARMENT_CATEGORIES
         assert row["image"] == f"images/{row['id']}.jpg"
         assert row["kind"] in row["title"]
         assert float(row["price"]) > 0

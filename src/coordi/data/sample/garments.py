@@ -11,8 +11,8 @@ from typing import Literal
 from coordi.data.sample.drawing import accessories, bags, bottoms, dresses, outerwear, shoes, tops
 from coordi.data.sample.drawing.canvas import Template
 from coordi.data.sample.palette import ACCENTS, COLOURS, DENIMS, HIDES, METALS, NEUTRALS
-from coordi.domain import WornCategory
 from coordi.errors import DataError
+from coordi.types import GarmentCategory
 
 Occasion = Literal["work", "casual", "sport", "evening", "beach", "winter"]
 OCCASIONS: tuple[Occasion, ...] = ("work", "casual", "sport", "evening", "beach", "winter")
@@ -40,7 +40,7 @@ class Kind:
     """
 
     label: str
-    category: WornCategory
+    category: GarmentCategory
     occasions: tuple[Occasion, ...]
     formality: int
     draw: Callable[[], Template]

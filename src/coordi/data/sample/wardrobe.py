@@ -9,12 +9,21 @@ import numpy as np
 from coordi.data.sample.garments import KINDS, OCCASIONS, Garment, Kind, Occasion
 from coordi.data.sample.palette import COLOURS, COMPLEMENTARY
 from coordi.data.sample.rules import agrees
-from coordi.domain import SPLITS, Outfit, Split, WornCategory
 from coordi.errors import DataError
+from coordi.types import SPLITS, GarmentCategory, Outfit, Split
 
-_EXTRAS: tuple[WornCategory, ...] = ("outerwear", "bag", "jewellery", "headwear", "eyewear", "scarf", "belt", "watch")
-_SMALL: tuple[WornCategory, ...] = ("jewellery", "headwear", "eyewear", "scarf", "belt", "watch")
-_SHELVES: tuple[tuple[WornCategory, ...], ...] = (
+_EXTRAS: tuple[GarmentCategory, ...] = (
+    "outerwear",
+    "bag",
+    "jewellery",
+    "headwear",
+    "eyewear",
+    "scarf",
+    "belt",
+    "watch",
+)
+_SMALL: tuple[GarmentCategory, ...] = ("jewellery", "headwear", "eyewear", "scarf", "belt", "watch")
+_SHELVES: tuple[tuple[GarmentCategory, ...], ...] = (
     ("top",), ("bottom",), ("shoes",), ("bag",), ("dress",), _SMALL,
     ("top",), ("bottom",), ("shoes",), ("outerwear",), _SMALL,
 )  # fmt: skip
@@ -146,7 +155,7 @@ def _put_together(
 
 def _dress(generator: np.random.Generator, shelf: list[Garment], fitting: list[int]) -> list[int]:
     """One outfit of 3 to 5 garments: the first of each sort that is wanted, in the order given."""
-    wanted: list[WornCategory] = ["dress", "shoes"] if generator.random() < 0.25 else ["top", "bottom", "shoes"]
+    wanted: list[GarmentCategory] = ["dress", "shoes"] if generator.random() < 0.25 else ["top", "bottom", "shoes"]
     size = int(generator.integers(3, 6))
     sorts = {shelf[index].kind.category for index in fitting}
     extras = [sort for sort in _EXTRAS if sort in sorts]

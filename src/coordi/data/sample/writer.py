@@ -11,13 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from coordi.artifacts import atomic_path, write_json, write_text, writing
+from coordi.artifacts import Progress, atomic_path, clear_write_errors, no_progress, write_json, write_text
 from coordi.data.sample.drawing.canvas import Template
 from coordi.data.sample.drawing.photo import Cloth, photograph
 from coordi.data.sample.garments import KINDS, Garment
 from coordi.data.sample.palette import COLOURS, RGB
 from coordi.data.sample.wardrobe import SampleSize, Wardrobe, fill_wardrobe
-from coordi.progress import Progress, silent
 
 MARKER = "sample.json"
 NOTE = "drawn garments for trying coordi out; figures from it are no result"
@@ -27,7 +26,7 @@ _QUALITY = 92
 _PALE = 150
 
 
-def make_sample(folder: Path, seed: int, size: SampleSize | None = None, progress: Progress = silent) -> None:
+def make_sample(folder: Path, seed: int, size: SampleSize | None = None, progress: Progress = no_progress) -> None:
     """Draw a small wardrobe and write it as a catalogue with outfits; the same seed gives the same bytes.
 
     It is there for trying coordi out without data. No figure measured on it is a result.
@@ -48,7 +47,7 @@ def make_sample(folder: Path, seed: int, size: SampleSize | None = None, progres
     """
     size = size or SampleSize()
     wardrobe = fill_wardrobe(seed, size)
-    with writing(folder / MARKER):
+    with clear_write_errors(folder / MARKER):
         (folder / MARKER).unlink(missing_ok=True)
     prices = np.random.default_rng([seed, 3])
     rows = [_row(item_id, garment, prices) for item_id, garment in wardrobe.garments.items()]

@@ -1,0 +1,368 @@
+"""``coordi score``, ``recommend`` and ``serve``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from coordi.cli.console import echo_json, note, progress_bar
+from coordi.cli.options import JsonOption, data_path, with_rules
+from coordi.recommend.rules import Rules
+
+if TYPE_CHECKING:
+    from coordi.pipeline.advisor import Advisor
+    from coordi.recommend.answers import Completion, Judge, Looks, OutfitScore, Suggestion
+    from coordi.recommend.items import DescribedItem
+
+
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "--model", help="'bundled', a folder that `coordi run` or `coordi finetune` made, an adapter's, or 'base'."
+    ),
+]
+ItemsArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="ITEM", help="A photo's path, or words: 'navy wool blazer'; with a catalogue also an id of it."
+    ),
+]
+QuickOption = Annotated[
+    bool, typer.Option("--quick", help="Judge without the language model: milliseconds, and worse.")
+]
+LOADING = "loading the language model; the very first time it is also unpacked, which takes a minute"
+
+
+def register_score(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("score")(score)
+
+
+def score(
+    items: ItemsArgument, model: ModelOption = "bundled", quick: QuickOption = False, as_json: JsonOption = False
+) -> None:
+    """Say how well items go together, from 0 (not at all) to 1, and which one fits least.
+
+    The score is how probable the model finds it that people wear these together: 0.5 is undecided. It judges what is
+    usual and alike in style; two pairs of jeans are for you to see, though you are told.
+
+    Example: coordi score "navy wool blazer" "white leather sneakers" bag.jpg
+    """
+    from coordi.errors import DataError
+    from coordi.pipeline.advisor import Advisor
+
+    if len(items) < 2:
+        raise DataError(f"scoring needs 2 items or more, got {len(items)}; add what should go with '{items[0]}'")
+    advisor = Advisor.open(None, model, note, progress_bar)
+    outfit = [advisor.item_given(one) for one in items]
+    if not quick:
+        note(LOADING)
+    answer = advisor.stylist.score(outfit, language_model=not quick)
+    name = advisor.scorer.name if not quick else answer.judge
+    if as_json:
+        echo_json(_as_json(items, answer, name))
+        return
+    typer.echo(f"{answer.score:.2f}  P(yes) of the {name} model" if not quick else f"{answer.score:.2f}  {name}")
+    for given, item, without in zip(items, answer.items, answer.without, strict=True):
+        told = "" if without is None else f"  (without it: {without:.2f})"
+        typer.echo(f"  {given}{f': {item.text}' if item.text != given.lower() else ''}{told}")
+    for caution in answer.cautions:
+        typer.echo(f"Not an outfit as people wear it: {caution}. The score judges style and can't tell that.")
+    if answer.weakest is not None:
+        typer.echo(f"Fits least: {items[answer.weakest]}")
+
+
+def _as_json(items: list[str], answer: OutfitScore, name: str) -> dict[str, Any]:
+    told = [
+        {"given": given, "text": item.text, "score_without": without}
+        for given, item, without in zip(items, answer.items, answer.without, strict=True)
+    ]
+    weakest = None if answer.weakest is None else items[answer.weakest]
+    return {
+        "score": answer.score, "model": name, "judge": answer.judge, "weakest": weakest, "items": told,
+        "cautions": answer.cautions,
+    }  # fmt: skip
+
+
+def register_recommend(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("recommend")(with_rules(recommend))
+
+
+def recommend(
+    items: ItemsArgument,
+    catalogue: Annotated[
+        str,
+        typer.Option(
+            "--catalogue", help="What `coordi catalogue build` made, a run's folder, any data set, or 'sample'."
+        ),
+    ],
+    rules: Rules,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="As for `coordi score`. Default: the catalogue's own run, else 'bundled'."),
+    ] = None,
+    top_k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many to show.")] = 5,
+    looks: Annotated[
+        bool, typer.Option("--looks", help="Whole outfits around the item, of which there is one.")
+    ] = False,
+    quick: QuickOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Find items of a catalogue that complete an outfit, ranked by the model, each with what moved its score.
+
+    An item is an id of the catalogue, a photo's path, or words. The first use of a catalogue that is neither
+    built nor a run's folder describes its photos, once.
+
+    Example: coordi recommend "navy wool blazer" "white shirt" --catalogue demo/sample --want shoes --max-price 80
+    """
+    from coordi.errors import RecommendationError
+    from coordi.pipeline.advisor import Advisor
+
+    if looks and len(items) > 1:
+        raise typer.BadParameter(f"whole looks are made around 1 item, got {len(items)}; add the others with --pin ID")
+    advisor = Advisor.open(data_path(catalogue), model, note, progress_bar)
+    outfit = [advisor.item_given(one) for one in items]
+    if not quick:
+        note(LOADING)
+    if looks:
+        whole = advisor.stylist.outfits(outfit[0], top_k, rules, language_model=not quick)
+        if whole.nothing:
+            raise RecommendationError(whole.nothing)
+        if as_json:
+            echo_json(_looks_as_json(items[0], whole, advisor.scorer.name))
+        else:
+            _show_looks(items[0], whole, advisor.scorer.name)
+        return
+    found = advisor.stylist.complete(outfit, k=top_k, rules=rules, language_model=not quick)
+    if found.nothing and not found.suggestions:
+        raise RecommendationError(found.nothing)
+    if as_json:
+        echo_json(_recommend_as_json(items, found, advisor.scorer.name))
+    else:
+        _show_suggestions(found, advisor.scorer.name)
+
+
+def _show_suggestions(found: Completion, model: str) -> None:
+    for one in found.suggestions:
+        _show(one)
+    typer.echo(
+        f"{found.ranked} of {found.candidates} candidates ranked {_judged(found.judge, model)}; looked for: "
+        f"{', '.join(found.categories)}"
+    )
+    for row in found.left_out:
+        typer.echo(f"  {row.rule}: leaves out {row.count}, {row.left} left")
+
+
+def _show(one: Suggestion) -> None:
+    """A suggestion in two lines: what it is, and why."""
+    typer.echo(f"{one.score:.2f}  {_line(one.item)}")
+    why = "Pinned." if one.is_pinned else one.reason.text if one.reason else ""
+    if why:
+        typer.echo(f"      {why}")
+
+
+def _show_looks(given: str, found: Looks, model: str) -> None:
+    """Looks with a line for each item."""
+    for look in found.looks:
+        typer.echo(f"{look.score:.2f}  {given}")
+        for item in look.items[1:]:
+            typer.echo(f"      {_line(item)}")
+        if look.lacks:
+            typer.echo(f"      Nothing found of: {', '.join(look.lacks)}.")
+        typer.echo(f"      {look.reason.text}")
+    looks = "1 look" if len(found.looks) == 1 else f"{len(found.looks)} looks"
+    typer.echo(f"{looks}, judged {_judged(found.judge, model)}")
+
+
+def _judged(judge: Judge, model: str) -> str:
+    return f"by the {model} model" if judge == "language-model" else "without the language model"
+
+
+def _line(one: DescribedItem) -> str:
+    price = "" if one.item.price is None else f", {one.item.price:g}"
+    return f"{one.text}{price}  [{one.id}]"
+
+
+def _looks_as_json(given: str, found: Looks, model: str) -> dict[str, Any]:
+    around = found.looks[0].items[0]
+    return {
+        "around": {"given": given, "text": around.text},
+        "model": model,
+        "judge": found.judge,
+        "looks": [
+            {
+                "score": look.score,
+                "added": [item_as_json(item) for item in look.items[1:]],
+                "lacks": look.lacks,
+                "reason": {
+                    "text": look.reason.text,
+                    "items": [
+                        {"item": given if moved.what == around.id else moved.what, "by": moved.by}
+                        for moved in look.reason.items
+                    ],
+                },
+            }
+            for look in found.looks
+        ],
+    }
+
+
+def _recommend_as_json(given: list[str], found: Completion, model: str) -> dict[str, Any]:
+    told = {item.id: name for name, item in zip(given, found.outfit, strict=True)}
+    return {
+        "outfit": [{"given": name, "text": item.text} for name, item in zip(given, found.outfit, strict=True)],
+        "model": model,
+        "judge": found.judge,
+        "categories": found.categories,
+        "candidates": found.candidates,
+        "ranked": found.ranked,
+        "shortlist": "everything" if found.ranked >= found.candidates else "without-language-model",
+        "suggestions": [suggestion_as_json(one, told) for one in found.suggestions],
+        "left_out": [
+            {"name": row.name, "rule": row.rule, "count": row.count, "left": row.left} for row in found.left_out
+        ],
+    }
+
+
+def suggestion_as_json(one: Suggestion, told: dict[str, str]) -> dict[str, Any]:
+    """A suggestion for ``--json``.
+
+    Args:
+        one: What is suggested.
+        told: What the user calls each item of the outfit, by its id.
+    """
+    reason = None
+    if one.reason is not None:
+        items = [{"item": told.get(moved.what, moved.what), "by": moved.by} for moved in one.reason.items]
+        labels = [
+            {"attribute": moved.attribute, "label": moved.what, "by": moved.by} for moved in one.reason.attributes
+        ]
+        reason = {"text": one.reason.text, "items": items, "attributes": labels}
+    return {**item_as_json(one.item), "score": one.score, "is_pinned": one.is_pinned, "reason": reason}
+
+
+def item_as_json(one: DescribedItem) -> dict[str, Any]:
+    """An item for ``--json``."""
+    item = one.item
+    return {
+        "id": item.id,
+        "text": one.text,
+        "title": item.title,
+        "category": item.category,
+        "price": item.price,
+        "image": None if item.image is None else str(item.image),
+    }
+
+
+_NEEDED = ("fastapi", "uvicorn", "python_multipart", "torch", "duckdb")
+
+
+def register_serve(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("serve")(serve)
+
+
+def serve(
+    catalogue: Annotated[
+        Path | None,
+        typer.Option("--catalogue", help="What `coordi catalogue build` made; without one, no suggestions."),
+    ] = None,
+    model: Annotated[str | None, typer.Option("--model", help="As for `coordi score`.")] = None,
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen on; any but this machine's own asks for a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any that is free.")] = 8000,
+    name: Annotated[
+        list[str] | None,
+        typer.Option("--name", help="A name it is asked under, such as a reverse proxy's; repeatable."),
+    ] = None,
+    token: Annotated[
+        str | None, typer.Option("--token", help="What requests must carry. Others on this machine can see it.")
+    ] = None,
+    token_file: Annotated[
+        Path | None, typer.Option("--token-file", help="A file with the token. Or set COORDI_TOKEN.")
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Requests worked on at once.")] = 8,
+    queue: Annotated[
+        int, typer.Option("--queue", min=0, max=10_000, help="Requests that may wait; the next gets a 503.")
+    ] = 64,
+    together: Annotated[
+        int,
+        typer.Option("--together", min=1, help="Outfits of several requests that the model is asked at once; 1: none."),
+    ] = 128,
+    photo_megabytes: Annotated[
+        int, typer.Option("--photo-megabytes", min=1, max=100, help="Largest photo taken in.")
+    ] = 20,
+    stop_seconds: Annotated[
+        int, typer.Option("--stop-seconds", min=1, help="How long work in hand is finished for when it is stopped.")
+    ] = 30,
+    access_log: Annotated[
+        bool, typer.Option("--access-log", help="A line for each request: method, path without its query, status.")
+    ] = False,
+) -> None:
+    """Serve advice over HTTP on this machine: the page at /, the API under /api/v1. Ctrl-C stops it.
+
+    Nothing leaves the machine, and photos that are sent are never written to its disk.
+
+    Example: coordi serve --catalogue shop-catalogue
+    """
+    from coordi.errors import require
+
+    for module in _NEEDED:
+        require(module, "serve")
+    from coordi.serve.app import run
+    from coordi.serve.schemas import ServeSettings
+    from coordi.serve.security import find_token
+
+    settings = ServeSettings(
+        host=host,
+        port=port,
+        names=tuple(name or ()),
+        token=find_token(token, token_file),
+        workers=workers,
+        queue=queue,
+        together=together,
+        photo_bytes=photo_megabytes * 2**20,
+        stop_seconds=stop_seconds,
+        access_log=access_log,
+    )
+    if catalogue is not None:
+        _check_catalogue(catalogue)
+    is_loading = run(settings, lambda: _open(catalogue, model), note)
+    if is_loading:
+        sys.stderr.flush()
+        os._exit(0)  # Python's own end aborts where a thread is in the midst of a library; every file is written whole
+
+
+def _check_catalogue(folder: Path) -> None:
+    """Refuse at once what isn't a catalogue or a run, before models are loaded."""
+    from coordi.errors import ArtifactError
+    from coordi.pipeline.stages import RUN_FILE
+    from coordi.recommend.catalogue_file import INFO_FILE
+
+    if (folder / INFO_FILE).is_file() or (folder / RUN_FILE).is_file():
+        return
+    what = "isn't a built catalogue" if folder.exists() else "isn't there"
+    source = folder if folder.exists() else "YOUR_PHOTOS_OR_CSV"
+    raise ArtifactError(
+        f"'{folder}' {what}; build one with: coordi catalogue build '{source}' --out my-catalogue, then: coordi serve "
+        "--catalogue my-catalogue"
+    )
+
+
+def _open(catalogue: Path | None, model: str | None) -> Advisor:
+    from coordi.pipeline.advisor import Advisor
+
+    return Advisor.open(catalogue, model, note, progress_bar)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    register_score(app)
+    register_recommend(app)
+    register_serve(app)

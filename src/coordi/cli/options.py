@@ -1,0 +1,124 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from coordi.artifacts import cache_folder
+from coordi.cli.console import note, progress_bar
+from coordi.config import DataSettings, RunSettings
+from coordi.data.loading import located
+from coordi.pipeline.stages import Workspace
+
+SAMPLE = "sample"
+_SAMPLE_SEED = 17
+
+DataOption = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        help="A release's folder, a catalogue file, a folder of photos, 'sample', or a hub's copy: OWNER/NAME.",
+    ),
+]
+OutOption = Annotated[Path, typer.Option("--out", help="Folder for everything that is made.")]
+PresetOption = Annotated[str, typer.Option("--preset", help="A preset's name or the path of a YAML file.")]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings over the preset: finetune.epochs=2")
+]
+EncoderOption = Annotated[
+    str,
+    typer.Option(
+        "--encoder", help="'edge' (bundled), 'fashion-clip', a hub id, a folder of CLIP or SigLIP, or its export."
+    ),
+]
+DownloadOption = Annotated[
+    bool, typer.Option("--allow-download", help="Fetch the encoder from the Hugging Face hub if it isn't here.")
+]
+RevisionOption = Annotated[
+    str | None, typer.Option("--revision", help="The commit of the hub to pin, 40 hexadecimal digits.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON alone on standard output.")]
+
+
+def data_path(data: str, settings: DataSettings | None = None) -> Path:
+    """The path of the data; ``sample`` is drawn into coordi's cache on first use, a hub's copy fetched if allowed."""
+    if data != SAMPLE or Path(data).exists():
+        return located(data, settings or DataSettings())
+    from coordi.data.sample import MARKER, make_sample
+
+    folder = cache_folder() / f"{SAMPLE}-{metadata.version('coordi')}" / SAMPLE
+    if not (folder / MARKER).is_file():
+        with progress_bar("drawing the sample") as progress:
+            make_sample(folder, _SAMPLE_SEED, progress=progress)
+    return folder
+
+
+def workspace(data: str, out: Path, settings: RunSettings) -> Workspace:
+    """Where and how a command works."""
+    return Workspace(data_path(data, settings.data), out, settings, typed_command(), note, progress_bar)
+
+
+def typed_command() -> str:
+    """What the user typed, for manifests and reports."""
+    return " ".join(["coordi", *sys.argv[1:]])
+
+
+_WANT = Annotated[list[str] | None, typer.Option("--want", help="Only this category, such as shoes; may be repeated.")]
+_OPTIONS: dict[str, tuple[Any, Any]] = {
+    "unwanted": (
+        Annotated[list[str] | None, typer.Option("--unwanted", help="Never this category; may be repeated.")], None),
+    "price_min": (Annotated[float | None, typer.Option("--min-price", help="In the catalogue's currency.")], None),
+    "price_max": (Annotated[float | None, typer.Option("--max-price", help="In the catalogue's currency.")], None),
+    "brands": (Annotated[list[str] | None, typer.Option("--brand", help="Only this brand; may be repeated.")], None),
+    "unwanted_brands": (
+        Annotated[list[str] | None, typer.Option("--not-brand", help="Never this brand; may be repeated.")], None),
+    "colours": (Annotated[list[str] | None, typer.Option("--colour", help="Only this colour; may be repeated.")], None),
+    "unwanted_colours": (
+        Annotated[list[str] | None, typer.Option("--not-colour", help="Never this colour; may be repeated.")], None),
+    "gender": (
+        Annotated[str | None, typer.Option("--gender", help="women, men, girls, boys or unisex; unisex always fits.")],
+        None),
+    "unwanted_genders": (
+        Annotated[list[str] | None, typer.Option("--not-gender", help="Nothing made for these; may be repeated.")],
+        None),
+    "seasons": (Annotated[list[str] | None, typer.Option("--season", help="Only this season; may be repeated.")], None),
+    "in_stock": (Annotated[bool, typer.Option("--in-stock", help="Nothing that is out of stock.")], False),
+    "pinned": (
+        Annotated[list[str] | None, typer.Option("--pin", help="An id that must be part of it; may be repeated.")],
+        None),
+    "excluded": (
+        Annotated[list[str] | None, typer.Option("--exclude", help="An id never to suggest; may be repeated.")], None),
+}  # fmt: skip
+
+
+def with_rules(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of ``Rules`` in place of its parameter ``rules``, which it gets as one value."""
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        from coordi.recommend.rules import parse_rules
+
+        asked = {name: given.pop(name) for name in ("want", *_OPTIONS)}
+        command(**given, rules=parse_rules({name: value for name, value in asked.items() if value not in (None, [])}))
+
+    signature = inspect.signature(command, eval_str=True)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    own = [one.replace(kind=keyword) for one in signature.parameters.values() if one.name != "rules"]
+    added = [inspect.Parameter("want", keyword, default=None, annotation=_WANT)]
+    added += [
+        inspect.Parameter(name, keyword, default=default, annotation=kind) for name, (kind, default) in _OPTIONS.items()
+    ]
+    at_end = [one for one in own if one.name == "as_json"]
+    rest = [one for one in own if one.name != "as_json"]
+    vars(run)["__signature__"] = signature.replace(parameters=[*rest, *added, *at_end])
+    run.__annotations__ = {one.name: one.annotation for one in [*rest, *added, *at_end]}
+    del vars(run)["__wrapped__"]
+    return run

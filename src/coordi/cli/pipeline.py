@@ -1,0 +1,204 @@
+"""``coordi run``, ``finetune``, ``evaluate`` and ``presets``."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+import yaml
+
+from coordi import config
+from coordi.cli.console import echo_json, note
+from coordi.cli.options import DataOption, JsonOption, OutOption, Overrides, PresetOption, workspace
+from coordi.config import load_settings
+
+
+def register_run(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("run")(run)
+
+
+def run(
+    data: DataOption,
+    out: OutOption,
+    preset: PresetOption = "edge",
+    overrides: Overrides = None,
+) -> None:
+    """Go the whole way: read, describe, fine-tune, evaluate, recommend, and write a report.
+
+    Interrupt it whenever you like: the same command goes on from the last finished stage and ends with the same report.
+
+    Example: coordi run --data sample --out demo --preset demo
+    """
+    from coordi.pipeline.run import run as run_all
+
+    report = run_all(workspace(data, out, load_settings(preset, overrides or ())))
+    note("")
+    typer.echo(f"The report is at {Path(report).resolve()}")
+    typer.echo(f"To open a page on your machine that suggests from these items: {_called()} serve --catalogue {out}")
+
+
+def _called() -> str:
+    """What starts coordi from here: its name where that is found, or else the path it was started by."""
+    name, started = "coordi", sys.argv[0]
+    if Path(started).name == "__main__.py":
+        return f"{sys.executable} -m {name}"
+    found = shutil.which(name)
+    return name if found is not None and Path(found).resolve() == Path(started).resolve() else started
+
+
+def register_finetune(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("finetune")(finetune)
+
+
+def finetune(
+    data: DataOption,
+    out: OutOption,
+    preset: PresetOption = "edge",
+    resume: Annotated[bool, typer.Option("--resume", help="Only go on with what is in --out; don't begin.")] = False,
+    overrides: Overrides = None,
+) -> None:
+    """Fine-tune an adapter: read, describe and learn, without measuring.
+
+    What it makes is a run that was stopped before measuring: `coordi run` with the same options goes on from it.
+    Interrupted, the same command goes on from the newest whole checkpoint, with or without --resume.
+
+    Example: coordi finetune --data path/to/outfits --out tuned finetune.epochs=2
+    """
+    from coordi.pipeline.run import finetune as finetune_only
+
+    adapter = finetune_only(workspace(data, out, load_settings(preset, overrides or ())), must_exist=resume)
+    typer.echo(f"The adapter is at {adapter.resolve()}")
+
+
+class ProtocolName(StrEnum):
+    """The protocols, in the form that the command line's library takes in a list."""
+
+    RANDOM = "random"
+    SAME_CATEGORY = "same-category"
+    ONE_SWAPPED = "one-swapped"
+    PAIRS = "pairs"
+    RELEASE = "release"
+
+
+ModelOption = Annotated[str, typer.Option("--model", help="'bundled', a run's or an adapter's folder, or 'base'.")]
+ProtocolOption = Annotated[
+    list[ProtocolName] | None,
+    typer.Option("--protocol", help="How questions are made; may be given again. Default: all that the data allows."),
+]
+BaselinesOption = Annotated[
+    bool | None, typer.Option("--baselines/--no-baselines", help="Also measure the base model and the baselines.")
+]
+ScoresOption = Annotated[
+    list[Path] | None,
+    typer.Option("--scores", help="Scores of another system, a CSV as --questions-only hands out; may be given again."),
+]
+QuestionsOption = Annotated[
+    bool, typer.Option("--questions-only", help="Only write the questions for other systems to score, and stop.")
+]
+
+
+def register_evaluate(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("evaluate")(evaluate)
+
+
+def evaluate(
+    data: DataOption,
+    out: OutOption,
+    model: ModelOption = "bundled",
+    split: Annotated[Literal["test"], typer.Option("--split", help="The split that is measured.")] = "test",
+    protocol: ProtocolOption = None,
+    baselines: BaselinesOption = None,
+    scores: ScoresOption = None,
+    questions_only: QuestionsOption = False,
+    as_json: JsonOption = False,
+    overrides: Overrides = None,
+) -> None:
+    """Measure a model under every protocol, with intervals, beside baselines on the same questions.
+
+    Writes report.html, report.json, scores.csv, scores.parquet and table.tex. The model's own prompts and encoder are
+    used. docs/method.md defines the protocols, docs/benchmark.md shows how to put another system beside it.
+
+    Example: coordi evaluate --data path/to/outfits --out measured --scores mine.csv evaluate.seeds=3
+    """
+    from coordi.artifacts import read_json
+    from coordi.pipeline.run import evaluate as evaluate_model
+    from coordi.pipeline.run import hand_out_questions
+    from coordi.pipeline.trained import find_model
+
+    settings = list(overrides or ())
+    if baselines is not None:
+        settings.append(f"evaluate.baselines={'all' if baselines else 'none'}")
+    if protocol:
+        settings.append(f"evaluate.protocols=[{', '.join(protocol)}]")
+    found = find_model(model, settings)
+    work = workspace(data, out, found.settings)
+    if questions_only:
+        folder = hand_out_questions(work, found).resolve()
+        echo_json({"questions": str(folder)}) if as_json else typer.echo(f"The questions are in {folder}")
+        return
+    report = evaluate_model(work, found, scores or ())
+    if as_json:
+        echo_json(read_json(report.with_suffix(".json")))
+    else:
+        typer.echo(f"The report is at {Path(report).resolve()}")
+
+
+def register_presets(app: typer.Typer) -> None:
+    """Add the noun to the command line."""
+    nouns = typer.Typer(no_args_is_help=True, help="Settings that come with coordi, and checking your own.")
+    nouns.command("list")(list_presets)
+    nouns.command("show")(show)
+    nouns.command("check")(check)
+    app.add_typer(nouns, name="presets")
+
+
+def list_presets() -> None:
+    """List the presets that come with coordi, each with its first comment.
+
+    Example: coordi presets list
+    """
+    for name in config.preset_names():
+        first = config.preset_text(name).splitlines()[0].lstrip("# ")
+        typer.echo(f"{name:<14} {first}")
+
+
+def show(
+    name: Annotated[str, typer.Argument(help="A preset's name, or the path of a YAML file.")],
+    resolved: Annotated[bool, typer.Option("--resolved", help="With every default filled in.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The resolved settings as JSON.")] = False,
+) -> None:
+    """Print a preset as it is written, with its reasons, or with every default filled in.
+
+    Example: coordi presets show edge --resolved
+    """
+    settings = config.load_settings(name).model_dump(mode="json")
+    if as_json:
+        echo_json(settings)
+    elif resolved:
+        typer.echo(yaml.safe_dump(settings, sort_keys=False).rstrip())
+    else:
+        typer.echo(config.preset_text(name).rstrip())
+
+
+def check(file: Annotated[str, typer.Argument(help="The path of a YAML file.")]) -> None:
+    """Check a preset of your own: unknown keys, wrong types and values out of range, all at once.
+
+    Example: coordi presets check mine.yaml
+    """
+    config.load_settings(file)
+    typer.echo(f"{file}: sound")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    register_run(app)
+    register_finetune(app)
+    register_evaluate(app)
+    register_presets(app)

@@ -1,0 +1,1 @@
+"""Image encoders and what they see: labels, descriptions, embeddings and their cache."""

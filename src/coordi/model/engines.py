@@ -1,0 +1,456 @@
+"""Loads a base model in 4 bits and puts an adapter on it: PEFT anywhere, Unsloth where a GPU supports it."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from safetensors import SafetensorError
+
+from coordi.artifacts import read_json
+from coordi.config import FinetuneSettings, ModelSettings
+from coordi.errors import ModelError, require
+from coordi.model.base import Base, quiet_libraries, stay_offline
+from coordi.model.prefix_cache import middle_layer
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+    from transformers import PreTrainedTokenizerBase
+
+
+_MOST = 127  # of a signed byte, kept symmetric
+_STEP = 128  # what the upper byte of an input counts for
+_LEAST_SCALE = 1e-12  # a token of zeros is divided by this
+
+
+def has_fast_int8() -> bool:
+    """Whether this machine's CPU multiplies bytes much faster than floats: x86 with AVX-512 VNNI."""
+    torch = require("torch", "train")
+    return bool(torch.backends.mkldnn.is_available() and torch.cpu._is_vnni_supported())
+
+
+def to_int8(network: Any) -> Any:
+    """Put the linear layers of a decoder's blocks into 8-bit integers, in place; its head and norms stay as they are.
+
+    Weights are rounded to 8 bits with a scale for each output. An input is two bytes with a scale for each token: a few
+    large states stand beside many small ones in these models, and a single byte loses what matters (measured:
+    dev/LOG.md). Sums of either byte are exact in 32 bits. A token's numbers don't depend on what else is in its batch,
+    but for what floats round elsewhere.
+
+    References:
+        Dettmers et al., LLM.int8(): 8-bit Matrix Multiplication for Transformers at Scale, 2022 (vector-wise scales,
+        and why inputs need more than 8 bits).
+    """
+    torch = require("torch", "train")
+    for block in getattr(network.base_model, "layers", ()):  # other architectures keep their floats
+        for name, layer in list(block.named_modules()):
+            if type(layer) is torch.nn.Linear:
+                parent, _, last = name.rpartition(".")
+                setattr(block.get_submodule(parent), last, _int8_linear()(layer))
+    return network
+
+
+@cache
+def _int8_linear() -> Any:
+    """The layer's class; made late, because torch is imported late."""
+    torch = require("torch", "train")
+
+    class Int8Linear(torch.nn.Module):  # type: ignore[misc,name-defined]
+        """A linear layer for inference; holds ``weight`` ``(in, out)`` in bytes and ``scale`` ``(out,)``."""
+
+        def __init__(self, layer: Any) -> None:
+            super().__init__()
+            weight = layer.weight.data.float()
+            scale = (weight.abs().amax(dim=1) / _MOST).clamp(min=_LEAST_SCALE)
+            self.register_buffer("weight", (weight / scale[:, None]).round().to(torch.int8).t())
+            self.register_buffer("scale", scale)
+            self.bias = layer.bias
+
+        def forward(self, inputs: Any) -> Any:
+            """``(..., in)`` to ``(..., out)``, float32."""
+            tokens = inputs.reshape(-1, inputs.shape[-1])  # (T, in)
+            count = len(tokens)
+            scale = tokens.abs().amax(dim=1, keepdim=True).clamp_(min=_LEAST_SCALE) / (_MOST * _STEP)  # (T, 1)
+            whole = tokens / scale
+            upper = (whole / _STEP).round_()
+            both = torch.empty((2 * count, tokens.shape[1]), dtype=torch.int8)
+            both[:count] = upper
+            both[count:] = whole.sub_(upper, alpha=_STEP).round_()
+            sums = torch._int_mm(both, self.weight).float()  # (2 T, out), exact up to here
+            out = sums[:count].mul_(_STEP).add_(sums[count:]).mul_(scale).mul_(self.scale)
+            if self.bias is not None:
+                out += self.bias
+            return out.reshape(*inputs.shape[:-1], -1)
+
+    return Int8Linear
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A model in memory with its tokenizer.
+
+    Attributes:
+        model: A causal language model; with an adapter, a ``PeftModel`` around it.
+        tokenizer: Pads on the right.
+    """
+
+    model: nn.Module
+    tokenizer: PreTrainedTokenizerBase
+
+
+class Engine(Protocol):
+    """Loads a base model, for fine-tuning or for scoring."""
+
+    name: str
+
+    def for_training(self, base: Base, model: ModelSettings, finetune: FinetuneSettings, seed: int) -> Loaded:
+        """A base model with a new adapter on it, all weights frozen but the adapter's.
+
+        The same seed gives the same adapter, and the new adapter changes no output.
+
+        Raises:
+            ModelError: If the files can't be loaded, or ``finetune`` names layers that the model doesn't have.
+        """
+        ...
+
+    def for_scoring(self, base: Base, adapter: Path | None, model: ModelSettings) -> Loaded:
+        """A base model in evaluation mode, with a fine-tuned adapter unless it is None.
+
+        Raises:
+            ModelError: If the files can't be loaded or don't fit each other.
+        """
+        ...
+
+
+def choose_engine(settings: ModelSettings) -> tuple[Engine, str]:
+    """The engine to use on this machine, and why, in words for the user.
+
+    Raises:
+        ModelError: If Unsloth is asked for where it can't run.
+        MissingDependencyError: If Unsloth is asked for, there is a GPU, and it isn't installed.
+    """
+    stay_offline()
+
+    torch = require("torch", "train")
+    gpu = bool(torch.cuda.is_available())
+    installed = importlib.util.find_spec("unsloth") is not None
+    if settings.engine == "unsloth":
+        if not gpu:
+            raise ModelError(
+                "model.engine is unsloth, which needs an NVIDIA GPU, and PyTorch sees none; set model.engine=auto"
+            )
+        require("unsloth", "cuda")
+        return UnslothEngine(), "Unsloth, as the settings ask"
+    if settings.engine == "peft":
+        return PeftEngine(), "PEFT, as the settings ask"
+    if gpu and installed:
+        require("unsloth", "cuda")  # now, before transformers, which it rewrites
+        return UnslothEngine(), f"Unsloth, on {torch.cuda.get_device_name(0)}"
+    if gpu:
+        return PeftEngine(), f"PEFT on {torch.cuda.get_device_name(0)}; for Unsloth: pip install 'coordi[cuda]'"
+    return PeftEngine(), "PEFT, on the CPU: Unsloth needs an NVIDIA GPU"
+
+
+def engine_for_head(settings: ModelSettings) -> tuple[Engine, str]:
+    """The engine of a pooled head: it reads states that Unsloth's rewritten models don't give.
+
+    Raises:
+        ModelError: If Unsloth is asked for.
+    """
+    stay_offline()
+
+    if settings.engine == "unsloth":
+        raise ModelError(
+            "a pooled head reads a model's hidden states, which coordi doesn't do through Unsloth; set "
+            "model.engine=auto, or finetune.head=answer"
+        )
+    return PeftEngine(), "PEFT, which a pooled head needs"
+
+
+def load_tokenizer(base: Base) -> PreTrainedTokenizerBase:
+    """The tokenizer of a base model, padding on the right.
+
+    Raises:
+        ModelError: If it can't be loaded.
+    """
+    stay_offline()
+    transformers = require("transformers", "train")
+    try:
+        with quiet_libraries():
+            tokenizer: Any = transformers.AutoTokenizer.from_pretrained(base.folder, local_files_only=True)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"the tokenizer of '{base.name}' can't be loaded: {first_line(error)}") from error
+    prepare_tokenizer(tokenizer)
+    return tokenizer  # type: ignore[no-any-return]
+
+
+def prepare_tokenizer(tokenizer: Any) -> None:
+    """Make a tokenizer pad on the right, with the end of a turn where it has no padding token."""
+    tokenizer.padding_side = "right"
+    if tokenizer.pad_token is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's message, or its type's name if it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+# Up to this many parameters, scoring on a CPU unpacks the 4-bit weights once: the numbers are the same and no layer
+# has to unpack them again for every batch (measured: dev/LOG.md). A larger model would not fit in memory unpacked.
+UNPACK_UP_TO = 1_000_000_000
+
+
+class PeftEngine:
+    """Loads with transformers, quantizes with bitsandbytes, adapts with PEFT."""
+
+    name = "peft"
+
+    def for_training(self, base: Base, model: ModelSettings, finetune: FinetuneSettings, seed: int) -> Loaded:
+        """See ``Engine.for_training``."""
+        torch = require("torch", "train")
+        peft = require("peft", "train")
+        with quiet_libraries():
+            tokenizer = load_tokenizer(base)
+            network = _load(base, model)
+            layers = layers_to_train(base, network, finetune)
+            if finetune.head == "pooled":
+                backbone = network.base_model
+                if not hasattr(backbone, "layers") or not hasattr(backbone, "norm"):
+                    kind = network.config.model_type
+                    raise ModelError(
+                        f"a pooled head needs a decoder built like Llama's, '{base.name}' is of the kind '{kind}'; set "
+                        "finetune.head=answer"
+                    )
+                backbone.layers = backbone.layers[:layers]  # those above are never run
+                if _is_small_on_cpu(network):
+                    _unpack(network, compute_dtype())
+            if finetune.gradient_checkpointing:
+                network.gradient_checkpointing_enable({"use_reentrant": False})
+                network.enable_input_require_grads()
+            network.requires_grad_(False)
+            torch.manual_seed(seed)
+            try:
+                adapted = peft.get_peft_model(network, lora_config(finetune, layers))
+            except ValueError as error:
+                raise ModelError(f"an adapter can't be put on '{base.name}': {error}") from error
+        return Loaded(adapted, tokenizer)
+
+    def for_scoring(self, base: Base, adapter: Path | None, model: ModelSettings) -> Loaded:
+        """See ``Engine.for_scoring``."""
+        peft = require("peft", "train")
+        with quiet_libraries():
+            tokenizer = load_tokenizer(base)
+            network = _load(base, model)
+            unpacked = _is_small_on_cpu(network) and _unpack(network)
+            if adapter is not None:
+                try:
+                    network = peft.PeftModel.from_pretrained(network, adapter, local_files_only=True)
+                except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+                    raise ModelError(
+                        f"the adapter '{adapter}' doesn't fit '{base.name}': {first_line(error)}"
+                    ) from error
+                if unpacked or model.quantization == "none":
+                    network = network.merge_and_unload()
+            if _in_bytes(network, model):
+                to_int8(network)
+        network.requires_grad_(False)
+        return Loaded(network.eval(), tokenizer)
+
+
+def layers_to_train(base: Base, network: Any, finetune: FinetuneSettings) -> int:
+    """How many of a model's layers run in training.
+
+    Raises:
+        ModelError: If the settings name layers that it doesn't have.
+    """
+    layers = int(network.config.get_text_config().num_hidden_layers)
+    if finetune.head == "pooled":
+        wanted = finetune.last_layer or middle_layer(layers)
+        if wanted > layers:
+            raise ModelError(f"finetune.last_layer is {wanted}, but '{base.name}' has {layers} layers")
+        layers = wanted
+    if finetune.first_layer >= layers:
+        raise ModelError(
+            f"finetune.first_layer is {finetune.first_layer}, but '{base.name}' has layers 0 to {layers - 1} to train"
+        )
+    return layers
+
+
+def lora_config(finetune: FinetuneSettings, layers: int) -> Any:
+    """PEFT's configuration of the adapter that the settings describe, for a model of so many layers."""
+    peft = require("peft", "train")
+    some = finetune.first_layer > 0 or finetune.head == "pooled"  # a pooled head's model has more layers than are run
+    return peft.LoraConfig(
+        r=finetune.lora_rank,
+        lora_alpha=finetune.lora_alpha,
+        lora_dropout=finetune.lora_dropout,
+        target_modules=list(finetune.target_modules),
+        layers_to_transform=list(range(finetune.first_layer, layers)) if some else None,
+        layers_pattern="layers" if some else None,
+        task_type="CAUSAL_LM",
+    )
+
+
+def compute_dtype() -> torch.dtype:
+    """The number format that matrix products of 4-bit layers run in: bfloat16 where the hardware has it."""
+    torch = require("torch", "train")
+    if torch.cuda.is_available():
+        fast = torch.cuda.is_bf16_supported()
+    else:
+        # Elsewhere bfloat16 is imitated, many times slower than float32.
+        fast = torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported()
+    return torch.bfloat16 if fast else torch.float32  # type: ignore[no-any-return]
+
+
+def _load(base: Base, model: ModelSettings) -> Any:
+    """The base model; layers outside of the 4-bit ones stay in float32 on a CPU, so that little is lost in sums."""
+    torch = require("torch", "train")
+    transformers = require("transformers", "train")
+    gpu = torch.cuda.is_available()
+    options: dict[str, Any] = {"dtype": compute_dtype() if gpu else torch.float32}
+    if model.quantization == "nf4":
+        require("bitsandbytes", "train")
+        options["quantization_config"] = transformers.BitsAndBytesConfig(
+            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=compute_dtype()
+        )
+    if _squeezes_attention(base):
+        options["attn_implementation"] = "eager"  # PyTorch's own attention knows no soft-capping and leaves it out
+    try:
+        network = transformers.AutoModelForCausalLM.from_pretrained(
+            base.folder, local_files_only=True, use_safetensors=True, device_map="cuda:0" if gpu else "cpu", **options
+        )
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        raise ModelError(f"'{base.name}' can't be loaded: {first_line(error)}") from error
+    for layer in _four_bit_layers(network).values():
+        # bitsandbytes rearranges the weights of a layer for inference the first time it is evaluated, and no gradient
+        # flows through a rearranged layer: training that goes on after an evaluation would learn nothing.
+        layer.support_avx512bf16_for_cpu = False
+    network.config.use_cache = False
+    return network
+
+
+def _squeezes_attention(base: Base) -> bool:
+    config = read_json(base.folder / "config.json")
+    text = config.get("text_config") or config
+    kind = str(text.get("model_type", ""))
+    # A configuration may leave out what is its kind's default.
+    return text.get("attn_logit_softcapping", 50.0 if kind == "gemma2" else None) is not None
+
+
+def _four_bit_layers(network: Any) -> dict[str, Any]:
+    return {name: module for name, module in network.named_modules() if type(module).__name__ == "Linear4bit"}
+
+
+def _is_small_on_cpu(network: Any) -> bool:
+    weights = sum(layer.in_features * layer.out_features for layer in _four_bit_layers(network).values())
+    return bool(network.device.type == "cpu" and weights <= UNPACK_UP_TO)
+
+
+def _in_bytes(network: Any, model: ModelSettings) -> bool:
+    """Whether a model is scored in 8-bit integers.
+
+    Raises:
+        ModelError: If that is demanded where it can't be had.
+    """
+    can = network.device.type == "cpu" and not _four_bit_layers(network) and not hasattr(network, "get_base_model")
+    if model.arithmetic == "int8" and not can:
+        raise ModelError("model.arithmetic is int8, which is for small models on a CPU; set model.arithmetic=auto")
+    return can and (model.arithmetic == "int8" or (model.arithmetic == "auto" and has_fast_int8()))
+
+
+def _unpack(network: Any, dtype: torch.dtype | None = None) -> bool:
+    """Replace 4-bit layers by plain ones that hold the same numbers, in float32 unless a type is given."""
+    torch = require("torch", "train")
+    bitsandbytes = require("bitsandbytes", "train")
+    layers = _four_bit_layers(network)
+    for name, layer in layers.items():
+        weight = bitsandbytes.functional.dequantize_4bit(layer.weight.data, layer.weight.quant_state)
+        plain = torch.nn.Linear(layer.in_features, layer.out_features, bias=layer.bias is not None, device="meta")
+        plain.weight = torch.nn.Parameter(weight.to(dtype or torch.float32), requires_grad=False)
+        if layer.bias is not None:
+            plain.bias = torch.nn.Parameter(layer.bias.data.to(torch.float32), requires_grad=False)
+        parent, _, last = name.rpartition(".")
+        setattr(network.get_submodule(parent), last, plain)
+    for attribute in ("hf_quantizer", "is_loaded_in_4bit", "is_quantized", "quantization_method"):
+        if attribute in vars(network):
+            delattr(network, attribute)
+    if hasattr(network.config, "quantization_config"):
+        del network.config.quantization_config
+    return bool(layers)
+
+
+# Unsloth reserves positions for this many tokens; prompts are held under prompt.max_length by their renderer.
+_POSITIONS = 4096
+
+
+class UnslothEngine:
+    """Loads and adapts through ``FastLanguageModel``.
+
+    Unsloth rewrites parts of transformers, peft and trl when it is imported, so it must be imported before them; in a
+    process that has loaded them already it still works, more slowly, and says so itself.
+    """
+
+    name = "unsloth"
+
+    def for_training(self, base: Base, model: ModelSettings, finetune: FinetuneSettings, seed: int) -> Loaded:
+        """See ``Engine.for_training``."""
+        fast = _fast_language_model()
+        network, tokenizer = _unsloth_load(fast, str(base.folder), base, model)
+        layers = network.config.get_text_config().num_hidden_layers
+        if finetune.first_layer >= layers:
+            raise ModelError(
+                f"finetune.first_layer is {finetune.first_layer}, but '{base.name}' has layers 0 to {layers - 1}"
+            )
+        chosen = list(range(finetune.first_layer, layers)) if finetune.first_layer else None
+        with quiet_libraries():
+            adapted = fast.get_peft_model(
+                network,
+                r=finetune.lora_rank,
+                lora_alpha=finetune.lora_alpha,
+                lora_dropout=finetune.lora_dropout,
+                target_modules=list(finetune.target_modules),
+                layers_to_transform=chosen,
+                bias="none",
+                use_gradient_checkpointing="unsloth" if finetune.gradient_checkpointing else False,
+                random_state=seed,
+            )
+        return Loaded(fast.for_training(adapted), tokenizer)
+
+    def for_scoring(self, base: Base, adapter: Path | None, model: ModelSettings) -> Loaded:
+        """See ``Engine.for_scoring``."""
+        fast = _fast_language_model()
+        network, tokenizer = _unsloth_load(fast, str(base.folder), base, model)
+        if adapter is not None:
+            peft = require("peft", "train")
+            with quiet_libraries():
+                network = peft.PeftModel.from_pretrained(network, adapter, local_files_only=True)
+        fast.for_inference(network)
+        return Loaded(network.eval(), tokenizer)
+
+
+def _fast_language_model() -> Any:
+    stay_offline()
+    return require("unsloth", "cuda").FastLanguageModel
+
+
+def _unsloth_load(fast: Any, source: str, base: Base, model: ModelSettings) -> tuple[Any, Any]:
+    try:
+        with quiet_libraries():
+            network, tokenizer = fast.from_pretrained(
+                model_name=source,
+                max_seq_length=_POSITIONS,
+                load_in_4bit=model.quantization == "nf4",
+                dtype=None,
+                local_files_only=True,
+            )
+    except (OSError, ValueError, RuntimeError, NotImplementedError) as error:
+        raise ModelError(
+            f"Unsloth can't load '{base.name}': {(str(error).splitlines() or [''])[0]}; set model.engine=peft"
+        ) from error
+    prepare_tokenizer(tokenizer)
+    return network, tokenizer

@@ -1,0 +1,50 @@
+"""Names what would complete an outfit, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from coordi.prompts import PromptRenderer, complement_instruction
+from coordi.types import GarmentCategory
+
+if TYPE_CHECKING:
+    from coordi.model.engines import Loaded
+
+
+def name_complement(
+    loaded: Loaded, context: Sequence[str], want: GarmentCategory, max_length: int, max_tokens: int = 16
+) -> str:
+    """What the model would add, such as ``"black ankle boots"``: its first line, most likely word by word.
+
+    Args:
+        loaded: A model in evaluation mode.
+        context: Texts of the outfit's items.
+        want: The worn category to name something of.
+        max_length: Tokens of the prompt and the name together.
+        max_tokens: Tokens of the name at most.
+
+    Returns:
+        One line, empty if the model says nothing.
+
+    Raises:
+        PromptError: If there is no item, or the prompt can't be shortened enough.
+    """
+    import torch
+
+    renderer = PromptRenderer(loaded.tokenizer, max_length - max_tokens)
+    prompt = renderer.render(complement_instruction(context, want)).prompt_ids
+    model: Any = loaded.model
+    ids = torch.tensor([list(prompt)], device=next(model.parameters()).device)
+    with torch.no_grad():
+        written = model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=max_tokens,
+            do_sample=False,
+            use_cache=True,
+            pad_token_id=loaded.tokenizer.pad_token_id,
+            eos_token_id=list(renderer.end_ids()),
+        )[0, len(prompt) :]
+    text = str(loaded.tokenizer.decode(written, skip_special_tokens=True)).strip()
+    return text.splitlines()[0].strip() if text else ""

@@ -1,0 +1,440 @@
+"""Items and questions as text and tokens for a language model. The only place that turns items into text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from coordi.config import PromptSettings
+from coordi.errors import ModelError, PromptError
+from coordi.types import Description, GarmentCategory, Item
+
+if TYPE_CHECKING:
+    pass
+    from transformers import PreTrainedTokenizerBase
+
+
+YES = "yes"
+NO = "no"
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerTokens:
+    """First token of each answer, as the model would write it after a prompt.
+
+    Attributes:
+        words: The answers.
+        ids: Their first tokens, all different, in the same order.
+    """
+
+    words: tuple[str, ...]
+    ids: tuple[int, ...]
+
+
+def answer_tokens(renderer: PromptRenderer, words: tuple[str, ...] = (YES, NO)) -> AnswerTokens:
+    """The tokens by which answers are told apart at the answer's position alone.
+
+    Raises:
+        ModelError: If a word has no token of its own, or two words begin with the same token.
+    """
+    ids = []
+    for word in words:
+        tokens = renderer.answer_ids(word)
+        if not tokens or tokens[0] == renderer.tokenizer.unk_token_id:
+            raise ModelError(
+                f"this base model has no token for the answer '{word}', so it can't be asked; "
+                "choose a base model whose tokenizer knows English"
+            )
+        ids.append(tokens[0])
+    if len(set(ids)) != len(ids):
+        raise ModelError(
+            f"this base model begins the answers {', '.join(words)} with the same token ({ids}), so they can't be told "
+            "apart at the answer's position; choose another base model"
+        )
+    return AnswerTokens(words, tuple(ids))
+
+
+# An encoder's "category" says again what the source's category says, and less surely.
+_SAID_BY_THE_SOURCE = "category"
+
+
+def item_text(item: Item, description: Description | None, settings: PromptSettings) -> str:
+    """What a prompt says of an item, such as ``"bottom: lace midi skirt (black, floral)"``.
+
+    The worn category comes first, since a small model can't tell it from every title (measured: dev/LOG.md). The
+    title, cut to ``settings.max_title_words``, or else the source's kind follows; what an encoder saw comes last, in
+    brackets, without words that were said before. Only the most probable label of each attribute is said.
+
+    Args:
+        item: Its id, price, photo's path and extra columns are never read: they may give an answer away.
+        description: What an encoder saw; None for an item without a photo.
+        settings: Which attributes are said, and how long a title may be.
+
+    Returns:
+        One line in lower case, never empty.
+    """
+    title = " ".join(item.title.split()[: settings.max_title_words]).lower()
+    name = title or " ".join(item.kind.split()).lower()
+    said = f"{item.category}: {name}" if name and name != item.category else item.category
+    seen: list[str] = []
+    for attribute in settings.attributes:
+        labels = description.attributes.get(attribute, ()) if description is not None else ()
+        if not labels or (attribute == _SAID_BY_THE_SOURCE and title):
+            continue
+        label = " ".join(labels[0].text.split()).lower()
+        if label and not _says(f"{said} {' '.join(seen)}", label):
+            seen.append(label)
+    return f"{said} ({', '.join(seen)})" if seen else said
+
+
+def _says(text: str, words: str) -> bool:
+    """Whether a text holds every one of some words, their plain plurals counted as the same."""
+    held = {_stem(word) for word in text.replace(",", " ").replace(":", " ").split()}
+    return all(_stem(word) in held for word in words.split())
+
+
+def _stem(word: str) -> str:
+    for ending in ("ses", "xes", "shes", "ches"):
+        if word.endswith(ending) and len(word) > len(ending) + 1:
+            return word[:-2]
+    return word[:-1] if word.endswith("s") and len(word) > 3 and not word.endswith("ss") else word
+
+
+@dataclass(frozen=True, slots=True)
+class Instruction:
+    """A question about items, with its answer where it is known.
+
+    The question comes first: all prompts of a task then begin with the same tokens, which a scorer computes once.
+
+    Attributes:
+        question: What is asked; never shortened.
+        items: Texts of the outfit's items, one line each; shortened and dropped from the end where a prompt is too
+            long.
+        options: Texts of lettered candidates; shortened, but never dropped.
+        closing: Said after the items; never shortened.
+        answer: The right answer; None where the model is asked.
+        rejected: A wrong answer that the right one is preferred to; None where the model is asked, or none is known.
+    """
+
+    question: str
+    items: tuple[str, ...]
+    options: tuple[str, ...] = ()
+    closing: str = ""
+    answer: str | None = None
+    rejected: str | None = None
+
+    def body(self) -> str:
+        """The items and options as lines, then the closing."""
+        lines = [f"- {item}" for item in self.items]
+        lines += [f"{letter}. {option}" for letter, option in zip(LETTERS, self.options, strict=False)]
+        return "\n".join([*lines, self.closing] if self.closing else lines)
+
+
+def compatibility_instruction(texts: Sequence[str], answer: bool | None = None) -> Instruction:
+    """Ask whether items go together.
+
+    Args:
+        texts: Items' texts, shuffled by the caller: the source's order gives the answer away.
+        answer: The truth; None where the model is asked.
+
+    Raises:
+        PromptError: If there are fewer than two items.
+    """
+    if len(texts) < 2:
+        raise PromptError(f"an outfit needs 2 items or more to ask whether they go together, got {len(texts)}")
+    question = "Do these clothes go together? Answer yes or no."
+    if answer is None:
+        return Instruction(question, tuple(texts))
+    right, wrong = (YES, NO) if answer else (NO, YES)
+    return Instruction(question, tuple(texts), answer=right, rejected=wrong)
+
+
+def choose_instruction(context: Sequence[str], candidates: Sequence[str], answer: int | None = None) -> Instruction:
+    """Ask which of the lettered candidates completes an outfit.
+
+    Args:
+        context: Texts of the outfit's items, shuffled.
+        candidates: Texts of the candidates, shuffled: release files have the right one first.
+        answer: Position of the right candidate; None where the model is asked. The one after it is the rejected one.
+
+    Raises:
+        PromptError: If there is no item, there aren't 2 to 26 candidates, or the answer is none of them.
+    """
+    if not context or not 2 <= len(candidates) <= len(LETTERS):
+        raise PromptError(
+            f"choosing needs 1 item or more and 2 to {len(LETTERS)} candidates, got {len(context)} and "
+            f"{len(candidates)}"
+        )
+    if answer is not None and not 0 <= answer < len(candidates):
+        raise PromptError(f"the answer must be a position among {len(candidates)} candidates, got {answer}")
+    return Instruction(
+        "Which one completes this outfit? Answer with its letter.",
+        tuple(context),
+        tuple(candidates),
+        answer=None if answer is None else LETTERS[answer],
+        rejected=None if answer is None else LETTERS[(answer + 1) % len(candidates)],
+    )
+
+
+def complement_instruction(
+    context: Sequence[str], want: GarmentCategory, answer: str | None = None, rejected: str | None = None
+) -> Instruction:
+    """Ask what would complete an outfit, named in words.
+
+    Args:
+        context: Texts of the outfit's items, shuffled.
+        want: The worn category to name something of.
+        answer: Text of the item that completes it; None where the model is asked.
+        rejected: Text of an item that doesn't; None if none is known.
+
+    Raises:
+        PromptError: If there is no item.
+    """
+    if not context:
+        raise PromptError("naming what to add needs 1 item or more, got 0")
+    return Instruction(
+        "Name what would complete this outfit.",
+        tuple(context),
+        closing=f"Wanted: {want}",
+        answer=answer,
+        rejected=rejected,
+    )
+
+
+# The form of Stanford Alpaca (Taori et al., 2023), for models without a chat template.
+ALPACA = (
+    "Below is an instruction that describes a task, paired with an input that provides further context. "
+    "Write a response that appropriately completes the request.\n\n"
+    "### Instruction:\n{question}\n\n### Input:\n{body}\n\n### Response:\n"
+)
+_PLACE = "\u241fbody\u241f"
+_REPLY = "\u241freply\u241f"
+# Llama 3's templates tell the model today's date, and a prompt must not change from day to day: this is the date that
+# they give themselves where they can't know it.
+_THE_DAY = datetime(2024, 7, 26)
+_FEWEST_WORDS = 2
+# Of an item's text; a word may take dozens: a long number, or a script that the tokenizer hardly knows.
+_FEWEST_TOKENS = 8
+_LEFT = 0.75  # of a text whose words are cut
+_FEWEST_ITEMS = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A prompt as tokens.
+
+    Attributes:
+        prompt_ids: Everything up to the answer's position.
+        answer_ids: The answer and the end of the turn; empty where the model is asked.
+        words_cut: Words left out of items' texts to make it fit, those of which some letters are left not counted.
+        items_dropped: Items left out altogether, from the end.
+    """
+
+    prompt_ids: tuple[int, ...]
+    answer_ids: tuple[int, ...]
+    words_cut: int = 0
+    items_dropped: int = 0
+
+
+class PromptRenderer:
+    """Renders instructions with a tokenizer's chat template where it has one, else in the Alpaca form.
+
+    Attributes:
+        tokenizer: Of the base model.
+        max_length: Tokens of prompt and answer together.
+        shortened: How many prompts so far had words cut (``"words"``) or items dropped (``"items"``).
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+        self.shortened: Counter[str] = Counter()
+        self._shells: dict[str, tuple[str, str]] = {}
+        self._around: tuple[str, str] | None = None
+
+    def render(self, instruction: Instruction) -> Rendered:
+        """Tokens of an instruction, shortened to ``max_length``.
+
+        First the longest texts lose words from their ends, evenly, down to two words each; then those of the most
+        tokens lose letters, down to eight tokens each; only if that isn't enough are whole items dropped from the end.
+        The question, the candidates' letters, the closing and the answer stay.
+
+        Raises:
+            PromptError: If it doesn't fit even then.
+        """
+        answer = self.answer_ids(instruction.answer, ends=True) if instruction.answer is not None else ()
+        room = self.max_length - max(len(answer), 1)
+        prompt = self._prompt_ids(instruction)
+        if len(prompt) <= room:
+            return Rendered(prompt, answer)
+        return self._shortened(instruction, prompt, answer, room)
+
+    def question_ids(self, instruction: Instruction) -> tuple[int, ...]:
+        """Tokens of what stands before the items; a prompt's own may differ in the last one, where they meet."""
+        before, _ = self._shell(instruction.question)
+        return self._encode(before)
+
+    def text(self, instruction: Instruction) -> str:
+        """The prompt as text, not shortened, for people to read."""
+        before, after = self._shell(instruction.question)
+        return f"{before}{instruction.body()}{after}"
+
+    def answer_ids(self, answer: str, *, ends: bool = False) -> tuple[int, ...]:
+        """Tokens of an answer as they stand after a prompt, the end of the turn included if ``ends``.
+
+        Raises:
+            ModelError: If the tokenizer joins the answer to the prompt's end, so that it has no position of its own.
+        """
+        _, after = self._shell("")
+        gap, end = self._around_answer()
+        alone = self._encode(after)
+        joined = self._encode(after + gap + answer + (end if ends else ""))
+        if joined[: len(alone)] != alone:
+            raise ModelError(
+                f"this base model's tokenizer joins the answer '{answer}' to the end of the prompt, so the answer has "
+                "no position of its own; choose another base model"
+            )
+        return joined[len(alone) :]
+
+    def end_ids(self) -> tuple[int, ...]:
+        """Tokens that end a turn: the one that the template puts after an answer, and the one that ends a text."""
+        _, end = self._around_answer()
+        ids: Sequence[int] = self.tokenizer(end, add_special_tokens=False)["input_ids"]
+        ends = ids[:1] if end else ()
+        eos = self.tokenizer.eos_token_id
+        return tuple(dict.fromkeys([*ends, *([] if eos is None else [eos])]))
+
+    def _around_answer(self) -> tuple[str, str]:
+        """What the chat template puts before and after an answer: Mistral's a space, Gemma's an end of its own."""
+        if self._around is None:
+            self._around = self._found_around_answer()
+        return self._around
+
+    def _found_around_answer(self) -> tuple[str, str]:
+        end = str(self.tokenizer.eos_token or "")
+        if self.tokenizer.chat_template is None:
+            return "", end
+        user = {"role": "user", "content": _PLACE}
+        told = self._chat([user, {"role": "assistant", "content": _REPLY}], ask=False)
+        if told.count(_REPLY) != 1:
+            return "", end
+        before, _, after = told.partition(_REPLY)
+        asked = self._chat([user])
+        gap = before[len(asked) :] if before.startswith(asked) else ""
+        known = {str(token) for token in self.tokenizer.added_tokens_decoder.values()} | {end}
+        ends = [token for token in known if token and after.lstrip().startswith(token)]
+        return (gap if gap == " " else ""), max(ends, key=len, default=end)
+
+    def _prompt_ids(self, instruction: Instruction) -> tuple[int, ...]:
+        return self._encode(self.text(instruction))
+
+    def _encode(self, text: str) -> tuple[int, ...]:
+        ids: Sequence[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        bos = self.tokenizer.bos_token_id
+        if self.tokenizer.chat_template is None and bos is not None and getattr(self.tokenizer, "add_bos_token", False):
+            return (bos, *ids)
+        return tuple(ids)
+
+    def _shell(self, question: str) -> tuple[str, str]:
+        """The text before and after an instruction's body, worked out once per question."""
+        if question not in self._shells:
+            self._shells[question] = self._new_shell(question)
+        return self._shells[question]
+
+    def _new_shell(self, question: str) -> tuple[str, str]:
+        if self.tokenizer.chat_template is None:
+            text = ALPACA.format(question=question, body=_PLACE)
+        else:
+            user = {"role": "user", "content": f"{question}\n{_PLACE}"}
+            # Templates put in a system message of their own where there is none. It costs tokens in every prompt,
+            # so an empty one is given where the template takes it and that is shorter.
+            texts = [self._chat([user]), self._chat([{"role": "system", "content": ""}, user])]
+            text = min((text for text in texts if text.count(_PLACE) == 1), key=len, default="")
+            if not text:
+                raise ModelError("this base model's chat template leaves out what the user says; choose another one")
+        before, _, after = text.partition(_PLACE)
+        return before, after
+
+    def _chat(self, messages: list[dict[str, str]], *, ask: bool = True) -> str:
+        """A conversation as its template has it, up to where an answer begins if ``ask``."""
+        from jinja2 import TemplateError
+
+        # Templates take of this what they know: Qwen's thinks aloud unless told not to, and an answer that comes after
+        # its thoughts has no position to be read from.
+        told: dict[str, Any] = {
+            "enable_thinking": False,
+            "date_string": _THE_DAY.strftime("%d %b %Y"),
+            "strftime_now": _THE_DAY.strftime,
+        }
+        try:
+            return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=ask, **told))
+        except TemplateError:  # a template that refuses a system message
+            return ""
+
+    def _shortened(
+        self, instruction: Instruction, prompt: tuple[int, ...], answer: tuple[int, ...], room: int
+    ) -> Rendered:
+        texts = [text.split() for text in (*instruction.items, *instruction.options)]
+        optional = len(instruction.options)
+        words, dropped = sum(map(len, texts)), 0
+        while len(prompt) > room:
+            longest = max(range(len(texts)), key=lambda index: (len(texts[index]), index))
+            if len(texts[longest]) > _FEWEST_WORDS:
+                texts[longest].pop()
+            elif (heaviest := self._heaviest(texts)) is not None:
+                text = " ".join(texts[heaviest])
+                texts[heaviest] = text[: int(_LEFT * len(text))].split()
+            elif len(texts) - optional > _FEWEST_ITEMS:
+                texts.pop(len(texts) - optional - 1)
+                dropped += 1
+            else:
+                raise PromptError(
+                    f"this prompt takes {len(prompt)} tokens even with its items shortened, of {room} that are free; "
+                    "set prompt.max_length higher"
+                )
+            lines = [" ".join(text) for text in texts]
+            cut = len(lines) - optional
+            instruction = replace(instruction, items=tuple(lines[:cut]), options=tuple(lines[cut:]))
+            prompt = self._prompt_ids(instruction)
+        self.shortened["items" if dropped else "words"] += 1
+        return Rendered(prompt, answer, words - sum(map(len, texts)), dropped)
+
+    def _heaviest(self, texts: Sequence[Sequence[str]]) -> int | None:
+        """Place of the text of the most tokens; None if all have few."""
+        tokens = [len(self.tokenizer(" ".join(text), add_special_tokens=False)["input_ids"]) for text in texts]
+        place = max(range(len(texts)), key=lambda index: (tokens[index], index))
+        return place if tokens[place] > _FEWEST_TOKENS else None
+
+
+class ListRenderer(PromptRenderer):
+    """Renders an outfit as its items' lines alone, without a question, for a head that isn't asked in words.
+
+    The first token is the one that texts begin with, or else that they end with: models put what belongs nowhere on
+    their first token, which is left out of what is read.
+    """
+
+    before = 1
+    """Tokens that stand before the items."""
+
+    def prompt(self, instruction: Instruction) -> tuple[int, ...]:
+        """Tokens of an instruction's items, its question and answer left out, shortened to ``max_length``.
+
+        Raises:
+            PromptError: If it doesn't fit even with its items shortened.
+        """
+        return self.render(replace(instruction, answer=None)).prompt_ids
+
+    def text(self, instruction: Instruction) -> str:
+        """The items, a line each."""
+        return "\n".join(instruction.items)
+
+    def _encode(self, text: str) -> tuple[int, ...]:
+        first = self.tokenizer.bos_token_id
+        first = self.tokenizer.eos_token_id if first is None else first
+        if first is None:
+            raise ModelError("this base model's tokenizer has no token to begin or end a text with; choose another one")
+        return (int(first), *self.tokenizer(text, add_special_tokens=False)["input_ids"])

@@ -1,1 +1,0 @@
-"""The only place that turns items and descriptions into text for a language model."""

@@ -1,0 +1,282 @@
+"""Items with all that advice is made from: text, embeddings, brand, colours, gender, season and stock."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordi.config import PromptSettings
+from coordi.encoders.base import ImageTextEncoder
+from coordi.encoders.labels import Vocabulary
+from coordi.prompts import item_text
+from coordi.types import Description, Item
+
+Gender = Literal["women", "men", "girls", "boys", "unisex"]
+GENDERS: tuple[Gender, ...] = ("women", "men", "girls", "boys", "unisex")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DescribedItem:
+    """One item of a catalogue, or one that a user named on the spot.
+
+    Attributes:
+        item: Its category is known.
+        text: What prompts say of it (``prompts.item_text``).
+        text_vector: Of ``text``, by the bundled text encoder, unit length, shape ``(T,)``.
+        description: What an encoder saw in its photo, or a user corrected; None without a photo.
+        photo_vector: Of its photo, unit length, shape ``(D,)``; None without a photo.
+        brand: As the source has it; empty if unknown.
+        colours: Labels of the vocabulary's ``colour``, from the source's column, its title and its photo, in this
+            order; empty if none is known.
+        gender: Whom it is made for; None if unknown.
+        season: As the source has it, in lower case; empty if unknown.
+        in_stock: None if the source doesn't say, which counts as in stock.
+    """
+
+    item: Item
+    text: str
+    text_vector: NDArray[np.float32]
+    description: Description | None = None
+    photo_vector: NDArray[np.float32] | None = None
+    brand: str = ""
+    colours: tuple[str, ...] = ()
+    gender: Gender | None = None
+    season: str = ""
+    in_stock: bool | None = None
+
+    @property
+    def id(self) -> str:
+        """Of the item."""
+        return self.item.id
+
+
+COLOUR = "colour"  # the vocabulary's attribute
+BRAND_COLUMNS = ("brand", "brandname", "label", "manufacturer", "designer", "maker", "vendor")
+COLOUR_COLUMNS = (
+    "colour", "color", "basecolour", "basecolor", "colours", "colors", "colourname", "colorname", "maincolour",
+    "maincolor", "primarycolour", "primarycolor", "colourgroupname", "perceivedcolourmastername",
+)  # fmt: skip
+GENDER_COLUMNS = (
+    "gender", "sex", "targetgender", "agegender", "madefor", "idealfor", "audience", "target", "department",
+    "indexgroupname", "indexname",
+)  # fmt: skip
+SEASON_COLUMNS = ("season", "seasons", "seasonname")
+STOCK_COLUMNS = (
+    "instock", "availability", "available", "isavailable", "stockstatus", "stock", "inventory", "quantity", "qty",
+    "stockquantity", "stocklevel", "inventoryquantity", "availablequantity",
+)  # fmt: skip
+
+_APOSTROPHES = re.compile(r"['’`]")
+_BETWEEN_WORDS = re.compile(r"[\W_]+")
+_UNSAID = frozenset({"", "na", "n a", "none", "null", "nan", "unknown", "unbranded", "no brand", "not available"})
+# Plurals alone in a title: "girl" and "man" are parts of names ("Material Girl", "man bag").
+_TITLE_GENDERS: Mapping[str, Gender] = {
+    "women": "women", "womens": "women", "ladies": "women", "men": "men", "mens": "men", "gents": "men",
+    "girls": "girls", "boys": "boys", "unisex": "unisex",
+}  # fmt: skip
+_COLUMN_GENDERS: Mapping[str, Gender] = {
+    **_TITLE_GENDERS, "woman": "women", "female": "women", "females": "women", "lady": "women", "womenswear": "women",
+    "ladieswear": "women", "man": "men", "male": "men", "males": "men", "menswear": "men", "girl": "girls",
+    "boy": "boys", "everyone": "unisex", "everybody": "unisex",
+}  # fmt: skip
+_WHOLE_GENDERS: Mapping[str, Gender] = {"w": "women", "f": "women", "m": "men", "u": "unisex", "all": "unisex"}
+# Known words that name neither girls nor boys alone.
+_CHILDREN = frozenset(
+    {"kids", "kid", "children", "child", "baby", "babies", "infant", "toddler", "junior", "juniors", "youth"}
+)
+_IN_STOCK = frozenset({"true", "yes", "y", "in stock", "instock", "available", "low stock", "limited availability"})
+_OUT_OF_STOCK = frozenset(
+    {"false", "no", "n", "out of stock", "outofstock", "sold out", "soldout", "unavailable", "not available",
+     "discontinued", "backorder", "preorder", "pre order", "back order"}
+)  # fmt: skip
+# Words for colours that shops use and the bundled vocabulary has no synonym for; without their label they mean nothing.
+_SHADES: Mapping[str, str] = {
+    "navy": "navy blue", "multicolor": "multicolour", "multicolored": "multicolour", "multicoloured": "multicolour",
+    "ivory": "cream", "ecru": "cream", "golden": "gold", "steel": "silver", "wine": "maroon", "bordeaux": "maroon",
+    "aqua": "turquoise", "violet": "purple", "mauve": "purple", "lilac": "lavender", "fuchsia": "magenta",
+    "camel": "tan", "taupe": "beige", "skin": "beige", "rust": "orange", "coral": "peach", "crimson": "red",
+    "scarlet": "red", "chocolate": "brown", "copper": "brown", "bronze": "brown", "emerald": "green",
+    "anthracite": "charcoal", "cobalt": "blue",
+}  # fmt: skip
+
+
+def words_of(text: str) -> list[str]:
+    """Words of a text for comparing: caseless, without apostrophes, parted at everything else that is no letter."""
+    return _BETWEEN_WORDS.sub(" ", _APOSTROPHES.sub("", text.casefold())).split()
+
+
+def brand_of(item: Item) -> str:
+    """The brand as the source's column has it; empty if there is none."""
+    return next((value for value in _values(item, BRAND_COLUMNS) if " ".join(words_of(value)) not in _UNSAID), "")
+
+
+def gender_of(item: Item) -> Gender | None:
+    """Whom an item is made for, by the source's column, else by its kind, else by its title; None if none tells.
+
+    Women and men together make ``unisex``; a child's item for girls and boys alike is unknown, as nothing names it.
+    """
+    for value in _values(item, GENDER_COLUMNS):
+        words = words_of(value)
+        found = _WHOLE_GENDERS.get(" ".join(words)) or _one_gender(words, _COLUMN_GENDERS)
+        if found is not None:
+            return found
+    return _one_gender(words_of(item.kind), _TITLE_GENDERS) or _one_gender(words_of(item.title), _TITLE_GENDERS)
+
+
+def season_of(item: Item) -> str:
+    """The season as the source's column has it, in lower case; empty if there is none."""
+    for value in _values(item, SEASON_COLUMNS):
+        if " ".join(words_of(value)) not in _UNSAID:
+            return " ".join(value.casefold().split())
+    return ""
+
+
+def in_stock_of(item: Item) -> bool | None:
+    """Whether the source says that the item is in stock; a number is a quantity. None if it doesn't say.
+
+    What can only be ordered ahead isn't in stock.
+    """
+    for value in _values(item, STOCK_COLUMNS):
+        said = " ".join(words_of(value))
+        if said in _UNSAID - {"not available"}:
+            continue
+        try:
+            return float(value) > 0
+        except ValueError:
+            pass
+        if said in _IN_STOCK or said in _OUT_OF_STOCK:
+            return said in _IN_STOCK
+    return None
+
+
+def not_understood(item: Item) -> Iterator[tuple[str, str]]:
+    """What a column of gender or stock says that is no known word for it: the column's meaning and the value."""
+    genders = [value for value in _values(item, ("gender", "sex", "targetgender")) if _says(value)]
+    if genders and gender_of(item) is None and not any(_CHILDREN & set(words_of(value)) for value in genders):
+        yield "gender", genders[0]
+    stock = [value for value in _values(item, STOCK_COLUMNS) if _says(value)]
+    if stock and in_stock_of(item) is None:
+        yield "stock", stock[0]
+
+
+def _says(value: str) -> bool:
+    return " ".join(words_of(value)) not in _UNSAID
+
+
+@dataclass(frozen=True, slots=True)
+class ColourWords:
+    """From words to the labels of a vocabulary's ``colour``; a vocabulary without one knows no colour.
+
+    Attributes:
+        labels: By the words of a label, a synonym or a shade of it.
+        longest: Most words in one of them.
+    """
+
+    labels: Mapping[tuple[str, ...], str]
+    longest: int
+
+    @classmethod
+    def of(cls, vocabulary: Vocabulary) -> ColourWords:
+        """The colour words of a vocabulary."""
+        attribute = vocabulary.attributes.get(COLOUR)
+        entries = attribute.labels if attribute is not None else ()
+        labels = {tuple(words_of(phrase)): entry.text for entry in entries for phrase in entry.phrases}
+        known = set(labels.values())
+        for shade, label in _SHADES.items():
+            if label in known:
+                labels.setdefault((shade,), label)
+        return cls(labels, max(map(len, labels), default=0))
+
+    def found_in(self, text: str) -> list[str]:
+        """Labels that a text names, in its order; of two phrases the longer one counts (navy blue is no blue)."""
+        words = words_of(text)
+        found: list[str] = []
+        place = 0
+        while place < len(words):
+            for length in range(min(self.longest, len(words) - place), 0, -1):
+                label = self.labels.get(tuple(words[place : place + length]))
+                if label is not None:
+                    found.append(label)
+                    place += length
+                    break
+            else:
+                place += 1
+        return found
+
+
+def colours_of(item: Item, description: Description | None, vocabulary: Vocabulary | ColourWords) -> tuple[str, ...]:
+    """Labels of the vocabulary's ``colour``: from the source's column, the title and the photo, in this order."""
+    words = vocabulary if isinstance(vocabulary, ColourWords) else ColourWords.of(vocabulary)
+    named = [label for value in _values(item, COLOUR_COLUMNS) for label in words.found_in(value)]
+    seen = [label.text for label in description.attributes.get(COLOUR, ())] if description is not None else []
+    return tuple(dict.fromkeys([*named, *words.found_in(item.title), *seen]))
+
+
+def describe_item(
+    item: Item,
+    description: Description | None,
+    photo_vector: NDArray[np.float32] | None,
+    prompt: PromptSettings,
+    vocabulary: Vocabulary,
+    text_encoder: ImageTextEncoder,
+) -> DescribedItem:
+    """One item with all that advice is made from; see ``describe_items`` for many."""
+    descriptions = {} if description is None else {item.id: description}
+    vectors = {} if photo_vector is None else {item.id: photo_vector}
+    return describe_items([item], descriptions, vectors, prompt, vocabulary, text_encoder)[0]
+
+
+def describe_items(
+    items: Sequence[Item],
+    descriptions: Mapping[str, Description],
+    photo_vectors: Mapping[str, NDArray[np.float32]],
+    prompt: PromptSettings,
+    vocabulary: Vocabulary,
+    text_encoder: ImageTextEncoder,
+) -> list[DescribedItem]:
+    """Items with all that advice is made from, in their order.
+
+    Args:
+        items: Their categories are known.
+        descriptions: By item id; items without one are absent.
+        photo_vectors: Likewise, unit vectors ``(D,)``.
+        prompt: What is said of an item.
+        vocabulary: Whose colour labels are used.
+        text_encoder: The bundled encoder, whatever encoder saw the photos.
+    """
+    words = ColourWords.of(vocabulary)
+    texts = [item_text(item, descriptions.get(item.id), prompt) for item in items]
+    text_vectors = text_encoder.encode_texts(texts)  # (N, T)
+    return [
+        DescribedItem(
+            item,
+            text,
+            text_vector,
+            descriptions.get(item.id),
+            photo_vectors.get(item.id),
+            brand_of(item),
+            colours_of(item, descriptions.get(item.id), words),
+            gender_of(item),
+            season_of(item),
+            in_stock_of(item),
+        )
+        for item, text, text_vector in zip(items, texts, text_vectors, strict=True)
+    ]
+
+
+def _values(item: Item, columns: Sequence[str]) -> list[str]:
+    """The source's values of these columns, in the columns' order; empty ones are left out."""
+    by_key = {_BETWEEN_WORDS.sub("", name.casefold()): value.strip() for name, value in item.extra.items()}
+    return [by_key[column] for column in columns if by_key.get(column)]
+
+
+def _one_gender(words: Sequence[str], known: Mapping[str, Gender]) -> Gender | None:
+    found = {known[word] for word in words if word in known}
+    if {"women", "men"} <= found or "unisex" in found:
+        return "unisex"
+    return found.pop() if len(found) == 1 else None

@@ -1,0 +1,213 @@
+"""Items, outfits, descriptions, data sets and questions as frozen types. No input or output here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+Split = Literal["train", "valid", "test"]
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+
+# Ways to draw the negatives of compatibility questions; ``docs/method.md`` defines each.
+Negatives = Literal["random", "same-category", "one-swapped", "pairs"]
+NEGATIVES: tuple[Negatives, ...] = ("random", "same-category", "one-swapped", "pairs")
+
+# Ways to draw the wrong candidates of a blank.
+FitbNegatives = Literal["random", "same-category"]
+FITB_NEGATIVES: tuple[FitbNegatives, ...] = ("random", "same-category")
+
+# What a release's question files ask.
+ReleaseTask = Literal["compatibility", "fill-in-the-blank"]
+
+GarmentCategory = Literal[
+    "top", "bottom", "dress", "outerwear", "shoes", "bag", "jewellery", "headwear", "eyewear", "scarf", "gloves",
+    "belt", "watch", "hosiery", "swimwear", "accessory",
+]  # fmt: skip
+GARMENT_CATEGORIES: tuple[GarmentCategory, ...] = (
+    "top", "bottom", "dress", "outerwear", "shoes", "bag", "jewellery", "headwear", "eyewear", "scarf", "gloves",
+    "belt", "watch", "hosiery", "swimwear", "accessory",
+)  # fmt: skip
+
+NO_EXTRA: Mapping[str, str] = MappingProxyType({})
+NO_LOSSES: Mapping[str, int] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing that is worn.
+
+    Attributes:
+        id: Unique within its data set. In the Maryland release it names the outfit, so it must never reach a prompt
+            or a feature.
+        title: The seller's words, cleaned; empty if there are none.
+        category: One of the worn categories.
+        kind: The source's own, finer category (``"Day Dresses"``); empty if there is none.
+        image: Path of its photo; None if it has none.
+        price: In the source's currency; None if unknown.
+        extra: Whatever else the source says, by column name.
+    """
+
+    id: str
+    title: str
+    category: GarmentCategory
+    kind: str = ""
+    image: Path | None = None
+    price: float | None = None
+    extra: Mapping[str, str] = field(default_factory=lambda: NO_EXTRA)
+
+
+@dataclass(frozen=True, slots=True)
+class Outfit:
+    """Items that somebody put together, in the source's order (which gives answers away: shuffle before use)."""
+
+    id: str
+    item_ids: tuple[str, ...]
+    split: Split
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One label of an attribute with its probability in ``[0, 1]`` among the labels of that attribute."""
+
+    text: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What an encoder saw in a photo.
+
+    Attributes:
+        item_id: The item described.
+        attributes: By attribute name (``"category"``, ``"colour"``, ...) in the vocabulary's order, the labels that
+            passed its threshold, most probable first. An attribute with no label that passed is absent.
+    """
+
+    item_id: str
+    attributes: Mapping[str, tuple[Label, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class FunnelRow:
+    """One step of the cleaning funnel: how many were left out and why, or what was repaired and kept.
+
+    Attributes:
+        unit: What is counted.
+        reason: In a user's words, such as ``"nobody wears it (rugs, lipstick, ...)"``.
+        count: How many, never negative.
+        left: How many of the unit are left after this step.
+        dropped: False for a row that only tells of a repair; such items are kept.
+    """
+
+    unit: Literal["items", "outfits"]
+    reason: str
+    count: int
+    left: int
+    dropped: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """Cleaned items and outfits of one source, with everything that was left out on the way.
+
+    Attributes:
+        name: The folder's or file's name.
+        layout: What it was recognised as: ``"polyvore-maryland"``, ``"polyvore-outfits"``, a hub copy's layout,
+            ``"catalogue"``, ``"photos"`` or ``"sample"``.
+        items: By item id.
+        outfits: Every outfit's items are in ``items``; empty for a catalogue without outfits.
+        funnel: Cleaning steps in the order they were taken.
+        text_only: True if items without a photo were kept.
+        released: The question files that came with the source; empty for most.
+    """
+
+    name: str
+    layout: str
+    items: Mapping[str, Item]
+    outfits: tuple[Outfit, ...]
+    funnel: tuple[FunnelRow, ...]
+    text_only: bool
+    released: tuple[ReleaseQuestions, ...] = ()
+
+    def outfits_of(self, split: Split) -> tuple[Outfit, ...]:
+        """The outfits of one split, in the source's order."""
+        return tuple(outfit for outfit in self.outfits if outfit.split == split)
+
+
+@dataclass(frozen=True, slots=True)
+class CompatibilityQuestion:
+    """Do these items go together?
+
+    Attributes:
+        outfit_id: The true outfit it was made from; positives and their negatives share it, so that intervals can be
+            resampled by outfit.
+        item_ids: Shuffled.
+        compatible: The truth: True for an outfit that somebody made.
+    """
+
+    id: str
+    outfit_id: str
+    item_ids: tuple[str, ...]
+    compatible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FitbQuestion:
+    """Which candidate completes the outfit? Complementary item retrieval asks the same of a larger pool.
+
+    Attributes:
+        item_ids: The outfit without the blanked item, shuffled.
+        candidates: Item ids, shuffled.
+        answer: Position of the true item in ``candidates``.
+    """
+
+    id: str
+    outfit_id: str
+    item_ids: tuple[str, ...]
+    candidates: tuple[str, ...]
+    answer: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionFile:
+    """What a release's question file asks, and what becomes of it.
+
+    Attributes:
+        asked: Questions in the file, of outfits within the cap on the split; 0 if there is no such file.
+        losses: What happened to those that can't be asked as they stand, in a user's words, with how many.
+    """
+
+    asked: int = 0
+    losses: Mapping[str, int] = field(default_factory=lambda: NO_LOSSES)
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseQuestions:
+    """The question files of a release for one split, as far as they can be asked.
+
+    Attributes:
+        name: The protocol's name: ``release``, or ``release-`` and what sets a second file apart.
+        split: Whose outfits are asked.
+        compatibility: Items shuffled, ids numbered after shuffling; empty if there is no such file.
+        blanks: Likewise; the right answer stands first in the files, so candidates are shuffled.
+        compatibility_file: Where ``compatibility`` is from.
+        blanks_file: Where ``blanks`` are from.
+    """
+
+    name: str
+    split: Split
+    compatibility: tuple[CompatibilityQuestion, ...]
+    blanks: tuple[FitbQuestion, ...]
+    compatibility_file: QuestionFile = field(default_factory=QuestionFile)
+    blanks_file: QuestionFile = field(default_factory=QuestionFile)
+
+    def by_task(self) -> dict[ReleaseTask, tuple[int, QuestionFile]]:
+        """For each task, how many questions can be asked, and of which file."""
+        return {
+            "compatibility": (len(self.compatibility), self.compatibility_file),
+            "fill-in-the-blank": (len(self.blanks), self.blanks_file),
+        }

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from coordi.encoders.edge import Calibration
+from coordi.encoders.labels import Attribute, LabelEntry, LabelJudge, attribute_judge, label_probabilities
+
+from .colours import ColourEncoder
+
+PHOTOS = np.array([[1, 0], [0, 1], [0.6, 0.8]], dtype=np.float32)
+LABELS = np.array([[1, 0], [0.8, 0.6]], dtype=np.float32)
+
+
+def test_softmax_by_hand() -> None:
+    found = label_probabilities(PHOTOS, LABELS, 10)
+    assert found[0, 0] == pytest.approx(1 / (1 + np.exp(-2)))
+    np.testing.assert_allclose(found.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_sigmoid_by_hand_judges_each_label_alone() -> None:
+    found = label_probabilities(PHOTOS, LABELS, 10, -7)
+    np.testing.assert_allclose(found[0], [1 / (1 + np.exp(-3)), 1 / (1 + np.exp(-1))], rtol=1e-6)
+    np.testing.assert_allclose(found[1], [1 / (1 + np.exp(7)), 1 / (1 + np.exp(1))], rtol=1e-5)
+    np.testing.assert_array_equal(found[:, :1], label_probabilities(PHOTOS, LABELS[:1], 10, -7))
+
+
+def test_both_put_labels_in_the_same_order() -> None:
+    generator = np.random.default_rng(1)
+    photos, labels = generator.normal(size=(9, 5)), generator.normal(size=(7, 5))
+    photos, labels = (
+        (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32) for rows in (photos, labels)
+    )
+    first, second = (np.argsort(label_probabilities(photos, labels, 20, bias), axis=1) for bias in (None, -9.0))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_large_logits_neither_overflow_nor_warn() -> None:
+    found = label_probabilities(PHOTOS, LABELS, 118, -200)
+    assert np.isfinite(found).all()
+    assert found.max() < 1e-30
+
+
+def log_odds(shares: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    exact = shares.astype(np.float64)
+    return np.log(exact / (1 - exact))
+
+
+def test_without_a_temperature_a_judge_says_what_the_encoder_was_trained_for() -> None:
+    for bias in (None, -7.0):
+        expected = label_probabilities(PHOTOS, LABELS, 10, bias)
+        np.testing.assert_array_equal(LabelJudge(LABELS, 10, bias).probabilities(PHOTOS), expected)
+
+
+@pytest.mark.parametrize("bias", [None, -7.0])
+def test_a_temperature_divides_log_odds_a_sigmoids_bias_included(bias: float | None) -> None:
+    plain, cooled = (LabelJudge(LABELS, 10, bias, warmth).probabilities(PHOTOS) for warmth in (1.0, 2.5))
+    np.testing.assert_allclose(log_odds(cooled), log_odds(plain) / 2.5, rtol=1e-3, atol=1e-5)
+    assert ((cooled > 0.5) == (plain > 0.5)).all()
+
+
+def test_bonuses_are_added_to_cosines() -> None:
+    judge = LabelJudge(LABELS, 10, bonuses=np.array([0.0, 0.3], dtype=np.float32))
+    moved = log_odds(judge.probabilities(PHOTOS)) - log_odds(label_probabilities(PHOTOS, LABELS, 10))
+    np.testing.assert_allclose(moved, np.tile([-3, 3], (3, 1)), atol=1e-3)
+
+
+def test_an_attribute_takes_its_own_temperature_else_the_encoders_for_its_name_else_none() -> None:
+    class Calibrated(ColourEncoder):
+        calibration = Calibration(temperatures={"hue": 0.5})
+
+    labels = (LabelEntry(text="red"), LabelEntry(text="blue"))
+    own = Attribute(threshold=0, labels=labels, temperatures={"colour": 3.0, "another": 9.0})
+    plain = own.model_copy(update={"temperatures": {"another": 9.0}})
+    judges = [
+        attribute_judge("hue", own, Calibrated()), attribute_judge("hue", plain, Calibrated()),
+        attribute_judge("shade", plain, Calibrated()), attribute_judge("hue", plain, ColourEncoder()),
+    ]  # fmt: skip
+    assert [judge.temperature for judge in judges] == [3.0, 0.5, 1.0, 1.0]
+    from_hub = ColourEncoder()
+    from_hub.name = "another@0123456789ab"
+    assert attribute_judge("hue", own, from_hub).temperature == 9.0
