@@ -24,10 +24,10 @@ from coordi.cli.console import note, progress_bar
 from coordi.model.base import resolve_base
 from coordi.pipeline.advisor import Advisor
 from coordi.prompts import compatibility_instruction
-from coordi.recommend.items import DescribedItem
 from coordi.recommend.rules import category_conflict
+from coordi.types import Item
 
-Outfit = list[DescribedItem]
+Outfit = list[Item]
 
 
 def outfits(advisor: Advisor, count: int, seed: int) -> list[Outfit]:

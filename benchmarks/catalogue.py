@@ -99,7 +99,7 @@ def mixed(folder: Path, count: int, rng: np.random.Generator) -> Iterator[list[A
     from coordi.recommend.items import describe_items
 
     with Catalogue.open(folder) as index:
-        real = [one for one in index.get(index.ids()).values() if one.photo_vector is not None]
+        real = [one for one in index.get(index.ids()).values() if one.photo_embedding is not None]
         info = index.info
     vocabulary = load_vocabulary(info.describe.vocabulary)
     alike: dict[str, list[Any]] = {}
@@ -117,7 +117,7 @@ def mixed(folder: Path, count: int, rng: np.random.Generator) -> Iterator[list[A
             item = replace(one.item, id=f"{one.id}-{place}", title=title, price=price, extra=extra)
             items.append(item)
             descriptions[item.id] = replace(one.description, item_id=item.id)
-            moved = SHARE * one.photo_vector + (1 - SHARE) * other.photo_vector
+            moved = SHARE * one.photo_embedding + (1 - SHARE) * other.photo_embedding
             vectors[item.id] = np.asarray(moved / np.linalg.norm(moved), dtype=np.float32)
         found = describe_items(items, descriptions, vectors, info.prompt, vocabulary, text_encoder())
         yield [CatalogueRow(start + place, one) for place, one in enumerate(found)]
@@ -154,8 +154,8 @@ class Plain:
     def __init__(self, items: Sequence[Any]) -> None:
         self.ids = np.array([one.id for one in items])
         self.vectors = {
-            "photo": np.stack([one.photo_vector for one in items]),
-            "text": np.stack([one.text_vector for one in items]),
+            "photo": np.stack([one.photo_embedding for one in items]),
+            "text": np.stack([one.text_embedding for one in items]),
         }
         self.table = pa.table({
             "category": [one.item.category for one in items],
@@ -211,7 +211,9 @@ def search(large: Path, photos: Sequence[Path], queries: int) -> dict[str, Any]:
     every = list(index.get(index.ids()).values())
     plain = Plain(every)
     ids = [one.id for one in every]
-    texts = np.stack([one.text_vector for one in every])[np.random.default_rng(1).integers(len(every), size=len(asked))]
+    texts = np.stack([one.text_embedding for one in every])[
+        np.random.default_rng(1).integers(len(every), size=len(asked))
+    ]
     # A text nobody has: between two of the catalogue.
     texts = np.asarray((texts + np.roll(texts, 1, axis=0)) / 2, dtype=np.float32)
     rules = Rules(price_max=MEDIAN_PRICE, gender="women", in_stock=True)

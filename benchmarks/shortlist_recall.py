@@ -51,7 +51,7 @@ def main() -> None:
         pools.append(index.count(Rules(), category))
         best = CandidateSearch(index, advisor.scorer).find(others, Rules(), category, pools[-1])
         found["by the stylist"].append(_place([item.id for item, _ in best], true.id))
-        query = np.asarray(sum(item.text_vector for item in others), dtype=np.float32)
+        query = np.asarray(sum(item.text_embedding for item in others), dtype=np.float32)
         but = Rules(excluded=tuple(item.id for item in others))
         near = index.nearest(query, "text", pools[-1], but, category)
         found["by likeness of texts"].append(_place([item.id for item, _ in near], true.id))

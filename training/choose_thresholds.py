@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from coordi.data.categories import category_of, of_unknown_category
+from coordi.data.categories import category_of
 from coordi.encoders.base import ImageTextEncoder, load_encoder
 from coordi.encoders.describe import Labeller
 from coordi.encoders.edge import word_key
@@ -79,8 +79,7 @@ def choose_temperature(judge: LabelJudge, given: Asked) -> float:
 
 
 def encode(photos: Sequence[LabelledPhoto], encoder: ImageTextEncoder) -> NDArray[np.float32]:
-    category, _ = of_unknown_category({})
-    items = [Item(photo.id, photo.title, category, image=photo.path) for photo in photos]
+    items = [Item(photo.id, photo.title, None, image=photo.path) for photo in photos]
     with EmbeddingCache.of(encoder) as cache:
         digests = encode_photos(items, encoder, cache, 16).digests
         if None in digests:

@@ -78,8 +78,11 @@ def item_text(item: Item, description: Description | None, settings: PromptSetti
         One line in lower case, never empty.
     """
     title = " ".join(item.title.split()[: settings.max_title_words]).lower()
-    name = title or " ".join(item.kind.split()).lower()
-    said = f"{item.category}: {name}" if name and name != item.category else item.category
+    name = title or " ".join(item.subcategory.split()).lower()
+    if item.category is None:
+        said = name or "item"
+    else:
+        said = f"{item.category}: {name}" if name and name != item.category else item.category
     seen: list[str] = []
     for attribute in settings.attributes:
         labels = description.attributes.get(attribute, ()) if description is not None else ()

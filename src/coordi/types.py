@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
@@ -26,37 +31,66 @@ GarmentCategory = Literal[
     "top", "bottom", "dress", "outerwear", "shoes", "bag", "jewellery", "headwear", "eyewear", "scarf", "gloves",
     "belt", "watch", "hosiery", "swimwear", "accessory",
 ]  # fmt: skip
-GARMENT_CATEGORIES: tuple[GarmentCategory, ...] = (
-    "top", "bottom", "dress", "outerwear", "shoes", "bag", "jewellery", "headwear", "eyewear", "scarf", "gloves",
-    "belt", "watch", "hosiery", "swimwear", "accessory",
-)  # fmt: skip
+GARMENT_CATEGORIES: tuple[GarmentCategory, ...] = get_args(GarmentCategory)
+
+Gender = Literal["women", "men", "girls", "boys", "unisex"]
+GENDERS: tuple[Gender, ...] = ("women", "men", "girls", "boys", "unisex")
 
 NO_EXTRA: Mapping[str, str] = MappingProxyType({})
 NO_LOSSES: Mapping[str, int] = MappingProxyType({})
 
 
+@cache
+def _no_embedding() -> NDArray[np.float32]:
+    import numpy as np
+
+    return np.zeros(0, dtype=np.float32)
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing that is worn.
+    """One garment or accessory: what its source says, and what coordi adds to it.
+
+    A reader fills in the fields up to ``extra``; ``recommend.items.describe_items`` adds the others.
 
     Attributes:
         id: Unique within its data set. In the Maryland release it names the outfit, so it must never reach a prompt
             or a feature.
         title: The seller's words, cleaned; empty if there are none.
-        category: One of the worn categories.
-        kind: The source's own, finer category (``"Day Dresses"``); empty if there is none.
+        category: One of the garment categories; None where neither text nor photo tells it.
+        subcategory: The source's own, finer category (``"Day Dresses"``); empty if there is none.
         image: Path of its photo; None if it has none.
         price: In the source's currency; None if unknown.
         extra: Whatever else the source says, by column name.
+        description: Labels that an encoder found in its photo, or that a user corrected; None without a photo.
+        text: What prompts say of it (``prompts.item_text``); empty before it is described.
+        text_embedding: Of ``text``, by the bundled text encoder, unit length, shape ``(T,)``; ``(0,)`` before
+            it is described.
+        photo_embedding: Of its photo, unit length, shape ``(D,)``; None without a photo.
+        brand: As the source has it; empty if unknown.
+        colours: Labels of the vocabulary's ``colour``, from the source's column, its title and its photo, in this
+            order; empty if none is known.
+        gender: Whom it is made for; None if unknown.
+        season: As the source has it, in lower case; empty if unknown.
+        in_stock: None if the source doesn't say, which counts as in stock.
     """
 
     id: str
     title: str
-    category: GarmentCategory
-    kind: str = ""
+    category: GarmentCategory | None
+    subcategory: str = ""
     image: Path | None = None
     price: float | None = None
     extra: Mapping[str, str] = field(default_factory=lambda: NO_EXTRA)
+    description: Description | None = None
+    text: str = ""
+    text_embedding: NDArray[np.float32] = field(default_factory=_no_embedding, compare=False, repr=False)
+    photo_embedding: NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
+    brand: str = ""
+    colours: tuple[str, ...] = ()
+    gender: Gender | None = None
+    season: str = ""
+    in_stock: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from coordi.config import DataSettings
-from coordi.data.categories import category_is_known
 from coordi.data.feed import read_catalogue, read_photos
 from coordi.data.loading import load
 from coordi.data.photos import OUTSIDE
@@ -52,7 +51,9 @@ def test_the_three_formats_say_the_same(
         dataset = load(path, DataSettings(), 1)
         adds_up(dataset)
         assert dataset.layout == "catalogue"
-        assert [(item.id, item.title, item.category, item.kind, item.price) for item in dataset.items.values()] == [
+        assert [
+            (item.id, item.title, item.category, item.subcategory, item.price) for item in dataset.items.values()
+        ] == [
             ("a1", "Red silk dress", "dress", "Dresses", 49.5),
             ("a3", "Black belt", "belt", "", None),
         ]
@@ -141,12 +142,16 @@ def test_the_folder_of_labelled_photos_loads(real_data: Path, adds_up: AddsUp) -
     adds_up(dataset)
     assert len(dataset.items) > 7_500
     item = dataset.items["10000"]
-    assert (item.category, item.kind, item.title) == ("bottom", "Skirts", "Palm Tree Girls Sp Jace Sko White Skirts")
+    assert (item.category, item.subcategory, item.title) == (
+        "bottom",
+        "Skirts",
+        "Palm Tree Girls Sp Jace Sko White Skirts",
+    )
     assert item.extra["baseColour"] == "White"
     assert item.image is not None
     assert item.image.name == "10000.jpg"
     assert not dataset.text_only
-    assert all(category_is_known(item) for item in dataset.items.values())
+    assert all(item.category is not None for item in dataset.items.values())
 
 
 def test_photos_alone(tmp_path: Path, photo: Save, adds_up: AddsUp) -> None:
@@ -158,13 +163,13 @@ def test_photos_alone(tmp_path: Path, photo: Save, adds_up: AddsUp) -> None:
         dataset = load(tmp_path, DataSettings.model_validate({"photos": mode}), 1)
         adds_up(dataset)
         assert dataset.layout == "photos"
-        found = {item.id: (item.title, item.category, category_is_known(item)) for item in dataset.items.values()}
-        extra = {"broken": ("broken", "accessory", False)} if mode == "optional" else {}
+        found = {item.id: (item.title, item.category) for item in dataset.items.values()}
+        extra = {"broken": ("broken", None)} if mode == "optional" else {}
         assert "broken" not in found, extra
         assert found == {
-            "IMG_7": ("", "accessory", False),
-            "red silk dress": ("red silk dress", "dress", True),
-            "shoes/IMG_1": ("", "shoes", True),
+            "IMG_7": ("", None),
+            "red silk dress": ("red silk dress", "dress"),
+            "shoes/IMG_1": ("", "shoes"),
         }
     assert len(read_photos(tmp_path).items) == 4
 

@@ -8,15 +8,12 @@ from pathlib import Path
 import pytest
 
 from coordi.data.categories import (
-    category_is_known,
     category_of,
     maryland_categories,
     maryland_category,
-    of_unknown_category,
-    with_category,
     worn_or_not,
 )
-from coordi.types import GARMENT_CATEGORIES, Item
+from coordi.types import GARMENT_CATEGORIES
 
 
 def test_every_category_of_the_release_is_in_the_table_with_its_name(real_data: Path) -> None:
@@ -88,12 +85,3 @@ def test_category_of(text: str, expected: str | None) -> None:
 @pytest.mark.parametrize("category", GARMENT_CATEGORIES)
 def test_a_worn_category_names_itself(category: str) -> None:
     assert category_of(category) == category
-
-
-def test_a_category_left_to_the_photo_is_replaced_once_seen() -> None:
-    category, extra = of_unknown_category({"colour": "red"})
-    item = Item("a", "", category, extra=extra)
-    assert not category_is_known(item)
-    seen = with_category(item, "shoes")
-    assert category_is_known(seen)
-    assert (seen.category, dict(seen.extra)) == ("shoes", {"colour": "red"})

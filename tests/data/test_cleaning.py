@@ -110,10 +110,7 @@ def test_an_unknown_category_waits_for_the_photo_or_goes(tmp_path: Path, photo: 
     photo(shop / "images" / "1.jpg")
     dataset = load(shop, DataSettings(photos="optional"), 1)
     adds_up(dataset)
-    assert {item.id: item.extra.get("category_known", "yes") for item in dataset.items.values()} == {
-        "1": "no",
-        "3": "yes",
-    }
+    assert {item.id: item.category for item in dataset.items.values()} == {"1": None, "3": "dress"}
     assert any("'frobnicator'" in row.reason for row in dataset.funnel)
 
 

@@ -90,7 +90,7 @@ def test_polyvore_outfits_in_parquet(tmp_path: Path, adds_up: AddsUp) -> None:
     assert {outfit.id: outfit.item_ids for outfit in dataset.outfits} == {
         set_id: tuple(look) for looks in LOOKS.values() for set_id, look in looks.items()
     }
-    assert {item.id: (item.title, item.category, item.kind) for item in dataset.items.values()} == {
+    assert {item.id: (item.title, item.category, item.subcategory) for item in dataset.items.values()} == {
         "10": ("silk blouse", "top", "tops"), "11": ("black jeans", "bottom", "bottoms"),
         "12": ("suede pumps", "shoes", "shoes"), "13": ("wool coat", "outerwear", "outerwear"),
         "14": ("leather tote", "bag", "bags"), "15": ("gold ring", "jewellery", "jewellery"),

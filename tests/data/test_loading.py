@@ -77,7 +77,7 @@ def test_the_sample_loads_whole(tmp_path: Path, photo: Save, adds_up: Callable[[
     assert (dataset.layout, SAMPLE_MARKER) == ("sample", MARKER)
     assert len(dataset.items) == 30
     assert [outfit.split for outfit in dataset.outfits] == splits
-    assert dataset.items["i3"].kind == "shirt"
+    assert dataset.items["i3"].subcategory == "shirt"
     (tmp_path / "items.csv").unlink()
     with pytest.raises(DataError, match="make the sample again"):
         load(tmp_path, DataSettings(), 3)

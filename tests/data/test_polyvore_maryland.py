@@ -22,7 +22,7 @@ LOOK = [("silk blouse", 17), ("black jeans", 27), ("suede pumps", 43)]
 def test_items_are_named_by_set_and_index_and_know_their_kind(maryland: Maryland) -> None:
     source = read_maryland(maryland({"test": [("77", LOOK)]}))
     assert [item.id for item in source.items] == ["77_1", "77_2", "77_3"]
-    assert (source.items[0].category, source.items[0].kind) == ("top", "Blouses")
+    assert (source.items[0].category, source.items[0].subcategory) == ("top", "Blouses")
     assert source.items[0].price is None
     assert source.items[0].image is None
     assert source.outfits[0].title == "look 77"

@@ -39,7 +39,7 @@ def test_items_are_shared_between_outfits_and_know_their_kind(polyvore_outfits: 
         ("1", ("10", "11", "12"), "train", "monday look"), ("2", ("13", "11"), "train", "Tuesday"),
         ("8", ("10", "13", "14"), "test", ""), ("9", ("12", "14", "15"), "test", ""),
     ]  # fmt: skip
-    assert {item.id: (item.category, item.kind) for item in dataset.items.values()} == {
+    assert {item.id: (item.category, item.subcategory) for item in dataset.items.values()} == {
         "10": ("top", "Blouses"), "11": ("bottom", "Jeans"), "12": ("shoes", "Pumps"), "13": ("outerwear", "Coats"),
         "14": ("bag", "Tote Bags"), "15": ("jewellery", "Rings"),
     }  # fmt: skip
@@ -75,7 +75,7 @@ def test_titles_and_categories_come_from_wherever_they_are(polyvore_outfits: Out
     folder = polyvore_outfits({"train": [("1", list(metadata))]}, metadata)
     (folder / "categories.csv").write_text("269,suspenders,accessories \n21,tee,tops\n")
     items = load(folder, DataSettings(), 1).items
-    assert {item.id: (item.title, item.category, item.kind) for item in items.values()} == {
+    assert {item.id: (item.title, item.category, item.subcategory) for item in items.values()} == {
         "1": ("plain tee", "top", "T-Shirts"), "2": ("leather strap thing", "accessory", "suspenders"),
         "3": ("tweed thing", "outerwear", "outerwear"), "4": ("gold watch", "watch", "jewellery"),
         "5": ("summer thing", "dress", "all-body"), "7": ("red beret", "headwear", ""),
@@ -158,7 +158,7 @@ def test_photos_without_metadata_are_kept_for_what_they_show(
     dataset = load(folder, DataSettings(photos="optional"), 1)
     adds_up(dataset)
     assert [outfit.item_ids for outfit in dataset.outfits] == [("10", "11", "12")]
-    assert all(item.extra["category_known"] == "no" for item in dataset.items.values())
+    assert all(item.category is None for item in dataset.items.values())
 
 
 def test_photos_that_arent_there_are_counted(polyvore_outfits: Outfits, photo: Save, adds_up: AddsUp) -> None:

@@ -134,8 +134,8 @@ def test_real_outfits_all_get_their_blanks(real: Dataset, protocol: FitbNegative
 def test_negatives_keep_the_kind_where_there_are_enough(real: Dataset) -> None:
     outfits = {outfit.id: outfit for outfit in real.outfits}
 
-    def kind(name: str) -> tuple[str, str]:  # a kind such as "Clothing" is worn in several ways
-        return real.items[name].category, real.items[name].kind
+    def kind(name: str) -> tuple[str | None, str]:  # a kind such as "Clothing" is worn in several ways
+        return real.items[name].category, real.items[name].subcategory
 
     kinds = Counter(kind(name) for outfit in real.outfits_of("test") for name in outfit.item_ids)
     common = {one for one, count in kinds.items() if count >= 20}

@@ -92,7 +92,7 @@ def kill_in_the_midst(
 
 def titles(folder: Path) -> dict[str, str]:
     with Catalogue.open(folder) as index:
-        return {name: one.item.title for name, one in index.get(index.ids()).items()}
+        return {name: one.title for name, one in index.get(index.ids()).items()}
 
 
 def test_a_killed_build_goes_on_where_it_was(shop: Path, tmp_path: Path, environment: dict[str, str]) -> None:

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from coordi.encoders.labels import load_vocabulary
-from coordi.recommend.items import GENDERS
-from coordi.types import GARMENT_CATEGORIES
+from coordi.types import GARMENT_CATEGORIES, GENDERS
 
 STATIC = Path(__file__).parents[2] / "src" / "coordi" / "serve" / "static"
 VENDORED = (STATIC / "vendor", Path(__file__).parent / "vendor")

@@ -104,12 +104,12 @@ def test_good_rows_become_items_with_all_that_is_known(
         assert index.ids() == ["a", "b", "c"]
         items = index.get(["a", "b", "c"])
         one = items["a"]
-        assert (one.item.category, one.item.price, one.brand, one.item.image) == ("bottom", 20.0, "Kim", shop / "a.jpg")
+        assert (one.category, one.price, one.brand, one.image) == ("bottom", 20.0, "Kim", shop / "a.jpg")
         assert one.colours[0] == "red"
-        assert items["c"].photo_vector is None
+        assert items["c"].photo_embedding is None
         image = open_photo(shop / "a.jpg")
-        assert one.photo_vector is not None
-        assert float(one.photo_vector @ eyes.encoder.encode_images([image])[0]) == pytest.approx(1, abs=1e-5)
+        assert one.photo_embedding is not None
+        assert float(one.photo_embedding @ eyes.encoder.encode_images([image])[0]) == pytest.approx(1, abs=1e-5)
         assert one.description is not None
         alone = describe_image(image, eyes.encoder, eyes.vocabulary).attributes
         assert list(one.description.attributes) == list(alone)
@@ -177,9 +177,9 @@ def test_every_problem_is_told_with_its_line_and_good_rows_are_kept(
     with Catalogue.open(work.folder) as index:
         kept_ids = [row["sku"] for row, _, kept in BAD if kept]
         assert index.ids() == ["a", "b", "c", *kept_ids]
-        assert index.get(["p1"])["p1"].item.price is None
-        assert index.get(["m1"])["m1"].item.image is None
-        assert index.get(["t1"])["t1"].item.title == "Hermès silk scarf"
+        assert index.get(["p1"])["p1"].price is None
+        assert index.get(["m1"])["m1"].image is None
+        assert index.get(["t1"])["t1"].title == "Hermès silk scarf"
     assert {one["item_id"] or one["line"] for one in listed if not one["kept"]} == {
         row.get("sku", "") or line for line, (row, _, kept) in enumerate(BAD, first + len(GOOD)) if not kept
     } | set(broken)
@@ -205,13 +205,13 @@ def test_a_folder_of_photos_gets_categories_from_its_photos(
     assert others == {"notes.txt", "IMG_99"}
     assert found.items == 41 - len(untold) > 10
     with Catalogue.open(work.folder) as index:
-        assert index.get(["red shirt"])["red shirt"].item.category == "top"
+        assert index.get(["red shirt"])["red shirt"].category == "top"
         for one in index.get(index.ids()).values():
             assert one.description is not None
             kinds = one.description.attributes.get("category", ())
             if one.id.startswith("IMG"):
-                assert not kinds or one.item.category == eyes.vocabulary.worn_category("category", kinds[0].text)
-                assert "category_known" not in one.item.extra
+                assert not kinds or one.category == eyes.vocabulary.worn_category("category", kinds[0].text)
+                assert "category_known" not in one.extra
 
 
 @pytest.mark.slow
@@ -230,7 +230,7 @@ def test_a_refresh_touches_only_what_changed(shop: Path, eyes: DescriptionPipeli
     with Catalogue.open(work.folder) as index:
         assert index.ids() == ["d", "a", "b"]
         items = index.get(["a", "b"])
-        assert items["b"].item.price == 25.0
+        assert items["b"].price == 25.0
         assert "green" in items["a"].colours
     assert build_catalogue(shop, eyes, work).unchanged == 3  # building again is the same
 
@@ -270,8 +270,8 @@ def test_adding_keeps_what_is_there_and_replaces_by_id(
     with Catalogue.open(work.folder) as index:
         assert index.ids() == ["a", "b", "c", "n"]
         items = index.get(["b", "c"])
-        assert items["b"].item.title == "Blue linen shirt"
-        assert items["c"].item.title == "Leather boots"  # its new row can't go in
+        assert items["b"].title == "Blue linen shirt"
+        assert items["c"].title == "Leather boots"  # its new row can't go in
         assert index.info.source == str(shop)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from coordi.config import PromptSettings
 from coordi.encoders.labels import load_vocabulary
 from coordi.pipeline.ensemble import text_encoder
 from coordi.pipeline.trained import LoadedModel, find_model, model_scorer
-from coordi.recommend.items import DescribedItem, describe_items
+from coordi.recommend.items import describe_items
 from coordi.types import Description, GarmentCategory, Item, Label
 
 from ..recommend.shelves import index_of
@@ -29,7 +30,7 @@ ITEMS: tuple[tuple[str, GarmentCategory], ...] = (
 
 
 @pytest.fixture(scope="module")
-def items() -> list[DescribedItem]:
+def items() -> list[Item]:
     made = [Item(f"i{place}", title, category) for place, (title, category) in enumerate(ITEMS)]
     prompt: PromptSettings = find_model("bundled").settings.prompt
     return describe_items(made, {}, {}, prompt, load_vocabulary("fashion"), text_encoder())
@@ -40,23 +41,20 @@ def loaded() -> LoadedModel:
     return LoadedModel(find_model("bundled"))
 
 
-def measured(
-    items: Sequence[DescribedItem], outfits: Sequence[Sequence[DescribedItem]], orders: int
-) -> NDArray[np.float64]:
+def measured(items: Sequence[Item], outfits: Sequence[Sequence[Item]], orders: int) -> NDArray[np.float64]:
     """As ``coordi evaluate`` scores them."""
     scorer = model_scorer(
-        find_model("bundled"), {one.id: one.item for one in items}, {one.id: one.text for one in items}, orders
+        find_model("bundled"), {one.id: one for one in items}, {one.id: one.text for one in items}, orders
     )
     return scorer.score([[one.id for one in outfit] for outfit in outfits])
 
 
 @pytest.mark.slow
-def test_the_bundled_model_scores_items_as_it_was_measured(items: list[DescribedItem], loaded: LoadedModel) -> None:
+def test_the_bundled_model_scores_items_as_it_was_measured(items: list[Item], loaded: LoadedModel) -> None:
     outfits = [items[:3], items[1:4], [items[0], items[4]], [items[5], items[3], items[1], items[2]]]
     np.testing.assert_allclose(loaded.score(outfits, orders=3), measured(items, outfits, 3), atol=2e-4)
     # Asked again it is remembered, and the same items under other ids are the same to it.
-    again = [[DescribedItem(Item(f"other-{n}", one.item.title, one.item.category), one.text, one.text_vector)
-              for n, one in enumerate(outfit)] for outfit in outfits]  # fmt: skip
+    again = [[replace(one, id=f"other-{n}") for n, one in enumerate(outfit)] for outfit in outfits]
     np.testing.assert_array_equal(loaded.score(again), loaded.score(outfits))
     quick = loaded.score(outfits, language_model=False)
     assert np.abs(quick - loaded.score(outfits)).max() > 0.01
@@ -65,7 +63,7 @@ def test_the_bundled_model_scores_items_as_it_was_measured(items: list[Described
 
 
 @pytest.mark.slow
-def test_several_threads_get_their_own_answers(items: list[DescribedItem], loaded: LoadedModel) -> None:
+def test_several_threads_get_their_own_answers(items: list[Item], loaded: LoadedModel) -> None:
     outfits = [[one, other] for one in items for other in items if one is not other]
     expected = loaded.score(outfits, language_model=False)
     with ThreadPoolExecutor(8) as pool:
@@ -84,7 +82,7 @@ def test_titles_of_many_tokens_leave_the_candidate_to_be_judged(loaded: LoadedMo
     assert one != other
 
 
-def told_by_photos(rng: np.random.Generator, count: int) -> list[DescribedItem]:
+def told_by_photos(rng: np.random.Generator, count: int) -> list[Item]:
     """Items of photos alone: a kind, a colour and a pattern, drawn."""
     vocabulary = load_vocabulary("fashion")
     kinds = [entry for entry in vocabulary.attributes["category"].labels if entry.worn is not None]
@@ -131,7 +129,7 @@ def test_a_catalogues_own_words_are_usual_in_it(loaded: LoadedModel) -> None:
 
 
 def test_a_search_along_the_direction_orders_as_the_score_without_the_language_model(
-    items: list[DescribedItem], loaded: LoadedModel
+    items: list[Item], loaded: LoadedModel
 ) -> None:
     """Within a category, titles sharing no word with the outfit: only likeness is left to differ."""
     prompt = find_model("bundled").settings.prompt
@@ -141,5 +139,5 @@ def test_a_search_along_the_direction_orders_as_the_score_without_the_language_m
     )
     outfit = items[:3]
     scores = loaded.score([(*outfit, one) for one in shoes], language_model=False)
-    along = np.array([float(one.text_vector @ loaded.direction(outfit)) for one in shoes])
+    along = np.array([float(one.text_embedding @ loaded.direction(outfit)) for one in shoes])
     assert np.corrcoef(np.argsort(np.argsort(scores)), np.argsort(np.argsort(along)))[0, 1] >= 0.9

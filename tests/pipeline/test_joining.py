@@ -102,7 +102,7 @@ def test_what_was_written_scores_as_before(wardrobe: Dataset, texts: Mapping[str
 
 def test_items_without_titles_are_joined_without_words(wardrobe: Dataset) -> None:
     bare = {item_id: replace(item, title="") for item_id, item in wardrobe.items.items()}
-    dataset, texts = replace(wardrobe, items=bare), {item_id: item.category for item_id, item in bare.items()}
+    dataset, texts = replace(wardrobe, items=bare), {item_id: str(item.category) for item_id, item in bare.items()}
     joined = Ensemble.learn(Adviser(dataset, 0.75), dataset, texts, SEED)
     assert joined.told.rarity is None
     assert set(joined.told.joined.weights) == {"category-pairs", "sentence-cosine", "language-model"}

@@ -10,7 +10,6 @@ import pytest
 
 from coordi.artifacts import write_json
 from coordi.config import RunSettings
-from coordi.data.categories import of_unknown_category
 from coordi.encoders.describe import Described
 from coordi.encoders.labels import load_vocabulary
 from coordi.errors import ModelError
@@ -20,8 +19,7 @@ from coordi.types import Dataset, Description, Item, Label, Outfit
 
 
 def unknown(item_id: str) -> Item:
-    category, extra = of_unknown_category({})
-    return Item(item_id, "", category, image=Path(f"{item_id}.jpg"), extra=extra)
+    return Item(item_id, "", None, image=Path(f"{item_id}.jpg"))
 
 
 def described(seen: Mapping[str, str]) -> Described:

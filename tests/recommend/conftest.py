@@ -13,7 +13,7 @@ from coordi.encoders.edge import EdgeEncoder
 from coordi.encoders.labels import Vocabulary, load_vocabulary
 from coordi.recommend.catalogue import Catalogue
 from coordi.recommend.catalogue_file import CatalogueInfo
-from coordi.recommend.items import DescribedItem, describe_items
+from coordi.recommend.items import describe_items
 from coordi.types import Description, GarmentCategory, Item, Label
 
 # id, category, title, price, columns, what its photo shows
@@ -54,7 +54,7 @@ def info(texts_by: EdgeEncoder) -> CatalogueInfo:
 
 
 @pytest.fixture(scope="session")
-def shop_items(texts_by: EdgeEncoder, vocabulary: Vocabulary) -> list[DescribedItem]:
+def shop_items(texts_by: EdgeEncoder, vocabulary: Vocabulary) -> list[Item]:
     items, descriptions, vectors = [], {}, {}
     rng = np.random.default_rng(6)
     for item_id, category, title, price, extra, colour in ROWS:
@@ -67,7 +67,7 @@ def shop_items(texts_by: EdgeEncoder, vocabulary: Vocabulary) -> list[DescribedI
 
 
 @pytest.fixture(scope="session")
-def shop(info: CatalogueInfo, shop_items: list[DescribedItem]) -> Catalogue:
+def shop(info: CatalogueInfo, shop_items: list[Item]) -> Catalogue:
     return Catalogue.in_memory(info, shop_items)
 
 

@@ -13,11 +13,11 @@ from coordi.encoders.edge import EdgeEncoder
 from coordi.encoders.labels import load_vocabulary
 from coordi.recommend.catalogue import Catalogue
 from coordi.recommend.catalogue_file import CatalogueInfo
-from coordi.recommend.items import DescribedItem, describe_items
+from coordi.recommend.items import describe_items
 from coordi.recommend.stylist import Stylist
 from coordi.types import GarmentCategory, Item
 
-Taste = Callable[[Sequence[DescribedItem]], float]
+Taste = Callable[[Sequence[Item]], float]
 ALL = RecommendSettings(candidates=1000, top_k=50, diversity=0.0)
 VOCABULARY = load_vocabulary("fashion")
 
@@ -33,7 +33,7 @@ class Judge:
         self.asked: list[tuple[str, ...]] = []
 
     def score(
-        self, outfits: Sequence[Sequence[DescribedItem]], *, language_model: bool = True, orders: int = 1
+        self, outfits: Sequence[Sequence[Item]], *, language_model: bool = True, orders: int = 1
     ) -> NDArray[np.float64]:
         if language_model:
             self.asked += [tuple(item.id for item in outfit) for outfit in outfits]
@@ -43,20 +43,20 @@ class Judge:
     def in_catalogue(self, index: Catalogue) -> Judge:
         return self
 
-    def direction(self, outfit: Sequence[DescribedItem]) -> NDArray[np.float32]:
-        return np.asarray(sum(item.text_vector for item in outfit), dtype=np.float32)
+    def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
+        return np.asarray(sum(item.text_embedding for item in outfit), dtype=np.float32)
 
 
-def longest_title(outfit: Sequence[DescribedItem]) -> float:
+def longest_title(outfit: Sequence[Item]) -> float:
     """The last item's title decides: a hundredth for each letter."""
-    return len(outfit[-1].item.title) / 100
+    return len(outfit[-1].title) / 100
 
 
 def described(
     *items: tuple[str, str, GarmentCategory],
     prices: Mapping[str, float] | None = None,
     photos: Mapping[str, NDArray[np.float32]] | None = None,
-) -> list[DescribedItem]:
+) -> list[Item]:
     """Items of ids, titles and categories."""
     photos = photos or {}
     made = [
@@ -67,7 +67,7 @@ def described(
     return describe_items(made, {}, photos, PromptSettings(), VOCABULARY, EdgeEncoder.bundled())
 
 
-def index_of(items: Sequence[DescribedItem], dimension: int = 2) -> Catalogue:
+def index_of(items: Sequence[Item], dimension: int = 2) -> Catalogue:
     """A catalogue of them."""
     encoder = EdgeEncoder.bundled()
     info = CatalogueInfo(
@@ -77,6 +77,6 @@ def index_of(items: Sequence[DescribedItem], dimension: int = 2) -> Catalogue:
     return Catalogue.in_memory(info, items)
 
 
-def stylist_of(items: Sequence[DescribedItem], judge: Judge, settings: RecommendSettings = ALL) -> Stylist:
+def stylist_of(items: Sequence[Item], judge: Judge, settings: RecommendSettings = ALL) -> Stylist:
     """Who advises from them."""
     return Stylist(index_of(items), judge, settings, VOCABULARY, EdgeEncoder.bundled().encode_texts)

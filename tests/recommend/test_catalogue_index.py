@@ -15,18 +15,17 @@ from coordi.errors import ArtifactError, RecommendationError
 from coordi.recommend.answers import LeftOut
 from coordi.recommend.catalogue import Catalogue
 from coordi.recommend.catalogue_file import CatalogueInfo
-from coordi.recommend.items import GENDERS, DescribedItem
 from coordi.recommend.rules import Rules
-from coordi.types import GARMENT_CATEGORIES, GarmentCategory, Item
+from coordi.types import GARMENT_CATEGORIES, GENDERS, GarmentCategory, Item
 
 
-def passes(one: DescribedItem, rules: Rules, category: GarmentCategory | None = None) -> bool:
+def passes(one: Item, rules: Rules, category: GarmentCategory | None = None) -> bool:
     """The rules as a reader of ``Rules`` understands them."""
-    price, key = one.item.price, str.casefold
+    price, key = one.price, str.casefold
     return all((
-        category in (None, one.item.category),
-        not rules.want or one.item.category in rules.want,
-        one.item.category not in rules.unwanted,
+        category in (None, one.category),
+        not rules.want or one.category in rules.want,
+        one.category not in rules.unwanted,
         rules.price_min is None or (price is not None and price >= rules.price_min),
         rules.price_max is None or (price is not None and price <= rules.price_max),
         not rules.brands or key(one.brand) in map(key, rules.brands),
@@ -67,18 +66,18 @@ asked = st.fixed_dictionaries({}, optional={
 @given(wish=asked, category=st.sampled_from([None, "shoes", "top", "watch"]))
 @pytest.mark.slow
 def test_every_rule_holds_as_a_plain_loop_has_it(
-    shop: Catalogue, shop_items: list[DescribedItem], wish: dict[str, object], category: GarmentCategory | None
+    shop: Catalogue, shop_items: list[Item], wish: dict[str, object], category: GarmentCategory | None
 ) -> None:
     rules = Rules.model_validate(wish)
     expected = [one.id for one in shop_items if passes(one, rules, category)]
     assert shop.count(rules, category) == len(expected)
-    found = shop.nearest(shop_items[0].text_vector, "text", 100, rules, category)
+    found = shop.nearest(shop_items[0].text_embedding, "text", 100, rules, category)
     assert sorted(one.id for one, _ in found) == sorted(expected)
     if category is None:
         page, total = shop.page(rules)
         assert ([one.id for one in page], total) == (expected, len(expected))
     steps = shop.left_out(rules, category)
-    everything = sum(category in (None, one.item.category) for one in shop_items)
+    everything = sum(category in (None, one.category) for one in shop_items)
     assert everything - sum(step.count for step in steps) == len(expected)
     assert (steps[-1].left if steps else everything) == len(expected)
 
@@ -95,17 +94,19 @@ def test_rules_are_told_in_a_users_words(shop: Catalogue) -> None:
 
 
 @pytest.mark.parametrize("space", ["photo", "text"])
-def test_nearest_is_exact(info: CatalogueInfo, shop_items: list[DescribedItem], space: str) -> None:
+def test_nearest_is_exact(info: CatalogueInfo, shop_items: list[Item], space: str) -> None:
     rng = np.random.default_rng(2)
     dimension = info.photo_dimension if space == "photo" else info.text_dimension
     vectors = rng.normal(size=(3000, dimension)).astype(np.float32)  # (N, D)
     some_item = shop_items[0]
     items = [
-        DescribedItem(
-            Item(f"i{place:04}", "", "shoes" if place % 3 else "bag"),
-            "x",
-            vector if space == "text" else some_item.text_vector,
-            photo_vector=None if space == "photo" and place % 7 == 0 else vector if space == "photo" else None,
+        Item(
+            f"i{place:04}",
+            "",
+            "shoes" if place % 3 else "bag",
+            text="x",
+            text_embedding=vector if space == "text" else some_item.text_embedding,
+            photo_embedding=None if space == "photo" and place % 7 == 0 else vector if space == "photo" else None,
         )
         for place, vector in enumerate(vectors)
     ]
@@ -125,22 +126,22 @@ def test_nearest_is_exact(info: CatalogueInfo, shop_items: list[DescribedItem], 
         assert [one.id for one, _ in again] == [items[place].id for place in best]
 
 
-def test_ties_are_in_the_order_of_ids(info: CatalogueInfo, shop_items: list[DescribedItem]) -> None:
-    vector = shop_items[0].text_vector
-    twins = [DescribedItem(Item(name, "", "bag"), "bag", vector) for name in ("b", "c", "a")]
+def test_ties_are_in_the_order_of_ids(info: CatalogueInfo, shop_items: list[Item]) -> None:
+    vector = shop_items[0].text_embedding
+    twins = [Item(name, "", "bag", text="bag", text_embedding=vector) for name in ("b", "c", "a")]
     index = Catalogue.in_memory(info, twins)
     assert [one.id for one, _ in index.nearest(vector, "text", 2)] == ["a", "b"]
     assert index.ids() == ["b", "c", "a"]
 
 
-def test_an_item_comes_back_as_it_was_put_in(shop: Catalogue, shop_items: list[DescribedItem]) -> None:
+def test_an_item_comes_back_as_it_was_put_in(shop: Catalogue, shop_items: list[Item]) -> None:
     found = shop.get(["t1", "nobody", "s1", "t1", "b1", "d1"])
     assert list(found) == ["t1", "s1", "b1", "d1"]
     by_id = {one.id: one for one in shop_items}
     for item_id, one in found.items():
-        for field in fields(DescribedItem):
+        for field in fields(Item):
             is_, was = getattr(one, field.name), getattr(by_id[item_id], field.name)
-            if field.name.endswith("_vector") and was is not None:
+            if field.name.endswith("_embedding") and was is not None:
                 assert is_.dtype == np.float32
                 np.testing.assert_array_equal(is_, was)
             else:
@@ -149,10 +150,11 @@ def test_an_item_comes_back_as_it_was_put_in(shop: Catalogue, shop_items: list[D
 
 
 @pytest.mark.parametrize("path", ["/photos/é 'quoted'.jpg", "/photos/\udcff-latin.jpg"])
-def test_any_name_of_a_photo_is_kept(info: CatalogueInfo, shop_items: list[DescribedItem], path: str) -> None:
-    one = DescribedItem(Item("a'; DROP", '코트 "x"', "top", image=Path(path)), "코트", shop_items[0].text_vector)
+def test_any_name_of_a_photo_is_kept(info: CatalogueInfo, shop_items: list[Item], path: str) -> None:
+    vector = shop_items[0].text_embedding
+    one = Item("a'; DROP", '코트 "x"', "top", image=Path(path), text="코트", text_embedding=vector)
     index = Catalogue.in_memory(info, [one])
-    assert index.get(["a'; DROP"])["a'; DROP"].item == one.item
+    assert index.get(["a'; DROP"])["a'; DROP"] == one
     assert index.page(words="코")[1] == 1
 
 
@@ -186,22 +188,22 @@ def test_facets_are_what_there_is(shop: Catalogue) -> None:
     assert found.price_range == (0.0, 120.0)
 
 
-def test_text_vectors_are_summed_by_category_and_title(info: CatalogueInfo, shop_items: list[DescribedItem]) -> None:
-    untitled = replace(shop_items[0], item=replace(shop_items[0].item, id="u", title=""))
+def test_text_vectors_are_summed_by_category_and_title(info: CatalogueInfo, shop_items: list[Item]) -> None:
+    untitled = replace(shop_items[0], id="u", title="")
     sums = Catalogue.in_memory(info, [*shop_items, untitled]).text_sums()
-    expected: dict[tuple[str, bool], list[DescribedItem]] = {}
+    expected: dict[tuple[str | None, bool], list[Item]] = {}
     for one in (*shop_items, untitled):
-        expected.setdefault((one.item.category, bool(one.item.title)), []).append(one)
+        expected.setdefault((one.category, bool(one.title)), []).append(one)
     assert {group: count for group, (count, _) in sums.items()} == {name: len(own) for name, own in expected.items()}
     for (category, has_title), own in expected.items():
         total = next(vector for group, (_, vector) in sums.items() if group == (category, has_title))
-        np.testing.assert_allclose(total, np.sum([one.text_vector for one in own], axis=0), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(total, np.sum([one.text_embedding for one in own], axis=0), rtol=1e-5, atol=1e-6)
 
 
-def test_an_empty_catalogue_answers(info: CatalogueInfo, shop_items: list[DescribedItem]) -> None:
+def test_an_empty_catalogue_answers(info: CatalogueInfo, shop_items: list[Item]) -> None:
     empty = Catalogue.in_memory(info, [])
     assert (len(empty), empty.ids(), empty.page(), empty.count()) == (0, [], ([], 0), 0)
-    assert empty.nearest(shop_items[0].text_vector, "text", 5) == []
+    assert empty.nearest(shop_items[0].text_embedding, "text", 5) == []
     assert empty.facets().price_range is None
     assert empty.near_ids("x") == []
     assert (empty.text_sums(), empty.get(["x"])) == ({}, {})
@@ -217,11 +219,11 @@ def test_near_ids_are_suggested(shop: Catalogue) -> None:
     assert shop.near_ids("S33", 2) == ["s3", "s1"]
 
 
-def test_many_threads_get_the_same_answers(shop: Catalogue, shop_items: list[DescribedItem]) -> None:
+def test_many_threads_get_the_same_answers(shop: Catalogue, shop_items: list[Item]) -> None:
     def ask(place: int) -> list[str]:
         one = shop_items[place % len(shop_items)]
         assert one.id in shop.get([one.id])
-        return [found.id for found, _ in shop.nearest(one.text_vector, "text", 3)]
+        return [found.id for found, _ in shop.nearest(one.text_embedding, "text", 3)]
 
     alone = [ask(place) for place in range(len(shop_items))]
     with ThreadPoolExecutor(8) as pool:

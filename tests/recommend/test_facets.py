@@ -11,8 +11,8 @@ import pytest
 from coordi.config import PromptSettings
 from coordi.encoders.edge import EdgeEncoder
 from coordi.encoders.labels import Vocabulary
-from coordi.recommend.items import Gender, brand_of, colours_of, describe_item, gender_of, in_stock_of, season_of
-from coordi.types import Description, Item, Label
+from coordi.recommend.items import brand_of, colours_of, describe_item, gender_of, in_stock_of, season_of
+from coordi.types import Description, Gender, Item, Label
 
 STYLES = Path(__file__).parents[3] / "shared" / "data" / "fashion-products" / "styles.csv"
 
@@ -105,8 +105,8 @@ def test_a_vocabulary_without_colours_knows_none(vocabulary: Vocabulary) -> None
 
 def test_an_item_without_a_photo_is_described_by_its_words(texts_by: EdgeEncoder, vocabulary: Vocabulary) -> None:
     found = describe_item(item("Red hat", brand="Muji"), None, None, PromptSettings(), vocabulary, texts_by)
-    assert (found.text, found.brand, found.colours, found.photo_vector) == ("top: red hat", "Muji", ("red",), None)
-    assert (found.text_vector == texts_by.encode_texts(["top: red hat"])[0]).all()
+    assert (found.text, found.brand, found.colours, found.photo_embedding) == ("top: red hat", "Muji", ("red",), None)
+    assert (found.text_embedding == texts_by.encode_texts(["top: red hat"])[0]).all()
 
 
 @pytest.mark.skipif(not STYLES.is_file(), reason="the product photos' styles.csv isn't here")

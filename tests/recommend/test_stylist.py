@@ -10,11 +10,10 @@ import pytest
 from coordi.config import RecommendSettings
 from coordi.errors import RecommendationError
 from coordi.recommend.answers import Completion, LeftOut
-from coordi.recommend.items import DescribedItem
 from coordi.recommend.reasons import labels_in_text, without_phrase
 from coordi.recommend.rules import COMPLETION_ORDER, Rules, category_conflict, missing_categories
 from coordi.recommend.stylist import Stylist
-from coordi.types import GARMENT_CATEGORIES, GarmentCategory
+from coordi.types import GARMENT_CATEGORIES, GarmentCategory, Item
 
 from .shelves import ALL, VOCABULARY, Judge, described, longest_title, stylist_of
 
@@ -30,7 +29,7 @@ WARDROBE: tuple[tuple[str, str, GarmentCategory], ...] = (
 )
 
 
-def by_id(items: Sequence[DescribedItem], *names: str) -> list[DescribedItem]:
+def by_id(items: Sequence[Item], *names: str) -> list[Item]:
     known = {item.id: item for item in items}
     return [known[name] for name in names]
 
@@ -102,7 +101,7 @@ def test_a_second_top_is_a_layer_and_a_second_pair_of_shoes_is_not() -> None:
     assert category_conflict("shoes", {"shoes"}) == "the outfit already has shoes"
     assert category_conflict("dress", {"top", "shoes"}) == "the outfit has a top, which a dress takes the place of"
     assert ids(ask(["t1"], want="top")) == ["t2"]
-    assert "shoes" not in {one.item.item.category for one in ask(["s1"]).suggestions}
+    assert "shoes" not in {one.item.category for one in ask(["s1"]).suggestions}
 
 
 def test_items_of_the_outfit_and_their_twins_are_never_suggested_and_twins_only_once() -> None:
@@ -139,7 +138,7 @@ def test_equal_scores_go_by_likeness_of_photos_and_then_by_title_whatever_the_id
         ]
         shelf = described(("x", "shirt", "top"), *items)
         found = stylist_of(shelf, Judge(lambda _: 0.5)).complete(by_id(shelf, "x"), "bag", reasons=False)
-        assert [one.item.item.title for one in found.suggestions] == titles
+        assert [one.item.title for one in found.suggestions] == titles
         photos = {
             "x": np.array([1, 0], dtype=np.float32),
             naming[2]: np.array([0.8, 0.6], dtype=np.float32),
@@ -147,7 +146,7 @@ def test_equal_scores_go_by_likeness_of_photos_and_then_by_title_whatever_the_id
         }
         shelf = described(("x", "shirt", "top"), *items, photos=photos)
         found = stylist_of(shelf, Judge(lambda _: 0.5)).complete(by_id(shelf, "x"), "bag", reasons=False)
-        assert [one.item.item.title for one in found.suggestions] == ["coral", "amber", "brown", "denim"]
+        assert [one.item.title for one in found.suggestions] == ["coral", "amber", "brown", "denim"]
 
 
 def test_the_language_model_ranks_what_is_best_without_it_as_many_as_settings_say() -> None:
@@ -170,14 +169,14 @@ def test_the_shortlist_is_shared_out_among_missing_categories() -> None:
     found = stylist_of(shelf, Judge(longest_title), settings).complete(by_id(shelf, "x"), k=5, reasons=False)
     assert found.categories == ("bottom", "shoes", "bag", "outerwear")
     assert (found.candidates, found.ranked) == (36, 20)
-    assert len({one.item.item.category for one in found.suggestions[:4]}) == 4
+    assert len({one.item.category for one in found.suggestions[:4]}) == 4
 
 
 def test_not_five_black_pumps() -> None:
     pumps: list[tuple[str, str, GarmentCategory]] = [(f"p{n}", f"black leather pumps {n}", "shoes") for n in range(5)]
     shelf = described(("x", "shirt", "top"), *pumps, ("w", "white canvas sneakers", "shoes"))
 
-    def pumps_first(outfit: Sequence[DescribedItem]) -> float:
+    def pumps_first(outfit: Sequence[Item]) -> float:
         return 0.8 if "pumps" in outfit[-1].text else 0.7
 
     for diversity, expected in ((0.0, 0), (0.3, 1)):
@@ -235,7 +234,7 @@ def test_every_reason_is_what_leaving_something_out_does() -> None:
         ("t", "white shirt", "top"), ("b", "blue jeans", "bottom"), ("s", "white leather sneakers", "shoes")
     )
 
-    def taste(outfit: Sequence[DescribedItem]) -> float:
+    def taste(outfit: Sequence[Item]) -> float:
         told = " ".join(item.text for item in outfit)
         worth = {"shirt": 0.3, "jeans": 0.1, "leather": 0.05, "sneakers": 0.2}
         return sum(value for word, value in worth.items() if word in told) - 0.02 * told.count("white")
@@ -313,8 +312,8 @@ def test_refusals() -> None:
 def test_a_score_names_the_item_whose_absence_helps_most() -> None:
     shelf = described(*WARDROBE)
 
-    def no_dress(outfit: Sequence[DescribedItem]) -> float:
-        return 0.2 if any(item.item.category == "dress" for item in outfit) else 0.9
+    def no_dress(outfit: Sequence[Item]) -> float:
+        return 0.2 if any(item.category == "dress" for item in outfit) else 0.9
 
     stylist = stylist_of(shelf, Judge(no_dress))
     found = stylist.score(by_id(shelf, "t1", "d1", "b1"))
@@ -331,25 +330,25 @@ def test_looks_are_whole_outfits_that_differ() -> None:
         for number in range(1, 7)
     ]
     shelf = described(*items)
-    stylist = stylist_of(shelf, Judge(lambda outfit: sum(len(item.item.title) for item in outfit) / 200))
+    stylist = stylist_of(shelf, Judge(lambda outfit: sum(len(item.title) for item in outfit) / 200))
     (around,) = by_id(shelf, "top1")
     found = stylist.outfits(around, 3)
     assert (len(found.looks), found.nothing) == (3, "")
     for look in found.looks:
         assert look.items[0].id == "top1"
-        assert [item.item.category for item in look.items] == ["top", "bottom", "shoes", "bag"]
+        assert [item.category for item in look.items] == ["top", "bottom", "shoes", "bag"]
     assert [look.score for look in found.looks] == sorted((look.score for look in found.looks), reverse=True)
     sets = [{item.id for item in look.items} - {"top1"} for look in found.looks]
     assert all(len(one & other) <= 1 for place, one in enumerate(sets) for other in sets[:place])
     (dress,) = by_id(shelf, "dress2")
-    worn = {tuple(item.item.category for item in look.items) for look in stylist.outfits(dress, 2).looks}
+    worn = {tuple(item.category for item in look.items) for look in stylist.outfits(dress, 2).looks}
     assert worn == {("dress", "shoes", "bag")}
     (shoes,) = by_id(shelf, "shoes3")
-    bodies = {look.items[1].item.category for look in stylist.outfits(shoes, 10).looks}
+    bodies = {look.items[1].category for look in stylist.outfits(shoes, 10).looks}
     assert bodies == {"top", "dress"}
     wanted = stylist.outfits(around, 1, Rules(want=("outerwear",), pinned=("bag2",), excluded=("shoes6",)))
     (look,) = wanted.looks
-    assert {item.item.category for item in look.items} == {"top", "bottom", "shoes", "bag", "outerwear"}
+    assert {item.category for item in look.items} == {"top", "bottom", "shoes", "bag", "outerwear"}
     assert "bag2" in {item.id for item in look.items}
     assert "shoes6" not in {item.id for item in look.items}
 
@@ -359,7 +358,7 @@ def test_a_look_says_what_it_lacks_and_comes_after_whole_ones() -> None:
         ("shoes", "boots", "shoes"), ("top", "a shirt with a title that this judge likes best", "top"),
         ("dress", "dress", "dress"), ("bag", "bag", "bag"),
     )  # fmt: skip
-    stylist = stylist_of(shelf, Judge(lambda outfit: sum(len(item.item.title) for item in outfit) / 200))
+    stylist = stylist_of(shelf, Judge(lambda outfit: sum(len(item.title) for item in outfit) / 200))
     (shoes,) = by_id(shelf, "shoes")
     found = [({item.id for item in look.items}, look.lacks) for look in stylist.outfits(shoes).looks]
     assert found == [({"shoes", "dress", "bag"}, ()), ({"shoes", "top", "bag"}, ("bottom",))]

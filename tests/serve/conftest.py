@@ -25,7 +25,7 @@ from coordi.encoders.labels import load_vocabulary
 from coordi.pipeline.advisor import Advisor
 from coordi.recommend.catalogue import Catalogue
 from coordi.recommend.catalogue_file import CatalogueInfo
-from coordi.recommend.items import DescribedItem, describe_items
+from coordi.recommend.items import describe_items
 from coordi.serve.app import listen, make_server
 from coordi.serve.schemas import ServeSettings
 from coordi.serve.service import Service
@@ -75,7 +75,7 @@ class Blocked:
         self.asked = 0
 
     def score(
-        self, outfits: Sequence[Sequence[DescribedItem]], *, language_model: bool = True, orders: int = 1
+        self, outfits: Sequence[Sequence[Item]], *, language_model: bool = True, orders: int = 1
     ) -> NDArray[np.float64]:
         self.asked += 1
         assert self.free.wait(60)
@@ -84,7 +84,7 @@ class Blocked:
     def in_catalogue(self, index: Catalogue) -> Blocked:
         return self
 
-    def direction(self, outfit: Sequence[DescribedItem]) -> NDArray[np.float32]:
+    def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
         return np.zeros(3, dtype=np.float32)
 
 

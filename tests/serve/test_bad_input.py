@@ -343,11 +343,11 @@ def test_an_empty_catalogue_says_how_to_fill_it(start: Start, bare: Advisor, emp
 
 def test_a_photo_that_is_gone_is_404(start: Start, bare: Advisor, shop: Catalogue) -> None:
     item = shop.get(["top-1"])["top-1"]
-    assert item.item.image is not None
-    lost = replace(item, item=replace(item.item, image=item.item.image.with_name("gone.jpg")))
-    without = replace(item, item=replace(item.item, id="plain", image=None))
+    assert item.image is not None
+    lost = replace(item, image=item.image.with_name("gone.jpg"))
+    without = replace(item, id="plain", image=None)
     client = start(replace(bare, index=Catalogue.in_memory(shop.info, [lost, without]))).client
     answer = client.get(f"{API}/catalogue/photos/top-1")
     assert problem(answer) == (404, "not_found", "id")
-    assert str(lost.item.image) not in answer.text
+    assert str(lost.image) not in answer.text
     assert "has no photo" in client.get(f"{API}/catalogue/photos/plain").json()["error"]["message"]

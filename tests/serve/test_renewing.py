@@ -19,8 +19,8 @@ from coordi.pipeline.advisor import Advisor, open_catalogue
 from coordi.pipeline.catalogue_build import CatalogueJob, DescriptionPipeline, build_catalogue, refresh_catalogue
 from coordi.recommend.catalogue import Catalogue
 from coordi.recommend.catalogue_file import ITEMS_FILE
-from coordi.recommend.items import DescribedItem
 from coordi.serve.batching import BatchingScorer
+from coordi.types import Item
 
 from .conftest import Start
 
@@ -144,7 +144,7 @@ def test_a_request_is_of_one_catalogue_all_the_way(
     started = start(opened)
     look_up = Catalogue.get
 
-    def and_renew(index: Catalogue, ids: Sequence[str]) -> dict[str, DescribedItem]:
+    def and_renew(index: Catalogue, ids: Sequence[str]) -> dict[str, Item]:
         found = look_up(index, ids)
         started.service.renew()
         return found
@@ -212,12 +212,12 @@ class Which:
         return Which(len(index), self._threads)  # type: ignore[arg-type]
 
     def score(
-        self, outfits: Sequence[Sequence[DescribedItem]], *, language_model: bool = True, orders: int = 1
+        self, outfits: Sequence[Sequence[Item]], *, language_model: bool = True, orders: int = 1
     ) -> NDArray[np.float64]:
         self._threads.add(threading.current_thread().name)
         return np.full(len(outfits), self._size / 100)
 
-    def direction(self, outfit: Sequence[DescribedItem]) -> NDArray[np.float32]:
+    def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
         return np.zeros(3, dtype=np.float32)
 
 

@@ -164,7 +164,7 @@ def test_a_photo_is_sent_again_only_once_it_is_another(
     start: Start, bare: Advisor, shop: Catalogue, tmp_path: Path
 ) -> None:
     item = shop.get(["top-1"])["top-1"]
-    own = replace(item, item=replace(item.item, image=tmp_path / "top.jpg"))
+    own = replace(item, image=tmp_path / "top.jpg")
     (tmp_path / "top.jpg").write_bytes(jpeg("red"))
     client = start(replace(bare, index=Catalogue.in_memory(shop.info, [own]))).client
     path = f"{API}/catalogue/photos/top-1"

@@ -15,9 +15,9 @@ from PIL import Image
 
 from coordi.pipeline.advisor import Advisor
 from coordi.recommend.catalogue import Catalogue
-from coordi.recommend.items import DescribedItem
 from coordi.serve.batching import BatchingEncoder, BatchingScorer, MicroBatcher, WorkerPool
 from coordi.serve.errors import ClientGoneError, RefusedError
+from coordi.types import Item
 
 
 class Model:
@@ -184,7 +184,7 @@ class OwnThread:
         self.threads: set[str] = set()
 
     def score(
-        self, outfits: Sequence[Sequence[DescribedItem]], *, language_model: bool = True, orders: int = 1
+        self, outfits: Sequence[Sequence[Item]], *, language_model: bool = True, orders: int = 1
     ) -> NDArray[np.float64]:
         if language_model:
             self.threads.add(threading.current_thread().name)
@@ -193,7 +193,7 @@ class OwnThread:
     def in_catalogue(self, index: Catalogue) -> OwnThread:
         return self
 
-    def direction(self, outfit: Sequence[DescribedItem]) -> NDArray[np.float32]:
+    def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
         return np.zeros(3, dtype=np.float32)
 
 

@@ -16,7 +16,7 @@ from coordi.recommend.rules import Rules
 if TYPE_CHECKING:
     from coordi.pipeline.advisor import Advisor
     from coordi.recommend.answers import Completion, Judge, Looks, OutfitScore, Suggestion
-    from coordi.recommend.items import DescribedItem
+    from coordi.types import Item
 
 
 ModelOption = Annotated[
@@ -183,8 +183,8 @@ def _judged(judge: Judge, model: str) -> str:
     return f"by the {model} model" if judge == "language-model" else "without the language model"
 
 
-def _line(one: DescribedItem) -> str:
-    price = "" if one.item.price is None else f", {one.item.price:g}"
+def _line(one: Item) -> str:
+    price = "" if one.price is None else f", {one.price:g}"
     return f"{one.text}{price}  [{one.id}]"
 
 
@@ -246,9 +246,9 @@ def suggestion_as_json(one: Suggestion, told: dict[str, str]) -> dict[str, Any]:
     return {**item_as_json(one.item), "score": one.score, "is_pinned": one.is_pinned, "reason": reason}
 
 
-def item_as_json(one: DescribedItem) -> dict[str, Any]:
+def item_as_json(one: Item) -> dict[str, Any]:
     """An item for ``--json``."""
-    item = one.item
+    item = one
     return {
         "id": item.id,
         "text": one.text,

@@ -20,7 +20,7 @@ from coordi.recommend.rules import Rules
 if TYPE_CHECKING:
     from coordi.pipeline.catalogue_build import BuildResult, CatalogueJob
     from coordi.recommend.catalogue import Catalogue
-    from coordi.recommend.items import DescribedItem
+    from coordi.types import Item
 
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `coordi catalogue build` made.")]
@@ -75,7 +75,7 @@ def search(
     with Catalogue.open(folder) as index:
         check_colours(rules, load_vocabulary(index.info.describe.vocabulary))
         if photo is not None:
-            found: list[tuple[DescribedItem, float | None]] = [*_alike(index, folder, photo, top_k, rules)]
+            found: list[tuple[Item, float | None]] = [*_alike(index, folder, photo, top_k, rules)]
             total = index.count(rules)
         else:
             items, total = index.page(rules, " ".join(words or ()), limit=top_k)
@@ -126,21 +126,21 @@ def _lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _alike(index: Catalogue, folder: Path, photo: Path, top_k: int, rules: Rules) -> list[tuple[DescribedItem, float]]:
+def _alike(index: Catalogue, folder: Path, photo: Path, top_k: int, rules: Rules) -> list[tuple[Item, float]]:
     from coordi.data.photos import open_photo
     from coordi.pipeline.catalogue_build import DescriptionPipeline
     from coordi.recommend.catalogue_file import check_fits
 
     eyes = DescriptionPipeline.of(index.info.describe, index.info.prompt)
     check_fits(folder, index.info, eyes.info("", ""))
-    found: list[tuple[DescribedItem, float]] = index.nearest(
+    found: list[tuple[Item, float]] = index.nearest(
         eyes.encoder.encode_images([open_photo(photo)])[0], "photo", top_k, rules
     )
     return found
 
 
-def _item_told(item: DescribedItem, cosine: float | None) -> dict[str, Any]:
-    one = item.item
+def _item_told(item: Item, cosine: float | None) -> dict[str, Any]:
+    one = item
     told = {
         "id": one.id,
         "title": one.title,
@@ -157,7 +157,7 @@ def _item_told(item: DescribedItem, cosine: float | None) -> dict[str, Any]:
     return told if cosine is None else {**told, "cosine": cosine}
 
 
-def _show_items(found: list[tuple[DescribedItem, float | None]], total: int) -> None:
+def _show_items(found: list[tuple[Item, float | None]], total: int) -> None:
     table = Table()
     for column in ("id", "category", "item", "brand", "colours"):
         table.add_column(column, overflow="fold")
@@ -165,8 +165,8 @@ def _show_items(found: list[tuple[DescribedItem, float | None]], total: int) -> 
     if found and found[0][1] is not None:
         table.add_column("cosine", justify="right")
     for item, cosine in found:
-        price = "" if item.item.price is None else f"{item.item.price:,.2f}"
-        cells = [item.id, item.item.category, item.item.title or item.text, item.brand, ", ".join(item.colours), price]
+        price = "" if item.price is None else f"{item.price:,.2f}"
+        cells = [item.id, item.category or "", item.title or item.text, item.brand, ", ".join(item.colours), price]
         table.add_row(*map(escape, cells), *([] if cosine is None else [f"{cosine:.3f}"]))
     if found:
         _console().print(table)

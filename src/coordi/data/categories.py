@@ -5,18 +5,16 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
 from typing import Literal
 
 from coordi.errors import DataError
-from coordi.types import GARMENT_CATEGORIES, GarmentCategory, Item
+from coordi.types import GARMENT_CATEGORIES, GarmentCategory
 
 NOT_WORN: Literal[""] = ""
-CATEGORY_KNOWN = "category_known"
-_PLACEHOLDER: GarmentCategory = "accessory"
 # The coarse categories of Polyvore Outfits (Vasileva et al., 2018).
 _SEMANTIC: Mapping[str, GarmentCategory] = {
     "tops": "top", "bottoms": "bottom", "all-body": "dress", "outerwear": "outerwear", "shoes": "shoes", "bags": "bag",
@@ -118,25 +116,6 @@ def worn_or_not(text: str) -> GarmentCategory | Literal[""] | None:
             if found is not None:
                 return found
     return None
-
-
-def of_unknown_category(item_extra: Mapping[str, str]) -> tuple[GarmentCategory, Mapping[str, str]]:
-    """Category and ``extra`` of an item with a photo whose category no text tells.
-
-    The category is a placeholder until an encoder has seen the photo: see ``category_is_known``, ``with_category``.
-    """
-    return _PLACEHOLDER, MappingProxyType({**item_extra, CATEGORY_KNOWN: "no"})
-
-
-def category_is_known(item: Item) -> bool:
-    """Whether text told the item's category; if not, ``item.category`` is a placeholder to be replaced."""
-    return item.extra.get(CATEGORY_KNOWN) != "no"
-
-
-def with_category(item: Item, category: GarmentCategory) -> Item:
-    """The item with the category that an encoder saw in its photo."""
-    extra = {key: value for key, value in item.extra.items() if key != CATEGORY_KNOWN}
-    return replace(item, category=category, extra=MappingProxyType(extra))
 
 
 @cache

@@ -12,7 +12,7 @@ from typing import cast
 
 from coordi.artifacts import Progress, no_progress
 from coordi.config import DataSettings
-from coordi.data.categories import NOT_WORN, of_unknown_category
+from coordi.data.categories import NOT_WORN
 from coordi.data.photos import photo_problem
 from coordi.data.release_questions import capped, named_items, release_questions
 from coordi.data.source import (
@@ -151,10 +151,9 @@ def _settle_categories(items: Sequence[SourceItem], funnel: Funnel) -> dict[str,
         if item.category is not None:
             known[item.id] = item
         elif item.image is None:
-            unseen.append(f"'{item.kind or item.title}'")
+            unseen.append(f"'{item.subcategory or item.title}'")
         else:
-            category, extra = of_unknown_category(item.extra)
-            known[item.id] = replace(item, category=category, extra=extra)
+            known[item.id] = item
             waiting += 1
     reason = "no word tells its category, and it has no photo"
     funnel.drop("items", with_examples(reason, dict.fromkeys(unseen)), len(unseen))
@@ -229,5 +228,5 @@ def _items_of_use(
 
 
 def _item(item: SourceItem) -> Item:
-    category = cast("GarmentCategory", item.category)
-    return Item(item.id, item.title, category, item.kind, item.image, item.price, item.extra)
+    category = cast("GarmentCategory | None", item.category)
+    return Item(item.id, item.title, category, item.subcategory, item.image, item.price, item.extra)

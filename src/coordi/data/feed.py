@@ -293,7 +293,7 @@ class _Columns:
             id=item_id,
             title=title,
             category=_category(words, title),
-            kind="" if kind in GARMENT_CATEGORIES else kind,
+            subcategory="" if kind in GARMENT_CATEGORIES else kind,
             image=image,
             why_no_photo=OUTSIDE if image is None and self._text(row, "image") else "no photo",
             price=known_price(price),

@@ -284,7 +284,7 @@ class Facts:
     @cached_property
     def kind(self) -> Ints:
         """Number of the source's own kind within its worn category."""
-        return _numbered((item.category, item.kind) for item in self.items)
+        return _numbered((item.category, item.subcategory) for item in self.items)
 
     @cached_property
     def place_in_outfit(self) -> Ints:

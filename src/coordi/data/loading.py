@@ -67,7 +67,7 @@ def write_dataset(folder: Path, dataset: Dataset) -> None:
     """
     items = [
         {
-            "id": item.id, "title": item.title, "category": item.category, "kind": item.kind,
+            "id": item.id, "title": item.title, "category": item.category, "kind": item.subcategory,
             "image": None if item.image is None else str(item.image), "price": item.price,
             "extra": list(item.extra.items()),
         }

@@ -433,7 +433,7 @@ def _item(item_id: str, raw: Mapping[str, Any], image: Path | None) -> SourceIte
         id=item_id,
         title=title,
         category=maryland_category(category_id, title),
-        kind=row.name if row else "",
+        subcategory=row.name if row else "",
         image=image,
         price=known_price(raw.get("price")),
         extra=MappingProxyType({} if likes is None else {"likes": str(likes)}),
@@ -693,7 +693,7 @@ def _polyvore_outfits_item(item_id: str, facts: Facts, image: Path | None) -> So
         id=item_id,
         title=title,
         category=outfits_category(row, semantic, title),
-        kind=row.name if row else str(mine.get("fine_category") or semantic),
+        subcategory=row.name if row else str(mine.get("fine_category") or semantic),
         image=image,
         extra=MappingProxyType({"description": description} if description else {}),
     )

@@ -19,6 +19,7 @@ from coordi.types import (
     Dataset,
     FitbNegatives,
     FitbQuestion,
+    GarmentCategory,
     Item,
     Negatives,
     Outfit,
@@ -42,15 +43,15 @@ class Candidates:
             (number, dataset.items[item_id]) for number, outfit in enumerate(outfits) for item_id in outfit.item_ids
         ]
         self._worn = Counter(item.id for _, item in self.everything)
-        self._by_category: dict[str, list[Occurrence]] = defaultdict(list)
-        self._by_kind: dict[tuple[str, str], list[Occurrence]] = defaultdict(list)
-        self._of_rare_kind: dict[str, list[Occurrence]] = defaultdict(list)
+        self._by_category: dict[GarmentCategory | None, list[Occurrence]] = defaultdict(list)
+        self._by_kind: dict[tuple[GarmentCategory | None, str], list[Occurrence]] = defaultdict(list)
+        self._of_rare_kind: dict[GarmentCategory | None, list[Occurrence]] = defaultdict(list)
         self._outfits_of: dict[str, set[int]] = defaultdict(set)
         for number, item in self.everything:
             self._by_category[item.category].append((number, item))
-            self._by_kind[item.category, item.kind].append((number, item))
+            self._by_kind[item.category, item.subcategory].append((number, item))
         for number, item in self.everything:
-            if len(self._by_kind[item.category, item.kind]) <= MIN_SAME_KIND:
+            if len(self._by_kind[item.category, item.subcategory]) <= MIN_SAME_KIND:
                 self._of_rare_kind[item.category].append((number, item))
         for number, outfit in enumerate(dataset.outfits):
             for item_id in outfit.item_ids:
@@ -65,9 +66,11 @@ class Candidates:
         if protocol == "random":
             return (self.everything,)
         item = self._items[item_id]
-        same_kind = self._by_kind[item.category, item.kind]
+        same_kind = self._by_kind[item.category, item.subcategory]
         own = (self._items[name] for name in set(outfit.item_ids))
-        mine = sum(self._worn[one.id] for one in own if (one.category, one.kind) == (item.category, item.kind))
+        mine = sum(
+            self._worn[one.id] for one in own if (one.category, one.subcategory) == (item.category, item.subcategory)
+        )
         others = len(same_kind) - mine
         if others >= MIN_SAME_KIND:
             return same_kind, self._by_category[item.category]

@@ -127,7 +127,7 @@ class SourceItem:
     id: str
     title: str
     category: GarmentCategory | str | None
-    kind: str = ""
+    subcategory: str = ""
     image: Path | None = None
     why_no_photo: str = "no photo"
     price: float | None = None

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from coordi.artifacts import Progress, no_progress
-from coordi.data.categories import of_unknown_category
 from coordi.data.photos import PHOTO_SUFFIXES
 from coordi.encoders.base import ImageTextEncoder
 from coordi.encoders.edge import calibration_of
@@ -405,8 +404,7 @@ def _see(
     cache: EmbeddingCache | None,
 ) -> _Rows:
     started = time.monotonic()
-    category, _ = of_unknown_category({})  # which nobody asks for here
-    items = [Item(photo.id, photo.title, category, image=photo.path) for photo in photos]
+    items = [Item(photo.id, photo.title, None, image=photo.path) for photo in photos]
     with nullcontext(cache) if cache is not None else EmbeddingCache(None, encoder.dimension) as vectors:
         seen = encode_photos(items, encoder, vectors, batch_size, progress)
         known = [(photo, digest) for photo, digest in zip(photos, seen.digests, strict=True) if digest is not None]

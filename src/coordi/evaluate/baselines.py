@@ -326,7 +326,7 @@ class Popularity:
 def _keys(item: Item) -> tuple[tuple[str, str], ...]:
     """What an item is counted under, its kind last."""
     title = (("title", item.title.casefold()),) if item.title else ()
-    return (("id", item.id), *title, ("kind", item.kind or item.category))
+    return (("id", item.id), *title, ("kind", item.subcategory or item.category))
 
 
 _STREAM = 427  # of the run's seed, for the halves
@@ -524,7 +524,7 @@ def _fit_order(items: Mapping[str, Item], questions: Sequence[CompatibilityQuest
 def _order_features(outfit: Sequence[str], items: Mapping[str, Item]) -> dict[str, int]:
     worn = [items[item_id] for item_id in outfit]
     sums: Counter[str] = Counter()
-    for name, words in (("worn", [item.category for item in worn]), ("kind", [item.kind for item in worn])):
+    for name, words in (("worn", [item.category for item in worn]), ("kind", [item.subcategory for item in worn])):
         for first, second in combinations(words, 2):
             if first and second and first != second:
                 low, high = sorted((first, second))
@@ -771,7 +771,7 @@ class _Workshop:
     def looks(self) -> dict[str, NDArray[np.float32]]:
         """Centred vectors of photos; of titles, as the same encoder reads them, where there is no photo."""
         named = {
-            item.id: item.title or item.kind or item.category
+            item.id: item.title or item.subcategory or item.category or ""
             for item in self.items.values()
             if item.id not in self.inputs.photos
         }

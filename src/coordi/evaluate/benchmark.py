@@ -196,7 +196,7 @@ def _categories(item_ids: Sequence[str], items: Mapping[str, Item]) -> set[str]:
             f"item '{unknown[0]}' of a question isn't among the {len(items)} items that were given; give those of the "
             "data set that the questions are from, or none"
         )
-    return {items[item_id].category for item_id in item_ids}
+    return {category for item_id in item_ids if (category := items[item_id].category) is not None}
 
 
 RECALL_AT = (1, 5, 10)

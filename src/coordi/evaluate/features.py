@@ -33,9 +33,9 @@ def check_known(outfits: Sequence[Sequence[str]], items: Mapping[str, object]) -
         )
 
 
-def source_words(item: Item) -> tuple[str, str, str]:
+def source_words(item: Item) -> tuple[str | None, str, str]:
     """What the source says of an item; two items that are told alike are one to a baseline that sees no photo."""
-    return item.category, item.kind, item.title.casefold()
+    return item.category, item.subcategory, item.title.casefold()
 
 
 TRAINING_PROTOCOLS: tuple[Negatives, ...] = ("random", "same-category")
@@ -148,7 +148,7 @@ class CategoryMeans:
             items: By id.
             learned: Ids of the items of training outfits; only those of them that have a vector are averaged.
         """
-        groups: dict[str, list[NDArray[np.float32]]] = defaultdict(list)
+        groups: dict[str | None, list[NDArray[np.float32]]] = defaultdict(list)
         for item_id in learned:
             if item_id in vectors:
                 groups[items[item_id].category].append(vectors[item_id])
@@ -161,6 +161,7 @@ class CategoryMeans:
             {
                 category: np.asarray((np.sum(rows, axis=0) + _SHRINKAGE * overall) / (len(rows) + _SHRINKAGE))
                 for category, rows in groups.items()
+                if category is not None
             },
         )
 
@@ -173,7 +174,9 @@ class CategoryMeans:
         if self.overall is None:
             return dict(vectors)
         means, overall = self.by_category, self.overall
-        return {item_id: _unit(row - means.get(items[item_id].category, overall)) for item_id, row in vectors.items()}
+        return {
+            item_id: _unit(row - means.get(items[item_id].category or "", overall)) for item_id, row in vectors.items()
+        }
 
 
 def centred(vectors: Vectors, items: Mapping[str, Item], learned: Collection[str]) -> dict[str, NDArray[np.float32]]:
@@ -260,7 +263,10 @@ def _pair_counts(outfit: Sequence[str], items: Mapping[str, Item]) -> dict[str, 
     worn = [items[item_id] for item_id in outfit]
     counts = Counter(
         f"{name}: {' + '.join(sorted(pair))}"
-        for name, words in (("worn", [item.category for item in worn]), ("kind", [item.kind for item in worn]))
+        for name, words in (
+            ("worn", [item.category or "" for item in worn]),
+            ("kind", [item.subcategory for item in worn]),
+        )
         for pair in combinations(words, 2)
         if all(pair)
     )
@@ -353,7 +359,7 @@ def _new_vectorizer(**options: Any) -> Any:
 
 
 def _words(item: Item) -> str:
-    return f"{item.title} {item.kind}"
+    return f"{item.title} {item.subcategory}"
 
 
 class VectorCosine:

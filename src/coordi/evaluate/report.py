@@ -261,7 +261,8 @@ class Gallery:
 
     def _card(self, item_id: str) -> Card:
         item = self._items[item_id]
-        return Card(item.title or item.kind or "no title", item.category, self._photo(item), silhouette(item.category))
+        category = item.category or "accessory"
+        return Card(item.title or item.subcategory or "no title", category, self._photo(item), silhouette(category))
 
     def _photo(self, item: Item) -> str | None:
         if item.image is None:

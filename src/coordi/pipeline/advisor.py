@@ -30,7 +30,7 @@ from coordi.pipeline.trained import LoadedModel, TrainedModel, find_model
 from coordi.recommend.answers import ItemScorer
 from coordi.recommend.catalogue import Catalogue
 from coordi.recommend.catalogue_file import INFO_FILE, check_fits
-from coordi.recommend.items import DescribedItem, describe_item, describe_items
+from coordi.recommend.items import describe_item, describe_items
 from coordi.recommend.stylist import Stylist
 from coordi.types import Description, GarmentCategory, Item, Label
 
@@ -227,7 +227,7 @@ class Advisor:
         worn = self.labeller.worn(said, vectors)
         return [SeenPhoto(*one) for one in zip(said, worn, vectors, strict=True)]
 
-    def item_of_photo(self, path: Path) -> DescribedItem:
+    def item_of_photo(self, path: Path) -> Item:
         """An item of a photo's file.
 
         Raises:
@@ -239,7 +239,7 @@ class Advisor:
             raise DataError(f"the encoder can't tell what '{path}' shows; say it in words, like 'navy wool blazer'")
         return self._item(Item(_new_id(), "", seen.category, image=path), seen.description, seen.vector)
 
-    def item_of_words(self, words: str) -> DescribedItem:
+    def item_of_words(self, words: str) -> Item:
         """An item of a few words.
 
         Raises:
@@ -256,7 +256,7 @@ class Advisor:
 
     def item_of_labels(
         self, category: GarmentCategory, attributes: Mapping[str, Sequence[str]], title: str = ""
-    ) -> DescribedItem:
+    ) -> Item:
         """An item of what was seen in a photo and perhaps corrected.
 
         Args:
@@ -282,7 +282,7 @@ class Advisor:
         item = Item(_new_id(), " ".join(title.split()), category)
         return self._item(item, Description(item.id, said), None)
 
-    def items_of_ids(self, ids: Sequence[str]) -> list[DescribedItem]:
+    def items_of_ids(self, ids: Sequence[str]) -> list[Item]:
         """Items of the catalogue.
 
         Raises:
@@ -294,7 +294,7 @@ class Advisor:
                 raise RecommendationError(f"no item '{name}': {self._accepted(name)}")
         return [known[name] for name in ids]
 
-    def item_given(self, given: str) -> DescribedItem:
+    def item_given(self, given: str) -> Item:
         """An item as a user names it on the command line: an id of the catalogue, a photo's path, or words.
 
         Raises:
@@ -313,7 +313,7 @@ class Advisor:
         near = ", ".join(self.index.near_ids(name[:_LONGEST_ID]))
         return f"accepted are the ids of the catalogue's {len(self.index)} items, such as {near}"
 
-    def _item(self, item: Item, description: Description | None, vector: NDArray[np.float32] | None) -> DescribedItem:
+    def _item(self, item: Item, description: Description | None, vector: NDArray[np.float32] | None) -> Item:
         prompt = self.model.settings.prompt
         return describe_item(item, description, vector, prompt, self.vocabulary, text_encoder())
 

@@ -139,7 +139,7 @@ def line_of(item_id: str, found: Completion) -> dict[str, Any]:
     """One line of the file."""
     suggestions = []
     for one in found.suggestions:
-        row: dict[str, Any] = {"id": one.item.id, "category": one.item.item.category, "score": round(one.score, 4)}
+        row: dict[str, Any] = {"id": one.item.id, "category": one.item.category, "score": round(one.score, 4)}
         if one.is_pinned:
             row["is_pinned"] = True
         if one.reason is not None:

@@ -29,7 +29,7 @@ from coordi.artifacts import (
     write_text,
 )
 from coordi.config import DataSettings, DescribeSettings, PromptSettings
-from coordi.data.categories import NOT_WORN, category_is_known, of_unknown_category, with_category
+from coordi.data.categories import NOT_WORN
 from coordi.data.loading import located, read_source
 from coordi.data.photos import OUTSIDE, PhotoError, photo_bytes
 from coordi.data.source import RowProblem, Source, SourceItem, clean_title
@@ -74,7 +74,7 @@ class FeedRow:
     """A row that can go into a catalogue.
 
     Attributes:
-        item: Cleaned; its category may wait for its photo (``category_is_known``), and its photo may be unsound.
+        item: Cleaned; its category may be None until its photo is described, and its photo may be unsound.
         line: Of its table; None for what isn't a table.
         hash: Of all that the source says of the item.
     """
@@ -164,11 +164,11 @@ def _judged(item: SourceItem, source: Source, *, some_photos: bool) -> tuple[Fee
     if not _is_id(item.id):
         return None, [problem(BAD_ID)]
     if item.category == NOT_WORN:
-        return None, [problem(NOT_WORN_BY_ANYBODY, item.kind or title.text)]
+        return None, [problem(NOT_WORN_BY_ANYBODY, item.subcategory or title.text)]
     if item.image is None and not title.text:
         return None, [problem(NOTHING_TO_GO_BY)]
     if item.image is None and item.category is None:
-        return None, [problem(NO_CATEGORY, item.kind or title.text)]
+        return None, [problem(NO_CATEGORY, item.subcategory or title.text)]
     found = []
     if title.repaired:
         found.append(problem(REPAIRED, title.text, kept=True))
@@ -183,18 +183,14 @@ def _judged(item: SourceItem, source: Source, *, some_photos: bool) -> tuple[Fee
 
 def _item(item: SourceItem) -> Item:
     extra = MappingProxyType({_text(name): _text(value) for name, value in item.extra.items()})
-    category: GarmentCategory
-    if item.category is None:
-        category, extra = cast("tuple[GarmentCategory, MappingProxyType[str, str]]", of_unknown_category(extra))
-    else:
-        category = cast("GarmentCategory", item.category)
+    category = cast("GarmentCategory | None", item.category)
     image = None if item.image is None else item.image.absolute()
-    return Item(item.id, _text(item.title), category, _text(item.kind), image, item.price, extra)
+    return Item(item.id, _text(item.title), category, _text(item.subcategory), image, item.price, extra)
 
 
 def _hash(item: SourceItem) -> bytes:
     image = None if item.image is None else str(item.image.absolute())
-    told = [item.id, item.title, item.category, item.kind, image, item.price, sorted(item.extra.items())]
+    told = [item.id, item.title, item.category, item.subcategory, image, item.price, sorted(item.extra.items())]
     return hashlib.sha256(json.dumps(told).encode()).digest()
 
 
@@ -397,7 +393,7 @@ class RowDescriber:
         by_id = {row.item.id: row for row in rows}
         for one in seen.unreadable:
             row = by_id[one.item_id]
-            kept = bool(row.item.title) and category_is_known(row.item)
+            kept = bool(row.item.title) and row.item.category is not None
             reason = f"{one.kind}: kept for its title" if kept else f"{one.kind}, and no words that tell what it is"
             self.problems.append(RowProblem(reason, one.item_id, row.line, str(row.item.image), kept))
 
@@ -438,13 +434,13 @@ class RowDescriber:
     def _settled(self, row: FeedRow, worn: GarmentCategory | None, *, has_photo: bool) -> Item | None:
         """The item with a category that is known and without a photo that can't be opened; None if it can't go in."""
         item = row.item if has_photo else replace(row.item, image=None)
-        if not category_is_known(item):
+        if item.category is None:
             if not has_photo:
                 return None  # told with its photo
             if worn is None:
                 self.problems.append(RowProblem(NO_CATEGORY, item.id, row.line, item.title))
                 return None
-            return with_category(item, worn)
+            return replace(item, category=worn)
         return item if has_photo or item.title else None
 
 

@@ -34,7 +34,6 @@ from coordi.evaluate.features import (
 from coordi.evaluate.scoring import OutfitScorer
 from coordi.model.scoring import sigmoid
 from coordi.prompts import item_text
-from coordi.recommend.items import DescribedItem
 from coordi.types import GARMENT_CATEGORIES, Dataset, Description, GarmentCategory, Item, Label
 
 PAIRS, SIMILARITY, WORDS = "category-pairs", "sentence-cosine", "title-cosine"
@@ -177,18 +176,18 @@ class CategoryCentering:
                 means[group] = (total + _SHRINKAGE * means[group]) / (count + _SHRINKAGE)
         return CategoryCentering(means)
 
-    def centred(self, item: DescribedItem) -> NDArray[np.float32]:
+    def centred(self, item: Item) -> NDArray[np.float32]:
         """The item's text vector less what is usual, unit length, ``(T,)``; zeros if nothing is left."""
         if not self._means:
-            return item.text_vector
-        left = item.text_vector - self._means[item.item.category, bool(item.item.title)]
+            return item.text_embedding
+        left = item.text_embedding - self._means[item.category or "accessory", bool(item.title)]
         length = float(np.linalg.norm(left))
         return np.asarray(left / length if length > 1e-6 else np.zeros_like(left), dtype=np.float32)
 
 
-def photo_only_correction(outfits: Sequence[Sequence[DescribedItem]]) -> NDArray[np.float64]:
+def photo_only_correction(outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
     """By how much the language model's log odds are too high for items told by photos alone, ``(N,)``."""
-    shares = [sum(not item.item.title for item in outfit) / len(outfit) for outfit in outfits]
+    shares = [sum(not item.title for item in outfit) / len(outfit) for outfit in outfits]
     lengths = np.array([len(outfit) for outfit in outfits], dtype=np.float64)
     return np.asarray(np.array(shares) * (_LM_PER_ITEM * lengths + _LM_OFFSET), dtype=np.float64)
 

@@ -26,7 +26,7 @@ from coordi.pipeline.ensemble import text_encoder
 from coordi.pipeline.stages import RUN_FILE, PreparedData, Workspace, claim_folder
 from coordi.pipeline.trained import LoadedModel, MeasuredScorers, TrainedModel
 from coordi.recommend.stylist import Stylist
-from coordi.types import Dataset, GarmentCategory, Outfit
+from coordi.types import Dataset, Outfit
 
 EVALUATION = "evaluation"
 QUESTIONS = "questions"
@@ -189,7 +189,7 @@ def _recommendations(
     shown = []
     for outfit in _worth_showing(dataset, settings.evaluate.examples, rng):
         place = int(rng.integers(len(outfit.item_ids)))
-        want: GarmentCategory = dataset.items[outfit.item_ids[place]].category
+        want = dataset.items[outfit.item_ids[place]].category
         context = outfit.item_ids[:place] + outfit.item_ids[place + 1 :]
         known = index.get(context)
         found = stylist.complete([known[name] for name in context], want, settings.recommend.top_k, reasons=False)

@@ -28,7 +28,6 @@ from coordi.artifacts import (
     write_json,
 )
 from coordi.config import PromptSettings, RunSettings
-from coordi.data.categories import category_is_known, with_category
 from coordi.data.loading import load, read_dataset, write_dataset
 from coordi.data.questions import compatibility_questions, fill_in_the_blank_questions
 from coordi.data.release_questions import without_items, without_taught
@@ -213,7 +212,7 @@ def seen_category(item: Item, described: Described, vocabulary: Vocabulary) -> I
     description = described.descriptions.get(item.id)
     labels = description.attributes.get(KINDS, ()) if description is not None else ()
     worn = vocabulary.worn_category(KINDS, labels[0].text) if labels else None
-    return None if worn is None else with_category(item, worn)
+    return None if worn is None else replace(item, category=worn)
 
 
 _Name = TypeVar("_Name", bound=str)
@@ -330,7 +329,7 @@ def _name(blank: FitbQuestion, dataset: Dataset, texts: Mapping[str, str]) -> In
     answer = blank.candidates[blank.answer]
     context = [texts[item] for item in blank.item_ids]
     wrong = blank.candidates[(blank.answer + 1) % len(blank.candidates)]
-    return complement_instruction(context, dataset.items[answer].category, texts[answer], texts[wrong])
+    return complement_instruction(context, dataset.items[answer].category or "accessory", texts[answer], texts[wrong])
 
 
 DATA = "data"
@@ -450,7 +449,7 @@ def _with_seen_categories(dataset: Dataset, described: Described, vocabulary: Vo
     """Give items whose category no text tells the one seen in their photo; count those that stay unknown."""
     items = dict(dataset.items)
     for item in dataset.items.values():
-        if not category_is_known(item):
+        if item.category is None:
             seen = seen_category(item, described, vocabulary)
             if seen is None:
                 del items[item.id]

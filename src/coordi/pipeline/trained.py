@@ -38,7 +38,6 @@ from coordi.pipeline.ensemble import (
 )
 from coordi.pipeline.stages import ADAPTER, CURVE, FINETUNE, SETTINGS, PreparedData
 from coordi.recommend.catalogue import Catalogue
-from coordi.recommend.items import DescribedItem
 from coordi.types import Item
 
 if TYPE_CHECKING:
@@ -310,7 +309,7 @@ class LoadedModel:
         self._asked.load()
 
     def score(
-        self, outfits: Sequence[Sequence[DescribedItem]], *, language_model: bool = True, orders: int = 1
+        self, outfits: Sequence[Sequence[Item]], *, language_model: bool = True, orders: int = 1
     ) -> NDArray[np.float64]:
         """P(yes) of each outfit, shape ``(N,)``; see ``ItemScorer``."""
         if not outfits:
@@ -324,21 +323,21 @@ class LoadedModel:
             {**self._plain(outfits), LANGUAGE_MODEL: log_odds(yes) - photo_only_correction(outfits)}
         )
 
-    def direction(self, outfit: Sequence[DescribedItem]) -> NDArray[np.float32]:
+    def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
         """Sum of the items' vectors less what is usual for their categories, shape ``(T,)``; see ``ItemScorer``."""
         return np.asarray(sum(self._usual.centred(one) for one in outfit), dtype=np.float32)
 
-    def _plain(self, outfits: Sequence[Sequence[DescribedItem]]) -> Mapping[str, NDArray[np.float64]]:
+    def _plain(self, outfits: Sequence[Sequence[Item]]) -> Mapping[str, NDArray[np.float64]]:
         # Numbers stand for the items: two catalogues may use one id for different things.
         places: dict[int, str] = {}
-        items: dict[str, DescribedItem] = {}
+        items: dict[str, Item] = {}
         asked: list[list[str]] = []
         for outfit in outfits:
             names = [places.setdefault(id(one), str(len(places))) for one in outfit]
             items.update(zip(names, outfit, strict=True))
             asked.append(names)
         parts = self._parts.plain(
-            {name: one.item for name, one in items.items()},
+            items,
             {name: self._usual.centred(one) for name, one in items.items()},
             are_centred=True,
         )

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from coordi.recommend.items import DescribedItem
-from coordi.types import GarmentCategory
+from coordi.types import GarmentCategory, Item
 
 if TYPE_CHECKING:
     from coordi.recommend.catalogue import Catalogue
@@ -60,7 +59,7 @@ class Suggestion:
         reason: None if reasons weren't asked for.
     """
 
-    item: DescribedItem
+    item: Item
     score: float
     is_pinned: bool = False
     reason: Reason | None = None
@@ -99,7 +98,7 @@ class Completion:
         nothing: Why there is no suggestion but pinned ones, in one sentence; empty if there is one.
     """
 
-    outfit: tuple[DescribedItem, ...]
+    outfit: tuple[Item, ...]
     categories: tuple[GarmentCategory, ...]
     suggestions: tuple[Suggestion, ...]
     candidates: int
@@ -122,7 +121,7 @@ class OutfitScore:
         judge: Who judged.
     """
 
-    items: tuple[DescribedItem, ...]
+    items: tuple[Item, ...]
     score: float
     without: tuple[float | None, ...]
     weakest: int | None
@@ -141,7 +140,7 @@ class Look:
         lacks: Categories that a whole outfit needs and that nothing was found of, unwanted ones left out.
     """
 
-    items: tuple[DescribedItem, ...]
+    items: tuple[Item, ...]
     score: float
     reason: Reason
     lacks: tuple[GarmentCategory, ...] = ()
@@ -183,7 +182,7 @@ class ItemScorer(Protocol):
         ...
 
     def score(
-        self, outfits: Sequence[Sequence[DescribedItem]], *, language_model: bool = True, orders: int = 1
+        self, outfits: Sequence[Sequence[Item]], *, language_model: bool = True, orders: int = 1
     ) -> NDArray[np.float64]:
         """P(yes) of each outfit, shape ``(N,)``, in ``[0, 1]``.
 
@@ -194,12 +193,12 @@ class ItemScorer(Protocol):
         """
         ...
 
-    def direction(self, outfit: Sequence[DescribedItem]) -> NDArray[np.float32]:
+    def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
         """Which way candidates lie whose texts go with the outfit.
 
-        Of two candidates of one category, the one with the larger inner product of its ``text_vector`` with this is the
-        one that ``score`` without the language model likes better, but for shared words and rounding; so a search by it
-        finds the candidates worth scoring.
+        Of two candidates of one category, the one with the larger inner product of its ``text_embedding`` with this is
+        the one that ``score`` without the language model likes better, but for shared words and rounding; so a
+        search by it finds the candidates worth scoring.
 
         Args:
             outfit: One item or more.

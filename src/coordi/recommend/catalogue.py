@@ -39,9 +39,8 @@ from coordi.recommend.catalogue_file import (
     stamp_of,
     table_of,
 )
-from coordi.recommend.items import GENDERS, DescribedItem, Gender
 from coordi.recommend.rules import Clause, Rules, category_clause, rule_clauses, where
-from coordi.types import GarmentCategory
+from coordi.types import GENDERS, GarmentCategory, Gender, Item
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -158,7 +157,7 @@ class CatalogueContents:
         spans = _spans(told.column("category").to_pylist())
         return cls(told, ids, {name: place for place, name in enumerate(ids)}, matrices, present, spans)
 
-    def items(self, places: Sequence[int]) -> list[DescribedItem]:
+    def items(self, places: Sequence[int]) -> list[Item]:
         """Items by their places, in the order asked."""
         photos, texts = ([self._vector(column, place) for place in places] for column in (PHOTO, TEXT))
         return items_of(self.told.take(np.asarray(places, dtype=np.int64)), photos, texts)
@@ -265,7 +264,7 @@ class Catalogue:
         return index
 
     @classmethod
-    def in_memory(cls, info: CatalogueInfo, items: Iterable[DescribedItem]) -> Catalogue:
+    def in_memory(cls, info: CatalogueInfo, items: Iterable[Item]) -> Catalogue:
         """A catalogue of items that are at hand, with unique ids, in their order.
 
         Raises:
@@ -276,7 +275,7 @@ class Catalogue:
         for statement in create_tables(info.photo_dimension, info.text_dimension):
             connection.execute(statement)
         rows = [CatalogueRow(place, item) for place, item in enumerate(items)]
-        rows.sort(key=lambda row: row.item.item.category)  # as they lie in a file
+        rows.sort(key=lambda row: row.item.category or "")  # as they lie in a file
         insert(connection, ITEMS, table_of(rows, info.photo_dimension, info.text_dimension))
         shut_off(connection)
         return cls(connection, info, "in memory")
@@ -308,7 +307,7 @@ class Catalogue:
         with self._lock:
             self._connection.close()
 
-    def get(self, ids: Sequence[str]) -> dict[str, DescribedItem]:
+    def get(self, ids: Sequence[str]) -> dict[str, Item]:
         """Items by id, in the order asked; unknown ids are absent."""
         contents = self._contents
         places = {item_id: contents.places[item_id] for item_id in ids if item_id in contents.places}
@@ -326,7 +325,7 @@ class Catalogue:
         k: int,
         rules: Rules = NO_RULES,
         category: GarmentCategory | None = None,
-    ) -> list[tuple[DescribedItem, float]]:
+    ) -> list[tuple[Item, float]]:
         """The items whose vectors have the largest inner product with a query; every vector is compared.
 
         Args:
@@ -388,7 +387,7 @@ class Catalogue:
 
     def page(
         self, rules: Rules = NO_RULES, words: str = "", offset: int = 0, limit: int = 50
-    ) -> tuple[list[DescribedItem], int]:
+    ) -> tuple[list[Item], int]:
         """A part of the items that pass the rules (all but ``pinned``) and hold all words, and how many do in all.
 
         Args:
@@ -412,7 +411,7 @@ class Catalogue:
 
     def photographed(self) -> int:
         """How many items have a photo that could be opened."""
-        return int(self._values(f"SELECT count(photo_vector) FROM {ITEMS}")[0][0])
+        return int(self._values(f"SELECT count(photo_embedding) FROM {ITEMS}")[0][0])
 
     def text_sums(self) -> dict[tuple[GarmentCategory, bool], tuple[int, NDArray[np.float64]]]:
         """By category and whether items have a title: how many, and the sum of their text vectors, ``(T,)``."""

@@ -18,9 +18,9 @@ from pydantic import Field, ValidationError
 from coordi.artifacts import MANIFEST, clear_write_errors, read_json
 from coordi.config import DescribeSettings, PromptSettings, Settings
 from coordi.errors import ArtifactError, require
-from coordi.recommend.items import DescribedItem, Gender, words_of
+from coordi.recommend.items import words_of
 from coordi.recommend.rules import caseless
-from coordi.types import GARMENT_CATEGORIES, Description, GarmentCategory, Item, Label
+from coordi.types import GARMENT_CATEGORIES, Description, GarmentCategory, Gender, Item, Label
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 DATABASE = "shop"  # the name under which a catalogue's database is attached
 ITEMS = f"{DATABASE}.items"
 ABOUT = f"{DATABASE}.about"
-PHOTO, TEXT = "photo_vector", "text_vector"  # columns of vectors
+PHOTO, TEXT = "photo_embedding", "text_embedding"  # columns of vectors
 # Photos' paths are bytes: a name on disk needn't be UTF-8. ``place`` is the item's place in the source.
 _COLUMNS: Mapping[str, str] = {
-    "place": "BIGINT", "id": "VARCHAR", "title": "VARCHAR", "category": "VARCHAR", "kind": "VARCHAR", "image": "BLOB",
-    "price": "DOUBLE", "extra": "VARCHAR", "text": "VARCHAR", "description": "VARCHAR", "brand": "VARCHAR",
-    "brand_key": "VARCHAR", "colours": "VARCHAR[]", "colour_keys": "VARCHAR[]", "gender": "VARCHAR",
+    "place": "BIGINT", "id": "VARCHAR", "title": "VARCHAR", "category": "VARCHAR", "subcategory": "VARCHAR",
+    "image": "BLOB", "price": "DOUBLE", "extra": "VARCHAR", "text": "VARCHAR", "description": "VARCHAR",
+    "brand": "VARCHAR", "brand_key": "VARCHAR", "colours": "VARCHAR[]", "colour_keys": "VARCHAR[]", "gender": "VARCHAR",
     "season": "VARCHAR", "season_key": "VARCHAR", "in_stock": "BOOLEAN", "words": "VARCHAR", "row_hash": "BLOB",
     "photo_hash": "BLOB",
 }  # fmt: skip
 ITEM_COLUMNS = (
-    "id", "title", "category", "kind", "image", "price", "extra", "text", "description", "brand", "colours", "gender",
-    "season", "in_stock",
+    "id", "title", "category", "subcategory", "image", "price", "extra", "text", "description", "brand", "colours",
+    "gender", "season", "in_stock",
 )  # fmt: skip
 _TOLD_APART_BY = " "  # before each word of ``words``, so that a search finds beginnings of words
 
@@ -56,7 +56,7 @@ class CatalogueRow:
     """
 
     place: int
-    item: DescribedItem
+    item: Item
     row_hash: bytes = b""
     photo_hash: bytes = b""
 
@@ -64,7 +64,7 @@ class CatalogueRow:
 def create_tables(photo_dimension: int, text_dimension: int, database: str = DATABASE) -> tuple[str, ...]:
     """Statements that make an empty catalogue's tables in an attached database."""
     columns = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
-    vectors = f"photo_vector FLOAT[{photo_dimension}], text_vector FLOAT[{text_dimension}]"
+    vectors = f"photo_embedding FLOAT[{photo_dimension}], text_embedding FLOAT[{text_dimension}]"
     # Compressed floats are unpacked at every search: 100,000 vectors took 3 times as long.
     return (
         "PRAGMA force_compression='uncompressed'",
@@ -83,8 +83,8 @@ def table_of(rows: Sequence[CatalogueRow], photo_dimension: int, text_dimension:
     }  # fmt: skip
     values = [_values(row) for row in rows]
     columns = {name: pa.array([each[name] for each in values], type=kinds[kind]) for name, kind in _COLUMNS.items()}
-    columns["photo_vector"] = _vectors([row.item.photo_vector for row in rows], photo_dimension)
-    columns["text_vector"] = _vectors([row.item.text_vector for row in rows], text_dimension)
+    columns["photo_embedding"] = _vectors([row.item.photo_embedding for row in rows], photo_dimension)
+    columns["text_embedding"] = _vectors([row.item.text_embedding for row in rows], text_dimension)
     return pa.table(columns)
 
 
@@ -92,7 +92,7 @@ def items_of(
     table: pa.Table,
     photos: Sequence[NDArray[np.float32] | None],
     texts: Sequence[NDArray[np.float32] | None],
-) -> list[DescribedItem]:
+) -> list[Item]:
     """Described items of rows that were read without their vectors, in their order.
 
     Args:
@@ -109,46 +109,45 @@ def search_words(text: str) -> list[str]:
 
 
 def _values(row: CatalogueRow) -> dict[str, Any]:
-    one, item = row.item, row.item.item
-    said = " ".join((item.title, item.kind, one.brand, one.text))
+    item = row.item
+    said = " ".join((item.title, item.subcategory, item.brand, item.text))
     return {
         "place": row.place,
         "id": item.id,
         "title": item.title,
         "category": item.category,
-        "kind": item.kind,
+        "subcategory": item.subcategory,
         "image": None if item.image is None else os.fsencode(item.image),
         "price": item.price,
         "extra": json.dumps(dict(item.extra), ensure_ascii=False),
-        "text": one.text,
-        "description": None if one.description is None else _written(one.description),
-        "brand": one.brand,
-        "brand_key": caseless(one.brand),
-        "colours": list(one.colours),
-        "colour_keys": [caseless(colour) for colour in one.colours],
-        "gender": one.gender,
-        "season": one.season,
-        "season_key": caseless(one.season),
-        "in_stock": one.in_stock,
+        "text": item.text,
+        "description": None if item.description is None else _written(item.description),
+        "brand": item.brand,
+        "brand_key": caseless(item.brand),
+        "colours": list(item.colours),
+        "colour_keys": [caseless(colour) for colour in item.colours],
+        "gender": item.gender,
+        "season": item.season,
+        "season_key": caseless(item.season),
+        "in_stock": item.in_stock,
         "words": "".join(f"{_TOLD_APART_BY}{word}" for word in words_of(said)),
         "row_hash": row.row_hash,
         "photo_hash": row.photo_hash,
     }
 
 
-def _item(row: Mapping[str, Any], photo: NDArray[np.float32] | None, text: NDArray[np.float32] | None) -> DescribedItem:
+def _item(row: Mapping[str, Any], photo: NDArray[np.float32] | None, text: NDArray[np.float32] | None) -> Item:
     if text is None:
         raise ValueError(f"item '{row['id']}' has no text vector")
     image = None if row["image"] is None else Path(os.fsdecode(row["image"]))
-    category = cast("GarmentCategory", row["category"])
+    category = cast("GarmentCategory | None", row["category"])
     extra = MappingProxyType(json.loads(row["extra"]))
-    item = Item(row["id"], row["title"], category, row["kind"], image, row["price"], extra)
     description = None if row["description"] is None else _read(row["id"], row["description"])
-    gender = cast("Gender | None", row["gender"])
-    colours = tuple(row["colours"])
-    return DescribedItem(
-        item, row["text"], text, description, photo, row["brand"], colours, gender, row["season"], row["in_stock"]
-    )
+    return Item(
+        row["id"], row["title"], category, row["subcategory"], image, row["price"], extra, description, row["text"],
+        text, photo, row["brand"], tuple(row["colours"]), cast("Gender | None", row["gender"]), row["season"],
+        row["in_stock"],
+    )  # fmt: skip
 
 
 def _written(description: Description) -> str:
@@ -196,12 +195,12 @@ class CatalogueInfo(Settings):
         describe: Settings that the photos were described with.
         prompt: What is said of an item.
         vocabulary: SHA-256 of the vocabulary's content.
-        photo_dimension: D of ``photo_vector``.
-        text_dimension: T of ``text_vector``.
+        photo_dimension: D of ``photo_embedding``.
+        text_dimension: T of ``text_embedding``.
         made: When it was last changed, in UTC, ``2026-11-24T00:10:00Z``; empty in memory.
     """
 
-    format: Literal["coordi-catalogue-1"] = "coordi-catalogue-1"
+    format: Literal["coordi-catalogue-2"] = "coordi-catalogue-2"
     name: str
     source: str
     encoder: tuple[str, str]
@@ -367,7 +366,7 @@ def stored_rows(folder: Path) -> dict[str, StoredRow]:
     with _connected(folder) as connection:
         _attach_old(connection, folder)
         rows = connection.execute(
-            f"SELECT id, place, row_hash, photo_hash, photo_vector IS NOT NULL FROM {ITEMS} ORDER BY place, id"
+            f"SELECT id, place, row_hash, photo_hash, photo_embedding IS NOT NULL FROM {ITEMS} ORDER BY place, id"
         ).fetchall()
     return {row[0]: StoredRow(row[1], bytes(row[2] or b""), bytes(row[3] or b""), row[4]) for row in rows}
 

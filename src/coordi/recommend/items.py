@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,46 +13,7 @@ from coordi.config import PromptSettings
 from coordi.encoders.base import ImageTextEncoder
 from coordi.encoders.labels import Vocabulary
 from coordi.prompts import item_text
-from coordi.types import Description, Item
-
-Gender = Literal["women", "men", "girls", "boys", "unisex"]
-GENDERS: tuple[Gender, ...] = ("women", "men", "girls", "boys", "unisex")
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class DescribedItem:
-    """One item of a catalogue, or one that a user named on the spot.
-
-    Attributes:
-        item: Its category is known.
-        text: What prompts say of it (``prompts.item_text``).
-        text_vector: Of ``text``, by the bundled text encoder, unit length, shape ``(T,)``.
-        description: What an encoder saw in its photo, or a user corrected; None without a photo.
-        photo_vector: Of its photo, unit length, shape ``(D,)``; None without a photo.
-        brand: As the source has it; empty if unknown.
-        colours: Labels of the vocabulary's ``colour``, from the source's column, its title and its photo, in this
-            order; empty if none is known.
-        gender: Whom it is made for; None if unknown.
-        season: As the source has it, in lower case; empty if unknown.
-        in_stock: None if the source doesn't say, which counts as in stock.
-    """
-
-    item: Item
-    text: str
-    text_vector: NDArray[np.float32]
-    description: Description | None = None
-    photo_vector: NDArray[np.float32] | None = None
-    brand: str = ""
-    colours: tuple[str, ...] = ()
-    gender: Gender | None = None
-    season: str = ""
-    in_stock: bool | None = None
-
-    @property
-    def id(self) -> str:
-        """Of the item."""
-        return self.item.id
-
+from coordi.types import Description, Gender, Item
 
 COLOUR = "colour"  # the vocabulary's attribute
 BRAND_COLUMNS = ("brand", "brandname", "label", "manufacturer", "designer", "maker", "vendor")
@@ -125,7 +85,7 @@ def gender_of(item: Item) -> Gender | None:
         found = _WHOLE_GENDERS.get(" ".join(words)) or _one_gender(words, _COLUMN_GENDERS)
         if found is not None:
             return found
-    return _one_gender(words_of(item.kind), _TITLE_GENDERS) or _one_gender(words_of(item.title), _TITLE_GENDERS)
+    return _one_gender(words_of(item.subcategory), _TITLE_GENDERS) or _one_gender(words_of(item.title), _TITLE_GENDERS)
 
 
 def season_of(item: Item) -> str:
@@ -220,14 +180,14 @@ def colours_of(item: Item, description: Description | None, vocabulary: Vocabula
 def describe_item(
     item: Item,
     description: Description | None,
-    photo_vector: NDArray[np.float32] | None,
+    photo_embedding: NDArray[np.float32] | None,
     prompt: PromptSettings,
     vocabulary: Vocabulary,
     text_encoder: ImageTextEncoder,
-) -> DescribedItem:
+) -> Item:
     """One item with all that advice is made from; see ``describe_items`` for many."""
     descriptions = {} if description is None else {item.id: description}
-    vectors = {} if photo_vector is None else {item.id: photo_vector}
+    vectors = {} if photo_embedding is None else {item.id: photo_embedding}
     return describe_items([item], descriptions, vectors, prompt, vocabulary, text_encoder)[0]
 
 
@@ -238,7 +198,7 @@ def describe_items(
     prompt: PromptSettings,
     vocabulary: Vocabulary,
     text_encoder: ImageTextEncoder,
-) -> list[DescribedItem]:
+) -> list[Item]:
     """Items with all that advice is made from, in their order.
 
     Args:
@@ -253,19 +213,19 @@ def describe_items(
     texts = [item_text(item, descriptions.get(item.id), prompt) for item in items]
     text_vectors = text_encoder.encode_texts(texts)  # (N, T)
     return [
-        DescribedItem(
+        replace(
             item,
-            text,
-            text_vector,
-            descriptions.get(item.id),
-            photo_vectors.get(item.id),
-            brand_of(item),
-            colours_of(item, descriptions.get(item.id), words),
-            gender_of(item),
-            season_of(item),
-            in_stock_of(item),
+            description=descriptions.get(item.id),
+            text=text,
+            text_embedding=text_embedding,
+            photo_embedding=photo_vectors.get(item.id),
+            brand=brand_of(item),
+            colours=colours_of(item, descriptions.get(item.id), words),
+            gender=gender_of(item),
+            season=season_of(item),
+            in_stock=in_stock_of(item),
         )
-        for item, text, text_vector in zip(items, texts, text_vectors, strict=True)
+        for item, text, text_embedding in zip(items, texts, text_vectors, strict=True)
     ]
 
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from coordi.encoders.labels import KINDS, Vocabulary
 from coordi.recommend.answers import Contribution, ItemScorer, Reason
-from coordi.recommend.items import COLOUR, DescribedItem
+from coordi.recommend.items import COLOUR
+from coordi.types import Item
 
 EncodeTexts = Callable[[Sequence[str]], NDArray[np.float32]]
 
@@ -52,16 +53,16 @@ def labels_in_text(text: str, vocabulary: Vocabulary) -> tuple[TextLabel, ...]:
     return tuple(found[key] for key in order if key in found)
 
 
-def ablate_labels(item: DescribedItem, said: Sequence[TextLabel], encode: EncodeTexts) -> list[DescribedItem]:
+def ablate_labels(item: Item, said: Sequence[TextLabel], encode: EncodeTexts) -> list[Item]:
     """The item as it would be without each label, as many as there are labels."""
     texts = [without_phrase(item.text, one.phrase) for one in said]
     vectors = encode(texts)  # (N, T)
     return [
         replace(
             item,
-            item=replace(item.item, title=without_phrase(item.item.title, one.phrase)),
+            title=without_phrase(item.title, one.phrase),
             text=text,
-            text_vector=vector,
+            text_embedding=vector,
         )
         for one, text, vector in zip(said, texts, vectors, strict=True)
     ]
@@ -83,7 +84,7 @@ def _as_words(phrase: str) -> re.Pattern[str]:
 _WORTH_SAYING = 0.005  # below it, a difference shows as 0.00
 _MOST_SAID = 3
 
-Items = tuple[DescribedItem, ...]
+Items = tuple[Item, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +102,7 @@ class Reasoner:
     encode: EncodeTexts
 
     def of_suggestions(
-        self, outfit: Items, suggested: Sequence[tuple[DescribedItem, float]], *, language_model: bool
+        self, outfit: Items, suggested: Sequence[tuple[Item, float]], *, language_model: bool
     ) -> list[Reason]:
         """Why each item goes with the outfit; all is asked in one call.
 
@@ -160,9 +161,9 @@ def _reason(items: list[Contribution], labels: list[Contribution], names: dict[s
     return Reason(tuple(items), tuple(labels), text[0].upper() + text[1:] + ".")
 
 
-def _name(item: DescribedItem) -> str:
+def _name(item: Item) -> str:
     """What a sentence calls an item: its title, or the colour and kind that were seen."""
-    if item.item.title or item.description is None:
-        return item.item.title or item.text.split(": ", 1)[-1]
+    if item.title or item.description is None:
+        return item.title or item.text.split(": ", 1)[-1]
     seen = [item.description.attributes.get(name, ()) for name in (COLOUR, KINDS)]
-    return " ".join(labels[0].text for labels in seen if labels) or item.item.category
+    return " ".join(labels[0].text for labels in seen if labels) or item.category or item.text

@@ -13,8 +13,7 @@ from coordi.config import Settings
 from coordi.data.categories import category_of
 from coordi.encoders.labels import Vocabulary
 from coordi.errors import RecommendationError
-from coordi.recommend.items import GENDERS, Gender
-from coordi.types import GARMENT_CATEGORIES, GarmentCategory
+from coordi.types import GARMENT_CATEGORIES, GENDERS, GarmentCategory, Gender
 
 # What people look for first when something is missing; a shopper needs shoes before gloves.
 COMPLETION_ORDER: tuple[GarmentCategory, ...] = (
@@ -33,32 +32,34 @@ _TAKES_THE_PLACE_OF: dict[GarmentCategory, frozenset[GarmentCategory]] = {
 }
 
 
-def missing_categories(worn: Collection[GarmentCategory]) -> tuple[GarmentCategory, ...]:
+def missing_categories(worn: Collection[GarmentCategory | None]) -> tuple[GarmentCategory, ...]:
     """Categories that would complete an outfit: none of them is there yet, in the order people look for them."""
     return tuple(
         category for category in COMPLETION_ORDER if category not in worn and not category_conflict(category, worn)
     )
 
 
-def lacking_categories(worn: Collection[GarmentCategory]) -> tuple[GarmentCategory, ...]:
+def lacking_categories(worn: Collection[GarmentCategory | None]) -> tuple[GarmentCategory, ...]:
     """What a whole outfit can't do without and hasn't: a top and a bottom or what takes their place, and shoes."""
     needed: tuple[GarmentCategory, ...] = ("top", "bottom", "shoes")
     return tuple(category for category in needed if category not in worn and not category_conflict(category, worn))
 
 
-def category_conflict(category: GarmentCategory, worn: Collection[GarmentCategory]) -> str | None:
+def category_conflict(category: GarmentCategory | None, worn: Collection[GarmentCategory | None]) -> str | None:
     """Why an item of this category can't join, in a user's words; None if it can."""
+    if category is None:
+        return None
     if category in _WORN_ONCE and category in worn:
         return f"the outfit already has {_with_article(category)}"
-    displaced = sorted(_TAKES_THE_PLACE_OF.get(category, frozenset()) & set(worn))
+    displaced = sorted(one for one in _TAKES_THE_PLACE_OF.get(category, frozenset()) if one in worn)
     if displaced:
         return f"the outfit has {_with_article(displaced[0])}, which {_with_article(category)} takes the place of"
     return None
 
 
-def outfit_warnings(worn: Sequence[GarmentCategory]) -> tuple[str, ...]:
+def outfit_warnings(worn: Sequence[GarmentCategory | None]) -> tuple[str, ...]:
     """What nobody wears together among these, in a user's words; models have hardly seen such outfits."""
-    counts = Counter(worn)
+    counts = Counter(category for category in worn if category is not None)
     twice = [f"{counts[name]} of category '{name}'" for name in counts if name in _WORN_ONCE and counts[name] > 1]
     pairs = [
         f"'{name}' beside '{other}'"

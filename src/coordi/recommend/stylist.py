@@ -15,7 +15,6 @@ from coordi.encoders.labels import Vocabulary
 from coordi.errors import RecommendationError
 from coordi.recommend.answers import Completion, ItemScorer, Judge, LeftOut, Look, Looks, OutfitScore, Suggestion
 from coordi.recommend.catalogue import Catalogue
-from coordi.recommend.items import GENDERS, DescribedItem
 from coordi.recommend.reasons import EncodeTexts, Reasoner
 from coordi.recommend.rules import (
     COMPLETION_ORDER,
@@ -27,19 +26,19 @@ from coordi.recommend.rules import (
     outfit_warnings,
     parse_rules,
 )
-from coordi.types import GarmentCategory
+from coordi.types import GENDERS, GarmentCategory, Item
 
 SAME_PHOTO = 0.99
 """Cosine from which two photos are one: saved again as JPEG a photo keeps 0.993 or more, and among 1,500 product
 photos no pair lay between 0.985 and 0.998 (dev/LOG.md). A photo that was resized can look further away."""
 
 
-def title_key(item: DescribedItem) -> str:
+def title_key(item: Item) -> str:
     """The title as twins share it, whatever its case and spaces; empty if there is none."""
-    return " ".join(item.item.title.casefold().split())
+    return " ".join(item.title.casefold().split())
 
 
-def drop_duplicates(items: Sequence[DescribedItem], of: Sequence[DescribedItem]) -> list[DescribedItem]:
+def drop_duplicates(items: Sequence[Item], of: Sequence[Item]) -> list[Item]:
     """The items without twins of others, and of each group of twins the first with a photo, in their order.
 
     Twins are one thing: the same id, or the same title or photo within a category. A photo of a whole outfit may stand
@@ -52,55 +51,55 @@ def drop_duplicates(items: Sequence[DescribedItem], of: Sequence[DescribedItem])
     everything = (*of, *items)
     photos = _photos(everything)  # (N, D)
     is_same_photo = photos @ photos.T >= SAME_PHOTO
-    first_with: dict[tuple[str, str], int] = {}
+    first_with: dict[tuple[str | None, str], int] = {}
     kept: dict[int, None] = {}
     for place, item in enumerate(everything):
-        key = (item.item.category, title_key(item)) if title_key(item) else ("", item.id)
+        key = (item.category, title_key(item)) if title_key(item) else ("", item.id)
         same = (
             int(other)
             for other in np.flatnonzero(is_same_photo[place, :place])
-            if everything[other].item.category == item.item.category
+            if everything[other].category == item.category
         )
         twin = first_with.get(key, next((other for other in same if other in kept), None))
         if twin is None or place < len(of):
             first_with.setdefault(key, place)
             kept[place] = None
-        elif twin >= len(of) and everything[twin].item.image is None and item.item.image is not None:
+        elif twin >= len(of) and everything[twin].image is None and item.image is not None:
             kept = {place if other == twin else other: None for other in kept}
             first_with[key] = place
     names = {item.id for item in of}
     return [everything[place] for place in kept if place >= len(of) and everything[place].id not in names]
 
 
-def _photos(items: Sequence[DescribedItem]) -> NDArray[np.float32]:
-    known = [item.photo_vector for item in items if item.photo_vector is not None]
+def _photos(items: Sequence[Item]) -> NDArray[np.float32]:
+    known = [item.photo_embedding for item in items if item.photo_embedding is not None]
     none = np.zeros(len(known[0]) if known else 1, dtype=np.float32)
-    return np.stack([none if item.photo_vector is None else item.photo_vector for item in items] or [none])
+    return np.stack([none if item.photo_embedding is None else item.photo_embedding for item in items] or [none])
 
 
-def photo_cosine(one: DescribedItem, other: DescribedItem) -> float:
+def photo_cosine(one: Item, other: Item) -> float:
     """Cosine of two items' photos in ``[-1, 1]``; 0 where one has none."""
-    if one.photo_vector is None or other.photo_vector is None:
+    if one.photo_embedding is None or other.photo_embedding is None:
         return 0.0
-    return float(one.photo_vector @ other.photo_vector)
+    return float(one.photo_embedding @ other.photo_embedding)
 
 
-def photo_similarity(item: DescribedItem, outfit: Sequence[DescribedItem]) -> float:
+def photo_similarity(item: Item, outfit: Sequence[Item]) -> float:
     """Mean cosine of an item's photo to those of an outfit; it orders items that are told alike."""
     return float(np.mean([photo_cosine(item, other) for other in outfit])) if outfit else 0.0
 
 
-def similarity(one: DescribedItem, other: DescribedItem) -> float:
+def similarity(one: Item, other: Item) -> float:
     """How alike two items are to a shopper, in ``[0, 1]``: 0 across categories, else of what is said and seen."""
-    if one.item.category != other.item.category:
+    if one.category != other.category:
         return 0.0
-    told = max(0.0, float(one.text_vector @ other.text_vector))
-    if one.photo_vector is None or other.photo_vector is None:
+    told = max(0.0, float(one.text_embedding @ other.text_embedding))
+    if one.photo_embedding is None or other.photo_embedding is None:
         return told
     return (told + max(0.0, photo_cosine(one, other))) / 2
 
 
-Ranked = tuple[DescribedItem, float]
+Ranked = tuple[Item, float]
 
 
 def diversified(ranked: Sequence[Ranked], count: int, weight: float) -> list[Ranked]:
@@ -132,7 +131,7 @@ def diversified(ranked: Sequence[Ranked], count: int, weight: float) -> list[Ran
 _DEEPER = 4
 _DEPTH = 64
 
-Scored = tuple[DescribedItem, float]
+Scored = tuple[Item, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +147,7 @@ class WantedCategories:
     why_not: dict[GarmentCategory, str]
 
 
-def wanted_categories(worn: Collection[GarmentCategory], rules: Rules) -> WantedCategories:
+def wanted_categories(worn: Collection[GarmentCategory | None], rules: Rules) -> WantedCategories:
     """The wanted categories that may join an outfit, or else those that it lacks."""
     if not rules.want:
         lacking = missing_categories(worn)
@@ -171,7 +170,7 @@ class CandidateSearch:
     scorer: ItemScorer
 
     def there(
-        self, outfit: Sequence[DescribedItem], rules: Rules, categories: Sequence[GarmentCategory], most: int
+        self, outfit: Sequence[Item], rules: Rules, categories: Sequence[GarmentCategory], most: int
     ) -> dict[GarmentCategory, int]:
         """How many items the rules allow beside the outfit, twins among them, of the first categories that have any."""
         found: dict[GarmentCategory, int] = {}
@@ -181,7 +180,7 @@ class CandidateSearch:
                 found[category] = number
         return found
 
-    def find(self, outfit: Sequence[DescribedItem], rules: Rules, category: GarmentCategory, most: int) -> list[Scored]:
+    def find(self, outfit: Sequence[Item], rules: Rules, category: GarmentCategory, most: int) -> list[Scored]:
         """The best candidates of a category by what needs no language model.
 
         Args:
@@ -202,12 +201,12 @@ class CandidateSearch:
         return ranked_order(zip(items, scores, strict=True), outfit)[:most]
 
 
-def ranked_order(scored: Iterable[Scored], outfit: Sequence[DescribedItem]) -> list[Scored]:
+def ranked_order(scored: Iterable[Scored], outfit: Sequence[Item]) -> list[Scored]:
     """Best first; equal scores by likeness of photos, then title and kind."""
 
     def rank(one: Scored) -> tuple[float, float, str, str]:
         item, score = one
-        return -score, -photo_similarity(item, outfit), title_key(item), item.item.kind
+        return -score, -photo_similarity(item, outfit), title_key(item), item.subcategory
 
     return sorted(scored, key=rank)
 
@@ -231,7 +230,7 @@ def check_catalogue(index: Catalogue | None) -> Catalogue:
     return index
 
 
-def _beside(outfit: Sequence[DescribedItem], rules: Rules) -> Rules:
+def _beside(outfit: Sequence[Item], rules: Rules) -> Rules:
     """The rules for one category at a time, the outfit's own items excluded."""
     excluded = (*rules.excluded, *(item.id for item in outfit))
     return rules.model_copy(update={"want": (), "unwanted": (), "excluded": excluded})
@@ -243,7 +242,7 @@ _MOST_USES = 2
 _BODY: tuple[tuple[GarmentCategory, ...], ...] = (("top", "bottom"), ("dress",))
 _WITH_IT: tuple[GarmentCategory, ...] = ("shoes", "bag")
 
-Items = tuple[DescribedItem, ...]
+Items = tuple[Item, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,7 +281,7 @@ class LookBuilder:
             longer = [
                 ((*outfit, item), score)
                 for outfit in beam
-                if category_conflict(category, {item.item.category for item in outfit}) is None
+                if category_conflict(category, {item.category for item in outfit}) is None
                 for item, score in self.finder.find(outfit, rules, category, WIDTH)
             ]
             if longer:
@@ -291,7 +290,7 @@ class LookBuilder:
 
 
 def _bodies(begun: Items, rules: Rules) -> list[tuple[GarmentCategory, ...]]:
-    worn = {item.item.category for item in begun}
+    worn = {item.category for item in begun}
     wanted = [one for one in COMPLETION_ORDER if one in rules.want]
     plans = []
     for body in _BODY:
@@ -338,7 +337,7 @@ def distinct_looks(looks: Sequence[tuple[Items, float]], begun: Items, count: in
 
 def worn_order(outfit: Items, begun: int) -> Items:
     """What there was at the beginning, then the rest in the order people look for things."""
-    return (*outfit[:begun], *sorted(outfit[begun:], key=lambda item: COMPLETION_ORDER.index(item.item.category)))
+    return (*outfit[:begun], *sorted(outfit[begun:], key=lambda item: COMPLETION_ORDER.index(item.category)))
 
 
 def best_first(scored: Sequence[tuple[Items, float]], rules: Rules) -> list[tuple[Items, float]]:
@@ -348,14 +347,14 @@ def best_first(scored: Sequence[tuple[Items, float]], rules: Rules) -> list[tupl
 
 def missing_from(outfit: Items, rules: Rules) -> tuple[GarmentCategory, ...]:
     """What a whole outfit needs and this one hasn't, but for what the rules don't want."""
-    needed = lacking_categories({item.item.category for item in outfit})
+    needed = lacking_categories({item.category for item in outfit})
     return tuple(category for category in needed if category not in rules.unwanted)
 
 
 # Without a wanted category the model ranks candidates of so many missing ones, so that each gets enough of them.
 CATEGORIES_AT_ONCE = 4
 
-Outfit = tuple[DescribedItem, ...]
+Outfit = tuple[Item, ...]
 
 
 class Stylist:
@@ -383,7 +382,7 @@ class Stylist:
         self._vocabulary = vocabulary
         self._reasoner = Reasoner(scorer, vocabulary, encode_texts)
 
-    def score(self, items: Sequence[DescribedItem], *, language_model: bool = True) -> OutfitScore:
+    def score(self, items: Sequence[Item], *, language_model: bool = True) -> OutfitScore:
         """How well items go together, and which one fits least.
 
         Args:
@@ -401,12 +400,12 @@ class Stylist:
         whole, *rest = self._scorer.score([outfit, *shortened], language_model=language_model).tolist()
         weakest = max(range(len(rest)), key=rest.__getitem__) if rest and max(rest) > whole else None
         without = tuple(rest) if rest else (None,) * len(outfit)
-        told = outfit_warnings([item.item.category for item in outfit])
+        told = outfit_warnings([item.category for item in outfit])
         return OutfitScore(outfit, whole, without, weakest, told, judge(language_model))
 
     def complete(
         self,
-        outfit: Sequence[DescribedItem],
+        outfit: Sequence[Item],
         want: GarmentCategory | None = None,
         k: int = 5,
         rules: Rules | None = None,
@@ -445,7 +444,7 @@ class Stylist:
         pinned = self._pinned(index, outfit, rules)
         whole: Outfit = (*outfit, *pinned)
         rules = _for_the_same_people(whole, rules)
-        looked_for = wanted_categories({item.item.category for item in whole}, rules)
+        looked_for = wanted_categories({item.category for item in whole}, rules)
         finder = CandidateSearch(index, self._scorer)
         chosen = finder.there(whole, rules, looked_for.categories, len(rules.want) or CATEGORIES_AT_ONCE)
         ranked = self._ranked(finder, whole, rules, tuple(chosen), k, language_model=language_model)
@@ -463,9 +462,7 @@ class Stylist:
             nothing="" if shown else _why_nothing(index, looked_for, left_out),
         )
 
-    def outfits(
-        self, around: DescribedItem, k: int = 3, rules: Rules | None = None, *, language_model: bool = True
-    ) -> Looks:
+    def outfits(self, around: Item, k: int = 3, rules: Rules | None = None, *, language_model: bool = True) -> Looks:
         """Build whole looks around an item.
 
         Args:
@@ -486,9 +483,7 @@ class Stylist:
         rules = _for_the_same_people(begun, rules)
         built = LookBuilder(CandidateSearch(index, self._scorer)).build(begun, rules)
         if not built:
-            looked_for = wanted_categories(
-                {item.item.category for item in begun}, rules.model_copy(update={"want": ()})
-            )
+            looked_for = wanted_categories({item.category for item in begun}, rules.model_copy(update={"want": ()}))
             left_out = _left_out(index, rules, looked_for.categories)
             return Looks((), judge(language_model), left_out, f"no look: {_why_nothing(index, looked_for, left_out)}")
         ordered = [worn_order(outfit, len(begun)) for outfit in built]
@@ -502,21 +497,21 @@ class Stylist:
         missing = dict.fromkeys(category for look in looks for category in look.lacks)
         return Looks(looks, judge(language_model), _left_out(index, rules, tuple(missing)))
 
-    def _pinned(self, index: Catalogue, outfit: Sequence[DescribedItem], rules: Rules) -> list[DescribedItem]:
+    def _pinned(self, index: Catalogue, outfit: Sequence[Item], rules: Rules) -> list[Item]:
         """The pinned items that aren't in the outfit already."""
         names = {item.id for item in outfit}
         asked = [name for name in dict.fromkeys(rules.pinned) if name not in names]
         known = index.get(asked)
-        worn = {item.item.category for item in outfit}
+        worn = {item.category for item in outfit}
         for name in asked:
             if name not in known:
                 raise RecommendationError(
                     f"no item '{name}' to pin: accepted are the ids of the catalogue's {len(index)} items"
                 )
-            reason = category_conflict(known[name].item.category, worn)
+            reason = category_conflict(known[name].category, worn)
             if reason:
                 raise RecommendationError(f"the item '{name}' can't be pinned: {reason}; unpin it or take that off")
-            worn.add(known[name].item.category)
+            worn.add(known[name].category)
         return [known[name] for name in asked]
 
     def _ranked(
@@ -549,7 +544,7 @@ class Stylist:
     def _told(
         self,
         outfit: Outfit,
-        pinned: Sequence[DescribedItem],
+        pinned: Sequence[Item],
         shown: Sequence[Scored],
         *,
         language_model: bool,

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from coordi.encoders.base import ImageTextEncoder
 from coordi.recommend.answers import ItemScorer
-from coordi.recommend.items import DescribedItem
 from coordi.serve.errors import ClientGoneError, RefusedError, busy, refused, stopping
+from coordi.types import Item
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -340,7 +340,7 @@ class BatchingScorer:
 
     def __init__(self, scorer: ItemScorer, most: int) -> None:
         self._scorer = scorer
-        self._together = MicroBatcher[Sequence[DescribedItem], float](_ask_scorer, most, "language-model")
+        self._together = MicroBatcher[Sequence[Item], float](_ask_scorer, most, "language-model")
 
     def in_catalogue(self, index: Catalogue) -> BatchingScorer:
         """As ``ItemScorer``; the thread is shared, and ends with whichever is closed first."""
@@ -359,7 +359,7 @@ class BatchingScorer:
         return self._together.calls
 
     def score(
-        self, outfits: Sequence[Sequence[DescribedItem]], *, language_model: bool = True, orders: int = 1
+        self, outfits: Sequence[Sequence[Item]], *, language_model: bool = True, orders: int = 1
     ) -> NDArray[np.float64]:
         """As ``ItemScorer``; ends with ``ClientGoneError`` if nobody waits for the request any more."""
         check_wanted()
@@ -367,7 +367,7 @@ class BatchingScorer:
             return self._scorer.score(outfits, language_model=False, orders=orders)
         return np.asarray(self._together.ask(outfits, (self._scorer, orders)), dtype=np.float64)
 
-    def direction(self, outfit: Sequence[DescribedItem]) -> NDArray[np.float32]:
+    def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
         """As ``ItemScorer``; it needs no language model."""
         return self._scorer.direction(outfit)
 
@@ -381,7 +381,7 @@ class BatchingScorer:
         self._together.close()
 
 
-def _ask_scorer(outfits: Sequence[Sequence[DescribedItem]], kind: tuple[ItemScorer, int]) -> Sequence[float]:
+def _ask_scorer(outfits: Sequence[Sequence[Item]], kind: tuple[ItemScorer, int]) -> Sequence[float]:
     scorer, orders = kind
     return [float(score) for score in scorer.score(outfits, language_model=True, orders=orders)]
 

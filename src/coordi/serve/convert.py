@@ -10,7 +10,6 @@ from coordi.errors import DataError, RecommendationError
 from coordi.pipeline.advisor import Advisor
 from coordi.recommend.answers import Completion, Contribution, LeftOut, Looks, OutfitScore, Reason, Suggestion
 from coordi.recommend.catalogue import Catalogue
-from coordi.recommend.items import DescribedItem
 from coordi.recommend.rules import Rules, check_colours
 from coordi.serve.errors import RefusedError, as_json_text, near, refused, shown
 from coordi.serve.schemas import (
@@ -29,7 +28,7 @@ from coordi.serve.schemas import (
     SeenLabel,
     SuggestionShown,
 )
-from coordi.types import Description
+from coordi.types import Description, Item
 
 _MOST_SHOWN = 12
 _COLOURS = {"colours": "rules.colours", "unwanted_colours": "rules.unwanted_colours"}
@@ -47,7 +46,7 @@ def catalogue_of(advisor: Advisor) -> Catalogue:
     return advisor.index
 
 
-def items_of(advisor: Advisor, given: Sequence[ItemGiven], field: str = "items") -> list[DescribedItem]:
+def items_of(advisor: Advisor, given: Sequence[ItemGiven], field: str = "items") -> list[Item]:
     """Items as described, in their order.
 
     Args:
@@ -65,7 +64,7 @@ def items_of(advisor: Advisor, given: Sequence[ItemGiven], field: str = "items")
     ]
 
 
-def item_of(advisor: Advisor, given: ItemGiven, field: str) -> DescribedItem:
+def item_of(advisor: Advisor, given: ItemGiven, field: str) -> Item:
     """One item; see ``items_of``."""
     if given.id is not None:
         return _by_id(advisor, [(f"{field}.id", given.id)])[given.id]
@@ -122,7 +121,7 @@ def unknown_item(advisor: Advisor, unknown: str, field: str, status: int = 422) 
     return refused(status, "unknown_item", f"no item {shown(unknown)} in the catalogue{told}", field, alike)
 
 
-def _by_id(advisor: Advisor, named: Sequence[tuple[str, str]]) -> dict[str, DescribedItem]:
+def _by_id(advisor: Advisor, named: Sequence[tuple[str, str]]) -> dict[str, Item]:
     if not named:
         return {}
     found = catalogue_of(advisor).get([one for _, one in named])
@@ -132,7 +131,7 @@ def _by_id(advisor: Advisor, named: Sequence[tuple[str, str]]) -> dict[str, Desc
     return found
 
 
-def _own(advisor: Advisor, given: ItemGiven, field: str) -> DescribedItem:
+def _own(advisor: Advisor, given: ItemGiven, field: str) -> Item:
     if given.seen is not None:
         return _of_labels(advisor, given.seen, f"{field}.seen")
     try:
@@ -142,7 +141,7 @@ def _own(advisor: Advisor, given: ItemGiven, field: str) -> DescribedItem:
         raise refused(422, "unknown_words", message, f"{field}.text") from error
 
 
-def _of_labels(advisor: Advisor, seen: SeenItem, field: str) -> DescribedItem:
+def _of_labels(advisor: Advisor, seen: SeenItem, field: str) -> Item:
     for name, labels in seen.attributes.items():
         _check_labels(advisor.vocabulary, name, labels, f"{field}.attributes")
     try:
@@ -183,24 +182,23 @@ def labels_shown(description: Description | None) -> dict[str, tuple[SeenLabel, 
     }
 
 
-def item_shown(described: DescribedItem, is_of_catalogue: bool) -> ItemShown:
+def item_shown(item: Item, is_of_catalogue: bool) -> ItemShown:
     """An item; one of the client's own has neither id nor photo here."""
-    item = described.item
     has_photo = is_of_catalogue and item.image is not None
     return ItemShown(
         id=item.id if is_of_catalogue else None,
         title=item.title,
-        text=described.text,
+        text=item.text,
         category=item.category,
-        kind=item.kind,
-        brand=described.brand,
-        colours=tuple(described.colours),
-        gender=described.gender,
-        season=described.season,
+        kind=item.subcategory,
+        brand=item.brand,
+        colours=tuple(item.colours),
+        gender=item.gender,
+        season=item.season,
         price=item.price,
-        in_stock=described.in_stock,
+        in_stock=item.in_stock,
         photo=PHOTOS + quote(item.id, safe="") if has_photo else None,
-        attributes=labels_shown(described.description),
+        attributes=labels_shown(item.description),
     )
 
 

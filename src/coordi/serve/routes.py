@@ -20,7 +20,6 @@ from starlette.types import Scope
 from coordi.data.photos import TOO_LARGE, PhotoError, decode_photo, photo_pixels
 from coordi.encoders.labels import KINDS
 from coordi.pipeline.advisor import Advisor, SeenPhoto
-from coordi.recommend.items import Gender
 from coordi.recommend.rules import Rules, Words
 from coordi.serve.bodies import LARGEST, SMALLEST, USUAL, PhotoCache, gone, read_json, read_photo, said_length
 from coordi.serve.convert import (
@@ -67,7 +66,7 @@ from coordi.serve.schemas import (
     photo_body,
 )
 from coordi.serve.service import Service
-from coordi.types import GARMENT_CATEGORIES, GarmentCategory
+from coordi.types import GARMENT_CATEGORIES, GarmentCategory, Gender
 
 
 def outfit_routes(service: Service) -> APIRouter:
@@ -307,7 +306,7 @@ def _photo(advisor: Advisor, photos: PhotoCache, item_id: str, size: int, known:
     found = catalogue_of(advisor).get([item_id]).get(item_id)
     if found is None:
         raise unknown_item(advisor, item_id, "id", 404)
-    path = found.item.image
+    path = found.image
     if path is None:
         raise refused(404, "not_found", f"the item '{item_id}' has no photo", "id")
     try:

@@ -8,9 +8,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, S
 
 from coordi.config import Settings
 from coordi.recommend.answers import Judge
-from coordi.recommend.items import Gender
 from coordi.recommend.rules import ItemId, Rules
-from coordi.types import GarmentCategory
+from coordi.types import GarmentCategory, Gender
 
 PREFIX = "/api/v1"
 MOST_ITEMS = 12
@@ -183,7 +182,7 @@ class ItemShown(BaseSchema):
     id: str | None
     title: str
     text: str
-    category: GarmentCategory
+    category: GarmentCategory | None
     kind: str
     brand: str
     colours: tuple[str, ...]

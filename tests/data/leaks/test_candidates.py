@@ -84,7 +84,9 @@ def test_the_only_one_of_its_category(shop: Dataset, blanks: Blanks) -> None:
 def test_the_only_one_of_its_kind(shop: Dataset, blanks: Blanks) -> None:
     other = iter(range(10**6))
     true = {blank.candidates[blank.answer] for blank in blanks}
-    kinds = with_items(shop, lambda item: replace(item, kind=f"k{next(other)}" if item.id in true else item.category))
+    kinds = with_items(
+        shop, lambda item: replace(item, subcategory=f"k{next(other)}" if item.id in true else str(item.category))
+    )
     leaks = audit(kinds, {}, blanks={"planted": blanks})
     (leak,) = [leak for leak in leaks if leak.name == "categories"]
     assert "alone in their kind" in leak.detail
@@ -128,7 +130,9 @@ def test_true_candidates_of_rare_kinds(make_shop: Shop) -> None:
     """Of each category a fifth of the items are of kinds of their own, and no wrong candidate is."""
     shop = make_shop(2, {"train": 300, "valid": 3, "test": 300})
     rare = {item_id for place, item_id in enumerate(shop.items) if place % 5 == 0}
-    kinds = with_items(shop, lambda item: replace(item, kind=f"{item.kind} {'own' if item.id in rare else ''}"))
+    kinds = with_items(
+        shop, lambda item: replace(item, subcategory=f"{item.subcategory} {'own' if item.id in rare else ''}")
+    )
     planted = [
         blank
         for blank in fill_in_the_blank_questions(shop, "test", "same-category", 1)

@@ -43,7 +43,7 @@ def test_pairs_in_the_sources_order(shop: Dataset) -> None:
 
 
 def test_places_in_the_source_when_categories_say_nothing(shop: Dataset) -> None:
-    alike = with_items(shop, lambda item: replace(item, category="top", kind=""))
+    alike = with_items(shop, lambda item: replace(item, category="top", subcategory=""))
     places = {item_id: place for place, item_id in enumerate(alike.items)}
     planted = [
         replace(question, item_ids=tuple(sorted(question.item_ids, key=places.__getitem__)))

@@ -22,7 +22,7 @@ def _only(dataset: Dataset, planted: Sequence[CompatibilityQuestion]) -> Leak:
 
 def _negatives_prefer(asked: Asked, dataset: Dataset, value: Callable[[Item], float]) -> list[CompatibilityQuestion]:
     """Half of a negative's items are drawn anew, of the quarter of all occurrences with the largest value."""
-    best: dict[str, list[str]] = {}
+    best: dict[str | None, list[str]] = {}
     worn = [name for outfit in dataset.outfits_of("train") for name in outfit.item_ids]
     for name in sorted(worn, key=lambda name: -value(dataset.items[name])):
         best.setdefault(dataset.items[name].category, []).append(name)
@@ -102,8 +102,11 @@ def test_negatives_of_popular_items(shop: Dataset, asked: Asked) -> None:
 def test_negatives_of_common_kinds(shop: Dataset, asked: Asked) -> None:
     """Real outfits hold things of rare kinds too; a draw within a kind that falls back on common ones doesn't."""
     rare = {name: place % 5 == 0 for place, name in enumerate(shop.items)}
-    kinds = with_items(shop, lambda item: replace(item, kind=f"{item.kind} {item.id}" if rare[item.id] else item.kind))
-    common: dict[str, list[str]] = {}
+    kinds = with_items(
+        shop,
+        lambda item: replace(item, subcategory=f"{item.subcategory} {item.id}" if rare[item.id] else item.subcategory),
+    )
+    common: dict[str | None, list[str]] = {}
     for name in dict.fromkeys(name for outfit in shop.outfits_of("train") for name in outfit.item_ids):
         if not rare[name]:
             common.setdefault(shop.items[name].category, []).append(name)
