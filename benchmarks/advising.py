@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
+from coordi.api import Model, load
 from coordi.cli.console import note, progress_bar
 from coordi.model.base import resolve_base
-from coordi.pipeline.advisor import Advisor
 from coordi.prompts import compatibility_instruction
 from coordi.recommend.rules import category_conflict
 from coordi.types import Item
@@ -30,17 +30,17 @@ from coordi.types import Item
 Outfit = list[Item]
 
 
-def outfits(advisor: Advisor, count: int, seed: int) -> list[Outfit]:
+def outfits(loaded: Model, count: int, seed: int) -> list[Outfit]:
     """Items of a catalogue that can be worn together, one to four."""
     rng = np.random.default_rng(seed)
-    ids = advisor.index.ids() if advisor.index else []
+    ids = loaded.catalogue.ids() if loaded.catalogue else []
     drawn: list[Outfit] = []
     while len(drawn) < count:
         outfit: Outfit = []
         for place in rng.permutation(len(ids))[:12]:
-            (item,) = advisor.items_of_ids([ids[int(place)]])
-            worn = {one.item.category for one in outfit}
-            if item.item.category not in worn and category_conflict(item.item.category, worn) is None:
+            (item,) = loaded.items_of_ids([ids[int(place)]])
+            worn = {one.category for one in outfit}
+            if item.category not in worn and category_conflict(item.category, worn) is None:
                 outfit.append(item)
             if len(outfit) == 1 + len(drawn) % 4:
                 drawn.append(outfit)
@@ -58,17 +58,17 @@ def timed(ask: Callable[[Outfit], Any], asked: Sequence[Outfit]) -> list[float]:
     return took
 
 
-def plainly(advisor: Advisor, ranked: int) -> Callable[[Outfit], None]:
+def plainly(loaded: Model, ranked: int) -> Callable[[Outfit], None]:
     """As many prompts as coordi ranks candidates, one after the other."""
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    base = resolve_base(advisor.model.settings.model)
+    base = resolve_base(loaded.trained.settings.model)
     model = AutoModelForCausalLM.from_pretrained(base.folder, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(base.folder)
 
     def ask(outfit: Outfit) -> None:
-        found = advisor.stylist.complete(outfit, k=ranked, language_model=False, reasons=False)
+        found = loaded.stylist.complete(outfit, k=ranked, language_model=False, reasons=False)
         for one in found.suggestions[:ranked]:
             asked = compatibility_instruction([item.text for item in (*outfit, one.item)])
             message = [{"role": "user", "content": f"{asked.question}\n{asked.body()}"}]
@@ -89,9 +89,9 @@ def main() -> None:
     parser.add_argument("--plain", type=int, default=8, help="outfits that are asked plainly too; 0 for none")
     parser.add_argument("--seed", type=int, default=17)
     options = parser.parse_args()
-    advisor = Advisor.open(options.catalogue, None, note, progress_bar)
-    stylist, depth = advisor.stylist, advisor.model.settings.recommend.candidates
-    asked = outfits(advisor, 2 * options.outfits + 4, options.seed)
+    loaded = load(None, options.catalogue, note, progress_bar)
+    stylist, depth = loaded.stylist, loaded.trained.settings.recommend.candidates
+    asked = outfits(loaded, 2 * options.outfits + 4, options.seed)
     first, second = asked[4 : options.outfits + 4], asked[options.outfits + 4 :]
     for outfit in asked[:4]:  # loads what is loaded by the first question
         stylist.complete(outfit)
@@ -105,12 +105,12 @@ def main() -> None:
         "score with the weakest item": timed(stylist.score, [one for one in first if len(one) > 1]),
         "3 looks around an item": timed(lambda one: stylist.outfits(one[0]), first[:20]),
     }
-    print(f"{len(advisor.index or ())} items, the language model ranks {depth} candidates; {len(first)} outfits")
+    print(f"{len(loaded.catalogue or ())} items, the language model ranks {depth} candidates; {len(first)} outfits")
     for name, took in ways.items():
         median, late = np.percentile(took, [50, 95])
         print(f"{name}: median {median:.0f} ms, 95th percentile {late:.0f} ms")
     if options.plain:
-        plain = float(np.median(timed(plainly(advisor, depth), second[: options.plain])))
+        plain = float(np.median(timed(plainly(loaded, depth), second[: options.plain])))
         ours = float(np.median(ways["complete, 5 without reasons"][: options.plain]))
         print(
             f"the same {depth} candidates one by one in transformers: median {plain:.0f} ms, {plain / ours:.1f} times"

@@ -69,8 +69,8 @@ def some_of(folder: Path, photos: int, scratch: Path) -> tuple[Path, list[Path]]
 
 
 def build(shop: Path, scratch: Path) -> dict[str, Any]:
-    from coordi.pipeline.catalogue_build import CatalogueJob, DescriptionPipeline, build_catalogue, refresh_catalogue
-    from coordi.pipeline.trained import find_model
+    from coordi.model.trained import find_model
+    from coordi.recommend.build import CatalogueJob, DescriptionPipeline, build_catalogue, refresh_catalogue
 
     os.environ["COORDI_CACHE"] = str(scratch / "cache")
     settings = find_model("bundled").settings
@@ -93,7 +93,7 @@ def build(shop: Path, scratch: Path) -> dict[str, Any]:
 def mixed(folder: Path, count: int, rng: np.random.Generator) -> Iterator[list[Any]]:
     """Rows of the large catalogue, a thousand at a time."""
     from coordi.encoders.labels import load_vocabulary
-    from coordi.pipeline.ensemble import text_encoder
+    from coordi.model.ensemble import text_encoder
     from coordi.recommend.catalogue import Catalogue
     from coordi.recommend.catalogue_file import CatalogueRow
     from coordi.recommend.items import describe_items
@@ -125,7 +125,7 @@ def mixed(folder: Path, count: int, rng: np.random.Generator) -> Iterator[list[A
 
 def make_large(small: Path, large: Path, count: int, seed: int) -> dict[str, Any]:
     from coordi.artifacts import write_json
-    from coordi.pipeline.catalogue_build import info_of
+    from coordi.recommend.build import info_of
     from coordi.recommend.catalogue_file import writing_catalogue
 
     info = info_of(small)
@@ -194,7 +194,7 @@ class Plain:
 
 def search(large: Path, photos: Sequence[Path], queries: int) -> dict[str, Any]:
     from coordi.data.photos import open_photo
-    from coordi.pipeline.catalogue_build import DescriptionPipeline
+    from coordi.recommend.build import DescriptionPipeline
     from coordi.recommend.catalogue import Catalogue
     from coordi.recommend.rules import Rules
 
@@ -301,7 +301,7 @@ def memory_of_searching(large: Path, queries: int = 100) -> float:
 
 
 def change_one(large: Path) -> float:
-    from coordi.pipeline.catalogue_build import CatalogueJob, remove_from_catalogue
+    from coordi.recommend.build import CatalogueJob, remove_from_catalogue
     from coordi.recommend.catalogue import Catalogue
 
     with Catalogue.open(large) as index:

@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,33 +30,34 @@ from coordi.cli.options import data_path
 from coordi.config import RunSettings
 from coordi.data.loading import load
 from coordi.model.base import resolve_base
-from coordi.pipeline.stages import texts_of, training_examples, validation_examples
-from coordi.pipeline.trained import BUNDLED, find_model
-from coordi.prompts import compatibility_instruction
-from coordi.types import Dataset
+from coordi.model.trained import BUNDLED, find_model
+from coordi.pipeline.training_data import training_examples, validation_examples
+from coordi.prompts import compatibility_instruction, item_text
+from coordi.types import Dataset, Item
 
 PARTS = ("train-coordi", "train-trl", "score-coordi", "score-transformers")
 CANDIDATES = 50
 
 
-def material(data: str) -> tuple[RunSettings, Dataset, dict[str, str]]:
-    """The bundled adapter's settings, the data, and what prompts say of each item."""
+def prepared(data: str) -> tuple[RunSettings, Dataset]:
+    """The bundled adapter's settings, and the data with a text for each item."""
     settings = find_model("bundled").settings
     dataset = load(data_path(data), settings.data, settings.seed)
-    return settings, dataset, texts_of(dataset.items, {}, settings.prompt)
+    items = {item.id: replace(item, text=item_text(item, None, settings.prompt)) for item in dataset.items.values()}
+    return settings, replace(dataset, items=items)
 
 
 def train_coordi(data: str, steps: int) -> dict[str, float]:
     """Outfits with their negatives, as the edge preset has it."""
     from coordi.model.training import finetune
 
-    settings, dataset, texts = material(data)
+    settings, dataset = prepared(data)
     changes = {"max_steps": steps, "evaluations": 1, "valid_questions": 4}
     settings = settings.model_copy(update={"finetune": settings.finetune.model_copy(update=changes)})
     marks: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         finetune(
-            training_examples(dataset, texts, settings), validation_examples(dataset, texts, settings), settings,
+            training_examples(dataset, settings), validation_examples(dataset, settings), settings,
             Path(folder), lambda done, total: marks.append(time.perf_counter()),
         )  # fmt: skip
     negatives = sum(share > 0 for share in settings.finetune.negatives.values())
@@ -72,12 +74,12 @@ def train_trl(data: str, steps: int) -> dict[str, float]:
     from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
-    settings, dataset, texts = material(data)
+    settings, dataset = prepared(data)
     settings = settings.model_copy(
         update={"finetune": settings.finetune.model_copy(update={"head": "answer", "last_layer": None})}
     )
     base = resolve_base(settings.model)
-    asked = training_examples(dataset, texts, settings)(0)
+    asked = training_examples(dataset, settings)(0)
     rows = [
         {
             "prompt": [{"role": "user", "content": f"{one.question}\n{one.body()}"}],
@@ -107,21 +109,21 @@ def train_trl(data: str, steps: int) -> dict[str, float]:
     return {"examples_per_second": batch * (steps - 1) / (marks[-1] - marks[0])}
 
 
-def shelf(data: str) -> tuple[RunSettings, dict[str, str], list[tuple[str, ...]]]:
+def completions(data: str) -> tuple[RunSettings, list[tuple[Item, ...]]]:
     """An outfit of four items, completed with each of the candidates."""
-    settings, dataset, texts = material(data)
+    settings, dataset = prepared(data)
     outfit = next(one.item_ids[:4] for one in dataset.outfits_of("test") if len(one.item_ids) >= 4)
     others = [item for item in dataset.items if item not in outfit]
     drawn = np.random.default_rng(settings.seed).permutation(len(others))[:CANDIDATES]
-    return settings, texts, [(*outfit, others[int(place)]) for place in drawn]
+    return settings, [dataset.items_of((*outfit, others[int(place)])) for place in drawn]
 
 
 def score_coordi(data: str, rounds: int) -> dict[str, float]:
     """As ``coordi recommend`` asks."""
     from coordi.model.scoring import load_scorer
 
-    settings, texts, outfits = shelf(data)
-    scorer = load_scorer(resolve_base(settings.model), BUNDLED, texts, settings)
+    settings, outfits = completions(data)
+    scorer = load_scorer(resolve_base(settings.model), BUNDLED, settings)
     return {"milliseconds": median_of(lambda: scorer.score(outfits), rounds)}
 
 
@@ -130,14 +132,14 @@ def score_transformers(data: str, rounds: int) -> dict[str, float]:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    settings, texts, outfits = shelf(data)
+    settings, outfits = completions(data)
     base = resolve_base(settings.model)
     model = AutoModelForCausalLM.from_pretrained(base.folder, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(base.folder)
 
     def ask() -> None:
         for outfit in outfits:
-            one = compatibility_instruction([texts[item] for item in outfit])
+            one = compatibility_instruction([item.text for item in outfit])
             message = [{"role": "user", "content": f"{one.question}\n{one.body()}"}]
             ids = tokenizer.apply_chat_template(
                 message, add_generation_prompt=True, return_tensors="pt", return_dict=True

@@ -13,14 +13,15 @@ import argparse
 
 import numpy as np
 
+from coordi.api import Model, load
 from coordi.artifacts import cache_folder
 from coordi.cli.console import note, progress_bar
 from coordi.cli.options import data_path
 from coordi.pipeline import stages
-from coordi.pipeline.advisor import Advisor, index_of
-from coordi.pipeline.stages import PreparedData, Workspace, fingerprint
+from coordi.pipeline.stages import PreparedData
+from coordi.pipeline.workspace import Workspace, fingerprint
 from coordi.recommend.rules import Rules
-from coordi.recommend.stylist import CandidateSearch, Stylist
+from coordi.recommend.stylist import CandidateSearch
 
 DEPTHS = (1, 5, 8, 32, 64)
 
@@ -32,30 +33,29 @@ def main() -> None:
     parser.add_argument("--asked", type=int, default=40, help="outfits that the language model is asked about too")
     parser.add_argument("--seed", type=int, default=17)
     options = parser.parse_args()
-    advisor = Advisor.open()
-    material = _material(options.data, advisor)
-    held = dict.fromkeys(name for one in material.dataset.outfits_of("test") for name in one.item_ids)
-    items = tuple(material.dataset.items[name] for name in held)
-    index = index_of(material, advisor.model.settings, items, "test")
-    stylist = Stylist(index, advisor.scorer, advisor.model.settings.recommend, advisor.vocabulary,
-                      lambda texts: advisor.encoder.encode_texts(texts))  # fmt: skip
+    loaded = load()
+    prepared = _prepared(options.data, loaded)
+    item_ids = dict.fromkeys(name for one in prepared.dataset.outfits_of("test") for name in one.item_ids)
+    items = prepared.dataset.items_of(tuple(item_ids))
+    index = stages.catalogue_of(prepared, loaded.trained.settings, items, "test")
+    stylist = loaded.with_catalogue(index).stylist
     rng = np.random.default_rng(options.seed)
     found: dict[str, list[int]] = {"by the stylist": [], "by likeness of texts": []}
     pools, ranked = [], []
-    for outfit in material.dataset.outfits_of("test"):
+    for outfit in prepared.dataset.outfits_of("test"):
         place = int(rng.integers(len(outfit.item_ids)))
         known = index.get(outfit.item_ids)
         true = known[outfit.item_ids[place]]
         others = [known[name] for name in outfit.item_ids if name != true.id]
-        category = true.item.category
+        category = true.category
         pools.append(index.count(Rules(), category))
-        best = CandidateSearch(index, advisor.scorer).find(others, Rules(), category, pools[-1])
+        best = CandidateSearch(index, stylist.scorers).find(others, Rules(), category, pools[-1])
         found["by the stylist"].append(_place([item.id for item, _ in best], true.id))
         query = np.asarray(sum(item.text_embedding for item in others), dtype=np.float32)
         but = Rules(excluded=tuple(item.id for item in others))
         near = index.nearest(query, "text", pools[-1], but, category)
         found["by likeness of texts"].append(_place([item.id for item, _ in near], true.id))
-        worn = {item.item.category for item in others}
+        worn = {item.category for item in others}
         if len(ranked) < options.asked and category not in worn:
             shown = stylist.complete(others, category, 5, reasons=False)
             ranked.append(_place([one.item.id for one in shown.suggestions], true.id))
@@ -66,9 +66,9 @@ def main() -> None:
     print(f"shown among five, of {len(ranked)} asked of the language model: {np.mean([one < 5 for one in ranked]):.3f}")
 
 
-def _material(data: str, advisor: Advisor) -> PreparedData:
+def _prepared(data: str, loaded: Model) -> PreparedData:
     path = data_path(data)
-    settings = advisor.model.settings
+    settings = loaded.trained.settings
     settings = settings.model_copy(update={"data": settings.data.model_copy(update={"photos": "optional"})})
     out = cache_folder() / "benchmarks" / "shortlist-recall"
     return stages.prepare(Workspace(path, out, settings, "benchmark", note, progress_bar), fingerprint(path))

@@ -14,7 +14,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "coordi"
 
 ORDER = (
     "errors", "types", "config", "artifacts", "data", "encoders", "prompts", "model", "evaluate",
-    "recommend", "pipeline", "serve", "cli",
+    "recommend", "pipeline", "api", "serve", "cli",
 )  # fmt: skip
 ON_TOP = {"__init__", "__main__"}  # the few public names, and the command
 HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "accelerate", "bitsandbytes", "sklearn", "unsloth"}

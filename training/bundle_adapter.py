@@ -15,7 +15,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from coordi.artifacts import read_json, write_json
-from coordi.pipeline.trained import BUNDLED, find_model
+from coordi.model.trained import BUNDLED, find_model
 
 COPIED = ("coordi.json", "trained_on.json", "chosen_on.json", "pooled_head.json", "pooled_head.safetensors")
 JOINED = ("joined.json", "joined.safetensors")  # not there where nothing is joined

@@ -136,8 +136,8 @@ class FinetuneSettings(Settings):
         tasks: Share of examples per task; they need not add up to 1.
         negatives: Share of negatives by protocol; they need not add up to 1. Under a ``pooled`` head an outfit stands
             beside one of each, so shares are equal or 0.
-        join: Join the model's P(yes) with category pairs and likeness of texts, weighed on the validation split; what
-            the score is with the model alone and without it is measured beside it.
+        ensemble: Combine the model's P(yes) with category pairs and text similarity, by weights that are fitted on the
+            validation split. The parts are measured beside it.
         gradient_checkpointing: Trade time for memory.
         evaluations: How often the validation split is scored in the course of training, the end included.
         valid_questions: At most so many validation questions are scored each time.
@@ -168,7 +168,7 @@ class FinetuneSettings(Settings):
     head_learning_rate: float = Field(default=1e-3, gt=0)
     tasks: dict[Literal["compatibility", "choose", "complement"], float] = {"compatibility": 1.0}
     negatives: dict[Negatives, float] = {"random": 0.5, "same-category": 0.5}
-    join: bool = False
+    ensemble: bool = False
     gradient_checkpointing: bool = False
     evaluations: int = Field(default=4, ge=1)
     valid_questions: int | None = Field(default=None, ge=2)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 if TYPE_CHECKING:
     import numpy as np
@@ -93,6 +93,30 @@ class Item:
     in_stock: bool | None = None
 
 
+class OutfitScorer(Protocol):
+    """Scores how well the items of an outfit go together: a trained model, a baseline, or a user's own.
+
+    Attributes:
+        name: For reports and files; unique among the scorers of one evaluation.
+        gives_probabilities: True if scores are probabilities, so that their calibration is measured as they are.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+
+    @property
+    def gives_probabilities(self) -> bool: ...  # noqa: D102
+
+    def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
+        """Compatibility of each outfit, shape ``(N,)``, finite, higher is better.
+
+        Args:
+            outfits: Two items or more each. A scorer must not use an item's id as a feature: in the Maryland release it
+                names the outfit.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Outfit:
     """Items that somebody put together, in the source's order (which gives answers away: shuffle before use)."""
@@ -170,6 +194,10 @@ class Dataset:
     def outfits_of(self, split: Split) -> tuple[Outfit, ...]:
         """The outfits of one split, in the source's order."""
         return tuple(outfit for outfit in self.outfits if outfit.split == split)
+
+    def items_of(self, item_ids: Sequence[str]) -> tuple[Item, ...]:
+        """Items by their ids, in order."""
+        return tuple(self.items[item_id] for item_id in item_ids)
 
 
 @dataclass(frozen=True, slots=True)

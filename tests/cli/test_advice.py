@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from coordi.cli.main import build_app
 from coordi.errors import ArtifactError, CoordiError, DataError, ImageError, RecommendationError
-from coordi.pipeline.trained import BUNDLED
+from coordi.model.trained import BUNDLED
 
 RUNNER = CliRunner()
 ROWS = (

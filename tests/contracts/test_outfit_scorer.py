@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from coordi.config import EvaluateSettings, RunSettings
-from coordi.errors import CoordiError
+from coordi.encoders.labels import load_vocabulary
 from coordi.evaluate import set_transformer
 from coordi.evaluate.baselines import NAMES, BaselineInputs, build_baselines
-from coordi.evaluate.scoring import OutfitScorer, ScoreSource
-from coordi.pipeline.ensemble import Ensemble
-from coordi.types import Dataset
+from coordi.evaluate.scoring import ScoreSource
+from coordi.model.ensemble import Ensemble
+from coordi.types import Dataset, Item, OutfitScorer
 
-from ..evaluate.conftest import make_wardrobe
+from ..evaluate.conftest import described, make_wardrobe
 
 pytest.importorskip("sklearn", reason="needs the train extra")
 pytest.importorskip("torch", reason="needs the train extra")
@@ -25,13 +25,13 @@ pytest.importorskip("torch", reason="needs the train extra")
 SEED = 17
 # Leak alarms score questions, not outfits; tests/evaluate/test_baselines_alarms.py holds them.
 ALARMS = ("size", "order")
-JOINED = ("joined", "language-model", "without-language-model")
-SCORERS = ("base", *(name for name in NAMES if name not in ALARMS), *JOINED)
+ENSEMBLES = ("ensemble", "without-language-model")
+SCORERS = ("base", *(name for name in NAMES if name not in ALARMS), *ENSEMBLES)
 # A language model reads an outfit in an order, and what reads its states does too.
-KEEPS_THE_ORDER = {"base", "frozen-probe", "joined", "language-model"}
+KEEPS_THE_ORDER = {"base", "frozen-probe", "ensemble"}
 IN_SINGLE_PRECISION = KEEPS_THE_ORDER
 
-Outfits = list[tuple[str, ...]]
+Outfits = list[tuple[Item, ...]]
 
 
 @dataclass(frozen=True)
@@ -44,9 +44,12 @@ class Lineup:
     def some_outfits(self) -> Outfits:
         """Sets of 2 to 6 items, drawn by position, so that they are the same under other ids."""
         rng = np.random.default_rng(3)
-        ids = list(self.dataset.items)
+        items = list(self.dataset.items.values())
         sizes = rng.integers(2, 7, size=40)
-        return [tuple(ids[int(place)] for place in rng.choice(len(ids), size, replace=False)) for size in sizes]
+        return [tuple(items[int(n)] for n in rng.choice(len(items), size, replace=False)) for size in sizes]
+
+    def all_outfits(self) -> Outfits:
+        return self.some_outfits() + [self.dataset.items_of(outfit.item_ids) for outfit in self.dataset.outfits]
 
 
 @pytest.fixture(scope="module")
@@ -66,24 +69,25 @@ def make_lineup(tiny_folder: Path) -> Iterator[Callable[[str], Lineup]]:
 
     def make(prefix: str) -> Lineup:
         dataset = make_wardrobe(prefix)
-        texts = {item_id: f"{item.category}: {item.title}" for item_id, item in dataset.items.items()}
         rng = np.random.default_rng(5)
         photos = {}
         for number, item_id in enumerate(dataset.items):
             vector = rng.normal(size=encoder.dimension).astype(np.float32)
             if number % 4:  # the others have no photo
                 photos[item_id] = vector / np.linalg.norm(vector)
-        base = BaseModelScorer(lambda: load_answers(resolve_base(settings.model), None, texts, settings))
-        inputs = BaselineInputs(dataset, texts, photos, encoder, EvaluateSettings(), SEED, base.states)
-        made, left_out = build_baselines(inputs)
+        dataset = described(dataset, photos)
+        base = BaseModelScorer(lambda: load_answers(resolve_base(settings.model), None, settings))
+        baselines, left_out = build_baselines(BaselineInputs(dataset, encoder, EvaluateSettings(), SEED, base.states))
         assert not left_out
-        asked = {one.name: one for one in (base, *made) if not isinstance(one, ScoreSource)}
-        joined = Ensemble.learn(base, dataset, texts, SEED).scorers(base, dataset.items, texts)
-        return Lineup(dataset, {**asked, **dict(zip(JOINED, joined, strict=True))})
+        scorers = {one.name: one for one in (base, *baselines) if not isinstance(one, ScoreSource)}
+        ensemble = Ensemble.learn(base, dataset, load_vocabulary("fashion"), settings)
+        for name, language_model in zip(ENSEMBLES, (base, None), strict=True):
+            scorers[name] = ensemble.scorer(name, ensemble.centering, language_model)
+        return Lineup(dataset, scorers)
 
     with pytest.MonkeyPatch.context() as patch:
         # Enough to learn something; how much isn't asked here.
-        patch.setattr(set_transformer, "_LEAST_STEPS", 60)
+        patch.setattr(set_transformer, "_FEWEST_STEPS", 60)
         yield make
 
 
@@ -141,12 +145,5 @@ class TestEveryScorer:
 
     def test_is_the_same_when_made_again_under_other_ids(self, name: str, lineup: Lineup, renamed: Lineup) -> None:
         """Neither an id nor anything but the seed has a say in fitting and scoring."""
-        here, there = (
-            one.scorers[name].score(one.some_outfits() + [outfit.item_ids for outfit in one.dataset.outfits])
-            for one in (lineup, renamed)
-        )
+        here, there = (one.scorers[name].score(one.all_outfits()) for one in (lineup, renamed))
         np.testing.assert_allclose(here, there, rtol=0, atol=close(name))
-
-    def test_names_an_unknown_item(self, name: str, lineup: Lineup) -> None:
-        with pytest.raises(CoordiError, match="'nowhere'"):
-            lineup.scorers[name].score([("0", "1"), ("0", "nowhere")])

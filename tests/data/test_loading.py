@@ -8,7 +8,7 @@ import pytest
 
 from coordi.config import DataSettings
 from coordi.data.loading import SAMPLE_MARKER, load, outfits_for, recognise
-from coordi.data.sample import MARKER
+from coordi.data.sample.writer import MARKER
 from coordi.errors import DataError
 from coordi.types import SPLITS, Dataset
 

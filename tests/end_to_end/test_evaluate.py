@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from coordi.data.sample import SampleSize, make_sample
+from coordi.data.sample.wardrobe import SampleSize
+from coordi.data.sample.writer import make_sample
 
 from .test_interruptions import environment
 

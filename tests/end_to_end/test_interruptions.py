@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from coordi.data.sample import SampleSize, make_sample
+from coordi.data.sample.wardrobe import SampleSize
+from coordi.data.sample.writer import make_sample
 
 # What the command says when a stage begins, and the signal that ends it there.
 STAGES = (

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
+from coordi.encoders.edge import EdgeEncoder
 from coordi.types import Dataset, FunnelRow, GarmentCategory, Item, Outfit, Split
 
 STYLES = ("denim", "silk", "tweed", "linen", "velvet", "leather")
@@ -18,6 +23,22 @@ WORN: tuple[tuple[GarmentCategory, str], ...] = (
 SIZES: tuple[tuple[Split, int], ...] = (("train", 30), ("valid", 12), ("test", 12))
 
 MakeWardrobe = Callable[[str], Dataset]
+Photos = Mapping[str, NDArray[np.float32]]
+
+
+def described(dataset: Dataset, photos: Photos | None = None) -> Dataset:
+    """The data set with a text, its embedding and, where there is one, a photo's embedding for each item."""
+    texts = tuple(f"{item.category}: {item.title}" for item in dataset.items.values())
+    items = {
+        item.id: replace(item, text=text, text_embedding=row, photo_embedding=(photos or {}).get(item.id))
+        for item, text, row in zip(dataset.items.values(), texts, encode(texts), strict=True)
+    }
+    return replace(dataset, items=items)
+
+
+@cache
+def encode(texts: tuple[str, ...]) -> NDArray[np.float32]:
+    return EdgeEncoder.bundled().encode_texts(texts)
 
 
 def make_wardrobe(prefix: str = "") -> Dataset:
@@ -38,7 +59,7 @@ def make_wardrobe(prefix: str = "") -> Dataset:
         FunnelRow("items", "read", 0, len(items) + 3, dropped=False),
         FunnelRow("items", "nobody wears it", 3, len(items)),
     )
-    return Dataset("wardrobe", "catalogue", items, tuple(outfits), funnel, text_only=True)
+    return described(Dataset("wardrobe", "catalogue", items, tuple(outfits), funnel, text_only=True))
 
 
 @pytest.fixture

@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from coordi.config import RunSettings
-from coordi.evaluate.benchmark import ReportWarning, measure
 from coordi.evaluate.question_sets import ProtocolQuestions, draw_questions
 from coordi.evaluate.report_data import LearningPoint, ReportData, ShownRecommendation
+from coordi.evaluate.results import ReportWarning
 from coordi.evaluate.scoring import RawScores
-from coordi.types import CompatibilityQuestion, Dataset, Description, FitbQuestion, Label
+from coordi.types import CompatibilityQuestion, Dataset, Description, FitbQuestion, Item, Label
+
+from .scorers import measure
 
 SETTINGS = RunSettings.model_validate({"evaluate": {"bootstrap": 100, "examples": 4}})
 
@@ -34,8 +36,8 @@ class TableScorer:
         self._table = table
         self._otherwise = otherwise
 
-    def score(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float64]:
-        return np.array([self._table.get(",".join(outfit), self._otherwise) for outfit in outfits])
+    def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
+        return np.array([self._table.get(",".join(item.id for item in outfit), self._otherwise) for outfit in outfits])
 
 
 def asked(item_ids: str, outfit_id: str, compatible: bool) -> CompatibilityQuestion:
@@ -85,19 +87,20 @@ def small_report(wardrobe: Dataset, folder: Path) -> ReportData:
 class NoisyScorer:
     """Sees by how many pairs an outfit is of one style, through noise of its own; ``strength`` 0 sees noise alone."""
 
-    def __init__(self, dataset: Dataset, name: str, strength: float) -> None:
+    def __init__(self, name: str, strength: float) -> None:
         self.name = name
         self.gives_probabilities = True
-        self._dataset = dataset
         self._strength = strength
 
-    def score(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+    def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
         return np.array([self._score(outfit) for outfit in outfits])
 
-    def _score(self, outfit: Sequence[str]) -> float:
-        styles = [self._dataset.items[item_id].title.split()[0] for item_id in outfit]
+    def _score(self, outfit: Sequence[Item]) -> float:
+        styles = [item.title.split()[0] for item in outfit]
         pairs = [first == second for first, second in combinations(styles, 2)]
-        noise = np.random.default_rng(zlib.crc32(" ".join([self.name, *sorted(outfit)]).encode())).normal()
+        noise = np.random.default_rng(
+            zlib.crc32(" ".join([self.name, *sorted(item.id for item in outfit)]).encode())
+        ).normal()
         return float(1 / (1 + np.exp(-(self._strength * (float(np.mean(pairs)) - 0.5) + noise))))
 
 
@@ -139,7 +142,7 @@ def wide_report(wardrobe: Dataset, seed: int = 17, strength: float = 3.0) -> Rep
     drawn = draw_questions(wardrobe, measured, seed)
     release = replace(drawn[0], protocol="release", warnings=("3 of the release's 27 questions: an item is gone.",))
     blanks_alone = replace(drawn[0], protocol="release-odd one/<i>", valid=(), test=(), retrieval=(), warnings=())
-    scorers = [NoisyScorer(wardrobe, name, value) for name, value in (STRENGTHS | {"fine-tuned": strength}).items()]
+    scorers = [NoisyScorer(name, value) for name, value in (STRENGTHS | {"fine-tuned": strength}).items()]
     evaluation = measure(
         [*drawn, release, blanks_alone], [*scorers, PartialScores()], measured, seed, items=wardrobe.items
     )

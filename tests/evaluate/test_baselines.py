@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from coordi.errors import EvaluationError
-from coordi.evaluate.features import CategoryPairs, TitleCosine, VectorCosine, centred
-from coordi.types import CompatibilityQuestion, GarmentCategory, Item
+from coordi.model.features import CategoryCentering, CategoryPairs, EmbeddingSimilarity, TitleSimilarity
+from coordi.types import GarmentCategory, Item
 
 pytest.importorskip("sklearn")
 
+Vectors = Mapping[str, NDArray[np.float32]]
 
-def question(item_ids: Sequence[str], compatible: bool) -> CompatibilityQuestion:
-    return CompatibilityQuestion("-".join(item_ids), item_ids[0], tuple(item_ids), compatible)
+
+def outfits_of(items: Mapping[str, Item], *outfits: Sequence[str]) -> list[list[Item]]:
+    return [[items[name] for name in outfit] for outfit in outfits]
+
+
+def labels(*answers: bool) -> NDArray[np.bool_]:
+    return np.array(answers)
 
 
 def unit(*values: float) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
@@ -30,9 +37,9 @@ def test_category_pairs_learns_that_two_pairs_of_shoes_do_not_go_together() -> N
         "c": Item("c", "", "shoes"),
         "d": Item("d", "", "bottom"),
     }
-    questions = [question("abd", True), question("acd", True), question("abc", False), question("bcd", False)]
-    scorer = CategoryPairs.fit(items, questions)
-    good, bad = scorer.score(["ad", "bc"])
+    outfits = outfits_of(items, "abd", "acd", "abc", "bcd")
+    scorer = CategoryPairs.fit(outfits, labels(True, True, False, False))
+    good, bad = scorer.score(outfits_of(items, "ad", "bc"))
     assert good > 0.5 > bad
 
 
@@ -43,20 +50,15 @@ def test_category_pairs_tells_kinds_of_one_category_apart() -> None:
         "pumps": Item("pumps", "", "shoes", "Pumps"),
         "sneakers": Item("sneakers", "", "shoes", "Sneakers"),
     }
-    questions = [
-        question(("gown", "pumps"), True),
-        question(("day", "sneakers"), True),
-        question(("gown", "sneakers"), False),
-        question(("day", "pumps"), False),
-    ]
-    scores = CategoryPairs.fit(items, questions).score([asked.item_ids for asked in questions])
+    outfits = outfits_of(items, ("gown", "pumps"), ("day", "sneakers"), ("gown", "sneakers"), ("day", "pumps"))
+    scores = CategoryPairs.fit(outfits, labels(True, True, False, False)).score(outfits)
     assert scores[:2].min() > 0.5 > scores[2:].max()
 
 
 def test_category_pairs_needs_both_classes() -> None:
     items = {"a": Item("a", "", "top"), "b": Item("b", "", "shoes")}
     with pytest.raises(EvaluationError, match=r"category-pairs needs .* 1 compatible of 1"):
-        CategoryPairs.fit(items, [question("ab", True)])
+        CategoryPairs.fit(outfits_of(items, "ab"), labels(True))
 
 
 def test_title_cosine_by_hand() -> None:
@@ -66,18 +68,17 @@ def test_title_cosine_by_hand() -> None:
         "c": Item("c", "grey wool", "shoes"),
         "empty": Item("empty", "", "bag"),
     }
-    scorer = TitleCosine.fit(items, list(items.values()))
+    scorer = TitleSimilarity.fit(list(items.values()))
     # Same words 1, no word shared 0; three pairs of which one is alike: 1/3; alone: nothing to be alike to.
-    assert scorer.score([("a", "b"), ("a", "c"), ("a", "b", "c"), ("a",), ("a", "empty")]) == pytest.approx(
-        [1, 0, 1 / 3, 0, 0], abs=1e-12
-    )
+    outfits = outfits_of(items, ("a", "b"), ("a", "c"), ("a", "b", "c"), ("a",), ("a", "empty"))
+    assert scorer.score(outfits) == pytest.approx([1, 0, 1 / 3, 0, 0], abs=1e-12)
 
 
 def test_title_cosine_needs_words() -> None:
     """Kinds alone would make it a baseline of kinds under the name of titles."""
     items = {"a": Item("a", "", "top", "Blouses"), "b": Item("b", "?", "shoes", "Pumps")}
     with pytest.raises(EvaluationError, match="title-cosine found no word in the titles of 2 training items"):
-        TitleCosine.fit(items, list(items.values()))
+        TitleSimilarity.fit(list(items.values()))
 
 
 def test_title_cosine_reads_kinds_beside_titles() -> None:
@@ -86,29 +87,41 @@ def test_title_cosine_reads_kinds_beside_titles() -> None:
         "b": Item("b", "", "dress", "Gowns"),
         "c": Item("c", "", "shoes", "Pumps"),
     }
-    same_kind, other_kind = TitleCosine.fit(items, list(items.values())).score(["ab", "bc"])
+    same_kind, other_kind = TitleSimilarity.fit(list(items.values())).score(outfits_of(items, "ab", "bc"))
     assert same_kind > 0 == other_kind
 
 
-def test_vector_cosine_by_hand() -> None:
-    vectors = {"x": unit(1, 0), "y": unit(0, 1), "d": unit(1, 1), "z": np.zeros(2, dtype=np.float32)}
-    scorer = VectorCosine("looks", vectors)
+def similarity_of(vectors: Vectors) -> tuple[EmbeddingSimilarity, dict[str, Item]]:
+    def embed(items: Sequence[Item]) -> NDArray[np.float32]:
+        return np.stack([vectors[item.id] for item in items])
+
+    return EmbeddingSimilarity("looks", embed), {name: Item(name, "", "top") for name in vectors}
+
+
+def test_embedding_similarity_by_hand() -> None:
+    scorer, items = similarity_of(
+        {"x": unit(1, 0), "y": unit(0, 1), "d": unit(1, 1), "z": np.zeros(2, dtype=np.float32)}
+    )
     half = np.sqrt(0.5)
-    # x and y share nothing, d is halfway between them; zeros are alike to nothing; one item alone has no pair.
-    assert scorer.score(["xy", "xd", "xyd", "xx", "xz", "x"]) == pytest.approx(
-        [0, half, 2 * half / 3, 1, 0, 0], abs=1e-7
+    # x and y share nothing, d is halfway between them; zeros are similar to nothing; one item alone has no pair.
+    assert scorer.score(outfits_of(items, "xy", "xd", "xyd", "xx", "xz", "x", "")) == pytest.approx(
+        [0, half, 2 * half / 3, 1, 0, 0, 0], abs=1e-7
     )
     assert scorer.name == "looks"
 
 
-def test_vector_cosine_names_an_item_without_a_vector() -> None:
-    with pytest.raises(EvaluationError, match=r"1 item ids .*'y'; accepted are the ids of its 1 items"):
-        VectorCosine("looks", {"x": unit(1, 0)}).score([("x", "y")])
+def centred(vectors: Vectors, items: Mapping[str, Item], learned_from: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+    rows = [vectors[name] for name in learned_from]
+    centering = CategoryCentering.learn(
+        [items[name] for name in learned_from], np.stack(rows) if rows else np.zeros((0, 2), np.float32)
+    )
+    found = centering.centre([items[name] for name in vectors], np.stack(list(vectors.values())))
+    return dict(zip(vectors, found, strict=True))
 
 
 def test_centring_takes_off_what_a_category_has_in_common() -> None:
     categories: dict[str, GarmentCategory] = {}
-    vectors = {}
+    vectors: dict[str, NDArray[np.float32]] = {}
     rng = np.random.default_rng(1)
     # Bags lie in one direction and tops in another; style is a small step along a third, the same for both.
     for number in range(80):
@@ -134,7 +147,7 @@ def test_centring_by_hand() -> None:
     overall = (vectors["a"] + vectors["b"] + vectors["t"]) / 3
     bag = (vectors["a"] + vectors["b"] + 10 * overall) / 12
     top = (vectors["t"] + 10 * overall) / 11
-    found = centred(vectors, items, ["a", "b", "t", "no vector"])
+    found = centred(vectors, items, ["a", "b", "t"])
     for name, mean in (("a", bag), ("b", bag), ("t", top), ("new", overall)):
         left = vectors[name] - mean
         np.testing.assert_allclose(found[name], left / np.linalg.norm(left), atol=1e-6)

@@ -13,14 +13,16 @@ from coordi.config import EvaluateSettings
 from coordi.data.questions import compatibility_questions
 from coordi.encoders.edge import EdgeEncoder
 from coordi.errors import EvaluationError
-from coordi.evaluate.baselines import BaselineInputs, OrderBaseline, SizeBaseline, build_baselines
-from coordi.evaluate.benchmark import gather, measure
+from coordi.evaluate.baselines import BaselineInputs, build_baselines
+from coordi.evaluate.benchmark import EvaluationRun, gather
+from coordi.evaluate.leak_baselines import OrderBaseline, SizeBaseline
 from coordi.evaluate.metrics import roc_auc
 from coordi.evaluate.question_sets import ProtocolQuestions, draw_questions
 from coordi.evaluate.scoring import ScoreSource
 from coordi.types import CompatibilityQuestion, Dataset, FitbQuestion, Item, Split
 
 from .conftest import MakeWardrobe
+from .scorers import measure
 
 pytest.importorskip("sklearn")
 pytest.importorskip("torch")
@@ -58,12 +60,12 @@ def shortened(question: CompatibilityQuestion) -> tuple[str, ...]:
 
 def auc_of(dataset: Dataset, part: ProtocolQuestions) -> dict[str, float]:
     """AUC of the two alarms, as a report has them."""
-    inputs = BaselineInputs(dataset, {}, {}, EdgeEncoder.bundled(), SETTINGS, SEED)
+    inputs = BaselineInputs(dataset, EdgeEncoder.bundled(), SETTINGS, SEED)
     scorers, _ = build_baselines(inputs)
     chosen = sorted(
         (one for one in scorers if one.name in ("chance", "size", "order")), key=lambda one: one.name != "chance"
     )
-    found = measure([part], chosen, SETTINGS, SEED).tasks["compatibility"]["release"]["baselines"]
+    found = measure([part], chosen, SETTINGS, SEED, dataset.items).tasks["compatibility"]["release"]["baselines"]
     return {name: found[name]["auc"] for name in ("size", "order")}
 
 
@@ -204,7 +206,9 @@ def test_order_scores_candidates_and_both_leave_out_what_they_cannot_learn(wardr
     # In the source shoes and bags stand behind tops and bottoms; a second top behind a bottom doesn't.
     assert (blanks[:, :2].min(axis=1) > blanks[:, 2]).all()
     assert [order.scores(replace(part, test=())), size.scores(replace(part, test=()))] == [None, None]
-    gather([part], [_Zero(), order, size])  # shapes are as the benchmark wants them
+    gather(
+        [part], [_Zero(), order, size], EvaluationRun(SETTINGS, SEED, wardrobe.items)
+    )  # shapes are as the benchmark wants them
 
 
 @pytest.mark.parametrize("name", ["size", "order"])
@@ -250,5 +254,5 @@ class _Zero:
     name = "zero"
     gives_probabilities = False
 
-    def score(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+    def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
         return np.zeros(len(outfits))

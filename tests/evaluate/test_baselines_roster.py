@@ -13,11 +13,13 @@ from coordi.config import EvaluateSettings
 from coordi.encoders.edge import EdgeEncoder
 from coordi.errors import EncoderError, EvaluationError
 from coordi.evaluate import set_transformer
-from coordi.evaluate.baselines import NAMES, QUICK, BaselineInputs, build_baselines, make_baseline, sentence_vectors
+from coordi.evaluate.baselines import NAMES, QUICK, BaselineInputs, build_baselines, make_baseline
 from coordi.evaluate.benchmark import Scorer
-from coordi.evaluate.scoring import OutfitScorer, ScoreSource
+from coordi.evaluate.scoring import ScoreSource
 from coordi.evaluate.set_transformer import SetTransformer
-from coordi.types import Dataset
+from coordi.types import Dataset, Item, OutfitScorer
+
+from .conftest import described
 
 pytest.importorskip("sklearn")
 pytest.importorskip("torch")
@@ -33,14 +35,12 @@ def edge() -> EdgeEncoder:
 @pytest.fixture
 def make_inputs(wardrobe: Dataset, edge: EdgeEncoder) -> MakeInputs:
     def make(dataset: Dataset = wardrobe, **changes: object) -> BaselineInputs:
-        texts = {item_id: f"{item.category}: {item.title}" for item_id, item in dataset.items.items()}
-        inputs = BaselineInputs(dataset, texts, {}, edge, EvaluateSettings(), 17)
-        return replace(inputs, **changes)  # type: ignore[arg-type]
+        return replace(BaselineInputs(dataset, edge, EvaluateSettings(), 17), **changes)  # type: ignore[arg-type]
 
     return make
 
 
-def no_states(outfits: Sequence[Sequence[str]]) -> NDArray[np.float32]:
+def no_states(outfits: Sequence[Sequence[Item]]) -> NDArray[np.float32]:
     raise KeyboardInterrupt
 
 
@@ -53,6 +53,10 @@ def photos_of(dataset: Dataset, dimension: int, every: int = 1) -> dict[str, NDA
         for number, (item_id, row) in enumerate(zip(dataset.items, rows, strict=True))
         if number % every == 0
     }
+
+
+def outfits_of(dataset: Dataset, *outfits: Sequence[str]) -> list[tuple[Item, ...]]:
+    return [dataset.items_of(outfit) for outfit in outfits]
 
 
 def outfit_scorers(scorers: Sequence[Scorer]) -> list[OutfitScorer]:
@@ -74,18 +78,18 @@ def test_without_a_language_model_the_probe_is_left_out_and_that_is_said(make_in
     scorers, left_out = build_baselines(make_inputs())
     assert tuple(scorer.name for scorer in scorers) == tuple(name for name in NAMES if name != "frozen-probe")
     assert list(left_out) == ["frozen-probe"]
-    assert "no language model is at hand" in left_out["frozen-probe"]
+    assert "there is no language model whose states it could read" in left_out["frozen-probe"]
     with_states, nothing = build_baselines(make_inputs(states=no_states))
     assert tuple(scorer.name for scorer in with_states) == NAMES
     assert not nothing
 
 
-def test_what_takes_long_is_fitted_when_it_is_first_asked(make_inputs: MakeInputs) -> None:
+def test_slow_baselines_are_fitted_by_the_first_outfits(wardrobe: Dataset, make_inputs: MakeInputs) -> None:
     scorers, _ = build_baselines(make_inputs(states=no_states))
     probe = next(scorer for scorer in outfit_scorers(scorers) if scorer.name == "frozen-probe")
     assert probe.score([]).shape == (0,)
     with pytest.raises(KeyboardInterrupt):
-        probe.score([("0", "1")])
+        probe.score(outfits_of(wardrobe, "01"))
 
 
 def test_without_training_outfits_only_what_learns_from_none_is_left(
@@ -112,25 +116,25 @@ def test_without_a_word_there_is_no_baseline_by_titles(wardrobe: Dataset, make_i
     assert "found no word in the titles of 120 training items" in left_out["title-cosine"]
     # What the encoder reads then is the kind.
     similarity = next(scorer for scorer in outfit_scorers(scorers) if scorer.name == "encoder-similarity")
-    assert np.isfinite(similarity.score([("0", "1", "2")])).all()
+    assert np.isfinite(similarity.score(outfits_of(wardrobe, "012"))).all()
 
 
-def test_looks_are_photos_where_there_are_and_else_titles(
+def test_encoder_similarity_reads_photos_and_titles_where_there_are_none(
     wardrobe: Dataset, make_inputs: MakeInputs, edge: EdgeEncoder
 ) -> None:
-    def scores(inputs: BaselineInputs, outfit: tuple[str, ...]) -> float:
-        return float(make_baseline("encoder-similarity", inputs).score([outfit])[0])
+    def scores(dataset: Dataset, outfit: str) -> float:
+        return float(make_baseline("encoder-similarity", make_inputs(dataset)).score(outfits_of(dataset, outfit))[0])
 
     photos = photos_of(wardrobe, edge.dimension, every=2)
     turned = {item_id: row[::-1].copy() for item_id, row in photos.items()}
-    plain, seen, other = (make_inputs(photos=found) for found in ({}, photos, turned))
-    same_title = replace(wardrobe.items["0"], title="tweed something else")
-    renamed = make_inputs(replace(wardrobe, items={**wardrobe.items, "0": same_title}), photos=photos)
+    with_photos, other = described(wardrobe, photos), described(wardrobe, turned)
+    same_photo = replace(with_photos.items["0"], title="tweed something else")
+    renamed = replace(with_photos, items={**with_photos.items, "0": same_photo})
     # Items 0 and 2 have photos, 1 and 3 have none.
-    assert scores(plain, ("1", "3")) != pytest.approx(scores(seen, ("0", "2")))
-    assert scores(seen, ("0", "1")) != pytest.approx(scores(other, ("0", "1")))
-    assert scores(seen, ("1", "3")) == pytest.approx(scores(other, ("1", "3")))
-    assert scores(seen, ("0", "2")) == pytest.approx(scores(renamed, ("0", "2")))
+    assert scores(wardrobe, "13") != pytest.approx(scores(with_photos, "02"))
+    assert scores(with_photos, "01") != pytest.approx(scores(other, "01"))
+    assert scores(with_photos, "13") == pytest.approx(scores(other, "13"))
+    assert scores(with_photos, "02") == pytest.approx(scores(renamed, "02"))
 
 
 @pytest.mark.parametrize(("every", "sources"), [(1, 2), (2, 2), (3, 1)])
@@ -147,22 +151,15 @@ def test_the_set_transformer_sees_photos_if_most_items_have_one(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("coordi.evaluate.baselines.SetTransformer", Counting)
-        patch.setattr(set_transformer, "_LEAST_STEPS", 1)
-        inputs = make_inputs(photos=photos_of(wardrobe, edge.dimension, every))
-        make_baseline("set-transformer", inputs).score([("0", "1")])
+        patch.setattr(set_transformer, "_FEWEST_STEPS", 1)
+        dataset = described(wardrobe, photos_of(wardrobe, edge.dimension, every))
+        make_baseline("set-transformer", make_inputs(dataset)).score(outfits_of(dataset, "01"))
     assert given == [sources]
 
 
-def test_given_sentence_vectors_are_not_made_again(wardrobe: Dataset, make_inputs: MakeInputs) -> None:
-    inputs = make_inputs()
-    given = sentence_vectors(inputs.texts, inputs.settings)
-    elsewhere = EvaluateSettings(sentence_encoder="/nowhere/at/all")
-    outfits = [("0", "1"), ("5", "9", "13")]
-    expected = make_baseline("sentence-cosine", inputs).score(outfits)
-    found = make_baseline("sentence-cosine", replace(inputs, settings=elsewhere, sentences=given)).score(outfits)
-    np.testing.assert_array_equal(found, expected)
+def test_a_sentence_encoder_that_is_missing_is_named(make_inputs: MakeInputs) -> None:
     with pytest.raises(EncoderError, match="'/nowhere/at/all', which is no folder"):
-        build_baselines(replace(inputs, settings=elsewhere))
+        build_baselines(make_inputs(settings=EvaluateSettings(sentence_encoder="/nowhere/at/all")))
 
 
 def test_an_unknown_baseline_is_named(make_inputs: MakeInputs) -> None:

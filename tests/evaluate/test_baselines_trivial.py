@@ -10,7 +10,7 @@ import pytest
 from coordi.errors import EvaluationError
 from coordi.evaluate.baselines import Chance, Popularity
 from coordi.evaluate.metrics import fitb_accuracy, roc_auc
-from coordi.types import Dataset, Item, Outfit
+from coordi.types import Dataset, Item
 
 ITEMS = {
     "t": Item("t", "Red Shirt", "top"),
@@ -21,18 +21,22 @@ ITEMS = {
 }
 
 
+def outfits_of(*outfits: str) -> list[list[Item]]:
+    return [[ITEMS[name] for name in outfit] for outfit in outfits]
+
+
 def test_chance_depends_on_the_items_and_the_seed_alone() -> None:
     scorer = Chance(ITEMS, 3)
-    first, other, same_words, reversed_order = scorer.score(["tb", "ts", "Tb", "bt"])
+    first, other, same_words, reversed_order = scorer.score(outfits_of("tb", "ts", "Tb", "bt"))
     assert first == reversed_order
     assert len({first, other, same_words}) == 3
-    assert scorer.score(["tb"])[0] != Chance(ITEMS, 4).score(["tb"])[0]
+    assert first != Chance(ITEMS, 4).score(outfits_of("tb"))[0]
 
 
 def test_chance_is_uniform_and_at_chance(wardrobe: Dataset) -> None:
-    ids = list(wardrobe.items)
+    items = list(wardrobe.items.values())
     rng = np.random.default_rng(0)
-    outfits = [tuple(ids[int(place)] for place in rng.choice(len(ids), 3, replace=False)) for _ in range(2000)]
+    outfits = [[items[int(n)] for n in rng.choice(len(items), 3, replace=False)] for _ in range(2000)]
     scores = Chance(wardrobe.items, 1).score(outfits)
     assert scores.min() >= 0
     assert scores.max() < 1
@@ -44,26 +48,24 @@ def test_chance_tells_items_apart_that_have_no_title() -> None:
     """Equal draws would be ties, which are misses: every other scorer would seem to be ahead of a coin."""
     rng = np.random.default_rng(2)
     items = {str(number): Item(str(number), "", "shoes") for number in range(400)}
-    ids = list(items)
-    blanks = [[ids[int(place)] for place in rng.choice(400, 6, replace=False)] for _ in range(2000)]
+    blanks = [[items[str(n)] for n in rng.choice(400, 6, replace=False)] for _ in range(2000)]
     scorer = Chance(items, 1)
     scores = np.array([scorer.score([(*six[:2], candidate) for candidate in six[2:]]) for six in blanks])
     assert 0.22 < fitb_accuracy(scores, rng.integers(0, 4, size=2000)) < 0.28
-    renamed = Chance({f"new{name}": replace(item, id=f"new{name}") for name, item in items.items()}, 1)
-    assert renamed.score([("new3", "new1")]) == scorer.score([("1", "3")])
+    renamed = {f"new{name}": replace(item, id=f"new{name}") for name, item in items.items()}
+    assert Chance(renamed, 1).score([(renamed["new3"], renamed["new1"])]) == scorer.score([(items["1"], items["3"])])
 
 
 def test_popularity_by_hand() -> None:
-    outfits = [Outfit("1", ("t", "b"), "train"), Outfit("2", ("T", "s"), "train"), Outfit("3", ("t", "n"), "train")]
-    scorer = Popularity.fit(ITEMS, outfits)
+    scorer = Popularity.fit(outfits_of("tb", "Ts", "tn"))
     # The shirt is in all three under one title, and so are tops; the jeans and their kind once; shoes twice, of which
     # the pumps once.
     shirt, jeans, pumps = 2 * np.log(4), 2 * np.log(2), np.log(2) + np.log(3)
-    assert scorer.score(["t", "T", "b", "s", "tb", ""]) == pytest.approx(
+    assert scorer.score(outfits_of("t", "T", "b", "s", "tb", "")) == pytest.approx(
         [shirt, shirt, jeans, pumps, (shirt + jeans) / 2, 0]
     )
 
 
 def test_popularity_needs_training_outfits() -> None:
     with pytest.raises(EvaluationError, match="popularity needs training outfits, got 0"):
-        Popularity.fit(ITEMS, [])
+        Popularity.fit([])

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from coordi.config import EvaluateSettings
 from coordi.errors import ArtifactError, EvaluationError
 from coordi.evaluate import scoring
-from coordi.evaluate.benchmark import evaluate, measure
+from coordi.evaluate.benchmark import evaluate
 from coordi.evaluate.question_sets import ProtocolQuestions, draw_questions
-from coordi.types import Dataset, FitbQuestion
+from coordi.types import Dataset, FitbQuestion, Item
 
-from .scorers import ConstantScorer, TableScorer, asked
+from .scorers import ConstantScorer, TableScorer, asked, measure
 
 SETTINGS = EvaluateSettings(bootstrap=100, protocols=("random", "same-category"), retrieval_pool=0)
 
@@ -28,17 +28,16 @@ class StyleScorer:
 
     gives_probabilities = False
 
-    def __init__(self, dataset: Dataset, name: str = "style", stop_after: int = 10**9) -> None:
+    def __init__(self, name: str = "style", stop_after: int = 10**9) -> None:
         self.name = name
         self.asked: list[tuple[str, ...]] = []
-        self._dataset = dataset
         self._stop_after = stop_after
 
-    def score(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+    def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
         if len(self.asked) + len(outfits) > self._stop_after:
             raise KeyboardInterrupt
-        self.asked += [tuple(outfit) for outfit in outfits]
-        words = [[self._dataset.items[item_id].title.split()[0] for item_id in outfit] for outfit in outfits]
+        self.asked += [tuple(item.id for item in outfit) for outfit in outfits]
+        words = [[item.title.split()[0] for item in outfit] for outfit in outfits]
         return np.array([max(map(styles.count, styles)) / len(styles) for styles in words])
 
 
@@ -75,7 +74,7 @@ def test_figures_by_hand() -> None:
 
 
 def test_a_scorer_that_knows_the_rule_is_right_and_a_constant_one_is_at_chance(wardrobe: Dataset) -> None:
-    evaluation = evaluate(wardrobe, [StyleScorer(wardrobe), ConstantScorer()], SETTINGS, seed=3)
+    evaluation = evaluate(wardrobe, [StyleScorer(), ConstantScorer()], SETTINGS, seed=3)
     for protocol in ("random", "same-category"):
         figures = evaluation.tasks["compatibility"][protocol]
         constant = figures["baselines"]["constant"]
@@ -94,14 +93,16 @@ def test_a_scorer_that_knows_the_rule_is_right_and_a_constant_one_is_at_chance(w
 
 def test_the_threshold_comes_from_validation_alone(wardrobe: Dataset) -> None:
     (questions,) = draw_questions(wardrobe, EvaluateSettings(protocols=("random",), bootstrap=100), 3)
-    scorer = StyleScorer(wardrobe)
+    scorer = StyleScorer()
     half = ProtocolQuestions("random", questions.valid, questions.test[:6], questions.blanks)
-    whole, part = (measure([asked_], [scorer], SETTINGS, 3).protocols[0].results[0] for asked_ in (questions, half))
+    whole, part = (
+        measure([asked_], [scorer], SETTINGS, 3, wardrobe.items).protocols[0].results[0] for asked_ in (questions, half)
+    )
     assert whole.threshold == part.threshold
 
 
 def test_each_outfit_is_asked_once(wardrobe: Dataset) -> None:
-    scorer = StyleScorer(wardrobe)
+    scorer = StyleScorer()
     settings = SETTINGS.model_copy(update={"retrieval_pool": 5})
     assert evaluate(wardrobe, [scorer], settings, seed=3).tasks["retrieval"]["same-category"]["pool"] == 5
     assert len(scorer.asked) == len(set(scorer.asked))
@@ -121,14 +122,14 @@ def test_each_outfit_is_asked_once(wardrobe: Dataset) -> None:
 
 
 def test_the_same_seed_gives_the_same_figures_and_another_seed_other_ones(wardrobe: Dataset) -> None:
-    first, again, other = (evaluate(wardrobe, [StyleScorer(wardrobe)], SETTINGS, seed).tasks for seed in (3, 3, 4))
+    first, again, other = (evaluate(wardrobe, [StyleScorer()], SETTINGS, seed).tasks for seed in (3, 3, 4))
     assert json.dumps(first) == json.dumps(again)
     assert json.dumps(first) != json.dumps(other)
 
 
 def test_progress_ends_at_the_whole(wardrobe: Dataset) -> None:
     seen: list[tuple[int, int]] = []
-    scorer = StyleScorer(wardrobe)
+    scorer = StyleScorer()
     evaluate(wardrobe, [scorer, ConstantScorer()], SETTINGS, 3, lambda done, total: seen.append((done, total)))
     assert seen[-1] == (2 * len(scorer.asked), 2 * len(scorer.asked))
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
@@ -138,16 +139,16 @@ def test_an_interrupted_evaluation_goes_on_where_it_was(
     wardrobe: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scoring, "CHUNK", 10)
-    undisturbed = evaluate(wardrobe, [StyleScorer(wardrobe)], SETTINGS, 3)
-    interrupted = StyleScorer(wardrobe, stop_after=35)
+    undisturbed = evaluate(wardrobe, [StyleScorer()], SETTINGS, 3)
+    interrupted = StyleScorer(stop_after=35)
     with pytest.raises(KeyboardInterrupt):
         evaluate(wardrobe, [interrupted], SETTINGS, 3, folder=tmp_path)
-    resumed = StyleScorer(wardrobe)
+    resumed = StyleScorer()
     evaluation = evaluate(wardrobe, [resumed], SETTINGS, 3, folder=tmp_path)
     assert len(interrupted.asked) >= 30
     assert not set(resumed.asked) & set(interrupted.asked)
     assert json.dumps(evaluation.tasks) == json.dumps(undisturbed.tasks)
-    idle = StyleScorer(wardrobe)
+    idle = StyleScorer()
     evaluate(wardrobe, [idle], SETTINGS, 3, folder=tmp_path)
     assert idle.asked == []
 
@@ -155,7 +156,7 @@ def test_an_interrupted_evaluation_goes_on_where_it_was(
 def test_broken_kept_scores_are_named(wardrobe: Dataset, tmp_path: Path) -> None:
     (tmp_path / "0-style.parquet").write_bytes(b"not parquet")
     with pytest.raises(ArtifactError, match=r"0-style\.parquet can't be read"):
-        evaluate(wardrobe, [StyleScorer(wardrobe)], SETTINGS, 3, folder=tmp_path)
+        evaluate(wardrobe, [StyleScorer()], SETTINGS, 3, folder=tmp_path)
 
 
 def test_scorers_of_one_name_are_refused(wardrobe: Dataset) -> None:
@@ -167,13 +168,13 @@ def test_scorers_of_one_name_are_refused(wardrobe: Dataset) -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_score_that_is_not_finite_is_refused(wardrobe: Dataset, value: float) -> None:
-    with pytest.raises(EvaluationError, match=f"constant gave {value}"):
+    with pytest.raises(EvaluationError, match=f"constant returned {value}"):
         evaluate(wardrobe, [ConstantScorer(value)], SETTINGS, 3)
 
 
 def test_scores_of_another_shape_are_refused(wardrobe: Dataset) -> None:
     class Short(ConstantScorer):
-        def score(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+        def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
             return np.zeros(1)
 
     with pytest.raises(EvaluationError, match=r"shape \(1,\) for"):
@@ -210,7 +211,7 @@ def test_choices_of_different_sizes_are_refused_and_a_task_that_is_not_asked_is_
 
 
 def test_every_protocol_of_the_data_is_measured_by_default(wardrobe: Dataset) -> None:
-    tasks = evaluate(wardrobe, [StyleScorer(wardrobe)], EvaluateSettings(bootstrap=100, retrieval_pool=6), 3).tasks
+    tasks = evaluate(wardrobe, [StyleScorer()], EvaluateSettings(bootstrap=100, retrieval_pool=6), 3).tasks
     assert list(tasks["compatibility"]) == ["random", "same-category", "one-swapped", "pairs"]
     assert list(tasks["fill_in_the_blank"]) == ["random", "same-category"]
     assert list(tasks["retrieval"]) == ["same-category"]

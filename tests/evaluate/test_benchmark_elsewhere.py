@@ -7,12 +7,11 @@ import pytest
 
 from coordi.config import EvaluateSettings
 from coordi.errors import EvaluationError
-from coordi.evaluate.benchmark import measure
 from coordi.evaluate.question_sets import ProtocolQuestions
 from coordi.evaluate.scoring import RawScores
 from coordi.types import FitbQuestion
 
-from .scorers import ConstantScorer, TableScorer, asked
+from .scorers import ConstantScorer, TableScorer, asked, measure
 
 SETTINGS = EvaluateSettings(bootstrap=100, protocols=("random", "same-category"), retrieval_pool=0)
 
@@ -80,7 +79,7 @@ def test_the_model_under_test_answers_everything() -> None:
 def test_scores_meant_as_probabilities_are_held_to_it() -> None:
     scorer = TableScorer({"ab": 1.5, "cd": 0.2})
     scorer.gives_probabilities = True
-    with pytest.raises(EvaluationError, match=r"table says that it gives probabilities.* 0\.2 to 1\.5"):
+    with pytest.raises(EvaluationError, match=r"table returns probabilities, but scores go from 0\.2 to 1\.5"):
         measure([ProtocolQuestions("random", BOTH, BOTH)], [scorer], SETTINGS, 3)
 
 

@@ -291,9 +291,9 @@ def test_a_byte_order_mark_and_other_orders_of_columns_are_fine(tmp_path: Path) 
     assert ExternalScores.read(path).name == "mine"
 
 
-def test_an_item_without_text_is_named(tmp_path: Path, wardrobe: Dataset, parts: tuple[ProtocolQuestions, ...]) -> None:
-    texts = dict.fromkeys(wardrobe.items, "")
-    del texts[parts[0].test[0].item_ids[0]]
-    with pytest.raises(EvaluationError, match=f"1 item ids aren't .*'{parts[0].test[0].item_ids[0]}'"):
-        write_questions_to_score(tmp_path, parts, wardrobe, texts)
+def test_an_unknown_item_is_named(tmp_path: Path, wardrobe: Dataset, parts: tuple[ProtocolQuestions, ...]) -> None:
+    unknown = parts[0].test[0].item_ids[0]
+    dataset = replace(wardrobe, items={key: item for key, item in wardrobe.items.items() if key != unknown})
+    with pytest.raises(EvaluationError, match=f"1 item ids of the questions aren't .*'{unknown}'"):
+        write_questions_to_score(tmp_path, parts, dataset, dict.fromkeys(wardrobe.items, ""))
     assert not (tmp_path / "questions.jsonl").exists()

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from coordi.config import EvaluateSettings
 from coordi.errors import EvaluationError
-from coordi.evaluate.benchmark import measure
 from coordi.evaluate.external import ExternalScores, exported_id
 from coordi.evaluate.question_sets import ProtocolQuestions, draw_questions
 from coordi.evaluate.summary import SCORER_WORDS
 from coordi.types import Dataset
+
+from .scorers import measure
 
 SETTINGS = EvaluateSettings(protocols=("pairs",), bootstrap=100, retrieval_pool=0)
 

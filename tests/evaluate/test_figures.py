@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from coordi.config import EvaluateSettings
-from coordi.evaluate.benchmark import ProtocolResult, ScorerResult, tasks_of, warnings_of
 from coordi.evaluate.question_sets import ProtocolQuestions
+from coordi.evaluate.results import ProtocolResult, ScorerResult
+from coordi.evaluate.task_metrics import task_metrics, task_warnings
 from coordi.types import CompatibilityQuestion, FitbQuestion, Item
 
 SETTINGS = EvaluateSettings(bootstrap=200, calibration_bins=4)
@@ -53,7 +54,7 @@ def scorer(name: str, asked: ProtocolQuestions, quality: float, seed: int, **cha
 
 
 def tasks(asked: ProtocolQuestions, results: Sequence[ScorerResult], seed: int = 5) -> dict[str, Any]:
-    return tasks_of([ProtocolResult(asked, tuple(results))], SETTINGS, seed, ITEMS)
+    return task_metrics([ProtocolResult(asked, tuple(results))], SETTINGS, seed, ITEMS)
 
 
 def test_the_keys_are_those_of_the_report() -> None:
@@ -171,7 +172,7 @@ def test_few_outfits_have_figures_and_a_loud_warning(outfits: int, words: str) -
         assert task["random"]["baselines"]["other"]["model_ahead"]["p_value"] is not None
     assert found["compatibility"]["random"]["ci95"]["auc"] is not None
     assert tasks(questions(50), [scorer("model", questions(50), 1, 0)])["compatibility"]["random"]["warnings"] == []
-    (caution,) = warnings_of(found)
+    (caution,) = task_warnings(found)
     assert caution.where == "random compatibility, random fill-in-the-blank, random retrieval"
     assert caution.text.startswith(words)
 

@@ -16,7 +16,7 @@ from coordi.evaluate import set_transformer
 from coordi.evaluate.baselines import BaselineInputs, learning_curve, make_baseline, training_share
 from coordi.evaluate.metrics import roc_auc
 from coordi.evaluate.question_sets import ProtocolQuestions, draw_questions
-from coordi.types import Dataset
+from coordi.types import Dataset, Item
 
 pytest.importorskip("sklearn")
 pytest.importorskip("torch")
@@ -28,9 +28,8 @@ SETTINGS = EvaluateSettings(
 
 @pytest.fixture
 def inputs(wardrobe: Dataset, monkeypatch: pytest.MonkeyPatch) -> BaselineInputs:
-    monkeypatch.setattr(set_transformer, "_LEAST_STEPS", 10)
-    texts = {item_id: item.title for item_id, item in wardrobe.items.items()}
-    return BaselineInputs(wardrobe, texts, {}, EdgeEncoder.bundled(), SETTINGS, 17)
+    monkeypatch.setattr(set_transformer, "_FEWEST_STEPS", 10)
+    return BaselineInputs(wardrobe, EdgeEncoder.bundled(), SETTINGS, 17)
 
 
 @pytest.fixture
@@ -70,15 +69,15 @@ def test_the_last_point_is_the_baseline_itself(
         scorer = make_baseline(name, inputs)
         for part in questions:
             whole = next(row for row in rows if (row.scorer, row.protocol, row.outfits) == (name, part.protocol, 30))
-            assert whole.auc == roc_auc(scorer.score([one.item_ids for one in part.test]), part.labels)
+            assert whole.auc == roc_auc(
+                scorer.score([inputs.dataset.items_of(one.item_ids) for one in part.test]), part.labels
+            )
 
 
 @pytest.mark.slow
-def test_the_probe_is_there_if_states_are(
-    inputs: BaselineInputs, questions: tuple[ProtocolQuestions, ...], wardrobe: Dataset
-) -> None:
-    def states(outfits: Sequence[Sequence[str]]) -> NDArray[np.float32]:
-        return np.array([[len({wardrobe.items[one].title.split()[0] for one in outfit}), 1] for outfit in outfits])
+def test_the_probe_is_there_if_states_are(inputs: BaselineInputs, questions: tuple[ProtocolQuestions, ...]) -> None:
+    def states(outfits: Sequence[Sequence[Item]]) -> NDArray[np.float32]:
+        return np.array([[len({item.title.split()[0] for item in outfit}), 1] for outfit in outfits])
 
     whole, _ = learning_curve(replace(inputs, states=states), questions)
     rows = [row for row in whole if row.scorer == "frozen-probe"]
@@ -108,8 +107,8 @@ def test_the_probe_reads_the_same_outfits_for_every_share_and_learns_from_the_sh
     rng = np.random.default_rng(4)
     known: dict[tuple[str, ...], NDArray[np.float32]] = {}
 
-    def states(outfits: Sequence[Sequence[str]]) -> NDArray[np.float32]:
-        asked = tuple(tuple(outfit) for outfit in outfits)
+    def states(outfits: Sequence[Sequence[Item]]) -> NDArray[np.float32]:
+        asked = tuple(tuple(item.id for item in outfit) for outfit in outfits)
         if train.intersection(*[asked[0]]):
             read.add(asked)
         return np.stack([known.setdefault(one, rng.normal(size=4).astype(np.float32)) for one in asked])

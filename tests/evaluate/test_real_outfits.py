@@ -29,7 +29,7 @@ def dataset() -> Dataset:
 @pytest.fixture(scope="module")
 def evaluation(dataset: Dataset) -> Evaluation:
     settings = EvaluateSettings(bootstrap=200)
-    scorers, left_out = build_baselines(BaselineInputs(dataset, {}, {}, EdgeEncoder.bundled(), settings, SEED), "quick")
+    scorers, left_out = build_baselines(BaselineInputs(dataset, EdgeEncoder.bundled(), settings, SEED), "quick")
     assert not left_out
     return evaluate(dataset, sorted(scorers, key=lambda scorer: scorer.name != "category-pairs"), settings, SEED)
 

@@ -17,11 +17,12 @@ import pytest
 
 from coordi.data.leaks import Leak
 from coordi.errors import ArtifactError
-from coordi.evaluate.benchmark import Evaluation, ProtocolResult, ReportWarning, ScorerResult
+from coordi.evaluate.benchmark import Evaluation
 from coordi.evaluate.external import question_digests, read_scores, score_table, write_scores
 from coordi.evaluate.question_sets import ProtocolQuestions
 from coordi.evaluate.report import report_json, write_report
 from coordi.evaluate.report_data import ReportData
+from coordi.evaluate.results import ProtocolResult, ReportWarning, ScorerResult
 from coordi.evaluate.summary import MOST_COLUMNS, escape_latex, render_latex, summarise
 from coordi.types import Dataset
 

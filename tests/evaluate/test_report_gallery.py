@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from coordi.evaluate.benchmark import measure
 from coordi.evaluate.question_sets import ProtocolQuestions
 from coordi.evaluate.report import Gallery, render_html
 from coordi.evaluate.report_data import ReportData
@@ -25,6 +24,7 @@ from .reports import (
     small_report,
     wide_report,
 )
+from .scorers import measure
 
 
 @pytest.fixture

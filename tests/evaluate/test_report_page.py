@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from coordi.evaluate.benchmark import measure
 from coordi.evaluate.report import render_html
 from coordi.evaluate.report_data import ReportData
 from coordi.types import Dataset
@@ -25,6 +24,7 @@ from .reports import (
     small_report,
     wide_report,
 )
+from .scorers import measure
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import pytest
 
 from coordi.config import RunSettings
 from coordi.data.leaks import Leak
-from coordi.evaluate.benchmark import measure
 from coordi.evaluate.question_sets import ProtocolQuestions
 from coordi.evaluate.report import render_html
 from coordi.evaluate.report_data import ReportData
@@ -34,6 +33,7 @@ from .reports import (
     small_report,
     wide_report,
 )
+from .scorers import measure
 
 
 @pytest.fixture

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,10 +14,10 @@ from numpy.typing import NDArray
 
 from coordi.config import EvaluateSettings
 from coordi.errors import EvaluationError
-from coordi.evaluate.benchmark import Evaluation, Scorer, evaluate, measure_seeds
+from coordi.evaluate.benchmark import Evaluation, EvaluationRun, Scorer, evaluate, measure_seeds
 from coordi.evaluate.question_sets import ProtocolQuestions, draw_questions
 from coordi.evaluate.scoring import RawScores
-from coordi.types import Dataset
+from coordi.types import Dataset, Item
 
 SETTINGS = EvaluateSettings(
     bootstrap=100, protocols=("random", "same-category", "pairs"), retrieval_pool=4, seeds=3
@@ -32,9 +34,11 @@ class Guesser:
         self.asked = 0
         self._seed = seed
 
-    def score(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float64]:
+    def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
         self.asked += len(outfits)
-        return np.array([np.random.default_rng([self._seed, *map(int, outfit)]).random() for outfit in outfits])
+        return np.array(
+            [np.random.default_rng([self._seed, *(int(item.id) for item in outfit)]).random() for outfit in outfits]
+        )
 
 
 class Elsewhere:
@@ -62,9 +66,13 @@ def first(dataset: Dataset) -> Evaluation:
     return evaluate(dataset, [Guesser(17), Guesser(117, "other"), Elsewhere()], SETTINGS, 17)
 
 
+def run(dataset: Dataset, **changes: Any) -> EvaluationRun:
+    return replace(EvaluationRun(SETTINGS, 17, dataset.items), **changes)
+
+
 def test_each_seed_gives_what_it_gives_alone(wardrobe: Dataset) -> None:
     make = Maker(wardrobe)
-    found = measure_seeds(first(wardrobe), make, SETTINGS, 17)
+    found = measure_seeds(first(wardrobe), make, run(wardrobe))
     assert found is not None
     assert found["seeds"] == [17, 18, 19]
     assert list(make.made) == [18, 19]
@@ -94,20 +102,23 @@ def test_scores_from_elsewhere_answer_the_first_set_alone(wardrobe: Dataset) -> 
     """Ids of questions are numbers, which come again under another seed for other questions."""
     evaluation = first(wardrobe)
     assert "elsewhere" in evaluation.tasks["compatibility"]["random"]["baselines"]
-    found = measure_seeds(evaluation, Maker(wardrobe), SETTINGS, 17)
+    found = measure_seeds(evaluation, Maker(wardrobe), run(wardrobe))
     assert found is not None
     assert "elsewhere" not in found["compatibility"]["random"]
 
 
 def test_one_seed_is_nothing_to_compare(wardrobe: Dataset) -> None:
     make = Maker(wardrobe)
-    assert measure_seeds(first(wardrobe), make, SETTINGS.model_copy(update={"seeds": 1}), 17) is None
+    assert (
+        measure_seeds(first(wardrobe), make, replace(run(wardrobe), settings=SETTINGS.model_copy(update={"seeds": 1})))
+        is None
+    )
     assert make.made == {}
 
 
 def test_an_interrupted_evaluation_goes_on(wardrobe: Dataset, tmp_path: Path) -> None:
     evaluation = first(wardrobe)
-    undisturbed = measure_seeds(evaluation, Maker(wardrobe), SETTINGS, 17)
+    undisturbed = measure_seeds(evaluation, Maker(wardrobe), run(wardrobe))
 
     def stopped(seed: int) -> tuple[Sequence[ProtocolQuestions], Sequence[Scorer]]:
         if seed == 19:
@@ -115,9 +126,9 @@ def test_an_interrupted_evaluation_goes_on(wardrobe: Dataset, tmp_path: Path) ->
         return Maker(wardrobe)(seed)
 
     with pytest.raises(KeyboardInterrupt):
-        measure_seeds(evaluation, stopped, SETTINGS, 17, folder=tmp_path)
+        measure_seeds(evaluation, stopped, run(wardrobe, folder=tmp_path))
     again = Maker(wardrobe)
-    assert json.dumps(measure_seeds(evaluation, again, SETTINGS, 17, folder=tmp_path)) == json.dumps(undisturbed)
+    assert json.dumps(measure_seeds(evaluation, again, run(wardrobe, folder=tmp_path))) == json.dumps(undisturbed)
     assert [scorer.asked for scorer in again.made[18]] == [0, 0]
     assert all(scorer.asked for scorer in again.made[19])
     assert {path.name for path in tmp_path.iterdir()} == {"seed-18", "seed-19"}
@@ -126,7 +137,7 @@ def test_an_interrupted_evaluation_goes_on(wardrobe: Dataset, tmp_path: Path) ->
 def test_progress_never_falls_and_ends_at_the_whole(wardrobe: Dataset) -> None:
     seen: list[tuple[int, int]] = []
     make = Maker(wardrobe)
-    measure_seeds(first(wardrobe), make, SETTINGS, 17, lambda done, total: seen.append((done, total)))
+    measure_seeds(first(wardrobe), make, run(wardrobe, progress=lambda done, total: seen.append((done, total))))
     asked = sum(scorer.asked for scorers in make.made.values() for scorer in scorers)
     assert seen[-1] == (asked, asked)
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
@@ -138,4 +149,4 @@ def test_sets_that_share_nothing_are_refused(wardrobe: Dataset) -> None:
         return draw_questions(wardrobe, SETTINGS, seed), [Guesser(seed, "stranger")]
 
     with pytest.raises(EvaluationError, match="all of the 3 seeds from 17"):
-        measure_seeds(first(wardrobe), renamed, SETTINGS, 17)
+        measure_seeds(first(wardrobe), renamed, run(wardrobe))

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from coordi.errors import EvaluationError
-from coordi.evaluate.benchmark import FEW_OUTFITS
 from coordi.evaluate.metrics import Resamples, holm, paired_p_value, percentile_interval, smallest_difference
+from coordi.evaluate.task_metrics import FEW_OUTFITS
 
 
 def test_p_value_by_hand() -> None:

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from coordi.evaluate.benchmark import FEW_OUTFITS
 from coordi.evaluate.summary import RIVALS, Conclusion, conclude, summarise
+from coordi.evaluate.task_metrics import FEW_OUTFITS
 
 from .reports import figures
 

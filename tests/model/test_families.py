@@ -20,12 +20,11 @@ from coordi.model.scoring import load_answers, load_scorer
 from coordi.model.training import finetune
 from coordi.prompts import PromptRenderer, answer_tokens, compatibility_instruction, complement_instruction
 
-from .conftest import COLOURS, KINDS, epoch
+from .conftest import COLOURS, KINDS, epoch, items_of
 from .families import FAMILIES, Family, write_family
 
 WORDS = ("Do these clothes go together? Answer yes or no.\n- ", *COLOURS, *KINDS)
 ASKED = compatibility_instruction(["red skirt", "boots"], True)
-TEXTS = {f"{colour}-{kind}": f"{colour} {kind}" for colour in COLOURS for kind in KINDS}
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +134,7 @@ def test_batched_reading_gives_what_the_model_itself_says(
 ) -> None:
     loaded = PeftEngine().for_scoring(base, None, settings.model)
     rng = np.random.default_rng(3)
-    texts = sorted(TEXTS.values())
+    texts = sorted(f"{colour} {kind}" for colour in COLOURS for kind in KINDS)
     outfit = [texts[int(place)] for place in rng.permutation(len(texts))[:items]]
     # Two outfits of different lengths with candidates, which are read on from what each begins with.
     asked = [[*begun, one, texts[-1]] for begun in (outfit, outfit[::-2]) for one in texts[:6]]
@@ -158,11 +157,11 @@ def test_the_word_is_taught_and_scored(
     settings = settings.model_copy(update={"model": model})
     first = answer_tokens(renderer).ids
     result = finetune(epoch, epoch(99), settings, tmp_path)
-    outfits = [["red-skirt", "navy-boots"], ["pink-skirt", "navy-boots", "green-coat"]]
-    scorer = load_scorer(base, result.adapter, TEXTS, settings)
+    outfits = [items_of("red skirt", "navy boots"), items_of("pink skirt", "navy boots", "green coat")]
+    scorer = load_scorer(base, result.adapter, settings)
     scores = scorer.score(outfits)
     assert np.isfinite(scores).all()
-    assert not np.allclose(scores, load_answers(base, None, TEXTS, settings).score(outfits), atol=1e-4)
+    assert not np.allclose(scores, load_answers(base, None, settings).score(outfits), atol=1e-4)
     if quantization == "none":
         # The first loss is the model's own: what the trainer reads is what the model says, soft-capping and all.
         one = settings.model_copy(
@@ -196,7 +195,7 @@ def test_the_pooled_head_is_taught_and_scored(tmp_path: Path, base: Base, settin
         for fits in (True, False)
     ]
     result = finetune(lambda _: lessons, epoch(99), settings, tmp_path)
-    scores = load_scorer(base, result.adapter, TEXTS, settings).score([["red-skirt", "red-bag"]])
+    scores = load_scorer(base, result.adapter, settings).score([items_of("red skirt", "red bag")])
     assert np.isfinite(scores).all()
 
 

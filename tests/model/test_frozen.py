@@ -7,16 +7,16 @@ from coordi.config import RunSettings
 from coordi.model.base import Base
 from coordi.model.scoring import BaseModelScorer, LanguageModelScorer, load_answers
 
-from .conftest import COLOURS, KINDS
+from .conftest import COLOURS, KINDS, items_of
 
-TEXTS = {str(number): f"{colour} {kind}" for number, (colour, kind) in enumerate(zip(COLOURS, KINDS, strict=False))}
-OUTFITS = [["0", "1"], ["2", "3", "4"], ["5", "1", "0"]]
+ITEMS = items_of(*(f"{colour} {kind}" for colour, kind in zip(COLOURS, KINDS, strict=False)))
+OUTFITS = [[ITEMS[n] for n in numbers] for numbers in ((0, 1), (2, 3, 4), (5, 1, 0))]
 
 
 @pytest.mark.slow
 def test_zero_shot_is_the_plain_scorer_and_states_come_with_it(tiny_base: Base, tiny_settings: RunSettings) -> None:
-    plain = load_answers(tiny_base, None, TEXTS, tiny_settings)
-    frozen = BaseModelScorer(lambda: load_answers(tiny_base, None, TEXTS, tiny_settings))
+    plain = load_answers(tiny_base, None, tiny_settings)
+    frozen = BaseModelScorer(lambda: load_answers(tiny_base, None, tiny_settings))
     np.testing.assert_allclose(frozen.score(OUTFITS), plain.score(OUTFITS), atol=1e-9)
     states = frozen.states(OUTFITS)
     assert states.shape == (3, 64)
@@ -35,7 +35,7 @@ def test_nothing_is_read_twice(tiny_base: Base, tiny_settings: RunSettings) -> N
             return super().read(outfits, layer, answer=answer)
 
     def load() -> LanguageModelScorer:
-        scorer = load_answers(tiny_base, None, TEXTS, tiny_settings)
+        scorer = load_answers(tiny_base, None, tiny_settings)
         scorer.__class__ = Counting
         return scorer
 
@@ -56,7 +56,7 @@ def test_states_are_the_same_bits_whether_or_not_the_outfits_were_scored_before(
     tiny_base: Base, tiny_settings: RunSettings
 ) -> None:
     def fresh() -> BaseModelScorer:
-        return BaseModelScorer(lambda: load_answers(tiny_base, None, TEXTS, tiny_settings))
+        return BaseModelScorer(lambda: load_answers(tiny_base, None, tiny_settings))
 
     undisturbed, resumed = fresh(), fresh()
     undisturbed.score(OUTFITS)
@@ -65,6 +65,6 @@ def test_states_are_the_same_bits_whether_or_not_the_outfits_were_scored_before(
 
 
 def test_without_the_answer_p_of_yes_is_no_number(tiny_base: Base, tiny_settings: RunSettings) -> None:
-    yes, states = load_answers(tiny_base, None, TEXTS, tiny_settings).read(OUTFITS, 1, answer=False)
+    yes, states = load_answers(tiny_base, None, tiny_settings).read(OUTFITS, 1, answer=False)
     assert np.isnan(yes).all()
     assert states.shape == (3, 64)

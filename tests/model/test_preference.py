@@ -25,9 +25,8 @@ from coordi.prompts import (
     complement_instruction,
 )
 
-from .conftest import COLOURS, KINDS, epoch
+from .conftest import epoch, items_of
 
-TEXTS = {f"{colour}-{kind}": f"{colour} {kind}" for colour in COLOURS for kind in KINDS}
 MIXED = (
     compatibility_instruction(["red skirt", "black boots"], True),
     compatibility_instruction(["pink skirt", "black boots", "white shirt"], False),
@@ -161,8 +160,8 @@ def test_learns_to_tell_outfits_from_their_twins(tmp_path: Path, tiny_base: Base
     assert result.curve[0].train_loss < math.log(2)
     assert result.curve[-1].train_loss < result.curve[0].train_loss
     assert result.best.valid_auc > 0.9
-    scores = load_scorer(tiny_base, result.adapter, TEXTS, dpo).score(
-        [["red-skirt", "navy-boots"], ["red-skirt", "pink-boots"]]
+    scores = load_scorer(tiny_base, result.adapter, dpo).score(
+        [items_of("red skirt", "navy boots"), items_of("red skirt", "pink boots")]
     )
     assert scores[0] > scores[1]
 
@@ -177,7 +176,7 @@ def test_the_first_loss_is_log_2_and_a_tighter_hold_moves_less(
     for beta in (0.1, 10.0):
         settings = changed(dpo, dpo_beta=beta, max_steps=18, evaluations=1, lora_dropout=0.0)
         adapter = finetune(epoch, epoch(99), settings, tmp_path / str(beta)).adapter
-        yes = load_scorer(tiny_base, adapter, TEXTS, settings).score([["red-skirt", "navy-boots"]])[0]
+        yes = load_scorer(tiny_base, adapter, settings).score([items_of("red skirt", "navy boots")])[0]
         moved[beta] = math.log(yes / (1 - yes))
     assert abs(moved[10.0]) < abs(moved[0.1])
 

@@ -60,7 +60,7 @@ def test_prompts_longer_than_the_context(tmp_path: Path, tiny_base: Base, tiny_s
     with pytest.raises(ModelError, match=told):
         finetune(epoch, epoch(99), long, tmp_path)
     with pytest.raises(ModelError, match=told):
-        load_scorer(tiny_base, None, {}, long)
+        load_scorer(tiny_base, None, long)
     preflight(changed(tiny_settings, prompt={"max_length": 512}))
 
 

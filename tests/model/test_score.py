@@ -15,13 +15,12 @@ from coordi.model.prefix_cache import PoolSpec, PromptRunner, prefix_groups, pro
 from coordi.model.scoring import LanguageModelScorer, load_scorer
 from coordi.model.training import finetune
 from coordi.prompts import PromptRenderer, answer_tokens, compatibility_instruction
+from coordi.types import Item
 
-from .conftest import COLOURS, KINDS, epoch
+from .conftest import COLOURS, KINDS, epoch, items_of
 
-TEXTS = {
-    f"{number}": f"{colour} {kind}" for number, (colour, kind) in enumerate(zip(COLOURS * 4, KINDS * 3, strict=True))
-}
-OUTFITS = [["0", "1"], ["2", "3", "4", "5", "6"], ["7", "1", "9"], ["3", "2"], ["0", "1"]]
+ITEMS = items_of(*(f"{colour} {kind}" for colour, kind in zip(COLOURS * 4, KINDS * 3, strict=True)))
+OUTFITS = [[ITEMS[n] for n in numbers] for numbers in ((0, 1), (2, 3, 4, 5, 6), (7, 1, 9), (3, 2), (0, 1))]
 
 
 @pytest.fixture
@@ -48,7 +47,9 @@ def _completions(renderer: PromptRenderer) -> list[tuple[int, ...]]:
     outfits = [["0", "1", "4", "6"], ["2", "3", "5", "7"]]
     asked = [[*outfit, candidate] for outfit in outfits for candidate in ("8", "9", "10", "11")]
     asked += [["3", "2"], ["7", "1", "9"]]
-    return [renderer.render(compatibility_instruction([TEXTS[item] for item in one])).prompt_ids for one in asked]
+    return [
+        renderer.render(compatibility_instruction([ITEMS[int(item)].text for item in one])).prompt_ids for one in asked
+    ]
 
 
 def test_prompts_of_one_outfit_share_it_and_equal_whole_prompts(loaded: Loaded) -> None:
@@ -89,7 +90,7 @@ def test_p_of_yes_is_the_softmax_of_two_answers() -> None:
 
 
 def test_scores_keep_the_order_and_do_not_depend_on_company(tiny_base: Base, tiny_settings: RunSettings) -> None:
-    scorer = load_scorer(tiny_base, None, TEXTS, tiny_settings)
+    scorer = load_scorer(tiny_base, None, tiny_settings)
     scores = scorer.score(OUTFITS)
     assert scores.shape == (5,)
     assert scores[0] == pytest.approx(scores[4], abs=1e-9)
@@ -98,22 +99,12 @@ def test_scores_keep_the_order_and_do_not_depend_on_company(tiny_base: Base, tin
     assert scorer.score([]).shape == (0,)
 
 
-def test_passes_average_over_shuffled_orders(loaded: Loaded) -> None:
-    renderer = PromptRenderer(loaded.tokenizer, 128)
-    once = LanguageModelScorer("x", loaded.model, renderer, TEXTS)
-    often = LanguageModelScorer("x", loaded.model, renderer, TEXTS, passes=3, seed=1)
-    there_and_back = once.score([["0", "1"], ["1", "0"]])
-    averaged = often.score([["0", "1"]])[0]
-    assert there_and_back.min() <= averaged <= there_and_back.max()
-    assert averaged == pytest.approx(often.score([["0", "1"], *OUTFITS])[0], abs=1e-4)
-
-
-def test_an_unknown_item_and_a_lone_item(loaded: Loaded) -> None:
-    scorer = LanguageModelScorer("x", loaded.model, PromptRenderer(loaded.tokenizer, 128), TEXTS)
-    with pytest.raises(ModelError, match="no text for item '77'"):
-        scorer.score([["0", "77"]])
+def test_an_item_without_text_and_a_lone_item(loaded: Loaded) -> None:
+    scorer = LanguageModelScorer("x", loaded.model, PromptRenderer(loaded.tokenizer, 128))
+    with pytest.raises(ModelError, match="item '77' has no text; describe it first"):
+        scorer.score([[ITEMS[0], Item("77", "red shirt", "top")]])
     with pytest.raises(PromptError, match="got 1"):
-        scorer.score([["0"]])
+        scorer.score([ITEMS[:1]])
 
 
 @pytest.mark.slow
@@ -121,17 +112,17 @@ def test_a_saved_adapter_scores_and_only_on_its_own_base(
     tmp_path: Path, tiny_base: Base, tiny_settings: RunSettings
 ) -> None:
     adapter = finetune(epoch, epoch(99), tiny_settings, tmp_path).adapter
-    tuned = load_scorer(tiny_base, adapter, TEXTS, tiny_settings)
-    plain = load_scorer(tiny_base, None, TEXTS, tiny_settings)
+    tuned = load_scorer(tiny_base, adapter, tiny_settings)
+    plain = load_scorer(tiny_base, None, tiny_settings)
     assert np.abs(tuned.score(OUTFITS) - plain.score(OUTFITS)).max() > 0.01
     other = Base("another", tiny_base.folder, "0" * 64)
     with pytest.raises(ModelError, match=r"made on the base .*not on 'another' \(000000000000\)"):
-        load_scorer(other, adapter, TEXTS, tiny_settings)
+        load_scorer(other, adapter, tiny_settings)
     write_json(adapter / "coordi.json", [])
-    with pytest.raises(ModelError, match="doesn't say which base"):
-        load_scorer(tiny_base, adapter, TEXTS, tiny_settings)
+    with pytest.raises(ModelError, match="doesn't name the base model"):
+        load_scorer(tiny_base, adapter, tiny_settings)
     with pytest.raises(ModelError, match=r"has no adapter_model\.safetensors"):
-        load_scorer(tiny_base, tmp_path, TEXTS, tiny_settings)
+        load_scorer(tiny_base, tmp_path, tiny_settings)
 
 
 def test_a_model_of_broken_numbers_is_told(loaded: Loaded) -> None:

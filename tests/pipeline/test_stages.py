@@ -14,7 +14,7 @@ from coordi.encoders.describe import Described
 from coordi.encoders.labels import load_vocabulary
 from coordi.errors import ModelError
 from coordi.pipeline import stages
-from coordi.pipeline.stages import training_examples, validation_examples
+from coordi.pipeline.training_data import training_examples, validation_examples
 from coordi.types import Dataset, Description, Item, Label, Outfit
 
 
@@ -37,7 +37,7 @@ def dataset(items: list[Item], outfits: list[Outfit]) -> Dataset:
 @pytest.fixture
 def wardrobe() -> Dataset:
     items = [
-        Item(f"{colour}-{kind}", f"{colour} {kind}", "shoes" if kind == "boots" else "top")
+        Item(f"{colour}-{kind}", f"{colour} {kind}", "shoes" if kind == "boots" else "top", text=f"{colour} {kind}")
         for colour in ("red", "blue", "green", "grey", "white", "black")
         for kind in ("boots", "shirt")
     ]
@@ -52,24 +52,24 @@ def wardrobe() -> Dataset:
 def test_the_photo_tells_a_category_that_words_do_not() -> None:
     vocabulary = load_vocabulary("fashion")
     label = next(entry.text for entry in vocabulary.attributes["category"].labels if entry.worn == "shoes")
-    seen = stages._with_seen_categories(dataset([unknown("a")], []), described({"a": label}), vocabulary)
+    seen = stages._with_photo_categories(dataset([unknown("a")], []), described({"a": label}), vocabulary)
     assert seen.items["a"].category == "shoes"
 
 
 def test_an_item_that_stays_unknown_is_counted_and_so_is_its_outfit() -> None:
     items = [unknown("a"), Item("b", "red shirt", "top"), Item("c", "blue jeans", "bottom")]
     outfits = [Outfit("1", ("a", "b"), "train"), Outfit("2", ("a", "b", "c"), "train")]
-    left = stages._with_seen_categories(dataset(items, outfits), described({"a": ""}), load_vocabulary("fashion"))
+    left = stages._with_photo_categories(dataset(items, outfits), described({"a": ""}), load_vocabulary("fashion"))
     assert set(left.items) == {"b", "c"}
     assert [outfit.item_ids for outfit in left.outfits] == [("b", "c")]
     assert [(row.unit, row.count, row.left) for row in left.funnel] == [("items", 1, 2), ("outfits", 1, 1)]
 
 
 def test_what_a_model_was_trained_on_is_not_measured(wardrobe: Dataset, tmp_path: Path) -> None:
-    material = stages.PreparedData(wardrobe, described({}), {})
+    material = stages.PreparedData(wardrobe, ("edge", "0"))
     taught = wardrobe.outfits_of("test")[0]
     renamed = Outfit("other", tuple(reversed(taught.item_ids)), "train")
-    write_json(tmp_path / stages.TRAINED_ON, [stages.outfit_key(renamed, wardrobe)])
+    write_json(tmp_path / stages.TRAINED_ON, [stages.outfit_key(renamed.item_ids, wardrobe)])
     left = stages.without_trained_on(material, tmp_path).dataset
     assert taught.id not in {outfit.id for outfit in left.outfits}
     assert len(left.outfits_of("train")) == len(wardrobe.outfits_of("train"))
@@ -80,10 +80,10 @@ def test_what_a_model_was_trained_on_is_not_measured(wardrobe: Dataset, tmp_path
 
 def test_what_chose_a_model_is_not_tested_and_still_validates(wardrobe: Dataset, tmp_path: Path) -> None:
     """The six outfits of the validation split are also those of the test split here."""
-    material = stages.PreparedData(wardrobe, described({}), {})
+    material = stages.PreparedData(wardrobe, ("edge", "0"))
     chosen = wardrobe.outfits_of("valid")[:2]
     write_json(tmp_path / stages.TRAINED_ON, [])
-    write_json(tmp_path / stages.CHOSEN_ON, [stages.outfit_key(one, wardrobe) for one in chosen])
+    write_json(tmp_path / stages.CHOSEN_ON, [stages.outfit_key(one.item_ids, wardrobe) for one in chosen])
     left = stages.without_trained_on(material, tmp_path).dataset
     assert len(left.outfits_of("valid")) == 6
     assert len(left.outfits_of("test")) == 4
@@ -93,8 +93,7 @@ def test_what_chose_a_model_is_not_tested_and_still_validates(wardrobe: Dataset,
 
 def test_examples_hold_each_outfit_beside_its_negative_and_are_drawn_anew(wardrobe: Dataset) -> None:
     settings = RunSettings()
-    texts = {item_id: item.title for item_id, item in wardrobe.items.items()}
-    draw = training_examples(wardrobe, texts, settings)
+    draw = training_examples(wardrobe, settings)
     first = draw(0)
     assert [example.answer for example in first[:2]] in (["yes", "no"], ["no", "yes"])
     assert len(first) == 2 * len(wardrobe.outfits_of("train"))
@@ -102,13 +101,12 @@ def test_examples_hold_each_outfit_beside_its_negative_and_are_drawn_anew(wardro
     assert {example.items for example in first if example.answer == "no"} != {
         example.items for example in draw(1) if example.answer == "no"
     }
-    assert {example.answer for example in validation_examples(wardrobe, texts, settings)} == {"yes", "no"}
+    assert {example.answer for example in validation_examples(wardrobe, settings)} == {"yes", "no"}
 
 
 @pytest.mark.parametrize(("task", "question"), [("choose", "Which one"), ("complement", "Name what")])
 def test_other_tasks_make_other_questions(wardrobe: Dataset, task: str, question: str) -> None:
     settings = RunSettings.model_validate({"finetune": {"tasks": {task: 1.0}, "negatives": {"random": 1.0}}})
-    texts = {item_id: item.title for item_id, item in wardrobe.items.items()}
-    examples = training_examples(wardrobe, texts, settings)(0)
+    examples = training_examples(wardrobe, settings)(0)
     assert examples
     assert all(example.question.startswith(question) and example.answer for example in examples)

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from coordi.artifacts import read_json
 from coordi.config import RunSettings
-from coordi.encoders.describe import Described
 from coordi.errors import ModelError
+from coordi.model.trained import FINETUNE
 from coordi.pipeline import stages
-from coordi.pipeline.stages import Workspace, claim_folder
+from coordi.pipeline.workspace import Workspace, claim_folder
 from coordi.types import Dataset, Split
 
 from ..evaluate.conftest import make_wardrobe
@@ -22,9 +21,8 @@ from .test_workspace import quiet
 pytest.importorskip("trl", reason="needs the train extra")
 
 
-def material(dataset: Dataset) -> stages.PreparedData:
-    texts = {item_id: item.title for item_id, item in dataset.items.items()}
-    return stages.PreparedData(dataset, Described({}, (), np.zeros((0, 2), np.float32), (), ("edge", "0")), texts)
+def prepared(dataset: Dataset) -> stages.PreparedData:
+    return stages.PreparedData(dataset, ("edge", "0"))
 
 
 def split_otherwise(dataset: Dataset) -> Dataset:
@@ -38,7 +36,7 @@ def split_otherwise(dataset: Dataset) -> Dataset:
 
 
 def keys(dataset: Dataset, *splits: str) -> set[str]:
-    return {stages.outfit_key(one, dataset) for one in dataset.outfits if one.split in splits}
+    return {stages.outfit_key(one.item_ids, dataset) for one in dataset.outfits if one.split in splits}
 
 
 @pytest.mark.slow
@@ -49,18 +47,18 @@ def test_nothing_that_was_taught_before_is_watched_or_measured(tmp_path: Path, t
     )
     settings = tiny_settings.model_copy(update={"finetune": short})
     work = Workspace(tmp_path, tmp_path / "first", settings, "coordi finetune", lambda _: None, quiet)
-    taught = stages.finetune_model(work, material(first), {})
-    assert stages.measurable(work, material(first), taught).dataset == first
+    taught = stages.finetune_model(work, prepared(first), {})
+    assert stages.without_trained_on(prepared(first), taught).dataset == first
 
     second = split_otherwise(first)
     on = settings.model_copy(update={"finetune": short.model_copy(update={"start_from": str(tmp_path / "first")})})
     again = replace(work, out=tmp_path / "second", settings=on)
-    adapter = stages.finetune_model(again, material(second), {})
+    adapter = stages.finetune_model(again, prepared(second), {})
 
     trained, chosen = (set(read_json(adapter / name)) for name in (stages.TRAINED_ON, stages.CHOSEN_ON))
     assert trained == keys(first, "train") | keys(second, "train")
     assert chosen == keys(first, "valid") | (keys(second, "valid") - keys(first, "train"))
-    left = stages.measurable(again, material(second), adapter).dataset
+    left = stages.without_trained_on(prepared(second), adapter).dataset
     assert keys(left, "valid") == keys(second, "valid") - keys(first, "train")
     assert keys(left, "test") == keys(second, "test") - keys(first, "train", "valid")
     assert keys(left, "test") < keys(second, "test")
@@ -75,5 +73,5 @@ def test_nothing_that_was_taught_before_is_watched_or_measured(tmp_path: Path, t
 
     (taught / stages.TRAINED_ON).unlink()
     with pytest.raises(ModelError, match=r"has no trained_on\.json"):
-        stages.finetune_model(replace(again, out=tmp_path / "fourth"), material(second), {})
-    assert not (tmp_path / "fourth" / stages.FINETUNE).exists()
+        stages.finetune_model(replace(again, out=tmp_path / "fourth"), prepared(second), {})
+    assert not (tmp_path / "fourth" / FINETUNE).exists()

@@ -12,7 +12,7 @@ import pytest
 from coordi.artifacts import Progress, Record, no_progress, stage_folder
 from coordi.config import RunSettings
 from coordi.errors import ArtifactError, DataError
-from coordi.pipeline.stages import Workspace, claim_folder, fingerprint, finished_stages
+from coordi.pipeline.workspace import Workspace, claim_folder, fingerprint, finished_stages
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from coordi.config import PromptSettings, RecommendSettings
 from coordi.encoders.edge import EdgeEncoder
 from coordi.encoders.labels import load_vocabulary
+from coordi.model.features import GroupSums
 from coordi.recommend.catalogue import Catalogue
 from coordi.recommend.catalogue_file import CatalogueInfo
 from coordi.recommend.items import describe_items
@@ -23,28 +24,34 @@ VOCABULARY = load_vocabulary("fashion")
 
 
 class Judge:
-    """Scores outfits by a rule; remembers what it was asked with the language model."""
-
-    name = "by-hand"
+    """Scorers by a rule; ``asked`` holds the outfits that the scorer with the language model was called with."""
 
     def __init__(self, taste: Taste, quick: Taste | None = None) -> None:
-        self._taste = taste
-        self._quick = quick or taste
-        self.asked: list[tuple[str, ...]] = []
+        self.model = _TasteScorer(taste)
+        self.quick = _TasteScorer(quick or taste)
 
-    def score(
-        self, outfits: Sequence[Sequence[Item]], *, language_model: bool = True, orders: int = 1
-    ) -> NDArray[np.float64]:
-        if language_model:
-            self.asked += [tuple(item.id for item in outfit) for outfit in outfits]
-        taste = self._taste if language_model else self._quick
-        return np.array([taste(outfit) for outfit in outfits], dtype=np.float64)
+    @property
+    def asked(self) -> list[tuple[str, ...]]:
+        return self.model.asked
 
-    def in_catalogue(self, index: Catalogue) -> Judge:
+    def for_catalogue(self, sums: GroupSums) -> Judge:
         return self
 
     def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
         return np.asarray(sum(item.text_embedding for item in outfit), dtype=np.float32)
+
+
+class _TasteScorer:
+    name = "by-hand"
+    gives_probabilities = True
+
+    def __init__(self, taste: Taste) -> None:
+        self._taste = taste
+        self.asked: list[tuple[str, ...]] = []
+
+    def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
+        self.asked += [tuple(item.id for item in outfit) for outfit in outfits]
+        return np.array([self._taste(outfit) for outfit in outfits], dtype=np.float64)
 
 
 def longest_title(outfit: Sequence[Item]) -> float:

@@ -6,7 +6,7 @@ import io
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -17,12 +17,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from coordi.artifacts import Progress, no_progress
+from coordi.api import Model, load
 from coordi.config import DescribeSettings
 from coordi.encoders.describe import describe
 from coordi.encoders.edge import EdgeEncoder
 from coordi.encoders.labels import load_vocabulary
-from coordi.pipeline.advisor import Advisor
+from coordi.model.features import GroupSums
 from coordi.recommend.catalogue import Catalogue
 from coordi.recommend.catalogue_file import CatalogueInfo
 from coordi.recommend.items import describe_items
@@ -66,22 +66,29 @@ def noise(side: int) -> bytes:
 
 
 class Blocked:
-    """An ``ItemScorer`` that is at it until it is let go."""
+    """Scorers that score nothing until they are let go; both are this object."""
 
     name = "blocked"
+    gives_probabilities = True
 
     def __init__(self) -> None:
         self.free = threading.Event()
         self.asked = 0
 
-    def score(
-        self, outfits: Sequence[Sequence[Item]], *, language_model: bool = True, orders: int = 1
-    ) -> NDArray[np.float64]:
+    @property
+    def model(self) -> Blocked:
+        return self
+
+    @property
+    def quick(self) -> Blocked:
+        return self
+
+    def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
         self.asked += 1
         assert self.free.wait(60)
         return np.full(len(outfits), 0.5)
 
-    def in_catalogue(self, index: Catalogue) -> Blocked:
+    def for_catalogue(self, sums: GroupSums) -> Blocked:
         return self
 
     def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
@@ -97,13 +104,13 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def bare() -> Advisor:
+def bare() -> Model:
     """Everything but a catalogue; its language model is loaded by the first question that needs it."""
-    return Advisor.open(None, None, lambda _: None, _no_progress)
+    return load()
 
 
 @pytest.fixture(scope="session")
-def shop(photos: Path, bare: Advisor) -> Catalogue:
+def shop(photos: Path, bare: Model) -> Catalogue:
     encoder, settings = bare.encoder, DescribeSettings()
     items = [
         Item(item_id, title, category, image=photos / f"{place}.jpg", price=price, extra=extra)
@@ -113,19 +120,19 @@ def shop(photos: Path, bare: Advisor) -> Catalogue:
     texts_by = EdgeEncoder.bundled()
     info = _info(bare, texts_by)
     vectors = found.vectors()
-    prompt = bare.model.settings.prompt
+    prompt = bare.trained.settings.prompt
     described = describe_items(items, found.descriptions, vectors, prompt, load_vocabulary("fashion"), texts_by)
     return Catalogue.in_memory(info, described)
 
 
 @pytest.fixture(scope="session")
-def empty_shop(bare: Advisor) -> Catalogue:
+def empty_shop(bare: Model) -> Catalogue:
     return Catalogue.in_memory(_info(bare, EdgeEncoder.bundled()), [])
 
 
 @pytest.fixture(scope="session")
-def advisor(bare: Advisor, shop: Catalogue) -> Advisor:
-    return replace(bare, index=shop)
+def model(bare: Model, shop: Catalogue) -> Model:
+    return replace(bare, catalogue=shop)
 
 
 @dataclass(frozen=True)
@@ -138,7 +145,7 @@ class Started:
 
 
 class Start(Protocol):
-    def __call__(self, using: Advisor | None = None, *, load: bool = True, **settings: object) -> Started: ...
+    def __call__(self, using: Model | None = None, *, load: bool = True, **settings: object) -> Started: ...
 
 
 @contextmanager
@@ -163,12 +170,12 @@ def serving(service: Service) -> Iterator[Started]:
 
 
 @pytest.fixture
-def start(advisor: Advisor) -> Iterator[Start]:
-    """Start a server with another advisor and other settings than usual; the language model isn't loaded."""
+def start(model: Model) -> Iterator[Start]:
+    """Start a server with another model and other settings than usual; the language model isn't loaded."""
     with ExitStack() as stack:
 
-        def begin(using: Advisor | None = None, *, load: bool = True, **settings: object) -> Started:
-            service = Service(ServeSettings.model_validate({"port": 0, **settings}), lambda: using or advisor)
+        def begin(using: Model | None = None, *, load: bool = True, **settings: object) -> Started:
+            service = Service(ServeSettings.model_validate({"port": 0, **settings}), lambda: using or model)
             if load:
                 service.load(warm=False)
             return stack.enter_context(serving(service))
@@ -177,15 +184,15 @@ def start(advisor: Advisor) -> Iterator[Start]:
 
 
 @pytest.fixture(scope="module")
-def client(advisor: Advisor) -> Iterator[httpx.Client]:
+def client(model: Model) -> Iterator[httpx.Client]:
     """Asks a server with its usual settings."""
-    service = Service(ServeSettings(port=0), lambda: advisor)
+    service = Service(ServeSettings(port=0), lambda: model)
     service.load(warm=False)
     with serving(service) as started:
         yield started.client
 
 
-def _info(bare: Advisor, texts_by: EdgeEncoder) -> CatalogueInfo:
+def _info(bare: Model, texts_by: EdgeEncoder) -> CatalogueInfo:
     return CatalogueInfo(
         name="drawn shop",
         source="drawn",
@@ -195,7 +202,3 @@ def _info(bare: Advisor, texts_by: EdgeEncoder) -> CatalogueInfo:
         photo_dimension=bare.encoder.dimension,
         text_dimension=texts_by.dimension,
     )
-
-
-def _no_progress(_: str) -> AbstractContextManager[Progress]:
-    return nullcontext(no_progress)

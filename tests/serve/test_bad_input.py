@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from coordi.pipeline.advisor import Advisor
+from coordi.api import Model
 from coordi.recommend.catalogue import Catalogue
 
 from .conftest import Start, jpeg, noise
@@ -165,8 +165,8 @@ def test_a_query_that_is_wrong(client: httpx.Client, query: str, field: str, tol
     assert told in answer.json()["error"]["message"]
 
 
-def test_a_colour_that_is_unknown_lists_those_that_are_known(client: httpx.Client, advisor: Advisor) -> None:
-    known = [entry.text for entry in advisor.vocabulary.attributes["colour"].labels]
+def test_a_colour_that_is_unknown_lists_those_that_are_known(client: httpx.Client, model: Model) -> None:
+    known = [entry.text for entry in model.vocabulary.attributes["colour"].labels]
     asked = client.get(f"{API}/catalogue/items?colour=red&colour=blurple")
     assert problem(asked) == (422, "unknown_label", "colour")
     body = {"items": TWO, "rules": {"colours": ["blurple"]}, "language_model": False}
@@ -310,7 +310,7 @@ def test_a_boundary_that_is_too_long_is_a_broken_form(client: httpx.Client) -> N
     assert problem(client.post(f"{API}/describe", content=b"x", headers=headers)) == (422, "invalid", "photo")
 
 
-def test_without_a_catalogue_outfits_are_scored_and_nothing_else(start: Start, bare: Advisor) -> None:
+def test_without_a_catalogue_outfits_are_scored_and_nothing_else(start: Start, bare: Model) -> None:
     client = start(bare).client
     assert client.post(f"{API}/score", json={"items": TWO, "language_model": False}).status_code == 200
     assert client.get(f"{API}/ready").json()["catalogue"] is None
@@ -328,8 +328,8 @@ def test_without_a_catalogue_outfits_are_scored_and_nothing_else(start: Start, b
         assert "coordi serve --catalogue DIR" in answer.json()["error"]["message"]
 
 
-def test_an_empty_catalogue_says_how_to_fill_it(start: Start, bare: Advisor, empty_shop: Catalogue) -> None:
-    client = start(replace(bare, index=empty_shop)).client
+def test_an_empty_catalogue_says_how_to_fill_it(start: Start, bare: Model, empty_shop: Catalogue) -> None:
+    client = start(replace(bare, catalogue=empty_shop)).client
     assert client.get(f"{API}/catalogue/items").json()["total"] == 0
     for answer in (
         client.post(f"{API}/complete", json={"items": TWO}),
@@ -341,12 +341,12 @@ def test_an_empty_catalogue_says_how_to_fill_it(start: Start, bare: Advisor, emp
     assert problem(answer) == (404, "unknown_item", "id")
 
 
-def test_a_photo_that_is_gone_is_404(start: Start, bare: Advisor, shop: Catalogue) -> None:
+def test_a_photo_that_is_gone_is_404(start: Start, bare: Model, shop: Catalogue) -> None:
     item = shop.get(["top-1"])["top-1"]
     assert item.image is not None
     lost = replace(item, image=item.image.with_name("gone.jpg"))
     without = replace(item, id="plain", image=None)
-    client = start(replace(bare, index=Catalogue.in_memory(shop.info, [lost, without]))).client
+    client = start(replace(bare, catalogue=Catalogue.in_memory(shop.info, [lost, without]))).client
     answer = client.get(f"{API}/catalogue/photos/top-1")
     assert problem(answer) == (404, "not_found", "id")
     assert str(lost.image) not in answer.text

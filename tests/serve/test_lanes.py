@@ -11,7 +11,7 @@ from http.client import HTTPConnection
 
 import pytest
 
-from coordi.pipeline.advisor import Advisor
+from coordi.api import Model
 from coordi.serve.batching import MemoryBudget, WorkerPool, check_wanted
 from coordi.serve.errors import ClientGoneError, RefusedError
 
@@ -133,9 +133,9 @@ def test_no_more_bytes_are_held_than_there_is_room_for() -> None:
         assert held.bytes == 100
 
 
-def test_light_work_does_not_wait_behind_heavy_work(start: Start, advisor: Advisor) -> None:
+def test_light_work_does_not_wait_behind_heavy_work(start: Start, model: Model) -> None:
     scorer = Blocked()
-    started = start(replace(advisor, scorer=scorer), workers=2, queue=2)
+    started = start(replace(model, scorers=scorer), workers=2, queue=2)
     body = '{"items": [{"text": "white shirt"}, {"text": "blue jeans"}]}'
     heavy = [HTTPConnection("127.0.0.1", started.port, timeout=60) for _ in range(4)]
     try:

@@ -12,7 +12,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from coordi.pipeline.advisor import Advisor
+from coordi.api import Model
 
 from .conftest import Blocked, Start, jpeg, noise
 
@@ -177,9 +177,9 @@ def test_photos_that_are_still_coming_in_hold_no_more_than_there_is_room_for(sta
     wait_until(lambda: started.service.held.bytes == 0)
 
 
-def test_a_client_that_hangs_up_frees_its_place(start: Start, advisor: Advisor) -> None:
+def test_a_client_that_hangs_up_frees_its_place(start: Start, model: Model) -> None:
     scorer = Blocked()
-    started = start(replace(advisor, scorer=scorer), workers=1, queue=1)
+    started = start(replace(model, scorers=scorer), workers=1, queue=1)
     body = json.dumps({"items": [{"text": "white shirt"}, {"text": "blue jeans"}], "language_model": False}).encode()
     head = (
         f"POST /api/v1/score HTTP/1.1\nHost: localhost\nContent-Type: application/json\nContent-Length: {len(body)}\n"

@@ -323,7 +323,7 @@ def test_an_error_of_coordis_own_is_told_without_its_words(
     def fail(_: object, words: str) -> object:
         raise RuntimeError(words)
 
-    monkeypatch.setattr(type(started.service.advisor), "item_of_words", fail)
+    monkeypatch.setattr(type(started.service.model), "item_of_words", fail)
     answer = started.client.post(f"{API}/score", json={"items": LOOK})
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "internal")
     assert LOOK[0]["text"] not in answer.text + caplog.text

@@ -13,13 +13,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from coordi.api import Model, load
 from coordi.artifacts import Progress, no_progress
 from coordi.config import PromptSettings
-from coordi.pipeline.advisor import Advisor, open_catalogue
-from coordi.pipeline.catalogue_build import CatalogueJob, DescriptionPipeline, build_catalogue, refresh_catalogue
+from coordi.model.features import GroupSums
+from coordi.recommend.build import CatalogueJob, DescriptionPipeline, build_catalogue, refresh_catalogue
 from coordi.recommend.catalogue import Catalogue
-from coordi.recommend.catalogue_file import ITEMS_FILE
-from coordi.serve.batching import BatchingScorer
+from coordi.recommend.catalogue_file import ITEMS_FILE, check_fits
+from coordi.serve.batching import BatchingScorers, scorer_batcher
 from coordi.types import Item
 
 from .conftest import Start
@@ -49,21 +50,21 @@ def table(tmp_path: Path) -> Path:
     return tmp_path / "shop.csv"
 
 
-def eyes(advisor: Advisor, prompt: PromptSettings | None = None) -> DescriptionPipeline:
-    settings = advisor.model.settings
+def eyes(model: Model, prompt: PromptSettings | None = None) -> DescriptionPipeline:
+    settings = model.trained.settings
     return DescriptionPipeline.of(settings.describe, prompt or settings.prompt)
 
 
 @pytest.fixture
-def opened(bare: Advisor, work: CatalogueJob, table: Path) -> Advisor:
+def opened(bare: Model, work: CatalogueJob, table: Path) -> Model:
     """With a built catalogue of a skirt and a shirt."""
     build_catalogue(write(table, "ab"), eyes(bare), work)
-    return Advisor.open(work.folder)
+    return load(catalogue=work.folder)
 
 
 @pytest.mark.slow
 def test_what_is_asked_afterwards_is_of_the_new_catalogue(
-    opened: Advisor, start: Start, table: Path, work: CatalogueJob
+    opened: Model, start: Start, table: Path, work: CatalogueJob
 ) -> None:
     started = start(opened)
     assert not started.service.renew()  # nothing has changed
@@ -76,7 +77,7 @@ def test_what_is_asked_afterwards_is_of_the_new_catalogue(
     assert [item["id"] for item in started.client.get(ITEMS).json()["items"]] == ["b", "c", "d"]
     assert started.client.get(f"{ITEMS}/a").status_code == 404
     after = started.client.get("/api/v1/ready").json()
-    assert (after["items"], after["catalogue_made"]) == (3, started.service.index.info.made)
+    assert (after["items"], after["catalogue_made"]) == (3, started.service.catalogue.info.made)
     quick = {"items": [{"id": "b"}], "language_model": False}
     suggested = started.client.post("/api/v1/complete", json=quick).json()["suggestions"]
     assert {one["item"]["id"] for one in suggested} == {"c", "d"}
@@ -85,10 +86,10 @@ def test_what_is_asked_afterwards_is_of_the_new_catalogue(
 
 @pytest.mark.slow
 def test_a_question_goes_on_with_the_catalogue_it_began_with(
-    opened: Advisor, start: Start, table: Path, work: CatalogueJob
+    opened: Model, start: Start, table: Path, work: CatalogueJob
 ) -> None:
     service = start(opened).service
-    before = service.advisor
+    before = service.model
     write(table, "cd")
     refresh_catalogue(None, work)
     assert service.renew()
@@ -98,22 +99,22 @@ def test_a_question_goes_on_with_the_catalogue_it_began_with(
 
 @pytest.mark.slow
 def test_what_is_likened_is_centred_in_the_new_catalogue(
-    opened: Advisor, start: Start, table: Path, work: CatalogueJob, bare: Advisor
+    opened: Model, start: Start, table: Path, work: CatalogueJob, bare: Model
 ) -> None:
     service = start(opened).service
     write(table, "abcd")
     refresh_catalogue(None, work)
     assert service.renew()
-    outfit = service.advisor.items_of_ids(["b", "d", "a"])
-    fresh = Advisor.open(work.folder)
-    expected = fresh.scorer.score([outfit], language_model=False)
-    assert service.advisor.scorer.score([outfit], language_model=False) == pytest.approx(expected)
-    assert opened.scorer.score([outfit], language_model=False) != pytest.approx(expected)
+    outfit = service.model.items_of_ids(["b", "d", "a"])
+    fresh = load(catalogue=work.folder)
+    expected = fresh.score(outfit, language_model=False).score
+    assert service.model.score(outfit, language_model=False).score == pytest.approx(expected)
+    assert opened.score(outfit, language_model=False).score != pytest.approx(expected)
 
 
 @pytest.mark.slow
 def test_one_that_cannot_be_opened_leaves_the_old_one_and_is_told_once(
-    opened: Advisor, start: Start, work: CatalogueJob, table: Path
+    opened: Model, start: Start, work: CatalogueJob, table: Path
 ) -> None:
     started = start(opened)
     lines: list[str] = []
@@ -138,7 +139,7 @@ def test_one_that_cannot_be_opened_leaves_the_old_one_and_is_told_once(
 
 @pytest.mark.slow
 def test_a_request_is_of_one_catalogue_all_the_way(
-    opened: Advisor, start: Start, table: Path, work: CatalogueJob, monkeypatch: pytest.MonkeyPatch
+    opened: Model, start: Start, table: Path, work: CatalogueJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The item is pinned and gone before anything is suggested: it stays in what is answered."""
     started = start(opened)
@@ -162,18 +163,18 @@ def test_a_request_is_of_one_catalogue_all_the_way(
 
 @pytest.mark.slow
 def test_looking_goes_on_after_any_error(
-    opened: Advisor, start: Start, table: Path, work: CatalogueJob, monkeypatch: pytest.MonkeyPatch
+    opened: Model, start: Start, table: Path, work: CatalogueJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started = start(opened)
     lines: list[str] = []
     left = [MemoryError("too little memory")]
 
-    def read(source: Path, *others: object) -> Catalogue:
+    def check(*given: object) -> None:
         if left:
             raise left.pop()
-        return open_catalogue(source, *others)  # type: ignore[arg-type]
+        check_fits(*given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("coordi.pipeline.advisor.open_catalogue", read)
+    monkeypatch.setattr("coordi.api.check_fits", check)
     write(table, "abc")
     refresh_catalogue(None, work)
     started.service.renew_in_background(lines.append, every=0.01)
@@ -187,7 +188,7 @@ def test_looking_goes_on_after_any_error(
 
 
 def test_one_that_is_told_otherwise_is_not_taken_up(
-    opened: Advisor, start: Start, work: CatalogueJob, table: Path, bare: Advisor, tmp_path: Path
+    opened: Model, start: Start, work: CatalogueJob, table: Path, bare: Model, tmp_path: Path
 ) -> None:
     started = start(opened)
     other = replace(work, folder=tmp_path / "other")
@@ -199,21 +200,28 @@ def test_one_that_is_told_otherwise_is_not_taken_up(
     assert started.client.get(ITEMS).json()["total"] == 2
 
 
-class Which:
-    """An ``ItemScorer`` that says how large its catalogue is, and in which thread."""
+class CatalogueSize:
+    """Scorers that return the number of items in their catalogue, and note the thread that calls them."""
 
-    name = "counts"
+    name = "size"
+    gives_probabilities = True
 
     def __init__(self, size: int, threads: set[str]) -> None:
         self._size = size
         self._threads = threads
 
-    def in_catalogue(self, index: object) -> Which:
-        return Which(len(index), self._threads)  # type: ignore[arg-type]
+    @property
+    def model(self) -> CatalogueSize:
+        return self
 
-    def score(
-        self, outfits: Sequence[Sequence[Item]], *, language_model: bool = True, orders: int = 1
-    ) -> NDArray[np.float64]:
+    @property
+    def quick(self) -> CatalogueSize:
+        return self
+
+    def for_catalogue(self, sums: GroupSums) -> CatalogueSize:
+        return CatalogueSize(sum(count for count, _ in sums.values()), self._threads)
+
+    def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
         self._threads.add(threading.current_thread().name)
         return np.full(len(outfits), self._size / 100)
 
@@ -221,17 +229,18 @@ class Which:
         return np.zeros(3, dtype=np.float32)
 
 
-def test_scorers_of_two_catalogues_share_a_thread_and_no_call(opened: Advisor) -> None:
+def test_scorers_of_two_catalogues_share_a_thread_and_no_call(opened: Model) -> None:
     threads: set[str] = set()
-    one = BatchingScorer(Which(0, threads), 8)
-    assert opened.index is not None
-    other = one.in_catalogue(opened.index)
+    batcher = scorer_batcher(8)
+    one = BatchingScorers(CatalogueSize(0, threads), batcher)
+    assert opened.catalogue is not None
+    other = one.for_catalogue(opened.catalogue.group_sums)
     item = opened.item_of_words("white shirt")
-    assert one.score([[item]]).tolist() == [0.0]
-    assert other.score([[item]]).tolist() == [0.02]
+    assert one.model.score([[item]]).tolist() == [0.0]
+    assert other.model.score([[item]]).tolist() == [0.02]
     assert threads == {"language-model"}
-    assert other.calls == 2
-    other.close()
+    assert batcher.calls == 2
+    batcher.close()
 
 
 def wait_for(lines: Sequence[str], words: str) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from coordi.pipeline.advisor import Advisor
+from coordi.api import Model
 from coordi.recommend.catalogue import Catalogue
 from coordi.serve.schemas import COMPLETE, LOOKS, SCORE
 
@@ -35,9 +35,9 @@ def test_health_and_ready_say_what_runs(client: httpx.Client) -> None:
     }
 
 
-def test_the_vocabulary_is_that_of_model_and_catalogue(client: httpx.Client, advisor: Advisor) -> None:
+def test_the_vocabulary_is_that_of_model_and_catalogue(client: httpx.Client, model: Model) -> None:
     found = client.get(f"{API}/vocabulary").json()
-    assert [one["name"] for one in found["attributes"]] == list(advisor.vocabulary.attributes)
+    assert [one["name"] for one in found["attributes"]] == list(model.vocabulary.attributes)
     assert found["worn_as"]["jeans"] == "bottom"
     assert found["in_catalogue"]["shoes"] == 3
     assert found["brands"][0] == "Kim"
@@ -45,10 +45,10 @@ def test_the_vocabulary_is_that_of_model_and_catalogue(client: httpx.Client, adv
     assert found["limits"]["photo_bytes"] == 20 * 2**20
 
 
-def test_a_photo_is_described_as_the_advisor_sees_it(client: httpx.Client, advisor: Advisor) -> None:
+def test_a_photo_is_described_as_the_advisor_sees_it(client: httpx.Client, model: Model) -> None:
     photo = jpeg("red", kind="PNG")
     found = client.post(f"{API}/describe", files={"photo": ("någon.png", photo, "image/png")}).json()
-    (seen,) = advisor.see([Image.open(io.BytesIO(photo)).convert("RGB")])
+    (seen,) = model.describe_photos([Image.open(io.BytesIO(photo)).convert("RGB")])
     assert found["category"] == seen.category
     assert set(found["attributes"]) == set(seen.description.attributes)
     assert found["attributes"]["colour"][0]["text"] == "red"
@@ -161,12 +161,12 @@ def test_an_item_and_its_photo_are_found_under_any_id(client: httpx.Client) -> N
 
 
 def test_a_photo_is_sent_again_only_once_it_is_another(
-    start: Start, bare: Advisor, shop: Catalogue, tmp_path: Path
+    start: Start, bare: Model, shop: Catalogue, tmp_path: Path
 ) -> None:
     item = shop.get(["top-1"])["top-1"]
     own = replace(item, image=tmp_path / "top.jpg")
     (tmp_path / "top.jpg").write_bytes(jpeg("red"))
-    client = start(replace(bare, index=Catalogue.in_memory(shop.info, [own]))).client
+    client = start(replace(bare, catalogue=Catalogue.in_memory(shop.info, [own]))).client
     path = f"{API}/catalogue/photos/top-1"
     first = client.get(path)
     tag = first.headers["etag"]
@@ -187,11 +187,11 @@ def test_what_can_be_got_can_be_asked_for_its_headers_alone(client: httpx.Client
     assert int(answer.headers["content-length"]) > 10
 
 
-def test_scores_are_those_of_the_stylist(client: httpx.Client, advisor: Advisor) -> None:
+def test_scores_are_those_of_the_stylist(client: httpx.Client, model: Model) -> None:
     words = ["navy wool blazer", "white shirt", "red running shoes"]
     found = client.post(
         f"{API}/score", json={"items": [{"text": one} for one in words], "language_model": False}
     ).json()
-    expected = advisor.stylist.score([advisor.item_of_words(one) for one in words], language_model=False)
+    expected = model.stylist.score([model.item_of_words(one) for one in words], language_model=False)
     assert found["score"] == pytest.approx(expected.score)
     assert np.allclose([one["score_without"] for one in found["items"]], expected.without)  # type: ignore[arg-type]

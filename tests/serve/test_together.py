@@ -13,9 +13,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from coordi.pipeline.advisor import Advisor
-from coordi.recommend.catalogue import Catalogue
-from coordi.serve.batching import BatchingEncoder, BatchingScorer, MicroBatcher, WorkerPool
+from coordi.api import Model as CoordiModel
+from coordi.serve.batching import BatchingEncoder, BatchingScorer, MicroBatcher, WorkerPool, scorer_batcher
 from coordi.serve.errors import ClientGoneError, RefusedError
 from coordi.types import Item
 
@@ -163,48 +162,39 @@ def test_nothing_asked_is_no_call(model: Model) -> None:
     together.close()
 
 
-def test_photos_that_come_together_get_the_vectors_they_get_alone(advisor: Advisor, pool: ThreadPoolExecutor) -> None:
+def test_photos_that_come_together_get_the_vectors_they_get_alone(bare: CoordiModel, pool: ThreadPoolExecutor) -> None:
     photos = [Image.new("RGB", (64 + place, 80), colour) for place, colour in enumerate(("red", "blue", "white") * 4)]
-    encoder = BatchingEncoder(advisor.encoder)
+    encoder = BatchingEncoder(bare.encoder)
     found = list(pool.map(lambda photo: encoder.encode_images([photo])[0], photos))
-    alone = np.stack([advisor.encoder.encode_images([photo])[0] for photo in photos])
+    alone = np.stack([bare.encoder.encode_images([photo])[0] for photo in photos])
     assert np.allclose(np.stack(found), alone, atol=1e-5)
     assert encoder.encode_images([]).shape == (0, encoder.dimension)
-    assert (encoder.name, encoder.identity) == (advisor.encoder.name, advisor.encoder.identity)
-    assert encoder.calibration is advisor.encoder.calibration  # type: ignore[attr-defined]
+    assert (encoder.name, encoder.identity) == (bare.encoder.name, bare.encoder.identity)
+    assert encoder.calibration is bare.encoder.calibration  # type: ignore[attr-defined]
     encoder.close()
 
 
-class OwnThread:
-    """An ``ItemScorer`` that counts items and remembers which thread asked it."""
+class OutfitSize:
+    """A scorer that returns a number by the items of an outfit, and notes the thread that calls it."""
 
-    name = "counts"
+    gives_probabilities = True
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.threads: set[str] = set()
 
-    def score(
-        self, outfits: Sequence[Sequence[Item]], *, language_model: bool = True, orders: int = 1
-    ) -> NDArray[np.float64]:
-        if language_model:
-            self.threads.add(threading.current_thread().name)
-        return np.array([len(outfit) / 10 + orders / 100 for outfit in outfits])
-
-    def in_catalogue(self, index: Catalogue) -> OwnThread:
-        return self
-
-    def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
-        return np.zeros(3, dtype=np.float32)
+    def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
+        self.threads.add(threading.current_thread().name)
+        return np.array([len(outfit) / 10 + len(self.name) / 100 for outfit in outfits])
 
 
-def test_one_thread_owns_the_language_model(advisor: Advisor, pool: ThreadPoolExecutor) -> None:
-    item = advisor.item_of_words("white shirt")
-    model = OwnThread()
-    scorer = BatchingScorer(model, 4)
+def test_one_thread_calls_the_language_models(bare: CoordiModel, pool: ThreadPoolExecutor) -> None:
+    item = bare.item_of_words("white shirt")
+    wrapped = [OutfitSize("a"), OutfitSize("bb")]
+    batcher = scorer_batcher(4)
+    scorers = [BatchingScorer(scorer, batcher) for scorer in wrapped]
     asked = [[[item] * (1 + number % 3)] * (number % 4) for number in range(40)]
-    found = list(pool.map(lambda outfits: scorer.score(outfits, orders=1 + len(outfits) % 2).tolist(), asked))
-    expected = [[len(one) / 10 + (1 + len(outfits) % 2) / 100 for one in outfits] for outfits in asked]
-    assert found == expected
-    assert model.threads == {"language-model"}
-    assert scorer.score([[item]], language_model=False).tolist() == [0.11]
-    scorer.close()
+    found = list(pool.map(lambda outfits: scorers[len(outfits) % 2].score(outfits).tolist(), asked))
+    assert found == [[len(one) / 10 + (1 + len(outfits) % 2) / 100 for one in outfits] for outfits in asked]
+    assert wrapped[0].threads | wrapped[1].threads == {"language-model"}
+    batcher.close()

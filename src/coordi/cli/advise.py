@@ -14,7 +14,7 @@ from coordi.cli.options import JsonOption, data_path, with_rules
 from coordi.recommend.rules import Rules
 
 if TYPE_CHECKING:
-    from coordi.pipeline.advisor import Advisor
+    from coordi.api import Model
     from coordi.recommend.answers import Completion, Judge, Looks, OutfitScore, Suggestion
     from coordi.types import Item
 
@@ -52,17 +52,17 @@ def score(
 
     Example: coordi score "navy wool blazer" "white leather sneakers" bag.jpg
     """
+    from coordi.api import load
     from coordi.errors import DataError
-    from coordi.pipeline.advisor import Advisor
 
     if len(items) < 2:
         raise DataError(f"scoring needs 2 items or more, got {len(items)}; add what should go with '{items[0]}'")
-    advisor = Advisor.open(None, model, note, progress_bar)
-    outfit = [advisor.item_given(one) for one in items]
+    loaded = load(model)
+    outfit = loaded.find_items(items)
     if not quick:
         note(LOADING)
-    answer = advisor.stylist.score(outfit, language_model=not quick)
-    name = advisor.scorer.name if not quick else answer.judge
+    answer = loaded.stylist.score(outfit, language_model=not quick)
+    name = loaded.trained.name if not quick else answer.judge
     if as_json:
         echo_json(_as_json(items, answer, name))
         return
@@ -120,31 +120,31 @@ def recommend(
 
     Example: coordi recommend "navy wool blazer" "white shirt" --catalogue demo/sample --want shoes --max-price 80
     """
+    from coordi.api import load
     from coordi.errors import RecommendationError
-    from coordi.pipeline.advisor import Advisor
 
     if looks and len(items) > 1:
         raise typer.BadParameter(f"whole looks are made around 1 item, got {len(items)}; add the others with --pin ID")
-    advisor = Advisor.open(data_path(catalogue), model, note, progress_bar)
-    outfit = [advisor.item_given(one) for one in items]
+    loaded = load(model, data_path(catalogue), note, progress_bar)
+    outfit = loaded.find_items(items)
     if not quick:
         note(LOADING)
     if looks:
-        whole = advisor.stylist.outfits(outfit[0], top_k, rules, language_model=not quick)
+        whole = loaded.stylist.outfits(outfit[0], top_k, rules, language_model=not quick)
         if whole.nothing:
             raise RecommendationError(whole.nothing)
         if as_json:
-            echo_json(_looks_as_json(items[0], whole, advisor.scorer.name))
+            echo_json(_looks_as_json(items[0], whole, loaded.trained.name))
         else:
-            _show_looks(items[0], whole, advisor.scorer.name)
+            _show_looks(items[0], whole, loaded.trained.name)
         return
-    found = advisor.stylist.complete(outfit, k=top_k, rules=rules, language_model=not quick)
+    found = loaded.stylist.complete(outfit, k=top_k, rules=rules, language_model=not quick)
     if found.nothing and not found.suggestions:
         raise RecommendationError(found.nothing)
     if as_json:
-        echo_json(_recommend_as_json(items, found, advisor.scorer.name))
+        echo_json(_recommend_as_json(items, found, loaded.trained.name))
     else:
-        _show_suggestions(found, advisor.scorer.name)
+        _show_suggestions(found, loaded.trained.name)
 
 
 def _show_suggestions(found: Completion, model: str) -> None:
@@ -341,8 +341,8 @@ def serve(
 
 def _check_catalogue(folder: Path) -> None:
     """Refuse at once what isn't a catalogue or a run, before models are loaded."""
+    from coordi.artifacts import RUN_FILE
     from coordi.errors import ArtifactError
-    from coordi.pipeline.stages import RUN_FILE
     from coordi.recommend.catalogue_file import INFO_FILE
 
     if (folder / INFO_FILE).is_file() or (folder / RUN_FILE).is_file():
@@ -355,10 +355,10 @@ def _check_catalogue(folder: Path) -> None:
     )
 
 
-def _open(catalogue: Path | None, model: str | None) -> Advisor:
-    from coordi.pipeline.advisor import Advisor
+def _open(catalogue: Path | None, model: str | None) -> Model:
+    from coordi.api import load
 
-    return Advisor.open(catalogue, model, note, progress_bar)
+    return load(model, catalogue, note, progress_bar)
 
 
 def register(app: typer.Typer) -> None:

@@ -18,7 +18,7 @@ from coordi.encoders.photo_embeddings import SAVE_EVERY
 from coordi.recommend.rules import Rules
 
 if TYPE_CHECKING:
-    from coordi.pipeline.catalogue_build import BuildResult, CatalogueJob
+    from coordi.recommend.build import BuildResult, CatalogueJob
     from coordi.recommend.catalogue import Catalogue
     from coordi.types import Item
 
@@ -128,7 +128,7 @@ def _lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _alike(index: Catalogue, folder: Path, photo: Path, top_k: int, rules: Rules) -> list[tuple[Item, float]]:
     from coordi.data.photos import open_photo
-    from coordi.pipeline.catalogue_build import DescriptionPipeline
+    from coordi.recommend.build import DescriptionPipeline
     from coordi.recommend.catalogue_file import check_fits
 
     eyes = DescriptionPipeline.of(index.info.describe, index.info.prompt)
@@ -201,25 +201,25 @@ def complete(
 
     Example: coordi catalogue complete catalogue --all --out looks.jsonl --in-stock -k 6
     """
+    from coordi.api import load
     from coordi.errors import ArtifactError, RecommendationError
-    from coordi.pipeline.advisor import Advisor
-    from coordi.pipeline.batch import Batch, complete_catalogue
+    from coordi.recommend.batch import Batch, complete_catalogue
     from coordi.recommend.catalogue_file import check_is_catalogue
+    from coordi.recommend.stylist import check_catalogue
 
     if everything == bool(ids):
         raise RecommendationError("give the ids of the items to complete, or --all for the whole catalogue")
     if out.suffix != ".jsonl":
         raise ArtifactError(f"--out {out} must end in .jsonl: it holds a line of JSON for each item")
     check_is_catalogue(folder)
-    advisor = Advisor.open(folder, model, note, progress_bar)
-    if advisor.index is None or not len(advisor.index):
-        raise RecommendationError(f"the catalogue '{folder}' is empty; add items: coordi catalogue add {folder} SOURCE")
-    asked = advisor.index.ids() if everything else [item.id for item in advisor.items_of_ids(ids or [])]
+    loaded = load(model, folder, note, progress_bar)
+    opened = check_catalogue(loaded.catalogue)
+    asked = opened.ids() if everything else [item.id for item in opened.items_of(ids or [])]
     if not quick:
         note(LOADING)
     batch = Batch(asked, top_k, rules, language_model=not quick, reasons=reasons)
     with progress_bar("completing items") as progress:
-        done = complete_catalogue(batch, advisor, out, progress)
+        done = complete_catalogue(batch, loaded.stylist, loaded.trained.identity(), out, progress)
     if as_json:
         echo_json({"out": str(out), "lines": done.lines, "known": done.known, "nothing": done.nothing})
         return
@@ -271,8 +271,8 @@ def build(
 
     Example: coordi catalogue build shop/products.csv --out catalogue
     """
-    from coordi.pipeline.catalogue_build import DescriptionPipeline, build_catalogue
-    from coordi.pipeline.trained import find_model
+    from coordi.model.trained import find_model
+    from coordi.recommend.build import DescriptionPipeline, build_catalogue
 
     settings = find_model(model).settings
     update = {"batch_size": batch_size, "allow_download": allow_download}
@@ -288,7 +288,7 @@ def add(
 
     Example: coordi catalogue add catalogue shop/new-arrivals.csv
     """
-    from coordi.pipeline.catalogue_build import add_to_catalogue
+    from coordi.recommend.build import add_to_catalogue
 
     work = _work(folder, save_every)
     _show(add_to_catalogue(data_path(source), work), folder, as_json)
@@ -303,7 +303,7 @@ def remove(
 
     Example: coordi catalogue remove catalogue sku-1021 sku-1022
     """
-    from coordi.pipeline.catalogue_build import remove_from_catalogue
+    from coordi.recommend.build import remove_from_catalogue
 
     _show(remove_from_catalogue(ids, _work(folder, SAVE_EVERY)), folder, as_json)
 
@@ -324,7 +324,7 @@ def refresh(
 
     Example: coordi catalogue refresh catalogue shop/products.csv
     """
-    from coordi.pipeline.catalogue_build import refresh_catalogue
+    from coordi.recommend.build import refresh_catalogue
 
     feed = None if source is None else data_path(source)
     _show(refresh_catalogue(feed, _work(folder, save_every, may_shrink=may_shrink)), folder, as_json)
@@ -332,7 +332,7 @@ def refresh(
 
 def summary(found: BuildResult) -> dict[str, Any]:
     """Counts of what was done, and of each problem."""
-    from coordi.pipeline.catalogue_build import by_reason
+    from coordi.recommend.build import by_reason
 
     problems = by_reason(found.problems)
     return {
@@ -349,7 +349,7 @@ def summary(found: BuildResult) -> dict[str, Any]:
 
 
 def _show(found: BuildResult, folder: Path, as_json: bool) -> None:
-    from coordi.pipeline.catalogue_build import NO_CATEGORY, PROBLEMS_FILE, by_reason, examples
+    from coordi.recommend.build import NO_CATEGORY, PROBLEMS_FILE, by_reason, examples
 
     if as_json:
         echo_json(summary(found))
@@ -369,7 +369,7 @@ def _show(found: BuildResult, folder: Path, as_json: bool) -> None:
 
 
 def _work(folder: Path, save_every: int, allow_download: bool = False, may_shrink: bool = False) -> CatalogueJob:
-    from coordi.pipeline.catalogue_build import CatalogueJob
+    from coordi.recommend.build import CatalogueJob
 
     return CatalogueJob(folder, typed_command(), progress_bar, _data(allow_download), save_every, may_shrink)
 

@@ -128,10 +128,9 @@ def _left_out(dataset: Dataset) -> list[FunnelRow]:
 
 def _check_out(out: Path, data: str, inputs: dict[str, str]) -> None:
     """Refuse a folder that holds something else than an earlier try of the same, finished or not."""
-    from coordi.artifacts import MANIFEST, is_finished, read_json, read_manifest
+    from coordi.artifacts import MANIFEST, RUN_FILE, is_finished, read_json, read_manifest
     from coordi.encoders.describe import DESCRIPTIONS
     from coordi.errors import ArtifactError
-    from coordi.pipeline.stages import RUN_FILE
 
     if (out / RUN_FILE).exists():
         raise ArtifactError(f"{out} holds a run of coordi; choose another --out")

@@ -16,7 +16,7 @@ from coordi.artifacts import cache_folder
 from coordi.cli.console import note, progress_bar
 from coordi.config import DataSettings, RunSettings
 from coordi.data.loading import located
-from coordi.pipeline.stages import Workspace
+from coordi.pipeline.workspace import Workspace
 
 SAMPLE = "sample"
 _SAMPLE_SEED = 17

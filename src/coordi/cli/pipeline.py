@@ -128,9 +128,9 @@ def evaluate(
     Example: coordi evaluate --data path/to/outfits --out measured --scores mine.csv evaluate.seeds=3
     """
     from coordi.artifacts import read_json
+    from coordi.model.trained import find_model
     from coordi.pipeline.run import evaluate as evaluate_model
-    from coordi.pipeline.run import hand_out_questions
-    from coordi.pipeline.trained import find_model
+    from coordi.pipeline.run import export_questions
 
     settings = list(overrides or ())
     if baselines is not None:
@@ -140,7 +140,7 @@ def evaluate(
     found = find_model(model, settings)
     work = workspace(data, out, found.settings)
     if questions_only:
-        folder = hand_out_questions(work, found).resolve()
+        folder = export_questions(work, found).resolve()
         echo_json({"questions": str(folder)}) if as_json else typer.echo(f"The questions are in {folder}")
         return
     report = evaluate_model(work, found, scores or ())

@@ -24,9 +24,8 @@ from coordi.artifacts import atomic_path, write_text
 from coordi.data.feed import read_table
 from coordi.errors import ArtifactError, EvaluationError
 from coordi.evaluate.benchmark import Evaluation
-from coordi.evaluate.features import check_known
 from coordi.evaluate.question_sets import ProtocolQuestions
-from coordi.evaluate.scoring import RawScores
+from coordi.evaluate.scoring import RawScores, check_items
 from coordi.evaluate.summary import SCORER_WORDS, Task
 from coordi.types import CompatibilityQuestion, Dataset, FitbQuestion, Split
 
@@ -135,8 +134,7 @@ def exported_questions(part: ProtocolQuestions) -> Iterator[ExportedQuestion]:
 
 def _line(protocol: str, asked: ExportedQuestion, dataset: Dataset, texts: Mapping[str, str]) -> dict[str, Any]:
     shown = [asked.question.item_ids, asked.candidates]
-    check_known(shown, dataset.items)
-    check_known(shown, texts)
+    check_items(shown, dataset.items)
     items, candidates = ([_item(dataset, texts, item_id) for item_id in ids] for ids in shown)
     return {
         "task": asked.task,

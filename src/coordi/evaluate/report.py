@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from coordi.artifacts import write_json, write_text
 from coordi.data.leaks import Leak
 from coordi.data.photos import photo_uri
-from coordi.evaluate.benchmark import Evaluation, ProtocolResult, ReportWarning
+from coordi.evaluate.benchmark import Evaluation
 from coordi.evaluate.external import question_digests, write_scores
 from coordi.evaluate.plots import (
     Chart,
@@ -29,6 +29,7 @@ from coordi.evaluate.plots import (
     training_charts,
 )
 from coordi.evaluate.report_data import ReportData, flat_settings, split_counts
+from coordi.evaluate.results import ProtocolResult, ReportWarning
 from coordi.evaluate.summary import (
     METRIC,
     METRIC_WORDS,

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from coordi.data.leaks import Leak
-from coordi.evaluate.benchmark import Evaluation, ReportWarning
+from coordi.evaluate.benchmark import Evaluation
+from coordi.evaluate.results import ReportWarning
 from coordi.evaluate.summary import LEVEL
 from coordi.types import SPLITS, Dataset, Description
 

@@ -9,7 +9,7 @@ from itertools import groupby
 from statistics import fmean, stdev
 from typing import Any, Literal
 
-from coordi.evaluate.benchmark import FEW_OUTFITS
+from coordi.evaluate.task_metrics import FEW_OUTFITS
 
 Task = Literal["compatibility", "fill_in_the_blank", "retrieval"]
 TASKS: tuple[Task, ...] = ("compatibility", "fill_in_the_blank", "retrieval")

@@ -1,10 +1,12 @@
-"""P(yes) of outfits: by the answer's logits or by a pooled head, over one or several orders of the items."""
+"""P(yes) of outfits: from the answer's logits or from a pooled head, loaded lazily and cached by the items' texts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -27,49 +29,101 @@ from coordi.model.prefix_cache import (
     probability_of_yes,
 )
 from coordi.prompts import Instruction, ListRenderer, PromptRenderer, answer_tokens, compatibility_instruction
+from coordi.types import Item, OutfitScorer
 
-_STREAM = 71  # of the run's seed
-
-
-def item_orders(outfit: Sequence[str], passes: int, seed: int) -> list[Sequence[str]]:
-    """So many orders of an outfit's items: the given one, then shuffled ones, the same whatever else is asked."""
-    rng = np.random.default_rng([seed, _STREAM, len(outfit)])
-    orders: list[Sequence[str]] = [outfit]
-    for _ in range(passes - 1):
-        orders.append([outfit[position] for position in rng.permutation(len(outfit))])
-    return orders
-
-
-def compatibility_prompt(outfit: Sequence[str], texts: Mapping[str, str]) -> Instruction:
-    """Whether an outfit's items go together, told by their texts.
-
-    Raises:
-        ModelError: If an item has no text.
-        PromptError: If there are fewer than two items.
-    """
-    missing = [item for item in outfit if item not in texts]
-    if missing:
-        raise ModelError(f"no text for item '{missing[0]}': it isn't among the {len(texts)} items given")
-    return compatibility_instruction([texts[item] for item in outfit])
-
-
+ORIGIN = "coordi.json"  # in an adapter's folder: which base it was made on
 HEAD = "pooled_head.safetensors"
 HEAD_SETTINGS = "pooled_head.json"
-EPSILON = 1e-5  # PyTorch's own, added to a variance
+EPSILON = 1e-5  # PyTorch's default, added to a variance
+CACHE_SIZE = 20_000  # answers of a language model, a few megabytes
 _TENSORS = ("gain", "shift", "weight", "bias")
 _NO_ANSWERS: tuple[int, ...] = ()
+
+Texts = tuple[str, ...]
+"""Texts of an outfit's items, in the order of the prompt."""
+
+
+class LanguageModelScorer:
+    """Scores outfits by a language model's answer to the question whether their items go together.
+
+    Attributes:
+        name: ``fine-tuned`` or ``base``.
+        gives_probabilities: True.
+        renderer: Counts the prompts that were shortened.
+    """
+
+    gives_probabilities = True
+
+    def __init__(self, name: str, model: Any, renderer: PromptRenderer) -> None:
+        """Wrap a loaded model.
+
+        Args:
+            name: For reports.
+            model: In evaluation mode.
+            renderer: With the model's tokenizer.
+
+        Raises:
+            ModelError: If the tokenizer has no separate tokens for yes and no.
+        """
+        self.name = name
+        self.renderer = renderer
+        self._runner = PromptRunner(model, answer_tokens(renderer).ids)
+
+    @property
+    def layers(self) -> int:
+        """Number of layers of the model."""
+        return len(backbone_and_head(self._runner.model)[0].layers)
+
+    def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
+        """P(yes) of each outfit, shape ``(N,)``, in ``[0, 1]``.
+
+        Args:
+            outfits: Two items or more each, in the order in which the prompt lists them.
+
+        Raises:
+            ModelError: If an item has no text.
+            PromptError: If an outfit has fewer than two items, or can't be shortened enough.
+        """
+        return self.read(outfits)[0]
+
+    def read(
+        self, outfits: Sequence[Sequence[Item]], layer: int | None = None, *, answer: bool = True
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        """P(yes) of each outfit, shape ``(N,)``, and the mean hidden state of its items, shape ``(N, H)``.
+
+        Args:
+            outfits: As for ``score``.
+            layer: Layer, from 1, whose output is averaged; None returns states without columns.
+            answer: False skips the layers above ``layer``, and P(yes) is NaN.
+
+        Raises:
+            ModelError: As ``score``, or if there is no such layer.
+            PromptError: As ``score``.
+        """
+        prompts = [self.renderer.render(compatibility_prompt(outfit)).prompt_ids for outfit in outfits]
+        pool = None if layer is None else PoolSpec(layer, self._question_tokens(prompts))
+        outputs = self._runner.read(prompts, pool, answer=answer)
+        yes = probability_of_yes(outputs.logits) if answer else np.full(len(prompts), np.nan)
+        return yes, outputs.states
+
+    def _question_tokens(self, prompts: Sequence[Sequence[int]]) -> int:
+        """Number of tokens before the items, which are the same in all prompts."""
+        question = self.renderer.question_ids(compatibility_instruction(["", ""]))
+        return min((common_prefix_length(question, prompt) for prompt in prompts), default=0)
 
 
 @dataclass(frozen=True, slots=True)
 class PooledHead:
-    """Layer norm, one linear unit, and Platt's line that makes a probability of it.
+    """Layer norm and one linear unit on the mean hidden state of an outfit's items, with Platt scaling.
+
+    More accurate than the next token yes or no for small models.
 
     Attributes:
-        layer: The hidden states are those that leave this layer, from 1.
-        gain: Of the norm, shape ``(H,)``.
-        shift: Of the norm, shape ``(H,)``.
-        weight: Of the unit, shape ``(H,)``.
-        bias: Of the unit, shape ``(1,)``.
+        layer: Layer, from 1, whose output is averaged.
+        gain: Of the layer norm, shape ``(H,)``.
+        shift: Of the layer norm, shape ``(H,)``.
+        weight: Of the linear unit, shape ``(H,)``.
+        bias: Of the linear unit, shape ``(1,)``.
         slope: ``P(yes) = sigmoid(slope * logit + offset)``, fitted on the validation split.
         offset: See ``slope``.
 
@@ -86,77 +140,71 @@ class PooledHead:
     offset: float = 0.0
 
     def logits(self, states: NDArray[np.float32]) -> NDArray[np.float64]:
-        """How surely items go together, of their mean states ``(N, H)``; shape ``(N,)``, before Platt's line."""
+        """Logits ``(N,)`` of mean hidden states ``(N, H)``, before Platt scaling."""
         rows = states.astype(np.float64)
         centred = rows - rows.mean(axis=1, keepdims=True)
         normed = centred / np.sqrt(centred.var(axis=1, keepdims=True) + EPSILON) * self.gain + self.shift
         return np.asarray(normed @ self.weight + self.bias[0], dtype=np.float64)
 
     def probabilities(self, states: NDArray[np.float32]) -> NDArray[np.float64]:
-        """P(yes), shape ``(N,)``, of mean states ``(N, H)``."""
+        """P(yes), shape ``(N,)``, of mean hidden states ``(N, H)``."""
         return sigmoid(self.slope * self.logits(states) + self.offset)
 
     def save(self, folder: Path) -> None:
-        """Write the head beside an adapter."""
+        """Write the head into an adapter's folder."""
         save_file({name: np.ascontiguousarray(getattr(self, name)) for name in _TENSORS}, str(folder / HEAD))
         write_json(folder / HEAD_SETTINGS, {"layer": self.layer, "slope": self.slope, "offset": self.offset})
 
     @classmethod
     def load(cls, folder: Path) -> PooledHead:
-        """Read the head beside an adapter.
+        """Read the head from an adapter's folder.
 
         Raises:
             ModelError: If a file is missing or damaged.
         """
         try:
             tensors = load_file(str(folder / HEAD))
-            told = read_json(folder / HEAD_SETTINGS)
-            head = cls(int(told["layer"]), **{name: tensors[name] for name in _TENSORS},
-                       slope=float(told["slope"]), offset=float(told["offset"]))  # fmt: skip
+            settings = read_json(folder / HEAD_SETTINGS)
+            head = cls(
+                int(settings["layer"]),
+                **{name: tensors[name] for name in _TENSORS},
+                slope=float(settings["slope"]),
+                offset=float(settings["offset"]),
+            )
         except (ArtifactError, OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
             raise ModelError(
                 f"the head of the adapter '{folder}' can't be read ({type(error).__name__}: {error}); take the whole "
                 "folder that coordi finetune made"
             ) from error
         if not np.isfinite([head.slope, head.offset]).all() or head.bias.shape != (1,):
-            raise ModelError(f"the head in '{folder}' holds numbers that can't be: fine-tune again")
+            raise ModelError(f"the head in '{folder}' holds numbers that aren't finite; fine-tune again")
         if len({getattr(head, name).shape for name in _TENSORS[:3]}) > 1 or head.gain.ndim != 1:
             raise ModelError(f"'{folder / HEAD}' holds vectors of different sizes; fine-tune again")
         return head
 
 
 class PooledScorer:
-    """P(yes) of outfits from a head on the mean hidden state of their items.
+    """Scores outfits by a head on the mean hidden state of their items.
 
     Attributes:
-        name: For reports.
+        name: ``fine-tuned``.
         gives_probabilities: True.
         renderer: Counts the prompts that were shortened.
     """
 
-    def __init__(  # noqa: PLR0913  the last two are what a caller may leave out
-        self,
-        name: str,
-        model: Any,
-        head: PooledHead,
-        renderer: ListRenderer,
-        texts: Mapping[str, str],
-        passes: int = 1,
-        seed: int = 0,
-    ) -> None:
-        """Take a loaded model; layers above the head's are dropped from it.
+    gives_probabilities = True
+
+    def __init__(self, name: str, model: Any, head: PooledHead, renderer: ListRenderer) -> None:
+        """Wrap a loaded model and drop the layers above the head's.
 
         Args:
             name: For reports.
             model: In evaluation mode, with its adapter.
-            head: Made with the adapter.
+            head: Trained with the adapter.
             renderer: With the model's tokenizer.
-            texts: What prompts say of each item, by item id.
-            passes: Orders of the items over which P(yes) is averaged: the given one, then shuffled ones.
-            seed: Of the shuffled orders.
 
         Raises:
-            ModelError: If the head is of another size than the model's states, or of a layer that it lacks.
+            ModelError: If the head doesn't fit the size or the number of the model's layers.
         """
         backbone, _ = backbone_and_head(model)
         size, layers = int(backbone.config.hidden_size), len(backbone.layers)
@@ -167,164 +215,176 @@ class PooledScorer:
             )
         backbone.layers = backbone.layers[: head.layer]
         self.name = name
-        self.gives_probabilities = True
         self.renderer = renderer
         self._head = head
-        self._texts = texts
-        self._passes = passes
-        self._seed = seed
-        self._reader = PromptRunner(model, _NO_ANSWERS)
+        self._runner = PromptRunner(model, _NO_ANSWERS)
 
-    def score(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float64]:
-        """P(yes) of each outfit, shape ``(N,)``, in ``[0, 1]``.
-
-        Args:
-            outfits: Item ids, two or more each, in the order they are asked in.
-
-        Raises:
-            ModelError: If an item has no text.
-            PromptError: If an outfit has fewer than two items, or can't be shortened enough.
-        """
+    def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
+        """P(yes) of each outfit, shape ``(N,)``, in ``[0, 1]``; see ``LanguageModelScorer.score``."""
         if not outfits:
             return np.zeros(0)
-        orders = [order for outfit in outfits for order in item_orders(outfit, self._passes, self._seed)]
-        heard = PoolSpec(self._head.layer, self.renderer.before)
-        states = self._reader.read([self._prompt(order) for order in orders], heard, answer=False).states
-        yes = self._head.probabilities(states)
-        return np.asarray(yes.reshape(len(outfits), self._passes).mean(axis=1))
-
-    def _prompt(self, outfit: Sequence[str]) -> tuple[int, ...]:
-        return self.renderer.prompt(compatibility_prompt(outfit, self._texts))
+        prompts = [self.renderer.prompt(compatibility_prompt(outfit)) for outfit in outfits]
+        pool = PoolSpec(self._head.layer, self.renderer.before)
+        return self._head.probabilities(self._runner.read(prompts, pool, answer=False).states)
 
 
-def fit_platt_line(logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, float]:
-    """Platt's slope and offset: logistic regression of the truth ``(N,)`` on the logits ``(N,)``.
+class LazyScorer:
+    """A scorer that is loaded or fitted by the first outfits that it scores."""
 
-    Each answer counts for the other by ``1 / (n + 2)``, as Platt has it, so that the slope stays finite where the
-    logits tell the answers apart. A slope that isn't above 0 would turn the ranking round: the line then stays
-    ``(1, 0)``.
+    gives_probabilities = True
+
+    def __init__(self, name: str, load: Callable[[], OutfitScorer]) -> None:
+        self.name = name
+        self._load = load
+        self._scorer: OutfitScorer | None = None
+        self._lock = Lock()
+
+    def load(self) -> OutfitScorer:
+        """Load the scorer now, once.
+
+        Raises:
+            CoordiError: What loading raises.
+        """
+        with self._lock:
+            if self._scorer is None:
+                self._scorer = self._load()
+            return self._scorer
+
+    def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
+        """Compatibility of each outfit, shape ``(N,)``; an empty list loads nothing."""
+        return self.load().score(outfits) if outfits else np.zeros(0)
+
+
+class CachedScorer:
+    """A language model's scores, cached by the texts of an outfit's items. Safe to call from several threads.
+
+    Args:
+        name: For reports.
+        scorer: Depends on the items' texts and their order alone. One thread calls it at a time.
+        size: Number of scores that are cached; the least recently used one goes first.
     """
-    rows = np.concatenate([logits, logits])[:, None]
-    yes, no = int(truth.sum()), int((~truth).sum())
-    sure = np.where(truth, (yes + 1) / (yes + 2), (no + 1) / (no + 2))
-    answers = np.concatenate([truth, ~truth])
-    regression = require("sklearn.linear_model", "train").LogisticRegression(C=np.inf, max_iter=1000)
-    fitted = regression.fit(rows, answers, sample_weight=np.concatenate([sure, 1 - sure]))
-    slope, offset = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
-    return (slope, offset) if slope > 0 else (1.0, 0.0)
+
+    gives_probabilities = True
+
+    def __init__(self, name: str, scorer: OutfitScorer, size: int = CACHE_SIZE) -> None:
+        self.name = name
+        self._scorer = scorer
+        self._size = size
+        self._scores: OrderedDict[Texts, float] = OrderedDict()
+        self._lock = Lock()
+
+    def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
+        """P(yes) of each outfit, shape ``(N,)``."""
+        keys = [texts_of(outfit) for outfit in outfits]
+        with self._lock:
+            new = {
+                key: outfit for key, outfit in zip(keys, outfits, strict=True) if key not in self._scores
+            }  # each text once
+            scores = {key: self._scores[key] for key in keys if key in self._scores}
+            if new:
+                scores |= zip(new, self._scorer.score(list(new.values())).tolist(), strict=True)
+            for key in keys:
+                self._scores[key] = scores[key]
+                self._scores.move_to_end(key)
+            while len(self._scores) > self._size:
+                self._scores.popitem(last=False)
+        return np.array([scores[key] for key in keys], dtype=np.float64)
 
 
-def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``1 / (1 + exp(-x))``, kept from overflowing."""
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -500, 500))))
+class BaseModelScorer:
+    """The base model without fine-tuning: zero-shot answers, and hidden states for a probe, from one forward pass.
 
-
-ORIGIN = "coordi.json"  # in an adapter's folder: which base it was made on
-
-
-class LanguageModelScorer:
-    """Scores outfits by what a language model answers when asked whether their items go together.
+    The last bits of a number depend on what shares its batch, so states are cached by the list of outfits that they
+    were computed in: an interrupted evaluation then ends like an undisturbed one.
 
     Attributes:
-        name: For reports.
+        name: ``base``.
         gives_probabilities: True.
-        renderer: Counts the prompts that were shortened.
     """
 
-    def __init__(
-        self, name: str, model: Any, renderer: PromptRenderer, texts: Mapping[str, str], passes: int = 1, seed: int = 0
-    ) -> None:
-        """Take a loaded model.
+    name = "base"
+    gives_probabilities = True
 
-        Args:
-            name: For reports.
-            model: In evaluation mode.
-            renderer: With the model's tokenizer.
-            texts: What prompts say of each item, by item id.
-            passes: Orders of the items over which P(yes) is averaged: the given one, then shuffled ones.
-            seed: Of the shuffled orders; the same outfit gets the same orders whatever is scored beside it.
+    def __init__(self, load: Callable[[], LanguageModelScorer]) -> None:
+        self._load = load
+        self._scorer: LanguageModelScorer | None = None
+        self._yes: dict[Texts, float] = {}
+        self._states: dict[tuple[Texts, ...], NDArray[np.float32]] = {}
 
-        Raises:
-            ModelError: If the model can't tell yes from no.
-        """
-        self.name = name
-        self.gives_probabilities = True
-        self.renderer = renderer
-        self._texts = texts
-        self._passes = passes
-        self._seed = seed
-        self._reader = PromptRunner(model, answer_tokens(renderer).ids)
-
-    def score(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float64]:
-        """P(yes) of each outfit, shape ``(N,)``, in ``[0, 1]``.
-
-        Args:
-            outfits: Item ids, two or more each, in the order they are asked in.
+    def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
+        """Zero-shot P(yes) of each outfit, shape ``(N,)``, in ``[0, 1]``; caches the states of new outfits.
 
         Raises:
-            ModelError: If an item has no text.
+            ModelError: If an item has no text, or the model can't be loaded.
             PromptError: If an outfit has fewer than two items, or can't be shortened enough.
         """
-        return self.read(outfits)[0]
+        keys = [texts_of(outfit) for outfit in outfits]
+        new = {key: outfit for key, outfit in zip(keys, outfits, strict=True) if key not in self._yes}
+        if new:
+            yes, states = self._model().read(list(new.values()), self._layer())
+            self._yes.update(zip(new, yes.tolist(), strict=True))
+            self._states[tuple(new)] = states
+        return np.array([self._yes[key] for key in keys], dtype=np.float64)
 
-    @property
-    def layers(self) -> int:
-        """How many layers the model has."""
-        return len(backbone_and_head(self._reader.model)[0].layers)
+    def states(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float32]:
+        """Mean hidden state of each outfit's items at two thirds of the layers, shape ``(N, H)``.
 
-    def read(
-        self, outfits: Sequence[Sequence[str]], layer: int | None = None, *, answer: bool = True
-    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-        """P(yes) of each outfit, shape ``(N,)``, and the mean hidden state of its items, shape ``(N, H)``.
-
-        Args:
-            outfits: As for ``score``.
-            layer: Whose leaving states are averaged, from 1; None gives states of no columns.
-            answer: Without it the layers above aren't run, and P(yes) is nan.
+        The layers above run for no outfit that ``score`` wasn't called with.
 
         Raises:
-            ModelError: As ``score``, or if there is no such layer.
+            ModelError: As ``score``.
             PromptError: As ``score``.
         """
-        prompts = [self._prompt(order) for outfit in outfits for order in item_orders(outfit, self._passes, self._seed)]
-        heard = None if layer is None else PoolSpec(layer, self._question_tokens(prompts))
-        found = self._reader.read(prompts, heard, answer=answer)
-        yes = probability_of_yes(found.logits) if answer else np.full(len(prompts), np.nan)
-        shape = (len(outfits), self._passes)
-        states = found.states.reshape(*shape, found.states.shape[1])
-        return np.asarray(yes.reshape(shape).mean(axis=1)), np.asarray(states.mean(axis=1))  # (N,), (N, H)
+        keys = tuple(texts_of(outfit) for outfit in outfits)
+        if keys not in self._states:
+            self._states[keys] = self._model().read(outfits, self._layer(), answer=False)[1]
+        return self._states[keys]
 
-    def _question_tokens(self, prompts: Sequence[Sequence[int]]) -> int:
-        """Tokens before the items, which all prompts begin with."""
-        asked = self.renderer.question_ids(compatibility_instruction(["", ""]))
-        return min((common_prefix_length(asked, prompt) for prompt in prompts), default=0)
+    def _model(self) -> LanguageModelScorer:
+        if self._scorer is None:
+            self._scorer = self._load()
+        return self._scorer
 
-    def _prompt(self, outfit: Sequence[str]) -> tuple[int, ...]:
-        return self.renderer.render(compatibility_prompt(outfit, self._texts)).prompt_ids
+    def _layer(self) -> int:
+        return middle_layer(self._model().layers)
 
 
-def load_scorer(
-    base: Base, adapter: Path | None, texts: Mapping[str, str], settings: RunSettings, passes: int = 1
-) -> LanguageModelScorer | PooledScorer:
-    """Load a base model, with a fine-tuned adapter unless it is None, to score outfits as the adapter was taught to.
+def texts_of(outfit: Sequence[Item]) -> Texts:
+    """Texts of an outfit's items in their order."""
+    return tuple(item.text for item in outfit)
+
+
+def compatibility_prompt(outfit: Sequence[Item]) -> Instruction:
+    """The question whether an outfit's items go together.
 
     Raises:
-        ModelError: If the files can't be loaded, the adapter was made on another base, or the model can't be asked.
+        ModelError: If an item has no text.
+        PromptError: If there are fewer than two items.
+    """
+    for item in outfit:
+        if not item.text:
+            raise ModelError(f"item '{item.id}' has no text; describe it first (recommend.items.describe_items)")
+    return compatibility_instruction(texts_of(outfit))
+
+
+def load_scorer(base: Base, adapter: Path | None, settings: RunSettings) -> LanguageModelScorer | PooledScorer:
+    """Load a base model with a fine-tuned adapter (None: without one) as a scorer, with the prompts it was trained on.
+
+    Raises:
+        ModelError: If the files can't be loaded, the adapter was made on another base, or the model has no answer
+            tokens.
     """
     if adapter is None or settings.finetune.head != "pooled":
-        return load_answers(base, adapter, texts, settings, passes)
+        return load_answers(base, adapter, settings)
     check_origin(adapter, base)
     check_base(base, settings)
     head = PooledHead.load(adapter)
     loaded = engine_for_head(settings.model)[0].for_scoring(base, adapter, settings.model)
-    renderer = ListRenderer(loaded.tokenizer, settings.prompt.max_length)
-    return PooledScorer("fine-tuned", loaded.model, head, renderer, texts, passes, settings.seed)
+    return PooledScorer("fine-tuned", loaded.model, head, ListRenderer(loaded.tokenizer, settings.prompt.max_length))
 
 
-def load_answers(
-    base: Base, adapter: Path | None, texts: Mapping[str, str], settings: RunSettings, passes: int = 1
-) -> LanguageModelScorer:
-    """As ``load_scorer``, for a base model or an adapter that answers in words.
+def load_answers(base: Base, adapter: Path | None, settings: RunSettings) -> LanguageModelScorer:
+    """Load a base model, or an adapter with an answer head, as a scorer; see ``load_scorer``.
 
     Raises:
         ModelError: As ``load_scorer``.
@@ -332,13 +392,12 @@ def load_answers(
     if adapter is not None:
         check_origin(adapter, base)
     check_base(base, settings)
-    # One engine in one process: Unsloth rewrites transformers under whatever is loaded already.
+    # One engine in one process: Unsloth patches the transformers library for every model in it.
     choose = engine_for_head if settings.finetune.head == "pooled" else choose_engine
     loaded = choose(settings.model)[0].for_scoring(base, adapter, settings.model)
     check_logits(loaded.model, base.name)
-    renderer = PromptRenderer(loaded.tokenizer, settings.prompt.max_length)
-    name = "fine-tuned" if adapter is not None else "base"
-    return LanguageModelScorer(name, loaded.model, renderer, texts, passes, settings.seed)
+    name = "base" if adapter is None else "fine-tuned"
+    return LanguageModelScorer(name, loaded.model, PromptRenderer(loaded.tokenizer, settings.prompt.max_length))
 
 
 def check_origin(adapter: Path, base: Base) -> None:
@@ -353,7 +412,7 @@ def check_origin(adapter: Path, base: Base) -> None:
         origin = read_json(adapter / ORIGIN)
         made_on, identity = str(origin["base"]), str(origin["identity"])
     except (ArtifactError, KeyError, TypeError) as error:
-        raise ModelError(f"'{adapter}' doesn't say which base model it was made on: no sound {ORIGIN} in it") from error
+        raise ModelError(f"'{adapter}' doesn't name the base model it was made on: no valid {ORIGIN} in it") from error
     if identity != base.identity:
         raise ModelError(
             f"the adapter '{adapter}' was made on the base '{made_on}' ({identity[:12]}), not on '{base.name}' "
@@ -361,61 +420,22 @@ def check_origin(adapter: Path, base: Base) -> None:
         )
 
 
-class BaseModelScorer:
-    """Answers and hidden states of outfits; a list of outfits is read once.
+def fit_platt_line(logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, float]:
+    """Slope and offset of Platt scaling: logistic regression of the truth ``(N,)`` on the logits ``(N,)``.
 
-    A number's last bits depend on what was read beside it, so states are kept by the list that they were asked for in:
-    an interrupted evaluation then ends as an undisturbed one would.
-
-    The model is loaded when it is first asked.
-
-    Attributes:
-        name: For reports.
-        gives_probabilities: True.
+    Targets are smoothed by ``1 / (n + 2)`` as in Platt's paper, so that the slope stays finite where the logits
+    separate the classes. A slope of 0 or less would reverse the ranking: then the result is ``(1, 0)``.
     """
+    rows = np.concatenate([logits, logits])[:, None]
+    yes, no = int(truth.sum()), int((~truth).sum())
+    weights = np.where(truth, (yes + 1) / (yes + 2), (no + 1) / (no + 2))
+    answers = np.concatenate([truth, ~truth])
+    regression = require("sklearn.linear_model", "train").LogisticRegression(C=np.inf, max_iter=1000)
+    fitted = regression.fit(rows, answers, sample_weight=np.concatenate([weights, 1 - weights]))
+    slope, offset = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+    return (slope, offset) if slope > 0 else (1.0, 0.0)
 
-    name = "base"
-    gives_probabilities = True
 
-    def __init__(self, load: Callable[[], LanguageModelScorer]) -> None:
-        self._load = load
-        self._scorer: LanguageModelScorer | None = None
-        self._yes: dict[tuple[str, ...], float] = {}
-        self._states: dict[tuple[tuple[str, ...], ...], NDArray[np.float32]] = {}
-
-    def score(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float64]:
-        """Zero-shot P(yes) of each outfit, shape ``(N,)``, in ``[0, 1]``; the list's states are kept for ``states``.
-
-        Raises:
-            ModelError: If an item has no text, or the model can't be loaded.
-            PromptError: If an outfit has fewer than two items, or can't be shortened enough.
-        """
-        asked = [tuple(outfit) for outfit in outfits]
-        fresh = list(dict.fromkeys(outfit for outfit in asked if outfit not in self._yes))
-        if fresh:
-            yes, states = self._model().read(fresh, self._layer())
-            self._yes.update(zip(fresh, yes.tolist(), strict=True))
-            self._states[tuple(fresh)] = states
-        return np.array([self._yes[outfit] for outfit in asked], dtype=np.float64)
-
-    def states(self, outfits: Sequence[Sequence[str]]) -> NDArray[np.float32]:
-        """Mean hidden state of each outfit's items at two thirds of the layers, shape ``(N, H)``.
-
-        Layers above aren't run for outfits that ``score`` hasn't seen.
-
-        Raises:
-            ModelError: As ``score``.
-            PromptError: As ``score``.
-        """
-        asked = tuple(tuple(outfit) for outfit in outfits)
-        if asked not in self._states:
-            self._states[asked] = self._model().read(asked, self._layer(), answer=False)[1]
-        return self._states[asked]
-
-    def _model(self) -> LanguageModelScorer:
-        if self._scorer is None:
-            self._scorer = self._load()
-        return self._scorer
-
-    def _layer(self) -> int:
-        return middle_layer(self._model().layers)
+def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """``1 / (1 + exp(-x))`` without overflow."""
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -500, 500))))

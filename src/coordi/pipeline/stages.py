@@ -1,346 +1,53 @@
-"""The stages of a run in their order, each skipped once it is finished."""
+"""The stages of a run in their order: prepare, fine-tune, measure, report. Each is skipped once it is finished."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass, field, replace
-from functools import cache, partial
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-import coordi
-from coordi.artifacts import (
-    Progress,
-    Record,
-    hash_file,
-    is_finished,
-    lock_folder,
-    read_json,
-    read_manifest,
-    stage_folder,
-    versions,
-    write_json,
-)
-from coordi.config import PromptSettings, RunSettings
-from coordi.data.loading import load, read_dataset, write_dataset
-from coordi.data.questions import compatibility_questions, fill_in_the_blank_questions
+from coordi.artifacts import is_finished, read_json, read_manifest, stage_folder, versions, write_json
+from coordi.config import RunSettings
+from coordi.data.leaks import Leak, audit
+from coordi.data.loading import load, read_dataset, write_dataset, write_questions
 from coordi.data.release_questions import without_items, without_taught
 from coordi.data.source import MIN_ITEMS
 from coordi.encoders.base import load_settled_encoder
 from coordi.encoders.describe import CatalogueDescriber, Described, read_described
 from coordi.encoders.labels import KINDS, Vocabulary, load_vocabulary
 from coordi.encoders.photo_embeddings import EmbeddingCache
-from coordi.errors import ArtifactError, DataError, EvaluationError, ModelError
-from coordi.prompts import Instruction, choose_instruction, compatibility_instruction, complement_instruction, item_text
-from coordi.types import (
-    CompatibilityQuestion,
-    Dataset,
-    Description,
-    FitbNegatives,
-    FitbQuestion,
-    FunnelRow,
-    Item,
-    Negatives,
-    Outfit,
-    Split,
-)
-
-RUN_FILE = "run.json"
-_HASHED_WHOLE = {".json", ".jsonl", ".csv", ".txt", ".parquet"}
-_MOST_HASHED = 256 * 2**20  # bytes; a larger table holds photos
-
-
-@dataclass(frozen=True, slots=True)
-class Workspace:
-    """Where a run reads, where it writes, with which settings, and how it speaks.
-
-    Attributes:
-        data: File or folder of the data.
-        out: Output folder; stages get folders of their own in it.
-        command: What the user typed, for the manifests and the report.
-        say: Shows one line to the user.
-        progress: Gives a context that shows a stage's progress under a label.
-    """
-
-    data: Path
-    out: Path
-    settings: RunSettings
-    command: str
-    say: Callable[[str], None]
-    progress: Callable[[str], AbstractContextManager[Progress]]
-
-    def record(self, inputs: Mapping[str, str]) -> Record:
-        """What the manifest of each stage says."""
-        return Record(self.command, self.settings.model_dump(mode="json"), self.settings.seed, inputs)
-
-
-def fingerprint(data: Path, out: Path | None = None) -> dict[str, str]:
-    """What a data source holds, so that a changed one is noticed.
-
-    Args:
-        data: File or folder.
-        out: Left out if it lies in the data's folder: it changes while coordi works.
-
-    Returns:
-        SHA-256 by file name of every table or annotation file of 256 MiB or less, and under ``"photos"`` one of all
-        other files' names and sizes (their bytes are not read).
-
-    Raises:
-        DataError: If the path doesn't exist.
-    """
-    if not data.exists():
-        raise DataError(f"no data at '{data}': give the path of a release, a catalogue file, a folder of photos, or "
-                        "'sample' for the drawn wardrobe")  # fmt: skip
-    if data.is_file():
-        outfits = data.with_name("outfits.jsonl")
-        return {path.name: hash_file(path) for path in (data, outfits) if path.is_file()}
-    found, photos = {}, hashlib.sha256()
-    for path in sorted(path for path in data.rglob("*") if path.is_file() and not path.name.startswith(".")):
-        if out is not None and out.resolve() in path.resolve().parents:
-            continue
-        name = path.relative_to(data).as_posix()
-        if path.suffix.lower() in _HASHED_WHOLE and path.stat().st_size <= _MOST_HASHED:
-            found[name] = hash_file(path)
-        else:
-            photos.update(f"{name}\0{path.stat().st_size}\n".encode())
-    found["photos"] = photos.hexdigest()
-    return found
-
-
-@contextmanager
-def claim_folder(work: Workspace, also: Mapping[str, str] | None = None) -> Iterator[dict[str, str]]:
-    """Hold the output folder for one run and give the hashes of its inputs.
-
-    Args:
-        work: Whose folder.
-        also: Hashes of inputs beside the data, such as the model that is measured.
-
-    Raises:
-        ArtifactError: If another run is at work in the folder, or it holds something else: other files, or finished
-            stages of a run with other settings or other data. Nothing finished is overwritten.
-    """
-    with lock_folder(work.out):
-        inputs = {**fingerprint(work.data, work.out), **_named_in(work.settings), **(also or {})}
-        _claim(work, inputs)
-        yield inputs
-
-
-def _claim(work: Workspace, inputs: dict[str, str]) -> None:
-    asked = {
-        "settings": work.settings.model_dump(mode="json"),
-        "data": str(work.data.resolve()),
-        "inputs": inputs,
-        # What was kept by other code would stand in a report under this one's name.
-        "versions": {**versions(), "coordi's code": code_identity()},
-    }
-    path = work.out / RUN_FILE
-    if not path.exists():
-        others = sorted(entry.name for entry in work.out.iterdir() if not entry.name.startswith("."))
-        if others:
-            raise ArtifactError(
-                f"{work.out} holds other files ({', '.join(others[:3])}{', ...' if len(others) > 3 else ''}) and no "
-                "run of coordi; choose an empty or new folder with --out"
-            )
-        write_json(path, asked)
-        return
-    changes = _differences(read_json(path), asked)
-    if changes and not finished_stages(work.out):
-        write_json(path, asked)
-    elif changes:
-        raise ArtifactError(
-            f"{work.out} holds a run that was started with something else: {'; '.join(changes[:5])}; run it with the "
-            "same to go on, or choose another --out"
-        )
-
-
-@cache
-def code_identity() -> str:
-    """The first 12 digits of a SHA-256 of coordi's own modules, word lists and manifests of bundled weights."""
-    found = hashlib.sha256()
-    package = Path(coordi.__file__).parent
-    for path in sorted(path for path in package.rglob("*") if path.suffix in (".py", ".yaml", ".csv", ".json")):
-        found.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
-    return found.hexdigest()[:12]
-
-
-def _named_in(settings: RunSettings) -> dict[str, str]:
-    """Hashes of the user's own files and folders that settings name."""
-    named = {
-        "vocabulary": settings.describe.vocabulary,
-        "encoder": settings.describe.encoder,
-        "base model": settings.model.base,
-        "sentence encoder": settings.evaluate.sentence_encoder,
-    }
-    found = {}
-    for name, value in named.items():
-        if Path(value).exists():
-            held = json.dumps(fingerprint(Path(value)), sort_keys=True)
-            found[name] = hashlib.sha256(held.encode()).hexdigest()
-    if settings.finetune.start_from is not None:
-        from coordi.model.training import WEIGHTS, starting_adapter
-
-        with suppress(ModelError):  # gone since: what was made from it is measured without it
-            found["adapter to start from"] = hash_file(starting_adapter(settings.finetune.start_from) / WEIGHTS)
-    return found
-
-
-def _differences(held: Any, asked: Any, where: str = "") -> list[str]:
-    if isinstance(held, dict) and isinstance(asked, dict):
-        return [
-            line
-            for key in dict.fromkeys((*held, *asked))
-            for line in _differences(held.get(key), asked.get(key), f"{where}.{key}" if where else str(key))
-        ]
-    return [] if held == asked else [f"{where} was {held!r}, now {asked!r}"]
-
-
-def finished_stages(out: Path) -> tuple[str, ...]:
-    """Names of the stages in an output folder that have their manifest, sorted."""
-    if not out.is_dir():
-        return ()
-    return tuple(sorted(entry.name for entry in out.iterdir() if entry.is_dir() and is_finished(entry)))
-
-
-def seen_category(item: Item, described: Described, vocabulary: Vocabulary) -> Item | None:
-    """An item whose category no text tells, with the category seen in its photo; None if none was sure enough."""
-    description = described.descriptions.get(item.id)
-    labels = description.attributes.get(KINDS, ()) if description is not None else ()
-    worn = vocabulary.worn_category(KINDS, labels[0].text) if labels else None
-    return None if worn is None else replace(item, category=worn)
-
-
-_Name = TypeVar("_Name", bound=str)
-_STREAM = 501  # of the run's seed
-
-
-def training_examples(
-    dataset: Dataset, texts: Mapping[str, str], settings: RunSettings
-) -> Callable[[int], tuple[Instruction, ...]]:
-    """How to draw the examples of an epoch, each with its answer.
-
-    Every training outfit, in shuffled order, gives one task's examples in an epoch: it and one negative for
-    ``compatibility``, one for ``choose`` or ``complement``. The task and where negatives come from are drawn by their
-    shares in the settings. An outfit and its negative follow each other, so that they share an optimizer step and what
-    is common to both cancels out of it. For a pooled head an outfit is followed by a negative of every protocol.
-
-    Args:
-        dataset: With a training split.
-        texts: What prompts say of each item, by item id.
-        settings: ``finetune.tasks``, ``finetune.negatives``, ``evaluate.choices`` and ``seed`` count here.
-    """
-
-    def draw(epoch: int) -> tuple[Instruction, ...]:
-        rng = np.random.default_rng([settings.seed, _STREAM, epoch])
-        epoch_questions = _Epoch(dataset, settings, epoch)
-        tasks, task_shares = _shares(settings.finetune.tasks)
-        protocols, protocol_shares = _shares(settings.finetune.negatives)
-        outfits = dataset.outfits_of("train")
-        drawn: list[Instruction] = []
-        if settings.finetune.head == "pooled":
-            used = [protocol for protocol, share in zip(protocols, protocol_shares, strict=True) if share]
-            for place in rng.permutation(len(outfits)):
-                drawn += _with_negatives(epoch_questions, outfits[place].id, used, texts)
-            return tuple(drawn)
-        for outfit in (outfits[place] for place in rng.permutation(len(outfits))):
-            task = tasks[rng.choice(len(tasks), p=task_shares)]
-            protocol = protocols[rng.choice(len(protocols), p=protocol_shares)]
-            if task == "compatibility":
-                drawn += [_yes_or_no(one, texts) for one in epoch_questions.compatibility(protocol).get(outfit.id, ())]
-            else:
-                wrong: FitbNegatives = "random" if protocol == "random" else "same-category"
-                blanks = epoch_questions.blanks(wrong).get(outfit.id, ())
-                drawn += [_choose(one, texts) if task == "choose" else _name(one, dataset, texts) for one in blanks]
-        return tuple(drawn)
-
-    return draw
-
-
-def validation_examples(dataset: Dataset, texts: Mapping[str, str], settings: RunSettings) -> tuple[Instruction, ...]:
-    """Compatibility questions of the validation split with their answers, of every protocol that is trained on."""
-    return tuple(
-        _yes_or_no(question, texts)
-        for protocol, share in settings.finetune.negatives.items()
-        if share
-        for question in compatibility_questions(dataset, "valid", protocol, settings.seed)
-    )
-
-
-@dataclass
-class _Epoch:
-    """Questions of one epoch by outfit, drawn when they are first asked for."""
-
-    dataset: Dataset
-    settings: RunSettings
-    epoch: int
-    _compatibility: dict[Negatives, dict[str, list[CompatibilityQuestion]]] = field(default_factory=dict)
-    _blanks: dict[FitbNegatives, dict[str, list[FitbQuestion]]] = field(default_factory=dict)
-
-    def compatibility(self, protocol: Negatives) -> dict[str, list[CompatibilityQuestion]]:
-        if protocol not in self._compatibility:
-            by_outfit = self._compatibility[protocol] = {}
-            for one in compatibility_questions(self.dataset, "train", protocol, self.settings.seed, self.epoch):
-                by_outfit.setdefault(one.outfit_id, []).append(one)
-        return self._compatibility[protocol]
-
-    def blanks(self, protocol: FitbNegatives) -> dict[str, list[FitbQuestion]]:
-        if protocol not in self._blanks:
-            by_outfit = self._blanks[protocol] = {}
-            choices = self.settings.evaluate.choices
-            # A seed of its own for each epoch, far from the run's other seeds.
-            seed = self.settings.seed + 1_000_003 * (self.epoch + 1)
-            for one in fill_in_the_blank_questions(self.dataset, "train", protocol, seed, choices):
-                by_outfit.setdefault(one.outfit_id, []).append(one)
-        return self._blanks[protocol]
-
-
-def _with_negatives(
-    questions: _Epoch, outfit_id: str, protocols: Sequence[Negatives], texts: Mapping[str, str]
-) -> list[Instruction]:
-    """An outfit and a negative of each protocol; nothing if one of them can't be made."""
-    asked = [questions.compatibility(protocol).get(outfit_id, ()) for protocol in protocols]
-    if not all(asked):
-        return []
-    positive = next(one for one in asked[0] if one.compatible)
-    negatives = [one for part in asked for one in part if not one.compatible]
-    return [_yes_or_no(one, texts) for one in (positive, *negatives)]
-
-
-def _shares(shares: Mapping[_Name, float]) -> tuple[list[_Name], NDArray[np.float64]]:
-    weights = np.array(list(shares.values()), dtype=np.float64)
-    return list(shares), weights / weights.sum()
-
-
-def _yes_or_no(question: CompatibilityQuestion, texts: Mapping[str, str]) -> Instruction:
-    return compatibility_instruction([texts[item] for item in question.item_ids], question.compatible)
-
-
-def _choose(blank: FitbQuestion, texts: Mapping[str, str]) -> Instruction:
-    candidates = [texts[item] for item in blank.candidates]
-    return choose_instruction([texts[item] for item in blank.item_ids], candidates, blank.answer)
-
-
-def _name(blank: FitbQuestion, dataset: Dataset, texts: Mapping[str, str]) -> Instruction:
-    answer = blank.candidates[blank.answer]
-    context = [texts[item] for item in blank.item_ids]
-    wrong = blank.candidates[(blank.answer + 1) % len(blank.candidates)]
-    return complement_instruction(context, dataset.items[answer].category or "accessory", texts[answer], texts[wrong])
-
+from coordi.errors import DataError, EncoderError, EvaluationError, ModelError
+from coordi.evaluate.baselines import BaselineInputs, build_baselines, learning_curve
+from coordi.evaluate.benchmark import Evaluation, EvaluationRun, Scorer, measure, measure_seeds
+from coordi.evaluate.external import ExternalScores, write_questions_to_score
+from coordi.evaluate.question_sets import ProtocolQuestions, draw_questions
+from coordi.evaluate.report import write_report
+from coordi.evaluate.report_data import LearningPoint, ReportData, ShownRecommendation
+from coordi.evaluate.results import ReportWarning
+from coordi.model.ensemble import Ensemble, text_encoder
+from coordi.model.features import group_sums
+from coordi.model.trained import ADAPTER, FINETUNE, SETTINGS, ModelScorers, TrainedModel
+from coordi.pipeline.training_data import training_examples, validation_examples
+from coordi.pipeline.workspace import Workspace
+from coordi.recommend.build import DescriptionPipeline
+from coordi.recommend.catalogue import Catalogue
+from coordi.recommend.items import describe_items
+from coordi.recommend.stylist import Stylist
+from coordi.types import Dataset, FunnelRow, GarmentCategory, Item, Outfit, OutfitScorer, Split
 
 DATA = "data"
 DESCRIPTIONS = "descriptions"
-FINETUNE = "finetune"
-ADAPTER = "adapter"
-CURVE = "curve.json"
-CHOSEN_ON = "chosen_on.json"  # beside the adapter's weights: the outfits that chose them and weighed what they join
-TRAINED_ON = "trained_on.json"  # beside the adapter's weights, so that no evaluation asks what was taught
-SETTINGS = "settings.json"  # beside the adapter's weights, so that a copied adapter is asked as it was taught
-_KNOWN_FROM: tuple[tuple[str, Split], ...] = ((TRAINED_ON, "train"), (CHOSEN_ON, "valid"))
+EVALUATION = "evaluation"
+QUESTIONS = "questions"
+LEARNING_CURVE_FILE = "learning_curve.json"
+TRAINED_ON = "trained_on.json"  # in an adapter's folder, so that no evaluation uses its training outfits
+CHOSEN_ON = "chosen_on.json"  # the outfits that selected the adapter and fitted its ensemble
+_RECOMMEND_STREAM = 601  # of the seed, for the examples of the report
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,199 +55,464 @@ class PreparedData:
     """What every later stage works on.
 
     Attributes:
-        dataset: Cleaned and split.
-        described: What the encoder saw; items without a photo are absent.
-        texts: What prompts say of each item, by item id.
+        dataset: Cleaned and split, its items described.
+        encoder: Name and identity of the encoder of the photos.
     """
 
     dataset: Dataset
-    described: Described
-    texts: Mapping[str, str]
+    encoder: tuple[str, str]
+
+    def check_encoder(self, encoder: tuple[str, str]) -> None:
+        """Refuse photos that another encoder described: embeddings of two encoders can't be compared.
+
+        Args:
+            encoder: Name and identity of the encoder that is needed.
+
+        Raises:
+            EncoderError: If there are photos and another encoder described them.
+        """
+        (name, identity), (needed, its_identity) = self.encoder, encoder
+        if identity != its_identity and any(item.photo_embedding is not None for item in self.dataset.items.values()):
+            raise EncoderError(
+                f"these photos were described by the encoder '{name}' ({identity[:12]}), but the one that is loaded is "
+                f"'{needed}' ({its_identity[:12]}), and embeddings of two encoders can't be compared; use the first "
+                "one, or describe the photos again into a new folder"
+            )
 
 
 def prepare(work: Workspace, inputs: Mapping[str, str]) -> PreparedData:
-    """Read and clean the data and see what its photos show."""
+    """Read and clean the data and describe its photos."""
     dataset = _prepare_data(work, inputs)
-    return _material(dataset, _describe_photos(work, dataset, inputs), work.settings)
+    return _described_data(dataset, _describe_photos(work, dataset, inputs), work.settings)
 
 
-def finetune_model(work: Workspace, material: PreparedData, inputs: Mapping[str, str]) -> Path:
-    """Fine-tune an adapter on the training split; gives its folder.
-
-    Going on from an adapter (``finetune.start_from``), the validation outfits that it was trained on are left out.
+def prepared_data(out: Path, settings: RunSettings) -> PreparedData:
+    """What an earlier run prepared, with the texts of the given settings.
 
     Raises:
-        ModelError: If the adapter to go on from doesn't say what it was trained on.
-    """
-    from coordi.model.training import finetune
-
-    folder = work.out / FINETUNE
-    if _is_to_do(work, folder, "fine-tuning the language model"):
-        before = _adapter_before(work.settings)
-        if before is not None:
-            material = without_trained_on(material, before)
-        examples = training_examples(material.dataset, material.texts, work.settings)
-        valid = validation_examples(material.dataset, material.texts, work.settings)
-        with stage_folder(folder, work.record(inputs)), work.progress("fine-tuning") as progress:
-            finetune(examples, valid, work.settings, folder, progress, work.say)
-            write_known(material.dataset, folder / ADAPTER, before)
-            if work.settings.finetune.join:
-                join_adapter(work, material, folder / ADAPTER)
-            write_json(folder / ADAPTER / SETTINGS, work.settings.model_dump(mode="json"))
-    return folder / ADAPTER
-
-
-def write_known(dataset: Dataset, adapter: Path, before: Path | None) -> None:
-    """Write beside an adapter which outfits it was trained and chosen on, and the adapter that it went on from."""
-    for name, split in _KNOWN_FROM:
-        known = {outfit_key(one, dataset) for one in dataset.outfits_of(split)}
-        if before is not None and (before / name).is_file():
-            known |= set(read_json(before / name))
-        write_json(adapter / name, sorted(known))
-
-
-def _adapter_before(settings: RunSettings) -> Path | None:
-    from coordi.model.training import starting_adapter
-
-    start = settings.finetune.start_from
-    return None if start is None else starting_adapter(start)
-
-
-def join_adapter(work: Workspace, material: PreparedData, adapter: Path) -> None:
-    """Weigh a language model's answers beside what needs none; where that can't be, say so and leave it alone."""
-    from coordi.model.base import resolve_base
-    from coordi.model.scoring import load_scorer
-    from coordi.pipeline.ensemble import Ensemble
-
-    work.say("joining it with category pairs and likeness")
-    model = load_scorer(resolve_base(work.settings.model), adapter, material.texts, work.settings)
-    try:
-        joined = Ensemble.learn(model, material.dataset, material.texts, work.settings.seed)
-    except (DataError, EvaluationError) as error:
-        work.say(f"  not joined, it answers alone: {error}")
-        return
-    joined.save(adapter)
-
-
-def finished_material(out: Path, settings: RunSettings) -> PreparedData:
-    """What an earlier run prepared, as it left it, told in the way of the given settings.
-
-    Raises:
-        ArtifactError: If it hadn't got so far.
+        ArtifactError: If its stages aren't finished.
     """
     for stage in (DATA, DESCRIPTIONS):
         read_manifest(out / stage)
-    return _material(read_dataset(out / DATA), read_described(out / DESCRIPTIONS), settings)
-
-
-def texts_of(
-    items: Mapping[str, Item], descriptions: Mapping[str, Description], settings: PromptSettings
-) -> dict[str, str]:
-    """What a prompt says of each item, by item id."""
-    return {item_id: item_text(item, descriptions.get(item_id), settings) for item_id, item in items.items()}
-
-
-def _material(dataset: Dataset, described: Described, settings: RunSettings) -> PreparedData:
-    dataset = _with_seen_categories(dataset, described, load_vocabulary(settings.describe.vocabulary))
-    return PreparedData(dataset, described, texts_of(dataset.items, described.descriptions, settings.prompt))
-
-
-def _with_seen_categories(dataset: Dataset, described: Described, vocabulary: Vocabulary) -> Dataset:
-    """Give items whose category no text tells the one seen in their photo; count those that stay unknown."""
-    items = dict(dataset.items)
-    for item in dataset.items.values():
-        if item.category is None:
-            seen = seen_category(item, described, vocabulary)
-            if seen is None:
-                del items[item.id]
-            else:
-                items[item.id] = seen
-    unknown = len(dataset.items) - len(items)
-    if not unknown:
-        return replace(dataset, items=items)
-    reduced = [replace(one, item_ids=tuple(name for name in one.item_ids if name in items)) for one in dataset.outfits]
-    outfits = tuple(one for one in reduced if len(one.item_ids) >= MIN_ITEMS)
-    released = tuple(without_items(part, items) for part in dataset.released)
-    rows = (
-        FunnelRow("items", "neither words nor the photo tell its category", unknown, len(items)),
-        FunnelRow("outfits", f"fewer than {MIN_ITEMS} items left", len(reduced) - len(outfits), len(outfits)),
-    )
-    return replace(dataset, items=items, outfits=outfits, funnel=(*dataset.funnel, *rows), released=released)
-
-
-def without_trained_on(material: PreparedData, adapter: Path) -> PreparedData:
-    """The material without validation and test outfits that an adapter was trained on, counted in the funnel.
-
-    Test outfits that chose the adapter, or weighed what it is joined with, are left out too, where it says which.
-
-    Raises:
-        ModelError: If the adapter doesn't say what it was trained on.
-    """
-    path = adapter / TRAINED_ON
-    if not path.is_file():
-        raise ModelError(
-            f"'{adapter}' has no {TRAINED_ON}, so nobody can tell which outfits it was trained on and a figure could "
-            "be memory; take the whole folder that coordi finetune made, or fine-tune again"
-        )
-    trained = set(read_json(path))
-    chosen = set(read_json(adapter / CHOSEN_ON)) if (adapter / CHOSEN_ON).is_file() else set()
-    known: Mapping[Split, set[str]] = {"train": set(), "valid": trained, "test": trained | chosen}
-    dataset = material.dataset
-    kept = tuple(one for one in dataset.outfits if outfit_key(one, dataset) not in known[one.split])
-    released = tuple(without_taught(part, partial(_is_known, dataset, known[part.split])) for part in dataset.released)
-    left_out = len(dataset.outfits) - len(kept)
-    if not left_out and released == dataset.released:
-        return material
-    row = FunnelRow("outfits", "the model was trained or chosen on it", left_out, len(kept))
-    left = replace(dataset, outfits=kept, funnel=(*dataset.funnel, row), released=released)
-    return replace(material, dataset=left)
-
-
-def measurable(work: Workspace, material: PreparedData, adapter: Path) -> PreparedData:
-    """What the adapter of a run may be measured on: nothing that the adapter it went on from was taught elsewhere."""
-    return material if work.settings.finetune.start_from is None else without_trained_on(material, adapter)
-
-
-def _is_known(dataset: Dataset, known: Collection[str], item_ids: Sequence[str]) -> bool:
-    return _key(item_ids, dataset) in known
-
-
-def outfit_key(outfit: Outfit, dataset: Dataset) -> str:
-    """Hash of an outfit's titles and categories, the same whatever its ids and their order are."""
-    return _key(outfit.item_ids, dataset)
-
-
-def _key(item_ids: Sequence[str], dataset: Dataset) -> str:
-    worn = sorted(f"{dataset.items[name].category}\0{dataset.items[name].title or name}" for name in item_ids)
-    return hashlib.sha256("\0".join(worn).encode()).hexdigest()
+    return _described_data(read_dataset(out / DATA), read_described(out / DESCRIPTIONS), settings)
 
 
 def _prepare_data(work: Workspace, inputs: Mapping[str, str]) -> Dataset:
     folder = work.out / DATA
-    if _is_to_do(work, folder, "reading and cleaning the data"):
-        settings = work.settings
+    if _is_unfinished(work, folder, "reading and cleaning the data"):
         with stage_folder(folder, work.record(inputs)):
-            write_dataset(folder, load(work.data, settings.data, settings.seed))
+            write_dataset(folder, load(work.data, work.settings.data, work.settings.seed))
     return read_dataset(folder)
 
 
 def _describe_photos(work: Workspace, dataset: Dataset, inputs: Mapping[str, str]) -> Described:
     folder = work.out / DESCRIPTIONS
-    if _is_to_do(work, folder, "describing photos"):
+    if _is_unfinished(work, folder, "describing photos"):
         settings = work.settings.describe
-        photographed = [item for item in dataset.items.values() if item.image is not None]
+        items = [item for item in dataset.items.values() if item.image is not None]
         with stage_folder(folder, work.record(inputs)), work.progress("describing photos") as progress:
             encoder = load_settled_encoder(settings)
-            vocabulary = load_vocabulary(settings.vocabulary)
             with EmbeddingCache.of(encoder) as cache:
-                describer = CatalogueDescriber(encoder, vocabulary, settings, cache)
-                describer.describe(photographed, folder, progress=progress)
+                describer = CatalogueDescriber(encoder, load_vocabulary(settings.vocabulary), settings, cache)
+                describer.describe(items, folder, progress=progress)
     return read_described(folder)
 
 
-def _is_to_do(work: Workspace, folder: Path, what: str) -> bool:
+def _is_unfinished(work: Workspace, folder: Path, label: str) -> bool:
     if is_finished(folder):
-        work.say(f"{what}: done before, in {folder}")
+        work.say(f"{label}: finished before, in {folder}")
         return False
-    work.say(what)
+    work.say(label)
     return True
+
+
+def _described_data(dataset: Dataset, described: Described, settings: RunSettings) -> PreparedData:
+    vocabulary = load_vocabulary(settings.describe.vocabulary)
+    dataset = _with_photo_categories(dataset, described, vocabulary)
+    items = describe_items(
+        list(dataset.items.values()),
+        described.descriptions,
+        dict(zip(described.ids, described.embeddings, strict=True)),
+        settings.prompt,
+        vocabulary,
+        text_encoder(),
+    )
+    return PreparedData(replace(dataset, items={item.id: item for item in items}), described.encoder)
+
+
+def _with_photo_categories(dataset: Dataset, described: Described, vocabulary: Vocabulary) -> Dataset:
+    """Take categories that no text tells from the photos; leave out and count items that stay without one."""
+    items = dict(dataset.items)
+    for item in dataset.items.values():
+        if item.category is None:
+            category = _photo_category(item, described, vocabulary)
+            if category is None:
+                del items[item.id]
+            else:
+                items[item.id] = replace(item, category=category)
+    unknown = len(dataset.items) - len(items)
+    if not unknown:
+        return replace(dataset, items=items)
+    shortened = [
+        replace(outfit, item_ids=tuple(item_id for item_id in outfit.item_ids if item_id in items))
+        for outfit in dataset.outfits
+    ]
+    outfits = tuple(outfit for outfit in shortened if len(outfit.item_ids) >= MIN_ITEMS)
+    rows = (
+        FunnelRow("items", "neither words nor the photo tell its category", unknown, len(items)),
+        FunnelRow("outfits", f"fewer than {MIN_ITEMS} items left", len(shortened) - len(outfits), len(outfits)),
+    )
+    released = tuple(without_items(part, items) for part in dataset.released)
+    return replace(dataset, items=items, outfits=outfits, funnel=(*dataset.funnel, *rows), released=released)
+
+
+def _photo_category(item: Item, described: Described, vocabulary: Vocabulary) -> GarmentCategory | None:
+    """Category of the garment type in an item's photo; None if no type passed its threshold."""
+    description = described.descriptions.get(item.id)
+    labels = description.attributes.get(KINDS, ()) if description is not None else ()
+    return vocabulary.worn_category(KINDS, labels[0].text) if labels else None
+
+
+def finetune_model(work: Workspace, prepared: PreparedData, inputs: Mapping[str, str]) -> Path:
+    """Fine-tune an adapter on the training split; returns its folder.
+
+    With ``finetune.start_from`` the validation outfits that the earlier adapter was trained on are left out.
+
+    Raises:
+        ModelError: If the earlier adapter doesn't list its training outfits.
+    """
+    from coordi.model.training import finetune, starting_adapter
+
+    folder, settings = work.out / FINETUNE, work.settings
+    if _is_unfinished(work, folder, "fine-tuning the language model"):
+        start = settings.finetune.start_from
+        earlier = None if start is None else starting_adapter(start)
+        if earlier is not None:
+            prepared = without_trained_on(prepared, earlier)
+        dataset = prepared.dataset
+        with stage_folder(folder, work.record(inputs)), work.progress("fine-tuning") as progress:
+            examples, valid = training_examples(dataset, settings), validation_examples(dataset, settings)
+            finetune(examples, valid, settings, folder, progress, work.say)
+            _write_outfits(dataset, folder / ADAPTER, earlier)
+            if settings.finetune.ensemble:
+                fit_ensemble(work, dataset, folder / ADAPTER)
+            write_json(folder / ADAPTER / SETTINGS, settings.model_dump(mode="json"))
+    return folder / ADAPTER
+
+
+def fit_ensemble(work: Workspace, dataset: Dataset, adapter: Path) -> None:
+    """Fit the ensemble of an adapter; if that isn't possible, say so and leave the language model alone."""
+    from coordi.model.base import resolve_base
+    from coordi.model.scoring import load_scorer
+
+    settings = work.settings
+    work.say("fitting the ensemble of the language model, category pairs and similarity")
+    language_model = load_scorer(resolve_base(settings.model), adapter, settings)
+    try:
+        vocabulary = load_vocabulary(settings.describe.vocabulary)
+        Ensemble.learn(language_model, dataset, vocabulary, settings).save(adapter)
+    except (DataError, EvaluationError) as error:
+        work.say(f"  no ensemble, the language model is used alone: {error}")
+
+
+def _write_outfits(dataset: Dataset, adapter: Path, earlier: Path | None) -> None:
+    """Write the outfits that an adapter, and the one that it started from, was trained on and selected by."""
+    for name, split in ((TRAINED_ON, "train"), (CHOSEN_ON, "valid")):
+        keys = {outfit_key(outfit.item_ids, dataset) for outfit in dataset.outfits if outfit.split == split}
+        if earlier is not None and (earlier / name).is_file():
+            keys |= set(read_json(earlier / name))
+        write_json(adapter / name, sorted(keys))
+
+
+def without_trained_on(prepared: PreparedData, adapter: Path) -> PreparedData:
+    """The data without validation and test outfits that an adapter was trained on, counted in the funnel.
+
+    Test outfits that selected the adapter, or fitted its ensemble, are left out too where the adapter lists them.
+
+    Raises:
+        ModelError: If the adapter doesn't list its training outfits.
+    """
+    path = adapter / TRAINED_ON
+    if not path.is_file():
+        raise ModelError(
+            f"'{adapter}' has no {TRAINED_ON}, so we cannot exclude its training outfits, and the result could be "
+            "inflated by memorisation; take the whole folder that coordi finetune made, or fine-tune again"
+        )
+    trained = set(read_json(path))
+    chosen = set(read_json(adapter / CHOSEN_ON)) if (adapter / CHOSEN_ON).is_file() else set()
+    excluded: Mapping[Split, set[str]] = {"train": set(), "valid": trained, "test": trained | chosen}
+    dataset = prepared.dataset
+    outfits = tuple(
+        outfit for outfit in dataset.outfits if outfit_key(outfit.item_ids, dataset) not in excluded[outfit.split]
+    )
+    released = tuple(without_taught(part, partial(_is_in, dataset, excluded[part.split])) for part in dataset.released)
+    left_out = len(dataset.outfits) - len(outfits)
+    if not left_out and released == dataset.released:
+        return prepared
+    row = FunnelRow("outfits", "the model was trained or chosen on it", left_out, len(outfits))
+    return replace(
+        prepared, dataset=replace(dataset, outfits=outfits, funnel=(*dataset.funnel, row), released=released)
+    )
+
+
+def outfit_key(item_ids: Sequence[str], dataset: Dataset) -> str:
+    """Hash of an outfit's titles and categories, independent of ids and order."""
+    items = sorted(f"{item.category}\0{item.title or item.id}" for item in dataset.items_of(item_ids))
+    return hashlib.sha256("\0".join(items).encode()).hexdigest()
+
+
+def _is_in(dataset: Dataset, keys: set[str], item_ids: Sequence[str]) -> bool:
+    return outfit_key(item_ids, dataset) in keys
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """Result of an evaluation.
+
+    Attributes:
+        evaluation: Figures and scores of the first set of questions.
+        leaks: Result of the audit of the questions.
+        seeds: Figures of every set of questions, as in ``report.json``; None for one set.
+        learning_curve: AUC by number of training outfits, as in ``report.json``.
+        warnings: Those that belong to no protocol, such as baselines that couldn't be made.
+    """
+
+    evaluation: Evaluation
+    leaks: tuple[Leak, ...]
+    seeds: Mapping[str, Any] | None
+    learning_curve: tuple[Mapping[str, Any], ...]
+    warnings: tuple[ReportWarning, ...]
+
+
+class MeasuredScorers:
+    """The model under test and everything that it is compared with.
+
+    The base model's zero-shot answers and the hidden states of the probe come from one loaded model.
+
+    Attributes:
+        models: The model under test; of an ensemble also its language model alone, and it without the language model.
+        left_out: Reasons why a baseline couldn't be made on this data, by its name.
+    """
+
+    def __init__(self, prepared: PreparedData, model: TrainedModel, settings: RunSettings) -> None:
+        self._prepared = prepared
+        self._settings = settings
+        self._base = model.base_scorer()
+        self.models: tuple[OutfitScorer, ...] = (self._base,)
+        if model.adapter is not None:
+            # The scorers of coordi recommend on a catalogue of these items, so that what is measured is what is served.
+            scorers = ModelScorers(model).for_catalogue(group_sums(list(prepared.dataset.items.values())))
+            parts = (scorers.language_model, scorers.quick) if model.is_ensemble else ()
+            self.models = (scorers.model, *parts)
+        self.left_out: dict[str, str] = {}
+
+    def scorers(self, seed: int) -> tuple[Scorer, ...]:
+        """The model under test, then everything that it is compared with.
+
+        Args:
+            seed: Of the baselines' training negatives and first weights.
+        """
+        which = self._settings.evaluate.baselines
+        if which == "none":
+            return self.models[:1]
+        base = () if self.models[0] is self._base else (self._base,)
+        baselines, left_out = build_baselines(self._inputs(seed), which)
+        self.left_out |= left_out
+        return (*self.models, *base, *baselines)
+
+    def learning_curve(self, questions: Sequence[ProtocolQuestions]) -> tuple[Mapping[str, Any], ...]:
+        """AUC by number of training outfits, as in ``report.json``; empty if the settings have no curve."""
+        settings = self._settings.evaluate
+        if settings.baselines != "all" or not settings.learning_curve:
+            return ()
+        curve = learning_curve(self._inputs(self._settings.seed), questions)
+        self.left_out |= {f"{name} (learning curve)": reason for name, reason in curve.left_out.items()}
+        return tuple(asdict(row) for row in curve.rows)
+
+    def warnings(self) -> tuple[ReportWarning, ...]:
+        """Baselines that were left out, for the report."""
+        return tuple(
+            ReportWarning(f"baseline {name}", f"The baseline is left out: {reason}.")
+            for name, reason in self.left_out.items()
+        )
+
+    def _inputs(self, seed: int) -> BaselineInputs:
+        encoder = load_settled_encoder(self._settings.describe)
+        self._prepared.check_encoder((encoder.name, encoder.identity))
+        return BaselineInputs(self._prepared.dataset, encoder, self._settings.evaluate, seed, self._base.states)
+
+
+def measure_model(
+    work: Workspace,
+    prepared: PreparedData,
+    model: TrainedModel,
+    inputs: Mapping[str, str],
+    external: Sequence[ExternalScores] = (),
+) -> Measurement:
+    """Score the same questions with a model and everything that it is compared with; scores are saved as they come.
+
+    Raises:
+        EvaluationError: If scores of other systems don't fit the questions, before anything is scored.
+    """
+    settings, seed, dataset = work.settings.evaluate, work.settings.seed, prepared.dataset
+    folder = work.out / EVALUATION
+    questions = draw_questions(dataset, settings, seed)
+    for scores in external:
+        scores.check(questions)
+    leaks = _audit(work, dataset, questions)
+    with stage_folder(folder, work.record(inputs)):
+        _write_questions(folder, questions)
+        export_questions(work, dataset, questions)
+        measured = MeasuredScorers(prepared, model, work.settings)
+        work.say(f"measuring {model.name} and what it is compared with")
+        scorers: list[Scorer] = [*measured.scorers(seed), *external]
+        with work.progress("measuring") as progress:
+            run = EvaluationRun(settings, seed, dataset.items, progress, folder)
+            evaluation = measure(questions, scorers, run)
+        seeds = None
+        if settings.seeds > 1:
+            with work.progress("measuring further seeds") as progress:
+                seeds = measure_seeds(
+                    evaluation,
+                    lambda further: (_redrawn(dataset, work, further), measured.scorers(further)),
+                    replace(run, progress=progress),
+                )
+        curve = _learning_curve(measured, questions, folder / LEARNING_CURVE_FILE)
+    return Measurement(evaluation, leaks, seeds, curve, measured.warnings())
+
+
+def export_questions(work: Workspace, dataset: Dataset, questions: Sequence[ProtocolQuestions] | None = None) -> Path:
+    """Write the questions for other systems to score; returns their folder."""
+    folder = work.out / QUESTIONS
+    drawn = questions or draw_questions(dataset, work.settings.evaluate, work.settings.seed)
+    write_questions_to_score(folder, drawn, dataset, _texts(dataset))
+    return folder
+
+
+def _audit(work: Workspace, dataset: Dataset, parts: Sequence[ProtocolQuestions]) -> tuple[Leak, ...]:
+    """Look for leaks in the questions that are measured and in those that choose thresholds."""
+    questions = {part.protocol: part.test for part in parts if part.test}
+    for part in parts:
+        if part.valid and part.valid not in questions.values():  # a release may choose its threshold on drawn ones
+            questions[f"{part.protocol} validation"] = part.valid
+    choices = {part.protocol: part.blanks for part in parts if part.blanks}
+    choices |= {f"{part.protocol} retrieval": part.retrieval for part in parts if part.retrieval}
+    work.say("looking for leaks")
+    with work.progress("looking for leaks") as progress:
+        leaks = audit(dataset, questions, _texts(dataset), blanks=choices, progress=progress)
+    for leak in leaks:
+        if leak.shown or leak.name == "unaudited":
+            work.say(f"  {leak.name} ({leak.where}): {leak.detail}")
+    return leaks
+
+
+def _texts(dataset: Dataset) -> dict[str, str]:
+    return {item.id: item.text for item in dataset.items.values()}
+
+
+def _redrawn(dataset: Dataset, work: Workspace, seed: int) -> tuple[ProtocolQuestions, ...]:
+    """The questions that another seed changes: a release's own are the same for all."""
+    parts = draw_questions(dataset, work.settings.evaluate, seed)
+    return tuple(part for part in parts if not part.protocol.startswith("release"))
+
+
+def _learning_curve(
+    measured: MeasuredScorers, questions: Sequence[ProtocolQuestions], file: Path
+) -> tuple[Mapping[str, Any], ...]:
+    """The curve, saved with what it leaves out, so that an interrupted evaluation fits nothing twice."""
+    if not file.is_file():
+        write_json(file, {"rows": measured.learning_curve(questions), "left_out": measured.left_out})
+    saved = read_json(file)
+    measured.left_out |= saved["left_out"]
+    return tuple(saved["rows"])
+
+
+def _write_questions(folder: Path, parts: Sequence[ProtocolQuestions]) -> None:
+    for part in parts:
+        write_questions(folder / f"questions-valid-{part.protocol}.parquet", part.valid)
+        write_questions(folder / f"questions-test-{part.protocol}.parquet", part.test)
+        write_questions(folder / f"blanks-test-{part.protocol}.parquet", part.blanks)
+        if part.retrieval:
+            write_questions(folder / f"retrieval-test-{part.protocol}.parquet", part.retrieval)
+
+
+def report(work: Workspace, prepared: PreparedData, model: TrainedModel, measurement: Measurement) -> None:
+    """Write the report in all its forms into the output folder."""
+    work.say("writing the report")
+    dataset = prepared.dataset
+    data = ReportData(
+        command=work.command,
+        dataset=dataset,
+        evaluation=measurement.evaluation,
+        model=model.facts(),
+        settings=work.settings.model_dump(mode="json"),
+        leaks=measurement.leaks,
+        training=_training_curve(model.curve),
+        descriptions={item.id: item.description for item in dataset.items.values() if item.description is not None},
+        recommendations=_recommendations(work.settings, prepared, model),
+        versions=versions(),
+        warnings=measurement.warnings,
+        seeds=measurement.seeds,
+        learning_curve=measurement.learning_curve,
+    )
+    write_report(work.out, data)
+
+
+def _training_curve(file: Path | None) -> tuple[LearningPoint, ...]:
+    if file is None or not file.is_file():
+        return ()
+    return tuple(
+        LearningPoint(point["step"], point["train_loss"], point["valid_loss"], point["valid_auc"])
+        for point in read_json(file)
+    )
+
+
+def catalogue_of(prepared: PreparedData, settings: RunSettings, items: Sequence[Item], source: str) -> Catalogue:
+    """A catalogue in memory of some items of a data set.
+
+    Args:
+        prepared: The data set.
+        settings: With which it was described.
+        items: Of the data set.
+        source: Path of the data set.
+    """
+    info = DescriptionPipeline.of(settings.describe, settings.prompt).info(prepared.dataset.name, source)
+    return Catalogue.in_memory(info, items)
+
+
+def _recommendations(
+    settings: RunSettings, prepared: PreparedData, model: TrainedModel
+) -> tuple[ShownRecommendation, ...]:
+    """A few test outfits with one item removed, and what the model recommends from the test split."""
+    dataset = prepared.dataset
+    item_ids = tuple(dict.fromkeys(item_id for outfit in dataset.outfits_of("test") for item_id in outfit.item_ids))
+    if not item_ids or not settings.evaluate.examples:
+        return ()
+    rng = np.random.default_rng([settings.seed, _RECOMMEND_STREAM])
+    catalogue = catalogue_of(prepared, settings, dataset.items_of(item_ids), dataset.name)
+    vocabulary = load_vocabulary(settings.describe.vocabulary)
+    stylist = Stylist(catalogue, ModelScorers(model), settings.recommend, vocabulary, text_encoder().encode_texts)
+    examples = []
+    for outfit in _most_photographed(dataset, settings.evaluate.examples, rng):
+        position = int(rng.integers(len(outfit.item_ids)))
+        removed = outfit.item_ids[position]
+        context = outfit.item_ids[:position] + outfit.item_ids[position + 1 :]
+        items, want = dataset.items_of(context), dataset.items[removed].category
+        completion = stylist.complete(items, want, settings.recommend.top_k, reasons=False)
+        if not completion.suggestions:  # two pairs of shoes in one outfit, or nothing else of the category
+            continue
+        suggestions = tuple((suggestion.item.id, suggestion.score) for suggestion in completion.suggestions)
+        shortlist = "everything" if completion.ranked >= completion.candidates else "without-language-model"
+        examples.append(ShownRecommendation(context, want, suggestions, shortlist, removed))
+    return tuple(examples)
+
+
+def _most_photographed(dataset: Dataset, count: int, rng: np.random.Generator) -> list[Outfit]:
+    """Outfits of three items or more, those with the most photos first."""
+    outfits = [outfit for outfit in dataset.outfits_of("test") if len(outfit.item_ids) >= 3]
+    drawn = [outfits[n] for n in rng.permutation(len(outfits))]
+
+    def photos(outfit: Outfit) -> int:
+        return sum(item.image is not None for item in dataset.items_of(outfit.item_ids))
+
+    return sorted(drawn, key=lambda outfit: -photos(outfit))[:count]

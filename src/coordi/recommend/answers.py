@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coordi.types import GarmentCategory, Item
-
-if TYPE_CHECKING:
-    from coordi.recommend.catalogue import Catalogue
-
+from coordi.model.features import GroupSums
+from coordi.types import GarmentCategory, Item, OutfitScorer
 
 Judge = Literal["language-model", "without-language-model"]
 
@@ -165,45 +162,35 @@ class Looks:
     nothing: str = ""
 
 
-class ItemScorer(Protocol):
-    """Says how well items go together, whatever catalogue they are from.
-
-    Unlike ``evaluate.scorer.OutfitScorer`` it is given the items themselves, so that one loaded model serves any number
-    of catalogues and requests. Safe to be called from several threads.
-    """
+class Scorers(Protocol):
+    """Scorers of one model; ``model.trained.ModelScorers`` are some. Safe to call from several threads."""
 
     @property
-    def name(self) -> str:
-        """``fine-tuned`` or ``base``."""
+    def model(self) -> OutfitScorer:
+        """The scorer that is measured and served, language model included."""
         ...
 
-    def in_catalogue(self, index: Catalogue) -> ItemScorer:
-        """The same scorer, which sees items as they are in a catalogue; whatever is loaded is shared."""
+    @property
+    def quick(self) -> OutfitScorer:
+        """A scorer without the language model: microseconds per outfit, less accurate."""
         ...
 
-    def score(
-        self, outfits: Sequence[Sequence[Item]], *, language_model: bool = True, orders: int = 1
-    ) -> NDArray[np.float64]:
-        """P(yes) of each outfit, shape ``(N,)``, in ``[0, 1]``.
-
-        Args:
-            outfits: Two items or more each.
-            language_model: False judges by what needs no language model, which takes microseconds an outfit.
-            orders: Orders of the items that a language model's answers are averaged over.
-        """
+    def for_catalogue(self, sums: GroupSums) -> Scorers:
+        """The same scorers adapted to the items of a catalogue; whatever is loaded is shared."""
         ...
 
     def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
-        """Which way candidates lie whose texts go with the outfit.
+        """Direction in which text embeddings of fitting items lie, ``(T,)``.
 
-        Of two candidates of one category, the one with the larger inner product of its ``text_embedding`` with this is
-        the one that ``score`` without the language model likes better, but for shared words and rounding; so a
-        search by it finds the candidates worth scoring.
+        Of two candidates of one category, ``quick`` scores the one higher that has the larger inner product with it,
+        but for shared words and rounding, so a nearest-neighbour search finds the candidates that are worth scoring.
 
         Args:
             outfit: One item or more.
-
-        Returns:
-            Shape ``(T,)``, of any length.
         """
         ...
+
+
+def scorer_of(scorers: Scorers, *, language_model: bool) -> OutfitScorer:
+    """The scorer with the language model, or the one without it."""
+    return scorers.model if language_model else scorers.quick

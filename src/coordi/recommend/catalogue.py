@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordi.errors import RecommendationError, require
+from coordi.model.features import Group, GroupSums
 from coordi.recommend.answers import LeftOut
 from coordi.recommend.catalogue_file import (
     DATABASE,
@@ -226,6 +227,7 @@ def _spans(categories: Sequence[str]) -> dict[str, slice]:
 Space = Literal["photo", "text"]
 NO_RULES = Rules()
 _NEAR_IDS = 3
+_LONGEST_ID = 200  # compared with those of the catalogue, for an error's sake
 _MOST_WORDS = 20
 
 
@@ -312,6 +314,18 @@ class Catalogue:
         contents = self._contents
         places = {item_id: contents.places[item_id] for item_id in ids if item_id in contents.places}
         return dict(zip(places, contents.items(list(places.values())), strict=True))
+
+    def items_of(self, ids: Sequence[str]) -> list[Item]:
+        """Items by id, in the order of the ids.
+
+        Raises:
+            RecommendationError: If an id is unknown, with similar ids.
+        """
+        items = self.get(ids)
+        for item_id in ids:
+            if item_id not in items:
+                raise RecommendationError(f"no item '{item_id}': {self._accepted(item_id)}")
+        return [items[item_id] for item_id in ids]
 
     def near_ids(self, unknown: str, count: int = _NEAR_IDS) -> list[str]:
         """Ids that are spelt most like an unknown one, the nearest first, ties in order; for error messages."""
@@ -413,21 +427,28 @@ class Catalogue:
         """How many items have a photo that could be opened."""
         return int(self._values(f"SELECT count(photo_embedding) FROM {ITEMS}")[0][0])
 
-    def text_sums(self) -> dict[tuple[GarmentCategory, bool], tuple[int, NDArray[np.float64]]]:
-        """By category and whether items have a title: how many, and the sum of their text vectors, ``(T,)``."""
+    @cached_property
+    def group_sums(self) -> GroupSums:
+        """Number and sum of text embeddings of each group of items, as ``model.features.group_sums`` of all items."""
         contents = self._contents
         titled = np.array([bool(title) for title in contents.told.column("title").to_pylist()], dtype=np.bool_)
-        found: dict[tuple[GarmentCategory, bool], tuple[int, NDArray[np.float64]]] = {}
+        sums: dict[Group, tuple[int, NDArray[np.float64]]] = {}
         for category, span in contents.spans.items():
             for has_title in (True, False):
                 rows = contents.matrices[TEXT][span][titled[span] == has_title]  # (N, T)
                 if len(rows):
-                    found[cast("GarmentCategory", category), has_title] = len(rows), rows.sum(axis=0, dtype=np.float64)
-        return found
+                    sums[cast("GarmentCategory", category), has_title] = len(rows), rows.sum(axis=0, dtype=np.float64)
+        return sums
 
     def ids(self) -> list[str]:
         """Every id, in the source's order."""
         return [row[0] for row in self._values(f"SELECT id FROM {ITEMS} ORDER BY place, id")]
+
+    def _accepted(self, unknown: str) -> str:
+        if not len(self):
+            return f"the catalogue '{self.info.name}' is empty"
+        near = ", ".join(self.near_ids(unknown[:_LONGEST_ID]))
+        return f"accepted are the ids of the catalogue's {len(self)} items, such as {near}"
 
     @cached_property
     def _facets(self) -> Facets:

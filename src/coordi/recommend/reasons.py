@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordi.encoders.labels import KINDS, Vocabulary
-from coordi.recommend.answers import Contribution, ItemScorer, Reason
+from coordi.recommend.answers import Contribution, Reason, Scorers, scorer_of
 from coordi.recommend.items import COLOUR
 from coordi.types import Item
 
@@ -92,12 +92,12 @@ class Reasoner:
     """Asks a scorer what it would say if something weren't there.
 
     Attributes:
-        scorer: The one whose scores are explained.
+        scorers: Those whose scores are explained.
         vocabulary: Whose labels are left unsaid.
         encode: Vectors of changed texts.
     """
 
-    scorer: ItemScorer
+    scorers: Scorers
     vocabulary: Vocabulary
     encode: EncodeTexts
 
@@ -119,7 +119,7 @@ class Reasoner:
             said.append(labels)
             asked += [(*rest, item) for rest in left_out]
             asked += [(*outfit, changed) for changed in ablate_labels(item, labels, self.encode)]
-        answers = iter(self.scorer.score(asked, language_model=language_model).tolist())
+        answers = iter(scorer_of(self.scorers, language_model=language_model).score(asked).tolist())
         reasons = []
         for (item, score), labels in zip(suggested, said, strict=True):
             items = [Contribution(one.id, "", score - next(answers)) for one in outfit[: len(left_out)]]
@@ -135,7 +135,7 @@ class Reasoner:
             language_model: As they were scored.
         """
         asked = [look[:place] + look[place + 1 :] for look, _ in looks if len(look) > 2 for place in range(len(look))]
-        answers = iter(self.scorer.score(asked, language_model=language_model).tolist())
+        answers = iter(scorer_of(self.scorers, language_model=language_model).score(asked).tolist())
         return [
             _reason(
                 [Contribution(one.id, "", score - next(answers)) for one in look] if len(look) > 2 else [],

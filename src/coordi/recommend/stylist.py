@@ -13,7 +13,17 @@ from numpy.typing import NDArray
 from coordi.config import RecommendSettings
 from coordi.encoders.labels import Vocabulary
 from coordi.errors import RecommendationError
-from coordi.recommend.answers import Completion, ItemScorer, Judge, LeftOut, Look, Looks, OutfitScore, Suggestion
+from coordi.recommend.answers import (
+    Completion,
+    Judge,
+    LeftOut,
+    Look,
+    Looks,
+    OutfitScore,
+    Scorers,
+    Suggestion,
+    scorer_of,
+)
 from coordi.recommend.catalogue import Catalogue
 from coordi.recommend.reasons import EncodeTexts, Reasoner
 from coordi.recommend.rules import (
@@ -163,11 +173,11 @@ class CandidateSearch:
 
     Attributes:
         index: Where they are.
-        scorer: Orders them without the language model.
+        scorers: ``quick`` ranks them.
     """
 
     index: Catalogue
-    scorer: ItemScorer
+    scorers: Scorers
 
     def there(
         self, outfit: Sequence[Item], rules: Rules, categories: Sequence[GarmentCategory], most: int
@@ -195,9 +205,9 @@ class CandidateSearch:
             outfit's, then by title, so that ids decide nothing.
         """
         depth = max(_DEPTH, _DEEPER * most)
-        near = self.index.nearest(self.scorer.direction(outfit), "text", depth, _beside(outfit, rules), category)
+        near = self.index.nearest(self.scorers.direction(outfit), "text", depth, _beside(outfit, rules), category)
         items = drop_duplicates([item for item, _ in near], outfit)
-        scores = self.scorer.score([(*outfit, item) for item in items], language_model=False).tolist()
+        scores = self.scorers.quick.score([(*outfit, item) for item in items]).tolist()
         return ranked_order(zip(items, scores, strict=True), outfit)[:most]
 
 
@@ -358,29 +368,37 @@ Outfit = tuple[Item, ...]
 
 
 class Stylist:
-    """Advises from a catalogue, by a scorer. Safe to be asked from several threads.
+    """Scores and completes outfits. Safe to call from several threads.
 
-    Args:
-        index: The catalogue; without one outfits can be scored and nothing else.
-        scorer: Judges.
-        settings: How many candidates the language model ranks, how much alikeness counts against a suggestion.
-        vocabulary: Whose labels reasons speak of.
-        encode_texts: The bundled text encoder, for texts with a label left unsaid.
+    Attributes:
+        catalogue: Its items are suggested; without one, outfits can be scored and nothing else.
+        scorers: Of the model, adapted to the catalogue.
+        settings: How many candidates the language model ranks, and how much similarity counts against a suggestion.
+        vocabulary: Its labels are in the reasons.
     """
 
     def __init__(
         self,
-        index: Catalogue | None,
-        scorer: ItemScorer,
+        catalogue: Catalogue | None,
+        scorers: Scorers,
         settings: RecommendSettings,
         vocabulary: Vocabulary,
         encode_texts: EncodeTexts,
     ) -> None:
-        self._index = index
-        self._scorer = scorer
-        self._settings = settings
-        self._vocabulary = vocabulary
-        self._reasoner = Reasoner(scorer, vocabulary, encode_texts)
+        """Adapt the scorers to the catalogue.
+
+        Args:
+            catalogue: See above.
+            scorers: Of the model.
+            settings: See above.
+            vocabulary: See above.
+            encode_texts: The bundled text encoder, for texts without a label.
+        """
+        self.catalogue = catalogue
+        self.scorers = scorers if catalogue is None else scorers.for_catalogue(catalogue.group_sums)
+        self.settings = settings
+        self.vocabulary = vocabulary
+        self._reasoner = Reasoner(self.scorers, vocabulary, encode_texts)
 
     def score(self, items: Sequence[Item], *, language_model: bool = True) -> OutfitScore:
         """How well items go together, and which one fits least.
@@ -397,7 +415,7 @@ class Stylist:
             raise RecommendationError(f"scoring needs 2 items or more, got {len(outfit)}; add what should go with it")
         shortened = [outfit[:place] + outfit[place + 1 :] for place in range(len(outfit))] if len(outfit) > 2 else []
         # Asked as suggestions and looks are, in the order given, so that an outfit has one score wherever it is shown.
-        whole, *rest = self._scorer.score([outfit, *shortened], language_model=language_model).tolist()
+        whole, *rest = self._score([outfit, *shortened], language_model)
         weakest = max(range(len(rest)), key=rest.__getitem__) if rest and max(rest) > whole else None
         without = tuple(rest) if rest else (None,) * len(outfit)
         told = outfit_warnings([item.category for item in outfit])
@@ -433,19 +451,19 @@ class Stylist:
             RecommendationError: If there is no catalogue or it is empty, the outfit is empty, ``k`` is below 1, a
                 pinned item is unknown or can't be worn with it, or a colour isn't the vocabulary's.
         """
-        index = check_catalogue(self._index)
+        index = check_catalogue(self.catalogue)
         _check_count(k)
         if not outfit:
             raise RecommendationError("the outfit is empty: name at least 1 item to complete")
         rules = rules or Rules()
-        check_colours(rules, self._vocabulary)
+        check_colours(rules, self.vocabulary)
         if want is not None:
             rules = parse_rules({**rules.model_dump(), "want": tuple(dict.fromkeys((want, *rules.want)))})
         pinned = self._pinned(index, outfit, rules)
         whole: Outfit = (*outfit, *pinned)
         rules = _for_the_same_people(whole, rules)
         looked_for = wanted_categories({item.category for item in whole}, rules)
-        finder = CandidateSearch(index, self._scorer)
+        finder = CandidateSearch(index, self.scorers)
         chosen = finder.there(whole, rules, looked_for.categories, len(rules.want) or CATEGORIES_AT_ONCE)
         ranked = self._ranked(finder, whole, rules, tuple(chosen), k, language_model=language_model)
         shown = self._take_turns(ranked, k)
@@ -475,19 +493,19 @@ class Stylist:
             RecommendationError: If there is no catalogue or it is empty, ``k`` is below 1, or a pinned item is unknown
                 or can't be worn with the item.
         """
-        index = check_catalogue(self._index)
+        index = check_catalogue(self.catalogue)
         _check_count(k)
         rules = rules or Rules()
-        check_colours(rules, self._vocabulary)
+        check_colours(rules, self.vocabulary)
         begun: Outfit = (around, *self._pinned(index, (around,), rules))
         rules = _for_the_same_people(begun, rules)
-        built = LookBuilder(CandidateSearch(index, self._scorer)).build(begun, rules)
+        built = LookBuilder(CandidateSearch(index, self.scorers)).build(begun, rules)
         if not built:
             looked_for = wanted_categories({item.category for item in begun}, rules.model_copy(update={"want": ()}))
             left_out = _left_out(index, rules, looked_for.categories)
             return Looks((), judge(language_model), left_out, f"no look: {_why_nothing(index, looked_for, left_out)}")
         ordered = [worn_order(outfit, len(begun)) for outfit in built]
-        scores = self._scorer.score(ordered, language_model=language_model).tolist()
+        scores = self._score(ordered, language_model)
         best = distinct_looks(best_first(list(zip(ordered, scores, strict=True)), rules), begun, k)
         why = self._reasoner.of_looks(best, language_model=language_model)
         looks = tuple(
@@ -496,6 +514,10 @@ class Stylist:
         )
         missing = dict.fromkeys(category for look in looks for category in look.lacks)
         return Looks(looks, judge(language_model), _left_out(index, rules, tuple(missing)))
+
+    def _score(self, outfits: Sequence[Outfit], language_model: bool = True) -> list[float]:
+        scores: list[float] = scorer_of(self.scorers, language_model=language_model).score(outfits).tolist()
+        return scores
 
     def _pinned(self, index: Catalogue, outfit: Sequence[Item], rules: Rules) -> list[Item]:
         """The pinned items that aren't in the outfit already."""
@@ -527,17 +549,17 @@ class Stylist:
         """Candidates of each category, best first."""
         if not categories:
             return []
-        room = max(1, max(self._settings.candidates, CATEGORIES_AT_ONCE * k) // len(categories))
+        room = max(1, max(self.settings.candidates, CATEGORIES_AT_ONCE * k) // len(categories))
         found = [finder.find(outfit, rules, category, room) for category in categories]
         if not language_model:
             return found
         asked = [(*outfit, item) for part in found for item, _ in part]
-        scores = iter(self._scorer.score(asked).tolist())  # all categories in one call
+        scores = iter(self._score(asked))  # all categories in one call
         return [ranked_order([(item, next(scores)) for item, _ in part], outfit) for part in found]
 
     def _take_turns(self, ranked: Sequence[Sequence[Scored]], k: int) -> list[Scored]:
         """The best of each category before the second best of any, each category's own diversified."""
-        varied = [diversified(part, k, self._settings.diversity) for part in ranked]
+        varied = [diversified(part, k, self.settings.diversity) for part in ranked]
         rounds = [[one for one in turn if one is not None] for turn in zip_longest(*varied)]
         return [one for turn in rounds for one in ranked_order(turn, ())][:k]
 
@@ -553,7 +575,7 @@ class Stylist:
         """Pinned items with the score of all there is, then what was found."""
         first: list[Suggestion] = []
         if pinned:
-            (score,) = self._scorer.score([outfit], language_model=language_model).tolist()
+            (score,) = self._score([outfit], language_model)
             whole = [(outfit, score)] if reasons and len(outfit) > 2 else []
             told = self._reasoner.of_looks(whole, language_model=language_model)
             first = [Suggestion(item, score, is_pinned=True, reason=told[0] if told else None) for item in pinned]

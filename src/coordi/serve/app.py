@@ -18,8 +18,8 @@ from pydantic.json_schema import models_json_schema
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from coordi.api import Model
 from coordi.errors import ConfigError
-from coordi.pipeline.advisor import Advisor
 from coordi.serve.errors import answer, handle_errors, refused
 from coordi.serve.routes import add_page, catalogue_routes, outfit_routes, photo_routes, state_routes
 from coordi.serve.schemas import PREFIX, CompleteRequest, LooksRequest, ScoreRequest, ServeSettings
@@ -88,14 +88,14 @@ _LINGER_SECONDS = 1.0
 _access = logging.getLogger("coordi.access")
 
 
-def run(settings: ServeSettings, load: Callable[[], Advisor], say: Callable[[str], None]) -> bool:
+def run(settings: ServeSettings, load: Callable[[], Model], say: Callable[[str], None]) -> bool:
     """Serve until SIGTERM or SIGINT; returns once what was in work is answered, or refused for want of time.
 
     ``health`` answers at once, everything else once the models are loaded.
 
     Args:
         settings: Of the server.
-        load: Makes the advisor, in a thread.
+        load: Loads the model, in a thread.
         say: Shows one line to the user.
 
     Returns:

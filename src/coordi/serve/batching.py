@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -19,14 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordi.encoders.base import ImageTextEncoder
-from coordi.recommend.answers import ItemScorer
+from coordi.model.features import GroupSums
+from coordi.recommend.answers import Scorers
 from coordi.serve.errors import ClientGoneError, RefusedError, busy, refused, stopping
-from coordi.types import Item
+from coordi.types import Item, OutfitScorer
 
 if TYPE_CHECKING:
     from PIL import Image
-
-    from coordi.recommend.catalogue import Catalogue
 
 
 T = TypeVar("T")
@@ -328,62 +326,66 @@ class MicroBatcher(Generic[Q, A]):
             start += len(asked.questions)
 
 
-class BatchingScorer:
-    """An ``ItemScorer`` whose language model is asked by one thread, for all requests that come together.
+class BatchingScorers:
+    """The scorers of a model, its language model called by one thread for all requests that wait.
 
-    What needs no language model takes microseconds and is asked at once.
-
-    Args:
-        scorer: Whose language model it is.
-        most: Outfits in one call at most.
+    Attributes:
+        model: Batches outfits of several requests.
+        quick: Called at once, since it takes microseconds.
     """
 
-    def __init__(self, scorer: ItemScorer, most: int) -> None:
-        self._scorer = scorer
-        self._together = MicroBatcher[Sequence[Item], float](_ask_scorer, most, "language-model")
+    def __init__(self, scorers: Scorers, batcher: MicroBatcher[Sequence[Item], float]) -> None:
+        """Wrap scorers; ``batcher`` is that of ``scorer_batcher``."""
+        self._scorers = scorers
+        self._batcher = batcher
+        self.model = BatchingScorer(scorers.model, batcher)
+        self.quick = scorers.quick
 
-    def in_catalogue(self, index: Catalogue) -> BatchingScorer:
-        """As ``ItemScorer``; the thread is shared, and ends with whichever is closed first."""
-        other = copy(self)
-        other._scorer = self._scorer.in_catalogue(index)
-        return other
-
-    @property
-    def name(self) -> str:
-        """Of the scorer."""
-        return self._scorer.name
-
-    @property
-    def calls(self) -> int:
-        """How often the language model was asked."""
-        return self._together.calls
-
-    def score(
-        self, outfits: Sequence[Sequence[Item]], *, language_model: bool = True, orders: int = 1
-    ) -> NDArray[np.float64]:
-        """As ``ItemScorer``; ends with ``ClientGoneError`` if nobody waits for the request any more."""
-        check_wanted()
-        if not language_model:
-            return self._scorer.score(outfits, language_model=False, orders=orders)
-        return np.asarray(self._together.ask(outfits, (self._scorer, orders)), dtype=np.float64)
+    def for_catalogue(self, sums: GroupSums) -> BatchingScorers:
+        """As ``Scorers.for_catalogue``; the thread is shared."""
+        return BatchingScorers(self._scorers.for_catalogue(sums), self._batcher)
 
     def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
-        """As ``ItemScorer``; it needs no language model."""
-        return self._scorer.direction(outfit)
+        """As ``Scorers.direction``.
 
-    @property
-    def is_at_work(self) -> bool:
-        """Whether the model is in the midst of a call."""
-        return self._together.is_at_work
-
-    def close(self) -> None:
-        """Refuse all that waits, and end the thread."""
-        self._together.close()
+        Raises:
+            ClientGoneError: If nobody waits for the request any more.
+        """
+        check_wanted()
+        return self._scorers.direction(outfit)
 
 
-def _ask_scorer(outfits: Sequence[Sequence[Item]], kind: tuple[ItemScorer, int]) -> Sequence[float]:
-    scorer, orders = kind
-    return [float(score) for score in scorer.score(outfits, language_model=True, orders=orders)]
+class BatchingScorer:
+    """A scorer that one thread calls, with the outfits of all requests that wait.
+
+    Attributes:
+        name: That of the scorer.
+        gives_probabilities: That of the scorer.
+    """
+
+    def __init__(self, scorer: OutfitScorer, batcher: MicroBatcher[Sequence[Item], float]) -> None:
+        self.name = scorer.name
+        self.gives_probabilities = scorer.gives_probabilities
+        self._scorer = scorer
+        self._batcher = batcher
+
+    def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
+        """As ``OutfitScorer.score``.
+
+        Raises:
+            ClientGoneError: If nobody waits for the request any more.
+        """
+        check_wanted()
+        return np.asarray(self._batcher.ask(outfits, self._scorer), dtype=np.float64)
+
+
+def scorer_batcher(most: int) -> MicroBatcher[Sequence[Item], float]:
+    """Start the thread that calls language models, with at most so many outfits at once."""
+    return MicroBatcher(_call_scorer, most, "language-model")
+
+
+def _call_scorer(outfits: Sequence[Sequence[Item]], scorer: OutfitScorer) -> Sequence[float]:
+    return [float(score) for score in scorer.score(outfits)]
 
 
 class BatchingEncoder:

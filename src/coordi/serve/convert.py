@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
+from coordi.api import Model
 from coordi.encoders.labels import Vocabulary
 from coordi.errors import DataError, RecommendationError
-from coordi.pipeline.advisor import Advisor
 from coordi.recommend.answers import Completion, Contribution, LeftOut, Looks, OutfitScore, Reason, Suggestion
 from coordi.recommend.catalogue import Catalogue
 from coordi.recommend.rules import Rules, check_colours
@@ -34,64 +34,64 @@ _MOST_SHOWN = 12
 _COLOURS = {"colours": "rules.colours", "unwanted_colours": "rules.unwanted_colours"}
 
 
-def catalogue_of(advisor: Advisor) -> Catalogue:
-    """The catalogue that an advisor advises from.
+def catalogue_of(model: Model) -> Catalogue:
+    """The catalogue that a model suggests from.
 
     Raises:
         RefusedError: ``no_catalogue`` if the server was started without one.
     """
-    if advisor.index is None:
+    if model.catalogue is None:
         message = "this server has no catalogue; start it with: coordi serve --catalogue DIR"
         raise refused(409, "no_catalogue", message)
-    return advisor.index
+    return model.catalogue
 
 
-def items_of(advisor: Advisor, given: Sequence[ItemGiven], field: str = "items") -> list[Item]:
+def items_of(model: Model, given: Sequence[ItemGiven], field: str = "items") -> list[Item]:
     """Items as described, in their order.
 
     Args:
-        advisor: Whose catalogue ids are of.
+        model: Whose catalogue ids are of.
         given: As the client sent them.
         field: Their name in the request, for errors.
 
     Raises:
         RefusedError: ``unknown_item``, ``unknown_label``, ``unknown_words`` or ``no_catalogue``.
     """
-    known = _by_id(advisor, [(f"{field}[{place}].id", one.id) for place, one in enumerate(given) if one.id is not None])
+    known = _by_id(model, [(f"{field}[{place}].id", one.id) for place, one in enumerate(given) if one.id is not None])
     return [
-        known[one.id] if one.id is not None else _own(advisor, one, f"{field}[{place}]")
+        known[one.id] if one.id is not None else _own(model, one, f"{field}[{place}]")
         for place, one in enumerate(given)
     ]
 
 
-def item_of(advisor: Advisor, given: ItemGiven, field: str) -> Item:
+def item_of(model: Model, given: ItemGiven, field: str) -> Item:
     """One item; see ``items_of``."""
     if given.id is not None:
-        return _by_id(advisor, [(f"{field}.id", given.id)])[given.id]
-    return _own(advisor, given, field)
+        return _by_id(model, [(f"{field}.id", given.id)])[given.id]
+    return _own(model, given, field)
 
 
-def check_ids(advisor: Advisor, ids: Sequence[str], field: str) -> None:
+def check_ids(model: Model, ids: Sequence[str], field: str) -> None:
     """See to it that the catalogue has all of these.
 
     Raises:
         RefusedError: ``unknown_item``.
     """
-    _by_id(advisor, [(f"{field}[{place}]", one) for place, one in enumerate(ids)])
+    _by_id(model, [(f"{field}[{place}]", one) for place, one in enumerate(ids)])
 
 
-def check_colours_known(advisor: Advisor, rules: Rules, fields: Mapping[str, str] = _COLOURS) -> None:
+def check_colours_known(model: Model, rules: Rules, fields: Mapping[str, str] = _COLOURS) -> None:
     """See to it that the rules name colours that the vocabulary has.
 
     Args:
-        advisor: Whose vocabulary it is.
+        model: Whose vocabulary it is.
         rules: As the client asked.
         fields: By name of a rule about colours, what it is called in the request.
 
     Raises:
         RefusedError: ``unknown_label``.
     """
-    vocabulary = advisor.vocabulary
+    vocabulary = model.vocabulary
     for rule, field in fields.items():
         try:
             check_colours(Rules.model_validate({rule: getattr(rules, rule)}), vocabulary)
@@ -102,50 +102,50 @@ def check_colours_known(advisor: Advisor, rules: Rules, fields: Mapping[str, str
             raise refused(422, "unknown_label", message, field, accepted) from error
 
 
-def check_catalogue(advisor: Advisor) -> None:
+def check_catalogue(model: Model) -> None:
     """See to it that there is something to suggest from.
 
     Raises:
         RefusedError: ``no_catalogue`` or ``empty_catalogue``.
     """
-    index = catalogue_of(advisor)
+    index = catalogue_of(model)
     if not len(index):
         message = f"the catalogue '{index.info.name}' is empty; add items to it with: coordi catalogue add"
         raise refused(409, "empty_catalogue", message)
 
 
-def unknown_item(advisor: Advisor, unknown: str, field: str, status: int = 422) -> RefusedError:
+def unknown_item(model: Model, unknown: str, field: str, status: int = 422) -> RefusedError:
     """An error that names ids which are spelt alike."""
-    alike = tuple(catalogue_of(advisor).near_ids(unknown))
+    alike = tuple(catalogue_of(model).near_ids(unknown))
     told = f"; the nearest are {', '.join(alike)}" if alike else "; the catalogue is empty"
     return refused(status, "unknown_item", f"no item {shown(unknown)} in the catalogue{told}", field, alike)
 
 
-def _by_id(advisor: Advisor, named: Sequence[tuple[str, str]]) -> dict[str, Item]:
+def _by_id(model: Model, named: Sequence[tuple[str, str]]) -> dict[str, Item]:
     if not named:
         return {}
-    found = catalogue_of(advisor).get([one for _, one in named])
+    found = catalogue_of(model).get([one for _, one in named])
     for field, one in named:
         if one not in found:
-            raise unknown_item(advisor, one, field)
+            raise unknown_item(model, one, field)
     return found
 
 
-def _own(advisor: Advisor, given: ItemGiven, field: str) -> Item:
+def _own(model: Model, given: ItemGiven, field: str) -> Item:
     if given.seen is not None:
-        return _of_labels(advisor, given.seen, f"{field}.seen")
+        return _of_labels(model, given.seen, f"{field}.seen")
     try:
-        return advisor.item_of_words(_readable(given.text or ""))
+        return model.item_of_words(_readable(given.text or ""))
     except DataError as error:
         message = f"{shown(given.text)} names nothing that is worn; write it like 'navy wool blazer'"
         raise refused(422, "unknown_words", message, f"{field}.text") from error
 
 
-def _of_labels(advisor: Advisor, seen: SeenItem, field: str) -> Item:
+def _of_labels(model: Model, seen: SeenItem, field: str) -> Item:
     for name, labels in seen.attributes.items():
-        _check_labels(advisor.vocabulary, name, labels, f"{field}.attributes")
+        _check_labels(model.vocabulary, name, labels, f"{field}.attributes")
     try:
-        return advisor.item_of_labels(seen.category, seen.attributes, _readable(seen.title))
+        return model.item_of_labels(seen.category, seen.attributes, _readable(seen.title))
     except DataError as error:
         raise refused(422, "contradiction", " ".join(str(error).split()), field) from error
 

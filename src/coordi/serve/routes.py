@@ -17,9 +17,9 @@ from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from coordi.api import Model, PhotoDescription
 from coordi.data.photos import TOO_LARGE, PhotoError, decode_photo, photo_pixels
 from coordi.encoders.labels import KINDS
-from coordi.pipeline.advisor import Advisor, SeenPhoto
 from coordi.recommend.rules import Rules, Words
 from coordi.serve.bodies import LARGEST, SMALLEST, USUAL, PhotoCache, gone, read_json, read_photo, said_length
 from coordi.serve.convert import (
@@ -77,46 +77,46 @@ def outfit_routes(service: Service) -> APIRouter:
     async def score(request: Request) -> ScoreAnswer:
         """How well two items or more go together, and which of them fits least."""
         asked = await read_json(request, ScoreRequest, service.settings)
-        return await service.lane(asked.language_model).run(lambda: _score(service.advisor, asked), gone(request))
+        return await service.lane(asked.language_model).run(lambda: _score(service.model, asked), gone(request))
 
     @router.post("/complete", operation_id="complete", openapi_extra=json_body("CompleteRequest", COMPLETE))
     async def complete(request: Request) -> CompleteAnswer:
         """What of the catalogue would complete an outfit, and why. Where nothing fits, `nothing` says so."""
         asked = await read_json(request, CompleteRequest, service.settings)
-        return await service.lane(asked.language_model).run(lambda: _complete(service.advisor, asked), gone(request))
+        return await service.lane(asked.language_model).run(lambda: _complete(service.model, asked), gone(request))
 
     @router.post("/looks", operation_id="looks", openapi_extra=json_body("LooksRequest", LOOKS))
     async def looks(request: Request) -> LooksAnswer:
         """Whole outfits around one item, from the catalogue."""
         asked = await read_json(request, LooksRequest, service.settings)
-        return await service.lane(asked.language_model).run(lambda: _looks(service.advisor, asked), gone(request))
+        return await service.lane(asked.language_model).run(lambda: _looks(service.model, asked), gone(request))
 
     return router
 
 
-def _score(advisor: Advisor, asked: ScoreRequest) -> ScoreAnswer:
-    items = items_of(advisor, asked.items)
-    found = advisor.stylist.score(items, language_model=asked.language_model)
+def _score(model: Model, asked: ScoreRequest) -> ScoreAnswer:
+    items = items_of(model, asked.items)
+    found = model.stylist.score(items, language_model=asked.language_model)
     return score_shown(found, [one.id is not None for one in asked.items])
 
 
-def _complete(advisor: Advisor, asked: CompleteRequest) -> CompleteAnswer:
-    items = items_of(advisor, asked.items)
-    check_ids(advisor, asked.rules.pinned, "rules.pinned")
-    check_catalogue(advisor)
-    check_colours_known(advisor, asked.rules)
-    found = advisor.stylist.complete(
+def _complete(model: Model, asked: CompleteRequest) -> CompleteAnswer:
+    items = items_of(model, asked.items)
+    check_ids(model, asked.rules.pinned, "rules.pinned")
+    check_catalogue(model)
+    check_colours_known(model, asked.rules)
+    found = model.stylist.complete(
         items, None, asked.k, asked.rules, language_model=asked.language_model, reasons=asked.reasons
     )
     return completion_shown(found)
 
 
-def _looks(advisor: Advisor, asked: LooksRequest) -> LooksAnswer:
-    around = item_of(advisor, asked.around, "around")
-    check_ids(advisor, asked.rules.pinned, "rules.pinned")
-    check_catalogue(advisor)
-    check_colours_known(advisor, asked.rules)
-    found = advisor.stylist.outfits(around, asked.k, asked.rules, language_model=asked.language_model)
+def _looks(model: Model, asked: LooksRequest) -> LooksAnswer:
+    around = item_of(model, asked.around, "around")
+    check_ids(model, asked.rules.pinned, "rules.pinned")
+    check_catalogue(model)
+    check_colours_known(model, asked.rules)
+    found = model.stylist.outfits(around, asked.k, asked.rules, language_model=asked.language_model)
     return looks_shown(found, asked.around.id is not None)
 
 
@@ -148,30 +148,30 @@ def photo_routes(service: Service) -> APIRouter:
 
 
 def _describe(service: Service, photo: bytes) -> DescribeAnswer:
-    advisor = service.advisor
-    seen = _see(service, advisor, photo)
+    model = service.model
+    seen = _see(service, model, photo)
     labels = {name: [label.text for label in found] for name, found in seen.description.attributes.items()}
-    text = "" if seen.category is None else advisor.item_of_labels(seen.category, labels, "").text
+    text = "" if seen.category is None else model.item_of_labels(seen.category, labels, "").text
     return DescribeAnswer(
-        category=seen.category, attributes=labels_shown(seen.description), text=text, encoder=advisor.encoder.name
+        category=seen.category, attributes=labels_shown(seen.description), text=text, encoder=model.encoder.name
     )
 
 
 def _alike(service: Service, photo: bytes, k: int) -> AlikeAnswer:
-    advisor = service.advisor
-    index = catalogue_of(advisor)
-    found = index.nearest(_see(service, advisor, photo).vector, "photo", k)
+    model = service.model
+    index = catalogue_of(model)
+    found = index.nearest(_see(service, model, photo).embedding, "photo", k)
     items = tuple(AlikeShown(item=item_shown(item, is_of_catalogue=True), cosine=cosine) for item, cosine in found)
     return AlikeAnswer(items=items)
 
 
-def _see(service: Service, advisor: Advisor, photo: bytes) -> SeenPhoto:
+def _see(service: Service, model: Model, photo: bytes) -> PhotoDescription:
     """What is seen in a photo, decoded once there is room for its pixels."""
     with _told_of_this_file():
         pixels = photo_pixels(photo, _NAME)
         service.room.take(0, pixels)
         try:
-            return advisor.see([decode_photo(photo, _NAME)])[0]
+            return model.describe_photos([decode_photo(photo, _NAME)])[0]
         finally:
             service.room.give_back(pixels)
 
@@ -234,12 +234,12 @@ def catalogue_routes(service: Service) -> APIRouter:
     @router.get("/items", operation_id="catalogue_items", responses=error_responses(409, 422))
     async def items(filters: Annotated[Filters, Query()]) -> CatalogueAnswer:
         """A page of the catalogue, in its own order."""
-        return await service.light.run(lambda: _page(service.advisor, filters))
+        return await service.light.run(lambda: _page(service.model, filters))
 
     @router.get("/items/{id:item}", operation_id="catalogue_item", responses=error_responses(404, 409, 422))
     async def item(id: PathId) -> ItemShown:  # noqa: A002
         """One item of the catalogue."""
-        return await service.light.run(lambda: _item(service.advisor, id))
+        return await service.light.run(lambda: _item(service.model, id))
 
     photo: dict[int | str, dict[str, Any]] = {
         200: {"description": "A JPEG.", "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}},
@@ -259,14 +259,14 @@ def catalogue_routes(service: Service) -> APIRouter:
     ) -> Response:
         """The photo of an item, made smaller."""
         known = _tags(request)
-        return await service.pictures.run(lambda: _photo(service.advisor, service.photos, id, size, known))
+        return await service.pictures.run(lambda: _photo(service.model, service.photos, id, size, known))
 
     return router
 
 
-def _page(advisor: Advisor, filters: Filters) -> CatalogueAnswer:
-    index, rules = catalogue_of(advisor), _rules(filters)
-    check_colours_known(advisor, rules, {"colours": "colour"})
+def _page(model: Model, filters: Filters) -> CatalogueAnswer:
+    index, rules = catalogue_of(model), _rules(filters)
+    check_colours_known(model, rules, {"colours": "colour"})
     found, total = index.page(rules, filters.q, filters.offset, filters.limit)
     items = tuple(item_shown(item, is_of_catalogue=True) for item in found)
     return CatalogueAnswer(items=items, total=total, offset=filters.offset)
@@ -288,10 +288,10 @@ def _rules(filters: Filters) -> Rules:
         raise RefusedError(422, problem_of(error.errors(include_url=False), Rules)) from error
 
 
-def _item(advisor: Advisor, item_id: str) -> ItemShown:
-    found = catalogue_of(advisor).get([item_id]).get(item_id)
+def _item(model: Model, item_id: str) -> ItemShown:
+    found = catalogue_of(model).get([item_id]).get(item_id)
     if found is None:
-        raise unknown_item(advisor, item_id, "id", 404)
+        raise unknown_item(model, item_id, "id", 404)
     return item_shown(found, is_of_catalogue=True)
 
 
@@ -301,11 +301,11 @@ def _tags(request: Request) -> frozenset[str]:
     return frozenset(one.strip().removeprefix("W/") for one in given.split(","))
 
 
-def _photo(advisor: Advisor, photos: PhotoCache, item_id: str, size: int, known: frozenset[str]) -> Response:
+def _photo(model: Model, photos: PhotoCache, item_id: str, size: int, known: frozenset[str]) -> Response:
     """A photo, or that the client has it; it asks each time, as the next catalogue may have another under this id."""
-    found = catalogue_of(advisor).get([item_id]).get(item_id)
+    found = catalogue_of(model).get([item_id]).get(item_id)
     if found is None:
-        raise unknown_item(advisor, item_id, "id", 404)
+        raise unknown_item(model, item_id, "id", 404)
     path = found.image
     if path is None:
         raise refused(404, "not_found", f"the item '{item_id}' has no photo", "id")
@@ -343,11 +343,11 @@ def state_routes(service: Service) -> APIRouter:
 
 
 def _ready(service: Service) -> ReadyAnswer:
-    advisor = service.advisor
-    index = advisor.index
+    model = service.model
+    index = model.catalogue
     return ReadyAnswer(
-        model=advisor.model.name,
-        encoder=advisor.encoder.name,
+        model=model.trained.name,
+        encoder=model.encoder.name,
         catalogue=None if index is None else index.info.name,
         catalogue_made=None if index is None else index.info.made,
         catalogue_is_old=bool(service.catalogue_problem),
@@ -356,10 +356,10 @@ def _ready(service: Service) -> ReadyAnswer:
 
 
 def _vocabulary(service: Service) -> VocabularyAnswer:
-    advisor = service.advisor
-    attributes = advisor.vocabulary.attributes
+    model = service.model
+    attributes = model.vocabulary.attributes
     kinds = attributes[KINDS].labels if KINDS in attributes else ()
-    facets = None if advisor.index is None else advisor.index.facets()
+    facets = None if model.catalogue is None else model.catalogue.facets()
     return VocabularyAnswer(
         categories=GARMENT_CATEGORIES,
         attributes=tuple(

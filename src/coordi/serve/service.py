@@ -5,15 +5,23 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from PIL import Image
 
+from coordi.api import Model
 from coordi.data.photos import MAX_PIXELS
 from coordi.encoders.photo_embeddings import PixelBudget
 from coordi.errors import CoordiError
-from coordi.pipeline.advisor import Advisor
 from coordi.recommend.catalogue import Catalogue
-from coordi.serve.batching import BatchingEncoder, BatchingScorer, MemoryBudget, WorkerPool
+from coordi.serve.batching import (
+    BatchingEncoder,
+    BatchingScorers,
+    MemoryBudget,
+    MicroBatcher,
+    WorkerPool,
+    scorer_batcher,
+)
 from coordi.serve.bodies import PhotoCache
 from coordi.serve.convert import catalogue_of
 from coordi.serve.errors import not_ready
@@ -30,28 +38,28 @@ _HELD_BYTES = 256 * 2**20
 
 
 class Service:
-    """An advisor that may still be on its way.
+    """A model that may still be on its way.
 
     Work for the language model, work for the encoder or without either, catalogue pages and photos have a lane each, so
     that a photo is described and a page shows its catalogue while looks are being made.
 
     Args:
         settings: Of the server.
-        load: Makes the advisor; takes as long as models take to load.
+        load: Loads the model; takes as long as models take to load.
 
     Attributes:
         catalogue_problem: Why a catalogue that has changed can't be taken up; empty if there is no such.
     """
 
-    def __init__(self, settings: ServeSettings, load: Callable[[], Advisor]) -> None:
+    def __init__(self, settings: ServeSettings, load: Callable[[], Model]) -> None:
         self.settings = settings
         self._load = load
-        self._advisor: Advisor | None = None
+        self._model: Model | None = None
         self._loading: threading.Thread | None = None
         self._is_renewing = False
         self._closed = threading.Event()
         self.catalogue_problem = ""
-        self._together: tuple[BatchingScorer, BatchingEncoder] | None = None
+        self._batchers: tuple[MicroBatcher[Any, Any], BatchingEncoder] | None = None
         self.heavy = WorkerPool("heavy", settings.workers, settings.queue)
         self.quick = WorkerPool("quick", min(_QUICK, settings.workers), settings.queue)
         self.light = WorkerPool("light", _LIGHT, _LIGHT_QUEUE)
@@ -61,24 +69,24 @@ class Service:
         self.held = MemoryBudget(max(_HELD_BYTES, settings.photo_bytes))
 
     @property
-    def advisor(self) -> Advisor:
-        """The advisor.
+    def model(self) -> Model:
+        """The model.
 
         Raises:
             RefusedError: ``not_ready`` while it is being loaded.
         """
-        if self._advisor is None:
+        if self._model is None:
             raise not_ready()
-        return self._advisor
+        return self._model
 
     @property
-    def index(self) -> Catalogue:
+    def catalogue(self) -> Catalogue:
         """The catalogue.
 
         Raises:
             RefusedError: ``not_ready``; ``no_catalogue`` if the server was started without one.
         """
-        return catalogue_of(self.advisor)
+        return catalogue_of(self.model)
 
     def lane(self, language_model: bool) -> WorkerPool:
         """Where a question about an outfit is worked on."""
@@ -87,10 +95,10 @@ class Service:
     @property
     def model_calls(self) -> int:
         """How often the language model was asked."""
-        return 0 if self._together is None else self._together[0].calls
+        return 0 if self._batchers is None else self._batchers[0].calls
 
     def load(self, warm: bool = True) -> None:
-        """Load the advisor and let it answer once, so that the first user doesn't wait for that.
+        """Load the model and let it answer once, so that the first user doesn't wait for that.
 
         Args:
             warm: False leaves the language model to be loaded by its first question.
@@ -98,16 +106,16 @@ class Service:
         Raises:
             CoordiError: If a model or the catalogue can't be loaded.
         """
-        advisor = self._load()
-        scorer = BatchingScorer(advisor.scorer, self.settings.together)
-        encoder = BatchingEncoder(advisor.encoder)
-        together = advisor.with_parts(scorer=scorer, encoder=encoder)
-        together.see([Image.new("RGB", (_SMALL, _SMALL), "white")])
+        loaded = self._load()
+        batcher, encoder = scorer_batcher(self.settings.together), BatchingEncoder(loaded.encoder)
+        model = loaded.with_parts(scorers=BatchingScorers(loaded.scorers, batcher), encoder=encoder)
+        model.describe_photos([Image.new("RGB", (_SMALL, _SMALL), "white")])
         if warm:
-            items = [together.item_of_words(words) for words in ("white shirt", "blue jeans")]
-            together.stylist.score(items)
-        self._together = (scorer, encoder)
-        self._advisor = together
+            model.score(["white shirt", "blue jeans"])
+        else:
+            _ = model.stylist  # which reads the catalogue
+        self._batchers = (batcher, encoder)
+        self._model = model
 
     def load_in_background(self, on_ready: Callable[[], None], on_failure: Callable[[BaseException], None]) -> None:
         """Load in a thread.
@@ -138,10 +146,10 @@ class Service:
         Raises:
             CoordiError: If what is there now can't be opened, or wasn't made for this model; the old one stays.
         """
-        advisor = None if self._advisor is None else self._advisor.renewed()
-        if advisor is None:
+        model = None if self._model is None else self._model.reopened()
+        if model is None:
             return False
-        self._advisor = advisor
+        self._model = model
         return True
 
     def renew_in_background(self, say: Callable[[str], None], every: float = _LOOK_SECONDS) -> None:
@@ -151,8 +159,8 @@ class Service:
             say: Told of each change, and once of each reason why the old one stays.
             every: Seconds between two looks.
         """
-        index = self.advisor.index
-        if index is None or index.folder is None:
+        catalogue = self.model.catalogue
+        if catalogue is None or catalogue.folder is None:
             return  # nothing on disk could change
 
         def work() -> None:
@@ -177,7 +185,7 @@ class Service:
             self._is_renewing = False
         self.catalogue_problem = ""
         if is_new:
-            say(f"the catalogue has changed: {len(self.index):,} items from now on")
+            say(f"the catalogue has changed: {len(self.catalogue):,} items from now on")
 
     @property
     def is_loading(self) -> bool:
@@ -187,12 +195,12 @@ class Service:
     @property
     def is_at_work(self) -> bool:
         """Whether a model is in the midst of a call, or a catalogue is being opened."""
-        return self._is_renewing or any(part.is_at_work for part in self._together or ())
+        return self._is_renewing or any(part.is_at_work for part in self._batchers or ())
 
     def close(self) -> None:
         """Let nobody wait any more; a call that a model is in the midst of goes on."""
         self._closed.set()
         for lane in (self.heavy, self.quick, self.light, self.pictures):
             lane.close()
-        for part in self._together or ():
+        for part in self._batchers or ():
             part.close()

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from coordi.data.sample import SampleSize, make_sample
 from coordi.data.sample.garments import Garment, garment_of
+from coordi.data.sample.wardrobe import SampleSize
+from coordi.data.sample.writer import make_sample
 
 SMALL = SampleSize(items=90, train=24, valid=8, test=12)
 

@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from coordi.data.sample import MARKER, SampleSize, make_sample
 from coordi.data.sample.rules import agrees
+from coordi.data.sample.wardrobe import SampleSize
+from coordi.data.sample.writer import MARKER, make_sample
 from coordi.errors import ArtifactError, CoordiError
 from coordi.types import GARMENT_CATEGORIES, SPLITS
 

@@ -19,10 +19,10 @@ from PIL import Image, ImageDraw
 from coordi.artifacts import Progress, is_finished, no_progress, read_json, read_manifest
 from coordi.config import DescribeSettings, PromptSettings
 from coordi.data.photos import open_photo
-from coordi.data.sample import make_sample
+from coordi.data.sample.writer import make_sample
 from coordi.encoders.describe import describe_image
 from coordi.errors import ArtifactError, DataError, RecommendationError
-from coordi.pipeline.catalogue_build import (
+from coordi.recommend.build import (
     CatalogueJob,
     DescriptionPipeline,
     add_to_catalogue,

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordi.artifacts import (
+    RUN_FILE,
     Progress,
     Record,
     is_finished,
@@ -38,8 +39,7 @@ from coordi.encoders.describe import Labeller
 from coordi.encoders.labels import Vocabulary, load_vocabulary
 from coordi.encoders.photo_embeddings import SAVE_EVERY, EmbeddingCache, encode_photos
 from coordi.errors import ArtifactError, DataError, RecommendationError
-from coordi.pipeline.ensemble import text_encoder
-from coordi.pipeline.stages import RUN_FILE
+from coordi.model.ensemble import text_encoder
 from coordi.recommend.catalogue import Catalogue
 from coordi.recommend.catalogue_file import (
     INFO_FILE,

@@ -14,10 +14,9 @@ from typing import Any, TextIO
 
 from coordi.artifacts import Progress, clear_write_errors, lock_folder, peak_memory_mib, read_json, versions, write_json
 from coordi.errors import ArtifactError, RecommendationError
-from coordi.pipeline.advisor import Advisor
 from coordi.recommend.answers import Completion
 from coordi.recommend.rules import Rules, check_colours
-from coordi.recommend.stylist import judge
+from coordi.recommend.stylist import Stylist, check_catalogue, judge
 
 _CLAIM, _LINES = "asked.json", "lines.jsonl"
 _SAVE_EVERY = 20
@@ -42,14 +41,13 @@ class Batch:
     language_model: bool = True
     reasons: bool = False
 
-    def claim(self, advisor: Advisor) -> dict[str, Any]:
+    def claim(self, stylist: Stylist, model: str) -> dict[str, Any]:
         """All that the lines depend on, so that a beginning of something else isn't gone on with."""
-        index = advisor.index
         return {
-            "catalogue": "" if index is None else index.info.model_dump(mode="json"),
+            "catalogue": check_catalogue(stylist.catalogue).info.model_dump(mode="json"),
             "items": hashlib.sha256("\0".join(self.ids).encode()).hexdigest(),
-            "model": advisor.model.identity(),
-            "settings": advisor.model.settings.recommend.model_dump(mode="json"),
+            "model": model,
+            "settings": stylist.settings.model_dump(mode="json"),
             "k": self.k,
             "rules": self.rules.model_dump(mode="json"),
             "language_model": self.language_model,
@@ -73,7 +71,7 @@ class Completed:
     nothing: int
 
 
-def complete_catalogue(batch: Batch, advisor: Advisor, out: Path, progress: Progress) -> Completed:
+def complete_catalogue(batch: Batch, stylist: Stylist, model: str, out: Path, progress: Progress) -> Completed:
     """Write a line for each item: ``{"id", "suggestions": [{"id", "category", "score", ...}], "nothing", ...}``.
 
     Lines are gathered in the folder ``<out>.work``; once all are there they become ``out``, with
@@ -81,7 +79,8 @@ def complete_catalogue(batch: Batch, advisor: Advisor, out: Path, progress: Prog
 
     Args:
         batch: What is asked.
-        advisor: With a catalogue.
+        stylist: With a catalogue.
+        model: ``TrainedModel.identity`` of the stylist's model.
         out: A ``.jsonl`` file that isn't there yet.
         progress: Told of items.
 
@@ -92,17 +91,17 @@ def complete_catalogue(batch: Batch, advisor: Advisor, out: Path, progress: Prog
     """
     if out.exists():
         raise ArtifactError(f"{out} is there already: nothing was asked again; delete it or choose another --out")
-    _check_rules(advisor, batch.rules)
+    _check_rules(stylist, batch.rules)
     work = out.with_name(f"{out.name}.work")
     with lock_folder(work):
-        claim = batch.claim(advisor)
+        claim = batch.claim(stylist, model)
         _check_claim(work, claim)
         lines = work / _LINES
         known, nothing = _known(lines, batch.ids)
         progress(known, len(batch.ids))
         with _appending(lines) as file:
             for place, item_id in enumerate(batch.ids[known:], known + 1):
-                line = _line(advisor, batch, item_id)
+                line = _line(stylist, batch, item_id)
                 nothing += not line["suggestions"]
                 file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
                 file.flush()
@@ -117,11 +116,11 @@ def complete_catalogue(batch: Batch, advisor: Advisor, out: Path, progress: Prog
     return Completed(len(batch.ids), known, nothing)
 
 
-def _line(advisor: Advisor, batch: Batch, item_id: str) -> dict[str, Any]:
+def _line(stylist: Stylist, batch: Batch, item_id: str) -> dict[str, Any]:
     """What completes an item, or why nothing does; a pinned item that can't be worn with this one is such a reason."""
-    items = advisor.items_of_ids([item_id])
+    items = check_catalogue(stylist.catalogue).items_of([item_id])
     try:
-        found = advisor.stylist.complete(
+        found = stylist.complete(
             items, k=batch.k, rules=batch.rules, language_model=batch.language_model, reasons=batch.reasons
         )
     except RecommendationError as error:
@@ -129,10 +128,10 @@ def _line(advisor: Advisor, batch: Batch, item_id: str) -> dict[str, Any]:
     return line_of(item_id, found)
 
 
-def _check_rules(advisor: Advisor, rules: Rules) -> None:
+def _check_rules(stylist: Stylist, rules: Rules) -> None:
     """Refuse what no item could follow, before the first is asked."""
-    check_colours(rules, advisor.vocabulary)
-    advisor.items_of_ids(rules.pinned)
+    check_colours(rules, stylist.vocabulary)
+    check_catalogue(stylist.catalogue).items_of(rules.pinned)
 
 
 def line_of(item_id: str, found: Completion) -> dict[str, Any]:

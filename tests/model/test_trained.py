@@ -1,23 +1,20 @@
-"""What is served is what was measured: described items get the score that evaluation gives their ids."""
+"""Scorers of the bundled model: shared by threads, adapted to a catalogue, sane on photos and long titles."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from coordi.config import PromptSettings
 from coordi.encoders.labels import load_vocabulary
-from coordi.pipeline.ensemble import text_encoder
-from coordi.pipeline.trained import LoadedModel, find_model, model_scorer
+from coordi.model.ensemble import text_encoder
+from coordi.model.features import group_sums
+from coordi.model.trained import ModelScorers, find_model
 from coordi.recommend.items import describe_items
 from coordi.types import Description, GarmentCategory, Item, Label
-
-from ..recommend.shelves import index_of
 
 ITEMS: tuple[tuple[str, GarmentCategory], ...] = (
     ("navy wool blazer", "outerwear"),
@@ -37,48 +34,41 @@ def items() -> list[Item]:
 
 
 @pytest.fixture(scope="module")
-def loaded() -> LoadedModel:
-    return LoadedModel(find_model("bundled"))
-
-
-def measured(items: Sequence[Item], outfits: Sequence[Sequence[Item]], orders: int) -> NDArray[np.float64]:
-    """As ``coordi evaluate`` scores them."""
-    scorer = model_scorer(
-        find_model("bundled"), {one.id: one for one in items}, {one.id: one.text for one in items}, orders
-    )
-    return scorer.score([[one.id for one in outfit] for outfit in outfits])
+def scorers() -> ModelScorers:
+    return ModelScorers(find_model("bundled"))
 
 
 @pytest.mark.slow
-def test_the_bundled_model_scores_items_as_it_was_measured(items: list[Item], loaded: LoadedModel) -> None:
+def test_the_same_items_under_other_ids_have_the_same_scores(items: list[Item], scorers: ModelScorers) -> None:
     outfits = [items[:3], items[1:4], [items[0], items[4]], [items[5], items[3], items[1], items[2]]]
-    np.testing.assert_allclose(loaded.score(outfits, orders=3), measured(items, outfits, 3), atol=2e-4)
-    # Asked again it is remembered, and the same items under other ids are the same to it.
-    again = [[replace(one, id=f"other-{n}") for n, one in enumerate(outfit)] for outfit in outfits]
-    np.testing.assert_array_equal(loaded.score(again), loaded.score(outfits))
-    quick = loaded.score(outfits, language_model=False)
-    assert np.abs(quick - loaded.score(outfits)).max() > 0.01
+    renamed = [[replace(item, id=f"other-{n}") for n, item in enumerate(outfit)] for outfit in outfits]
+    np.testing.assert_array_equal(scorers.model.score(renamed), scorers.model.score(outfits))
+    quick = scorers.quick.score(outfits)
+    assert np.abs(quick - scorers.model.score(outfits)).max() > 0.01
     assert ((quick > 0) & (quick < 1)).all()
-    assert loaded.score([]).shape == (0,)
+    assert scorers.model.score([]).shape == (0,)
 
 
 @pytest.mark.slow
-def test_several_threads_get_their_own_answers(items: list[Item], loaded: LoadedModel) -> None:
+def test_several_threads_get_their_own_answers(items: list[Item], scorers: ModelScorers) -> None:
     outfits = [[one, other] for one in items for other in items if one is not other]
-    expected = loaded.score(outfits, language_model=False)
+    expected = scorers.quick.score(outfits)
     with ThreadPoolExecutor(8) as pool:
-        quick = list(pool.map(lambda one: loaded.score([one], language_model=False)[0], outfits))
-        served = list(pool.map(lambda one: loaded.score([one])[0], outfits[:12]))
-    np.testing.assert_allclose(quick, expected, atol=1e-9)
-    np.testing.assert_allclose(served, loaded.score(outfits[:12]), atol=1e-9)
+        quick = list(pool.map(lambda one: scorers.quick.score([one])[0], outfits))
+        served = list(pool.map(lambda one: scorers.model.score([one])[0], outfits[:12]))
+    np.testing.assert_array_equal(quick, expected)
+    np.testing.assert_allclose(served, scorers.model.score(outfits[:12]), atol=1e-9)
 
 
 @pytest.mark.parametrize("title", ["0" * 300, "여성 오버핏 울 블렌드 롱 코트 네이비 신상"])
-def test_titles_of_many_tokens_leave_the_candidate_to_be_judged(loaded: LoadedModel, title: str) -> None:
+def test_titles_of_many_tokens_leave_the_candidate_to_be_judged(scorers: ModelScorers, title: str) -> None:
     """Beside a shop's long numbers, or in a script that the tokenizer hardly knows."""
-    outfit = tuple(f"{category}: {title}" for category in ("outerwear", "top", "bottom", "bag"))
-    asked = [(*outfit, "shoes: black leather ankle boots"), (*outfit, "shoes: pink rubber flip flops")]
-    one, other = loaded._asked.score(asked, 1)  # the language model alone
+    categories: tuple[GarmentCategory, ...] = ("outerwear", "top", "bottom", "bag")
+    outfit = [Item(category, "", category, text=f"{category}: {title}") for category in categories]
+    boots, sandals = (
+        Item(text, "", "shoes", text=f"shoes: {text}") for text in ("black leather ankle boots", "pink flip flops")
+    )
+    one, other = scorers.language_model.score([[*outfit, boots], [*outfit, sandals]])
     assert one != other
 
 
@@ -100,18 +90,18 @@ def told_by_photos(rng: np.random.Generator, count: int) -> list[Item]:
 
 
 @pytest.mark.slow
-def test_random_photos_are_no_outfit_however_many_they_are(loaded: LoadedModel) -> None:
+def test_random_photos_are_no_outfit_however_many_they_are(scorers: ModelScorers) -> None:
     """Labels and brackets that all descriptions share once made every outfit of four photos score above 0.99."""
     rng = np.random.default_rng(5)
     items = told_by_photos(rng, 200)
     for size in (2, 4, 6):
         outfits = [[items[int(place)] for place in rng.permutation(len(items))[:size]] for _ in range(12)]
-        quick = loaded.score(outfits, language_model=False)
+        quick = scorers.quick.score(outfits)
         assert 0.1 < np.median(quick) < 0.85
-        assert 0.1 < np.median(loaded.score(outfits)) < 0.85
+        assert 0.1 < np.median(scorers.model.score(outfits)) < 0.85
 
 
-def test_a_catalogues_own_words_are_usual_in_it(loaded: LoadedModel) -> None:
+def test_a_catalogues_own_words_are_usual_in_it(scorers: ModelScorers) -> None:
     """A shop that writes the same words into every title doesn't make its things go together by that."""
     prompt = find_model("bundled").settings.prompt
     words = ("summer collection", "blazer", "shirt", "jeans", "boots", "tote")
@@ -122,14 +112,14 @@ def test_a_catalogues_own_words_are_usual_in_it(loaded: LoadedModel) -> None:
         for n, colour in enumerate(("red", "black", "green", "ivory", "navy", "pink", "grey", "tan"))
     ]
     shelf = describe_items(made, {}, {}, prompt, load_vocabulary("fashion"), text_encoder())
-    index = index_of(shelf)
     outfits = [[shelf[0], shelf[9], shelf[18], shelf[27]]]
-    likeness = [model._plain(outfits)["sentence-cosine"][0] for model in (loaded, loaded.in_catalogue(index))]
-    assert likeness[0] > 1.0 > 0.5 > likeness[1]
+    adapted = scorers.for_catalogue(group_sums(shelf))
+    similarity = [part.quick.features(outfits)["sentence-cosine"][0] for part in (scorers, adapted)]
+    assert similarity[0] > 1.0 > 0.5 > similarity[1]
 
 
 def test_a_search_along_the_direction_orders_as_the_score_without_the_language_model(
-    items: list[Item], loaded: LoadedModel
+    items: list[Item], scorers: ModelScorers
 ) -> None:
     """Within a category, titles sharing no word with the outfit: only likeness is left to differ."""
     prompt = find_model("bundled").settings.prompt
@@ -138,6 +128,6 @@ def test_a_search_along_the_direction_orders_as_the_score_without_the_language_m
         [Item(title, title, "shoes") for title in titles], {}, {}, prompt, load_vocabulary("fashion"), text_encoder()
     )
     outfit = items[:3]
-    scores = loaded.score([(*outfit, one) for one in shoes], language_model=False)
-    along = np.array([float(one.text_embedding @ loaded.direction(outfit)) for one in shoes])
+    scores = scorers.quick.score([(*outfit, one) for one in shoes])
+    along = np.array([float(one.text_embedding @ scorers.direction(outfit)) for one in shoes])
     assert np.corrcoef(np.argsort(np.argsort(scores)), np.argsort(np.argsort(along)))[0, 1] >= 0.9

@@ -1,0 +1,393 @@
+"""The Python API: a model with its encoder and a catalogue, for scripts, the command line and the server alike."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordi.artifacts import RUN_FILE, Progress, cache_folder, no_progress, read_json
+from coordi.config import DescribeSettings, RunSettings
+from coordi.data.categories import category_of
+from coordi.data.photos import PHOTO_SUFFIXES, open_photo
+from coordi.encoders.base import ImageTextEncoder, load_settled_encoder
+from coordi.encoders.describe import Labeller
+from coordi.encoders.labels import KINDS, Vocabulary, load_vocabulary
+from coordi.errors import DataError, RecommendationError
+from coordi.model.ensemble import text_encoder
+from coordi.model.trained import ModelScorers, TrainedModel, find_model
+from coordi.pipeline import stages
+from coordi.pipeline.workspace import Workspace, code_identity, fingerprint
+from coordi.recommend.answers import Completion, Looks, OutfitScore, Scorers
+from coordi.recommend.build import DescriptionPipeline
+from coordi.recommend.catalogue import Catalogue
+from coordi.recommend.catalogue_file import INFO_FILE, check_fits
+from coordi.recommend.items import describe_item
+from coordi.recommend.rules import Rules
+from coordi.recommend.stylist import Stylist
+from coordi.types import Description, GarmentCategory, Item, Label
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+Say = Callable[[str], None]
+ShowProgress = Callable[[str], AbstractContextManager[Progress]]
+
+_numbers = count()  # of items that are in no catalogue
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PhotoDescription:
+    """What an encoder finds in one photo.
+
+    Attributes:
+        description: Labels that passed their thresholds; its item id is empty.
+        category: None if no garment type passed its threshold.
+        embedding: Unit length, shape ``(D,)``.
+    """
+
+    description: Description
+    category: GarmentCategory | None
+    embedding: NDArray[np.float32]
+
+
+def _say_nothing(line: str) -> None:
+    pass
+
+
+@contextmanager
+def _show_nothing(label: str) -> Iterator[Progress]:
+    yield no_progress
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A model that scores and completes outfits. Safe to call from several threads.
+
+    Items are given as a photo's path, as a few words, as the id of a catalogue's item, or as an ``Item``.
+
+    Attributes:
+        trained: Name, settings and adapter.
+        scorers: Of the model; the language model is loaded by the first outfit.
+        encoder: Describes photos; the one that described the training photos.
+        vocabulary: Labels that describe photos.
+        labeller: Finds the labels of photo embeddings.
+        catalogue: Its items are suggested; None if there is none.
+    """
+
+    trained: TrainedModel
+    scorers: Scorers
+    encoder: ImageTextEncoder
+    vocabulary: Vocabulary
+    labeller: Labeller
+    catalogue: Catalogue | None = None
+
+    def score(
+        self, items: Sequence[str | Path | Item], catalogue: Catalogue | None = None, *, language_model: bool = True
+    ) -> OutfitScore:
+        """Score how well items go together, and find the one that fits least.
+
+        Args:
+            items: Two or more.
+            catalogue: For ids; None for that of the model.
+            language_model: False takes microseconds and is less accurate.
+
+        Raises:
+            DataError: If words name no garment, or a photo shows none.
+            ImageError: If a photo can't be opened.
+            RecommendationError: If there are fewer than two items.
+        """
+        model = self.with_catalogue(catalogue)
+        return model.stylist.score(model.find_items(items), language_model=language_model)
+
+    def complete(  # noqa: PLR0913 - a caller names what it needs
+        self,
+        items: Sequence[str | Path | Item],
+        catalogue: Catalogue | None = None,
+        *,
+        want: GarmentCategory | None = None,
+        k: int = 5,
+        rules: Rules | None = None,
+        language_model: bool = True,
+        reasons: bool = True,
+    ) -> Completion:
+        """Find items of a catalogue that complete an outfit; see ``Stylist.complete``.
+
+        Args:
+            items: One or more.
+            catalogue: None for that of the model.
+            want: Only this category; None for those that the outfit lacks.
+            k: Number of suggestions at most.
+            rules: Which items may be suggested; None for all.
+            language_model: False takes milliseconds and is less accurate.
+            reasons: Also compute what moved each score, which takes about as long again.
+
+        Raises:
+            DataError: If words name no garment, or a photo shows none.
+            ImageError: If a photo can't be opened.
+            RecommendationError: If there is no catalogue, or a rule can't be followed.
+        """
+        model = self.with_catalogue(catalogue)
+        outfit = model.find_items(items)
+        return model.stylist.complete(outfit, want, k, rules, language_model=language_model, reasons=reasons)
+
+    def looks(
+        self,
+        item: str | Path | Item,
+        catalogue: Catalogue | None = None,
+        *,
+        k: int = 3,
+        rules: Rules | None = None,
+        language_model: bool = True,
+    ) -> Looks:
+        """Build whole outfits around an item; arguments and errors as ``complete``."""
+        model = self.with_catalogue(catalogue)
+        return model.stylist.outfits(model.find_item(item), k, rules, language_model=language_model)
+
+    @cached_property
+    def stylist(self) -> Stylist:
+        """Scores and completes outfits of described items, with the model's catalogue."""
+        settings = self.trained.settings.recommend
+        return Stylist(self.catalogue, self.scorers, settings, self.vocabulary, text_encoder().encode_texts)
+
+    def with_catalogue(self, catalogue: Catalogue | None) -> Model:
+        """The same model with another catalogue; None returns it as it is.
+
+        Raises:
+            ArtifactError: If another encoder or other prompts made the catalogue.
+        """
+        if catalogue is None or catalogue is self.catalogue:
+            return self
+        self.check_catalogue(catalogue)
+        return replace(self, catalogue=catalogue)
+
+    def check_catalogue(self, catalogue: Catalogue) -> None:
+        """Refuse a catalogue that was made with another encoder or other prompts.
+
+        Raises:
+            ArtifactError: If it was.
+        """
+        settings = self.trained.settings
+        pipeline = DescriptionPipeline(settings.describe, settings.prompt, self.encoder, self.vocabulary)
+        check_fits(
+            catalogue.folder or catalogue.info.name,
+            catalogue.info,
+            pipeline.info(catalogue.info.name, catalogue.info.source),
+        )
+
+    def with_parts(self, *, scorers: Scorers, encoder: ImageTextEncoder) -> Model:
+        """The same model with wrapped scorers and a wrapped encoder, such as those that batch requests."""
+        return replace(self, scorers=scorers, encoder=encoder)
+
+    def reopened(self) -> Model | None:
+        """The same model with the catalogue as it is on disk now; None if that hasn't changed.
+
+        The catalogue that was open stays open: requests may be using it.
+
+        Raises:
+            CoordiError: If it can't be opened, or wasn't made for this model.
+        """
+        if self.catalogue is None or self.catalogue.folder is None or not self.catalogue.is_replaced:
+            return None
+        model = self.with_catalogue(Catalogue.open(self.catalogue.folder))
+        _ = model.stylist  # which reads the items, so that no request waits for it
+        return model
+
+    def describe_photos(self, images: Sequence[Image.Image]) -> list[PhotoDescription]:
+        """Describe RGB photos of any size, in order."""
+        if not images:
+            return []
+        embeddings = self.encoder.encode_images(images)  # (N, D)
+        descriptions = self.labeller.descriptions([""] * len(images), embeddings)
+        categories = self.labeller.worn(descriptions, embeddings)
+        return [PhotoDescription(*row) for row in zip(descriptions, categories, embeddings, strict=True)]
+
+    def find_items(self, items: Sequence[str | Path | Item]) -> list[Item]:
+        """Described items; see ``find_item``."""
+        return [self.find_item(item) for item in items]
+
+    def find_item(self, item: str | Path | Item) -> Item:
+        """The described item that an id of the catalogue, a photo's path or words stand for.
+
+        Raises:
+            DataError: If words name no garment, or a photo shows none.
+            ImageError: If a photo can't be opened.
+        """
+        if isinstance(item, Item):
+            return item if item.text else self._described(item, item.description, item.photo_embedding)
+        if isinstance(item, Path):
+            return self.item_of_photo(item)
+        if self.catalogue is not None:
+            items = self.catalogue.get([item])
+            if item in items:
+                return items[item]
+        return self.item_of_photo(Path(item)) if is_photo(item) else self.item_of_words(item)
+
+    def item_of_photo(self, path: Path) -> Item:
+        """Describe a photo's file as an item.
+
+        Raises:
+            ImageError: If it is missing or can't be opened.
+            DataError: If no garment type passed its threshold.
+        """
+        (photo,) = self.describe_photos([open_photo(path)])
+        if photo.category is None:
+            raise DataError(f"the encoder can't tell what '{path}' shows; say it in words, like 'navy wool blazer'")
+        return self._described(Item(_new_id(), "", photo.category, image=path), photo.description, photo.embedding)
+
+    def item_of_words(self, words: str) -> Item:
+        """Describe a few words as an item.
+
+        Raises:
+            DataError: If they name no garment.
+        """
+        title = " ".join(words.split())
+        category = category_of(title)
+        if category is None:
+            raise DataError(
+                f"'{words}' names nothing that is worn, no photo and no item of a catalogue; write it like 'navy wool "
+                f"blazer', or give the path of a photo ({', '.join(PHOTO_SUFFIXES)})"
+            )
+        return self._described(Item(_new_id(), title, category), None, None)
+
+    def item_of_labels(
+        self, category: GarmentCategory, attributes: Mapping[str, Sequence[str]], title: str = ""
+    ) -> Item:
+        """Describe an item by labels of the vocabulary, such as those of a photo that a user corrected.
+
+        Args:
+            category: Of the item.
+            attributes: Labels by attribute.
+            title: A few words of the user's own; may be empty.
+
+        Raises:
+            DataError: If an attribute or a label isn't in the vocabulary, or a garment type has another category, with
+                what is accepted.
+        """
+        for name, labels in attributes.items():
+            if name not in self.vocabulary.attributes:
+                raise DataError(f"no attribute '{name}': accepted are {', '.join(self.vocabulary.attributes)}")
+            entries = {entry.text: entry for entry in self.vocabulary.attributes[name].labels}
+            for label in labels:
+                if label not in entries:
+                    raise DataError(f"no {name} '{label}': accepted are {', '.join(entries)}")
+                worn = entries[label].worn
+                if name == KINDS and worn is not None and worn != category:
+                    raise DataError(f"a '{label}' is worn as '{worn}', not as '{category}': change one of them")
+        certain = {name: tuple(Label(text, 1.0) for text in labels) for name, labels in attributes.items() if labels}
+        item = Item(_new_id(), " ".join(title.split()), category)
+        return self._described(item, Description(item.id, certain), None)
+
+    def items_of_ids(self, ids: Sequence[str]) -> list[Item]:
+        """Items of the catalogue.
+
+        Raises:
+            RecommendationError: If there is no catalogue, or an id is unknown, with similar ids.
+        """
+        if self.catalogue is None:
+            raise RecommendationError(
+                f"no item '{ids[0]}': there is no catalogue to look it up in; give words or a photo"
+            )
+        return self.catalogue.items_of(ids)
+
+    def _described(self, item: Item, description: Description | None, embedding: NDArray[np.float32] | None) -> Item:
+        prompt = self.trained.settings.prompt
+        return describe_item(item, description, embedding, prompt, self.vocabulary, text_encoder())
+
+
+def load(
+    model: str | Path | None = None,
+    catalogue: Path | None = None,
+    say: Say = _say_nothing,
+    progress: ShowProgress = _show_nothing,
+) -> Model:
+    """Load a model, and open a catalogue for it.
+
+    Args:
+        model: As for ``model.trained.find_model``: ``bundled``, ``base``, or a folder of ``coordi run`` or ``coordi
+            finetune``. None takes the model of the run in ``catalogue``, or the bundled one.
+        catalogue: As for ``open_catalogue``; None for no catalogue.
+        say: Shows one line to the user.
+        progress: Shows progress of describing a catalogue for the first time.
+
+    Raises:
+        CoordiError: If there is no such model or catalogue, or they don't fit together.
+    """
+    is_run = catalogue is not None and (catalogue / RUN_FILE).is_file()
+    trained = find_model(str(model or (catalogue if is_run else "bundled")))
+    settings = trained.settings
+    encoder = load_settled_encoder(settings.describe)
+    vocabulary = load_vocabulary(settings.describe.vocabulary)
+    loaded = Model(trained, ModelScorers(trained), encoder, vocabulary, Labeller(encoder, vocabulary))
+    return loaded if catalogue is None else loaded.with_catalogue(open_catalogue(catalogue, loaded, say, progress))
+
+
+def open_catalogue(
+    source: Path, model: Model, say: Say = _say_nothing, progress: ShowProgress = _show_nothing
+) -> Catalogue:
+    """Open a catalogue for a model.
+
+    Args:
+        source: What ``coordi catalogue build`` made, a run's output folder, or any data set that coordi reads, which is
+            described once and cached.
+        model: Its encoder and prompts describe the items.
+        say: Shows one line to the user.
+        progress: Shows progress of describing.
+
+    Raises:
+        CoordiError: If there is none, or it was made for another encoder or other prompts than the model's.
+    """
+    settings = model.trained.settings
+    if (source / INFO_FILE).is_file():
+        return Catalogue.open(source)
+    if (source / RUN_FILE).is_file():
+        described_with = RunSettings.model_validate(read_json(source / RUN_FILE)["settings"]).describe
+        if not _equal_descriptions(described_with, settings.describe):
+            raise RecommendationError(
+                f"'{source}' was described by the encoder '{described_with.encoder}' with the vocabulary "
+                f"'{described_with.vocabulary}', but the model learned from '{settings.describe.encoder}' with "
+                f"'{settings.describe.vocabulary}'; give the data itself with --catalogue"
+            )
+        prepared = stages.prepared_data(source, settings)
+    else:
+        prepared = _described_once(source, settings, say, progress)
+    prepared.check_encoder((model.encoder.name, model.encoder.identity))
+    return stages.catalogue_of(prepared, settings, tuple(prepared.dataset.items.values()), str(source))
+
+
+def is_photo(text: str) -> bool:
+    """Whether a user means a path: the text ends like a photo, or names a file that exists."""
+    if text.lower().endswith(PHOTO_SUFFIXES):
+        return True
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long for a file's name, or no name at all
+        return False
+
+
+def _equal_descriptions(one: DescribeSettings, other: DescribeSettings) -> bool:
+    same = {"batch_size": 1, "allow_download": False}  # neither changes a description
+    return one.model_copy(update=same) == other.model_copy(update=same)
+
+
+def _described_once(source: Path, settings: RunSettings, say: Say, progress: ShowProgress) -> stages.PreparedData:
+    inputs = fingerprint(source)
+    key = json.dumps([code_identity(), str(source.resolve()), inputs, settings.describe.model_dump(mode="json")])
+    out = cache_folder() / "catalogues" / hashlib.sha256(key.encode()).hexdigest()[:16]
+    settings = settings.model_copy(update={"data": settings.data.model_copy(update={"photos": "optional"})})
+    work = Workspace(source, out, settings, f"coordi recommend --catalogue {source}", say, progress)
+    return stages.prepare(work, inputs)
+
+
+def _new_id() -> str:
+    """An id for an item that is in no catalogue, unique in this process."""
+    return f"given:{next(_numbers)}"

@@ -1,0 +1,371 @@
+"""The ensemble: a logistic regression on the language model's answer, category pairs and similarity.
+
+A small language model that was trained on a few hundred outfits learns which styles go together, but knows rare pairs
+of categories less well than a count of them, and similarity less well than a sentence encoder. The regression is
+fitted on the validation split, with and without the language model, so that its contribution can be measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from coordi.artifacts import clear_write_errors, read_json, write_json
+from coordi.config import RunSettings, Settings
+from coordi.data.loading import outfits_for
+from coordi.data.questions import compatibility_questions, draw_compatibility
+from coordi.encoders.edge import EdgeEncoder
+from coordi.encoders.labels import Vocabulary
+from coordi.errors import ArtifactError, EvaluationError, ModelError, require
+from coordi.model.features import (
+    CATEGORY_PAIRS,
+    SIMILARITY,
+    TITLE_SIMILARITY,
+    CategoryCentering,
+    CategoryPairs,
+    EmbeddingSimilarity,
+    TitleSimilarity,
+    check_both_classes,
+    group_sums,
+    text_embeddings,
+)
+from coordi.model.scoring import CachedScorer, sigmoid
+from coordi.types import CompatibilityQuestion, Dataset, GarmentCategory, Item, Negatives, OutfitScorer
+
+ENSEMBLE_FILE = "ensemble.json"
+MEANS_FILE = "ensemble.safetensors"
+LANGUAGE_MODEL = "language-model"
+WITHOUT_LANGUAGE_MODEL = "without-language-model"
+TRAINING_NEGATIVES: tuple[Negatives, ...] = ("random", "same-category")
+"""Negatives that baselines and the ensemble learn from, half and half."""
+TRAINING_EPOCHS = 4
+"""Draws of negatives that category pairs are fitted on; several steady the weights of rare pairs."""
+
+_OVERALL = "all"  # in the means file; no garment category has this name
+_C = 1.0  # of the logistic regression, on standardised features
+_EPSILON = 1e-6  # keeps the log odds of a probability of 0 or 1 finite
+
+# A language model that was trained on titles finds items that are described by labels alone too similar: random outfits
+# of 2, 3, 4 and 5 product photos got median log odds of 0.85, 1.38, 1.79 and 2.63, where the random negatives that it
+# was measured on get -0.6 to -2.2. A line through the former, less 0.5, is subtracted (dev/LOG.md).
+_CORRECTION_PER_ITEM, _CORRECTION_OFFSET = 0.58, 0.15
+
+Values = Mapping[str, NDArray[np.float64]]
+"""Values of each feature by its name, ``(N,)``."""
+
+
+class LogisticModel(Settings):
+    """A fitted logistic regression.
+
+    Attributes:
+        weights: By feature.
+        offset: Intercept.
+        ranges: Smallest and largest value of each feature that it was fitted on; values are clipped to them, since
+            nothing was learned beyond.
+    """
+
+    weights: dict[str, float]
+    offset: float
+    ranges: dict[str, tuple[float, float]]
+
+    @classmethod
+    def fit(cls, values: Values, truth: NDArray[np.bool_]) -> LogisticModel:
+        """Fit on features with mean 0 and deviation 1; the weights are for features as they are."""
+        rows = np.stack(list(values.values()), axis=1)  # (N, features)
+        mean, deviation = rows.mean(axis=0), np.maximum(rows.std(axis=0), 1e-9)
+        regression: Any = require("sklearn.linear_model", "train").LogisticRegression(C=_C, max_iter=1000)
+        fitted = regression.fit((rows - mean) / deviation, truth)
+        weights = fitted.coef_[0] / deviation
+        offset = float(fitted.intercept_[0] - (weights * mean).sum())
+        ranges = {name: (float(column.min()), float(column.max())) for name, column in values.items()}
+        return cls(weights=dict(zip(values, weights.tolist(), strict=True)), offset=offset, ranges=ranges)
+
+    def probabilities(self, values: Values) -> NDArray[np.float64]:
+        """P(yes), shape ``(N,)``."""
+        total = sum(weight * np.clip(values[name], *self.ranges[name]) for name, weight in self.weights.items())  # (N,)
+        return sigmoid(np.asarray(total + self.offset, dtype=np.float64))
+
+
+class EnsembleFile(Settings):
+    """Content of ``ensemble.json``.
+
+    Attributes:
+        format: Of the file.
+        text_encoder: ``EdgeEncoder.text_identity`` of the encoder behind the similarity.
+        questions: Number of validation questions that the regressions were fitted on.
+        with_language_model: Regression on all features.
+        without_language_model: Regression on all features but the language model.
+        pairs: Weights of ``CategoryPairs``.
+        intercept: Of ``CategoryPairs``.
+        idf: Of ``TitleSimilarity``; None where training items have no titles.
+    """
+
+    format: Literal["coordi-ensemble-1"] = "coordi-ensemble-1"
+    text_encoder: str
+    questions: int
+    with_language_model: LogisticModel
+    without_language_model: LogisticModel
+    pairs: dict[str, float]
+    intercept: float
+    idf: dict[str, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Ensemble:
+    """What was learned beside an adapter.
+
+    Attributes:
+        file: Weights.
+        centering: Means that are subtracted before similarity is computed.
+    """
+
+    file: EnsembleFile
+    centering: CategoryCentering
+
+    @classmethod
+    def learn(
+        cls, language_model: OutfitScorer, dataset: Dataset, vocabulary: Vocabulary, settings: RunSettings
+    ) -> Ensemble:
+        """Fit the features on the training split and the regressions on the validation split.
+
+        Args:
+            language_model: Returns P(yes).
+            dataset: Of described items, with a training and a validation split.
+            vocabulary: Its labels describe photos.
+            settings: ``prompt`` and ``seed`` are used.
+
+        Raises:
+            DataError: If a split has too few outfits for questions.
+            EvaluationError: If all validation questions have the same answer.
+            MissingDependencyError: If scikit-learn isn't installed.
+        """
+        items, seed = training_items(dataset), settings.seed
+        pairs = CategoryPairs.fit(*outfits_and_labels(dataset, training_questions(dataset, seed)))
+        try:
+            idf: dict[str, float] | None = TitleSimilarity.fit(items).idf
+        except EvaluationError:  # photos without titles
+            idf = None
+        centering = CategoryCentering.learn(items, text_embeddings(items))
+        questions = [question for part in validation_questions(dataset, seed) for question in part]
+        outfits, truth = outfits_and_labels(dataset, questions)
+        check_both_classes("an ensemble", truth)
+        titles = None if idf is None else TitleSimilarity.from_idf(idf)
+        # Adapted as when the ensemble is used.
+        adapted = centering.with_photo_only(vocabulary, settings.prompt, text_encoder())
+        adapted = adapted.for_catalogue(group_sums(list(dataset.items.values())))
+        values = Features(pairs, adapted, titles).values(outfits)
+        answers = _answers(CachedScorer(LANGUAGE_MODEL, language_model), outfits)
+        file = EnsembleFile(
+            text_encoder=text_encoder().text_identity,
+            questions=len(questions),
+            with_language_model=LogisticModel.fit({**values, LANGUAGE_MODEL: answers}, truth),
+            without_language_model=LogisticModel.fit(values, truth),
+            pairs=dict(pairs.weights),
+            intercept=pairs.intercept,
+            idf=idf,
+        )
+        return cls(file, centering)
+
+    def scorer(self, name: str, centering: CategoryCentering, language_model: OutfitScorer | None) -> EnsembleScorer:
+        """Scorer of the ensemble, without the language model if that is None.
+
+        Args:
+            name: For reports.
+            centering: That of the ensemble, adapted to photos and to a catalogue.
+            language_model: Returns P(yes).
+        """
+        file = self.file
+        titles = None if file.idf is None else TitleSimilarity.from_idf(file.idf)
+        features = Features(CategoryPairs(file.pairs, file.intercept), centering, titles)
+        return EnsembleScorer(name, self, features, language_model)
+
+    def save(self, folder: Path) -> None:
+        """Write it into an adapter's folder.
+
+        Raises:
+            ArtifactError: If it can't be written.
+        """
+        means = {} if self.centering.overall is None else {_OVERALL: self.centering.overall}
+        means |= {str(category): mean for (category, titled), mean in self.centering.by_group.items() if titled}
+        with clear_write_errors(folder / MEANS_FILE):
+            save_file({name: mean.astype(np.float32) for name, mean in means.items()}, str(folder / MEANS_FILE))
+        write_json(folder / ENSEMBLE_FILE, self.file.model_dump(mode="json"))
+
+    @classmethod
+    def load(cls, folder: Path) -> Ensemble | None:
+        """Read it from an adapter's folder; None if the adapter has no ensemble.
+
+        Raises:
+            ModelError: If a file is missing or damaged, or the similarity is by another text encoder.
+        """
+        if not (folder / ENSEMBLE_FILE).exists() and not (folder / MEANS_FILE).exists():
+            return None
+        try:
+            file = EnsembleFile.model_validate(read_json(folder / ENSEMBLE_FILE))
+            means = {name: row.astype(np.float64) for name, row in load_file(str(folder / MEANS_FILE)).items()}
+        except (ArtifactError, OSError, SafetensorError, ValidationError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ModelError(
+                f"the ensemble of the adapter '{folder}' can't be read ({type(error).__name__}: {reason}); take the "
+                "whole folder that coordi finetune made"
+            ) from error
+        if file.text_encoder != text_encoder().text_identity:
+            raise ModelError(
+                f"the ensemble in '{folder}' was made with the text encoder of another version of coordi "
+                f"({file.text_encoder[:12]}); fine-tune again with this one"
+            )
+        overall = means.pop(_OVERALL, None)
+        by_category = cast("Mapping[GarmentCategory | None, NDArray[np.float64]]", means)
+        return cls(file, CategoryCentering.by_category(overall, by_category))
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """Features of outfits that need no language model.
+
+    Similarity is a mean over an outfit's pairs. Three similar pairs say more than one, so it is multiplied by the
+    square root of their number.
+
+    Attributes:
+        pairs: Of categories.
+        centering: For the similarity of texts.
+        titles: None where training items had no titles.
+    """
+
+    pairs: CategoryPairs
+    centering: CategoryCentering
+    titles: TitleSimilarity | None
+
+    def values(self, outfits: Sequence[Sequence[Item]]) -> dict[str, NDArray[np.float64]]:
+        """Values of each feature, ``(N,)``."""
+        counts = np.array([len(outfit) for outfit in outfits], dtype=np.float64)
+        scale = np.sqrt(counts * (counts - 1) / 2)
+        similarity = EmbeddingSimilarity(SIMILARITY, self.embed).score(outfits)
+        values = {CATEGORY_PAIRS: self.pairs.logits(outfits), SIMILARITY: scale * similarity}
+        return values if self.titles is None else {**values, TITLE_SIMILARITY: scale * self.titles.score(outfits)}
+
+    def embed(self, items: Sequence[Item]) -> NDArray[np.float32]:
+        """Centred text embeddings, shape ``(N, T)``."""
+        return self.centering.centre(items, text_embeddings(items))
+
+
+class EnsembleScorer:
+    """P(yes) of outfits by an ensemble.
+
+    Attributes:
+        name: For reports.
+        gives_probabilities: True.
+    """
+
+    gives_probabilities = True
+
+    def __init__(self, name: str, ensemble: Ensemble, features: Features, language_model: OutfitScorer | None) -> None:
+        self.name = name
+        self._features = features
+        self._language_model = language_model
+        file = ensemble.file
+        self._model = file.without_language_model if language_model is None else file.with_language_model
+
+    def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
+        """P(yes) of each outfit, shape ``(N,)``.
+
+        Raises:
+            CoordiError: What the language model raises.
+        """
+        return self._model.probabilities(self.features(outfits)) if outfits else np.zeros(0)
+
+    def features(self, outfits: Sequence[Sequence[Item]]) -> dict[str, NDArray[np.float64]]:
+        """Values of each feature that the regression weighs, ``(N,)``."""
+        values = self._features.values(outfits)
+        if self._language_model is not None:
+            values[LANGUAGE_MODEL] = _answers(self._language_model, outfits)
+        return values
+
+    def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
+        """Direction in which text embeddings lie that fit an outfit: the sum of its centred embeddings, ``(T,)``.
+
+        Of two candidates of one category, the one with the larger inner product with it has the higher similarity to
+        the outfit, so a nearest-neighbour search finds the candidates that are worth scoring.
+        """
+        return np.asarray(self._features.embed(outfit).sum(axis=0), dtype=np.float32)
+
+
+@cache
+def text_encoder() -> EdgeEncoder:
+    """Text encoder behind the similarity, whatever encoder describes the photos."""
+    return EdgeEncoder.bundled()
+
+
+def training_items(dataset: Dataset) -> tuple[Item, ...]:
+    """Items of training outfits, each once, in the outfits' order.
+
+    Raises:
+        DataError: If the training split has no outfits.
+    """
+    outfits = outfits_for(dataset, "train")
+    return dataset.items_of(tuple(dict.fromkeys(item_id for outfit in outfits for item_id in outfit.item_ids)))
+
+
+def training_questions(dataset: Dataset, seed: int, epochs: int = TRAINING_EPOCHS) -> list[CompatibilityQuestion]:
+    """Training questions of the first epochs, of all training negatives.
+
+    Raises:
+        DataError: If the training split has no outfits, or too few to make a negative.
+    """
+    return [
+        question
+        for epoch in range(epochs)
+        for negatives in TRAINING_NEGATIVES
+        for question in compatibility_questions(dataset, "train", negatives, seed, epoch)
+    ]
+
+
+def validation_questions(dataset: Dataset, seed: int, draws: int = 1) -> tuple[tuple[CompatibilityQuestion, ...], ...]:
+    """Validation questions of each kind of training negatives.
+
+    Args:
+        dataset: With a validation split.
+        seed: Of the negatives.
+        draws: How often negatives are drawn; the first draw is what an evaluation with this seed uses.
+
+    Raises:
+        DataError: If the validation split has no outfits, or too few to make a negative.
+    """
+    return tuple(
+        tuple(
+            question
+            for epoch in range(draws)
+            for question in draw_compatibility(dataset, "valid", negatives, seed, epoch).questions
+        )
+        for negatives in TRAINING_NEGATIVES
+    )
+
+
+def outfits_and_labels(
+    dataset: Dataset, questions: Sequence[CompatibilityQuestion]
+) -> tuple[list[tuple[Item, ...]], NDArray[np.bool_]]:
+    """Items of each question, and the truth ``(N,)``."""
+    outfits = [dataset.items_of(question.item_ids) for question in questions]
+    return outfits, np.array([question.compatible for question in questions], dtype=bool)
+
+
+def _answers(language_model: OutfitScorer, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
+    """Log odds of a language model's P(yes), corrected for items without a title, ``(N,)``."""
+    clipped = np.clip(language_model.score(outfits), _EPSILON, 1 - _EPSILON)
+    return np.asarray(np.log(clipped / (1 - clipped)) - _photo_only_correction(outfits))
+
+
+def _photo_only_correction(outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
+    """Excess of the language model's log odds for items without a title, ``(N,)``."""
+    shares = np.array([sum(not item.title for item in outfit) / len(outfit) for outfit in outfits])
+    sizes = np.array([len(outfit) for outfit in outfits], dtype=np.float64)
+    return np.asarray(shares * (_CORRECTION_PER_ITEM * sizes + _CORRECTION_OFFSET), dtype=np.float64)

@@ -1,0 +1,202 @@
+"""Trained models by name, and their scorers: the same ones for evaluation, recommending and serving."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from coordi.artifacts import hash_file, read_json
+from coordi.config import EvaluateSettings, RunSettings, apply_overrides, load_settings
+from coordi.encoders.labels import load_vocabulary
+from coordi.errors import ConfigError, ModelError
+from coordi.model.ensemble import ENSEMBLE_FILE, LANGUAGE_MODEL, WITHOUT_LANGUAGE_MODEL, Ensemble, text_encoder
+from coordi.model.features import CategoryCentering, GroupSums
+from coordi.model.scoring import BaseModelScorer, CachedScorer, LanguageModelScorer, LazyScorer
+from coordi.types import Item, OutfitScorer
+
+BUNDLED = Path(__file__).parent / "adapter"
+"""Folder of the bundled adapter; its README.md is the model card."""
+FINETUNE = "finetune"
+ADAPTER = "adapter"
+CURVE = "curve.json"
+SETTINGS = "settings.json"  # beside the adapter's weights, so that a copied adapter is used as it was trained
+_DEFAULT_PRESET = "edge"
+_FREE = ("data.", "evaluate.", "recommend.")
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedModel:
+    """A fine-tuned model, or a base model.
+
+    Attributes:
+        name: ``fine-tuned`` or ``base``.
+        settings: Of the run that made it: its base model, prompts and encoder.
+        adapter: Folder of its adapter; None for the base model.
+        curve: File of its training curve; None if there is none.
+    """
+
+    name: str
+    settings: RunSettings
+    adapter: Path | None
+    curve: Path | None = None
+
+    @property
+    def is_ensemble(self) -> bool:
+        """Whether the adapter has an ensemble."""
+        return self.adapter is not None and (self.adapter / ENSEMBLE_FILE).is_file()
+
+    def facts(self) -> dict[str, Any]:
+        """Facts for ``report.json``."""
+        return {
+            "name": self.name,
+            "base": self.settings.model.base,
+            "quantization": self.settings.model.quantization,
+            "fine_tuned": self.adapter is not None,
+        }
+
+    def identity(self) -> str:
+        """SHA-256 over everything in the adapter's folder but its card; ``base`` without an adapter."""
+        if self.adapter is None:
+            return "base"
+        files = sorted(path for path in self.adapter.iterdir() if path.suffix in (".json", ".safetensors"))
+        return hashlib.sha256("".join(f"{file.name} {hash_file(file)}\n" for file in files).encode()).hexdigest()
+
+    def base_scorer(self) -> BaseModelScorer:
+        """Scorer of the base model without the adapter, loaded by its first outfits."""
+        return BaseModelScorer(self._load_base)
+
+    def _load_base(self) -> LanguageModelScorer:
+        from coordi.model.base import resolve_base
+        from coordi.model.scoring import load_answers
+
+        return load_answers(resolve_base(self.settings.model), None, self.settings)
+
+
+class ModelScorers:
+    """Scorers of one trained model. Safe to call from several threads; the language model is loaded when needed.
+
+    Attributes:
+        model: The scorer that is measured and served: the ensemble where the adapter has one, else the language model.
+        quick: The ensemble without the language model: microseconds per outfit, less accurate. A model without an
+            ensemble uses that of the bundled adapter.
+        language_model: The language model alone, with a cache.
+    """
+
+    def __init__(self, model: TrainedModel) -> None:
+        """Read the ensemble of a model.
+
+        Raises:
+            ModelError: If the ensemble can't be read.
+        """
+        self._trained = model
+        self._lazy = LazyScorer(model.name, self._load)
+        self._own = None if model.adapter is None else Ensemble.load(model.adapter)
+        ensemble = self._own or Ensemble.load(BUNDLED)
+        if ensemble is None:
+            raise ModelError(f"the bundled adapter in {BUNDLED} has no ensemble; install coordi again")
+        self._ensemble = ensemble
+        vocabulary = load_vocabulary(model.settings.describe.vocabulary)
+        self._centering = ensemble.centering.with_photo_only(vocabulary, model.settings.prompt, text_encoder())
+        self.language_model = CachedScorer(LANGUAGE_MODEL if self._own else model.name, self._lazy)
+        self._adapt(self._centering)
+
+    def for_catalogue(self, sums: GroupSums) -> ModelScorers:
+        """The same scorers with centering adapted to a catalogue's items; the loaded language model is shared."""
+        other = object.__new__(ModelScorers)
+        other.__dict__.update(self.__dict__)
+        other._adapt(self._centering.for_catalogue(sums))
+        return other
+
+    def load(self) -> None:
+        """Load the language model now.
+
+        Raises:
+            CoordiError: If it can't be loaded.
+        """
+        self._lazy.load()
+
+    def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
+        """Direction in which text embeddings of fitting items lie, ``(T,)``; see ``EnsembleScorer.direction``."""
+        return self.quick.direction(outfit)
+
+    def _adapt(self, centering: CategoryCentering) -> None:
+        self.quick = self._ensemble.scorer(WITHOUT_LANGUAGE_MODEL, centering, None)
+        self.model: OutfitScorer = self.language_model
+        if self._own is not None:
+            self.model = self._own.scorer(self._trained.name, centering, self.language_model)
+
+    def _load(self) -> OutfitScorer:
+        from coordi.model.base import resolve_base
+        from coordi.model.scoring import load_scorer
+
+        model = self._trained
+        return load_scorer(resolve_base(model.settings.model), model.adapter, model.settings)
+
+
+def find_model(name: str, overrides: Sequence[str] = ()) -> TrainedModel:
+    """The model that a command's ``--model`` names.
+
+    Settings of the evaluation are not the model's own: they are the defaults unless overridden, so that all models are
+    measured alike.
+
+    Args:
+        name: ``bundled`` for the adapter that comes with coordi, ``base`` for the model that it was made on, a folder
+            that ``coordi run`` or ``coordi finetune`` made, or the folder of an adapter.
+        overrides: ``key=value`` settings. An adapter's base, prompts and encoder stay as they were in training.
+
+    Raises:
+        ConfigError: If an override is wrong, or isn't the user's to set.
+        ModelError: If it is none of them, or its fine-tuning isn't finished.
+    """
+    if name == "base":
+        settings = apply_overrides(_default_evaluation(load_settings(_DEFAULT_PRESET)), overrides)
+        return TrainedModel("base", settings, None)
+    if name == "bundled":
+        return TrainedModel("fine-tuned", _settings_of(BUNDLED, overrides), BUNDLED)
+    folder = Path(name)
+    for adapter in (folder / FINETUNE / ADAPTER, folder / ADAPTER, folder):
+        if (adapter / "adapter_config.json").is_file():
+            return TrainedModel("fine-tuned", _settings_of(adapter, overrides), adapter, adapter.parent / CURVE)
+    reason = "its fine-tuning isn't finished" if (folder / FINETUNE).is_dir() else "no adapter is in it"
+    if not folder.exists():
+        reason = "no such folder"
+    raise ModelError(
+        f"no model at '{name}': {reason}; accepted are a folder that coordi run or coordi finetune made, an adapter's "
+        "folder, 'bundled' or 'base'"
+    )
+
+
+def _settings_of(adapter: Path, overrides: Sequence[str]) -> RunSettings:
+    path = adapter / SETTINGS
+    if not path.is_file():
+        raise ModelError(
+            f"'{adapter}' has no {SETTINGS}: its fine-tuning isn't finished, or another tool made it; run coordi "
+            "finetune again"
+        )
+    try:
+        settings = RunSettings.model_validate(
+            {key: value for key, value in read_json(path).items() if key != "evaluate"}
+        )
+    except ValidationError as error:
+        raise ModelError(
+            f"'{path}' was written by another version of coordi ({error.error_count()} settings don't fit); fine-tune "
+            "again"
+        ) from error
+    for override in overrides:
+        if not override.startswith(_FREE):
+            raise ConfigError(
+                f"'{override}' can't be set for a fine-tuned model, which is used as it was trained; accepted are keys "
+                f"that begin with {' or '.join(_FREE)}"
+            )
+    return apply_overrides(_default_evaluation(settings), overrides)
+
+
+def _default_evaluation(settings: RunSettings) -> RunSettings:
+    return settings.model_copy(update={"evaluate": EvaluateSettings()})

@@ -1,0 +1,130 @@
+"""Training examples: instructions from questions about outfits, drawn anew in each epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordi.config import RunSettings
+from coordi.data.questions import compatibility_questions, fill_in_the_blank_questions
+from coordi.prompts import Instruction, choose_instruction, compatibility_instruction, complement_instruction
+from coordi.types import CompatibilityQuestion, Dataset, FitbNegatives, FitbQuestion, Negatives
+
+_Name = TypeVar("_Name", bound=str)
+_STREAM = 501  # of the seed, for the order of outfits and the choice of tasks
+_EPOCH_SEED = 1_000_003  # keeps the seeds of an epoch's fill-in-the-blank questions away from all others
+
+
+def training_examples(dataset: Dataset, settings: RunSettings) -> Callable[[int], tuple[Instruction, ...]]:
+    """Function that draws the examples of an epoch, each with its answer.
+
+    In an epoch every training outfit, in shuffled order, gives the examples of one task: it and one negative for
+    ``compatibility``, one example for ``choose`` or ``complement``. The task and the kind of negatives are drawn by
+    their shares in the settings. An outfit and its negative follow each other, so that they share an optimizer step and
+    what they have in common cancels out. For a pooled head an outfit is followed by one negative of every kind.
+
+    Args:
+        dataset: Of described items, with a training split.
+        settings: ``finetune.tasks``, ``finetune.negatives``, ``evaluate.choices`` and ``seed`` are used.
+    """
+
+    def draw(epoch: int) -> tuple[Instruction, ...]:
+        rng = np.random.default_rng([settings.seed, _STREAM, epoch])
+        questions = _EpochQuestions(dataset, settings, epoch)
+        outfits = dataset.outfits_of("train")
+        order = [outfits[n].id for n in rng.permutation(len(outfits))]
+        if settings.finetune.head == "pooled":
+            kinds = [kind for kind, share in settings.finetune.negatives.items() if share]
+            return tuple(example for outfit in order for example in questions.with_negatives(outfit, kinds))
+        tasks, task_shares = _shares(settings.finetune.tasks)
+        negatives, negative_shares = _shares(settings.finetune.negatives)
+        examples: list[Instruction] = []
+        for outfit in order:
+            task = tasks[rng.choice(len(tasks), p=task_shares)]
+            kind = negatives[rng.choice(len(negatives), p=negative_shares)]
+            examples += questions.examples(outfit, task, kind)
+        return tuple(examples)
+
+    return draw
+
+
+def validation_examples(dataset: Dataset, settings: RunSettings) -> tuple[Instruction, ...]:
+    """Compatibility questions of the validation split with their answers, with all negatives of the training."""
+    return tuple(
+        _yes_or_no(question, dataset)
+        for negatives, share in settings.finetune.negatives.items()
+        if share
+        for question in compatibility_questions(dataset, "valid", negatives, settings.seed)
+    )
+
+
+@dataclass
+class _EpochQuestions:
+    """Questions of one epoch by outfit, drawn when they are needed."""
+
+    dataset: Dataset
+    settings: RunSettings
+    epoch: int
+    _compatibility: dict[Negatives, dict[str, list[CompatibilityQuestion]]] = field(default_factory=dict)
+    _fitb: dict[FitbNegatives, dict[str, list[FitbQuestion]]] = field(default_factory=dict)
+
+    def examples(self, outfit_id: str, task: str, negatives: Negatives) -> list[Instruction]:
+        """Examples of one task; none if its questions can't be made."""
+        if task == "compatibility":
+            return [_yes_or_no(question, self.dataset) for question in self._of(outfit_id, negatives)]
+        questions = self._fitb_of(outfit_id, "random" if negatives == "random" else "same-category")
+        make = _choose if task == "choose" else _complement
+        return [make(question, self.dataset) for question in questions]
+
+    def with_negatives(self, outfit_id: str, kinds: Sequence[Negatives]) -> list[Instruction]:
+        """An outfit and one negative of each kind; nothing if one of them can't be made."""
+        parts = [self._of(outfit_id, kind) for kind in kinds]
+        if not all(parts):
+            return []
+        positive = next(question for question in parts[0] if question.compatible)
+        negatives = [question for part in parts for question in part if not question.compatible]
+        return [_yes_or_no(question, self.dataset) for question in (positive, *negatives)]
+
+    def _of(self, outfit_id: str, negatives: Negatives) -> list[CompatibilityQuestion]:
+        if negatives not in self._compatibility:
+            by_outfit = self._compatibility[negatives] = {}
+            for question in compatibility_questions(self.dataset, "train", negatives, self.settings.seed, self.epoch):
+                by_outfit.setdefault(question.outfit_id, []).append(question)
+        return self._compatibility[negatives].get(outfit_id, [])
+
+    def _fitb_of(self, outfit_id: str, negatives: FitbNegatives) -> list[FitbQuestion]:
+        if negatives not in self._fitb:
+            by_outfit = self._fitb[negatives] = {}
+            seed = self.settings.seed + _EPOCH_SEED * (self.epoch + 1)
+            choices = self.settings.evaluate.choices
+            for question in fill_in_the_blank_questions(self.dataset, "train", negatives, seed, choices):
+                by_outfit.setdefault(question.outfit_id, []).append(question)
+        return self._fitb[negatives].get(outfit_id, [])
+
+
+def _shares(shares: Mapping[_Name, float]) -> tuple[list[_Name], NDArray[np.float64]]:
+    weights = np.array(list(shares.values()), dtype=np.float64)
+    return list(shares), weights / weights.sum()
+
+
+def _texts(item_ids: Sequence[str], dataset: Dataset) -> list[str]:
+    return [item.text for item in dataset.items_of(item_ids)]
+
+
+def _yes_or_no(question: CompatibilityQuestion, dataset: Dataset) -> Instruction:
+    return compatibility_instruction(_texts(question.item_ids, dataset), question.compatible)
+
+
+def _choose(question: FitbQuestion, dataset: Dataset) -> Instruction:
+    return choose_instruction(_texts(question.item_ids, dataset), _texts(question.candidates, dataset), question.answer)
+
+
+def _complement(question: FitbQuestion, dataset: Dataset) -> Instruction:
+    answer = dataset.items[question.candidates[question.answer]]
+    wrong = dataset.items[question.candidates[(question.answer + 1) % len(question.candidates)]]
+    context = _texts(question.item_ids, dataset)
+    return complement_instruction(context, answer.category or "accessory", answer.text, wrong.text)

@@ -1,0 +1,184 @@
+"""The output folder of a run: what the run was started with, and which process works in it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import coordi
+from coordi.artifacts import (
+    RUN_FILE,
+    Progress,
+    Record,
+    hash_file,
+    is_finished,
+    lock_folder,
+    read_json,
+    versions,
+    write_json,
+)
+from coordi.config import RunSettings
+from coordi.errors import ArtifactError, DataError, ModelError
+
+_HASHED_SUFFIXES = {".json", ".jsonl", ".csv", ".txt", ".parquet"}
+_LARGEST_HASHED = 256 * 2**20  # bytes; a larger table holds photos
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """Where a run reads and writes, its settings, and how it reports progress.
+
+    Attributes:
+        data: File or folder of the data.
+        out: Output folder; each stage has a folder in it.
+        settings: Of the run.
+        command: The command line, for manifests and the report.
+        say: Shows one line to the user.
+        progress: Returns a context that shows a stage's progress under a label.
+    """
+
+    data: Path
+    out: Path
+    settings: RunSettings
+    command: str
+    say: Callable[[str], None]
+    progress: Callable[[str], AbstractContextManager[Progress]]
+
+    def record(self, inputs: Mapping[str, str]) -> Record:
+        """Record for a stage's manifest."""
+        return Record(self.command, self.settings.model_dump(mode="json"), self.settings.seed, inputs)
+
+
+def fingerprint(data: Path, out: Path | None = None) -> dict[str, str]:
+    """Hashes of a data source, so that a change is noticed.
+
+    Args:
+        data: File or folder.
+        out: Ignored if it lies in the data's folder: it changes while coordi works.
+
+    Returns:
+        SHA-256 by file name of every table or annotation file of 256 MiB or less, and under ``"photos"`` one of all
+        other files' names and sizes (their bytes are not read).
+
+    Raises:
+        DataError: If the path doesn't exist.
+    """
+    if not data.exists():
+        raise DataError(
+            f"no data at '{data}': give the path of a release, a catalogue file, a folder of photos, or 'sample' for "
+            "the drawn wardrobe"
+        )
+    if data.is_file():
+        outfits = data.with_name("outfits.jsonl")
+        return {path.name: hash_file(path) for path in (data, outfits) if path.is_file()}
+    hashes, photos = {}, hashlib.sha256()
+    for path in sorted(path for path in data.rglob("*") if path.is_file() and not path.name.startswith(".")):
+        if out is not None and out.resolve() in path.resolve().parents:
+            continue
+        name = path.relative_to(data).as_posix()
+        if path.suffix.lower() in _HASHED_SUFFIXES and path.stat().st_size <= _LARGEST_HASHED:
+            hashes[name] = hash_file(path)
+        else:
+            photos.update(f"{name}\0{path.stat().st_size}\n".encode())
+    hashes["photos"] = photos.hexdigest()
+    return hashes
+
+
+@contextmanager
+def claim_folder(work: Workspace, extra: Mapping[str, str] | None = None) -> Iterator[dict[str, str]]:
+    """Lock the output folder for one run and give the hashes of the run's inputs.
+
+    Args:
+        work: Whose folder.
+        extra: Hashes of inputs beside the data, such as the model that is measured.
+
+    Raises:
+        ArtifactError: If another run works in the folder, or it holds something else: other files, or finished stages
+            of a run with other settings or other data. Nothing finished is overwritten.
+    """
+    with lock_folder(work.out):
+        inputs = {**fingerprint(work.data, work.out), **_setting_hashes(work.settings), **(extra or {})}
+        _claim(work, inputs)
+        yield inputs
+
+
+@cache
+def code_identity() -> str:
+    """The first 12 digits of a SHA-256 of coordi's own modules, word lists and manifests of bundled weights."""
+    digest = hashlib.sha256()
+    package = Path(coordi.__file__).parent
+    for path in sorted(path for path in package.rglob("*") if path.suffix in (".py", ".yaml", ".csv", ".json")):
+        digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def finished_stages(out: Path) -> tuple[str, ...]:
+    """Names of the stages in an output folder that have their manifest, sorted."""
+    if not out.is_dir():
+        return ()
+    return tuple(sorted(entry.name for entry in out.iterdir() if entry.is_dir() and is_finished(entry)))
+
+
+def _claim(work: Workspace, inputs: dict[str, str]) -> None:
+    claim = {
+        "settings": work.settings.model_dump(mode="json"),
+        "data": str(work.data.resolve()),
+        "inputs": inputs,
+        # A report must not mix results of two versions of the code.
+        "versions": {**versions(), "coordi's code": code_identity()},
+    }
+    path = work.out / RUN_FILE
+    if not path.exists():
+        others = sorted(entry.name for entry in work.out.iterdir() if not entry.name.startswith("."))
+        if others:
+            raise ArtifactError(
+                f"{work.out} holds other files ({', '.join(others[:3])}{', ...' if len(others) > 3 else ''}) and no "
+                "run of coordi; choose an empty or new folder with --out"
+            )
+        write_json(path, claim)
+        return
+    changes = _differences(read_json(path), claim)
+    if changes and not finished_stages(work.out):
+        write_json(path, claim)
+    elif changes:
+        raise ArtifactError(
+            f"{work.out} holds a run that was started with something else: {'; '.join(changes[:5])}; run it with the "
+            "same to go on, or choose another --out"
+        )
+
+
+def _setting_hashes(settings: RunSettings) -> dict[str, str]:
+    """Hashes of the user's own files and folders that settings name."""
+    paths = {
+        "vocabulary": settings.describe.vocabulary,
+        "encoder": settings.describe.encoder,
+        "base model": settings.model.base,
+        "sentence encoder": settings.evaluate.sentence_encoder,
+    }
+    hashes = {}
+    for name, path in paths.items():
+        if Path(path).exists():
+            content = json.dumps(fingerprint(Path(path)), sort_keys=True)
+            hashes[name] = hashlib.sha256(content.encode()).hexdigest()
+    if settings.finetune.start_from is not None:
+        from coordi.model.training import WEIGHTS, starting_adapter
+
+        with suppress(ModelError):  # deleted since: the adapter that was made from it is measured without it
+            hashes["adapter to start from"] = hash_file(starting_adapter(settings.finetune.start_from) / WEIGHTS)
+    return hashes
+
+
+def _differences(before: Any, now: Any, key: str = "") -> list[str]:
+    if isinstance(before, dict) and isinstance(now, dict):
+        return [
+            line
+            for name in dict.fromkeys((*before, *now))
+            for line in _differences(before.get(name), now.get(name), f"{key}.{name}" if key else str(name))
+        ]
+    return [] if before == now else [f"{key} was {before!r}, now {now!r}"]
