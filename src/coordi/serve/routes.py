@@ -382,7 +382,7 @@ def _vocabulary(service: Service) -> VocabularyAnswer:
     )
 
 
-STATIC = Path(__file__).parents[1] / "static"
+STATIC = Path(__file__).parents[1] / "web"
 _KINDS = {
     ".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".html": "text/html",
     ".svg": "image/svg+xml", ".webmanifest": "application/manifest+json", ".json": "application/json",
