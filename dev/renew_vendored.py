@@ -32,7 +32,7 @@ class Package:
     version: str
     files: dict[str, str]
     rewritten: tuple[tuple[str, str], ...] = ()
-    folder: str = "src/coordi/serve/static/vendor"
+    folder: str = "src/coordi/web/vendor"
 
 
 _PACKAGES = (

@@ -218,7 +218,7 @@ import torch
 
 torch.cuda.is_available = lambda: True
 torch.cuda.get_device_name = lambda number: "a GPU that isn't there"
-from coordi.cli.main import main
+from coordi.cli.main import start
 from coordi.config import RunSettings
 from coordi.model.preflight import check_ready
 

@@ -14,7 +14,7 @@ from .conftest import QUICK, OpenContext, Server
 from .doing import add_photos, keep, pieces, settle, suggestions, verdict
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
-I18N = Path(__file__).parents[2] / "src" / "coordi" / "serve" / "static" / "i18n"
+I18N = Path(__file__).parents[2] / "src" / "coordi" / "web" / "i18n"
 VIEWS = ("outfit", "looks", "kept", "wardrobe")
 
 

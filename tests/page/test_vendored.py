@@ -13,7 +13,7 @@ import pytest
 from coordi.encoders.labels import load_vocabulary
 from coordi.types import GARMENT_CATEGORIES, GENDERS
 
-STATIC = Path(__file__).parents[2] / "src" / "coordi" / "serve" / "static"
+STATIC = Path(__file__).parents[2] / "src" / "coordi" / "web"
 VENDORED = (STATIC / "vendor", Path(__file__).parent / "vendor")
 OWN_SCRIPTS = [path for path in STATIC.rglob("*.js") if path.parent != STATIC / "vendor"]
 # An SVG's name for itself, and the licences' own texts: nothing of these is asked for.
