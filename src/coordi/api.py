@@ -10,14 +10,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coordi.artifacts import RUN_FILE, Progress, cache_folder, no_progress, read_json
-from coordi.config import DescribeSettings, RunSettings
+from coordi.config import DataSettings, DescribeSettings, RunSettings, validate
 from coordi.data.categories import category_of
+from coordi.data.loading import load as load_dataset
+from coordi.data.loading import located
 from coordi.data.photos import PHOTO_SUFFIXES, open_photo
 from coordi.encoders.base import ImageTextEncoder, load_settled_encoder
 from coordi.encoders.describe import Labeller
@@ -34,7 +36,7 @@ from coordi.recommend.catalogue_file import INFO_FILE, check_fits
 from coordi.recommend.items import describe_item
 from coordi.recommend.rules import Rules
 from coordi.recommend.stylist import Stylist
-from coordi.types import Description, GarmentCategory, Item, Label
+from coordi.types import Dataset, Description, GarmentCategory, Item, Label
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -280,9 +282,9 @@ class Model:
             for label in labels:
                 if label not in entries:
                     raise DataError(f"no {name} '{label}': accepted are {', '.join(entries)}")
-                worn = entries[label].worn
-                if name == KINDS and worn is not None and worn != category:
-                    raise DataError(f"a '{label}' is worn as '{worn}', not as '{category}': change one of them")
+                expected = entries[label].worn
+                if name == KINDS and expected not in (None, category):
+                    raise DataError(f"a '{label}' is worn as '{expected}', not as '{category}': change one of them")
         certain = {name: tuple(Label(text, 1.0) for text in labels) for name, labels in attributes.items() if labels}
         item = Item(_new_id(), " ".join(title.split()), category)
         return self._described(item, Description(item.id, certain), None)
@@ -331,6 +333,23 @@ def load(
     return loaded if catalogue is None else loaded.with_catalogue(open_catalogue(catalogue, loaded, say, progress))
 
 
+def read_dataset(source: str | Path, *, seed: int = 0, **settings: Any) -> Dataset:
+    """Read and clean a data set.
+
+    Args:
+        source: A release's folder, a catalogue file, a folder of photos, ``sample``, or a hub data set
+            (``OWNER/NAME``, with ``allow_download=True`` unless it is in the cache).
+        seed: Of splits that the source doesn't have, and of samples of outfits.
+        settings: Fields of ``config.DataSettings``, such as ``photos="optional"`` or ``test_outfits=500``.
+
+    Raises:
+        ConfigError: If a setting is unknown or out of range.
+        DataError: If the source isn't there, has an unknown layout, or has nothing usable in it.
+    """
+    validated = validate(DataSettings, settings, "read_dataset")
+    return load_dataset(located(source, validated), validated, seed)
+
+
 def open_catalogue(
     source: Path, model: Model, say: Say = _say_nothing, progress: ShowProgress = _show_nothing
 ) -> Catalogue:
@@ -374,9 +393,9 @@ def is_photo(text: str) -> bool:
         return False
 
 
-def _equal_descriptions(one: DescribeSettings, other: DescribeSettings) -> bool:
+def _equal_descriptions(first: DescribeSettings, second: DescribeSettings) -> bool:
     same = {"batch_size": 1, "allow_download": False}  # neither changes a description
-    return one.model_copy(update=same) == other.model_copy(update=same)
+    return first.model_copy(update=same) == second.model_copy(update=same)
 
 
 def _described_once(source: Path, settings: RunSettings, say: Say, progress: ShowProgress) -> stages.PreparedData:

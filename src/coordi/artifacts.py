@@ -1,26 +1,26 @@
-"""Output folders: atomic writes, locks, manifests, hashes, and progress callbacks."""
+"""Output folders: atomic writes, locks, manifests, file hashes; progress callbacks."""
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
 import platform
-import resource
 import shutil
 import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Protocol
 
+import filelock
 import platformdirs
+import psutil
 
 from coordi.errors import ArtifactError
 
@@ -32,10 +32,10 @@ _VERSIONS_OF = ("coordi", "numpy", "onnxruntime", "torch", "transformers", "peft
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path`` that replaces it once the block ends without an error.
+    """Yield a temporary path that replaces ``path`` when the block ends without an error.
 
     Raises:
-        ArtifactError: If the disk is full or the folder can't be written.
+        ArtifactError: If the disk is full or the folder isn't writable.
     """
     with clear_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -55,11 +55,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def clear_write_errors(path: Path) -> Iterator[None]:
-    """Turn the operating system's errors on writing ``path`` into one clear line.
+    """Replace write errors of ``path`` by an ``ArtifactError`` that says what to do.
 
     Raises:
-        ArtifactError: In place of any ``OSError`` of the block, and of what safetensors and PyTorch raise when they
-            can't write.
+        ArtifactError: Instead of any ``OSError`` of the block, and of the errors that safetensors and PyTorch raise
+            when a write fails.
     """
     try:
         yield
@@ -121,7 +121,7 @@ def hash_file(path: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a stage's manifest says beside time, memory and versions."""
+    """Contents of a stage's manifest, apart from time, memory and versions."""
 
     command: str
     settings: Mapping[str, Any]
@@ -131,10 +131,10 @@ class Record:
 
 @contextmanager
 def stage_folder(folder: Path, record: Record) -> Iterator[Path]:
-    """Give a folder for a stage's files and write its manifest once the block ends without an error.
+    """Yield a folder for a stage's files and write its manifest when the block ends without an error.
 
-    Files of an earlier, unfinished try stay, so that a stage may go on from them. A finished folder that is entered
-    again isn't finished until the block ends.
+    Files of an earlier, interrupted attempt stay, so that a stage can resume. A finished folder counts as unfinished
+    from the start of the block until its end.
 
     Raises:
         ArtifactError: If the folder can't be written.
@@ -148,15 +148,15 @@ def stage_folder(folder: Path, record: Record) -> Iterator[Path]:
 
 
 def write_manifest(folder: Path, record: Record, started: float) -> None:
-    """Write a stage's manifest, which says that all before it is whole; a folder's earlier one is replaced.
+    """Write a stage's manifest, which marks the folder as finished.
 
     Args:
-        folder: Of the stage.
-        record: What the manifest says.
-        started: When the work began, by ``time.monotonic``.
+        folder: The stage's folder; an earlier manifest in it is replaced.
+        record: Contents of the manifest.
+        started: Start of the work by ``time.monotonic``.
 
     Raises:
-        ArtifactError: If it can't be written.
+        ArtifactError: If the manifest can't be written.
     """
     manifest = {
         "command": record.command,
@@ -172,32 +172,36 @@ def write_manifest(folder: Path, record: Record, started: float) -> None:
 
 
 @contextmanager
-def lock_folder(folder: Path) -> Iterator[None]:
-    """Hold a folder for this process, so that no two write into it at once; it is made if it isn't there.
+def lock_folder(folder: Path, *, wait: bool = False) -> Iterator[None]:
+    """Lock a folder for this process, so that no two processes write into it; create it if it doesn't exist.
 
-    The system lets go of it with the process, however that ends, so a folder left by ``kill -9`` is free.
+    The operating system releases the lock when the process ends, even after ``kill -9``.
+
+    Args:
+        folder: To be locked.
+        wait: Wait until the lock is free instead of raising.
 
     Raises:
-        ArtifactError: If another process holds it, which is named, or it can't be written.
+        ArtifactError: If another process holds the lock (the message has its process id), or the folder isn't writable.
     """
+    path = folder / LOCK
     with clear_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / LOCK).open("a+", errors="replace")  # it may be somebody else's
-    with lock:
-        lock.seek(0)
-        holder = lock.read(20).strip()
+        lock = filelock.FileLock(path)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            who = f" (process {holder})" if holder.isdecimal() else ""
+            lock.acquire(timeout=-1 if wait else 0)
+        except filelock.Timeout as error:
+            holder = path.read_text(errors="replace").strip()
+            process = f" (process {holder})" if holder.isdecimal() else ""
             raise ArtifactError(
-                f"another coordi{who} is at work in {folder}; wait for it, or choose another --out"
+                f"another coordi{process} is at work in {folder}; wait for it, or choose another --out"
             ) from error
+    try:
         with clear_write_errors(folder):
-            lock.truncate(0)
-            lock.write(f"{os.getpid()}\n")
-            lock.flush()
+            path.write_text(f"{os.getpid()}\n")
         yield
+    finally:
+        lock.release()
 
 
 def is_finished(folder: Path) -> bool:
@@ -220,35 +224,38 @@ def read_manifest(folder: Path) -> dict[str, Any]:
 
 
 def discard(folder: Path) -> None:
-    """Remove a stage's folder with all it holds."""
+    """Delete a stage's folder and everything in it."""
     with clear_write_errors(folder):
         shutil.rmtree(folder, ignore_errors=False) if folder.exists() else None
 
 
 def cache_folder() -> Path:
-    """Where what is made once for all runs is kept: ``$COORDI_CACHE``, else the user's cache folder."""
-    given = os.environ.get("COORDI_CACHE")
-    return Path(given) if given else Path(platformdirs.user_cache_dir("coordi"))
+    """Folder of files that all runs share: ``$COORDI_CACHE``, or the user's cache folder."""
+    folder = os.environ.get("COORDI_CACHE")
+    return Path(folder) if folder else Path(platformdirs.user_cache_dir("coordi"))
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that shape a result, where installed."""
-    found = {"python": platform.python_version()}
+    """Versions of Python and of the installed packages that results depend on."""
+    installed = {"python": platform.python_version()}
     for name in _VERSIONS_OF:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+        with suppress(metadata.PackageNotFoundError):
+            installed[name] = metadata.version(name)
+    return installed
 
 
 def machine() -> dict[str, str]:
-    """What kind of machine this is, as far as a figure may depend on it; nothing that names it."""
+    """System, processor and number of cores; nothing that identifies the machine."""
     return {"system": platform.system(), "processor": platform.machine(), "cores": str(os.cpu_count() or "unknown")}
 
 
 def peak_memory_mib() -> float:
-    """Largest resident size of this process so far, in MiB."""
+    """Largest resident size of this process so far, in MiB; its current size where the system keeps no peak."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        memory = psutil.Process().memory_info()
+        return round(float(getattr(memory, "peak_wset", memory.rss)) / 2**20, 1)
     scale = 2**20 if sys.platform == "darwin" else 2**10
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale, 1)
 
@@ -260,12 +267,12 @@ def _umask() -> int:
 
 
 class Progress(Protocol):
-    """Called from time to time with the work done and the whole; ``done == total`` ends it."""
+    """Progress callback; ``done == total`` ends the work."""
 
     def __call__(self, done: int, total: int) -> None:
-        """Take note that ``done`` of ``total`` units are finished."""
+        """Report that ``done`` of ``total`` units are finished."""
         ...
 
 
 def no_progress(done: int, total: int) -> None:
-    """A progress that shows nothing."""
+    """Progress callback that does nothing."""

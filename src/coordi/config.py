@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -21,6 +21,9 @@ class Settings(BaseModel):
     """Base of all settings: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
+
+
+AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
 class DataSettings(Settings):
@@ -374,10 +377,24 @@ def apply_overrides(settings: RunSettings, overrides: Iterable[str]) -> RunSetti
 def _validated(values: dict[str, Any], overrides: Iterable[str], source: str) -> RunSettings:
     for override in overrides:
         _apply(values, override)
+    return validate(RunSettings, values, source)
+
+
+def validate(model: type[AnySettings], values: Mapping[str, Any], source: str) -> AnySettings:
+    """Validate settings.
+
+    Args:
+        model: The class of the settings.
+        values: By field name.
+        source: Where the values are from, for the message.
+
+    Raises:
+        ConfigError: With all problems at once.
+    """
     try:
-        return RunSettings.model_validate(values)
+        return model.model_validate(values)
     except ValidationError as error:
-        problems = "; ".join(_problem(detail) for detail in error.errors())
+        problems = "; ".join(_problem(detail, model) for detail in error.errors())
         raise ConfigError(f"{source}: {problems}; see: coordi presets show edge") from error
 
 
@@ -407,15 +424,14 @@ def _number_or_text(text: str) -> float | str:
         return text
 
 
-def _problem(detail: Any) -> str:
+def _problem(detail: Any, model: type[BaseModel]) -> str:
     where = ".".join(str(part) for part in detail["loc"]) or "settings"
     if detail["type"] == "extra_forbidden":
-        return f"unknown key '{where}' ({_siblings(detail['loc'])})"
+        return f"unknown key '{where}' ({_siblings(detail['loc'], model)})"
     return f"{where}: {detail['msg']}, got {detail['input']!r}"
 
 
-def _siblings(location: tuple[Any, ...]) -> str:
-    model: type[BaseModel] = RunSettings
+def _siblings(location: tuple[Any, ...], model: type[BaseModel]) -> str:
     for part in location[:-1]:
         annotation = model.model_fields[part].annotation if part in model.model_fields else None
         if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):

@@ -1,4 +1,4 @@
-"""The command line: one file per noun."""
+"""The command line: one file per group of commands."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _INTERRUPTED = 130
 
 
 def start() -> None:
-    """Run the command line; Ctrl-C is no failure to be shown, even while it is still being imported."""
+    """Run the command line; Ctrl-C during its import exits without a traceback."""
     try:
         from coordi.cli.main import main
     except KeyboardInterrupt:

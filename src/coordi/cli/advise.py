@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,9 +33,10 @@ ItemsArgument = Annotated[
     ),
 ]
 QuickOption = Annotated[
-    bool, typer.Option("--quick", help="Judge without the language model: milliseconds, and worse.")
+    bool,
+    typer.Option("--quick", help="Score without the language model: milliseconds instead of seconds, less accurate."),
 ]
-LOADING = "loading the language model; the very first time it is also unpacked, which takes a minute"
+LOADING = "loading the language model; the first use also unpacks it, which takes a minute"
 
 
 def register_score(app: typer.Typer) -> None:
@@ -45,10 +47,10 @@ def register_score(app: typer.Typer) -> None:
 def score(
     items: ItemsArgument, model: ModelOption = "bundled", quick: QuickOption = False, as_json: JsonOption = False
 ) -> None:
-    """Say how well items go together, from 0 (not at all) to 1, and which one fits least.
+    """Score how well items go together, from 0 (not at all) to 1, and find the one that fits least.
 
-    The score is how probable the model finds it that people wear these together: 0.5 is undecided. It judges what is
-    usual and alike in style; two pairs of jeans are for you to see, though you are told.
+    The score is the model's probability that people wear these items together; 0.5 is undecided. It judges style only.
+    It does not reject impossible outfits (two pairs of jeans); a warning is printed instead.
 
     Example: coordi score "navy wool blazer" "white leather sneakers" bag.jpg
     """
@@ -68,22 +70,22 @@ def score(
         return
     typer.echo(f"{answer.score:.2f}  P(yes) of the {name} model" if not quick else f"{answer.score:.2f}  {name}")
     for given, item, without in zip(items, answer.items, answer.without, strict=True):
-        told = "" if without is None else f"  (without it: {without:.2f})"
-        typer.echo(f"  {given}{f': {item.text}' if item.text != given.lower() else ''}{told}")
+        score_without = "" if without is None else f"  (without it: {without:.2f})"
+        typer.echo(f"  {given}{f': {item.text}' if item.text != given.lower() else ''}{score_without}")
     for caution in answer.cautions:
-        typer.echo(f"Not an outfit as people wear it: {caution}. The score judges style and can't tell that.")
+        typer.echo(f"Warning: people don't wear {caution} in one outfit. The score judges style and ignores this.")
     if answer.weakest is not None:
         typer.echo(f"Fits least: {items[answer.weakest]}")
 
 
 def _as_json(items: list[str], answer: OutfitScore, name: str) -> dict[str, Any]:
-    told = [
+    scored_items = [
         {"given": given, "text": item.text, "score_without": without}
         for given, item, without in zip(items, answer.items, answer.without, strict=True)
     ]
     weakest = None if answer.weakest is None else items[answer.weakest]
     return {
-        "score": answer.score, "model": name, "judge": answer.judge, "weakest": weakest, "items": told,
+        "score": answer.score, "model": name, "judge": answer.judge, "weakest": weakest, "items": scored_items,
         "cautions": answer.cautions,
     }  # fmt: skip
 
@@ -107,16 +109,14 @@ def recommend(
         typer.Option("--model", help="As for `coordi score`. Default: the catalogue's own run, else 'bundled'."),
     ] = None,
     top_k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many to show.")] = 5,
-    looks: Annotated[
-        bool, typer.Option("--looks", help="Whole outfits around the item, of which there is one.")
-    ] = False,
+    looks: Annotated[bool, typer.Option("--looks", help="Build complete outfits around one item.")] = False,
     quick: QuickOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Find items of a catalogue that complete an outfit, ranked by the model, each with what moved its score.
+    """Find items of a catalogue that complete an outfit, ranked by the model, each with a reason.
 
-    An item is an id of the catalogue, a photo's path, or words. The first use of a catalogue that is neither
-    built nor a run's folder describes its photos, once.
+    An item is an id of the catalogue, a photo's path, or words. The first use of a data set that is neither a built
+    catalogue nor a run's folder describes its photos, once.
 
     Example: coordi recommend "navy wool blazer" "white shirt" --catalogue demo/sample --want shoes --max-price 80
     """
@@ -130,70 +130,65 @@ def recommend(
     if not quick:
         note(LOADING)
     if looks:
-        whole = loaded.stylist.outfits(outfit[0], top_k, rules, language_model=not quick)
-        if whole.nothing:
-            raise RecommendationError(whole.nothing)
+        answer = loaded.stylist.outfits(outfit[0], top_k, rules, language_model=not quick)
+        if answer.nothing:
+            raise RecommendationError(answer.nothing)
         if as_json:
-            echo_json(_looks_as_json(items[0], whole, loaded.trained.name))
+            echo_json(_looks_as_json(items[0], answer, loaded.trained.name))
         else:
-            _show_looks(items[0], whole, loaded.trained.name)
+            _print_looks(items[0], answer, loaded.trained.name)
         return
-    found = loaded.stylist.complete(outfit, k=top_k, rules=rules, language_model=not quick)
-    if found.nothing and not found.suggestions:
-        raise RecommendationError(found.nothing)
+    completion = loaded.stylist.complete(outfit, k=top_k, rules=rules, language_model=not quick)
+    if completion.nothing and not completion.suggestions:
+        raise RecommendationError(completion.nothing)
     if as_json:
-        echo_json(_recommend_as_json(items, found, loaded.trained.name))
+        echo_json(_completion_as_json(items, completion, loaded.trained.name))
     else:
-        _show_suggestions(found, loaded.trained.name)
+        _print_completion(completion, loaded.trained.name)
 
 
-def _show_suggestions(found: Completion, model: str) -> None:
-    for one in found.suggestions:
-        _show(one)
+def _print_completion(completion: Completion, model: str) -> None:
+    for suggestion in completion.suggestions:
+        typer.echo(f"{suggestion.score:.2f}  {_item_line(suggestion.item)}")
+        if suggestion.is_pinned:
+            typer.echo("      Pinned.")
+        elif suggestion.reason is not None and suggestion.reason.text:
+            typer.echo(f"      {suggestion.reason.text}")
     typer.echo(
-        f"{found.ranked} of {found.candidates} candidates ranked {_judged(found.judge, model)}; looked for: "
-        f"{', '.join(found.categories)}"
+        f"{completion.ranked} of {completion.candidates} candidates ranked {_judged(completion.judge, model)}; "
+        f"looked for: {', '.join(completion.categories)}"
     )
-    for row in found.left_out:
+    for row in completion.left_out:
         typer.echo(f"  {row.rule}: leaves out {row.count}, {row.left} left")
 
 
-def _show(one: Suggestion) -> None:
-    """A suggestion in two lines: what it is, and why."""
-    typer.echo(f"{one.score:.2f}  {_line(one.item)}")
-    why = "Pinned." if one.is_pinned else one.reason.text if one.reason else ""
-    if why:
-        typer.echo(f"      {why}")
-
-
-def _show_looks(given: str, found: Looks, model: str) -> None:
-    """Looks with a line for each item."""
-    for look in found.looks:
+def _print_looks(given: str, answer: Looks, model: str) -> None:
+    for look in answer.looks:
         typer.echo(f"{look.score:.2f}  {given}")
         for item in look.items[1:]:
-            typer.echo(f"      {_line(item)}")
+            typer.echo(f"      {_item_line(item)}")
         if look.lacks:
             typer.echo(f"      Nothing found of: {', '.join(look.lacks)}.")
         typer.echo(f"      {look.reason.text}")
-    looks = "1 look" if len(found.looks) == 1 else f"{len(found.looks)} looks"
-    typer.echo(f"{looks}, judged {_judged(found.judge, model)}")
+    looks = "1 look" if len(answer.looks) == 1 else f"{len(answer.looks)} looks"
+    typer.echo(f"{looks}, judged {_judged(answer.judge, model)}")
 
 
 def _judged(judge: Judge, model: str) -> str:
     return f"by the {model} model" if judge == "language-model" else "without the language model"
 
 
-def _line(one: Item) -> str:
-    price = "" if one.price is None else f", {one.price:g}"
-    return f"{one.text}{price}  [{one.id}]"
+def _item_line(item: Item) -> str:
+    price = "" if item.price is None else f", {item.price:g}"
+    return f"{item.text}{price}  [{item.id}]"
 
 
-def _looks_as_json(given: str, found: Looks, model: str) -> dict[str, Any]:
-    around = found.looks[0].items[0]
+def _looks_as_json(given: str, answer: Looks, model: str) -> dict[str, Any]:
+    around = answer.looks[0].items[0]
     return {
         "around": {"given": given, "text": around.text},
         "model": model,
-        "judge": found.judge,
+        "judge": answer.judge,
         "looks": [
             {
                 "score": look.score,
@@ -207,51 +202,51 @@ def _looks_as_json(given: str, found: Looks, model: str) -> dict[str, Any]:
                     ],
                 },
             }
-            for look in found.looks
+            for look in answer.looks
         ],
     }
 
 
-def _recommend_as_json(given: list[str], found: Completion, model: str) -> dict[str, Any]:
-    told = {item.id: name for name, item in zip(given, found.outfit, strict=True)}
+def _completion_as_json(given: list[str], completion: Completion, model: str) -> dict[str, Any]:
+    names = {item.id: name for name, item in zip(given, completion.outfit, strict=True)}
     return {
-        "outfit": [{"given": name, "text": item.text} for name, item in zip(given, found.outfit, strict=True)],
+        "outfit": [{"given": name, "text": item.text} for name, item in zip(given, completion.outfit, strict=True)],
         "model": model,
-        "judge": found.judge,
-        "categories": found.categories,
-        "candidates": found.candidates,
-        "ranked": found.ranked,
-        "shortlist": "everything" if found.ranked >= found.candidates else "without-language-model",
-        "suggestions": [suggestion_as_json(one, told) for one in found.suggestions],
+        "judge": completion.judge,
+        "categories": completion.categories,
+        "candidates": completion.candidates,
+        "ranked": completion.ranked,
+        "shortlist": "everything" if completion.ranked >= completion.candidates else "without-language-model",
+        "suggestions": [suggestion_as_json(suggestion, names) for suggestion in completion.suggestions],
         "left_out": [
-            {"name": row.name, "rule": row.rule, "count": row.count, "left": row.left} for row in found.left_out
+            {"name": row.name, "rule": row.rule, "count": row.count, "left": row.left} for row in completion.left_out
         ],
     }
 
 
-def suggestion_as_json(one: Suggestion, told: dict[str, str]) -> dict[str, Any]:
+def suggestion_as_json(suggestion: Suggestion, names: Mapping[str, str]) -> dict[str, Any]:
     """A suggestion for ``--json``.
 
     Args:
-        one: What is suggested.
-        told: What the user calls each item of the outfit, by its id.
+        suggestion: From a completion.
+        names: What the user typed for each item of the outfit, by its id.
     """
     reason = None
-    if one.reason is not None:
-        items = [{"item": told.get(moved.what, moved.what), "by": moved.by} for moved in one.reason.items]
+    if suggestion.reason is not None:
+        items = [{"item": names.get(part.what, part.what), "by": part.by} for part in suggestion.reason.items]
         labels = [
-            {"attribute": moved.attribute, "label": moved.what, "by": moved.by} for moved in one.reason.attributes
+            {"attribute": part.attribute, "label": part.what, "by": part.by} for part in suggestion.reason.attributes
         ]
-        reason = {"text": one.reason.text, "items": items, "attributes": labels}
-    return {**item_as_json(one.item), "score": one.score, "is_pinned": one.is_pinned, "reason": reason}
+        reason = {"text": suggestion.reason.text, "items": items, "attributes": labels}
+    item = item_as_json(suggestion.item)
+    return {**item, "score": suggestion.score, "is_pinned": suggestion.is_pinned, "reason": reason}
 
 
-def item_as_json(one: Item) -> dict[str, Any]:
+def item_as_json(item: Item) -> dict[str, Any]:
     """An item for ``--json``."""
-    item = one
     return {
         "id": item.id,
-        "text": one.text,
+        "text": item.text,
         "title": item.title,
         "category": item.category,
         "price": item.price,

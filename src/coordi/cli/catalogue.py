@@ -27,27 +27,29 @@ FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A folder th
 WordsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="WORDS", help="All of them must be in title, brand or description.")
 ]
-_BRANDS_SHOWN = 10
+_MAX_BRANDS = 10
 _WIDTH_IN_A_PIPE = 120
 
 
 def info(folder: FolderArgument, as_json: JsonOption = False) -> None:
-    """Show what a catalogue holds and what it was made of and with.
+    """Show the contents of a catalogue, its source and its encoder.
 
     Example: coordi catalogue info catalogue
     """
-    found = _told(folder)
+    contents = _contents(folder)
     if as_json:
-        echo_json(found)
+        echo_json(contents)
         return
     console = _console()
-    console.print(f"{found['name']}: {found['items']:,} items, {found['with_photo']:,} with a photo", markup=False)
-    for name, text in _lines(found):
+    console.print(
+        f"{contents['name']}: {contents['items']:,} items, {contents['with_photo']:,} with a photo", markup=False
+    )
+    for name, text in _lines(contents):
         console.print(f"{name:<11} {text}", markup=False)
     table = Table(title="Items by category", title_justify="left")
     table.add_column("category")
     table.add_column("items", justify="right")
-    for category, count in found["categories"].items():
+    for category, count in contents["categories"].items():
         table.add_row(category, f"{count:,}")
     console.print(table)
 
@@ -57,11 +59,13 @@ def search(
     folder: FolderArgument,
     rules: Rules,
     words: WordsArgument = None,
-    photo: Annotated[Path | None, typer.Option("--photo", help="Items whose photos are most like this one.")] = None,
+    photo: Annotated[
+        Path | None, typer.Option("--photo", help="Items whose photos are most similar to this one.")
+    ] = None,
     top_k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many to show.")] = 10,
     as_json: JsonOption = False,
 ) -> None:
-    """Find items by words, by a photo, and by what they are.
+    """Find items by words, by a photo, and by category, price, brand or colour.
 
     Example: coordi catalogue search catalogue black boots --max-price 100
     """
@@ -75,25 +79,25 @@ def search(
     with Catalogue.open(folder) as index:
         check_colours(rules, load_vocabulary(index.info.describe.vocabulary))
         if photo is not None:
-            found: list[tuple[Item, float | None]] = [*_alike(index, folder, photo, top_k, rules)]
+            matches: list[tuple[Item, float | None]] = [*_alike(index, folder, photo, top_k, rules)]
             total = index.count(rules)
         else:
             items, total = index.page(rules, " ".join(words or ()), limit=top_k)
-            found = [(item, None) for item in items]
+            matches = [(item, None) for item in items]
     if as_json:
-        echo_json({"total": total, "items": [_item_told(item, cosine) for item, cosine in found]})
+        echo_json({"total": total, "items": [_item_as_json(item, cosine) for item, cosine in matches]})
     else:
-        _show_items(found, total)
+        _show_items(matches, total)
 
 
-def _told(folder: Path) -> dict[str, Any]:
+def _contents(folder: Path) -> dict[str, Any]:
     from coordi.recommend.catalogue import Catalogue
     from coordi.recommend.catalogue_file import ITEMS_FILE
 
     with Catalogue.open(folder) as index:
-        facets, made = index.facets(), index.info
+        facets, origin = index.facets(), index.info
         return {
-            "name": made.name,
+            "name": origin.name,
             "items": len(index),
             "with_photo": index.photographed(),
             "categories": dict(facets.categories),
@@ -101,28 +105,28 @@ def _told(folder: Path) -> dict[str, Any]:
             "brands": facets.brands,
             "seasons": facets.seasons,
             "genders": facets.genders,
-            "source": made.source,
-            "encoder": {"name": made.encoder[0], "identity": made.encoder[1]},
-            "vocabulary": {"name": made.describe.vocabulary, "sha256": made.vocabulary},
-            "prompt": made.prompt.model_dump(mode="json"),
-            "made": made.made,
+            "source": origin.source,
+            "encoder": {"name": origin.encoder[0], "identity": origin.encoder[1]},
+            "vocabulary": {"name": origin.describe.vocabulary, "sha256": origin.vocabulary},
+            "prompt": origin.prompt.model_dump(mode="json"),
+            "made": origin.made,
             "bytes": (folder / ITEMS_FILE).stat().st_size,
         }
 
 
-def _lines(found: Mapping[str, Any]) -> list[tuple[str, str]]:
-    price, brands = found["price_range"], found["brands"]
-    more = f" and {len(brands) - _BRANDS_SHOWN} more" if len(brands) > _BRANDS_SHOWN else ""
+def _lines(contents: Mapping[str, Any]) -> list[tuple[str, str]]:
+    price, brands = contents["price_range"], contents["brands"]
+    more = f" and {len(brands) - _MAX_BRANDS} more" if len(brands) > _MAX_BRANDS else ""
     return [
-        ("made of", found["source"]),
-        ("changed", found["made"]),
-        ("encoder", f"{found['encoder']['name']} ({found['encoder']['identity'][:12]})"),
-        ("vocabulary", f"{found['vocabulary']['name']} ({found['vocabulary']['sha256'][:12]})"),
-        ("size", f"{found['bytes'] / 2**20:,.1f} MiB"),
+        ("made of", contents["source"]),
+        ("changed", contents["made"]),
+        ("encoder", f"{contents['encoder']['name']} ({contents['encoder']['identity'][:12]})"),
+        ("vocabulary", f"{contents['vocabulary']['name']} ({contents['vocabulary']['sha256'][:12]})"),
+        ("size", f"{contents['bytes'] / 2**20:,.1f} MiB"),
         ("prices", "none is known" if price is None else f"{price[0]:,.2f} to {price[1]:,.2f}"),
-        ("brands", f"{', '.join(brands[:_BRANDS_SHOWN])}{more}" or "none is known"),
-        ("seasons", ", ".join(found["seasons"]) or "none is known"),
-        ("made for", ", ".join(found["genders"]) or "nothing is known"),
+        ("brands", f"{', '.join(brands[:_MAX_BRANDS])}{more}" or "none is known"),
+        ("seasons", ", ".join(contents["seasons"]) or "none is known"),
+        ("made for", ", ".join(contents["genders"]) or "nothing is known"),
     ]
 
 
@@ -131,46 +135,45 @@ def _alike(index: Catalogue, folder: Path, photo: Path, top_k: int, rules: Rules
     from coordi.recommend.build import DescriptionPipeline
     from coordi.recommend.catalogue_file import check_fits
 
-    eyes = DescriptionPipeline.of(index.info.describe, index.info.prompt)
-    check_fits(folder, index.info, eyes.info("", ""))
-    found: list[tuple[Item, float]] = index.nearest(
-        eyes.encoder.encode_images([open_photo(photo)])[0], "photo", top_k, rules
+    pipeline = DescriptionPipeline.of(index.info.describe, index.info.prompt)
+    check_fits(folder, index.info, pipeline.info("", ""))
+    matches: list[tuple[Item, float]] = index.nearest(
+        pipeline.encoder.encode_images([open_photo(photo)])[0], "photo", top_k, rules
     )
-    return found
+    return matches
 
 
-def _item_told(item: Item, cosine: float | None) -> dict[str, Any]:
-    one = item
-    told = {
-        "id": one.id,
-        "title": one.title,
-        "category": one.category,
+def _item_as_json(item: Item, cosine: float | None) -> dict[str, Any]:
+    fields = {
+        "id": item.id,
+        "title": item.title,
+        "category": item.category,
         "text": item.text,
         "brand": item.brand,
         "colours": item.colours,
         "gender": item.gender,
         "season": item.season,
-        "price": one.price,
+        "price": item.price,
         "in_stock": item.in_stock,
-        "photo": None if one.image is None else str(one.image),
+        "photo": None if item.image is None else str(item.image),
     }
-    return told if cosine is None else {**told, "cosine": cosine}
+    return fields if cosine is None else {**fields, "cosine": cosine}
 
 
-def _show_items(found: list[tuple[Item, float | None]], total: int) -> None:
+def _show_items(matches: list[tuple[Item, float | None]], total: int) -> None:
     table = Table()
     for column in ("id", "category", "item", "brand", "colours"):
         table.add_column(column, overflow="fold")
     table.add_column("price", justify="right")
-    if found and found[0][1] is not None:
+    if matches and matches[0][1] is not None:
         table.add_column("cosine", justify="right")
-    for item, cosine in found:
+    for item, cosine in matches:
         price = "" if item.price is None else f"{item.price:,.2f}"
         cells = [item.id, item.category or "", item.title or item.text, item.brand, ", ".join(item.colours), price]
         table.add_row(*map(escape, cells), *([] if cosine is None else [f"{cosine:.3f}"]))
-    if found:
+    if matches:
         _console().print(table)
-    typer.echo(f"{len(found):,} of {total:,} items shown" if found else "no item fits; ask for less")
+    typer.echo(f"{len(matches):,} of {total:,} items shown" if matches else "no item fits; ask for less")
 
 
 def _console() -> Console:
@@ -197,7 +200,7 @@ def complete(
     quick: QuickOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write what would complete each item, as a batch that can be interrupted and goes on with the same command.
+    """Write suggestions for each item; interrupted, the same command resumes.
 
     Example: coordi catalogue complete catalogue --all --out looks.jsonl --in-stock -k 6
     """
@@ -214,10 +217,10 @@ def complete(
     check_is_catalogue(folder)
     loaded = load(model, folder, note, progress_bar)
     opened = check_catalogue(loaded.catalogue)
-    asked = opened.ids() if everything else [item.id for item in opened.items_of(ids or [])]
+    chosen = opened.ids() if everything else [item.id for item in opened.items_of(ids or [])]
     if not quick:
         note(LOADING)
-    batch = Batch(asked, top_k, rules, language_model=not quick, reasons=reasons)
+    batch = Batch(chosen, top_k, rules, language_model=not quick, reasons=reasons)
     with progress_bar("completing items") as progress:
         done = complete_catalogue(batch, loaded.stylist, loaded.trained.identity(), out, progress)
     if as_json:
@@ -232,10 +235,10 @@ SourceArgument = Annotated[
     typer.Argument(metavar="SRC", help="A .csv, .jsonl or .parquet table, a folder of photos, a data set, 'sample'."),
 ]
 ShrinkOption = Annotated[
-    bool, typer.Option("--may-shrink", help="Let a source take away more than half of what is there.")
+    bool, typer.Option("--may-shrink", help="Allow an update that removes more than half of the items.")
 ]
 SaveOption = Annotated[int, typer.Option("--save-every", min=1, help="Photos between two saves.")]
-_LINES_SHOWN = 5
+_MAX_LINES = 5
 
 
 def register(app: typer.Typer) -> None:
@@ -256,7 +259,7 @@ def build(
     source: SourceArgument,
     out: OutOption,
     model: Annotated[
-        str, typer.Option("--model", help="Items are described and told as it was taught: 'bundled', 'base', a folder.")
+        str, typer.Option("--model", help="Describe items for this model: 'bundled', 'base' or a model folder.")
     ] = "bundled",
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Photos encoded at once.")] = 16,
     save_every: SaveOption = SAVE_EVERY,
@@ -264,10 +267,10 @@ def build(
     may_shrink: ShrinkOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check every row, describe every photo, and keep the items in a folder that `recommend` and `serve` open.
+    """Check every row, describe every photo, and save the items in a folder that `recommend` and `serve` open.
 
-    Rows that can't go in, and what is wrong with others, are in problems.jsonl with their line numbers. The same
-    command goes on after Ctrl-C or a crash, and brings a finished catalogue up to date with its source.
+    problems.jsonl lists the rows that were left out, and problems of others, with line numbers. Interrupted by Ctrl-C
+    or a crash, the same command resumes; on a finished catalogue it updates the catalogue from its source.
 
     Example: coordi catalogue build shop/products.csv --out catalogue
     """
@@ -276,15 +279,15 @@ def build(
 
     settings = find_model(model).settings
     update = {"batch_size": batch_size, "allow_download": allow_download}
-    eyes = DescriptionPipeline.of(settings.describe.model_copy(update=update), settings.prompt)
+    pipeline = DescriptionPipeline.of(settings.describe.model_copy(update=update), settings.prompt)
     path = data_path(source, _data(allow_download))
-    _show(build_catalogue(path, eyes, _work(out, save_every, allow_download, may_shrink)), out, as_json)
+    _show(build_catalogue(path, pipeline, _work(out, save_every, allow_download, may_shrink)), out, as_json)
 
 
 def add(
     folder: FolderArgument, source: SourceArgument, save_every: SaveOption = SAVE_EVERY, as_json: JsonOption = False
 ) -> None:
-    """Add items from a source; one whose id is there already takes the old one's place.
+    """Add items from a source; an item replaces the one with the same id.
 
     Example: coordi catalogue add catalogue shop/new-arrivals.csv
     """
@@ -296,10 +299,10 @@ def add(
 
 def remove(
     folder: FolderArgument,
-    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Of the items.")],
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of the items.")],
     as_json: JsonOption = False,
 ) -> None:
-    """Take items out; if one id is unknown, nothing is removed.
+    """Remove items; if an id is unknown, nothing is removed.
 
     Example: coordi catalogue remove catalogue sku-1021 sku-1022
     """
@@ -317,10 +320,10 @@ def refresh(
     may_shrink: ShrinkOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a catalogue equal to its feed: what is new is added, what has changed described again, what is gone removed.
+    """Update a catalogue from its feed: add new items, describe changed ones again, remove those that are gone.
 
-    Rows and photos are compared by their content, so only what has changed costs time. A server that has the catalogue
-    open takes the new one up within some seconds.
+    Rows and photos are compared by content, so only changes cost time. A server that has the catalogue open
+    switches to the new version within seconds.
 
     Example: coordi catalogue refresh catalogue shop/products.csv
     """
@@ -330,42 +333,49 @@ def refresh(
     _show(refresh_catalogue(feed, _work(folder, save_every, may_shrink=may_shrink)), folder, as_json)
 
 
-def summary(found: BuildResult) -> dict[str, Any]:
+def summary(result: BuildResult) -> dict[str, Any]:
     """Counts of what was done, and of each problem."""
     from coordi.recommend.build import by_reason
 
-    problems = by_reason(found.problems)
+    problems = by_reason(result.problems)
     return {
-        "items": found.items,
-        "added": found.added,
-        "changed": found.changed,
-        "removed": found.removed,
-        "unchanged": found.unchanged,
-        "encoded": found.encoded,
+        "items": result.items,
+        "added": result.added,
+        "changed": result.changed,
+        "removed": result.removed,
+        "unchanged": result.unchanged,
+        "encoded": result.encoded,
         "left_out": {reason: len(rows) for reason, rows in problems.items() if not rows[0].kept}
-        | {row.reason: row.count for row in found.left_out},
+        | {row.reason: row.count for row in result.left_out},
         "noted": {reason: len(rows) for reason, rows in problems.items() if rows[0].kept},
     }
 
 
-def _show(found: BuildResult, folder: Path, as_json: bool) -> None:
+def _show(result: BuildResult, folder: Path, as_json: bool) -> None:
     from coordi.recommend.build import NO_CATEGORY, PROBLEMS_FILE, by_reason, examples
 
     if as_json:
-        echo_json(summary(found))
+        echo_json(summary(result))
         return
-    for reason, rows in by_reason(found.problems).items():
+    for reason, rows in by_reason(result.problems).items():
         what = "noted" if rows[0].kept else "left out"
-        note(f"{what} {len(rows):,}: {reason} ({examples(rows, _LINES_SHOWN)})")
+        note(f"{what} {len(rows):,}: {reason} ({examples(rows, _MAX_LINES)})")
         if reason == NO_CATEGORY:
             note("  say what it is in the photo's name ('grey wool scarf.jpg'), in a title or in a category column")
-    for row in found.left_out:
+    for row in result.left_out:
         note(f"left out {row.count:,}: {row.reason}")
-    if found.problems:
-        all_of_them = f"all {len(found.problems):,} problems" if len(found.problems) > 1 else "the problem"
+    if result.problems:
+        all_of_them = f"all {len(result.problems):,} problems" if len(result.problems) > 1 else "the problem"
         note(f"{all_of_them}, a line each: {folder / PROBLEMS_FILE}")
-    counts = {"added": found.added, "changed": found.changed, "removed": found.removed, "unchanged": found.unchanged}
-    typer.echo(f"{', '.join(f'{count:,} {name}' for name, count in counts.items())}: {found.items:,} items in {folder}")
+    counts = {
+        "added": result.added,
+        "changed": result.changed,
+        "removed": result.removed,
+        "unchanged": result.unchanged,
+    }
+    typer.echo(
+        f"{', '.join(f'{count:,} {name}' for name, count in counts.items())}: {result.items:,} items in {folder}"
+    )
 
 
 def _work(folder: Path, save_every: int, allow_download: bool = False, may_shrink: bool = False) -> CatalogueJob:

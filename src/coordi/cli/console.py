@@ -1,4 +1,4 @@
-"""What commands say: JSON and results on standard output, progress and notes on standard error."""
+"""Output of commands: JSON and results on standard output, progress and notes on standard error."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _PLAIN_EVERY_SECONDS = 15.0
 
 
 def note(text: str) -> None:
-    """Say one line on standard error."""
+    """Print one line on standard error."""
     errors.print(text, markup=False, soft_wrap=True)
 
 
 def echo_json(value: Any) -> None:
-    """Print JSON, and nothing else, on standard output."""
+    """Print JSON on standard output."""
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 @contextmanager
 def progress_bar(label: str) -> Iterator[ProgressCallback]:
-    """Give a progress that shows done, rate and time left on standard error.
+    """Yield a callback that shows progress, rate and time left on standard error.
 
-    On a terminal it is a bar; elsewhere (a log file, CI) it is a line every 15 seconds and one at the end.
+    On a terminal it is a bar; elsewhere (a log file, CI) a line every 15 seconds and one at the end.
     """
     if not errors.is_terminal:
         yield _PlainProgress(label)
@@ -55,7 +55,7 @@ def progress_bar(label: str) -> Iterator[ProgressCallback]:
 
 
 class _RateColumn(ProgressColumn):
-    """Units per second, as measured lately."""
+    """Recent units per second."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
@@ -63,12 +63,12 @@ class _RateColumn(ProgressColumn):
 
 
 class _PlainProgress:
-    """Lines instead of a bar, where nobody watches a terminal."""
+    """Progress as lines, for output that is not a terminal."""
 
     def __init__(self, label: str) -> None:
         self._label = label
         self._started = time.monotonic()
-        self._said = self._started
+        self._last_line = self._started
         self._done_then = 0
         self._ended = False
 
@@ -77,11 +77,11 @@ class _PlainProgress:
             return
         now = time.monotonic()
         ends = done >= total and not self._ended
-        if not ends and now - self._said < _PLAIN_EVERY_SECONDS:
+        if not ends and now - self._last_line < _PLAIN_EVERY_SECONDS:
             return
-        # Since the last line, as work that was done before goes by at once; over all of it at the end.
-        since, before = (self._started, 0) if done >= total else (self._said, self._done_then)
-        self._said, self._done_then, self._ended = now, done, done >= total
+        # The rate since the last line, since resumed work passes at once; the overall rate at the end.
+        since, before = (self._started, 0) if done >= total else (self._last_line, self._done_then)
+        self._last_line, self._done_then, self._ended = now, done, done >= total
         rate = (done - before) / max(now - since, 1e-9)
         left = f", about {round((total - done) / rate)} s left" if rate and done < total else ""
         note(f"  {self._label}: {done}/{total}, {rate:,.1f}/s{left}")

@@ -1,11 +1,10 @@
-"""The ``coordi`` command: its nouns, and the one place where coordi's errors become one line and an exit code."""
+"""The ``coordi`` command: its subcommands, and coordi's errors as one line and an exit code."""
 
 from __future__ import annotations
 
 import logging
 import os
 import sys
-import warnings
 from importlib import metadata
 from typing import Annotated
 
@@ -20,7 +19,7 @@ _INTERRUPTED = 130
 
 
 def build_app() -> typer.Typer:
-    """The command line with all its nouns."""
+    """The command line with all subcommands."""
     app = typer.Typer(
         name="coordi",
         no_args_is_help=True,
@@ -54,8 +53,8 @@ def main() -> None:
         sys.exit(_INTERRUPTED)
 
 
-def _show_version(asked: bool) -> None:
-    if asked:
+def _show_version(value: bool) -> None:
+    if value:
         typer.echo(f"coordi {metadata.version('coordi')}")
         raise typer.Exit
 
@@ -72,32 +71,34 @@ def _options(
 
 
 def _be_offline_and_quiet() -> None:
-    """Keep libraries from the network unless the user allowed it, and their chatter from the user's screen."""
+    """Keep libraries off the network unless the user allowed it, and hide their messages and warnings."""
     if os.environ.get("COORDI_ALLOW_DOWNLOAD") != "1":
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    warnings.filterwarnings("ignore")
     # Threads that spin for long while they wait bring a machine with other work on it to a crawl; ones that never
     # spin cost a third on a quiet one (measured: dev/LOG.md).
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("  %(message)s"))
-    handler.addFilter(_once)
+    handler.addFilter(_OncePerMessage())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
-_said: set[str] = set()
+class _OncePerMessage(logging.Filter):
+    """Drops a message that was logged before: each stage draws the same questions again."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._messages: set[str] = set()
 
-def _once(record: logging.LogRecord) -> bool:
-    """Whether a message is said for the first time: each stage draws the same questions anew."""
-    message = record.getMessage()
-    is_new = message not in _said
-    _said.add(message)
-    return is_new
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        is_new = message not in self._messages
+        self._messages.add(message)
+        return is_new
 
 
 if __name__ == "__main__":

@@ -25,10 +25,10 @@ DataOption = Annotated[
     str,
     typer.Option(
         "--data",
-        help="A release's folder, a catalogue file, a folder of photos, 'sample', or a hub's copy: OWNER/NAME.",
+        help="Folder of a release, a catalogue file, a folder of photos, 'sample', or a hub data set: OWNER/NAME.",
     ),
 ]
-OutOption = Annotated[Path, typer.Option("--out", help="Folder for everything that is made.")]
+OutOption = Annotated[Path, typer.Option("--out", help="Output folder.")]
 PresetOption = Annotated[str, typer.Option("--preset", help="A preset's name or the path of a YAML file.")]
 Overrides = Annotated[
     list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings over the preset: finetune.epochs=2")
@@ -40,10 +40,10 @@ EncoderOption = Annotated[
     ),
 ]
 DownloadOption = Annotated[
-    bool, typer.Option("--allow-download", help="Fetch the encoder from the Hugging Face hub if it isn't here.")
+    bool, typer.Option("--allow-download", help="Download the encoder from the Hugging Face hub if it isn't cached.")
 ]
 RevisionOption = Annotated[
-    str | None, typer.Option("--revision", help="The commit of the hub to pin, 40 hexadecimal digits.")
+    str | None, typer.Option("--revision", help="Commit of the hub repository, 40 hexadecimal digits.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON alone on standard output.")]
 
@@ -71,54 +71,54 @@ def typed_command() -> str:
     return " ".join(["coordi", *sys.argv[1:]])
 
 
-_WANT = Annotated[list[str] | None, typer.Option("--want", help="Only this category, such as shoes; may be repeated.")]
+_WANT = Annotated[list[str] | None, typer.Option("--want", help="Only this category, such as shoes; repeatable.")]
 _OPTIONS: dict[str, tuple[Any, Any]] = {
     "unwanted": (
-        Annotated[list[str] | None, typer.Option("--unwanted", help="Never this category; may be repeated.")], None),
+        Annotated[list[str] | None, typer.Option("--unwanted", help="Never this category; repeatable.")], None),
     "price_min": (Annotated[float | None, typer.Option("--min-price", help="In the catalogue's currency.")], None),
     "price_max": (Annotated[float | None, typer.Option("--max-price", help="In the catalogue's currency.")], None),
-    "brands": (Annotated[list[str] | None, typer.Option("--brand", help="Only this brand; may be repeated.")], None),
+    "brands": (Annotated[list[str] | None, typer.Option("--brand", help="Only this brand; repeatable.")], None),
     "unwanted_brands": (
-        Annotated[list[str] | None, typer.Option("--not-brand", help="Never this brand; may be repeated.")], None),
-    "colours": (Annotated[list[str] | None, typer.Option("--colour", help="Only this colour; may be repeated.")], None),
+        Annotated[list[str] | None, typer.Option("--not-brand", help="Never this brand; repeatable.")], None),
+    "colours": (Annotated[list[str] | None, typer.Option("--colour", help="Only this colour; repeatable.")], None),
     "unwanted_colours": (
-        Annotated[list[str] | None, typer.Option("--not-colour", help="Never this colour; may be repeated.")], None),
+        Annotated[list[str] | None, typer.Option("--not-colour", help="Never this colour; repeatable.")], None),
     "gender": (
         Annotated[str | None, typer.Option("--gender", help="women, men, girls, boys or unisex; unisex always fits.")],
         None),
     "unwanted_genders": (
-        Annotated[list[str] | None, typer.Option("--not-gender", help="Nothing made for these; may be repeated.")],
+        Annotated[list[str] | None, typer.Option("--not-gender", help="Nothing made for these; repeatable.")],
         None),
-    "seasons": (Annotated[list[str] | None, typer.Option("--season", help="Only this season; may be repeated.")], None),
+    "seasons": (Annotated[list[str] | None, typer.Option("--season", help="Only this season; repeatable.")], None),
     "in_stock": (Annotated[bool, typer.Option("--in-stock", help="Nothing that is out of stock.")], False),
     "pinned": (
-        Annotated[list[str] | None, typer.Option("--pin", help="An id that must be part of it; may be repeated.")],
+        Annotated[list[str] | None, typer.Option("--pin", help="An id that must be part of it; repeatable.")],
         None),
     "excluded": (
-        Annotated[list[str] | None, typer.Option("--exclude", help="An id never to suggest; may be repeated.")], None),
+        Annotated[list[str] | None, typer.Option("--exclude", help="An id never to suggest; repeatable.")], None),
 }  # fmt: skip
 
 
 def with_rules(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of ``Rules`` in place of its parameter ``rules``, which it gets as one value."""
+    """Replace a command's parameter ``rules`` by one option per field of ``Rules``."""
 
     @functools.wraps(command)
-    def run(**given: Any) -> None:
+    def run(**values: Any) -> None:
         from coordi.recommend.rules import parse_rules
 
-        asked = {name: given.pop(name) for name in ("want", *_OPTIONS)}
-        command(**given, rules=parse_rules({name: value for name, value in asked.items() if value not in (None, [])}))
+        fields = {name: values.pop(name) for name in ("want", *_OPTIONS)}
+        command(**values, rules=parse_rules({name: value for name, value in fields.items() if value not in (None, [])}))
 
-    signature = inspect.signature(command, eval_str=True)
     keyword = inspect.Parameter.KEYWORD_ONLY
-    own = [one.replace(kind=keyword) for one in signature.parameters.values() if one.name != "rules"]
-    added = [inspect.Parameter("want", keyword, default=None, annotation=_WANT)]
-    added += [
+    signature = inspect.signature(command, eval_str=True)
+    own = {name: parameter.replace(kind=keyword) for name, parameter in signature.parameters.items() if name != "rules"}
+    last = [own.pop(name) for name in ("as_json",) if name in own]
+    options = [inspect.Parameter("want", keyword, default=None, annotation=_WANT)]
+    options += [
         inspect.Parameter(name, keyword, default=default, annotation=kind) for name, (kind, default) in _OPTIONS.items()
     ]
-    at_end = [one for one in own if one.name == "as_json"]
-    rest = [one for one in own if one.name != "as_json"]
-    vars(run)["__signature__"] = signature.replace(parameters=[*rest, *added, *at_end])
-    run.__annotations__ = {one.name: one.annotation for one in [*rest, *added, *at_end]}
+    parameters = [*own.values(), *options, *last]
+    vars(run)["__signature__"] = signature.replace(parameters=parameters)
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     del vars(run)["__wrapped__"]
     return run

@@ -6,7 +6,7 @@ import shutil
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 import yaml
@@ -28,9 +28,9 @@ def run(
     preset: PresetOption = "edge",
     overrides: Overrides = None,
 ) -> None:
-    """Go the whole way: read, describe, fine-tune, evaluate, recommend, and write a report.
+    """Run all stages: read, describe, fine-tune, evaluate, recommend, and write a report.
 
-    Interrupt it whenever you like: the same command goes on from the last finished stage and ends with the same report.
+    Interrupted at any time, the same command resumes from the last finished stage and ends with the same report.
 
     Example: coordi run --data sample --out demo --preset demo
     """
@@ -43,12 +43,12 @@ def run(
 
 
 def _called() -> str:
-    """What starts coordi from here: its name where that is found, or else the path it was started by."""
+    """The command that starts coordi: its name if that is on the path, else the path it was started by."""
     name, started = "coordi", sys.argv[0]
     if Path(started).name == "__main__.py":
         return f"{sys.executable} -m {name}"
-    found = shutil.which(name)
-    return name if found is not None and Path(found).resolve() == Path(started).resolve() else started
+    path = shutil.which(name)
+    return name if path is not None and Path(path).resolve() == Path(started).resolve() else started
 
 
 def register_finetune(app: typer.Typer) -> None:
@@ -60,13 +60,13 @@ def finetune(
     data: DataOption,
     out: OutOption,
     preset: PresetOption = "edge",
-    resume: Annotated[bool, typer.Option("--resume", help="Only go on with what is in --out; don't begin.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Resume what is in --out; don't start a new run.")] = False,
     overrides: Overrides = None,
 ) -> None:
-    """Fine-tune an adapter: read, describe and learn, without measuring.
+    """Fine-tune an adapter: read, describe and train, without evaluation.
 
-    What it makes is a run that was stopped before measuring: `coordi run` with the same options goes on from it.
-    Interrupted, the same command goes on from the newest whole checkpoint, with or without --resume.
+    The folder is that of a run stopped before evaluation: `coordi run` with the same options resumes from it.
+    Interrupted, the same command resumes from the newest complete checkpoint, with or without --resume.
 
     Example: coordi finetune --data path/to/outfits --out tuned finetune.epochs=2
     """
@@ -77,7 +77,7 @@ def finetune(
 
 
 class ProtocolName(StrEnum):
-    """The protocols, in the form that the command line's library takes in a list."""
+    """The protocols, as an enum because typer takes lists of enums but not of literals."""
 
     RANDOM = "random"
     SAME_CATEGORY = "same-category"
@@ -89,17 +89,17 @@ class ProtocolName(StrEnum):
 ModelOption = Annotated[str, typer.Option("--model", help="'bundled', a run's or an adapter's folder, or 'base'.")]
 ProtocolOption = Annotated[
     list[ProtocolName] | None,
-    typer.Option("--protocol", help="How questions are made; may be given again. Default: all that the data allows."),
+    typer.Option("--protocol", help="Evaluation protocol; repeatable. Default: all that the data allows."),
 ]
 BaselinesOption = Annotated[
-    bool | None, typer.Option("--baselines/--no-baselines", help="Also measure the base model and the baselines.")
+    bool | None, typer.Option("--baselines/--no-baselines", help="Also evaluate the base model and the baselines.")
 ]
 ScoresOption = Annotated[
     list[Path] | None,
-    typer.Option("--scores", help="Scores of another system, a CSV as --questions-only hands out; may be given again."),
+    typer.Option("--scores", help="Scores of another system, in the CSV format of --questions-only; repeatable."),
 ]
 QuestionsOption = Annotated[
-    bool, typer.Option("--questions-only", help="Only write the questions for other systems to score, and stop.")
+    bool, typer.Option("--questions-only", help="Write the questions for other systems to score, then stop.")
 ]
 
 
@@ -112,7 +112,6 @@ def evaluate(
     data: DataOption,
     out: OutOption,
     model: ModelOption = "bundled",
-    split: Annotated[Literal["test"], typer.Option("--split", help="The split that is measured.")] = "test",
     protocol: ProtocolOption = None,
     baselines: BaselinesOption = None,
     scores: ScoresOption = None,
@@ -120,10 +119,10 @@ def evaluate(
     as_json: JsonOption = False,
     overrides: Overrides = None,
 ) -> None:
-    """Measure a model under every protocol, with intervals, beside baselines on the same questions.
+    """Evaluate a model under every protocol, with confidence intervals and baselines on the same questions.
 
-    Writes report.html, report.json, scores.csv, scores.parquet and table.tex. The model's own prompts and encoder are
-    used. docs/method.md defines the protocols, docs/benchmark.md shows how to put another system beside it.
+    Writes report.html, report.json, scores.csv, scores.parquet and table.tex, with the model's own prompts and encoder.
+    docs/method.md defines the protocols; docs/benchmark.md shows how to compare another system.
 
     Example: coordi evaluate --data path/to/outfits --out measured --scores mine.csv evaluate.seeds=3
     """
@@ -137,13 +136,13 @@ def evaluate(
         settings.append(f"evaluate.baselines={'all' if baselines else 'none'}")
     if protocol:
         settings.append(f"evaluate.protocols=[{', '.join(protocol)}]")
-    found = find_model(model, settings)
-    work = workspace(data, out, found.settings)
+    trained = find_model(model, settings)
+    work = workspace(data, out, trained.settings)
     if questions_only:
-        folder = export_questions(work, found).resolve()
+        folder = export_questions(work, trained).resolve()
         echo_json({"questions": str(folder)}) if as_json else typer.echo(f"The questions are in {folder}")
         return
-    report = evaluate_model(work, found, scores or ())
+    report = evaluate_model(work, trained, scores or ())
     if as_json:
         echo_json(read_json(report.with_suffix(".json")))
     else:
@@ -188,12 +187,12 @@ def show(
 
 
 def check(file: Annotated[str, typer.Argument(help="The path of a YAML file.")]) -> None:
-    """Check a preset of your own: unknown keys, wrong types and values out of range, all at once.
+    """Check your own preset and report unknown keys, wrong types and values out of range at once.
 
     Example: coordi presets check mine.yaml
     """
     config.load_settings(file)
-    typer.echo(f"{file}: sound")
+    typer.echo(f"{file}: valid")
 
 
 def register(app: typer.Typer) -> None:
