@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from coordi.errors import ConfigError
 from coordi.types import Negatives
 
-MOST_CHOICES = 26  # candidates are told apart by a letter
+MOST_CHOICES = 26  # candidates are named by a letter
 EvaluationProtocol = Negatives | Literal["release"]
 
 
@@ -27,21 +27,20 @@ AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
 class DataSettings(Settings):
-    """How a source is cleaned and split.
+    """Cleaning and splitting of a data set.
 
     Attributes:
-        photos: ``required`` keeps items with a photo and a title, as the paper does; ``optional`` is the text-only
-            mode, which also keeps items without a photo; ``auto`` asks for photos if at least half of the outfits
-            would survive that.
-        train_outfits: At most so many training outfits, drawn with the run's seed; all if None.
+        photos: ``required`` keeps items with a photo and a title, as the paper does; ``optional`` (text-only mode) also
+            keeps items without a photo; ``auto`` requires photos if at least half of the outfits would remain.
+        train_outfits: Maximum number of training outfits, drawn with the run's seed; None for all.
         valid_outfits: Likewise for validation.
         test_outfits: Likewise for the test split.
-        split: ``released`` keeps the source's own splits and draws them where it has none; ``outfit-disjoint`` draws
-            them anew; ``item-disjoint`` too, and no item (nor title) is in two of them.
-        release: Which version of Polyvore Outfits: ``nondisjoint``, or ``disjoint``, whose items are in one split only.
-            None takes the one that is there, and ``nondisjoint`` if both are; the data set's name says which.
-        allow_download: Nothing is fetched from a hub unless this is true.
-        revision: The hub commit to pin, in 40 hex digits; None takes the one that coordi was written against.
+        split: ``released`` uses the source's own splits and draws them where it has none; ``outfit-disjoint`` always
+            draws them; ``item-disjoint`` draws them so that no item and no title is in two splits.
+        release: Version of Polyvore Outfits: ``nondisjoint``, or ``disjoint``, whose items are in one split only. None
+            uses the version that is present, ``nondisjoint`` if both are; the data set's name has the version.
+        allow_download: Allow downloads from the hub.
+        revision: Hub commit, 40 hex digits; None for the commit that coordi was written against.
     """
 
     photos: Literal["auto", "required", "optional"] = "auto"
@@ -55,16 +54,16 @@ class DataSettings(Settings):
 
 
 class DescribeSettings(Settings):
-    """Which encoder looks at photos, and with which vocabulary.
+    """Image encoder and vocabulary.
 
     Attributes:
         encoder: ``edge`` (bundled), ``fashion-clip``, the folder of a CLIP or SigLIP checkpoint or of an export to
             ONNX, or a hub id (only with ``allow_download``).
         vocabulary: ``fashion`` (bundled) or a vocabulary file.
-        batch_size: Photos encoded at once.
-        allow_download: Nothing is fetched from a hub unless this is true.
-        revision: The hub commit to pin, in 40 hex digits; None takes the one that coordi knows for ``fashion-clip``
-            and ``Marqo/marqo-fashionSigLIP``.
+        batch_size: Photos per batch.
+        allow_download: Allow downloads from the hub.
+        revision: Hub commit, 40 hex digits; None for the pinned commit of ``fashion-clip`` and
+            ``Marqo/marqo-fashionSigLIP``.
     """
 
     encoder: str = "edge"
@@ -80,12 +79,12 @@ class ModelSettings(Settings):
     Attributes:
         base: ``bundled`` (SmolLM2-135M-Instruct), a folder in the Hugging Face layout, or a hub id (only with
             ``allow_download``).
-        quantization: ``nf4`` stores the base model's linear layers in 4 bits; ``none`` keeps them as they are.
-        engine: ``auto`` takes Unsloth where there is a GPU it supports, else PEFT.
-        allow_download: Nothing is fetched from a network unless this is true.
-        revision: The hub commit to pin; needed with a hub id.
-        arithmetic: Of scoring a small model on a CPU: ``int8`` is that of ``coordi.model.engines``; ``auto`` takes it
-            where it is faster, else ``float32``.
+        quantization: ``nf4`` stores the base model's linear layers in 4 bits; ``none`` leaves them unchanged.
+        engine: ``auto`` uses Unsloth on a GPU that it supports, else PEFT.
+        allow_download: Allow downloads from the hub.
+        revision: Hub commit; required with a hub id.
+        arithmetic: For scoring a small model on a CPU: ``int8`` (see ``model.engines``) or ``float32``; ``auto`` uses
+            ``int8`` where it is faster.
     """
 
     base: str = "bundled"
@@ -97,12 +96,12 @@ class ModelSettings(Settings):
 
 
 class PromptSettings(Settings):
-    """What of an item reaches the prompt, and the longest prompt.
+    """Contents and maximum length of prompts.
 
     Attributes:
-        max_length: Tokens of prompt and answer together; a longer outfit is shortened, never the question or answer.
-        max_title_words: Words kept of each item's title.
-        attributes: Attributes of the description that are said, in this order.
+        max_length: Maximum tokens of prompt and answer; items are shortened to fit, the question and answer never.
+        max_title_words: Maximum words of an item's title.
+        attributes: Attributes of the description in an item's text, in this order.
     """
 
     max_length: int = Field(default=2048, ge=64)
@@ -111,42 +110,39 @@ class PromptSettings(Settings):
 
 
 class FinetuneSettings(Settings):
-    """LoRA fine-tuning. ``edge.yaml`` and ``paper.yaml`` say why their values are what they are.
+    """LoRA fine-tuning. Comments in ``edge.yaml`` and ``paper.yaml`` give the reasons for their values.
 
     Attributes:
-        epochs: Passes over the training outfits; negatives are drawn anew in each.
-        max_steps: Stop after so many optimizer steps; None for no limit.
-        batch_size: Examples per optimizer step; under a ``pooled`` head an outfit and its negatives are one.
+        epochs: Passes over the training outfits; negatives are drawn again in each.
+        max_steps: Maximum optimizer steps; None for no limit.
+        batch_size: Examples per optimizer step; with a ``pooled`` head an outfit and its negatives count as one.
         micro_batch_size: Examples in memory at once; must divide ``batch_size``.
         learning_rate: Peak of the schedule, reached after ``warmup_ratio`` of the steps.
-        weight_decay: Of the optimizer, on the adapter's matrices.
+        weight_decay: For the adapter's matrices.
         optimizer: ``adamw_8bit`` (bitsandbytes) or ``adamw``.
-        schedule: What the learning rate does after warm-up.
+        schedule: Learning rate after warm-up.
         lora_rank: Rank r of the adapter's matrices.
-        lora_alpha: Scale: the adapter's product is multiplied by ``lora_alpha / lora_rank``.
-        lora_dropout: On the adapter's input.
-        target_modules: Linear layers that get an adapter.
-        first_layer: Layers before this one get no adapter, so no gradient flows through them; 0 adapts all.
-        head: What is taught to tell: ``answer`` the word yes or no after a prompt, as in the paper; ``pooled`` a linear
-            head on the mean hidden state of the items' tokens, which small models learn far more from.
-        objective: Of an ``answer`` head: ``sft`` makes the right answer likely; ``dpo`` prefers it to a wrong one, held
-            near to the model as training began.
-        dpo_beta: Of ``dpo``: how tightly it is held; the larger, the tighter.
-        start_from: Folder of an adapter that fine-tuning goes on from, of the same base and LoRA settings; None for a
-            new one.
-        last_layer: Of a ``pooled`` head, how many layers run before it; None for two thirds of them.
-        head_learning_rate: Of a ``pooled`` head's own weights.
-        tasks: Share of examples per task; they need not add up to 1.
-        negatives: Share of negatives by protocol; they need not add up to 1. Under a ``pooled`` head an outfit stands
-            beside one of each, so shares are equal or 0.
-        ensemble: Combine the model's P(yes) with category pairs and text similarity, by weights that are fitted on the
-            validation split. The parts are measured beside it.
-        gradient_checkpointing: Trade time for memory.
-        evaluations: How often the validation split is scored in the course of training, the end included.
-        valid_questions: At most so many validation questions are scored each time.
-        checkpoint_minutes: How often all that going on needs is kept, should the training be interrupted; 0 for after
-            every step. It is kept before every look at the validation split too, and less often where writing it would
-            take more than a hundredth of the time.
+        lora_alpha: The adapter's product is multiplied by ``lora_alpha / lora_rank``.
+        lora_dropout: Dropout of the adapter's input.
+        target_modules: Linear layers with an adapter.
+        first_layer: First layer with an adapter; no gradient flows through the layers before it.
+        head: ``answer`` trains the word yes or no after a prompt, as in the paper; ``pooled`` a linear head on the mean
+            hidden state of the items' tokens, more accurate for small models.
+        objective: For an ``answer`` head: ``sft``, or ``dpo`` on preference pairs.
+        dpo_beta: For ``dpo``: strength of the penalty on moving away from the model before training.
+        start_from: Folder of an adapter with the same base and LoRA settings to start from; None for a new adapter.
+        last_layer: For a ``pooled`` head: number of layers before it; None for two thirds of all layers.
+        head_learning_rate: For a ``pooled`` head's own weights.
+        tasks: Share of examples per task; shares need not add up to 1.
+        negatives: Share of negatives by protocol; shares need not add up to 1. With a ``pooled`` head each outfit is
+            trained with one negative of each protocol, so shares are equal or 0.
+        ensemble: Combine the model's P(yes) with category co-occurrence and text similarity, with weights fitted on the
+            validation split. Evaluation also measures the parts.
+        gradient_checkpointing: Use less memory and more time.
+        evaluations: Number of evaluations on the validation split during training, the one at the end included.
+        valid_questions: Maximum validation questions of each evaluation.
+        checkpoint_minutes: Minutes between checkpoints; 0 for one after every step. There is also a checkpoint before
+            every evaluation, and fewer where writing them would take more than 1% of the time.
     """
 
     epochs: float = Field(default=1.0, gt=0)
@@ -191,8 +187,8 @@ class FinetuneSettings(Settings):
                 raise ValueError("last_layer is a pooled head's, but head is 'answer'; set head=pooled or leave it out")
             return self
         if self.objective == "dpo" or self.start_from is not None:
-            said = "objective is 'dpo'" if self.objective == "dpo" else f"start_from is '{self.start_from}'"
-            raise ValueError(f"a pooled head gives no answers in words, but {said}, which needs them; set head=answer")
+            value = "objective is 'dpo'" if self.objective == "dpo" else f"start_from is '{self.start_from}'"
+            raise ValueError(f"a pooled head gives no answers in words, but {value}, which needs them; set head=answer")
         if any(share for task, share in self.tasks.items() if task != "compatibility"):
             raise ValueError(
                 f"a pooled head only learns compatibility, but tasks are {dict(self.tasks)}; set head=answer for others"
@@ -211,20 +207,20 @@ class FinetuneSettings(Settings):
 
 
 class EvaluateSettings(Settings):
-    """How a model is measured.
+    """Evaluation of a model.
 
     Attributes:
-        protocols: Where negatives and wrong candidates come from; None asks under every protocol that the data allows.
+        protocols: Sources of negatives and wrong candidates; None for every protocol that the data allows.
         choices: Candidates of a fill-in-the-blank question.
-        retrieval_pool: Candidates of a retrieval query, the true item among them; 0 leaves retrieval out.
-        retrieval_queries: At most so many retrieval queries; all test outfits if None.
-        bootstrap: Resamples of outfits behind each 95% interval.
-        seeds: Sets of questions that are drawn, each with a seed of its own; the intervals are of the first.
-        baselines: ``all``; ``quick`` is the base model and what takes seconds; ``none``.
-        learning_curve: Shares of the training outfits that the trained baselines are fitted on; empty for none.
+        retrieval_pool: Candidates of a retrieval query, the true item included; 0 for no retrieval.
+        retrieval_queries: Maximum retrieval queries; None for all test outfits.
+        bootstrap: Resamples of outfits for each 95% interval.
+        seeds: Number of question sets, each drawn with its own seed; intervals are of the first.
+        baselines: ``all``; ``quick`` for the base model and baselines that take seconds; ``none``.
+        learning_curve: Shares of the training outfits to fit the trained baselines on; empty for no curve.
         sentence_encoder: ``edge`` (the bundled text tower), or the folder of a BERT-like sentence encoder.
-        calibration_bins: Bins of the reliability curve, each with as many questions as the others.
-        examples: Examples of each kind that the report shows.
+        calibration_bins: Bins of the reliability curve, of equal size.
+        examples: Examples of each kind in the report.
     """
 
     protocols: tuple[EvaluationProtocol, ...] | None = Field(default=None, min_length=1)
@@ -241,27 +237,27 @@ class EvaluateSettings(Settings):
 
     @field_validator("protocols")
     @classmethod
-    def _each_once(cls, protocols: tuple[EvaluationProtocol, ...] | None) -> tuple[EvaluationProtocol, ...] | None:
+    def _no_duplicates(cls, protocols: tuple[EvaluationProtocol, ...] | None) -> tuple[EvaluationProtocol, ...] | None:
         if protocols and len(set(protocols)) < len(protocols):
-            raise ValueError("a protocol stands twice; name each once")
+            raise ValueError("duplicate protocol; list each once")
         return protocols
 
     @field_validator("retrieval_pool")
     @classmethod
-    def _a_choice(cls, pool: int) -> int:
+    def _enough_candidates(cls, pool: int) -> int:
         if pool == 1:
             raise ValueError("a pool of 1 leaves nothing to choose; give 2 or more, or 0 for no retrieval")
         return pool
 
 
 class RecommendSettings(Settings):
-    """How complementary items are found.
+    """Search for complementary items.
 
     Attributes:
         candidates: Items per wanted category that the language model ranks.
-        top_k: Items shown.
-        diversity: How much a suggestion's alikeness to one before it counts against its score, so that not five black
-            pumps are shown; 0 ranks by score alone.
+        top_k: Number of suggestions.
+        diversity: Penalty on a suggestion's similarity to earlier ones, so that five black pumps aren't suggested; 0
+            ranks by score alone.
     """
 
     candidates: int = Field(default=32, ge=1)
@@ -270,7 +266,7 @@ class RecommendSettings(Settings):
 
 
 class RunSettings(Settings):
-    """Everything that ``coordi run`` needs beside the data and the output folder."""
+    """All settings of ``coordi run``."""
 
     name: str = "custom"
     seed: int = Field(default=17, ge=0)
@@ -332,8 +328,8 @@ def preset_text(preset: str) -> str:
 def load_settings(preset: str, overrides: Iterable[str] = ()) -> RunSettings:
     """Settings of a preset with ``key=value`` overrides, such as ``finetune.epochs=2``.
 
-    A value is read as YAML, so ``null``, ``true``, ``3`` and ``[a, b]`` mean what they do there. A preset that says
-    ``extends: NAME`` stands on that preset: what it says itself, key by key in each group, wins.
+    Values are YAML, so ``null``, ``true``, ``3`` and ``[a, b]`` have their YAML meaning. A preset with ``extends:
+    NAME`` inherits from that preset and overrides it key by key in each group.
 
     Raises:
         ConfigError: All problems at once: unknown keys, wrong types, values out of range.
@@ -342,7 +338,7 @@ def load_settings(preset: str, overrides: Iterable[str] = ()) -> RunSettings:
 
 
 def _values(preset: str, above: tuple[str, ...]) -> dict[str, Any]:
-    """What a preset says, over what the one says that it extends."""
+    """Values of a preset, merged over those of the preset that it extends."""
     try:
         values = yaml.safe_load(preset_text(preset)) or {}
     except yaml.YAMLError as error:
@@ -366,7 +362,7 @@ def _values(preset: str, above: tuple[str, ...]) -> dict[str, Any]:
 
 
 def apply_overrides(settings: RunSettings, overrides: Iterable[str]) -> RunSettings:
-    """Settings with ``key=value`` overrides put over them.
+    """Settings with ``key=value`` overrides.
 
     Raises:
         ConfigError: All problems at once, as ``load_settings`` does.

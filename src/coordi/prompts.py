@@ -1,4 +1,4 @@
-"""Items and questions as text and tokens for a language model. The only place that turns items into text."""
+"""Items and questions as text and tokens for a language model. No other module turns items into text."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from coordi.errors import ModelError, PromptError
 from coordi.types import Description, GarmentCategory, Item
 
 if TYPE_CHECKING:
-    pass
     from transformers import PreTrainedTokenizerBase
 
 
@@ -24,7 +23,7 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 @dataclass(frozen=True, slots=True)
 class AnswerTokens:
-    """First token of each answer, as the model would write it after a prompt.
+    """First token of each answer after a prompt.
 
     Attributes:
         words: The answers.
@@ -36,7 +35,7 @@ class AnswerTokens:
 
 
 def answer_tokens(renderer: PromptRenderer, words: tuple[str, ...] = (YES, NO)) -> AnswerTokens:
-    """The tokens by which answers are told apart at the answer's position alone.
+    """The tokens that distinguish answers at the answer's position.
 
     Raises:
         ModelError: If a word has no token of its own, or two words begin with the same token.
@@ -46,7 +45,7 @@ def answer_tokens(renderer: PromptRenderer, words: tuple[str, ...] = (YES, NO)) 
         tokens = renderer.answer_ids(word)
         if not tokens or tokens[0] == renderer.tokenizer.unk_token_id:
             raise ModelError(
-                f"this base model has no token for the answer '{word}', so it can't be asked; "
+                f"this base model has no token for the answer '{word}', so it can't answer; "
                 "choose a base model whose tokenizer knows English"
             )
         ids.append(tokens[0])
@@ -58,21 +57,21 @@ def answer_tokens(renderer: PromptRenderer, words: tuple[str, ...] = (YES, NO)) 
     return AnswerTokens(words, tuple(ids))
 
 
-# An encoder's "category" says again what the source's category says, and less surely.
-_SAID_BY_THE_SOURCE = "category"
+# The encoder's type of garment repeats what a title says, with less certainty.
+_IN_TITLES = "category"
 
 
 def item_text(item: Item, description: Description | None, settings: PromptSettings) -> str:
-    """What a prompt says of an item, such as ``"bottom: lace midi skirt (black, floral)"``.
+    """Text of an item in a prompt, such as ``"bottom: lace midi skirt (black, floral)"``.
 
-    The worn category comes first, since a small model can't tell it from every title (measured: dev/LOG.md). The
-    title, cut to ``settings.max_title_words``, or else the source's kind follows; what an encoder saw comes last, in
-    brackets, without words that were said before. Only the most probable label of each attribute is said.
+    The garment category comes first, since a small model can't infer it from every title (measured: dev/LOG.md). The
+    title follows, cut to ``settings.max_title_words``, or else the source's subcategory; then, in brackets, the most
+    probable label of each attribute, unless the text has its words already.
 
     Args:
-        item: Its id, price, photo's path and extra columns are never read: they may give an answer away.
-        description: What an encoder saw; None for an item without a photo.
-        settings: Which attributes are said, and how long a title may be.
+        item: Its id, price, photo's path and extra columns are never read: they may leak the answer.
+        description: Labels of its photo; None for an item without a photo.
+        settings: Attributes in the text, and the maximum length of a title.
 
     Returns:
         One line in lower case, never empty.
@@ -80,24 +79,24 @@ def item_text(item: Item, description: Description | None, settings: PromptSetti
     title = " ".join(item.title.split()[: settings.max_title_words]).lower()
     name = title or " ".join(item.subcategory.split()).lower()
     if item.category is None:
-        said = name or "item"
+        text = name or "item"
     else:
-        said = f"{item.category}: {name}" if name and name != item.category else item.category
-    seen: list[str] = []
+        text = f"{item.category}: {name}" if name and name != item.category else item.category
+    added: list[str] = []
     for attribute in settings.attributes:
         labels = description.attributes.get(attribute, ()) if description is not None else ()
-        if not labels or (attribute == _SAID_BY_THE_SOURCE and title):
+        if not labels or (attribute == _IN_TITLES and title):
             continue
         label = " ".join(labels[0].text.split()).lower()
-        if label and not _says(f"{said} {' '.join(seen)}", label):
-            seen.append(label)
-    return f"{said} ({', '.join(seen)})" if seen else said
+        if label and not _has_words(f"{text} {' '.join(added)}", label):
+            added.append(label)
+    return f"{text} ({', '.join(added)})" if added else text
 
 
-def _says(text: str, words: str) -> bool:
-    """Whether a text holds every one of some words, their plain plurals counted as the same."""
-    held = {_stem(word) for word in text.replace(",", " ").replace(":", " ").split()}
-    return all(_stem(word) in held for word in words.split())
+def _has_words(text: str, words: str) -> bool:
+    """Whether a text has all of some words, in singular or plural."""
+    stems = {_stem(word) for word in text.replace(",", " ").replace(":", " ").split()}
+    return all(_stem(word) in stems for word in words.split())
 
 
 def _stem(word: str) -> str:
@@ -109,18 +108,18 @@ def _stem(word: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Instruction:
-    """A question about items, with its answer where it is known.
+    """A question about items, in training with its answer.
 
     The question comes first: all prompts of a task then begin with the same tokens, which a scorer computes once.
 
     Attributes:
-        question: What is asked; never shortened.
-        items: Texts of the outfit's items, one line each; shortened and dropped from the end where a prompt is too
+        question: Never shortened.
+        items: Texts of the outfit's items, one line each; shortened, and dropped from the end, where a prompt is too
             long.
         options: Texts of lettered candidates; shortened, but never dropped.
-        closing: Said after the items; never shortened.
-        answer: The right answer; None where the model is asked.
-        rejected: A wrong answer that the right one is preferred to; None where the model is asked, or none is known.
+        closing: Text after the items; never shortened.
+        answer: The right answer; None in scoring.
+        rejected: A wrong answer, for training on preference pairs; None in scoring, or if there is none.
     """
 
     question: str
@@ -138,11 +137,11 @@ class Instruction:
 
 
 def compatibility_instruction(texts: Sequence[str], answer: bool | None = None) -> Instruction:
-    """Ask whether items go together.
+    """Question whether items go together.
 
     Args:
-        texts: Items' texts, shuffled by the caller: the source's order gives the answer away.
-        answer: The truth; None where the model is asked.
+        texts: Items' texts, shuffled by the caller: the source's order leaks the answer.
+        answer: The truth; None in scoring.
 
     Raises:
         PromptError: If there are fewer than two items.
@@ -157,12 +156,12 @@ def compatibility_instruction(texts: Sequence[str], answer: bool | None = None) 
 
 
 def choose_instruction(context: Sequence[str], candidates: Sequence[str], answer: int | None = None) -> Instruction:
-    """Ask which of the lettered candidates completes an outfit.
+    """Question which of the lettered candidates completes an outfit.
 
     Args:
         context: Texts of the outfit's items, shuffled.
         candidates: Texts of the candidates, shuffled: release files have the right one first.
-        answer: Position of the right candidate; None where the model is asked. The one after it is the rejected one.
+        answer: Position of the right candidate; None in scoring. The candidate after it is the rejected answer.
 
     Raises:
         PromptError: If there is no item, there aren't 2 to 26 candidates, or the answer is none of them.
@@ -186,13 +185,13 @@ def choose_instruction(context: Sequence[str], candidates: Sequence[str], answer
 def complement_instruction(
     context: Sequence[str], want: GarmentCategory, answer: str | None = None, rejected: str | None = None
 ) -> Instruction:
-    """Ask what would complete an outfit, named in words.
+    """Question what would complete an outfit, to be answered in words.
 
     Args:
         context: Texts of the outfit's items, shuffled.
-        want: The worn category to name something of.
-        answer: Text of the item that completes it; None where the model is asked.
-        rejected: Text of an item that doesn't; None if none is known.
+        want: The garment category of the answer.
+        answer: Text of the item that completes it; None in scoring.
+        rejected: Text of an item that doesn't; None if there is none.
 
     Raises:
         PromptError: If there is no item.
@@ -214,16 +213,16 @@ ALPACA = (
     "Write a response that appropriately completes the request.\n\n"
     "### Instruction:\n{question}\n\n### Input:\n{body}\n\n### Response:\n"
 )
-_PLACE = "\u241fbody\u241f"
+_BODY = "\u241fbody\u241f"
 _REPLY = "\u241freply\u241f"
-# Llama 3's templates tell the model today's date, and a prompt must not change from day to day: this is the date that
-# they give themselves where they can't know it.
-_THE_DAY = datetime(2024, 7, 26)
-_FEWEST_WORDS = 2
-# Of an item's text; a word may take dozens: a long number, or a script that the tokenizer hardly knows.
-_FEWEST_TOKENS = 8
-_LEFT = 0.75  # of a text whose words are cut
-_FEWEST_ITEMS = 1
+# Llama 3's templates put today's date into a prompt, which must not change from day to day: this is the templates' own
+# default.
+_PROMPT_DATE = datetime(2024, 7, 26)
+_MIN_WORDS = 2
+# Of an item's text; a long number or a word in a rare script may take dozens of tokens.
+_MIN_TOKENS = 8
+_CUT_TO = 0.75  # share of letters that stay each time a text is cut
+_MIN_ITEMS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,9 +231,9 @@ class Rendered:
 
     Attributes:
         prompt_ids: Everything up to the answer's position.
-        answer_ids: The answer and the end of the turn; empty where the model is asked.
-        words_cut: Words left out of items' texts to make it fit, those of which some letters are left not counted.
-        items_dropped: Items left out altogether, from the end.
+        answer_ids: The answer and the end of the turn; empty in scoring.
+        words_cut: Words removed from items' texts; shortened words are not counted.
+        items_dropped: Items removed from the end.
     """
 
     prompt_ids: tuple[int, ...]
@@ -262,9 +261,9 @@ class PromptRenderer:
     def render(self, instruction: Instruction) -> Rendered:
         """Tokens of an instruction, shortened to ``max_length``.
 
-        First the longest texts lose words from their ends, evenly, down to two words each; then those of the most
-        tokens lose letters, down to eight tokens each; only if that isn't enough are whole items dropped from the end.
-        The question, the candidates' letters, the closing and the answer stay.
+        First the longest texts lose words from their ends, evenly, down to two words each; then the texts with the most
+        tokens lose letters, down to eight tokens each; then items are dropped from the end. The question, the
+        candidates' letters, the closing and the answer stay.
 
         Raises:
             PromptError: If it doesn't fit even then.
@@ -277,17 +276,17 @@ class PromptRenderer:
         return self._shortened(instruction, prompt, answer, room)
 
     def question_ids(self, instruction: Instruction) -> tuple[int, ...]:
-        """Tokens of what stands before the items; a prompt's own may differ in the last one, where they meet."""
+        """Tokens before the items; in a prompt the last of them may merge with the first item's text."""
         before, _ = self._shell(instruction.question)
         return self._encode(before)
 
     def text(self, instruction: Instruction) -> str:
-        """The prompt as text, not shortened, for people to read."""
+        """The prompt as text, not shortened."""
         before, after = self._shell(instruction.question)
         return f"{before}{instruction.body()}{after}"
 
     def answer_ids(self, answer: str, *, ends: bool = False) -> tuple[int, ...]:
-        """Tokens of an answer as they stand after a prompt, the end of the turn included if ``ends``.
+        """Tokens of an answer after a prompt, with the end of the turn if ``ends``.
 
         Raises:
             ModelError: If the tokenizer joins the answer to the prompt's end, so that it has no position of its own.
@@ -304,7 +303,7 @@ class PromptRenderer:
         return joined[len(alone) :]
 
     def end_ids(self) -> tuple[int, ...]:
-        """Tokens that end a turn: the one that the template puts after an answer, and the one that ends a text."""
+        """Tokens that end an answer: the template's end of turn, and the end of text."""
         _, end = self._around_answer()
         ids: Sequence[int] = self.tokenizer(end, add_special_tokens=False)["input_ids"]
         ends = ids[:1] if end else ()
@@ -312,24 +311,24 @@ class PromptRenderer:
         return tuple(dict.fromkeys([*ends, *([] if eos is None else [eos])]))
 
     def _around_answer(self) -> tuple[str, str]:
-        """What the chat template puts before and after an answer: Mistral's a space, Gemma's an end of its own."""
+        """Text that the chat template puts before and after an answer (Mistral: a space; Gemma: an end of turn)."""
         if self._around is None:
-            self._around = self._found_around_answer()
+            self._around = self._text_around_answer()
         return self._around
 
-    def _found_around_answer(self) -> tuple[str, str]:
+    def _text_around_answer(self) -> tuple[str, str]:
         end = str(self.tokenizer.eos_token or "")
         if self.tokenizer.chat_template is None:
             return "", end
-        user = {"role": "user", "content": _PLACE}
-        told = self._chat([user, {"role": "assistant", "content": _REPLY}], ask=False)
-        if told.count(_REPLY) != 1:
+        user = {"role": "user", "content": _BODY}
+        conversation = self._chat([user, {"role": "assistant", "content": _REPLY}], ask=False)
+        if conversation.count(_REPLY) != 1:
             return "", end
-        before, _, after = told.partition(_REPLY)
-        asked = self._chat([user])
-        gap = before[len(asked) :] if before.startswith(asked) else ""
-        known = {str(token) for token in self.tokenizer.added_tokens_decoder.values()} | {end}
-        ends = [token for token in known if token and after.lstrip().startswith(token)]
+        before, _, after = conversation.partition(_REPLY)
+        prompt = self._chat([user])
+        gap = before[len(prompt) :] if before.startswith(prompt) else ""
+        special = {str(token) for token in self.tokenizer.added_tokens_decoder.values()} | {end}
+        ends = [token for token in special if token and after.lstrip().startswith(token)]
         return (gap if gap == " " else ""), max(ends, key=len, default=end)
 
     def _prompt_ids(self, instruction: Instruction) -> tuple[int, ...]:
@@ -343,38 +342,40 @@ class PromptRenderer:
         return tuple(ids)
 
     def _shell(self, question: str) -> tuple[str, str]:
-        """The text before and after an instruction's body, worked out once per question."""
+        """The text before and after an instruction's body, computed once per question."""
         if question not in self._shells:
             self._shells[question] = self._new_shell(question)
         return self._shells[question]
 
     def _new_shell(self, question: str) -> tuple[str, str]:
         if self.tokenizer.chat_template is None:
-            text = ALPACA.format(question=question, body=_PLACE)
+            text = ALPACA.format(question=question, body=_BODY)
         else:
-            user = {"role": "user", "content": f"{question}\n{_PLACE}"}
-            # Templates put in a system message of their own where there is none. It costs tokens in every prompt,
-            # so an empty one is given where the template takes it and that is shorter.
+            user = {"role": "user", "content": f"{question}\n{_BODY}"}
+            # Templates add a system message where there is none, which costs tokens in every prompt: an empty one is
+            # given where the template accepts it and the result is shorter.
             texts = [self._chat([user]), self._chat([{"role": "system", "content": ""}, user])]
-            text = min((text for text in texts if text.count(_PLACE) == 1), key=len, default="")
+            text = min((text for text in texts if text.count(_BODY) == 1), key=len, default="")
             if not text:
-                raise ModelError("this base model's chat template leaves out what the user says; choose another one")
-        before, _, after = text.partition(_PLACE)
+                raise ModelError("this base model's chat template drops the user's message; choose another base model")
+        before, _, after = text.partition(_BODY)
         return before, after
 
     def _chat(self, messages: list[dict[str, str]], *, ask: bool = True) -> str:
-        """A conversation as its template has it, up to where an answer begins if ``ask``."""
+        """A conversation in the chat template, up to the start of the answer if ``ask``."""
         from jinja2 import TemplateError
 
-        # Templates take of this what they know: Qwen's thinks aloud unless told not to, and an answer that comes after
-        # its thoughts has no position to be read from.
-        told: dict[str, Any] = {
+        # Templates ignore variables that they don't use. Qwen's writes its reasoning before the answer unless that is
+        # switched off, and then the answer has no fixed position.
+        variables: dict[str, Any] = {
             "enable_thinking": False,
-            "date_string": _THE_DAY.strftime("%d %b %Y"),
-            "strftime_now": _THE_DAY.strftime,
+            "date_string": _PROMPT_DATE.strftime("%d %b %Y"),
+            "strftime_now": _PROMPT_DATE.strftime,
         }
         try:
-            return str(self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=ask, **told))
+            return str(
+                self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=ask, **variables)
+            )
         except TemplateError:  # a template that refuses a system message
             return ""
 
@@ -386,12 +387,12 @@ class PromptRenderer:
         words, dropped = sum(map(len, texts)), 0
         while len(prompt) > room:
             longest = max(range(len(texts)), key=lambda index: (len(texts[index]), index))
-            if len(texts[longest]) > _FEWEST_WORDS:
+            if len(texts[longest]) > _MIN_WORDS:
                 texts[longest].pop()
             elif (heaviest := self._heaviest(texts)) is not None:
                 text = " ".join(texts[heaviest])
-                texts[heaviest] = text[: int(_LEFT * len(text))].split()
-            elif len(texts) - optional > _FEWEST_ITEMS:
+                texts[heaviest] = text[: int(_CUT_TO * len(text))].split()
+            elif len(texts) - optional > _MIN_ITEMS:
                 texts.pop(len(texts) - optional - 1)
                 dropped += 1
             else:
@@ -407,24 +408,24 @@ class PromptRenderer:
         return Rendered(prompt, answer, words - sum(map(len, texts)), dropped)
 
     def _heaviest(self, texts: Sequence[Sequence[str]]) -> int | None:
-        """Place of the text of the most tokens; None if all have few."""
+        """Position of the text with the most tokens; None if none has more than the minimum."""
         tokens = [len(self.tokenizer(" ".join(text), add_special_tokens=False)["input_ids"]) for text in texts]
-        place = max(range(len(texts)), key=lambda index: (tokens[index], index))
-        return place if tokens[place] > _FEWEST_TOKENS else None
+        longest = max(range(len(texts)), key=lambda index: (tokens[index], index))
+        return longest if tokens[longest] > _MIN_TOKENS else None
 
 
 class ListRenderer(PromptRenderer):
-    """Renders an outfit as its items' lines alone, without a question, for a head that isn't asked in words.
+    """Renders an outfit as its items' lines, without a question, for a pooled head.
 
-    The first token is the one that texts begin with, or else that they end with: models put what belongs nowhere on
-    their first token, which is left out of what is read.
+    The first token is the beginning of text, or else the end of text: models use their first token as an attention
+    sink, so it is excluded from the pooled states.
     """
 
     before = 1
-    """Tokens that stand before the items."""
+    """Number of tokens before the items."""
 
     def prompt(self, instruction: Instruction) -> tuple[int, ...]:
-        """Tokens of an instruction's items, its question and answer left out, shortened to ``max_length``.
+        """Tokens of an instruction's items, shortened to ``max_length``.
 
         Raises:
             PromptError: If it doesn't fit even with its items shortened.
@@ -432,7 +433,7 @@ class ListRenderer(PromptRenderer):
         return self.render(replace(instruction, answer=None)).prompt_ids
 
     def text(self, instruction: Instruction) -> str:
-        """The items, a line each."""
+        """The items, one per line."""
         return "\n".join(instruction.items)
 
     def _encode(self, text: str) -> tuple[int, ...]:

@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
-# Ways to draw the negatives of compatibility questions; ``docs/method.md`` defines each.
+# Sources of the negatives of compatibility questions, defined in docs/method.md.
 Negatives = Literal["random", "same-category", "one-swapped", "pairs"]
 NEGATIVES: tuple[Negatives, ...] = ("random", "same-category", "one-swapped", "pairs")
 
-# Ways to draw the wrong candidates of a blank.
+# Sources of the wrong candidates of fill-in-the-blank questions.
 FitbNegatives = Literal["random", "same-category"]
 FITB_NEGATIVES: tuple[FitbNegatives, ...] = ("random", "same-category")
 
-# What a release's question files ask.
+# Tasks of a release's question files.
 ReleaseTask = Literal["compatibility", "fill-in-the-blank"]
 
 GarmentCategory = Literal[
@@ -49,30 +49,30 @@ def _no_embedding() -> NDArray[np.float32]:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One garment or accessory: what its source says, and what coordi adds to it.
+    """One garment or accessory, with the fields of its source and those that coordi adds.
 
-    A reader fills in the fields up to ``extra``; ``recommend.items.describe_items`` adds the others.
+    A reader sets the fields up to ``extra``; ``recommend.items.describe_items`` adds the others.
 
     Attributes:
         id: Unique within its data set. In the Maryland release it names the outfit, so it must never reach a prompt
             or a feature.
         title: The seller's words, cleaned; empty if there are none.
-        category: One of the garment categories; None where neither text nor photo tells it.
+        category: Garment category; None if neither its text nor its photo determines it.
         subcategory: The source's own, finer category (``"Day Dresses"``); empty if there is none.
         image: Path of its photo; None if it has none.
         price: In the source's currency; None if unknown.
-        extra: Whatever else the source says, by column name.
-        description: Labels that an encoder found in its photo, or that a user corrected; None without a photo.
-        text: What prompts say of it (``prompts.item_text``); empty before it is described.
+        extra: The source's other columns by name.
+        description: Labels of its photo, from an encoder or corrected by a user; None without a photo.
+        text: Its text in prompts (``prompts.item_text``); empty before it is described.
         text_embedding: Of ``text``, by the bundled text encoder, unit length, shape ``(T,)``; ``(0,)`` before
             it is described.
         photo_embedding: Of its photo, unit length, shape ``(D,)``; None without a photo.
         brand: As the source has it; empty if unknown.
         colours: Labels of the vocabulary's ``colour``, from the source's column, its title and its photo, in this
-            order; empty if none is known.
+            order; empty if unknown.
         gender: Whom it is made for; None if unknown.
         season: As the source has it, in lower case; empty if unknown.
-        in_stock: None if the source doesn't say, which counts as in stock.
+        in_stock: None if unknown, which counts as in stock.
     """
 
     id: str
@@ -119,7 +119,7 @@ class OutfitScorer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outfit:
-    """Items that somebody put together, in the source's order (which gives answers away: shuffle before use)."""
+    """Items that somebody put together, in the source's order (which leaks answers: shuffle before use)."""
 
     id: str
     item_ids: tuple[str, ...]
@@ -137,7 +137,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What an encoder saw in a photo.
+    """Labels of a photo.
 
     Attributes:
         item_id: The item described.
@@ -151,14 +151,14 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class FunnelRow:
-    """One step of the cleaning funnel: how many were left out and why, or what was repaired and kept.
+    """One step of the cleaning funnel: how many items or outfits were dropped and why, or were repaired.
 
     Attributes:
         unit: What is counted.
-        reason: In a user's words, such as ``"nobody wears it (rugs, lipstick, ...)"``.
-        count: How many, never negative.
-        left: How many of the unit are left after this step.
-        dropped: False for a row that only tells of a repair; such items are kept.
+        reason: For users, such as ``"nobody wears it (rugs, lipstick, ...)"``.
+        count: Number of units affected.
+        left: Number of units after this step.
+        dropped: False for a repair: its items stay.
     """
 
     unit: Literal["items", "outfits"]
@@ -170,16 +170,16 @@ class FunnelRow:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Cleaned items and outfits of one source, with everything that was left out on the way.
+    """Cleaned items and outfits of one source, with counts of what was dropped.
 
     Attributes:
         name: The folder's or file's name.
-        layout: What it was recognised as: ``"polyvore-maryland"``, ``"polyvore-outfits"``, a hub copy's layout,
+        layout: Recognised layout: ``"polyvore-maryland"``, ``"polyvore-outfits"``, a hub copy's layout,
             ``"catalogue"``, ``"photos"`` or ``"sample"``.
         items: By item id.
         outfits: Every outfit's items are in ``items``; empty for a catalogue without outfits.
-        funnel: Cleaning steps in the order they were taken.
-        text_only: True if items without a photo were kept.
+        funnel: Cleaning steps in their order.
+        text_only: True if items without a photo are in it.
         released: The question files that came with the source; empty for most.
     """
 
@@ -208,7 +208,7 @@ class CompatibilityQuestion:
         outfit_id: The true outfit it was made from; positives and their negatives share it, so that intervals can be
             resampled by outfit.
         item_ids: Shuffled.
-        compatible: The truth: True for an outfit that somebody made.
+        compatible: True for an outfit that somebody put together.
     """
 
     id: str
@@ -236,11 +236,11 @@ class FitbQuestion:
 
 @dataclass(frozen=True, slots=True)
 class QuestionFile:
-    """What a release's question file asks, and what becomes of it.
+    """Counts of a release's question file.
 
     Attributes:
         asked: Questions in the file, of outfits within the cap on the split; 0 if there is no such file.
-        losses: What happened to those that can't be asked as they stand, in a user's words, with how many.
+        losses: How many questions were dropped or changed, by reason.
     """
 
     asked: int = 0
@@ -249,7 +249,7 @@ class QuestionFile:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseQuestions:
-    """The question files of a release for one split, as far as they can be asked.
+    """The usable questions of a release's files for one split.
 
     Attributes:
         name: The protocol's name: ``release``, or ``release-`` and what sets a second file apart.

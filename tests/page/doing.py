@@ -35,7 +35,7 @@ def pieces(page: Page) -> Locator:
     return page.get_by_role("region", name="Your pieces").get_by_role("switch", name="In the outfit")
 
 
-def verdict(page: Page) -> Locator:
+def outfit_score(page: Page) -> Locator:
     """How the outfit goes together."""
     return page.get_by_role("region", name="How it goes together")
 
@@ -60,7 +60,7 @@ def until_asked(page: Page, sent: Sequence[dict[str, Any]], holds: Callable[[dic
 
 
 def keep(page: Page, name: str) -> None:
-    verdict(page).get_by_role("button", name="Keep this look").click()
+    outfit_score(page).get_by_role("button", name="Keep this look").click()
     page.get_by_label("Name of the look").fill(name)
     page.get_by_role("button", name="Keep", exact=True).click()
     expect(page.get_by_text(f"Kept: {name}")).to_be_visible()

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from .conftest import QUICK, OpenContext, Server
-from .doing import add_photos, keep, pieces, settle, suggestions, verdict
+from .doing import add_photos, keep, outfit_score, pieces, settle, suggestions
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
 I18N = Path(__file__).parents[2] / "src" / "coordi" / "web" / "i18n"
@@ -110,7 +110,7 @@ def test_the_whole_way_with_the_keyboard_alone(page: Page) -> None:
     tab_to(page, "^Add to outfit")
     page.keyboard.press("Enter")
     expect(pieces(page)).to_have_count(2)
-    expect(verdict(page).get_by_text("/100")).to_be_visible()
+    expect(outfit_score(page).get_by_text("/100")).to_be_visible()
     page.locator("#main").focus()
     tab_to(page, "^Keep this look")
     page.keyboard.press("Enter")

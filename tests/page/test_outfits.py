@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from .doing import add_photos, asked, keep, pieces, settle, suggestions, until_asked, verdict
+from .doing import add_photos, asked, keep, outfit_score, pieces, settle, suggestions, until_asked
 
 # The bytes of the one photo that the browser keeps, which are those that were sent.
 KEPT_PHOTO = """async () => {
@@ -41,19 +41,19 @@ def test_the_opening_offers_looks_of_the_catalogue(page: Page) -> None:
     expect(looks).to_have_count(3)
     assert looks.first.get_by_role("img").count() >= 3
     looks.first.get_by_role("button", name="Open as outfit").click()
-    expect(verdict(page).get_by_text("/100")).to_be_visible()
+    expect(outfit_score(page).get_by_text("/100")).to_be_visible()
     assert pieces(page).count() >= 3
 
 
 def test_photos_are_seen_and_judged_together(page: Page, own_photos: list[Path]) -> None:
     sent = asked(page, "score")
     add_photos(page, own_photos[:3])
-    expect(verdict(page).get_by_text(re.compile(r"Score \d+ out of 100"))).to_be_attached()
+    expect(outfit_score(page).get_by_text(re.compile(r"Score \d+ out of 100"))).to_be_attached()
     settle(page)
     until_asked(page, sent, lambda last: [list(item) for item in last["items"]] == [["seen"]] * 3)
-    shown = verdict(page).inner_text()
+    shown = outfit_score(page).inner_text()
     pieces(page).first.uncheck()
-    expect(verdict(page)).not_to_have_text(shown)
+    expect(outfit_score(page)).not_to_have_text(shown)
     until_asked(page, sent, lambda last: len(last["items"]) == 2)
 
 
@@ -146,9 +146,9 @@ def test_suggestions_have_a_photo_a_price_a_reason_and_a_score(page: Page, own_p
     expect(first.locator(".reason")).to_contain_text(re.compile("goes with|favour|No single thing|Less so"))
     page.get_by_role("button", name="Show more").click()
     expect(suggestions(page)).to_have_count(12)
-    expect(verdict(page).get_by_text("quick", exact=True)).to_be_visible()
+    expect(outfit_score(page).get_by_text("quick", exact=True)).to_be_visible()
     page.get_by_label("Quick, without the language model").uncheck()
-    expect(verdict(page).get_by_text("quick", exact=True)).to_have_count(0)
+    expect(outfit_score(page).get_by_text("quick", exact=True)).to_have_count(0)
     settle(page)
 
 
@@ -242,7 +242,7 @@ def test_whole_looks_are_made_around_an_own_item(page: Page, own_photos: list[Pa
     looks = page.get_by_role("region", name=re.compile("Looks with")).get_by_role("article")
     expect(looks).to_have_count(3)
     looks.first.get_by_role("button", name="Open as outfit").click()
-    expect(verdict(page)).to_be_visible()
+    expect(outfit_score(page)).to_be_visible()
     assert pieces(page).count() >= 3
 
 

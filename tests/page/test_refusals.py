@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, Response, Route, expect
 
-from .doing import add_photos, asked, pieces, settle, suggestions, until_asked, verdict
+from .doing import add_photos, asked, outfit_score, pieces, settle, suggestions, until_asked
 
 NOTHING_WORN = "xyzzy toaster"
 # The browser's own keeping, changed as if the item had been pinned while another catalogue was there.
@@ -35,23 +35,23 @@ def piece(page: Page, name: str) -> Locator:
 
 
 def keep_button(page: Page) -> Locator:
-    return verdict(page).get_by_role("button", name="Keep this look")
+    return outfit_score(page).get_by_role("button", name="Keep this look")
 
 
 def test_words_that_name_nothing_worn_are_left_out_and_the_rest_is_judged(page: Page, own_photos: list[Path]) -> None:
     sent, completed = asked(page, "score"), asked(page, "complete")
     add_photos(page, own_photos[:2])
     settle(page)
-    before = verdict(page).get_by_text(re.compile(r"Score \d+ out of 100")).inner_text()
+    before = outfit_score(page).get_by_text(re.compile(r"Score \d+ out of 100")).inner_text()
     add_words(page, NOTHING_WORN)
     refused = piece(page, NOTHING_WORN)
     expect(refused).to_contain_text(f"Not judged. '{NOTHING_WORN}' names nothing that is worn; write it like")
     settle(page)
-    expect(verdict(page)).to_contain_text("Without 1 piece that can't be judged.")
-    expect(verdict(page).get_by_text(before, exact=True)).to_be_attached()
+    expect(outfit_score(page)).to_contain_text("Without 1 piece that can't be judged.")
+    expect(outfit_score(page).get_by_text(before, exact=True)).to_be_attached()
     expect(page.get_by_role("alert").get_by_text("names nothing")).to_have_count(0)
     add_words(page, "brown leather loafers")
-    expect(verdict(page).get_by_text("/100")).to_be_visible()
+    expect(outfit_score(page).get_by_text("/100")).to_be_visible()
     until_asked(page, sent, lambda last: [list(item) for item in last["items"]] == [["seen"], ["seen"], ["text"]])
     until_asked(page, completed, lambda last: last["items"] == sent[-1]["items"])
     expect(piece(page, "brown leather loafers").get_by_role("button", name="kind shoes. Change it")).to_be_visible()
@@ -60,7 +60,7 @@ def test_words_that_name_nothing_worn_are_left_out_and_the_rest_is_judged(page: 
     page.get_by_role("option", name="handbag").click()
     expect(refused.get_by_text("Not judged.")).to_have_count(0)
     until_asked(page, sent, lambda last: len(last["items"]) == 4)
-    expect(verdict(page)).not_to_contain_text("can't be judged")
+    expect(outfit_score(page)).not_to_contain_text("can't be judged")
 
 
 def test_fewer_than_two_judged_pieces_show_no_score_and_are_not_kept(page: Page, own_photos: list[Path]) -> None:
@@ -71,7 +71,7 @@ def test_fewer_than_two_judged_pieces_show_no_score_and_are_not_kept(page: Page,
     add_words(page, NOTHING_WORN)
     expect(piece(page, NOTHING_WORN)).to_contain_text("Not judged.")
     settle(page)
-    expect(verdict(page).get_by_text("/100")).to_have_count(0)
+    expect(outfit_score(page).get_by_text("/100")).to_have_count(0)
     expect(page.get_by_text("weakest", exact=True)).to_have_count(0)
     expect(keep_button(page)).to_be_disabled()
 
@@ -87,14 +87,14 @@ def test_nothing_old_is_shown_after_judging_failed(page: Page, own_photos: list[
     for name in ("score", "complete"):
         page.route(f"**/api/v1/{name}", fail)
     pieces(page).first.uncheck()
-    expect(verdict(page).get_by_role("alert")).to_contain_text("Something went wrong on the server.")
+    expect(outfit_score(page).get_by_role("alert")).to_contain_text("Something went wrong on the server.")
     expect(suggestions(page)).to_have_count(0)
-    expect(verdict(page).get_by_text("/100")).to_have_count(0)
+    expect(outfit_score(page).get_by_text("/100")).to_have_count(0)
     expect(page.get_by_text("weakest", exact=True)).to_have_count(0)
     expect(keep_button(page)).to_be_disabled()
     page.unroute_all()
-    verdict(page).get_by_role("button", name="Try again").click()
-    expect(verdict(page).get_by_text("/100")).to_be_visible()
+    outfit_score(page).get_by_role("button", name="Try again").click()
+    expect(outfit_score(page).get_by_text("/100")).to_be_visible()
     expect(keep_button(page)).to_be_enabled()
 
 

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from .conftest import OpenContext, Server
-from .doing import add_photos, pieces, verdict
+from .doing import add_photos, outfit_score, pieces
 
 TOKEN = "a-token-that-is-long-enough-for-it"
 
@@ -62,6 +62,6 @@ def test_a_token_is_asked_for_and_a_lost_server_comes_back(open_context: OpenCon
         expect(page.get_by_text("coordi's server can't be reached. Is it still running? This page")).to_be_visible()
         guarded.start()
         expect(page.get_by_text("This page tries again by itself")).to_have_count(0)
-        expect(verdict(page).get_by_text("/100")).to_be_visible(timeout=60_000)
+        expect(outfit_score(page).get_by_text("/100")).to_be_visible(timeout=60_000)
     finally:
         guarded.stop()

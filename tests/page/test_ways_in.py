@@ -18,7 +18,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from .conftest import QUICK, READY_SECONDS, OpenContext, Server
-from .doing import add_photos, pieces, settle, suggestions, verdict
+from .doing import add_photos, outfit_score, pieces, settle, suggestions
 
 # The origin's own folder is a real one that needs no hand to choose it.
 PICKER = """window.showDirectoryPicker = async () => {
@@ -185,7 +185,7 @@ def test_a_page_waits_for_models_and_for_its_turn(open_context: OpenContext, nar
         while not refused:
             assert time.monotonic() < end
             page.wait_for_timeout(100)
-    expect(verdict(page).get_by_text("/100")).to_be_visible(timeout=60_000)
+    expect(outfit_score(page).get_by_text("/100")).to_be_visible(timeout=60_000)
     expect(suggestions(page).first).to_be_visible(timeout=60_000)
     expect(page.get_by_text("Your request is tried again in a moment.")).to_have_count(0)
     assert any("Your request is tried again in a moment." in banner for banner in page.evaluate("window.banners"))

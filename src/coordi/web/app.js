@@ -5,7 +5,7 @@ import { startKeeping } from "./core/keeping.js";
 import { startServer } from "./core/server.js";
 import { read, update, useStore } from "./core/store.js";
 import { html, render, useEffect, useRef, useState } from "./core/ui.js";
-import { KeptView } from "./kept/view.js";
+import { KeptView } from "./saved/view.js";
 import { LooksView } from "./looks/view.js";
 import { OutfitView } from "./outfit/view.js";
 import { usePhotosAnywhere } from "./outfit/adding.js";

@@ -3,7 +3,7 @@
 import { category, list, t } from "../core/i18n.js";
 import { fromCatalogue, wear } from "../core/items.js";
 import { html } from "../core/ui.js";
-import { KeepForm } from "../kept/keep_form.js";
+import { KeepForm } from "../saved/keep_form.js";
 import { Reason } from "../outfit/reason.js";
 import { Collage } from "../shared/collage.js";
 import { Bar, QuickFlag, Score, wordOf } from "../shared/score.js";

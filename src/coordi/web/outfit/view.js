@@ -13,7 +13,7 @@ import { Opening } from "./opening.js";
 import { Pieces } from "./pieces.js";
 import { isJudged, refusalOf, useRefusals } from "./refusals.js";
 import { Uploads } from "./uploads.js";
-import { Verdict } from "./verdict.js";
+import { OutfitScore } from "./outfit_score.js";
 
 export function OutfitView() {
   const isEmpty = useStore((state) => !state.saved.pieces.some(({ uid }) => uid in state.saved.items));
@@ -45,7 +45,7 @@ function Table({ hasCatalogue }) {
   return html`<h1 class="unseen">${t("table.title")}</h1>
     <div class=${classes("table", isOver && "table--over")} ...${handlers}>
       <div class="table__outfit">
-        <${Verdict} answered=${{ ...answered, error }} isOf=${isOf} items=${items} unknown=${worn.length - items.length} />
+        <${OutfitScore} answered=${{ ...answered, error }} isOf=${isOf} items=${items} unknown=${worn.length - items.length} />
         <section aria-labelledby="pieces">
           <h2 id="pieces">${t("pieces.title")}</h2>
           <${AddRow} />

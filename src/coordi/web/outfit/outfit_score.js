@@ -6,24 +6,24 @@ import { html } from "../core/ui.js";
 import { Icon } from "../shared/icons.js";
 import { Bar, QuickFlag, Score, wordOf } from "../shared/score.js";
 import { Trouble } from "../shared/trouble.js";
-import { KeepForm } from "../kept/keep_form.js";
+import { KeepForm } from "../saved/keep_form.js";
 
 /**
  * @param {{answered: import("../core/answers.js").Answered, isOf: boolean, items: import("../core/types.js").Item[], unknown: number}} props
  *   `isOf`: the answer is to the outfit as it is now; `items`: those that can be judged; `unknown`: how many can't.
  */
-export function Verdict({ answered, isOf, items, unknown }) {
+export function OutfitScore({ answered, isOf, items, unknown }) {
   const { answer, error, pending, again } = answered;
   const isShown = answer && items.length > 1 && (isOf || pending);
-  const waits = pending ? t("verdict.pending") : items.length > 1 ? t("verdict.not") : unknown ? t("verdict.unknown", { n: unknown }) : t("verdict.more");
-  return html`<section class="verdict" aria-labelledby="verdict" aria-busy=${pending}>
-    <h2 id="verdict" class="unseen">${t("verdict.title")}</h2>
-    <div class=${pending ? "verdict__score verdict__score--stale" : "verdict__score"} role="status" aria-live="polite">
+  const waits = pending ? t("scored.pending") : items.length > 1 ? t("scored.not") : unknown ? t("scored.unknown", { n: unknown }) : t("scored.more");
+  return html`<section class="outfit-score" aria-labelledby="outfit-score" aria-busy=${pending}>
+    <h2 id="outfit-score" class="unseen">${t("scored.title")}</h2>
+    <div class=${pending ? "outfit-score__score outfit-score__score--stale" : "outfit-score__score"} role="status" aria-live="polite">
       ${isShown
-        ? html`<${Score} score=${answer.score} large /><div class="verdict__word"><p>${wordOf(answer.score)}</p><${QuickFlag} judge=${answer.judge} /></div>
+        ? html`<${Score} score=${answer.score} large /><div class="outfit-score__word"><p>${wordOf(answer.score)}</p><${QuickFlag} judge=${answer.judge} /></div>
             <${Bar} score=${answer.score} />
-            ${isOf && unknown > 0 && html`<p class="verdict__without">${t("verdict.without", { n: unknown })}</p>`}`
-        : html`<p class="verdict__wait">${waits}</p>`}
+            ${isOf && unknown > 0 && html`<p class="outfit-score__without">${t("scored.without", { n: unknown })}</p>`}`
+        : html`<p class="outfit-score__wait">${waits}</p>`}
     </div>
     ${isShown && answer.cautions.length > 0 && html`<ul class="cautions" role="list">
       ${answer.cautions.map((caution) => html`<li key=${caution}><${Icon} name="warning" /><${Caution} text=${caution} /></li>`)}
