@@ -11,7 +11,7 @@ Importing coordi sets nothing in the process and loads no model: each name is im
 from __future__ import annotations
 
 import os
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ _MODULES = {
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        return metadata.version("coordi")
+        from importlib.metadata import version
+
+        return version("coordi")
     if name not in _MODULES:
         raise AttributeError(f"module 'coordi' has no attribute '{name}'")
     return getattr(import_module(_MODULES[name]), name)

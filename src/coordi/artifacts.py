@@ -20,7 +20,6 @@ from typing import Any, Protocol
 
 import filelock
 import platformdirs
-import psutil
 
 from coordi.errors import ArtifactError
 
@@ -249,13 +248,12 @@ def machine() -> dict[str, str]:
     return {"system": platform.system(), "processor": platform.machine(), "cores": str(os.cpu_count() or "unknown")}
 
 
-def peak_memory_mib() -> float:
-    """Largest resident size of this process so far, in MiB; its current size where the system keeps no peak."""
+def peak_memory_mib() -> float | None:
+    """Largest resident size of this process so far, in MiB; None where Python can't tell it (Windows)."""
     try:
         import resource
-    except ImportError:  # Windows
-        memory = psutil.Process().memory_info()
-        return round(float(getattr(memory, "peak_wset", memory.rss)) / 2**20, 1)
+    except ImportError:
+        return None
     scale = 2**20 if sys.platform == "darwin" else 2**10
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale, 1)
 

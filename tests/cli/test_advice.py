@@ -136,7 +136,7 @@ def test_a_catalogue_told_in_another_way_than_the_model_was_taught_is_refused(sh
     run("recommend", "t1", "--catalogue", tmp_path / "own", "--quick", "--model", model)
 
 
-def test_a_feed_that_was_cut_short_takes_nothing_away_unless_told(tmp_path: Path) -> None:
+def test_a_feed_that_was_cut_short_removes_nothing_unless_allowed(tmp_path: Path) -> None:
     feed = tmp_path / "feed.csv"
     rows = [f"i{n},{colour} shirt,tops" for n, colour in enumerate(("red", "blue", "green", "black") * 6)]
     feed.write_text("\n".join(["id,title,category", *rows]) + "\n", encoding="utf-8")
@@ -155,8 +155,10 @@ def test_a_source_that_has_moved_is_the_new_source(tmp_path: Path) -> None:
     run("catalogue", "build", tmp_path / "one.csv", "--out", tmp_path / "built")
     run("catalogue", "refresh", tmp_path / "built", tmp_path / "two.csv")
     (tmp_path / "one.csv").unlink()
-    run("catalogue", "refresh", tmp_path / "built")
-    run("catalogue", "build", tmp_path / "two.csv", "--out", tmp_path / "built")
+    for command in (("refresh", tmp_path / "built"), ("build", tmp_path / "two.csv", "--out", tmp_path / "built")):
+        done = json.loads(run("catalogue", *command, "--json"))
+        assert (done["unchanged"], done["added"], done["removed"]) == (2, 0, 0)
+        assert json.loads(run("catalogue", "info", tmp_path / "built", "--json"))["source"].endswith("two.csv")
 
 
 def test_any_data_is_a_catalogue_described_once(shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from coordi.cli.doctor import model_findings
+from coordi.cli.doctor import model_checks
 from coordi.config import load_settings
 
 torch = pytest.importorskip("torch")
@@ -13,7 +13,7 @@ NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens
 
 
 def found(preset: str, *overrides: str) -> dict[str, str]:
-    return {part: state for part, state, _ in model_findings(load_settings(preset, overrides))}
+    return {check.part: check.state for check in model_checks(load_settings(preset, overrides))}
 
 
 @NO_GPU

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from coordi.artifacts import Progress, Record, no_progress, stage_folder
+from coordi.artifacts import RUN_FILE, Progress, Record, no_progress, read_json, stage_folder
 from coordi.config import RunSettings
 from coordi.errors import ArtifactError, DataError
 from coordi.pipeline.workspace import Workspace, claim_folder, fingerprint, finished_stages
@@ -48,17 +48,18 @@ def begun(work: Workspace) -> Workspace:
 
 def test_a_first_mistake_does_not_lock_the_folder(work: Workspace) -> None:
     with claim_folder(replace(work, settings=RunSettings(seed=18))):
-        pass
+        assert read_json(work.out / RUN_FILE)["settings"]["seed"] == 18
     with claim_folder(work):
-        pass
+        assert read_json(work.out / RUN_FILE)["settings"]["seed"] == work.settings.seed
 
 
 def test_the_output_may_lie_in_the_datas_folder(work: Workspace) -> None:
     inside = replace(work, out=work.data / "out")
-    with claim_folder(inside), stage_folder(inside.out / "data", Record("c", {})):
-        pass
-    with claim_folder(inside):
-        pass
+    with claim_folder(inside) as inputs, stage_folder(inside.out / "data", Record("c", {})):
+        (inside.out / "data" / "items.csv").write_text("id\n", encoding="utf-8")
+    with claim_folder(inside) as again:
+        assert again == inputs  # the output is no part of the data
+    assert finished_stages(inside.out) == ("data",)
 
 
 def test_a_changed_vocabulary_is_refused(work: Workspace, tmp_path: Path) -> None:

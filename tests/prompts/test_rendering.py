@@ -111,5 +111,5 @@ def test_a_model_without_the_answers_is_refused() -> None:
 
 
 def test_a_template_that_loses_the_question_is_refused() -> None:
-    with pytest.raises(ModelError, match="drops the user.s message"):
+    with pytest.raises(ModelError, match="drops the user's message"):
         PromptRenderer(word_tokenizer("{{ '<s> assistant ' }}"), 64).text(ASKED)

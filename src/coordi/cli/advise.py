@@ -39,11 +39,6 @@ QuickOption = Annotated[
 LOADING = "loading the language model; the first use also unpacks it, which takes a minute"
 
 
-def register_score(app: typer.Typer) -> None:
-    """Add the command to the command line."""
-    app.command("score")(score)
-
-
 def score(
     items: ItemsArgument, model: ModelOption = "bundled", quick: QuickOption = False, as_json: JsonOption = False
 ) -> None:
@@ -88,11 +83,6 @@ def _as_json(items: list[str], answer: OutfitScore, name: str) -> dict[str, Any]
         "score": answer.score, "model": name, "judge": answer.judge, "weakest": weakest, "items": scored_items,
         "cautions": answer.cautions,
     }  # fmt: skip
-
-
-def register_recommend(app: typer.Typer) -> None:
-    """Add the command to the command line."""
-    app.command("recommend")(with_rules(recommend))
 
 
 def recommend(
@@ -257,11 +247,6 @@ def item_as_json(item: Item) -> dict[str, Any]:
 _NEEDED = ("fastapi", "uvicorn", "python_multipart", "torch", "duckdb")
 
 
-def register_serve(app: typer.Typer) -> None:
-    """Add the command to the command line."""
-    app.command("serve")(serve)
-
-
 def serve(
     catalogue: Annotated[
         Path | None,
@@ -358,6 +343,6 @@ def _open(catalogue: Path | None, model: str | None) -> Model:
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    register_score(app)
-    register_recommend(app)
-    register_serve(app)
+    app.command()(score)
+    app.command()(with_rules(recommend))
+    app.command()(serve)

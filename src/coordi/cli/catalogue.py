@@ -181,11 +181,6 @@ def _console() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=_WIDTH_IN_A_PIPE)
 
 
-def register_complete(nouns: typer.Typer) -> None:
-    """Add the command to ``coordi catalogue``."""
-    nouns.command("complete")(with_rules(complete))
-
-
 def complete(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `coordi catalogue build` made.")],
     out: Annotated[Path, typer.Option("--out", help="The file to write: a line of JSON for each item.")],
@@ -239,20 +234,6 @@ ShrinkOption = Annotated[
 ]
 SaveOption = Annotated[int, typer.Option("--save-every", min=1, help="Photos between two saves.")]
 _MAX_LINES = 5
-
-
-def register(app: typer.Typer) -> None:
-    """Add the noun to the command line."""
-    nouns = typer.Typer(no_args_is_help=True, help="Make a catalogue of items, keep it up to date, search it.")
-    nouns.callback()(_catalogue)
-    for command in (build, info, search, add, remove, refresh):
-        nouns.command(command.__name__)(command)
-    register_complete(nouns)
-    app.add_typer(nouns, name="catalogue")
-
-
-def _catalogue() -> None:
-    """Make a catalogue of items, keep it up to date, search it."""
 
 
 def build(
@@ -388,3 +369,11 @@ def _data(allow_download: bool) -> Any:
     from coordi.config import DataSettings
 
     return DataSettings(photos="optional", allow_download=allow_download)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    commands = typer.Typer(no_args_is_help=True, help="Build a catalogue of items, keep it up to date, search it.")
+    for command in (build, info, search, add, remove, refresh, with_rules(complete)):
+        commands.command()(command)
+    app.add_typer(commands, name="catalogue")

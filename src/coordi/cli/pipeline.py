@@ -17,11 +17,6 @@ from coordi.cli.options import DataOption, JsonOption, OutOption, Overrides, Pre
 from coordi.config import load_settings
 
 
-def register_run(app: typer.Typer) -> None:
-    """Add the command to the command line."""
-    app.command("run")(run)
-
-
 def run(
     data: DataOption,
     out: OutOption,
@@ -49,11 +44,6 @@ def _called() -> str:
         return f"{sys.executable} -m {name}"
     path = shutil.which(name)
     return name if path is not None and Path(path).resolve() == Path(started).resolve() else started
-
-
-def register_finetune(app: typer.Typer) -> None:
-    """Add the command to the command line."""
-    app.command("finetune")(finetune)
 
 
 def finetune(
@@ -103,11 +93,6 @@ QuestionsOption = Annotated[
 ]
 
 
-def register_evaluate(app: typer.Typer) -> None:
-    """Add the command to the command line."""
-    app.command("evaluate")(evaluate)
-
-
 def evaluate(
     data: DataOption,
     out: OutOption,
@@ -149,15 +134,6 @@ def evaluate(
         typer.echo(f"The report is at {Path(report).resolve()}")
 
 
-def register_presets(app: typer.Typer) -> None:
-    """Add the noun to the command line."""
-    nouns = typer.Typer(no_args_is_help=True, help="Settings that come with coordi, and checking your own.")
-    nouns.command("list")(list_presets)
-    nouns.command("show")(show)
-    nouns.command("check")(check)
-    app.add_typer(nouns, name="presets")
-
-
 def list_presets() -> None:
     """List the presets that come with coordi, each with its first comment.
 
@@ -197,7 +173,10 @@ def check(file: Annotated[str, typer.Argument(help="The path of a YAML file.")])
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    register_run(app)
-    register_finetune(app)
-    register_evaluate(app)
-    register_presets(app)
+    for command in (run, finetune, evaluate):
+        app.command()(command)
+    presets = typer.Typer(no_args_is_help=True, help="List, show and check presets.")
+    presets.command("list")(list_presets)
+    presets.command()(show)
+    presets.command()(check)
+    app.add_typer(presets, name="presets")
