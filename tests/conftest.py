@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # training/ has the program that drew the sample
 
 # Every test there runs whole commands, a browser, or a measurement.
 SLOW_FOLDERS = tuple(Path(__file__).parent / name for name in ("benchmarks", "end_to_end", "page"))

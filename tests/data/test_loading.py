@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from coordi.config import DataSettings
-from coordi.data.loading import SAMPLE_MARKER, load, outfits_for, recognise
-from coordi.data.sample.writer import MARKER
+from coordi.data.loading import load, outfits_for, recognise
+from coordi.data.sample import MARKER
 from coordi.errors import DataError
 from coordi.types import SPLITS, Dataset
 
@@ -74,7 +74,7 @@ def test_the_sample_loads_whole(tmp_path: Path, photo: Save, adds_up: Callable[[
     (tmp_path / MARKER).write_text("{}")
     dataset = load(tmp_path, DataSettings(photos="required"), 3)
     adds_up(dataset)
-    assert (dataset.layout, SAMPLE_MARKER) == ("sample", MARKER)
+    assert (dataset.layout, MARKER) == ("sample", "sample.json")
     assert len(dataset.items) == 30
     assert [outfit.split for outfit in dataset.outfits] == splits
     assert dataset.items["i3"].subcategory == "shirt"

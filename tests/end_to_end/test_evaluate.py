@@ -11,9 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from coordi.data.sample.wardrobe import SampleSize
-from coordi.data.sample.writer import make_sample
-
+from ..sample import write_small_sample
 from .test_interruptions import environment
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -22,8 +20,7 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "sample"
-    make_sample(folder, 3, SampleSize(items=120, train=24, valid=8, test=12))
-    return folder
+    return write_small_sample(folder, {"train": 24, "valid": 8, "test": 12})
 
 
 @pytest.fixture

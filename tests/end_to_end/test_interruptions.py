@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from coordi.data.sample.wardrobe import SampleSize
-from coordi.data.sample.writer import make_sample
+from ..sample import write_small_sample
 
 # What the command says when a stage begins, and the signal that ends it there.
 STAGES = (
@@ -28,8 +27,7 @@ STAGES = (
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "sample"
-    make_sample(folder, 3, SampleSize(items=120, train=24, valid=8, test=12))
-    return folder
+    return write_small_sample(folder, {"train": 24, "valid": 8, "test": 12})
 
 
 def command(data: Path, out: Path, base: Path) -> list[str]:

@@ -15,9 +15,7 @@ from typing import Any
 
 import pytest
 
-from coordi.data.sample.wardrobe import SampleSize
-from coordi.data.sample.writer import make_sample
-
+from ..sample import write_small_sample
 from .test_interruptions import environment
 
 CATEGORY_IDS = {
@@ -62,7 +60,7 @@ def write_release(folder: Path, sample: Path) -> None:
 @pytest.fixture(scope="module")
 def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
-    make_sample(folder / "sample", 3, SampleSize(items=120, train=24, valid=8, test=12))
+    write_small_sample(folder / "sample", {"train": 24, "valid": 8, "test": 12})
     write_release(folder / "polyvore_outfits", folder / "sample")
     return folder / "polyvore_outfits"
 

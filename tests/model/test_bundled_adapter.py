@@ -10,8 +10,7 @@ from coordi.artifacts import read_json
 from coordi.config import RunSettings
 from coordi.data.loading import load
 from coordi.data.questions import compatibility_questions
-from coordi.data.sample.wardrobe import SampleSize
-from coordi.data.sample.writer import make_sample
+from coordi.data.sample import write_sample
 from coordi.model.base import resolve_base
 from coordi.model.scoring import load_scorer
 from coordi.model.trained import BUNDLED, find_model
@@ -39,7 +38,7 @@ def test_scores_in_bytes_rank_as_in_floats(tmp_path: Path) -> None:
     from sklearn.metrics import roc_auc_score
 
     found = settings("float32")
-    make_sample(tmp_path, 3, SampleSize(items=240, train=24, valid=8, test=60))
+    write_sample(tmp_path)
     dataset = load(tmp_path, found.data.model_copy(update={"photos": "optional"}), found.seed)
     items = [replace(item, text=item_text(item, None, found.prompt)) for item in dataset.items.values()]
     described = replace(dataset, items={item.id: item for item in items})

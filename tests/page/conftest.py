@@ -17,9 +17,8 @@ from typing import Any, Protocol
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
-
-from coordi.data.sample.wardrobe import SampleSize
-from coordi.data.sample.writer import make_sample
+from training.sample_drawing.wardrobe import SampleSize
+from training.sample_drawing.writer import make_sample
 
 CATALOGUE_ITEMS = 60
 READY_SECONDS = 300

@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw
 from coordi.artifacts import Progress, is_finished, no_progress, read_json, read_manifest
 from coordi.config import DescribeSettings, PromptSettings
 from coordi.data.photos import open_photo
-from coordi.data.sample.writer import make_sample
+from coordi.data.sample import write_sample
 from coordi.encoders.describe import describe_image
 from coordi.errors import ArtifactError, DataError, RecommendationError
 from coordi.recommend.build import (
@@ -191,7 +191,7 @@ def test_a_folder_of_photos_gets_categories_from_its_photos(
     tmp_path: Path, eyes: DescriptionPipeline, work: CatalogueJob
 ) -> None:
     drawn, photos = tmp_path / "sample", tmp_path / "photos"
-    make_sample(drawn, 17)
+    write_sample(drawn)
     photos.mkdir()
     for place, path in enumerate(sorted((drawn / "images").iterdir())[:40]):
         shutil.copy(path, photos / f"IMG_{place}.jpg")

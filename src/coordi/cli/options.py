@@ -19,7 +19,6 @@ from coordi.data.loading import located
 from coordi.pipeline.workspace import Workspace
 
 SAMPLE = "sample"
-_SAMPLE_SEED = 17
 
 DataOption = Annotated[
     str,
@@ -49,15 +48,15 @@ JsonOption = Annotated[bool, typer.Option("--json", help="JSON alone on standard
 
 
 def data_path(data: str, settings: DataSettings | None = None) -> Path:
-    """The path of the data; ``sample`` is drawn into coordi's cache on first use, a hub's copy fetched if allowed."""
+    """The path of the data; ``sample`` is unpacked into coordi's cache, a hub's copy is fetched if that is allowed."""
     if data != SAMPLE or Path(data).exists():
         return located(data, settings or DataSettings())
-    from coordi.data.sample import MARKER, make_sample
+    from coordi.data.sample import MARKER, write_sample
 
     folder = cache_folder() / f"{SAMPLE}-{metadata.version('coordi')}" / SAMPLE
     if not (folder / MARKER).is_file():
-        with progress_bar("drawing the sample") as progress:
-            make_sample(folder, _SAMPLE_SEED, progress=progress)
+        with progress_bar("unpacking the sample") as progress:
+            write_sample(folder, progress)
     return folder
 
 

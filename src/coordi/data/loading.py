@@ -18,6 +18,7 @@ from coordi.data.feed import TABLE_SUFFIXES, find_photos, find_table, read_catal
 from coordi.data.hub import COPIES, copy_layout, fetch, hub_name, read_marqo, read_owj
 from coordi.data.photos import NOT_A_PHOTO
 from coordi.data.polyvore import VERSIONS, is_version, read_maryland, read_outfits, split_file
+from coordi.data.sample import MARKER
 from coordi.data.source import Source
 from coordi.errors import ArtifactError, DataError
 from coordi.types import (
@@ -203,7 +204,6 @@ def _read(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
 Layout = Literal[
     "polyvore-maryland", "polyvore-outfits", "owj0421-polyvore", "marqo-polyvore", "catalogue", "photos", "sample"
 ]
-SAMPLE_MARKER = "sample.json"
 _ACCEPTED = (
     "accepted are a folder with train_no_dup.json, valid_no_dup.json or test_no_dup.json (Maryland Polyvore), a folder "
     "that holds nondisjoint or disjoint, or is one of them (Polyvore Outfits), a .csv, .jsonl or .parquet catalogue or "
@@ -257,7 +257,7 @@ def read_source(path: Path, settings: DataSettings) -> Source:
         return read_photos(path.resolve())
     table = path if path.is_file() else find_table(path)
     if table is None:
-        raise DataError(f"{path} has {SAMPLE_MARKER} but no table of items; make the sample again")
+        raise DataError(f"{path} has {MARKER} but no table of items; make the sample again")
     return read_catalogue(table.resolve(), layout)
 
 
@@ -291,7 +291,7 @@ def recognise(path: Path) -> Layout:
         names = {entry.name for entry in path.iterdir()}
     except OSError as error:
         raise DataError(f"{path} can't be read: {error.strerror or error}") from error
-    if SAMPLE_MARKER in names:
+    if MARKER in names:
         return "sample"
     if any(split_file(split) in names for split in SPLITS):
         return "polyvore-maryland"

@@ -4,10 +4,10 @@ from collections import defaultdict
 
 import numpy as np
 import pytest
+from training.sample_drawing.garments import OCCASIONS
+from training.sample_drawing.rules import agrees, shared_occasions
+from training.sample_drawing.wardrobe import SampleSize, Wardrobe, fill_wardrobe
 
-from coordi.data.sample.garments import OCCASIONS
-from coordi.data.sample.rules import agrees, shared_occasions
-from coordi.data.sample.wardrobe import SampleSize, Wardrobe, fill_wardrobe
 from coordi.types import SPLITS
 
 

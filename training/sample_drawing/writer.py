@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from coordi.artifacts import Progress, atomic_path, clear_write_errors, no_progress, write_json, write_text
-from coordi.data.sample.drawing.canvas import Template
-from coordi.data.sample.drawing.photo import Cloth, photograph
-from coordi.data.sample.garments import KINDS, Garment
-from coordi.data.sample.palette import COLOURS, RGB
-from coordi.data.sample.wardrobe import SampleSize, Wardrobe, fill_wardrobe
+
+from .drawing.canvas import Template
+from .drawing.photo import Cloth, photograph
+from .garments import KINDS, Garment
+from .palette import COLOURS, RGB
+from .wardrobe import SampleSize, Wardrobe, fill_wardrobe
 
 MARKER = "sample.json"
 NOTE = "drawn garments for trying coordi out; figures from it are no result"
@@ -54,7 +55,7 @@ def make_sample(folder: Path, seed: int, size: SampleSize | None = None, progres
     # Pictures of a kind share its template, so they are drawn one after another.
     by_kind = sorted(wardrobe.garments.items(), key=lambda entry: (entry[1].kind.label, entry[0]))
     for done, (item_id, garment) in enumerate(by_kind, start=1):
-        _draw(folder / "images" / f"{item_id}.jpg", garment, flipped=_is_flipped(garment, item_id, seed))
+        draw_photo(folder / "images" / f"{item_id}.jpg", garment, flipped=is_flipped(garment, item_id, seed))
         progress(done, len(by_kind))
     write_text(folder / "items.csv", _csv(rows))
     write_text(folder / "outfits.jsonl", _json_lines(wardrobe))
@@ -69,7 +70,7 @@ def _row(item_id: str, garment: Garment, prices: np.random.Generator) -> tuple[s
     return item_id, garment.title, kind.category, noun, f"images/{item_id}.jpg", f"{price:.2f}"
 
 
-def _draw(path: Path, garment: Garment, flipped: bool) -> None:
+def draw_photo(path: Path, garment: Garment, flipped: bool) -> None:
     image = photograph(_template(garment.kind.label), cloth_of(garment), flipped)
     # Pillow cuts a file short without a word when the disk fills up in the middle of its write; Python's own doesn't.
     encoded = io.BytesIO()
@@ -99,7 +100,7 @@ def _mixed(one: RGB, other: RGB) -> RGB:
     return (one[0] + other[0]) // 2, (one[1] + other[1]) // 2, (one[2] + other[2]) // 2
 
 
-def _is_flipped(garment: Garment, item_id: str, seed: int) -> bool:
+def is_flipped(garment: Garment, item_id: str, seed: int) -> bool:
     """Shoes and caps look to either side, as in any shop."""
     one_sided = garment.kind.category == "shoes" or garment.kind.label == "cotton cap"
     return one_sided and bool(np.random.default_rng([seed, 4, int(item_id[1:])]).integers(2))

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from coordi.data.sample.drawing.canvas import FLAT, INSIDE, LEATHER, METAL, Finish, Sketch, Template
-from coordi.data.sample.drawing.outline import curve, ellipse, ribbon
+from .canvas import FLAT, INSIDE, LEATHER, METAL, Finish, Sketch, Template
+from .outline import curve, ellipse, ribbon
 
 _SOLE = Finish(round=1.2, lift=0.2)
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from coordi.data.sample.drawing.canvas import FLAT, INSIDE, LEATHER, METAL, Finish, Sketch, Template
-from coordi.data.sample.drawing.outline import curve, ellipse, mirror, ribbon, symmetric
-from coordi.data.sample.drawing.tops import both
+from .canvas import FLAT, INSIDE, LEATHER, METAL, Finish, Sketch, Template
+from .outline import curve, ellipse, mirror, ribbon, symmetric
+from .tops import both
 
 
 def tote(straw: bool = False) -> Template:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from coordi.data.sample.drawing.canvas import FLAT, LEATHER, METAL, Finish, Sketch, Template
-from coordi.data.sample.drawing.outline import Points, curve, ellipse, mirror, ribbon, symmetric
-from coordi.data.sample.drawing.tops import both
+from .canvas import FLAT, LEATHER, METAL, Finish, Sketch, Template
+from .outline import Points, curve, ellipse, mirror, ribbon, symmetric
+from .tops import both
 
 
 def scarf(silk: bool = False) -> Template:

@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from coordi.data.sample.garments import LOUD, OCCASIONS, Garment, Occasion
-from coordi.data.sample.palette import in_harmony
+from .garments import LOUD, OCCASIONS, Garment, Occasion
+from .palette import in_harmony
 
 Rule = Callable[[Sequence[Garment]], bool]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from coordi.data.sample.drawing.canvas import FLAT, INSIDE, Finish, Sketch, Template
-from coordi.data.sample.drawing.outline import Points, curve, ellipse, mirror, ribbon, symmetric
-from coordi.data.sample.drawing.tops import both, buttons
+from .canvas import FLAT, INSIDE, Finish, Sketch, Template
+from .outline import Points, curve, ellipse, mirror, ribbon, symmetric
+from .tops import both, buttons
 
 _WAIST = "M 50 13.4 Q 43 13.4 36.4 12 L 35.4 17.4 Q 43 19 50 19"
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
 
-from coordi.data.sample.drawing.outline import Points
+from .outline import Points
 
 Map = npt.NDArray[np.float32]
 

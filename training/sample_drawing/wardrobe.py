@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from coordi.data.sample.garments import KINDS, OCCASIONS, Garment, Kind, Occasion
-from coordi.data.sample.palette import COLOURS, COMPLEMENTARY
-from coordi.data.sample.rules import agrees
 from coordi.errors import DataError
 from coordi.types import SPLITS, GarmentCategory, Outfit, Split
+
+from .garments import KINDS, OCCASIONS, Garment, Kind, Occasion
+from .palette import COLOURS, COMPLEMENTARY
+from .rules import agrees
 
 _EXTRAS: tuple[GarmentCategory, ...] = (
     "outerwear",

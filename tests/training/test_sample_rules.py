@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
+from training.sample_drawing.garments import KINDS, LOUD, Garment, garment_of
+from training.sample_drawing.palette import COLOURS
+from training.sample_drawing.rules import RULES, agrees, broken_rules
 
-from coordi.data.sample.garments import KINDS, LOUD, Garment, garment_of
-from coordi.data.sample.palette import COLOURS
-from coordi.data.sample.rules import RULES, agrees, broken_rules
 from coordi.errors import DataError
 from coordi.types import GARMENT_CATEGORIES
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from coordi.data.sample.drawing.canvas import BODY, FLAT, INSIDE, Finish, Sketch, Template
-from coordi.data.sample.drawing.outline import Points, curve, ellipse, mirror, ribbon, symmetric
+from .canvas import BODY, FLAT, INSIDE, Finish, Sketch, Template
+from .outline import Points, curve, ellipse, mirror, ribbon, symmetric
 
 _SILK = Finish(gloss=0.3, round=4.0)
 

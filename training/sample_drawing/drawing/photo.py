@@ -8,9 +8,9 @@ from functools import lru_cache
 import numpy as np
 from PIL import Image
 
-from coordi.data.sample.drawing.canvas import SIZE, Map, Template, blurred, shifted
-from coordi.data.sample.drawing.patterns import pattern_maps, texture_map
-from coordi.data.sample.palette import RGB
+from ..palette import RGB
+from .canvas import SIZE, Map, Template, blurred, shifted
+from .patterns import pattern_maps, texture_map
 
 FIXED: dict[str, RGB] = {
     "white": (246, 245, 242),

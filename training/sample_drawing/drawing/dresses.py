@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from coordi.data.sample.drawing.canvas import FLAT, INSIDE, METAL, Finish, Sketch, Template
-from coordi.data.sample.drawing.outline import curve, symmetric
-from coordi.data.sample.drawing.tops import both, buttons, straps
+from .canvas import FLAT, INSIDE, METAL, Finish, Sketch, Template
+from .outline import curve, symmetric
+from .tops import both, buttons, straps
 
 
 def sun_dress() -> Template:

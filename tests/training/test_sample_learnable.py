@@ -7,8 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-
-from coordi.data.sample.wardrobe import SampleSize, Wardrobe, fill_wardrobe
+from training.sample_drawing.wardrobe import SampleSize, Wardrobe, fill_wardrobe
 
 Features = dict[str, int]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from coordi.data.sample.drawing.canvas import BODY, FLAT, INSIDE, METAL, Finish, Sketch, Template
-from coordi.data.sample.drawing.outline import Points, curve, mirror, moved, ribbon, symmetric
-from coordi.data.sample.drawing.tops import both, buttons
+from .canvas import BODY, FLAT, INSIDE, METAL, Finish, Sketch, Template
+from .outline import Points, curve, mirror, moved, ribbon, symmetric
+from .tops import both, buttons
 
 _LAPEL = Finish(volume=0.9, round=1.2, lift=0.5)
 _SLEEVE = "M 31.5 17.8 Q 24 19.8 20.8 31 Q 15 54 11 77 Q 15 80 20.6 79.6 Q 26 62 31 46 Q 33.4 30 31.5 17.8"

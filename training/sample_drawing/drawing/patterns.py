@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from coordi.data.sample.drawing.canvas import SIZE, Map
+from .canvas import SIZE, Map
 
 PATTERNS = ("plain", "striped", "pinstriped", "checked", "gingham", "dotted", "floral")
 TEXTURES = ("smooth", "denim", "knit", "corduroy", "tweed", "straw", "linen", "satin")

@@ -8,11 +8,12 @@ from functools import partial
 from types import MappingProxyType
 from typing import Literal
 
-from coordi.data.sample.drawing import accessories, bags, bottoms, dresses, outerwear, shoes, tops
-from coordi.data.sample.drawing.canvas import Template
-from coordi.data.sample.palette import ACCENTS, COLOURS, DENIMS, HIDES, METALS, NEUTRALS
 from coordi.errors import DataError
 from coordi.types import GarmentCategory
+
+from .drawing import accessories, bags, bottoms, dresses, outerwear, shoes, tops
+from .drawing.canvas import Template
+from .palette import ACCENTS, COLOURS, DENIMS, HIDES, METALS, NEUTRALS
 
 Occasion = Literal["work", "casual", "sport", "evening", "beach", "winter"]
 OCCASIONS: tuple[Occasion, ...] = ("work", "casual", "sport", "evening", "beach", "winter")

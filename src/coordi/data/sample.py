@@ -1,0 +1,38 @@
+"""The bundled sample: drawn garments, and outfits put together by written rules, for trying coordi without data.
+
+``training/draw_sample.py`` drew it. No figure that is measured on it is a result.
+"""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from zipfile import ZipFile
+
+from coordi.artifacts import Progress, atomic_path, clear_write_errors, no_progress
+
+MARKER = "sample.json"
+"""Written last, so that a folder with one is complete."""
+
+
+def write_sample(folder: Path, progress: Progress = no_progress) -> None:
+    """Unpack the sample as a catalogue with outfits.
+
+    The folder gets ``items.csv``, ``outfits.jsonl`` (``id``, ``items``, ``split``, ``title``), ``images/<id>.jpg`` and,
+    last, the marker ``sample.json``. Existing files of these names are replaced, the marker first.
+
+    Args:
+        folder: Created if it doesn't exist.
+        progress: Called after each file.
+
+    Raises:
+        ArtifactError: If the folder can't be written or the disk is full.
+    """
+    with clear_write_errors(folder / MARKER):
+        (folder / MARKER).unlink(missing_ok=True)
+    with resources.files("coordi.data").joinpath("sample.zip").open("rb") as file, ZipFile(file) as archive:
+        names = archive.namelist()
+        for done, name in enumerate(names, start=1):
+            with atomic_path(folder / name) as temporary:
+                temporary.write_bytes(archive.read(name))
+            progress(done, len(names))

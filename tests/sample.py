@@ -1,0 +1,36 @@
+"""A small part of the bundled sample, for tests that need few photos and outfits."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+from coordi.data.sample import MARKER, write_sample
+from coordi.types import Split
+
+
+def write_small_sample(folder: Path, sizes: dict[Split, int]) -> Path:
+    """The first outfits of each split, with their items alone."""
+    write_sample(folder)
+    (folder / MARKER).unlink()
+    left = dict(sizes)
+    outfits = []
+    for line in (folder / "outfits.jsonl").read_text(encoding="utf-8").splitlines():
+        outfit = json.loads(line)
+        left[outfit["split"]] -= 1
+        if left[outfit["split"]] >= 0:
+            outfits.append(outfit)
+    items = {item_id for outfit in outfits for item_id in outfit["items"]}
+    with (folder / "items.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["id"] in items]
+    with (folder / "items.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    (folder / "outfits.jsonl").write_text("".join(f"{json.dumps(outfit)}\n" for outfit in outfits), encoding="utf-8")
+    for photo in (folder / "images").iterdir():
+        if photo.stem not in items:
+            photo.unlink()
+    (folder / MARKER).write_text("{}", encoding="utf-8")
+    return folder
