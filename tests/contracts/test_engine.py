@@ -218,11 +218,11 @@ import torch
 
 torch.cuda.is_available = lambda: True
 torch.cuda.get_device_name = lambda number: "a GPU that isn't there"
-from coordi.cli.main import start
+import coordi.cli.main
 from coordi.config import RunSettings
-from coordi.model.preflight import check_ready
+from coordi.model.preflight import preflight
 
-ready = check_ready(RunSettings.model_validate({"model": {"base": sys.argv[1]}, "prompt": {"max_length": 128}}))
+ready = preflight(RunSettings.model_validate({"model": {"base": sys.argv[1]}, "prompt": {"max_length": 128}}))
 import unsloth
 
 print(ready.engine.name, unsloth.FastLanguageModel.early, "transformers" in sys.modules, ready.reason)
