@@ -126,11 +126,6 @@ class FinetuneSettings(Settings):
         first_layer: Layers before this one get no adapter, so no gradient flows through them; 0 adapts all.
         head: What is taught to tell: ``answer`` the word yes or no after a prompt, as in the paper; ``pooled`` a linear
             head on the mean hidden state of the items' tokens, which small models learn far more from.
-        objective: Of an ``answer`` head: ``sft`` makes the right answer likely; ``dpo`` prefers it to a wrong one, held
-            near to the model as training began.
-        dpo_beta: Of ``dpo``: how tightly it is held; the larger, the tighter.
-        start_from: Folder of an adapter that fine-tuning goes on from, of the same base and LoRA settings; None for a
-            new one.
         last_layer: Of a ``pooled`` head, how many layers run before it; None for two thirds of them.
         head_learning_rate: Of a ``pooled`` head's own weights.
         tasks: Share of examples per task; they need not add up to 1.
@@ -144,6 +139,8 @@ class FinetuneSettings(Settings):
         checkpoint_minutes: How often all that going on needs is kept, should the training be interrupted; 0 for after
             every step. It is kept before every look at the validation split too, and less often where writing it would
             take more than a hundredth of the time.
+        track: Where losses, the learning rate and gradient norms are logged too: ``tensorboard`` in ``logs/`` of the
+            fine-tuning's folder, ``mlflow`` or ``trackio`` where their own settings say.
     """
 
     epochs: float = Field(default=1.0, gt=0)
@@ -161,9 +158,6 @@ class FinetuneSettings(Settings):
     target_modules: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
     first_layer: int = Field(default=0, ge=0)
     head: Literal["answer", "pooled"] = "answer"
-    objective: Literal["sft", "dpo"] = "sft"
-    dpo_beta: float = Field(default=0.1, gt=0)
-    start_from: str | None = None
     last_layer: int | None = Field(default=None, ge=1)
     head_learning_rate: float = Field(default=1e-3, gt=0)
     tasks: dict[Literal["compatibility", "choose", "complement"], float] = {"compatibility": 1.0}
@@ -173,6 +167,7 @@ class FinetuneSettings(Settings):
     evaluations: int = Field(default=4, ge=1)
     valid_questions: int | None = Field(default=None, ge=2)
     checkpoint_minutes: float = Field(default=5.0, ge=0)
+    track: Literal["none", "tensorboard", "mlflow", "trackio"] = "none"
 
     @model_validator(mode="after")
     def _parts_agree(self) -> FinetuneSettings:
@@ -187,9 +182,6 @@ class FinetuneSettings(Settings):
             if self.last_layer is not None:
                 raise ValueError("last_layer is a pooled head's, but head is 'answer'; set head=pooled or leave it out")
             return self
-        if self.objective == "dpo" or self.start_from is not None:
-            said = "objective is 'dpo'" if self.objective == "dpo" else f"start_from is '{self.start_from}'"
-            raise ValueError(f"a pooled head gives no answers in words, but {said}, which needs them; set head=answer")
         if any(share for task, share in self.tasks.items() if task != "compatibility"):
             raise ValueError(
                 f"a pooled head only learns compatibility, but tasks are {dict(self.tasks)}; set head=answer for others"

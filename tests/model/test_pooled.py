@@ -9,11 +9,12 @@ from safetensors.numpy import load_file, save_file
 
 from coordi.artifacts import read_json
 from coordi.config import FinetuneSettings, RunSettings
-from coordi.errors import ModelError, TrainingError
+from coordi.errors import ModelError
 from coordi.model.base import Base
+from coordi.model.heads import group_losses
 from coordi.model.scoring import HEAD, HEAD_SETTINGS, PooledHead, PooledScorer, fit_platt_line, load_scorer, sigmoid
-from coordi.model.training import encode_groups, finetune, group_loss
-from coordi.prompts import NO, YES, Instruction, ListRenderer, compatibility_instruction
+from coordi.model.training import finetune
+from coordi.prompts import Instruction, ListRenderer, compatibility_instruction
 from coordi.types import Item
 
 from .conftest import COLOURS, KINDS, items_of
@@ -142,9 +143,9 @@ def test_the_loss_of_one_group_by_hand() -> None:
     yes, no = 0.5, (-1.0, 2.0)
     answers = (softplus(-yes) + (softplus(no[0]) + softplus(no[1])) / 2) / 2
     beside = (softplus(no[0] - yes) + softplus(no[1] - yes)) / 2
-    found = group_loss(torch.tensor([yes, *no, 9.0, -9.0]), torch.tensor([3, 2]))
+    losses = group_losses(torch.tensor([yes, *no, 9.0, -9.0]), [3, 2])
     second = (softplus(-9.0) + softplus(-9.0)) / 2 + softplus(-18.0)
-    assert found.item() == pytest.approx((answers + beside + second) / 2, abs=1e-5)
+    assert losses.tolist() == pytest.approx([answers + beside, second], abs=1e-5)
 
 
 def test_the_line_is_platts() -> None:
@@ -158,18 +159,6 @@ def test_the_line_is_platts() -> None:
     slope, _ = fit_platt_line(apart, apart > 0)
     assert 0.1 < slope < 10  # not without end, though a line tells them apart
     assert fit_platt_line(-apart, apart > 0) == (1.0, 0.0)
-
-
-def test_an_outfit_without_negatives_is_no_group(tiny_base: Base) -> None:
-    from coordi.model.engines import load_tokenizer
-
-    renderer = ListRenderer(load_tokenizer(tiny_base), 128)
-    yes, no = (compatibility_instruction(["red skirt", "red bag"], answer) for answer in (True, False))
-    assert (yes.answer, no.answer) == (YES, NO)
-    groups = encode_groups(lambda _: (yes, yes, no), renderer, FinetuneSettings(batch_size=8, epochs=8))
-    assert [len(group) for group in groups.prompts] == [2] * 8
-    with pytest.raises(TrainingError, match="gives 0 outfits with a negative"):
-        encode_groups(lambda _: (yes, yes), renderer, FinetuneSettings())
 
 
 @pytest.mark.slow
