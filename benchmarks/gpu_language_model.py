@@ -112,7 +112,8 @@ def engine_of(name: str) -> Any:
 
 def train(base: Any, engine: str, lengths: str, steps: int) -> dict[str, float]:
     """Tokens per second of the paper preset's settings."""
-    from coordi.model.training import IGNORED, EncodedExamples, new_trainer
+    from coordi.model.heads import AnswerHead, Example, TrainingData
+    from coordi.model.training import TrainingLoop, new_accelerator
 
     chosen = engine_of(engine)
     settings = load_settings("paper").finetune.model_copy(update=batches_of(base, lengths))
@@ -120,14 +121,17 @@ def train(base: Any, engine: str, lengths: str, steps: int) -> dict[str, float]:
     count = steps * settings.batch_size
     sizes = np.full(count, 2048) if lengths == "2048" else rng.choice(PROMPT_TOKENS, size=count)
     ordered = np.sort(sizes.reshape(steps, settings.batch_size), axis=1).ravel()  # as lessons are sorted in a step
-    ids = [rng.integers(2, 258, size=int(size)).tolist() for size in ordered]
-    lessons = EncodedExamples(ids, [[IGNORED] * (len(one) - 1) + one[-1:] for one in ids], steps)
+    examples = [Example((tuple(rng.integers(2, 258, size=int(size)).tolist()),), answer_length=1) for size in ordered]
+    data = TrainingData(examples, steps, settings.batch_size)
     loaded = chosen.for_training(base, ModelSettings(base=str(base.folder)), settings, SEED)
-    watch = Clock()
-    with tempfile.TemporaryDirectory() as folder:
-        new_trainer(loaded, lessons, settings, SEED, watch, Path(folder)).train()
-    seen = lessons.tokens(count) - lessons.tokens(settings.batch_size)  # the first step warms up
-    return {"tokens_per_second": seen / (watch.marks[-1] - watch.marks[0]), **peak()}
+    head, marks = AnswerHead(loaded.tokenizer, 2048), []
+    loop = TrainingLoop(loaded.model, head, data, settings, SEED, new_accelerator(settings, Path()))
+    for step in range(1, steps + 1):
+        loop.step(step)
+        synchronize()
+        marks.append(time.perf_counter())
+    tokens = data.tokens(steps) - data.tokens(1)  # the first step warms up
+    return {"tokens_per_second": tokens / (marks[-1] - marks[0]), **peak()}
 
 
 def batches_of(base: Any, lengths: str) -> dict[str, int]:
@@ -135,21 +139,6 @@ def batches_of(base: Any, lengths: str) -> dict[str, int]:
     if json.loads((base.folder / "config.json").read_text())["hidden_size"] == SHAPES["tiny"]["hidden_size"]:
         return {"micro_batch_size": 1, "batch_size": 2}
     return {"micro_batch_size": 2, "batch_size": 8} if lengths == "2048" else {}
-
-
-class Clock:
-    """When each step ended."""
-
-    def __init__(self) -> None:
-        self.marks: list[float] = []
-
-    def started(self) -> None:
-        """Nothing yet."""
-
-    def after_step(self, step: int, mean_loss: Callable[[], float]) -> None:
-        """Wait for the device and note the time."""
-        synchronize()
-        self.marks.append(time.perf_counter())
 
 
 def score(base: Any, engine: str, rounds: int) -> dict[str, float]:

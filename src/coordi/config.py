@@ -128,9 +128,6 @@ class FinetuneSettings(Settings):
         first_layer: First layer with an adapter; no gradient flows through the layers before it.
         head: ``answer`` trains the word yes or no after a prompt, as in the paper; ``pooled`` a linear head on the mean
             hidden state of the items' tokens, more accurate for small models.
-        objective: For an ``answer`` head: ``sft``, or ``dpo`` on preference pairs.
-        dpo_beta: For ``dpo``: strength of the penalty on moving away from the model before training.
-        start_from: Folder of an adapter with the same base and LoRA settings to start from; None for a new adapter.
         last_layer: For a ``pooled`` head: number of layers before it; None for two thirds of all layers.
         head_learning_rate: For a ``pooled`` head's own weights.
         tasks: Share of examples per task; shares need not add up to 1.
@@ -143,6 +140,8 @@ class FinetuneSettings(Settings):
         valid_questions: Maximum validation questions of each evaluation.
         checkpoint_minutes: Minutes between checkpoints; 0 for one after every step. There is also a checkpoint before
             every evaluation, and fewer where writing them would take more than 1% of the time.
+        track: Log losses, learning rate and gradient norms to ``tensorboard`` (``logs/`` in the fine-tuning's folder),
+            ``mlflow`` or ``trackio`` (where their own settings say).
     """
 
     epochs: float = Field(default=1.0, gt=0)
@@ -160,9 +159,6 @@ class FinetuneSettings(Settings):
     target_modules: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
     first_layer: int = Field(default=0, ge=0)
     head: Literal["answer", "pooled"] = "answer"
-    objective: Literal["sft", "dpo"] = "sft"
-    dpo_beta: float = Field(default=0.1, gt=0)
-    start_from: str | None = None
     last_layer: int | None = Field(default=None, ge=1)
     head_learning_rate: float = Field(default=1e-3, gt=0)
     tasks: dict[Literal["compatibility", "choose", "complement"], float] = {"compatibility": 1.0}
@@ -172,6 +168,7 @@ class FinetuneSettings(Settings):
     evaluations: int = Field(default=4, ge=1)
     valid_questions: int | None = Field(default=None, ge=2)
     checkpoint_minutes: float = Field(default=5.0, ge=0)
+    track: Literal["none", "tensorboard", "mlflow", "trackio"] = "none"
 
     @model_validator(mode="after")
     def _parts_agree(self) -> FinetuneSettings:
@@ -186,9 +183,6 @@ class FinetuneSettings(Settings):
             if self.last_layer is not None:
                 raise ValueError("last_layer is a pooled head's, but head is 'answer'; set head=pooled or leave it out")
             return self
-        if self.objective == "dpo" or self.start_from is not None:
-            value = "objective is 'dpo'" if self.objective == "dpo" else f"start_from is '{self.start_from}'"
-            raise ValueError(f"a pooled head gives no answers in words, but {value}, which needs them; set head=answer")
         if any(share for task, share in self.tasks.items() if task != "compatibility"):
             raise ValueError(
                 f"a pooled head only learns compatibility, but tasks are {dict(self.tasks)}; set head=answer for others"

@@ -8,13 +8,13 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from safetensors.numpy import load_file
 
 from coordi.artifacts import read_json
@@ -22,8 +22,9 @@ from coordi.config import FinetuneSettings, RunSettings
 from coordi.errors import ModelError
 from coordi.model.base import Base, resolve_base
 from coordi.model.engines import Engine, Loaded, PeftEngine, UnslothEngine, choose_engine
+from coordi.model.heads import AnswerHead, Example, TrainingData
 from coordi.model.prefix_cache import PromptRunner, backbone_and_head
-from coordi.model.training import IGNORED, EncodedExamples, new_trainer
+from coordi.model.training import TrainingLoop
 
 PROMPTS = [[5, 9, 40, 41], [7, 8, 60, 61, 62, 63], [5, 9, 40, 41, 90]]
 ANSWERS = (11, 12)
@@ -142,25 +143,23 @@ def test_blocks_are_held_in_four_bits_and_the_rest_is_not(
 
 
 def test_steps_lower_the_loss(
-    engine: Engine, tmp_path: Path, tiny_base: Base, tiny_settings: RunSettings, finetune_settings: FinetuneSettings
+    engine: Engine, tiny_base: Base, tiny_settings: RunSettings, finetune_settings: FinetuneSettings
 ) -> None:
     loaded = engine.for_training(tiny_base, tiny_settings.model, finetune_settings, 3)
     base_before = {name: value.clone() for name, value in loaded.model.named_parameters() if "lora_" not in name}
-    labels = [[IGNORED] * (len(prompt) - 1) + [ANSWERS[place % 2]] for place, prompt in enumerate(PROMPTS * 8)]
-    ids = [[*prompt[:-1], label[-1]] for prompt, label in zip(PROMPTS * 8, labels, strict=True)]
-    losses: list[float] = []
-
-    class Listen:
-        def started(self) -> None:
-            pass
-
-        def after_step(self, step: int, mean_loss: Callable[[], float]) -> None:
-            losses.append(mean_loss())
-
+    examples = [
+        Example(((*prompt[:-1], ANSWERS[number % 2]),), answer_length=1) for number, prompt in enumerate(PROMPTS * 8)
+    ]
     short = finetune_settings.model_copy(update={"batch_size": 24, "micro_batch_size": 12, "warmup_ratio": 0.0})
-    lessons = EncodedExamples(ids * 4, labels * 4, 4)
-    new_trainer(loaded, lessons, short, 3, Listen(), tmp_path).train()
-    assert len(losses) == 4
+    gpu = torch.cuda.is_available()
+    loop = TrainingLoop(
+        loaded.model, AnswerHead(loaded.tokenizer, 64), TrainingData(examples * 4, 4, 24), short, 3,
+        Accelerator(cpu=not gpu, mixed_precision="bf16" if gpu else "no"),
+    )  # fmt: skip
+    losses = []
+    for step in range(1, 5):
+        loop.step(step)
+        losses.append(loop.mean_loss())
     assert losses[-1] < losses[0]
     for name, value in loaded.model.named_parameters():
         if name in base_before:
@@ -218,11 +217,11 @@ import torch
 
 torch.cuda.is_available = lambda: True
 torch.cuda.get_device_name = lambda number: "a GPU that isn't there"
-from coordi.cli.main import start
+import coordi.cli.main
 from coordi.config import RunSettings
-from coordi.model.preflight import check_ready
+from coordi.model.preflight import preflight
 
-ready = check_ready(RunSettings.model_validate({"model": {"base": sys.argv[1]}, "prompt": {"max_length": 128}}))
+ready = preflight(RunSettings.model_validate({"model": {"base": sys.argv[1]}, "prompt": {"max_length": 128}}))
 import unsloth
 
 print(ready.engine.name, unsloth.FastLanguageModel.early, "transformers" in sys.modules, ready.reason)

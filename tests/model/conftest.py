@@ -72,7 +72,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_settings(tiny_folder: Path) -> RunSettings:
     return RunSettings.model_validate(
         {
@@ -91,7 +91,7 @@ def tiny_settings(tiny_folder: Path) -> RunSettings:
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_base(tiny_settings: RunSettings) -> Base:
     return resolve_base(tiny_settings.model)
 

@@ -10,7 +10,7 @@ from safetensors.numpy import load_file
 from coordi.artifacts import read_json
 from coordi.config import RunSettings
 from coordi.errors import TrainingError
-from coordi.model.training import CURVE, CurvePoint, best, drawn_questions, finetune, validation_steps
+from coordi.model.training import CURVE, CurvePoint, best_point, draw_questions, finetune, validation_steps
 from coordi.prompts import compatibility_instruction
 
 from .conftest import epoch
@@ -38,12 +38,12 @@ def test_learns_watches_and_keeps_the_best(tmp_path: Path, tiny_settings: RunSet
     assert result.best.valid_auc > 0.9
     assert [point.step for point in result.curve] == [12, 24, 36]
     assert [point.examples for point in result.curve] == [96, 192, 288]
-    assert result.best == best(result.curve)
+    assert result.best == best_point(result.curve)
     assert seen[-1] == (36, 36)
     assert (result.adapter / "adapter_config.json").is_file()
     assert read_json(result.adapter / "coordi.json")["base"] == tiny_settings.model.base
     assert [point["step"] for point in read_json(tmp_path / CURVE)] == [12, 24, 36]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["adapter", "begun.json", CURVE]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["adapter", CURVE, "started.json"]
 
 
 @pytest.mark.slow
@@ -100,18 +100,18 @@ def test_looks_are_spread_evenly_with_the_last_step_among_them() -> None:
 
 def test_the_best_is_the_highest_auc_then_the_lowest_loss_then_the_earliest() -> None:
     points = [CurvePoint(1, 1, 1.0, 0.6, 0.7), CurvePoint(2, 2, 1.0, 0.5, 0.7), CurvePoint(3, 3, 1.0, 0.5, 0.7)]
-    assert best(points).step == 2
-    assert best([*points, CurvePoint(4, 4, 1.0, 0.9, 0.8)]).step == 4
+    assert best_point(points).step == 2
+    assert best_point([*points, CurvePoint(4, 4, 1.0, 0.9, 0.8)]).step == 4
 
 
-def test_drawn_questions_hold_as_many_of_both_answers() -> None:
+def test_draw_questions_hold_as_many_of_both_answers() -> None:
     questions = [compatibility_instruction([f"a{i}", "b"], i < 30) for i in range(40)]
-    drawn = drawn_questions(questions, 12, 3)
+    drawn = draw_questions(questions, 12, 3)
     assert [one.answer for one in drawn].count("yes") == 6
     assert len(drawn) == 12
-    assert drawn == drawn_questions(questions, 12, 3)
-    assert drawn != drawn_questions(questions, 12, 4)
-    few = drawn_questions(questions, 30, 3)
+    assert drawn == draw_questions(questions, 12, 3)
+    assert drawn != draw_questions(questions, 12, 4)
+    few = draw_questions(questions, 30, 3)
     assert [one.answer for one in few].count("no") == 10
     assert len(few) == 30
-    assert drawn_questions(questions, None, 3) == questions
+    assert draw_questions(questions, None, 3) == questions

@@ -28,7 +28,7 @@ from coordi.model.training import CURVE, finetune
 
 from . import conftest, test_pooled
 
-EPOCHS = {"answer": conftest.epoch, "preferring": conftest.epoch, "pooled": test_pooled.epoch}
+EPOCHS = {"answer": conftest.epoch, "pooled": test_pooled.epoch}
 LEFT = 8 * 1024  # bytes on a disk that was filled
 
 
@@ -116,12 +116,12 @@ def train(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
+    import accelerate  # noqa: F401
     import bitsandbytes  # noqa: F401
-    import datasets  # noqa: F401
+    import peft  # noqa: F401
     import sklearn.metrics  # noqa: F401
-    import trl
+    from transformers import LlamaForCausalLM, get_scheduler  # noqa: F401
 
-    getattr(trl, "SFTTrainer")  # noqa: B009
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
         reading, writing = os.pipe()

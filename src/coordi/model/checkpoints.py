@@ -1,4 +1,4 @@
-"""Checkpoints of a training, written atomically and verified, and Ctrl-C held back until one is written."""
+"""Checkpoints of a training, written atomically and verified, and Ctrl-C deferred until one is written."""
 
 from __future__ import annotations
 
@@ -18,74 +18,65 @@ from typing import Any
 from coordi.artifacts import MANIFEST, clear_write_errors, hash_file, read_json
 from coordi.errors import ArtifactError, require
 
-
-class Interruption:
-    """The first Ctrl-C is noted and waits for ``obey``, a second one ends the work at once.
-
-    Only while ``held`` runs, in a program's main thread, and where Ctrl-C does what Python does by default; elsewhere
-    it is left as it is.
-    """
-
-    def __init__(self, say: Callable[[str], None]) -> None:
-        """Take what shows a line to the user."""
-        self._say = say
-        self._at_once = False
-        self.asked = False
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Note Ctrl-C for a while instead of ending the work by it."""
-        usual = signal.getsignal(signal.SIGINT)
-        if threading.current_thread() is not threading.main_thread() or usual is not signal.default_int_handler:
-            yield
-            return
-        signal.signal(signal.SIGINT, self._hear)
-        try:
-            yield
-        finally:
-            signal.signal(signal.SIGINT, usual)
-
-    @contextmanager
-    def at_once(self) -> Iterator[None]:
-        """Let Ctrl-C end the work at once for a while, as nothing would be lost by it."""
-        self._at_once = True
-        try:
-            yield
-        finally:
-            self._at_once = False
-
-    def obey(self) -> None:
-        """End the work if Ctrl-C was heard.
-
-        Raises:
-            KeyboardInterrupt: If so.
-        """
-        if self.asked:
-            raise KeyboardInterrupt
-
-    def _hear(self, number: int, frame: FrameType | None) -> None:
-        if self.asked or self._at_once:
-            raise KeyboardInterrupt
-        self.asked = True
-        self._say("stopping after this step, so that nothing of the training is lost; Ctrl-C again stops at once")
-
-
-BEST = "adapter"  # in a checkpoint: the best adapter of the looks before it
+BEST = "adapter"  # in a checkpoint: the best adapter so far
 _STATE = "state.json"
 _TENSORS = "tensors.safetensors"
-_KEPT = 2
+_NEWEST = 2  # checkpoints that stay
 _NAME = re.compile(r"step-(\d+)")
 _MIB = 2**20
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """What a training had come to after a step.
+class Interruption:
+    """Ctrl-C in a training: the first one waits until a checkpoint is written, a second one ends the work at once.
+
+    Only inside ``deferred``, in the main thread, and where Ctrl-C has Python's default handler.
 
     Attributes:
-        step: Optimizer steps taken.
-        state: As it was given to ``Checkpoints.save``.
-        adapter: Folder of the best adapter by then; None if there was none.
+        requested: Whether Ctrl-C was pressed.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.requested = False
+        self._say = say
+        self._immediate = False
+
+    @contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Note Ctrl-C instead of raising ``KeyboardInterrupt``."""
+        handler = signal.getsignal(signal.SIGINT)
+        if threading.current_thread() is not threading.main_thread() or handler is not signal.default_int_handler:
+            yield
+            return
+        signal.signal(signal.SIGINT, self._handle)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, handler)
+
+    @contextmanager
+    def immediate(self) -> Iterator[None]:
+        """Let Ctrl-C end the work at once, where nothing would be lost."""
+        self._immediate = True
+        try:
+            yield
+        finally:
+            self._immediate = False
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.requested or self._immediate:
+            raise KeyboardInterrupt
+        self.requested = True
+        self._say("stopping after this step, so that nothing of the training is lost; Ctrl-C again stops at once")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A training after a step.
+
+    Attributes:
+        step: Optimizer steps so far.
+        state: What ``Checkpoints.save`` was given.
+        adapter: Folder of the best adapter so far; None if there was none.
     """
 
     step: int
@@ -94,14 +85,17 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The checkpoints of one training in a folder of their own.
+    """The checkpoints of one training, in a folder.
 
-    One is written under another name, brought to the disk and renamed; its manifest holds the SHA-256 of its files, so
-    that what is cut short or damaged is known. Nothing is pickled: tensors are safetensors, the rest is JSON.
+    Each is written under another name, synced to the disk and renamed. Its manifest holds the SHA-256 of its files, so
+    a truncated or damaged one is detected. Nothing is pickled: tensors are safetensors, the rest is JSON.
+
+    Args:
+        folder: Of all checkpoints.
+        fingerprint: Of the training; checkpoints of another one aren't used.
     """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
-        """Take the folder, and what tells this training from others."""
         self._folder = folder
         self._fingerprint = fingerprint
 
@@ -109,150 +103,124 @@ class Checkpoints:
         """Write a checkpoint, then remove all but the newest two.
 
         Args:
-            step: Optimizer steps taken.
-            state: Dicts, lists, tuples, tensors and what JSON has, however nested.
-            adapter: Folder of the best adapter so far, whether it exists or not.
+            step: Optimizer steps so far.
+            state: Nested dicts and lists of tensors and JSON values.
+            adapter: Folder of the best adapter so far; it need not exist.
 
         Raises:
-            ArtifactError: If it can't be written; those before it stay, and nothing is left of it.
+            ArtifactError: If it can't be written; earlier ones stay, and nothing is left of this one.
         """
         final = self._folder / f"step-{step:06d}"
         fresh = self._folder / f".{final.name}.new"
         try:
             with clear_write_errors(final):
-                _remove(fresh)
+                shutil.rmtree(fresh, ignore_errors=True)
                 fresh.mkdir(parents=True)
-                write_state(state, fresh)
+                _write_state(state, fresh)
                 if adapter.is_dir():
                     copy_files(adapter, fresh / BEST)
-                told = {"step": step, "training": self._fingerprint, "files": _hashes(fresh)}
-                (fresh / MANIFEST).write_text(json.dumps(told, indent=2), encoding="utf-8")
-                _bring_to_disk(fresh)
-                _remove(final)
+                manifest = {"step": step, "training": self._fingerprint, "files": _hashes(fresh)}
+                (fresh / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+                for path in (*fresh.rglob("*"), fresh):
+                    _sync(path)
+                if final.exists():
+                    shutil.rmtree(final)
                 fresh.rename(final)
                 _sync(self._folder)
         except ArtifactError as error:
             shutil.rmtree(fresh, ignore_errors=True)
-            raise ArtifactError(f"{error} ({self._situation(state, adapter)})") from error
+            raise ArtifactError(f"{error} ({self._disk_use()})") from error
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
-        for old in self._folders()[_KEPT:]:
+        for old in self._folders()[_NEWEST:]:
             shutil.rmtree(old, ignore_errors=True)
 
     def newest(self, say: Callable[[str], None]) -> Checkpoint | None:
-        """The newest whole checkpoint; None if there is none. What isn't whole is said and removed.
+        """The newest complete checkpoint; None if there is none. Damaged ones are reported and removed.
 
         Raises:
-            ArtifactError: If what isn't whole can't be removed.
+            ArtifactError: If a damaged one can't be removed.
         """
         with clear_write_errors(self._folder):
-            for rest in self._folder.glob(".step-*"):  # a save that was cut short, as by a power cut
-                _remove(rest)
+            for partial in self._folder.glob(".step-*"):  # a save that was cut short, as by a power cut
+                shutil.rmtree(partial)
             for folder in self._folders():
-                wrong = self._what_is_wrong(folder)
-                if wrong is None:
-                    adapter = folder / BEST
-                    return Checkpoint(_step(folder), read_state(folder), adapter if adapter.is_dir() else None)
-                say(f"the checkpoint {folder} isn't whole and is left out: {wrong}")
-                _remove(folder)
+                damage = self._damage(folder)
+                if damage is None:
+                    return self.load(_step(folder))
+                say(f"the checkpoint {folder} is damaged and is not used: {damage}")
+                shutil.rmtree(folder)
         return None
 
-    def clear(self) -> None:
-        """Remove all checkpoints.
-
-        Raises:
-            ArtifactError: If they can't be removed.
-        """
-        with clear_write_errors(self._folder):
-            _remove(self._folder)
+    def load(self, step: int) -> Checkpoint:
+        """Read a complete checkpoint; its tensors are in main memory."""
+        folder = self._folder / f"step-{step:06d}"
+        tensors = require("safetensors.torch", "train").load_file(folder / _TENSORS)
+        adapter = folder / BEST
+        return Checkpoint(step, _unpack(read_json(folder / _STATE), tensors), adapter if adapter.is_dir() else None)
 
     def _folders(self) -> list[Path]:
-        """Those that have their final name, the newest first."""
-        return sorted((one for one in self._folder.glob("step-*") if _NAME.fullmatch(one.name)), key=_step)[::-1]
+        """Folders of checkpoints, the newest first."""
+        return sorted((path for path in self._folder.glob("step-*") if _NAME.fullmatch(path.name)), key=_step)[::-1]
 
-    def _what_is_wrong(self, folder: Path) -> str | None:
+    def _damage(self, folder: Path) -> str | None:
         try:
-            told = read_json(folder / MANIFEST)
-            if told["training"] != self._fingerprint or told["step"] != _step(folder):
+            manifest = read_json(folder / MANIFEST)
+            if manifest["training"] != self._fingerprint or manifest["step"] != _step(folder):
                 return "it is of another training or step"
-            files = dict(told["files"])
-            found = _hashes(folder)
+            expected, actual = dict(manifest["files"]), _hashes(folder)
         except (ArtifactError, KeyError, TypeError, ValueError) as error:
             return f"its {MANIFEST} or a file can't be read ({type(error).__name__})"
-        differing = sorted(name for name in files.keys() | found.keys() if files.get(name) != found.get(name))
+        differing = sorted(name for name in expected.keys() | actual.keys() if expected.get(name) != actual.get(name))
         return f"{', '.join(differing)} differ from the SHA-256 in {MANIFEST}" if differing else None
 
-    def _situation(self, state: Mapping[str, Any], adapter: Path) -> str:
-        """What a checkpoint takes, what the disk has, and what there is to go on from."""
+    def _disk_use(self) -> str:
+        free = shutil.disk_usage(next(path for path in (self._folder, *self._folder.parents) if path.exists())).free
         folders = self._folders()
-        kept = f"that of step {_step(folders[0])} is whole" if folders else "there is none before it"
-        needed = _bytes(state) + sum(path.stat().st_size for path in adapter.rglob("*") if path.is_file())
-        place = next(one for one in (self._folder, *self._folder.parents) if one.exists())
-        free = shutil.disk_usage(place).free
-        return f"a checkpoint takes about {needed / _MIB:.1f} MiB, {free / _MIB:.1f} MiB are free; {kept}"
+        if not folders:
+            return f"{free / _MIB:.1f} MiB are free; it was the first checkpoint"
+        size = sum(path.stat().st_size for path in folders[0].rglob("*"))
+        newest = f"the one of step {_step(folders[0])} is complete"
+        return f"a checkpoint takes about {size / _MIB:.1f} MiB, {free / _MIB:.1f} MiB are free; {newest}"
 
 
 def copy_files(source: Path, target: Path) -> None:
-    """Copy a folder's files into a new one, so that a full disk is told as that, which ``copytree`` doesn't do."""
+    """Copy a folder's files into a new one; unlike ``copytree``, a full disk raises its own ``OSError``."""
     target.mkdir()
     for path in source.iterdir():
         if path.is_file():
             shutil.copyfile(path, target / path.name)
 
 
-def write_state(state: Mapping[str, Any], folder: Path) -> None:
-    """Write nested dicts, lists, tuples, tensors and what JSON has into a folder, to be read as they were."""
-    save_file = require("safetensors.torch", "train").save_file
+def _write_state(state: Mapping[str, Any], folder: Path) -> None:
     tensors: dict[str, Any] = {}
-    plain = _packed(state, tensors, {})
-    save_file(tensors, folder / _TENSORS)
+    plain = _pack(state, tensors)
+    require("safetensors.torch", "train").save_file(tensors, folder / _TENSORS)
     (folder / _STATE).write_text(json.dumps(plain, allow_nan=False), encoding="utf-8")
 
 
-def read_state(folder: Path) -> dict[str, Any]:
-    """What ``write_state`` wrote; tensors are in main memory."""
-    load_file = require("safetensors.torch", "train").load_file
-    state: dict[str, Any] = _unpacked(read_json(folder / _STATE), load_file(folder / _TENSORS))
-    return state
-
-
-def _packed(value: Any, tensors: dict[str, Any], names: dict[int, str]) -> Any:
-    """The value as JSON, its tensors put aside; a tensor that occurs several times is put aside once."""
+def _pack(value: Any, tensors: dict[str, Any]) -> Any:
+    """The value as JSON, its tensors moved to ``tensors``; keys keep their type, which a JSON object doesn't allow."""
     torch = require("torch", "train")
     if isinstance(value, torch.Tensor):
-        name = names.setdefault(id(value), str(len(names)))
-        if name not in tensors:
-            tensors[name] = value.detach().to("cpu", copy=True).contiguous()
+        name = str(len(tensors))
+        tensors[name] = value.detach().to("cpu", copy=True).contiguous()
         return {"tensor": name}
     if isinstance(value, Mapping):
-        return {"dict": [[key, _packed(one, tensors, names)] for key, one in value.items()]}
-    if isinstance(value, tuple):
-        return {"tuple": [_packed(one, tensors, names) for one in value]}
-    if isinstance(value, list):
-        return [_packed(one, tensors, names) for one in value]
+        return {"dict": [[key, _pack(entry, tensors)] for key, entry in value.items()]}
+    if isinstance(value, list | tuple):
+        return [_pack(entry, tensors) for entry in value]
     return value
 
 
-def _unpacked(value: Any, tensors: Mapping[str, Any]) -> Any:
+def _unpack(value: Any, tensors: Mapping[str, Any]) -> Any:
     if isinstance(value, list):
-        return [_unpacked(one, tensors) for one in value]
+        return [_unpack(entry, tensors) for entry in value]
     if not isinstance(value, dict):
         return value
-    ((kind, held),) = value.items()
-    if kind == "tensor":
-        return tensors[held]
-    if kind == "tuple":
-        return tuple(_unpacked(one, tensors) for one in held)
-    return {key: _unpacked(one, tensors) for key, one in held}
-
-
-def _bytes(value: Any) -> int:
-    """Of all tensors in nested values."""
-    if isinstance(value, Mapping):
-        return sum(map(_bytes, value.values()))
-    if isinstance(value, list | tuple):
-        return sum(map(_bytes, value))
-    return int(getattr(value, "nbytes", 0))
+    if "tensor" in value:
+        return tensors[value["tensor"]]
+    return {key: _unpack(entry, tensors) for key, entry in value["dict"]}
 
 
 def _hashes(folder: Path) -> dict[str, str]:
@@ -262,19 +230,8 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 
 def _step(folder: Path) -> int:
-    found = _NAME.fullmatch(folder.name)
-    return int(found[1]) if found else -1
-
-
-def _remove(path: Path) -> None:
-    if path.exists():
-        shutil.rmtree(path)
-
-
-def _bring_to_disk(folder: Path) -> None:
-    """Wait until a folder and all in it would survive a power cut."""
-    for path in (*folder.rglob("*"), folder):
-        _sync(path)
+    match = _NAME.fullmatch(folder.name)
+    return int(match[1]) if match else -1
 
 
 def _sync(path: Path) -> None:

@@ -14,7 +14,6 @@ from coordi.config import RunSettings
 from coordi.errors import ModelError, require
 from coordi.model.base import Base, check_base, resolve_base
 from coordi.model.engines import UNPACK_UP_TO, Engine, choose_engine, compute_dtype, engine_for_head, load_tokenizer
-from coordi.model.training import check_start
 from coordi.prompts import PromptRenderer, answer_tokens
 
 GIB = 2**30
@@ -54,7 +53,6 @@ def preflight(settings: RunSettings) -> Preflight:
     check_base(base, settings)
     if not pooled:
         answer_tokens(PromptRenderer(load_tokenizer(base), settings.prompt.max_length))
-        check_start(settings.finetune, base)
     return Preflight(engine, reason, base)
 
 

@@ -33,8 +33,6 @@ def run(work: Workspace) -> Path:
                 _preflight(work)
                 prepared = stages.prepare(work, inputs)
                 adapter = stages.finetune_model(work, prepared, inputs)
-                if work.settings.finetune.start_from is not None:  # which was trained on outfits of its own
-                    prepared = stages.without_trained_on(prepared, adapter)
                 model = TrainedModel("fine-tuned", work.settings, adapter, adapter.parent / CURVE)
                 _measure_and_report(work, prepared, model, inputs)
     return work.out / REPORT

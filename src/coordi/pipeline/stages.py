@@ -174,26 +174,16 @@ def _photo_category(item: Item, described: Described, vocabulary: Vocabulary) ->
 
 
 def finetune_model(work: Workspace, prepared: PreparedData, inputs: Mapping[str, str]) -> Path:
-    """Fine-tune an adapter on the training split; returns its folder.
-
-    With ``finetune.start_from`` the validation outfits that the earlier adapter was trained on are left out.
-
-    Raises:
-        ModelError: If the earlier adapter doesn't list its training outfits.
-    """
-    from coordi.model.training import finetune, starting_adapter
+    """Fine-tune an adapter on the training split; returns its folder."""
+    from coordi.model.training import finetune
 
     folder, settings = work.out / FINETUNE, work.settings
     if _is_unfinished(work, folder, "fine-tuning the language model"):
-        start = settings.finetune.start_from
-        earlier = None if start is None else starting_adapter(start)
-        if earlier is not None:
-            prepared = without_trained_on(prepared, earlier)
         dataset = prepared.dataset
         with stage_folder(folder, work.record(inputs)), work.progress("fine-tuning") as progress:
             examples, valid = training_examples(dataset, settings), validation_examples(dataset, settings)
             finetune(examples, valid, settings, folder, progress, work.say)
-            _write_outfits(dataset, folder / ADAPTER, earlier)
+            _write_outfits(dataset, folder / ADAPTER)
             if settings.finetune.ensemble:
                 fit_ensemble(work, dataset, folder / ADAPTER)
             write_json(folder / ADAPTER / SETTINGS, settings.model_dump(mode="json"))
@@ -215,12 +205,10 @@ def fit_ensemble(work: Workspace, dataset: Dataset, adapter: Path) -> None:
         work.say(f"  no ensemble, the language model is used alone: {error}")
 
 
-def _write_outfits(dataset: Dataset, adapter: Path, earlier: Path | None) -> None:
-    """Write the outfits that an adapter, and the one that it started from, was trained on and selected by."""
+def _write_outfits(dataset: Dataset, adapter: Path) -> None:
+    """Write the outfits that an adapter was trained on and selected by."""
     for name, split in ((TRAINED_ON, "train"), (CHOSEN_ON, "valid")):
         keys = {outfit_key(outfit.item_ids, dataset) for outfit in dataset.outfits if outfit.split == split}
-        if earlier is not None and (earlier / name).is_file():
-            keys |= set(read_json(earlier / name))
         write_json(adapter / name, sorted(keys))
 
 

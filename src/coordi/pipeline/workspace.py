@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -24,7 +24,7 @@ from coordi.artifacts import (
     write_json,
 )
 from coordi.config import RunSettings
-from coordi.errors import ArtifactError, DataError, ModelError
+from coordi.errors import ArtifactError, DataError
 
 _HASHED_SUFFIXES = {".json", ".jsonl", ".csv", ".txt", ".parquet"}
 _LARGEST_HASHED = 256 * 2**20  # bytes; a larger table holds photos
@@ -166,11 +166,6 @@ def _setting_hashes(settings: RunSettings) -> dict[str, str]:
         if Path(path).exists():
             content = json.dumps(fingerprint(Path(path)), sort_keys=True)
             hashes[name] = hashlib.sha256(content.encode()).hexdigest()
-    if settings.finetune.start_from is not None:
-        from coordi.model.training import WEIGHTS, starting_adapter
-
-        with suppress(ModelError):  # deleted since: the adapter that was made from it is measured without it
-            hashes["adapter to start from"] = hash_file(starting_adapter(settings.finetune.start_from) / WEIGHTS)
     return hashes
 
 

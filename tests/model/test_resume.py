@@ -20,7 +20,7 @@ from coordi.artifacts import MANIFEST, read_json
 from coordi.config import RunSettings
 from coordi.errors import TrainingError
 from coordi.model.scoring import HEAD
-from coordi.model.training import CHECKPOINTS, CURVE, ValidationTracker, finetune
+from coordi.model.training import CHECKPOINTS, CURVE, Validation, finetune
 
 from .conftest import epoch
 from .test_finetune import StoppedError, changed, weights
@@ -29,7 +29,6 @@ ROOT = Path(__file__).parents[2]
 HEADS: dict[str, dict[str, Any]] = {
     # Of rank 128, so that matrices are large enough to be kept in 8 bits by the optimizer of that name.
     "answer": {"optimizer": "adamw_8bit", "lora_rank": 128, "lora_dropout": 0.1, "checkpoint_minutes": 0.0},
-    "preferring": {"objective": "dpo", "optimizer": "adamw", "lora_dropout": 0.1, "checkpoint_minutes": 0.0},
     "pooled": {
         "head": "pooled", "last_layer": 2, "epochs": 6.0, "optimizer": "adamw", "lora_dropout": 0.1,
         "checkpoint_minutes": 0.0,
@@ -108,8 +107,6 @@ def test_killed_in_steps_and_in_saves_it_ends_like_an_undisturbed_one(
         (3, "step", 3), (4, 1, 3), (4, 9, 3), (5, "rename", 4), (6, "renamed", 6), (7, "adapter", 12),
         (18, "rename", 17), (18, "adapter", 18),
     )  # fmt: skip
-    if head == "preferring":  # which look writes an adapter is that of the others only
-        kills = tuple(kill for kill in kills if kill[1] != "adapter")
     before = 0
     for step, at, left in kills:
         assert trainings.train(out, head, step=step, at=at) == {"code": -signal.SIGKILL}
@@ -120,7 +117,7 @@ def test_killed_in_steps_and_in_saves_it_ends_like_an_undisturbed_one(
         assert len(held) == (3 if is_cut or at == "renamed" else 2), held
         before = left
     again = trainings.train(out, head)
-    assert again["said"] == [f"fine-tuning goes on after step {before}"]
+    assert again["said"] == [f"fine-tuning is resumed after step {before}"]
     assert again["code"] == 0
     assert_same_curve(again, whole)
     for file in ("adapter_model.safetensors", *([HEAD] if head == "pooled" else [])):
@@ -137,9 +134,9 @@ def test_ctrl_c_keeps_the_step_and_says_how_to_go_on(trainings: Trainings, tmp_p
     stopped = trainings.train(tmp_path, "answer", seldom, step=5, at="interrupt")
     assert stopped["interrupted"]
     assert stopped["said"][0].startswith("stopping after this step")
-    assert stopped["said"][1] == "step 5 of 18 is kept: the same command goes on from there"
+    assert stopped["said"][1] == "step 5 of 18 is saved: the same command resumes after it"
     again = trainings.train(tmp_path, "answer", seldom)
-    assert again["said"] == ["fine-tuning goes on after step 5"]
+    assert again["said"] == ["fine-tuning is resumed after step 5"]
     assert [point["step"] for point in again["curve"]] == [6, 12, 18]
 
 
@@ -157,13 +154,13 @@ def test_a_full_disk_is_one_clear_line_and_the_last_checkpoint_stays(
     assert str(out) in full["error"]
     if left == 7:
         assert "a checkpoint takes about 0." in full["error"]
-        assert "that of step 7 is whole" in full["error"]
+        assert "the one of step 7 is complete" in full["error"]
     assert f"checkpoints/step-{left:06}/{MANIFEST}" in full["files"]
     assert not any(Path(name).name.startswith(".") for name in full["files"]), full["files"]
     assert f"adapter/{HEAD}" in full["files"]
     assert "no space left on the disk" in trainings.train(out, "pooled")["error"]  # as nothing was freed
     again = trainings.train(out, "pooled", free=trainings.small)
-    assert again["said"] == [f"fine-tuning goes on after step {left}"]
+    assert again["said"] == [f"fine-tuning is resumed after step {left}"]
     assert_same_curve(again, whole)
 
 
@@ -173,20 +170,20 @@ def test_ctrl_c_in_the_look_that_it_goes_on_with_ends_it_at_once(
 ) -> None:
     """The checkpoint of the last step is there: no step comes after it at which the word could be heard."""
     short = changed(tiny_settings, max_steps=2, evaluations=1)
-    look = ValidationTracker.look
+    logits = Validation.logits
 
-    def stop(watch: ValidationTracker, *given: Any) -> Any:
+    def stop(validation: Validation, *arguments: Any) -> Any:
         os.kill(os.getpid(), signal.SIGINT)
-        return look(watch, *given)
+        return logits(validation, *arguments)
 
-    monkeypatch.setattr(ValidationTracker, "look", stop)
+    monkeypatch.setattr(Validation, "logits", stop)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
             finetune(epoch, epoch(99), short, tmp_path)
     monkeypatch.undo()
     said: list[str] = []
     assert finetune(epoch, epoch(99), short, tmp_path, say=said.append).steps == 2
-    assert said == ["fine-tuning goes on after step 2"]
+    assert said == ["fine-tuning is resumed after step 2"]
 
 
 def ruin(checkpoint: Path, how: str) -> None:
@@ -222,8 +219,8 @@ def test_a_damaged_newest_checkpoint_is_said_and_the_one_before_it_used(
     said: list[str] = []
     steps: list[int] = []
     again = finetune(epoch, epoch(99), often, tmp_path, lambda done, total: steps.append(done), said.append)
-    assert said[0].startswith(f"the checkpoint {newest} isn't whole and is left out: ")
-    assert said[1] == "fine-tuning goes on after step 3"
+    assert said[0].startswith(f"the checkpoint {newest} is damaged and is not used: ")
+    assert said[1] == "fine-tuning is resumed after step 3"
     assert steps == [3, 4, 5, 6, 6]
     assert [point.step for point in again.curve] == [3, 6]
 
