@@ -54,7 +54,7 @@ def main() -> None:
         return
     for route in ("pair", "score", "describe"):
         rates = [
-            _run(arguments, {route: 1}, arguments.seconds / 3, ["--together", most])["per_second"]
+            _run(arguments, {route: 1}, arguments.seconds / 3, ["--max-batch", most])["per_second"]
             for most in ("1", "128")
         ]
         ratios[route] = {"one by one": rates[0], "together": rates[1], "ratio": round(rates[1] / rates[0], 2)}

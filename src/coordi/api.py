@@ -186,10 +186,6 @@ class Model:
             pipeline.info(catalogue.info.name, catalogue.info.source),
         )
 
-    def with_parts(self, *, scorers: Scorers, encoder: ImageTextEncoder) -> Model:
-        """The same model with wrapped scorers and a wrapped encoder, such as those that batch requests."""
-        return replace(self, scorers=scorers, encoder=encoder)
-
     def reopened(self) -> Model | None:
         """The same model with the catalogue as it is on disk now; None if that hasn't changed.
 

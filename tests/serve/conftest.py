@@ -26,9 +26,8 @@ from coordi.model.features import GroupSums
 from coordi.recommend.catalogue import Catalogue
 from coordi.recommend.catalogue_file import CatalogueInfo
 from coordi.recommend.items import describe_items
-from coordi.serve.app import listen, make_server
+from coordi.serve.app import Service, listen, make_server
 from coordi.serve.schemas import ServeSettings
-from coordi.serve.service import Service
 from coordi.types import GarmentCategory, Item
 
 # id, category, title, colour of its drawn photo, price, columns

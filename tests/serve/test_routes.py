@@ -10,11 +10,12 @@ from urllib.parse import quote
 import httpx
 import numpy as np
 import pytest
+from fastapi.openapi.models import Example
 from PIL import Image
 
 from coordi.api import Model
 from coordi.recommend.catalogue import Catalogue
-from coordi.serve.schemas import COMPLETE, LOOKS, SCORE
+from coordi.serve.schemas import COMPLETE_EXAMPLES, LOOKS_EXAMPLES, SCORE_EXAMPLES
 
 from .conftest import ROWS, Start, jpeg
 
@@ -63,9 +64,9 @@ def test_the_same_photo_is_most_alike(client: httpx.Client) -> None:
     assert found[0]["cosine"] == pytest.approx(1, abs=1e-3)
 
 
-@pytest.mark.parametrize("body", SCORE.values(), ids=SCORE)
-def test_score_names_each_item_and_what_is_left_without_it(client: httpx.Client, body: dict[str, object]) -> None:
-    found = client.post(f"{API}/score", json={**body, "language_model": False}).json()
+@pytest.mark.parametrize("example", SCORE_EXAMPLES.values(), ids=SCORE_EXAMPLES)
+def test_score_names_each_item_and_what_is_left_without_it(client: httpx.Client, example: Example) -> None:
+    found = client.post(f"{API}/score", json={**example["value"], "language_model": False}).json()
     assert 0 <= found["score"] <= 1
     assert found["judge"] == "without-language-model"
     assert [one["item"]["id"] for one in found["items"]] == [None] * len(found["items"])
@@ -80,7 +81,7 @@ def test_score_cautions_of_two_pairs_of_shoes(client: httpx.Client) -> None:
 
 
 def test_complete_suggests_what_the_rules_allow_and_says_why(client: httpx.Client) -> None:
-    body = {**COMPLETE["words"], "rules": {"want": ["shoes"], "price_max": 100, "in_stock": True}}
+    body = {**COMPLETE_EXAMPLES["words"]["value"], "rules": {"want": ["shoes"], "price_max": 100, "in_stock": True}}
     found = client.post(f"{API}/complete", json=body).json()
     assert [one["item"]["id"] for one in found["suggestions"]] == ["shoe-3"]
     (reason,) = (one["reason"] for one in found["suggestions"])
@@ -89,7 +90,7 @@ def test_complete_suggests_what_the_rules_allow_and_says_why(client: httpx.Clien
 
 
 def test_nothing_that_fits_is_an_answer_with_its_reason(client: httpx.Client) -> None:
-    body = {**COMPLETE["words"], "rules": {"want": ["shoes"], "price_max": 1}}
+    body = {**COMPLETE_EXAMPLES["words"]["value"], "rules": {"want": ["shoes"], "price_max": 1}}
     found = client.post(f"{API}/complete", json=body)
     assert found.status_code == 200
     assert found.json()["suggestions"] == []
@@ -104,7 +105,10 @@ def test_an_item_that_is_there_twice_has_two_positions(client: httpx.Client) -> 
 
 
 def test_looks_are_built_around_an_item(client: httpx.Client) -> None:
-    for body, item_id in ((LOOKS["words"], None), ({"around": {"id": "coat-1"}, "language_model": False}, "coat-1")):
+    for body, item_id in (
+        (LOOKS_EXAMPLES["words"]["value"], None),
+        ({"around": {"id": "coat-1"}, "language_model": False}, "coat-1"),
+    ):
         found = client.post(f"{API}/looks", json=body).json()
         first = found["looks"][0]["items"]
         assert len(first) > 2

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -271,9 +269,11 @@ def serve(
     queue: Annotated[
         int, typer.Option("--queue", min=0, max=10_000, help="Requests that may wait; the next gets a 503.")
     ] = 64,
-    together: Annotated[
+    max_batch: Annotated[
         int,
-        typer.Option("--together", min=1, help="Outfits of several requests that the model is asked at once; 1: none."),
+        typer.Option(
+            "--max-batch", min=1, help="Maximum outfits per batched model call across requests (1 disables batching)."
+        ),
     ] = 128,
     photo_megabytes: Annotated[
         int, typer.Option("--photo-megabytes", min=1, max=100, help="Largest photo taken in.")
@@ -306,17 +306,14 @@ def serve(
         token=find_token(token, token_file),
         workers=workers,
         queue=queue,
-        together=together,
+        max_batch=max_batch,
         photo_bytes=photo_megabytes * 2**20,
         stop_seconds=stop_seconds,
         access_log=access_log,
     )
     if catalogue is not None:
         _check_catalogue(catalogue)
-    is_loading = run(settings, lambda: _open(catalogue, model), note)
-    if is_loading:
-        sys.stderr.flush()
-        os._exit(0)  # Python's own end aborts where a thread is in the midst of a library; every file is written whole
+    run(settings, lambda: _open(catalogue, model), note)
 
 
 def _check_catalogue(folder: Path) -> None:

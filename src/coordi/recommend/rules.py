@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, StrictBool, ValidationError, model_validator
 
 from coordi.config import Settings
 from coordi.data.categories import category_of
@@ -118,8 +118,8 @@ class Rules(Settings):
 
     want: tuple[GarmentCategory, ...] = Field(default=(), max_length=_MOST_NAMED)
     unwanted: tuple[GarmentCategory, ...] = Field(default=(), max_length=_MOST_NAMED)
-    price_min: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    price_max: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    price_min: float | None = Field(default=None, ge=0, allow_inf_nan=False, strict=True)
+    price_max: float | None = Field(default=None, ge=0, allow_inf_nan=False, strict=True)
     brands: tuple[Words, ...] = Field(default=(), max_length=_MOST_NAMED)
     unwanted_brands: tuple[Words, ...] = Field(default=(), max_length=_MOST_NAMED)
     colours: tuple[Words, ...] = Field(default=(), max_length=_MOST_NAMED)
@@ -127,7 +127,7 @@ class Rules(Settings):
     gender: Gender | None = None
     unwanted_genders: tuple[Gender, ...] = Field(default=(), max_length=len(GENDERS))
     seasons: tuple[Words, ...] = Field(default=(), max_length=_MOST_NAMED)
-    in_stock: bool = False
+    in_stock: StrictBool = False
     pinned: tuple[ItemId, ...] = Field(default=(), max_length=12)
     excluded: tuple[ItemId, ...] = Field(default=(), max_length=1000)
 
@@ -178,7 +178,7 @@ def _gender(word: str) -> str:
 
 
 def check_colours(rules: Rules, vocabulary: Vocabulary) -> None:
-    """See to it that the rules name colours of a vocabulary, so that a slip of the pen isn't an empty answer.
+    """Refuse rules with colours that a vocabulary doesn't have, so that a typing mistake isn't an empty answer.
 
     Raises:
         RecommendationError: If one isn't, with those that are.

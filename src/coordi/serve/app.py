@@ -1,4 +1,4 @@
-"""The application and the running server: sockets, signals and logs."""
+"""The application and the running server: models, threads, sockets and signals."""
 
 from __future__ import annotations
 
@@ -6,38 +6,198 @@ import errno
 import logging
 import signal
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from importlib import metadata
-from typing import Any
 
-import h11
 import uvicorn
-from fastapi import APIRouter, FastAPI
-from fastapi.openapi.utils import get_openapi
-from pydantic.json_schema import models_json_schema
+from fastapi import Depends, FastAPI
+from PIL import Image
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from coordi.api import Model
-from coordi.errors import ConfigError
-from coordi.serve.errors import answer, handle_errors, refused
-from coordi.serve.routes import add_page, catalogue_routes, outfit_routes, photo_routes, state_routes
+from coordi.errors import ConfigError, CoordiError
+from coordi.serve.batching import BatchingScorers, MemoryBudget, MicroBatcher, WorkerPool, scorer_batcher
+from coordi.serve.errors import busy, handle_errors
+from coordi.serve.routes import add_routes
 from coordi.serve.schemas import PREFIX, CompleteRequest, LooksRequest, ScoreRequest, ServeSettings
-from coordi.serve.security import Guard, check_host
-from coordi.serve.service import Service
+from coordi.serve.security import BEARER, FORM_OVERHEAD, Guard, check_host
+from coordi.types import Item
 
 _TAGS = [
-    {"name": "state", "description": "Whether the server is ready, and what it knows."},
-    {"name": "photos", "description": "What a photo shows. Photos stay in memory and are never written anywhere."},
-    {"name": "outfits", "description": "Scores, suggestions and whole looks, each with its reason."},
-    {"name": "catalogue", "description": "Items that are suggested from."},
+    {"name": "state", "description": "Whether the server is ready, and which values it accepts."},
+    {"name": "photos", "description": "Descriptions of photos, which stay in memory and are never written anywhere."},
+    {"name": "outfits", "description": "Scores, suggestions and looks, each with its reason."},
+    {"name": "catalogue", "description": "Items that can be suggested."},
 ]
 _TELEMETRY_OFF = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False, "operation_spans": False}
+_RENEW_SECONDS = 5.0
+_END_SECONDS = 60.0
+_QUICK_WORKERS = 4
+# A decoded photo takes up to 150 MB, and as much again while it is rotated.
+_PHOTO_WORKERS = 2
+_UPLOAD_BYTES = 256 * 2**20
+_BACKLOG = 2048
+_MAX_CONNECTIONS = 1024
+_KEEP_ALIVE_SECONDS = 30
+_MAX_HEADER_BYTES = 32 * 1024
+_access = logging.getLogger("coordi.access")
+
+
+class Service:
+    """A model that may still be loading, and the threads that work with it.
+
+    Requests that use the language model, other requests about outfits, and photos have a pool of threads each, so that
+    a photo is described while looks are being built.
+
+    Args:
+        settings: Of the server.
+        load: Loads the model.
+
+    Attributes:
+        catalogue_problem: Why a changed catalogue can't be opened; empty if there is no such problem.
+        uploads: Limits the photos that are being received.
+    """
+
+    def __init__(self, settings: ServeSettings, load: Callable[[], Model]) -> None:
+        self.settings = settings
+        self._load = load
+        self._model: Model | None = None
+        self._batcher: MicroBatcher[Sequence[Item], float] | None = None
+        self._threads: list[threading.Thread] = []
+        self._closed = threading.Event()
+        self.catalogue_problem = ""
+        self.language_model_pool = WorkerPool("language-model", settings.workers, settings.queue)
+        self.quick_pool = WorkerPool("quick", min(_QUICK_WORKERS, settings.workers), settings.queue)
+        self.photo_pool = WorkerPool("photos", min(_PHOTO_WORKERS, settings.workers), settings.queue)
+        self.uploads = MemoryBudget(max(_UPLOAD_BYTES, settings.photo_bytes + FORM_OVERHEAD))
+
+    @property
+    def model(self) -> Model:
+        """The model.
+
+        Raises:
+            RefusedError: ``not_ready`` while it is being loaded.
+        """
+        if self._model is None:
+            raise busy("the models are being loaded (GET /api/v1/ready tells when they are)", code="not_ready")
+        return self._model
+
+    def outfit_pool(self, request: ScoreRequest | CompleteRequest | LooksRequest) -> WorkerPool:
+        """Threads for a request about an outfit."""
+        return self.language_model_pool if request.language_model else self.quick_pool
+
+    def load(self, *, warm: bool = True) -> None:
+        """Load the model and let it answer once, so that the first user doesn't wait for that.
+
+        Args:
+            warm: False leaves the language model to be loaded by the first request that needs it.
+
+        Raises:
+            CoordiError: If a model or the catalogue can't be loaded.
+        """
+        loaded = self._load()
+        batcher = scorer_batcher(self.settings.max_batch)
+        self._batcher = batcher
+        model = replace(loaded, scorers=BatchingScorers(loaded.scorers, batcher))
+        model.describe_photos([Image.new("RGB", (64, 64), "white")])
+        if warm and not self._closed.is_set():
+            model.score(["white shirt", "blue jeans"])
+        else:
+            _ = model.stylist  # which reads the catalogue
+        self._model = model
+
+    def load_in_background(self, on_ready: Callable[[], None], on_failure: Callable[[BaseException], None]) -> None:
+        """Load in a thread.
+
+        Args:
+            on_ready: Called in that thread once requests are answered.
+            on_failure: Called in that thread with the error.
+        """
+
+        def work() -> None:
+            try:
+                self.load()
+            except BaseException as error:  # noqa: BLE001 - every error ends the server
+                on_failure(error)
+            else:
+                on_ready()
+
+        self._start(work, "loading")
+
+    def renew(self) -> bool:
+        """Reopen the catalogue if it has changed on disk; requests in work go on with the previous one.
+
+        Returns:
+            Whether it had changed.
+
+        Raises:
+            CoordiError: If it can't be opened, or wasn't made for this model; the previous one stays in use.
+        """
+        model = None if self._model is None else self._model.reopened()
+        if model is None:
+            return False
+        self._model = model
+        return True
+
+    def renew_in_background(self, say: Callable[[str], None], every: float = _RENEW_SECONDS) -> None:
+        """Look for a changed catalogue every few seconds in a thread, until this is closed.
+
+        Args:
+            say: Called with each change, and once with each reason why the previous catalogue stays in use.
+            every: In seconds.
+        """
+        catalogue = self.model.catalogue
+        if catalogue is None or catalogue.folder is None:
+            return  # it can't change
+
+        def work() -> None:
+            while not self._closed.wait(every):
+                with suppress(OSError):  # the terminal that ``say`` writes to may be closed
+                    self._try_renew(say)
+
+        self._start(work, "renewing")
+
+    def close(self) -> None:
+        """Refuse what waits; a model call that has begun goes on."""
+        self._closed.set()
+        for pool in (self.language_model_pool, self.quick_pool, self.photo_pool):
+            pool.close()
+        if self._batcher is not None:
+            self._batcher.close()
+
+    def join(self, seconds: float = _END_SECONDS) -> bool:
+        """Wait for the threads of a closed service; False if one of them didn't end in this time."""
+        for thread in self._threads:
+            thread.join(seconds)
+        is_batcher_done = self._batcher is None or self._batcher.join(seconds)
+        return is_batcher_done and not any(thread.is_alive() for thread in self._threads)
+
+    def _start(self, work: Callable[[], None], name: str) -> None:
+        thread = threading.Thread(target=work, name=name, daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _try_renew(self, say: Callable[[str], None]) -> None:
+        try:
+            is_new = self.renew()
+        # Any error, such as too little memory: the previous catalogue stays in use, and the next try may succeed.
+        except Exception as error:  # noqa: BLE001
+            problem = str(error) if isinstance(error, CoordiError) else f"{type(error).__name__} {error}".strip()
+            if problem != self.catalogue_problem:
+                self.catalogue_problem = problem
+                say(f"the catalogue has changed but can't be opened, so the previous one stays in use: {problem}")
+            return
+        self.catalogue_problem = ""
+        if is_new and self.model.catalogue is not None:
+            say(f"the catalogue has changed: {len(self.model.catalogue):,} items from now on")
 
 
 def build_app(service: Service) -> ASGIApp:
-    """The application around a service, which may still be loading its models."""
-    return Guard(build_api(service), service.settings)
+    """The guarded application for a service, which may still be loading its models."""
+    return Guard(build_api(service), service.settings, service.uploads)
 
 
 def build_api(service: Service) -> FastAPI:
@@ -47,67 +207,36 @@ def build_api(service: Service) -> FastAPI:
         version=metadata.version("coordi"),
         summary="Whether clothes go together and what would complete an outfit, on your own machine.",
         openapi_url=f"{PREFIX}/openapi.json",
-        docs_url=None,  # both load scripts from another server
+        docs_url=None,  # both pages load scripts from another server
         redoc_url=None,
         openapi_tags=_TAGS,
         redirect_slashes=False,
+        # For the OpenAPI document; the guard checks the token.
+        dependencies=[] if service.settings.token is None else [Depends(BEARER)],
         telemetry=_TELEMETRY_OFF,  # type: ignore[arg-type]
     )
     handle_errors(app)
-    routes = APIRouter(prefix=PREFIX)
-    for router in (state_routes(service), photo_routes(service), outfit_routes(service), catalogue_routes(service)):
-        routes.include_router(router)
-    app.include_router(routes)
-    add_page(app)
-    app.openapi = lambda: _document(app, has_token=service.settings.token is not None)  # type: ignore[method-assign]
+    add_routes(app, service)
     return app
 
 
-def _document(app: FastAPI, has_token: bool) -> dict[str, Any]:
-    """The OpenAPI document, with the models of bodies that the routes read themselves."""
-    if app.openapi_schema is not None:
-        return app.openapi_schema
-    found = get_openapi(
-        title=app.title, version=app.version, summary=app.summary, routes=app.routes, tags=app.openapi_tags
-    )
-    bodies = [(model, "validation") for model in (ScoreRequest, CompleteRequest, LooksRequest)]
-    _, schemas = models_json_schema(bodies, ref_template="#/components/schemas/{model}")  # type: ignore[arg-type]
-    components = found.setdefault("components", {})
-    components["schemas"] = {**schemas["$defs"], **components.get("schemas", {})}
-    if has_token:
-        components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
-        found["security"] = [{"token": []}]
-    app.openapi_schema = found
-    return found
-
-
-_BACKLOG = 2048
-_KEEP_ALIVE_SECONDS = 30
-_LARGEST_HEAD = 32 * 1024
-_LINGER_SECONDS = 1.0
-_access = logging.getLogger("coordi.access")
-
-
-def run(settings: ServeSettings, load: Callable[[], Model], say: Callable[[str], None]) -> bool:
-    """Serve until SIGTERM or SIGINT; returns once what was in work is answered, or refused for want of time.
+def run(settings: ServeSettings, load: Callable[[], Model], say: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT; return once requests in work are answered or their time is over.
 
     ``health`` answers at once, everything else once the models are loaded.
 
     Args:
         settings: Of the server.
-        load: Loads the model, in a thread.
+        load: Loads the model; called in a thread.
         say: Shows one line to the user.
 
-    Returns:
-        Whether a thread is still loading models or asking one: in the midst of that Python can't end in an orderly way.
-
     Raises:
-        ConfigError: If the host asks for a token, or can't be listened on.
+        ConfigError: If the host requires a token, or can't be listened on.
         CoordiError: If a model or the catalogue can't be loaded.
     """
     check_host(settings)
     listening = listen(settings)
-    address = address_of(settings, listening)
+    address = _address_of(settings, listening)
     service = Service(settings, load)
     server = make_server(settings, service)
     failures: list[BaseException] = []
@@ -120,75 +249,62 @@ def run(settings: ServeSettings, load: Callable[[], Model], say: Callable[[str],
         service.renew_in_background(say)
         say(f"ready: open {address} in a browser; Ctrl-C stops it")
 
-    if settings.access_log:
-        _access.setLevel(logging.INFO)
-
     def stop(_: int, __: object) -> None:
         server.should_exit = True
 
-    # For before uvicorn listens to signals, and for after: it raises the one that stopped it once more when it is done,
-    # and a stop that was asked for is no failure.
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    if settings.access_log:
+        _access.setLevel(logging.INFO)
+    # uvicorn handles signals while it runs, and raises the one that stopped it again afterwards.
+    handlers = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         say(f"loading the models; {address}{PREFIX}/health answers already")
         service.load_in_background(ready, fail)
         server.run(sockets=[listening])
     finally:
         service.close()
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
+    # Python can't end while a thread is inside a library. One model call or one step of loading is all it waits for.
+    service.join()
     if failures:
         raise failures[0]
-    return service.is_loading or service.is_at_work
 
 
-def address_of(settings: ServeSettings, listening: socket.socket) -> str:
-    """Where a browser on this machine finds the server."""
+def _address_of(settings: ServeSettings, listening: socket.socket) -> str:
+    """Address of the server for a browser on this machine."""
     port = listening.getsockname()[1]
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def listen(settings: ServeSettings) -> socket.socket:
-    """A socket that listens where the settings say.
+    """Open the socket that the settings name.
 
     Raises:
-        ConfigError: If that is no address of this machine, or taken.
+        ConfigError: If the address isn't one of this machine, or its port is in use.
     """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listening = socket.socket(family, kind, protocol)
+        return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
     except OSError as error:
-        raise ConfigError(f"--host {settings.host} is no address of this machine: {error.strerror or error}") from error
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listening.bind(address)
-        listening.listen(_BACKLOG)
-    except OSError as error:
-        listening.close()
-        raise ConfigError(_why_not(settings, error)) from error
-    listening.setblocking(False)
-    return listening
-
-
-def _why_not(settings: ServeSettings, error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return (
-            f"port {settings.port} on {settings.host} is in use, perhaps by another coordi serve; stop that one or "
-            "choose another with --port (0 takes any that is free)"
-        )
-    if error.errno == errno.EACCES:
-        return f"port {settings.port} is only for the administrator; choose one of 1024 or more with --port"
-    return f"can't listen on {settings.host} port {settings.port}: {error.strerror or error}; change --host or --port"
+        if error.errno == errno.EADDRINUSE:
+            message = (
+                f"port {settings.port} on {settings.host} is in use, perhaps by another coordi serve; stop that one or "
+                "choose another port with --port (0 takes any free one)"
+            )
+        elif error.errno == errno.EACCES:
+            message = f"port {settings.port} needs an administrator; choose one of 1024 or more with --port"
+        else:
+            reason = error.strerror or error
+            message = f"can't listen on {settings.host} port {settings.port}: {reason}; change --host or --port"
+        raise ConfigError(message) from error
 
 
 def make_server(settings: ServeSettings, service: Service) -> uvicorn.Server:
-    """What serves the application; it has neither begun nor a socket yet."""
+    """The server of the application; it isn't running yet and has no socket."""
     config = uvicorn.Config(
         build_app(service),
-        http=_Protocol,
+        http="h11",
         ws="none",
         lifespan="off",
         loop="asyncio",
@@ -198,33 +314,9 @@ def make_server(settings: ServeSettings, service: Service) -> uvicorn.Server:
         proxy_headers=False,
         server_header=False,
         backlog=_BACKLOG,
+        limit_concurrency=_MAX_CONNECTIONS,
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=settings.stop_seconds,
-        h11_max_incomplete_event_size=_LARGEST_HEAD,
+        h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
     )
     return uvicorn.Server(config)
-
-
-class _Protocol(H11Protocol):
-    """HTTP/1.1 that answers what isn't HTTP in the same shape as everything else."""
-
-    _is_over = False
-
-    def data_received(self, data: bytes) -> None:
-        """Read on, unless the answer is that this is no HTTP."""
-        if not self._is_over:
-            super().data_received(data)
-
-    def send_400_response(self, _: str) -> None:
-        """Answer, if no answer has begun, and close the connection once the client has had time to read it."""
-        if self._is_over:
-            return
-        self._is_over = True
-        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
-            response = answer(refused(400, "bad_request", "this isn't a request in HTTP/1.1 that coordi can read"))
-            headers = [*response.raw_headers, (b"connection", b"close"), (b"x-content-type-options", b"nosniff")]
-            begin = h11.Response(status_code=400, headers=headers, reason=b"Bad Request")
-            for event in (begin, h11.Data(data=bytes(response.body)), h11.EndOfMessage()):
-                self.transport.write(self.conn.send(event) or b"")
-            self.transport.write_eof()
-        self.loop.call_later(_LINGER_SECONDS, self.transport.close)

@@ -2,398 +2,473 @@
 
 from __future__ import annotations
 
+import difflib
+import io
 import mimetypes
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
+from collections.abc import AsyncGenerator, Sequence
+from functools import lru_cache, partial
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import fastapi
-from fastapi import APIRouter, FastAPI, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.convertors import Convertor, register_url_convertor
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, Body, FastAPI, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.datastructures import FormData, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from coordi.api import Model, PhotoDescription
-from coordi.data.photos import TOO_LARGE, PhotoError, decode_photo, photo_pixels
+from coordi.data.photos import TOO_LARGE, PhotoError, decode_photo, photo_bytes
 from coordi.encoders.labels import KINDS
-from coordi.recommend.rules import Rules, Words
-from coordi.serve.bodies import LARGEST, SMALLEST, USUAL, PhotoCache, gone, read_json, read_photo, said_length
-from coordi.serve.convert import (
-    catalogue_of,
-    check_catalogue,
-    check_colours_known,
-    check_ids,
-    completion_shown,
-    item_of,
-    item_shown,
-    items_of,
-    labels_shown,
-    looks_shown,
-    score_shown,
-    unknown_item,
-)
-from coordi.serve.errors import RefusedError, problem_of, refused
+from coordi.errors import DataError, RecommendationError
+from coordi.recommend.catalogue import Catalogue
+from coordi.recommend.rules import Rules, check_colours
+from coordi.serve import schemas
+from coordi.serve.errors import ClientGoneError, RefusedError, one_line, quoted, wrong_type
 from coordi.serve.schemas import (
-    COMPLETE,
-    LONGEST_TEXT,
-    LOOKS,
-    MOST_ITEMS,
-    MOST_LOOKS,
-    MOST_SUGGESTIONS,
-    SCORE,
-    AlikeAnswer,
-    AlikeShown,
-    AttributeShown,
-    CatalogueAnswer,
-    CompleteAnswer,
+    PREFIX,
+    AttributeResponse,
+    CatalogueQuery,
+    CatalogueResponse,
     CompleteRequest,
-    DescribeAnswer,
-    HealthAnswer,
-    ItemShown,
-    LimitsShown,
-    LooksAnswer,
+    CompleteResponse,
+    DescribeResponse,
+    ErrorResponse,
+    HealthResponse,
+    ItemResponse,
+    LabelledItem,
+    LimitsResponse,
     LooksRequest,
-    ReadyAnswer,
-    ScoreAnswer,
+    LooksResponse,
+    ReadyResponse,
+    RequestItem,
     ScoreRequest,
-    VocabularyAnswer,
-    error_responses,
-    json_body,
-    photo_body,
+    ScoreResponse,
+    SimilarItem,
+    SimilarResponse,
+    VocabularyResponse,
 )
-from coordi.serve.service import Service
-from coordi.types import GARMENT_CATEGORIES, GarmentCategory, Gender
+from coordi.types import GARMENT_CATEGORIES, Item
+
+if TYPE_CHECKING:
+    from coordi.serve.app import Service
+
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorResponse} for status in (401, 403, 404, 405, 408, 409, 413, 415, 422, 500, 503)
+}
+_MAX_LISTED = 12
 
 
-def outfit_routes(service: Service) -> APIRouter:
-    """``score``, ``complete`` and ``looks``."""
-    router = APIRouter(tags=["outfits"], responses=error_responses(408, 409, 413, 415, 422))
-
-    @router.post("/score", operation_id="score", openapi_extra=json_body("ScoreRequest", SCORE))
-    async def score(request: Request) -> ScoreAnswer:
-        """How well two items or more go together, and which of them fits least."""
-        asked = await read_json(request, ScoreRequest, service.settings)
-        return await service.lane(asked.language_model).run(lambda: _score(service.model, asked), gone(request))
-
-    @router.post("/complete", operation_id="complete", openapi_extra=json_body("CompleteRequest", COMPLETE))
-    async def complete(request: Request) -> CompleteAnswer:
-        """What of the catalogue would complete an outfit, and why. Where nothing fits, `nothing` says so."""
-        asked = await read_json(request, CompleteRequest, service.settings)
-        return await service.lane(asked.language_model).run(lambda: _complete(service.model, asked), gone(request))
-
-    @router.post("/looks", operation_id="looks", openapi_extra=json_body("LooksRequest", LOOKS))
-    async def looks(request: Request) -> LooksAnswer:
-        """Whole outfits around one item, from the catalogue."""
-        asked = await read_json(request, LooksRequest, service.settings)
-        return await service.lane(asked.language_model).run(lambda: _looks(service.model, asked), gone(request))
-
-    return router
+def add_routes(app: FastAPI, service: Service) -> None:
+    """Add the API under its prefix, and the page at ``/``."""
+    for router in (_outfit_routes(service), _photo_routes(service), _catalogue_routes(service), _state_routes(service)):
+        app.include_router(router, prefix=PREFIX, responses=_ERRORS)
+    _add_page(app)
 
 
-def _score(model: Model, asked: ScoreRequest) -> ScoreAnswer:
-    items = items_of(model, asked.items)
-    found = model.stylist.score(items, language_model=asked.language_model)
-    return score_shown(found, [one.id is not None for one in asked.items])
+def _outfit_routes(service: Service) -> APIRouter:
+    router = APIRouter(tags=["outfits"])
 
+    @router.post("/score", operation_id="score")
+    async def score(
+        body: Annotated[ScoreRequest, Body(openapi_examples=schemas.SCORE_EXAMPLES)], request: Request
+    ) -> ScoreResponse:
+        """Score how well two or more items go together, and find the one that fits least."""
+        return await service.outfit_pool(body).run(lambda: _score(service.model, body), _disconnect(request))
 
-def _complete(model: Model, asked: CompleteRequest) -> CompleteAnswer:
-    items = items_of(model, asked.items)
-    check_ids(model, asked.rules.pinned, "rules.pinned")
-    check_catalogue(model)
-    check_colours_known(model, asked.rules)
-    found = model.stylist.complete(
-        items, None, asked.k, asked.rules, language_model=asked.language_model, reasons=asked.reasons
-    )
-    return completion_shown(found)
+    @router.post("/complete", operation_id="complete")
+    async def complete(
+        body: Annotated[CompleteRequest, Body(openapi_examples=schemas.COMPLETE_EXAMPLES)], request: Request
+    ) -> CompleteResponse:
+        """Find items of the catalogue that complete an outfit, with reasons. `nothing` says why there is none."""
+        return await service.outfit_pool(body).run(lambda: _complete(service.model, body), _disconnect(request))
 
-
-def _looks(model: Model, asked: LooksRequest) -> LooksAnswer:
-    around = item_of(model, asked.around, "around")
-    check_ids(model, asked.rules.pinned, "rules.pinned")
-    check_catalogue(model)
-    check_colours_known(model, asked.rules)
-    found = model.stylist.outfits(around, asked.k, asked.rules, language_model=asked.language_model)
-    return looks_shown(found, asked.around.id is not None)
-
-
-_NAME = Path("this file")
-_ALIKE, _MOST_ALIKE = 12, 50
-
-
-def photo_routes(service: Service) -> APIRouter:
-    """``describe`` and ``catalogue/alike``."""
-    router = APIRouter(tags=["photos"])
-    form = photo_body(service.settings.photo_bytes)
-    errors = (408, 413, 415, 422)
-
-    @router.post("/describe", operation_id="describe", openapi_extra=form, responses=error_responses(*errors))
-    async def describe(request: Request) -> DescribeAnswer:
-        """What coordi sees in one photo, for a person to confirm or correct."""
-        with service.held.hold(said_length(request, service.settings.photo_bytes)):
-            photo = await read_photo(request, service.settings)
-            return await service.quick.run(lambda: _describe(service, photo), gone(request))
-
-    @router.post("/catalogue/alike", operation_id="alike", openapi_extra=form, responses=error_responses(*errors, 409))
-    async def alike(request: Request, k: Annotated[int, Query(ge=1, le=_MOST_ALIKE)] = _ALIKE) -> AlikeAnswer:
-        """Items of the catalogue whose photos are most like a given one."""
-        with service.held.hold(said_length(request, service.settings.photo_bytes)):
-            photo = await read_photo(request, service.settings)
-            return await service.quick.run(lambda: _alike(service, photo, k), gone(request))
+    @router.post("/looks", operation_id="looks")
+    async def looks(
+        body: Annotated[LooksRequest, Body(openapi_examples=schemas.LOOKS_EXAMPLES)], request: Request
+    ) -> LooksResponse:
+        """Build outfits around one item from the catalogue."""
+        return await service.outfit_pool(body).run(lambda: _looks(service.model, body), _disconnect(request))
 
     return router
 
 
-def _describe(service: Service, photo: bytes) -> DescribeAnswer:
-    model = service.model
-    seen = _see(service, model, photo)
-    labels = {name: [label.text for label in found] for name, found in seen.description.attributes.items()}
-    text = "" if seen.category is None else model.item_of_labels(seen.category, labels, "").text
-    return DescribeAnswer(
-        category=seen.category, attributes=labels_shown(seen.description), text=text, encoder=model.encoder.name
+async def _disconnect(request: Request) -> None:
+    """Wait until the client of a request whose body was read closes its connection."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _score(model: Model, body: ScoreRequest) -> ScoreResponse:
+    items = _items_of(model, body.items)
+    answer = model.stylist.score(items, language_model=body.language_model)
+    return ScoreResponse.of(answer, [item.id is not None for item in body.items])
+
+
+def _complete(model: Model, body: CompleteRequest) -> CompleteResponse:
+    items = _items_of(model, body.items)
+    _check_suggesting(model, body.rules)
+    answer = model.stylist.complete(
+        items, None, body.k, body.rules, language_model=body.language_model, reasons=body.reasons
     )
+    return CompleteResponse.of(answer)
 
 
-def _alike(service: Service, photo: bytes, k: int) -> AlikeAnswer:
-    model = service.model
-    index = catalogue_of(model)
-    found = index.nearest(_see(service, model, photo).embedding, "photo", k)
-    items = tuple(AlikeShown(item=item_shown(item, is_of_catalogue=True), cosine=cosine) for item, cosine in found)
-    return AlikeAnswer(items=items)
+def _looks(model: Model, body: LooksRequest) -> LooksResponse:
+    around = _item_of(model, body.around, "around")
+    _check_suggesting(model, body.rules)
+    answer = model.stylist.outfits(around, body.k, body.rules, language_model=body.language_model)
+    return LooksResponse.of(answer, in_catalogue=body.around.id is not None)
 
 
-def _see(service: Service, model: Model, photo: bytes) -> PhotoDescription:
-    """What is seen in a photo, decoded once there is room for its pixels."""
-    with _told_of_this_file():
-        pixels = photo_pixels(photo, _NAME)
-        service.room.take(0, pixels)
-        try:
-            return model.describe_photos([decode_photo(photo, _NAME)])[0]
-        finally:
-            service.room.give_back(pixels)
+def _items_of(model: Model, items: Sequence[RequestItem]) -> list[Item]:
+    return [_item_of(model, item, f"items[{position}]") for position, item in enumerate(items)]
 
 
-@contextmanager
-def _told_of_this_file() -> Iterator[None]:
+def _item_of(model: Model, item: RequestItem, field: str) -> Item:
+    """The described item that a request names by id, words or labels."""
+    if item.id is not None:
+        return _catalogue_item(model, item.id, f"{field}.id")
+    if item.labels is not None:
+        return _item_of_labels(model, item.labels, f"{field}.seen")
     try:
-        yield
+        return model.item_of_words(_printable_words(item.text or ""))
+    except DataError as error:
+        message = f"{quoted(item.text)} names nothing that is worn; write it like 'navy wool blazer'"
+        raise RefusedError(422, "unknown_words", message, f"{field}.text") from error
+
+
+def _item_of_labels(model: Model, item: LabelledItem, field: str) -> Item:
+    for name, labels in item.attributes.items():
+        if name not in model.vocabulary.attributes:
+            names = tuple(model.vocabulary.attributes)
+            message = f"no attribute {quoted(name)}; accepted are {', '.join(names)}"
+            raise RefusedError(422, "unknown_label", message, f"{field}.attributes", names)
+        accepted = tuple(entry.text for entry in model.vocabulary.attributes[name].labels)
+        for position, label in enumerate(labels):
+            if label not in accepted:
+                near = difflib.get_close_matches(label, accepted, n=5) or accepted[:_MAX_LISTED]
+                message = f"{quoted(label)} is no {name}; accepted are {', '.join(near)}"
+                message += "" if len(near) == len(accepted) else " and others (GET /api/v1/vocabulary)"
+                where = f"{field}.attributes.{name}[{position}]"
+                raise RefusedError(422, "unknown_label", message, where, accepted)
+    try:
+        return model.item_of_labels(item.category, item.attributes, _printable_words(item.title))
+    except DataError as error:
+        raise RefusedError(422, "contradiction", one_line(error), field) from error
+
+
+def _printable_words(words: str) -> str:
+    """Words without control characters, which no model was trained with and no log should show."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in words).split())
+
+
+def _check_suggesting(model: Model, rules: Rules) -> None:
+    """Refuse rules that name unknown items or colours, and an empty catalogue."""
+    for position, item_id in enumerate(rules.pinned):
+        _catalogue_item(model, item_id, f"rules.pinned[{position}]")
+    catalogue = _catalogue_of(model)
+    if not len(catalogue):
+        message = f"the catalogue '{catalogue.info.name}' is empty; add items to it with: coordi catalogue add"
+        raise RefusedError(409, "empty_catalogue", message)
+    _check_colours(model, rules.colours, "rules.colours")
+    _check_colours(model, rules.unwanted_colours, "rules.unwanted_colours")
+
+
+def _check_colours(model: Model, colours: Sequence[str], field: str) -> None:
+    try:
+        check_colours(Rules(colours=tuple(colours)), model.vocabulary)
+    except RecommendationError as error:
+        attribute = model.vocabulary.attributes.get("colour")
+        accepted = tuple(entry.text for entry in attribute.labels) if attribute else ()
+        raise RefusedError(422, "unknown_label", one_line(error), field, accepted) from error
+
+
+def _catalogue_of(model: Model) -> Catalogue:
+    if model.catalogue is None:
+        message = "this server has no catalogue; start it with: coordi serve --catalogue DIR"
+        raise RefusedError(409, "no_catalogue", message)
+    return model.catalogue
+
+
+def _catalogue_item(model: Model, item_id: str, field: str, status: int = 422) -> Item:
+    catalogue = _catalogue_of(model)
+    item = catalogue.get([item_id]).get(item_id)
+    if item is None:
+        near = tuple(catalogue.near_ids(item_id))
+        nearest = f"the nearest are {', '.join(near)}" if near else "the catalogue is empty"
+        message = f"no item {quoted(item_id)} in the catalogue; {nearest}"
+        raise RefusedError(status, "unknown_item", message, field, near)
+    return item
+
+
+def _photo_routes(service: Service) -> APIRouter:
+    router = APIRouter(tags=["photos"])
+    form = _form_schema(service.settings.photo_bytes)
+
+    @router.post("/describe", operation_id="describe", openapi_extra=form)
+    async def describe(request: Request) -> DescribeResponse:
+        """Describe one photo, for a person to confirm or correct."""
+        photo = await _read_photo(request, service.settings.photo_bytes)
+        return await service.photo_pool.run(lambda: _describe(service.model, photo), _disconnect(request))
+
+    @router.post("/catalogue/alike", operation_id="alike", openapi_extra=form)
+    async def alike(request: Request, k: Annotated[int, Query(ge=1, le=50)] = 12) -> SimilarResponse:
+        """Find items of the catalogue whose photos are most similar to a given one."""
+        photo = await _read_photo(request, service.settings.photo_bytes)
+        return await service.photo_pool.run(lambda: _similar(service.model, photo, k), _disconnect(request))
+
+    return router
+
+
+def _form_schema(photo_bytes: int) -> dict[str, Any]:
+    accepted = f"JPEG, PNG, WebP, GIF or BMP, by its content; at most {photo_bytes / 2**20:g} MiB and 50 megapixels."
+    photo = {"type": "string", "format": "binary", "description": accepted}
+    schema = {"type": "object", "required": ["photo"], "additionalProperties": False, "properties": {"photo": photo}}
+    kinds = "image/jpeg, image/png, image/webp, image/gif, image/bmp"
+    form = {"schema": schema, "encoding": {"photo": {"contentType": kinds}}}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": form}}}
+
+
+class _PhotoFormParser(MultiPartParser):
+    """Starlette's parser for one file. Theirs writes files above a size to the disk; a photo must stay in memory."""
+
+    spool_max_size = sys.maxsize
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request.headers, self._chunks(request), max_files=1, max_fields=1, max_part_size=1024)
+        self._is_complete = False
+
+    def on_end(self) -> None:
+        self._is_complete = True
+
+    async def _chunks(self, request: Request) -> AsyncGenerator[bytes]:
+        async for chunk in request.stream():
+            yield chunk
+        if not self._is_complete:
+            raise MultiPartException("the form is cut short")
+
+
+async def _read_photo(request: Request, max_bytes: int) -> bytes:
+    """The one file of a form, in the field ``photo``.
+
+    Raises:
+        RefusedError: 415 for another body than a form, 413 for too large a photo, 422 for a form without a photo or
+            with something else.
+    """
+    kind, _, options = request.headers.get("content-type", "").partition(";")
+    if kind.strip().lower() != "multipart/form-data" or "boundary=" not in options:
+        raise wrong_type("multipart/form-data with a boundary, and one file in the field 'photo'", request)
+    try:
+        form = await _PhotoFormParser(request).parse()
+    except MultiPartException as error:
+        message = "the form is broken or cut short, or has more than one 'photo'; send one file in the field 'photo'"
+        raise RefusedError(422, "invalid", message, "photo") from error
+    except ClientDisconnect as error:
+        raise ClientGoneError("the client closed its connection while it sent its request") from error
+    try:
+        content = await _photo_of(form)
+    finally:
+        await form.close()
+    if len(content) > max_bytes:
+        size = f"{max_bytes / 2**20:g} MiB" if max_bytes >= 2**20 else f"{max_bytes} bytes"
+        raise RefusedError(413, "too_large", f"the photo has more than {size}, which is the limit; send less", "photo")
+    if not content:
+        message = "the photo is empty: it has 0 bytes; choose another file"
+        raise RefusedError(422, "not_an_image", message, "photo")
+    return content
+
+
+async def _photo_of(form: FormData) -> bytes:
+    for name in form:
+        if name != "photo":
+            message = f"the form's field {quoted(name)} is unknown; accepted is 'photo', once"
+            raise RefusedError(422, "invalid", message, name[:60], ("photo",))
+    photo = form.get("photo")
+    if not isinstance(photo, UploadFile):
+        message = "the form has no file in its field 'photo'; send one file in it"
+        raise RefusedError(422, "invalid", message, "photo")
+    return await photo.read()
+
+
+def _describe(model: Model, photo: bytes) -> DescribeResponse:
+    result = _describe_photo(model, photo)
+    labels = {name: [label.text for label in labels] for name, labels in result.description.attributes.items()}
+    text = "" if result.category is None else model.item_of_labels(result.category, labels, "").text
+    attributes = schemas.attributes_of(result.description)
+    return DescribeResponse(category=result.category, attributes=attributes, text=text, encoder=model.encoder.name)
+
+
+def _similar(model: Model, photo: bytes, k: int) -> SimilarResponse:
+    catalogue = _catalogue_of(model)
+    nearest = catalogue.nearest(_describe_photo(model, photo).embedding, "photo", k)
+    return SimilarResponse(
+        items=tuple(SimilarItem(item=ItemResponse.of(item), cosine=cosine) for item, cosine in nearest)
+    )
+
+
+def _describe_photo(model: Model, photo: bytes) -> PhotoDescription:
+    path = Path("this file")
+    try:
+        image = decode_photo(photo, path)
     except PhotoError as error:
-        message = " ".join(str(error).split()).replace(f"the photo {_NAME}", str(_NAME))
+        message = one_line(error).replace(f"the photo {path}", str(path))
         if error.reason == TOO_LARGE:
-            raise refused(413, "too_large", message, "photo") from error
-        raise refused(422, "not_an_image", message, "photo") from error
+            raise RefusedError(413, "too_large", message, "photo") from error
+        raise RefusedError(422, "not_an_image", message, "photo") from error
+    return model.describe_photos([image])[0]
 
 
-_PER_PAGE, _MOST_PER_PAGE = 50, 200
-_FARTHEST = 10_000_000
-_MOST_NAMED = 20
-_LONGEST_ID = 200  # as `ItemId`: what is looked for is compared with every id
+PathId = Annotated[str, fastapi.Path(max_length=200)]
 
 
-class _ItemConvertor(Convertor[str]):
-    """An id of a catalogue in a path, whatever is in it: slashes and line breaks too."""
-
-    regex = "(?s:.+)"
-
-    def convert(self, value: str) -> str:
-        return value
-
-    def to_string(self, value: str) -> str:
-        return value
-
-
-register_url_convertor("item", _ItemConvertor())
-PathId = Annotated[str, fastapi.Path(max_length=_LONGEST_ID)]
-
-
-class Filters(BaseModel):
-    """What of the catalogue is asked for; each filter narrows it further, and one that is repeated widens itself."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
-    q: Annotated[str, Field(max_length=LONGEST_TEXT, description="Words that are all in the item.")] = ""
-    category: Annotated[list[GarmentCategory], Field(max_length=_MOST_NAMED)] = []
-    brand: Annotated[list[Words], Field(max_length=_MOST_NAMED)] = []
-    colour: Annotated[list[Words], Field(max_length=_MOST_NAMED)] = []
-    gender: Gender | None = None
-    season: Annotated[list[Words], Field(max_length=_MOST_NAMED)] = []
-    price_min: Annotated[float | None, Field(ge=0)] = None
-    price_max: Annotated[float | None, Field(ge=0)] = None
-    in_stock: bool = False
-    offset: Annotated[int, Field(ge=0, le=_FARTHEST)] = 0
-    limit: Annotated[int, Field(ge=1, le=_MOST_PER_PAGE)] = _PER_PAGE
-
-
-def catalogue_routes(service: Service) -> APIRouter:
-    """``catalogue/items``, ``catalogue/items/{id}`` and ``catalogue/photos/{id}``."""
+def _catalogue_routes(service: Service) -> APIRouter:
     router = APIRouter(prefix="/catalogue", tags=["catalogue"])
+    thumbnail_limiter = CapacityLimiter(2)
 
-    @router.get("/items", operation_id="catalogue_items", responses=error_responses(409, 422))
-    async def items(filters: Annotated[Filters, Query()]) -> CatalogueAnswer:
+    @router.get("/items", operation_id="catalogue_items")
+    def items(query: Annotated[CatalogueQuery, Query()]) -> CatalogueResponse:
         """A page of the catalogue, in its own order."""
-        return await service.light.run(lambda: _page(service.model, filters))
+        return _page(service.model, query)
 
-    @router.get("/items/{id:item}", operation_id="catalogue_item", responses=error_responses(404, 409, 422))
-    async def item(id: PathId) -> ItemShown:  # noqa: A002
+    @router.get("/items/{id:path}", operation_id="catalogue_item")
+    def item(id: PathId) -> ItemResponse:  # noqa: A002
         """One item of the catalogue."""
-        return await service.light.run(lambda: _item(service.model, id))
+        return ItemResponse.of(_catalogue_item(service.model, id, "id", 404))
 
-    photo: dict[int | str, dict[str, Any]] = {
+    responses: dict[int | str, dict[str, Any]] = {
         200: {"description": "A JPEG.", "content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}},
-        304: {"description": "It is still the one whose `ETag` was sent as `If-None-Match`."},
+        304: {"description": "The photo has the `ETag` that was sent as `If-None-Match`."},
     }
 
-    @router.get(
-        "/photos/{id:item}",
-        operation_id="catalogue_photo",
-        response_class=Response,
-        responses={**photo, **error_responses(404, 409, 422)},
-    )
-    async def photos(
+    @router.get("/photos/{id:path}", operation_id="catalogue_photo", response_class=Response, responses=responses)
+    async def photo(
         request: Request,
         id: PathId,  # noqa: A002
-        size: Annotated[int, Query(ge=SMALLEST, le=LARGEST, description="Longer side in pixels, at most.")] = USUAL,
+        size: Annotated[int, Query(ge=64, le=1024, description="Longer side in pixels, at most.")] = 384,
     ) -> Response:
-        """The photo of an item, made smaller."""
-        known = _tags(request)
-        return await service.pictures.run(lambda: _photo(service.model, service.photos, id, size, known))
+        """The photo of an item as a small JPEG."""
+        tags = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+        work = partial(_thumbnail_response, service.model, id, size, tags)
+        return await to_thread.run_sync(work, limiter=thumbnail_limiter)
 
     return router
 
 
-def _page(model: Model, filters: Filters) -> CatalogueAnswer:
-    index, rules = catalogue_of(model), _rules(filters)
-    check_colours_known(model, rules, {"colours": "colour"})
-    found, total = index.page(rules, filters.q, filters.offset, filters.limit)
-    items = tuple(item_shown(item, is_of_catalogue=True) for item in found)
-    return CatalogueAnswer(items=items, total=total, offset=filters.offset)
-
-
-def _rules(filters: Filters) -> Rules:
+def _page(model: Model, query: CatalogueQuery) -> CatalogueResponse:
+    catalogue = _catalogue_of(model)
     try:
-        return Rules(
-            want=tuple(filters.category),
-            price_min=filters.price_min,
-            price_max=filters.price_max,
-            brands=tuple(filters.brand),
-            colours=tuple(filters.colour),
-            gender=filters.gender,
-            seasons=tuple(filters.season),
-            in_stock=filters.in_stock,
-        )
+        rules = query.rules()
     except ValidationError as error:
-        raise RefusedError(422, problem_of(error.errors(include_url=False), Rules)) from error
+        raise RequestValidationError(error.errors()) from error
+    _check_colours(model, rules.colours, "colour")
+    items, total = catalogue.page(rules, query.q, query.offset, query.limit)
+    return CatalogueResponse(items=tuple(map(ItemResponse.of, items)), total=total, offset=query.offset)
 
 
-def _item(model: Model, item_id: str) -> ItemShown:
-    found = catalogue_of(model).get([item_id]).get(item_id)
-    if found is None:
-        raise unknown_item(model, item_id, "id", 404)
-    return item_shown(found, is_of_catalogue=True)
-
-
-def _tags(request: Request) -> frozenset[str]:
-    """ETags of what the client has."""
-    given = ",".join(request.headers.getlist("if-none-match"))
-    return frozenset(one.strip().removeprefix("W/") for one in given.split(","))
-
-
-def _photo(model: Model, photos: PhotoCache, item_id: str, size: int, known: frozenset[str]) -> Response:
-    """A photo, or that the client has it; it asks each time, as the next catalogue may have another under this id."""
-    found = catalogue_of(model).get([item_id]).get(item_id)
-    if found is None:
-        raise unknown_item(model, item_id, "id", 404)
-    path = found.image
+def _thumbnail_response(model: Model, item_id: str, size: int, known_tags: set[str]) -> Response:
+    """The photo, or a 304. Clients check each time, since a changed catalogue may have another photo for this id."""
+    path = _catalogue_item(model, item_id, "id", 404).image
     if path is None:
-        raise refused(404, "not_found", f"the item '{item_id}' has no photo", "id")
+        raise RefusedError(404, "not_found", f"the item '{item_id}' has no photo", "id")
     try:
-        tag = photos.tag(path, size)
+        status = path.stat()
+        tag = f'"{status.st_mtime_ns:x}-{status.st_size:x}-{size:x}"'
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-        if known & {tag, "*"}:
+        if known_tags & {tag, "*"}:
             return Response(status_code=304, headers=headers)
-        return Response(photos.get(path, size), media_type="image/jpeg", headers=headers)
+        return Response(_thumbnail(path, tag, size), media_type="image/jpeg", headers=headers)
     except (PhotoError, OSError) as error:
-        message = f"the photo of '{item_id}' is gone or can't be opened; coordi catalogue refresh brings it up to date"
-        raise refused(404, "not_found", message, "id") from error
+        message = f"the photo of '{item_id}' is missing or can't be opened; update it with: coordi catalogue refresh"
+        raise RefusedError(404, "not_found", message, "id") from error
 
 
-def state_routes(service: Service) -> APIRouter:
-    """``health``, ``ready`` and ``vocabulary``."""
+@lru_cache(maxsize=256)
+def _thumbnail(path: Path, tag: str, size: int) -> bytes:
+    """A photo as a JPEG whose longer side has at most ``size`` pixels, without metadata; ``tag`` is part of the key."""
+    from PIL.Image import Resampling
+
+    image = decode_photo(photo_bytes(path), path, at_least=2 * size)
+    image.thumbnail((size, size), Resampling.LANCZOS)
+    content = io.BytesIO()
+    image.save(content, "JPEG", quality=82)
+    return content.getvalue()
+
+
+def _state_routes(service: Service) -> APIRouter:
     router = APIRouter(tags=["state"])
 
-    @router.get("/health", operation_id="health", responses=error_responses())
-    async def health() -> HealthAnswer:
+    @router.get("/health", operation_id="health")
+    async def health() -> HealthResponse:
         """Whether the process answers; it does so from the start, whatever else it is doing."""
-        return HealthAnswer(version=metadata.version("coordi"))
+        return HealthResponse(version=metadata.version("coordi"))
 
-    @router.get("/ready", operation_id="ready", responses=error_responses())
-    async def ready() -> ReadyAnswer:
+    @router.get("/ready", operation_id="ready")
+    def ready() -> ReadyResponse:
         """Whether the models are loaded: 503 with `not_ready` until they are."""
-        return await service.light.run(lambda: _ready(service))
+        model = service.model
+        catalogue = model.catalogue
+        return ReadyResponse(
+            model=model.trained.name,
+            encoder=model.encoder.name,
+            catalogue=None if catalogue is None else catalogue.info.name,
+            catalogue_changed=None if catalogue is None else catalogue.info.made,
+            catalogue_is_old=bool(service.catalogue_problem),
+            items=0 if catalogue is None else len(catalogue),
+        )
 
-    @router.get("/vocabulary", operation_id="vocabulary", responses=error_responses())
-    async def vocabulary() -> VocabularyAnswer:
-        """What may be said of an item and asked for, and how much of it: for chips, filters and checks."""
-        return await service.light.run(lambda: _vocabulary(service))
+    @router.get("/vocabulary", operation_id="vocabulary")
+    def vocabulary() -> VocabularyResponse:
+        """Accepted labels and filters, and limits: for chips, filters and checks."""
+        return _vocabulary(service.model, service.settings.photo_bytes)
 
     return router
 
 
-def _ready(service: Service) -> ReadyAnswer:
-    model = service.model
-    index = model.catalogue
-    return ReadyAnswer(
-        model=model.trained.name,
-        encoder=model.encoder.name,
-        catalogue=None if index is None else index.info.name,
-        catalogue_made=None if index is None else index.info.made,
-        catalogue_is_old=bool(service.catalogue_problem),
-        items=0 if index is None else len(index),
-    )
-
-
-def _vocabulary(service: Service) -> VocabularyAnswer:
-    model = service.model
+def _vocabulary(model: Model, photo_bytes: int) -> VocabularyResponse:
     attributes = model.vocabulary.attributes
     kinds = attributes[KINDS].labels if KINDS in attributes else ()
     facets = None if model.catalogue is None else model.catalogue.facets()
-    return VocabularyAnswer(
+    return VocabularyResponse(
         categories=GARMENT_CATEGORIES,
         attributes=tuple(
-            AttributeShown(name=name, labels=tuple(entry.text for entry in one.labels), most=one.max_labels)
-            for name, one in attributes.items()
+            AttributeResponse(
+                name=name, labels=tuple(entry.text for entry in attribute.labels), most=attribute.max_labels
+            )
+            for name, attribute in attributes.items()
         ),
-        worn_as={entry.text: entry.worn for entry in kinds if entry.worn is not None},
+        category_by_label={entry.text: entry.worn for entry in kinds if entry.worn is not None},
         brands=() if facets is None else tuple(facets.brands),
         seasons=() if facets is None else tuple(facets.seasons),
         genders=() if facets is None else tuple(facets.genders),
         in_catalogue={} if facets is None else {str(name): count for name, count in facets.categories.items()},
         price_range=None if facets is None else facets.price_range,
-        limits=LimitsShown(
-            items=MOST_ITEMS,
-            suggestions=MOST_SUGGESTIONS,
-            looks=MOST_LOOKS,
-            text=LONGEST_TEXT,
-            photo_bytes=service.settings.photo_bytes,
+        limits=LimitsResponse(
+            items=schemas.MAX_ITEMS,
+            suggestions=schemas.MAX_SUGGESTIONS,
+            looks=schemas.MAX_LOOKS,
+            text=schemas.MAX_TEXT_LENGTH,
+            photo_bytes=photo_bytes,
         ),
     )
 
 
-STATIC = Path(__file__).parents[1] / "web"
-_KINDS = {
+PAGE_FOLDER = Path(__file__).parents[1] / "web"
+_MEDIA_TYPES = {
     ".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".html": "text/html",
     ".svg": "image/svg+xml", ".webmanifest": "application/manifest+json", ".json": "application/json",
 }  # fmt: skip
 
 
-class _Files(StaticFiles):
-    """Files that a browser keeps, and asks each time whether they are still the same."""
-
-    async def check_config(self) -> None:
-        """A folder that isn't there holds no files, which is no error of the server."""
+class _PageFiles(StaticFiles):
+    """Files that a browser caches, and checks each time."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
@@ -401,16 +476,13 @@ class _Files(StaticFiles):
         return response
 
 
-def add_page(app: FastAPI, folder: Path = STATIC) -> None:
+def _add_page(app: FastAPI) -> None:
     """Serve ``index.html`` at ``/`` and the folder's files under ``/static/``."""
-    for suffix, kind in _KINDS.items():  # a system may have its own idea of these
-        mimetypes.add_type(kind, suffix)
+    for suffix, media_type in _MEDIA_TYPES.items():  # systems differ in these
+        mimetypes.add_type(media_type, suffix)
 
     @app.get("/", include_in_schema=False)
     async def index() -> Response:
-        page = folder / "index.html"
-        if not page.is_file():
-            raise refused(404, "not_found", "this coordi was installed without its page; the API is at /api/v1")
-        return FileResponse(page, headers={"Cache-Control": "no-cache"})
+        return FileResponse(PAGE_FOLDER / "index.html", headers={"Cache-Control": "no-cache"})
 
-    app.mount("/static", _Files(directory=folder, check_dir=False), name="static")
+    app.mount("/static", _PageFiles(directory=PAGE_FOLDER), name="static")

@@ -1,28 +1,34 @@
-"""Requests and answers of the API."""
+"""Requests and responses of the API, and responses made from the stylist's answers."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
+from urllib.parse import quote
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, SecretStr, model_validator
+from fastapi.openapi.models import Example
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, SecretStr, StrictBool, model_validator
 
 from coordi.config import Settings
-from coordi.recommend.answers import Judge
-from coordi.recommend.rules import ItemId, Rules
-from coordi.types import GarmentCategory, Gender
+from coordi.recommend.answers import Completion, Contribution, Judge, LeftOut, Looks, OutfitScore, Reason
+from coordi.recommend.rules import ItemId, Rules, Words
+from coordi.types import Description, GarmentCategory, Gender, Item
 
 PREFIX = "/api/v1"
-MOST_ITEMS = 12
-MOST_SUGGESTIONS = 50
-MOST_LOOKS = 10
-LONGEST_TEXT = 300
+MAX_ITEMS = 12
+MAX_SUGGESTIONS = 50
+MAX_LOOKS = 10
+MAX_TEXT_LENGTH = 300
+_MAX_FILTER_VALUES = 20
+_MAX_OFFSET = 10_000_000
 
-Probability = Annotated[float, Field(ge=0, le=1)]
-Difference = Annotated[float, Field(ge=-1, le=1)]
+# Rounding of float32 leaves the interval by its last digit.
+Probability = Annotated[float, BeforeValidator(lambda value: min(1.0, max(0.0, float(value)))), Field(ge=0, le=1)]
+Difference = Annotated[float, BeforeValidator(lambda value: min(1.0, max(-1.0, float(value)))), Field(ge=-1, le=1)]
 
 
 class BaseSchema(BaseModel):
-    """Base of requests and answers: an unknown key is an error."""
+    """Base of requests and responses: an unknown name is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -31,19 +37,18 @@ class ServeSettings(Settings):
     """Options of ``coordi serve``.
 
     Attributes:
-        host: Address that is listened on.
-        port: 0 takes any that is free.
-        names: Further names under which the server is asked for, such as a reverse proxy's; see ``security``.
-        token: What every request to the API must carry; None asks for nothing.
-        workers: Requests for the language model that are worked on at once. Their calls of it are made together.
-        queue: Requests for the language model that wait, and as many for the encoder or for neither; the next one gets
-            a 503.
-        together: Outfits in one call of the language model at most; 1 batches nothing.
-        photo_bytes: Largest photo that is taken in.
-        body_bytes: Largest JSON body.
-        read_seconds: A client that sends nothing for so long is no longer waited for.
-        stop_seconds: What is in work is finished for so long once the server is to stop.
-        access_log: Whether a line is written for each request: method, path without the query, status, time.
+        host: Address to listen on.
+        port: 0 takes any free port.
+        names: Further host names that requests may use, such as a reverse proxy's; see ``security``.
+        token: Every request to the API must carry it; None requires none.
+        workers: Requests that use the language model, in work at once. Their model calls are batched.
+        queue: Requests that wait for a worker; the next one gets a 503.
+        max_batch: Maximum outfits per batched model call across requests; 1 disables batching.
+        photo_bytes: Largest photo that is accepted.
+        body_bytes: Largest JSON body that is accepted.
+        read_seconds: Idle read timeout in seconds.
+        stop_seconds: Time that requests in work have to finish once the server stops.
+        access_log: Whether to log a line for each request: method, path without the query, status, time.
     """
 
     host: str = "127.0.0.1"
@@ -52,7 +57,7 @@ class ServeSettings(Settings):
     token: SecretStr | None = None
     workers: int = Field(default=8, ge=1, le=64)
     queue: int = Field(default=64, ge=0, le=10_000)
-    together: int = Field(default=128, ge=1, le=10_000)
+    max_batch: int = Field(default=128, ge=1, le=10_000)
     photo_bytes: int = Field(default=20 * 2**20, ge=1024)
     body_bytes: int = Field(default=64 * 1024, ge=1024)
     read_seconds: float = Field(default=30, gt=0)
@@ -60,31 +65,30 @@ class ServeSettings(Settings):
     access_log: bool = False
 
 
-Text = Annotated[str, Field(min_length=1, max_length=LONGEST_TEXT, pattern=r"\S")]
+Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT_LENGTH, pattern=r"\S")]
 LabelText = Annotated[str, Field(min_length=1, max_length=60)]
 
 
-def _whole(value: object) -> object:
-    """What JSON's numbers and its schemas don't tell apart: 5.0 is a whole number too."""
+def _integer(value: object) -> object:
+    """JSON doesn't distinguish 5.0 from 5."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-class SeenItem(BaseSchema):
-    """An item of the client's own, as its photo was described and perhaps corrected.
+class LabelledItem(BaseSchema):
+    """An item of the client's own, as ``describe`` described its photo and a user may have corrected it.
 
     Attributes:
-        category: What it is worn as.
-        attributes: By attribute of the vocabulary (``GET /api/v1/vocabulary``), its labels; those that aren't known are
-            left out.
+        category: Of the garment.
+        attributes: Labels by attribute of the vocabulary (``GET /api/v1/vocabulary``); unknown attributes are left out.
         title: A few words of the client's own; may be empty.
     """
 
     category: GarmentCategory
     attributes: dict[LabelText, tuple[LabelText, ...]] = Field(default_factory=dict, max_length=20)
-    title: str = Field(default="", max_length=LONGEST_TEXT)
+    title: str = Field(default="", max_length=MAX_TEXT_LENGTH)
 
 
-def _one_of(*names: str) -> dict[str, JsonValue]:
+def _exactly_one(*names: str) -> dict[str, JsonValue]:
     """A JSON schema of objects in which exactly one of these isn't null, whether the others are left out or not."""
     null: dict[str, JsonValue] = {"type": "null"}
     return {
@@ -95,88 +99,133 @@ def _one_of(*names: str) -> dict[str, JsonValue]:
     }
 
 
-class ItemGiven(BaseSchema):
-    """One item of an outfit: exactly one of an id of the catalogue, a few words, or what was seen in a photo."""
+class RequestItem(BaseSchema):
+    """One item of an outfit: exactly one of a catalogue id, a few words, or the labels of a photo."""
 
-    model_config = ConfigDict(json_schema_extra=_one_of("id", "text", "seen"))
+    model_config = ConfigDict(json_schema_extra=_exactly_one("id", "text", "seen"))
 
     id: ItemId | None = None
     text: Text | None = None
-    seen: SeenItem | None = None
+    labels: LabelledItem | None = Field(default=None, alias="seen")
 
     @model_validator(mode="after")
-    def _is_one(self) -> ItemGiven:
-        given = [name for name in ("id", "text", "seen") if getattr(self, name) is not None]
+    def _has_one_source(self) -> RequestItem:
+        given = [
+            name for name, value in (("id", self.id), ("text", self.text), ("seen", self.labels)) if value is not None
+        ]
         if len(given) != 1:
             raise ValueError(f"an item is exactly one of 'id', 'text' and 'seen', got {', '.join(given) or 'none'}")
         return self
 
 
 class ScoreRequest(BaseSchema):
-    """Two items or more that may go together."""
+    """Two or more items that may go together."""
 
-    items: tuple[ItemGiven, ...] = Field(min_length=2, max_length=MOST_ITEMS)
-    language_model: bool = True
+    items: tuple[RequestItem, ...] = Field(min_length=2, max_length=MAX_ITEMS)
+    language_model: StrictBool = True
 
 
 class CompleteRequest(BaseSchema):
     """An outfit to complete from the catalogue.
 
     Attributes:
-        items: What there is.
-        k: How many suggestions.
-        rules: What may be suggested.
-        language_model: False answers sooner and says so in ``judge``.
-        reasons: False leaves out what moved each score, which takes time.
+        items: Of the outfit.
+        k: Number of suggestions.
+        rules: Filters on suggestions.
+        language_model: False answers sooner and is less accurate; ``judge`` in the response says so.
+        reasons: False leaves out what moved each score, which saves time.
     """
 
-    items: tuple[ItemGiven, ...] = Field(min_length=1, max_length=MOST_ITEMS)
-    k: Annotated[int, BeforeValidator(_whole)] = Field(default=5, ge=1, le=MOST_SUGGESTIONS)
+    items: tuple[RequestItem, ...] = Field(min_length=1, max_length=MAX_ITEMS)
+    k: Annotated[int, BeforeValidator(_integer)] = Field(default=5, ge=1, le=MAX_SUGGESTIONS, strict=True)
     rules: Rules = Rules()
-    language_model: bool = True
-    reasons: bool = True
+    language_model: StrictBool = True
+    reasons: StrictBool = True
 
 
 class LooksRequest(BaseSchema):
-    """Whole outfits around an item, from the catalogue."""
+    """Outfits around an item, from the catalogue."""
 
-    around: ItemGiven
-    k: Annotated[int, BeforeValidator(_whole)] = Field(default=3, ge=1, le=MOST_LOOKS)
+    around: RequestItem
+    k: Annotated[int, BeforeValidator(_integer)] = Field(default=3, ge=1, le=MAX_LOOKS, strict=True)
     rules: Rules = Rules()
-    language_model: bool = True
+    language_model: StrictBool = True
 
 
-class SeenLabel(BaseSchema):
-    """A label that was seen in a photo, with its probability among the labels of its attribute."""
+class CatalogueQuery(BaseModel):
+    """Filters on the catalogue; values of one filter are alternatives."""
+
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    q: Annotated[str, Field(max_length=MAX_TEXT_LENGTH, description="Words that are all in the item.")] = ""
+    category: Annotated[list[GarmentCategory], Field(max_length=_MAX_FILTER_VALUES)] = []
+    brand: Annotated[list[Words], Field(max_length=_MAX_FILTER_VALUES)] = []
+    colour: Annotated[list[Words], Field(max_length=_MAX_FILTER_VALUES)] = []
+    gender: Gender | None = None
+    season: Annotated[list[Words], Field(max_length=_MAX_FILTER_VALUES)] = []
+    price_min: Annotated[float | None, Field(ge=0)] = None
+    price_max: Annotated[float | None, Field(ge=0)] = None
+    in_stock: bool = False
+    offset: Annotated[int, Field(ge=0, le=_MAX_OFFSET)] = 0
+    limit: Annotated[int, Field(ge=1, le=200)] = 50
+
+    def rules(self) -> Rules:
+        """The filters as rules; raises ``ValidationError`` if they contradict each other."""
+        return Rules(
+            want=tuple(self.category),
+            price_min=self.price_min,
+            price_max=self.price_max,
+            brands=tuple(self.brand),
+            colours=tuple(self.colour),
+            gender=self.gender,
+            seasons=tuple(self.season),
+            in_stock=self.in_stock,
+        )
+
+
+class LabelResponse(BaseSchema):
+    """A label that was found in a photo, with its probability among the labels of its attribute."""
 
     text: str
     probability: Probability
 
 
-class DescribeAnswer(BaseSchema):
-    """What coordi sees in a photo.
+Attributes = dict[str, tuple[LabelResponse, ...]]
+
+
+def attributes_of(description: Description | None) -> Attributes:
+    """Labels by attribute, most probable first; empty without a photo."""
+    attributes: Mapping[str, Sequence[object]] = {} if description is None else description.attributes
+    return {
+        name: tuple(LabelResponse.model_validate(label, from_attributes=True) for label in labels)
+        for name, labels in attributes.items()
+    }
+
+
+class DescribeResponse(BaseSchema):
+    """What coordi recognises in a photo.
 
     Attributes:
-        category: None if the encoder isn't sure what it is: the client has to say it.
-        attributes: By attribute, what is sure enough to be said, most probable first.
-        text: What a prompt would say of it; empty without a category.
-        encoder: Who saw it.
+        category: None if the encoder isn't sure; the client has to choose one.
+        attributes: By attribute, the labels that are sure enough, most probable first.
+        text: As a prompt would describe the item; empty without a category.
+        encoder: Name of the encoder.
     """
 
     category: GarmentCategory | None
-    attributes: dict[str, tuple[SeenLabel, ...]]
+    attributes: Attributes
     text: str
     encoder: str
 
 
-class ItemShown(BaseSchema):
-    """An item as a client shows it.
+class ItemResponse(BaseSchema):
+    """An item for display.
 
     Attributes:
-        id: Of the catalogue; None for an item that the client gave.
+        id: Of the catalogue; None for an item that the client sent.
         photo: Path of its photo on this server (``/api/v1/catalogue/photos/...``); None without one.
         price: In the catalogue's currency; None if unknown.
-        attributes: By attribute, what was seen, most probable first.
+        attributes: By attribute, the labels found in its photo, most probable first.
     """
 
     id: str | None
@@ -191,27 +240,48 @@ class ItemShown(BaseSchema):
     price: float | None
     in_stock: bool | None
     photo: str | None
-    attributes: dict[str, tuple[SeenLabel, ...]]
+    attributes: Attributes
+
+    @classmethod
+    def of(cls, item: Item, *, in_catalogue: bool = True) -> ItemResponse:
+        """The response for an item; one of the client's own has neither id nor photo."""
+        has_photo = in_catalogue and item.image is not None
+        return cls(
+            id=item.id if in_catalogue else None,
+            title=item.title,
+            text=item.text,
+            category=item.category,
+            kind=item.subcategory,
+            brand=item.brand,
+            colours=tuple(item.colours),
+            gender=item.gender,
+            season=item.season,
+            price=item.price,
+            in_stock=item.in_stock,
+            photo=f"{PREFIX}/catalogue/photos/{quote(item.id, safe='')}" if has_photo else None,
+            attributes=attributes_of(item.description),
+        )
 
 
 class ScoredItem(BaseSchema):
     """An item of a scored outfit.
 
     Attributes:
-        score_without: P(yes) of the others without it; None where two items are all there are.
+        score_without: P(yes) of the outfit without it; None for an outfit of two items.
     """
 
-    item: ItemShown
+    item: ItemResponse
     score_without: Probability | None
 
 
-class ScoreAnswer(BaseSchema):
+class ScoreResponse(BaseSchema):
     """How well items go together.
 
     Attributes:
         score: P(yes).
+        judge: Whether the language model scored the outfit.
         weakest: Position of the item whose absence helps most; None if none does.
-        cautions: What nobody wears together, in English sentences.
+        cautions: Combinations that aren't an outfit, such as two pairs of shoes, in English.
     """
 
     score: Probability
@@ -220,14 +290,25 @@ class ScoreAnswer(BaseSchema):
     items: tuple[ScoredItem, ...]
     cautions: tuple[str, ...]
 
+    @classmethod
+    def of(cls, answer: OutfitScore, in_catalogue: Sequence[bool]) -> ScoreResponse:
+        """The response for an answer; ``in_catalogue`` tells of each item whether it has an id."""
+        items = tuple(
+            ScoredItem(item=ItemResponse.of(item, in_catalogue=has_id), score_without=without)
+            for item, has_id, without in zip(answer.items, in_catalogue, answer.without, strict=True)
+        )
+        return cls(
+            score=answer.score, judge=answer.judge, weakest=answer.weakest, items=items, cautions=answer.cautions
+        )
 
-class MovedItemShown(BaseSchema):
-    """An item that moved a score.
+
+class ItemEffect(BaseSchema):
+    """Effect of an item on a score.
 
     Attributes:
         position: In the request's ``items``, or in the look that is explained; None for a pinned item.
         id: Of a pinned item.
-        by: Score with it less score without it.
+        by: Score with the item minus score without it.
     """
 
     position: int | None
@@ -235,13 +316,13 @@ class MovedItemShown(BaseSchema):
     by: Difference
 
 
-class MovedLabelShown(BaseSchema):
-    """A label of what is suggested that moved a score.
+class LabelEffect(BaseSchema):
+    """Effect of a label of a suggested item on a score.
 
     Attributes:
-        label: As the vocabulary has it.
+        label: From the vocabulary.
         attribute: Of the label.
-        by: Score with it less score without it.
+        by: Score with the label minus score without it.
     """
 
     label: str
@@ -249,120 +330,165 @@ class MovedLabelShown(BaseSchema):
     by: Difference
 
 
-class ReasonShown(BaseSchema):
-    """Why: what leaving something out does to the score. ``text`` says it in one English sentence."""
+class ReasonResponse(BaseSchema):
+    """Why an item or look is suggested: how the score changes without each part, also as an English sentence."""
 
-    items: tuple[MovedItemShown, ...]
-    attributes: tuple[MovedLabelShown, ...]
+    items: tuple[ItemEffect, ...]
+    attributes: tuple[LabelEffect, ...]
     text: str
 
+    @classmethod
+    def of(cls, reason: Reason, ids: Sequence[str]) -> ReasonResponse:
+        """The response for a reason; items that are in ``ids`` are named by their position there.
 
-class SuggestionShown(BaseSchema):
+        An id that occurs twice takes its positions in order.
+        """
+        positions: dict[str, list[int]] = {}
+        for position, item_id in enumerate(ids):
+            positions.setdefault(item_id, []).append(position)
+
+        def effect(moved: Contribution) -> ItemEffect:
+            left = positions.get(moved.what)
+            if not left:
+                return ItemEffect(position=None, id=moved.what, by=moved.by)
+            return ItemEffect(position=left.pop(0) if len(left) > 1 else left[0], id=None, by=moved.by)
+
+        labels = [LabelEffect(label=row.what, attribute=row.attribute, by=row.by) for row in reason.attributes]
+        return cls(items=tuple(effect(row) for row in reason.items), attributes=tuple(labels), text=reason.text)
+
+
+class SuggestionResponse(BaseSchema):
     """An item that would complete the outfit, and P(yes) of the outfit with it."""
 
-    item: ItemShown
+    item: ItemResponse
     score: Probability
     is_pinned: bool
-    reason: ReasonShown | None
+    reason: ReasonResponse | None
 
 
-class LeftOutShown(BaseSchema):
-    """How many items a rule left out, and how many were left after it.
-
-    Attributes:
-        name: Of the rule, as a request's ``rules`` have it; ``unwanted_genders`` also where the outfit says for whom.
-        rule: In words.
-    """
-
-    name: str
-    rule: str
-    count: int = Field(ge=0)
-    left: int = Field(ge=0)
-
-
-class CompleteAnswer(BaseSchema):
-    """What would complete the outfit.
+class CompleteResponse(BaseSchema):
+    """Items that would complete the outfit.
 
     Attributes:
-        categories: What was looked for.
-        candidates: Items that the rules allow.
-        ranked: Of these, how many the judge ranked.
-        left_out: What the rules left out, where nothing or too little fits.
+        categories: That were searched.
+        candidates: Number of items that the rules allow.
+        ranked: How many of them the judge ranked.
+        left_out: Rules that left items out, if nothing or too little fits.
         nothing: Why there is no suggestion; empty if there is one.
     """
 
-    suggestions: tuple[SuggestionShown, ...]
+    suggestions: tuple[SuggestionResponse, ...]
     categories: tuple[GarmentCategory, ...]
     candidates: int = Field(ge=0)
     ranked: int = Field(ge=0)
     judge: Judge
-    left_out: tuple[LeftOutShown, ...]
+    left_out: tuple[LeftOut, ...]
     nothing: str
 
+    @classmethod
+    def of(cls, answer: Completion) -> CompleteResponse:
+        """The response for an answer."""
+        ids = [item.id for item in answer.outfit]
+        suggestions = tuple(
+            SuggestionResponse(
+                item=ItemResponse.of(row.item),
+                score=row.score,
+                is_pinned=row.is_pinned,
+                reason=None if row.reason is None else ReasonResponse.of(row.reason, ids),
+            )
+            for row in answer.suggestions
+        )
+        return cls(
+            suggestions=suggestions,
+            categories=answer.categories,
+            candidates=answer.candidates,
+            ranked=answer.ranked,
+            judge=answer.judge,
+            left_out=answer.left_out,
+            nothing=answer.nothing,
+        )
 
-class LookShown(BaseSchema):
-    """A whole outfit; positions in its reason are those of its own items.
+
+class LookResponse(BaseSchema):
+    """An outfit; positions in its reason are those of its own items.
 
     Attributes:
-        lacks: What a whole outfit needs (a top and a bottom or a dress, shoes) and nothing was found of.
+        lacks: Categories that an outfit needs (a top and a bottom or a dress, shoes) and that no item was found for.
     """
 
-    items: tuple[ItemShown, ...]
+    items: tuple[ItemResponse, ...]
     score: Probability
-    reason: ReasonShown
-    lacks: tuple[GarmentCategory, ...]
+    reason: ReasonResponse
+    missing: tuple[GarmentCategory, ...] = Field(serialization_alias="lacks")
 
 
-class LooksAnswer(BaseSchema):
-    """Whole outfits, those that lack nothing and then the best first.
+class LooksResponse(BaseSchema):
+    """Outfits: those that miss no category first, then by score.
 
     Attributes:
-        left_out: Which rules left out what a look lacks, or everything.
+        left_out: Rules that left out what a look misses, or everything.
         nothing: Why there is no look; empty if there is one.
     """
 
-    looks: tuple[LookShown, ...]
+    looks: tuple[LookResponse, ...]
     judge: Judge
-    left_out: tuple[LeftOutShown, ...]
+    left_out: tuple[LeftOut, ...]
     nothing: str
 
+    @classmethod
+    def of(cls, answer: Looks, *, in_catalogue: bool) -> LooksResponse:
+        """The response for an answer; ``in_catalogue`` tells whether the first item of the looks has an id."""
+        looks = tuple(
+            LookResponse(
+                items=tuple(
+                    ItemResponse.of(item, in_catalogue=position > 0 or in_catalogue)
+                    for position, item in enumerate(look.items)
+                ),
+                score=look.score,
+                reason=ReasonResponse.of(look.reason, [item.id for item in look.items]),
+                missing=look.lacks,
+            )
+            for look in answer.looks
+        )
+        return cls(looks=looks, judge=answer.judge, left_out=answer.left_out, nothing=answer.nothing)
 
-class CatalogueAnswer(BaseSchema):
-    """A part of the catalogue.
+
+class CatalogueResponse(BaseSchema):
+    """A page of the catalogue.
 
     Attributes:
-        total: Items that match.
-        offset: Of the first item shown among them.
+        total: Number of items that match.
+        offset: Of the first item on this page.
     """
 
-    items: tuple[ItemShown, ...]
+    items: tuple[ItemResponse, ...]
     total: int = Field(ge=0)
     offset: int = Field(ge=0)
 
 
-class AlikeShown(BaseSchema):
+class SimilarItem(BaseSchema):
     """An item of the catalogue and the cosine of its photo to the given one."""
 
-    item: ItemShown
+    item: ItemResponse
     cosine: Annotated[float, Field(ge=-1.001, le=1.001)]
 
 
-class AlikeAnswer(BaseSchema):
-    """Items whose photos are most like the given one, best first."""
+class SimilarResponse(BaseSchema):
+    """Items whose photos are most similar to the given one, best first."""
 
-    items: tuple[AlikeShown, ...]
+    items: tuple[SimilarItem, ...]
 
 
-class AttributeShown(BaseSchema):
-    """An attribute of the vocabulary: its labels, and how many of them are said of one photo."""
+class AttributeResponse(BaseSchema):
+    """An attribute of the vocabulary: its labels, and how many of them a photo can have."""
 
     name: str
     labels: tuple[str, ...]
     most: int = Field(ge=1)
 
 
-class LimitsShown(BaseSchema):
-    """What a request may hold at most."""
+class LimitsResponse(BaseSchema):
+    """Upper limits of a request."""
 
     items: int
     suggestions: int
@@ -371,45 +497,46 @@ class LimitsShown(BaseSchema):
     photo_bytes: int
 
 
-class VocabularyAnswer(BaseSchema):
-    """What may be said and asked: for chips and filters.
+class VocabularyResponse(BaseSchema):
+    """Accepted values: for chips and filters.
 
     Attributes:
-        categories: All worn categories.
-        worn_as: By label of the attribute ``category``, what it is worn as.
+        categories: All garment categories.
+        worn_as: By label of the attribute ``category``, its garment category.
         brands: Of the catalogue, by frequency, the first hundred.
         seasons: Of the catalogue.
         genders: Of the catalogue.
-        in_catalogue: Items of the catalogue by category.
+        in_catalogue: Number of items in the catalogue by category.
         price_range: Lowest and highest price in the catalogue; None if no price is known.
     """
 
     categories: tuple[GarmentCategory, ...]
-    attributes: tuple[AttributeShown, ...]
-    worn_as: dict[str, GarmentCategory]
+    attributes: tuple[AttributeResponse, ...]
+    category_by_label: dict[str, GarmentCategory] = Field(serialization_alias="worn_as")
     brands: tuple[str, ...]
     seasons: tuple[str, ...]
     genders: tuple[Gender, ...]
     in_catalogue: dict[str, int]
     price_range: tuple[float, float] | None
-    limits: LimitsShown
+    limits: LimitsResponse
 
 
-class HealthAnswer(BaseSchema):
+class HealthResponse(BaseSchema):
     """The process answers."""
 
     status: Literal["ok"] = "ok"
     version: str
 
 
-class ReadyAnswer(BaseSchema):
+class ReadyResponse(BaseSchema):
     """The models are loaded.
 
     Attributes:
         model: ``fine-tuned`` or ``base``.
         catalogue: Its name; None if there is none.
-        catalogue_made: When it was last changed, in UTC; empty for one in memory. A running server takes up changes.
-        catalogue_is_old: It has changed, but can't be taken up, so the one before stays; the server's log says why.
+        catalogue_made: When it was last changed, in UTC; empty for one in memory.
+        catalogue_is_old: The catalogue has changed on disk and can't be opened, so the previous one is still used; the
+            server's log says why.
         items: In the catalogue.
     """
 
@@ -417,7 +544,7 @@ class ReadyAnswer(BaseSchema):
     model: str
     encoder: str
     catalogue: str | None
-    catalogue_made: str | None
+    catalogue_changed: str | None = Field(serialization_alias="catalogue_made")
     catalogue_is_old: bool
     items: int = Field(ge=0)
 
@@ -426,13 +553,13 @@ class Problem(BaseSchema):
     """What is wrong with a request.
 
     Attributes:
-        code: For programs: ``invalid``, ``contradiction`` (what is asked for excludes itself), ``unknown_item``,
+        code: For programs: ``invalid``, ``contradiction`` (values exclude each other), ``unknown_item``,
             ``unknown_label``, ``unknown_words``, ``not_an_image``, ``too_large``, ``too_slow``, ``bad_request``,
             ``not_found``, ``method_not_allowed``, ``unsupported_media_type``, ``unauthorized``, ``forbidden``,
             ``no_catalogue``, ``empty_catalogue``, ``busy``, ``not_ready``, ``internal``.
-        message: One sentence for people: what, which value, what is accepted, what to do.
-        field: Where in the request, such as ``items[1].text``; empty if it isn't about one place.
-        accepted: What is accepted there, where that can be listed.
+        message: One sentence for people: what is wrong, the value, what is accepted, what to do.
+        field: Where in the request, such as ``items[1].text``; empty if no single field is wrong.
+        accepted: Values that are accepted there, if they can be listed.
     """
 
     code: str
@@ -441,86 +568,36 @@ class Problem(BaseSchema):
     accepted: tuple[str, ...] = ()
 
 
-class ErrorAnswer(BaseSchema):
-    """Every error of every route, whatever its status."""
+class ErrorResponse(BaseSchema):
+    """Every error of every route."""
 
     error: Problem
 
 
-SCORE = {
-    "words": {"items": [{"text": "navy wool blazer"}, {"text": "white shirt"}, {"text": "red running shoes"}]},
-    "seen": {
-        "items": [
-            {"seen": {"category": "dress", "attributes": {"colour": ["black"]}, "title": "silk midi dress"}},
-            {"text": "gold necklace"},
-        ],
-        "language_model": False,
-    },
-}
-COMPLETE = {
+SCORE_EXAMPLES: dict[str, Example] = {
     "words": {
-        "items": [{"text": "navy wool blazer"}, {"text": "white shirt"}],
-        "k": 3,
-        "rules": {"want": ["shoes"], "in_stock": True},
-        "language_model": False,
+        "value": {"items": [{"text": "navy wool blazer"}, {"text": "white shirt"}, {"text": "red running shoes"}]}
+    },
+    "seen": {
+        "value": {
+            "items": [
+                {"seen": {"category": "dress", "attributes": {"colour": ["black"]}, "title": "silk midi dress"}},
+                {"text": "gold necklace"},
+            ],
+            "language_model": False,
+        }
     },
 }
-LOOKS = {"words": {"around": {"text": "black leather jacket"}, "k": 2, "language_model": False}}
-
-_ERRORS: dict[int, tuple[str, str, str, tuple[str, ...], str]] = {
-    401: ("unauthorized", "this server asks for its token: send the header 'Authorization: Bearer' with it", "", (),
-          "The token is missing or another."),
-    403: ("forbidden", "another page asked for this; open coordi's own page and ask there", "", (),
-          "Asked by another page, or under a name that isn't this server's."),
-    404: ("unknown_item", "no item '1164' in the catalogue; the nearest are 11646, 1163, 1165", "id",
-          ("11646", "1163", "1165"), "There is no such item."),
-    405: ("method_not_allowed", "this address isn't asked that way; accepted: GET", "", (), "Another method."),
-    408: ("too_slow", "the body didn't come in: nothing for 30 s; send it again", "", (),
-          "The request stopped coming in."),
-    409: ("no_catalogue", "this server has no catalogue; start it with: coordi serve --catalogue DIR", "", (),
-          "The server was started without a catalogue."),
-    413: ("too_large", "the body has more than 64 KiB, which is the most that is accepted; send less", "", (),
-          "More than is accepted; it isn't read to its end."),
-    415: ("unsupported_media_type", "the content type must be application/json, got 'text/plain'", "", (),
-          "Another content type."),
-    422: ("invalid", "'items' has 0 entries; it needs 1 or more", "items", (), "Something in the request is wrong."),
-    500: ("internal", "something went wrong inside coordi, not with your request; the server's log says where. "
-          "Try again", "", (), "An error of coordi's own."),
-    503: ("busy", "72 requests are being worked on or wait already, which is all there is room for; ask again in 4 s",
-          "", (), "Too much to do (`busy`), or the models aren't loaded yet (`not_ready`): ask again after "
-          "`Retry-After` seconds."),
-}  # fmt: skip
-_ALWAYS = (401, 403, 405, 500, 503)
-
-
-def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """For a route: the statuses of its own errors beside those that every route has, each with an example."""
-    found: dict[int | str, dict[str, Any]] = {}
-    for status in sorted({*_ALWAYS, *statuses}):
-        code, message, field, accepted, told = _ERRORS[status]
-        problem = {"code": code, "message": message, "field": field, "accepted": list(accepted)}
-        found[status] = {
-            "model": ErrorAnswer,
-            "description": told,
-            "content": {"application/json": {"example": {"error": problem}}},
+COMPLETE_EXAMPLES: dict[str, Example] = {
+    "words": {
+        "value": {
+            "items": [{"text": "navy wool blazer"}, {"text": "white shirt"}],
+            "k": 3,
+            "rules": {"want": ["shoes"], "in_stock": True},
+            "language_model": False,
         }
-        if status == 503:
-            found[status]["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
-    return found
-
-
-def json_body(model: str, examples: dict[str, Any]) -> dict[str, Any]:
-    """What a route takes, for the document: a model by its name in it."""
-    schema = {"$ref": f"#/components/schemas/{model}"}
-    shown = {name: {"value": value} for name, value in examples.items()}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema, "examples": shown}}}}
-
-
-def photo_body(most: int) -> dict[str, Any]:
-    """A form with one photo, for the document."""
-    told = f"JPEG, PNG, WebP, GIF or BMP, by its content; at most {most / 2**20:g} MiB and 50 megapixels."
-    photo = {"type": "string", "format": "binary", "description": told}
-    schema = {"type": "object", "required": ["photo"], "additionalProperties": False, "properties": {"photo": photo}}
-    kinds = "image/jpeg, image/png, image/webp, image/gif, image/bmp"
-    form = {"schema": schema, "encoding": {"photo": {"contentType": kinds}}}
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": form}}}
+    },
+}
+LOOKS_EXAMPLES: dict[str, Example] = {
+    "words": {"value": {"around": {"text": "black leather jacket"}, "k": 2, "language_model": False}},
+}

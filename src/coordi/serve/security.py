@@ -1,8 +1,8 @@
-"""Who may ask, and what every answer carries.
+"""Who may send requests, how large and slow these may be, and which headers every response carries.
 
-A server on a user's own machine is reached by every page the user's browser has open. So a request must name this
-server (a page that points its own name at 127.0.0.1 doesn't), must not come from another page, and where the server
-can be reached from other machines it must carry a token.
+Every page in the user's browser can reach a server on the user's machine. So a request must name this server (a page
+that points its own host name at 127.0.0.1 doesn't), must not come from another page, and must carry a token if other
+machines can reach the server.
 """
 
 from __future__ import annotations
@@ -14,25 +14,29 @@ import os
 import re
 import secrets
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
-from fastapi.requests import Request
+from fastapi import Request
+from fastapi.security import HTTPBearer
 from pydantic import SecretStr
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from coordi.errors import ConfigError
-from coordi.serve.errors import RefusedError, answer, refusal_of, refused, shown, stopping
-from coordi.serve.schemas import ServeSettings
+from coordi.serve.batching import MemoryBudget
+from coordi.serve.errors import RefusedError, quoted, refusal_of, stopping
+from coordi.serve.schemas import PREFIX, ServeSettings
 
-API = "/api/"
 TOKEN_VARIABLE = "COORDI_TOKEN"
-NEW_TOKEN = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
-_SHORTEST_TOKEN = 20
-_LINGER_SECONDS = 5.0
+NEW_TOKEN_COMMAND = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
+PHOTO_PATHS = (f"{PREFIX}/describe", f"{PREFIX}/catalogue/alike")
+FORM_OVERHEAD = 16 * 1024  # bytes of a form beside its photo: boundaries and headers
+BEARER = HTTPBearer(scheme_name="token", auto_error=False)
+_MIN_TOKEN_LENGTH = 20
+_DRAIN_SECONDS = 5.0
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _HOST = re.compile(r"(\[(?P<address>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(:\d{1,5})?")
-_READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
@@ -47,149 +51,170 @@ _HEADERS = {
 _access = logging.getLogger("coordi.access")
 
 
-def find_token(given: str | None, file: Path | None) -> SecretStr | None:
-    """The token that requests must carry: what was given, or a file's content, or that of ``COORDI_TOKEN``.
+def find_token(option: str | None, file: Path | None) -> SecretStr | None:
+    """The token that requests must carry: the option, or the file's content, or that of ``COORDI_TOKEN``.
 
     Raises:
-        ConfigError: If the file can't be read, or the token is short or holds what a header can't.
+        ConfigError: If the file can't be read, or the token is too short or can't be sent in a header.
     """
-    token, source = given, "--token"
+    token, source = option, "--token"
     if token is None and file is not None:
         source = f"the token in {file}"
         try:
             token = file.read_text(encoding="utf-8").strip()
         except (OSError, ValueError) as error:
             raise ConfigError(
-                f"the token file {file} can't be read ({error}); write one: {NEW_TOKEN} > {file}"
+                f"the token file {file} can't be read ({error}); write one: {NEW_TOKEN_COMMAND} > {file}"
             ) from error
     if token is None and os.environ.get(TOKEN_VARIABLE):
         token, source = os.environ[TOKEN_VARIABLE], TOKEN_VARIABLE
     if token is None:
         return None
-    if len(token) < _SHORTEST_TOKEN or not token.isascii() or not token.isprintable() or " " in token:
+    if len(token) < _MIN_TOKEN_LENGTH or not token.isascii() or not token.isprintable() or " " in token:
         raise ConfigError(
-            f"{source} has {len(token)} characters; accepted are {_SHORTEST_TOKEN} or more letters and digits without "
-            f"spaces, such as this prints: {NEW_TOKEN}"
+            f"{source} has {len(token)} characters; accepted are {_MIN_TOKEN_LENGTH} or more letters and digits "
+            f"without spaces, such as this prints: {NEW_TOKEN_COMMAND}"
         )
     return SecretStr(token)
 
 
 def check_host(settings: ServeSettings) -> None:
-    """See to it that a server which other machines can reach asks for a token.
+    """Require a token for a server that other machines can reach.
 
     Raises:
-        ConfigError: If it doesn't.
+        ConfigError: If there is none.
     """
     if settings.host not in _LOCAL and settings.token is None:
         raise ConfigError(
-            f"--host {settings.host} lets other machines ask, so requests must carry a token: make one with "
-            f"{NEW_TOKEN} > token.txt and give --token-file token.txt; or leave --host away to serve this machine only"
+            f"--host {settings.host} lets other machines connect, so requests must carry a token: make one with "
+            f"{NEW_TOKEN_COMMAND} > token.txt and add --token-file token.txt; or drop --host to serve this machine only"
         )
 
 
 class Guard:
-    """Wraps the whole application: checks before it, headers after it, and an answer whatever happens in it.
+    """ASGI middleware around the whole application: checks before it, headers after it.
 
-    What a client still sends once it is answered is read and thrown away for some seconds, as a connection that is
-    closed on a client that is sending loses the answer.
+    Starlette's TrustedHostMiddleware can't accept every address for ``--host 0.0.0.0`` and answers in plain text.
+    The token is checked here rather than in a dependency, since FastAPI reads a body before it runs dependencies.
     """
 
-    def __init__(self, app: ASGIApp, settings: ServeSettings) -> None:
+    def __init__(self, app: ASGIApp, settings: ServeSettings, uploads: MemoryBudget) -> None:
         self._app = app
-        self._token = None if settings.token is None else settings.token.get_secret_value().encode()
+        self._settings = settings
+        self._uploads = uploads
         self._names = _LOCAL | {settings.host.lower(), *(name.lower() for name in settings.names)}
-        self._takes_addresses = _is_everywhere(settings.host)
-        self._logs = settings.access_log
+        self._accepts_addresses = _is_address(settings.host) and ipaddress.ip_address(settings.host).is_unspecified
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request, or pass on the start and end of the server."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        exchange = _Exchange(scope, receive, send)
-        began = time.monotonic()
+        """Handle a request."""
+        is_photo = scope["path"] in PHOTO_PATHS
+        limit = self._settings.photo_bytes + FORM_OVERHEAD if is_photo else self._settings.body_bytes
+        exchange = _Exchange(scope, receive, send, limit, self._settings.read_seconds)
+        begin = time.monotonic()
+        refusal: RefusedError | None = None
         try:
-            await self._pass_on(scope, exchange)
-        # The server stops and waits no longer. The task ends here, so nothing is left to be cancelled.
-        except asyncio.CancelledError:
-            exchange.wait_for_no_more()
-            if not exchange.status:
-                await answer(stopping())(scope, exchange.receive, exchange.send)
-        # What Starlette answers with 500 it raises once more, for a server to log; that has been done.
+            await self._check(Request(scope))
+            with self._uploads.reserve(exchange.check_length()) if is_photo else nullcontext():
+                # GET routes answer HEAD as well; uvicorn leaves the body out.
+                method = "GET" if scope["method"] == "HEAD" else scope["method"]
+                await self._app({**scope, "method": method}, exchange.receive, exchange.send)
+        except RefusedError as error:
+            refusal = error
+        except asyncio.CancelledError:  # by uvicorn, once the time to stop is over
+            exchange.is_complete = True
+            refusal = stopping()
+        # Starlette raises an error again after it has answered with 500, for a server to log; coordi has logged it.
         except Exception as error:  # noqa: BLE001
-            if not exchange.status:
-                await answer(refusal_of(error))(scope, exchange.receive, exchange.send)
-        finally:
-            if self._logs:
-                path = scope.get("raw_path", b"").decode("ascii", "replace")
-                taken = 1000 * (time.monotonic() - began)
-                _access.info("%s %s %s %.0f ms", scope["method"], path, exchange.status or "no answer", taken)
+            refusal = None if exchange.status else refusal_of(error, Request(scope))
+        if refusal is not None and not exchange.status:
+            await refusal.response()(scope, exchange.receive, exchange.send)
+        if self._settings.access_log:
+            path = scope.get("raw_path", b"").decode("ascii", "replace")
+            milliseconds = 1000 * (time.monotonic() - begin)
+            _access.info("%s %s %s %.0f ms", scope["method"], path, exchange.status or "no response", milliseconds)
 
-    async def _pass_on(self, scope: Scope, exchange: _Exchange) -> None:
-        try:
-            self._check(Request(scope))
-        except RefusedError as refusal:
-            await answer(refusal)(scope, exchange.receive, exchange.send)
+    async def _check(self, request: Request) -> None:
+        host = request.headers.get("host", "")
+        if not self._is_own_name(host):
+            raise RefusedError(403, "forbidden", f"host {quoted(host)} is not allowed; add it with --name HOST")
+        if not request.scope["path"].startswith("/api/"):
             return
-        # What can be got can be asked for its headers alone; uvicorn leaves the body out.
-        inner = {**scope, "method": "GET"} if scope["method"] == "HEAD" else scope
-        await self._app(inner, exchange.receive, exchange.send)
-
-    def _check(self, request: Request) -> None:
-        headers, is_api = request.headers, request.scope["path"].startswith(API)
-        host = headers.get("host", "")
-        if len(headers.getlist("host")) != 1 or not self._knows(host):
-            message = (
-                f"this server isn't called {shown(host)}; start it with --name to add a name that it is asked under"
-            )
-            raise refused(403, "forbidden", message)
-        if not is_api:
-            return
-        self._check_origin(request.method, headers, host)
-        if self._token is not None and not self._carries_token(headers):
-            message = "this server asks for its token: send the header 'Authorization: Bearer' with it"
-            raise refused(401, "unauthorized", message, WWW_Authenticate='Bearer realm="coordi"')
-
-    def _knows(self, host: str) -> bool:
-        name = _name_of(host)
-        return name in self._names or (self._takes_addresses and _is_address(name))
-
-    def _check_origin(self, method: str, headers: Headers, host: str) -> None:
-        origin = headers.get("origin")
+        origin = request.headers.get("origin")
         is_foreign = origin is not None and origin.lower().partition("://")[2] != host.lower()
-        if headers.get("sec-fetch-site") == "cross-site" or (is_foreign and method not in _READS):
-            raise refused(403, "forbidden", "another page asked for this; open coordi's own page and ask there")
+        is_read = request.method in ("GET", "HEAD", "OPTIONS")
+        if request.headers.get("sec-fetch-site") == "cross-site" or (is_foreign and not is_read):
+            message = "requests from other pages are not allowed; open coordi's own page"
+            raise RefusedError(403, "forbidden", message)
+        if self._settings.token is None:
+            return
+        credentials = await BEARER(request)
+        given = "" if credentials is None else credentials.credentials.strip()
+        token = self._settings.token.get_secret_value().encode()
+        if not secrets.compare_digest(given.encode("latin-1", "replace"), token):
+            message = "this server requires its token: send the header 'Authorization: Bearer' with it"
+            headers = {"WWW-Authenticate": 'Bearer realm="coordi"'}
+            raise RefusedError(401, "unauthorized", message, headers=headers)
 
-    def _carries_token(self, headers: Headers) -> bool:
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        is_right = secrets.compare_digest(given.strip().encode("latin-1", "replace"), self._token or b"")
-        return is_right and scheme.lower() == "bearer"
+    def _is_own_name(self, host: str) -> bool:
+        parts = _HOST.fullmatch(host.strip().lower())
+        name = "" if parts is None else parts["address"] or parts["name"]
+        return name in self._names or (self._accepts_addresses and _is_address(name))
 
 
 class _Exchange:
-    """One request and its answer: how far both have come."""
+    """One request and its response: limits what is received, and adds headers to what is sent.
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    What a client still sends after its response is read and dropped for some seconds, since a connection that is
+    closed while the client sends loses the response.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, limit: int, idle_seconds: float) -> None:
         self._receive = receive
         self._send = send
-        self._is_api = scope["path"].startswith(API)
-        names = {name for name, _ in scope["headers"]}
-        self._has_all = (
-            not names & {b"content-length", b"transfer-encoding"} or (b"content-length", b"0") in scope["headers"]
-        )
+        self._limit = limit
+        self._idle_seconds = idle_seconds
+        self._size = 0
+        self._is_api = scope["path"].startswith("/api/")
+        headers = dict(scope["headers"])
+        self._length = headers.get(b"content-length", b"0" if b"transfer-encoding" not in headers else b"")
+        self.is_complete = self._length == b"0"
         self.status = 0
 
+    def check_length(self) -> int:
+        """The most bytes that the body may have, by its ``Content-Length``.
+
+        Raises:
+            RefusedError: ``too_large``.
+        """
+        # Longer numbers than that are no lengths.
+        length = int(self._length) if self._length.isdigit() and len(self._length) < 19 else None
+        if len(self._length) >= 19 or (length or 0) > self._limit:
+            raise self._too_large()
+        return self._limit if length is None else length
+
     async def receive(self) -> Message:
-        message = await self._receive()
-        if message["type"] == "http.disconnect" or not message.get("more_body", False):
-            self._has_all = True
+        """The next part of the body.
+
+        Raises:
+            RefusedError: ``too_large`` or ``too_slow``.
+        """
+        if self.is_complete:
+            return await self._receive()
+        self.check_length()
+        try:
+            async with asyncio.timeout(self._idle_seconds):
+                message = await self._receive()
+        except TimeoutError as error:
+            reason = f"no part of the body arrived for {self._idle_seconds:g} s; send it again"
+            raise RefusedError(408, "too_slow", reason, headers={"Connection": "close"}) from error
+        self.is_complete = message["type"] == "http.disconnect" or not message.get("more_body", False)
+        self._size += len(message.get("body", b""))
+        if self._size > self._limit:
+            raise self._too_large()
         return message
 
-    def wait_for_no_more(self) -> None:
-        """Leave what the client still sends unread."""
-        self._has_all = True
-
     async def send(self, message: Message) -> None:
+        """Send a part of the response."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
@@ -197,33 +222,24 @@ class _Exchange:
                 headers.setdefault(name, value)
             if self._is_api:
                 headers.setdefault("Cache-Control", "no-store")
-            if not self._has_all:
+            if not self.is_complete:
                 headers["Connection"] = "close"
         ends = message["type"] == "http.response.body" and not message.get("more_body", False)
-        if not ends or self._has_all or self.status == 408:  # nothing comes any more
+        if not ends or self.is_complete or self.status == 408:
             await self._send(message)
             return
         await self._send({**message, "more_body": True})
-        await self._throw_away_the_rest()
+        try:
+            async with asyncio.timeout(_DRAIN_SECONDS):
+                while (await self._receive()).get("more_body", False):
+                    pass
+        except TimeoutError:
+            pass
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _throw_away_the_rest(self) -> None:
-        try:
-            async with asyncio.timeout(_LINGER_SECONDS):
-                while not self._has_all:
-                    await self.receive()
-        except TimeoutError:
-            return
-
-
-def _name_of(host: str) -> str:
-    """The name in a ``Host`` header, without its port and the brackets of an address; empty if it isn't one."""
-    parts = _HOST.fullmatch(host.strip().lower())
-    return "" if parts is None else parts["address"] or parts["name"]
-
-
-def _is_everywhere(host: str) -> bool:
-    return _is_address(host) and ipaddress.ip_address(host).is_unspecified
+    def _too_large(self) -> RefusedError:
+        limit = f"{self._limit / 2**20:.3g} MiB" if self._limit >= 2**20 else f"{self._limit / 1024:g} KiB"
+        return RefusedError(413, "too_large", f"the body has more than {limit}, which is the limit; send less")
 
 
 def _is_address(name: str) -> bool:

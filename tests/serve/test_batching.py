@@ -1,4 +1,4 @@
-"""Questions that come together are asked together, and each gets its own answer or its own error."""
+"""Questions that arrive during a call share the next one, and each gets its own answer or its own error."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 
 from coordi.api import Model as CoordiModel
-from coordi.serve.batching import BatchingEncoder, BatchingScorer, MicroBatcher, WorkerPool, scorer_batcher
+from coordi.serve.batching import BatchingScorer, MicroBatcher, WorkerPool, scorer_batcher
 from coordi.serve.errors import ClientGoneError, RefusedError
 from coordi.types import Item
 
@@ -55,44 +54,44 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 
 def gathered(
-    together: MicroBatcher[int, int], pool: ThreadPoolExecutor, model: Model, asked: list[list[int]]
+    batcher: MicroBatcher[int, int], pool: ThreadPoolExecutor, model: Model, asked: list[list[int]]
 ) -> list[object]:
     """Ask something that keeps the model busy, then all of these one after the other, then let it go."""
-    first = pool.submit(together.ask, [0])
+    first = pool.submit(batcher.call, [0])
     assert model.began.wait(60)
     waiting: list[Future[Sequence[int]]] = []
     for questions in asked:
-        waiting.append(pool.submit(together.ask, questions))
-        wait_until(lambda: together.waiting >= len(waiting))
+        waiting.append(pool.submit(batcher.call, questions))
+        wait_until(lambda: batcher.waiting >= len(waiting))
     model.free.set()
     assert first.result(60) == [0]
     return [one.exception(60) or one.result() for one in waiting]
 
 
 def test_what_comes_while_the_model_works_shares_the_next_call(model: Model, pool: ThreadPoolExecutor) -> None:
-    together = MicroBatcher[int, int](model, 100, "test")
-    assert gathered(together, pool, model, [[1, 2], [3], [4, 5, 6]]) == [[2, 4], [6], [8, 10, 12]]
+    batcher = MicroBatcher[int, int](model, 100, "test")
+    assert gathered(batcher, pool, model, [[1, 2], [3], [4, 5, 6]]) == [[2, 4], [6], [8, 10, 12]]
     assert model.asked == [[0], [1, 2, 3, 4, 5, 6]]
-    assert together.calls == 2
-    together.close()
+    assert batcher.calls == 2
+    batcher.close()
 
 
 def test_no_call_is_larger_than_the_most_but_for_one_who_asks_more(model: Model, pool: ThreadPoolExecutor) -> None:
-    together = MicroBatcher[int, int](model, 3, "test")
-    gathered(together, pool, model, [[1, 2], [3, 4], [5], [6, 7, 8, 9]])
+    batcher = MicroBatcher[int, int](model, 3, "test")
+    gathered(batcher, pool, model, [[1, 2], [3, 4], [5], [6, 7, 8, 9]])
     assert model.asked == [[0], [1, 2, 5], [3, 4], [6, 7, 8, 9]]
-    together.close()
+    batcher.close()
 
 
 def test_an_error_of_one_is_not_an_error_of_the_others(model: Model, pool: ThreadPoolExecutor) -> None:
-    together = MicroBatcher[int, int](model, 100, "test")
-    found = gathered(together, pool, model, [[1], [-7], [2]])
+    batcher = MicroBatcher[int, int](model, 100, "test")
+    found = gathered(batcher, pool, model, [[1], [-7], [2]])
     assert found[0] == [2]
     assert found[2] == [4]
     assert isinstance(found[1], ValueError)
     assert "-7" in str(found[1])
-    assert together.ask([9]) == [18]
-    together.close()
+    assert batcher.call([9]) == [18]
+    batcher.close()
 
 
 def test_only_questions_of_one_kind_share_a_call(pool: ThreadPoolExecutor) -> None:
@@ -102,16 +101,16 @@ def test_only_questions_of_one_kind_share_a_call(pool: ThreadPoolExecutor) -> No
         calls.append((list(questions), kind))
         return [f"{question}{kind}" for question in questions]
 
-    together = MicroBatcher[str, str](work, 100, "test")
-    found = [pool.submit(together.ask, [f"q{number}"], number % 2) for number in range(20)]
+    batcher = MicroBatcher[str, str](work, 100, "test")
+    found = [pool.submit(batcher.call, [f"q{number}"], number % 2) for number in range(20)]
     assert [one.result(60) for one in found] == [[f"q{number}{number % 2}"] for number in range(20)]
     assert all(int(question[1:]) % 2 == kind for questions, kind in calls for question in questions)
-    together.close()
+    batcher.close()
 
 
 def test_what_nobody_waits_for_any_more_is_not_asked(model: Model) -> None:
-    together = MicroBatcher[int, int](model, 1, "test")
-    lane = WorkerPool("test", 4, 0)
+    batcher = MicroBatcher[int, int](model, 1, "test")
+    threads = WorkerPool("test", 4, 0)
 
     async def ask() -> None:
         left = asyncio.Event()
@@ -119,59 +118,47 @@ def test_what_nobody_waits_for_any_more_is_not_asked(model: Model) -> None:
         async def leave() -> None:
             await left.wait()
 
-        first = asyncio.ensure_future(lane.run(lambda: together.ask([1])))
+        first = asyncio.ensure_future(threads.run(lambda: batcher.call([1])))
         assert await asyncio.to_thread(model.began.wait, 60)
-        second = asyncio.ensure_future(lane.run(lambda: together.ask([2]), leave()))
-        third = asyncio.ensure_future(lane.run(lambda: together.ask([3])))
-        await asyncio.to_thread(wait_until, lambda: together.waiting >= 2)
+        second = asyncio.ensure_future(threads.run(lambda: batcher.call([2]), leave()))
+        third = asyncio.ensure_future(threads.run(lambda: batcher.call([3])))
+        await asyncio.to_thread(wait_until, lambda: batcher.waiting >= 2)
         left.set()
         with pytest.raises(ClientGoneError):
             await second
         model.free.set()
         assert (await first, await third) == ([2], [6])
-        await asyncio.to_thread(wait_until, lambda: lane.inside == 0)
+        await asyncio.to_thread(wait_until, lambda: threads.size == 0)
 
     asyncio.run(asyncio.wait_for(ask(), 120))
     assert model.asked == [[1], [3]]
-    together.close()
-    lane.close()
+    batcher.close()
+    threads.close()
 
 
 def test_closing_refuses_all_that_waits_and_what_comes_later(model: Model, pool: ThreadPoolExecutor) -> None:
-    together = MicroBatcher[int, int](model, 1, "test")
-    waiting = [pool.submit(together.ask, [number]) for number in range(4)]
+    batcher = MicroBatcher[int, int](model, 1, "test")
+    waiting = [pool.submit(batcher.call, [number]) for number in range(4)]
     assert model.began.wait(60)
-    wait_until(lambda: together.waiting >= 3)
-    together.close()
+    wait_until(lambda: batcher.waiting >= 3)
+    batcher.close()
     for one in waiting:  # the model is still at the first
         error = one.exception(30)
         assert isinstance(error, RefusedError)
-        assert (error.status, error.problem.code) == (503, "busy")
+        assert (error.status_code, error.problem.code) == (503, "busy")
     with pytest.raises(RefusedError, match="being stopped"):
-        together.ask([5])
-    assert together.is_at_work
+        batcher.call([5])
+    assert not batcher.join(0)
     model.free.set()
-    wait_until(lambda: not together.is_at_work)
+    assert batcher.join(60)
     assert len(model.asked) == 1
 
 
 def test_nothing_asked_is_no_call(model: Model) -> None:
-    together = MicroBatcher[int, int](model, 3, "test")
-    assert together.ask([]) == []
-    assert together.calls == 0
-    together.close()
-
-
-def test_photos_that_come_together_get_the_vectors_they_get_alone(bare: CoordiModel, pool: ThreadPoolExecutor) -> None:
-    photos = [Image.new("RGB", (64 + place, 80), colour) for place, colour in enumerate(("red", "blue", "white") * 4)]
-    encoder = BatchingEncoder(bare.encoder)
-    found = list(pool.map(lambda photo: encoder.encode_images([photo])[0], photos))
-    alone = np.stack([bare.encoder.encode_images([photo])[0] for photo in photos])
-    assert np.allclose(np.stack(found), alone, atol=1e-5)
-    assert encoder.encode_images([]).shape == (0, encoder.dimension)
-    assert (encoder.name, encoder.identity) == (bare.encoder.name, bare.encoder.identity)
-    assert encoder.calibration is bare.encoder.calibration  # type: ignore[attr-defined]
-    encoder.close()
+    batcher = MicroBatcher[int, int](model, 3, "test")
+    assert batcher.call([]) == []
+    assert batcher.calls == 0
+    batcher.close()
 
 
 class OutfitSize:
