@@ -421,19 +421,26 @@ def check_origin(adapter: Path, base: Base) -> None:
 
 
 def fit_platt_line(logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope and offset of Platt scaling: logistic regression of the truth ``(N,)`` on the logits ``(N,)``.
+    """Slope and offset of Platt scaling of logits; ``(1, 0)`` if the slope would be 0 or less and reverse the ranking."""
+    slope, offset = platt_regression(logits, truth)
+    return (slope, offset) if slope > 0 else (1.0, 0.0)
 
-    Targets are smoothed by ``1 / (n + 2)`` as in Platt's paper, so that the slope stays finite where the logits
-    separate the classes. A slope of 0 or less would reverse the ranking: then the result is ``(1, 0)``.
+
+def platt_regression(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, float]:
+    """Slope and offset of the logistic regression of the truth ``(N,)`` on scores ``(N,)`` that vary.
+
+    Targets are smoothed by ``1 / (n + 2)`` as in Platt's paper, so that the slope stays finite where the scores
+    separate the classes.
     """
-    rows = np.concatenate([logits, logits])[:, None]
+    rows = np.concatenate([scores, scores])[:, None]
     yes, no = int(truth.sum()), int((~truth).sum())
     weights = np.where(truth, (yes + 1) / (yes + 2), (no + 1) / (no + 2))
     answers = np.concatenate([truth, ~truth])
-    regression = require("sklearn.linear_model", "train").LogisticRegression(C=np.inf, max_iter=1000)
+    regression = require("sklearn.linear_model", "train").LogisticRegression(
+        C=np.inf, max_iter=1000, solver="newton-cholesky", tol=1e-12
+    )
     fitted = regression.fit(rows, answers, sample_weight=np.concatenate([weights, 1 - weights]))
-    slope, offset = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
-    return (slope, offset) if slope > 0 else (1.0, 0.0)
+    return float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
 
 
 def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
