@@ -222,13 +222,14 @@ def fit_platt(scores: NDArray[np.floating], labels: NDArray[np.bool_]) -> PlattS
     scale = float(np.max(np.abs(scores))) or 1.0  # first, so that no square overflows
     scaled = scores.astype(np.float64) / scale  # (V,) in [-1, 1]
     centre = float(np.mean(scaled))
-    if scaled.min() == scaled.max():  # the standard deviation of equal scores may still be a rounding error above 0
+    # The standard deviation of equal scores may be a rounding error above 0.
+    spread = float(np.std(scaled)) * scale if scaled.min() < scaled.max() else 0.0
+    if spread < np.finfo(np.float64).tiny:
         yes, no = int(labels.sum()), int((~labels).sum())
         target = (yes * (yes + 1) / (yes + 2) + no / (no + 2)) / len(labels)
         return PlattScaling(0.0, float(np.log(target / (1 - target))), centre * scale, 1.0)
-    spread = float(np.std(scaled))
-    slope, intercept = platt_regression((scaled - centre) / spread, labels)
-    return PlattScaling(slope, intercept, centre * scale, spread * scale)
+    slope, intercept = platt_regression((scaled - centre) / (spread / scale), labels)
+    return PlattScaling(slope, intercept, centre * scale, spread)
 
 
 def brier(probabilities: NDArray[np.floating], labels: NDArray[np.bool_]) -> float:
