@@ -421,19 +421,32 @@ def check_origin(adapter: Path, base: Base) -> None:
 
 
 def fit_platt_line(logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope and offset of Platt scaling: logistic regression of the truth ``(N,)`` on the logits ``(N,)``.
-
-    Targets are smoothed by ``1 / (n + 2)`` as in Platt's paper, so that the slope stays finite where the logits
-    separate the classes. A slope of 0 or less would reverse the ranking: then the result is ``(1, 0)``.
-    """
-    rows = np.concatenate([logits, logits])[:, None]
-    yes, no = int(truth.sum()), int((~truth).sum())
-    weights = np.where(truth, (yes + 1) / (yes + 2), (no + 1) / (no + 2))
-    answers = np.concatenate([truth, ~truth])
-    regression = require("sklearn.linear_model", "train").LogisticRegression(C=np.inf, max_iter=1000)
-    fitted = regression.fit(rows, answers, sample_weight=np.concatenate([weights, 1 - weights]))
-    slope, offset = float(fitted.coef_[0, 0]), float(fitted.intercept_[0])
+    """Slope and offset of Platt scaling of logits; ``(1, 0)`` if the slope would be 0 or less and reverse the ranking."""
+    slope, offset = platt_regression(logits, truth)
     return (slope, offset) if slope > 0 else (1.0, 0.0)
+
+
+def platt_regression(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, float]:
+    """Slope and offset of the logistic regression of the truth ``(N,)`` on scores ``(N,)`` that vary.
+
+    Targets are smoothed by ``1 / (n + 2)`` as in Platt's paper, so that the slope stays finite where the scores
+    separate the classes. It is the root of the loss's gradient: scikit-learn's solvers watch the loss, which is flat
+    near its minimum, and stop some digits earlier.
+    """
+    yes, no = int(truth.sum()), int((~truth).sum())
+    targets = np.where(truth, (yes + 1) / (yes + 2), 1 / (no + 2))
+    rows = np.column_stack([scores, np.ones(len(scores))])  # (N, 2)
+
+    def gradient(line: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(rows.T @ (sigmoid(rows @ line) - targets) / len(rows))
+
+    def curvature(line: NDArray[np.float64]) -> NDArray[np.float64]:
+        shares = sigmoid(rows @ line)
+        return np.asarray((rows.T * (shares * (1 - shares))) @ rows / len(rows))
+
+    start = np.array([0.0, np.log((yes + 1) / (no + 1))])
+    fitted = require("scipy.optimize", "train").root(gradient, start, jac=curvature, tol=1e-13)
+    return float(fitted.x[0]), float(fitted.x[1])
 
 
 def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
