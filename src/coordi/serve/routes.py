@@ -366,7 +366,7 @@ def _vocabulary(service: Service) -> VocabularyAnswer:
             AttributeShown(name=name, labels=tuple(entry.text for entry in one.labels), most=one.max_labels)
             for name, one in attributes.items()
         ),
-        worn_as={entry.text: entry.worn for entry in kinds if entry.worn is not None},
+        worn_as={entry.text: entry.category for entry in kinds if entry.category is not None},
         brands=() if facets is None else tuple(facets.brands),
         seasons=() if facets is None else tuple(facets.seasons),
         genders=() if facets is None else tuple(facets.genders),
