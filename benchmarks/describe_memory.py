@@ -28,7 +28,7 @@ from coordi.artifacts import write_text
 from coordi.config import DataSettings, DescribeSettings
 from coordi.data.loading import load
 from coordi.encoders.base import load_encoder
-from coordi.encoders.describe import CatalogueDescriber, Shown, render_page
+from coordi.encoders.describe import CatalogueDescriber, render_page
 from coordi.encoders.labels import load_vocabulary
 from coordi.encoders.photo_embeddings import EmbeddingCache
 
@@ -85,7 +85,7 @@ def work(photos: Path, out: Path, name: str) -> None:
     with EmbeddingCache.of(encoder) as cache:
         describer = CatalogueDescriber(encoder, vocabulary, DescribeSettings(), cache)
         found = describer.describe(list(dataset.items.values()), out, examples=200)
-    write_text(out / "descriptions.html", render_page(found, Shown("drawn", tuple(vocabulary.attributes), [])))
+    write_text(out / "descriptions.html", render_page(found, "drawn"))
 
 
 def describe(photos: Path, out: Path, cache: Path, encoder: str) -> tuple[float, float]:

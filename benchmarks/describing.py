@@ -50,7 +50,7 @@ class Way:
 
 def describe(way: Way, paths: Sequence[Path]) -> None:
     from coordi.data.photos import open_photo
-    from coordi.encoders.labels import label_probabilities
+    from coordi.encoders.labels import LabelClassifier
 
     before, marks = time.process_time(), [time.perf_counter()]
     images = [open_photo(path) for path in paths]
@@ -60,7 +60,7 @@ def describe(way: Way, paths: Sequence[Path]) -> None:
     vectors = way.encode(prepared)
     marks.append(time.perf_counter())
     for labels in way.texts[0]:
-        label_probabilities(vectors, labels, way.texts[1])
+        LabelClassifier(labels, way.texts[1]).probabilities(vectors)
     marks.append(time.perf_counter())
     way.processor += time.process_time() - before
     for part, start, end in zip(PARTS, marks[:-1], marks[1:], strict=True):
@@ -107,7 +107,7 @@ def towers_way(name: str, encoder: Any, texts: tuple[list[Any], float]) -> Way:
         vectors = encoder.towers.image(pixels)
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
-    return Way(name, encoder.recipe.photos.prepare, encode, texts)
+    return Way(name, encoder.photos.prepare, encode, texts)
 
 
 def transformers_way(folder: Path, texts: tuple[list[Any], float]) -> Way:

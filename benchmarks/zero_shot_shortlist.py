@@ -25,12 +25,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from coordi.config import DataSettings, DescribeSettings
+from coordi.config import DataSettings
 from coordi.data.loading import load
 from coordi.encoders.base import ImageTextEncoder, load_encoder
 from coordi.encoders.complements import complementary_labels, outfit_query, shortlist
-from coordi.encoders.describe import describe
 from coordi.encoders.labels import Vocabulary, load_vocabulary
+from coordi.encoders.photo_embeddings import EmbeddingCache, encode_photos
 from coordi.types import Dataset
 
 METRICS = ("recall@1", "recall@5", "mrr")
@@ -137,7 +137,9 @@ def main() -> None:
     dataset = load(given.data, DataSettings(photos="optional"), given.seed)
     encoder = load_encoder(given.encoder)
     items = [item for item in dataset.items.values() if item.image is not None]
-    vectors = describe(items, encoder, load_vocabulary("fashion"), DescribeSettings()).vectors()
+    with EmbeddingCache.of(encoder) as cache:
+        digests = dict(zip([item.id for item in items], encode_photos(items, encoder, cache, 16).digests, strict=True))
+        vectors = {name: cache.vectors([digest])[0] for name, digest in digests.items() if digest is not None}
     questions = questions_of(dataset, set(vectors))
     if not questions:
         parser.error(f"{given.data} has no two outfits with photos of the same category")

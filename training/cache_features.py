@@ -11,14 +11,14 @@ import numpy as np
 import onnxruntime
 import torch
 
-from coordi.encoders.evaluation import is_held_out
+from coordi.encoders.evaluation import is_holdout
 from efficientnet_lite import load_backbone
 from image_features import SIDE, ImageFeatures, batches, learn_palette
 
 
 def export_features(data: Path, backbone: Path, out: Path, seed: int) -> None:
     photos = sorted((data / "images").glob("*.jpg"), key=lambda path: int(path.stem))
-    training = [path for path in photos if not is_held_out(int(path.stem))]
+    training = [path for path in photos if not is_holdout(int(path.stem))]
     generator = np.random.default_rng([seed, 1])
     chosen = [training[i] for i in generator.choice(len(training), size=600, replace=False)]
     module = ImageFeatures(load_backbone(backbone), learn_palette(chosen, generator)).eval()

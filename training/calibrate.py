@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
-from coordi.encoders.evaluation import HELD_OUT_PERCENT, TEMPLATES, is_held_out, label_words
+from coordi.encoders.evaluation import HOLDOUT_PERCENT, TEMPLATES, is_holdout, label_words
 from text_side import TokenTable
 from texts import prompt
 from train_projection import Projection, is_for_choices, weighted_f1
@@ -55,7 +55,7 @@ def top_shares(found: NDArray[np.float32], truth: NDArray[np.integer]) -> tuple[
 
 def trained_kinds(rows: pd.DataFrame, fold: str = "") -> list[str]:
     """Kinds that training saw a photo of."""
-    trained = ~kept_from_training(rows, fold) & ~rows["id"].map(is_held_out) & ~rows["id"].map(is_for_choices)
+    trained = ~kept_from_training(rows, fold) & ~rows["id"].map(is_holdout) & ~rows["id"].map(is_for_choices)
     return sorted(set(rows["articleType"][trained]))
 
 
@@ -64,7 +64,7 @@ def choose_bonus(rows: pd.DataFrame, cache: Path, tokenizer: Tokenizer) -> float
     labels = sorted(set(rows["articleType"]) - set(withheld_types(rows)))
     truth = np.array([labels.index(kind) if kind in labels else -1 for kind in rows["articleType"]])
     counts = rows["articleType"].value_counts()
-    common = set(counts[counts * HELD_OUT_PERCENT / 100 >= COMMON].index)
+    common = set(counts[counts * HOLDOUT_PERCENT / 100 >= COMMON].index)
     tenth = np.array([is_for_choices(photo_id) for photo_id in rows["id"]])
     means = np.zeros(len(BONUSES))
     for fold, kinds in FOLDS.items():

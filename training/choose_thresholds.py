@@ -18,17 +18,16 @@ from numpy.typing import NDArray
 
 from coordi.data.categories import category_of
 from coordi.encoders.base import ImageTextEncoder, load_encoder
-from coordi.encoders.describe import Labeller
 from coordi.encoders.edge import word_key
 from coordi.encoders.evaluation import (
     LabelledPhoto,
     expected_calibration_error,
-    is_held_out,
+    is_holdout,
     label_words,
     read_labelled,
     share_with_interval,
 )
-from coordi.encoders.labels import KINDS, Attribute, LabelJudge, Vocabulary, attribute_judge, load_vocabulary
+from coordi.encoders.labels import KINDS, Attribute, LabelClassifier, Labeller, Vocabulary, load_vocabulary
 from coordi.encoders.photo_embeddings import EmbeddingCache, encode_photos
 from coordi.types import Item
 from texts import MATERIALS, PATTERNS, weak_labels
@@ -52,7 +51,7 @@ class Asked:
     rows: NDArray[np.float32]
     truth: NDArray[np.integer]
 
-    def answers(self, judge: LabelJudge) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    def answers(self, judge: LabelClassifier) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
         """Whether the first label is right, and how probable it is said to be, both ``(N,)``."""
         shares = judge.probabilities(self.rows)
         return shares.argmax(1) == self.truth, shares.max(1)
@@ -68,7 +67,7 @@ def asked(name: str, attribute: Attribute, photos: Sequence[LabelledPhoto], rows
     return Asked(rows[known], np.array([owner.get(word_key(word), -1) for word in words])[known])
 
 
-def choose_temperature(judge: LabelJudge, given: Asked) -> float:
+def choose_temperature(judge: LabelClassifier, given: Asked) -> float:
     """The temperature under which what is said first is right as often as its probability says: least log-loss."""
     losses = []
     for temperature in TEMPERATURES:
@@ -87,20 +86,20 @@ def encode(photos: Sequence[LabelledPhoto], encoder: ImageTextEncoder) -> NDArra
         return cache.vectors([digest for digest in digests if digest is not None])
 
 
-def choose(name: str, judge: LabelJudge, given: Asked) -> None:
+def choose(name: str, judge: LabelClassifier, given: Asked) -> None:
     """Print the temperature, and what each threshold leaves."""
     if name in COLUMNS:
         judge = replace(judge, temperature=choose_temperature(judge, given))
     right, sure = given.answers(judge)
     print(f"{name}: {len(right)} photos, right {right.mean():.3f}, temperature {judge.temperature}")
     # A sigmoid's probabilities may all be small: thresholds where they lie.
-    thresholds = np.quantile(sure, np.arange(0, 1, 0.1)) if judge.judges_alone else THRESHOLDS
+    thresholds = np.quantile(sure, np.arange(0, 1, 0.1)) if judge.is_sigmoid else THRESHOLDS
     for threshold in thresholds:
         said = sure >= threshold
         print(f"  {threshold:.3g}: said of {said.mean():.3f}, right {right[said].mean() if said.any() else np.nan:.3f}")
 
 
-def measure(name: str, attribute: Attribute, judge: LabelJudge, given: Asked) -> None:
+def measure(name: str, attribute: Attribute, judge: LabelClassifier, given: Asked) -> None:
     """Print a row: plain, and as the vocabulary has it."""
     most = np.bincount(given.truth[given.truth >= 0]).max() / len(given.truth)
     right, sure = given.answers(judge)
@@ -118,7 +117,7 @@ def measure_worn(photos: Sequence[LabelledPhoto], rows: NDArray[np.float32], lab
     """Print how often it is told what an item is worn as, by the kind that is said alone and by kinds together."""
     truth = [category_of(label_words(photo.labels.get(COLUMNS[KINDS], ""))) for photo in photos]
     said = labeller.descriptions([photo.id for photo in photos], rows)
-    worn = labeller.worn(said, rows)
+    worn = labeller.categories(said, rows)
     is_said = np.array([KINDS in one.attributes for one in said])
     known = np.array([one is not None for one in truth])
     right = np.array([one == true for one, true in zip(worn, truth, strict=True)])
@@ -136,7 +135,7 @@ def main() -> None:
     parser.add_argument("--vocabulary", default="fashion")
     parser.add_argument("--held-out", action="store_true", help="measure what the vocabulary says, choose nothing")
     options = parser.parse_args()
-    belongs = is_held_out if options.held_out else is_for_choices
+    belongs = is_holdout if options.held_out else is_for_choices
     photos = [photo for photo in read_labelled(options.data) if belongs(int(photo.id))]
     encoder = load_encoder(options.encoder)
     vocabulary: Vocabulary = load_vocabulary(options.vocabulary)
@@ -145,7 +144,7 @@ def main() -> None:
         print("| attribute | n | right | commonest | ECE, plain | temperature | ECE | threshold | said | right |")
     for name, attribute in vocabulary.attributes.items():
         if name in COLUMNS or name in TITLE_WORDS:
-            given, judge = asked(name, attribute, photos, rows), attribute_judge(name, attribute, encoder)
+            given, judge = asked(name, attribute, photos, rows), LabelClassifier.of_attribute(name, attribute, encoder)
             measure(name, attribute, judge, given) if options.held_out else choose(name, judge, given)
     measure_worn(photos, rows, Labeller(encoder, vocabulary))
 

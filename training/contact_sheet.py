@@ -10,8 +10,7 @@ from PIL import Image, ImageDraw
 
 from coordi.data.photos import open_photo
 from coordi.encoders.base import load_encoder
-from coordi.encoders.describe import describe_image
-from coordi.encoders.labels import load_vocabulary
+from coordi.encoders.labels import Labeller, load_vocabulary
 
 COLUMNS, SIDE, LINES = 6, 200, 110
 
@@ -32,10 +31,11 @@ def main() -> None:
     rows = -(-len(picked) // COLUMNS)
     sheet = Image.new("RGB", (COLUMNS * SIDE, rows * (SIDE + LINES)), "white")
     draw = ImageDraw.Draw(sheet)
+    labeller = Labeller(encoder, vocabulary)
     for place, index in enumerate(picked):
         image = open_photo(photos[index])
         left, top = place % COLUMNS * SIDE, place // COLUMNS * (SIDE + LINES)
-        said = describe_image(image, encoder, vocabulary).attributes
+        said = labeller.descriptions([""], encoder.encode_images([image]))[0].attributes
         image.thumbnail((SIDE - 4, SIDE - 4))
         sheet.paste(image, (left, top))
         lines = [f"{n[:8]}: {', '.join(f'{x.text} {x.probability:.2f}' for x in labels)}" for n, labels in said.items()]

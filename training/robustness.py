@@ -17,7 +17,7 @@ from PIL import Image, ImageFilter, ImageOps
 
 from coordi.data.photos import open_photo
 from coordi.encoders.base import load_encoder
-from coordi.encoders.evaluation import held_out_photos, label_lists, label_metrics, label_shares, read_labelled
+from coordi.encoders.evaluation import holdout_photos, label_lists, label_metrics, label_shares, read_labelled
 from image_features import foreground
 
 COLUMNS = ("articleType", "baseColour")
@@ -102,7 +102,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=17)
     options = parser.parse_args()
     every = read_labelled(options.data)
-    lists, held = label_lists(every), held_out_photos(every)
+    lists, held = label_lists(every), holdout_photos(every)
     order = np.random.default_rng([options.seed, 6]).permutation(len(held))
     photos = [held[place] for place in order[: options.photos] if len(held[place].labels) >= len(COLUMNS)]
     encoder = load_encoder(options.encoder)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer
 
-from coordi.encoders.evaluation import is_held_out
+from coordi.encoders.evaluation import is_holdout
 from text_side import Space, Teacher, TokenTable, distil, first_table, fit_space
 from texts import corpus, explained
 from withheld import FOLDS, kept_from_training
@@ -40,7 +40,7 @@ def main() -> None:
     rows = pd.read_csv(options.data / "styles.csv")
     there = [(options.data / "images" / f"{photo_id}.jpg").is_file() for photo_id in rows["id"]]
     photos = rows[there].drop_duplicates("id")
-    kept = ~kept_from_training(photos, options.fold) & ~photos["id"].map(is_held_out).to_numpy()
+    kept = ~kept_from_training(photos, options.fold) & ~photos["id"].map(is_holdout).to_numpy()
     texts = corpus(photos[kept], VOCABULARY.read_text(), np.random.default_rng([options.seed, 3]))
     tokenizer = Tokenizer.from_file(str(options.teacher / "tokenizer.json"))
     tokenizer.no_padding()

@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from coordi.encoders.evaluation import TEMPLATES, is_held_out, label_words
+from coordi.encoders.evaluation import TEMPLATES, is_holdout, label_words
 from efficientnet_lite import HEAD_CHANNELS
 from teach_texts import VOCABULARY
 from text_side import TokenTable
@@ -141,7 +141,7 @@ class Texts:
 
 def is_for_choices(photo_id: int) -> bool:
     """Whether a photo is in the tenth, apart from the held-out ones, that settings and thresholds are chosen on."""
-    return not is_held_out(photo_id) and photo_id * 2654435761 % 2**32 // 7 % 100 < VALIDATION_PERCENT
+    return not is_holdout(photo_id) and photo_id * 2654435761 % 2**32 // 7 % 100 < VALIDATION_PERCENT
 
 
 def weighted_f1(truth: np.ndarray, found: np.ndarray) -> float:
@@ -171,7 +171,7 @@ def train(options: argparse.Namespace) -> None:
     generator = np.random.default_rng([options.seed, 4])
     ids = json.loads((options.cache / "ids.json").read_text())
     rows = pd.read_csv(options.data / "styles.csv").drop_duplicates("id").set_index("id").loc[ids].reset_index()
-    held_out = np.array([is_held_out(i) for i in ids])
+    held_out = np.array([is_holdout(i) for i in ids])
     valid = np.array([is_for_choices(photo_id) for photo_id in ids])
     training = ~held_out & ~valid & ~kept_from_training(rows, options.fold)
     views = [torch.from_numpy(np.load(options.cache / f"view{view}.npy")) for view in options.views]

@@ -10,7 +10,6 @@ Importing coordi sets nothing in the process and loads no model: each name is im
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -51,8 +50,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-# Since 1.32 onnxruntime gathers what it is used for, keeps it beside an id of the machine and sends it to its maker,
-# unless this stands before it is imported. What the user has set stays.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

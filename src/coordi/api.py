@@ -22,8 +22,7 @@ from coordi.data.loading import load as load_dataset
 from coordi.data.loading import located
 from coordi.data.photos import PHOTO_SUFFIXES, open_photo
 from coordi.encoders.base import ImageTextEncoder, load_settled_encoder
-from coordi.encoders.describe import Labeller
-from coordi.encoders.labels import KINDS, Vocabulary, load_vocabulary
+from coordi.encoders.labels import KINDS, Labeller, Vocabulary, load_vocabulary
 from coordi.errors import DataError, RecommendationError
 from coordi.model.ensemble import text_encoder
 from coordi.model.trained import ModelScorers, TrainedModel, find_model
@@ -206,7 +205,7 @@ class Model:
             return []
         embeddings = self.encoder.encode_images(images)  # (N, D)
         descriptions = self.labeller.descriptions([""] * len(images), embeddings)
-        categories = self.labeller.worn(descriptions, embeddings)
+        categories = self.labeller.categories(descriptions, embeddings)
         return [PhotoDescription(*row) for row in zip(descriptions, categories, embeddings, strict=True)]
 
     def find_items(self, items: Sequence[str | Path | Item]) -> list[Item]:
@@ -278,7 +277,7 @@ class Model:
             for label in labels:
                 if label not in entries:
                     raise DataError(f"no {name} '{label}': accepted are {', '.join(entries)}")
-                expected = entries[label].worn
+                expected = entries[label].category
                 if name == KINDS and expected not in (None, category):
                     raise DataError(f"a '{label}' is worn as '{expected}', not as '{category}': change one of them")
         certain = {name: tuple(Label(text, 1.0) for text in labels) for name, labels in attributes.items() if labels}

@@ -151,7 +151,7 @@ def test_a_folder_of_photos_gets_a_page_and_a_word_about_every_file(tmp_path: Pa
     (folder / "notes.txt").write_text("socks")
     result = RUNNER.invoke(build_app(), ["describe", "--data", str(folder), "--out", str(tmp_path / "out")],
                            catch_exceptions=False)  # fmt: skip
-    assert "6 photos described (6 seen now, 0 known already), 1 not opened" in result.stdout
+    assert "6 photos described (6 encoded now, 0 from the cache), 1 not opened" in result.stdout
     assert "not opened 1: photo cut short or damaged (cut)" in result.stderr
     assert "left out 1: photo is HEIC, which isn't opened: save it as JPEG or PNG (IMG_9.HEIC)" in result.stderr
     assert "(notes.txt)" in result.stderr

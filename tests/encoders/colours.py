@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from coordi.artifacts import Progress, no_progress
+from coordi.config import DescribeSettings
+from coordi.encoders.base import ImageTextEncoder
+from coordi.encoders.describe import CatalogueDescriber, Described, read_described
 from coordi.encoders.labels import Attribute, LabelEntry, Vocabulary
+from coordi.encoders.photo_embeddings import EmbeddingCache
+from coordi.types import Item
 
 WORDS = ("red", "green", "blue")
 
@@ -42,3 +50,16 @@ class ColourEncoder:
 def vocabulary(threshold: float, max_labels: int = 1) -> Vocabulary:
     labels = tuple(LabelEntry(text=word) for word in WORDS)
     return Vocabulary(attributes={"colour": Attribute(threshold=threshold, max_labels=max_labels, labels=labels)})
+
+
+def describe(
+    items: Sequence[Item],
+    encoder: ImageTextEncoder,
+    words: Vocabulary,
+    settings: DescribeSettings,
+    progress: Progress = no_progress,
+) -> Described:
+    """Descriptions of items' photos, by way of the files that a catalogue's have."""
+    with TemporaryDirectory() as folder, EmbeddingCache(None, encoder.dimension) as cache:
+        CatalogueDescriber(encoder, words, settings, cache).describe(items, Path(folder), progress=progress)
+        return read_described(Path(folder))

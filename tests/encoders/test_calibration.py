@@ -13,7 +13,7 @@ from coordi.errors import EncoderError
 
 
 def test_a_column_that_says_nothing_of_what_was_seen_has_no_bonus() -> None:
-    calibration = Calibration(seen={"kind": frozenset({"shirts"})}, bonus={"kind": 0.2, "colour": 0.2})
+    calibration = Calibration(trained={"kind": frozenset({"shirts"})}, bonus={"kind": 0.2, "colour": 0.2})
     np.testing.assert_allclose(calibration.bonuses("kind", ["shirts", "kimono"]), [0, 0.2], atol=1e-7)
     np.testing.assert_array_equal(calibration.bonuses("colour", ["red"]), [0])
     np.testing.assert_array_equal(Calibration().bonuses("kind", ["red"]), [0])
@@ -28,7 +28,7 @@ def test_a_column_that_says_nothing_of_what_was_seen_has_no_bonus() -> None:
     ],
 )  # fmt: skip
 def test_a_seen_label_is_known_however_it_is_spelt(forms: tuple[str, ...]) -> None:
-    calibration = Calibration(seen={"kind": frozenset(forms[1:])}, bonus={"kind": 0.2})
+    calibration = Calibration(trained={"kind": frozenset(forms[1:])}, bonus={"kind": 0.2})
     assert calibration.bonuses("kind", forms).tolist() == [0.0] * len(forms)
 
 

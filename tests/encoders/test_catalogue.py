@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 
 from coordi.config import DescribeSettings
-from coordi.data.photos import CUT_SHORT, EMPTY
+from coordi.data.photos import CUT_SHORT, EMPTY, open_photo
 from coordi.encoders import photo_embeddings
-from coordi.encoders.describe import Catalogued, CatalogueDescriber, describe, read_described
+from coordi.encoders.describe import CatalogueDescriber, DescriptionSummary, read_described
+from coordi.encoders.labels import Labeller
 from coordi.encoders.photo_embeddings import EmbeddingCache
 from coordi.errors import DataError
 from coordi.types import Item
@@ -48,24 +49,29 @@ class Dying(ColourEncoder):
         return super().encode_images(images)
 
 
-def run(items: Sequence[Item], out: Path, cache: Path, encoder: ColourEncoder, examples: int = 0) -> Catalogued:
+def run(items: Sequence[Item], out: Path, cache: Path, encoder: ColourEncoder, examples: int = 0) -> DescriptionSummary:
     with EmbeddingCache(cache, 3, save_every=4) as vectors:
         return CatalogueDescriber(encoder, vocabulary(0.6), SETTINGS, vectors).describe(items, out, examples)
 
 
 def test_it_is_what_describing_all_at_once_gives(items: list[Item], tmp_path: Path) -> None:
     found = run(items, tmp_path / "out", tmp_path / "cache", ColourEncoder(), examples=5)
-    whole, written = describe(items, ColourEncoder(), vocabulary(0.6), SETTINGS), read_described(tmp_path / "out")
-    assert written.descriptions == whole.descriptions
-    assert (written.ids, written.unreadable, written.encoder) == (whole.ids, whole.unreadable, whole.encoder)
-    np.testing.assert_array_equal(written.embeddings, whole.embeddings)
+    written = read_described(tmp_path / "out")
+    readable = [item for item in items if item.id not in ("i2", "i29")]
+    vectors = ColourEncoder().encode_images([open_photo(item.image) for item in readable if item.image is not None])
+    expected = Labeller(ColourEncoder(), vocabulary(0.6)).descriptions([item.id for item in readable], vectors)
+    descriptions = {description.item_id: description for description in expected}
+    assert written.descriptions == descriptions
+    assert (written.ids, written.encoder) == (tuple(item.id for item in readable), ("colour", "c" * 64))
+    assert [row.item_id for row in written.unreadable] == ["i2", "i29"]
+    np.testing.assert_array_equal(written.embeddings, vectors)
     assert (found.photos, found.encoded) == (28, 28)
-    assert found.kinds() == {EMPTY: ["i2"], CUT_SHORT: ["i29"]}
-    counts = [d.attributes["colour"][0].text for d in whole.descriptions.values() if d.attributes]
+    assert found.problems() == {EMPTY: ["i2"], CUT_SHORT: ["i29"]}
+    counts = [d.attributes["colour"][0].text for d in descriptions.values() if d.attributes]
     assert found.labels == {"colour": {text: counts.count(text) for text in ("blue", "red")}}
     # Spread evenly, the first and the last among them.
     assert [item.id for item, _ in found.examples] == ["i0", "i7", "i14", "i21", "i28"]
-    assert all(description == whole.descriptions[item.id] for item, description in found.examples)
+    assert all(description == descriptions[item.id] for item, description in found.examples)
 
 
 def test_after_ctrl_c_it_goes_on_where_it_was(items: list[Item], tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from coordi.encoders.base import load_encoder
 from coordi.encoders.clip import load_checkpoint
-from coordi.encoders.labels import label_probabilities
+from coordi.encoders.labels import LabelClassifier
 from coordi.errors import EncoderError
 
 from .made_checkpoints import LETTERS
@@ -72,7 +72,7 @@ def test_vectors_and_probabilities_are_those_of_transformers(
     np.testing.assert_allclose(words, unit(expected.text_embeds), atol=1e-4)
     logits = expected.logits_per_image
     shares = torch.sigmoid(logits) if kind.startswith("siglip") else logits.softmax(dim=1)
-    found = label_probabilities(images, words, encoder.logit_scale, encoder.logit_bias)
+    found = LabelClassifier(words, encoder.logit_scale, encoder.logit_bias).probabilities(images)
     np.testing.assert_allclose(found, shares.numpy(), atol=1e-4)
 
 
@@ -114,7 +114,7 @@ def test_open_clips_configuration_decides_activation_and_patches(
     model["text_cfg"]["act_kwargs"] = {"approximate": "tanh"}  # as SigLIP 2 has it
     edit(folder, "open_clip_config.json", model_cfg=model)
     weights, encoder = load_file(folder / "open_clip_model.safetensors"), load_checkpoint(folder)
-    tokens = torch.from_numpy(encoder.recipe.tokens.of(TEXTS))
+    tokens = torch.from_numpy(encoder.tokens.encode(TEXTS))
     exact, near = (unit(reference_siglip.text_features(weights, tokens, 12, kind)) for kind in ("none", "tanh"))
     np.testing.assert_allclose(encoder.encode_texts(TEXTS), near, atol=1e-6)
     assert np.abs(exact - near).max() > 1e-5

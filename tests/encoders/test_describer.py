@@ -10,20 +10,13 @@ from safetensors.numpy import load
 
 from coordi.config import DescribeSettings
 from coordi.data.photos import CUT_SHORT
-from coordi.encoders.describe import (
-    Labeller,
-    describe,
-    describe_image,
-    read_described,
-    write_described,
-    writing_described,
-)
-from coordi.encoders.labels import Attribute, LabelEntry, Vocabulary
-from coordi.encoders.photo_embeddings import NO_PHOTO
-from coordi.errors import ArtifactError, EncoderError
+from coordi.encoders.describe import CatalogueDescriber, read_described
+from coordi.encoders.labels import Attribute, LabelEntry, Labeller, Vocabulary
+from coordi.encoders.photo_embeddings import NO_PHOTO, EmbeddingCache
+from coordi.errors import ArtifactError
 from coordi.types import GarmentCategory, Item
 
-from .colours import WORDS, ColourEncoder, vocabulary
+from .colours import WORDS, ColourEncoder, describe, vocabulary
 
 
 @pytest.fixture
@@ -51,8 +44,8 @@ def test_sure_labels_are_said_and_weak_ones_left_out(items: list[Item]) -> None:
     assert described.descriptions["a"].attributes["colour"][0].probability == pytest.approx(expected, abs=1e-5)
 
 
-def kinds_of_garment(*worn: GarmentCategory | None) -> Vocabulary:
-    labels = tuple(LabelEntry(text=word, worn=one) for word, one in zip(WORDS, worn, strict=True))
+def garment_types(*categories: GarmentCategory | None) -> Vocabulary:
+    labels = tuple(LabelEntry(text=word, category=row) for word, row in zip(WORDS, categories, strict=True))
     return Vocabulary(attributes={"category": Attribute(threshold=0.6, labels=labels)})
 
 
@@ -60,24 +53,24 @@ def test_what_could_be_two_kinds_of_top_is_a_top() -> None:
     # red; red or green; blue
     photos = np.array([[1, 0, 0], [1, 1, 0], [0, 0, 1]], dtype=np.float32)
     photos /= np.linalg.norm(photos, axis=1, keepdims=True)
-    tops = Labeller(ColourEncoder(), kinds_of_garment("top", "top", "bottom"))
+    tops = Labeller(ColourEncoder(), garment_types("top", "top", "bottom"))
     said = tops.descriptions(list("abc"), photos)
     assert ["category" in one.attributes for one in said] == [True, False, True]
-    assert tops.worn(said, photos) == ["top", "top", "bottom"]
-    assert tops.worn([], photos[:0]) == []
-    either = Labeller(ColourEncoder(), kinds_of_garment("top", "bottom", None))
-    assert either.worn(said, photos) == ["top", None, None]  # as probable as not, and nothing that is worn
-    assert Labeller(ColourEncoder(), vocabulary(0.6)).worn(said, photos) == [None] * 3  # it has no kinds
+    assert tops.categories(said, photos) == ["top", "top", "bottom"]
+    assert tops.categories([], photos[:0]) == []
+    either = Labeller(ColourEncoder(), garment_types("top", "bottom", None))
+    assert either.categories(said, photos) == ["top", None, None]  # as probable as not, and nothing that is worn
+    assert Labeller(ColourEncoder(), vocabulary(0.6)).categories(said, photos) == [None] * 3  # it has no kinds
 
 
 def test_labels_that_are_judged_alone_are_not_added_up() -> None:
     class Alone(ColourEncoder):
         logit_bias = 0.0  # type: ignore[assignment]
 
-    kinds = tuple(LabelEntry(text=word, worn="top") for word in WORDS)
+    kinds = tuple(LabelEntry(text=word, category="top") for word in WORDS)
     labeller = Labeller(Alone(), Vocabulary(attributes={"category": Attribute(threshold=1.0, labels=kinds)}))
     photos = np.array([[1, 1, 1]], dtype=np.float32) / np.sqrt(3, dtype=np.float32)
-    assert labeller.worn(labeller.descriptions(["a"], photos), photos) == [None]
+    assert labeller.categories(labeller.descriptions(["a"], photos), photos) == [None]
 
 
 def test_equal_labels_come_in_the_vocabularys_order(items: list[Item]) -> None:
@@ -114,18 +107,11 @@ def test_the_same_photo_twice_is_seen_once_and_described_twice(items: list[Item]
     assert described.descriptions["twin"].attributes == described.descriptions["a"].attributes
 
 
-def test_vectors_by_id(items: list[Item]) -> None:
-    described = describe(items, ColourEncoder(), vocabulary(0.6), DescribeSettings())
-    assert list(described.vectors()) == ["a", "b", "c"]
-    found = described.vectors(["b", "none"])
-    assert list(found) == ["b"]
-    np.testing.assert_allclose(found["b"], [0, 0, 1])
-
-
 def test_one_open_photo_is_described_alike(items: list[Item]) -> None:
     described = describe(items[:1], ColourEncoder(), vocabulary(0.6), DescribeSettings())
     assert items[0].image is not None
-    alone = describe_image(Image.open(items[0].image), ColourEncoder(), vocabulary(0.6))
+    vector = ColourEncoder().encode_images([Image.open(items[0].image)])
+    (alone,) = Labeller(ColourEncoder(), vocabulary(0.6)).descriptions([""], vector)
     assert alone.attributes == described.descriptions["a"].attributes
 
 
@@ -134,51 +120,43 @@ def test_nothing_to_describe_gives_nothing() -> None:
     assert (described.ids, described.embeddings.shape) == ((), (0, 3))
 
 
+def write(folder: Path, items: list[Item], words: Vocabulary) -> None:
+    with EmbeddingCache(None, 3) as cache:
+        CatalogueDescriber(ColourEncoder(), words, DescribeSettings(), cache).describe(items, folder)
+
+
 @pytest.mark.parametrize("count", [0, 5])
 def test_what_is_written_is_read_back(items: list[Item], tmp_path: Path, count: int) -> None:
-    described = describe(items[:count], ColourEncoder(), vocabulary(0.3, max_labels=2), DescribeSettings())
-    write_described(tmp_path / "out", described)
+    words = vocabulary(0.3, max_labels=2)
+    write(tmp_path / "out", items[:count], words)
     again = read_described(tmp_path / "out")
-    assert again.descriptions == described.descriptions
-    assert (again.ids, again.unreadable, again.encoder) == (described.ids, described.unreadable, described.encoder)
-    np.testing.assert_array_equal(again.embeddings, described.embeddings)
+    photos = [item for item in items[:count] if item.id in "abc"]
+    vectors = ColourEncoder().encode_images([Image.open(item.image) for item in photos if item.image is not None])
+    expected = Labeller(ColourEncoder(), words).descriptions([item.id for item in photos], vectors)
+    assert again.descriptions == {description.item_id: description for description in expected}
+    assert again.ids == tuple(item.id for item in photos)
+    assert {row.item_id for row in again.unreadable} == {item.id for item in items[:count]} - set(again.ids)
+    assert again.encoder == ("colour", "c" * 64)
+    np.testing.assert_array_equal(again.embeddings, vectors)
 
 
 def test_vectors_are_laid_out_as_safetensors_does(items: list[Item], tmp_path: Path) -> None:
-    described = describe(items, ColourEncoder(), vocabulary(0.6), DescribeSettings())
-    write_described(tmp_path, described)
+    write(tmp_path, items, vocabulary(0.6))
     with safe_open(tmp_path / "embeddings.safetensors", framework="numpy") as file:
         assert file.metadata()["ids"] == '["a", "b", "c"]'
-        np.testing.assert_array_equal(file.get_tensor("vectors"), described.embeddings)
+        np.testing.assert_array_equal(file.get_tensor("vectors"), read_described(tmp_path).embeddings)
     assert load((tmp_path / "embeddings.safetensors").read_bytes()).keys() == {"vectors"}
 
 
-def test_what_a_killed_try_left_half_written_is_removed(items: list[Item], tmp_path: Path) -> None:
+def test_what_a_killed_run_left_half_written_is_removed(items: list[Item], tmp_path: Path) -> None:
     (tmp_path / ".embeddings.safetensors.a1b2").write_bytes(b"half")
-    write_described(tmp_path, describe(items[:1], ColourEncoder(), vocabulary(0.6), DescribeSettings()))
+    write(tmp_path, items[:1], vocabulary(0.6))
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".emb")) == []
-
-
-def test_vectors_that_were_promised_and_not_given_leave_no_file(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="0 vectors were given for 1 ids"), \
-            writing_described(tmp_path, ("colour", "c"), ["a"], 3):  # fmt: skip
-        pass
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["descriptions.parquet", "embeddings.safetensors", "unreadable.json"])
 def test_a_broken_file_is_named(items: list[Item], tmp_path: Path, name: str) -> None:
-    write_described(tmp_path / "out", describe(items, ColourEncoder(), vocabulary(0.6), DescribeSettings()))
+    write(tmp_path / "out", items, vocabulary(0.6))
     (tmp_path / "out" / name).write_bytes(b"cut")
     with pytest.raises(ArtifactError, match=name):
         read_described(tmp_path / "out")
-
-
-def test_vectors_of_two_encoders_are_not_mixed(items: list[Item]) -> None:
-    described = describe(items, ColourEncoder(), vocabulary(0.6), DescribeSettings())
-    described.check_seen_by(("another name", ColourEncoder.identity))
-    with pytest.raises(
-        EncoderError, match=r"by the encoder 'colour' \(cccccccccccc\), but .* is 'edge' \(123456789012\)"
-    ):
-        described.check_seen_by(("edge", "1234567890123"))
-    describe([], ColourEncoder(), vocabulary(0.6), DescribeSettings()).check_seen_by(("edge", "1"))

@@ -15,13 +15,13 @@ from coordi.encoders.evaluation import (
     EvaluationOptions,
     LabelledPhoto,
     evaluate_encoder,
-    held_out_photos,
+    holdout_photos,
     label_lists,
     label_shares,
     read_labelled,
     with_withheld_labels,
 )
-from coordi.encoders.labels import attribute_judge, load_vocabulary
+from coordi.encoders.labels import LabelClassifier, load_vocabulary
 from coordi.encoders.photo_embeddings import EmbeddingCache
 from coordi.errors import DataError
 
@@ -126,7 +126,7 @@ def test_the_bonus_goes_to_labels_training_never_saw_and_temperature_to_all() ->
     assert plain[0, 0] > plain[0, 1]
     known = {"articleType": frozenset({"red"})}
     lifted = label_shares(
-        Colours(Calibration(seen=known, bonus={"articleType": 0.3})), "articleType", labels, rows, bonus=True
+        Colours(Calibration(trained=known, bonus={"articleType": 0.3})), "articleType", labels, rows, bonus=True
     )
     assert lifted[0, 1] > lifted[0, 0]
     # log-odds move by scale times bonus
@@ -147,7 +147,7 @@ def test_merged_groups_are_labels_that_do_not_go_by_another_name_themselves() ->
 def test_the_bundled_encoder_says_what_it_was_kept_from(edge: EdgeEncoder) -> None:
     withheld = edge.calibration.withheld["articleType"]
     assert len(withheld) >= 6
-    seen = edge.calibration.seen["articleType"]
+    seen = edge.calibration.trained["articleType"]
     assert not {label.lower() for label in withheld} & seen
     assert edge.calibration.bonuses("articleType", ["shirts", withheld[0].lower()]).tolist()[0] == 0
     assert edge.calibration.bonuses("articleType", [withheld[0].lower()])[0] > 0
@@ -157,7 +157,7 @@ def test_the_bundled_encoder_says_what_it_was_kept_from(edge: EdgeEncoder) -> No
 @pytest.mark.slow
 def test_the_edge_encoder_is_sensible_on_real_photos_it_never_saw(edge: EdgeEncoder) -> None:
     every = read_labelled(REAL)
-    photos = held_out_photos(every)
+    photos = holdout_photos(every)
     chosen = [photos[place] for place in np.random.default_rng(5).choice(len(photos), size=150, replace=False)]
     others = with_withheld_labels(every, edge, chosen)[:60]
     report = evaluate_encoder(chosen, edge, EvaluationOptions(label_lists(every), others=others, seed=5))
@@ -187,18 +187,18 @@ def test_what_is_described_is_right_as_often_as_its_probability_says(
     attribute = load_vocabulary("fashion").attributes[name]
     owner = {word_key(phrase): place for place, entry in enumerate(attribute.labels) for phrase in entry.phrases}
     truth = np.array([owner.get(word_key(photo.labels[column]), -1) for photo in photos])
-    shares = attribute_judge(name, attribute, edge).probabilities(rows)
+    shares = LabelClassifier.of_attribute(name, attribute, edge).probabilities(rows)
     right, sure = shares.argmax(axis=1) == truth, shares.max(axis=1)
     assert abs(float(right.mean() - sure.mean())) < 0.05
     uncalibrated = attribute.model_copy(update={"temperatures": {}})
-    plain = attribute_judge(name, uncalibrated, edge).probabilities(rows).max(axis=1)
+    plain = LabelClassifier.of_attribute(name, uncalibrated, edge).probabilities(rows).max(axis=1)
     assert abs(float(right.mean() - plain.mean())) > abs(float(right.mean() - sure.mean()))
 
 
 @pytest.fixture(scope="module")
 def some_vectors(edge: EdgeEncoder) -> tuple[list[LabelledPhoto], npt.NDArray[np.float32]]:
     """Photos of all three columns that the encoder never saw, and their vectors."""
-    photos = held_out_photos(read_labelled(REAL))
+    photos = holdout_photos(read_labelled(REAL))
     chosen = [photos[place] for place in np.random.default_rng(5).choice(len(photos), size=200, replace=False)]
     chosen = [photo for photo in chosen if {"articleType", "baseColour", "usage"} <= set(photo.labels)]
     return chosen, edge.encode_images([open_photo(photo.path) for photo in chosen])

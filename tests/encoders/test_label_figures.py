@@ -62,7 +62,7 @@ def test_merging_adds_up_probabilities() -> None:
 
 def test_merging_labels_that_were_judged_alone_takes_the_most_probable() -> None:
     shares = np.array([[0.4, 0.9, 0.8], [0.1, 0.2, 0.7]])
-    _, together, _ = merged(["Red", "Blue", "Navy Blue"], shares, {"Navy Blue": "Blue"}, judged_alone=True)
+    _, together, _ = merged(["Red", "Blue", "Navy Blue"], shares, {"Navy Blue": "Blue"}, is_sigmoid=True)
     np.testing.assert_allclose(together, [[0.4, 0.9], [0.1, 0.7]])
 
 

@@ -10,8 +10,8 @@ from PIL import Image
 from coordi.encoders.evaluation import (
     LabelledPhoto,
     LeftOut,
-    held_out_photos,
-    is_held_out,
+    holdout_photos,
+    is_holdout,
     label_words,
     left_out,
     read_labelled,
@@ -66,7 +66,7 @@ def test_a_folder_without_labels_or_photos_is_refused(tmp_path: Path) -> None:
 
 
 def test_about_15_percent_are_held_out_by_id_alone() -> None:
-    held = [is_held_out(number) for number in range(10_000)]
+    held = [is_holdout(number) for number in range(10_000)]
     assert 0.14 < np.mean(held) < 0.16
     # Another split would turn photos that were trained on into photos to be measured on.
     digest = hashlib.sha256("".join(str(int(one)) for one in held).encode()).hexdigest()
@@ -74,22 +74,22 @@ def test_about_15_percent_are_held_out_by_id_alone() -> None:
 
 
 def test_held_out_needs_numbers_and_something_left(tmp_path: Path) -> None:
-    inside = next(number for number in range(1, 999) if not is_held_out(number))
-    outside = next(number for number in range(1, 999) if is_held_out(number))
+    inside = next(number for number in range(1, 999) if not is_holdout(number))
+    outside = next(number for number in range(1, 999) if is_holdout(number))
 
     def photos(*ids: object) -> tuple[LabelledPhoto, ...]:
         return tuple(LabelledPhoto(str(one), tmp_path / f"{one}.jpg", {}) for one in ids)
 
-    assert [one.id for one in held_out_photos(photos(inside, outside))] == [str(outside)]
+    assert [one.id for one in holdout_photos(photos(inside, outside))] == [str(outside)]
     with pytest.raises(DataError, match="none of the 1 photos was held out"):
-        held_out_photos(photos(inside))
+        holdout_photos(photos(inside))
     with pytest.raises(DataError, match="'shirt-7' isn't an id of the fashion products"):
-        held_out_photos(photos(outside, "shirt-7"))
+        holdout_photos(photos(outside, "shirt-7"))
 
 
 def test_twins_of_trained_photos_are_told_by_their_titles(tmp_path: Path) -> None:
-    inside = next(number for number in range(1, 999) if not is_held_out(number))
-    first, second = [number for number in range(1, 999) if is_held_out(number)][:2]
+    inside = next(number for number in range(1, 999) if not is_holdout(number))
+    first, second = [number for number in range(1, 999) if is_holdout(number)][:2]
     titles = {inside: "Navy shirt, slim", first: "navy  Shirt, slim", second: "Navy shirt, wide"}
     rows = "".join(f"{number},Shirts,Men,{title}\n" for number, title in titles.items())
     folder = folder_with(tmp_path, rows)
@@ -97,7 +97,7 @@ def test_twins_of_trained_photos_are_told_by_their_titles(tmp_path: Path) -> Non
         path.rename(folder / "images" / f"{number}.jpg")
     every = read_labelled(folder)
     assert [one.title for one in every] == ["Navy shirt, slim", "navy  Shirt, slim", "Navy shirt, wide"]
-    assert with_new_titles(held_out_photos(every), every) == {str(second)}
+    assert with_new_titles(holdout_photos(every), every) == {str(second)}
 
 
 def test_photos_of_other_endings_are_found(tmp_path: Path) -> None:

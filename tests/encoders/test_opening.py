@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from coordi.encoders.photo_embeddings import PixelBudget, opened
+from coordi.encoders.photo_embeddings import PixelBudget, open_photos
 from coordi.types import Item
 
 PIXELS = 40 * 50
@@ -28,7 +28,7 @@ def items(tmp_path: Path) -> list[Item]:
 
 def test_results_come_in_order_with_the_digests_of_the_files(items: list[Item]) -> None:
     room = PixelBudget(10**9)
-    found = list(opened(items, lambda digest: False, room))
+    found = list(open_photos(items, lambda digest: False, room))
     for item, one in zip(items, found, strict=True):
         assert item.image is not None
         assert one.digest == hashlib.sha256(item.image.read_bytes()).digest()
@@ -37,7 +37,7 @@ def test_results_come_in_order_with_the_digests_of_the_files(items: list[Item]) 
 
 
 def test_known_photos_are_not_decoded(items: list[Item]) -> None:
-    found = list(opened(items, lambda digest: True, PixelBudget(1)))
+    found = list(open_photos(items, lambda digest: True, PixelBudget(1)))
     assert [one.image for one in found] == [None] * len(items)
     assert all(one.digest for one in found)
 
@@ -48,16 +48,16 @@ def test_no_more_is_decoded_than_there_is_room_for(items: list[Item]) -> None:
     lock = threading.Lock()
 
     class Counting(PixelBudget):
-        def take(self, place: int, pixels: int) -> bool:
+        def take(self, position: int, pixels: int) -> bool:
             nonlocal held, most
-            taken = super().take(place, pixels)
+            taken = super().take(position, pixels)
             with lock:
                 held += pixels
                 most = max(most, held)
             return taken
 
     room = Counting(3 * PIXELS)
-    for one in opened(items, lambda digest: False, room):
+    for one in open_photos(items, lambda digest: False, room):
         time.sleep(0.0005)
         with lock:
             held -= one.pixels
@@ -68,7 +68,7 @@ def test_no_more_is_decoded_than_there_is_room_for(items: list[Item]) -> None:
 def test_a_photo_larger_than_the_room_is_opened_all_the_same(items: list[Item]) -> None:
     room = PixelBudget(1)
     count = 0
-    for one in opened(items, lambda digest: False, room):
+    for one in open_photos(items, lambda digest: False, room):
         assert one.image is not None
         room.give_back(one.pixels)
         count += 1
@@ -76,7 +76,7 @@ def test_a_photo_larger_than_the_room_is_opened_all_the_same(items: list[Item]) 
 
 
 def test_leaving_early_ends_the_threads(items: list[Item]) -> None:
-    photos = opened(items, lambda digest: False, PixelBudget(PIXELS))
+    photos = open_photos(items, lambda digest: False, PixelBudget(PIXELS))
     next(photos)
     assert any(thread.name.startswith("photo") for thread in threading.enumerate())
     photos.close()

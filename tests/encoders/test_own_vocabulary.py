@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from coordi.data.photos import open_photo
-from coordi.encoders.describe import describe_image
 from coordi.encoders.edge import EdgeEncoder
-from coordi.encoders.evaluation import is_held_out, read_labelled
-from coordi.encoders.labels import load_vocabulary
+from coordi.encoders.evaluation import is_holdout, read_labelled
+from coordi.encoders.labels import Labeller, load_vocabulary
 
 REAL = Path("../shared/data/fashion-products")
 
@@ -45,10 +44,11 @@ def shares(encoder: EdgeEncoder, folder: Path) -> dict[str, tuple[int, float]]:
         "Kurtas": "Kurta", "Shirts": "Hemd", "Jeans": "Jeanshose", "Watches": "Armbanduhr", "Handbags": "Handtasche",
         "Sports Shoes": "Turnschuhe", "Dupatta": "Dupatta",
     }  # fmt: skip
-    found = {}
+    labeller, every, found = Labeller(encoder, vocabulary), read_labelled(REAL), {}
     for kind, word in words.items():
-        photos = [p for p in read_labelled(REAL) if p.labels.get("articleType") == kind and is_held_out(int(p.id))]
-        described = [describe_image(open_photo(photo.path), encoder, vocabulary) for photo in photos[:20]]
+        photos = [p for p in every if p.labels.get("articleType") == kind and is_holdout(int(p.id))]
+        vectors = encoder.encode_images([open_photo(photo.path) for photo in photos[:20]])
+        described = labeller.descriptions([""] * len(photos[:20]), vectors)
         said = [description.attributes.get("garment", ()) for description in described]
         found[kind] = (len(said), float(np.mean([bool(s) and s[0].text == word for s in said])) if said else 0.0)
     return found

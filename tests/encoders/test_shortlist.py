@@ -39,8 +39,8 @@ def test_an_outfit_stands_as_the_unit_mean_of_its_items() -> None:
 
 def test_labels_of_the_wanted_category_alone_are_proposed() -> None:
     labels = (
-        LabelEntry(text="red shoe", worn="shoes"), LabelEntry(text="blue shoe", worn="shoes"),
-        LabelEntry(text="green shoe", worn="shoes"), LabelEntry(text="red bag", worn="bag"),
+        LabelEntry(text="red shoe", category="shoes"), LabelEntry(text="blue shoe", category="shoes"),
+        LabelEntry(text="green shoe", category="shoes"), LabelEntry(text="red bag", category="bag"),
     )  # fmt: skip
     hues = Attribute(threshold=0, labels=(LabelEntry(text="red"), LabelEntry(text="blue")))
     words = Vocabulary(attributes={"hue": hues, "category": Attribute(threshold=0.9, labels=labels)})

@@ -24,19 +24,25 @@ def written(folder: Path, text: str) -> str:
     return str(path)
 
 
-def test_the_bundled_vocabulary_names_every_worn_category() -> None:
+def test_the_bundled_vocabulary_names_every_category() -> None:
     vocabulary = load_vocabulary("fashion")
     assert list(vocabulary.attributes) == ["category", "colour", "pattern", "material", "style", "occasion"]
-    worn = {entry.worn for entry in vocabulary.attributes["category"].labels}
-    assert worn == set(GARMENT_CATEGORIES)
-    assert vocabulary.worn_category("category", "skirt") == "bottom"
-    assert vocabulary.worn_category("category", "sofa") is None
+    categories = {entry.category for entry in vocabulary.attributes["category"].labels}
+    assert categories == set(GARMENT_CATEGORIES)
+    assert vocabulary.category_of("category", "skirt") == "bottom"
+    assert vocabulary.category_of("category", "sofa") is None
 
 
 def test_labels_may_be_plain_text(tmp_path: Path) -> None:
     colour = load_vocabulary(written(tmp_path, GOOD)).attributes["colour"]
     assert [entry.phrases for entry in colour.labels] == [("red",), ("grey", "gray")]
     assert (colour.threshold, colour.max_labels) == (0.2, 2)
+
+
+def test_older_files_say_worn_for_category(tmp_path: Path) -> None:
+    text = GOOD.replace("[red,", "[red, {text: bag, worn: bag}, {text: cap, category: headwear},")
+    vocabulary = load_vocabulary(written(tmp_path, text))
+    assert [vocabulary.category_of("colour", label) for label in ("red", "bag", "cap")] == [None, "bag", "headwear"]
 
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
@@ -55,11 +61,11 @@ attributes:
 def test_wrong_types_and_unknown_keys_are_told_at_once(tmp_path: Path) -> None:
     text = """
 attributes:
-  colour: {treshold: 0.2, threshold: 3, labels: [red, {text: blue, worn: sofa}], temperatures: {edge: 0, b: .inf}}
+  colour: {treshold: 0.2, threshold: 3, labels: [red, {text: blue, category: sofa}], temperatures: {edge: 0, b: .inf}}
 """
     with pytest.raises(ConfigError) as caught:
         load_vocabulary(written(tmp_path, text))
-    for part in ("treshold", "threshold", "temperatures.edge", "temperatures.b", "labels.1.worn"):
+    for part in ("treshold", "threshold", "temperatures.edge", "temperatures.b", "labels.1.category"):
         assert f"attributes.colour.{part}" in str(caught.value)
 
 

@@ -5,12 +5,18 @@ import numpy.typing as npt
 import pytest
 
 from coordi.encoders.edge import Calibration
-from coordi.encoders.labels import Attribute, LabelEntry, LabelJudge, attribute_judge, label_probabilities
+from coordi.encoders.labels import Attribute, LabelClassifier, LabelEntry
 
 from .colours import ColourEncoder
 
 PHOTOS = np.array([[1, 0], [0, 1], [0.6, 0.8]], dtype=np.float32)
 LABELS = np.array([[1, 0], [0.8, 0.6]], dtype=np.float32)
+
+
+def label_probabilities(
+    photos: npt.NDArray[np.float32], labels: npt.NDArray[np.float32], scale: float, bias: float | None = None
+) -> npt.NDArray[np.float32]:
+    return LabelClassifier(labels, scale, bias).probabilities(photos)
 
 
 def test_softmax_by_hand() -> None:
@@ -47,22 +53,23 @@ def log_odds(shares: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     return np.log(exact / (1 - exact))
 
 
-def test_without_a_temperature_a_judge_says_what_the_encoder_was_trained_for() -> None:
-    for bias in (None, -7.0):
-        expected = label_probabilities(PHOTOS, LABELS, 10, bias)
-        np.testing.assert_array_equal(LabelJudge(LABELS, 10, bias).probabilities(PHOTOS), expected)
+def test_without_a_temperature_probabilities_are_those_the_encoder_was_trained_for() -> None:
+    logits = 10 * PHOTOS @ LABELS.T
+    softmax = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    for bias, expected in ((None, softmax), (-7.0, 1 / (1 + np.exp(7.0 - logits)))):
+        np.testing.assert_allclose(LabelClassifier(LABELS, 10, bias).probabilities(PHOTOS), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("bias", [None, -7.0])
 def test_a_temperature_divides_log_odds_a_sigmoids_bias_included(bias: float | None) -> None:
-    plain, cooled = (LabelJudge(LABELS, 10, bias, warmth).probabilities(PHOTOS) for warmth in (1.0, 2.5))
+    plain, cooled = (LabelClassifier(LABELS, 10, bias, warmth).probabilities(PHOTOS) for warmth in (1.0, 2.5))
     np.testing.assert_allclose(log_odds(cooled), log_odds(plain) / 2.5, rtol=1e-3, atol=1e-5)
     assert ((cooled > 0.5) == (plain > 0.5)).all()
 
 
 def test_bonuses_are_added_to_cosines() -> None:
-    judge = LabelJudge(LABELS, 10, bonuses=np.array([0.0, 0.3], dtype=np.float32))
-    moved = log_odds(judge.probabilities(PHOTOS)) - log_odds(label_probabilities(PHOTOS, LABELS, 10))
+    classifier = LabelClassifier(LABELS, 10, bonuses=np.array([0.0, 0.3], dtype=np.float32))
+    moved = log_odds(classifier.probabilities(PHOTOS)) - log_odds(label_probabilities(PHOTOS, LABELS, 10))
     np.testing.assert_allclose(moved, np.tile([-3, 3], (3, 1)), atol=1e-3)
 
 
@@ -73,11 +80,10 @@ def test_an_attribute_takes_its_own_temperature_else_the_encoders_for_its_name_e
     labels = (LabelEntry(text="red"), LabelEntry(text="blue"))
     own = Attribute(threshold=0, labels=labels, temperatures={"colour": 3.0, "another": 9.0})
     plain = own.model_copy(update={"temperatures": {"another": 9.0}})
-    judges = [
-        attribute_judge("hue", own, Calibrated()), attribute_judge("hue", plain, Calibrated()),
-        attribute_judge("shade", plain, Calibrated()), attribute_judge("hue", plain, ColourEncoder()),
-    ]  # fmt: skip
-    assert [judge.temperature for judge in judges] == [3.0, 0.5, 1.0, 1.0]
+    cases = [("hue", own, Calibrated()), ("hue", plain, Calibrated()), ("shade", plain, Calibrated()),
+             ("hue", plain, ColourEncoder())]  # fmt: skip
+    classifiers = [LabelClassifier.of_attribute(*case) for case in cases]
+    assert [row.temperature for row in classifiers] == [3.0, 0.5, 1.0, 1.0]
     from_hub = ColourEncoder()
     from_hub.name = "another@0123456789ab"
-    assert attribute_judge("hue", own, from_hub).temperature == 9.0
+    assert LabelClassifier.of_attribute("hue", own, from_hub).temperature == 9.0

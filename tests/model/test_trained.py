@@ -75,16 +75,16 @@ def test_titles_of_many_tokens_leave_the_candidate_to_be_judged(scorers: ModelSc
 def told_by_photos(rng: np.random.Generator, count: int) -> list[Item]:
     """Items of photos alone: a kind, a colour and a pattern, drawn."""
     vocabulary = load_vocabulary("fashion")
-    kinds = [entry for entry in vocabulary.attributes["category"].labels if entry.worn is not None]
+    kinds = [entry for entry in vocabulary.attributes["category"].labels if entry.category is not None]
     made, seen = [], {}
     for number in range(count):
         kind = kinds[int(rng.integers(len(kinds)))]
-        assert kind.worn is not None
+        assert kind.category is not None
         labels = {"category": (Label(kind.text, 0.9),)}
         for name in ("colour", "pattern"):
             entries = vocabulary.attributes[name].labels
             labels[name] = (Label(entries[int(rng.integers(len(entries)))].text, 0.9),)
-        made.append(Item(f"p{number}", "", kind.worn))
+        made.append(Item(f"p{number}", "", kind.category))
         seen[f"p{number}"] = Description(f"p{number}", labels)
     return describe_items(made, seen, {}, find_model("bundled").settings.prompt, vocabulary, text_encoder())
 

@@ -51,7 +51,7 @@ def wardrobe() -> Dataset:
 
 def test_the_photo_tells_a_category_that_words_do_not() -> None:
     vocabulary = load_vocabulary("fashion")
-    label = next(entry.text for entry in vocabulary.attributes["category"].labels if entry.worn == "shoes")
+    label = next(entry.text for entry in vocabulary.attributes["category"].labels if entry.category == "shoes")
     seen = stages._with_photo_categories(dataset([unknown("a")], []), described({"a": label}), vocabulary)
     assert seen.items["a"].category == "shoes"
 

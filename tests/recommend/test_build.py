@@ -20,7 +20,7 @@ from coordi.artifacts import Progress, is_finished, no_progress, read_json, read
 from coordi.config import DescribeSettings, PromptSettings
 from coordi.data.photos import open_photo
 from coordi.data.sample import write_sample
-from coordi.encoders.describe import describe_image
+from coordi.encoders.labels import Labeller
 from coordi.errors import ArtifactError, DataError, RecommendationError
 from coordi.recommend.build import (
     CatalogueJob,
@@ -111,7 +111,8 @@ def test_good_rows_become_items_with_all_that_is_known(
         assert one.photo_embedding is not None
         assert float(one.photo_embedding @ eyes.encoder.encode_images([image])[0]) == pytest.approx(1, abs=1e-5)
         assert one.description is not None
-        alone = describe_image(image, eyes.encoder, eyes.vocabulary).attributes
+        labeller = Labeller(eyes.encoder, eyes.vocabulary)
+        alone = labeller.descriptions([""], eyes.encoder.encode_images([image]))[0].attributes
         assert list(one.description.attributes) == list(alone)
         for name, labels in one.description.attributes.items():
             assert [label.text for label in labels] == [label.text for label in alone[name]]
@@ -210,7 +211,7 @@ def test_a_folder_of_photos_gets_categories_from_its_photos(
             assert one.description is not None
             kinds = one.description.attributes.get("category", ())
             if one.id.startswith("IMG"):
-                assert not kinds or one.category == eyes.vocabulary.worn_category("category", kinds[0].text)
+                assert not kinds or one.category == eyes.vocabulary.category_of("category", kinds[0].text)
                 assert "category_known" not in one.extra
 
 

@@ -19,7 +19,6 @@ from PIL import Image, ImageDraw
 
 from coordi.api import Model, load
 from coordi.config import DescribeSettings
-from coordi.encoders.describe import describe
 from coordi.encoders.edge import EdgeEncoder
 from coordi.encoders.labels import load_vocabulary
 from coordi.model.features import GroupSums
@@ -29,6 +28,8 @@ from coordi.recommend.items import describe_items
 from coordi.serve.app import Service, listen, make_server
 from coordi.serve.schemas import ServeSettings
 from coordi.types import GarmentCategory, Item
+
+from ..encoders.colours import describe
 
 # id, category, title, colour of its drawn photo, price, columns
 ROWS: tuple[tuple[str, GarmentCategory, str, str, float | None, dict[str, str]], ...] = (
@@ -118,7 +119,7 @@ def shop(photos: Path, bare: Model) -> Catalogue:
     found = describe(items, encoder, bare.vocabulary, settings)
     texts_by = EdgeEncoder.bundled()
     info = _info(bare, texts_by)
-    vectors = found.vectors()
+    vectors = dict(zip(found.ids, found.embeddings, strict=True))
     prompt = bare.trained.settings.prompt
     described = describe_items(items, found.descriptions, vectors, prompt, load_vocabulary("fashion"), texts_by)
     return Catalogue.in_memory(info, described)

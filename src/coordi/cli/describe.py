@@ -22,23 +22,22 @@ from coordi.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from coordi.artifacts import Record
-    from coordi.encoders.describe import Catalogued, CatalogueDescriber, Shown
+    from coordi.encoders.describe import DescriptionSummary
     from coordi.encoders.evaluation import EncoderReport
-    from coordi.types import Dataset, FunnelRow, Item
-
 
 PAGE = "descriptions.html"
-BEGUN = "describe.json"  # what an unfinished folder was begun with
-_SHOWN = 5
-_ON_PAGE = 200
+STARTED = "describe.json"  # inputs of an unfinished folder
+_MAX_EXAMPLES = 5
+_MAX_CARDS = 200
 
 
-def register_describe(app: typer.Typer) -> None:
-    """Add the command to the command line."""
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
     app.command("describe")(describe)
+    encoder = typer.Typer(no_args_is_help=True, help="Measure and export image encoders.")
+    encoder.command("evaluate")(evaluate)
+    encoder.command("export")(export)
+    app.add_typer(encoder, name="encoder")
 
 
 def describe(
@@ -55,16 +54,16 @@ def describe(
     """Give every photo a category, colours, pattern, material, style and occasion, as far as the encoder is sure.
 
     Writes descriptions.html (to look at), descriptions.parquet (a row per label), embeddings.safetensors and
-    unreadable.json. The same command goes on after Ctrl-C or a crash, and brings a finished folder up to date: photos
-    that were seen before are known by their content, from vectors (never photos) kept in coordi's cache folder.
+    unreadable.json. The same command resumes after Ctrl-C or a crash, and brings a finished folder up to date: photos
+    are recognised by their content, from vectors (never photos) in coordi's cache folder.
 
     Example: coordi describe --data path/to/catalogue --out described
     """
-    from coordi.artifacts import Record, lock_folder, write_json
+    from coordi.artifacts import Record, lock_folder, stage_folder, write_json, write_text
     from coordi.config import DataSettings, DescribeSettings
     from coordi.data.loading import load
     from coordi.encoders.base import load_settled_encoder
-    from coordi.encoders.describe import CatalogueDescriber, Shown
+    from coordi.encoders.describe import CatalogueDescriber, render_page
     from coordi.encoders.labels import load_vocabulary
     from coordi.encoders.photo_embeddings import EmbeddingCache
     from coordi.errors import DataError
@@ -72,62 +71,48 @@ def describe(
     settings = DescribeSettings(
         encoder=encoder, vocabulary=vocabulary, batch_size=batch_size, allow_download=allow_download, revision=revision
     )
-    words, eyes = load_vocabulary(vocabulary), load_settled_encoder(settings)
+    labels, loaded = load_vocabulary(vocabulary), load_settled_encoder(settings)
     inputs = {
         "data": str(Path(data).resolve()) if data != "sample" else data,
-        "encoder": eyes.identity,
-        "vocabulary": hashlib.sha256(words.model_dump_json().encode()).hexdigest(),
+        "encoder": loaded.identity,
+        "vocabulary": hashlib.sha256(labels.model_dump_json().encode()).hexdigest(),
     }
     _check_out(out, data, inputs)
     dataset = load(data_path(data), DataSettings(photos="optional"), seed=0, check_photos=False)
-    photographed = [item for item in dataset.items.values() if item.image is not None]
-    if not photographed:
+    items = [item for item in dataset.items.values() if item.image is not None]
+    if not items:
         raise DataError(f"none of the {len(dataset.items)} items of {data} has a photo; there is nothing to describe")
-    for row in _left_out(dataset):
-        note(f"left out {row.count}: {row.reason}")
-    left_out = [(row.reason, row.count) for row in _left_out(dataset)]
-    shown = Shown(dataset.name, tuple(words.attributes), left_out, eyes.logit_bias is not None)
+    left_out = [(row.reason, row.count) for row in dataset.funnel if row.dropped and row.unit == "items"]
+    for reason, count in left_out:
+        note(f"left out {count}: {reason}")
     record = Record(typed_command(), settings.model_dump(mode="json"), inputs=inputs)
-    with lock_folder(out), EmbeddingCache.of(eyes, save_every) as cache:
-        _check_out(out, data, inputs)  # another process may have begun since
-        write_json(out / BEGUN, inputs)
-        found = _describe_into(out, record, CatalogueDescriber(eyes, words, settings, cache), photographed, shown)
+    with lock_folder(out), EmbeddingCache.of(loaded, save_every) as cache:
+        _check_out(out, data, inputs)  # another process may have started since
+        write_json(out / STARTED, inputs)
+        with stage_folder(out, record):
+            with progress_bar("describing photos") as progress:
+                describer = CatalogueDescriber(loaded, labels, settings, cache)
+                summary = describer.describe(items, out, _MAX_CARDS, progress)
+            write_text(out / PAGE, render_page(summary, dataset.name, left_out))
     if as_json:
-        echo_json(summary(found, dataset))
+        echo_json(summary_json(summary, left_out))
     else:
-        _show(found, out, cache.path)
+        _show_summary(summary, out, cache.path)
 
 
-def _describe_into(
-    out: Path, record: Record, describer: CatalogueDescriber, items: Sequence[Item], shown: Shown
-) -> Catalogued:
-    from coordi.artifacts import stage_folder, write_text
-    from coordi.encoders.describe import render_page
-
-    with stage_folder(out, record):
-        with progress_bar("describing photos") as progress:
-            found = describer.describe(items, out, _ON_PAGE, progress)
-        write_text(out / PAGE, render_page(found, shown))
-    return found
-
-
-def summary(found: Catalogued, dataset: Dataset) -> dict[str, Any]:
+def summary_json(summary: DescriptionSummary, left_out: list[tuple[str, int]]) -> dict[str, Any]:
     """How many photos were described, how many labels each attribute got, and what was left out for which reason."""
     return {
-        "photos": found.photos,
-        "encoded": found.encoded,
-        "labels": found.labels,
-        "unreadable": [{"item_id": row.item_id, "kind": row.kind, "reason": row.reason} for row in found.unreadable],
-        "left_out": [{"reason": row.reason, "count": row.count} for row in _left_out(dataset)],
+        "photos": summary.photos,
+        "encoded": summary.encoded,
+        "labels": summary.labels,
+        "unreadable": [{"item_id": row.item_id, "kind": row.kind, "reason": row.reason} for row in summary.unreadable],
+        "left_out": [{"reason": reason, "count": count} for reason, count in left_out],
     }
 
 
-def _left_out(dataset: Dataset) -> list[FunnelRow]:
-    return [row for row in dataset.funnel if row.dropped and row.unit == "items"]
-
-
 def _check_out(out: Path, data: str, inputs: dict[str, str]) -> None:
-    """Refuse a folder that holds something else than an earlier try of the same, finished or not."""
+    """Refuse a folder that holds anything but an earlier run of the same command, finished or not."""
     from coordi.artifacts import MANIFEST, RUN_FILE, is_finished, read_json, read_manifest
     from coordi.encoders.describe import DESCRIPTIONS
     from coordi.errors import ArtifactError
@@ -137,53 +122,53 @@ def _check_out(out: Path, data: str, inputs: dict[str, str]) -> None:
     if out.resolve() == Path(data).resolve():
         raise ArtifactError(f"--out {out} is the folder of the data; choose another --out, so that they don't mix")
     if is_finished(out):
-        earlier, how_far = read_manifest(out).get("inputs"), "finished already"
+        earlier, state = read_manifest(out).get("inputs"), "finished already"
         if not (out / DESCRIPTIONS).is_file() or not isinstance(earlier, dict) or not set(inputs) <= set(earlier):
             raise ArtifactError(f"{out} is finished already (it has a {MANIFEST}); choose another --out or delete it")
-    elif (out / BEGUN).is_file():
-        earlier, how_far = read_json(out / BEGUN), "begun already"
+    elif (out / STARTED).is_file():
+        earlier, state = read_json(out / STARTED), "begun already"
         if not isinstance(earlier, dict):
-            raise ArtifactError(f"{out / BEGUN} is somebody else's; choose an empty or new folder with --out")
+            raise ArtifactError(f"{out / STARTED} is somebody else's; choose an empty or new folder with --out")
     else:
-        held = sorted(path.name for path in out.iterdir() if not path.name.startswith(".")) if out.is_dir() else []
-        if held:
-            more = ", ..." if len(held) > 3 else ""
+        files = sorted(path.name for path in out.glob("[!.]*"))
+        if files:
+            more = ", ..." if len(files) > 3 else ""
             raise ArtifactError(
-                f"{out} holds other files ({', '.join(held[:3])}{more}); choose an empty or new folder with --out"
+                f"{out} holds other files ({', '.join(files[:3])}{more}); choose an empty or new folder with --out"
             )
         return
-    others = [f"{name} was {earlier.get(name)}, now {is_}" for name, is_ in inputs.items() if earlier.get(name) != is_]
-    if others:
+    changes = [f"{name} was {earlier.get(name)}, now {new}" for name, new in inputs.items() if earlier.get(name) != new]
+    if changes:
         raise ArtifactError(
-            f"{out} is {how_far}, with something else: {'; '.join(others)}; choose another --out or delete it"
+            f"{out} is {state}, with something else: {'; '.join(changes)}; choose another --out or delete it"
         )
 
 
-def _show(found: Catalogued, out: Path, cache: Path | None) -> None:
-    for kind, ids in found.kinds().items():
-        more = f" and {len(ids) - _SHOWN} more" if len(ids) > _SHOWN else ""
-        note(f"not opened {len(ids)}: {kind} ({', '.join(ids[:_SHOWN])}{more})")
-    known = found.photos - found.encoded
+def _show_summary(summary: DescriptionSummary, out: Path, cache: Path | None) -> None:
+    for kind, ids in summary.problems().items():
+        more = f" and {len(ids) - _MAX_EXAMPLES} more" if len(ids) > _MAX_EXAMPLES else ""
+        note(f"not opened {len(ids)}: {kind} ({', '.join(ids[:_MAX_EXAMPLES])}{more})")
+    cached = summary.photos - summary.encoded
     typer.echo(
-        f"{found.photos:,} photos described ({found.encoded:,} seen now, {known:,} known already), "
-        f"{len(found.unreadable):,} not opened"
+        f"{summary.photos:,} photos described ({summary.encoded:,} encoded now, {cached:,} from the cache), "
+        f"{len(summary.unreadable):,} not opened"
     )
-    for item, description in found.examples[:_SHOWN]:
-        said = [
+    for item, description in summary.examples[:_MAX_EXAMPLES]:
+        attributes = [
             f"{attribute} {', '.join(f'{label.text} {label.probability:.2f}' for label in labels)}"
             for attribute, labels in description.attributes.items()
         ]
-        typer.echo(f"  {item.id}: {'; '.join(said) or 'nothing sure enough to say'}")
+        typer.echo(f"  {item.id}: {'; '.join(attributes) or 'no label is sure enough'}")
     typer.echo(f"Look at {(out / PAGE).resolve()}; the descriptions are beside it")
     if cache is not None:
-        note(f"vectors are kept for next time in {cache}; delete it whenever you like")
+        note(f"vectors are stored for the next run in {cache}; delete it whenever you like")
 
 
 def export(
     encoder: Annotated[
         str, typer.Option("--encoder", help="The folder of a CLIP or SigLIP checkpoint, 'fashion-clip' or a hub id.")
     ],
-    out: Annotated[Path, typer.Option("--out", help="The folder to write, not there yet or empty.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder to write, new or empty.")],
     allow_download: DownloadOption = False,
     revision: RevisionOption = None,
     int8: Annotated[
@@ -192,9 +177,9 @@ def export(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Write an encoder as ONNX with its tokenizer and how it wants its photos, and check that it says the same.
+    """Write an encoder as ONNX, with its tokenizer and its preparation of photos, and check its vectors.
 
-    The folder is then an encoder itself, that needs neither torch nor transformers.
+    The folder is an encoder itself, and needs neither torch nor transformers.
 
     Example: coordi encoder export --encoder path/to/fashion-clip --out fashion-clip-onnx
     """
@@ -212,36 +197,23 @@ def export(
         return
     if int8:
         typer.echo(
-            f"{exported.mebibytes:.1f} MiB, photo vectors' cosine with the checkpoint's {exported.cosine:.4f} or more"
+            f"{exported.mebibytes:.1f} MiB, photo vectors' cosine with the checkpoint's at least {exported.cosine:.4f}"
         )
-        typer.echo("How much that costs on your photos: coordi encoder evaluate, with both folders")
+        typer.echo("To measure what that costs on your photos, run coordi encoder evaluate with both folders")
     else:
         typer.echo(f"{exported.mebibytes:.1f} MiB, vectors within {exported.difference:.1g} of the checkpoint's")
     typer.echo(f"Use it with: --encoder {exported.folder.resolve()}")
 
 
-def register_encoder(app: typer.Typer) -> None:
-    """Add the noun to the command line."""
-    nouns = typer.Typer(no_args_is_help=True, help="Measure image encoders.")
-    nouns.callback()(_nothing)
-    nouns.command("evaluate")(evaluate)
-    nouns.command("export")(export)
-    app.add_typer(nouns, name="encoder")
-
-
-def _nothing() -> None:
-    """Measure image encoders."""
-
-
 def evaluate(
     data: Annotated[Path, typer.Option("--data", help="A folder with styles.csv and images/<id>.jpg.")],
     encoder: EncoderOption = "edge",
-    held_out: Annotated[
-        bool, typer.Option("--held-out", help="Only the photos that the edge encoder's training never saw, by id.")
+    holdout: Annotated[
+        bool, typer.Option("--held-out", help="Only photos that the edge encoder wasn't trained on, by id.")
     ] = False,
     min_photos: Annotated[
         int,
-        typer.Option("--min-photos", min=1, help="Rows of common labels are of labels with so many photos."),
+        typer.Option("--min-photos", min=1, help="Minimum photos of a label in the rows of common labels."),
     ] = 20,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the bootstrap behind the intervals.")] = 17,
     allow_download: DownloadOption = False,
@@ -250,39 +222,34 @@ def evaluate(
 ) -> None:
     """Label photos by zero-shot and compare with their hand-made labels.
 
-    With --held-out, labels that the encoder's training saw no photo of at all are measured on all of their photos, and
-    photos are also measured apart whose title no trained photo has. Photos that were seen before are known by their
-    content, from vectors (never photos) kept in coordi's cache folder.
+    With --held-out, labels that were withheld from the encoder's training are measured on all of their photos, and
+    photos whose title no trained photo has are also measured apart. Photos are recognised by their content, from
+    vectors (never photos) in coordi's cache folder.
 
     Example: coordi encoder evaluate --data fashion-products --held-out --json
     """
+    from coordi.encoders import evaluation
     from coordi.encoders.base import load_encoder
-    from coordi.encoders.evaluation import (
-        EvaluationOptions,
-        evaluate_encoder,
-        held_out_photos,
-        label_lists,
-        left_out,
-        may_be_trained_on,
-        read_labelled,
-        with_new_titles,
-        with_withheld_labels,
-    )
     from coordi.encoders.photo_embeddings import EmbeddingCache
 
-    every = read_labelled(data)
-    without = left_out(data, every)
-    if without.rows or without.photos:
-        note(f"{without.rows} rows have no photo and {without.photos} photos no row; they were left out")
-    photos = held_out_photos(every) if held_out else every
+    every = evaluation.read_labelled(data)
+    left_out = evaluation.left_out(data, every)
+    if left_out.rows or left_out.photos:
+        note(f"{left_out.rows} rows have no photo and {left_out.photos} photos no row; they were left out")
+    photos = evaluation.holdout_photos(every) if holdout else every
     loaded = load_encoder(encoder, allow_download, revision)
-    trained = 0 if held_out or encoder != "edge" else sum(map(may_be_trained_on, every))
+    trained = 0 if holdout or encoder != "edge" else sum(map(evaluation.may_be_trained_on, every))
     if trained:
         note(f"{trained} of {len(every)} photos may have been trained on, by their ids; --held-out leaves them out")
-    new = with_new_titles(photos, every) if held_out else frozenset()
-    question = EvaluationOptions(label_lists(every), min_photos, with_withheld_labels(every, loaded, photos), new, seed)
+    options = evaluation.EvaluationOptions(
+        evaluation.label_lists(every),
+        min_photos,
+        evaluation.with_withheld_labels(every, loaded, photos),
+        evaluation.with_new_titles(photos, every) if holdout else frozenset(),
+        seed,
+    )
     with EmbeddingCache.of(loaded) as cache, progress_bar("encoding photos") as progress:
-        report = evaluate_encoder(photos, loaded, question, progress, cache)
+        report = evaluation.evaluate_encoder(photos, loaded, options, progress, cache)
     if report.unreadable:
         note(f"{report.unreadable} photos can't be opened and were left out")
     if as_json:
@@ -290,41 +257,33 @@ def evaluate(
             {
                 "attributes": report.attributes,
                 "unseen": report.unseen,
-                "left_out": {"rows": without.rows, "photos": without.photos, "unreadable": report.unreadable},
+                "left_out": {**asdict(left_out), "unreadable": report.unreadable},
                 "may_be_trained_on": trained,
                 "photos_per_second": report.photos_per_second,
                 "encoded": report.encoded,
             }
         )
-        return
-    _encoder_show(report, min_photos)
+    else:
+        _show_report(report, min_photos)
 
 
-def _encoder_show(report: EncoderReport, min_photos: int) -> None:
+def _show_report(report: EncoderReport, min_photos: int) -> None:
     heading = f"{'attribute':<30}{'n':>7}{'labels':>8}{'accuracy':>10}{'top 3':>8}{'weighted F1 [95%]':>25}{'ECE':>8}"
     typer.echo(heading)
-    for name, found in report.attributes.items():
-        rows = {name: found}
-        if "common" in found and found["common"]["n"] < found["n"]:
-            rows[f"  labels of {min_photos} photos or more"] = found["common"]
+    for name, metrics in report.attributes.items():
+        rows = {name: metrics}
+        if "common" in metrics and metrics["common"]["n"] < metrics["n"]:
+            rows[f"  labels of {min_photos} photos or more"] = metrics["common"]
         for title, row in rows.items():
             low, high = row["ci95"]["weighted_f1"]
             f1 = f"{row['weighted_f1']:.3f} [{low:.3f}, {high:.3f}]"
             shares = f"{row['accuracy']:>10.3f}{row['top3']:>8.3f}"
             typer.echo(f"{title:<30}{row['n']:>7}{row['classes']:>8}{shares}{f1:>25}{row['ece']:>8.3f}")
     if report.unseen:
-        typer.echo("\nWithheld from training; plain is without the constant that makes up for labels never seen.")
+        typer.echo("\nWithheld from training; plain is without the constant that helps labels without trained photos.")
         typer.echo(f"{'label':<30}{'n':>7}{'top 1 [95%]':>25}{'top 3 [95%]':>25}{'plain top 1, 3':>18}")
     for row in report.unseen:
         cells = [f"{row[k]:.3f} [{row['ci95'][k][0]:.3f}, {row['ci95'][k][1]:.3f}]" for k in ("top1", "top3")]
         plain = f"{row['plain']['top1']:.3f}, {row['plain']['top3']:.3f}"
         typer.echo(f"{row['label']:<30}{row['n']:>7}{cells[0]:>25}{cells[1]:>25}{plain:>18}")
-    typer.echo(
-        f"{report.photos_per_second:.1f} photos per second ({report.encoded:,} seen now, the others known already)"
-    )
-
-
-def register(app: typer.Typer) -> None:
-    """Add the commands to the command line."""
-    register_describe(app)
-    register_encoder(app)
+    typer.echo(f"{report.photos_per_second:.1f} photos per second ({report.encoded:,} encoded now, the others cached)")

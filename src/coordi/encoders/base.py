@@ -1,11 +1,14 @@
-"""Image and text encoders: the protocol, and loading one by name."""
+"""Image and text encoders: the protocol, loading by name, copies from the hub, and what every encoder shares."""
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,118 +16,44 @@ import numpy.typing as npt
 from coordi.artifacts import cache_folder, write_json
 from coordi.config import DescribeSettings
 from coordi.data.hub import COMMIT, COMPLETE, Repository, fetch_files, gone, online
-from coordi.encoders.clip import OPEN_CLIP_CONFIG, OPEN_CLIP_WEIGHTS, WEIGHTS
-from coordi.errors import EncoderError
+from coordi.errors import EncoderError, require
 
 if TYPE_CHECKING:
     from PIL import Image
 
-
+EDGE = "edge"
 FASHION_CLIP = "fashion-clip"
 REPOSITORIES = {FASHION_CLIP: "patrickjohncyh/fashion-clip"}
 """Short names."""
-KNOWN_COMMITS = {
+PINNED_COMMITS = {
     "patrickjohncyh/fashion-clip": "7e3ba62ce16b379a1ab479346b66f192e76f51b7",
     "Marqo/marqo-fashionSigLIP": "e5619578fd528afa0bf88d8fae37748336a57fa2",
 }
-"""Commits that have safetensors, for those who give no revision."""
-_PAGE = "https://huggingface.co/"
-_HOW_PINNED = "--revision (where a command takes settings: describe.revision)"
-_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
-_SMALL = (
+"""Commits that have safetensors, used where the user gives no revision."""
+
+WEIGHTS = "model.safetensors"
+OPEN_CLIP_CONFIG = "open_clip_config.json"
+OPEN_CLIP_WEIGHTS = "open_clip_model.safetensors"
+_SMALL_FILES = (
     "config.json", "preprocessor_config.json", "processor_config.json", "tokenizer.json", "tokenizer_config.json",
     "vocab.json", "merges.txt", OPEN_CLIP_CONFIG,
 )  # fmt: skip
 _SHARD = re.compile(r"model(-\d+-of-\d+)?\.safetensors(\.index\.json)?")
-
-
-def repository_of(name: str) -> str | None:
-    """The repository that a short name or ``owner/name`` means; None for anything else."""
-    if name in REPOSITORIES:
-        return REPOSITORIES[name]
-    return name if _NAME.fullmatch(name) else None
-
-
-def pinned_name(repository: str, revision: str | None) -> str:
-    """``owner/name@`` and the first 12 digits of the commit, the known one if none is given."""
-    return f"{repository}@{(revision or KNOWN_COMMITS.get(repository, 'unknown'))[:12]}"
-
-
-def fetch_checkpoint(repository: str, allow_download: bool, revision: str | None) -> Path:
-    """The folder of a checkpoint, fetched unless it was before and all of it is still in the hub's cache.
-
-    Args:
-        repository: ``owner/name``.
-        allow_download: Whether the network may be used.
-        revision: The commit to pin; None takes the known one.
-
-    Raises:
-        EncoderError: If it isn't there yet and may not be fetched, isn't pinned, or can't be fetched.
-        MissingDependencyError: If huggingface_hub isn't installed.
-        ArtifactError: If the cache can't be written.
-    """
-    pin = revision or KNOWN_COMMITS.get(repository)
-    if pin is None and not allow_download:
-        raise _not_allowed(repository)
-    if pin is None or not COMMIT.fullmatch(pin):
-        raise EncoderError(
-            f"the revision is {revision!r}; give the commit of {repository} to pin, 40 hexadecimal digits, with "
-            f"{_HOW_PINNED}: {_PAGE}{repository}/commits/main lists them"
-        )
-    folder = cache_folder() / "encoders" / pinned_name(repository, pin).replace("/", "--")
-    if (folder / COMPLETE).is_file() and not gone(folder):
-        return folder
-    if not allow_download:
-        raise _not_allowed(repository)
-    with online(EncoderError) as hub:
-        wanted = Repository(repository, "model", pin, _HOW_PINNED, EncoderError)
-        fetched = fetch_files(hub, wanted, folder, _choose)
-    write_json(folder / COMPLETE, {f"{repository}@{pin}": fetched})
-    return folder
-
-
-def _choose(where: str, listed: list[str]) -> list[str]:
-    """The files that a checkpoint is loaded from, never code or pickle.
-
-    Where there is open_clip's layout and no other that can be read is sure, its weights are taken too: which of the
-    two is read is decided by ``config.json``, which isn't here yet.
-    """
-    weights = [file for file in listed if _SHARD.fullmatch(file)]
-    remote_code = any(file.endswith(".py") for file in listed)
-    if OPEN_CLIP_WEIGHTS in listed and OPEN_CLIP_CONFIG in listed and (remote_code or not weights):
-        weights = [OPEN_CLIP_WEIGHTS]
-    if not weights:
-        pickled = [file for file in listed if file.endswith((".bin", ".pt", ".pth", ".ckpt"))]
-        only = f" but {', '.join(pickled)}, which is pickle and may run code when loaded" if pickled else ""
-        raise EncoderError(
-            f"{where} holds no {WEIGHTS}{only}; pin a commit that has it, or convert it where you trust it and give "
-            "its folder"
-        )
-    return [file for file in listed if file in _SMALL] + weights
-
-
-def _not_allowed(repository: str) -> EncoderError:
-    return EncoderError(
-        f"{repository} isn't on this machine, and nothing is fetched unless allowed; allow it with --allow-download "
-        f"(where a command takes settings: describe.allow_download=true) and pin a commit with {_HOW_PINNED}, give a "
-        "folder that holds it, or use the bundled 'edge'"
-    )
-
-
-EDGE = "edge"
+_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+_HOW_TO_PIN = "--revision (where a command takes settings: describe.revision)"
 
 
 class ImageTextEncoder(Protocol):
-    """Photos and texts in one space, as CLIP has it.
+    """Photos and texts as embeddings in one space, as in CLIP.
 
-    A vector depends on its own photo or text alone, never on what shares its batch.
+    An embedding depends on its own photo or text alone, never on the others in its batch.
 
     Attributes:
         name: What the user asked for; of a checkpoint on the hub ``owner/name@`` and its commit's first 12 digits.
-        identity: SHA-256 over the encoder's files; vectors of two identities can't be compared.
-        dimension: D of every vector.
-        logit_scale: What cosines are multiplied by before they become probabilities.
-        logit_bias: None if they do by a softmax over labels; else what is added before a sigmoid of each label alone.
+        identity: SHA-256 over the encoder's files; embeddings of two identities can't be compared.
+        dimension: D of every embedding.
+        logit_scale: Cosines are multiplied by it before they become probabilities.
+        logit_bias: None if probabilities are a softmax over labels; else what is added before a sigmoid per label.
     """
 
     @property
@@ -147,38 +76,35 @@ class ImageTextEncoder(Protocol):
         ...
 
     def encode_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Unit vectors ``(N, D)`` of texts of any kind, in order; ``(0, D)`` for none."""
+        """Unit vectors ``(N, D)`` of texts, in order; ``(0, D)`` for none."""
         ...
 
 
 def load_encoder(name: str, allow_download: bool = False, revision: str | None = None) -> ImageTextEncoder:
-    """Load an encoder; nothing is fetched from a network unless that is allowed.
+    """Load an encoder; nothing is downloaded unless that is allowed.
 
     Args:
         name: ``edge`` (bundled); the folder of a CLIP or SigLIP checkpoint, or of one exported to ONNX;
             ``fashion-clip`` or the ``owner/name`` of a checkpoint on the Hugging Face hub.
-        allow_download: Whether it may be fetched from the hub.
-        revision: The commit of the hub to pin, 40 hexadecimal digits; None takes the known one, if there is one.
+        allow_download: Whether it may be downloaded from the hub.
+        revision: The commit on the hub, 40 hexadecimal digits; None takes the pinned one, if there is one.
 
     Raises:
-        EncoderError: If there is no such encoder, it may not be fetched, or its files are damaged or not what they
+        EncoderError: If there is no such encoder, it may not be downloaded, or its files are damaged or not what they
             claim to be.
-        MissingDependencyError: If a checkpoint is asked for without the ``train`` extra.
+        MissingDependencyError: If a checkpoint is loaded without the ``train`` extra.
     """
     if name == EDGE:
         from coordi.encoders.edge import EdgeEncoder
 
         return EdgeEncoder.bundled()
-
-    folder = Path(name)
+    folder, repository = Path(name), repository_of(name)
     if folder.is_dir():
-        return _from_folder(folder)
-    repository = repository_of(name)
+        return _load_folder(folder)
     if repository is not None:
-        found = fetch_checkpoint(repository, allow_download, revision)
-        return _from_folder(found, pinned_name(repository, revision))
+        return _load_folder(fetch_checkpoint(repository, allow_download, revision), pinned_name(repository, revision))
     raise EncoderError(
-        f"no encoder '{name}': accepted are '{EDGE}', 'fashion-clip', a checkpoint on the Hugging Face hub "
+        f"no encoder '{name}': accepted are '{EDGE}', '{FASHION_CLIP}', a checkpoint on the Hugging Face hub "
         "(owner/name), or the folder of a CLIP or SigLIP checkpoint (config.json and model.safetensors) or of an "
         "export to ONNX"
     )
@@ -189,7 +115,7 @@ def load_settled_encoder(settings: DescribeSettings) -> ImageTextEncoder:
     return load_encoder(settings.encoder, settings.allow_download, settings.revision)
 
 
-def _from_folder(folder: Path, name: str | None = None) -> ImageTextEncoder:
+def _load_folder(folder: Path, name: str | None = None) -> ImageTextEncoder:
     from coordi.encoders.onnx import is_onnx_folder, load_onnx
 
     if is_onnx_folder(folder):
@@ -197,3 +123,137 @@ def _from_folder(folder: Path, name: str | None = None) -> ImageTextEncoder:
     from coordi.encoders.clip import load_checkpoint
 
     return load_checkpoint(folder, name)
+
+
+def repository_of(name: str) -> str | None:
+    """The repository that a short name or ``owner/name`` means; None for anything else."""
+    if name in REPOSITORIES:
+        return REPOSITORIES[name]
+    return name if _NAME.fullmatch(name) else None
+
+
+def pinned_name(repository: str, revision: str | None) -> str:
+    """``owner/name@`` and the first 12 digits of the commit, by default of the pinned one."""
+    return f"{repository}@{(revision or PINNED_COMMITS.get(repository, 'unknown'))[:12]}"
+
+
+def fetch_checkpoint(repository: str, allow_download: bool, revision: str | None) -> Path:
+    """The folder of a checkpoint, downloaded unless an earlier download is still complete in the hub's cache.
+
+    Args:
+        repository: ``owner/name``.
+        allow_download: Whether the network may be used.
+        revision: The commit; None takes the pinned one.
+
+    Raises:
+        EncoderError: If it isn't on this machine and may not be downloaded, has no pinned commit, or the download
+            fails.
+        MissingDependencyError: If huggingface_hub isn't installed.
+        ArtifactError: If the cache can't be written.
+    """
+    pin = revision or PINNED_COMMITS.get(repository)
+    if pin is None and not allow_download:
+        raise _not_allowed(repository)
+    if pin is None or not COMMIT.fullmatch(pin):
+        raise EncoderError(
+            f"the revision is {revision!r}; give the commit of {repository} to pin, 40 hexadecimal digits, with "
+            f"{_HOW_TO_PIN}: https://huggingface.co/{repository}/commits/main lists them"
+        )
+    folder = cache_folder() / "encoders" / pinned_name(repository, pin).replace("/", "--")
+    if (folder / COMPLETE).is_file() and not gone(folder):
+        return folder
+    if not allow_download:
+        raise _not_allowed(repository)
+    with online(EncoderError) as hub:
+        fetched = fetch_files(hub, Repository(repository, "model", pin, _HOW_TO_PIN, EncoderError), folder, _choose)
+    write_json(folder / COMPLETE, {f"{repository}@{pin}": fetched})
+    return folder
+
+
+def _choose(where: str, listed: list[str]) -> list[str]:
+    """The files of a checkpoint that are downloaded: never code, never pickle.
+
+    Where a repository has both layouts and code of its own, only its ``config.json`` says which weights can be read;
+    it isn't downloaded yet, so open_clip's are taken.
+    """
+    weights = [file for file in listed if _SHARD.fullmatch(file)]
+    has_code = any(file.endswith(".py") for file in listed)
+    if OPEN_CLIP_WEIGHTS in listed and OPEN_CLIP_CONFIG in listed and (has_code or not weights):
+        weights = [OPEN_CLIP_WEIGHTS]
+    if not weights:
+        pickled = [file for file in listed if file.endswith((".bin", ".pt", ".pth", ".ckpt"))]
+        only = f" but {', '.join(pickled)}, which is pickle and may run code when loaded" if pickled else ""
+        raise EncoderError(
+            f"{where} holds no {WEIGHTS}{only}; pin a commit that has it, or convert it where you trust it and give "
+            "its folder"
+        )
+    return [file for file in listed if file in _SMALL_FILES] + weights
+
+
+def _not_allowed(repository: str) -> EncoderError:
+    return EncoderError(
+        f"{repository} isn't on this machine, and nothing is fetched unless allowed; allow it with --allow-download "
+        f"(where a command takes settings: describe.allow_download=true) and pin a commit with {_HOW_TO_PIN}, give a "
+        "folder that holds it, or use the bundled 'edge'"
+    )
+
+
+def import_onnxruntime(module: str = "onnxruntime") -> ModuleType:
+    """Import onnxruntime, or a module of it, with its telemetry off; coordi imports it nowhere else.
+
+    Since 1.32 onnxruntime records how it is used, stores that beside an id of the machine and sends it to its maker,
+    unless ``ORT_DISABLE_TELEMETRY`` is set before the import. A value that the user has set stays.
+
+    Raises:
+        MissingDependencyError: If the module isn't installed.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    return require(module, "train")
+
+
+def onnx_session(content: bytes) -> Any:
+    """An onnxruntime session on the CPU.
+
+    Idle threads don't spin: photos are opened by other threads at the same time, and spinning took a third of the CPU
+    from them.
+
+    Args:
+        content: The bytes of the network's file.
+
+    Raises:
+        Exception: Of onnxruntime's own types, if it can't be read.
+    """
+    onnxruntime = import_onnxruntime()
+    options = onnxruntime.SessionOptions()
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+
+
+def read_checked(path: Path, sha256: str, advice: str) -> bytes:
+    """The bytes of a file that must have this SHA-256.
+
+    Args:
+        path: The file.
+        sha256: Expected hash, as the manifest beside it says.
+        advice: What the user should do if the file is missing or was changed.
+
+    Raises:
+        EncoderError: If it is missing or was changed.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise EncoderError(f"{path} can't be read ({error.strerror or error}); {advice}") from error
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != sha256:
+        raise EncoderError(
+            f"{path} was changed: its SHA-256 is {digest[:16]}..., expected {sha256[:16]}...; it isn't opened; {advice}"
+        )
+    return content
+
+
+def unit_vectors(rows: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
+    """Rows ``(N, D)`` divided by their lengths; a row of zeros stays one."""
+    norms = np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12)
+    return np.asarray(rows / norms, dtype=np.float32)

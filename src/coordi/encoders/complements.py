@@ -1,12 +1,15 @@
-"""The paper's zero-shot recommendation: labels and items that complement an outfit, by the encoder alone."""
+"""The paper's zero-shot step: garment types and items that complement an outfit, by the encoder alone.
+
+No command calls it yet; ``benchmarks/zero_shot_shortlist.py`` measures it.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-from coordi.encoders.base import ImageTextEncoder
-from coordi.encoders.labels import Vocabulary, attribute_judge
+from coordi.encoders.base import ImageTextEncoder, unit_vectors
+from coordi.encoders.labels import LabelClassifier, Vocabulary
 from coordi.types import GarmentCategory, Label
 
 
@@ -18,11 +21,11 @@ def shortlist(
     Args:
         query_vectors: Unit vectors, shape ``(Q, D)``: see ``outfit_query``.
         catalogue_vectors: Unit vectors, shape ``(N, D)``: of the photos of the wanted category.
-        top_k: Rows per query; with fewer in the catalogue, all of them are given.
+        top_k: Rows per query; a smaller catalogue gives all of its rows.
 
     Returns:
-        Row indices and their cosines, both ``(Q, min(top_k, N))``, best first; equal cosines come in the order of
-        their indices.
+        Row indices and their cosines, both ``(Q, min(top_k, N))``, best first; equal cosines in the order of their
+        indices.
 
     Raises:
         ValueError: If the shapes disagree or ``top_k`` is below 1.
@@ -36,21 +39,16 @@ def shortlist(
 
 
 def outfit_query(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
-    """What stands for an outfit: the unit mean of its items' vectors, of photos or of texts.
+    """Query vector of an outfit, ``(1, D)``: the unit mean of its items' unit vectors ``(M, D)``, of photos or texts.
 
-    Args:
-        vectors: Unit vectors of the items, shape ``(M, D)``.
-
-    Returns:
-        Shape ``(1, D)``. Items that cancel each other out give zeros, which are alike to nothing.
+    Items that cancel each other out give zeros, whose cosine with everything is 0.
 
     Raises:
         ValueError: If there is no item.
     """
     if vectors.ndim != 2 or not len(vectors):
         raise ValueError(f"need the vectors (M, D) of at least 1 item, got {vectors.shape}")
-    mean = vectors.mean(axis=0, keepdims=True)
-    return np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-12), dtype=np.float32)
+    return unit_vectors(vectors.mean(axis=0, keepdims=True))
 
 
 def complementary_labels(
@@ -60,30 +58,31 @@ def complementary_labels(
     vocabulary: Vocabulary,
     top_k: int = 3,
 ) -> tuple[Label, ...]:
-    """The kinds of garment of a wanted category whose words are most like an outfit's photos.
+    """The garment types of a wanted category whose words are most similar to an outfit's photos.
 
     Args:
         query: Shape ``(1, D)``, of ``outfit_query``.
-        wanted: A worn category.
-        encoder: Reads the labels; the one that saw the photos.
-        vocabulary: The first attribute with labels of that category speaks; in the bundled one it is ``category``.
-        top_k: Labels at most.
+        wanted: A garment category.
+        encoder: Of the outfit's photos.
+        vocabulary: Its first attribute with labels of that category is used; in the bundled one it is ``category``.
+        top_k: Maximum labels.
 
     Returns:
-        Labels with their probability among the labels of the wanted category (a sigmoid encoder judges each alone),
-        most probable first; none if the vocabulary has none of that category.
+        Labels with their probability among the labels of the wanted category (a sigmoid encoder classifies each
+        alone), most probable first; none if the vocabulary has none of that category.
 
     Raises:
         ValueError: If ``top_k`` is below 1.
     """
     _check_top_k(top_k)
     for name, attribute in vocabulary.attributes.items():
-        entries = [entry for entry in attribute.labels if entry.worn == wanted]
+        entries = tuple(entry for entry in attribute.labels if entry.category == wanted)
         if entries:
-            part = attribute.model_copy(update={"labels": tuple(entries)})
-            shares = attribute_judge(name, part, encoder).probabilities(np.asarray(query, dtype=np.float32))[0]
-            best = np.argsort(-shares, kind="stable")[:top_k]
-            return tuple(Label(entries[place].text, float(shares[place])) for place in best)
+            part = attribute.model_copy(update={"labels": entries})
+            shares = LabelClassifier.of_attribute(name, part, encoder).probabilities(query)[0]
+            return tuple(
+                Label(entries[row].text, float(shares[row])) for row in np.argsort(-shares, kind="stable")[:top_k]
+            )
     return ()
 
 

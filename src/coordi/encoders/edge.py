@@ -5,73 +5,66 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import AliasChoices, Field, ValidationError
 
+from coordi.config import Settings
+from coordi.encoders.base import onnx_session, read_checked, unit_vectors
 from coordi.errors import EncoderError
 
 if TYPE_CHECKING:
     from PIL import Image
 
-
-def open_session(content: bytes) -> Any:
-    """A session of onnxruntime on the processor.
-
-    Threads that wait don't spin: photos are opened by other threads at the same time, and spinning took a third of the
-    processor's time from them.
-
-    Args:
-        content: The bytes of the network's file.
-
-    Raises:
-        Exception: Of onnxruntime's own types, if it can't be read.
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+SIDE = 224
+IMAGE_TOWER = "image.onnx"
+TOKEN_TABLE = "tokens.safetensors"
+TOKENIZER = "tokenizer.json"
+EDGE_MANIFEST = "manifest.json"
+_FILES = (IMAGE_TOWER, TOKEN_TABLE, TOKENIZER)
+_REINSTALL = "install coordi again"
+# Larger batches fall out of the processor's caches: 32 took 1.1 to 1.2 times the time of 8.
+_BATCH_SIZE = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
+class Calibration(Settings):
     """Constants by column of labelled photos, chosen on photos and labels apart from those that are reported.
 
     Attributes:
-        withheld: Labels of which training saw neither a photo, nor a photo's title, nor the name beside photos.
-        seen: Labels, in the words of prompts, that photos were trained on; a column that is absent has no bonus.
-        bonus: Added to the cosine of a label that isn't among those seen, however it is spelt: ``word_key``.
-        temperatures: What logits are divided by; 1 where absent.
+        withheld: Labels that training saw neither in a photo, nor in a photo's title, nor as a name beside photos.
+        trained: Labels, in the words of prompts, that photos were trained on (``seen`` in the manifest); a column that
+            is absent has no bonus.
+        bonus: Added to the cosine of a label that isn't among the trained ones, however it is spelt: ``word_key``.
+        temperatures: Logits are divided by it; 1 where absent.
     """
 
-    withheld: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    seen: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    bonus: Mapping[str, float] = field(default_factory=dict)
-    temperatures: Mapping[str, float] = field(default_factory=dict)
+    withheld: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
+    trained: Mapping[str, frozenset[str]] = Field(
+        default_factory=dict, validation_alias=AliasChoices("trained", "seen")
+    )
+    bonus: Mapping[str, float] = Field(default_factory=dict)
+    temperatures: Mapping[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
 
     def bonuses(self, name: str, words: Sequence[str]) -> npt.NDArray[np.float32]:
-        """What is added to the cosine of each label of a column, ``(L,)``."""
-        seen, bonus = self.seen.get(name), self.bonus.get(name, 0.0)
-        if seen is None:
+        """Bonus of each label of a column, added to its cosine, ``(L,)``."""
+        if name not in self.trained:
             return np.zeros(len(words), dtype=np.float32)
-        known = {word_key(word) for word in seen}
-        return np.array([0.0 if word_key(word) in known else bonus for word in words], dtype=np.float32)
+        trained, bonus = {word_key(word) for word in self.trained[name]}, self.bonus.get(name, 0.0)
+        return np.array([0.0 if word_key(word) in trained else bonus for word in words], dtype=np.float32)
 
 
 def calibration_of(encoder: object) -> Calibration:
-    """What is known of an encoder; nothing of one that says nothing."""
-    found = getattr(encoder, "calibration", None)
-    return found if isinstance(found, Calibration) else Calibration()
+    """An encoder's own calibration, or one without constants."""
+    calibration = getattr(encoder, "calibration", None)
+    return calibration if isinstance(calibration, Calibration) else Calibration()
 
 
 def word_key(words: str) -> str:
-    """The same for one and for several, for upper and lower case, with hyphens, spaces or neither.
+    """A key that is the same for singular and plural, upper and lower case, with hyphens, spaces or neither.
 
     By the rules of English: ``Kurta`` and ``kurtas``, ``T-Shirt`` and ``tshirts``, ``watch`` and ``Watches``, ``body``
     and ``bodies``, ``hoodie`` and ``hoodies``. It is for comparing and isn't always a word.
@@ -87,51 +80,45 @@ def _singular(word: str) -> str:
     return word[:-1] if word.endswith("s") and not word.endswith("ss") else word
 
 
-SIDE = 224
-IMAGE_TOWER = "image.onnx"
-TOKEN_TABLE = "tokens.safetensors"
-TOKENIZER = "tokenizer.json"
-EDGE_MANIFEST = "manifest.json"
-_FILES = (IMAGE_TOWER, TOKEN_TABLE, TOKENIZER)
-# Larger batches fall out of the processor's caches: 32 took 1.1 to 1.2 times the time of 8.
-_AT_ONCE = 8
-
-
-@dataclass(frozen=True, slots=True)
-class _Towers:
-    session: Any
-    tokenizer: Any
-    table: npt.NDArray[np.float32]  # (V, D)
-
-
 class EdgeEncoder:
     """EfficientNet-Lite0 features with a projection, and the weighted sum of a text's token vectors.
 
-    Both towers run on the processor and need neither torch nor a network. A text of which no token is known, such as
+    Both towers run on the CPU and need neither torch nor a network. A text without any token of the vocabulary, such as
     the empty one, gets the vector of the unknown token.
 
     Attributes:
-        calibration: What ``coordi encoder evaluate`` turns cosines into probabilities with; also says which labels
-            training was kept from.
-        text_identity: Hash of what text vectors depend on, which a new image tower leaves as it is.
+        calibration: Constants of ``coordi encoder evaluate``, and the labels that were withheld from training.
+        text_identity: Hash of what text vectors depend on; a new image tower leaves it as it is.
     """
 
     name = "edge"
     logit_bias = None
 
-    def __init__(
-        self, towers: _Towers, identities: tuple[str, str], logit_scale: float, calibration: Calibration
-    ) -> None:
-        self._towers = towers
+    def __init__(self, contents: Mapping[str, bytes], manifest: Mapping[str, Any], calibration: Calibration) -> None:
+        """Open files that were checked already; see ``from_folder``."""
+        from safetensors.numpy import load
+        from tokenizers import Tokenizer
+
+        try:
+            self._session = onnx_session(contents[IMAGE_TOWER])
+            self._tokenizer = Tokenizer.from_str(contents[TOKENIZER].decode())
+            tensors = load(contents[TOKEN_TABLE])
+            self._table = tensors["tokens"].astype(np.float32) * tensors["scales"].astype(np.float32)[:, None]  # (V, D)
+        # The three readers raise types of their own, some of them bare Exception.
+        except Exception as error:
+            raise EncoderError(f"the edge encoder's files can't be opened ({error}); {_REINSTALL}") from error
+        text_hashes = [manifest["sha256"][file] for file in (TOKEN_TABLE, TOKENIZER)]
+        self.identity, self.text_identity = (
+            hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest() for part in (manifest, text_hashes)
+        )
         self.calibration = calibration
-        self.identity, self.text_identity = identities
-        self.logit_scale = logit_scale
-        self.dimension = int(towers.table.shape[1])
-        self._unknown = towers.tokenizer.token_to_id("[UNK]")
+        self.logit_scale = float(manifest["logit_scale"])
+        self.dimension = int(self._table.shape[1])
+        self._unknown_token = self._tokenizer.token_to_id("[UNK]")
 
     @classmethod
     def bundled(cls) -> EdgeEncoder:
-        """The encoder that comes in coordi's package.
+        """The encoder in coordi's package.
 
         Raises:
             EncoderError: If a file is missing or was changed.
@@ -146,27 +133,36 @@ class EdgeEncoder:
         Raises:
             EncoderError: If a file is missing, was changed, or can't be read.
         """
-        manifest = _read_manifest(folder)
-        contents = {file: _checked(folder / file, manifest["sha256"][file]) for file in _FILES}
-        told = (manifest, [manifest["sha256"][file] for file in (TOKEN_TABLE, TOKENIZER)])
-        whole, texts = (hashlib.sha256(json.dumps(one, sort_keys=True).encode()).hexdigest() for one in told)
-        return cls(_open(contents), (whole, texts), float(manifest["logit_scale"]), _calibration(folder, manifest))
+        path = folder / EDGE_MANIFEST
+        try:
+            manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            if set(manifest["sha256"]) != set(_FILES) or not float(manifest["logit_scale"]) > 0:
+                raise ValueError("it names other files or no logit_scale")
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise EncoderError(f"{path} isn't an edge encoder's manifest ({error}); {_REINSTALL}") from error
+        try:
+            calibration = Calibration.model_validate(manifest.get("calibration", {}))
+        except ValidationError as error:
+            reason = " ".join(str(error).split())
+            raise EncoderError(f"the calibration in {path} can't be read ({reason}); {_REINSTALL}") from error
+        contents = {file: read_checked(folder / file, manifest["sha256"][file], _REINSTALL) for file in _FILES}
+        return cls(contents, manifest, calibration)
 
     def encode_images(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
         """Unit vectors ``(N, D)``; a photo that isn't square is padded with the colour of its border."""
         rows = [np.zeros((0, self.dimension), dtype=np.float32)]
-        for start in range(0, len(images), _AT_ONCE):
-            pixels = np.stack([prepare(image) for image in images[start : start + _AT_ONCE]])  # (B, 224, 224, 3)
-            rows.append(self._towers.session.run(["vectors"], {"pixels": pixels})[0])
-        return _unit(np.concatenate(rows))
+        for start in range(0, len(images), _BATCH_SIZE):
+            pixels = np.stack([prepare(image) for image in images[start : start + _BATCH_SIZE]])  # (B, 224, 224, 3)
+            rows.append(self._session.run(["vectors"], {"pixels": pixels})[0])
+        return unit_vectors(np.concatenate(rows))
 
     def encode_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Unit vectors ``(N, D)``; word order doesn't matter to this encoder."""
-        rows = [np.zeros(self.dimension, dtype=np.float32)][:0]
-        for text in texts:
-            tokens = self._towers.tokenizer.encode(text, add_special_tokens=False).ids or [self._unknown]
-            rows.append(self._towers.table[tokens].sum(axis=0))
-        return _unit(np.stack(rows)) if rows else np.zeros((0, self.dimension), dtype=np.float32)
+        """Unit vectors ``(N, D)``; this encoder ignores the order of words."""
+        rows = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        for row, text in zip(rows, texts, strict=True):
+            tokens = self._tokenizer.encode(text, add_special_tokens=False).ids
+            row[:] = self._table[tokens or [self._unknown_token]].sum(axis=0)
+        return unit_vectors(rows)
 
 
 def prepare(image: Image.Image) -> npt.NDArray[np.uint8]:
@@ -188,70 +184,3 @@ def prepare(image: Image.Image) -> npt.NDArray[np.uint8]:
     canvas = Images.new("RGB", (SIDE, SIDE), tuple(int(value) for value in np.median(border, axis=0)))
     canvas.paste(small, ((SIDE - width) // 2, (SIDE - height) // 2))
     return np.asarray(canvas)
-
-
-def _open(contents: Mapping[str, bytes]) -> _Towers:
-    from safetensors.numpy import load
-    from tokenizers import Tokenizer
-
-    try:
-        session = open_session(contents[IMAGE_TOWER])
-        tokenizer = Tokenizer.from_str(contents[TOKENIZER].decode())
-        tensors = load(contents[TOKEN_TABLE])
-        table = tensors["tokens"].astype(np.float32) * tensors["scales"].astype(np.float32)[:, None]
-    # The three readers raise types of their own, some of them bare Exception.
-    except Exception as error:
-        raise EncoderError(f"the edge encoder's files can't be opened ({error}); install coordi again") from error
-    return _Towers(session, tokenizer, table)
-
-
-def _read_manifest(folder: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads((folder / EDGE_MANIFEST).read_text(encoding="utf-8"))
-        if set(manifest["sha256"]) != set(_FILES) or not float(manifest["logit_scale"]) > 0:
-            raise ValueError("it names other files or no logit_scale")
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise EncoderError(
-            f"{folder / EDGE_MANIFEST} isn't an edge encoder's manifest ({error}); install coordi again"
-        ) from error
-    return dict(manifest)
-
-
-def _calibration(folder: Path, manifest: Mapping[str, Any]) -> Calibration:
-    """The manifest's constants; without any, none is applied."""
-    found = manifest.get("calibration", {})
-    try:
-        temperatures = {name: float(value) for name, value in found.get("temperatures", {}).items()}
-        if not all(value > 0 for value in temperatures.values()):
-            raise ValueError(f"temperatures must be above 0, got {temperatures}")
-        return Calibration(
-            {name: tuple(labels) for name, labels in found.get("withheld", {}).items()},
-            {name: frozenset(labels) for name, labels in found.get("seen", {}).items()},
-            {name: float(value) for name, value in found.get("bonus", {}).items()},
-            temperatures,
-        )
-    except (AttributeError, TypeError, ValueError) as error:
-        raise EncoderError(
-            f"the calibration in {folder / EDGE_MANIFEST} can't be read ({error}); install coordi again"
-        ) from error
-
-
-def _checked(path: Path, expected: str) -> bytes:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise EncoderError(
-            f"the edge encoder's {path.name} can't be read ({error.strerror}); install coordi again"
-        ) from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != expected:
-        raise EncoderError(
-            f"the edge encoder's {path.name} was changed: its SHA-256 is {found[:16]}..., expected {expected[:16]}...; "
-            "install coordi again"
-        )
-    return content
-
-
-def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    norms = np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    return np.asarray(vectors / norms, dtype=np.float32)

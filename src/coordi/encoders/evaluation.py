@@ -1,11 +1,11 @@
-"""How well an encoder finds hand-made labels of photos."""
+"""Zero-shot labels of an encoder, compared with hand-made labels of photos."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,12 +18,11 @@ from coordi.artifacts import Progress, no_progress
 from coordi.data.photos import PHOTO_SUFFIXES
 from coordi.encoders.base import ImageTextEncoder
 from coordi.encoders.edge import calibration_of
-from coordi.encoders.labels import LabelJudge
+from coordi.encoders.labels import LabelClassifier
 from coordi.encoders.photo_embeddings import EmbeddingCache, encode_photos
 from coordi.errors import DataError
 from coordi.types import Item
 
-# Column of styles.csv and the sentence its labels are put into; the edge encoder was trained with the same sentences.
 TEMPLATES: Mapping[str, str] = {
     "articleType": "a photo of {}",
     "masterCategory": "a photo of {}",
@@ -33,13 +32,31 @@ TEMPLATES: Mapping[str, str] = {
     "season": "a photo of a product for {}",
     "usage": "a photo of a product for {} use",
 }
-HELD_OUT_PERCENT = 15
+"""By column of ``styles.csv``, the sentence its labels are put into; the edge encoder was trained with the same."""
+MERGED: Mapping[str, Mapping[str, str]] = {
+    "baseColour": {
+        "Navy Blue": "Blue", "Maroon": "Red", "Burgundy": "Red", "Grey Melange": "Grey", "Charcoal": "Grey",
+        "Steel": "Silver", "Metallic": "Silver", "Coffee Brown": "Brown", "Mushroom Brown": "Brown", "Taupe": "Brown",
+        "Nude": "Beige", "Skin": "Beige", "Off White": "White", "Cream": "White", "Rose": "Pink", "Mauve": "Purple",
+        "Lavender": "Purple", "Mustard": "Yellow", "Teal": "Turquoise Blue", "Sea Green": "Green",
+        "Lime Green": "Green", "Fluorescent Green": "Green",
+    },
+}  # fmt: skip
+"""By column, near-synonyms: shops differ in which shade of blue they call navy."""
+HOLDOUT_PERCENT = 15
 _TITLE = "productDisplayName"
+_RESAMPLES = 1000
+_BINS = 15
+_Z = 1.959964  # of a 95% interval
+_BOOTSTRAPPED = ("accuracy", "top3", "weighted_f1", "macro_f1")
+
+_Truth = npt.NDArray[np.integer]
+_Shares = npt.NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledPhoto:
-    """A photo, its labels by column (a label that is missing is absent), and its title, empty where there is none."""
+    """A photo, its labels by column (a missing label is absent), and its title, empty where there is none."""
 
     id: str
     path: Path
@@ -47,14 +64,14 @@ class LabelledPhoto:
     title: str = ""
 
 
-def is_held_out(photo_id: int) -> bool:
-    """Whether a photo of the fashion products is among the 15% that the edge encoder's training never saw."""
+def is_holdout(photo_id: int) -> bool:
+    """Whether a photo of the fashion products is among the 15% that the edge encoder wasn't trained on."""
     digest = hashlib.sha256(str(photo_id).encode()).digest()
-    return int.from_bytes(digest[:4], "big") % 100 < HELD_OUT_PERCENT
+    return int.from_bytes(digest[:4], "big") % 100 < HOLDOUT_PERCENT
 
 
-def held_out_photos(photos: Sequence[LabelledPhoto]) -> tuple[LabelledPhoto, ...]:
-    """The photos that the edge encoder's training never saw, by their numeric ids.
+def holdout_photos(photos: Sequence[LabelledPhoto]) -> tuple[LabelledPhoto, ...]:
+    """The photos that the edge encoder wasn't trained on, by their numeric ids.
 
     Raises:
         DataError: If none is left, or an id isn't a number.
@@ -62,31 +79,61 @@ def held_out_photos(photos: Sequence[LabelledPhoto]) -> tuple[LabelledPhoto, ...
     strange = [photo.id for photo in photos if not photo.id.isdecimal()]
     if strange:
         raise DataError(f"'{strange[0]}' isn't an id of the fashion products, whose ids are numbers; drop --held-out")
-    kept = tuple(photo for photo in photos if is_held_out(int(photo.id)))
-    if not kept:
+    chosen = tuple(photo for photo in photos if is_holdout(int(photo.id)))
+    if not chosen:
         raise DataError(f"none of the {len(photos)} photos was held out; drop --held-out")
-    return kept
+    return chosen
 
 
 def may_be_trained_on(photo: LabelledPhoto) -> bool:
-    """Whether a photo's id is one that the edge encoder may have been trained on, if it is of the fashion products."""
-    return photo.id.isdecimal() and not is_held_out(int(photo.id))
+    """Whether the edge encoder may have been trained on a photo, by its id, if it is of the fashion products."""
+    return photo.id.isdecimal() and not is_holdout(int(photo.id))
 
 
 def with_new_titles(photos: Sequence[LabelledPhoto], every: Sequence[LabelledPhoto]) -> frozenset[str]:
-    """Ids of held-out photos whose title no trained photo has: shops sell one product under several ids.
+    """Ids of holdout photos whose title no trained photo has: shops sell one product under several ids.
 
     Args:
-        photos: Held-out photos.
+        photos: Holdout photos.
         every: All photos of the release, by numeric ids.
     """
-    trained = {" ".join(one.title.lower().split()) for one in every if not is_held_out(int(one.id))} - {""}
-    return frozenset(one.id for one in photos if " ".join(one.title.lower().split()) not in trained)
+    trained = {_title_key(photo) for photo in every if not is_holdout(int(photo.id))} - {""}
+    return frozenset(photo.id for photo in photos if _title_key(photo) not in trained)
+
+
+def _title_key(photo: LabelledPhoto) -> str:
+    return " ".join(photo.title.lower().split())
+
+
+def with_withheld_labels(
+    photos: Sequence[LabelledPhoto], encoder: ImageTextEncoder, measured: Sequence[LabelledPhoto]
+) -> tuple[LabelledPhoto, ...]:
+    """Photos of labels that were withheld from the encoder's training, without those that are measured already."""
+    ids = {photo.id for photo in measured}
+    withheld = calibration_of(encoder).withheld
+    return tuple(
+        photo
+        for photo in photos
+        if photo.id not in ids and any(photo.labels.get(name) in labels for name, labels in withheld.items())
+    )
 
 
 def label_words(label: str) -> str:
-    """A label of styles.csv as people write it: lower case, and ``Tshirts`` as ``t-shirts``."""
+    """A label of ``styles.csv`` as people write it: lower case, and ``Tshirts`` as ``t-shirts``."""
     return label.lower().replace("tshirts", "t-shirts")
+
+
+def label_lists(photos: Sequence[LabelledPhoto]) -> dict[str, list[str]]:
+    """By column, the sorted labels that occur."""
+    return {name: sorted({p.labels[name] for p in photos if name in p.labels}) for name in TEMPLATES}
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Rows without a photo, and photos without a row, of a folder of labelled photos."""
+
+    rows: int
+    photos: int
 
 
 def read_labelled(folder: Path) -> tuple[LabelledPhoto, ...]:
@@ -95,28 +142,32 @@ def read_labelled(folder: Path) -> tuple[LabelledPhoto, ...]:
     Raises:
         DataError: If ``styles.csv`` is missing, isn't UTF-8, lacks ``id`` or every label column, or no row has a photo.
     """
-    columns, rows = _read_rows(folder)
+    rows, paths = _read_rows(folder), _photo_paths(folder)
     photos: dict[str, LabelledPhoto] = {}
     for cells in rows:
         name = cells["id"]
-        photo = _photo(folder / "images", name)
-        if photo is not None and name not in photos:
-            labels = {column: cells[column] for column in columns if cells.get(column, "") not in ("", "NA")}
-            photos[name] = LabelledPhoto(name, photo, labels, cells.get(_TITLE, ""))
+        if name in paths and name not in photos:
+            labels = {column: cells[column] for column in TEMPLATES if cells.get(column, "") not in ("", "NA")}
+            photos[name] = LabelledPhoto(name, paths[name], labels, cells.get(_TITLE, ""))
     if not photos:
         raise DataError(f"no row of {folder / 'styles.csv'} has its photo images/<id>.jpg; {len(rows)} rows were read")
     return tuple(photos.values())
 
 
-def _photo(images: Path, name: str) -> Path | None:
-    """The photo of an id, whatever its ending's case; None if there is none, or the id leads elsewhere."""
-    endings = [ending for small in PHOTO_SUFFIXES for ending in (small, small.upper())]
-    paths = [images / f"{name}{ending}" for ending in endings] if name else []
-    return next((path for path in paths if path.parent == images and path.is_file()), None)
+def left_out(folder: Path, photos: Sequence[LabelledPhoto]) -> LeftOut:
+    """Count the rows of ``styles.csv`` without a photo and the photos of ``images`` without a row."""
+    ids = {row["id"] for row in _read_rows(folder)} - {""}
+    return LeftOut(len(ids - {photo.id for photo in photos}), len(_photo_paths(folder).keys() - ids))
 
 
-def _read_rows(folder: Path) -> tuple[list[str], list[dict[str, str]]]:
-    """The label columns that are there, and the rows as cells by column, without space around them."""
+def _photo_paths(folder: Path) -> dict[str, Path]:
+    """By id, the photo: an id can't lead out of the folder."""
+    paths = sorted((folder / "images").glob("*.*"), key=lambda path: (path.suffix.lower() != ".jpg", path))
+    return {path.stem: path for path in reversed(paths) if path.suffix.lower() in PHOTO_SUFFIXES}
+
+
+def _read_rows(folder: Path) -> list[dict[str, str]]:
+    """Rows as cells by column, without space around them; each has an ``id``."""
     path = folder / "styles.csv"
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -124,49 +175,16 @@ def _read_rows(folder: Path) -> tuple[list[str], list[dict[str, str]]]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} can't be read ({error}); give a folder with styles.csv and images/<id>.jpg") from error
     header = [name.strip() for name in rows[0]] if rows else []
-    columns = [name for name in TEMPLATES if name in header]
-    if "id" not in header or not columns:
+    if "id" not in header or not set(header) & set(TEMPLATES):
         raise DataError(f"{path} needs a column 'id' and at least one of {', '.join(TEMPLATES)}; it has {header}")
     # Titles of the release hold bare commas, but only the last column does.
-    last = max(0, len(header) - 1)
-    found = [
-        {name: cell.strip() for name, cell in zip(header, [*row[:last], ",".join(row[last:])], strict=False)}
-        for row in rows[1:]
-        if row
-    ]
-    return columns, [{**cells, "id": cells.get("id", "")} for cells in found]
+    last = len(header) - 1
+    cells = [[*row[:last], ",".join(row[last:])] for row in rows[1:] if row]
+    return [{"id": "", **dict(zip(header, map(str.strip, row), strict=False))} for row in cells]
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """What of a folder of labelled photos can't be measured: rows without a photo, and photos without a row."""
-
-    rows: int
-    photos: int
-
-
-def left_out(folder: Path, photos: Sequence[LabelledPhoto]) -> LeftOut:
-    """Count the rows of ``styles.csv`` without a photo and the photos of ``images`` without a row."""
-    ids = {row["id"] for row in _read_rows(folder)[1]} - {""}
-    there = {path.stem for path in (folder / "images").glob("*.*")}
-    return LeftOut(len(ids - {photo.id for photo in photos}), len(there - ids))
-
-
-def label_lists(photos: Sequence[LabelledPhoto]) -> dict[str, list[str]]:
-    """By column, the sorted labels that occur."""
-    return {name: sorted({p.labels[name] for p in photos if name in p.labels}) for name in TEMPLATES}
-
-
-_RESAMPLES = 1000
-_BINS = 15
-_Z = 1.959964  # of a 95% interval
-_BOOTSTRAPPED = ("accuracy", "top3", "weighted_f1", "macro_f1")
-
-
-def label_metrics(
-    truth: npt.NDArray[np.integer], shares: npt.NDArray[np.floating], generator: np.random.Generator
-) -> dict[str, Any]:
-    """Figures of one attribute.
+def label_metrics(truth: _Truth, shares: _Shares, generator: np.random.Generator) -> dict[str, Any]:
+    """Metrics of one attribute.
 
     Args:
         truth: Index of the right label, ``(N,)``.
@@ -174,36 +192,34 @@ def label_metrics(
         generator: Draws the bootstrap's photos.
 
     Returns:
-        ``n``, ``classes`` (labels that could be given), ``accuracy``, ``top3`` (the right label is among the three
-        most probable), ``weighted_f1``, ``macro_f1``, ``ci95`` of these four by bootstrap over photos, and ``ece``.
+        ``n``, ``classes`` (possible labels), ``accuracy``, ``top3`` (the right label is among the three most
+        probable), ``weighted_f1``, ``macro_f1``, ``ci95`` of these four by bootstrap over photos, and ``ece``.
     """
     guess, classes = shares.argmax(axis=1), shares.shape[1]
-    among = among_best(truth, shares, 3)
+    is_right, is_top3 = truth == guess, among_best(truth, shares, 3)
 
-    def measured(rows: npt.NDArray[np.integer]) -> tuple[float, ...]:
-        right = float((truth[rows] == guess[rows]).mean())
-        return (right, float(among[rows].mean()), *f1(truth[rows], guess[rows], classes))
+    def metrics(rows: npt.NDArray[np.integer]) -> tuple[float, ...]:
+        return float(is_right[rows].mean()), float(is_top3[rows].mean()), *f1(truth[rows], guess[rows], classes)
 
     draws = generator.integers(len(truth), size=(_RESAMPLES, len(truth)))
-    low, high = np.percentile(np.array([measured(rows) for rows in draws]), [2.5, 97.5], axis=0)
-    whole = measured(np.arange(len(truth)))
+    low, high = np.percentile(np.array([metrics(rows) for rows in draws]), [2.5, 97.5], axis=0)
     return {
         "n": len(truth),
         "classes": classes,
-        **dict(zip(_BOOTSTRAPPED, whole, strict=True)),
+        **dict(zip(_BOOTSTRAPPED, metrics(np.arange(len(truth))), strict=True)),
         "ci95": {name: [float(low[c]), float(high[c])] for c, name in enumerate(_BOOTSTRAPPED)},
-        "ece": expected_calibration_error(guess == truth, shares.max(axis=1)),
+        "ece": expected_calibration_error(is_right, shares.max(axis=1)),
     }
 
 
-def among_best(truth: npt.NDArray[np.integer], shares: npt.NDArray[np.floating], k: int) -> npt.NDArray[np.bool_]:
+def among_best(truth: _Truth, shares: _Shares, k: int) -> npt.NDArray[np.bool_]:
     """Whether the right label is among the ``k`` most probable, ``(N,)``; of equals the first in the list wins."""
     best = np.argsort(-shares, axis=1, kind="stable")[:, :k]
     return np.asarray((best == truth[:, None]).any(axis=1))
 
 
-def expected_calibration_error(right: npt.NDArray[np.bool_], confidence: npt.NDArray[np.floating]) -> float:
-    """Mean distance between confidence and accuracy over 15 equal bins, weighted by their sizes.
+def expected_calibration_error(right: npt.NDArray[np.bool_], confidence: _Shares) -> float:
+    """Mean distance between confidence and accuracy over 15 bins of equal width, weighted by their sizes.
 
     References:
         Guo et al., On Calibration of Modern Neural Networks, 2017.
@@ -213,8 +229,12 @@ def expected_calibration_error(right: npt.NDArray[np.bool_], confidence: npt.NDA
     return float(np.abs(gaps).sum() / len(right))
 
 
-def f1(truth: npt.NDArray[np.integer], guess: npt.NDArray[np.integer], classes: int) -> tuple[float, float]:
-    """Weighted by support, and the plain mean over labels that occur in either; 0 for a label never hit."""
+def f1(truth: _Truth, guess: _Truth, classes: int) -> tuple[float, float]:
+    """Weighted and macro F1, as scikit-learn's ``f1_score`` with ``zero_division=0``.
+
+    scikit-learn's takes 6 to 10 ms a call, where a bootstrap calls it 2,000 times for each row of the table, and isn't
+    installed beside the bundled encoder.
+    """
     hits = np.bincount(truth[truth == guess], minlength=classes)
     support = np.bincount(truth, minlength=classes)
     both = support + np.bincount(guess, minlength=classes)
@@ -222,37 +242,34 @@ def f1(truth: npt.NDArray[np.integer], guess: npt.NDArray[np.integer], classes: 
     return float((each * support).sum() / support.sum()), float(each[both > 0].mean())
 
 
-def of_common_labels(truth: npt.NDArray[np.integer], least: int) -> npt.NDArray[np.bool_]:
+def of_common_labels(truth: _Truth, least: int) -> npt.NDArray[np.bool_]:
     """Photos whose right label has ``least`` photos or more, ``(N,)``."""
     return np.asarray(np.bincount(truth)[truth] >= least)
 
 
 def merged(
-    labels: Sequence[str], shares: npt.NDArray[np.floating], groups: Mapping[str, str], judged_alone: bool = False
-) -> tuple[list[str], npt.NDArray[np.floating], npt.NDArray[np.integer]]:
-    """Put together the probabilities of labels that count as one.
+    labels: Sequence[str], shares: _Shares, groups: Mapping[str, str], is_sigmoid: bool = False
+) -> tuple[list[str], _Shares, _Truth]:
+    """Merge the probabilities of labels that count as one.
 
     Args:
         labels: The columns of ``shares``.
         shares: Probabilities, ``(N, L)``.
-        groups: A label's group, for those that go by another name.
-        judged_alone: Whether each label was judged by itself (sigmoid). Then labels don't exclude one another, their
-            probabilities don't add up, and a group is as probable as its most probable label; else they are added up.
+        groups: A label's group, for those that have another name.
+        is_sigmoid: Whether each label was classified by itself. Then labels don't exclude one another, and a group is
+            as probable as its most probable label; else probabilities are added up.
 
     Returns:
         The groups' names, their probabilities ``(N, G)``, and the group of each label, ``(L,)``.
     """
     names = list(dict.fromkeys(groups.get(label, label) for label in labels))
     owner = np.array([names.index(groups.get(label, label)) for label in labels])
-    together = np.zeros((len(shares), len(names)), dtype=shares.dtype)
-    put_together = np.maximum if judged_alone else np.add
-    for column, group in enumerate(owner):
-        together[:, group] = put_together(together[:, group], shares[:, column])
-    return names, together, owner
+    merge = np.max if is_sigmoid else np.sum
+    return names, np.stack([merge(shares[:, owner == group], axis=1) for group in range(len(names))], axis=1), owner
 
 
 def share_with_interval(hits: npt.NDArray[np.bool_]) -> tuple[float, list[float]]:
-    """A share and its 95% interval, which stays honest for a handful of photos.
+    """A share and its 95% interval, which holds for a few photos too.
 
     References:
         Wilson, Probable Inference, the Law of Succession, and Statistical Inference, 1927.
@@ -263,32 +280,45 @@ def share_with_interval(hits: npt.NDArray[np.bool_]) -> tuple[float, list[float]
     return share, [max(0.0, middle - half), min(1.0, middle + half)]
 
 
-# Labels that shops use for one another, by column: which shade of blue is navy is anybody's guess.
-MERGED: Mapping[str, Mapping[str, str]] = {
-    "baseColour": {
-        "Navy Blue": "Blue", "Maroon": "Red", "Burgundy": "Red", "Grey Melange": "Grey", "Charcoal": "Grey",
-        "Steel": "Silver", "Metallic": "Silver", "Coffee Brown": "Brown", "Mushroom Brown": "Brown", "Taupe": "Brown",
-        "Nude": "Beige", "Skin": "Beige", "Off White": "White", "Cream": "White", "Rose": "Pink", "Mauve": "Purple",
-        "Lavender": "Purple", "Mustard": "Yellow", "Teal": "Turquoise Blue", "Sea Green": "Green",
-        "Lime Green": "Green", "Fluorescent Green": "Green",
-    },
-}  # fmt: skip
-_BATCH = 32
+def label_shares(
+    encoder: ImageTextEncoder,
+    name: str,
+    labels: Sequence[str],
+    rows: npt.NDArray[np.float32],
+    *,
+    bonus: bool = False,
+) -> npt.NDArray[np.float32]:
+    """Calibrated probabilities ``(N, L)`` of a column's labels.
+
+    Args:
+        encoder: Of the photos.
+        name: The column.
+        labels: As in ``styles.csv``.
+        rows: Unit vectors of photos, ``(N, D)``.
+        bonus: Add the encoder's constant to the cosines of labels without trained photos, which trained labels crowd
+            out otherwise (calibrated stacking). It makes the trained ones worse.
+
+    References:
+        Chao et al., An Empirical Study and Analysis of Generalized Zero-Shot Learning, 2016.
+    """
+    calibration, words = calibration_of(encoder), [label_words(label) for label in labels]
+    temperature = calibration.temperatures.get(name, 1.0)
+    classifier = LabelClassifier.of(encoder, TEMPLATES[name], [[word] for word in words], temperature)
+    return replace(classifier, bonuses=calibration.bonuses(name, words) if bonus else None).probabilities(rows)
 
 
 @dataclass(frozen=True, slots=True)
 class EncoderReport:
-    """How an encoder does on labelled photos.
+    """How an encoder labels photos.
 
     Attributes:
-        attributes: By column, what ``label_figures.figures`` gives, and under ``common`` the same of the photos whose
-            label has ``min_photos`` or more (absent where there is none). ``baseColour merged`` counts near-synonyms
-            as one.
-        unseen: A row per label that the encoder's training never saw a photo of: ``attribute``, ``label``, ``n``,
-            ``top1``, ``top3`` among all labels, and ``ci95`` of both (Wilson). Label ``all`` has their photos together.
-        photos_per_second: Of all photos, opening and encoding together; those that the cache knew are only read.
+        attributes: By column, the result of ``label_metrics``, and under ``common`` the same of the photos whose label
+            has ``min_photos`` or more (absent where there is none). ``baseColour merged`` counts near-synonyms as one.
+        unseen: A row per label that was withheld from the encoder's training: ``attribute``, ``label``, ``n``,
+            ``top1``, ``top3`` among all labels, and ``ci95`` of both (Wilson). Label ``all`` has all their photos.
+        photos_per_second: Of all photos, opening and encoding; those in the cache are only read.
         unreadable: Photos that couldn't be opened; they are left out.
-        encoded: Photos that the encoder was asked for; it knew the others from an earlier run, or from a twin.
+        encoded: Photos that went through the encoder; the others were in the cache, or the same as another.
     """
 
     attributes: Mapping[str, Mapping[str, Any]]
@@ -298,28 +328,15 @@ class EncoderReport:
     encoded: int
 
 
-def with_withheld_labels(
-    photos: Sequence[LabelledPhoto], encoder: ImageTextEncoder, measured: Sequence[LabelledPhoto]
-) -> tuple[LabelledPhoto, ...]:
-    """Photos of labels that the encoder's training saw no photo of at all, other than those measured already."""
-    known = {photo.id for photo in measured}
-    withheld = calibration_of(encoder).withheld
-    return tuple(
-        photo
-        for photo in photos
-        if photo.id not in known and any(photo.labels.get(name) in labels for name, labels in withheld.items())
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class EvaluationOptions:
-    """What is asked of an encoder.
+    """What is measured.
 
     Attributes:
-        lists: By column, every label that may be given; a column with fewer than two is left out. Take them from the
-            whole release, also where only a part of it is measured: a shorter list is an easier question.
-        min_photos: What ``common`` figures ask of a label.
-        others: Photos that count for the withheld labels' rows alone.
+        lists: By column, every possible label; a column with fewer than two is left out. Take them from the complete
+            release, also where only a part of it is measured: a shorter list is an easier question.
+        min_photos: Photos per label of the ``common`` metrics.
+        others: Photos for the withheld labels' rows alone.
         new: Ids of photos that are also measured apart: no photo of their title was trained on. Empty for no such rows.
         seed: Of the bootstrap.
         batch_size: Photos encoded at once; it changes speed, not results.
@@ -330,145 +347,120 @@ class EvaluationOptions:
     others: Sequence[LabelledPhoto] = ()
     new: frozenset[str] = frozenset()
     seed: int = 17
-    batch_size: int = _BATCH
+    batch_size: int = 32
 
 
 def evaluate_encoder(
     photos: Sequence[LabelledPhoto],
     encoder: ImageTextEncoder,
-    question: EvaluationOptions,
+    options: EvaluationOptions,
     progress: Progress = no_progress,
     cache: EmbeddingCache | None = None,
 ) -> EncoderReport:
     """Zero-shot labels of every photo over full lists of labels, with intervals.
 
     Args:
-        photos: What is measured.
-        encoder: Sees the photos and reads the labels. Where it says how its probabilities are calibrated
-            (``calibration``), that is followed.
-        question: The labels, and what else is asked.
+        photos: The measured photos.
+        encoder: Of photos and labels. Its ``calibration``, if it has one, is applied.
+        options: Labels, seed and further photos.
         progress: Called after each batch.
         cache: Of this encoder: its photos cost no more than reading their files. None for one in memory.
 
     Raises:
         DataError: If no photo can be opened.
     """
-    every = [*photos, *question.others]
-    seen = _see(every, encoder, question.batch_size, progress, cache)
-    kept, rows = seen.photos, seen.rows
-    measured = {photo.id for photo in photos}
-    if not any(photo.id in measured for photo in kept):
+    every, started = [*photos, *options.others], time.monotonic()
+    items = [Item(photo.id, photo.title, None, image=photo.path) for photo in every]
+    with nullcontext(cache) if cache is not None else EmbeddingCache(None, encoder.dimension) as vectors:
+        result = encode_photos(items, encoder, vectors, options.batch_size, progress)
+        pairs = [(photo, digest) for photo, digest in zip(every, result.digests, strict=True) if digest is not None]
+        rows = vectors.vectors([digest for _, digest in pairs])
+    speed = len(pairs) / max(time.monotonic() - started, 1e-9)
+    opened, measured = [photo for photo, _ in pairs], {photo.id for photo in photos}
+    if not any(photo.id in measured for photo in opened):
         raise DataError(f"none of the {len(photos)} photos can be opened; see docs/describing.md for what coordi opens")
-    generator = np.random.default_rng([question.seed, 5])
-    found: dict[str, Mapping[str, Any]] = {}
+    generator = np.random.default_rng([options.seed, 5])
+    attributes: dict[str, Mapping[str, Any]] = {}
     unseen: list[Mapping[str, Any]] = []
     for name in TEMPLATES:
-        labels = list(question.lists.get(name, ()))
-        place = {label: column for column, label in enumerate(labels)}
-        labelled = [row for row, photo in enumerate(kept) if photo.labels.get(name) in place]
-        if len(labels) < 2 or not labelled:
+        column = _Column.of(name, options.lists.get(name, ()), opened)
+        if column is None:
             continue
-        shares, helped = (label_shares(encoder, name, labels, rows[labelled], bonus=bonus) for bonus in (False, True))
-        truth = np.array([place[kept[row].labels[name]] for row in labelled])
-        counted = np.array([kept[row].id in measured for row in labelled])
-        unseen += _withheld_rows(name, labels, calibration_of(encoder).withheld.get(name, ()), (truth, shares, helped))
-        if counted.any():
-            found[name] = _with_common(truth[counted], shares[counted], question.min_photos, generator)
-            new = np.array([kept[row].id in question.new for row in labelled])[counted]
-            if new.any():
-                part = _with_common(truth[counted][new], shares[counted][new], question.min_photos, generator)
-                found[f"{name}, new titles"] = part
-        if counted.any() and name in MERGED:
-            names, together, owner = merged(labels, shares[counted], MERGED[name], encoder.logit_bias is not None)
-            if len(names) > 1:
-                truths = owner[truth[counted]]
-                found[f"{name} merged"] = _with_common(truths, together, question.min_photos, generator)
-    return EncoderReport(found, tuple(unseen), seen.per_second, len(every) - len(kept), seen.encoded)
+        plain, helped = (label_shares(encoder, name, column.labels, rows[column.rows], bonus=b) for b in (False, True))
+        unseen += _withheld_rows(column, plain, helped, calibration_of(encoder).withheld.get(name, ()))
+        is_measured, is_new = (np.array([i in ids for i in column.ids]) for ids in (measured, options.new & measured))
+        for title, truth, shares in _tables(column, plain, (is_measured, is_new), encoder.logit_bias is not None):
+            attributes[title] = _with_common(truth, shares, options.min_photos, generator)
+    return EncoderReport(attributes, tuple(unseen), speed, len(every) - len(opened), result.encoded)
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
-    """Photos that could be opened, their vectors ``(N, D)``, and what it took."""
+class _Column:
+    """Photos that have a label of one column: their rows, ids and the index of each right label, ``(N,)``."""
 
-    photos: Sequence[LabelledPhoto]
-    rows: npt.NDArray[np.float32]
-    encoded: int
-    per_second: float
+    name: str
+    labels: Sequence[str]
+    rows: npt.NDArray[np.integer]
+    ids: Sequence[str]
+    truth: _Truth
 
-
-def _see(
-    photos: Sequence[LabelledPhoto],
-    encoder: ImageTextEncoder,
-    batch_size: int,
-    progress: Progress,
-    cache: EmbeddingCache | None,
-) -> _Rows:
-    started = time.monotonic()
-    items = [Item(photo.id, photo.title, None, image=photo.path) for photo in photos]
-    with nullcontext(cache) if cache is not None else EmbeddingCache(None, encoder.dimension) as vectors:
-        seen = encode_photos(items, encoder, vectors, batch_size, progress)
-        known = [(photo, digest) for photo, digest in zip(photos, seen.digests, strict=True) if digest is not None]
-        rows = vectors.vectors([digest for _, digest in known])
-    speed = len(known) / max(time.monotonic() - started, 1e-9)
-    return _Rows([photo for photo, _ in known], rows, seen.encoded, speed)
+    @classmethod
+    def of(cls, name: str, labels: Sequence[str], photos: Sequence[LabelledPhoto]) -> _Column | None:
+        index = {label: position for position, label in enumerate(labels)}
+        rows = [row for row, photo in enumerate(photos) if photo.labels.get(name) in index]
+        if len(labels) < 2 or not rows:
+            return None
+        truth = np.array([index[photos[row].labels[name]] for row in rows])
+        return cls(name, labels, np.array(rows), [photos[row].id for row in rows], truth)
 
 
-def label_shares(
-    encoder: ImageTextEncoder,
-    name: str,
-    labels: Sequence[str],
-    rows: npt.NDArray[np.float32],
-    *,
-    bonus: bool = False,
-) -> npt.NDArray[np.float32]:
-    """Calibrated probabilities ``(N, L)`` of a column's labels for photo vectors ``(N, D)``.
-
-    Args:
-        encoder: Sees the photos and reads the labels.
-        name: The column.
-        labels: As ``styles.csv`` writes them.
-        rows: Unit vectors of photos.
-        bonus: Add the encoder's constant to the cosines of labels that training never saw a photo of, as seen ones
-            crowd them out otherwise (calibrated stacking). It costs the seen ones.
-
-    References:
-        Chao et al., An Empirical Study and Analysis of Generalized Zero-Shot Learning, 2016.
-    """
-    calibration = calibration_of(encoder)
-    words = [label_words(label) for label in labels]
-    temperature = calibration.temperatures.get(name, 1.0)
-    judge = LabelJudge.of(encoder, TEMPLATES[name], [[word] for word in words], temperature)
-    return replace(judge, bonuses=calibration.bonuses(name, words) if bonus else None).probabilities(rows)
+def _tables(
+    column: _Column,
+    shares: _Shares,
+    parts: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]],
+    is_sigmoid: bool,
+) -> Iterator[tuple[str, _Truth, _Shares]]:
+    """Title, truth and probabilities of each table of a column: all measured photos, new titles, merged labels."""
+    is_measured, is_new = parts
+    if not is_measured.any():
+        return
+    yield column.name, column.truth[is_measured], shares[is_measured]
+    if is_new.any():
+        yield f"{column.name}, new titles", column.truth[is_new], shares[is_new]
+    if column.name in MERGED:
+        names, sums, owner = merged(column.labels, shares[is_measured], MERGED[column.name], is_sigmoid)
+        if len(names) > 1:
+            yield f"{column.name} merged", owner[column.truth[is_measured]], sums
 
 
-def _with_common(
-    truth: npt.NDArray[np.integer], shares: npt.NDArray[np.floating], least: int, generator: np.random.Generator
-) -> dict[str, Any]:
-    found = label_metrics(truth, shares, generator)
+def _with_common(truth: _Truth, shares: _Shares, least: int, generator: np.random.Generator) -> dict[str, Any]:
+    metrics = label_metrics(truth, shares, generator)
     common = of_common_labels(truth, least)
     if common.any():
         part = label_metrics(truth[common], shares[common], generator)
-        found["common"] = {**part, "min_photos": least, "labels_measured": len(np.unique(truth[common]))}
-    return found
+        metrics["common"] = {**part, "min_photos": least, "labels_measured": len(np.unique(truth[common]))}
+    return metrics
 
 
-def _withheld_rows(
-    name: str,
-    labels: Sequence[str],
-    withheld: Sequence[str],
-    judged: tuple[npt.NDArray[np.integer], npt.NDArray[np.floating], npt.NDArray[np.floating]],
-) -> list[dict[str, Any]]:
+def _withheld_rows(column: _Column, plain: _Shares, helped: _Shares, withheld: Sequence[str]) -> list[dict[str, Any]]:
     """A row for each withheld label and one for all; ``plain`` is without the constant for unseen labels."""
-    truth, plain, shares = judged
-    groups = {label: truth == labels.index(label) for label in withheld if label in labels}
+    labels = list(column.labels)
+    groups = {label: column.truth == labels.index(label) for label in withheld if label in labels}
     if len(groups) > 1:
         groups["all"] = np.any(list(groups.values()), axis=0)
-    found = []
+    table: list[dict[str, Any]] = []
     for label, rows in groups.items():
         if rows.any():
-            top1, ci1 = share_with_interval(among_best(truth[rows], shares[rows], 1))
-            top3, ci3 = share_with_interval(among_best(truth[rows], shares[rows], 3))
-            row = {"attribute": name, "label": label, "n": int(rows.sum()), "top1": top1, "top3": top3}
-            row["plain"] = {f"top{best}": float(among_best(truth[rows], plain[rows], best).mean()) for best in (1, 3)}
-            found.append({**row, "ci95": {"top1": ci1, "top3": ci3}})
-    return found
+            hits = {k: among_best(column.truth[rows], helped[rows], k) for k in (1, 3)}
+            intervals = {f"top{k}": share_with_interval(hits[k]) for k in hits}
+            table.append(
+                {
+                    "attribute": column.name,
+                    "label": label,
+                    "n": int(rows.sum()),
+                    **{name: share for name, (share, _) in intervals.items()},
+                    "plain": {f"top{k}": float(among_best(column.truth[rows], plain[rows], k).mean()) for k in hits},
+                    "ci95": {name: interval for name, (_, interval) in intervals.items()},
+                }
+            )
+    return table

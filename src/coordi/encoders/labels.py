@@ -1,4 +1,4 @@
-"""Vocabularies of labels, and zero-shot label probabilities."""
+"""Vocabularies of labels, and zero-shot classification of photos over them."""
 
 from __future__ import annotations
 
@@ -11,32 +11,33 @@ from typing import Annotated, Any
 import numpy as np
 import numpy.typing as npt
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AliasChoices, Field, ValidationError, model_validator
 
 from coordi.config import Settings
-from coordi.encoders.base import ImageTextEncoder
+from coordi.encoders.base import ImageTextEncoder, unit_vectors
 from coordi.encoders.edge import calibration_of
 from coordi.errors import ConfigError
-from coordi.types import GarmentCategory
+from coordi.types import Description, GarmentCategory, Label
 
 BUNDLED = "fashion"
 SLOT = "{}"
 KINDS = "category"
-"""The attribute that says what a thing is; a thing without that is none."""
+"""The attribute that holds the garment type; photos without one aren't garments."""
+_MORE_LIKELY_THAN_NOT = 0.5
 
 
 class LabelEntry(Settings):
     """One label.
 
     Attributes:
-        text: What a description says.
+        text: The label in descriptions.
         synonyms: Other words for it; the label's vector is the mean over its text and these.
-        worn: For an attribute of kinds of garment, the worn category that the label belongs to.
+        category: Of a garment type, the garment category it belongs to. Older files call this key ``worn``.
     """
 
     text: str
     synonyms: tuple[str, ...] = ()
-    worn: GarmentCategory | None = None
+    category: GarmentCategory | None = Field(default=None, validation_alias=AliasChoices("category", "worn"))
 
     @property
     def phrases(self) -> tuple[str, ...]:
@@ -45,16 +46,16 @@ class LabelEntry(Settings):
 
 
 class Attribute(Settings):
-    """One thing to say of a photo.
+    """One attribute of a photo, such as its colour.
 
     Attributes:
         template: The sentence a label is put into, at ``{}``.
         threshold: Labels with a lower probability are left out.
-        temperatures: By name of an encoder (of one from the hub without ``@`` and its commit), what its logits for
-            these labels are divided by, so that a label said with 0.8 is right in 8 of 10. For an encoder that isn't
-            here see ``attribute_judge``.
-        max_labels: At most so many labels are kept.
-        labels: What may be said; probabilities are over these.
+        temperatures: By name of an encoder (of one from the hub without ``@`` and its commit); its logits for these
+            labels are divided by it, so that labels of probability 0.8 are right in 8 of 10 photos. For an encoder
+            that isn't listed see ``LabelClassifier.of_attribute``.
+        max_labels: Maximum labels per photo.
+        labels: Possible labels; probabilities are over these.
     """
 
     template: str = "a photo of a {}"
@@ -78,12 +79,10 @@ class Vocabulary(Settings):
 
     attributes: dict[str, Attribute] = Field(min_length=1)
 
-    def worn_category(self, attribute: str, label: str) -> GarmentCategory | None:
-        """The worn category of a label, or None if the vocabulary has none for it."""
-        for entry in self.attributes[attribute].labels:
-            if entry.text == label:
-                return entry.worn
-        return None
+    def category_of(self, attribute: str, label: str) -> GarmentCategory | None:
+        """The garment category of a label, or None if the vocabulary has none for it."""
+        entries = self.attributes[attribute].labels
+        return next((entry.category for entry in entries if entry.text == label), None)
 
 
 def load_vocabulary(name: str) -> Vocabulary:
@@ -100,13 +99,14 @@ def load_vocabulary(name: str) -> Vocabulary:
     try:
         vocabulary = Vocabulary.model_validate(values)
     except ValidationError as error:
-        found = [f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in error.errors()]
+        problems = [f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in error.errors()]
     else:
-        found = list(_problems(vocabulary))
-        if not found:
+        problems = list(_problems(vocabulary))
+        if not problems:
             return vocabulary
     raise ConfigError(
-        f"vocabulary '{name}': {'; '.join(found)}; see src/coordi/encoders/vocabularies/fashion.yaml for one that works"
+        f"vocabulary '{name}': {'; '.join(problems)}; an example that works is "
+        "src/coordi/encoders/vocabularies/fashion.yaml"
     )
 
 
@@ -135,16 +135,16 @@ def _problems(vocabulary: Vocabulary) -> Iterator[str]:
             yield f"{name}: the template '{attribute.template}' must have {SLOT} once"
         if len(attribute.labels) < 2:
             yield f"{name}: needs at least two labels, has {len(attribute.labels)}"
-        seen: dict[str, int] = {}
+        owners: dict[str, int] = {}
         for position, entry in enumerate(attribute.labels):
             for phrase in entry.phrases:
                 key = " ".join(phrase.lower().split())
                 if not key:
                     yield f"{name}: label {position + 1} has an empty text"
-                elif key in seen:
-                    yield f"{name}: '{phrase}' stands at label {seen[key] + 1} and again at {position + 1}"
+                elif key in owners:
+                    yield f"{name}: '{phrase}' stands at label {owners[key] + 1} and again at {position + 1}"
                 else:
-                    seen[key] = position
+                    owners[key] = position
 
 
 def label_vectors(
@@ -155,52 +155,31 @@ def label_vectors(
     References:
         Radford et al., Learning Transferable Visual Models From Natural Language Supervision, 2021, section 3.1.4.
     """
-    texts = [template.replace("{}", phrase) for label in phrases for phrase in label]
+    texts = [template.replace(SLOT, phrase) for label in phrases for phrase in label]
     vectors = encoder.encode_texts(texts)
     ends = np.cumsum([len(label) for label in phrases])[:-1]
-    means = np.stack([part.mean(axis=0) for part in np.split(vectors, ends)])
-    return np.asarray(means / np.linalg.norm(means, axis=1, keepdims=True), dtype=np.float32)
-
-
-def label_probabilities(
-    image_vectors: npt.NDArray[np.float32],
-    labels: npt.NDArray[np.float32],
-    logit_scale: float,
-    logit_bias: float | None = None,
-) -> npt.NDArray[np.float32]:
-    """How probable each label is for each photo, as the encoder was trained, ``(N, L)``.
-
-    Args:
-        image_vectors: Unit vectors, ``(N, D)``.
-        labels: Unit vectors, ``(L, D)``.
-        logit_scale: The encoder's.
-        logit_bias: The encoder's. None: softmax over labels of the scaled cosines, so that every row adds up to 1, a
-            label's probability says how it stands against the others, and one of them is always the likeliest even
-            where none is true. A number: sigmoid of each scaled cosine plus the bias, so that a label is judged alone
-            and rows add up to anything from 0 to L. The order of a photo's labels is that of their cosines either way;
-            what changes is what a threshold means: "of these labels, this one" or "this photo and this text belong
-            together", of which the second is often small even for the right label.
-
-    References:
-        Radford et al., Learning Transferable Visual Models From Natural Language Supervision, 2021.
-        Zhai et al., Sigmoid Loss for Language Image Pre-Training, 2023, section 3.2.
-    """
-    return _shares(logit_scale * (image_vectors @ labels.T), logit_bias)
+    return unit_vectors(np.stack([part.mean(axis=0) for part in np.split(vectors, ends)]))
 
 
 @dataclass(frozen=True, slots=True)
-class LabelJudge:
-    """The labels of one attribute as an encoder reads them, and how its cosines become probabilities.
+class LabelClassifier:
+    """Zero-shot classifier of photos over the labels of one attribute.
 
     Attributes:
-        vectors: Of the labels, ``(L, D)``.
+        vectors: Unit vectors of the labels, ``(L, D)``.
         logit_scale: The encoder's.
-        logit_bias: The encoder's; see ``label_probabilities``.
-        temperature: What logits, a sigmoid's bias included, are divided by. It moves no label past another, and none
+        logit_bias: The encoder's. None: softmax over labels of the scaled cosines, so every row adds up to 1, and one
+            label is the most probable even where none is true. A number: sigmoid of each scaled cosine plus the bias,
+            so each label is classified alone and rows add up to anything from 0 to L. The order of a photo's labels is
+            that of their cosines either way, but a threshold means "of these labels, this one" or "this photo and this
+            text belong together", and the second is often small even for the right label.
+        temperature: Logits, a sigmoid's bias included, are divided by it. It moves no label past another, and none
             past a sigmoid's half.
         bonuses: Added to the labels' cosines, ``(L,)``; None for nothing.
 
     References:
+        Radford et al., Learning Transferable Visual Models From Natural Language Supervision, 2021.
+        Zhai et al., Sigmoid Loss for Language Image Pre-Training, 2023, section 3.2.
         Guo et al., On Calibration of Modern Neural Networks, 2017, section 4.2.
     """
 
@@ -213,39 +192,115 @@ class LabelJudge:
     @classmethod
     def of(
         cls, encoder: ImageTextEncoder, template: str, phrases: Sequence[Sequence[str]], temperature: float = 1.0
-    ) -> LabelJudge:
-        """The labels with these phrases in a template."""
+    ) -> LabelClassifier:
+        """A classifier over labels with these phrases in a template."""
         vectors = label_vectors(encoder, template, phrases)
         return cls(vectors, encoder.logit_scale, encoder.logit_bias, temperature)
 
+    @classmethod
+    def of_attribute(cls, name: str, attribute: Attribute, encoder: ImageTextEncoder) -> LabelClassifier:
+        """A classifier over an attribute of a vocabulary, with the temperature that fits best.
+
+        That is the attribute's own for this encoder (``temperatures``); else the one that the encoder was calibrated
+        with for a column of this name, such as ``gender``; else 1, the encoder as it was trained.
+        """
+        fallback = calibration_of(encoder).temperatures.get(name, 1.0)
+        temperature = attribute.temperatures.get(encoder.name.split("@")[0], fallback)
+        return cls.of(encoder, attribute.template, [entry.phrases for entry in attribute.labels], temperature)
+
     @property
-    def judges_alone(self) -> bool:
-        """Whether each label is judged by itself (sigmoid), not against the others (softmax)."""
+    def is_sigmoid(self) -> bool:
+        """Whether each label is classified by itself (sigmoid), not against the others (softmax)."""
         return self.logit_bias is not None
 
-    def probabilities(self, rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def probabilities(self, rows: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         """Probabilities ``(N, L)`` of the labels for photos' unit vectors ``(N, D)``."""
         cosines = rows @ self.vectors.T
         if self.bonuses is not None:
             cosines = cosines + self.bonuses
-        bias = None if self.logit_bias is None else self.logit_bias / self.temperature
-        return _shares(self.logit_scale / self.temperature * cosines, bias)
+        logits = self.logit_scale / self.temperature * cosines  # (N, L)
+        if self.logit_bias is not None:
+            # In double precision no logit of a usual scale overflows.
+            shifted = logits.astype(np.float64) + self.logit_bias / self.temperature
+            return np.asarray(1 / (1 + np.exp(-shifted)), dtype=np.float32)
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(shares / shares.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
-def attribute_judge(name: str, attribute: Attribute, encoder: ImageTextEncoder) -> LabelJudge:
-    """An attribute of a vocabulary, with the temperature that fits best.
+class Labeller:
+    """From photos' embeddings to descriptions and garment categories, by the labels of a vocabulary."""
 
-    That is the attribute's own for this encoder (``temperatures``); else the one that the encoder was calibrated with
-    for a column of this name, such as ``gender``; else 1, the encoder as it was trained.
-    """
-    fallback = calibration_of(encoder).temperatures.get(name, 1.0)
-    temperature = attribute.temperatures.get(encoder.name.split("@")[0], fallback)
-    return LabelJudge.of(encoder, attribute.template, [entry.phrases for entry in attribute.labels], temperature)
+    def __init__(self, encoder: ImageTextEncoder, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._classifiers = {
+            name: LabelClassifier.of_attribute(name, attribute, encoder)
+            for name, attribute in vocabulary.attributes.items()
+        }
 
+    def descriptions(self, ids: Sequence[str], vectors: npt.NDArray[np.float32]) -> list[Description]:
+        """Labels of each photo that pass their attribute's threshold.
 
-def _shares(logits: npt.NDArray[np.float32], bias: float | None) -> npt.NDArray[np.float32]:
-    if bias is not None:
-        # In double precision no logit that a scale of a hundred can make overflows.
-        return np.asarray(1 / (1 + np.exp(-(logits.astype(np.float64) + bias))), dtype=np.float32)
-    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(shares / shares.sum(axis=1, keepdims=True), dtype=np.float32)
+        Args:
+            ids: Item ids, as many as vectors.
+            vectors: Unit vectors ``(N, D)`` of the photos, by this labeller's encoder.
+        """
+        if not len(vectors):
+            return []
+        by_attribute = {name: self._labels(name, vectors) for name in self._classifiers}
+        return [
+            Description(item_id, {name: labels[row] for name, labels in by_attribute.items() if labels[row]})
+            for row, item_id in enumerate(ids)
+        ]
+
+    def categories(
+        self, descriptions: Sequence[Description], vectors: npt.NDArray[np.float32]
+    ) -> list[GarmentCategory | None]:
+        """Garment category of each photo: of its garment type, or of the types that are together the most probable.
+
+        A garment that could be a shirt or a blouse is a top, though neither passes the threshold. On photos of products
+        that were kept out of training this gives a category to 99 of 100 photos instead of 95, and the shares that are
+        right are alike (docs/describing.md).
+
+        Args:
+            descriptions: Of the photos.
+            vectors: Of the photos, ``(N, D)``.
+
+        Returns:
+            None where no category has more than half of the probability; for an encoder that classifies each label
+            alone, wherever no garment type passed its threshold.
+        """
+        if KINDS not in self._classifiers or not len(vectors):
+            return [None] * len(descriptions)
+        likely = self._likely_categories(vectors)
+        types = [description.attributes.get(KINDS, ()) for description in descriptions]
+        return [
+            self._vocabulary.category_of(KINDS, labels[0].text) if labels else category
+            for labels, category in zip(types, likely, strict=True)
+        ]
+
+    def _labels(self, name: str, vectors: npt.NDArray[np.float32]) -> list[tuple[Label, ...]]:
+        """For each photo the labels that pass, most probable first, ties in the vocabulary's order."""
+        attribute = self._vocabulary.attributes[name]
+        shares = self._classifiers[name].probabilities(vectors)  # (B, L)
+        best = np.argsort(-shares, axis=1, kind="stable")[:, : attribute.max_labels]
+        return [
+            tuple(
+                Label(attribute.labels[column].text, float(row[column]))
+                for column in columns
+                if row[column] >= attribute.threshold
+            )
+            for row, columns in zip(shares, best, strict=True)
+        ]
+
+    def _likely_categories(self, vectors: npt.NDArray[np.float32]) -> list[GarmentCategory | None]:
+        """For each photo the category whose garment types have more than half of the probability."""
+        entries = self._vocabulary.attributes[KINDS].labels
+        categories = list(dict.fromkeys(entry.category for entry in entries if entry.category is not None))
+        if self._classifiers[KINDS].is_sigmoid or not categories:
+            return [None] * len(vectors)
+        is_member = np.array([[entry.category == category for category in categories] for entry in entries])  # (L, C)
+        sums = self._classifiers[KINDS].probabilities(vectors) @ is_member.astype(np.float32)  # (B, C)
+        return [
+            categories[column] if row[column] > _MORE_LIKELY_THAN_NOT else None
+            for row, column in zip(sums, sums.argmax(1), strict=True)
+        ]

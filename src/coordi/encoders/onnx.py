@@ -1,4 +1,4 @@
-"""Checkpoints exported to ONNX: writing them and running them without torch."""
+"""Checkpoints exported to ONNX: writing them, and running them without torch."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import io
 import json
 import logging
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from coordi.artifacts import atomic_path, hash_file, write_json, write_text
 from coordi.config import Settings
-from coordi.encoders.clip import EXTRA, PhotoRecipe, Recipe, TextRecipe, Tokens, TorchTowers, TowersEncoder
-from coordi.encoders.edge import open_session
+from coordi.encoders.base import import_onnxruntime, onnx_session, read_checked, unit_vectors
+from coordi.encoders.clip import EXTRA, PhotoRecipe, TextRecipe, TextTokenizer, TorchTowers, TowersEncoder
 from coordi.errors import ArtifactError, EncoderError, require
 
 MANIFEST = "manifest.json"
@@ -27,28 +27,33 @@ IMAGE_TOWER = "image.onnx"
 TEXT_TOWER = "text.onnx"
 TOKENIZER = "tokenizer.json"
 FILES = (IMAGE_TOWER, TEXT_TOWER, TOKENIZER)
-FORMAT: Literal["coordi-onnx-encoder-1"] = "coordi-onnx-encoder-1"
+TOLERANCE = 1e-3
+LEAST_COSINE = 0.98
+"""Of a photo's vector in 8 bits with the checkpoint's own."""
 Weights = Literal["float32", "int8"]
-_AGAIN = "export it again with: coordi encoder export"
+_EXPORT_AGAIN = "export it again with: coordi encoder export"
+_OPSET = 17
+_LARGEST = 2**31 - 2**20
+_TEXTS = ("a photo of a red dress", "shoes", "a long silk scarf with a pattern of flowers")
 
 
 class OnnxManifest(Settings):
-    """What stands beside the networks.
+    """Manifest beside the networks.
 
     Attributes:
         format: Of the folder.
-        source: The encoder that was exported, as the user named it.
+        source: The exported encoder, as the user named it.
         source_identity: Its identity.
         dimension: D of every vector.
-        logit_scale: What cosines are multiplied by.
-        logit_bias: What is added before a sigmoid; None for a softmax over labels.
+        logit_scale: Cosines are multiplied by it.
+        logit_bias: Added before a sigmoid; None for a softmax over labels.
         photos: How photos are prepared.
         texts: How texts are cleaned, cut and padded.
         weights: Of the image tower.
         sha256: Of each file.
     """
 
-    format: Literal["coordi-onnx-encoder-1"] = FORMAT
+    format: Literal["coordi-onnx-encoder-1"] = "coordi-onnx-encoder-1"
     source: str
     source_identity: str
     dimension: int = Field(ge=1)
@@ -59,22 +64,29 @@ class OnnxManifest(Settings):
     weights: Weights = "float32"
     sha256: dict[str, str]
 
+    @field_validator("sha256")
+    @classmethod
+    def _has_every_file(cls, named: dict[str, str]) -> dict[str, str]:
+        if set(named) != set(FILES):
+            raise ValueError(f"it names {', '.join(sorted(named)) or 'no file'}, expected {', '.join(FILES)}")
+        return named
+
 
 class OnnxTowers:
-    """Two sessions of onnxruntime on the processor."""
+    """Two onnxruntime sessions on the CPU."""
 
     def __init__(self, image: Any, text: Any, weights: Weights = "float32") -> None:
         self._image = image
         self._text = text
-        self._one_by_one = weights == "int8"
+        self._is_int8 = weights == "int8"
 
     def image(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Vectors ``(B, D)`` of prepared photos ``(B, 3, H, W)``.
 
-        In 8 bits the scale of what goes into a layer is that of all photos in the call, so photos go one by one: a
-        vector must not depend on which others are beside it.
+        In 8 bits all photos of a call share the scales of the layers' inputs, so photos go one by one: a vector must
+        not depend on the others in its batch.
         """
-        parts = np.split(pixels, len(pixels)) if self._one_by_one and len(pixels) else [pixels]
+        parts = np.split(pixels, len(pixels)) if self._is_int8 and len(pixels) else [pixels]
         return np.concatenate([self._image.run(["vectors"], {"pixels": part})[0] for part in parts], dtype=np.float32)
 
     def text(self, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
@@ -83,89 +95,60 @@ class OnnxTowers:
 
 
 def is_onnx_folder(folder: Path) -> bool:
-    """Whether a folder was made by the export: only its manifest is looked at."""
+    """Whether the export wrote a folder, by its manifest alone."""
     try:
-        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return isinstance(found, dict) and str(found.get("format", "")).startswith("coordi-onnx-encoder")
+    return isinstance(manifest, dict) and str(manifest.get("format", "")).startswith("coordi-onnx-encoder")
 
 
 def load_onnx(folder: Path, name: str | None = None) -> TowersEncoder:
     """An exported encoder, each file checked against the manifest before it is opened.
 
     Args:
-        folder: Where it lies.
-        name: What the encoder is called; None for the folder.
+        folder: The export's folder.
+        name: Name of the encoder; None for the folder.
 
     Raises:
         EncoderError: If a file is missing, was changed, or can't be read.
     """
-    manifest = _manifest(folder)
-    contents = {name: _checked(folder / name, manifest.sha256[name]) for name in FILES}
     from tokenizers import Tokenizer
 
-    try:
-        tokens = Tokens(Tokenizer.from_str(contents[TOKENIZER].decode()), manifest.texts)
-        towers = OnnxTowers(
-            open_session(contents.pop(IMAGE_TOWER)), open_session(contents.pop(TEXT_TOWER)), manifest.weights
-        )
-    # The readers raise types of their own, some of them bare Exception.
-    except Exception as error:
-        reason = " ".join(str(error).split())[:300]
-        raise EncoderError(f"{folder} can't be opened as an exported encoder ({reason}); {_AGAIN}") from error
-    lines = [manifest.sha256[name] for name in FILES] + [manifest.model_dump_json(exclude={"source", "sha256"})]
-    identity = hashlib.sha256("\n".join(lines).encode()).hexdigest()
-    bias = manifest.logit_bias
-    recipe = Recipe(manifest.photos, tokens, manifest.dimension, manifest.logit_scale, bias)
-    return TowersEncoder(name or str(folder), identity, recipe, towers)
-
-
-def _manifest(folder: Path) -> OnnxManifest:
     path = folder / MANIFEST
     try:
         manifest = OnnxManifest.model_validate_json(path.read_text(encoding="utf-8"))
-        _check_files(manifest.sha256)
     except (OSError, ValidationError, ValueError) as error:
         reason = "; ".join(str(error).split("\n")[:3])
-        raise EncoderError(f"{path} isn't the manifest of an exported encoder ({reason}); {_AGAIN}") from error
-    return manifest
-
-
-def _check_files(named: Mapping[str, str]) -> None:
-    if set(named) != set(FILES):
-        raise ValueError(f"it names {', '.join(sorted(named)) or 'no file'}, expected {', '.join(FILES)}")
-
-
-def _checked(path: Path, expected: str) -> bytes:
+        raise EncoderError(f"{path} isn't the manifest of an exported encoder ({reason}); {_EXPORT_AGAIN}") from error
+    contents = {file: read_checked(folder / file, manifest.sha256[file], _EXPORT_AGAIN) for file in FILES}
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise EncoderError(f"{path} can't be read ({error.strerror or error}); {_AGAIN}") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != expected:
-        raise EncoderError(
-            f"{path} isn't the file that was exported: its SHA-256 is {found[:16]}..., the manifest says "
-            f"{expected[:16]}...; it isn't opened; {_AGAIN}"
-        )
-    return content
-
-
-TOLERANCE = 1e-3
-LEAST_COSINE = 0.98
-"""Of an image vector of an 8-bit export with the checkpoint's own."""
-_OPSET = 17
-_LARGEST = 2**31 - 2**20
-_TEXTS = ("a photo of a red dress", "shoes", "a long silk scarf with a pattern of flowers")
+        tokens = TextTokenizer(Tokenizer.from_str(contents[TOKENIZER].decode()), manifest.texts)
+        image, text = (onnx_session(contents.pop(file)) for file in (IMAGE_TOWER, TEXT_TOWER))
+    # The readers raise types of their own, some of them bare Exception.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        raise EncoderError(f"{folder} can't be opened as an exported encoder ({reason}); {_EXPORT_AGAIN}") from error
+    lines = [manifest.sha256[file] for file in FILES] + [manifest.model_dump_json(exclude={"source", "sha256"})]
+    return TowersEncoder(
+        name or str(folder),
+        hashlib.sha256("\n".join(lines).encode()).hexdigest(),
+        manifest.photos,
+        tokens,
+        OnnxTowers(image, text, manifest.weights),
+        dimension=manifest.dimension,
+        logit_scale=manifest.logit_scale,
+        logit_bias=manifest.logit_bias,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written.
+    """An export and how it compares with its checkpoint.
 
     Attributes:
-        folder: Where it lies.
-        mebibytes: Size of its files together.
+        folder: The export's folder.
+        mebibytes: Size of all its files.
         difference: Largest difference of a unit vector's number between torch and ONNX, over a few photos and texts;
             over texts alone in 8 bits.
         cosine: Smallest cosine of a photo's vector with the checkpoint's own.
@@ -178,62 +161,58 @@ class Exported:
 
 
 def export_onnx(encoder: TowersEncoder, out: Path, weights: Weights = "float32") -> Exported:
-    """Write an encoder as ONNX, open what was written, and compare its vectors with the encoder's own.
+    """Write an encoder as ONNX, load it again, and compare its vectors with the encoder's own.
 
-    The manifest comes last, so a folder with one is whole.
+    The manifest is written last, so a folder with one is complete.
 
     Args:
         encoder: Loaded from a checkpoint.
-        out: A folder that isn't there yet, or is empty.
-        weights: Of the image tower. In ``int8`` its matrices have 8 bits per number and one scale per column, and what
-            they are multiplied by is rounded to 8 bits too, with a scale for each photo.
+        out: A new or empty folder.
+        weights: Of the image tower. In ``int8`` its matrices have 8 bits per number and one scale per column, and
+            their inputs are rounded to 8 bits too, with a scale for each photo.
 
     Raises:
         ArtifactError: If ``out`` holds something, or can't be written.
         EncoderError: If the encoder was exported already, is too large for one ONNX file per tower, can't be traced,
             or its vectors differ after the export by more than 0.001, or in 8 bits have a cosine below 0.98.
     """
-    towers = encoder.towers
-    if not isinstance(towers, TorchTowers):
+    if not isinstance(encoder.towers, TorchTowers):
         raise EncoderError(f"{encoder.name} is in ONNX already; give the folder of a checkpoint")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ArtifactError(f"{out} holds something already; choose another --out or delete it")
-    pixels, tokens = _examples(encoder)
-    vision, text = _modules(towers.model)
-    _write(out / IMAGE_TOWER, vision, (pixels, "pixels", {0: "photos"}))
-    _write(out / TEXT_TOWER, text, (tokens, "tokens", {0: "texts", 1: "length"}))
-    write_text(out / TOKENIZER, encoder.recipe.tokens.json())
+    # More photos and texts than the traced batch will have.
+    pixels = np.random.default_rng(5).normal(size=(3, 3, *encoder.photos.shape)).astype(np.float32)
+    tokens = encoder.tokens.encode(_TEXTS)
+    _write_towers(encoder.towers.model, out, pixels, tokens)
+    write_text(out / TOKENIZER, str(encoder.tokens.tokenizer.to_str()))
     if weights == "int8":
-        _to_eight_bits(out / IMAGE_TOWER)
+        _quantize(out / IMAGE_TOWER)
     manifest = OnnxManifest(
         source=encoder.name, source_identity=encoder.identity, dimension=encoder.dimension,
-        logit_scale=encoder.logit_scale, logit_bias=encoder.logit_bias, photos=encoder.recipe.photos,
-        texts=encoder.recipe.tokens.recipe, weights=weights, sha256={name: hash_file(out / name) for name in FILES},
+        logit_scale=encoder.logit_scale, logit_bias=encoder.logit_bias, photos=encoder.photos,
+        texts=encoder.tokens.recipe, weights=weights, sha256={file: hash_file(out / file) for file in FILES},
     )  # fmt: skip
     write_json(out / MANIFEST, manifest.model_dump(mode="json"))
-    exact = weights == "float32"
-    exported = _compared(encoder, out, (pixels, tokens), exact)
-    if not (exported.difference <= TOLERANCE and (exact or exported.cosine >= LEAST_COSINE)):
+    exported = _compare(encoder, out, (pixels, tokens), weights)
+    problem, advice = "", ""
+    if not exported.difference <= TOLERANCE:
+        problem, advice = (
+            f"differ by {exported.difference:.2g}, more than {TOLERANCE}",
+            "report which checkpoint this is",
+        )
+    elif weights == "int8" and not exported.cosine >= LEAST_COSINE:
+        problem = f"have a cosine of {exported.cosine:.3f} with its own, less than {LEAST_COSINE}"
+        advice = "export it in float32 instead: leave out --int8"
+    if problem:
         (out / MANIFEST).unlink()
-        found = f"differ by {exported.difference:.2g}, more than {TOLERANCE}"
-        if not exact:
-            found = f"have a cosine of {exported.cosine:.3f} with its own, less than {LEAST_COSINE}"
         raise EncoderError(
-            f"the export of {encoder.name} gives vectors that {found}; it has no manifest and can't be used; "
-            + ("please report which checkpoint this is" if exact else "export it in float32 instead: leave out --int8")
+            f"the export of {encoder.name} gives vectors that {problem}; it has no manifest and can't be used; {advice}"
         )
     return exported
 
 
-def _examples(encoder: TowersEncoder) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
-    """Prepared photos of noise, of other numbers than the traced batch will have, and token ids."""
-    height, width = encoder.recipe.photos.shape
-    pixels = np.random.default_rng(5).normal(size=(3, 3, height, width)).astype(np.float32)
-    return pixels, encoder.recipe.tokens.of(_TEXTS)
-
-
-def _modules(model: Any) -> tuple[Any, Any]:
-    """Both towers with their projections, as modules that take one tensor and give one."""
+def _write_towers(model: Any, out: Path, pixels: npt.NDArray[np.float32], tokens: npt.NDArray[np.int64]) -> None:
+    """Trace both towers with their projections, as modules with one input and one output."""
     torch = require("torch", EXTRA)
 
     class Tower(torch.nn.Module):  # type: ignore[misc,name-defined]
@@ -243,43 +222,14 @@ def _modules(model: Any) -> tuple[Any, Any]:
             self.features = features
 
         def forward(self, given: Any) -> Any:
-            return self.features(given)
+            return self.features(given).pooler_output
 
-    # The attention that transformers picks on its own has branches that depend on shapes.
+    # transformers' default attention has branches that depend on shapes.
     model.set_attn_implementation("eager")
-
-    def clip_image(pixels: Any) -> Any:
-        return model.visual_projection(_class_vectors(model.vision_model, pixels))
-
-    def siglip_image(pixels: Any) -> Any:
-        return model.get_image_features(pixel_values=pixels).pooler_output
-
-    def text(tokens: Any) -> Any:
-        return model.get_text_features(input_ids=tokens).pooler_output
-
-    return Tower(clip_image if model.config.model_type == "clip" else siglip_image), Tower(text)
-
-
-def _class_vectors(vision: Any, pixels: Any) -> Any:
-    """What CLIP's vision model pools, ``(B, W)``, without what nobody reads.
-
-    Of the last layer only the first place, the class token's, is used: the others are its keys and values, and are
-    spared the rest. In a ViT-B/32 that is 7% of the work.
-    """
-    found = vision.pre_layrnorm(vision.embeddings(pixels))  # (B, T, W)
-    *layers, last = vision.encoder.layers
-    for layer in layers:
-        found = layer(found, attention_mask=None)
-    normed, attention = last.layer_norm1(found), last.self_attn
-
-    def by_head(rows: Any) -> Any:
-        return rows.unflatten(-1, (attention.num_heads, -1)).transpose(1, 2)  # (B, heads, T, W / heads)
-
-    query, key, value = attention.q_proj(normed[:, :1]), attention.k_proj(normed), attention.v_proj(normed)
-    scores = (by_head(query) @ by_head(key).transpose(-1, -2) * attention.scale).softmax(dim=-1)
-    first = found[:, :1] + attention.out_proj((scores @ by_head(value)).transpose(1, 2).flatten(2))
-    first = first + last.mlp(last.layer_norm2(first))
-    return vision.post_layernorm(first[:, 0])
+    image = Tower(lambda given: model.get_image_features(pixel_values=given))
+    text = Tower(lambda given: model.get_text_features(input_ids=given))
+    _write(out / IMAGE_TOWER, image, (pixels, "pixels", {0: "photos"}))
+    _write(out / TEXT_TOWER, text, (tokens, "tokens", {0: "texts", 1: "length"}))
 
 
 def _write(path: Path, module: Any, example: tuple[npt.NDArray[Any], str, dict[int, str]]) -> None:
@@ -287,7 +237,7 @@ def _write(path: Path, module: Any, example: tuple[npt.NDArray[Any], str, dict[i
     given, name, axes = example
     buffer = io.BytesIO()
     with warnings.catch_warnings(), torch.inference_mode():
-        # The tracing exporter is the one that needs nothing beside torch; it says at length that another is newer.
+        # The tracing exporter is the one that needs nothing beside torch; it warns at length that another is newer.
         warnings.simplefilter("ignore")
         try:
             torch.onnx.export(
@@ -306,9 +256,10 @@ def _write(path: Path, module: Any, example: tuple[npt.NDArray[Any], str, dict[i
         temporary.write_bytes(buffer.getbuffer())
 
 
-def _to_eight_bits(path: Path) -> None:
-    quantization = require("onnxruntime.quantization", EXTRA)
-    logging.getLogger().addFilter(_no_hint)  # it says through the root logger that models can be prepared first
+def _quantize(path: Path) -> None:
+    quantization = import_onnxruntime("onnxruntime.quantization")
+    level = logging.root.level
+    logging.root.setLevel(logging.ERROR)  # it logs to the root logger that models can be prepared first
     try:
         with atomic_path(path) as temporary:
             quantization.quantize_dynamic(
@@ -316,26 +267,20 @@ def _to_eight_bits(path: Path) -> None:
                 weight_type=quantization.QuantType.QInt8, extra_options={"MatMulConstBOnly": True},
             )  # fmt: skip
     finally:
-        logging.getLogger().removeFilter(_no_hint)
+        logging.root.setLevel(level)
 
 
-def _no_hint(record: logging.LogRecord) -> bool:
-    return "consider to run pre-processing" not in record.getMessage()
-
-
-def _compared(
-    first: TowersEncoder, out: Path, examples: tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]], exact: bool
+def _compare(
+    source: TowersEncoder,
+    out: Path,
+    examples: tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]],
+    weights: Weights,
 ) -> Exported:
-    """What was written, opened again and compared with what it was made from."""
-    pixels, tokens = examples
-    second = load_onnx(out)
-    photos = _unit(first.towers.image(pixels)), _unit(second.towers.image(pixels))
-    texts = _unit(first.towers.text(tokens)), _unit(second.towers.text(tokens))
-    compared = [photos, texts] if exact else [texts]
-    difference = max(float(np.abs(one - other).max()) for one, other in compared)
-    size = sum((out / name).stat().st_size for name in FILES) / 2**20
+    """Load what was written and compare its vectors with the source's."""
+    exported, (pixels, tokens) = load_onnx(out), examples
+    photos = [unit_vectors(encoder.towers.image(pixels)) for encoder in (source, exported)]
+    texts = [unit_vectors(encoder.towers.text(tokens)) for encoder in (source, exported)]
+    compared = [photos, texts] if weights == "float32" else [texts]
+    difference = max(float(np.abs(before - after).max()) for before, after in compared)
+    size = sum((out / file).stat().st_size for file in FILES) / 2**20
     return Exported(out, size, difference, float((photos[0] * photos[1]).sum(axis=1).min()))
-
-
-def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)

@@ -31,10 +31,17 @@ from coordi.types import Item
 if TYPE_CHECKING:
     from PIL import Image
 
-
 NO_PHOTO = "no photo"
+FOLDER = "vectors"
+SAVE_EVERY = 128
+"""Vectors between two saves, which a sudden end of the process may lose."""
+IN_FLIGHT = 40_000_000
+"""Pixels of decoded photos in memory at once, 160 MB: 40 photos of a shop's web site, or three of a phone's."""
 _AHEAD = 64
-_MOST_THREADS = 8
+_MAX_THREADS = 8
+_LOCK_TIMEOUT = 60.0  # seconds that another run may lock the file
+_ROWS_PER_QUERY = 500  # SQLite's smallest limit of values in one query is 999
+_PROGRESS_EVERY = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,7 @@ class Unreadable:
     """An item whose photo couldn't be described.
 
     Attributes:
-        reason: Why, in one line that names the file.
+        reason: One line that names the file.
         kind: The same words for every photo with this problem, so that they can be counted.
     """
 
@@ -52,13 +59,13 @@ class Unreadable:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
-    """What became of one item's photo.
+class OpenedPhoto:
+    """One item's photo, opened.
 
     Attributes:
         digest: SHA-256 of the file's bytes; None if it is unreadable.
-        image: None if it is unreadable, or known already.
-        pixels: What ``Room.give_back`` is to be told once the image is let go.
+        image: None if it is unreadable, or in the cache.
+        pixels: Argument for ``PixelBudget.give_back`` once the image is released.
         problem: None for a photo that can be read.
     """
 
@@ -69,10 +76,10 @@ class Opened:
 
 
 class PixelBudget:
-    """Memory for decoded photos, shared out in the order of the photos.
+    """Memory for decoded photos, given out in the order of the photos.
 
-    However many threads decode, at most ``capacity`` pixels are held, and one more photo: the one that is waited for
-    always gets room, so that nobody waits for ever.
+    However many threads decode, at most ``capacity`` pixels are in memory, and one more photo: the next in order always
+    gets memory, so that no thread waits forever.
 
     Args:
         capacity: In pixels, of 4 bytes each.
@@ -82,116 +89,95 @@ class PixelBudget:
         self.capacity = capacity
         self._changed = Condition()
         self._used = 0
-        self._turn = -1
+        self._next = -1
         self._closed = False
 
-    def take(self, place: int, pixels: int) -> bool:
-        """Wait for room for the photo at a place; False if there is no use for it any more."""
+    def take(self, position: int, pixels: int) -> bool:
+        """Wait for memory for the photo at a position; False if the budget was closed meanwhile."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or place <= self._turn or self._used + pixels <= self.capacity)
+            self._changed.wait_for(
+                lambda: self._closed or position <= self._next or self._used + pixels <= self.capacity
+            )
             self._used += 0 if self._closed else pixels
             return not self._closed
 
-    def wait_for(self, place: int) -> None:
-        """Say that the photo at this place is the next that is needed."""
+    def advance_to(self, position: int) -> None:
+        """Make the photo at this position the next in order."""
         with self._changed:
-            self._turn = place
+            self._next = position
             self._changed.notify_all()
 
     def give_back(self, pixels: int) -> None:
-        """Say that photos of so many pixels were let go."""
+        """Return the memory of photos of so many pixels."""
         with self._changed:
             self._used -= pixels
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Let nobody wait any more."""
+        """End all waiting."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
 
-def opened(
-    items: Sequence[Item], is_known: Callable[[bytes], bool], room: PixelBudget
-) -> Generator[Opened, None, None]:
+def open_photos(
+    items: Sequence[Item], is_cached: Callable[[bytes], bool], budget: PixelBudget
+) -> Generator[OpenedPhoto, None, None]:
     """Open the photos of items, one result per item in their order.
 
-    Close it (``contextlib.closing``), or an error in between leaves its threads waiting for room.
+    Close it (``contextlib.closing``), or an error in between leaves its threads waiting for memory.
 
     Args:
-        items: Whose photos.
-        is_known: Asked in a thread, with the digest of a file's bytes; a known photo isn't decoded.
-        room: The caller gives back an image's pixels once it has let it go.
+        items: Items with or without photos.
+        is_cached: Called in a thread with the digest of a file's bytes; a cached photo isn't decoded.
+        budget: The caller gives back an image's pixels once it has released it.
     """
-    waiting: deque[Future[Opened]] = deque()
-    first = 0
-    pool = ThreadPoolExecutor(min(_MOST_THREADS, max(2, _cores())), thread_name_prefix="photo")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    pool = ThreadPoolExecutor(min(_MAX_THREADS, max(2, cores)), thread_name_prefix="photo")
+    waiting: deque[Future[OpenedPhoto]] = deque()
     try:
-        for place, item in enumerate(items):
-            waiting.append(pool.submit(_open, place, item, is_known, room))
-            if len(waiting) == _AHEAD:
-                room.wait_for(first)
-                first += 1
+        for position in range(len(items) + _AHEAD - 1):
+            if position < len(items):
+                waiting.append(pool.submit(_open, position, items[position], is_cached, budget))
+            if waiting and position >= _AHEAD - 1:
+                budget.advance_to(position - _AHEAD + 1)
                 yield waiting.popleft().result()
-        while waiting:
-            room.wait_for(first)
-            first += 1
-            yield waiting.popleft().result()
     finally:
-        room.close()
+        budget.close()
         pool.shutdown(cancel_futures=True)
 
 
-def _open(place: int, item: Item, is_known: Callable[[bytes], bool], room: PixelBudget) -> Opened:
+def _open(position: int, item: Item, is_cached: Callable[[bytes], bool], budget: PixelBudget) -> OpenedPhoto:
     if item.image is None:
-        return Opened(None, problem=Unreadable(item.id, "it has no photo", NO_PHOTO))
+        return OpenedPhoto(None, problem=Unreadable(item.id, "it has no photo", NO_PHOTO))
+    pixels = 0
     try:
-        return _decoded(place, item.image, is_known, room)
+        content = photo_bytes(item.image)
+        digest = hashlib.sha256(content).digest()
+        if is_cached(digest):
+            return OpenedPhoto(digest)
+        needed = photo_pixels(content, item.image)
+        if not budget.take(position, needed):
+            return OpenedPhoto(digest)
+        pixels = needed
+        return OpenedPhoto(digest, decode_photo(content, item.image), pixels)
     except PhotoError as error:
-        return Opened(None, problem=Unreadable(item.id, " ".join(str(error).split()), error.reason))
-
-
-def _decoded(place: int, path: Path, is_known: Callable[[bytes], bool], room: PixelBudget) -> Opened:
-    data = photo_bytes(path)
-    digest = hashlib.sha256(data).digest()
-    if is_known(digest):
-        return Opened(digest)
-    pixels = photo_pixels(data, path)
-    if not room.take(place, pixels):
-        return Opened(digest)
-    try:
-        return Opened(digest, decode_photo(data, path), pixels)
-    except PhotoError:
-        room.give_back(pixels)
-        raise
-
-
-def _cores() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not on every system
-        return os.cpu_count() or 1
-
-
-FOLDER = "vectors"
-SAVE_EVERY = 128
-"""Vectors between two saves: what a sudden end costs at most."""
-_PATIENCE = 60.0  # seconds that another run may hold the file
-_AT_ONCE = 500  # SQLite's smallest limit of values in one question is 999
+        budget.give_back(pixels)
+        return OpenedPhoto(None, problem=Unreadable(item.id, " ".join(str(error).split()), error.reason))
 
 
 class EmbeddingCache:
     """Unit vectors by the SHA-256 of the photo's bytes, in one SQLite file.
 
-    What is saved survives any end of the process. Several runs may share a file. ``knows`` may be asked from any
-    thread; everything else belongs to the thread that opened it.
+    Saved vectors survive any end of the process. Several runs may share a file. ``knows`` may be called from any
+    thread; everything else belongs to the thread that opened the cache.
     """
 
     def __init__(self, path: Path | None, dimension: int, save_every: int = SAVE_EVERY) -> None:
-        """Open a file, or keep all in memory if ``path`` is None.
+        """Open a file, or a cache in memory if ``path`` is None.
 
         Raises:
-            ArtifactError: If the file can't be made or isn't a cache.
+            ArtifactError: If the file can't be created or isn't a cache.
         """
         self.path = path
         self._dimension = dimension
@@ -201,47 +187,46 @@ class EmbeddingCache:
         if path is not None:
             with clear_write_errors(path):
                 path.parent.mkdir(parents=True, exist_ok=True)
-        with self._asking():
-            where = ":memory:" if path is None else path
-            self._database = sqlite3.connect(where, timeout=_PATIENCE, check_same_thread=False)
+        with self._locked():
+            self._database = sqlite3.connect(path or ":memory:", timeout=_LOCK_TIMEOUT, check_same_thread=False)
             self._database.execute("CREATE TABLE IF NOT EXISTS vectors (photo BLOB PRIMARY KEY, vector BLOB NOT NULL)")
             self._database.commit()
 
     @classmethod
     def of(cls, encoder: ImageTextEncoder, save_every: int = SAVE_EVERY) -> EmbeddingCache:
-        """The cache of this encoder on this machine.
+        """Cache of an encoder on this machine.
 
         Raises:
-            ArtifactError: If its file can't be made or isn't a cache.
+            ArtifactError: If its file can't be created or isn't a cache.
         """
         return cls(cache_folder() / FOLDER / f"{encoding_key(encoder)[:32]}.sqlite", encoder.dimension, save_every)
 
     def __enter__(self) -> EmbeddingCache:
-        """Give itself."""
+        """Return the cache itself."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Save what there is, also after an error or Ctrl-C, and close the file."""
+        """Save what is pending, also after an error or Ctrl-C, and close the file."""
         try:
             self.save()
         finally:
             self._database.close()
 
     def __len__(self) -> int:
-        """Photos whose vectors are saved."""
-        with self._asking():
+        """Number of saved vectors."""
+        with self._locked():
             return int(self._database.execute("SELECT COUNT(*) FROM vectors").fetchone()[0])
 
     def knows(self, digest: bytes) -> bool:
-        """Whether the vector of a photo is here."""
-        with self._asking():
-            found = self._database.execute("SELECT 1 FROM vectors WHERE photo = ?", (digest,)).fetchone()
-            return found is not None or digest in self._pending
+        """Whether the cache has the vector of a photo, saved or pending."""
+        with self._locked():
+            row = self._database.execute("SELECT 1 FROM vectors WHERE photo = ?", (digest,)).fetchone()
+            return row is not None or digest in self._pending
 
     def add(self, digests: Sequence[bytes], vectors: npt.NDArray[np.float32]) -> None:
-        """Remember vectors ``(N, D)``; they are saved from time to time.
+        """Add vectors ``(N, D)``; they are saved from time to time.
 
         Raises:
             ArtifactError: If they can't be saved, as on a full disk.
@@ -253,30 +238,30 @@ class EmbeddingCache:
             self.save()
 
     def save(self) -> None:
-        """Write what was remembered since the last save, all of it or nothing.
+        """Write the pending vectors, all of them or none.
 
         Raises:
-            ArtifactError: If it can't be written.
+            ArtifactError: If they can't be written.
         """
-        with self._asking():
+        with self._locked():
             self._database.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?)", self._pending.items())
             self._database.commit()
             self._pending.clear()
 
     def vectors(self, digests: Sequence[bytes]) -> npt.NDArray[np.float32]:
-        """Vectors ``(N, D)`` of known photos, in the order asked.
+        """Vectors ``(N, D)`` of photos in the cache, in the order of ``digests``.
 
         Raises:
             ArtifactError: If one isn't there or isn't a vector of this encoder.
         """
-        found: dict[bytes, bytes] = {}
-        with self._asking():
-            for start in range(0, len(digests), _AT_ONCE):
-                asked = digests[start : start + _AT_ONCE]
-                places = ",".join("?" * len(asked))
-                found.update(self._database.execute(f"SELECT * FROM vectors WHERE photo IN ({places})", asked))
-            found |= self._pending
-        rows = b"".join(found.get(digest, b"") for digest in digests)
+        stored: dict[bytes, bytes] = {}
+        with self._locked():
+            for start in range(0, len(digests), _ROWS_PER_QUERY):
+                part = digests[start : start + _ROWS_PER_QUERY]
+                marks = ",".join("?" * len(part))
+                stored.update(self._database.execute(f"SELECT * FROM vectors WHERE photo IN ({marks})", part))
+            stored |= self._pending
+        rows = b"".join(stored.get(digest, b"") for digest in digests)
         if len(rows) != len(digests) * self._dimension * 4:
             raise ArtifactError(f"{self._name} lacks vectors that were saved; delete it and run the same command again")
         return np.frombuffer(rows, dtype="<f4").reshape(len(digests), self._dimension).astype(np.float32)
@@ -286,15 +271,15 @@ class EmbeddingCache:
         return f"the cache of vectors {self.path}" if self.path else "the cache of vectors"
 
     @contextmanager
-    def _asking(self) -> Iterator[None]:
-        """Hold the file alone, and turn SQLite's errors into one clear line."""
+    def _locked(self) -> Iterator[None]:
+        """Lock the database for this thread, and turn SQLite's errors into one clear line."""
         with self._lock:
             try:
                 yield
             except sqlite3.Error as error:
                 raise ArtifactError(
                     f"{self._name} can't be used: {error}; free the disk, wait for another run, or delete the file "
-                    "(it holds nothing that can't be made again) and run the same command"
+                    "(all it holds can be computed again) and run the same command"
                 ) from error
 
 
@@ -303,28 +288,23 @@ def encoding_key(encoder: ImageTextEncoder) -> str:
     code = sorted(Path(data.__path__[0]).glob("photo*.py"))
     with suppress(OSError, TypeError):  # a class without a file of its own
         code += sorted(Path(inspect.getfile(type(encoder))).parent.glob("*.py"))
-    known = {
+    parts = {
         "encoder": encoder.identity,
         "dimension": encoder.dimension,
         "code": [hashlib.sha256(path.read_bytes()).hexdigest() for path in code],
         "versions": {**versions(), "pillow": metadata.version("pillow")},
     }
-    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
-
-
-IN_FLIGHT = 40_000_000
-"""Pixels of decoded photos held at once, 160 MB: 40 photos of a shop's web site, or three of a phone's."""
-_TELL_EVERY = 50
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedPhotos:
-    """What became of the photos of some items.
+    """Result of encoding the photos of some items.
 
     Attributes:
-        digests: By item in order, under what the cache knows its photo's vector; None if it couldn't be opened.
-        unreadable: Those that couldn't be opened, in order.
-        encoded: Photos that the encoder was asked for; the others were known, or the same as another.
+        digests: By item in order, its photo's key in the cache; None if it couldn't be opened.
+        unreadable: Photos that couldn't be opened, in order.
+        encoded: Photos that went through the encoder; the others were in the cache, or the same as another.
     """
 
     digests: tuple[bytes | None, ...]
@@ -339,65 +319,49 @@ def encode_photos(
     batch_size: int,
     progress: Progress = no_progress,
 ) -> EncodedPhotos:
-    """Bring the vectors of all photos into the cache; those it has cost no more than reading their files.
+    """Bring the vectors of all photos into the cache; cached photos cost no more than reading their files.
 
-    Threads open photos while the encoder works. Memory grows by a digest per item and no more: at most ``IN_FLIGHT``
-    pixels, and one photo beyond, are decoded at any time.
+    Threads open photos while the encoder works. Memory grows by a digest per item: at most ``IN_FLIGHT`` pixels, and
+    one photo beyond, are decoded at any time.
 
     Args:
         items: A photo that can't be opened is a row of ``unreadable``, not an error.
-        encoder: Asked in this thread only.
+        encoder: Called in this thread only.
         cache: Of this encoder.
         batch_size: Photos encoded at once; fewer where they are large.
-        progress: Called after each batch, and now and then where photos are known.
+        progress: Called after each batch, and from time to time where photos are cached.
     """
-    room = PixelBudget(IN_FLIGHT)
-    batch = _Batch(encoder, cache, room)
+    budget = PixelBudget(IN_FLIGHT)
     digests: list[bytes | None] = []
     unreadable: list[Unreadable] = []
-    with closing(opened(items, cache.knows, room)) as photos:
-        for found in photos:
-            digests.append(found.digest)
-            if found.problem is not None:
-                unreadable.append(found.problem)
-            batch.add(found)
-            if len(batch) >= batch_size or 2 * batch.pixels >= room.capacity:
-                batch.encode()
+    batch: dict[bytes, OpenedPhoto] = {}
+    encoded = 0
+
+    def encode_batch() -> None:
+        nonlocal encoded
+        if batch:
+            images = [photo.image for photo in batch.values() if photo.image is not None]
+            cache.add(tuple(batch), encoder.encode_images(images))
+        encoded += len(batch)
+        budget.give_back(sum(photo.pixels for photo in batch.values()))
+        batch.clear()
+
+    with closing(open_photos(items, cache.knows, budget)) as photos:
+        for photo in photos:
+            digests.append(photo.digest)
+            if photo.problem is not None:
+                unreadable.append(photo.problem)
+            if photo.image is not None and photo.digest is not None:
+                if photo.digest in batch or cache.knows(photo.digest):  # the same photo came just before
+                    budget.give_back(photo.pixels)
+                else:
+                    batch[photo.digest] = photo
+            is_full = 2 * sum(row.pixels for row in batch.values()) >= budget.capacity
+            if len(batch) >= batch_size or is_full:
+                encode_batch()
                 progress(len(digests), len(items))
-            elif not len(batch) and len(digests) % _TELL_EVERY == 0:
+            elif not batch and len(digests) % _PROGRESS_EVERY == 0:
                 progress(len(digests), len(items))
-    batch.encode()
+    encode_batch()
     progress(len(items), len(items))
-    return EncodedPhotos(tuple(digests), tuple(unreadable), batch.encoded)
-
-
-class _Batch:
-    """Different photos that wait for the encoder."""
-
-    def __init__(self, encoder: ImageTextEncoder, cache: EmbeddingCache, room: PixelBudget) -> None:
-        self._encoder = encoder
-        self._cache = cache
-        self._room = room
-        self._images: dict[bytes, Image.Image] = {}
-        self.pixels = 0
-        self.encoded = 0
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    def add(self, found: Opened) -> None:
-        if found.image is None or found.digest is None:
-            return
-        if found.digest in self._images or self._cache.knows(found.digest):  # a twin came just before it
-            self._room.give_back(found.pixels)
-            return
-        self._images[found.digest] = found.image
-        self.pixels += found.pixels
-
-    def encode(self) -> None:
-        if self._images:
-            self._cache.add(tuple(self._images), self._encoder.encode_images(tuple(self._images.values())))
-            self.encoded += len(self._images)
-        self._images.clear()
-        self._room.give_back(self.pixels)
-        self.pixels = 0
+    return EncodedPhotos(tuple(digests), tuple(unreadable), encoded)

@@ -355,7 +355,7 @@ def _photo_texts(category: GarmentCategory, vocabulary: Vocabulary, prompt: Prom
         (name, entry.text)
         for name, attribute in vocabulary.attributes.items()
         for entry in attribute.labels
-        if entry.worn == category
+        if entry.category == category
     ]
     labels = [
         (name, entry.text)

@@ -421,7 +421,7 @@ def check_origin(adapter: Path, base: Base) -> None:
 
 
 def fit_platt_line(logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope and offset of Platt scaling of logits; ``(1, 0)`` if the slope would be 0 or less and reverse the ranking."""
+    """Slope and offset of Platt scaling; ``(1, 0)`` if the fitted slope would reverse the ranking."""
     slope, offset = platt_regression(logits, truth)
     return (slope, offset) if slope > 0 else (1.0, 0.0)
 

@@ -170,7 +170,7 @@ def _photo_category(item: Item, described: Described, vocabulary: Vocabulary) ->
     """Category of the garment type in an item's photo; None if no type passed its threshold."""
     description = described.descriptions.get(item.id)
     labels = description.attributes.get(KINDS, ()) if description is not None else ()
-    return vocabulary.worn_category(KINDS, labels[0].text) if labels else None
+    return vocabulary.category_of(KINDS, labels[0].text) if labels else None
 
 
 def finetune_model(work: Workspace, prepared: PreparedData, inputs: Mapping[str, str]) -> Path:

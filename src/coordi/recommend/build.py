@@ -35,8 +35,7 @@ from coordi.data.loading import located, read_source
 from coordi.data.photos import OUTSIDE, PhotoError, photo_bytes
 from coordi.data.source import RowProblem, Source, SourceItem, clean_title
 from coordi.encoders.base import ImageTextEncoder, load_settled_encoder
-from coordi.encoders.describe import Labeller
-from coordi.encoders.labels import Vocabulary, load_vocabulary
+from coordi.encoders.labels import Labeller, Vocabulary, load_vocabulary
 from coordi.encoders.photo_embeddings import SAVE_EVERY, EmbeddingCache, encode_photos
 from coordi.errors import ArtifactError, DataError, RecommendationError
 from coordi.model.ensemble import text_encoder
@@ -416,7 +415,7 @@ class RowDescriber:
         vectors = self._cache.vectors([digests[name] for name in ids])  # (B, D)
         seen = self._eyes.labeller.descriptions(ids, vectors)
         said = {one.item_id: one for one in seen}
-        worn = dict(zip(ids, self._eyes.labeller.worn(seen, vectors), strict=True))
+        worn = dict(zip(ids, self._eyes.labeller.categories(seen, vectors), strict=True))
         items: list[Item] = []
         known: dict[str, tuple[int, FeedRow]] = {}
         for place, row in rows:

@@ -444,7 +444,7 @@ def _vocabulary(model: Model, photo_bytes: int) -> VocabularyResponse:
             )
             for name, attribute in attributes.items()
         ),
-        category_by_label={entry.text: entry.worn for entry in kinds if entry.worn is not None},
+        category_by_label={entry.text: entry.category for entry in kinds if entry.category is not None},
         brands=() if facets is None else tuple(facets.brands),
         seasons=() if facets is None else tuple(facets.seasons),
         genders=() if facets is None else tuple(facets.genders),
