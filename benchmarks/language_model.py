@@ -26,9 +26,8 @@ from typing import Any
 
 import numpy as np
 
-from coordi.cli.options import data_path
 from coordi.config import RunSettings
-from coordi.data.loading import load
+from coordi.data.loading import load, located
 from coordi.model.base import resolve_base
 from coordi.model.trained import BUNDLED, find_model
 from coordi.pipeline.training_data import training_examples, validation_examples
@@ -42,7 +41,7 @@ CANDIDATES = 50
 def prepared(data: str) -> tuple[RunSettings, Dataset]:
     """The bundled adapter's settings, and the data with a text for each item."""
     settings = find_model("bundled").settings
-    dataset = load(data_path(data), settings.data, settings.seed)
+    dataset = load(located(data), settings.data, settings.seed)
     items = {item.id: replace(item, text=item_text(item, None, settings.prompt)) for item in dataset.items.values()}
     return settings, replace(dataset, items=items)
 

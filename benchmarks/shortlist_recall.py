@@ -16,7 +16,7 @@ import numpy as np
 from coordi.api import Model, load
 from coordi.artifacts import cache_folder
 from coordi.cli.console import note, progress_bar
-from coordi.cli.options import data_path
+from coordi.data.loading import located
 from coordi.pipeline import stages
 from coordi.pipeline.stages import PreparedData
 from coordi.pipeline.workspace import Workspace, fingerprint
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def _prepared(data: str, loaded: Model) -> PreparedData:
-    path = data_path(data)
+    path = located(data)
     settings = loaded.trained.settings
     settings = settings.model_copy(update={"data": settings.data.model_copy(update={"photos": "optional"})})
     out = cache_folder() / "benchmarks" / "shortlist-recall"

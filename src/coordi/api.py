@@ -303,7 +303,7 @@ class Model:
 
 def load(
     model: str | Path | None = None,
-    catalogue: Path | None = None,
+    catalogue: str | Path | None = None,
     say: Say = _say_nothing,
     progress: ShowProgress = _show_nothing,
 ) -> Model:
@@ -312,20 +312,21 @@ def load(
     Args:
         model: As for ``model.trained.find_model``: ``bundled``, ``base``, or a folder of ``coordi run`` or ``coordi
             finetune``. None takes the model of the run in ``catalogue``, or the bundled one.
-        catalogue: As for ``open_catalogue``; None for no catalogue.
+        catalogue: As for ``open_catalogue``, or ``sample``; None for no catalogue.
         say: Shows one line to the user.
         progress: Shows progress of describing a catalogue for the first time.
 
     Raises:
         CoordiError: If there is no such model or catalogue, or they don't fit together.
     """
-    is_run = catalogue is not None and (catalogue / RUN_FILE).is_file()
-    trained = find_model(str(model or (catalogue if is_run else "bundled")))
+    source = None if catalogue is None else located(catalogue)
+    is_run = source is not None and (source / RUN_FILE).is_file()
+    trained = find_model(str(model or (source if is_run else "bundled")))
     settings = trained.settings
     encoder = load_settled_encoder(settings.describe)
     vocabulary = load_vocabulary(settings.describe.vocabulary)
     loaded = Model(trained, ModelScorers(trained), encoder, vocabulary, Labeller(encoder, vocabulary))
-    return loaded if catalogue is None else loaded.with_catalogue(open_catalogue(catalogue, loaded, say, progress))
+    return loaded if source is None else loaded.with_catalogue(open_catalogue(source, loaded, say, progress))
 
 
 def read_dataset(source: str | Path, *, seed: int = 0, **settings: Any) -> Dataset:

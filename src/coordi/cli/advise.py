@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from coordi.cli.console import echo_json, note, progress_bar
-from coordi.cli.options import JsonOption, data_path, with_rules
+from coordi.cli.options import JsonOption, with_rules
 from coordi.recommend.rules import Rules
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def recommend(
 
     if looks and len(items) > 1:
         raise typer.BadParameter(f"whole looks are made around 1 item, got {len(items)}; add the others with --pin ID")
-    loaded = load(model, data_path(catalogue), note, progress_bar)
+    loaded = load(model, catalogue, note, progress_bar)
     outfit = loaded.find_items(items)
     if not quick:
         note(LOADING)

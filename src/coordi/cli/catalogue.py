@@ -13,7 +13,8 @@ from rich.table import Table
 
 from coordi.cli.advise import LOADING, QuickOption
 from coordi.cli.console import echo_json, note, progress_bar
-from coordi.cli.options import DownloadOption, JsonOption, OutOption, data_path, typed_command, with_rules
+from coordi.cli.options import DownloadOption, JsonOption, OutOption, typed_command, with_rules
+from coordi.data.loading import located
 from coordi.encoders.photo_embeddings import SAVE_EVERY
 from coordi.recommend.rules import Rules
 
@@ -261,7 +262,7 @@ def build(
     settings = find_model(model).settings
     update = {"batch_size": batch_size, "allow_download": allow_download}
     pipeline = DescriptionPipeline.of(settings.describe.model_copy(update=update), settings.prompt)
-    path = data_path(source, _data(allow_download))
+    path = located(source, _data(allow_download))
     _show(build_catalogue(path, pipeline, _work(out, save_every, allow_download, may_shrink)), out, as_json)
 
 
@@ -275,7 +276,7 @@ def add(
     from coordi.recommend.build import add_to_catalogue
 
     work = _work(folder, save_every)
-    _show(add_to_catalogue(data_path(source), work), folder, as_json)
+    _show(add_to_catalogue(located(source), work), folder, as_json)
 
 
 def remove(
@@ -310,7 +311,7 @@ def refresh(
     """
     from coordi.recommend.build import refresh_catalogue
 
-    feed = None if source is None else data_path(source)
+    feed = None if source is None else located(source)
     _show(refresh_catalogue(feed, _work(folder, save_every, may_shrink=may_shrink)), folder, as_json)
 
 

@@ -10,10 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from coordi.cli.console import echo_json, progress_bar
-from coordi.cli.options import data_path
 from coordi.config import DataSettings, RunSettings, apply_overrides
 from coordi.data.leaks import Leak
-from coordi.data.loading import load
+from coordi.data.loading import load, located
 from coordi.data.survey import Survey, survey
 from coordi.errors import ConfigError
 from coordi.types import SPLITS, FunnelRow, ReleaseQuestions
@@ -68,7 +67,7 @@ def info(
             )
     asked = apply_overrides(RunSettings(seed=seed, data=DataSettings(photos=photos.value)), overrides or ())
     with progress_bar("checking photos") as progress:
-        dataset = load(data_path(path, asked.data), asked.data, seed, progress)
+        dataset = load(located(path, asked.data), asked.data, seed, progress)
     with progress_bar("comparing photos") as progress:
         found = survey(dataset, seed, progress)
     if as_json:

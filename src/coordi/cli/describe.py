@@ -17,9 +17,9 @@ from coordi.cli.options import (
     JsonOption,
     OutOption,
     RevisionOption,
-    data_path,
     typed_command,
 )
+from coordi.data.loading import located
 
 if TYPE_CHECKING:
     from coordi.encoders.describe import DescriptionSummary
@@ -78,7 +78,7 @@ def describe(
         "vocabulary": hashlib.sha256(labels.model_dump_json().encode()).hexdigest(),
     }
     _check_out(out, data, inputs)
-    dataset = load(data_path(data), DataSettings(photos="optional"), seed=0, check_photos=False)
+    dataset = load(located(data), DataSettings(photos="optional"), seed=0, check_photos=False)
     items = [item for item in dataset.items.values() if item.image is not None]
     if not items:
         raise DataError(f"none of the {len(dataset.items)} items of {data} has a photo; there is nothing to describe")

@@ -6,19 +6,15 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from coordi.artifacts import cache_folder
 from coordi.cli.console import note, progress_bar
-from coordi.config import DataSettings, RunSettings
+from coordi.config import RunSettings
 from coordi.data.loading import located
 from coordi.pipeline.workspace import Workspace
-
-SAMPLE = "sample"
 
 DataOption = Annotated[
     str,
@@ -47,22 +43,9 @@ RevisionOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON alone on standard output.")]
 
 
-def data_path(data: str, settings: DataSettings | None = None) -> Path:
-    """The path of the data; ``sample`` is unpacked into coordi's cache, a hub's copy is fetched if that is allowed."""
-    if data != SAMPLE or Path(data).exists():
-        return located(data, settings or DataSettings())
-    from coordi.data.sample import MARKER, write_sample
-
-    folder = cache_folder() / f"{SAMPLE}-{metadata.version('coordi')}" / SAMPLE
-    if not (folder / MARKER).is_file():
-        with progress_bar("unpacking the sample") as progress:
-            write_sample(folder, progress)
-    return folder
-
-
 def workspace(data: str, out: Path, settings: RunSettings) -> Workspace:
     """Where and how a command works."""
-    return Workspace(data_path(data, settings.data), out, settings, typed_command(), note, progress_bar)
+    return Workspace(located(data, settings.data), out, settings, typed_command(), note, progress_bar)
 
 
 def typed_command() -> str:

@@ -18,7 +18,7 @@ from coordi.data.feed import TABLE_SUFFIXES, find_photos, find_table, read_catal
 from coordi.data.hub import COPIES, copy_layout, fetch, hub_name, read_marqo, read_owj
 from coordi.data.photos import NOT_A_PHOTO
 from coordi.data.polyvore import VERSIONS, is_version, read_maryland, read_outfits, split_file
-from coordi.data.sample import MARKER
+from coordi.data.sample import MARKER, SAMPLE, sample_folder
 from coordi.data.source import Source
 from coordi.errors import ArtifactError, DataError
 from coordi.types import (
@@ -261,18 +261,20 @@ def read_source(path: Path, settings: DataSettings) -> Source:
     return read_catalogue(table.resolve(), layout)
 
 
-def located(path: Path | str, settings: DataSettings) -> Path:
-    """Where a source lies on this machine: the path itself, or the folder of a data set on the hub.
+def located(path: Path | str, settings: DataSettings | None = None) -> Path:
+    """Path of a source on this machine.
 
     Args:
-        path: A path, ``hf://datasets/OWNER/NAME`` or plain ``OWNER/NAME``.
-        settings: Whether it may be fetched, pinned to which commit, in which version.
+        path: A path, ``sample``, ``hf://datasets/OWNER/NAME`` or plain ``OWNER/NAME``.
+        settings: Whether downloads are allowed, and of which commit and version; None for the defaults.
 
     Raises:
-        DataError: If it can't or may not be fetched.
+        DataError: If a hub data set can't or may not be downloaded.
     """
+    if str(path) == SAMPLE and not Path(path).exists():
+        return sample_folder()
     name = hub_name(path)
-    return Path(path) if name is None else fetch(name, settings)
+    return Path(path) if name is None else fetch(name, settings or DataSettings())
 
 
 def recognise(path: Path) -> Layout:

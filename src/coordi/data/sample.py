@@ -5,14 +5,29 @@
 
 from __future__ import annotations
 
-from importlib import resources
+from importlib import metadata, resources
 from pathlib import Path
 from zipfile import ZipFile
 
-from coordi.artifacts import Progress, atomic_path, clear_write_errors, no_progress
+from coordi.artifacts import Progress, atomic_path, cache_folder, clear_write_errors, no_progress
+
+SAMPLE = "sample"
+"""Name of the sample wherever a path of data is accepted."""
 
 MARKER = "sample.json"
 """Written last, so that a folder with one is complete."""
+
+
+def sample_folder() -> Path:
+    """Folder of the sample in coordi's cache; unpacked on first use.
+
+    Raises:
+        ArtifactError: If the cache can't be written or the disk is full.
+    """
+    folder = cache_folder() / f"{SAMPLE}-{metadata.version('coordi')}" / SAMPLE
+    if not (folder / MARKER).is_file():
+        write_sample(folder)
+    return folder
 
 
 def write_sample(folder: Path, progress: Progress = no_progress) -> None:

@@ -246,7 +246,7 @@ class Catalogue:
         self._stamp: Stamp | None = None
 
     @classmethod
-    def open(cls, folder: Path) -> Catalogue:
+    def open(cls, folder: str | Path) -> Catalogue:
         """Open a catalogue that ``coordi catalogue build`` made.
 
         Raises:
@@ -254,6 +254,7 @@ class Catalogue:
             MissingDependencyError: If DuckDB isn't installed.
         """
         duckdb = require("duckdb", "catalogue")
+        folder = Path(folder)
         check_is_catalogue(folder)
         connection = duckdb.connect(":memory:", config=dict(SHUT_OFF))
         stamp = stamp_of(folder / ITEMS_FILE)  # before it is opened: a file that comes between is seen as another one
