@@ -79,7 +79,7 @@ def test_what_is_asked_afterwards_is_of_the_new_catalogue(
     after = started.client.get("/api/v1/ready").json()
     catalogue = started.service.model.catalogue
     assert catalogue is not None
-    assert (after["items"], after["catalogue_made"]) == (3, catalogue.info.made)
+    assert (after["items"], after["catalogue_made"]) == (3, catalogue.info.changed_at)
     quick = {"items": [{"id": "b"}], "language_model": False}
     suggested = started.client.post("/api/v1/complete", json=quick).json()["suggestions"]
     assert {one["item"]["id"] for one in suggested} == {"c", "d"}

@@ -105,7 +105,7 @@ def _told(folder: Path) -> dict[str, Any]:
             "encoder": {"name": made.encoder[0], "identity": made.encoder[1]},
             "vocabulary": {"name": made.describe.vocabulary, "sha256": made.vocabulary},
             "prompt": made.prompt.model_dump(mode="json"),
-            "made": made.made,
+            "made": made.changed_at,
             "bytes": (folder / ITEMS_FILE).stat().st_size,
         }
 
@@ -221,9 +221,9 @@ def complete(
     with progress_bar("completing items") as progress:
         done = complete_catalogue(batch, loaded.stylist, loaded.trained.identity(), out, progress)
     if as_json:
-        echo_json({"out": str(out), "lines": done.lines, "known": done.known, "nothing": done.nothing})
+        echo_json({"out": str(out), "lines": done.lines, "known": done.resumed, "nothing": done.nothing})
         return
-    before = f", {done.known} of them from an earlier run" if done.known else ""
+    before = f", {done.resumed} of them from an earlier run" if done.resumed else ""
     typer.echo(f"{out}: {done.lines} items{before}; nothing completes {done.nothing} of them (their lines say why)")
 
 

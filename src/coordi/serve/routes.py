@@ -419,7 +419,7 @@ def _state_routes(service: Service) -> APIRouter:
             model=model.trained.name,
             encoder=model.encoder.name,
             catalogue=None if catalogue is None else catalogue.info.name,
-            catalogue_changed=None if catalogue is None else catalogue.info.made,
+            catalogue_changed=None if catalogue is None else catalogue.info.changed_at,
             catalogue_is_old=bool(service.catalogue_problem),
             items=0 if catalogue is None else len(catalogue),
         )

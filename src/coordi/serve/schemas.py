@@ -437,7 +437,7 @@ class LooksResponse(BaseSchema):
                 ),
                 score=look.score,
                 reason=ReasonResponse.of(look.reason, [item.id for item in look.items]),
-                missing=look.lacks,
+                missing=look.missing,
             )
             for look in answer.looks
         )
