@@ -130,7 +130,7 @@ def test_a_catalogue_told_in_another_way_than_the_model_was_taught_is_refused(sh
     settings = json.loads((model / "settings.json").read_text(encoding="utf-8"))
     settings["prompt"]["max_title_words"] = 3
     (model / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
-    with pytest.raises(ArtifactError, match=r"max_title_words were said as 8 and are now as 3.*--model MODEL"):
+    with pytest.raises(ArtifactError, match=r"max_title_words was 8 and is now 3.*--model MODEL"):
         run("recommend", "t1", "--catalogue", shop, "--quick", "--model", model)
     run("catalogue", "build", shop.parent / "items.csv", "--out", tmp_path / "own", "--model", model)
     run("recommend", "t1", "--catalogue", tmp_path / "own", "--quick", "--model", model)

@@ -119,7 +119,9 @@ def test_good_rows_become_items_with_all_that_is_known(
             for is_, was in zip(labels, alone[name], strict=True):  # batches round otherwise
                 assert is_.probability == pytest.approx(was.probability, abs=1e-5)
         assert [near.id for near, _ in index.nearest(eyes.encoder.encode_images([image])[0], "photo", 5)] == ["a", "b"]
-        assert index.info == eyes.info("shop", str(shop), index.info.made).model_copy(update={"name": index.info.name})
+        assert index.info == eyes.info("shop", str(shop), index.info.changed_at).model_copy(
+            update={"name": index.info.name}
+        )
     assert read_json(work.folder / "catalogue.json")["source"] == str(shop)
     assert read_manifest(work.folder)["inputs"]["encoder"] == eyes.encoder.identity
     assert sorted(path.name for path in work.folder.iterdir()) == [
@@ -293,10 +295,10 @@ def test_every_change_says_when_it_was_made(
     shop: Path, eyes: DescriptionPipeline, work: CatalogueJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def made_after(day: str, change: Callable[[], object]) -> str:
-        monkeypatch.setattr("coordi.pipeline.catalogue_build._now", lambda: f"{day}T00:00:00Z")
+        monkeypatch.setattr("coordi.recommend.build._now", lambda: f"{day}T00:00:00Z")
         change()
-        assert info_of(work.folder).made == read_json(work.folder / "catalogue.json")["made"]
-        return info_of(work.folder).made[:10]
+        assert info_of(work.folder).changed_at == read_json(work.folder / "catalogue.json")["made"]
+        return info_of(work.folder).changed_at[:10]
 
     more = tmp_path / "more.csv"
     more.write_text("sku,name,type\nn,Wool hat,hats\n")
@@ -360,7 +362,7 @@ def test_a_catalogue_made_with_something_else_says_what_differs(
     with pytest.raises(ArtifactError, match=r"made with something else: the vocabulary was '.*words.yaml' \(\w+\) and"):
         refresh_catalogue(None, work)
     shorter = DescriptionPipeline.of(DescribeSettings(vocabulary=str(words)), PromptSettings(max_title_words=3))
-    with pytest.raises(ArtifactError, match=r"of an item max_title_words were said as 12 and are now as 3"):
+    with pytest.raises(ArtifactError, match=r"the prompt setting max_title_words was 12 and is now 3"):
         build_catalogue(shop, shorter, work)
 
 

@@ -11,7 +11,7 @@ from coordi.config import RecommendSettings
 from coordi.errors import RecommendationError
 from coordi.recommend.answers import Completion, LeftOut
 from coordi.recommend.reasons import labels_in_text, without_phrase
-from coordi.recommend.rules import COMPLETION_ORDER, Rules, category_conflict, missing_categories
+from coordi.recommend.rules import COMPLETION_ORDER, Rules, addable_categories, category_conflict
 from coordi.recommend.stylist import Stylist
 from coordi.types import GARMENT_CATEGORIES, GarmentCategory, Item
 
@@ -58,7 +58,7 @@ def test_the_wanted_category_ranked_by_the_judge() -> None:
     assert (found.judge, found.nothing) == ("language-model", "")
 
 
-def test_missing_categories_take_turns() -> None:
+def test_addable_categories_take_turns() -> None:
     found = ask(["t1", "b1"])
     # A top and a bottom are there, so no dress: shoes and bags, the best of each before the second of any.
     assert found.categories == ("shoes", "bag")
@@ -89,7 +89,7 @@ def test_without_the_language_model_it_is_never_asked_and_that_is_said() -> None
     ],
 )
 def test_what_is_missing_from_what_is_worn(worn: set[GarmentCategory], never: set[GarmentCategory]) -> None:
-    assert set(missing_categories(worn)) == set(GARMENT_CATEGORIES) - never
+    assert set(addable_categories(worn)) == set(GARMENT_CATEGORIES) - never
 
 
 def test_every_category_has_its_place_in_the_order_of_completion() -> None:
@@ -160,7 +160,7 @@ def test_the_language_model_ranks_what_is_best_without_it_as_many_as_settings_sa
     assert {asked[-1] for asked in judge.asked} == {f"g{n}" for n in range(50, 60)}
 
 
-def test_the_shortlist_is_shared_out_among_missing_categories() -> None:
+def test_the_shortlist_is_shared_out_among_addable_categories() -> None:
     items: list[tuple[str, str, GarmentCategory]] = [
         (f"{worn}{number}", f"{worn} {number}", worn) for worn in GARMENT_CATEGORIES for number in range(9)
     ]
@@ -276,7 +276,8 @@ def test_when_nothing_fits_it_says_why() -> None:
         "nothing fits: no shoes: the outfit already has shoes; want something else or take it off"
     )
     assert ask(["s1"], want="watch").nothing == (
-        "nothing of watch is in the catalogue beside the outfit and its twins; it has bag, bottom, dress, shoes, top"
+        "nothing of watch is in the catalogue beside the outfit and its duplicates; it has bag, bottom, dress, shoes, "
+        "top"
     )
     priced = described(*WARDROBE, prices={"s1": 30.0, "s2": 80.0})
     stylist = stylist_of(priced, Judge(longest_title))
@@ -360,12 +361,12 @@ def test_a_look_says_what_it_lacks_and_comes_after_whole_ones() -> None:
     )  # fmt: skip
     stylist = stylist_of(shelf, Judge(lambda outfit: sum(len(item.title) for item in outfit) / 200))
     (shoes,) = by_id(shelf, "shoes")
-    found = [({item.id for item in look.items}, look.lacks) for look in stylist.outfits(shoes).looks]
+    found = [({item.id for item in look.items}, look.missing) for look in stylist.outfits(shoes).looks]
     assert found == [({"shoes", "dress", "bag"}, ()), ({"shoes", "top", "bag"}, ("bottom",))]
     (look,) = stylist.outfits(shoes, 1, Rules(unwanted=("bottom", "dress"))).looks
-    assert look.lacks == ()  # nobody wanted one
+    assert look.missing == ()  # nobody wanted one
     (look,) = stylist.outfits(by_id(shelf, "dress")[0], 1, Rules(excluded=("shoes",))).looks
-    assert look.lacks == ("shoes",)
+    assert look.missing == ("shoes",)
 
 
 def test_no_look_says_why() -> None:
@@ -374,7 +375,7 @@ def test_no_look_says_why() -> None:
     assert (found.looks, found.nothing) == (
         (),
         "no look: nothing of bottom, shoes, bag, outerwear, jewellery, headwear, eyewear, belt, scarf, watch, hosiery, "
-        "gloves, accessory is in the catalogue beside the outfit and its twins; it has top",
+        "gloves, accessory is in the catalogue beside the outfit and its duplicates; it has top",
     )
     shelf = described(("t1", "white shirt", "top"), ("s1", "boots", "shoes"), ("b1", "jeans", "bottom"))
     stylist = stylist_of(shelf, Judge(longest_title))
@@ -382,7 +383,7 @@ def test_no_look_says_why() -> None:
     assert none.left_out == (LeftOut("brands", "brand Acme", 2, 0),)
     assert none.nothing.endswith("'brand Acme' leaves out 2, 0 left; loosen a rule")
     one = stylist.outfits(shelf[0], rules=Rules(excluded=("b1",)))
-    assert [look.lacks for look in one.looks] == [("bottom",)]
+    assert [look.missing for look in one.looks] == [("bottom",)]
     assert one.left_out == (LeftOut("excluded", "items that were excluded", 1, 0),)
     assert stylist.outfits(shelf[0]).left_out == ()
 

@@ -14,6 +14,7 @@ from typing import Protocol
 import httpx
 import numpy as np
 import pytest
+import uvicorn
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
@@ -142,6 +143,7 @@ class Started:
     service: Service
     client: httpx.Client
     port: int
+    server: uvicorn.Server
 
 
 class Start(Protocol):
@@ -161,7 +163,7 @@ def serving(service: Service) -> Iterator[Started]:
             time.sleep(0.01)
         assert server.started
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-            yield Started(service, client, port)
+            yield Started(service, client, port, server)
     finally:
         server.should_exit = True
         thread.join(120)

@@ -77,7 +77,9 @@ def test_what_is_asked_afterwards_is_of_the_new_catalogue(
     assert [item["id"] for item in started.client.get(ITEMS).json()["items"]] == ["b", "c", "d"]
     assert started.client.get(f"{ITEMS}/a").status_code == 404
     after = started.client.get("/api/v1/ready").json()
-    assert (after["items"], after["catalogue_made"]) == (3, started.service.model.catalogue.info.made)
+    catalogue = started.service.model.catalogue
+    assert catalogue is not None
+    assert (after["items"], after["catalogue_made"]) == (3, catalogue.info.changed_at)
     quick = {"items": [{"id": "b"}], "language_model": False}
     suggested = started.client.post("/api/v1/complete", json=quick).json()["suggestions"]
     assert {one["item"]["id"] for one in suggested} == {"c", "d"}

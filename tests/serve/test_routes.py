@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import httpx
 import numpy as np
 import pytest
-from fastapi.openapi.models import Example
 from PIL import Image
 
 from coordi.api import Model
@@ -20,6 +20,9 @@ from coordi.serve.schemas import COMPLETE_EXAMPLES, LOOKS_EXAMPLES, SCORE_EXAMPL
 from .conftest import ROWS, Start, jpeg
 
 API = "/api/v1"
+SCORES: list[dict[str, Any]] = [example["value"] or {} for example in SCORE_EXAMPLES.values()]
+COMPLETE: dict[str, Any] = COMPLETE_EXAMPLES["words"]["value"] or {}
+LOOKS: dict[str, Any] = LOOKS_EXAMPLES["words"]["value"] or {}
 
 
 def test_health_and_ready_say_what_runs(client: httpx.Client) -> None:
@@ -64,9 +67,9 @@ def test_the_same_photo_is_most_alike(client: httpx.Client) -> None:
     assert found[0]["cosine"] == pytest.approx(1, abs=1e-3)
 
 
-@pytest.mark.parametrize("example", SCORE_EXAMPLES.values(), ids=SCORE_EXAMPLES)
-def test_score_names_each_item_and_what_is_left_without_it(client: httpx.Client, example: Example) -> None:
-    found = client.post(f"{API}/score", json={**example["value"], "language_model": False}).json()
+@pytest.mark.parametrize("body", SCORES, ids=SCORE_EXAMPLES)
+def test_score_names_each_item_and_what_is_left_without_it(client: httpx.Client, body: dict[str, object]) -> None:
+    found = client.post(f"{API}/score", json={**body, "language_model": False}).json()
     assert 0 <= found["score"] <= 1
     assert found["judge"] == "without-language-model"
     assert [one["item"]["id"] for one in found["items"]] == [None] * len(found["items"])
@@ -81,7 +84,7 @@ def test_score_cautions_of_two_pairs_of_shoes(client: httpx.Client) -> None:
 
 
 def test_complete_suggests_what_the_rules_allow_and_says_why(client: httpx.Client) -> None:
-    body = {**COMPLETE_EXAMPLES["words"]["value"], "rules": {"want": ["shoes"], "price_max": 100, "in_stock": True}}
+    body = {**COMPLETE, "rules": {"want": ["shoes"], "price_max": 100, "in_stock": True}}
     found = client.post(f"{API}/complete", json=body).json()
     assert [one["item"]["id"] for one in found["suggestions"]] == ["shoe-3"]
     (reason,) = (one["reason"] for one in found["suggestions"])
@@ -90,7 +93,7 @@ def test_complete_suggests_what_the_rules_allow_and_says_why(client: httpx.Clien
 
 
 def test_nothing_that_fits_is_an_answer_with_its_reason(client: httpx.Client) -> None:
-    body = {**COMPLETE_EXAMPLES["words"]["value"], "rules": {"want": ["shoes"], "price_max": 1}}
+    body = {**COMPLETE, "rules": {"want": ["shoes"], "price_max": 1}}
     found = client.post(f"{API}/complete", json=body)
     assert found.status_code == 200
     assert found.json()["suggestions"] == []
@@ -106,7 +109,7 @@ def test_an_item_that_is_there_twice_has_two_positions(client: httpx.Client) -> 
 
 def test_looks_are_built_around_an_item(client: httpx.Client) -> None:
     for body, item_id in (
-        (LOOKS_EXAMPLES["words"]["value"], None),
+        (LOOKS, None),
         ({"around": {"id": "coat-1"}, "language_model": False}, "coat-1"),
     ):
         found = client.post(f"{API}/looks", json=body).json()

@@ -155,8 +155,8 @@ def _print_looks(given: str, answer: Looks, model: str) -> None:
         typer.echo(f"{look.score:.2f}  {given}")
         for item in look.items[1:]:
             typer.echo(f"      {_item_line(item)}")
-        if look.lacks:
-            typer.echo(f"      Nothing found of: {', '.join(look.lacks)}.")
+        if look.missing:
+            typer.echo(f"      Nothing found of: {', '.join(look.missing)}.")
         typer.echo(f"      {look.reason.text}")
     looks = "1 look" if len(answer.looks) == 1 else f"{len(answer.looks)} looks"
     typer.echo(f"{looks}, judged {_judged(answer.judge, model)}")
@@ -181,7 +181,7 @@ def _looks_as_json(given: str, answer: Looks, model: str) -> dict[str, Any]:
             {
                 "score": look.score,
                 "added": [item_as_json(item) for item in look.items[1:]],
-                "lacks": look.lacks,
+                "lacks": look.missing,
                 "reason": {
                     "text": look.reason.text,
                     "items": [

@@ -110,7 +110,7 @@ def _contents(folder: Path) -> dict[str, Any]:
             "encoder": {"name": origin.encoder[0], "identity": origin.encoder[1]},
             "vocabulary": {"name": origin.describe.vocabulary, "sha256": origin.vocabulary},
             "prompt": origin.prompt.model_dump(mode="json"),
-            "made": origin.made,
+            "made": origin.changed_at,
             "bytes": (folder / ITEMS_FILE).stat().st_size,
         }
 
@@ -220,9 +220,9 @@ def complete(
     with progress_bar("completing items") as progress:
         done = complete_catalogue(batch, loaded.stylist, loaded.trained.identity(), out, progress)
     if as_json:
-        echo_json({"out": str(out), "lines": done.lines, "known": done.known, "nothing": done.nothing})
+        echo_json({"out": str(out), "lines": done.lines, "known": done.resumed, "nothing": done.nothing})
         return
-    before = f", {done.known} of them from an earlier run" if done.known else ""
+    before = f", {done.resumed} of them from an earlier run" if done.resumed else ""
     typer.echo(f"{out}: {done.lines} items{before}; nothing completes {done.nothing} of them (their lines say why)")
 
 

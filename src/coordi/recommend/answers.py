@@ -1,4 +1,4 @@
-"""What the stylist answers, as frozen types, and the scorer that it asks."""
+"""Answers of the stylist as frozen types, and the protocol of its scorers."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ Judge = Literal["language-model", "without-language-model"]
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """How much something moved a score.
+    """Effect of an item or a label on a score.
 
     Attributes:
         what: An item's id, or an attribute's label such as ``"leather"``.
-        attribute: Which attribute the label is of (``"material"``); empty for an item.
-        by: The score with it less the score without it, in ``[-1, 1]``; above 0 it helped.
+        attribute: Attribute of the label (``"material"``); empty for an item.
+        by: The score with it minus the score without it, in ``[-1, 1]``; it helped if this is above 0.
     """
 
     what: str
@@ -32,11 +32,11 @@ class Contribution:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why an item is suggested: nothing but what was said of it, and what leaving something out does to the score.
+    """Why an item is suggested: how the score changes without each item and label.
 
     Attributes:
-        items: Each item of the outfit left out in turn, the most helpful first; empty where the outfit has one item.
-        attributes: Each known attribute of the suggested item left unsaid in turn, the most helpful first.
+        items: Effects of the outfit's items, the most helpful first; empty if the outfit has one item.
+        attributes: Effects of the labels in the suggested item's text, the most helpful first.
         text: Both in one English sentence.
     """
 
@@ -52,8 +52,8 @@ class Suggestion:
     Attributes:
         item: From the catalogue.
         score: P(yes) of the outfit with it, in ``[0, 1]``.
-        is_pinned: It is there because the rules ask for it.
-        reason: None if reasons weren't asked for.
+        is_pinned: Whether the rules pin it.
+        reason: None if reasons weren't requested.
     """
 
     item: Item
@@ -64,13 +64,13 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """Items that one rule left out of what was left by the rules before it.
+    """Number of items that a rule left out of those that passed the rules before it.
 
     Attributes:
-        name: Of the rule, as ``Rules`` has it.
-        rule: In a user's words, such as ``"price at most 50"``.
-        count: How many.
-        left: How many were left after it.
+        name: Of the rule, as in ``Rules``.
+        rule: For users, such as ``"price at most 50"``.
+        count: Items that were left out.
+        left: Items that passed.
     """
 
     name: str
@@ -81,17 +81,17 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """What would complete an outfit.
+    """Items that complete an outfit.
 
     Attributes:
-        outfit: As given, catalogue items and others.
-        categories: What was looked for: the wanted categories, or those that are missing.
-        suggestions: Pinned ones first, then best first; without a wanted category the best of each category come
+        outfit: As given.
+        categories: That were searched: the wanted ones, or those that can be added.
+        suggestions: Pinned items first, then best first; without a wanted category the best of each category come
             before the second best of any.
-        candidates: Items that the rules allow, before the shortlist.
-        ranked: Items that the judge ranked.
-        judge: Who ranked them. What isn't ranked by the language model is flagged so.
-        left_out: Rules that left something out, in their order; filled in where nothing or too little fits.
+        candidates: Number of items that the rules allow.
+        ranked: Number of them that were ranked.
+        judge: Whether the language model ranked them.
+        left_out: Rules that left items out, in their order; set if there are fewer suggestions than requested.
         nothing: Why there is no suggestion but pinned ones, in one sentence; empty if there is one.
     """
 
@@ -112,10 +112,10 @@ class OutfitScore:
     Attributes:
         items: In the order given.
         score: P(yes) in ``[0, 1]``.
-        without: P(yes) of the outfit without each item; None where two items are all there are.
+        without: P(yes) of the outfit without each item; None for an outfit of two items.
         weakest: Position of the item whose absence helps most; None if none does.
-        cautions: What among the items nobody wears together, which a score says nothing of.
-        judge: Who judged.
+        cautions: Combinations that aren't an outfit, such as two pairs of shoes, which the score doesn't consider.
+        judge: Whether the language model scored it.
     """
 
     items: tuple[Item, ...]
@@ -128,31 +128,31 @@ class OutfitScore:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A whole outfit.
+    """An outfit that was built around an item.
 
     Attributes:
-        items: The item it was made around first, then in the order of ``fitting.COMPLETION_ORDER``.
+        items: The given and pinned items first, then in the order of ``rules.COMPLETION_ORDER``.
         score: P(yes) in ``[0, 1]``.
-        reason: What moved it: each item left out in turn.
-        lacks: Categories that a whole outfit needs and that nothing was found of, unwanted ones left out.
+        reason: Effect of each item.
+        missing: Categories that an outfit needs and that no item was found for, without unwanted ones.
     """
 
     items: tuple[Item, ...]
     score: float
     reason: Reason
-    lacks: tuple[GarmentCategory, ...] = ()
+    missing: tuple[GarmentCategory, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """Whole outfits around an item.
+    """Outfits around an item.
 
     Attributes:
-        looks: Those that lack nothing first, of these the best first; no two share more than the item they are made
-            around and half of the rest.
-        judge: Who judged.
-        left_out: Rules that left something out of the categories that a look lacks, in their order; of all that were
-            looked for if there is no look.
+        looks: Those that miss the fewest categories first, then best first; no two share more than half of the added
+            items.
+        judge: Whether the language model scored them.
+        left_out: Rules that left items out of the categories that a look misses, in their order; of all searched
+            categories if there is no look.
         nothing: Why there is no look, in one sentence; empty if there is one.
     """
 
@@ -182,8 +182,8 @@ class Scorers(Protocol):
     def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
         """Direction in which text embeddings of fitting items lie, ``(T,)``.
 
-        Of two candidates of one category, ``quick`` scores the one higher that has the larger inner product with it,
-        but for shared words and rounding, so a nearest-neighbour search finds the candidates that are worth scoring.
+        Within a category, ``quick`` scores grow with the inner product, apart from shared words and rounding, so that a
+        nearest-neighbour search finds the best candidates.
 
         Args:
             outfit: One item or more.

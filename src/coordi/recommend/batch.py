@@ -20,19 +20,19 @@ from coordi.recommend.stylist import Stylist, check_catalogue, judge
 
 _CLAIM, _LINES = "asked.json", "lines.jsonl"
 _SAVE_EVERY = 20
-"""Items between two times that lines are surely on the disk: what a loss of power costs at most."""
+"""Items between two syncs to the disk: what a power failure loses at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What is asked for each item.
+    """Items to complete, and how.
 
     Attributes:
         ids: Items of the catalogue to complete, in the order of the lines.
-        k: Suggestions for each at most.
-        rules: What may be suggested.
-        language_model: False asks what needs none.
-        reasons: Ask what moved each score, which takes about as long again.
+        k: Suggestions for each item at most.
+        rules: Which items may be suggested.
+        language_model: False ranks without it.
+        reasons: Also compute what moved each score, which takes about as long again.
     """
 
     ids: Sequence[str]
@@ -42,9 +42,9 @@ class Batch:
     reasons: bool = False
 
     def claim(self, stylist: Stylist, model: str) -> dict[str, Any]:
-        """All that the lines depend on, so that a beginning of something else isn't gone on with."""
+        """Everything that the lines depend on, so that another batch isn't resumed."""
         return {
-            "catalogue": check_catalogue(stylist.catalogue).info.model_dump(mode="json"),
+            "catalogue": check_catalogue(stylist.catalogue).info.model_dump(mode="json", by_alias=True),
             "items": hashlib.sha256("\0".join(self.ids).encode()).hexdigest(),
             "model": model,
             "settings": stylist.settings.model_dump(mode="json"),
@@ -58,35 +58,35 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """What a batch came to.
+    """Result of a batch.
 
     Attributes:
         lines: In the file.
-        known: Of these, how many an earlier, interrupted run had written.
-        nothing: Items that nothing completes; their lines say why.
+        resumed: How many of them an interrupted run had written.
+        nothing: Items without suggestions; their lines say why.
     """
 
     lines: int
-    known: int
+    resumed: int
     nothing: int
 
 
 def complete_catalogue(batch: Batch, stylist: Stylist, model: str, out: Path, progress: Progress) -> Completed:
     """Write a line for each item: ``{"id", "suggestions": [{"id", "category", "score", ...}], "nothing", ...}``.
 
-    Lines are gathered in the folder ``<out>.work``; once all are there they become ``out``, with
-    ``<out>.manifest.json`` beside it. The same command goes on from what is gathered, whatever ended the run before.
+    Lines are written into the folder ``<out>.work``; once all are there they become ``out``, with
+    ``<out>.manifest.json`` beside it. The same command resumes an interrupted run.
 
     Args:
-        batch: What is asked.
+        batch: Items and options.
         stylist: With a catalogue.
         model: ``TrainedModel.identity`` of the stylist's model.
-        out: A ``.jsonl`` file that isn't there yet.
-        progress: Told of items.
+        out: A ``.jsonl`` file that doesn't exist yet.
+        progress: Called with the number of items.
 
     Raises:
-        ArtifactError: If ``out`` is there, what is gathered is of another batch, another process is at it, or it can't
-            be written.
+        ArtifactError: If ``out`` exists, its folder belongs to another batch, another process writes it, or it can't be
+            written.
         RecommendationError: If the catalogue is empty or a rule can't be followed.
     """
     if out.exists():
@@ -97,54 +97,58 @@ def complete_catalogue(batch: Batch, stylist: Stylist, model: str, out: Path, pr
         claim = batch.claim(stylist, model)
         _check_claim(work, claim)
         lines = work / _LINES
-        known, nothing = _known(lines, batch.ids)
-        progress(known, len(batch.ids))
+        resumed, nothing = _resume(lines, batch.ids)
+        progress(resumed, len(batch.ids))
         with _appending(lines) as file:
-            for place, item_id in enumerate(batch.ids[known:], known + 1):
+            for number, item_id in enumerate(batch.ids[resumed:], resumed + 1):
                 line = _line(stylist, batch, item_id)
                 nothing += not line["suggestions"]
                 file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
                 file.flush()
-                if place % _SAVE_EVERY == 0:
+                if number % _SAVE_EVERY == 0:
                     _save(file)
-                progress(place, len(batch.ids))
+                progress(number, len(batch.ids))
         manifest = {"asked": claim, "lines": len(batch.ids), "peak_memory_mib": peak_memory_mib()}
         write_json(out.with_name(f"{out.name}.manifest.json"), {**manifest, "versions": versions()})
         with clear_write_errors(out):
             lines.replace(out)
     shutil.rmtree(work, ignore_errors=True)
-    return Completed(len(batch.ids), known, nothing)
+    return Completed(len(batch.ids), resumed, nothing)
 
 
 def _line(stylist: Stylist, batch: Batch, item_id: str) -> dict[str, Any]:
-    """What completes an item, or why nothing does; a pinned item that can't be worn with this one is such a reason."""
+    """The line of an item. A pinned item that can't be worn with it is a reason for no suggestions, not an error."""
     items = check_catalogue(stylist.catalogue).items_of([item_id])
     try:
-        found = stylist.complete(
+        answer = stylist.complete(
             items, k=batch.k, rules=batch.rules, language_model=batch.language_model, reasons=batch.reasons
         )
     except RecommendationError as error:
         return {"id": item_id, "judge": judge(batch.language_model), "suggestions": [], "nothing": str(error)}
-    return line_of(item_id, found)
+    return line_of(item_id, answer)
 
 
 def _check_rules(stylist: Stylist, rules: Rules) -> None:
-    """Refuse what no item could follow, before the first is asked."""
+    """Refuse rules that fail for every item, before the first is completed."""
     check_colours(rules, stylist.vocabulary)
     check_catalogue(stylist.catalogue).items_of(rules.pinned)
 
 
-def line_of(item_id: str, found: Completion) -> dict[str, Any]:
+def line_of(item_id: str, answer: Completion) -> dict[str, Any]:
     """One line of the file."""
     suggestions = []
-    for one in found.suggestions:
-        row: dict[str, Any] = {"id": one.item.id, "category": one.item.category, "score": round(one.score, 4)}
-        if one.is_pinned:
+    for suggestion in answer.suggestions:
+        row: dict[str, Any] = {
+            "id": suggestion.item.id,
+            "category": suggestion.item.category,
+            "score": round(suggestion.score, 4),
+        }
+        if suggestion.is_pinned:
             row["is_pinned"] = True
-        if one.reason is not None:
-            row["reason"] = one.reason.text
+        if suggestion.reason is not None:
+            row["reason"] = suggestion.reason.text
         suggestions.append(row)
-    return {"id": item_id, "judge": found.judge, "suggestions": suggestions, "nothing": found.nothing}
+    return {"id": item_id, "judge": answer.judge, "suggestions": suggestions, "nothing": answer.nothing}
 
 
 def _check_claim(work: Path, claim: dict[str, Any]) -> None:
@@ -152,8 +156,8 @@ def _check_claim(work: Path, claim: dict[str, Any]) -> None:
     if not path.exists():
         write_json(path, claim)
         return
-    begun, asked = read_json(path), json.loads(json.dumps(claim))
-    changed = [name for name in asked if begun.get(name) != asked[name]]
+    begun, wanted = read_json(path), json.loads(json.dumps(claim))
+    changed = [name for name in wanted if begun.get(name) != wanted[name]]
     if changed:
         raise ArtifactError(
             f"{work} holds a part of another batch: {', '.join(changed)} changed since; delete it, or choose another "
@@ -161,22 +165,22 @@ def _check_claim(work: Path, claim: dict[str, Any]) -> None:
         )
 
 
-def _known(lines: Path, ids: Sequence[str]) -> tuple[int, int]:
-    """How many whole lines there are, and how many of them have no suggestion; half a line at the end is cut off."""
+def _resume(lines: Path, ids: Sequence[str]) -> tuple[int, int]:
+    """Number of complete lines, and of those without suggestions; an incomplete last line is cut off."""
     if not lines.exists():
         return 0, 0
-    known, nothing, whole = 0, 0, 0
+    count, nothing, size = 0, 0, 0
     with clear_write_errors(lines), lines.open("rb+") as file:
         for line in file:
             try:
-                told = json.loads(line) if line.endswith(b"\n") else None
+                row = json.loads(line) if line.endswith(b"\n") else None
             except ValueError:
-                told = None
-            if told is None or known >= len(ids) or told.get("id") != ids[known]:
+                row = None
+            if row is None or count >= len(ids) or row.get("id") != ids[count]:
                 break
-            known, nothing, whole = known + 1, nothing + (not told["suggestions"]), whole + len(line)
-        file.truncate(whole)
-    return known, nothing
+            count, nothing, size = count + 1, nothing + (not row["suggestions"]), size + len(line)
+        file.truncate(size)
+    return count, nothing
 
 
 @contextmanager

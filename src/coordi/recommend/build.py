@@ -56,26 +56,26 @@ from coordi.recommend.items import describe_items, not_understood
 from coordi.types import FunnelRow, GarmentCategory, Item
 
 PROBLEMS_FILE = "problems.jsonl"
-LONGEST_ID = 200  # what a rule may name
-NOT_WORN_BY_ANYBODY = "nobody wears it to be seen (rugs, lipstick, underwear, ...)"
+MAX_ID_LENGTH = 200  # what a rule may name
+NOT_CLOTHES = "nobody wears it to be seen (rugs, lipstick, underwear, ...)"
 NOTHING_TO_GO_BY = "no title and no photo"
 NO_CATEGORY = "neither its words nor a photo tell its category"
 NO_PHOTO_NAMED = "no photo named: kept for its title"
-BAD_ID = f"id longer than {LONGEST_ID} characters, or no text that can be written as UTF-8"
+BAD_ID = f"id longer than {MAX_ID_LENGTH} characters, or no text that can be written as UTF-8"
 NOT_UNDERSTOOD = "{} isn't a known word: kept as unknown"
 REPAIRED = "title in a wrong encoding: repaired"
-_LONGEST_SHOWN = 40
+_MAX_VALUE_LENGTH = 40
 _LISTED = frozenset({"catalogue", "photos", "sample"})  # layouts whose readers list every problem
 
 
 @dataclass(frozen=True, slots=True)
 class FeedRow:
-    """A row that can go into a catalogue.
+    """A row of a source that can go into a catalogue.
 
     Attributes:
-        item: Cleaned; its category may be None until its photo is described, and its photo may be unsound.
-        line: Of its table; None for what isn't a table.
-        hash: Of all that the source says of the item.
+        item: Cleaned; its category may be None until its photo is described, and its photo may be unreadable.
+        line: In its table; None if the source isn't a table.
+        hash: Of the source's columns.
     """
 
     item: Item
@@ -85,14 +85,14 @@ class FeedRow:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A source as a catalogue takes it.
+    """The rows of a source that can go into a catalogue.
 
     Attributes:
         name: The folder's or file's name.
-        source: Its path, resolved, or its name on a hub.
-        rows: In the source's order, ids unique.
-        problems: Of rows left out and of rows kept, as far as that is known before photos are opened.
-        left_out: What a release's reader left out, which is counted and not listed.
+        source: Its resolved path, or its name on a hub.
+        rows: In the source's order, with unique ids.
+        problems: Of rows, before photos are opened; those with ``kept`` are warnings.
+        left_out: Counts of what the reader of a release left out.
     """
 
     name: str
@@ -103,33 +103,33 @@ class Feed:
 
 
 def source_of(path: Path | str, settings: DataSettings) -> str:
-    """What a catalogue calls a source: its resolved path; it must be there.
+    """The resolved path of a source, by which a catalogue names it.
 
     Raises:
         DataError: If there is nothing at the path, or a hub's data set can't be fetched.
     """
-    found = located(path, settings)
-    if not found.exists():
+    resolved = located(path, settings)
+    if not resolved.exists():
         raise DataError(
-            f"there is no file or folder at {found}; accepted are a .csv, .jsonl or .parquet table, a folder holding "
+            f"there is no file or folder at {resolved}; accepted are a .csv, .jsonl or .parquet table, a folder with "
             "one, a folder of photos, a Polyvore release, or 'sample'"
         )
-    return str(found.resolve())
+    return str(resolved.resolve())
 
 
 def read_feed(path: Path | str, settings: DataSettings) -> Feed:
     """Read a source for a catalogue; photos aren't opened yet.
 
     Raises:
-        DataError: If it isn't recognised, is broken as a whole or can't be fetched.
+        DataError: If its layout isn't recognised, it can't be read, or it can't be fetched.
     """
     source = read_source(located(path, settings), settings)
     rows: list[FeedRow] = []
     problems = list(source.problems)
     some_photos = any(item.image is not None for item in source.items)
     for item in source.items:
-        row, found = _judged(item, source, some_photos=some_photos)
-        problems += found
+        row, row_problems = _judged(item, source, some_photos=some_photos)
+        problems += row_problems
         if row is not None:
             rows.append(row)
     left_out = tuple(row for row in source.funnel.rows if row.dropped and row.unit == "items")
@@ -138,46 +138,48 @@ def read_feed(path: Path | str, settings: DataSettings) -> Feed:
 
 
 def write_problems(folder: Path, problems: Iterable[RowProblem]) -> None:
-    """Write one JSON object per problem into the folder, those of a table in the order of its lines."""
-    ordered = sorted(problems, key=lambda one: (one.line or 0, one.item_id, one.reason))
-    lines = [json.dumps(_sound(asdict(one)), ensure_ascii=False) for one in ordered]
+    """Write one JSON object per problem into the folder, in the order of the source's lines."""
+    ordered = sorted(problems, key=lambda problem: (problem.line or 0, problem.item_id, problem.reason))
+    lines = [json.dumps(_sound(asdict(problem)), ensure_ascii=False) for problem in ordered]
     write_text(folder / PROBLEMS_FILE, "".join(f"{line}\n" for line in lines))
 
 
 def by_reason(problems: Iterable[RowProblem]) -> dict[str, list[RowProblem]]:
-    """Problems by reason: of what is left out first, then the most frequent first."""
-    found: dict[str, list[RowProblem]] = {}
-    for one in problems:
-        found.setdefault(one.reason, []).append(one)
-    return dict(sorted(found.items(), key=lambda entry: (entry[1][0].kept, -len(entry[1]))))
+    """Problems by reason: errors before warnings, then the most frequent first."""
+    groups: dict[str, list[RowProblem]] = {}
+    for problem in problems:
+        groups.setdefault(problem.reason, []).append(problem)
+    return dict(sorted(groups.items(), key=lambda entry: (entry[1][0].kept, -len(entry[1]))))
 
 
 def _judged(item: SourceItem, source: Source, *, some_photos: bool) -> tuple[FeedRow | None, list[RowProblem]]:
-    """The row of an item if it can go in, and what is wrong with it either way."""
+    """The row of an item, None if it is left out, and its problems."""
     line = source.lines.get(item.id)
 
-    def problem(reason: str, value: str = "", *, kept: bool = False) -> RowProblem:
-        return RowProblem(reason, item.id, line, value, kept)
+    def problem(reason: str, value: str = "", *, is_warning: bool = False) -> RowProblem:
+        return RowProblem(reason, item.id, line, value, is_warning)
 
     title = clean_title(item.title)
     if not _is_id(item.id):
         return None, [problem(BAD_ID)]
     if item.category == NOT_WORN:
-        return None, [problem(NOT_WORN_BY_ANYBODY, item.subcategory or title.text)]
+        return None, [problem(NOT_CLOTHES, item.subcategory or title.text)]
     if item.image is None and not title.text:
         return None, [problem(NOTHING_TO_GO_BY)]
     if item.image is None and item.category is None:
         return None, [problem(NO_CATEGORY, item.subcategory or title.text)]
-    found = []
+    problems = []
     if title.repaired:
-        found.append(problem(REPAIRED, title.text, kept=True))
+        problems.append(problem(REPAIRED, title.text, is_warning=True))
     if item.image is None and item.why_no_photo == OUTSIDE:
-        found.append(problem(f"{OUTSIDE}: kept for its title", kept=True))
+        problems.append(problem(f"{OUTSIDE}: kept for its title", is_warning=True))
     elif item.image is None and some_photos:
-        found.append(problem(NO_PHOTO_NAMED, kept=True))
+        problems.append(problem(NO_PHOTO_NAMED, is_warning=True))
     cleaned = _item(replace(item, title=title.text))
-    found += [problem(NOT_UNDERSTOOD.format(what), value, kept=True) for what, value in not_understood(cleaned)]
-    return FeedRow(cleaned, line, _hash(item)), found
+    problems += [
+        problem(NOT_UNDERSTOOD.format(what), value, is_warning=True) for what, value in not_understood(cleaned)
+    ]
+    return FeedRow(cleaned, line, _hash(item)), problems
 
 
 def _item(item: SourceItem) -> Item:
@@ -189,16 +191,16 @@ def _item(item: SourceItem) -> Item:
 
 def _hash(item: SourceItem) -> bytes:
     image = None if item.image is None else str(item.image.absolute())
-    told = [item.id, item.title, item.category, item.subcategory, image, item.price, sorted(item.extra.items())]
-    return hashlib.sha256(json.dumps(told).encode()).digest()
+    values = [item.id, item.title, item.category, item.subcategory, image, item.price, sorted(item.extra.items())]
+    return hashlib.sha256(json.dumps(values).encode()).digest()
 
 
 def _is_id(text: str) -> bool:
-    return len(text) <= LONGEST_ID and _text(text) == text
+    return len(text) <= MAX_ID_LENGTH and _text(text) == text
 
 
 def _text(text: str) -> str:
-    """Text that can be written as UTF-8: JSON may hold halves of characters."""
+    """Text that can be written as UTF-8: JSON may contain halves of surrogate pairs."""
     return text.encode("utf-8", "replace").decode()
 
 
@@ -208,38 +210,37 @@ def _sound(values: Mapping[str, object]) -> dict[str, object]:
 
 def examples(problems: Sequence[RowProblem], most: int) -> str:
     """The first few of some problems, such as ``"line 3 'abc', line 9 and 4 more"``."""
-    shown = []
-    for one in problems[:most]:
-        where = f"line {one.line}" if one.line is not None else one.item_id or one.value
-        value = _shortened(one.value)
-        shown.append(f"{where} '{value}'" if value and one.value != where else where)
+    parts = []
+    for problem in problems[:most]:
+        where = f"line {problem.line}" if problem.line is not None else problem.item_id or problem.value
+        value = _shortened(problem.value)
+        parts.append(f"{where} '{value}'" if value and problem.value != where else where)
     more = f" and {len(problems) - most} more" if len(problems) > most else ""
-    return f"{', '.join(shown)}{more}"
+    return f"{', '.join(parts)}{more}"
 
 
 def _shortened(value: str) -> str:
-    """A long value's beginning, or of a long path its end."""
-    if len(value) <= _LONGEST_SHOWN:
+    """The beginning of a long value, or the end of a long path."""
+    if len(value) <= _MAX_VALUE_LENGTH:
         return value
-    return f"...{value[-_LONGEST_SHOWN:]}" if "/" in value else f"{value[:_LONGEST_SHOWN]}..."
+    return f"...{value[-_MAX_VALUE_LENGTH:]}" if "/" in value else f"{value[:_MAX_VALUE_LENGTH]}..."
 
 
 _REASONS = 3
-_SHOWN = 3
 _AS_THEY_ARE = DataSettings()
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogueJob:
-    """A catalogue's folder and how work on it is done.
+    """Folder and options of a change to a catalogue.
 
     Attributes:
         folder: Of the catalogue.
-        command: What the user typed, for the manifest.
+        command: The command line, for the manifest.
         progress: Shows progress under a label.
-        data: How a source is read.
-        save_every: Photos between two saves of vectors.
-        may_shrink: Whether a feed may take away more than half of what is there.
+        data: Settings for reading a source.
+        save_every: Photos between two saves of embeddings.
+        may_shrink: Whether a feed may remove more than half of the items.
     """
 
     folder: Path
@@ -251,7 +252,7 @@ class CatalogueJob:
 
 
 def info_of(folder: Path) -> CatalogueInfo:
-    """What a finished catalogue says of itself.
+    """Description of a finished catalogue.
 
     Raises:
         ArtifactError: If it isn't one, or its database is damaged.
@@ -261,53 +262,53 @@ def info_of(folder: Path) -> CatalogueInfo:
 
 
 @contextmanager
-def manifest_last(work: CatalogueJob, info: CatalogueInfo) -> Iterator[None]:
-    """Write the manifest once the block ends without an error; until then an earlier one stays, and its catalogue."""
+def manifest_last(job: CatalogueJob, info: CatalogueInfo) -> Iterator[None]:
+    """Write the manifest once the block ends without an error; until then the previous one stays."""
     started = time.monotonic()
     yield
     settings = {"describe": info.describe.model_dump(mode="json"), "prompt": info.prompt.model_dump(mode="json")}
     inputs = {"source": info.source, "encoder": info.encoder[1], "vocabulary": info.vocabulary}
-    write_manifest(work.folder, Record(work.command, settings, inputs=inputs), started)
+    write_manifest(job.folder, Record(job.command, settings, inputs=inputs), started)
 
 
 def check_out(folder: Path, source: str) -> None:
-    """Refuse a folder that holds something else than a catalogue of this source, finished or begun."""
+    """Refuse a folder with anything but a finished or unfinished catalogue of this source."""
     if (folder / RUN_FILE).exists():
         raise ArtifactError(f"{folder} holds a run of coordi; choose another --out")
     if str(folder.resolve()) == source:
         raise ArtifactError(f"--out {folder} is the folder of the data; choose another --out, so that they don't mix")
     if is_finished(folder):
         check_is_catalogue(folder)
-        made_of = info_of(folder).source
+        built_from = info_of(folder).source
     elif (folder / INFO_FILE).is_file():
-        made_of = read_info_file(folder).source
+        built_from = read_info_file(folder).source
     else:
-        held = (
+        names = (
             sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")) if folder.is_dir() else []
         )
-        if held and held != [PROBLEMS_FILE]:
-            more = ", ..." if len(held) > 3 else ""
+        if names and names != [PROBLEMS_FILE]:
+            more = ", ..." if len(names) > 3 else ""
             raise ArtifactError(
-                f"{folder} isn't a catalogue and holds other files ({', '.join(held[:3])}{more}); choose an empty or "
+                f"{folder} isn't a catalogue and holds other files ({', '.join(names[:3])}{more}); choose an empty or "
                 "new folder with --out"
             )
         return
-    if made_of != source:
+    if built_from != source:
         raise ArtifactError(
-            f"{folder} is a catalogue of {made_of}, not of {source}; choose another --out, or put this source into it "
-            f"with coordi catalogue add {folder} {source}, or in its place with coordi catalogue refresh {folder} "
+            f"{folder} is a catalogue of {built_from}, not of {source}; choose another --out, or add this source with "
+            f"coordi catalogue add {folder} {source}, or replace that one with coordi catalogue refresh {folder} "
             f"{source}"
         )
 
 
-def refuse(feed: Feed, problems: Sequence[RowProblem], work: CatalogueJob) -> NoReturn:
-    """Say that nothing of a feed can go into a catalogue, and why."""
-    write_problems(work.folder, problems)
+def refuse(feed: Feed, problems: Sequence[RowProblem], job: CatalogueJob) -> NoReturn:
+    """Raise the error for a feed without any usable row."""
+    write_problems(job.folder, problems)
     reasons = [f"{len(rows)} times: {reason}" for reason, rows in by_reason(problems).items()]
     reasons += [f"{row.count} times: {row.reason}" for row in feed.left_out]
     raise DataError(
         f"nothing of {feed.source} can go into a catalogue: {'; '.join(reasons[:_REASONS]) or 'it holds no items'}; "
-        f"every problem is in {work.folder / PROBLEMS_FILE}"
+        f"every problem is in {job.folder / PROBLEMS_FILE}"
     )
 
 
@@ -317,13 +318,11 @@ _READERS = 4
 
 @dataclass(frozen=True)
 class DescriptionPipeline:
-    """What a catalogue is described with.
+    """The encoder, vocabulary and settings that describe a catalogue.
 
     Attributes:
-        describe: Which encoder and vocabulary.
-        prompt: What is said of an item.
-        encoder: Loaded.
-        vocabulary: Loaded.
+        describe: Names the encoder and the vocabulary.
+        prompt: Settings of item texts.
     """
 
     describe: DescribeSettings
@@ -333,7 +332,7 @@ class DescriptionPipeline:
 
     @classmethod
     def of(cls, describe: DescribeSettings, prompt: PromptSettings) -> DescriptionPipeline:
-        """Load what the settings name.
+        """Load the encoder and the vocabulary that the settings name.
 
         Raises:
             EncoderError: If there is no such encoder.
@@ -343,11 +342,11 @@ class DescriptionPipeline:
 
     @cached_property
     def labeller(self) -> Labeller:
-        """Says what vectors show."""
+        """Finds the labels of embeddings."""
         return Labeller(self.encoder, self.vocabulary)
 
-    def info(self, name: str, source: str, made: str = "") -> CatalogueInfo:
-        """What a catalogue says of itself that is made with these."""
+    def info(self, name: str, source: str, changed_at: str = "") -> CatalogueInfo:
+        """Description of a catalogue that is made with these."""
         return CatalogueInfo(
             name=name,
             source=source,
@@ -358,52 +357,54 @@ class DescriptionPipeline:
             vocabulary=hashlib.sha256(self.vocabulary.model_dump_json().encode()).hexdigest(),
             photo_dimension=self.encoder.dimension,
             text_dimension=text_encoder().dimension,
-            made=made,
+            changed_at=changed_at,
         )
 
 
 class RowDescriber:
-    """Describes the rows of a feed; vectors are remembered by the photos' content.
+    """Describes the rows of a feed; embeddings are cached by the photos' content.
 
     Attributes:
-        problems: What was wrong with rows that were described so far.
-        encoded: Photos that the encoder was asked for; it knew the others.
+        problems: Of the rows described so far.
+        encoded: Number of photos that weren't in the cache.
     """
 
-    def __init__(self, eyes: DescriptionPipeline, cache: EmbeddingCache) -> None:
-        self._eyes = eyes
+    def __init__(self, pipeline: DescriptionPipeline, cache: EmbeddingCache) -> None:
+        self._pipeline = pipeline
         self._cache = cache
         self._digests: dict[str, bytes] = {}
         self.problems: list[RowProblem] = []
         self.encoded = 0
 
     def encode_photos(self, rows: Sequence[FeedRow], progress: Progress = no_progress) -> None:
-        """Bring the vectors of all photos into the cache; those that can't be opened are noted.
+        """Encode all photos into the cache; those that can't be opened become problems.
 
         Args:
-            rows: What is to be described.
-            progress: Told of photos that were seen.
+            rows: To be described.
+            progress: Called with the number of photos.
         """
         items = [row.item for row in rows if row.item.image is not None]
-        seen = encode_photos(items, self._eyes.encoder, self._cache, self._eyes.describe.batch_size, progress)
-        self.encoded += seen.encoded
-        found = zip(items, seen.digests, strict=True)
-        self._digests |= {item.id: digest for item, digest in found if digest is not None}
+        result = encode_photos(items, self._pipeline.encoder, self._cache, self._pipeline.describe.batch_size, progress)
+        self.encoded += result.encoded
+        digests = zip(items, result.digests, strict=True)
+        self._digests |= {item.id: digest for item, digest in digests if digest is not None}
         by_id = {row.item.id: row for row in rows}
-        for one in seen.unreadable:
-            row = by_id[one.item_id]
-            kept = bool(row.item.title) and row.item.category is not None
-            reason = f"{one.kind}: kept for its title" if kept else f"{one.kind}, and no words that tell what it is"
-            self.problems.append(RowProblem(reason, one.item_id, row.line, str(row.item.image), kept))
+        for photo in result.unreadable:
+            row = by_id[photo.item_id]
+            is_usable = bool(row.item.title) and row.item.category is not None
+            reason = (
+                f"{photo.kind}: kept for its title" if is_usable else f"{photo.kind}, and no words that tell what it is"
+            )
+            self.problems.append(RowProblem(reason, photo.item_id, row.line, str(row.item.image), is_usable))
 
     def described(
         self, rows: Sequence[tuple[int, FeedRow]], progress: Progress = no_progress
     ) -> Iterator[list[CatalogueRow]]:
-        """Catalogue rows of feed rows that were seen, some hundred at a time; what can't go in is in ``problems``.
+        """Yield the catalogue rows of encoded feed rows in batches; rows that can't go in become problems.
 
         Args:
-            rows: With their places in the catalogue.
-            progress: Told of rows that the caller has taken.
+            rows: With their positions in the catalogue.
+            progress: Called with the number of rows.
         """
         for start in range(0, len(rows), _AT_ONCE):
             yield self._part(rows[start : start + _AT_ONCE])
@@ -413,38 +414,42 @@ class RowDescriber:
         digests = self._digests
         ids = [row.item.id for _, row in rows if row.item.id in digests]
         vectors = self._cache.vectors([digests[name] for name in ids])  # (B, D)
-        seen = self._eyes.labeller.descriptions(ids, vectors)
-        said = {one.item_id: one for one in seen}
-        worn = dict(zip(ids, self._eyes.labeller.categories(seen, vectors), strict=True))
+        descriptions = self._pipeline.labeller.descriptions(ids, vectors)
+        by_item = {entry.item_id: entry for entry in descriptions}
+        categories = dict(zip(ids, self._pipeline.labeller.categories(descriptions, vectors), strict=True))
         items: list[Item] = []
-        known: dict[str, tuple[int, FeedRow]] = {}
-        for place, row in rows:
-            item = self._settled(row, worn.get(row.item.id), has_photo=row.item.id in digests)
+        sources: dict[str, tuple[int, FeedRow]] = {}
+        for position, row in rows:
+            item = self._settled(row, categories.get(row.item.id), has_photo=row.item.id in digests)
             if item is not None:
                 items.append(item)
-                known[item.id] = place, row
+                sources[item.id] = position, row
         by_id: dict[str, NDArray[np.float32]] = dict(zip(ids, vectors, strict=True))
-        found = describe_items(items, said, by_id, self._eyes.prompt, self._eyes.vocabulary, text_encoder())
+        described = describe_items(
+            items, by_item, by_id, self._pipeline.prompt, self._pipeline.vocabulary, text_encoder()
+        )
         return [
-            CatalogueRow(known[one.id][0], one, known[one.id][1].hash, _digest(known[one.id][1].item, digests))
-            for one in found
+            CatalogueRow(
+                sources[entry.id][0], entry, sources[entry.id][1].hash, _digest(sources[entry.id][1].item, digests)
+            )
+            for entry in described
         ]
 
-    def _settled(self, row: FeedRow, worn: GarmentCategory | None, *, has_photo: bool) -> Item | None:
-        """The item with a category that is known and without a photo that can't be opened; None if it can't go in."""
+    def _settled(self, row: FeedRow, photo_category: GarmentCategory | None, *, has_photo: bool) -> Item | None:
+        """The item with its category and without an unreadable photo; None if it can't go in."""
         item = row.item if has_photo else replace(row.item, image=None)
         if item.category is None:
             if not has_photo:
-                return None  # told with its photo
-            if worn is None:
+                return None  # encode_photos reported it
+            if photo_category is None:
                 self.problems.append(RowProblem(NO_CATEGORY, item.id, row.line, item.title))
                 return None
-            return replace(item, category=worn)
+            return replace(item, category=photo_category)
         return item if has_photo or item.title else None
 
 
 def photo_hash(path: Path | None) -> bytes:
-    """SHA-256 of a photo's bytes; empty if there are none that can be read."""
+    """SHA-256 of a photo's bytes; empty if they can't be read."""
     if path is None:
         return b""
     try:
@@ -455,12 +460,12 @@ def photo_hash(path: Path | None) -> bytes:
 
 def photo_hashes(rows: Sequence[FeedRow], progress: Progress = no_progress) -> list[bytes]:
     """``photo_hash`` of each row's photo, read by several threads."""
-    found: list[bytes] = []
+    hashes: list[bytes] = []
     with ThreadPoolExecutor(_READERS, thread_name_prefix="hash") as pool:
         for digest in pool.map(lambda row: photo_hash(row.item.image), rows):
-            found.append(digest)
-            progress(len(found), len(rows))
-    return found
+            hashes.append(digest)
+            progress(len(hashes), len(rows))
+    return hashes
 
 
 def _digest(item: Item, digests: dict[str, bytes]) -> bytes:
@@ -468,22 +473,22 @@ def _digest(item: Item, digests: dict[str, bytes]) -> bytes:
 
 
 _MANY = 10
-"""Fewer items than these may go without a question."""
+"""Fewer items may be removed without ``may_shrink``."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:
-    """What became of a catalogue.
+    """Numbers of items after a change to a catalogue.
 
     Attributes:
-        items: In it now.
-        added: New ones.
-        changed: Those whose row or photo is another.
-        removed: Those that are gone.
-        unchanged: Those that were left alone.
-        encoded: Photos that the encoder was asked for; it knew the others.
-        problems: Of the rows and photos that were looked at.
-        left_out: What a release's reader left out, which is counted and not listed.
+        items: In the catalogue now.
+        added: New items.
+        changed: Items whose row or photo changed.
+        removed: Items that are gone.
+        unchanged: All other items.
+        encoded: Photos that weren't in the cache.
+        problems: Of the rows and photos that were read.
+        left_out: Counts of what the reader of a release left out.
     """
 
     items: int
@@ -496,162 +501,164 @@ class BuildResult:
     left_out: tuple[FunnelRow, ...] = ()
 
 
-def build_catalogue(source: Path | str, eyes: DescriptionPipeline, work: CatalogueJob) -> BuildResult:
-    """Make a catalogue of a source, or bring the one that was made of it up to date.
+def build_catalogue(source: Path | str, pipeline: DescriptionPipeline, job: CatalogueJob) -> BuildResult:
+    """Build a catalogue from a source, or update the one that was built from it.
 
-    Killed at any point, it goes on where it was: vectors of photos are kept as they are made.
-
-    Raises:
-        DataError: If the source can't be read, or no row of it can go in.
-        ArtifactError: If the folder holds something else, or a catalogue of another source or encoder.
-    """
-    made_of = source_of(source, work.data)
-    check_out(work.folder, made_of)
-    with lock_folder(work.folder):
-        check_out(work.folder, made_of)  # another process may have begun since
-        if is_finished(work.folder):
-            return _bring_up_to_date(source, eyes, work, gone=True)
-        feed = read_feed(source, work.data)
-        write_json(work.folder / INFO_FILE, eyes.info(feed.name, feed.source).model_dump(mode="json"))
-        return _update(feed, {}, eyes, work, gone=False)
-
-
-def add_to_catalogue(source: Path | str, work: CatalogueJob) -> BuildResult:
-    """Add the rows of a source; those whose id is there already take the place of what was there.
+    After an interruption the same call resumes: embeddings are cached as they are computed.
 
     Raises:
-        DataError: If the source can't be read, or no row of it can go in.
-        ArtifactError: If the folder isn't a catalogue, or what made it has changed.
+        DataError: If the source can't be read, or has no usable row.
+        ArtifactError: If the folder contains something else, or a catalogue of another source or encoder.
     """
-    return _change(source, work, gone=False)
+    built_from = source_of(source, job.data)
+    check_out(job.folder, built_from)
+    with lock_folder(job.folder):
+        check_out(job.folder, built_from)  # another process may have begun since
+        if is_finished(job.folder):
+            return _bring_up_to_date(source, pipeline, job, gone=True)
+        feed = read_feed(source, job.data)
+        write_json(job.folder / INFO_FILE, pipeline.info(feed.name, feed.source).model_dump(mode="json", by_alias=True))
+        return _update(feed, {}, pipeline, job, gone=False)
 
 
-def refresh_catalogue(source: Path | str | None, work: CatalogueJob) -> BuildResult:
-    """Make a catalogue equal to a feed: what is new is added, what has changed described again, what is gone removed.
+def add_to_catalogue(source: Path | str, job: CatalogueJob) -> BuildResult:
+    """Add the rows of a source; an item whose id is in the catalogue is replaced.
+
+    Raises:
+        DataError: If the source can't be read, or has no usable row.
+        ArtifactError: If the folder isn't a catalogue, or its encoder or vocabulary has changed.
+    """
+    return _change(source, job, gone=False)
+
+
+def refresh_catalogue(source: Path | str | None, job: CatalogueJob) -> BuildResult:
+    """Make a catalogue equal to a feed: add new items, describe changed ones again, remove the others.
 
     Args:
-        source: The feed; None takes the one that the catalogue was made of.
-        work: Its folder and how.
+        source: The feed; None for the one that the catalogue was built from.
+        job: Folder of the catalogue.
 
     Raises:
-        DataError: If the source can't be read, or no row of it can go in.
-        ArtifactError: If the folder isn't a catalogue, or what made it has changed.
+        DataError: If the source can't be read, or has no usable row.
+        ArtifactError: If the folder isn't a catalogue, or its encoder or vocabulary has changed.
     """
-    return _change(source, work, gone=True)
+    return _change(source, job, gone=True)
 
 
-def remove_from_catalogue(ids: Sequence[str], work: CatalogueJob) -> BuildResult:
-    """Take items out, all of them or, if one is unknown, none.
+def remove_from_catalogue(ids: Sequence[str], job: CatalogueJob) -> BuildResult:
+    """Remove items; if an id is unknown, none is removed.
 
     Raises:
         RecommendationError: If an id is unknown, with near ones, or nothing would be left.
         ArtifactError: If the folder isn't a catalogue.
     """
-    check_is_catalogue(work.folder)
-    with lock_folder(work.folder):
-        stored = stored_rows(work.folder)
-        info = info_of(work.folder).model_copy(update={"made": _now()})
+    check_is_catalogue(job.folder)
+    with lock_folder(job.folder):
+        stored = stored_rows(job.folder)
+        info = info_of(job.folder).model_copy(update={"changed_at": _now()})
         for item_id in ids:
             if item_id not in stored:
-                with Catalogue.open(work.folder) as index:
-                    near = ", ".join(f"'{one}'" for one in index.near_ids(item_id))
+                with Catalogue.open(job.folder) as index:
+                    near = ", ".join(f"'{near_id}'" for near_id in index.near_ids(item_id))
                 raise RecommendationError(
-                    f"no item '{item_id}' in the catalogue {work.folder}, so nothing was removed: its nearest ids are "
+                    f"no item '{item_id}' in the catalogue {job.folder}, so nothing was removed: its nearest ids are "
                     f"{near}"
                 )
-        kept = {name: row.place for name, row in stored.items() if name not in set(ids)}
-        if not kept:
+        remaining = {name: row.position for name, row in stored.items() if name not in set(ids)}
+        if not remaining:
             raise RecommendationError(
-                f"that would remove all {len(stored)} items of {work.folder}; to be rid of it, delete the folder"
+                f"that would remove all {len(stored)} items of {job.folder}; to be rid of it, delete the folder"
             )
-        with manifest_last(work, info), writing_catalogue(work.folder, info) as writer:
-            writer.keep(kept)
-            _finish(writer, info, work)
-    return BuildResult(len(kept), 0, 0, len(stored) - len(kept), len(kept))
+        with manifest_last(job, info), writing_catalogue(job.folder, info) as writer:
+            writer.keep(remaining)
+            _finish(writer, info, job)
+    return BuildResult(len(remaining), 0, 0, len(stored) - len(remaining), len(remaining))
 
 
-def _change(source: Path | str | None, work: CatalogueJob, *, gone: bool) -> BuildResult:
-    check_is_catalogue(work.folder)
-    with lock_folder(work.folder):
-        info = info_of(work.folder)
-        eyes = DescriptionPipeline.of(info.describe, info.prompt)
-        return _bring_up_to_date(info.source if source is None else source, eyes, work, gone=gone)
+def _change(source: Path | str | None, job: CatalogueJob, *, gone: bool) -> BuildResult:
+    check_is_catalogue(job.folder)
+    with lock_folder(job.folder):
+        info = info_of(job.folder)
+        pipeline = DescriptionPipeline.of(info.describe, info.prompt)
+        return _bring_up_to_date(info.source if source is None else source, pipeline, job, gone=gone)
 
 
-def _bring_up_to_date(source: Path | str, eyes: DescriptionPipeline, work: CatalogueJob, *, gone: bool) -> BuildResult:
-    stored, info = stored_rows(work.folder), info_of(work.folder)
-    check_fits(work.folder, info, eyes.info(info.name, info.source))
-    return _update(read_feed(source, work.data), stored, eyes, work, gone=gone)
+def _bring_up_to_date(
+    source: Path | str, pipeline: DescriptionPipeline, job: CatalogueJob, *, gone: bool
+) -> BuildResult:
+    stored, info = stored_rows(job.folder), info_of(job.folder)
+    check_fits(job.folder, info, pipeline.info(info.name, info.source))
+    return _update(read_feed(source, job.data), stored, pipeline, job, gone=gone)
 
 
 def _update(
-    feed: Feed, stored: Mapping[str, StoredRow], eyes: DescriptionPipeline, work: CatalogueJob, *, gone: bool
+    feed: Feed, stored: Mapping[str, StoredRow], pipeline: DescriptionPipeline, job: CatalogueJob, *, gone: bool
 ) -> BuildResult:
-    """Describe what is new or has changed, and put it with what stays.
+    """Describe new and changed items, and write them with the unchanged ones.
 
     Args:
-        feed: What is to go in.
-        stored: What is there; empty for a new catalogue.
-        eyes: What describes.
-        work: Where and how.
-        gone: Whether what the feed doesn't hold is removed.
+        feed: Rows to add.
+        stored: Rows of the catalogue; empty for a new one.
+        pipeline: Describes items.
+        job: Folder and options.
+        gone: Whether items that the feed doesn't contain are removed.
     """
     if not feed.rows:
-        refuse(feed, feed.problems, work)
+        refuse(feed, feed.problems, job)
     if gone:
-        _check_not_cut(feed, stored, work)
-    info = _info_after(feed, stored, eyes, work, gone=gone)
-    changed, unopened = _to_look_at(feed.rows, stored, work)
+        _check_not_cut(feed, stored, job)
+    info = _info_after(feed, stored, pipeline, job, gone=gone)
+    changed, unopened = _to_look_at(feed.rows, stored, job)
     places = _places(feed.rows, stored, gone=gone)
     with (
-        manifest_last(work, info),
-        EmbeddingCache.of(eyes.encoder, work.save_every) as cache,
-        writing_catalogue(work.folder, info) as writer,
+        manifest_last(job, info),
+        EmbeddingCache.of(pipeline.encoder, job.save_every) as cache,
+        writing_catalogue(job.folder, info) as writer,
     ):
-        describer = RowDescriber(eyes, cache)
+        describer = RowDescriber(pipeline, cache)
         rows = [(places[row.item.id], row) for row in feed.rows if row.item.id in changed | unopened]
-        staged = _stage(describer, rows, unopened, writer, work)
-        left = changed if gone else staged  # a row that can't go in takes nothing away unless the feed is the truth
-        kept = {name: places[name] for name in stored if name in places and name not in left}
+        staged = _stage(describer, rows, unopened, writer, job)
+        left = changed if gone else staged  # an unusable row removes its old item only in a refresh
+        remaining = {name: places[name] for name in stored if name in places and name not in left}
         problems = (*feed.problems, *describer.problems)
-        if not staged and not kept:
-            refuse(feed, problems, work)
-        write_problems(work.folder, problems)
-        moved = bool(stored) and info.source != info_of(work.folder).source
-        if staged or moved or len(kept) < len(stored):
-            writer.keep(kept)
-            _finish(writer, info, work)
+        if not staged and not remaining:
+            refuse(feed, problems, job)
+        write_problems(job.folder, problems)
+        moved = bool(stored) and info.source != info_of(job.folder).source
+        if staged or moved or len(remaining) < len(stored):
+            writer.keep(remaining)
+            _finish(writer, info, job)
     before = len(staged & stored.keys())
     return BuildResult(
-        items=len(kept) + len(staged),
+        items=len(remaining) + len(staged),
         added=len(staged) - before,
         changed=before,
-        removed=len(stored) - len(kept) - before,
-        unchanged=len(kept),
+        removed=len(stored) - len(remaining) - before,
+        unchanged=len(remaining),
         encoded=describer.encoded,
         problems=problems,
         left_out=feed.left_out,
     )
 
 
-def _check_not_cut(feed: Feed, stored: Mapping[str, StoredRow], work: CatalogueJob) -> None:
-    """Refuse a feed that would take away more than half of a catalogue, unless that is wanted: it may be cut short."""
-    held = {row.item.id for row in feed.rows}
-    lost = sum(name not in held for name in stored)
-    if lost >= _MANY and 2 * lost > len(stored) and not work.may_shrink:
+def _check_not_cut(feed: Feed, stored: Mapping[str, StoredRow], job: CatalogueJob) -> None:
+    """Refuse a feed that would remove more than half of a catalogue: it may be cut short."""
+    ids = {row.item.id for row in feed.rows}
+    lost = sum(name not in ids for name in stored)
+    if lost >= _MANY and 2 * lost > len(stored) and not job.may_shrink:
         raise DataError(
-            f"{lost} of the {len(stored)} items in {work.folder} aren't in this source any more, so it may be cut "
+            f"{lost} of the {len(stored)} items in {job.folder} aren't in this source any more, so it may be cut "
             "short, or another one; nothing was changed. If that is right, run the same command with --may-shrink"
         )
 
 
 def _to_look_at(
-    rows: Sequence[FeedRow], stored: Mapping[str, StoredRow], work: CatalogueJob
+    rows: Sequence[FeedRow], stored: Mapping[str, StoredRow], job: CatalogueJob
 ) -> tuple[set[str], set[str]]:
-    """Ids of rows that are new or have changed, and of others whose photo couldn't be opened and is told of again."""
+    """Ids of new or changed rows, and of others whose photo was unreadable and is reported again."""
     if not stored:
         return {row.item.id for row in rows}, set()
-    with work.progress("comparing photos") as progress:
+    with job.progress("comparing photos") as progress:
         hashes = photo_hashes(rows, progress)
     changed, unopened = set(), set()
     for row, photo in zip(rows, hashes, strict=True):
@@ -664,10 +671,10 @@ def _to_look_at(
 
 
 def _places(rows: Sequence[FeedRow], stored: Mapping[str, StoredRow], *, gone: bool) -> dict[str, int]:
-    """Places in the source's order: the feed's own, or those there are and then the new ones."""
+    """Positions by id in the source's order; new items of an addition come after the stored ones."""
     if gone or not stored:
-        return {row.item.id: place for place, row in enumerate(rows)}
-    places = {name: row.place for name, row in stored.items()}
+        return {row.item.id: position for position, row in enumerate(rows)}
+    places = {name: row.position for name, row in stored.items()}
     after = max(places.values()) + 1
     return places | {row.item.id: after + n for n, row in enumerate(rows) if row.item.id not in places}
 
@@ -677,15 +684,15 @@ def _stage(
     rows: Sequence[tuple[int, FeedRow]],
     unopened: Collection[str],
     writer: CatalogueWriter,
-    work: CatalogueJob,
+    job: CatalogueJob,
 ) -> set[str]:
-    """Describe rows and hand them to the writer; gives the ids of those that came out and weren't there as they are."""
+    """Describe rows and hand them to the writer; return the ids of new and changed items."""
     staged: set[str] = set()
     if not rows:
         return staged
-    with work.progress("describing photos") as progress:
+    with job.progress("describing photos") as progress:
         describer.encode_photos([row for _, row in rows], progress)
-    with work.progress("writing items") as progress:
+    with job.progress("writing items") as progress:
         for part in describer.described(rows, progress):
             new = [row for row in part if row.item.id not in unopened]
             writer.add(new)
@@ -693,19 +700,19 @@ def _stage(
     return staged
 
 
-def _finish(writer: CatalogueWriter, info: CatalogueInfo, work: CatalogueJob) -> None:
+def _finish(writer: CatalogueWriter, info: CatalogueInfo, job: CatalogueJob) -> None:
     writer.finish(info)
-    write_json(work.folder / INFO_FILE, info.model_dump(mode="json"))
+    write_json(job.folder / INFO_FILE, info.model_dump(mode="json", by_alias=True))
 
 
 def _info_after(
-    feed: Feed, stored: Mapping[str, StoredRow], eyes: DescriptionPipeline, work: CatalogueJob, *, gone: bool
+    feed: Feed, stored: Mapping[str, StoredRow], pipeline: DescriptionPipeline, job: CatalogueJob, *, gone: bool
 ) -> CatalogueInfo:
-    """What the catalogue is made of afterwards: of another feed if that is the truth now."""
+    """Description of the catalogue after the change; a refresh changes its source."""
     if gone or not stored:
-        return eyes.info(feed.name, feed.source, _now())
-    before = info_of(work.folder)
-    return eyes.info(before.name, before.source, _now())
+        return pipeline.info(feed.name, feed.source, _now())
+    before = info_of(job.folder)
+    return pipeline.info(before.name, before.source, _now())
 
 
 def _now() -> str:

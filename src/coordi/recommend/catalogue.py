@@ -1,4 +1,4 @@
-"""A catalogue opened for questions: items by id, nearest by embedding, search by words and rules."""
+"""An open catalogue: items by id, nearest items by embedding, search by words and rules."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _MOST_BRANDS = 100
 
 @dataclass(frozen=True, slots=True)
 class Facets:
-    """What a catalogue can be filtered by.
+    """Values that a catalogue can be filtered by.
 
     Attributes:
         categories: How many items each has, the most frequent first; those without items are absent.
@@ -70,11 +70,7 @@ class Facets:
 
 
 def read_facets(values: Callable[[str], Sequence[tuple[Any, ...]]]) -> Facets:
-    """Count them.
-
-    Args:
-        values: Gives a query's rows.
-    """
+    """Read the facets; ``values`` runs a query and returns its rows."""
     by_category = values(f"SELECT category, count(*) AS n FROM {ITEMS} GROUP BY category ORDER BY n DESC, 1")
     brands = values(
         f"SELECT min(brand) FROM {ITEMS} WHERE brand_key <> '' GROUP BY brand_key "
@@ -95,9 +91,9 @@ def read_facets(values: Callable[[str], Sequence[tuple[Any, ...]]]) -> Facets:
 
 
 _AT_ONCE = 8192
-# Candidates beyond those asked for that are looked at again: single precision may have put twins in any order.
+# Candidates beyond k that are compared again in double precision, which orders ties.
 _SPARE = 32
-# Below this share of a category it is quicker to gather the rows that are allowed than to multiply them all.
+# Below this share of a category, gathering the allowed rows is faster than multiplying all of them.
 _GATHERED = 0.2
 
 
@@ -106,7 +102,7 @@ class CatalogueContents:
     """All items in the order of the database's rows, which is category by category.
 
     Attributes:
-        told: The columns of ``TOLD``.
+        columns: Those of ``ITEM_COLUMNS``.
         ids: Of the items.
         places: By id, the item's place, which is its row number in the database.
         matrices: By column, shape ``(N, D)``; zeros where there is no vector.
@@ -114,9 +110,9 @@ class CatalogueContents:
         spans: By category, the places of its items.
     """
 
-    told: pa.Table
+    columns: pa.Table
     ids: list[str]
-    places: Mapping[str, int]
+    positions: Mapping[str, int]
     matrices: Mapping[str, NDArray[np.float32]]
     present: Mapping[str, NDArray[np.bool_]]
     spans: Mapping[str, slice]
@@ -130,7 +126,7 @@ class CatalogueContents:
             dimensions: By column of vectors, their dimension.
 
         Raises:
-            ValueError: If rows were deleted from it, or don't lie category by category: nothing of ours does that.
+            ValueError: If rows were deleted from it, or aren't ordered by category; coordi writes no such file.
         """
         import pyarrow as pa
 
@@ -139,8 +135,8 @@ class CatalogueContents:
         matrices = {name: np.zeros((count, dimension), dtype=np.float32) for name, dimension in dimensions.items()}
         present = {name: np.zeros(count, dtype=np.bool_) for name in dimensions}
         parts: list[pa.RecordBatch] = []
-        columns = ", ".join((*ITEM_COLUMNS, *dimensions))
-        reader = cursor.sql(f"SELECT rowid AS row_number, {columns} FROM {ITEMS}").to_arrow_reader(_AT_ONCE)
+        names = ", ".join((*ITEM_COLUMNS, *dimensions))
+        reader = cursor.sql(f"SELECT rowid AS row_number, {names} FROM {ITEMS}").to_arrow_reader(_AT_ONCE)
         numbers = [np.zeros(0, dtype=np.int64)]
         for batch in reader:
             rows = np.asarray(batch.column("row_number").to_numpy(zero_copy_only=False), dtype=np.int64)
@@ -150,18 +146,18 @@ class CatalogueContents:
                 _fill(matrices[name], present[name], rows, batch.column(name))
             parts.append(batch.select(ITEM_COLUMNS))
             numbers.append(rows)
-        told = pa.Table.from_batches(parts, schema=parts[0].schema if parts else reader.schema).combine_chunks()
+        columns = pa.Table.from_batches(parts, schema=parts[0].schema if parts else reader.schema).combine_chunks()
         order = np.concatenate(numbers)
         if (np.diff(order) < 0).any():
-            told = told.take(np.argsort(order))
-        ids = told.column("id").to_pylist()
-        spans = _spans(told.column("category").to_pylist())
-        return cls(told, ids, {name: place for place, name in enumerate(ids)}, matrices, present, spans)
+            columns = columns.take(np.argsort(order))
+        ids = columns.column("id").to_pylist()
+        spans = _spans(columns.column("category").to_pylist())
+        return cls(columns, ids, {name: position for position, name in enumerate(ids)}, matrices, present, spans)
 
-    def items(self, places: Sequence[int]) -> list[Item]:
-        """Items by their places, in the order asked."""
-        photos, texts = ([self._vector(column, place) for place in places] for column in (PHOTO, TEXT))
-        return items_of(self.told.take(np.asarray(places, dtype=np.int64)), photos, texts)
+    def items(self, positions: Sequence[int]) -> list[Item]:
+        """Items by their positions, in the order of these."""
+        photos, texts = ([self._vector(column, position) for position in positions] for column in (PHOTO, TEXT))
+        return items_of(self.columns.take(np.asarray(positions, dtype=np.int64)), photos, texts)
 
     def best(
         self,
@@ -171,41 +167,41 @@ class CatalogueContents:
         category: str | None = None,
         allowed: NDArray[np.int64] | None = None,
     ) -> list[tuple[int, float]]:
-        """Places of the items with the largest inner products, with them; best first, ties by id.
+        """Positions of the items with the largest inner products, and these; best first, ties by id.
 
         Args:
             column: Of the vectors.
             query: Shape ``(D,)``.
-            k: At most so many.
-            category: Only this one.
-            allowed: Places of the items that may be found, all of that category if one is given; None for all.
+            k: Number of items at most.
+            category: None for all.
+            allowed: Positions of allowed items, all of that category if one is given; None for all.
         """
         span = slice(0, len(self.ids)) if category is None else self.spans.get(category, slice(0, 0))
-        places = np.arange(span.start, span.stop) if allowed is None else np.sort(allowed)
+        positions = np.arange(span.start, span.stop) if allowed is None else np.sort(allowed)
         if not self.present[column][span].all():
-            places = places[self.present[column][places]]
-        if k < 1 or not len(places):
+            positions = positions[self.present[column][positions]]
+        if k < 1 or not len(positions):
             return []
-        scores = self._products(column, query, span, places)  # (len(places),)
+        scores = self._products(column, query, span, positions)  # (len(places),)
         enough = k + _SPARE
-        best = places if len(places) <= enough else places[np.argpartition(-scores, enough)[:enough]]
+        best = positions if len(positions) <= enough else positions[np.argpartition(-scores, enough)[:enough]]
         exact = self.matrices[column][best].astype(np.float64) @ query.astype(np.float64)
-        # Where a row lies may change the last digits of its product; without them twins tie.
-        found = [(int(place), float(score)) for place, score in zip(best, exact.round(9), strict=True)]
-        return sorted(found, key=lambda one: (-one[1], self.ids[one[0]]))[:k]
+        # The position of a row may change the last digits of its product; without them duplicates tie.
+        results = [(int(position), float(score)) for position, score in zip(best, exact.round(9), strict=True)]
+        return sorted(results, key=lambda row: (-row[1], self.ids[row[0]]))[:k]
 
-    def _vector(self, column: str, place: int) -> NDArray[np.float32] | None:
-        return self.matrices[column][place].copy() if self.present[column][place] else None
+    def _vector(self, column: str, position: int) -> NDArray[np.float32] | None:
+        return self.matrices[column][position].copy() if self.present[column][position] else None
 
     def _products(
-        self, column: str, query: NDArray[np.float32], span: slice, places: NDArray[np.int64]
+        self, column: str, query: NDArray[np.float32], span: slice, positions: NDArray[np.int64]
     ) -> NDArray[np.float32]:
         matrix = self.matrices[column]
-        asked = np.ascontiguousarray(query, dtype=np.float32)
-        if len(places) < _GATHERED * (span.stop - span.start):
-            return np.asarray(matrix[places] @ asked)
-        products = np.asarray(matrix[span] @ asked)
-        return products if len(places) == len(products) else products[places - span.start]
+        vector = np.ascontiguousarray(query, dtype=np.float32)
+        if len(positions) < _GATHERED * (span.stop - span.start):
+            return np.asarray(matrix[positions] @ vector)
+        products = np.asarray(matrix[span] @ vector)
+        return products if len(positions) == len(products) else products[positions - span.start]
 
 
 def _fill(matrix: NDArray[np.float32], present: NDArray[np.bool_], rows: NDArray[np.int64], column: pa.Array) -> None:
@@ -232,7 +228,7 @@ _MOST_WORDS = 20
 
 
 class Catalogue:
-    """A catalogue that answers questions; safe to be asked from several threads."""
+    """An open catalogue; safe to use from several threads."""
 
     def __init__(self, connection: Any, info: CatalogueInfo, where_it_is: str) -> None:
         """Use ``open`` or ``in_memory``."""
@@ -240,7 +236,7 @@ class Catalogue:
         self._connection = connection
         self._name = where_it_is
         self._lock = Lock()
-        self._reading_contents = Lock()
+        self._contents_lock = Lock()
         self._contents_read: CatalogueContents | None = None
         self._file: Path | None = None
         self._stamp: Stamp | None = None
@@ -257,7 +253,9 @@ class Catalogue:
         folder = Path(folder)
         check_is_catalogue(folder)
         connection = duckdb.connect(":memory:", config=dict(SHUT_OFF))
-        stamp = stamp_of(folder / ITEMS_FILE)  # before it is opened: a file that comes between is seen as another one
+        stamp = stamp_of(
+            folder / ITEMS_FILE
+        )  # before it is opened, so that a file that replaces it meanwhile counts as another
         with clear_read_errors(folder):
             connection.execute(f"ATTACH {quoted(folder / ITEMS_FILE)} AS {DATABASE} (READ_ONLY)")
             shut_off(connection)
@@ -268,7 +266,7 @@ class Catalogue:
 
     @classmethod
     def in_memory(cls, info: CatalogueInfo, items: Iterable[Item]) -> Catalogue:
-        """A catalogue of items that are at hand, with unique ids, in their order.
+        """A catalogue of items with unique ids, in their order.
 
         Raises:
             MissingDependencyError: If DuckDB isn't installed.
@@ -277,14 +275,14 @@ class Catalogue:
         connection.execute(f"ATTACH ':memory:' AS {DATABASE}")
         for statement in create_tables(info.photo_dimension, info.text_dimension):
             connection.execute(statement)
-        rows = [CatalogueRow(place, item) for place, item in enumerate(items)]
-        rows.sort(key=lambda row: row.item.category or "")  # as they lie in a file
+        rows = [CatalogueRow(position, item) for position, item in enumerate(items)]
+        rows.sort(key=lambda row: row.item.category or "")  # as in a file
         insert(connection, ITEMS, table_of(rows, info.photo_dimension, info.text_dimension))
         shut_off(connection)
         return cls(connection, info, "in memory")
 
     def __enter__(self) -> Catalogue:
-        """Give itself."""
+        """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -292,29 +290,29 @@ class Catalogue:
         self.close()
 
     def __len__(self) -> int:
-        """How many items it holds."""
+        """Number of items."""
         return int(self._values(f"SELECT count(*) FROM {ITEMS}")[0][0])
 
     @property
     def folder(self) -> Path | None:
-        """Where it was opened; None for one in memory."""
+        """Its folder; None for a catalogue in memory."""
         return None if self._file is None else self._file.parent
 
     @property
     def is_replaced(self) -> bool:
-        """Whether another database lies where this one was opened, which a change of the catalogue puts there."""
+        """Whether the catalogue has changed on disk since it was opened, which replaces its database file."""
         return self._file is not None and stamp_of(self._file) not in (None, self._stamp)
 
     def close(self) -> None:
-        """Let go of the database; nothing can be asked any more."""
+        """Close the database."""
         with self._lock:
             self._connection.close()
 
     def get(self, ids: Sequence[str]) -> dict[str, Item]:
-        """Items by id, in the order asked; unknown ids are absent."""
+        """Items by id, in the order of the ids; unknown ids are absent."""
         contents = self._contents
-        places = {item_id: contents.places[item_id] for item_id in ids if item_id in contents.places}
-        return dict(zip(places, contents.items(list(places.values())), strict=True))
+        positions = {item_id: contents.positions[item_id] for item_id in ids if item_id in contents.positions}
+        return dict(zip(positions, contents.items(list(positions.values())), strict=True))
 
     def items_of(self, ids: Sequence[str]) -> list[Item]:
         """Items by id, in the order of the ids.
@@ -329,7 +327,7 @@ class Catalogue:
         return [items[item_id] for item_id in ids]
 
     def near_ids(self, unknown: str, count: int = _NEAR_IDS) -> list[str]:
-        """Ids that are spelt most like an unknown one, the nearest first, ties in order; for error messages."""
+        """Ids with the smallest edit distance to an unknown one, nearest first, ties in order; for error messages."""
         query = f"SELECT id FROM {ITEMS} ORDER BY levenshtein(lower(id), lower(?)), id LIMIT ?"
         return [row[0] for row in self._values(query, [unknown, count])]
 
@@ -341,14 +339,14 @@ class Catalogue:
         rules: Rules = NO_RULES,
         category: GarmentCategory | None = None,
     ) -> list[tuple[Item, float]]:
-        """The items whose vectors have the largest inner product with a query; every vector is compared.
+        """The items whose embeddings have the largest inner product with a query, by exact search.
 
         Args:
-            query: Shape ``(D,)`` or ``(T,)``, of the encoder that made the catalogue's vectors of this space.
-            space: Which vectors are compared.
-            k: At most so many; fewer if fewer have such a vector and pass the rules.
-            rules: All hold but ``pinned``.
-            category: Only this one.
+            query: Shape ``(D,)`` or ``(T,)``, from the catalogue's encoder of this space.
+            space: Of the embeddings.
+            k: Number of items at most; fewer if fewer have such an embedding and pass the rules.
+            rules: All but ``pinned`` are applied.
+            category: None for all.
 
         Returns:
             Items with their inner product, best first, ties by id.
@@ -365,29 +363,29 @@ class Catalogue:
         allowed = None
         if rule_clauses(rules):
             condition, parameters = where(self._clauses(rules, category))
-            allowed = self._places(f"SELECT rowid AS row_number FROM {ITEMS} WHERE {condition}", parameters)
+            allowed = self._positions(f"SELECT rowid AS row_number FROM {ITEMS} WHERE {condition}", parameters)
         best = self._contents.best(column, query, k, category, allowed)
-        items = self._contents.items([place for place, _ in best])
+        items = self._contents.items([position for position, _ in best])
         return [(item, score) for item, (_, score) in zip(items, best, strict=True)]
 
     def count(self, rules: Rules = NO_RULES, category: GarmentCategory | None = None) -> int:
-        """How many items pass the rules (all but ``pinned``), with or without vectors."""
+        """Number of items that pass the rules (all but ``pinned``), with or without embeddings."""
         condition, parameters = where(self._clauses(rules, category))
         return int(self._values(f"SELECT count(*) FROM {ITEMS} WHERE {condition}", parameters)[0][0])
 
     def left_out(self, rules: Rules, category: GarmentCategory | None = None) -> tuple[LeftOut, ...]:
-        """What the rules leave out, one after the other; those that left nothing out are absent.
+        """Number of items that each rule leaves out after the rules before it; rules that leave out none are absent.
 
         Args:
             rules: All but ``pinned``.
-            category: Only items of it are counted.
+            category: Of the items that are counted.
         """
         clauses = rule_clauses(rules)
         if not clauses:
             return ()
         base, of_base = where([] if category is None else [category_clause(category)])
-        conditions = ", ".join(f"({clause.sql}) AS rule_{place}" for place, clause in enumerate(clauses))
-        passed = [" AND ".join(f"rule_{place}" for place in range(last + 1)) for last in range(len(clauses))]
+        conditions = ", ".join(f"({clause.sql}) AS rule_{position}" for position, clause in enumerate(clauses))
+        passed = [" AND ".join(f"rule_{position}" for position in range(last + 1)) for last in range(len(clauses))]
         counts = ", ".join(f"count(*) FILTER (WHERE {condition})" for condition in passed)
         row = self._values(
             f"SELECT count(*), {counts} FROM (SELECT {conditions} FROM {ITEMS} WHERE {base})",
@@ -403,36 +401,36 @@ class Catalogue:
     def page(
         self, rules: Rules = NO_RULES, words: str = "", offset: int = 0, limit: int = 50
     ) -> tuple[list[Item], int]:
-        """A part of the items that pass the rules (all but ``pinned``) and hold all words, and how many do in all.
+        """A page of the items that pass the rules (all but ``pinned``) and contain all words, and their total number.
 
         Args:
             rules: As for ``nearest``.
             words: Each of the first twenty must begin a word of the item's title, kind, brand or text, whatever its
                 case.
-            offset: So many are passed over, in the source's order.
-            limit: At most so many.
+            offset: Number of items to skip, in the source's order.
+            limit: Number of items at most.
         """
-        asked = list(dict.fromkeys(search_words(words)))[:_MOST_WORDS]
-        looked_for = [Clause("words", word, "contains(words, ?)", (word,)) for word in asked]
-        condition, parameters = where([*rule_clauses(rules), *looked_for])
+        terms = list(dict.fromkeys(search_words(words)))[:_MOST_WORDS]
+        clauses = [Clause("words", word, "contains(words, ?)", (word,)) for word in terms]
+        condition, parameters = where([*rule_clauses(rules), *clauses])
         total = int(self._values(f"SELECT count(*) FROM {ITEMS} WHERE {condition}", parameters)[0][0])
         query = f"SELECT rowid AS row_number FROM {ITEMS} WHERE {condition} ORDER BY place, id LIMIT ? OFFSET ?"
-        places = self._places(query, [*parameters, max(limit, 0), max(offset, 0)])
-        return self._contents.items(places.tolist()), total
+        positions = self._positions(query, [*parameters, max(limit, 0), max(offset, 0)])
+        return self._contents.items(positions.tolist()), total
 
     def facets(self) -> Facets:
-        """What the catalogue can be filtered by; counted once."""
+        """Values that the catalogue can be filtered by; computed once."""
         return self._facets
 
     def photographed(self) -> int:
-        """How many items have a photo that could be opened."""
+        """Number of items with a readable photo."""
         return int(self._values(f"SELECT count(photo_embedding) FROM {ITEMS}")[0][0])
 
     @cached_property
     def group_sums(self) -> GroupSums:
-        """Number and sum of text embeddings of each group of items, as ``model.features.group_sums`` of all items."""
+        """``model.features.group_sums`` of all items: number and sum of text embeddings by group."""
         contents = self._contents
-        titled = np.array([bool(title) for title in contents.told.column("title").to_pylist()], dtype=np.bool_)
+        titled = np.array([bool(title) for title in contents.columns.column("title").to_pylist()], dtype=np.bool_)
         sums: dict[Group, tuple[int, NDArray[np.float64]]] = {}
         for category, span in contents.spans.items():
             for has_title in (True, False):
@@ -465,16 +463,16 @@ class Catalogue:
 
     @property
     def _contents(self) -> CatalogueContents:
-        """All items and vectors, read when they are first needed."""
-        with self._reading_contents:
+        """All items and embeddings, read when they are first needed."""
+        with self._contents_lock:
             if self._contents_read is None:
                 dimensions = {PHOTO: self.info.photo_dimension, TEXT: self.info.text_dimension}
                 with self._cursor() as cursor:
                     self._contents_read = CatalogueContents.read(cursor, dimensions)
             return self._contents_read
 
-    def _places(self, query: str, parameters: Sequence[Any]) -> NDArray[np.int64]:
-        """Places of the items that a query finds, in its order."""
+    def _positions(self, query: str, parameters: Sequence[Any]) -> NDArray[np.int64]:
+        """Positions of the items that a query returns, in its order."""
         with self._cursor() as cursor:
             return np.asarray(cursor.execute(query, list(parameters)).fetchnumpy()["row_number"], dtype=np.int64)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import AliasChoices, Field, ValidationError
 
 from coordi.artifacts import MANIFEST, clear_write_errors, read_json
 from coordi.config import DescribeSettings, PromptSettings, Settings
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-DATABASE = "shop"  # the name under which a catalogue's database is attached
+DATABASE = "shop"  # alias of a catalogue's attached database
 ITEMS = f"{DATABASE}.items"
 ABOUT = f"{DATABASE}.about"
 PHOTO, TEXT = "photo_embedding", "text_embedding"  # columns of vectors
-# Photos' paths are bytes: a name on disk needn't be UTF-8. ``place`` is the item's place in the source.
+# Paths of photos are bytes, since file names needn't be UTF-8. ``place`` is the item's position in the source.
 _COLUMNS: Mapping[str, str] = {
     "place": "BIGINT", "id": "VARCHAR", "title": "VARCHAR", "category": "VARCHAR", "subcategory": "VARCHAR",
     "image": "BLOB", "price": "DOUBLE", "extra": "VARCHAR", "text": "VARCHAR", "description": "VARCHAR",
@@ -42,27 +42,27 @@ ITEM_COLUMNS = (
     "id", "title", "category", "subcategory", "image", "price", "extra", "text", "description", "brand", "colours",
     "gender", "season", "in_stock",
 )  # fmt: skip
-_TOLD_APART_BY = " "  # before each word of ``words``, so that a search finds beginnings of words
+_WORD_SEPARATOR = " "  # before each word of ``words``, so that a search matches beginnings of words
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogueRow:
-    """An item with what a refresh compares.
+    """An item with the hashes that a refresh compares.
 
     Attributes:
         place: In the source's order.
-        row_hash: Of what the source says of the item; empty where nothing is ever refreshed.
+        row_hash: Of the source's columns; empty if the catalogue is never refreshed.
         photo_hash: SHA-256 of its photo's bytes; empty without a photo.
     """
 
-    place: int
+    position: int
     item: Item
     row_hash: bytes = b""
     photo_hash: bytes = b""
 
 
 def create_tables(photo_dimension: int, text_dimension: int, database: str = DATABASE) -> tuple[str, ...]:
-    """Statements that make an empty catalogue's tables in an attached database."""
+    """Statements that create an empty catalogue's tables in an attached database."""
     columns = ", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())
     vectors = f"photo_embedding FLOAT[{photo_dimension}], text_embedding FLOAT[{text_dimension}]"
     # Compressed floats are unpacked at every search: 100,000 vectors took 3 times as long.
@@ -93,26 +93,26 @@ def items_of(
     photos: Sequence[NDArray[np.float32] | None],
     texts: Sequence[NDArray[np.float32] | None],
 ) -> list[Item]:
-    """Described items of rows that were read without their vectors, in their order.
+    """Described items of rows that were read without their embeddings, in their order.
 
     Args:
-        table: With the columns of ``TOLD``, more don't matter.
-        photos: Vectors of the photos.
-        texts: Vectors of the texts.
+        table: With at least the columns of ``ITEM_COLUMNS``.
+        photos: Embeddings of the photos.
+        texts: Embeddings of the texts.
     """
     return [_item(row, photo, text) for row, photo, text in zip(table.to_pylist(), photos, texts, strict=True)]
 
 
 def search_words(text: str) -> list[str]:
-    """What ``words`` must hold for each word of a search, compared as beginnings of words."""
-    return [f"{_TOLD_APART_BY}{word}" for word in words_of(text)]
+    """Texts that the column ``words`` must contain for a search, one for each word."""
+    return [f"{_WORD_SEPARATOR}{word}" for word in words_of(text)]
 
 
 def _values(row: CatalogueRow) -> dict[str, Any]:
     item = row.item
-    said = " ".join((item.title, item.subcategory, item.brand, item.text))
+    words = " ".join((item.title, item.subcategory, item.brand, item.text))
     return {
-        "place": row.place,
+        "place": row.position,
         "id": item.id,
         "title": item.title,
         "category": item.category,
@@ -130,7 +130,7 @@ def _values(row: CatalogueRow) -> dict[str, Any]:
         "season": item.season,
         "season_key": caseless(item.season),
         "in_stock": item.in_stock,
-        "words": "".join(f"{_TOLD_APART_BY}{word}" for word in words_of(said)),
+        "words": "".join(f"{_WORD_SEPARATOR}{word}" for word in words_of(words)),
         "row_hash": row.row_hash,
         "photo_hash": row.photo_hash,
     }
@@ -151,16 +151,16 @@ def _item(row: Mapping[str, Any], photo: NDArray[np.float32] | None, text: NDArr
 
 
 def _written(description: Description) -> str:
-    said = {
+    values = {
         name: [[label.text, label.probability] for label in labels] for name, labels in description.attributes.items()
     }
-    return json.dumps(said, ensure_ascii=False)
+    return json.dumps(values, ensure_ascii=False)
 
 
 def _read(item_id: str, text: str) -> Description:
-    said = json.loads(text)
+    values = json.loads(text)
     return Description(
-        item_id, {name: tuple(Label(label, share) for label, share in labels) for name, labels in said.items()}
+        item_id, {name: tuple(Label(label, share) for label, share in labels) for name, labels in values.items()}
     )
 
 
@@ -168,36 +168,36 @@ def _vectors(vectors: Sequence[NDArray[np.float32] | None], dimension: int) -> p
     import pyarrow as pa
 
     nothing = np.zeros(dimension, dtype=np.float32)
-    values = np.concatenate([nothing if one is None else one for one in vectors] or [nothing[:0]])
-    mask = pa.array([one is None for one in vectors], type=pa.bool_())
+    values = np.concatenate([nothing if vector is None else vector for vector in vectors] or [nothing[:0]])
+    mask = pa.array([vector is None for vector in vectors], type=pa.bool_())
     return pa.FixedSizeListArray.from_arrays(pa.array(values, type=pa.float32()), dimension, mask=mask)
 
 
 ITEMS_FILE = "items.duckdb"
 INFO_FILE = "catalogue.json"
-# Nothing may be loaded from elsewhere, whatever a database asks for.
+# DuckDB must not download extensions, whatever a database file requests.
 SHUT_OFF: Mapping[str, Any] = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 
 
 Stamp = tuple[int, int, int]
-"""Tells one file from another that took its place: inode, time of change in nanoseconds, bytes."""
+"""Identifies a file that may be replaced: inode, modification time in nanoseconds, size in bytes."""
 
 
 class CatalogueInfo(Settings):
-    """What a catalogue was made of and with; the same in its database and, to be read by people, in catalogue.json.
+    """Source and settings of a catalogue; in its database and, for people, in catalogue.json.
 
     Attributes:
         format: Of the folder.
         name: Of the source.
-        source: Its path, resolved, or the name of a data set on a hub.
-        encoder: Name and identity of what saw the photos.
-        text_encoder: ``EdgeEncoder.text_identity`` of what the text vectors are by.
-        describe: Settings that the photos were described with.
-        prompt: What is said of an item.
+        source: Its resolved path, or the name of a data set on a hub.
+        encoder: Name and identity of the image encoder.
+        text_encoder: ``EdgeEncoder.text_identity`` of the text encoder.
+        describe: Settings of descriptions.
+        prompt: Settings of item texts.
         vocabulary: SHA-256 of the vocabulary's content.
         photo_dimension: D of ``photo_embedding``.
         text_dimension: T of ``text_embedding``.
-        made: When it was last changed, in UTC, ``2026-11-24T00:10:00Z``; empty in memory.
+        changed_at: When it was last changed, in UTC, ``2026-11-24T00:10:00Z``; empty in memory.
     """
 
     format: Literal["coordi-catalogue-2"] = "coordi-catalogue-2"
@@ -210,37 +210,37 @@ class CatalogueInfo(Settings):
     vocabulary: str
     photo_dimension: int = Field(ge=1)
     text_dimension: int = Field(ge=1)
-    made: str = ""
+    changed_at: str = Field(default="", validation_alias=AliasChoices("made", "changed_at"), serialization_alias="made")
 
 
-def check_fits(folder: Path | str, made: CatalogueInfo, wanted: CatalogueInfo) -> None:
-    """See to it that a catalogue was made with what it is now to be used with.
+def check_fits(folder: Path | str, info: CatalogueInfo, wanted: CatalogueInfo) -> None:
+    """Refuse a catalogue that another encoder, vocabulary or prompt made.
 
     Args:
         folder: Of the catalogue, for the message.
-        made: What it was made with.
-        wanted: What it would be made with now.
+        info: Of the catalogue.
+        wanted: As it would be built now.
 
     Raises:
-        ArtifactError: If vectors, labels or texts would be others, with all that differs.
+        ArtifactError: If embeddings, labels or texts would differ, with all differences.
     """
     differs = []
-    if made.encoder[1] != wanted.encoder[1]:
-        differs.append(f"the encoder was {_with_hash(*made.encoder)} and is now {_with_hash(*wanted.encoder)}")
-    if made.text_encoder != wanted.text_encoder:
-        differs.append(f"the text encoder was {made.text_encoder[:12]} and is now {wanted.text_encoder[:12]}")
-    if made.vocabulary != wanted.vocabulary:
-        names = (made.describe.vocabulary, wanted.describe.vocabulary)
-        was, is_ = (_with_hash(name, one.vocabulary) for name, one in zip(names, (made, wanted), strict=True))
+    if info.encoder[1] != wanted.encoder[1]:
+        differs.append(f"the encoder was {_with_hash(*info.encoder)} and is now {_with_hash(*wanted.encoder)}")
+    if info.text_encoder != wanted.text_encoder:
+        differs.append(f"the text encoder was {info.text_encoder[:12]} and is now {wanted.text_encoder[:12]}")
+    if info.vocabulary != wanted.vocabulary:
+        names = (info.describe.vocabulary, wanted.describe.vocabulary)
+        was, is_ = (_with_hash(name, side.vocabulary) for name, side in zip(names, (info, wanted), strict=True))
         differs.append(f"the vocabulary was {was} and is now {is_}")
     for name in ("attributes", "max_title_words"):
-        was, is_ = getattr(made.prompt, name), getattr(wanted.prompt, name)
+        was, is_ = getattr(info.prompt, name), getattr(wanted.prompt, name)
         if was != is_:
-            differs.append(f"of an item {name} were said as {was} and are now as {is_}")
+            differs.append(f"the prompt setting {name} was {was} and is now {is_}")
     if differs:
         raise ArtifactError(
             f"the catalogue {folder} was made with something else: {'; '.join(differs)}; build it again into a new "
-            f"folder, for the model you use: coordi catalogue build {made.source} --out NEW_FOLDER --model MODEL"
+            f"folder, for the model you use: coordi catalogue build {info.source} --out NEW_FOLDER --model MODEL"
         )
 
 
@@ -249,43 +249,43 @@ def _with_hash(name: str, digest: str) -> str:
 
 
 def check_is_catalogue(folder: Path) -> None:
-    """See to it that a folder is a finished catalogue.
+    """Refuse a folder that isn't a finished catalogue.
 
     Raises:
-        ArtifactError: If it isn't, with the command that makes or finishes one.
+        ArtifactError: If it isn't, with the command that builds or finishes it.
     """
-    lacking = [name for name in (MANIFEST, INFO_FILE, ITEMS_FILE) if not (folder / name).is_file()]
-    if not lacking:
+    missing = [name for name in (MANIFEST, INFO_FILE, ITEMS_FILE) if not (folder / name).is_file()]
+    if not missing:
         return
     make = f"coordi catalogue build SOURCE --out {folder}"
     if not folder.exists():
         raise ArtifactError(f"there is no catalogue at {folder}; make one: {make}")
-    if not folder.is_dir() or len(lacking) == 3 or (lacking != [MANIFEST] and MANIFEST not in lacking):
-        raise ArtifactError(f"{folder} isn't a catalogue: it has no {' and no '.join(lacking)}; make one: {make}")
+    if not folder.is_dir() or len(missing) == 3 or (missing != [MANIFEST] and MANIFEST not in missing):
+        raise ArtifactError(f"{folder} isn't a catalogue: it has no {' and no '.join(missing)}; make one: {make}")
     raise ArtifactError(f"the catalogue in {folder} isn't finished; go on with the command that began it: {make}")
 
 
 def read_info(connection: Any) -> CatalogueInfo:
-    """What the attached database says of itself.
+    """Description of the catalogue in the attached database.
 
     Raises:
         ValueError: If it isn't a catalogue's, or of another version of coordi.
     """
     rows = connection.execute(f"SELECT info FROM {ABOUT}").fetchall()
     if len(rows) != 1:
-        raise ValueError(f"it says {len(rows)} times what it is")
+        raise ValueError(f"expected one metadata row, found {len(rows)}")
     return CatalogueInfo.model_validate_json(rows[0][0])
 
 
 def read_info_file(folder: Path) -> CatalogueInfo:
-    """What a folder's catalogue.json says, finished or not.
+    """Content of a folder's catalogue.json; the catalogue may be unfinished.
 
     Raises:
-        ArtifactError: If it is missing, broken, or somebody else's.
+        ArtifactError: If it is missing, broken, or of another program.
     """
-    found = read_json(folder / INFO_FILE)
+    content = read_json(folder / INFO_FILE)
     try:
-        return CatalogueInfo.model_validate(found)
+        return CatalogueInfo.model_validate(content)
     except ValidationError as error:
         raise ArtifactError(
             f"{folder / INFO_FILE} isn't a catalogue's, or of another version of coordi; choose an empty or new folder"
@@ -300,13 +300,13 @@ def insert(connection: Any, into: str, table: pa.Table) -> None:
 
 
 def shut_off(connection: Any) -> None:
-    """From here on the connection opens no file but those that are attached, and nothing can change that."""
+    """Forbid the connection to open further files, for good."""
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
 
 
 def stamp_of(file: Path) -> Stamp | None:
-    """The stamp of a file as it is now; None if it isn't there or can't be looked at."""
+    """The stamp of a file; None if it is missing or can't be accessed."""
     try:
         about = file.stat()
     except OSError:
@@ -315,28 +315,28 @@ def stamp_of(file: Path) -> Stamp | None:
 
 
 def quoted(path: Path) -> str:
-    """A path as text in a statement; attaching takes no parameters."""
+    """A path as an SQL literal, since ATTACH takes no parameters."""
     return "'" + str(path).replace("'", "''") + "'"
 
 
 @contextmanager
 def clear_read_errors(what: Path | str) -> Iterator[None]:
-    """Turn DuckDB's errors on reading a catalogue into one clear line."""
+    """Turn DuckDB's errors on reading a catalogue into an ``ArtifactError``."""
     duckdb = require("duckdb", "catalogue")
     try:
         yield
     except ValidationError as error:
-        found = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        problems = "; ".join(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}" for problem in error.errors())
         raise ArtifactError(
-            f"the catalogue {what} was made by another version of coordi ({found}); build it again into a new folder "
-            "with coordi catalogue build"
+            f"the catalogue {what} was made by another version of coordi ({problems}); build it again into a new "
+            "folder with coordi catalogue build"
         ) from error
     except (duckdb.Error, ValueError) as error:
         raise unreadable(what, error) from error
 
 
 def unreadable(what: Path | str, error: Exception) -> ArtifactError:
-    """What is said of a catalogue on which DuckDB gives up."""
+    """The error for a catalogue that DuckDB can't read."""
     reason = str(error).strip().splitlines()[0]
     return ArtifactError(
         f"the catalogue {what} can't be read: {reason}; if it is damaged, delete the folder and build it again with "
@@ -344,21 +344,21 @@ def unreadable(what: Path | str, error: Exception) -> ArtifactError:
     )
 
 
-_STAGED, _FRESH, _KEPT = "staged", "fresh", "memory.kept"
+_STAGED, _FRESH, _UNCHANGED = "staged", "fresh", "memory.kept"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRow:
-    """What a refresh compares of an item that is in a catalogue."""
+    """Hashes of an item in a catalogue, which a refresh compares."""
 
-    place: int
+    position: int
     row_hash: bytes
     photo_hash: bytes
     has_photo: bool
 
 
 def stored_rows(folder: Path) -> dict[str, StoredRow]:
-    """What is in a catalogue's database, by id in the source's order.
+    """Rows of a catalogue's database, by id in the source's order.
 
     Raises:
         ArtifactError: If the database is damaged.
@@ -372,7 +372,7 @@ def stored_rows(folder: Path) -> dict[str, StoredRow]:
 
 
 class CatalogueWriter:
-    """Collects what a catalogue is to hold; see ``writing_catalogue``."""
+    """Collects the new content of a catalogue; see ``writing_catalogue``."""
 
     def __init__(self, connection: Any, folder: Path, info: CatalogueInfo) -> None:
         self._connection = connection
@@ -381,23 +381,23 @@ class CatalogueWriter:
         self._keeps = False
 
     def add(self, rows: Sequence[CatalogueRow]) -> None:
-        """Stage rows, whose ids nothing else that is added or kept has."""
+        """Stage rows, whose ids must be unique among all rows that are added or kept."""
         if rows:
             table = table_of(rows, self._info.photo_dimension, self._info.text_dimension)
             insert(self._connection, f"{_STAGED}.items", table)
 
     def keep(self, places: Mapping[str, int]) -> None:
-        """Keep rows of the catalogue that is there, by id, with their new places in the source's order."""
+        """Keep rows of the existing catalogue, by id, with their new positions in the source's order."""
         import pyarrow as pa
 
         if places:
             _attach_old(self._connection, self._folder)
             table = pa.table({"id": list(places), "place": pa.array(places.values(), type=pa.int64())})
-            insert(self._connection, _KEPT, table)
+            insert(self._connection, _UNCHANGED, table)
             self._keeps = True
 
     def finish(self, info: CatalogueInfo) -> None:
-        """Write the new database and put it in the old one's place."""
+        """Write the new database and replace the old one."""
         fresh = _beside(self._folder, _FRESH)
         run = self._connection.execute
         run(f"ATTACH {quoted(fresh)} AS {_FRESH}")
@@ -408,30 +408,30 @@ class CatalogueWriter:
             if self._keeps:
                 run(
                     f"INSERT INTO {_FRESH}.items SELECT item.* REPLACE (kept.place AS place) FROM {ITEMS} AS item "
-                    f"JOIN {_KEPT} AS kept ON item.id = kept.id WHERE item.category = ?",
+                    f"JOIN {_UNCHANGED} AS kept ON item.id = kept.id WHERE item.category = ?",
                     [category],
                 )
             run(f"INSERT INTO {_FRESH}.items SELECT * FROM {_STAGED}.items WHERE category = ?", [category])
-        run(f"INSERT INTO {_FRESH}.about VALUES (?)", [info.model_dump_json()])
+        run(f"INSERT INTO {_FRESH}.about VALUES (?)", [info.model_dump_json(by_alias=True)])
         run(f"CHECKPOINT {_FRESH}")
         run(f"DETACH {_FRESH}")
-        _take_the_place(fresh, self._folder / ITEMS_FILE)
+        _replace_file(fresh, self._folder / ITEMS_FILE)
 
 
 @contextmanager
 def writing_catalogue(folder: Path, info: CatalogueInfo) -> Iterator[CatalogueWriter]:
-    """Give a writer for a catalogue's folder, which this process holds alone (``artifacts.lock_folder``).
+    """Open a writer for a catalogue's folder, which this process must have locked (``artifacts.lock_folder``).
 
-    Nothing changes unless ``finish`` is called. What an earlier try left beside the database is removed.
+    Nothing changes unless ``finish`` is called. Leftovers of an interrupted write are removed.
 
     Raises:
-        ArtifactError: If the folder can't be written, or the database that is there is damaged.
+        ArtifactError: If the folder can't be written, or its database is damaged.
     """
     _remove_leftovers(folder)
     try:
         with clear_write_errors(folder), _connected(folder) as connection:
             connection.execute(f"ATTACH {quoted(_beside(folder, _STAGED))} AS {_STAGED}")
-            connection.execute(f"CREATE TABLE {_KEPT} (id VARCHAR, place BIGINT)")
+            connection.execute(f"CREATE TABLE {_UNCHANGED} (id VARCHAR, place BIGINT)")
             for statement in create_tables(info.photo_dimension, info.text_dimension, _STAGED):
                 connection.execute(statement)
             yield CatalogueWriter(connection, folder, info)
@@ -445,7 +445,7 @@ def _attach_old(connection: Any, folder: Path) -> None:
 
 @contextmanager
 def _connected(folder: Path) -> Iterator[Any]:
-    """A connection that holds nothing yet; DuckDB's errors become one clear line."""
+    """A new connection; DuckDB's errors become an ``ArtifactError``."""
     duckdb = require("duckdb", "catalogue")
     connection = duckdb.connect(":memory:", config=dict(SHUT_OFF))
     try:
@@ -473,7 +473,7 @@ def _remove_leftovers(folder: Path) -> None:
             path.unlink()
 
 
-def _take_the_place(fresh: Path, of: Path) -> None:
+def _replace_file(fresh: Path, of: Path) -> None:
     with fresh.open("rb") as file:
         os.fsync(file.fileno())
     fresh.replace(of)

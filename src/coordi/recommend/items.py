@@ -1,4 +1,4 @@
-"""Items with all that advice is made from: text, embeddings, brand, colours, gender, season and stock."""
+"""Described items: text, embeddings, brand, colours, gender, season and stock."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ STOCK_COLUMNS = (
 
 _APOSTROPHES = re.compile(r"['’`]")
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
-_UNSAID = frozenset({"", "na", "n a", "none", "null", "nan", "unknown", "unbranded", "no brand", "not available"})
+_UNKNOWN = frozenset({"", "na", "n a", "none", "null", "nan", "unknown", "unbranded", "no brand", "not available"})
 # Plurals alone in a title: "girl" and "man" are parts of names ("Material Girl", "man bag").
 _TITLE_GENDERS: Mapping[str, Gender] = {
     "women": "women", "womens": "women", "ladies": "women", "men": "men", "mens": "men", "gents": "men",
@@ -44,7 +44,7 @@ _COLUMN_GENDERS: Mapping[str, Gender] = {
     "ladieswear": "women", "man": "men", "male": "men", "males": "men", "menswear": "men", "girl": "girls",
     "boy": "boys", "everyone": "unisex", "everybody": "unisex",
 }  # fmt: skip
-_WHOLE_GENDERS: Mapping[str, Gender] = {"w": "women", "f": "women", "m": "men", "u": "unisex", "all": "unisex"}
+_GENDER_LETTERS: Mapping[str, Gender] = {"w": "women", "f": "women", "m": "men", "u": "unisex", "all": "unisex"}
 # Known words that name neither girls nor boys alone.
 _CHILDREN = frozenset(
     {"kids", "kid", "children", "child", "baby", "babies", "infant", "toddler", "junior", "juniors", "youth"}
@@ -54,7 +54,7 @@ _OUT_OF_STOCK = frozenset(
     {"false", "no", "n", "out of stock", "outofstock", "sold out", "soldout", "unavailable", "not available",
      "discontinued", "backorder", "preorder", "pre order", "back order"}
 )  # fmt: skip
-# Words for colours that shops use and the bundled vocabulary has no synonym for; without their label they mean nothing.
+# Shops' words for colours that aren't synonyms in the bundled vocabulary; each needs its label in the vocabulary.
 _SHADES: Mapping[str, str] = {
     "navy": "navy blue", "multicolor": "multicolour", "multicolored": "multicolour", "multicoloured": "multicolour",
     "ivory": "cream", "ecru": "cream", "golden": "gold", "steel": "silver", "wine": "maroon", "bordeaux": "maroon",
@@ -66,75 +66,77 @@ _SHADES: Mapping[str, str] = {
 
 
 def words_of(text: str) -> list[str]:
-    """Words of a text for comparing: caseless, without apostrophes, parted at everything else that is no letter."""
+    """Words of a text for comparing: lower case, without apostrophes, split at everything but letters and digits."""
     return _BETWEEN_WORDS.sub(" ", _APOSTROPHES.sub("", text.casefold())).split()
 
 
 def brand_of(item: Item) -> str:
     """The brand as the source's column has it; empty if there is none."""
-    return next((value for value in _values(item, BRAND_COLUMNS) if " ".join(words_of(value)) not in _UNSAID), "")
+    return next((value for value in _values(item, BRAND_COLUMNS) if " ".join(words_of(value)) not in _UNKNOWN), "")
 
 
 def gender_of(item: Item) -> Gender | None:
-    """Whom an item is made for, by the source's column, else by its kind, else by its title; None if none tells.
+    """Whom an item is made for, by the source's column, else its kind, else its title; None if unknown.
 
-    Women and men together make ``unisex``; a child's item for girls and boys alike is unknown, as nothing names it.
+    Women and men are ``unisex``; girls and boys are None, since no value of ``Gender`` stands for both.
     """
     for value in _values(item, GENDER_COLUMNS):
         words = words_of(value)
-        found = _WHOLE_GENDERS.get(" ".join(words)) or _one_gender(words, _COLUMN_GENDERS)
-        if found is not None:
-            return found
-    return _one_gender(words_of(item.subcategory), _TITLE_GENDERS) or _one_gender(words_of(item.title), _TITLE_GENDERS)
+        gender = _GENDER_LETTERS.get(" ".join(words)) or _single_gender(words, _COLUMN_GENDERS)
+        if gender is not None:
+            return gender
+    return _single_gender(words_of(item.subcategory), _TITLE_GENDERS) or _single_gender(
+        words_of(item.title), _TITLE_GENDERS
+    )
 
 
 def season_of(item: Item) -> str:
     """The season as the source's column has it, in lower case; empty if there is none."""
     for value in _values(item, SEASON_COLUMNS):
-        if " ".join(words_of(value)) not in _UNSAID:
+        if " ".join(words_of(value)) not in _UNKNOWN:
             return " ".join(value.casefold().split())
     return ""
 
 
 def in_stock_of(item: Item) -> bool | None:
-    """Whether the source says that the item is in stock; a number is a quantity. None if it doesn't say.
+    """Whether the item is in stock by the source's column; a number is a quantity; None if unknown.
 
-    What can only be ordered ahead isn't in stock.
+    An item on backorder or preorder isn't in stock.
     """
     for value in _values(item, STOCK_COLUMNS):
-        said = " ".join(words_of(value))
-        if said in _UNSAID - {"not available"}:
+        text = " ".join(words_of(value))
+        if text in _UNKNOWN - {"not available"}:
             continue
         try:
             return float(value) > 0
         except ValueError:
             pass
-        if said in _IN_STOCK or said in _OUT_OF_STOCK:
-            return said in _IN_STOCK
+        if text in _IN_STOCK or text in _OUT_OF_STOCK:
+            return text in _IN_STOCK
     return None
 
 
 def not_understood(item: Item) -> Iterator[tuple[str, str]]:
-    """What a column of gender or stock says that is no known word for it: the column's meaning and the value."""
-    genders = [value for value in _values(item, ("gender", "sex", "targetgender")) if _says(value)]
+    """Unknown values in the columns of gender and stock: the column's meaning and the value."""
+    genders = [value for value in _values(item, ("gender", "sex", "targetgender")) if _has_value(value)]
     if genders and gender_of(item) is None and not any(_CHILDREN & set(words_of(value)) for value in genders):
         yield "gender", genders[0]
-    stock = [value for value in _values(item, STOCK_COLUMNS) if _says(value)]
+    stock = [value for value in _values(item, STOCK_COLUMNS) if _has_value(value)]
     if stock and in_stock_of(item) is None:
         yield "stock", stock[0]
 
 
-def _says(value: str) -> bool:
-    return " ".join(words_of(value)) not in _UNSAID
+def _has_value(value: str) -> bool:
+    return " ".join(words_of(value)) not in _UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
 class ColourWords:
-    """From words to the labels of a vocabulary's ``colour``; a vocabulary without one knows no colour.
+    """Labels of a vocabulary's ``colour`` by the words for them; empty if it has no such attribute.
 
     Attributes:
-        labels: By the words of a label, a synonym or a shade of it.
-        longest: Most words in one of them.
+        labels: By the words of a label, a synonym or a shade.
+        longest: Number of words in the longest phrase.
     """
 
     labels: Mapping[tuple[str, ...], str]
@@ -146,35 +148,35 @@ class ColourWords:
         attribute = vocabulary.attributes.get(COLOUR)
         entries = attribute.labels if attribute is not None else ()
         labels = {tuple(words_of(phrase)): entry.text for entry in entries for phrase in entry.phrases}
-        known = set(labels.values())
+        names = set(labels.values())
         for shade, label in _SHADES.items():
-            if label in known:
+            if label in names:
                 labels.setdefault((shade,), label)
         return cls(labels, max(map(len, labels), default=0))
 
-    def found_in(self, text: str) -> list[str]:
-        """Labels that a text names, in its order; of two phrases the longer one counts (navy blue is no blue)."""
+    def labels_in(self, text: str) -> list[str]:
+        """Labels in a text, in its order; a phrase within a longer one doesn't count (navy blue isn't blue)."""
         words = words_of(text)
-        found: list[str] = []
-        place = 0
-        while place < len(words):
-            for length in range(min(self.longest, len(words) - place), 0, -1):
-                label = self.labels.get(tuple(words[place : place + length]))
+        labels: list[str] = []
+        position = 0
+        while position < len(words):
+            for length in range(min(self.longest, len(words) - position), 0, -1):
+                label = self.labels.get(tuple(words[position : position + length]))
                 if label is not None:
-                    found.append(label)
-                    place += length
+                    labels.append(label)
+                    position += length
                     break
             else:
-                place += 1
-        return found
+                position += 1
+        return labels
 
 
 def colours_of(item: Item, description: Description | None, vocabulary: Vocabulary | ColourWords) -> tuple[str, ...]:
     """Labels of the vocabulary's ``colour``: from the source's column, the title and the photo, in this order."""
     words = vocabulary if isinstance(vocabulary, ColourWords) else ColourWords.of(vocabulary)
-    named = [label for value in _values(item, COLOUR_COLUMNS) for label in words.found_in(value)]
-    seen = [label.text for label in description.attributes.get(COLOUR, ())] if description is not None else []
-    return tuple(dict.fromkeys([*named, *words.found_in(item.title), *seen]))
+    named = [label for value in _values(item, COLOUR_COLUMNS) for label in words.labels_in(value)]
+    of_photo = [label.text for label in description.attributes.get(COLOUR, ())] if description is not None else []
+    return tuple(dict.fromkeys([*named, *words.labels_in(item.title), *of_photo]))
 
 
 def describe_item(
@@ -185,7 +187,7 @@ def describe_item(
     vocabulary: Vocabulary,
     text_encoder: ImageTextEncoder,
 ) -> Item:
-    """One item with all that advice is made from; see ``describe_items`` for many."""
+    """Describe one item; see ``describe_items``."""
     descriptions = {} if description is None else {item.id: description}
     vectors = {} if photo_embedding is None else {item.id: photo_embedding}
     return describe_items([item], descriptions, vectors, prompt, vocabulary, text_encoder)[0]
@@ -199,15 +201,15 @@ def describe_items(
     vocabulary: Vocabulary,
     text_encoder: ImageTextEncoder,
 ) -> list[Item]:
-    """Items with all that advice is made from, in their order.
+    """Add texts, embeddings and facets to items, in their order.
 
     Args:
-        items: Their categories are known.
+        items: With categories.
         descriptions: By item id; items without one are absent.
-        photo_vectors: Likewise, unit vectors ``(D,)``.
-        prompt: What is said of an item.
-        vocabulary: Whose colour labels are used.
-        text_encoder: The bundled encoder, whatever encoder saw the photos.
+        photo_vectors: By item id, unit vectors ``(D,)``; items without one are absent.
+        prompt: Settings of item texts.
+        vocabulary: Its colour labels are used.
+        text_encoder: The bundled encoder, whatever encoder described the photos.
     """
     words = ColourWords.of(vocabulary)
     texts = [item_text(item, descriptions.get(item.id), prompt) for item in items]
@@ -235,8 +237,8 @@ def _values(item: Item, columns: Sequence[str]) -> list[str]:
     return [by_key[column] for column in columns if by_key.get(column)]
 
 
-def _one_gender(words: Sequence[str], known: Mapping[str, Gender]) -> Gender | None:
-    found = {known[word] for word in words if word in known}
-    if {"women", "men"} <= found or "unisex" in found:
+def _single_gender(words: Sequence[str], genders_by_word: Mapping[str, Gender]) -> Gender | None:
+    genders = {genders_by_word[word] for word in words if word in genders_by_word}
+    if {"women", "men"} <= genders or "unisex" in genders:
         return "unisex"
-    return found.pop() if len(found) == 1 else None
+    return genders.pop() if len(genders) == 1 else None

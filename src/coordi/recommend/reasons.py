@@ -15,11 +15,14 @@ from coordi.recommend.items import COLOUR
 from coordi.types import Item
 
 EncodeTexts = Callable[[Sequence[str]], NDArray[np.float32]]
+Items = tuple[Item, ...]
+_MIN_EFFECT = 0.005  # a smaller difference is displayed as 0.00
+_MAX_LISTED = 3
 
 
 @dataclass(frozen=True, slots=True)
 class TextLabel:
-    """A label of the vocabulary that a text says.
+    """A label of the vocabulary in a text.
 
     Attributes:
         label: As the vocabulary has it.
@@ -32,9 +35,9 @@ class TextLabel:
 
 
 def labels_in_text(text: str, vocabulary: Vocabulary) -> tuple[TextLabel, ...]:
-    """The labels that a text says, in the vocabulary's order; what a thing is (``category``) isn't among them.
+    """The labels in a text, in the vocabulary's order, without those of the garment type (``category``).
 
-    A phrase within a longer one isn't said: ``navy blue`` doesn't say ``blue``, and ``casual shoes`` are a kind.
+    A phrase within a longer one doesn't count: ``navy blue`` doesn't contain ``blue``, and ``casual shoes`` are a type.
     """
     phrases = [
         TextLabel(name, entry.text, phrase)
@@ -43,58 +46,52 @@ def labels_in_text(text: str, vocabulary: Vocabulary) -> tuple[TextLabel, ...]:
         for phrase in entry.phrases
     ]
     left = text
-    found: dict[tuple[str, str], TextLabel] = {}
-    for one in sorted(phrases, key=lambda one: -len(one.phrase)):
-        taken = _as_words(one.phrase).sub("\0", left)
-        if taken != left:
-            found.setdefault((one.attribute, one.label), one)
-            left = taken
-    order = dict.fromkeys((one.attribute, one.label) for one in phrases if one.attribute != KINDS)
-    return tuple(found[key] for key in order if key in found)
+    labels: dict[tuple[str, str], TextLabel] = {}
+    for label in sorted(phrases, key=lambda label: -len(label.phrase)):
+        shorter = _pattern(label.phrase).sub("\0", left)
+        if shorter != left:
+            labels.setdefault((label.attribute, label.label), label)
+            left = shorter
+    order = dict.fromkeys((label.attribute, label.label) for label in phrases if label.attribute != KINDS)
+    return tuple(labels[key] for key in order if key in labels)
 
 
-def ablate_labels(item: Item, said: Sequence[TextLabel], encode: EncodeTexts) -> list[Item]:
-    """The item as it would be without each label, as many as there are labels."""
-    texts = [without_phrase(item.text, one.phrase) for one in said]
+def ablate_labels(item: Item, labels: Sequence[TextLabel], encode: EncodeTexts) -> list[Item]:
+    """The item without each label, as many items as there are labels."""
+    texts = [without_phrase(item.text, label.phrase) for label in labels]
     vectors = encode(texts)  # (N, T)
     return [
-        replace(
-            item,
-            title=without_phrase(item.title, one.phrase),
-            text=text,
-            text_embedding=vector,
-        )
-        for one, text, vector in zip(said, texts, vectors, strict=True)
+        replace(item, title=without_phrase(item.title, label.phrase), text=text, text_embedding=vector)
+        for label, text, vector in zip(labels, texts, vectors, strict=True)
     ]
 
 
 def without_phrase(text: str, phrase: str) -> str:
-    """A text without some words, and without the signs that would be left standing alone."""
-    left = _as_words(phrase).sub("", text)
+    """A text without a phrase, and without the punctuation that would be left alone."""
+    left = _pattern(phrase).sub("", text)
     left = re.sub(r"\s*,(\s*,)+", ",", left)
     left = re.sub(r"\(\s*,?\s*", "(", left)
     left = re.sub(r"\s*,?\s*\)", ")", left).replace("()", "")
     return re.sub(r":\s*$", "", " ".join(left.split())).strip(" ,")
 
 
-def _as_words(phrase: str) -> re.Pattern[str]:
+def _pattern(phrase: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w){re.escape(phrase)}(?!\w)", re.IGNORECASE)
 
 
-_WORTH_SAYING = 0.005  # below it, a difference shows as 0.00
-_MOST_SAID = 3
-
-Items = tuple[Item, ...]
+def without_each(outfit: Items) -> list[Items]:
+    """The outfit without each of its items."""
+    return [outfit[:position] + outfit[position + 1 :] for position in range(len(outfit))]
 
 
 @dataclass(frozen=True, slots=True)
 class Reasoner:
-    """Asks a scorer what it would say if something weren't there.
+    """Explains scores by ablation.
 
     Attributes:
-        scorers: Those whose scores are explained.
-        vocabulary: Whose labels are left unsaid.
-        encode: Vectors of changed texts.
+        scorers: Their scores are explained.
+        vocabulary: Its labels are left out.
+        encode: Text embeddings of changed texts.
     """
 
     scorers: Scorers
@@ -104,66 +101,63 @@ class Reasoner:
     def of_suggestions(
         self, outfit: Items, suggested: Sequence[tuple[Item, float]], *, language_model: bool
     ) -> list[Reason]:
-        """Why each item goes with the outfit; all is asked in one call.
+        """Reasons for suggested items, computed in one call.
 
         Args:
-            outfit: What there is.
+            outfit: That they complete.
             suggested: Items with the score of the outfit and them.
             language_model: As they were scored.
         """
-        asked: list[Items] = []
-        said: list[tuple[TextLabel, ...]] = []
-        left_out = [outfit[:place] + outfit[place + 1 :] for place in range(len(outfit))] if len(outfit) > 1 else []
+        outfits: list[Items] = []
+        labels_of: list[tuple[TextLabel, ...]] = []
+        smaller = without_each(outfit) if len(outfit) > 1 else []
         for item, _ in suggested:
             labels = labels_in_text(item.text, self.vocabulary)
-            said.append(labels)
-            asked += [(*rest, item) for rest in left_out]
-            asked += [(*outfit, changed) for changed in ablate_labels(item, labels, self.encode)]
-        answers = iter(scorer_of(self.scorers, language_model=language_model).score(asked).tolist())
+            labels_of.append(labels)
+            outfits += [(*part, item) for part in smaller]
+            outfits += [(*outfit, changed) for changed in ablate_labels(item, labels, self.encode)]
+        scores = iter(scorer_of(self.scorers, language_model=language_model).score(outfits).tolist())
         reasons = []
-        for (item, score), labels in zip(suggested, said, strict=True):
-            items = [Contribution(one.id, "", score - next(answers)) for one in outfit[: len(left_out)]]
-            moved = [Contribution(one.label, one.attribute, score - next(answers)) for one in labels]
-            reasons.append(_reason(items, moved, {one.id: _name(one) for one in (*outfit, item)}))
+        for (item, score), labels in zip(suggested, labels_of, strict=True):
+            of_items = [Contribution(other.id, "", score - next(scores)) for other in outfit[: len(smaller)]]
+            of_labels = [Contribution(label.label, label.attribute, score - next(scores)) for label in labels]
+            reasons.append(_reason(of_items, of_labels, (*outfit, item)))
         return reasons
 
     def of_looks(self, looks: Sequence[tuple[Items, float]], *, language_model: bool) -> list[Reason]:
-        """What each item does for its look, asked in one call; a look of two items moves by nothing.
+        """Reasons for looks, computed in one call; none for a look of two items.
 
         Args:
             looks: Items with their score.
             language_model: As they were scored.
         """
-        asked = [look[:place] + look[place + 1 :] for look, _ in looks if len(look) > 2 for place in range(len(look))]
-        answers = iter(scorer_of(self.scorers, language_model=language_model).score(asked).tolist())
+        outfits = [smaller for look, _ in looks if len(look) > 2 for smaller in without_each(look)]
+        scores = iter(scorer_of(self.scorers, language_model=language_model).score(outfits).tolist())
         return [
-            _reason(
-                [Contribution(one.id, "", score - next(answers)) for one in look] if len(look) > 2 else [],
-                [],
-                {one.id: _name(one) for one in look},
-            )
+            _reason([Contribution(item.id, "", score - next(scores)) for item in look if len(look) > 2], [], look)
             for look, score in looks
         ]
 
 
-def _reason(items: list[Contribution], labels: list[Contribution], names: dict[str, str]) -> Reason:
-    items.sort(key=lambda moved: -moved.by)
-    labels.sort(key=lambda moved: -moved.by)
-    told = [(names[one.what], one.by) for one in items] + [(f"'{one.what}'", one.by) for one in labels]
-    helped = [one for one in told if one[1] >= _WORTH_SAYING]
-    harmed = [one for one in told if one[1] <= -_WORTH_SAYING]
+def _reason(of_items: list[Contribution], of_labels: list[Contribution], items: Items) -> Reason:
+    names = {item.id: _name(item) for item in items}
+    of_items.sort(key=lambda row: -row.by)
+    of_labels.sort(key=lambda row: -row.by)
+    effects = [(names[row.what], row.by) for row in of_items] + [(f"'{row.what}'", row.by) for row in of_labels]
+    helped = [row for row in effects if row[1] >= _MIN_EFFECT]
+    harmed = [row for row in effects if row[1] <= -_MIN_EFFECT]
     parts = []
-    for verb, moved in (("helped by", helped), ("held back by", harmed)):
-        strongest = sorted(moved, key=lambda one: -abs(one[1]))[:_MOST_SAID]
+    for verb, rows in (("helped by", helped), ("held back by", harmed)):
+        strongest = sorted(rows, key=lambda row: -abs(row[1]))[:_MAX_LISTED]
         if strongest:
             parts.append(f"{verb} " + ", ".join(f"{name} ({by:+.2f})" for name, by in strongest))
     text = "; ".join(parts) or "no single item or label moves the score by 0.01 or more"
-    return Reason(tuple(items), tuple(labels), text[0].upper() + text[1:] + ".")
+    return Reason(tuple(of_items), tuple(of_labels), text[0].upper() + text[1:] + ".")
 
 
 def _name(item: Item) -> str:
-    """What a sentence calls an item: its title, or the colour and kind that were seen."""
+    """Name of an item in a sentence: its title, or the colour and type in its photo."""
     if item.title or item.description is None:
         return item.title or item.text.split(": ", 1)[-1]
-    seen = [item.description.attributes.get(name, ()) for name in (COLOUR, KINDS)]
-    return " ".join(labels[0].text for labels in seen if labels) or item.category or item.text
+    labels = [item.description.attributes.get(name, ()) for name in (COLOUR, KINDS)]
+    return " ".join(row[0].text for row in labels if row) or item.category or item.text

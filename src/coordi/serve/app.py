@@ -66,7 +66,7 @@ class Service:
         self._load = load
         self._model: Model | None = None
         self._batcher: MicroBatcher[Sequence[Item], float] | None = None
-        self._threads: list[threading.Thread] = []
+        self._renewing: threading.Thread | None = None
         self._closed = threading.Event()
         self.catalogue_problem = ""
         self.language_model_pool = WorkerPool("language-model", settings.workers, settings.queue)
@@ -99,33 +99,13 @@ class Service:
             CoordiError: If a model or the catalogue can't be loaded.
         """
         loaded = self._load()
-        batcher = scorer_batcher(self.settings.max_batch)
-        self._batcher = batcher
-        model = replace(loaded, scorers=BatchingScorers(loaded.scorers, batcher))
-        model.describe_photos([Image.new("RGB", (64, 64), "white")])
-        if warm and not self._closed.is_set():
-            model.score(["white shirt", "blue jeans"])
-        else:
-            _ = model.stylist  # which reads the catalogue
+        loaded.describe_photos([Image.new("RGB", (64, 64), "white")])
+        if warm:
+            loaded.scorers.model.score([loaded.find_items(["white shirt", "blue jeans"])])
+        self._batcher = scorer_batcher(self.settings.max_batch)
+        model = replace(loaded, scorers=BatchingScorers(loaded.scorers, self._batcher))
+        _ = model.stylist  # which reads the catalogue
         self._model = model
-
-    def load_in_background(self, on_ready: Callable[[], None], on_failure: Callable[[BaseException], None]) -> None:
-        """Load in a thread.
-
-        Args:
-            on_ready: Called in that thread once requests are answered.
-            on_failure: Called in that thread with the error.
-        """
-
-        def work() -> None:
-            try:
-                self.load()
-            except BaseException as error:  # noqa: BLE001 - every error ends the server
-                on_failure(error)
-            else:
-                on_ready()
-
-        self._start(work, "loading")
 
     def renew(self) -> bool:
         """Reopen the catalogue if it has changed on disk; requests in work go on with the previous one.
@@ -158,7 +138,8 @@ class Service:
                 with suppress(OSError):  # the terminal that ``say`` writes to may be closed
                     self._try_renew(say)
 
-        self._start(work, "renewing")
+        self._renewing = threading.Thread(target=work, name="renewing", daemon=True)
+        self._renewing.start()
 
     def close(self) -> None:
         """Refuse what waits; a model call that has begun goes on."""
@@ -170,15 +151,10 @@ class Service:
 
     def join(self, seconds: float = _END_SECONDS) -> bool:
         """Wait for the threads of a closed service; False if one of them didn't end in this time."""
-        for thread in self._threads:
-            thread.join(seconds)
-        is_batcher_done = self._batcher is None or self._batcher.join(seconds)
-        return is_batcher_done and not any(thread.is_alive() for thread in self._threads)
-
-    def _start(self, work: Callable[[], None], name: str) -> None:
-        thread = threading.Thread(target=work, name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        if self._renewing is not None:
+            self._renewing.join(seconds)
+        is_done = self._batcher is None or self._batcher.join(seconds)
+        return is_done and (self._renewing is None or not self._renewing.is_alive())
 
     def _try_renew(self, say: Callable[[str], None]) -> None:
         try:
@@ -223,11 +199,11 @@ def build_api(service: Service) -> FastAPI:
 def run(settings: ServeSettings, load: Callable[[], Model], say: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT; return once requests in work are answered or their time is over.
 
-    ``health`` answers at once, everything else once the models are loaded.
+    ``health`` answers at once, everything else once the models are loaded. Call it from the main thread.
 
     Args:
         settings: Of the server.
-        load: Loads the model; called in a thread.
+        load: Loads the model.
         say: Shows one line to the user.
 
     Raises:
@@ -239,35 +215,41 @@ def run(settings: ServeSettings, load: Callable[[], Model], say: Callable[[str],
     address = _address_of(settings, listening)
     service = Service(settings, load)
     server = make_server(settings, service)
-    failures: list[BaseException] = []
-
-    def fail(error: BaseException) -> None:
-        failures.append(error)
-        server.should_exit = True
-
-    def ready() -> None:
-        service.renew_in_background(say)
-        say(f"ready: open {address} in a browser; Ctrl-C stops it")
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="server")
+    is_loading = True
 
     def stop(_: int, __: object) -> None:
+        server.force_exit = server.should_exit
         server.should_exit = True
+        if is_loading:
+            raise _StoppedError
 
     if settings.access_log:
         _access.setLevel(logging.INFO)
-    # uvicorn handles signals while it runs, and raises the one that stopped it again afterwards.
+    # Signals reach the main thread, so it loads: a stop ends that at once, and no thread is left inside a library.
     handlers = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         say(f"loading the models; {address}{PREFIX}/health answers already")
-        service.load_in_background(ready, fail)
-        server.run(sockets=[listening])
+        thread.start()
+        service.load()
+        service.renew_in_background(say)
+        say(f"ready: open {address} in a browser; Ctrl-C stops it")
+        is_loading = False
+        thread.join()
+    except _StoppedError:
+        pass
     finally:
+        is_loading = False
+        server.should_exit = True
+        thread.join()
         service.close()
+        service.join()  # at most for the model call that has begun
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    # Python can't end while a thread is inside a library. One model call or one step of loading is all it waits for.
-    service.join()
-    if failures:
-        raise failures[0]
+
+
+class _StoppedError(BaseException):
+    """A signal came while the models were being loaded."""
 
 
 def _address_of(settings: ServeSettings, listening: socket.socket) -> str:

@@ -71,22 +71,21 @@ class WorkerPool:
             RefusedError: ``busy``, if the queue is full or the pool is closed.
             ClientGoneError: If the client went away.
         """
-        leaving = None if disconnect is None else asyncio.ensure_future(disconnect)
         gone = threading.Event()
-        future: Future[T] | None = None
+        leaving = None if disconnect is None else asyncio.ensure_future(disconnect)
+        answer: asyncio.Future[T] | None = None
         try:
-            future = self._submit(work, gone)
-            answer: asyncio.Future[Any] = asyncio.wrap_future(future)
-            await asyncio.wait({answer, leaving} if leaving else {answer}, return_when=asyncio.FIRST_COMPLETED)
+            answer = asyncio.wrap_future(self._submit(work, gone))
+            waiting: set[asyncio.Future[Any]] = {answer} if leaving is None else {answer, leaving}
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if answer.done():
-                return future.result()
+                return answer.result()
             raise ClientGoneError("the client closed its connection before it was answered")
         finally:
             gone.set()
-            if future is not None:
-                future.cancel()
-            if leaving is not None:
-                leaving.cancel()
+            for future in (answer, leaving):
+                if future is not None:
+                    future.cancel()
 
     def close(self) -> None:
         """Refuse what waits and what comes; work that has begun goes on to its end."""

@@ -83,7 +83,7 @@ def printable(text: str) -> str:
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
-def one_line(error: Exception) -> str:
+def single_line(error: Exception) -> str:
     """The message of an error on one line."""
     return printable(" ".join(str(error).split()))
 
@@ -107,11 +107,11 @@ def refusal_of(error: Exception, request: Request) -> RefusedError:
     if isinstance(error, HTTPException):
         return _of_http(error)
     if isinstance(error, ClientGoneError):
-        return RefusedError(408, "too_slow", one_line(error))
+        return RefusedError(408, "too_slow", single_line(error))
     if isinstance(error, RecommendationError):
-        return RefusedError(422, "contradiction", one_line(error))
+        return RefusedError(422, "contradiction", single_line(error))
     if isinstance(error, DataError | PromptError | EvaluationError):
-        return RefusedError(422, "invalid", one_line(error))
+        return RefusedError(422, "invalid", single_line(error))
     # The log names the place. It must not hold what was sent, so the error's message stays out of it.
     frames = "".join(traceback.format_tb(error.__traceback__)[-6:])
     _log.error("internal error: %s at:\n%s", type(error).__name__, frames)

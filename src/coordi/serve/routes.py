@@ -31,7 +31,7 @@ from coordi.errors import DataError, RecommendationError
 from coordi.recommend.catalogue import Catalogue
 from coordi.recommend.rules import Rules, check_colours
 from coordi.serve import schemas
-from coordi.serve.errors import ClientGoneError, RefusedError, one_line, quoted, wrong_type
+from coordi.serve.errors import ClientGoneError, RefusedError, quoted, single_line, wrong_type
 from coordi.serve.schemas import (
     PREFIX,
     AttributeResponse,
@@ -162,7 +162,7 @@ def _item_of_labels(model: Model, item: LabelledItem, field: str) -> Item:
     try:
         return model.item_of_labels(item.category, item.attributes, _printable_words(item.title))
     except DataError as error:
-        raise RefusedError(422, "contradiction", one_line(error), field) from error
+        raise RefusedError(422, "contradiction", single_line(error), field) from error
 
 
 def _printable_words(words: str) -> str:
@@ -188,7 +188,7 @@ def _check_colours(model: Model, colours: Sequence[str], field: str) -> None:
     except RecommendationError as error:
         attribute = model.vocabulary.attributes.get("colour")
         accepted = tuple(entry.text for entry in attribute.labels) if attribute else ()
-        raise RefusedError(422, "unknown_label", one_line(error), field, accepted) from error
+        raise RefusedError(422, "unknown_label", single_line(error), field, accepted) from error
 
 
 def _catalogue_of(model: Model) -> Catalogue:
@@ -319,7 +319,7 @@ def _describe_photo(model: Model, photo: bytes) -> PhotoDescription:
     try:
         image = decode_photo(photo, path)
     except PhotoError as error:
-        message = one_line(error).replace(f"the photo {path}", str(path))
+        message = single_line(error).replace(f"the photo {path}", str(path))
         if error.reason == TOO_LARGE:
             raise RefusedError(413, "too_large", message, "photo") from error
         raise RefusedError(422, "not_an_image", message, "photo") from error
@@ -373,7 +373,7 @@ def _page(model: Model, query: CatalogueQuery) -> CatalogueResponse:
     return CatalogueResponse(items=tuple(map(ItemResponse.of, items)), total=total, offset=query.offset)
 
 
-def _thumbnail_response(model: Model, item_id: str, size: int, known_tags: set[str]) -> Response:
+def _thumbnail_response(model: Model, item_id: str, size: int, client_tags: set[str]) -> Response:
     """The photo, or a 304. Clients check each time, since a changed catalogue may have another photo for this id."""
     path = _catalogue_item(model, item_id, "id", 404).image
     if path is None:
@@ -382,7 +382,7 @@ def _thumbnail_response(model: Model, item_id: str, size: int, known_tags: set[s
         status = path.stat()
         tag = f'"{status.st_mtime_ns:x}-{status.st_size:x}-{size:x}"'
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-        if known_tags & {tag, "*"}:
+        if client_tags & {tag, "*"}:
             return Response(status_code=304, headers=headers)
         return Response(_thumbnail(path, tag, size), media_type="image/jpeg", headers=headers)
     except (PhotoError, OSError) as error:
@@ -419,7 +419,7 @@ def _state_routes(service: Service) -> APIRouter:
             model=model.trained.name,
             encoder=model.encoder.name,
             catalogue=None if catalogue is None else catalogue.info.name,
-            catalogue_changed=None if catalogue is None else catalogue.info.made,
+            catalogue_changed=None if catalogue is None else catalogue.info.changed_at,
             catalogue_is_old=bool(service.catalogue_problem),
             items=0 if catalogue is None else len(catalogue),
         )

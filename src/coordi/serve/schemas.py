@@ -88,7 +88,7 @@ class LabelledItem(BaseSchema):
     title: str = Field(default="", max_length=MAX_TEXT_LENGTH)
 
 
-def _exactly_one(*names: str) -> dict[str, JsonValue]:
+def _exclusive(*names: str) -> dict[str, JsonValue]:
     """A JSON schema of objects in which exactly one of these isn't null, whether the others are left out or not."""
     null: dict[str, JsonValue] = {"type": "null"}
     return {
@@ -102,14 +102,14 @@ def _exactly_one(*names: str) -> dict[str, JsonValue]:
 class RequestItem(BaseSchema):
     """One item of an outfit: exactly one of a catalogue id, a few words, or the labels of a photo."""
 
-    model_config = ConfigDict(json_schema_extra=_exactly_one("id", "text", "seen"))
+    model_config = ConfigDict(json_schema_extra=_exclusive("id", "text", "seen"))
 
     id: ItemId | None = None
     text: Text | None = None
     labels: LabelledItem | None = Field(default=None, alias="seen")
 
     @model_validator(mode="after")
-    def _has_one_source(self) -> RequestItem:
+    def _check_source(self) -> RequestItem:
         given = [
             name for name, value in (("id", self.id), ("text", self.text), ("seen", self.labels)) if value is not None
         ]
@@ -153,16 +153,16 @@ class LooksRequest(BaseSchema):
 
 
 class CatalogueQuery(BaseModel):
-    """Filters on the catalogue; values of one filter are alternatives."""
+    """Filters on the catalogue, with the fields of ``Rules``; values of one filter are alternatives."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     q: Annotated[str, Field(max_length=MAX_TEXT_LENGTH, description="Words that are all in the item.")] = ""
-    category: Annotated[list[GarmentCategory], Field(max_length=_MAX_FILTER_VALUES)] = []
-    brand: Annotated[list[Words], Field(max_length=_MAX_FILTER_VALUES)] = []
-    colour: Annotated[list[Words], Field(max_length=_MAX_FILTER_VALUES)] = []
+    want: Annotated[list[GarmentCategory], Field(max_length=_MAX_FILTER_VALUES, alias="category")] = []
+    brands: Annotated[list[Words], Field(max_length=_MAX_FILTER_VALUES, alias="brand")] = []
+    colours: Annotated[list[Words], Field(max_length=_MAX_FILTER_VALUES, alias="colour")] = []
     gender: Gender | None = None
-    season: Annotated[list[Words], Field(max_length=_MAX_FILTER_VALUES)] = []
+    seasons: Annotated[list[Words], Field(max_length=_MAX_FILTER_VALUES, alias="season")] = []
     price_min: Annotated[float | None, Field(ge=0)] = None
     price_max: Annotated[float | None, Field(ge=0)] = None
     in_stock: bool = False
@@ -171,16 +171,7 @@ class CatalogueQuery(BaseModel):
 
     def rules(self) -> Rules:
         """The filters as rules; raises ``ValidationError`` if they contradict each other."""
-        return Rules(
-            want=tuple(self.category),
-            price_min=self.price_min,
-            price_max=self.price_max,
-            brands=tuple(self.brand),
-            colours=tuple(self.colour),
-            gender=self.gender,
-            seasons=tuple(self.season),
-            in_stock=self.in_stock,
-        )
+        return Rules.model_validate(self.model_dump(exclude={"q", "offset", "limit"}))
 
 
 class LabelResponse(BaseSchema):
@@ -446,7 +437,7 @@ class LooksResponse(BaseSchema):
                 ),
                 score=look.score,
                 reason=ReasonResponse.of(look.reason, [item.id for item in look.items]),
-                missing=look.lacks,
+                missing=look.missing,
             )
             for look in answer.looks
         )
@@ -574,30 +565,30 @@ class ErrorResponse(BaseSchema):
     error: Problem
 
 
-SCORE_EXAMPLES: dict[str, Example] = {
-    "words": {
-        "value": {"items": [{"text": "navy wool blazer"}, {"text": "white shirt"}, {"text": "red running shoes"}]}
-    },
-    "seen": {
-        "value": {
+SCORE_EXAMPLES = {
+    "words": Example(
+        value={"items": [{"text": "navy wool blazer"}, {"text": "white shirt"}, {"text": "red running shoes"}]}
+    ),
+    "seen": Example(
+        value={
             "items": [
                 {"seen": {"category": "dress", "attributes": {"colour": ["black"]}, "title": "silk midi dress"}},
                 {"text": "gold necklace"},
             ],
             "language_model": False,
         }
-    },
+    ),
 }
-COMPLETE_EXAMPLES: dict[str, Example] = {
-    "words": {
-        "value": {
+COMPLETE_EXAMPLES = {
+    "words": Example(
+        value={
             "items": [{"text": "navy wool blazer"}, {"text": "white shirt"}],
             "k": 3,
             "rules": {"want": ["shoes"], "in_stock": True},
             "language_model": False,
         }
-    },
+    ),
 }
-LOOKS_EXAMPLES: dict[str, Example] = {
-    "words": {"value": {"around": {"text": "black leather jacket"}, "k": 2, "language_model": False}},
+LOOKS_EXAMPLES = {
+    "words": Example(value={"around": {"text": "black leather jacket"}, "k": 2, "language_model": False}),
 }
