@@ -15,8 +15,17 @@ from coordi.config import EvaluateSettings
 from coordi.errors import EvaluationError
 from coordi.evaluate import metrics
 from coordi.evaluate.question_sets import ProtocolQuestions, draw_questions
-from coordi.evaluate.results import ProtocolResult, ReportWarning, ScorerResult
-from coordi.evaluate.scoring import ItemIds, RawScores, Scores, ScoreSource, completed, score_all
+from coordi.evaluate.scoring import (
+    ItemIds,
+    ProtocolResult,
+    RawScores,
+    ReportWarning,
+    ScorerResult,
+    Scores,
+    ScoreSource,
+    completed,
+    score_all,
+)
 from coordi.evaluate.task_metrics import task_metrics, task_warnings
 from coordi.types import CompatibilityQuestion, Dataset, FitbQuestion, Item, OutfitScorer
 

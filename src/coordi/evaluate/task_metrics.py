@@ -37,7 +37,7 @@ from coordi.evaluate.metrics import (
     reliability,
     smallest_difference,
 )
-from coordi.evaluate.results import ProtocolResult, ReportWarning, ScorerResult
+from coordi.evaluate.scoring import ProtocolResult, ReportWarning, ScorerResult
 from coordi.types import GARMENT_CATEGORIES, FitbQuestion, Item
 
 RECALL_AT = (1, 5, 10)
