@@ -12,9 +12,11 @@ import pytest
 from numpy.typing import NDArray
 
 from coordi.config import EvaluateSettings
+from coordi.data.sample.wardrobe import SampleSize
+from coordi.data.sample.writer import make_sample
 from coordi.errors import ArtifactError, EvaluationError
 from coordi.evaluate import scoring
-from coordi.evaluate.benchmark import evaluate
+from coordi.evaluate.benchmark import evaluate, evaluate_callable
 from coordi.evaluate.question_sets import ProtocolQuestions, draw_questions
 from coordi.types import Dataset, FitbQuestion, Item
 
@@ -217,3 +219,21 @@ def test_every_protocol_of_the_data_is_measured_by_default(wardrobe: Dataset) ->
     assert list(tasks["retrieval"]) == ["same-category"]
     categories = tasks["compatibility"]["random"]["breakdown"]["category"]
     assert [row["value"] for row in categories] == ["top", "bottom", "shoes", "bag"]
+
+
+def test_any_callable_on_outfits_is_measured(wardrobe: Dataset, tmp_path: Path) -> None:
+    def same_style(outfits: Sequence[Sequence[Item]]) -> list[float]:
+        return [float(-len({item.title.split()[0] for item in outfit})) for outfit in outfits]
+
+    found = evaluate_callable(same_style, wardrobe, SETTINGS, seed=3)
+    assert found["compatibility"]["random"]["auc"] > 0.9
+    assert set(found) == {"compatibility", "fill_in_the_blank", "retrieval"}
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    with pytest.raises(EvaluationError, match=r"<lambda> returned scores of shape \(1,\)"):
+        evaluate_callable(lambda outfits: [1.0], wardrobe, SETTINGS)
+
+
+def test_a_callable_is_measured_on_a_path(tmp_path: Path) -> None:
+    make_sample(tmp_path / "sample", 3, SampleSize(items=100, train=12, valid=6, test=8))
+    found = evaluate_callable(lambda outfits: [len(outfit) for outfit in outfits], tmp_path / "sample", SETTINGS)
+    assert found["compatibility"]["random"]["auc"] == 0.5

@@ -7,6 +7,7 @@ import io
 import re
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from coordi.data.photos import photo_uri
@@ -68,7 +69,7 @@ def test_lines_go_through_their_points() -> None:
     assert (first, (last[0], first[1])) == (start, (end[0], start[1]))
     assert last == end
     # The middle point is halfway between, and y grows downwards.
-    assert middle == ((first[0] + last[0]) / 2, last[1])
+    assert middle == pytest.approx(((first[0] + last[0]) / 2, last[1]))
     assert last[1] < first[1]
 
 

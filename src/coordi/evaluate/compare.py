@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,13 +24,11 @@ from coordi.evaluate.metrics import (
 from coordi.evaluate.report import FORMAT, REPORT_JSON, flat_settings
 from coordi.evaluate.summary import METRIC, Ahead, Interval, Task, interval_of, task_figures, task_title
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 _NEEDED = ("data", "model", "settings", "tasks", "questions", "command", "versions")
 _STREAM = 421  # of the first run's seed
 _LEAST_RESAMPLES = 1000
 
+Frame = Any  # a DataFrame of pandas, which is imported where it is used
 TaskKey = tuple[Task, str]
 """A task and a protocol."""
 
@@ -290,7 +288,7 @@ class _Pairing:
 
     first: FinishedRun
     second: FinishedRun
-    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    tables: dict[str, Frame] = field(default_factory=dict)
     resamples: dict[tuple[str, ...], Resamples] = field(default_factory=dict)
 
     def draws(self, key: TaskKey, scorers: tuple[str, str]) -> NDArray[np.float64]:
@@ -305,7 +303,7 @@ class _Pairing:
         first, second = (_metric_draws(key[0], table, self._resamples(table)) for table in rows)
         return second - first
 
-    def _answers(self, run: FinishedRun, key: TaskKey, scorer: str) -> pd.DataFrame:
+    def _answers(self, run: FinishedRun, key: TaskKey, scorer: str) -> Frame:
         if run.scores is None:
             raise ArtifactError(f"{run.path} has no scores.parquet; give the folder of the whole run")
         path = str(run.scores)
@@ -326,7 +324,7 @@ class _Pairing:
             )
         return rows
 
-    def _resamples(self, rows: pd.DataFrame) -> Resamples:
+    def _resamples(self, rows: Frame) -> Resamples:
         outfits = tuple(rows.drop_duplicates("question_id")["outfit_id"])
         if outfits not in self.resamples:
             counts = [
@@ -337,7 +335,7 @@ class _Pairing:
         return self.resamples[outfits]
 
 
-def _metric_draws(task: Task, rows: pd.DataFrame, resamples: Resamples) -> NDArray[np.float64]:
+def _metric_draws(task: Task, rows: Frame, resamples: Resamples) -> NDArray[np.float64]:
     scores, truth = rows["score"].to_numpy(), rows["truth"].to_numpy(dtype=bool)
     if task == "compatibility":
         return resamples.auc(scores, truth)

@@ -30,10 +30,9 @@ from coordi.evaluate.summary import (
 )
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from coordi.evaluate.compare import FinishedRun
 
+Frame = Any  # a DataFrame of pandas, which is imported where it is used
 MOST_COLUMNS = 6
 """Columns that fit the width of a printed page with their intervals."""
 _HEAD = (
@@ -58,7 +57,7 @@ def format_interval(interval: Interval) -> str:
     return "" if interval is None else f"{format_figure(interval[0])}–{format_figure(interval[1])}"
 
 
-def summary_frame(summary: Summary, heads: Sequence[str], cells: Sequence[Sequence[str]]) -> pd.DataFrame:
+def summary_frame(summary: Summary, heads: Sequence[str], cells: Sequence[Sequence[str]]) -> Frame:
     """The summary as text: a row per scorer, then what guessing reaches and the smallest detectable difference.
 
     Args:
@@ -70,11 +69,11 @@ def summary_frame(summary: Summary, heads: Sequence[str], cells: Sequence[Sequen
     rows.append(["guessing", *(format_figure(column.chance) for column in summary.columns)])
     smallest = (format_figure(column.smallest) for column in summary.columns)
     rows.append(["smallest difference from guessing that shows", *smallest])
-    frame: pd.DataFrame = require("pandas", "train").DataFrame(rows, columns=["scorer", *heads])
+    frame: Frame = require("pandas", "train").DataFrame(rows, columns=["scorer", *heads])
     return frame
 
 
-def seed_frame(seeds: Mapping[str, Any] | None) -> pd.DataFrame:
+def seed_frame(seeds: Mapping[str, Any] | None) -> Frame:
     """Values by seed: columns ``title``, ``metric``, ``scorer``, ``mean``, ``deviation``, ``lowest`` and ``highest``.
 
     Args:
@@ -90,7 +89,7 @@ def seed_frame(seeds: Mapping[str, Any] | None) -> pd.DataFrame:
                     spread = (float(np.mean(drawn)), deviation, float(drawn.min()), float(drawn.max()))
                     rows.append((task_title(task, protocol), METRIC_WORDS[METRIC[task]], name, *spread))
     columns = ["title", "metric", "scorer", "mean", "deviation", "lowest", "highest"]
-    frame: pd.DataFrame = require("pandas", "train").DataFrame(rows, columns=columns)
+    frame: Frame = require("pandas", "train").DataFrame(rows, columns=columns)
     return frame
 
 
@@ -104,7 +103,7 @@ def escape_markdown(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", re.sub(r"\s+", " ", text).strip())
 
 
-def markdown_table(frame: pd.DataFrame, left: int = 1) -> str:
+def markdown_table(frame: Frame, left: int = 1) -> str:
     """A table of texts in Markdown, the first ``left`` columns aligned to the left, the others to the right."""
     align = ("left",) * left + ("right",) * (frame.shape[1] - left)
     text: str = frame.to_markdown(index=False, disable_numparse=True, colalign=align)

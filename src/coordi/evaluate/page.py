@@ -313,9 +313,9 @@ def _protocol(report: ReportData, protocol: ProtocolResult, slug: str, colours: 
         for task in TASKS
         if tasks.get(task, {}).get(name, {}).get(METRIC[task]) is not None
     }  # fmt: skip
-    questions = (*protocol.questions.test, *protocol.questions.blanks, *protocol.questions.retrieval)
-    outfits = len({question.outfit_id for question in questions})
-    notes = [f"{f'{meaning[:1].upper()}{meaning[1:]}. ' if meaning else ''}Questions from {outfits:,} outfits."]
+    outfits = {question.outfit_id for question in protocol.questions.test}
+    outfits |= {question.outfit_id for question in (*protocol.questions.blanks, *protocol.questions.retrieval)}
+    notes = [f"{f'{meaning[:1].upper()}{meaning[1:]}. ' if meaning else ''}Questions from {len(outfits):,} outfits."]
     tables, charts = [], []
     for task, values in figures.items():
         scorers = _scorers(values, task, colours, report.under_test)
@@ -356,11 +356,10 @@ def _in_words(task: Task, figures: Mapping[str, Any]) -> str:
             f"Of a real outfit and a made-up one, the model rates the real one higher {100 * figures['auc']:.0f} times "
             "in 100; guessing would be 50."
         )
-    among, share, what = figures.get("choices"), figures.get("accuracy"), "finds the item that completes the outfit"
-    if task == "retrieval":
-        among, share, what = figures["pool"], figures["recall"].get("1"), "ranks the true item first"
-    if share is None:
-        return f"Each query has {among} candidates."
+    if task == "fill_in_the_blank":
+        among, share, what = figures["choices"], figures["accuracy"], "finds the item that completes the outfit"
+    else:
+        among, share, what = figures["pool"], figures["recall"]["1"], "ranks the true item first"
     return f"Among {among} candidates, it {what} {100 * share:.0f} times in 100; guessing would be {100 / among:.0f}."
 
 

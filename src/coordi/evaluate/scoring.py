@@ -1,4 +1,4 @@
-"""Scores every outfit of the questions once per scorer, and saves scores so that an interrupted evaluation goes on."""
+"""Scores of outfits: each outfit once per scorer, saved so that an interrupted evaluation can be resumed."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from coordi.errors import ArtifactError, EvaluationError
 from coordi.evaluate.question_sets import ProtocolQuestions
 from coordi.types import Item, OutfitScorer
 
-# Small enough that little is lost on Ctrl-C, large enough that a language model's batches stay full.
+# Small enough to lose little on Ctrl-C, large enough to fill a language model's batches.
 CHUNK = 256
-# Beside the chunk in work, a kill without warning loses the scores of this time.
+# A killed process loses the scores of this time, and of the current chunk.
 _SECONDS_BETWEEN_WRITES = 10.0
 
 ItemIds = tuple[str, ...]
@@ -176,23 +176,21 @@ class ReportWarning:
 class ScoreSource(Protocol):
     """Scores that are looked up by question instead of computed from items: of another system, or of a leak baseline.
 
-    They aren't treated as probabilities before they are calibrated.
+    They aren't probabilities until they are calibrated.
     """
 
     @property
     def name(self) -> str:
-        """For reports; unique among the scorers of one evaluation."""
-        ...
+        """Unique among the scorers of one evaluation."""
 
     def scores(self, part: ProtocolQuestions) -> RawScores | None:
         """Scores of one protocol, in the order of its questions; None if none of its tasks is answered."""
-        ...
 
 
 class _SavedScores:
-    """One scorer's scores, with a file that is never far behind them.
+    """One scorer's scores and their file.
 
-    The file is written as a whole, so not after every chunk: that would take time with the square of their number.
+    The whole file is written each time, so not after every chunk: that would take quadratic time.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -221,7 +219,7 @@ class _SavedScores:
 
 
 def _chunks(groups: Sequence[Sequence[ItemIds]]) -> list[list[ItemIds]]:
-    """The same chunks whatever is saved already: a model's rounding may depend on what shares its batch."""
+    """Chunks that don't depend on saved scores: a model's rounding may depend on the other outfits of a batch."""
     earlier: set[ItemIds] = set()
     chunks = []
     for group in groups:

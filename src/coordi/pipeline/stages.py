@@ -373,7 +373,7 @@ def export_questions(work: Workspace, dataset: Dataset, questions: Sequence[Prot
     """Write the questions for other systems to score; returns their folder."""
     folder = work.out / QUESTIONS
     drawn = questions or draw_questions(dataset, work.settings.evaluate, work.settings.seed)
-    write_questions_to_score(folder, drawn, dataset, _texts(dataset))
+    write_questions_to_score(folder, drawn, dataset)
     return folder
 
 
