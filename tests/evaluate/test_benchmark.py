@@ -12,8 +12,6 @@ import pytest
 from numpy.typing import NDArray
 
 from coordi.config import EvaluateSettings
-from coordi.data.sample.wardrobe import SampleSize
-from coordi.data.sample.writer import make_sample
 from coordi.errors import ArtifactError, EvaluationError
 from coordi.evaluate import scoring
 from coordi.evaluate.benchmark import evaluate, evaluate_callable
@@ -234,6 +232,12 @@ def test_any_callable_on_outfits_is_measured(wardrobe: Dataset, tmp_path: Path) 
 
 
 def test_a_callable_is_measured_on_a_path(tmp_path: Path) -> None:
-    make_sample(tmp_path / "sample", 3, SampleSize(items=100, train=12, valid=6, test=8))
-    found = evaluate_callable(lambda outfits: [len(outfit) for outfit in outfits], tmp_path / "sample", SETTINGS)
+    items = [f'"{n}","{style} {kind} {n}","{kind}"' for n, (style, kind) in enumerate(
+        (style, kind) for outfit in range(40) for style in (("red", "blue", "green", "grey")[outfit % 4],)
+        for kind in ("Shirts", "Jeans", "Boots")
+    )]  # fmt: skip
+    (tmp_path / "products.csv").write_text("\n".join(["id,title,category", *items]), encoding="utf-8")
+    outfits = [json.dumps({"id": str(n), "items": [str(3 * n + k) for k in range(3)]}) for n in range(40)]
+    (tmp_path / "outfits.jsonl").write_text("\n".join(outfits), encoding="utf-8")
+    found = evaluate_callable(lambda outfits: [len(outfit) for outfit in outfits], str(tmp_path), SETTINGS)
     assert found["compatibility"]["random"]["auc"] == 0.5
