@@ -8,21 +8,27 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from coordi.artifacts import read_json
+from coordi.artifacts import read_json, write_json
 from coordi.cli.main import build_app
 from coordi.errors import ArtifactError
-from coordi.evaluate.report import write_report
+from coordi.evaluate.external import write_scores
+from coordi.evaluate.report import ReportData, report_json
 
 from ..evaluate.conftest import make_wardrobe
 from ..evaluate.reports import wide_report
 
 
+def write_run(folder: Path, report: ReportData) -> None:
+    write_scores(folder, report.evaluation)
+    write_json(folder / "report.json", report_json(report))
+
+
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]:
     folder, wardrobe = tmp_path_factory.mktemp("runs"), make_wardrobe()
-    write_report(folder / "weak", wide_report(wardrobe, strength=0.0))
-    write_report(folder / "strong", wide_report(wardrobe, strength=9.0))
-    write_report(folder / "seed", wide_report(wardrobe, seed=18))
+    write_run(folder / "weak", wide_report(wardrobe, strength=0.0))
+    write_run(folder / "strong", wide_report(wardrobe, strength=9.0))
+    write_run(folder / "seed", wide_report(wardrobe, seed=18))
     return folder / "weak", folder / "strong", folder / "seed"
 
 
@@ -31,13 +37,13 @@ def coordi(*arguments: str | Path) -> Result:
 
 
 @pytest.mark.slow
-def test_show_prints_the_summary_and_the_verdict(runs: tuple[Path, Path, Path]) -> None:
+def test_show_prints_the_summary_and_the_conclusion(runs: tuple[Path, Path, Path]) -> None:
     result = coordi("show", runs[0])
     assert result.exit_code == 0, result.output
     figures = read_json(runs[0] / "report.json")["tasks"]["compatibility"]["random"]
     for words in ("wardrobe: 12 test outfits, seed 17", "Retrieval, MRR", "=cmd()|x, <b>", f"{figures['auc']:.3f}"):
         assert words in result.stdout
-    assert "strongest plain baseline" in result.stdout
+    assert "The test split is too small for a conclusion" in result.stdout
     assert "warning: baselines: encoder-vectors were left out: no photo <b>." in result.stderr
 
 
@@ -50,7 +56,7 @@ def test_compare_finds_the_planted_difference_and_writes_the_page(
 ) -> None:
     result = coordi("compare", runs[0], runs[1], "--out", tmp_path / "page.html")
     assert result.exit_code == 0, result.output
-    assert "strong is ahead of weak in" in result.stdout
+    assert "strong is significantly ahead of weak in" in result.stdout
     assert "111 figures of other scorers are the same in both" in result.stdout
     assert "<h1>weak and strong</h1>" in (tmp_path / "page.html").read_text(encoding="utf-8")
     found = json.loads(coordi("compare", runs[0], runs[1], "--json").stdout)
@@ -67,7 +73,7 @@ def test_compare_says_loudly_what_it_refuses(runs: tuple[Path, Path, Path]) -> N
 
 def test_markdown_is_printed_or_written(runs: tuple[Path, Path, Path], tmp_path: Path) -> None:
     printed = coordi("markdown", runs[0], runs[1]).stdout
-    assert printed.count("**Is it worth using?**") == 2
+    assert printed.count("**Conclusion.**") == 2
     result = coordi("markdown", runs[0], runs[1], "--out", tmp_path / "results.md")
     assert result.stdout == ""
     assert (tmp_path / "results.md").read_text(encoding="utf-8") == printed

@@ -11,7 +11,11 @@ import pytest
 from numpy.typing import NDArray
 
 from coordi.encoders.edge import EdgeEncoder
+from coordi.evaluate.page import render_html
+from coordi.evaluate.report import ReportData
 from coordi.types import Dataset, FunnelRow, GarmentCategory, Item, Outfit, Split
+
+from .reports import wide_report
 
 STYLES = ("denim", "silk", "tweed", "linen", "velvet", "leather")
 WORN: tuple[tuple[GarmentCategory, str], ...] = (
@@ -70,3 +74,14 @@ def wardrobe() -> Dataset:
 @pytest.fixture
 def wardrobe_with_ids() -> MakeWardrobe:
     return make_wardrobe
+
+
+@pytest.fixture(scope="session")
+def wide() -> ReportData:
+    """The wide report; nobody changes it."""
+    return wide_report(make_wardrobe())
+
+
+@pytest.fixture(scope="session")
+def wide_html(wide: ReportData) -> str:
+    return render_html(wide)

@@ -16,9 +16,8 @@ from PIL import Image
 
 from coordi.config import RunSettings
 from coordi.evaluate.question_sets import ProtocolQuestions, draw_questions
-from coordi.evaluate.report_data import LearningPoint, ReportData, ShownRecommendation
-from coordi.evaluate.results import ReportWarning
-from coordi.evaluate.scoring import RawScores
+from coordi.evaluate.report import Recommendation, ReportData, TrainingPoint
+from coordi.evaluate.scoring import RawScores, ReportWarning
 from coordi.types import CompatibilityQuestion, Dataset, Description, FitbQuestion, Item, Label
 
 from .scorers import measure
@@ -77,9 +76,9 @@ def small_report(wardrobe: Dataset, folder: Path) -> ReportData:
         evaluation=measure([questions], scorers, SETTINGS.evaluate, 3),
         model={"name": "fine-tuned", "base": "bundled"},
         settings=SETTINGS.model_dump(mode="json"),
-        training=(LearningPoint(0, None, 0.7, 0.5), LearningPoint(10, 0.6, 0.6, 0.6), LearningPoint(20, 0.5)),
+        training=(TrainingPoint(0, None, 0.7, 0.5), TrainingPoint(10, 0.6, 0.6, 0.6), TrainingPoint(20, 0.5)),
         descriptions={"172": Description("172", {"colour": (Label("teal", 0.81), Label("navy", 0.12))})},
-        recommendations=(ShownRecommendation(("172",), "bag", (("175", 0.75), ("171", 0.5)), "titles", taken="175"),),
+        recommendations=(Recommendation(("172",), "bag", (("175", 0.75), ("171", 0.5)), "titles", removed="175"),),
         versions={"coordi": "0.1.0"},
     )
 
@@ -193,7 +192,7 @@ def figures(auc: float, **baselines: tuple[float, float | None]) -> dict[str, An
 class Page(HTMLParser):
     """Collects what a test looks at, and fails on tags that don't match."""
 
-    VOID = frozenset({"meta", "img", "link", "br", "input", "circle", "path"})
+    VOID = frozenset({"meta", "img", "link", "br", "input", "circle", "path", "use"})
 
     def __init__(self, html: str) -> None:
         super().__init__()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from coordi.config import EvaluateSettings
 from coordi.errors import ArtifactError, EvaluationError
 from coordi.evaluate import scoring
-from coordi.evaluate.benchmark import evaluate
+from coordi.evaluate.benchmark import evaluate, evaluate_callable
 from coordi.evaluate.question_sets import ProtocolQuestions, draw_questions
 from coordi.types import Dataset, FitbQuestion, Item
 
@@ -217,3 +217,27 @@ def test_every_protocol_of_the_data_is_measured_by_default(wardrobe: Dataset) ->
     assert list(tasks["retrieval"]) == ["same-category"]
     categories = tasks["compatibility"]["random"]["breakdown"]["category"]
     assert [row["value"] for row in categories] == ["top", "bottom", "shoes", "bag"]
+
+
+def test_any_callable_on_outfits_is_measured(wardrobe: Dataset, tmp_path: Path) -> None:
+    def same_style(outfits: Sequence[Sequence[Item]]) -> list[float]:
+        return [float(-len({item.title.split()[0] for item in outfit})) for outfit in outfits]
+
+    found = evaluate_callable(same_style, wardrobe, SETTINGS, seed=3)
+    assert found["compatibility"]["random"]["auc"] > 0.9
+    assert set(found) == {"compatibility", "fill_in_the_blank", "retrieval"}
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+    with pytest.raises(EvaluationError, match=r"<lambda> returned scores of shape \(1,\)"):
+        evaluate_callable(lambda outfits: [1.0], wardrobe, SETTINGS)
+
+
+def test_a_callable_is_measured_on_a_path(tmp_path: Path) -> None:
+    items = [f'"{n}","{style} {kind} {n}","{kind}"' for n, (style, kind) in enumerate(
+        (style, kind) for outfit in range(40) for style in (("red", "blue", "green", "grey")[outfit % 4],)
+        for kind in ("Shirts", "Jeans", "Boots")
+    )]  # fmt: skip
+    (tmp_path / "products.csv").write_text("\n".join(["id,title,category", *items]), encoding="utf-8")
+    outfits = [json.dumps({"id": str(n), "items": [str(3 * n + k) for k in range(3)]}) for n in range(40)]
+    (tmp_path / "outfits.jsonl").write_text("\n".join(outfits), encoding="utf-8")
+    found = evaluate_callable(lambda outfits: [len(outfit) for outfit in outfits], str(tmp_path), SETTINGS)
+    assert found["compatibility"]["random"]["auc"] == 0.5

@@ -10,7 +10,7 @@ import pytest
 
 from coordi.config import EvaluateSettings
 from coordi.evaluate.question_sets import ProtocolQuestions
-from coordi.evaluate.results import ProtocolResult, ScorerResult
+from coordi.evaluate.scoring import ProtocolResult, ScorerResult
 from coordi.evaluate.task_metrics import CONFIDENCE, task_metrics
 from coordi.types import CompatibilityQuestion, FitbQuestion, GarmentCategory, Item
 

@@ -31,8 +31,7 @@ def parts(wardrobe: Dataset) -> tuple[ProtocolQuestions, ...]:
 
 @pytest.fixture
 def handed_out(tmp_path: Path, wardrobe: Dataset, parts: tuple[ProtocolQuestions, ...]) -> Path:
-    texts = {item_id: f"text of {item.title}" for item_id, item in wardrobe.items.items()}
-    write_questions_to_score(tmp_path / "out", parts, wardrobe, texts)
+    write_questions_to_score(tmp_path / "out", parts, wardrobe)
     return tmp_path / "out"
 
 
@@ -84,13 +83,12 @@ def test_every_question_goes_out_once_with_a_row_per_score(
     assert tuple(item["id"] for item in line["candidates"]) == blank.candidates
     item = wardrobe.items[blank.item_ids[0]]
     assert line["items"][0] == {
-        "id": item.id, "title": item.title, "category": item.category, "text": f"text of {item.title}", "image": None,
+        "id": item.id, "title": item.title, "category": item.category, "text": item.text, "image": None,
     }  # fmt: skip
 
 
 def test_no_answer_and_no_outfit_goes_out(tmp_path: Path, wardrobe: Dataset) -> None:
     """Had a file anything of the truth in it, questions with all answers turned round would be written otherwise."""
-    texts = dict.fromkeys(wardrobe.items, "")
     parts = draw_questions(wardrobe, SETTINGS, 17)
     turned = [
         replace(
@@ -102,8 +100,8 @@ def test_no_answer_and_no_outfit_goes_out(tmp_path: Path, wardrobe: Dataset) -> 
         )
         for part in parts
     ]
-    write_questions_to_score(tmp_path / "true", parts, wardrobe, texts)
-    write_questions_to_score(tmp_path / "turned", turned, wardrobe, texts)
+    write_questions_to_score(tmp_path / "true", parts, wardrobe)
+    write_questions_to_score(tmp_path / "turned", turned, wardrobe)
     for name in ("questions.jsonl", "scores-template.csv", "how-to-score.md"):
         assert (tmp_path / "true" / name).read_bytes() == (tmp_path / "turned" / name).read_bytes()
 
@@ -144,7 +142,7 @@ def test_validation_questions_that_two_protocols_share_do_not_ask_for_both(
     drawn = by_name(parts, "random")
     release = replace(drawn, protocol="release", test=by_name(parts, "pairs").test, blanks=())
     both = [drawn, release]
-    write_questions_to_score(tmp_path / "both", both, wardrobe, dict.fromkeys(wardrobe.items, ""))
+    write_questions_to_score(tmp_path / "both", both, wardrobe)
     assert len(lines_of(tmp_path / "both")) == len(drawn.valid) + 2 * len(drawn.test) + len(drawn.blanks)
     external = ExternalScores.read(filled_in(lambda rows: [row for row in rows if "-random-" in row[0]]))
     external.check(both)
@@ -295,5 +293,5 @@ def test_an_unknown_item_is_named(tmp_path: Path, wardrobe: Dataset, parts: tupl
     unknown = parts[0].test[0].item_ids[0]
     dataset = replace(wardrobe, items={key: item for key, item in wardrobe.items.items() if key != unknown})
     with pytest.raises(EvaluationError, match=f"1 item ids of the questions aren't .*'{unknown}'"):
-        write_questions_to_score(tmp_path, parts, dataset, dict.fromkeys(wardrobe.items, ""))
+        write_questions_to_score(tmp_path, parts, dataset)
     assert not (tmp_path / "questions.jsonl").exists()

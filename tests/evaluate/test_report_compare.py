@@ -17,10 +17,11 @@ import pytest
 from coordi.artifacts import Record, stage_folder, write_json
 from coordi.errors import ArtifactError, EvaluationError
 from coordi.evaluate import metrics
-from coordi.evaluate.compare import Comparison, compare_runs, comparison_headline, read_run, render_comparison
+from coordi.evaluate.compare import Comparison, compare_runs, comparison_headline, read_run
+from coordi.evaluate.external import write_scores
 from coordi.evaluate.metrics import holm
-from coordi.evaluate.report import write_report
-from coordi.evaluate.report_data import ReportData
+from coordi.evaluate.page import render_comparison
+from coordi.evaluate.report import ReportData, report_json
 from coordi.types import Dataset
 
 from .conftest import make_wardrobe
@@ -32,7 +33,8 @@ Kept = Callable[..., Path]
 def keep(folder: Path, report: ReportData) -> Path:
     """A finished run's folder, as the command line leaves it."""
     with stage_folder(folder, Record(report.command, report.settings, 17, {"outfits.jsonl": "ab" * 32})):
-        write_report(folder, report)
+        write_scores(folder, report.evaluation)
+        write_json(folder / "report.json", report_json(report))
         write_json(folder / "run.json", {})
     return folder
 
@@ -63,37 +65,36 @@ def test_a_planted_difference_is_found_on_the_same_questions(runs: dict[str, Pat
     reports = [json.loads((runs[name] / "report.json").read_text()) for name in ("weak", "strong")]
     aucs = [report["tasks"]["compatibility"]["random"]["auc"] for report in reports]
     assert row.values == (aucs[0], aucs[1])
-    assert row.ahead == aucs[1] - aucs[0]
-    assert row.paired is not None
-    assert row.paired.interval is not None
-    assert row.paired.interval[0] < row.ahead < row.paired.interval[1]
-    assert "strong is ahead of weak in" in comparison_headline(found)
+    assert row.difference.by == aucs[1] - aucs[0]
+    assert row.difference.interval is not None
+    assert row.difference.interval[0] < row.difference.by < row.difference.interval[1]
+    assert "strong is significantly ahead of weak in" in comparison_headline(found)
     back = compared(runs["strong"], runs["weak"])
-    assert {row.standing for row in back.models} <= {"behind", "not told apart"}
-    assert back.models[0].ahead == -row.ahead
+    assert {row.standing for row in back.models} <= {"behind", "not significant"}
+    assert back.models[0].difference.by == -row.difference.by
 
 
 def test_every_scorer_that_both_have_is_the_same_in_both(runs: dict[str, Path]) -> None:
     found = compared(runs["weak"], runs["strong"])
     # Eleven others answered everything in ten places, and the one from a file the blanks of one.
     assert len(found.scorers) == 11 * 10 + 1
-    assert {(row.ahead, row.standing) for row in found.scorers} == {(0.0, "not told apart")}
-    assert {row.one for row in found.scorers} == {row.other for row in found.scorers}
+    assert {(row.difference.by, row.standing) for row in found.scorers} == {(0.0, "not significant")}
+    assert all(row.scorers[0] == row.scorers[1] for row in found.scorers)
 
 
 def test_a_run_beside_itself_differs_in_nothing(runs: dict[str, Path]) -> None:
     found = compared(runs["weak"], runs["weak"])
-    assert {row.standing for row in found.models} == {"not told apart"}
+    assert {row.standing for row in found.models} == {"not significant"}
     assert found.data == found.settings == found.versions == ()
 
 
 def test_p_values_are_corrected_over_their_own_table(runs: dict[str, Path]) -> None:
     found = compared(runs["weak"], runs["strong"])
     for rows in (found.models, found.scorers):
-        p_values = [row.paired.p_value for row in rows if row.paired is not None and row.paired.p_value is not None]
-        assert [row.p_holm for row in rows] == holm(p_values)
-    assert found.models[0].paired is not None
-    assert found.models[0].p_holm != found.models[0].paired.p_value
+        p_values = [row.difference.p_value for row in rows if row.difference.p_value is not None]
+        assert [row.difference.p_holm for row in rows] == holm(p_values)
+    assert found.models[0].same_questions
+    assert found.models[0].difference.p_holm != found.models[0].difference.p_value
 
 
 def test_the_paired_interval_is_that_of_the_resampled_difference(runs: dict[str, Path]) -> None:
@@ -110,21 +111,20 @@ def test_the_paired_interval_is_that_of_the_resampled_difference(runs: dict[str,
     gains = 1 / ranks[1] - 1 / ranks[0]
     rng = np.random.default_rng(5)
     draws = [np.mean(gains[rng.integers(len(gains), size=len(gains))]) for _ in range(4000)]
-    assert row.ahead == pytest.approx(np.mean(gains))
-    assert row.paired is not None
-    assert row.paired.interval == pytest.approx(np.percentile(draws, [2.5, 97.5]), abs=0.03)
+    assert row.difference.by == pytest.approx(np.mean(gains))
+    assert row.difference.interval == pytest.approx(np.percentile(draws, [2.5, 97.5]), abs=0.03)
 
 
 def test_other_questions_are_refused_a_test(runs: dict[str, Path]) -> None:
     found = compared(runs["weak"], runs["seed"])
     assert {row.standing for row in found.models} == {"not comparable"}
-    assert {row.paired for row in found.models} == {None}
+    assert {row.same_questions for row in found.models} == {False}
     assert len(found.refused) == 10
     assert all("the questions differ (seeds 17 and 18), so there is no test" in text for text in found.refused)
     assert (
-        comparison_headline(found) == "There is no test between weak and seed: they weren’t asked the same questions."
+        comparison_headline(found) == "There is no test between weak and seed: they didn’t answer the same questions."
     )
-    assert [(one.name, one.one, one.other) for one in found.settings] == [("seed", "17", "18")]
+    assert [(row.name, row.first, row.second) for row in found.settings] == [("seed", "17", "18")]
 
 
 def changed(run: Path, folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:
@@ -157,7 +157,7 @@ def test_the_reason_for_a_refusal_is_named(
     found = compared(runs["weak"], changed(runs["weak"], tmp_path / "other", all_changed))
     assert found.refused == (f"Compatibility, random items: the questions differ ({reason}), so there is no test.",)
     # The other places asked the same and are tested.
-    assert [row.paired is None for row in found.models].count(True) == 1
+    assert [row.same_questions for row in found.models].count(False) == 1
     assert "1 more can’t be compared" in comparison_headline(found)
 
 
@@ -200,8 +200,8 @@ def test_a_base_model_is_compared_with_a_fine_tuned_one(
         report, model={"name": "base"}, evaluation=replace(report.evaluation, protocols=results, tasks=tasks)
     )
     found = compared(keep(tmp_path / "base", base), runs["strong"])
-    assert {(row.one, row.other) for row in found.models} == {("base", "fine-tuned")}
-    assert found.models[0].paired is not None
+    assert {row.scorers for row in found.models} == {("base", "fine-tuned")}
+    assert found.models[0].same_questions
     assert found.scorers == ()
 
 
@@ -218,7 +218,7 @@ def test_no_protocol_in_common_is_an_error(runs: dict[str, Path], tmp_path: Path
     with pytest.raises(EvaluationError, match="no protocol in common: random against pairs, release"):
         compared(one, other)
     both = changed(runs["weak"], tmp_path / "both", only("random", "pairs"))
-    assert "compatibility, pairs of items: only in both" in compared(one, both).left_out
+    assert "Compatibility, pairs of items: only in both" in compared(one, both).left_out
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_the_page_shows_the_comparison_and_needs_nothing_else(runs: dict[str, Pa
     for row in found.models:
         assert f"{row.values[0]:.3f}" in page.text
         assert f"{row.values[1]:.3f}" in page.text
-        assert f"{row.ahead:+.3f}".replace("-", "−").replace("+0.000", "0.000") in page.text
+        assert f"{row.difference.by:+.3f}".replace("-", "−").replace("+0.000", "0.000") in page.text
     assert "Not comparable" not in page.text
     refused = Page(render_comparison(compared(runs["weak"], runs["seed"]))).text
     assert "Not comparable" in refused

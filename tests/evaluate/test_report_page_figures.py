@@ -1,4 +1,4 @@
-"""What the page says: every figure from the JSON, with warnings, leaks, the verdict and settings."""
+"""Contents of the page: every figure from the JSON, with warnings, leaks and settings."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ import pytest
 
 from coordi.config import RunSettings
 from coordi.data.leaks import Leak
+from coordi.evaluate.page import render_html
 from coordi.evaluate.question_sets import ProtocolQuestions
-from coordi.evaluate.report import render_html
-from coordi.evaluate.report_data import ReportData
-from coordi.evaluate.summary import place_words, protocol_words, scorer_words
+from coordi.evaluate.report import ReportData
+from coordi.evaluate.summary import protocol_words, scorer_words, source_words
 from coordi.types import Dataset
 
-from .conftest import make_wardrobe
 from .reports import (
     BLANKS,
     MODEL,
@@ -29,9 +28,7 @@ from .reports import (
     Page,
     PartialScores,
     TableScorer,
-    asked,
     small_report,
-    wide_report,
 )
 from .scorers import measure
 
@@ -41,17 +38,12 @@ def report(wardrobe: Dataset, tmp_path: Path) -> ReportData:
     return small_report(wardrobe, tmp_path)
 
 
-@pytest.fixture(scope="module")
-def wide() -> ReportData:
-    return wide_report(make_wardrobe())
-
-
-def test_every_protocol_and_scorer_has_its_place_with_its_figures(wide: ReportData) -> None:
-    html = render_html(wide)
+def test_every_protocol_and_scorer_has_its_place_with_its_figures(wide: ReportData, wide_html: str) -> None:
+    html = wide_html
     tasks = wide.evaluation.tasks
     places = {"random", "same-category", "one-swapped", "pairs", "release", "release-odd one/<i>"}
     assert places == set(tasks["compatibility"]) | set(tasks["fill_in_the_blank"]) | set(tasks["retrieval"])
-    sections = dict(zip(places_of(html), re.split(r'<details class="sheet"', html)[1:], strict=True))
+    sections = dict(zip(places_of(html), re.split(r"<details", html)[1:], strict=True))
     for task, metric in (("compatibility", "auc"), ("fill_in_the_blank", "accuracy"), ("retrieval", "mrr")):
         for protocol, figures in tasks[task].items():
             text = words(sections[protocol])
@@ -72,7 +64,7 @@ def places_of(html: str) -> list[str]:
         "protocol-random": "random", "protocol-same-category": "same-category", "protocol-one-swapped": "one-swapped",
         "protocol-pairs": "pairs", "protocol-release": "release", "protocol-release-odd-one-i": "release-odd one/<i>",
     }  # fmt: skip
-    return [named[slug] for slug in re.findall(r'<details class="sheet" id="([^"]*)"', html)]
+    return [named[slug] for slug in re.findall(r'<details id="([^"]*)"', html)]
 
 
 def words(html: str) -> str:
@@ -80,42 +72,46 @@ def words(html: str) -> str:
     return " ".join(unescape(re.sub(r"<[^>]*>", " ", html)).split())
 
 
-def test_figures_follow_the_json_and_nothing_is_canned(wide: ReportData) -> None:
+def test_figures_follow_the_json_and_nothing_is_canned(wide: ReportData, wide_html: str) -> None:
     tasks = {task: dict(protocols) for task, protocols in wide.evaluation.tasks.items()}
     changed = tasks["compatibility"]["random"] | {"auc": 0.123, "smallest_difference": 0.0456}
     changed["baselines"] = changed["baselines"] | {"chance": changed["baselines"]["chance"] | {"auc": 0.987}}
     tasks["compatibility"]["random"] = changed
     text = Page(render_html(replace(wide, evaluation=replace(wide.evaluation, tasks=tasks)))).text
-    before = Page(render_html(wide)).text
-    for words in ("12 times in 100", "0.987", "a lead over guessing of 0.046 or more shows"):
+    before = Page(wide_html).text
+    for words in ("12 times in 100", "0.987", "a difference from guessing of 0.046 or more shows"):
         assert words in text
         assert words not in before
 
 
-def test_the_summary_has_every_scorer_under_every_protocol(wide: ReportData) -> None:
-    html = render_html(wide)
-    table = html[html.index('<table class="summary">') : html.index("</table>")]
-    text = words(table)
-    for name in STRENGTHS:
-        assert scorer_words(name).label in text
-    assert "=cmd()|x, <b> scores from a file" in text
-    # Six columns of compatibility and blanks each have their questions; the scorer from a file answered one of them.
-    columns = sum(len(protocols) for protocols in wide.evaluation.tasks.values())
-    assert table.count('<th scope="col">') == columns + 1
-    assert table[table.index("=cmd") :].partition("</tr>")[0].count("–</td>") == columns - 1
-    rows = re.findall(r'<th scope="row"><span class="swatch"></span>([^<]*)<', table)
+def summary_tables(html: str) -> list[str]:
+    section = html[html.index('<section id="summary">') :].partition("</section>")[0]
+    return section.split("<table>")[1:]
+
+
+def test_the_summary_has_every_scorer_under_every_protocol(wide: ReportData, wide_html: str) -> None:
+    tables = summary_tables(wide_html)
+    for table in tables:
+        for name in STRENGTHS:
+            assert scorer_words(name).label in words(table)
+    assert "=cmd()|x, <b> scores from a file" in words(tables[1])
+    # A table per task; the scorer from a file answered the blanks of one protocol.
+    for table, protocols in zip(tables, wide.evaluation.tasks.values(), strict=True):
+        assert table.count('<th scope="col"') == len(protocols) + 1
+    others = len(wide.evaluation.tasks["fill_in_the_blank"]) - 1
+    assert tables[1][tables[1].index("=cmd") :].partition("</tr>")[0].count("–</td>") == others
+    rows = re.findall(r'<th scope="row"><span class="swatch[^"]*"></span>([^<]*)<', tables[0])
     aucs = [figures["baselines"] for figures in wide.evaluation.tasks["compatibility"].values()]
     strength = {name: sum(float(one[name]["auc"]) for one in aucs) for name in STRENGTHS if name in aucs[0]}
     strongest = sorted((name for name in strength if name != "base"), key=lambda name: -strength[name])
-    labels = [scorer_words(name).label for name in ("fine-tuned", "base", *strongest)]
-    assert rows[:-1] == labels
-    assert unescape(rows[-1]) == PartialScores.name
+    assert rows == [scorer_words(name).label for name in ("fine-tuned", "base", *strongest)]
+    last = re.findall(r'<th scope="row"><span class="swatch[^"]*"></span>([^<]*)<', tables[1])[-1]
+    assert unescape(last) == PartialScores.name
 
 
-def test_the_best_is_bold_and_who_is_told_apart_is_marked(wide: ReportData) -> None:
-    html = render_html(wide)
+def test_the_best_is_bold_and_significant_differences_are_marked(wide: ReportData, wide_html: str) -> None:
     figures = wide.evaluation.tasks["compatibility"]["pairs"]
-    summary = html[html.index('<table class="summary">') : html.index("</table>")]
+    summary = "".join(summary_tables(wide_html))
     marks = Counter(re.findall(r'class="mark (good|bad)"', summary))
     expected: Counter[str] = Counter()
     for protocols in wide.evaluation.tasks.values():
@@ -130,50 +126,50 @@ def test_the_best_is_bold_and_who_is_told_apart_is_marked(wide: ReportData) -> N
     assert f"<b>{best['auc']:.3f}</b>" in summary
 
 
-def test_warnings_are_loud_and_said_once_with_every_place(wide: ReportData) -> None:
-    html = render_html(wide)
-    box = html[html.index('<div class="loud">') :].partition("</div>")[0]
+def test_warnings_stand_out_once_with_all_their_sources(wide: ReportData, wide_html: str) -> None:
+    box = wide_html[wide_html.index('<ul class="warnings">') :].partition("</ul>")[0]
     text = words(box)
     assert "baselines: encoder-vectors were left out: no photo <b>." in text
     assert box.count("12 test outfits") == 1
     assert "release’s own questions, compatibility: 3 of the release's 27 questions: an item is gone." in text
     quiet = replace(wide, warnings=(), evaluation=replace(wide.evaluation, warnings=()))
-    assert '<div class="loud">' not in render_html(quiet)
+    assert 'id="warnings"' not in render_html(quiet)
 
 
-def test_places_are_said_in_words() -> None:
-    assert place_words("same-category fill-in-the-blank, release-x compatibility") == (
+def test_sources_in_words() -> None:
+    assert source_words("same-category fill-in-the-blank, release-x compatibility") == (
         "same categories, fill in the blank; the release’s own questions (x), compatibility"
     )
-    assert place_words("random blanks") == "random items, blanks"
-    assert place_words("random") == "random items"
-    assert place_words("train and test") == "train and test"
-    assert place_words("random draws of something") == "random draws of something"
+    assert source_words("random blanks") == "random items, blanks"
+    assert source_words("random") == "random items"
+    assert source_words("train and test") == "train and test"
+    assert source_words("random draws of something") == "random draws of something"
 
 
-def test_seeds_and_the_learning_curve_are_shown(wide: ReportData) -> None:
-    page = Page(render_html(wide))
+def test_seeds_and_the_learning_curve_are_shown(wide: ReportData, wide_html: str) -> None:
+    page = Page(wide_html)
     auc = wide.evaluation.tasks["compatibility"]["random"]["auc"]
     assert "trained baselines fitted, with another seed: 17, 18." in page.text
     assert f"{(auc + 0.625) / 2:.3f} {abs(auc - 0.625) / 2**0.5:.3f} {min(auc, 0.625):.3f} to" in page.text
     label = "Category pairs 0.55 with 3, 0.65 with 8, 0.75 with 30"
     shown = [attributes.get("aria-label") or "" for _, attributes in page.tags]
     assert any(one.startswith("AUC by training outfits, random items") and label in one for one in shown)
-    bare = Page(render_html(replace(wide, seeds=None, learning_curve=())))
-    assert "Steadiness" not in bare.text
 
 
-def test_retrieval_breakdowns_and_reliability_are_shown(wide: ReportData) -> None:
-    page = Page(render_html(wide))
+def test_retrieval_breakdowns_and_reliability_are_shown(wide: ReportData, wide_html: str) -> None:
+    page = Page(wide_html)
     retrieval = wide.evaluation.tasks["retrieval"]["same-category"]
     assert (
-        f"puts the true one first {100 * retrieval['recall']['1']:.0f} times in 100 ; guessing would be 17" in page.text
+        f"ranks the true item first {100 * retrieval['recall']['1']:.0f} times in 100; guessing would be 17"
+        in page.text
     )
     labels = [attributes.get("aria-label") or "" for _, attributes in page.tags]
     assert any(label.startswith("Recall at k among 6 candidates, same categories: Fine-tuned") for label in labels)
-    assert sum(label.startswith("Reliability of Set transformer") for label in labels) == 5
-    for row in wide.evaluation.tasks["compatibility"]["random"]["breakdown"]["category"]:
+    assert sum(label.startswith("Reliability, ") for label in labels) == 5
+    figures = wide.evaluation.tasks["compatibility"]["random"]
+    for row in figures["breakdown"]["category"]:
         assert f"{row['value']} {row['n']} {row['positives']} {row['auc']:.3f} {row['accuracy']:.3f}" in page.text
+    assert f"{figures['calibration']['ece']:.3f}" in page.text
 
 
 def test_a_drawn_sample_and_the_text_only_mode_are_said(report: ReportData) -> None:
@@ -190,7 +186,7 @@ def test_the_page_says_the_figures(report: ReportData) -> None:
     figures = report.evaluation.tasks["compatibility"]["random"]
     # Four pairs: .9 beats .6 and .3, .2 beats neither: AUC 1/2.
     assert figures["auc"] == 0.5
-    assert "50 times in 100 ; guessing would be 50. Out of 2 items" in text
+    assert "50 times in 100; guessing would be 50. Among 2 candidates" in text
     assert "answered 6 questions about 12 test outfits" in text
     assert "nobody wears it −3 216 items" in text
     assert "teal 81%" in text
@@ -198,7 +194,7 @@ def test_the_page_says_the_figures(report: ReportData) -> None:
     assert "evaluate.bootstrap 100" in text
 
 
-@pytest.mark.parametrize(("sign", "word"), [(1, "ahead"), (-1, "behind"), (0, "not told apart")])
+@pytest.mark.parametrize(("sign", "word"), [(1, "ahead"), (-1, "behind"), (0, "not significant")])
 def test_ahead_and_behind_follow_the_test(report: ReportData, sign: int, word: str) -> None:
     table = {",".join(one.item_ids): 0.5 + sign * (0.4 if one.compatible else -0.4) for one in TEST}
     valid = {"0,1": 0.7, "2,7": 0.3}
@@ -206,43 +202,9 @@ def test_ahead_and_behind_follow_the_test(report: ReportData, sign: int, word: s
     questions = ProtocolQuestions("random", VALID, TEST)
     evaluation = measure([questions], scorers, SETTINGS.evaluate, 3)
     html = render_html(replace(report, evaluation=evaluation))
-    row = re.search(r"<th scope=\"row\">Title likeness</th>(.*?)</tr>", html, re.DOTALL)
+    row = re.search(r"Title similarity\s*</th>(.*?)</tr>", html[html.index("minus each scorer, in AUC</") :], re.DOTALL)
     assert row is not None
-    assert row[1].strip().endswith(f"<td>{word}</td>")
-
-
-@pytest.fixture
-def sixty(report: ReportData) -> ReportData:
-    """Sixty test outfits and two rivals that can't tell; the model is always right."""
-    first = report.dataset.outfits_of("test")[0]
-    outfits = tuple(replace(first, id=f"test-{number}") for number in range(60))
-    real = tuple(asked("168,169", outfit.id, True) for outfit in outfits)
-    made_up = tuple(asked("168,173", outfit.id, False) for outfit in outfits)
-    scorers = [TableScorer("fine-tuned", MODEL), TableScorer("category-pairs", {}), TableScorer("title-cosine", {})]
-    evaluation = measure([ProtocolQuestions("random", VALID, (*real, *made_up))], scorers, SETTINGS.evaluate, 3)
-    return replace(report, dataset=replace(report.dataset, outfits=outfits), evaluation=evaluation)
-
-
-@pytest.mark.parametrize(
-    ("by", "p_holm", "answer", "standing"),
-    [
-        (0.5, 0.01, "yes", "ahead"),
-        (0.6, 0.2, "not-shown", "not told apart<small>from Title likeness</small>"),
-        (-0.1, 0.01, "no", "behind<small> Title likeness</small>"),
-    ],
-)
-def test_the_verdict_names_the_rival_that_decides(
-    sixty: ReportData, by: float, p_holm: float, answer: str, standing: str
-) -> None:
-    figures = sixty.evaluation.tasks["compatibility"]["random"]
-    pairs, title = figures["baselines"]["category-pairs"], figures["baselines"]["title-cosine"]
-    assert pairs["model_ahead"]["p_holm"] < 0.05
-    title["auc"] = 0.4
-    title["model_ahead"] |= {"auc": by, "p_holm": p_holm}
-    html = render_html(sixty)
-    assert f'class="saying answer-{answer}"' in html
-    assert "<td>Category pairs</td>" in html
-    assert f"<td>{standing}</td></tr>" in html
+    assert words(row[1]).endswith(word)
 
 
 def test_what_the_audit_found_is_shown_with_its_worth(report: ReportData) -> None:
@@ -255,7 +217,7 @@ def test_what_the_audit_found_is_shown_with_its_worth(report: ReportData) -> Non
     text = Page(render_html(replace(report, leaks=leaks))).text
     assert "order random items AUC 0.910 chance 0.500 categories by position tell the answer" in text
     assert "position same categories, blanks accuracy 0.400 chance 0.250 the answer stands first" in text
-    assert "ids random items AUC 0.800 chance 0.500 numbers tell the answer No scorer is shown it." in text
+    assert "ids random items AUC 0.800 chance 0.500 numbers tell the answer No scorer gets it." in text
     assert "titles train and test – 5 titles <b>" in text
     assert "Leak (order): categories by position tell the answer." in text
     assert "none found" in Page(render_html(report)).text
@@ -264,17 +226,17 @@ def test_what_the_audit_found_is_shown_with_its_worth(report: ReportData) -> Non
 def test_a_page_without_the_optional_parts(report: ReportData) -> None:
     bare = replace(report, training=(), descriptions={}, recommendations=(), versions={}, settings={})
     text = Page(render_html(bare)).text
-    for absent in ("Seen in photos", "Recommended", "while fine-tuning", "Steadiness"):
+    for absent in ("Labels of photos", "Recommended", "while fine-tuning", "Seeds and training sizes"):
         assert absent not in text
 
 
-def test_a_model_measured_alone_gets_no_verdict(report: ReportData) -> None:
+def test_a_model_measured_alone_gets_no_conclusion(report: ReportData) -> None:
     alone = measure(
         [ProtocolQuestions("random", VALID, TEST, BLANKS)], [TableScorer("base", MODEL)], SETTINGS.evaluate, 3
     )
     text = Page(render_html(replace(report, evaluation=alone, model={"name": "base"}))).text
-    assert "Nobody can say yet: it was measured with nothing beside it that is worth beating." in text
-    assert "How far ahead" not in text
+    assert "The base model was measured without baselines to compare it with" in text
+    assert "minus each scorer" not in text
     assert "The base model answered 6 questions" in text
 
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from coordi.evaluate.compare import escape_markdown, read_run, render_markdown
-from coordi.evaluate.report import breakdowns, task_table, write_report
+from coordi.artifacts import write_json
+from coordi.evaluate.compare import FinishedRun, read_run
+from coordi.evaluate.export import escape_markdown, render_markdown, seed_frame
+from coordi.evaluate.page import breakdown_tables, write_report
+from coordi.evaluate.report import ReportData, report_json
 from coordi.evaluate.summary import (
     chance,
     format_figure,
@@ -16,13 +20,19 @@ from coordi.evaluate.summary import (
     format_signed,
     lower_first,
     scorer_words,
-    spread_tables,
     subject_words,
     summarise,
 )
 from coordi.types import Dataset
 
-from .reports import figures, small_report, wide_report
+from .reports import figures, small_report
+
+
+@pytest.fixture(scope="module")
+def wide_run(wide: ReportData, tmp_path_factory: pytest.TempPathFactory) -> FinishedRun:
+    folder = tmp_path_factory.mktemp("wide")
+    write_json(folder / "report.json", report_json(wide))
+    return read_run(folder)
 
 
 def test_rows_go_from_the_model_and_its_base_down_by_mean_auc() -> None:
@@ -74,39 +84,23 @@ def test_a_figure_without_an_interval_stands_alone() -> None:
     broken["baselines"]["size"]["model_ahead"] |= {"ci95": None, "p_value": None, "smallest_difference": None}
     summary = summarise({"compatibility": {"random": broken}}, "fine-tuned")
     assert [cell is not None and cell.interval is None for cell in summary.rows[0].cells] == [True]
-    table = task_table("compatibility", broken, {"fine-tuned": 0, "size": 1}, "fine-tuned")
-    assert (table.rows[0].span, table.rows[0].at, table.rows[0].start) == (0, 33.33, 33.33)
-
-
-def test_figures_stand_on_the_tape_where_they_should() -> None:
-    table = task_table("compatibility", figures(0.7, size=(0.45, None)), {"fine-tuned": 0, "size": 1}, "fine-tuned")
-    # The lowest interval ends at 0.35, so the tape goes from 0.3 to 1.
-    assert table.tape.low == 0.3
-    assert [(text, at) for text, at in table.tape.ticks][:2] == [("0.3", 0.0), ("0.4", 14.29)]
-    assert (table.rows[0].at, table.rows[0].start, table.rows[0].span) == (57.14, 42.86, 28.57)
-    assert table.tape.chance == 28.57
-    assert [row.scorer for row in table.differences] == ["size"]
 
 
 def test_breakdowns_leave_out_what_has_no_rows() -> None:
     rows = [{"value": "2", "n": 5, "positives": 5, "auc": None, "accuracy": 0.8}]
-    found = breakdowns("compatibility", {"breakdown": {"size": rows, "category": [], "brand": rows}})
-    assert [table.title for table in found] == ["By number of items", "By brand"]
-    assert found[0].rows == (("2", (5, 5, None, 0.8)),)
+    found = breakdown_tables("compatibility", {"breakdown": {"size": rows, "category": [], "brand": rows}})
+    assert [table.caption for table in found] == ["Compatibility by number of items", "Compatibility by brand"]
+    assert [list(row) for row in found[0].rows] == [["2", "5", "5", "–", "0.800"]]
 
 
-def test_seeds_are_spread_over_their_own_tape() -> None:
+def test_seeds_have_a_mean_a_deviation_and_a_range() -> None:
     seeds = {"seeds": [1, 2, 3], "retrieval": {"same-category": {"base": {"mrr": [0.41, 0.45, 0.49]}}}}
-    (table,) = spread_tables(seeds, {"base": 0})
-    assert (table.low, table.high) == (0.4, 0.5)
-    row = table.rows[0]
-    assert row.mean == pytest.approx(0.45)
-    assert row.deviation == pytest.approx(0.04)
-    assert row.places == (10.0, 50.0, 90.0)
-    assert spread_tables(None, {}) == ()
-    (flat,) = spread_tables({"seeds": [1], "compatibility": {"x": {"base": {"auc": [1.0]}}}}, {})
-    assert flat.rows[0].deviation is None
-    assert flat.rows[0].places == (100.0,)
+    (row,) = seed_frame(seeds).itertuples()
+    assert (row.title, row.metric, row.scorer) == ("Retrieval, same categories", "MRR", "base")
+    assert (row.mean, row.deviation, row.lowest, row.highest) == pytest.approx((0.45, 0.04, 0.41, 0.49))
+    assert seed_frame(None).empty
+    (one,) = seed_frame({"seeds": [1], "compatibility": {"x": {"base": {"auc": [1.0]}}}}).itertuples()
+    assert (one.mean, np.isnan(one.deviation)) == (1, True)
 
 
 def test_words_and_numbers_as_they_are_printed() -> None:
@@ -116,15 +110,14 @@ def test_words_and_numbers_as_they_are_printed() -> None:
         "−0.100",
         "0.000",
     )
-    assert (format_p_value(0.0004), format_p_value(0.02)) == ("< 0.001", "0.020")
+    assert (format_p_value(0.0004), format_p_value(0.02), format_p_value(None)) == ("< 0.001", "0.020", "–")
     assert (lower_first("Title"), lower_first("AUC"), lower_first("")) == ("title", "AUC", "")
     assert scorer_words("their-system") == replace(scorer_words("x"), label="their-system")
     assert (subject_words("base"), subject_words("their-system")) == ("The base model", "their-system")
 
 
-def test_markdown_says_what_the_figures_stand_for(wardrobe: Dataset, tmp_path: Path) -> None:
-    write_report(tmp_path / "wide", wide_report(wardrobe))
-    run = read_run(tmp_path / "wide")
+def test_markdown_says_what_the_figures_stand_for(wide_run: FinishedRun) -> None:
+    run = wide_run
     text = render_markdown([run])
     tasks = run.report["tasks"]
     figures_of = tasks["compatibility"]["pairs"]["baselines"]["size"]
@@ -138,15 +131,14 @@ def test_markdown_says_what_the_figures_stand_for(wardrobe: Dataset, tmp_path: P
     assert "1,000 resamples. Versions: coordi 0.1.0." in text
     assert "* baselines: encoder-vectors were left out: no photo \\<b\\>." in text
     assert "* **One item swapped** (`one-swapped`): made-up outfits differ from a real one in" in text
-    assert "**Is it worth using?**" in text
+    assert "**Conclusion.**" in text
     for line in text.splitlines():
         if line.startswith("|"):
             assert line.replace("\\|", "").count("|") in {1 + count for count in (6, 5, 4, 2)}
 
 
-def test_markdown_has_calibration_seeds_and_the_learning_curve(wardrobe: Dataset, tmp_path: Path) -> None:
-    write_report(tmp_path, wide_report(wardrobe))
-    run = read_run(tmp_path)
+def test_markdown_has_calibration_seeds_and_the_learning_curve(wide_run: FinishedRun) -> None:
+    run = wide_run
     lines = render_markdown([run]).splitlines()
     known = run.report["tasks"]["compatibility"]["pairs"]
     ece = known["calibration"]

@@ -15,13 +15,11 @@ from coordi.cli.console import echo_json, note
 from coordi.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from coordi.evaluate.compare import ComparedRow, Comparison, Differing
+    from coordi.evaluate.compare import ComparedRow, Comparison
     from coordi.evaluate.summary import Cell, Summary
 
 _WIDTH_IN_A_PIPE = 140
-_SHOWS = 0.0005
-"""A smaller difference prints as none."""
-_MARKS = {"ahead": " ▲", "behind": " ▼", "": ""}
+_SMALLEST_PRINTED = 0.0005
 
 RunArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A finished run's folder, or its report.json.")]
 
@@ -40,22 +38,21 @@ def _report() -> None:
     """Look at finished runs: one as a table, or two side by side."""
 
 
-def show(place: RunArgument, as_json: JsonOption = False) -> None:
-    """Print a run's summary: every scorer under every protocol, and whether the model is worth using.
+def show(path: RunArgument, as_json: JsonOption = False) -> None:
+    """Print a run's summary: every scorer under every protocol, and a conclusion.
 
     Example: coordi report show demo/sample
     """
     from coordi.evaluate.compare import read_run
-    from coordi.evaluate.summary import TASKS, conclude, subject_words, summarise
+    from coordi.evaluate.summary import TASKS, conclude, summarise
 
-    run = read_run(place)
+    run = read_run(path)
     if as_json:
         echo_json(run.report)
         return
     data = run.report["data"]
     outfits = data["splits"]["test"]["outfits"]
     summary = summarise(run.report["tasks"], run.under_test)
-    verdict = conclude(summary, subject_words(run.under_test), outfits)
     console = _console()
     console.print(f"{data['name']}: {outfits:,} test outfits, seed {run.seed}", markup=False)
     for task in TASKS:
@@ -64,61 +61,66 @@ def show(place: RunArgument, as_json: JsonOption = False) -> None:
             console.print(_summary_table(part))
     if summary.has_marks:
         console.print("▲ the model is significantly ahead of this scorer, ▼ behind it (p below 0.05 after Holm)")
-    console.print(f"{verdict.headline} {verdict.advice}", markup=False)
+    console.print(conclude(summary, outfits), markup=False)
     for warning in run.report["warnings"]:
         note(f"warning: {warning['where']}: {warning['text']}")
 
 
 def compare(
-    one: Annotated[Path, typer.Argument(metavar="A", help="A finished run's folder, or its report.json.")],
-    other: Annotated[Path, typer.Argument(metavar="B", help="Another, which is ahead of the first or behind it.")],
+    first: Annotated[Path, typer.Argument(metavar="A", help="A finished run's folder, or its report.json.")],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another, which is ahead of the first or behind it.")],
     out: Annotated[Path | None, typer.Option("--out", help="Also write the comparison as one HTML file.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compare the models of two runs, with a paired test where both were asked the same questions.
+    """Compare the models of two runs, with a paired test where both answered the same questions.
 
     Example: coordi report compare demo/first demo/second --out compared.html
     """
-    from coordi.artifacts import write_text
-    from coordi.evaluate.compare import compare_runs, comparison_headline, read_run, render_comparison
+    from coordi.evaluate.compare import compare_runs, comparison_headline, read_run
 
-    found = compare_runs(read_run(one), read_run(other))
+    comparison = compare_runs(read_run(first), read_run(second))
     if out is not None:
-        write_text(out, render_comparison(found))
+        from coordi.artifacts import write_text
+        from coordi.evaluate.page import render_comparison
+
+        write_text(out, render_comparison(comparison))
     if as_json:
-        echo_json(found.as_json())
+        echo_json(comparison.as_json())
         return
     console = _console()
-    for text in found.refused:
+    for text in comparison.refused:
         note(f"NOT COMPARABLE. {text}")
-    console.print(_compared_table(found, found.models, "The models under test"))
-    moved = [row for row in found.scorers if abs(row.ahead) >= _SHOWS]
-    if moved:
-        console.print(_compared_table(found, moved, "Other scorers that both have and whose figures differ"))
-    if len(moved) < len(found.scorers):
-        console.print(f"{len(found.scorers) - len(moved)} figures of other scorers are the same in both")
-    for text in found.left_out:
+    console.print(_compared_table(comparison, comparison.models, "The models under test"))
+    changed = [row for row in comparison.scorers if abs(row.difference.by) >= _SMALLEST_PRINTED]
+    if changed:
+        console.print(_compared_table(comparison, changed, "Other scorers of both runs whose figures differ"))
+    if len(changed) < len(comparison.scorers):
+        console.print(f"{len(comparison.scorers) - len(changed)} figures of other scorers are the same in both")
+    for text in comparison.left_out:
         note(f"not compared: {text}")
-    for title, differing in (("Data", found.data), ("Settings", found.settings), ("Versions", found.versions)):
-        if differing:
-            console.print(_differing_table(title, differing))
-    console.print(comparison_headline(found), markup=False)
+    differing = {"Data": comparison.data, "Settings": comparison.settings, "Versions": comparison.versions}
+    for title, rows in differing.items():
+        if rows:
+            texts = [(row.name, row.first or "–", row.second or "–") for row in rows]
+            console.print(_table(f"{title} that differ", ("name", "first", "second"), texts, right=3))
+    console.print(comparison_headline(comparison), markup=False)
     if out is not None:
         note(f"The page is at {out.resolve()}")
 
 
 def markdown(
-    places: Annotated[list[Path], typer.Argument(metavar="DIR", help="Finished runs' folders, or their report.json.")],
+    paths: Annotated[list[Path], typer.Argument(metavar="DIR", help="Finished runs' folders, or their report.json.")],
     out: Annotated[Path | None, typer.Option("--out", help="Write a file instead of printing.")] = None,
 ) -> None:
-    """Print runs as Markdown: figures with intervals, what they stand for, and the command that made them.
+    """Print runs as Markdown: figures with intervals, the data they are from, and the command that made them.
 
     Example: coordi report markdown demo/first demo/second --out docs/results.md
     """
     from coordi.artifacts import write_text
-    from coordi.evaluate.compare import read_run, render_markdown
+    from coordi.evaluate.compare import read_run
+    from coordi.evaluate.export import render_markdown
 
-    text = render_markdown([read_run(place) for place in places])
+    text = render_markdown([read_run(path) for path in paths])
     if out is None:
         typer.echo(text, nl=False)
     else:
@@ -131,62 +133,61 @@ def _console() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=_WIDTH_IN_A_PIPE)
 
 
-def _summary_table(part: Summary) -> Table:
-    from coordi.evaluate.summary import METRIC_WORDS, TASK_WORDS, format_figure, scorer_words
-
-    first = part.columns[0]
-    table = Table(title=f"{TASK_WORDS[first.task]}, {METRIC_WORDS[first.metric]}", title_justify="left")
-    table.add_column("scorer")
-    for column in part.columns:
-        table.add_column(f"{column.protocol}\nn = {column.n:,}", justify="right")
-    for row in part.rows:
-        table.add_row(escape(scorer_words(row.scorer).label), *(_cell(cell) for cell in row.cells))
-    table.add_section()
-    table.add_row("guessing", *(format_figure(column.chance) for column in part.columns))
-    table.add_row("smallest lead that shows", *(format_figure(column.smallest) for column in part.columns))
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], right: int = 1) -> Table:
+    """A table for the terminal, columns from ``right`` on aligned to the right; texts may hold rich's markup."""
+    table = Table(title=title, title_justify="left")
+    for number, name in enumerate(columns):
+        table.add_column(escape(name), justify="right" if number >= right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
+def _summary_table(part: Summary) -> Table:
+    from coordi.evaluate.export import summary_frame
+    from coordi.evaluate.summary import METRIC_WORDS, TASK_WORDS
+
+    heads = [f"{column.protocol}\nn = {column.n:,}" for column in part.columns]
+    frame = summary_frame(part, heads, [[_cell(cell) for cell in row.cells] for row in part.rows])
+    frame["scorer"] = frame["scorer"].map(escape)
+    title = f"{TASK_WORDS[part.columns[0].task]}, {METRIC_WORDS[part.columns[0].metric]}"
+    return _table(title, list(frame.columns), frame.to_numpy().tolist())
+
+
 def _cell(cell: Cell | None) -> str:
+    from coordi.evaluate.export import MARKS, format_interval
     from coordi.evaluate.summary import format_figure
 
     if cell is None:
         return "–"
     value = f"[bold]{format_figure(cell.value)}[/bold]" if cell.is_best else format_figure(cell.value)
-    between = "" if cell.interval is None else f"\n{format_figure(cell.interval[0])}–{format_figure(cell.interval[1])}"
-    return value + _MARKS[cell.mark] + between
+    return value + MARKS[cell.mark] + (f"\n{format_interval(cell.interval)}" if cell.interval else "")
 
 
-def _compared_table(found: Comparison, rows: Sequence[ComparedRow], title: str) -> Table:
-    from coordi.evaluate.compare import place_title, run_names
-    from coordi.evaluate.summary import METRIC_WORDS, format_figure, format_p_value, format_signed, scorer_words
+def _compared_table(comparison: Comparison, rows: Sequence[ComparedRow], title: str) -> Table:
+    from coordi.evaluate.compare import run_names
+    from coordi.evaluate.summary import (
+        METRIC_WORDS,
+        format_figure,
+        format_p_value,
+        format_signed,
+        scorer_words,
+        task_title,
+    )
 
-    one, other = map(escape, run_names(found))
-    table = Table(title=title, title_justify="left")
-    for column in ("asked", "scorer"):
-        table.add_column(column)
-    for column in (one, other, f"{other} ahead by", "p after Holm"):
-        table.add_column(column, justify="right")
-    table.add_column(f"so {other} is")
+    first, second = run_names(comparison)
+    texts = []
     for row in rows:
-        interval = row.paired.interval if row.paired is not None else None
-        between = "" if interval is None else f"\n{format_signed(interval[0])} to {format_signed(interval[1])}"
-        scorers = dict.fromkeys(scorer_words(name).label for name in (row.one, row.other))
-        table.add_row(
-            f"{place_title(row.task, row.protocol)}, {METRIC_WORDS[row.metric]}",
+        interval = row.difference.interval
+        below = "" if interval is None else f"\n{format_signed(interval[0])} to {format_signed(interval[1])}"
+        scorers = dict.fromkeys(scorer_words(name).label for name in row.scorers)
+        texts.append((
+            f"{task_title(row.task, row.protocol)}, {METRIC_WORDS[row.metric]}",
             escape(" and ".join(scorers)),
             *(format_figure(value) for value in row.values),
-            format_signed(row.ahead) + between,
-            "–" if row.p_holm is None else format_p_value(row.p_holm),
+            format_signed(row.difference.by) + below,
+            format_p_value(row.difference.p_holm),
             row.standing,
-        )
-    return table
-
-
-def _differing_table(title: str, differing: Sequence[Differing]) -> Table:
-    table = Table(title=f"{title} that differ", title_justify="left")
-    for column in ("what", "first", "second"):
-        table.add_column(column, overflow="fold")
-    for each in differing:
-        table.add_row(*(escape("–" if text is None else text) for text in (each.name, each.one, each.other)))
-    return table
+        ))  # fmt: skip
+    heads = ("result", "scorer", first, second, f"{second} minus {first}", "p after Holm", f"{second} is")
+    return _table(title, heads, texts, right=2)

@@ -1,4 +1,4 @@
-"""Measures scorers on the same questions: gathers scores, chooses thresholds, calibrates, repeats with other seeds."""
+"""Evaluation of scorers on the same questions: scores, thresholds, calibration, and other seeds."""
 
 from __future__ import annotations
 
@@ -8,15 +8,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from coordi.artifacts import Progress, no_progress
-from coordi.config import EvaluateSettings
+from coordi.config import EvaluateSettings, RunSettings
+from coordi.data.loading import load
 from coordi.errors import EvaluationError
 from coordi.evaluate import metrics
 from coordi.evaluate.question_sets import ProtocolQuestions, draw_questions
-from coordi.evaluate.results import ProtocolResult, ReportWarning, ScorerResult
-from coordi.evaluate.scoring import ItemIds, RawScores, Scores, ScoreSource, completed, score_all
+from coordi.evaluate.scoring import (
+    ItemIds,
+    ProtocolResult,
+    RawScores,
+    ReportWarning,
+    ScorerResult,
+    Scores,
+    ScoreSource,
+    completed,
+    score_all,
+)
 from coordi.evaluate.task_metrics import task_metrics, task_warnings
 from coordi.types import CompatibilityQuestion, Dataset, FitbQuestion, Item, OutfitScorer
 
@@ -29,15 +39,15 @@ _Value = tuple[str, str, str, str]  # task, protocol, scorer, metric
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRun:
-    """How an evaluation is carried out.
+    """Options of an evaluation.
 
     Attributes:
         settings: Number of resamples, bins and seeds.
         seed: Of the questions and of the intervals; every scorer is measured on the same resamples.
         items: By id.
         progress: Counts scored outfits, over all scorers.
-        folder: Where scores are saved as they come, so that an interrupted evaluation goes on; None saves none. Scores
-            in it are taken for this scorer's own: clear it when the model changes.
+        folder: Where scores are saved as they come, so that an interrupted evaluation can be resumed; None saves none.
+            Clear it when a model changes.
     """
 
     settings: EvaluateSettings
@@ -54,12 +64,51 @@ class Evaluation:
     Attributes:
         protocols: In the order of the settings.
         tasks: The ``tasks`` of ``report.json``; see ``task_metrics``.
-        warnings: Warnings of all tasks, each once; the ``warnings`` of ``report.json`` begin with them.
+        warnings: Warnings of all tasks, each once.
     """
 
     protocols: tuple[ProtocolResult, ...]
     tasks: Mapping[str, Any]
     warnings: tuple[ReportWarning, ...] = ()
+
+
+def evaluate_callable(
+    scorer: Callable[[Sequence[Sequence[Item]]], ArrayLike],
+    data: Dataset | Path | str,
+    settings: EvaluateSettings | None = None,
+    seed: int | None = None,
+) -> dict[str, Any]:
+    """Measure any callable on outfits, with intervals.
+
+    Args:
+        scorer: Returns a score for each of a sequence of outfits, higher for more compatible ones; an outfit is a
+            sequence of items.
+        data: A data set, or the path of one: Polyvore, a catalogue of outfits, a folder of coordi.
+        settings: Protocols and number of resamples; None takes every protocol that the data allows.
+        seed: Of the questions and intervals; None takes that of the default settings.
+
+    Returns:
+        The ``tasks`` of ``report.json``, without baselines.
+
+    Raises:
+        DataError: If the data can't be read or has too few outfits.
+        EvaluationError: If the callable returns anything but one finite score per outfit.
+    """
+    defaults = RunSettings()
+    seed = defaults.seed if seed is None else seed
+    dataset = data if isinstance(data, Dataset) else load(Path(data), defaults.data, seed)
+    named = _CallableScorer(getattr(scorer, "__name__", type(scorer).__name__), scorer)
+    return dict(evaluate(dataset, [named], settings or defaults.evaluate, seed).tasks)
+
+
+@dataclass(frozen=True, slots=True)
+class _CallableScorer:
+    name: str
+    call: Callable[[Sequence[Sequence[Item]]], ArrayLike]
+    gives_probabilities: bool = False
+
+    def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
+        return np.asarray(self.call(outfits), dtype=np.float64)
 
 
 def evaluate(
@@ -70,30 +119,18 @@ def evaluate(
     progress: Progress = no_progress,
     folder: Path | None = None,
 ) -> Evaluation:
-    """Draw the questions of a data set and measure scorers on them; see ``measure``.
-
-    Args:
-        dataset: With a validation and a test split.
-        scorers: The model under test first, then what it is compared with.
-        settings: Protocols, choices, resamples.
-        seed: Of the questions and the intervals.
-        progress: See ``EvaluationRun``.
-        folder: See ``EvaluationRun``.
+    """Draw the questions of a data set and measure scorers on them; see ``measure`` and ``EvaluationRun``.
 
     Raises:
-        EvaluationError: If a split has no questions or a scorer returns something other than finite scores.
+        DataError: If the data allows no questions.
+        EvaluationError: As ``gather``.
     """
     run = EvaluationRun(settings, seed, dataset.items, progress, folder)
     return measure(draw_questions(dataset, settings, seed), scorers, run)
 
 
 def measure(questions: Sequence[ProtocolQuestions], scorers: Sequence[Scorer], run: EvaluationRun) -> Evaluation:
-    """Measure scorers on given questions.
-
-    Args:
-        questions: By protocol; one may lack compatibility, fill-in-the-blank or retrieval.
-        scorers: The model under test first; see ``gather``.
-        run: How.
+    """Measure scorers, the model under test first, on given questions by protocol.
 
     Raises:
         EvaluationError: As ``gather``.
@@ -108,15 +145,14 @@ def gather(
 ) -> tuple[ProtocolResult, ...]:
     """Scores of each scorer, with its threshold and calibration from the validation split.
 
-    Every outfit is scored once per scorer, however many questions it is in. A fill-in-the-blank question is answered by
-    the candidate whose completed outfit has the highest score, with the candidate at the end; a retrieval query
-    likewise.
+    Every outfit is scored once per scorer, however many questions it is in. The answer to a fill-in-the-blank question
+    or a retrieval query is the candidate whose completed outfit, with the candidate at the end, scores highest.
 
     Args:
         questions: By protocol.
         scorers: The model under test first, which must answer everything. A score source may leave out whole tasks;
             it is absent from a protocol of which it answers none.
-        run: How.
+        run: Options.
 
     Raises:
         EvaluationError: If a protocol has no questions, or compatibility questions of one class in a split; if names
@@ -129,7 +165,7 @@ def gather(
         raise EvaluationError(f"an evaluation needs scorers with different names, got {names or 'none'}; rename one")
     for part in questions:
         _check_questions(part)
-    # Score sources first: an error in a file should not wait for a language model.
+    # Score sources first: an error in a file must not come after hours of a language model.
     scores: dict[str, list[RawScores | None]] = {
         scorer.name: [scorer.scores(part) for part in questions]
         for scorer in scorers
@@ -151,16 +187,16 @@ def measure_seeds(first: Evaluation, make: MakeSet, run: EvaluationRun) -> dict[
 
     Args:
         first: Result for ``run.seed``; it isn't measured again.
-        make: Called once for each further seed. Score sources that it returns aren't used: they were made for the first
+        make: Called once for each further seed. Score sources that it returns aren't used: they are for the first
             questions, whose ids recur for other questions.
-        run: How; scores of a further seed are saved in ``seed-<seed>`` below its folder. The total of the progress is
-            an estimate until the last seed.
+        run: Scores of a further seed are saved in ``seed-<seed>`` below its folder. The total of the progress is an
+            estimate until the last seed.
 
     Returns:
         The ``seeds`` of ``report.json``; None if the settings have one seed. It has ``seeds``, and
         ``compatibility[protocol][scorer]`` with lists of ``auc`` and ``accuracy``, ``fill_in_the_blank`` with
-        ``accuracy`` and ``retrieval`` with ``mrr``, one value per seed in their order. What wasn't measured with every
-        seed is left out.
+        ``accuracy`` and ``retrieval`` with ``mrr``, one value per seed in their order. Values that weren't measured
+        with every seed are left out.
 
     Raises:
         EvaluationError: As ``gather``, or if nothing was measured with every seed.

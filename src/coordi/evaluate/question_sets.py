@@ -23,8 +23,8 @@ from coordi.types import (
 )
 
 RETRIEVAL_PROTOCOL = "same-category"
-"""Where retrieval is reported: its pools hold items of the true one's worn category."""
-# Of a release's questions of a task, how many must be askable for a figure to stand for them.
+"""The protocol of retrieval: its pools hold items of the true one's category."""
+# Of a release's questions of a task, the share that must be usable for a figure to represent them.
 _LEAST_SHARE = 0.5
 
 
@@ -38,7 +38,7 @@ class ProtocolQuestions:
         test: Compatibility questions that are measured.
         blanks: Fill-in-the-blank questions of the test split, all with as many candidates.
         retrieval: Retrieval queries of the test split, all with as many candidates.
-        warnings: What a reader of the figures must know, in whole sentences.
+        warnings: For readers of the figures, in whole sentences.
     """
 
     protocol: str
@@ -76,36 +76,36 @@ def draw_questions(dataset: Dataset, settings: EvaluateSettings, seed: int) -> t
         DataError: If a split has no outfits, or too few to make any question.
         EvaluationError: If the release's own questions are asked for and of no task enough of them can be asked.
     """
-    asked: list[ProtocolQuestions] = []
     if settings.protocols is None:
-        return _whatever_can_be_asked(dataset, settings, seed)
+        return _all_protocols(dataset, settings, seed)
+    parts: list[ProtocolQuestions] = []
     for protocol in settings.protocols:
         if protocol == "release":
-            asked += _demanded_release(dataset, seed)
+            parts += _required_release(dataset, seed)
         else:
-            asked.append(_drawn(dataset, protocol, settings, seed))
-    return tuple(asked)
+            parts.append(_drawn(dataset, protocol, settings, seed))
+    return tuple(parts)
 
 
-def _whatever_can_be_asked(dataset: Dataset, settings: EvaluateSettings, seed: int) -> tuple[ProtocolQuestions, ...]:
-    """Every protocol that the data allows; the first part's warnings tell of those that it doesn't."""
-    asked: list[ProtocolQuestions] = []
+def _all_protocols(dataset: Dataset, settings: EvaluateSettings, seed: int) -> tuple[ProtocolQuestions, ...]:
+    """Every protocol that the data allows; the first part's warnings name the others."""
+    parts: list[ProtocolQuestions] = []
     problems: list[str] = []
     for protocol in NEGATIVES:
         try:
-            asked.append(_drawn(dataset, protocol, settings, seed))
+            parts.append(_drawn(dataset, protocol, settings, seed))
         except DataError as error:
             problems.append(f"There are no {protocol} questions: {error}.")
     for part in _tests(dataset):
-        made = _of_release(dataset, part, seed)
-        if made.test or made.blanks:
-            asked.append(made)
+        release = _of_release(dataset, part, seed)
+        if release.test or release.blanks:
+            parts.append(release)
         else:
-            problems += made.warnings
-    if not asked:
+            problems += release.warnings
+    if not parts:
         raise DataError(f"nothing can be asked of '{dataset.name}': {' '.join(problems)}")
-    asked[0] = replace(asked[0], warnings=(*asked[0].warnings, *problems))
-    return tuple(asked)
+    parts[0] = replace(parts[0], warnings=(*parts[0].warnings, *problems))
+    return tuple(parts)
 
 
 def _drawn(dataset: Dataset, protocol: Negatives, settings: EvaluateSettings, seed: int) -> ProtocolQuestions:
@@ -127,11 +127,11 @@ def _drawn(dataset: Dataset, protocol: Negatives, settings: EvaluateSettings, se
             )
     retrieval: tuple[FitbQuestion, ...] = ()
     if protocol == RETRIEVAL_PROTOCOL and settings.retrieval_pool:
-        found = draw_retrieval(dataset, "test", seed, settings.retrieval_pool, settings.retrieval_queries)
-        retrieval = found.queries
-        if found.left_out:
+        pools = draw_retrieval(dataset, "test", seed, settings.retrieval_pool, settings.retrieval_queries)
+        retrieval = pools.queries
+        if pools.left_out:
             warnings.append(
-                f"{found.left_out} test outfits have no retrieval query: no item of theirs has "
+                f"{pools.left_out} test outfits have no retrieval query: no item of theirs has "
                 f"{settings.retrieval_pool - 1} others of its category in the split."
             )
     return ProtocolQuestions(protocol, valid.questions, test.questions, blanks, retrieval, tuple(warnings))
@@ -141,29 +141,29 @@ def _tests(dataset: Dataset) -> list[ReleaseQuestions]:
     return [part for part in dataset.released if part.split == "test"]
 
 
-def _demanded_release(dataset: Dataset, seed: int) -> list[ProtocolQuestions]:
+def _required_release(dataset: Dataset, seed: int) -> list[ProtocolQuestions]:
     tests = _tests(dataset)
     if not tests:
         raise EvaluationError(
             f"'{dataset.name}' has no question files for its test split, so there is no release protocol; leave it "
             f"out, or use a release with its own: accepted beside it are {', '.join(NEGATIVES)}"
         )
-    made = [_of_release(dataset, part, seed) for part in tests]
-    for part in made:
+    parts = [_of_release(dataset, part, seed) for part in tests]
+    for part in parts:
         if not part.test and not part.blanks:
             problems = " ".join(part.warnings).rstrip(".")
             raise EvaluationError(f"{problems}; get the whole release, or leave the protocol out")
-    return made
+    return parts
 
 
 def _problems(part: ReleaseQuestions) -> dict[ReleaseTask, str]:
-    """By task, why a figure on a release's questions wouldn't stand for them; a task without a file has no problem."""
+    """Why a task's remaining questions can't represent the release; a task without a file has no problem."""
     problems: dict[ReleaseTask, str] = {}
-    for task, (kept, file) in part.by_task().items():
-        if file.asked and (not kept or kept < _LEAST_SHARE * file.asked):
+    for task, (usable, file) in part.by_task().items():
+        if file.asked and (not usable or usable < _LEAST_SHARE * file.asked):
             reasons = "; ".join(f"{count} {reason}" for reason, count in file.losses.items())
-            problems[task] = f"only {kept} of the {file.asked} can be, which is less than half ({reasons})"
-    positives = sum(one.compatible for one in part.compatibility)
+            problems[task] = f"only {usable} of the {file.asked} can be, which is less than half ({reasons})"
+    positives = sum(question.compatible for question in part.compatibility)
     if part.compatibility and positives in (0, len(part.compatibility)):
         problems["compatibility"] = (
             f"{positives} of the {len(part.compatibility)} are compatible, so there is one answer"
@@ -172,7 +172,7 @@ def _problems(part: ReleaseQuestions) -> dict[ReleaseTask, str]:
 
 
 def _of_release(dataset: Dataset, part: ReleaseQuestions, seed: int) -> ProtocolQuestions:
-    """A release's questions of the tasks that can be asked; warnings tell of the others, and of what was changed."""
+    """A release's questions of the usable tasks; warnings name the others and all changes."""
     problems = _problems(part)
     warnings = [
         f"The release's own {task} questions ('{part.name}') aren't asked: {problem}."
@@ -186,7 +186,7 @@ def _of_release(dataset: Dataset, part: ReleaseQuestions, seed: int) -> Protocol
         warnings.append(f"The release's own questions ('{part.name}') aren't asked: its files are empty.")
     test = () if "compatibility" in problems else part.compatibility
     blanks = () if "fill-in-the-blank" in problems else part.blanks
-    valid = next((one for one in dataset.released if one.split == "valid" and one.name == part.name), None)
+    valid = next((own for own in dataset.released if own.split == "valid" and own.name == part.name), None)
     chosen_on: Sequence[CompatibilityQuestion] = valid.compatibility if valid and test else ()
     if test and not chosen_on:
         drawn: Negatives = "same-category" if "resampled" in part.name else "random"

@@ -1,4 +1,4 @@
-"""Scores every outfit of the questions once per scorer, and saves scores so that an interrupted evaluation goes on."""
+"""Scores of outfits: each outfit once per scorer, saved so that an interrupted evaluation can be resumed."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from coordi.errors import ArtifactError, EvaluationError
 from coordi.evaluate.question_sets import ProtocolQuestions
 from coordi.types import Item, OutfitScorer
 
-# Small enough that little is lost on Ctrl-C, large enough that a language model's batches stay full.
+# Small enough to lose little on Ctrl-C, large enough to fill a language model's batches.
 CHUNK = 256
-# Beside the chunk in work, a kill without warning loses the scores of this time.
+# A killed process loses the scores of this time, and of the current chunk.
 _SECONDS_BETWEEN_WRITES = 10.0
 
 ItemIds = tuple[str, ...]
@@ -115,27 +115,82 @@ class RawScores:
     retrieval: NDArray[np.float64] = field(default_factory=no_rows)
 
 
+@dataclass(frozen=True, slots=True)
+class ScorerResult:
+    """One scorer under one protocol; a task that the protocol lacks, or the scorer didn't answer, is empty.
+
+    Attributes:
+        scorer: Its name.
+        threshold: Chosen on the validation split; outfits with this score or more are predicted compatible. NaN without
+            compatibility questions.
+        scores: Of the test questions, shape ``(N,)``.
+        blank_scores: Of each candidate of each fill-in-the-blank question, shape ``(Q, C)``.
+        retrieval_scores: Of each candidate of each retrieval query, shape ``(R, P)``.
+        probabilities: Of the test questions, shape ``(N,)``, in ``[0, 1]``: scores after Platt scaling on the
+            validation split.
+        gives_probabilities: True if the scores themselves are probabilities.
+    """
+
+    scorer: str
+    threshold: float
+    scores: NDArray[np.float64]
+    blank_scores: NDArray[np.float64]
+    retrieval_scores: NDArray[np.float64] = field(default_factory=no_rows)
+    probabilities: NDArray[np.float64] = field(default_factory=no_scores)
+    gives_probabilities: bool = False
+
+    @property
+    def predicted(self) -> NDArray[np.bool_]:
+        """Predictions at the threshold, shape ``(N,)``."""
+        predictions: NDArray[np.bool_] = self.scores >= self.threshold
+        return predictions
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolResult:
+    """One protocol's questions and the results of all scorers.
+
+    Attributes:
+        questions: Of the protocol.
+        results: The model under test first, which answered everything, then the others that answered anything.
+    """
+
+    questions: ProtocolQuestions
+    results: tuple[ScorerResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportWarning:
+    """Something that a reader of the figures must know.
+
+    Attributes:
+        where: Protocols and tasks, such as ``"random compatibility, pairs compatibility"``.
+        text: In whole sentences.
+    """
+
+    where: str
+    text: str
+
+
 @runtime_checkable
 class ScoreSource(Protocol):
     """Scores that are looked up by question instead of computed from items: of another system, or of a leak baseline.
 
-    They aren't treated as probabilities before they are calibrated.
+    They aren't probabilities until they are calibrated.
     """
 
     @property
     def name(self) -> str:
-        """For reports; unique among the scorers of one evaluation."""
-        ...
+        """Unique among the scorers of one evaluation."""
 
     def scores(self, part: ProtocolQuestions) -> RawScores | None:
         """Scores of one protocol, in the order of its questions; None if none of its tasks is answered."""
-        ...
 
 
 class _SavedScores:
-    """One scorer's scores, with a file that is never far behind them.
+    """One scorer's scores and their file.
 
-    The file is written as a whole, so not after every chunk: that would take time with the square of their number.
+    The whole file is written each time, so not after every chunk: that would take quadratic time.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -164,7 +219,7 @@ class _SavedScores:
 
 
 def _chunks(groups: Sequence[Sequence[ItemIds]]) -> list[list[ItemIds]]:
-    """The same chunks whatever is saved already: a model's rounding may depend on what shares its batch."""
+    """Chunks that don't depend on saved scores: a model's rounding may depend on the other outfits of a batch."""
     earlier: set[ItemIds] = set()
     chunks = []
     for group in groups:

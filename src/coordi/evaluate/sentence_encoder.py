@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,16 +18,16 @@ from coordi.errors import EncoderError, require
 from coordi.model.base import quiet_libraries
 
 _NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
-# Model types whose last hidden state, averaged over tokens, is a sentence's vector.
+# Model types whose last hidden state, averaged over tokens, is a sentence embedding.
 _TYPES = ("bert", "distilbert", "roberta", "xlm-roberta", "mpnet", "electra", "camembert")
-# What all-MiniLM-L6-v2 and its kin are trained with; what is said of an item is far shorter.
+# The length that all-MiniLM-L6-v2 and similar encoders are trained with; texts of items are far shorter.
 _MOST_TOKENS = 256
-_AT_ONCE = 64
+_BATCH = 64
 _EXTRA = "train"
 
 
 class SentenceEncoder(Protocol):
-    """Texts as vectors whose cosine says how alike they are; every image and text encoder is one too."""
+    """Texts as vectors with a meaningful cosine; every image and text encoder is one too."""
 
     @property
     def name(self) -> str: ...  # noqa: D102
@@ -35,16 +36,12 @@ class SentenceEncoder(Protocol):
     def identity(self) -> str: ...  # noqa: D102
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Unit vectors ``(N, D)`` of texts of any kind, in order; ``(0, D)`` for none."""
+        """Unit vectors ``(N, D)`` of texts, in order; ``(0, D)`` for none."""
         ...
 
 
 class TextEmbeddings:
-    """Unit embeddings of texts, each text encoded once.
-
-    Args:
-        encoder: Of sentences, or of photos and texts.
-    """
+    """Unit embeddings of texts; each text is encoded once."""
 
     def __init__(self, encoder: SentenceEncoder) -> None:
         self._encoder = encoder
@@ -59,13 +56,13 @@ class TextEmbeddings:
 
 
 def load_sentence_encoder(name: str) -> SentenceEncoder:
-    """Load a sentence encoder from this machine; nothing is ever fetched from a network.
+    """Load a sentence encoder from this machine; nothing is downloaded.
 
     Args:
-        name: ``edge`` (the bundled text tower), or the folder of a BERT-like encoder in the Hugging Face layout.
+        name: ``edge`` (the bundled text encoder), or the folder of a BERT-like encoder in the Hugging Face layout.
 
     Raises:
-        EncoderError: If there is no such encoder, or its files are damaged or not what they claim to be.
+        EncoderError: If there is no such encoder, or its files are damaged or of another kind.
         MissingDependencyError: If a folder is given without the ``train`` extra.
     """
     if name == EDGE:
@@ -82,9 +79,9 @@ def load_sentence_encoder(name: str) -> SentenceEncoder:
 
 
 class BertSentenceEncoder:
-    """A BERT-like encoder: the mean of its last hidden states over the tokens, made unit length.
+    """A BERT-like encoder: the mean of its last hidden states over the tokens, scaled to unit length.
 
-    A text longer than 256 tokens is cut.
+    Texts are cut at 256 tokens.
 
     References:
         Reimers and Gurevych, Sentence-BERT: Sentence Embeddings using Siamese BERT-Networks, 2019.
@@ -130,44 +127,36 @@ class BertSentenceEncoder:
         torch = require("torch", _EXTRA)
         tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
+
+        def length(number: int) -> int:
+            return len(tokens[number])
+
         # Texts of one length share a batch, so that nothing is padded.
-        order = sorted(range(len(texts)), key=lambda place: len(tokens[place]))
-        for batch in _batches(order, tokens):
-            with torch.inference_mode():
-                ids = torch.tensor([tokens[place] for place in batch])
-                hidden = self._model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state  # (B, T, H)
-            vectors[batch] = torch.nn.functional.normalize(hidden.mean(dim=1), dim=-1).numpy()
+        for _, group in groupby(sorted(range(len(texts)), key=length), key=length):
+            numbers = list(group)
+            for batch in (numbers[start : start + _BATCH] for start in range(0, len(numbers), _BATCH)):
+                with torch.inference_mode():
+                    ids = torch.tensor([tokens[number] for number in batch])
+                    states = self._model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state
+                vectors[batch] = torch.nn.functional.normalize(states.mean(dim=1), dim=-1).numpy()  # (B, D)
         return vectors
 
 
-def _batches(order: Sequence[int], tokens: Sequence[Sequence[int]]) -> list[list[int]]:
-    batches: list[list[int]] = []
-    for place in order:
-        same = batches and len(tokens[batches[-1][0]]) == len(tokens[place]) and len(batches[-1]) < _AT_ONCE
-        if same:
-            batches[-1].append(place)
-        else:
-            batches.append([place])
-    return batches
-
-
 def _load_model(folder: Path) -> Any:
-    torch = require("torch", _EXTRA)
-    transformers = require("transformers", _EXTRA)
-    found = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
-    if found not in _TYPES:
-        raise ValueError(f"its model_type is {found!r}")
+    model_type = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+    if model_type not in _TYPES:
+        raise ValueError(f"its model_type is {model_type!r}")
     with quiet_libraries():
-        model, said = transformers.AutoModel.from_pretrained(
+        model, info = require("transformers", _EXTRA).AutoModel.from_pretrained(
             folder,
             use_safetensors=True,
             local_files_only=True,
             trust_remote_code=False,
-            dtype=torch.float32,
+            dtype=require("torch", _EXTRA).float32,
             output_loading_info=True,
         )
     # The pooler over the first token isn't used.
-    missing = sorted(name for name in said["missing_keys"] if not name.startswith("pooler."))
+    missing = sorted(name for name in info["missing_keys"] if not name.startswith("pooler."))
     if missing:
         raise ValueError(f"model.safetensors lacks {len(missing)} weights, such as {missing[0]}")
     return model.eval()
@@ -176,13 +165,12 @@ def _load_model(folder: Path) -> Any:
 def _load_tokenizer(path: Path, model: Any) -> Any:
     from tokenizers import Tokenizer
 
-    tokenizer = Tokenizer.from_file(str(path))
-    known = model.get_input_embeddings().num_embeddings
-    if tokenizer.get_vocab_size() > known:
-        raise ValueError(f"tokenizer.json has {tokenizer.get_vocab_size()} tokens, the model {known}")
+    tokenizer, embeddings = Tokenizer.from_file(str(path)), model.get_input_embeddings().num_embeddings
+    if tokenizer.get_vocab_size() > embeddings:
+        raise ValueError(f"tokenizer.json has {tokenizer.get_vocab_size()} tokens, the model {embeddings}")
     if not tokenizer.encode("").ids:
         raise ValueError("tokenizer.json puts no token at the ends of a text")
     tokenizer.no_padding()
-    # RoBERTa and its kin keep two positions for themselves.
+    # RoBERTa and similar models reserve two positions.
     tokenizer.enable_truncation(min(_MOST_TOKENS, model.config.max_position_embeddings - 2))
     return tokenizer

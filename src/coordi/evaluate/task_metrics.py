@@ -37,7 +37,7 @@ from coordi.evaluate.metrics import (
     reliability,
     smallest_difference,
 )
-from coordi.evaluate.results import ProtocolResult, ReportWarning, ScorerResult
+from coordi.evaluate.scoring import ProtocolResult, ReportWarning, ScorerResult
 from coordi.types import GARMENT_CATEGORIES, FitbQuestion, Item
 
 RECALL_AT = (1, 5, 10)
@@ -51,7 +51,7 @@ _BOOTSTRAP_STREAM = 401  # of the seed
 
 Draws = NDArray[np.float64]
 Row = Callable[[str, NDArray[np.bool_]], dict[str, Any]]
-"""Makes a row of a breakdown: of its value, and which questions are in it ``(N,)``."""
+"""Makes a row of a breakdown from its value and the questions in it, ``(N,)``."""
 
 
 def task_metrics(
@@ -198,7 +198,7 @@ class _ProtocolMetrics:
 
         A question counts in the row of each category that it holds, so those rows overlap. Quarters by confidence are
         split at the quartiles of the distance from the threshold; ties make them uneven. ``auc`` is None in a row of
-        one class. Rows have no intervals: they suggest where to look, they prove nothing.
+        one class. Rows have no intervals, so they prove nothing.
         """
         questions, labels = self._questions.test, self._questions.labels
 

@@ -25,10 +25,10 @@ from coordi.errors import DataError, EncoderError, EvaluationError, ModelError
 from coordi.evaluate.baselines import BaselineInputs, build_baselines, learning_curve
 from coordi.evaluate.benchmark import Evaluation, EvaluationRun, Scorer, measure, measure_seeds
 from coordi.evaluate.external import ExternalScores, write_questions_to_score
+from coordi.evaluate.page import write_report
 from coordi.evaluate.question_sets import ProtocolQuestions, draw_questions
-from coordi.evaluate.report import write_report
-from coordi.evaluate.report_data import LearningPoint, ReportData, ShownRecommendation
-from coordi.evaluate.results import ReportWarning
+from coordi.evaluate.report import Recommendation, ReportData, TrainingPoint
+from coordi.evaluate.scoring import ReportWarning
 from coordi.model.ensemble import Ensemble, text_encoder
 from coordi.model.features import group_sums
 from coordi.model.trained import ADAPTER, FINETUNE, SETTINGS, ModelScorers, TrainedModel
@@ -373,7 +373,7 @@ def export_questions(work: Workspace, dataset: Dataset, questions: Sequence[Prot
     """Write the questions for other systems to score; returns their folder."""
     folder = work.out / QUESTIONS
     drawn = questions or draw_questions(dataset, work.settings.evaluate, work.settings.seed)
-    write_questions_to_score(folder, drawn, dataset, _texts(dataset))
+    write_questions_to_score(folder, drawn, dataset)
     return folder
 
 
@@ -446,11 +446,11 @@ def report(work: Workspace, prepared: PreparedData, model: TrainedModel, measure
     write_report(work.out, data)
 
 
-def _training_curve(file: Path | None) -> tuple[LearningPoint, ...]:
+def _training_curve(file: Path | None) -> tuple[TrainingPoint, ...]:
     if file is None or not file.is_file():
         return ()
     return tuple(
-        LearningPoint(point["step"], point["train_loss"], point["valid_loss"], point["valid_auc"])
+        TrainingPoint(point["step"], point["train_loss"], point["valid_loss"], point["valid_auc"])
         for point in read_json(file)
     )
 
@@ -468,9 +468,7 @@ def catalogue_of(prepared: PreparedData, settings: RunSettings, items: Sequence[
     return Catalogue.in_memory(info, items)
 
 
-def _recommendations(
-    settings: RunSettings, prepared: PreparedData, model: TrainedModel
-) -> tuple[ShownRecommendation, ...]:
+def _recommendations(settings: RunSettings, prepared: PreparedData, model: TrainedModel) -> tuple[Recommendation, ...]:
     """A few test outfits with one item removed, and what the model recommends from the test split."""
     dataset = prepared.dataset
     item_ids = tuple(dict.fromkeys(item_id for outfit in dataset.outfits_of("test") for item_id in outfit.item_ids))
@@ -491,7 +489,7 @@ def _recommendations(
             continue
         suggestions = tuple((suggestion.item.id, suggestion.score) for suggestion in completion.suggestions)
         shortlist = "everything" if completion.ranked >= completion.candidates else "without-language-model"
-        examples.append(ShownRecommendation(context, want, suggestions, shortlist, removed))
+        examples.append(Recommendation(context, want, suggestions, shortlist, removed))
     return tuple(examples)
 
 
