@@ -69,7 +69,7 @@ class PhotoRecipe(Settings):
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
     @model_validator(mode="after")
-    def _has_one_shape(self) -> PhotoRecipe:
+    def _check_shape(self) -> PhotoRecipe:
         if self.shortest_edge and self.size:
             raise ValueError("both shortest_edge and size are given; one of them says how photos are resized")
         if self.crop is None and self.size is None:
