@@ -38,20 +38,7 @@ _TEXTS = ("a photo of a red dress", "shoes", "a long silk scarf with a pattern o
 
 
 class OnnxManifest(Settings):
-    """Manifest beside the networks.
-
-    Attributes:
-        format: Of the folder.
-        source: The exported encoder, as the user named it.
-        source_identity: Its identity.
-        dimension: D of every vector.
-        logit_scale: Cosines are multiplied by it.
-        logit_bias: Added before a sigmoid; None for a softmax over labels.
-        photos: How photos are prepared.
-        texts: How texts are cleaned, cut and padded.
-        weights: Of the image tower.
-        sha256: Of each file.
-    """
+    """Manifest beside the networks: the exported encoder, its recipes, and the SHA-256 of each file."""
 
     format: Literal["coordi-onnx-encoder-1"] = "coordi-onnx-encoder-1"
     source: str
@@ -194,6 +181,11 @@ def export_onnx(encoder: TowersEncoder, out: Path, weights: Weights = "float32")
     )  # fmt: skip
     write_json(out / MANIFEST, manifest.model_dump(mode="json"))
     exported = _compare(encoder, out, (pixels, tokens), weights)
+    _check_vectors(encoder, exported, weights)
+    return exported
+
+
+def _check_vectors(encoder: TowersEncoder, exported: Exported, weights: Weights) -> None:
     problem, advice = "", ""
     if not exported.difference <= TOLERANCE:
         problem, advice = (
@@ -204,11 +196,10 @@ def export_onnx(encoder: TowersEncoder, out: Path, weights: Weights = "float32")
         problem = f"have a cosine of {exported.cosine:.3f} with its own, less than {LEAST_COSINE}"
         advice = "export it in float32 instead: leave out --int8"
     if problem:
-        (out / MANIFEST).unlink()
+        (exported.folder / MANIFEST).unlink()
         raise EncoderError(
             f"the export of {encoder.name} gives vectors that {problem}; it has no manifest and can't be used; {advice}"
         )
-    return exported
 
 
 def _write_towers(model: Any, out: Path, pixels: npt.NDArray[np.float32], tokens: npt.NDArray[np.int64]) -> None:

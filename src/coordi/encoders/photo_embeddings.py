@@ -170,15 +170,16 @@ class EmbeddingCache:
     """Unit vectors by the SHA-256 of the photo's bytes, in one SQLite file.
 
     Saved vectors survive any end of the process. Several runs may share a file. ``knows`` may be called from any
-    thread; everything else belongs to the thread that opened the cache.
+    thread; everything else belongs to the thread that opened the cache. Every method raises ``ArtifactError`` if the
+    file can't be read or written, or isn't a cache.
+
+    Args:
+        path: None for a cache in memory.
+        dimension: D of the vectors.
+        save_every: Vectors between two saves.
     """
 
     def __init__(self, path: Path | None, dimension: int, save_every: int = SAVE_EVERY) -> None:
-        """Open a file, or a cache in memory if ``path`` is None.
-
-        Raises:
-            ArtifactError: If the file can't be created or isn't a cache.
-        """
         self.path = path
         self._dimension = dimension
         self._save_every = save_every
@@ -194,11 +195,7 @@ class EmbeddingCache:
 
     @classmethod
     def of(cls, encoder: ImageTextEncoder, save_every: int = SAVE_EVERY) -> EmbeddingCache:
-        """Cache of an encoder on this machine.
-
-        Raises:
-            ArtifactError: If its file can't be created or isn't a cache.
-        """
+        """Cache of an encoder on this machine."""
         return cls(cache_folder() / FOLDER / f"{encoding_key(encoder)[:32]}.sqlite", encoder.dimension, save_every)
 
     def __enter__(self) -> EmbeddingCache:
@@ -226,11 +223,7 @@ class EmbeddingCache:
             return row is not None or digest in self._pending
 
     def add(self, digests: Sequence[bytes], vectors: npt.NDArray[np.float32]) -> None:
-        """Add vectors ``(N, D)``; they are saved from time to time.
-
-        Raises:
-            ArtifactError: If they can't be saved, as on a full disk.
-        """
+        """Add vectors ``(N, D)``; they are saved from time to time."""
         rows = np.ascontiguousarray(vectors, dtype="<f4")
         with self._lock:
             self._pending.update((digest, row.tobytes()) for digest, row in zip(digests, rows, strict=True))
@@ -238,22 +231,14 @@ class EmbeddingCache:
             self.save()
 
     def save(self) -> None:
-        """Write the pending vectors, all of them or none.
-
-        Raises:
-            ArtifactError: If they can't be written.
-        """
+        """Write the pending vectors, all of them or none."""
         with self._locked():
             self._database.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?)", self._pending.items())
             self._database.commit()
             self._pending.clear()
 
     def vectors(self, digests: Sequence[bytes]) -> npt.NDArray[np.float32]:
-        """Vectors ``(N, D)`` of photos in the cache, in the order of ``digests``.
-
-        Raises:
-            ArtifactError: If one isn't there or isn't a vector of this encoder.
-        """
+        """Vectors ``(N, D)`` of photos in the cache, in the order of ``digests``."""
         stored: dict[bytes, bytes] = {}
         with self._locked():
             for start in range(0, len(digests), _ROWS_PER_QUERY):
@@ -336,16 +321,6 @@ def encode_photos(
     unreadable: list[Unreadable] = []
     batch: dict[bytes, OpenedPhoto] = {}
     encoded = 0
-
-    def encode_batch() -> None:
-        nonlocal encoded
-        if batch:
-            images = [photo.image for photo in batch.values() if photo.image is not None]
-            cache.add(tuple(batch), encoder.encode_images(images))
-        encoded += len(batch)
-        budget.give_back(sum(photo.pixels for photo in batch.values()))
-        batch.clear()
-
     with closing(open_photos(items, cache.knows, budget)) as photos:
         for photo in photos:
             digests.append(photo.digest)
@@ -356,12 +331,23 @@ def encode_photos(
                     budget.give_back(photo.pixels)
                 else:
                     batch[photo.digest] = photo
-            is_full = 2 * sum(row.pixels for row in batch.values()) >= budget.capacity
-            if len(batch) >= batch_size or is_full:
-                encode_batch()
+            is_full = len(batch) >= batch_size or 2 * sum(row.pixels for row in batch.values()) >= budget.capacity
+            if is_full:
+                encoded += _encode_batch(batch, encoder, cache, budget)
+            if is_full or (not batch and len(digests) % _PROGRESS_EVERY == 0):
                 progress(len(digests), len(items))
-            elif not batch and len(digests) % _PROGRESS_EVERY == 0:
-                progress(len(digests), len(items))
-    encode_batch()
+    encoded += _encode_batch(batch, encoder, cache, budget)
     progress(len(items), len(items))
     return EncodedPhotos(tuple(digests), tuple(unreadable), encoded)
+
+
+def _encode_batch(
+    batch: dict[bytes, OpenedPhoto], encoder: ImageTextEncoder, cache: EmbeddingCache, budget: PixelBudget
+) -> int:
+    """Encode the photos of a batch, clear it, and give back their pixels; the number of photos."""
+    images = [photo.image for photo in batch.values() if photo.image is not None]
+    if images:
+        cache.add(tuple(batch), encoder.encode_images(images))
+    budget.give_back(sum(photo.pixels for photo in batch.values()))
+    batch.clear()
+    return len(images)
