@@ -149,7 +149,7 @@ def test_an_export_that_says_something_else_has_no_manifest(
             found: torch.Tensor = self.inner(given) + self.calls
             return found
 
-    model = source.towers.model  # type: ignore[attr-defined]
+    model = source.model
     model.visual_projection = Noisy(model.visual_projection)
     with pytest.raises(EncoderError, match=r"differ by .*has no manifest"):
         export_onnx(source, tmp_path / "out")
