@@ -104,7 +104,7 @@ def towers_way(name: str, encoder: Any, texts: tuple[list[Any], float]) -> Way:
     def encode(pixels: Any) -> Any:
         import numpy as np
 
-        vectors = encoder.towers.image(pixels)
+        vectors = encoder.image_tower(pixels)
         return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
     return Way(name, encoder.photos.prepare, encode, texts)

@@ -64,6 +64,7 @@ def test_a_users_vocabulary_is_what_is_said(catalogue: Path, tmp_path: Path) -> 
     assert said == ["blue", "red"]
 
 
+@pytest.mark.slow
 def test_the_same_command_brings_a_finished_folder_up_to_date(catalogue: Path, tmp_path: Path, cache: Path) -> None:
     command = ("describe", "--data", catalogue, "--out", tmp_path / "out", "--json")
     assert json.loads(run(*command))["encoded"] == 2
@@ -82,6 +83,7 @@ def test_the_same_command_brings_a_finished_folder_up_to_date(catalogue: Path, t
     assert len(list(cache.rglob("*.sqlite"))) == 1
 
 
+@pytest.mark.slow
 def test_finished_work_of_another_kind_is_not_overwritten(catalogue: Path, tmp_path: Path) -> None:
     run("describe", "--data", catalogue, "--out", tmp_path / "out")
     words = tmp_path / "words.yaml"
@@ -96,6 +98,7 @@ def test_finished_work_of_another_kind_is_not_overwritten(catalogue: Path, tmp_p
         run("describe", "--data", catalogue, "--out", catalogue)
 
 
+@pytest.mark.slow
 def test_an_unfinished_folder_goes_on_only_with_what_it_was_begun_with(catalogue: Path, tmp_path: Path) -> None:
     out, words = tmp_path / "out", tmp_path / "words.yaml"
     run("describe", "--data", catalogue, "--out", out)
@@ -123,6 +126,7 @@ def test_somebody_elses_files_are_left_alone(catalogue: Path, tmp_path: Path) ->
         run("describe", "--data", catalogue, "--out", out)
 
 
+@pytest.mark.slow
 def test_two_processes_in_one_folder_are_refused_and_a_killed_one_holds_nothing(
     catalogue: Path, tmp_path: Path
 ) -> None:
@@ -185,6 +189,7 @@ def test_encoder_evaluate_says_what_its_user_can_type(tmp_path: Path) -> None:
             "--revision", "main")  # fmt: skip
 
 
+@pytest.mark.slow
 def test_encoder_evaluate_gives_the_documented_json(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     rows = ["id,articleType,gender,productDisplayName"]

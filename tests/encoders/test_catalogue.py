@@ -89,7 +89,7 @@ def test_after_ctrl_c_it_goes_on_where_it_was(items: list[Item], tmp_path: Path)
 def test_no_thread_is_left_waiting_after_an_error(
     items: list[Item], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that waits for room would keep the process from ending."""
+    """A thread that waits would keep the process from ending."""
     monkeypatch.setattr(photo_embeddings, "IN_FLIGHT", 20 * 20)
     with pytest.raises(KeyboardInterrupt) as interrupted:
         run(items, tmp_path / "out", tmp_path / "cache", Dying())

@@ -68,6 +68,7 @@ print(encoder.encode_images([Image.new("RGB", (90, 60), "red")]).shape, encoder.
 """
 
 
+@pytest.mark.slow
 def test_an_export_needs_neither_torch_nor_transformers(tiny_exports: Mapping[str, Path]) -> None:
     command = [sys.executable, "-c", _WITHOUT_TORCH, str(tiny_exports["siglip"])]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONWARNINGS": ""})
@@ -130,6 +131,7 @@ def test_an_export_is_not_exported_again(tiny_exports: Mapping[str, Path], tmp_p
         export_onnx(exported, tmp_path / "again")
 
 
+@pytest.mark.slow
 def test_an_export_that_says_something_else_has_no_manifest(
     tiny_checkpoints: Mapping[str, Path], tmp_path: Path
 ) -> None:
@@ -149,7 +151,7 @@ def test_an_export_that_says_something_else_has_no_manifest(
             found: torch.Tensor = self.inner(given) + self.calls
             return found
 
-    model = source.towers.model  # type: ignore[attr-defined]
+    model = source.model
     model.visual_projection = Noisy(model.visual_projection)
     with pytest.raises(EncoderError, match=r"differ by .*has no manifest"):
         export_onnx(source, tmp_path / "out")

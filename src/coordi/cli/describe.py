@@ -208,7 +208,7 @@ def export(
 def evaluate(
     data: Annotated[Path, typer.Option("--data", help="A folder with styles.csv and images/<id>.jpg.")],
     encoder: EncoderOption = "edge",
-    holdout: Annotated[
+    held_out: Annotated[
         bool, typer.Option("--held-out", help="Only photos that the edge encoder wasn't trained on, by id.")
     ] = False,
     min_photos: Annotated[
@@ -236,16 +236,16 @@ def evaluate(
     left_out = evaluation.left_out(data, every)
     if left_out.rows or left_out.photos:
         note(f"{left_out.rows} rows have no photo and {left_out.photos} photos no row; they were left out")
-    photos = evaluation.holdout_photos(every) if holdout else every
+    photos = evaluation.holdout_photos(every) if held_out else every
     loaded = load_encoder(encoder, allow_download, revision)
-    trained = 0 if holdout or encoder != "edge" else sum(map(evaluation.may_be_trained_on, every))
+    trained = 0 if held_out or encoder != "edge" else sum(map(evaluation.may_be_trained_on, every))
     if trained:
         note(f"{trained} of {len(every)} photos may have been trained on, by their ids; --held-out leaves them out")
     options = evaluation.EvaluationOptions(
         evaluation.label_lists(every),
         min_photos,
         evaluation.with_withheld_labels(every, loaded, photos),
-        evaluation.with_new_titles(photos, every) if holdout else frozenset(),
+        evaluation.with_new_titles(photos, every) if held_out else frozenset(),
         seed,
     )
     with EmbeddingCache.of(loaded) as cache, progress_bar("encoding photos") as progress:

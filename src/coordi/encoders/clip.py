@@ -11,10 +11,10 @@ import html
 import json
 import re
 import string
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -69,7 +69,7 @@ class PhotoRecipe(Settings):
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
     @model_validator(mode="after")
-    def _has_one_shape(self) -> PhotoRecipe:
+    def _check_shape(self) -> PhotoRecipe:
         if self.shortest_edge and self.size:
             raise ValueError("both shortest_edge and size are given; one of them says how photos are resized")
         if self.crop is None and self.size is None:
@@ -222,82 +222,46 @@ _PHOTOS_PER_BATCH = 16
 _TEXTS_PER_BATCH = 32
 
 
-class Towers(Protocol):
-    """The two networks of a checkpoint."""
-
-    def image(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Vectors ``(B, D)``, of any length, of prepared photos ``(B, 3, H, W)``."""
-        ...
-
-    def text(self, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """Vectors ``(B, D)``, of any length, of token ids ``(B, T)``."""
-        ...
+# From prepared photos (B, 3, H, W) or token ids (B, T) to vectors (B, D) of any length.
+Tower = Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
 class TowersEncoder:
-    """A checkpoint as an ``ImageTextEncoder``, its networks in torch or in ONNX."""
+    """A checkpoint as an ``ImageTextEncoder``, its two networks in torch or in ONNX.
+
+    Attributes:
+        photos: How photos are prepared.
+        tokens: How texts are.
+        image_tower: Network of the photos.
+        text_tower: Network of the texts.
+        model: The torch model; None for an export.
+    """
 
     name: str
     identity: str
     photos: PhotoRecipe
     tokens: TextTokenizer
-    towers: Towers
+    image_tower: Tower
+    text_tower: Tower
     dimension: int
     logit_scale: float
     logit_bias: float | None
+    model: Any = None
 
     def encode_images(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
         """Unit vectors ``(N, D)``, photos prepared as the checkpoint asks."""
-        starts = range(0, len(images), _PHOTOS_PER_BATCH)
-        batches = (self.photos.prepare(images[start : start + _PHOTOS_PER_BATCH]) for start in starts)
-        return self._unit_vectors(map(self.towers.image, batches))
+        return self._encode(images, self.photos.prepare, self.image_tower, _PHOTOS_PER_BATCH)
 
     def encode_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Unit vectors ``(N, D)``, texts cleaned, cut and padded as the checkpoint asks."""
-        starts = range(0, len(texts), _TEXTS_PER_BATCH)
-        batches = (self.tokens.encode(texts[start : start + _TEXTS_PER_BATCH]) for start in starts)
-        return self._unit_vectors(map(self.towers.text, batches))
+        return self._encode(texts, self.tokens.encode, self.text_tower, _TEXTS_PER_BATCH)
 
-    def _unit_vectors(self, rows: Iterable[npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+    def _encode(
+        self, inputs: Sequence[Any], prepare: Callable[[Sequence[Any]], npt.NDArray[Any]], tower: Tower, size: int
+    ) -> npt.NDArray[np.float32]:
+        rows = [tower(prepare(inputs[start : start + size])) for start in range(0, len(inputs), size)]
         return unit_vectors(np.concatenate([np.zeros((0, self.dimension), dtype=np.float32), *rows]))
-
-
-class TorchTowers:
-    """A ``CLIPModel`` or ``SiglipModel``; both have the same two methods."""
-
-    def __init__(self, model: Any, shape: tuple[int, int], tokens: TextTokenizer) -> None:
-        """Check that the prepared input is what the model takes.
-
-        Raises:
-            ValueError: If photos come out in another size than the model's, or token ids could lie outside its table.
-        """
-        self.model = model.eval()
-        side, text = int(model.config.vision_config.image_size), model.config.text_config
-        if shape != (side, side):
-            raise ValueError(f"its image processor makes photos of {shape[0]} x {shape[1]}, its model takes {side}")
-        count = tokens.tokenizer.get_vocab_size()
-        if count > int(text.vocab_size):
-            raise ValueError(f"its tokenizer has {count} tokens, its model knows {text.vocab_size}")
-        if tokens.recipe.length > int(text.max_position_embeddings):
-            raise ValueError(f"its tokenizer makes {tokens.recipe.length} tokens, more than its model takes")
-
-    def image(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Vectors ``(B, D)`` of prepared photos ``(B, 3, H, W)``."""
-        torch = require("torch", EXTRA)
-        with torch.inference_mode():
-            features = self.model.get_image_features(pixel_values=torch.from_numpy(pixels))
-        return np.asarray(features.pooler_output.numpy(), dtype=np.float32)
-
-    def text(self, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """Vectors ``(B, D)`` of token ids ``(B, T)``.
-
-        No mask: CLIP's vector is read at the end token, before any padding; SigLIP was trained without one.
-        """
-        torch = require("torch", EXTRA)
-        with torch.inference_mode():
-            features = self.model.get_text_features(input_ids=torch.from_numpy(tokens))
-        return np.asarray(features.pooler_output.numpy(), dtype=np.float32)
 
 
 # Recipe of photos, tokenizer and model of a checkpoint.
@@ -322,7 +286,7 @@ def load_checkpoint(folder: Path, name: str | None = None) -> TowersEncoder:
     load = _loader(folder)
     try:
         photos, tokens, model = load(folder)
-        towers = TorchTowers(model, photos.shape, tokens)
+        _check_fit(model.config, photos, tokens)
     except CoordiError:
         raise
     # transformers, tokenizers and safetensors raise types of their own for broken files, some a bare Exception.
@@ -337,11 +301,36 @@ def load_checkpoint(folder: Path, name: str | None = None) -> TowersEncoder:
         _identity(folder, is_open_clip=load is _load_open_clip),
         photos,
         tokens,
-        towers,
+        _torch_tower(model.get_image_features, "pixel_values"),
+        # No mask: CLIP's vector is read at the end token, before any padding; SigLIP was trained without one.
+        _torch_tower(model.get_text_features, "input_ids"),
         dimension=int(model.config.projection_dim if is_clip else model.config.text_config.projection_size),
         logit_scale=float(model.logit_scale.detach().exp()),
         logit_bias=None if is_clip else float(model.logit_bias.detach()),
+        model=model.eval(),
     )
+
+
+def _check_fit(config: Any, photos: PhotoRecipe, tokens: TextTokenizer) -> None:
+    """Check that the prepared input is what the model takes."""
+    side, text, size = int(config.vision_config.image_size), config.text_config, tokens.tokenizer.get_vocab_size()
+    if photos.shape != (side, side):
+        shape = " x ".join(map(str, photos.shape))
+        raise ValueError(f"its image processor makes photos of {shape}, its model takes {side}")
+    if size > int(text.vocab_size):
+        raise ValueError(f"its tokenizer has {size} tokens, its model knows {text.vocab_size}")
+    if tokens.recipe.length > int(text.max_position_embeddings):
+        raise ValueError(f"its tokenizer makes {tokens.recipe.length} tokens, more than its model takes")
+
+
+def _torch_tower(features: Callable[..., Any], name: str) -> Tower:
+    torch = require("torch", EXTRA)
+
+    def tower(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        with torch.inference_mode():
+            return np.asarray(features(**{name: torch.from_numpy(values)}).pooler_output.numpy(), dtype=np.float32)
+
+    return tower
 
 
 def _loader(folder: Path) -> Callable[[Path], _Parts]:

@@ -31,6 +31,7 @@ _ROWS_PER_PART = 512
 _PHOTO_PIXELS = 240
 _MAX_BARS = 8
 _MAX_UNREADABLE = 200
+_Write = Callable[[Sequence[Description], npt.NDArray[np.float32]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ class CatalogueDescriber:
 
     Args:
         encoder: Of photos and labels.
-        vocabulary: Possible labels. Those under an attribute's threshold are left out.
+        vocabulary: Possible labels.
         settings: Only ``batch_size`` is read; it changes speed, not results.
         cache: Of this encoder.
     """
@@ -125,21 +126,16 @@ class CatalogueDescriber:
         opened = encode_photos(items, self._encoder, self._cache, self._batch_size, progress)
         _check_any_opened(opened)
         rows = [(item, digest) for item, digest in zip(items, opened.digests, strict=True) if digest is not None]
-        chosen = {int(row) for row in np.linspace(0, len(rows) - 1, min(examples, len(rows)))}
+        chosen = {rows[int(row)][0].id for row in np.linspace(0, len(rows) - 1, min(examples, len(rows)))}
         labels: dict[str, Counter[str]] = {name: Counter() for name in self._attributes}
         returned: list[tuple[Item, Description]] = []
         encoder = (self._encoder.name, self._encoder.identity)
         with _writer(folder, encoder, [item.id for item, _ in rows], self._encoder.dimension) as write:
-            for start in range(0, len(rows), _ROWS_PER_PART):
-                part = rows[start : start + _ROWS_PER_PART]
-                vectors = self._cache.vectors([digest for _, digest in part])  # (B, D)
-                descriptions = self._labeller.descriptions([item.id for item, _ in part], vectors)
-                write(descriptions, vectors)
-                for row, (description, (item, _)) in enumerate(zip(descriptions, part, strict=True), start):
-                    for name, attribute_labels in description.attributes.items():
-                        labels[name].update(label.text for label in attribute_labels)
-                    if row in chosen:
-                        returned.append((item, description))
+            for item, description in self._described_rows(rows, write):
+                for name, attribute_labels in description.attributes.items():
+                    labels[name].update(label.text for label in attribute_labels)
+                if item.id in chosen:
+                    returned.append((item, description))
         unreadable = [{"item_id": row.item_id, "kind": row.kind, "reason": row.reason} for row in opened.unreadable]
         write_json(folder / UNREADABLE, unreadable)
         return DescriptionSummary(
@@ -153,6 +149,14 @@ class CatalogueDescriber:
             is_sigmoid=self._encoder.logit_bias is not None,
         )
 
+    def _described_rows(self, rows: Sequence[tuple[Item, bytes]], write: _Write) -> Iterator[tuple[Item, Description]]:
+        for start in range(0, len(rows), _ROWS_PER_PART):
+            part = rows[start : start + _ROWS_PER_PART]
+            vectors = self._cache.vectors([digest for _, digest in part])  # (B, D)
+            descriptions = self._labeller.descriptions([item.id for item, _ in part], vectors)
+            write(descriptions, vectors)
+            yield from zip([item for item, _ in part], descriptions, strict=True)
+
 
 def _check_any_opened(opened: EncodedPhotos) -> None:
     if opened.unreadable and len(opened.unreadable) == len(opened.digests):
@@ -163,9 +167,7 @@ def _check_any_opened(opened: EncodedPhotos) -> None:
 
 
 @contextmanager
-def _writer(
-    folder: Path, encoder: tuple[str, str], ids: Sequence[str], dimension: int
-) -> Iterator[Callable[[Sequence[Description], npt.NDArray[np.float32]], None]]:
+def _writer(folder: Path, encoder: tuple[str, str], ids: Sequence[str], dimension: int) -> Iterator[_Write]:
     """Write descriptions and embeddings part by part, both files atomically.
 
     ``descriptions.parquet`` has a row per label (``item_id``, ``attribute``, ``label``, ``probability``), most

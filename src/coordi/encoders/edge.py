@@ -101,7 +101,7 @@ class EdgeEncoder:
 
         try:
             self._session = onnx_session(contents[IMAGE_TOWER])
-            self._tokenizer = Tokenizer.from_str(contents[TOKENIZER].decode())
+            self._tokenizer: Any = Tokenizer.from_str(contents[TOKENIZER].decode())
             tensors = load(contents[TOKEN_TABLE])
             self._table = tensors["tokens"].astype(np.float32) * tensors["scales"].astype(np.float32)[:, None]  # (V, D)
         # The three readers raise types of their own, some of them bare Exception.
@@ -160,8 +160,8 @@ class EdgeEncoder:
         """Unit vectors ``(N, D)``; this encoder ignores the order of words."""
         rows = np.zeros((len(texts), self.dimension), dtype=np.float32)
         for row, text in zip(rows, texts, strict=True):
-            tokens = self._tokenizer.encode(text, add_special_tokens=False).ids
-            row[:] = self._table[tokens or [self._unknown_token]].sum(axis=0)
+            tokens = self._tokenizer.encode(text, add_special_tokens=False).ids or [self._unknown_token]
+            row[:] = self._table[tokens].sum(axis=0)
         return unit_vectors(rows)
 
 

@@ -47,6 +47,7 @@ HOLDOUT_PERCENT = 15
 _TITLE = "productDisplayName"
 _RESAMPLES = 1000
 _BINS = 15
+_BATCH_SIZE = 32
 _Z = 1.959964  # of a 95% interval
 _BOOTSTRAPPED = ("accuracy", "top3", "weighted_f1", "macro_f1")
 
@@ -339,7 +340,6 @@ class EvaluationOptions:
         others: Photos for the withheld labels' rows alone.
         new: Ids of photos that are also measured apart: no photo of their title was trained on. Empty for no such rows.
         seed: Of the bootstrap.
-        batch_size: Photos encoded at once; it changes speed, not results.
     """
 
     lists: Mapping[str, Sequence[str]]
@@ -347,7 +347,6 @@ class EvaluationOptions:
     others: Sequence[LabelledPhoto] = ()
     new: frozenset[str] = frozenset()
     seed: int = 17
-    batch_size: int = 32
 
 
 def evaluate_encoder(
@@ -369,14 +368,9 @@ def evaluate_encoder(
     Raises:
         DataError: If no photo can be opened.
     """
-    every, started = [*photos, *options.others], time.monotonic()
-    items = [Item(photo.id, photo.title, None, image=photo.path) for photo in every]
-    with nullcontext(cache) if cache is not None else EmbeddingCache(None, encoder.dimension) as vectors:
-        result = encode_photos(items, encoder, vectors, options.batch_size, progress)
-        pairs = [(photo, digest) for photo, digest in zip(every, result.digests, strict=True) if digest is not None]
-        rows = vectors.vectors([digest for _, digest in pairs])
-    speed = len(pairs) / max(time.monotonic() - started, 1e-9)
-    opened, measured = [photo for photo, _ in pairs], {photo.id for photo in photos}
+    every, started, measured = [*photos, *options.others], time.monotonic(), {photo.id for photo in photos}
+    opened, rows, encoded = _encode(every, encoder, progress, cache)
+    speed = len(opened) / max(time.monotonic() - started, 1e-9)
     if not any(photo.id in measured for photo in opened):
         raise DataError(f"none of the {len(photos)} photos can be opened; see docs/describing.md for what coordi opens")
     generator = np.random.default_rng([options.seed, 5])
@@ -391,7 +385,19 @@ def evaluate_encoder(
         is_measured, is_new = (np.array([i in ids for i in column.ids]) for ids in (measured, options.new & measured))
         for title, truth, shares in _tables(column, plain, (is_measured, is_new), encoder.logit_bias is not None):
             attributes[title] = _with_common(truth, shares, options.min_photos, generator)
-    return EncoderReport(attributes, tuple(unseen), speed, len(every) - len(opened), result.encoded)
+    return EncoderReport(attributes, tuple(unseen), speed, len(every) - len(opened), encoded)
+
+
+def _encode(
+    photos: Sequence[LabelledPhoto], encoder: ImageTextEncoder, progress: Progress, cache: EmbeddingCache | None
+) -> tuple[list[LabelledPhoto], npt.NDArray[np.float32], int]:
+    """The photos that could be opened, their vectors ``(N, D)``, and how many went through the encoder."""
+    items = [Item(photo.id, photo.title, None, image=photo.path) for photo in photos]
+    with nullcontext(cache) if cache is not None else EmbeddingCache(None, encoder.dimension) as vectors:
+        result = encode_photos(items, encoder, vectors, _BATCH_SIZE, progress)
+        digests = [digest for digest in result.digests if digest is not None]
+        opened = [photo for photo, digest in zip(photos, result.digests, strict=True) if digest is not None]
+        return opened, vectors.vectors(digests), result.encoded
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError, field_validator
 from coordi.artifacts import atomic_path, hash_file, write_json, write_text
 from coordi.config import Settings
 from coordi.encoders.base import import_onnxruntime, onnx_session, read_checked, unit_vectors
-from coordi.encoders.clip import EXTRA, PhotoRecipe, TextRecipe, TextTokenizer, TorchTowers, TowersEncoder
+from coordi.encoders.clip import EXTRA, PhotoRecipe, TextRecipe, TextTokenizer, Tower, TowersEncoder
 from coordi.errors import ArtifactError, EncoderError, require
 
 MANIFEST = "manifest.json"
@@ -38,20 +38,7 @@ _TEXTS = ("a photo of a red dress", "shoes", "a long silk scarf with a pattern o
 
 
 class OnnxManifest(Settings):
-    """Manifest beside the networks.
-
-    Attributes:
-        format: Of the folder.
-        source: The exported encoder, as the user named it.
-        source_identity: Its identity.
-        dimension: D of every vector.
-        logit_scale: Cosines are multiplied by it.
-        logit_bias: Added before a sigmoid; None for a softmax over labels.
-        photos: How photos are prepared.
-        texts: How texts are cleaned, cut and padded.
-        weights: Of the image tower.
-        sha256: Of each file.
-    """
+    """Manifest beside the networks: the exported encoder, its recipes, and the SHA-256 of each file."""
 
     format: Literal["coordi-onnx-encoder-1"] = "coordi-onnx-encoder-1"
     source: str
@@ -70,28 +57,6 @@ class OnnxManifest(Settings):
         if set(named) != set(FILES):
             raise ValueError(f"it names {', '.join(sorted(named)) or 'no file'}, expected {', '.join(FILES)}")
         return named
-
-
-class OnnxTowers:
-    """Two onnxruntime sessions on the CPU."""
-
-    def __init__(self, image: Any, text: Any, weights: Weights = "float32") -> None:
-        self._image = image
-        self._text = text
-        self._is_int8 = weights == "int8"
-
-    def image(self, pixels: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Vectors ``(B, D)`` of prepared photos ``(B, 3, H, W)``.
-
-        In 8 bits all photos of a call share the scales of the layers' inputs, so photos go one by one: a vector must
-        not depend on the others in its batch.
-        """
-        parts = np.split(pixels, len(pixels)) if self._is_int8 and len(pixels) else [pixels]
-        return np.concatenate([self._image.run(["vectors"], {"pixels": part})[0] for part in parts], dtype=np.float32)
-
-    def text(self, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """Vectors ``(B, D)`` of token ids ``(B, T)``."""
-        return np.asarray(self._text.run(["vectors"], {"tokens": tokens})[0], dtype=np.float32)
 
 
 def is_onnx_folder(folder: Path) -> bool:
@@ -135,11 +100,26 @@ def load_onnx(folder: Path, name: str | None = None) -> TowersEncoder:
         hashlib.sha256("\n".join(lines).encode()).hexdigest(),
         manifest.photos,
         tokens,
-        OnnxTowers(image, text, manifest.weights),
+        _onnx_tower(image, "pixels", manifest.weights),
+        _onnx_tower(text, "tokens"),
         dimension=manifest.dimension,
         logit_scale=manifest.logit_scale,
         logit_bias=manifest.logit_bias,
     )
+
+
+def _onnx_tower(session: Any, name: str, weights: Weights = "float32") -> Tower:
+    """A session as a function.
+
+    In 8 bits all photos of a call share the scales of the layers' inputs, so photos go one by one: a vector must not
+    depend on the others in its batch.
+    """
+
+    def tower(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        parts = np.split(values, len(values)) if weights == "int8" else [values]
+        return np.concatenate([session.run(["vectors"], {name: part})[0] for part in parts], dtype=np.float32)
+
+    return tower
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,14 +156,14 @@ def export_onnx(encoder: TowersEncoder, out: Path, weights: Weights = "float32")
         EncoderError: If the encoder was exported already, is too large for one ONNX file per tower, can't be traced,
             or its vectors differ after the export by more than 0.001, or in 8 bits have a cosine below 0.98.
     """
-    if not isinstance(encoder.towers, TorchTowers):
+    if encoder.model is None:
         raise EncoderError(f"{encoder.name} is in ONNX already; give the folder of a checkpoint")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ArtifactError(f"{out} holds something already; choose another --out or delete it")
     # More photos and texts than the traced batch will have.
     pixels = np.random.default_rng(5).normal(size=(3, 3, *encoder.photos.shape)).astype(np.float32)
     tokens = encoder.tokens.encode(_TEXTS)
-    _write_towers(encoder.towers.model, out, pixels, tokens)
+    _write_towers(encoder.model, out, pixels, tokens)
     write_text(out / TOKENIZER, str(encoder.tokens.tokenizer.to_str()))
     if weights == "int8":
         _quantize(out / IMAGE_TOWER)
@@ -194,6 +174,11 @@ def export_onnx(encoder: TowersEncoder, out: Path, weights: Weights = "float32")
     )  # fmt: skip
     write_json(out / MANIFEST, manifest.model_dump(mode="json"))
     exported = _compare(encoder, out, (pixels, tokens), weights)
+    _check_vectors(encoder, exported, weights)
+    return exported
+
+
+def _check_vectors(encoder: TowersEncoder, exported: Exported, weights: Weights) -> None:
     problem, advice = "", ""
     if not exported.difference <= TOLERANCE:
         problem, advice = (
@@ -204,11 +189,10 @@ def export_onnx(encoder: TowersEncoder, out: Path, weights: Weights = "float32")
         problem = f"have a cosine of {exported.cosine:.3f} with its own, less than {LEAST_COSINE}"
         advice = "export it in float32 instead: leave out --int8"
     if problem:
-        (out / MANIFEST).unlink()
+        (exported.folder / MANIFEST).unlink()
         raise EncoderError(
             f"the export of {encoder.name} gives vectors that {problem}; it has no manifest and can't be used; {advice}"
         )
-    return exported
 
 
 def _write_towers(model: Any, out: Path, pixels: npt.NDArray[np.float32], tokens: npt.NDArray[np.int64]) -> None:
@@ -278,8 +262,8 @@ def _compare(
 ) -> Exported:
     """Load what was written and compare its vectors with the source's."""
     exported, (pixels, tokens) = load_onnx(out), examples
-    photos = [unit_vectors(encoder.towers.image(pixels)) for encoder in (source, exported)]
-    texts = [unit_vectors(encoder.towers.text(tokens)) for encoder in (source, exported)]
+    photos = [unit_vectors(encoder.image_tower(pixels)) for encoder in (source, exported)]
+    texts = [unit_vectors(encoder.text_tower(tokens)) for encoder in (source, exported)]
     compared = [photos, texts] if weights == "float32" else [texts]
     difference = max(float(np.abs(before - after).max()) for before, after in compared)
     size = sum((out / file).stat().st_size for file in FILES) / 2**20

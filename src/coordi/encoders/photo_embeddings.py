@@ -11,10 +11,10 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from threading import Condition, Lock
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -60,125 +60,109 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class OpenedPhoto:
-    """One item's photo, opened.
+    """One item's photo, read, and decoded unless the cache has it.
 
     Attributes:
         digest: SHA-256 of the file's bytes; None if it is unreadable.
-        image: None if it is unreadable, or in the cache.
-        pixels: Argument for ``PixelBudget.give_back`` once the image is released.
+        pixels: Of the decoded image; 0 if it is unreadable or in the cache.
+        image: None if it is unreadable or in the cache.
         problem: None for a photo that can be read.
     """
 
     digest: bytes | None
-    image: Image.Image | None = None
     pixels: int = 0
+    image: Image.Image | None = None
     problem: Unreadable | None = None
 
 
-class PixelBudget:
-    """Memory for decoded photos, given out in the order of the photos.
-
-    However many threads decode, at most ``capacity`` pixels are in memory, and one more photo: the next in order always
-    gets memory, so that no thread waits forever.
-
-    Args:
-        capacity: In pixels, of 4 bytes each.
-    """
-
-    def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
-        self._changed = Condition()
-        self._used = 0
-        self._next = -1
-        self._closed = False
-
-    def take(self, position: int, pixels: int) -> bool:
-        """Wait for memory for the photo at a position; False if the budget was closed meanwhile."""
-        with self._changed:
-            self._changed.wait_for(
-                lambda: self._closed or position <= self._next or self._used + pixels <= self.capacity
-            )
-            self._used += 0 if self._closed else pixels
-            return not self._closed
-
-    def advance_to(self, position: int) -> None:
-        """Make the photo at this position the next in order."""
-        with self._changed:
-            self._next = position
-            self._changed.notify_all()
-
-    def give_back(self, pixels: int) -> None:
-        """Return the memory of photos of so many pixels."""
-        with self._changed:
-            self._used -= pixels
-            self._changed.notify_all()
-
-    def close(self) -> None:
-        """End all waiting."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
+_Read = tuple[OpenedPhoto, bytes | None, Item]
 
 
 def open_photos(
-    items: Sequence[Item], is_cached: Callable[[bytes], bool], budget: PixelBudget
+    items: Sequence[Item], is_cached: Callable[[bytes], bool], max_pixels: int
 ) -> Generator[OpenedPhoto, None, None]:
-    """Open the photos of items, one result per item in their order.
+    """Open the photos of items by threads, one result per item in their order.
 
-    Close it (``contextlib.closing``), or an error in between leaves its threads waiting for memory.
+    Threads read files and decode photos ahead of the caller. Photos that are decoded and not yet yielded have at most
+    ``max_pixels``, or are one photo. Close the generator (``contextlib.closing``) to end its threads at once.
 
     Args:
         items: Items with or without photos.
         is_cached: Called in a thread with the digest of a file's bytes; a cached photo isn't decoded.
-        budget: The caller gives back an image's pixels once it has released it.
+        max_pixels: Of decoded photos, of 4 bytes each.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     pool = ThreadPoolExecutor(min(_MAX_THREADS, max(2, cores)), thread_name_prefix="photo")
-    waiting: deque[Future[OpenedPhoto]] = deque()
+    decoding: deque[tuple[int, Future[OpenedPhoto]]] = deque()
+    pixels = 0
     try:
-        for position in range(len(items) + _AHEAD - 1):
-            if position < len(items):
-                waiting.append(pool.submit(_open, position, items[position], is_cached, budget))
-            if waiting and position >= _AHEAD - 1:
-                budget.advance_to(position - _AHEAD + 1)
-                yield waiting.popleft().result()
+        for photo, content, item in _in_order(pool, lambda item: _read(item, is_cached), items):
+            while decoding and (pixels + photo.pixels > max_pixels or len(decoding) == _AHEAD):
+                size, future = decoding.popleft()
+                pixels -= size
+                yield future.result()
+            decoding.append((photo.pixels, pool.submit(_decode, photo, content, item)))
+            pixels += photo.pixels
+        while decoding:
+            yield decoding.popleft()[1].result()
     finally:
-        budget.close()
         pool.shutdown(cancel_futures=True)
 
 
-def _open(position: int, item: Item, is_cached: Callable[[bytes], bool], budget: PixelBudget) -> OpenedPhoto:
+def _in_order(
+    pool: ThreadPoolExecutor, read: Callable[[Item], _Read], items: Sequence[Item]
+) -> Generator[_Read, None, None]:
+    """Results of a function in threads, a few items ahead: ``Executor.map`` would read all files at once."""
+    waiting: deque[Future[_Read]] = deque()
+    for item in items:
+        waiting.append(pool.submit(read, item))
+        if len(waiting) == _AHEAD:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _read(item: Item, is_cached: Callable[[bytes], bool]) -> _Read:
+    """Digest, size and bytes of a photo; no bytes where nothing is to be decoded."""
     if item.image is None:
-        return OpenedPhoto(None, problem=Unreadable(item.id, "it has no photo", NO_PHOTO))
-    pixels = 0
+        return OpenedPhoto(None, problem=Unreadable(item.id, "it has no photo", NO_PHOTO)), None, item
     try:
         content = photo_bytes(item.image)
         digest = hashlib.sha256(content).digest()
         if is_cached(digest):
-            return OpenedPhoto(digest)
-        needed = photo_pixels(content, item.image)
-        if not budget.take(position, needed):
-            return OpenedPhoto(digest)
-        pixels = needed
-        return OpenedPhoto(digest, decode_photo(content, item.image), pixels)
+            return OpenedPhoto(digest), None, item
+        return OpenedPhoto(digest, photo_pixels(content, item.image)), content, item
     except PhotoError as error:
-        budget.give_back(pixels)
-        return OpenedPhoto(None, problem=Unreadable(item.id, " ".join(str(error).split()), error.reason))
+        return _unreadable(item, error), None, item
+
+
+def _decode(photo: OpenedPhoto, content: bytes | None, item: Item) -> OpenedPhoto:
+    if content is None or item.image is None:
+        return photo
+    try:
+        return replace(photo, image=decode_photo(content, item.image))
+    except PhotoError as error:
+        return _unreadable(item, error)
+
+
+def _unreadable(item: Item, error: PhotoError) -> OpenedPhoto:
+    return OpenedPhoto(None, problem=Unreadable(item.id, " ".join(str(error).split()), error.reason))
 
 
 class EmbeddingCache:
     """Unit vectors by the SHA-256 of the photo's bytes, in one SQLite file.
 
     Saved vectors survive any end of the process. Several runs may share a file. ``knows`` may be called from any
-    thread; everything else belongs to the thread that opened the cache.
+    thread; everything else belongs to the thread that opened the cache. Every method raises ``ArtifactError`` if the
+    file can't be read or written, or isn't a cache.
+
+    Args:
+        path: None for a cache in memory.
+        dimension: D of the vectors.
+        save_every: Vectors between two saves.
     """
 
     def __init__(self, path: Path | None, dimension: int, save_every: int = SAVE_EVERY) -> None:
-        """Open a file, or a cache in memory if ``path`` is None.
-
-        Raises:
-            ArtifactError: If the file can't be created or isn't a cache.
-        """
         self.path = path
         self._dimension = dimension
         self._save_every = save_every
@@ -194,11 +178,7 @@ class EmbeddingCache:
 
     @classmethod
     def of(cls, encoder: ImageTextEncoder, save_every: int = SAVE_EVERY) -> EmbeddingCache:
-        """Cache of an encoder on this machine.
-
-        Raises:
-            ArtifactError: If its file can't be created or isn't a cache.
-        """
+        """Cache of an encoder on this machine."""
         return cls(cache_folder() / FOLDER / f"{encoding_key(encoder)[:32]}.sqlite", encoder.dimension, save_every)
 
     def __enter__(self) -> EmbeddingCache:
@@ -226,11 +206,7 @@ class EmbeddingCache:
             return row is not None or digest in self._pending
 
     def add(self, digests: Sequence[bytes], vectors: npt.NDArray[np.float32]) -> None:
-        """Add vectors ``(N, D)``; they are saved from time to time.
-
-        Raises:
-            ArtifactError: If they can't be saved, as on a full disk.
-        """
+        """Add vectors ``(N, D)``; they are saved from time to time."""
         rows = np.ascontiguousarray(vectors, dtype="<f4")
         with self._lock:
             self._pending.update((digest, row.tobytes()) for digest, row in zip(digests, rows, strict=True))
@@ -238,22 +214,14 @@ class EmbeddingCache:
             self.save()
 
     def save(self) -> None:
-        """Write the pending vectors, all of them or none.
-
-        Raises:
-            ArtifactError: If they can't be written.
-        """
+        """Write the pending vectors, all of them or none."""
         with self._locked():
             self._database.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?)", self._pending.items())
             self._database.commit()
             self._pending.clear()
 
     def vectors(self, digests: Sequence[bytes]) -> npt.NDArray[np.float32]:
-        """Vectors ``(N, D)`` of photos in the cache, in the order of ``digests``.
-
-        Raises:
-            ArtifactError: If one isn't there or isn't a vector of this encoder.
-        """
+        """Vectors ``(N, D)`` of photos in the cache, in the order of ``digests``."""
         stored: dict[bytes, bytes] = {}
         with self._locked():
             for start in range(0, len(digests), _ROWS_PER_QUERY):
@@ -321,8 +289,8 @@ def encode_photos(
 ) -> EncodedPhotos:
     """Bring the vectors of all photos into the cache; cached photos cost no more than reading their files.
 
-    Threads open photos while the encoder works. Memory grows by a digest per item: at most ``IN_FLIGHT`` pixels, and
-    one photo beyond, are decoded at any time.
+    Threads open photos while the encoder works. Memory grows by a digest per item: half of ``IN_FLIGHT``
+    pixels may be decoded ahead and half may wait in the batch, each exceeded by at most one photo.
 
     Args:
         items: A photo that can't be opened is a row of ``unreadable``, not an error.
@@ -331,37 +299,32 @@ def encode_photos(
         batch_size: Photos encoded at once; fewer where they are large.
         progress: Called after each batch, and from time to time where photos are cached.
     """
-    budget = PixelBudget(IN_FLIGHT)
     digests: list[bytes | None] = []
     unreadable: list[Unreadable] = []
     batch: dict[bytes, OpenedPhoto] = {}
     encoded = 0
-
-    def encode_batch() -> None:
-        nonlocal encoded
-        if batch:
-            images = [photo.image for photo in batch.values() if photo.image is not None]
-            cache.add(tuple(batch), encoder.encode_images(images))
-        encoded += len(batch)
-        budget.give_back(sum(photo.pixels for photo in batch.values()))
-        batch.clear()
-
-    with closing(open_photos(items, cache.knows, budget)) as photos:
+    with closing(open_photos(items, cache.knows, IN_FLIGHT // 2)) as photos:
         for photo in photos:
             digests.append(photo.digest)
             if photo.problem is not None:
                 unreadable.append(photo.problem)
-            if photo.image is not None and photo.digest is not None:
-                if photo.digest in batch or cache.knows(photo.digest):  # the same photo came just before
-                    budget.give_back(photo.pixels)
-                else:
-                    batch[photo.digest] = photo
-            is_full = 2 * sum(row.pixels for row in batch.values()) >= budget.capacity
-            if len(batch) >= batch_size or is_full:
-                encode_batch()
+            if photo.image is not None and photo.digest is not None and not cache.knows(photo.digest):
+                batch.setdefault(photo.digest, photo)
+            pixels = sum(row.pixels for row in batch.values())
+            is_full = len(batch) >= batch_size or pixels >= IN_FLIGHT // 2
+            if is_full:
+                encoded += _encode_batch(batch, encoder, cache)
+            if is_full or (not batch and len(digests) % _PROGRESS_EVERY == 0):
                 progress(len(digests), len(items))
-            elif not batch and len(digests) % _PROGRESS_EVERY == 0:
-                progress(len(digests), len(items))
-    encode_batch()
+    encoded += _encode_batch(batch, encoder, cache)
     progress(len(items), len(items))
     return EncodedPhotos(tuple(digests), tuple(unreadable), encoded)
+
+
+def _encode_batch(batch: dict[bytes, OpenedPhoto], encoder: ImageTextEncoder, cache: EmbeddingCache) -> int:
+    """Encode the photos of a batch and clear it; the number of photos."""
+    images = [photo.image for photo in batch.values() if photo.image is not None]
+    if images:
+        cache.add(tuple(batch), encoder.encode_images(images))
+    batch.clear()
+    return len(images)
