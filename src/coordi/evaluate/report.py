@@ -724,5 +724,5 @@ def data_summary(dataset: Dataset, leaks: tuple[Leak, ...]) -> dict[str, Any]:
         "photos": sum(item.image is not None for item in dataset.items.values()),
         "funnel": [asdict(row) for row in dataset.funnel],
         "splits": split_counts(dataset),
-        "leaks": [asdict(leak) for leak in leaks],
+        "leaks": [leak.as_json() for leak in leaks],
     }

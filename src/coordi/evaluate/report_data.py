@@ -93,7 +93,7 @@ class ReportData:
         leaks = (
             ReportWarning(leak.where, f"Leak ({leak.name}): {leak.detail.rstrip('.')}.")
             for leak in self.leaks
-            if leak.shown and _worth(leak) >= WORTH
+            if leak.visible and _worth(leak) >= WORTH
         )
         return (*self.warnings, *leaks, *self._too_few_resamples(), *self.evaluation.warnings)
 
