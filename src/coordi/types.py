@@ -262,14 +262,14 @@ class FitbQuestion:
 
 @dataclass(frozen=True, slots=True)
 class QuestionFile:
-    """What a release's question file asks, and what becomes of it.
+    """A release's question file, and what cleaning leaves of it.
 
     Attributes:
-        asked: Questions in the file, of outfits within the cap on the split; 0 if there is no such file.
-        losses: What happened to those that can't be asked as they stand, in a user's words, with how many.
+        count: Questions in the file, of outfits within the cap on the split; 0 if there is no such file.
+        losses: Why questions were left out or changed, in a user's words, with how many.
     """
 
-    asked: int = 0
+    count: int = 0
     losses: Mapping[str, int] = field(default_factory=lambda: NO_LOSSES)
 
 
