@@ -86,9 +86,9 @@ def test_titles_and_categories_come_from_wherever_they_are(polyvore_outfits: Out
 def test_the_real_categories_are_those_of_maryland(real_data: Path) -> None:
     """The ids of ``categories.csv`` are those of Polyvore, which the checked-in table is of; one of them is new."""
     from coordi.data.categories import _SEMANTIC, maryland_categories
-    from coordi.data.polyvore import _categories
+    from coordi.data.polyvore import _category_rows
 
-    table = _categories(real_data / "polyvore-outfits" / "categories.csv")
+    table = _category_rows(real_data / "polyvore-outfits" / "categories.csv")
     assert [number for number in table if int(number) not in maryland_categories()] == ["269"]
     assert {row["semantic_category"] for row in table.values()} == {"", *_SEMANTIC}
     shoes = [int(number) for number, row in table.items() if row["semantic_category"] == "shoes"]
@@ -252,7 +252,7 @@ def test_the_releases_questions_name_items_by_outfit_and_place(polyvore_outfits:
     assert sorted(blank.item_ids) == ["10", "13"]
     assert blank.candidates[blank.answer] == "14"
     assert part.compatibility_file == QuestionFile(5, {release_questions.REAL: 2})
-    assert part.blanks_file == QuestionFile(2, {release_questions.UNTOLD: 1})
+    assert part.blanks_file == QuestionFile(2, {release_questions.NO_ANSWER: 1})
 
 
 @pytest.mark.slow
@@ -273,7 +273,7 @@ def test_the_real_valid_split_reads_whole_once_items_have_titles(
     adds_up(dataset)
     assert (len(dataset.outfits), len(dataset.items)) == (5000, 25132)
     (part,) = dataset.released
-    assert (part.split, part.compatibility_file) == ("valid", QuestionFile(10000, {release_questions.TWINS: 3}))
+    assert (part.split, part.compatibility_file) == ("valid", QuestionFile(10000, {release_questions.SAME_TITLE: 3}))
     positives = {one.outfit_id: len(one.item_ids) for one in part.compatibility if one.compatible}
     negatives = {one.outfit_id: len(one.item_ids) for one in part.compatibility if not one.compatible}
     assert set(positives) == set(negatives) == {outfit.id for outfit in dataset.outfits}

@@ -100,7 +100,7 @@ def _show(found: Survey) -> None:
 def _say_leaks(console: Console, leaks: tuple[Leak, ...]) -> None:
     unaudited = [leak for leak in leaks if leak.name == "unaudited"]
     shown, unshown = (
-        [leak for leak in leaks if leak.shown is what and leak not in unaudited] for what in (True, False)
+        [leak for leak in leaks if leak.visible is what and leak not in unaudited] for what in (True, False)
     )
     none = "leaks: none found, but not all could be looked for" if unaudited else "leaks: none found"
     console.print("leaks:" if shown else none)
@@ -160,9 +160,9 @@ def _released(parts: tuple[ReleaseQuestions, ...]) -> Table:
     table.add_column("not as they stand", overflow="fold")
     for part in parts:
         for task, (count, file) in part.by_task().items():
-            if file.asked:
+            if file.count:
                 losses = "; ".join(f"{lost:,} {reason}" for reason, lost in file.losses.items())
-                table.add_row(part.split, part.name, task, f"{file.asked:,}", f"{count:,}", _plain(losses))
+                table.add_row(part.split, part.name, task, f"{file.count:,}", f"{count:,}", _plain(losses))
     return table
 
 
