@@ -181,9 +181,6 @@ def new_accelerator(settings: FinetuneSettings, out: Path) -> Accelerator:
     accelerator: Accelerator = accelerate.Accelerator(
         cpu=not gpu, mixed_precision=precision, log_with=track, project_dir=str(out / LOGS)
     )
-    if track is not None:
-        values = {name: value for name, value in settings.model_dump().items() if isinstance(value, int | float | str)}
-        accelerator.init_trackers("coordi", config=values)
     return accelerator
 
 
@@ -572,6 +569,10 @@ class _Run:
 
     def train(self, loop: TrainingLoop, checkpoint: Checkpoint | None) -> None:
         """Take all steps after a checkpoint."""
+        options = self.settings.model_dump().items()
+        self.accelerator.init_trackers(
+            "coordi", {name: value for name, value in options if isinstance(value, int | float | str)}
+        )
         with self._interruption.deferred():
             first = 0
             if checkpoint is not None:
@@ -588,7 +589,8 @@ class _Run:
                 self._tokens = self.data.tokens(step) - self.data.tokens(first)
                 if step in self._evaluations:
                     self._evaluate(loop, step)
-            self.accelerator.end_training()
+            for tracker in self.accelerator.trackers:  # end_training would end the processes' group too
+                tracker.finish()
             if self.accelerator.is_main_process:
                 write_json(self._out / STARTED, {**read_json(self._out / STARTED), "finished": True})
 
@@ -602,6 +604,7 @@ class _Run:
                 if self.accelerator.is_main_process:
                     self._checkpoints.save(step, state, self.results.adapter)
         if interrupted:
+            self.accelerator.wait_for_everyone()  # a process that ends sooner would have the others killed
             self.say(f"step {step} of {self.data.steps} is saved: the same command resumes after it")
             raise KeyboardInterrupt
 
