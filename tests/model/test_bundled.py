@@ -21,7 +21,7 @@ SETTINGS = RunSettings.model_validate(
     {
         "prompt": {"max_length": 96},
         "finetune": {
-            "epochs": 1.0, "max_steps": 16, "batch_size": 8, "micro_batch_size": 8, "learning_rate": 2e-3,
+            "epochs": 1.0, "max_steps": 8, "batch_size": 8, "micro_batch_size": 8, "learning_rate": 2e-3,
             "lora_rank": 8, "lora_alpha": 16, "first_layer": 20, "evaluations": 2, "warmup_ratio": 0.0,
         },
     }

@@ -229,5 +229,5 @@ def test_a_kind_that_makes_its_logits_in_another_way_is_refused() -> None:
     check_logits(strange, "odd")  # a kind that is known isn't asked
     config.model_type = "strange"  # type: ignore[misc]
     check_logits(plain, "odd")
-    with pytest.raises(ModelError, match=r"'odd' is of the kind 'strange', which makes its logits in a way.*gemma2"):
+    with pytest.raises(ModelError, match=r"'odd' is of type 'strange', which computes its logits in a way.*gemma2"):
         check_logits(strange, "odd")

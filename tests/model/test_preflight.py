@@ -98,11 +98,6 @@ def test_a_base_that_is_stored_otherwise(
         preflight(changed(tiny_settings, model={"base": str(copy), "quantization": asked}))
 
 
-def test_the_adapter_to_start_from_is_looked_at_first(tiny_settings: RunSettings) -> None:
-    with pytest.raises(ModelError, match="start_from is 'nowhere', where no adapter is"):
-        preflight(changed(tiny_settings, finetune={"start_from": "nowhere"}))
-
-
 @pytest.mark.parametrize(
     ("overrides", "told"),
     [
@@ -112,7 +107,6 @@ def test_the_adapter_to_start_from_is_looked_at_first(tiny_settings: RunSettings
             r"arithmetic is 'int8', .* but model\.engine is 'unsloth'",
         ),
         (["finetune.head=answer"], "last_layer is a pooled head's, but head is 'answer'"),
-        (["finetune.objective=dpo"], "objective is 'dpo', which needs them; set head=answer"),
         (
             ["finetune.head=answer", "finetune.last_layer=null", "finetune.tasks={choose: 1}", "evaluate.choices=27"],
             r"choices is 27, but finetune\.tasks has 'choose', .* set evaluate\.choices=26 or less",

@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 
 from coordi.config import RunSettings
-from coordi.errors import MissingDependencyError
-from coordi.model.training import LOGS, TrainingLoop, finetune, new_accelerator
+from coordi.model.training import LOGS, finetune
 
 from . import test_pooled
 from .conftest import epoch
@@ -48,8 +47,6 @@ def test_two_processes_train_like_one_and_the_first_one_writes(settings: RunSett
         assert first[head] == second[head]
         for point, expected in zip(first[head], alone.curve, strict=True):
             np.testing.assert_allclose(list(point.values()), list(asdict(expected).values()), atol=2e-3)
-
-
 
 
 @pytest.mark.slow

@@ -116,10 +116,10 @@ def test_a_saved_adapter_scores_and_only_on_its_own_base(
     plain = load_scorer(tiny_base, None, tiny_settings)
     assert np.abs(tuned.score(OUTFITS) - plain.score(OUTFITS)).max() > 0.01
     other = Base("another", tiny_base.folder, "0" * 64)
-    with pytest.raises(ModelError, match=r"made on the base .*not on 'another' \(000000000000\)"):
+    with pytest.raises(ModelError, match=r"trained on the base .*not on 'another' \(000000000000\)"):
         load_scorer(other, adapter, tiny_settings)
     write_json(adapter / "coordi.json", [])
-    with pytest.raises(ModelError, match="doesn't name the base model"):
+    with pytest.raises(ModelError, match="doesn't name its base model"):
         load_scorer(tiny_base, adapter, tiny_settings)
     with pytest.raises(ModelError, match=r"has no adapter_model\.safetensors"):
         load_scorer(tiny_base, tmp_path, tiny_settings)
