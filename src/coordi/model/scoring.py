@@ -159,8 +159,9 @@ class PooledHead:
         """
         try:
             tensors, settings = load_file(str(folder / HEAD)), read_json(folder / HEAD_SETTINGS)
-            vectors = [tensors[name] for name in _TENSORS]
-            head = cls(int(settings["layer"]), *vectors, float(settings["slope"]), float(settings["offset"]))
+            gain, shift, weight, bias = (tensors[name] for name in _TENSORS)
+            slope, offset = float(settings["slope"]), float(settings["offset"])
+            head = cls(int(settings["layer"]), gain, shift, weight, bias, slope, offset)
         except (ArtifactError, OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
             raise ModelError(
                 f"the head of the adapter '{folder}' can't be read ({type(error).__name__}: {error}); copy the whole "
@@ -168,7 +169,7 @@ class PooledHead:
             ) from error
         if not np.isfinite([head.slope, head.offset]).all() or head.bias.shape != (1,):
             raise ModelError(f"the head in '{folder}' holds numbers that aren't finite; fine-tune again")
-        if len({vector.shape for vector in vectors[:3]}) > 1 or head.gain.ndim != 1:
+        if len({gain.shape, shift.shape, weight.shape}) > 1 or head.gain.ndim != 1:
             raise ModelError(f"'{folder / HEAD}' holds vectors of different sizes; fine-tune again")
         return head
 
