@@ -44,7 +44,7 @@ def write_release(folder: Path, sample: Path) -> None:
     for number, line in enumerate((sample / "outfits.jsonl").read_text(encoding="utf-8").splitlines(), start=1):
         outfit = json.loads(line)
         items = [
-            {"item_id": metadata[name][0], "index": numbers} for numbers, name in enumerate(outfit["items"], start=1)
+            {"item_id": metadata[name][0], "index": position} for position, name in enumerate(outfit["items"], start=1)
         ]
         outfits.setdefault(outfit["split"], []).append({"set_id": str(9000 + number), "items": items})
     for split, result in outfits.items():

@@ -48,7 +48,7 @@ def _completions(renderer: PromptRenderer) -> list[tuple[int, ...]]:
     questions = [[*outfit, candidate] for outfit in outfits for candidate in ("8", "9", "10", "11")]
     questions += [["3", "2"], ["7", "1", "9"]]
     return [
-        renderer.render(compatibility_instruction([ITEMS[int(item)].text for item in row])).prompt_ids
+        renderer.render(compatibility_instruction([ITEMS[int(item)].text for item in entry])).prompt_ids
         for entry in questions
     ]
 
