@@ -58,7 +58,7 @@ def without_tokenizer(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "message"),
     [
         (without("config.json"), r"isn't a model.*config\.json is missing or broken"),
         (without("model.safetensors"), r"has no \*\.safetensors"),

@@ -79,7 +79,7 @@ def test_a_base_that_cannot_be_asked(copy: Path, tiny_settings: RunSettings) -> 
 
 
 @pytest.mark.parametrize(
-    ("stored", "asked", "told"),
+    ("stored", "questions", "expected"),
     [
         ({"quant_method": "gptq", "bits": 4}, "nf4", "is stored in gptq; choose a base in NF4 or one that isn't"),
         (
@@ -99,7 +99,7 @@ def test_a_base_that_is_stored_otherwise(
 
 
 @pytest.mark.parametrize(
-    ("overrides", "told"),
+    ("overrides", "expected"),
     [
         (["model.engine=unsloth"], r"head is 'pooled'.* but model\.engine is 'unsloth'; set model\.engine=auto or fin"),
         (
