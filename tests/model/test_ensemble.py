@@ -20,8 +20,8 @@ from coordi.model.ensemble import (
     WITHOUT_LANGUAGE_MODEL,
     Ensemble,
     EnsembleScorer,
-    Features,
     outfits_and_labels,
+    plain_features,
     text_encoder,
     validation_questions,
 )
@@ -155,9 +155,10 @@ def test_similarity_of_more_pairs_says_more(wardrobe: Dataset) -> None:
     ensemble = learn(Adviser(wardrobe, 0.75), wardrobe)
     assert ensemble.file.idf is not None
     titles = TitleSimilarity.from_idf(ensemble.file.idf)
-    features = Features(CategoryPairs({}, 0.0), ensemble.centering, titles)
     outfit = wardrobe.items_of(wardrobe.outfits_of("train")[0].item_ids)
-    two, four = features.values([outfit[:2]]), features.values([outfit])
+    two, four = (
+        plain_features([items], CategoryPairs({}, 0.0), ensemble.centering, titles) for items in (outfit[:2], outfit)
+    )
     np.testing.assert_allclose(two["title-cosine"], titles.score([outfit[:2]]))
     np.testing.assert_allclose(four["title-cosine"], np.sqrt(6) * titles.score([outfit]))
 
