@@ -26,7 +26,7 @@ from coordi.errors import ArtifactError
 MANIFEST = "manifest.json"
 LOCK = ".lock"
 RUN_FILE = "run.json"  # in a run's output folder: what it was started with
-_VERSIONS_OF = ("coordi", "numpy", "onnxruntime", "torch", "transformers", "peft", "trl", "bitsandbytes")
+_VERSIONS_OF = ("coordi", "numpy", "onnxruntime", "torch", "transformers", "peft", "accelerate", "bitsandbytes")
 
 
 @contextmanager

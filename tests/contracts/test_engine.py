@@ -201,7 +201,7 @@ def test_a_base_that_is_stored_in_four_bits_is_taken_as_it_is(
     assert any(value.dtype == torch.uint8 for value in trained.model.parameters())
     backward(trained)
     assert any(value.grad.abs().max() > 0 for name, value in trainable(trained).items() if "lora_B" in name)
-    scored, plain = (logits(engine.for_scoring(one, None, settings)) for one in (stored, tiny_base))
+    scored, plain = (logits(engine.for_scoring(entry, None, settings)) for entry in (stored, tiny_base))
     np.testing.assert_allclose(scored, plain, rtol=0.03, atol=0.1)
 
 
@@ -244,10 +244,10 @@ def test_unsloth_is_imported_before_the_libraries_that_it_rewrites(tmp_path: Pat
 def test_llama_8b_in_its_true_shape() -> None:
     script = Path(__file__).parents[2] / "benchmarks" / "gpu_language_model.py"
     done = subprocess.run([sys.executable, script, "--times", "3"], check=True, capture_output=True, text=True)
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert found["train-peft-prompts"]["tokens_per_second"] > 0
-    assert found["train-peft-2048"]["peak_gib"] < 24
-    assert found["score-peft"]["pairs_per_second"] > 0
+    result = json.loads(done.stdout.splitlines()[-1])
+    assert result["train-peft-prompts"]["tokens_per_second"] > 0
+    assert result["train-peft-2048"]["peak_gib"] < 24
+    assert result["score-peft"]["pairs_per_second"] > 0
 
 
 def test_layers_that_are_not_there_are_named(

@@ -24,9 +24,9 @@ pytest.importorskip("torch", reason="needs the train extra")
 
 SEED = 17
 # Leak alarms score questions, not outfits; tests/evaluate/test_baselines_alarms.py holds them.
-ALARMS = ("size", "order")
+LEAK_BASELINES = ("size", "order")
 ENSEMBLES = ("ensemble", "without-language-model")
-SCORERS = ("base", *(name for name in NAMES if name not in ALARMS), *ENSEMBLES)
+SCORERS = ("base", *(name for name in NAMES if name not in LEAK_BASELINES), *ENSEMBLES)
 # A language model reads an outfit in an order, and what reads its states does too.
 KEEPS_THE_ORDER = {"base", "frozen-probe", "ensemble"}
 IN_SINGLE_PRECISION = KEEPS_THE_ORDER
@@ -79,7 +79,7 @@ def make_lineup(tiny_folder: Path) -> Iterator[Callable[[str], Lineup]]:
         base = BaseModelScorer(lambda: load_answers(resolve_base(settings.model), None, settings))
         baselines, left_out = build_baselines(BaselineInputs(dataset, encoder, EvaluateSettings(), SEED, base.states))
         assert not left_out
-        scorers = {one.name: one for one in (base, *baselines) if not isinstance(one, ScoreSource)}
+        scorers = {entry.name: entry for entry in (base, *baselines) if not isinstance(entry, ScoreSource)}
         ensemble = Ensemble.learn(base, dataset, load_vocabulary("fashion"), settings)
         for name, language_model in zip(ENSEMBLES, (base, None), strict=True):
             scorers[name] = ensemble.scorer(name, ensemble.centering, language_model)
@@ -138,12 +138,12 @@ class TestEveryScorer:
     def test_sees_the_order_of_items_only_if_that_is_its_way(self, name: str, lineup: Lineup) -> None:
         scorer, outfits = lineup.scorers[name], lineup.some_outfits()
         rng = np.random.default_rng(1)
-        shuffled = [tuple(outfit[int(place)] for place in rng.permutation(len(outfit))) for outfit in outfits]
+        shuffled = [tuple(outfit[int(index)] for index in rng.permutation(len(outfit))) for outfit in outfits]
         assert shuffled != outfits
         same = scorer.score(shuffled).tolist() == scorer.score(outfits).tolist()
         assert same == (name not in KEEPS_THE_ORDER)
 
     def test_is_the_same_when_made_again_under_other_ids(self, name: str, lineup: Lineup, renamed: Lineup) -> None:
         """Neither an id nor anything but the seed has a say in fitting and scoring."""
-        here, there = (one.scorers[name].score(one.all_outfits()) for one in (lineup, renamed))
+        here, there = (entry.scorers[name].score(entry.all_outfits()) for entry in (lineup, renamed))
         np.testing.assert_allclose(here, there, rtol=0, atol=close(name))

@@ -50,15 +50,15 @@ def interrupt(arguments: Sequence[str], begins: str, with_signal: signal.Signals
     process = subprocess.Popen(arguments, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
                                env=environment())  # fmt: skip
     assert process.stderr is not None
-    said = ""
+    lines = ""
     for line in process.stderr:
-        said += line
+        lines += line
         if line.startswith(begins):
             process.send_signal(with_signal)
             break
-    said += process.stderr.read()
+    lines += process.stderr.read()
     process.stderr.close()
-    return process.wait(), said
+    return process.wait(), lines
 
 
 def environment() -> dict[str, str]:
@@ -72,21 +72,21 @@ def test_a_run_interrupted_in_every_stage_ends_with_the_same_report(
     finish(command(sample, undisturbed, tiny_folder))
     for begins, with_signal in STAGES:
         for _ in range(5):
-            code, said = interrupt(command(sample, disturbed, tiny_folder), begins, with_signal)
+            code, lines = interrupt(command(sample, disturbed, tiny_folder), begins, with_signal)
             if not (disturbed / "manifest.json").exists():
                 break
             # On a busy machine the last stage may be over before the signal comes: as if it hadn't been done.
             for name in ("manifest.json", "report.json", "report.html"):
                 (disturbed / name).unlink()
-        assert begins in said, said
+        assert begins in lines, lines
         assert not (disturbed / "manifest.json").exists()
         if with_signal == signal.SIGINT:
-            assert code == 130, said
-            assert said.splitlines()[-1].startswith("coordi: interrupted; finished stages are kept")
+            assert code == 130, lines
+            assert lines.splitlines()[-1].startswith("coordi: interrupted; finished stages are kept")
         else:
             assert code == -signal.SIGKILL
-    said = finish(command(sample, disturbed, tiny_folder))
-    assert said.count("done before") == 3, said  # scores are read again, not asked
+    lines = finish(command(sample, disturbed, tiny_folder))
+    assert lines.count("done before") == 3, lines  # scores are read again, not asked
     for name in ("report.json", "report.html"):
         first = (undisturbed / name).read_text(encoding="utf-8").replace(str(undisturbed), "OUT")
         second = (disturbed / name).read_text(encoding="utf-8").replace(str(disturbed), "OUT")

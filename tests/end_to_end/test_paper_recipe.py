@@ -43,17 +43,19 @@ def write_release(folder: Path, sample: Path) -> None:
     outfits: dict[str, list[Any]] = {}
     for number, line in enumerate((sample / "outfits.jsonl").read_text(encoding="utf-8").splitlines(), start=1):
         outfit = json.loads(line)
-        items = [{"item_id": metadata[name][0], "index": place} for place, name in enumerate(outfit["items"], start=1)]
+        items = [
+            {"item_id": metadata[name][0], "index": position} for position, name in enumerate(outfit["items"], start=1)
+        ]
         outfits.setdefault(outfit["split"], []).append({"set_id": str(9000 + number), "items": items})
-    for split, found in outfits.items():
-        (version / f"{split}.json").write_text(json.dumps(found), encoding="utf-8")
+    for split, result in outfits.items():
+        (version / f"{split}.json").write_text(json.dumps(result), encoding="utf-8")
     tests = outfits["test"]
     lines = []
-    for one, other in zip(tests, [*tests[1:], tests[0]], strict=True):
-        lines.append("1 " + " ".join(f"{one['set_id']}_{item['index']}" for item in one["items"]))
-        count = len(one["items"])
+    for entry, other in zip(tests, [*tests[1:], tests[0]], strict=True):
+        lines.append("1 " + " ".join(f"{entry['set_id']}_{item['index']}" for item in entry["items"]))
+        count = len(entry["items"])
         drawn = [f"{other['set_id']}_{item['index']}" for item in other["items"][: count - 1]]
-        lines.append("0 " + " ".join([*drawn, f"{one['set_id']}_{count}"]))
+        lines.append("0 " + " ".join([*drawn, f"{entry['set_id']}_{count}"]))
     (version / "compatibility_test.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -104,13 +104,13 @@ def lesson(outfit: list[str]) -> Instruction:
 def epoch(number: int, count: int = 48) -> list[Instruction]:
     """As many pink as other outfits, shuffled, other ones in each epoch."""
     rng = np.random.default_rng([5, number])
-    lessons = []
-    for place in range(count):
+    examples = []
+    for index in range(count):
         outfit = [f"{COLOURS[rng.integers(5)]} {KINDS[rng.integers(8)]}" for _ in range(rng.integers(2, 5))]
-        if place % 2:
+        if index % 2:
             outfit[rng.integers(len(outfit))] = f"pink {KINDS[rng.integers(8)]}"
-        lessons.append(lesson(outfit))
-    return [lessons[place] for place in rng.permutation(count)]
+        examples.append(lesson(outfit))
+    return [examples[index] for index in rng.permutation(count)]
 
 
 def items_of(*texts: str) -> list[Item]:

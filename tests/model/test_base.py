@@ -58,7 +58,7 @@ def without_tokenizer(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "message"),
     [
         (without("config.json"), r"isn't a model.*config\.json is missing or broken"),
         (without("model.safetensors"), r"has no \*\.safetensors"),
@@ -69,10 +69,10 @@ def without_tokenizer(folder: Path) -> None:
     ],
 )
 def test_a_folder_that_is_no_language_model_says_what_is_missing(
-    copy: Path, spoil: Callable[[Path], None], told: str
+    copy: Path, spoil: Callable[[Path], None], message: str
 ) -> None:
     spoil(copy)
-    with pytest.raises(ModelError, match=told):
+    with pytest.raises(ModelError, match=message):
         resolve_base(ModelSettings(base=str(copy)))
 
 

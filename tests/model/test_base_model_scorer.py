@@ -27,11 +27,11 @@ def test_zero_shot_is_the_plain_scorer_and_states_come_with_it(tiny_base: Base, 
 
 @pytest.mark.slow
 def test_nothing_is_read_twice(tiny_base: Base, tiny_settings: RunSettings) -> None:
-    asked: list[int] = []
+    questions: list[int] = []
 
     class Counting(LanguageModelScorer):
         def read(self, outfits, layer=None, *, answer=True):  # type: ignore[no-untyped-def]
-            asked.append(len(outfits))
+            questions.append(len(outfits))
             return super().read(outfits, layer, answer=answer)
 
     def load() -> LanguageModelScorer:
@@ -40,15 +40,15 @@ def test_nothing_is_read_twice(tiny_base: Base, tiny_settings: RunSettings) -> N
         return scorer
 
     frozen = BaseModelScorer(load)
-    assert not asked
+    assert not questions
     frozen.score(OUTFITS)
     frozen.score([OUTFITS[2], OUTFITS[2]])
-    together = frozen.states(OUTFITS)
-    assert asked == [3]
+    joint = frozen.states(OUTFITS)
+    assert questions == [3]
     alone = frozen.states(OUTFITS[:1])
     assert frozen.states(OUTFITS[:1]) is alone
-    assert asked == [3, 1]
-    np.testing.assert_allclose(together[:1], alone, atol=1e-4)
+    assert questions == [3, 1]
+    np.testing.assert_allclose(joint[:1], alone, atol=1e-4)
 
 
 @pytest.mark.slow
@@ -60,8 +60,8 @@ def test_states_are_the_same_bits_whether_or_not_the_outfits_were_scored_before(
 
     undisturbed, resumed = fresh(), fresh()
     undisturbed.score(OUTFITS)
-    for asked in (OUTFITS, OUTFITS[1:], OUTFITS):
-        np.testing.assert_array_equal(undisturbed.states(asked), resumed.states(asked))
+    for questions in (OUTFITS, OUTFITS[1:], OUTFITS):
+        np.testing.assert_array_equal(undisturbed.states(questions), resumed.states(questions))
 
 
 def test_without_the_answer_p_of_yes_is_no_number(tiny_base: Base, tiny_settings: RunSettings) -> None:

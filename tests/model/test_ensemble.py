@@ -20,8 +20,8 @@ from coordi.model.ensemble import (
     WITHOUT_LANGUAGE_MODEL,
     Ensemble,
     EnsembleScorer,
-    Features,
     outfits_and_labels,
+    plain_features,
     text_encoder,
     validation_questions,
 )
@@ -44,17 +44,17 @@ class Adviser:
     gives_probabilities = True
 
     def __init__(self, dataset: Dataset, right: float) -> None:
-        self._worn = {frozenset(outfit.item_ids) for outfit in dataset.outfits}
+        self._outfits = {frozenset(outfit.item_ids) for outfit in dataset.outfits}
         self._right = right
-        self.asked: list[tuple[str, ...]] = []
+        self.requested: list[tuple[str, ...]] = []
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
         return np.array([self._score([item.id for item in outfit]) for outfit in outfits])
 
     def _score(self, outfit: list[str]) -> float:
-        self.asked.append(tuple(outfit))
+        self.requested.append(tuple(outfit))
         lucky = np.random.default_rng([int(item_id) for item_id in sorted(outfit)]).random() < self._right
-        return 0.8 if (frozenset(outfit) in self._worn) == lucky else 0.2
+        return 0.8 if (frozenset(outfit) in self._outfits) == lucky else 0.2
 
 
 def learn(language_model: OutfitScorer, dataset: Dataset) -> Ensemble:
@@ -93,21 +93,21 @@ def test_together_they_are_better_than_each(wardrobe: Dataset) -> None:
         yes = scorer.score(outfits)
         return float(-np.log(np.where(truth, yes, 1 - yes)).mean())
 
-    together, without = scorers_of(learn(adviser, wardrobe), adviser)
-    assert loss(together) < min(loss(adviser), loss(without))
-    assert [together.name, without.name] == ["fine-tuned", WITHOUT_LANGUAGE_MODEL]
+    joint, without = scorers_of(learn(adviser, wardrobe), adviser)
+    assert loss(joint) < min(loss(adviser), loss(without))
+    assert [joint.name, without.name] == ["fine-tuned", WITHOUT_LANGUAGE_MODEL]
 
 
 def test_the_language_model_scores_each_outfit_once(wardrobe: Dataset) -> None:
     adviser = Adviser(wardrobe, 0.75)
     ensemble = learn(adviser, wardrobe)
-    adviser.asked.clear()
+    adviser.requested.clear()
     cached = CachedScorer("language-model", adviser)
-    together, without = scorers_of(ensemble, cached)
+    joint, without = scorers_of(ensemble, cached)
     outfits = [wardrobe.items_of(outfit.item_ids) for outfit in wardrobe.outfits_of("test")]
-    for scorer in (together, cached, without, together):
+    for scorer in (joint, cached, without, joint):
         scorer.score([*outfits, *outfits])
-    assert sorted(adviser.asked) == sorted(outfit.item_ids for outfit in wardrobe.outfits_of("test"))
+    assert sorted(adviser.requested) == sorted(outfit.item_ids for outfit in wardrobe.outfits_of("test"))
 
 
 def test_what_was_written_scores_as_before(wardrobe: Dataset, tmp_path: Path) -> None:
@@ -118,9 +118,9 @@ def test_what_was_written_scores_as_before(wardrobe: Dataset, tmp_path: Path) ->
     assert loaded is not None
     assert loaded.file == ensemble.file
     outfits = [wardrobe.items_of(outfit.item_ids) for outfit in wardrobe.outfits]
-    for one, other in zip(scorers_of(ensemble, adviser), scorers_of(loaded, adviser), strict=True):
+    for entry, other in zip(scorers_of(ensemble, adviser), scorers_of(loaded, adviser), strict=True):
         # Means are saved in single precision.
-        np.testing.assert_allclose(one.score(outfits), other.score(outfits), rtol=0, atol=1e-5)
+        np.testing.assert_allclose(entry.score(outfits), other.score(outfits), rtol=0, atol=1e-5)
 
 
 def test_items_without_titles_have_no_title_similarity(wardrobe: Dataset) -> None:
@@ -155,9 +155,10 @@ def test_similarity_of_more_pairs_says_more(wardrobe: Dataset) -> None:
     ensemble = learn(Adviser(wardrobe, 0.75), wardrobe)
     assert ensemble.file.idf is not None
     titles = TitleSimilarity.from_idf(ensemble.file.idf)
-    features = Features(CategoryPairs({}, 0.0), ensemble.centering, titles)
     outfit = wardrobe.items_of(wardrobe.outfits_of("train")[0].item_ids)
-    two, four = features.values([outfit[:2]]), features.values([outfit])
+    two, four = (
+        plain_features([items], CategoryPairs({}, 0.0), ensemble.centering, titles) for items in (outfit[:2], outfit)
+    )
     np.testing.assert_allclose(two["title-cosine"], titles.score([outfit[:2]]))
     np.testing.assert_allclose(four["title-cosine"], np.sqrt(6) * titles.score([outfit]))
 
@@ -165,16 +166,16 @@ def test_similarity_of_more_pairs_says_more(wardrobe: Dataset) -> None:
 def test_damaged_files_are_named(wardrobe: Dataset, tmp_path: Path) -> None:
     assert Ensemble.load(tmp_path) is None
     learn(Adviser(wardrobe, 0.75), wardrobe).save(tmp_path)
-    told = json.loads((tmp_path / ENSEMBLE_FILE).read_text())
+    expected = json.loads((tmp_path / ENSEMBLE_FILE).read_text())
     for change, match in (
         ({"intercept": "much"}, "can't be read"),
         ({"more": 1}, "can't be read"),
         ({"text_encoder": "0" * 64}, "another version"),
     ):
-        (tmp_path / ENSEMBLE_FILE).write_text(json.dumps({**told, **change}))
+        (tmp_path / ENSEMBLE_FILE).write_text(json.dumps({**expected, **change}))
         with pytest.raises(ModelError, match=match):
             Ensemble.load(tmp_path)
-    (tmp_path / ENSEMBLE_FILE).write_text(json.dumps(told))
+    (tmp_path / ENSEMBLE_FILE).write_text(json.dumps(expected))
     (tmp_path / MEANS_FILE).write_bytes(b"0" * 40)
     with pytest.raises(ModelError, match="can't be read"):
         Ensemble.load(tmp_path)

@@ -24,18 +24,18 @@ from .conftest import COLOURS, KINDS, epoch, items_of
 from .families import FAMILIES, Family, write_family
 
 WORDS = ("Do these clothes go together? Answer yes or no.\n- ", *COLOURS, *KINDS)
-ASKED = compatibility_instruction(["red skirt", "boots"], True)
+QUESTION = compatibility_instruction(["red skirt", "boots"], True)
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    made: dict[str, Path] = {}
+    created: dict[str, Path] = {}
 
     def folder(name: str) -> Path:
-        if name not in made:
-            made[name] = tmp_path_factory.mktemp(name)
-            write_family(FAMILIES[name], made[name], WORDS)
-        return made[name]
+        if name not in created:
+            created[name] = tmp_path_factory.mktemp(name)
+            write_family(FAMILIES[name], created[name], WORDS)
+        return created[name]
 
     return folder
 
@@ -75,25 +75,25 @@ def renderer(base: Base, settings: RunSettings) -> PromptRenderer:
 
 
 def test_a_prompt_is_what_the_family_was_taught(family: Family, renderer: PromptRenderer) -> None:
-    before = family.before.format(question=ASKED.question)
-    assert renderer.text(ASKED) == f"{before}- red skirt\n- boots{family.after}"
+    before = family.before.format(question=QUESTION.question)
+    assert renderer.text(QUESTION) == f"{before}- red skirt\n- boots{family.after}"
 
 
 def test_an_answer_is_written_as_the_template_writes_it(family: Family, renderer: PromptRenderer) -> None:
-    rendered = renderer.render(ASKED)
+    rendered = renderer.render(QUESTION)
     tokenizer: Any = renderer.tokenizer
     assert tokenizer.decode(rendered.answer_ids) == f"{family.gap}yes{family.end}"
     assert len(rendered.answer_ids) == 2  # the word and the end of the turn
-    asked: Any = [{"role": "user", "content": f"{ASKED.question}\n{ASKED.body()}"}]
-    told = [*asked, {"role": "assistant", "content": "yes"}]
+    questions: Any = [{"role": "user", "content": f"{QUESTION.question}\n{QUESTION.body()}"}]
+    expected = [*questions, {"role": "assistant", "content": "yes"}]
     options = {"tokenize": False, "enable_thinking": False, "date_string": "26 Jul 2024"}
     if "system\n<|im_end|>" not in family.before:  # there an empty one stands for the template's own
-        whole = tokenizer.apply_chat_template(told, **options)
-        assert whole.startswith(f"{renderer.text(ASKED)}{family.gap}yes{family.end}")
+        full = tokenizer.apply_chat_template(expected, **options)
+        assert full.startswith(f"{renderer.text(QUESTION)}{family.gap}yes{family.end}")
 
 
 def test_a_prompt_begins_with_one_first_token_and_no_second(family: Family, renderer: PromptRenderer) -> None:
-    ids = renderer.render(ASKED).prompt_ids
+    ids = renderer.render(QUESTION).prompt_ids
     first = renderer.tokenizer.bos_token_id
     assert ids.count(first) == (0 if first is None else 1)
 
@@ -106,10 +106,10 @@ def test_a_prompt_is_the_same_every_day(renderer: PromptRenderer, monkeypatch: p
         def now(cls, tz: Any = None) -> Any:
             return cls(2031, 1, 2)
 
-    today = renderer.text(ASKED)
+    today = renderer.text(QUESTION)
     monkeypatch.setattr(chat_template_utils, "datetime", Tomorrow)
     chat_template_utils._compile_jinja_template.cache_clear()
-    assert PromptRenderer(renderer.tokenizer, 256).text(ASKED) == today
+    assert PromptRenderer(renderer.tokenizer, 256).text(QUESTION) == today
 
 
 def plainly(base: Base, prompts: list[tuple[int, ...]], answers: tuple[int, ...], layer: int) -> Any:
@@ -135,10 +135,10 @@ def test_batched_reading_gives_what_the_model_itself_says(
     loaded = PeftEngine().for_scoring(base, None, settings.model)
     rng = np.random.default_rng(3)
     texts = sorted(f"{colour} {kind}" for colour in COLOURS for kind in KINDS)
-    outfit = [texts[int(place)] for place in rng.permutation(len(texts))[:items]]
+    outfit = [texts[int(number)] for number in rng.permutation(len(texts))[:items]]
     # Two outfits of different lengths with candidates, which are read on from what each begins with.
-    asked = [[*begun, one, texts[-1]] for begun in (outfit, outfit[::-2]) for one in texts[:6]]
-    prompts = [renderer.render(compatibility_instruction(one)).prompt_ids for one in asked]
+    questions = [[*begun, entry, texts[-1]] for begun in (outfit, outfit[::-2]) for entry in texts[:6]]
+    prompts = [renderer.render(compatibility_instruction(entry)).prompt_ids for entry in questions]
     answers = answer_tokens(renderer).ids
     read = PromptRunner(loaded.model, answers).read(prompts, PoolSpec(2, 5))
     logits, states = plainly(base, prompts, answers, 2)
@@ -164,11 +164,11 @@ def test_the_word_is_taught_and_scored(
     assert not np.allclose(scores, load_answers(base, None, settings).score(outfits), atol=1e-4)
     if quantization == "none":
         # The first loss is the model's own: what the trainer reads is what the model says, soft-capping and all.
-        one = settings.model_copy(
+        entry = settings.model_copy(
             update={"finetune": settings.finetune.model_copy(update={"max_steps": 1, "micro_batch_size": 8})}
         )
-        told = finetune(epoch, epoch(99), one, tmp_path / "one").curve[0].train_loss
-        assert told == pytest.approx(_own_loss(base, renderer, first), abs=2e-3)
+        expected = finetune(epoch, epoch(99), entry, tmp_path / "one").curve[0].train_loss
+        assert expected == pytest.approx(_own_loss(base, renderer, first), abs=2e-3)
 
 
 def _own_loss(base: Base, renderer: PromptRenderer, answers: tuple[int, ...]) -> float:
@@ -189,12 +189,12 @@ def _own_loss(base: Base, renderer: PromptRenderer, answers: tuple[int, ...]) ->
 def test_the_pooled_head_is_taught_and_scored(tmp_path: Path, base: Base, settings: RunSettings) -> None:
     changes = {"head": "pooled", "last_layer": 3, "max_steps": 2, "batch_size": 4, "gradient_checkpointing": True}
     settings = settings.model_copy(update={"finetune": settings.finetune.model_copy(update=changes)})
-    lessons = [
+    examples = [
         compatibility_instruction(["red skirt", kind], fits)
         for kind in ("red bag", "red coat")
         for fits in (True, False)
     ]
-    result = finetune(lambda _: lessons, epoch(99), settings, tmp_path)
+    result = finetune(lambda _: examples, epoch(99), settings, tmp_path)
     scores = load_scorer(base, result.adapter, settings).score([items_of("red skirt", "red bag")])
     assert np.isfinite(scores).all()
 
@@ -229,5 +229,5 @@ def test_a_kind_that_makes_its_logits_in_another_way_is_refused() -> None:
     check_logits(strange, "odd")  # a kind that is known isn't asked
     config.model_type = "strange"  # type: ignore[misc]
     check_logits(plain, "odd")
-    with pytest.raises(ModelError, match=r"'odd' is of the kind 'strange', which makes its logits in a way.*gemma2"):
+    with pytest.raises(ModelError, match=r"'odd' is of type 'strange', which computes its logits in a way.*gemma2"):
         check_logits(strange, "odd")

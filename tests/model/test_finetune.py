@@ -30,16 +30,16 @@ def weights(adapter: Path) -> dict[str, np.ndarray]:
 
 @pytest.mark.slow
 def test_learns_watches_and_keeps_the_best(tmp_path: Path, tiny_settings: RunSettings) -> None:
-    seen: list[tuple[int, int]] = []
+    calls: list[tuple[int, int]] = []
     result = finetune(
-        epoch, epoch(99), changed(tiny_settings, epochs=6.0), tmp_path, lambda done, total: seen.append((done, total))
+        epoch, epoch(99), changed(tiny_settings, epochs=6.0), tmp_path, lambda done, total: calls.append((done, total))
     )
     assert result.curve[-1].train_loss < result.curve[0].train_loss
     assert result.best.valid_auc > 0.9
     assert [point.step for point in result.curve] == [12, 24, 36]
     assert [point.examples for point in result.curve] == [96, 192, 288]
     assert result.best == best_point(result.curve)
-    assert seen[-1] == (36, 36)
+    assert calls[-1] == (36, 36)
     assert (result.adapter / "adapter_config.json").is_file()
     assert read_json(result.adapter / "coordi.json")["base"] == tiny_settings.model.base
     assert [point["step"] for point in read_json(tmp_path / CURVE)] == [12, 24, 36]
@@ -48,7 +48,7 @@ def test_learns_watches_and_keeps_the_best(tmp_path: Path, tiny_settings: RunSet
 
 @pytest.mark.slow
 def test_an_interrupted_training_ends_like_an_undisturbed_one(tmp_path: Path, tiny_settings: RunSettings) -> None:
-    whole = finetune(epoch, epoch(99), changed(tiny_settings, lora_dropout=0.1), tmp_path / "whole")
+    full = finetune(epoch, epoch(99), changed(tiny_settings, lora_dropout=0.1), tmp_path / "whole")
 
     def stop(done: int, total: int) -> None:
         if done == 8:
@@ -60,8 +60,8 @@ def test_an_interrupted_training_ends_like_an_undisturbed_one(tmp_path: Path, ti
     steps: list[int] = []
     parts = finetune(epoch, epoch(99), stopped, tmp_path / "parts", lambda done, total: steps.append(done))
     assert steps[:2] == [6, 7]  # it goes on from the look before
-    assert parts.curve == whole.curve
-    for name, values in weights(whole.adapter).items():
+    assert parts.curve == full.curve
+    for name, values in weights(full.adapter).items():
         np.testing.assert_array_equal(weights(parts.adapter)[name], values)
 
 
@@ -107,11 +107,11 @@ def test_the_best_is_the_highest_auc_then_the_lowest_loss_then_the_earliest() ->
 def test_draw_questions_hold_as_many_of_both_answers() -> None:
     questions = [compatibility_instruction([f"a{i}", "b"], i < 30) for i in range(40)]
     drawn = draw_questions(questions, 12, 3)
-    assert [one.answer for one in drawn].count("yes") == 6
+    assert [entry.answer for entry in drawn].count("yes") == 6
     assert len(drawn) == 12
     assert drawn == draw_questions(questions, 12, 3)
     assert drawn != draw_questions(questions, 12, 4)
     few = draw_questions(questions, 30, 3)
-    assert [one.answer for one in few].count("no") == 10
+    assert [entry.answer for entry in few].count("no") == 10
     assert len(few) == 30
     assert draw_questions(questions, None, 3) == questions

@@ -27,17 +27,17 @@ def test_a_layer_keeps_what_eight_bits_of_its_weights_say(bias: bool) -> None:
         plain = layer(inputs)
         network = _network([block])
         to_int8(network)
-        made = block["inner"]["linear"]
-        assert type(made).__name__ == "Int8Linear"
-        assert made.weight.dtype is torch.int8
-        rounded = (made.weight.t().float() * made.scale[:, None]).contiguous()
+        created = block["inner"]["linear"]
+        assert type(created).__name__ == "Int8Linear"
+        assert created.weight.dtype is torch.int8
+        rounded = (created.weight.t().float() * created.scale[:, None]).contiguous()
         same_weights = torch.nn.functional.linear(inputs, rounded, layer.bias)
-        found = made(inputs)
-    assert found.shape == (2, 7, 40)
+        result = created(inputs)
+    assert result.shape == (2, 7, 40)
     # Beside the rounding of the weights hardly anything is lost, even next to the large state.
     largest = inputs.abs().amax(dim=2, keepdim=True)
-    assert ((found - same_weights).abs() <= 3e-4 * largest + 1e-6).all()
-    assert (found - plain).abs().max() < 0.02 * plain.abs().max()
+    assert ((result - same_weights).abs() <= 3e-4 * largest + 1e-6).all()
+    assert (result - plain).abs().max() < 0.02 * plain.abs().max()
 
 
 @pytest.mark.slow
@@ -51,7 +51,7 @@ def test_a_model_answers_as_before(tiny_base: Base, tiny_settings: RunSettings) 
         assert ("Int8Linear" in kinds) == (arithmetic == "int8")
         assert ("Linear" in kinds) == (arithmetic != "int8")
         renderer = PromptRenderer(loaded.tokenizer, 128)
-        prompts = [renderer.render(one).prompt_ids for one in epoch(3)]
+        prompts = [renderer.render(entry).prompt_ids for entry in epoch(3)]
         logits = PromptRunner(loaded.model, answer_tokens(renderer).ids).logits(prompts)
         return np.asarray(logits[:, 0] - logits[:, 1])
 

@@ -73,8 +73,8 @@ def test_learns_what_the_answers_depend_on_and_scores_as_plain_transformers(
     tuned: Path, tiny_base: Base, pooled: RunSettings
 ) -> None:
     rng = np.random.default_rng(8)
-    fits = [place % 2 == 0 for place in range(60)]
-    outfits = [items_of(*outfit(rng, fits=one)) for one in fits]
+    fits = [index % 2 == 0 for index in range(60)]
+    outfits = [items_of(*outfit(rng, fits=entry)) for entry in fits]
     scorer = load_scorer(tiny_base, tuned, pooled)
     assert isinstance(scorer, PooledScorer)
     scores = scorer.score(outfits)
@@ -99,19 +99,19 @@ def _plainly(outfits: list[list[Item]], adapter: Path, base: Base, renderer: Lis
         if type(layer).__name__ == "Linear4bit":
             layer.support_avx512bf16_for_cpu = False  # else it multiplies in bfloat16, whatever was asked for
     model = PeftModel.from_pretrained(network, adapter).eval()
-    head, told = load_file(adapter / HEAD), read_json(adapter / HEAD_SETTINGS)
-    found = []
+    head, expected = load_file(adapter / HEAD), read_json(adapter / HEAD_SETTINGS)
+    result = []
     for items in outfits:
         ids = renderer.prompt(compatibility_instruction([item.text for item in items]))
         with torch.no_grad():
             states = model(input_ids=torch.tensor([list(ids)]), output_hidden_states=True).hidden_states
-            mean = states[told["layer"]][0, 1:].mean(dim=0)
+            mean = states[expected["layer"]][0, 1:].mean(dim=0)
             normed = torch.nn.functional.layer_norm(
                 mean, mean.shape, torch.tensor(head["gain"]), torch.tensor(head["shift"])
             )
             logit = float(normed @ torch.tensor(head["weight"]) + float(head["bias"][0]))
-        found.append(1 / (1 + np.exp(-(told["slope"] * logit + told["offset"]))))
-    return np.array(found)
+        result.append(1 / (1 + np.exp(-(expected["slope"] * logit + expected["offset"]))))
+    return np.array(result)
 
 
 @pytest.mark.slow
@@ -120,7 +120,7 @@ def test_probabilities_fit_the_validation_questions(tuned: Path, tiny_base: Base
     assert head.layer == 2
     assert (head.slope, head.offset) != (1.0, 0.0)
     rng = np.random.default_rng(1)
-    outfits = [items_of(*outfit(rng, fits=place % 3 == 0)) for place in range(90)]
+    outfits = [items_of(*outfit(rng, fits=index % 3 == 0)) for index in range(90)]
     mean = load_scorer(tiny_base, tuned, pooled).score(outfits).mean()
     assert abs(mean - 1 / 3) < 0.1  # a third of the validation questions is answered with yes too
 

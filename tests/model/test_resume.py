@@ -89,9 +89,9 @@ def trainings(tiny_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     trainings.end()
 
 
-def assert_same_curve(found: dict[str, Any], expected: dict[str, Any]) -> None:
-    assert [point["step"] for point in found["curve"]] == [point["step"] for point in expected["curve"]]
-    for point, other in zip(found["curve"], expected["curve"], strict=True):
+def assert_same_curve(result: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert [point["step"] for point in result["curve"]] == [point["step"] for point in expected["curve"]]
+    for point, other in zip(result["curve"], expected["curve"], strict=True):
         np.testing.assert_allclose(list(point.values()), list(other.values()), rtol=0, atol=1e-6)
 
 
@@ -100,8 +100,8 @@ def assert_same_curve(found: dict[str, Any], expected: dict[str, Any]) -> None:
 def test_killed_in_steps_and_in_saves_it_ends_like_an_undisturbed_one(
     trainings: Trainings, tmp_path: Path, head: str
 ) -> None:
-    whole, out = trainings.train(tmp_path / "whole", head), tmp_path / "parts"
-    assert [point["step"] for point in whole["curve"]] == [6, 12, 18]
+    undisturbed, out = trainings.train(tmp_path / "whole", head), tmp_path / "parts"
+    assert [point["step"] for point in undisturbed["curve"]] == [6, 12, 18]
     # After which step it is killed at what, and the newest whole checkpoint that this leaves.
     kills: tuple[tuple[int, int | str, int], ...] = (
         (3, "step", 3), (4, 1, 3), (4, 9, 3), (5, "rename", 4), (6, "renamed", 6), (7, "adapter", 12),
@@ -110,21 +110,21 @@ def test_killed_in_steps_and_in_saves_it_ends_like_an_undisturbed_one(
     before = 0
     for step, at, left in kills:
         assert trainings.train(out, head, step=step, at=at) == {"code": -signal.SIGKILL}
-        held = sorted(path.name for path in (out / CHECKPOINTS).iterdir())
-        assert [name for name in held if not name.startswith(".")][-1] == f"step-{left:06}"
+        present = sorted(path.name for path in (out / CHECKPOINTS).iterdir())
+        assert [name for name in present if not name.startswith(".")][-1] == f"step-{left:06}"
         is_cut = at in (9, "rename")
-        assert (f".step-{step:06}.new" in held) == is_cut, held
-        assert len(held) == (3 if is_cut or at == "renamed" else 2), held
+        assert (f".step-{step:06}.new" in present) == is_cut, present
+        assert len(present) == (3 if is_cut or at == "renamed" else 2), present
         before = left
     again = trainings.train(out, head)
     assert again["said"] == [f"fine-tuning is resumed after step {before}"]
     assert again["code"] == 0
-    assert_same_curve(again, whole)
+    assert_same_curve(again, undisturbed)
     for file in ("adapter_model.safetensors", *([HEAD] if head == "pooled" else [])):
         first, second = (load_file(folder / "adapter" / file) for folder in (tmp_path / "whole", out))
         for name, values in first.items():
             np.testing.assert_allclose(second[name], values, rtol=0, atol=1e-6)
-    assert again["files"] == whole["files"]
+    assert again["files"] == undisturbed["files"]
     assert not any(name.startswith(("checkpoints", ".")) for name in again["files"])
 
 
@@ -147,7 +147,7 @@ def test_a_full_disk_is_one_clear_line_and_the_last_checkpoint_stays(
 ) -> None:
     if trainings.small is None:
         pytest.skip("this system lets an ordinary user mount no small disk")
-    whole, out = trainings.train(tmp_path / "whole", "pooled"), trainings.small / f"out-{step}"
+    undisturbed, out = trainings.train(tmp_path / "whole", "pooled"), trainings.small / f"out-{step}"
     full = trainings.train(out, "pooled", step=step, at=at, disk=trainings.small)
     assert "no space left on the disk while writing" in full["error"]
     assert "free some space and run the same command again" in full["error"]
@@ -161,7 +161,7 @@ def test_a_full_disk_is_one_clear_line_and_the_last_checkpoint_stays(
     assert "no space left on the disk" in trainings.train(out, "pooled")["error"]  # as nothing was freed
     again = trainings.train(out, "pooled", free=trainings.small)
     assert again["said"] == [f"fine-tuning is resumed after step {left}"]
-    assert_same_curve(again, whole)
+    assert_same_curve(again, undisturbed)
 
 
 @pytest.mark.slow
@@ -181,9 +181,9 @@ def test_ctrl_c_in_the_look_that_it_goes_on_with_ends_it_at_once(
         with pytest.raises(KeyboardInterrupt):
             finetune(epoch, epoch(99), short, tmp_path)
     monkeypatch.undo()
-    said: list[str] = []
-    assert finetune(epoch, epoch(99), short, tmp_path, say=said.append).steps == 2
-    assert said == ["fine-tuning is resumed after step 2"]
+    lines: list[str] = []
+    assert finetune(epoch, epoch(99), short, tmp_path, say=lines.append).steps == 2
+    assert lines == ["fine-tuning is resumed after step 2"]
 
 
 def ruin(checkpoint: Path, how: str) -> None:
@@ -216,11 +216,11 @@ def test_a_damaged_newest_checkpoint_is_said_and_the_one_before_it_used(
         finetune(epoch, epoch(99), often, tmp_path, stop)
     newest = tmp_path / CHECKPOINTS / "step-000004"
     ruin(newest, how)
-    said: list[str] = []
+    lines: list[str] = []
     steps: list[int] = []
-    again = finetune(epoch, epoch(99), often, tmp_path, lambda done, total: steps.append(done), said.append)
-    assert said[0].startswith(f"the checkpoint {newest} is damaged and is not used: ")
-    assert said[1] == "fine-tuning is resumed after step 3"
+    again = finetune(epoch, epoch(99), often, tmp_path, lambda done, total: steps.append(done), lines.append)
+    assert lines[0].startswith(f"the checkpoint {newest} is damaged and is not used: ")
+    assert lines[1] == "fine-tuning is resumed after step 3"
     assert steps == [3, 4, 5, 6, 6]
     assert [point.step for point in again.curve] == [3, 6]
 

@@ -32,23 +32,24 @@ def test_batches_with_a_shared_prefix_equal_whole_prompts_one_by_one(loaded: Loa
     import torch
 
     renderer = PromptRenderer(loaded.tokenizer, 128)
-    prompts = [renderer.render(one).prompt_ids for one in epoch(3)]
+    prompts = [renderer.render(entry).prompt_ids for entry in epoch(3)]
     answers = answer_tokens(renderer).ids
     reader = PromptRunner(loaded.model, answers, batch_tokens=300)
-    together = reader.logits(prompts)
+    joint = reader.logits(prompts)
     with torch.no_grad():
         alone = [loaded.model(input_ids=torch.tensor([list(p)])).logits[0, -1, list(answers)] for p in prompts]
-    np.testing.assert_allclose(together, torch.stack(alone).numpy(), atol=1e-3)
-    assert together.std(axis=0).min() > 0.01
+    np.testing.assert_allclose(joint, torch.stack(alone).numpy(), atol=1e-3)
+    assert joint.std(axis=0).min() > 0.01
 
 
 def _completions(renderer: PromptRenderer) -> list[tuple[int, ...]]:
     """Outfits with four candidates each, which begin alike, and some that are alone."""
     outfits = [["0", "1", "4", "6"], ["2", "3", "5", "7"]]
-    asked = [[*outfit, candidate] for outfit in outfits for candidate in ("8", "9", "10", "11")]
-    asked += [["3", "2"], ["7", "1", "9"]]
+    questions = [[*outfit, candidate] for outfit in outfits for candidate in ("8", "9", "10", "11")]
+    questions += [["3", "2"], ["7", "1", "9"]]
     return [
-        renderer.render(compatibility_instruction([ITEMS[int(item)].text for item in one])).prompt_ids for one in asked
+        renderer.render(compatibility_instruction([ITEMS[int(item)].text for item in entry])).prompt_ids
+        for entry in questions
     ]
 
 
@@ -57,8 +58,8 @@ def test_prompts_of_one_outfit_share_it_and_equal_whole_prompts(loaded: Loaded) 
 
     renderer = PromptRenderer(loaded.tokenizer, 128)
     prompts = _completions(renderer)
-    found, _ = prefix_groups(prompts, shared_prefix_length(prompts))
-    assert sorted(len(family.rows) for family in found)[-2:] == [4, 4]
+    result, _ = prefix_groups(prompts, shared_prefix_length(prompts))
+    assert sorted(len(family.rows) for family in result)[-2:] == [4, 4]
     answers = answer_tokens(renderer).ids
     for layer in (1, 2, 3):
         read = PromptRunner(loaded.model, answers, batch_tokens=120).read(prompts, PoolSpec(layer, 4))
@@ -116,10 +117,10 @@ def test_a_saved_adapter_scores_and_only_on_its_own_base(
     plain = load_scorer(tiny_base, None, tiny_settings)
     assert np.abs(tuned.score(OUTFITS) - plain.score(OUTFITS)).max() > 0.01
     other = Base("another", tiny_base.folder, "0" * 64)
-    with pytest.raises(ModelError, match=r"made on the base .*not on 'another' \(000000000000\)"):
+    with pytest.raises(ModelError, match=r"trained on the base .*not on 'another' \(000000000000\)"):
         load_scorer(other, adapter, tiny_settings)
     write_json(adapter / "coordi.json", [])
-    with pytest.raises(ModelError, match="doesn't name the base model"):
+    with pytest.raises(ModelError, match="doesn't name its base model"):
         load_scorer(tiny_base, adapter, tiny_settings)
     with pytest.raises(ModelError, match=r"has no adapter_model\.safetensors"):
         load_scorer(tiny_base, tmp_path, tiny_settings)

@@ -28,9 +28,9 @@ ITEMS: tuple[tuple[str, GarmentCategory], ...] = (
 
 @pytest.fixture(scope="module")
 def items() -> list[Item]:
-    made = [Item(f"i{place}", title, category) for place, (title, category) in enumerate(ITEMS)]
+    created = [Item(f"i{index}", title, category) for index, (title, category) in enumerate(ITEMS)]
     prompt: PromptSettings = find_model("bundled").settings.prompt
-    return describe_items(made, {}, {}, prompt, load_vocabulary("fashion"), text_encoder())
+    return describe_items(created, {}, {}, prompt, load_vocabulary("fashion"), text_encoder())
 
 
 @pytest.fixture(scope="module")
@@ -51,11 +51,11 @@ def test_the_same_items_under_other_ids_have_the_same_scores(items: list[Item], 
 
 @pytest.mark.slow
 def test_several_threads_get_their_own_answers(items: list[Item], scorers: ModelScorers) -> None:
-    outfits = [[one, other] for one in items for other in items if one is not other]
+    outfits = [[value, other] for value in items for other in items if value is not other]
     expected = scorers.quick.score(outfits)
     with ThreadPoolExecutor(8) as pool:
-        quick = list(pool.map(lambda one: scorers.quick.score([one])[0], outfits))
-        served = list(pool.map(lambda one: scorers.model.score([one])[0], outfits[:12]))
+        quick = list(pool.map(lambda value: scorers.quick.score([value])[0], outfits))
+        served = list(pool.map(lambda value: scorers.model.score([value])[0], outfits[:12]))
     np.testing.assert_array_equal(quick, expected)
     np.testing.assert_allclose(served, scorers.model.score(outfits[:12]), atol=1e-9)
 
@@ -68,15 +68,15 @@ def test_titles_of_many_tokens_leave_the_candidate_to_be_judged(scorers: ModelSc
     boots, sandals = (
         Item(text, "", "shoes", text=f"shoes: {text}") for text in ("black leather ankle boots", "pink flip flops")
     )
-    one, other = scorers.language_model.score([[*outfit, boots], [*outfit, sandals]])
-    assert one != other
+    value, other = scorers.language_model.score([[*outfit, boots], [*outfit, sandals]])
+    assert value != other
 
 
-def told_by_photos(rng: np.random.Generator, count: int) -> list[Item]:
+def photo_only(rng: np.random.Generator, count: int) -> list[Item]:
     """Items of photos alone: a kind, a colour and a pattern, drawn."""
     vocabulary = load_vocabulary("fashion")
     kinds = [entry for entry in vocabulary.attributes["category"].labels if entry.category is not None]
-    made, seen = [], {}
+    created, calls = [], {}
     for number in range(count):
         kind = kinds[int(rng.integers(len(kinds)))]
         assert kind.category is not None
@@ -84,18 +84,18 @@ def told_by_photos(rng: np.random.Generator, count: int) -> list[Item]:
         for name in ("colour", "pattern"):
             entries = vocabulary.attributes[name].labels
             labels[name] = (Label(entries[int(rng.integers(len(entries)))].text, 0.9),)
-        made.append(Item(f"p{number}", "", kind.category))
-        seen[f"p{number}"] = Description(f"p{number}", labels)
-    return describe_items(made, seen, {}, find_model("bundled").settings.prompt, vocabulary, text_encoder())
+        created.append(Item(f"p{number}", "", kind.category))
+        calls[f"p{number}"] = Description(f"p{number}", labels)
+    return describe_items(created, calls, {}, find_model("bundled").settings.prompt, vocabulary, text_encoder())
 
 
 @pytest.mark.slow
 def test_random_photos_are_no_outfit_however_many_they_are(scorers: ModelScorers) -> None:
     """Labels and brackets that all descriptions share once made every outfit of four photos score above 0.99."""
     rng = np.random.default_rng(5)
-    items = told_by_photos(rng, 200)
+    items = photo_only(rng, 200)
     for size in (2, 4, 6):
-        outfits = [[items[int(place)] for place in rng.permutation(len(items))[:size]] for _ in range(12)]
+        outfits = [[items[int(index)] for index in rng.permutation(len(items))[:size]] for _ in range(12)]
         quick = scorers.quick.score(outfits)
         assert 0.1 < np.median(quick) < 0.85
         assert 0.1 < np.median(scorers.model.score(outfits)) < 0.85
@@ -106,12 +106,12 @@ def test_a_catalogues_own_words_are_usual_in_it(scorers: ModelScorers) -> None:
     prompt = find_model("bundled").settings.prompt
     words = ("summer collection", "blazer", "shirt", "jeans", "boots", "tote")
     kinds: tuple[GarmentCategory, ...] = ("outerwear", "top", "bottom", "shoes", "bag")
-    made = [
+    created = [
         Item(f"{kind}{n}", f"Kimmy Studio summer essentials {colour} {word}", kind)
         for kind, word in zip(kinds, words[1:], strict=True)
         for n, colour in enumerate(("red", "black", "green", "ivory", "navy", "pink", "grey", "tan"))
     ]
-    shelf = describe_items(made, {}, {}, prompt, load_vocabulary("fashion"), text_encoder())
+    shelf = describe_items(created, {}, {}, prompt, load_vocabulary("fashion"), text_encoder())
     outfits = [[shelf[0], shelf[9], shelf[18], shelf[27]]]
     adapted = scorers.for_catalogue(group_sums(shelf))
     similarity = [part.quick.features(outfits)["sentence-cosine"][0] for part in (scorers, adapted)]
@@ -128,6 +128,6 @@ def test_a_search_along_the_direction_orders_as_the_score_without_the_language_m
         [Item(title, title, "shoes") for title in titles], {}, {}, prompt, load_vocabulary("fashion"), text_encoder()
     )
     outfit = items[:3]
-    scores = scorers.quick.score([(*outfit, one) for one in shoes])
-    along = np.array([float(one.text_embedding @ scorers.direction(outfit)) for one in shoes])
+    scores = scorers.quick.score([(*outfit, value) for value in shoes])
+    along = np.array([float(value.text_embedding @ scorers.direction(outfit)) for value in shoes])
     assert np.corrcoef(np.argsort(np.argsort(scores)), np.argsort(np.argsort(along)))[0, 1] >= 0.9

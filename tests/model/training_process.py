@@ -68,17 +68,17 @@ class Accident:
         """Audit events come right before what they tell."""
         if not self.armed or not event.startswith(("open", "os.", "shutil.")) or event == "os.fspath":
             return
-        paths = [one for one in arguments if isinstance(one, str | Path)]
-        place = str(paths[-1]) if paths else ""
+        paths = [entry for entry in arguments if isinstance(entry, str | Path)]
+        index = str(paths[-1]) if paths else ""
         if self.at == "adapter":
-            comes = ".adapter.new" in place
+            comes = ".adapter.new" in index
         elif self.at == "rename":
-            comes = event == "os.rename" and "checkpoints" in place
+            comes = event == "os.rename" and "checkpoints" in index
         elif self.at == "renamed":
             comes = self.touches > 0
-            self.touches += event == "os.rename" and "checkpoints" in place
+            self.touches += event == "os.rename" and "checkpoints" in index
         else:
-            self.touches += "checkpoints" in place
+            self.touches += "checkpoints" in index
             comes = self.touches == self.at
         if comes:
             self.armed = False
@@ -99,13 +99,13 @@ def fill(folder: Path) -> None:
 
 
 def train(request: dict[str, Any]) -> dict[str, Any]:
-    epoch, out, said = EPOCHS[request["head"]], Path(request["out"]), list[str]()
+    epoch, out, lines = EPOCHS[request["head"]], Path(request["out"]), list[str]()
     settings = RunSettings.model_validate(request["settings"])
-    answer: dict[str, Any] = {"said": said}
+    answer: dict[str, Any] = {"said": lines}
     if "free" in request:
         (Path(request["free"]) / "filler").unlink()
     try:
-        finetune(epoch, epoch(99), settings, out, Accident(request).progress, said.append)
+        finetune(epoch, epoch(99), settings, out, Accident(request).progress, lines.append)
     except CoordiError as error:
         answer["error"] = str(error)
     except KeyboardInterrupt:
@@ -124,14 +124,14 @@ def main() -> None:
 
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
-        reading, writing = os.pipe()
+        read_end, writing = os.pipe()
         child = os.fork()
         if not child:
             signal.signal(signal.SIGINT, signal.default_int_handler)
             os.write(writing, json.dumps(train(json.loads(line))).encode())
             os._exit(0)
         os.close(writing)
-        with os.fdopen(reading) as pipe:
+        with os.fdopen(read_end) as pipe:
             answer = json.loads(pipe.read() or "{}")
         _, status = os.waitpid(child, 0)
         print(json.dumps({**answer, "code": os.waitstatus_to_exitcode(status)}), flush=True)

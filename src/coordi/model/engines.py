@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,9 +23,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 
-_MOST = 127  # of a signed byte, kept symmetric
-_STEP = 128  # what the upper byte of an input counts for
-_LEAST_SCALE = 1e-12  # a token of zeros is divided by this
+_INT8_MAX = 127  # of a signed byte, symmetric
+_UPPER_BYTE = 128  # weight of the upper byte of an input
+_MIN_SCALE = 1e-12  # a token of zeros is divided by this
+# Up to this many parameters, scoring on a CPU unpacks the 4-bit weights once: the numbers are the same, and no layer
+# has to unpack them again for every batch (measured: dev/LOG.md). A larger model would not fit in memory unpacked.
+UNPACK_UP_TO = 1_000_000_000
+_UNSLOTH_POSITIONS = 4096  # that Unsloth prepares; prompts stay under prompt.max_length
+_LOAD_ERRORS = (OSError, ValueError, RuntimeError, KeyError, SafetensorError)
 
 
 def has_fast_int8() -> bool:
@@ -34,12 +40,11 @@ def has_fast_int8() -> bool:
 
 
 def to_int8(network: Any) -> Any:
-    """Put the linear layers of a decoder's blocks into 8-bit integers, in place; its head and norms stay as they are.
+    """Convert the linear layers of a decoder's blocks to 8-bit integers, in place; its head and norms stay.
 
-    Weights are rounded to 8 bits with a scale for each output. An input is two bytes with a scale for each token: a few
-    large states stand beside many small ones in these models, and a single byte loses what matters (measured:
-    dev/LOG.md). Sums of either byte are exact in 32 bits. A token's numbers don't depend on what else is in its batch,
-    but for what floats round elsewhere.
+    Weights have 8 bits and a scale per output. Inputs have two bytes and a scale per token: these models have a few
+    large states beside many small ones, and a single byte loses what matters (measured: dev/LOG.md). Sums of either
+    byte are exact in 32 bits.
 
     References:
         Dettmers et al., LLM.int8(): 8-bit Matrix Multiplication for Transformers at Scale, 2022 (vector-wise scales,
@@ -56,7 +61,7 @@ def to_int8(network: Any) -> Any:
 
 @cache
 def _int8_linear() -> Any:
-    """The layer's class; made late, because torch is imported late."""
+    """The layer's class; defined here because torch is imported late."""
     torch = require("torch", "train")
 
     class Int8Linear(torch.nn.Module):  # type: ignore[misc,name-defined]
@@ -65,7 +70,7 @@ def _int8_linear() -> Any:
         def __init__(self, layer: Any) -> None:
             super().__init__()
             weight = layer.weight.data.float()
-            scale = (weight.abs().amax(dim=1) / _MOST).clamp(min=_LEAST_SCALE)
+            scale = (weight.abs().amax(dim=1) / _INT8_MAX).clamp(min=_MIN_SCALE)
             self.register_buffer("weight", (weight / scale[:, None]).round().to(torch.int8).t())
             self.register_buffer("scale", scale)
             self.bias = layer.bias
@@ -74,14 +79,14 @@ def _int8_linear() -> Any:
             """``(..., in)`` to ``(..., out)``, float32."""
             tokens = inputs.reshape(-1, inputs.shape[-1])  # (T, in)
             count = len(tokens)
-            scale = tokens.abs().amax(dim=1, keepdim=True).clamp_(min=_LEAST_SCALE) / (_MOST * _STEP)  # (T, 1)
-            whole = tokens / scale
-            upper = (whole / _STEP).round_()
+            scale = tokens.abs().amax(dim=1, keepdim=True).clamp_(min=_MIN_SCALE) / (_INT8_MAX * _UPPER_BYTE)  # (T, 1)
+            scaled = tokens / scale
+            upper = (scaled / _UPPER_BYTE).round_()
             both = torch.empty((2 * count, tokens.shape[1]), dtype=torch.int8)
             both[:count] = upper
-            both[count:] = whole.sub_(upper, alpha=_STEP).round_()
+            both[count:] = scaled.sub_(upper, alpha=_UPPER_BYTE).round_()
             sums = torch._int_mm(both, self.weight).float()  # (2 T, out), exact up to here
-            out = sums[:count].mul_(_STEP).add_(sums[count:]).mul_(scale).mul_(self.scale)
+            out = sums[:count].mul_(_UPPER_BYTE).add_(sums[count:]).mul_(scale).mul_(self.scale)
             if self.bias is not None:
                 out += self.bias
             return out.reshape(*inputs.shape[:-1], -1)
@@ -108,9 +113,9 @@ class Engine(Protocol):
     name: str
 
     def for_training(self, base: Base, model: ModelSettings, finetune: FinetuneSettings, seed: int) -> Loaded:
-        """A base model with a new adapter on it, all weights frozen but the adapter's.
+        """A base model with a new adapter, whose weights alone are trainable.
 
-        The same seed gives the same adapter, and the new adapter changes no output.
+        The same seed gives the same adapter, and a new adapter changes no output.
 
         Raises:
             ModelError: If the files can't be loaded, or ``finetune`` names layers that the model doesn't have.
@@ -130,11 +135,10 @@ def choose_engine(settings: ModelSettings) -> tuple[Engine, str]:
     """The engine to use on this machine, and why, in words for the user.
 
     Raises:
-        ModelError: If Unsloth is asked for where it can't run.
-        MissingDependencyError: If Unsloth is asked for, there is a GPU, and it isn't installed.
+        ModelError: If the settings demand Unsloth where it can't run.
+        MissingDependencyError: If they demand it, there is a GPU, and it isn't installed.
     """
     stay_offline()
-
     torch = require("torch", "train")
     gpu = bool(torch.cuda.is_available())
     installed = importlib.util.find_spec("unsloth") is not None
@@ -156,13 +160,12 @@ def choose_engine(settings: ModelSettings) -> tuple[Engine, str]:
 
 
 def engine_for_head(settings: ModelSettings) -> tuple[Engine, str]:
-    """The engine of a pooled head: it reads states that Unsloth's rewritten models don't give.
+    """The engine for a pooled head, which needs hidden states that Unsloth's models don't give.
 
     Raises:
-        ModelError: If Unsloth is asked for.
+        ModelError: If the settings demand Unsloth.
     """
     stay_offline()
-
     if settings.engine == "unsloth":
         raise ModelError(
             "a pooled head reads a model's hidden states, which coordi doesn't do through Unsloth; set "
@@ -189,7 +192,7 @@ def load_tokenizer(base: Base) -> PreTrainedTokenizerBase:
 
 
 def prepare_tokenizer(tokenizer: Any) -> None:
-    """Make a tokenizer pad on the right, with the end of a turn where it has no padding token."""
+    """Set padding on the right, by the end of a turn where there is no padding token."""
     tokenizer.padding_side = "right"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
@@ -198,11 +201,6 @@ def prepare_tokenizer(tokenizer: Any) -> None:
 def first_line(error: Exception) -> str:
     """The first line of an error's message, or its type's name if it says nothing."""
     return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-# Up to this many parameters, scoring on a CPU unpacks the 4-bit weights once: the numbers are the same and no layer
-# has to unpack them again for every batch (measured: dev/LOG.md). A larger model would not fit in memory unpacked.
-UNPACK_UP_TO = 1_000_000_000
 
 
 class PeftEngine:
@@ -242,18 +240,12 @@ class PeftEngine:
 
     def for_scoring(self, base: Base, adapter: Path | None, model: ModelSettings) -> Loaded:
         """See ``Engine.for_scoring``."""
-        peft = require("peft", "train")
         with quiet_libraries():
             tokenizer = load_tokenizer(base)
             network = _load(base, model)
             unpacked = _is_small_on_cpu(network) and _unpack(network)
             if adapter is not None:
-                try:
-                    network = peft.PeftModel.from_pretrained(network, adapter, local_files_only=True)
-                except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-                    raise ModelError(
-                        f"the adapter '{adapter}' doesn't fit '{base.name}': {first_line(error)}"
-                    ) from error
+                network = _with_adapter(network, base, adapter)
                 if unpacked or model.quantization == "none":
                     network = network.merge_and_unload()
             if _in_bytes(network, model):
@@ -263,7 +255,7 @@ class PeftEngine:
 
 
 def layers_to_train(base: Base, network: Any, finetune: FinetuneSettings) -> int:
-    """How many of a model's layers run in training.
+    """Number of a model's layers that run in training.
 
     Raises:
         ModelError: If the settings name layers that it doesn't have.
@@ -284,7 +276,7 @@ def layers_to_train(base: Base, network: Any, finetune: FinetuneSettings) -> int
 def lora_config(finetune: FinetuneSettings, layers: int) -> Any:
     """PEFT's configuration of the adapter that the settings describe, for a model of so many layers."""
     peft = require("peft", "train")
-    some = finetune.first_layer > 0 or finetune.head == "pooled"  # a pooled head's model has more layers than are run
+    some = finetune.first_layer > 0 or finetune.head == "pooled"  # the config of the latter names more than are run
     return peft.LoraConfig(
         r=finetune.lora_rank,
         lora_alpha=finetune.lora_alpha,
@@ -300,15 +292,14 @@ def compute_dtype() -> torch.dtype:
     """The number format that matrix products of 4-bit layers run in: bfloat16 where the hardware has it."""
     torch = require("torch", "train")
     if torch.cuda.is_available():
-        fast = torch.cuda.is_bf16_supported()
+        fast = torch.cuda.get_device_capability()[0] >= 8  # is_bf16_supported counts slow emulation
     else:
-        # Elsewhere bfloat16 is imitated, many times slower than float32.
         fast = torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if fast else torch.float32  # type: ignore[no-any-return]
 
 
 def _load(base: Base, model: ModelSettings) -> Any:
-    """The base model; layers outside of the 4-bit ones stay in float32 on a CPU, so that little is lost in sums."""
+    """The base model; what isn't in 4 bits stays in float32 on a CPU."""
     torch = require("torch", "train")
     transformers = require("transformers", "train")
     gpu = torch.cuda.is_available()
@@ -318,27 +309,28 @@ def _load(base: Base, model: ModelSettings) -> Any:
         options["quantization_config"] = transformers.BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=compute_dtype()
         )
-    if _squeezes_attention(base):
-        options["attn_implementation"] = "eager"  # PyTorch's own attention knows no soft-capping and leaves it out
+    if _caps_attention(base):
+        options["attn_implementation"] = "eager"  # PyTorch's own attention has no soft-capping and leaves it out
+    device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if gpu else "cpu"  # torchrun sets the rank
     try:
         network = transformers.AutoModelForCausalLM.from_pretrained(
-            base.folder, local_files_only=True, use_safetensors=True, device_map="cuda:0" if gpu else "cpu", **options
+            base.folder, local_files_only=True, use_safetensors=True, device_map=device, **options
         )
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+    except _LOAD_ERRORS as error:
         raise ModelError(f"'{base.name}' can't be loaded: {first_line(error)}") from error
     for layer in _four_bit_layers(network).values():
-        # bitsandbytes rearranges the weights of a layer for inference the first time it is evaluated, and no gradient
-        # flows through a rearranged layer: training that goes on after an evaluation would learn nothing.
+        # bitsandbytes repacks a layer's weights when it is first evaluated, and no gradient flows through a repacked
+        # layer: training after an evaluation would learn nothing.
         layer.support_avx512bf16_for_cpu = False
     network.config.use_cache = False
     return network
 
 
-def _squeezes_attention(base: Base) -> bool:
+def _caps_attention(base: Base) -> bool:
     config = read_json(base.folder / "config.json")
     text = config.get("text_config") or config
     kind = str(text.get("model_type", ""))
-    # A configuration may leave out what is its kind's default.
+    # A configuration may leave out the default of its kind.
     return text.get("attn_logit_softcapping", 50.0 if kind == "gemma2" else None) is not None
 
 
@@ -352,11 +344,7 @@ def _is_small_on_cpu(network: Any) -> bool:
 
 
 def _in_bytes(network: Any, model: ModelSettings) -> bool:
-    """Whether a model is scored in 8-bit integers.
-
-    Raises:
-        ModelError: If that is demanded where it can't be had.
-    """
+    """Whether a model is scored in 8-bit integers."""
     can = network.device.type == "cpu" and not _four_bit_layers(network) and not hasattr(network, "get_base_model")
     if model.arithmetic == "int8" and not can:
         raise ModelError("model.arithmetic is int8, which is for small models on a CPU; set model.arithmetic=auto")
@@ -364,7 +352,7 @@ def _in_bytes(network: Any, model: ModelSettings) -> bool:
 
 
 def _unpack(network: Any, dtype: torch.dtype | None = None) -> bool:
-    """Replace 4-bit layers by plain ones that hold the same numbers, in float32 unless a type is given."""
+    """Replace 4-bit layers by plain ones with the same numbers, in float32 unless a type is given."""
     torch = require("torch", "train")
     bitsandbytes = require("bitsandbytes", "train")
     layers = _four_bit_layers(network)
@@ -384,73 +372,66 @@ def _unpack(network: Any, dtype: torch.dtype | None = None) -> bool:
     return bool(layers)
 
 
-# Unsloth reserves positions for this many tokens; prompts are held under prompt.max_length by their renderer.
-_POSITIONS = 4096
-
-
 class UnslothEngine:
     """Loads and adapts through ``FastLanguageModel``.
 
-    Unsloth rewrites parts of transformers, peft and trl when it is imported, so it must be imported before them; in a
-    process that has loaded them already it still works, more slowly, and says so itself.
+    Unsloth rewrites parts of transformers, peft and trl when it is imported, so it must be imported before them; after
+    them it works too, more slowly, and says so.
     """
 
     name = "unsloth"
 
     def for_training(self, base: Base, model: ModelSettings, finetune: FinetuneSettings, seed: int) -> Loaded:
         """See ``Engine.for_training``."""
-        fast = _fast_language_model()
-        network, tokenizer = _unsloth_load(fast, str(base.folder), base, model)
-        layers = network.config.get_text_config().num_hidden_layers
-        if finetune.first_layer >= layers:
-            raise ModelError(
-                f"finetune.first_layer is {finetune.first_layer}, but '{base.name}' has layers 0 to {layers - 1}"
-            )
-        chosen = list(range(finetune.first_layer, layers)) if finetune.first_layer else None
+        fast, network, tokenizer = _load_with_unsloth(base, model)
+        layers = layers_to_train(base, network, finetune)
         with quiet_libraries():
-            adapted = fast.get_peft_model(
-                network,
-                r=finetune.lora_rank,
-                lora_alpha=finetune.lora_alpha,
-                lora_dropout=finetune.lora_dropout,
-                target_modules=list(finetune.target_modules),
-                layers_to_transform=chosen,
-                bias="none",
-                use_gradient_checkpointing="unsloth" if finetune.gradient_checkpointing else False,
-                random_state=seed,
-            )
+            try:
+                adapted = fast.get_peft_model(
+                    network,
+                    r=finetune.lora_rank,
+                    lora_alpha=finetune.lora_alpha,
+                    lora_dropout=finetune.lora_dropout,
+                    target_modules=list(finetune.target_modules),
+                    layers_to_transform=list(range(finetune.first_layer, layers)) if finetune.first_layer else None,
+                    bias="none",
+                    use_gradient_checkpointing="unsloth" if finetune.gradient_checkpointing else False,
+                    random_state=seed,
+                )
+            except ValueError as error:
+                raise ModelError(f"an adapter can't be put on '{base.name}': {error}") from error
         return Loaded(fast.for_training(adapted), tokenizer)
 
     def for_scoring(self, base: Base, adapter: Path | None, model: ModelSettings) -> Loaded:
         """See ``Engine.for_scoring``."""
-        fast = _fast_language_model()
-        network, tokenizer = _unsloth_load(fast, str(base.folder), base, model)
+        fast, network, tokenizer = _load_with_unsloth(base, model)
         if adapter is not None:
-            peft = require("peft", "train")
-            with quiet_libraries():
-                network = peft.PeftModel.from_pretrained(network, adapter, local_files_only=True)
+            network = _with_adapter(network, base, adapter)
         fast.for_inference(network)
         return Loaded(network.eval(), tokenizer)
 
 
-def _fast_language_model() -> Any:
+def _load_with_unsloth(base: Base, model: ModelSettings) -> tuple[Any, Any, Any]:
     stay_offline()
-    return require("unsloth", "cuda").FastLanguageModel
-
-
-def _unsloth_load(fast: Any, source: str, base: Base, model: ModelSettings) -> tuple[Any, Any]:
+    fast = require("unsloth", "cuda").FastLanguageModel
     try:
         with quiet_libraries():
             network, tokenizer = fast.from_pretrained(
-                model_name=source,
-                max_seq_length=_POSITIONS,
+                model_name=str(base.folder.resolve()),  # a name like a hub model's would be mapped to another one
+                max_seq_length=_UNSLOTH_POSITIONS,
                 load_in_4bit=model.quantization == "nf4",
                 dtype=None,
                 local_files_only=True,
             )
-    except (OSError, ValueError, RuntimeError, NotImplementedError) as error:
-        raise ModelError(
-            f"Unsloth can't load '{base.name}': {(str(error).splitlines() or [''])[0]}; set model.engine=peft"
-        ) from error
+    except (*_LOAD_ERRORS, NotImplementedError) as error:
+        raise ModelError(f"Unsloth can't load '{base.name}': {first_line(error)}; set model.engine=peft") from error
     prepare_tokenizer(tokenizer)
-    return network, tokenizer
+    return fast, network, tokenizer
+
+
+def _with_adapter(network: Any, base: Base, adapter: Path) -> Any:
+    try:
+        with quiet_libraries():
+            return require("peft", "train").PeftModel.from_pretrained(network, adapter, local_files_only=True)
+    except _LOAD_ERRORS as error:
+        raise ModelError(f"the adapter '{adapter}' doesn't fit '{base.name}': {first_line(error)}") from error

@@ -162,7 +162,7 @@ class Ensemble:
         # Adapted as when the ensemble is used.
         adapted = centering.with_photo_only(vocabulary, settings.prompt, text_encoder())
         adapted = adapted.for_catalogue(group_sums(list(dataset.items.values())))
-        values = Features(pairs, adapted, titles).values(outfits)
+        values = plain_features(outfits, pairs, adapted, titles)
         answers = _answers(CachedScorer(LANGUAGE_MODEL, language_model), outfits)
         file = EnsembleFile(
             text_encoder=text_encoder().text_identity,
@@ -176,17 +176,8 @@ class Ensemble:
         return cls(file, centering)
 
     def scorer(self, name: str, centering: CategoryCentering, language_model: OutfitScorer | None) -> EnsembleScorer:
-        """Scorer of the ensemble, without the language model if that is None.
-
-        Args:
-            name: For reports.
-            centering: That of the ensemble, adapted to photos and to a catalogue.
-            language_model: Returns P(yes).
-        """
-        file = self.file
-        titles = None if file.idf is None else TitleSimilarity.from_idf(file.idf)
-        features = Features(CategoryPairs(file.pairs, file.intercept), centering, titles)
-        return EnsembleScorer(name, self, features, language_model)
+        """Scorer of the ensemble, with its centering adapted to photos and to a catalogue."""
+        return EnsembleScorer(name, self.file, centering, language_model)
 
     def save(self, folder: Path) -> None:
         """Write it into an adapter's folder.
@@ -215,8 +206,8 @@ class Ensemble:
         except (ArtifactError, OSError, SafetensorError, ValidationError) as error:
             reason = " ".join(str(error).split())[:200]
             raise ModelError(
-                f"the ensemble of the adapter '{folder}' can't be read ({type(error).__name__}: {reason}); take the "
-                "whole folder that coordi finetune made"
+                f"the ensemble of the adapter '{folder}' can't be read ({type(error).__name__}: {reason}); copy the "
+                "whole folder that coordi finetune wrote"
             ) from error
         if file.text_encoder != text_encoder().text_identity:
             raise ModelError(
@@ -228,51 +219,26 @@ class Ensemble:
         return cls(file, CategoryCentering.by_category(overall, by_category))
 
 
-@dataclass(frozen=True, slots=True)
-class Features:
-    """Features of outfits that need no language model.
-
-    Similarity is a mean over an outfit's pairs. Three similar pairs say more than one, so it is multiplied by the
-    square root of their number.
-
-    Attributes:
-        pairs: Of categories.
-        centering: For the similarity of texts.
-        titles: None where training items had no titles.
-    """
-
-    pairs: CategoryPairs
-    centering: CategoryCentering
-    titles: TitleSimilarity | None
-
-    def values(self, outfits: Sequence[Sequence[Item]]) -> dict[str, NDArray[np.float64]]:
-        """Values of each feature, ``(N,)``."""
-        counts = np.array([len(outfit) for outfit in outfits], dtype=np.float64)
-        scale = np.sqrt(counts * (counts - 1) / 2)
-        similarity = EmbeddingSimilarity(SIMILARITY, self.embed).score(outfits)
-        values = {CATEGORY_PAIRS: self.pairs.logits(outfits), SIMILARITY: scale * similarity}
-        return values if self.titles is None else {**values, TITLE_SIMILARITY: scale * self.titles.score(outfits)}
-
-    def embed(self, items: Sequence[Item]) -> NDArray[np.float32]:
-        """Centred text embeddings, shape ``(N, T)``."""
-        return self.centering.centre(items, text_embeddings(items))
-
-
 class EnsembleScorer:
     """P(yes) of outfits by an ensemble.
 
-    Attributes:
+    Args:
         name: For reports.
-        gives_probabilities: True.
+        file: The fitted weights.
+        centering: For the similarity of texts.
+        language_model: Returns P(yes); None for the ensemble without it.
     """
 
     gives_probabilities = True
 
-    def __init__(self, name: str, ensemble: Ensemble, features: Features, language_model: OutfitScorer | None) -> None:
+    def __init__(
+        self, name: str, file: EnsembleFile, centering: CategoryCentering, language_model: OutfitScorer | None
+    ) -> None:
         self.name = name
-        self._features = features
+        self._centering = centering
         self._language_model = language_model
-        file = ensemble.file
+        self._pairs = CategoryPairs(file.pairs, file.intercept)
+        self._titles = None if file.idf is None else TitleSimilarity.from_idf(file.idf)
         self._model = file.without_language_model if language_model is None else file.with_language_model
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
@@ -285,7 +251,7 @@ class EnsembleScorer:
 
     def features(self, outfits: Sequence[Sequence[Item]]) -> dict[str, NDArray[np.float64]]:
         """Values of each feature that the regression weighs, ``(N,)``."""
-        values = self._features.values(outfits)
+        values = plain_features(outfits, self._pairs, self._centering, self._titles)
         if self._language_model is not None:
             values[LANGUAGE_MODEL] = _answers(self._language_model, outfits)
         return values
@@ -296,7 +262,29 @@ class EnsembleScorer:
         Of two candidates of one category, the one with the larger inner product with it has the higher similarity to
         the outfit, so a nearest-neighbour search finds the candidates that are worth scoring.
         """
-        return np.asarray(self._features.embed(outfit).sum(axis=0), dtype=np.float32)
+        return np.asarray(self._centering.centre(outfit, text_embeddings(outfit)).sum(axis=0), dtype=np.float32)
+
+
+def plain_features(
+    outfits: Sequence[Sequence[Item]],
+    pairs: CategoryPairs,
+    centering: CategoryCentering,
+    titles: TitleSimilarity | None,
+) -> dict[str, NDArray[np.float64]]:
+    """Values ``(N,)`` of each feature that needs no language model.
+
+    Similarity is a mean over an outfit's pairs. Three similar pairs say more than one, so it is multiplied by the
+    square root of their number.
+    """
+
+    def embed(items: Sequence[Item]) -> NDArray[np.float32]:
+        return centering.centre(items, text_embeddings(items))
+
+    counts = np.array([len(outfit) for outfit in outfits], dtype=np.float64)
+    scale = np.sqrt(counts * (counts - 1) / 2)
+    similarity = EmbeddingSimilarity(SIMILARITY, embed).score(outfits)
+    values = {CATEGORY_PAIRS: pairs.logits(outfits), SIMILARITY: scale * similarity}
+    return values if titles is None else {**values, TITLE_SIMILARITY: scale * titles.score(outfits)}
 
 
 @cache

@@ -85,13 +85,14 @@ class Head(Protocol):
 
     Attributes:
         unit: Name of an example, in the plural, for messages.
-        renderer: Counts the prompts that were shortened.
     """
 
     unit: str
 
     @property
-    def renderer(self) -> PromptRenderer: ...  # noqa: D102
+    def renderer(self) -> PromptRenderer:
+        """Renderer of the prompts; it counts those that were shortened."""
+        ...
 
     def group(self, instructions: Sequence[Instruction]) -> list[tuple[Instruction, ...]]:
         """Group the instructions of an epoch into examples.
@@ -283,7 +284,7 @@ class GroupHead:
     unit = "outfits with a negative"
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
-        self.renderer: ListRenderer = ListRenderer(tokenizer, max_length)
+        self.renderer = ListRenderer(tokenizer, max_length)
 
     def group(self, instructions: Sequence[Instruction]) -> list[tuple[Instruction, ...]]:
         """See ``Head.group``; every outfit is followed by its negatives, and one without any is left out."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -18,7 +19,7 @@ from coordi.artifacts import read_json, write_json
 from coordi.config import RunSettings
 from coordi.errors import ArtifactError, ModelError, require
 from coordi.model.base import Base, check_base
-from coordi.model.engines import choose_engine, engine_for_head
+from coordi.model.engines import Loaded, choose_engine, engine_for_head
 from coordi.model.prefix_cache import (
     PoolSpec,
     PromptRunner,
@@ -37,7 +38,6 @@ HEAD_SETTINGS = "pooled_head.json"
 EPSILON = 1e-5  # PyTorch's default, added to a variance
 CACHE_SIZE = 20_000  # answers of a language model, a few megabytes
 _TENSORS = ("gain", "shift", "weight", "bias")
-_NO_ANSWERS: tuple[int, ...] = ()
 
 Texts = tuple[str, ...]
 """Texts of an outfit's items, in the order of the prompt."""
@@ -55,12 +55,7 @@ class LanguageModelScorer:
     gives_probabilities = True
 
     def __init__(self, name: str, model: Any, renderer: PromptRenderer) -> None:
-        """Wrap a loaded model.
-
-        Args:
-            name: For reports.
-            model: In evaluation mode.
-            renderer: With the model's tokenizer.
+        """Wrap a loaded model, with a renderer of its tokenizer.
 
         Raises:
             ModelError: If the tokenizer has no separate tokens for yes and no.
@@ -163,22 +158,18 @@ class PooledHead:
             ModelError: If a file is missing or damaged.
         """
         try:
-            tensors = load_file(str(folder / HEAD))
-            settings = read_json(folder / HEAD_SETTINGS)
-            head = cls(
-                int(settings["layer"]),
-                **{name: tensors[name] for name in _TENSORS},
-                slope=float(settings["slope"]),
-                offset=float(settings["offset"]),
-            )
+            tensors, settings = load_file(str(folder / HEAD)), read_json(folder / HEAD_SETTINGS)
+            gain, shift, weight, bias = (tensors[name] for name in _TENSORS)
+            slope, offset = float(settings["slope"]), float(settings["offset"])
+            head = cls(int(settings["layer"]), gain, shift, weight, bias, slope, offset)
         except (ArtifactError, OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
             raise ModelError(
-                f"the head of the adapter '{folder}' can't be read ({type(error).__name__}: {error}); take the whole "
-                "folder that coordi finetune made"
+                f"the head of the adapter '{folder}' can't be read ({type(error).__name__}: {error}); copy the whole "
+                "folder that coordi finetune wrote"
             ) from error
         if not np.isfinite([head.slope, head.offset]).all() or head.bias.shape != (1,):
             raise ModelError(f"the head in '{folder}' holds numbers that aren't finite; fine-tune again")
-        if len({getattr(head, name).shape for name in _TENSORS[:3]}) > 1 or head.gain.ndim != 1:
+        if len({gain.shape, shift.shape, weight.shape}) > 1 or head.gain.ndim != 1:
             raise ModelError(f"'{folder / HEAD}' holds vectors of different sizes; fine-tune again")
         return head
 
@@ -195,13 +186,7 @@ class PooledScorer:
     gives_probabilities = True
 
     def __init__(self, name: str, model: Any, head: PooledHead, renderer: ListRenderer) -> None:
-        """Wrap a loaded model and drop the layers above the head's.
-
-        Args:
-            name: For reports.
-            model: In evaluation mode, with its adapter.
-            head: Trained with the adapter.
-            renderer: With the model's tokenizer.
+        """Wrap a loaded model with its adapter, and drop the layers above the head's.
 
         Raises:
             ModelError: If the head doesn't fit the size or the number of the model's layers.
@@ -217,7 +202,7 @@ class PooledScorer:
         self.name = name
         self.renderer = renderer
         self._head = head
-        self._runner = PromptRunner(model, _NO_ANSWERS)
+        self._runner = PromptRunner(model, ())
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
         """P(yes) of each outfit, shape ``(N,)``, in ``[0, 1]``; see ``LanguageModelScorer.score``."""
@@ -261,7 +246,7 @@ class CachedScorer:
     Args:
         name: For reports.
         scorer: Depends on the items' texts and their order alone. One thread calls it at a time.
-        size: Number of scores that are cached; the least recently used one goes first.
+        size: Maximum number of cached scores; the least recently used one is dropped first.
     """
 
     gives_probabilities = True
@@ -275,20 +260,17 @@ class CachedScorer:
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
         """P(yes) of each outfit, shape ``(N,)``."""
-        keys = [texts_of(outfit) for outfit in outfits]
+        by_texts = {texts_of(outfit): outfit for outfit in outfits}
         with self._lock:
-            new = {
-                key: outfit for key, outfit in zip(keys, outfits, strict=True) if key not in self._scores
-            }  # each text once
-            scores = {key: self._scores[key] for key in keys if key in self._scores}
+            new = [outfit for texts, outfit in by_texts.items() if texts not in self._scores]
             if new:
-                scores |= zip(new, self._scorer.score(list(new.values())).tolist(), strict=True)
-            for key in keys:
-                self._scores[key] = scores[key]
-                self._scores.move_to_end(key)
+                self._scores |= zip(map(texts_of, new), self._scorer.score(new).tolist(), strict=True)
+            for texts in by_texts:
+                self._scores.move_to_end(texts)
+            scores = np.array([self._scores[texts_of(outfit)] for outfit in outfits], dtype=np.float64)
             while len(self._scores) > self._size:
                 self._scores.popitem(last=False)
-        return np.array([scores[key] for key in keys], dtype=np.float64)
+        return scores
 
 
 class BaseModelScorer:
@@ -306,8 +288,7 @@ class BaseModelScorer:
     gives_probabilities = True
 
     def __init__(self, load: Callable[[], LanguageModelScorer]) -> None:
-        self._load = load
-        self._scorer: LanguageModelScorer | None = None
+        self._load = cache(load)
         self._yes: dict[Texts, float] = {}
         self._states: dict[tuple[Texts, ...], NDArray[np.float32]] = {}
 
@@ -321,7 +302,7 @@ class BaseModelScorer:
         keys = [texts_of(outfit) for outfit in outfits]
         new = {key: outfit for key, outfit in zip(keys, outfits, strict=True) if key not in self._yes}
         if new:
-            yes, states = self._model().read(list(new.values()), self._layer())
+            yes, states = self._read(list(new.values()), answer=True)
             self._yes.update(zip(new, yes.tolist(), strict=True))
             self._states[tuple(new)] = states
         return np.array([self._yes[key] for key in keys], dtype=np.float64)
@@ -329,24 +310,22 @@ class BaseModelScorer:
     def states(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float32]:
         """Mean hidden state of each outfit's items at two thirds of the layers, shape ``(N, H)``.
 
-        The layers above run for no outfit that ``score`` wasn't called with.
+        The layers above run only for outfits that were scored.
 
         Raises:
             ModelError: As ``score``.
             PromptError: As ``score``.
         """
-        keys = tuple(texts_of(outfit) for outfit in outfits)
+        keys = tuple(map(texts_of, outfits))
         if keys not in self._states:
-            self._states[keys] = self._model().read(outfits, self._layer(), answer=False)[1]
+            self._states[keys] = self._read(outfits, answer=False)[1]
         return self._states[keys]
 
-    def _model(self) -> LanguageModelScorer:
-        if self._scorer is None:
-            self._scorer = self._load()
-        return self._scorer
-
-    def _layer(self) -> int:
-        return middle_layer(self._model().layers)
+    def _read(
+        self, outfits: Sequence[Sequence[Item]], *, answer: bool
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        scorer = self._load()
+        return scorer.read(outfits, middle_layer(scorer.layers), answer=answer)
 
 
 def texts_of(outfit: Sequence[Item]) -> Texts:
@@ -368,19 +347,19 @@ def compatibility_prompt(outfit: Sequence[Item]) -> Instruction:
 
 
 def load_scorer(base: Base, adapter: Path | None, settings: RunSettings) -> LanguageModelScorer | PooledScorer:
-    """Load a base model with a fine-tuned adapter (None: without one) as a scorer, with the prompts it was trained on.
+    """Load a base model with a fine-tuned adapter (None: without one) as a scorer, with the prompts of its training.
 
     Raises:
-        ModelError: If the files can't be loaded, the adapter was made on another base, or the model has no answer
+        ModelError: If the files can't be loaded, the adapter was trained on another base, or the model has no answer
             tokens.
     """
     if adapter is None or settings.finetune.head != "pooled":
         return load_answers(base, adapter, settings)
     check_origin(adapter, base)
-    check_base(base, settings)
     head = PooledHead.load(adapter)
-    loaded = engine_for_head(settings.model)[0].for_scoring(base, adapter, settings.model)
-    return PooledScorer("fine-tuned", loaded.model, head, ListRenderer(loaded.tokenizer, settings.prompt.max_length))
+    loaded = _load(base, adapter, settings)
+    renderer = ListRenderer(loaded.tokenizer, settings.prompt.max_length)
+    return PooledScorer("fine-tuned", loaded.model, head, renderer)
 
 
 def load_answers(base: Base, adapter: Path | None, settings: RunSettings) -> LanguageModelScorer:
@@ -389,34 +368,38 @@ def load_answers(base: Base, adapter: Path | None, settings: RunSettings) -> Lan
     Raises:
         ModelError: As ``load_scorer``.
     """
-    if adapter is not None:
-        check_origin(adapter, base)
-    check_base(base, settings)
-    # One engine in one process: Unsloth patches the transformers library for every model in it.
-    choose = engine_for_head if settings.finetune.head == "pooled" else choose_engine
-    loaded = choose(settings.model)[0].for_scoring(base, adapter, settings.model)
+    loaded = _load(base, adapter, settings)
     check_logits(loaded.model, base.name)
     name = "base" if adapter is None else "fine-tuned"
     return LanguageModelScorer(name, loaded.model, PromptRenderer(loaded.tokenizer, settings.prompt.max_length))
 
 
+def _load(base: Base, adapter: Path | None, settings: RunSettings) -> Loaded:
+    if adapter is not None:
+        check_origin(adapter, base)
+    check_base(base, settings)
+    # One engine per process: Unsloth patches the transformers library for every model in it.
+    choose = engine_for_head if settings.finetune.head == "pooled" else choose_engine
+    return choose(settings.model)[0].for_scoring(base, adapter, settings.model)
+
+
 def check_origin(adapter: Path, base: Base) -> None:
-    """Refuse an adapter that was made on another base model.
+    """Refuse an adapter that was trained on another base model.
 
     Raises:
-        ModelError: If it was, or if the folder isn't an adapter that coordi made.
+        ModelError: If it was, or if the folder isn't an adapter of coordi.
     """
     if not (adapter / "adapter_model.safetensors").is_file():
         raise ModelError(f"'{adapter}' isn't an adapter: it has no adapter_model.safetensors; see: coordi finetune")
     try:
         origin = read_json(adapter / ORIGIN)
-        made_on, identity = str(origin["base"]), str(origin["identity"])
+        name, identity = str(origin["base"]), str(origin["identity"])
     except (ArtifactError, KeyError, TypeError) as error:
-        raise ModelError(f"'{adapter}' doesn't name the base model it was made on: no valid {ORIGIN} in it") from error
+        raise ModelError(f"'{adapter}' doesn't name its base model: no valid {ORIGIN} in it") from error
     if identity != base.identity:
         raise ModelError(
-            f"the adapter '{adapter}' was made on the base '{made_on}' ({identity[:12]}), not on '{base.name}' "
-            f"({base.identity[:12]}); set model.base={made_on} or fine-tune again"
+            f"the adapter '{adapter}' was trained on the base '{name}' ({identity[:12]}), not on '{base.name}' "
+            f"({base.identity[:12]}); set model.base={name} or fine-tune again"
         )
 
 

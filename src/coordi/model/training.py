@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import math
 import shutil
@@ -21,7 +22,7 @@ from coordi.config import FinetuneSettings, RunSettings
 from coordi.errors import MissingDependencyError, ModelError, TrainingError, require
 from coordi.model.base import Base, check_base, quiet_libraries, resolve_base
 from coordi.model.checkpoints import Checkpoint, Checkpoints, Interruption, copy_files
-from coordi.model.engines import choose_engine, engine_for_head, load_tokenizer
+from coordi.model.engines import choose_engine, compute_dtype, engine_for_head, load_tokenizer
 from coordi.model.heads import AnswerHead, GroupHead, Head, TrainingData, draw_training_data
 from coordi.model.prefix_cache import check_logits
 from coordi.model.scoring import ORIGIN, sigmoid
@@ -41,7 +42,6 @@ _DROPOUT_STREAM = 73  # of the run's seed, with the step and the process: a resu
 _MIN_PROBABILITY = 1e-12  # keeps a logarithm finite
 _MAX_GRADIENT_NORM = 1.0
 _CHECKPOINT_SHARE = 0.01  # of the time that checkpoints may take
-_TRACKER_PACKAGES = {"tensorboard": "tensorboard", "mlflow": "mlflow", "trackio": "trackio"}
 _DIVERGED = (
     "the best adapter and the last checkpoint so far are kept, but resuming from there would end the same way: start "
     "another run, with another --out, and set a lower finetune.learning_rate"
@@ -128,7 +128,8 @@ def finetune(
     engine, reason = engine_for_head(settings.model) if pooled else choose_engine(settings.model)
     base = resolve_base(settings.model)
     check_base(base, settings)
-    head: Head = (GroupHead if pooled else AnswerHead)(load_tokenizer(base), settings.prompt.max_length)
+    tokenizer, length = load_tokenizer(base), settings.prompt.max_length
+    head: Head = GroupHead(tokenizer, length) if pooled else AnswerHead(tokenizer, length)
     data = draw_training_data(examples_for_epoch, head, settings.finetune)
     validation = Validation(head, draw_questions(valid, settings.finetune.valid_questions, settings.seed))
     accelerator = new_accelerator(settings.finetune, out)
@@ -167,23 +168,16 @@ def new_accelerator(settings: FinetuneSettings, out: Path) -> Accelerator:
     accelerate = require("accelerate", "train")
     gpu = torch.cuda.is_available()
     precision = "no"
-    if gpu:  # older ones emulate bfloat16, which is slow
-        precision = "bf16" if torch.cuda.get_device_capability()[0] >= 8 else "fp16"
+    if gpu:
+        precision = "bf16" if compute_dtype() is torch.bfloat16 else "fp16"
     track = None if settings.track == "none" else settings.track
-    if track is not None:
-        try:
-            require(track, "train")
-        except MissingDependencyError as error:
-            raise MissingDependencyError(
-                f"finetune.track is '{track}', which isn't installed; run: pip install {track}, or set "
-                "finetune.track=none"
-            ) from error
+    if track is not None and importlib.util.find_spec(track) is None:
+        raise MissingDependencyError(
+            f"finetune.track is '{track}', which isn't installed; run: pip install {track}, or set finetune.track=none"
+        )
     accelerator: Accelerator = accelerate.Accelerator(
         cpu=not gpu, mixed_precision=precision, log_with=track, project_dir=str(out / LOGS)
     )
-    if track is not None:
-        values = {name: value for name, value in settings.model_dump().items() if isinstance(value, int | float | str)}
-        accelerator.init_trackers("coordi", config=values)
     return accelerator
 
 
@@ -494,32 +488,6 @@ def draw_questions(valid: Sequence[Instruction], limit: int | None, seed: int) -
     return [valid[index] for index in sorted(int(index) for side in drawn for index in side)]
 
 
-class CheckpointTimer:
-    """When the next checkpoint is due: after a while, and so that writing them takes a small share of the time.
-
-    Args:
-        seconds: Between two; 0 for after every step.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._last = time.monotonic()
-        self._duration = 0.0
-
-    def is_due(self) -> bool:
-        """Whether it is time for a checkpoint."""
-        pause = max(self._seconds, self._duration / _CHECKPOINT_SHARE)
-        return not self._seconds or time.monotonic() - self._last >= pause
-
-    @contextmanager
-    def measure(self) -> Iterator[None]:
-        """Measure how long a checkpoint takes."""
-        started = time.monotonic()
-        yield
-        self._last = time.monotonic()
-        self._duration = self._last - started
-
-
 @dataclass
 class _Run:
     """A training on disk: its steps, checkpoints and evaluations in their order."""
@@ -537,7 +505,7 @@ class _Run:
         self._out = self.results.adapter.parent
         self._evaluations = validation_steps(self.data.steps, self.settings.evaluations)
         self._checkpoints = Checkpoints(self._out / CHECKPOINTS, self.fingerprint)
-        self._timer = CheckpointTimer(self.settings.checkpoint_minutes * 60)
+        self._last_save, self._save_seconds = time.monotonic(), 0.0
         self._interruption = Interruption(self.say)
         self._seconds = 0.0
         self._tokens = 0
@@ -572,6 +540,10 @@ class _Run:
 
     def train(self, loop: TrainingLoop, checkpoint: Checkpoint | None) -> None:
         """Take all steps after a checkpoint."""
+        options = self.settings.model_dump().items()
+        self.accelerator.init_trackers(
+            "coordi", {name: value for name, value in options if isinstance(value, int | float | str)}
+        )
         with self._interruption.deferred():
             first = 0
             if checkpoint is not None:
@@ -585,10 +557,11 @@ class _Run:
                 loop.step(step)
                 self._save(loop, step)
                 self._seconds += time.monotonic() - started
-                self._tokens = self.data.tokens(step) - self.data.tokens(first)
+                self._tokens += sum(example.tokens for example in self.data.step(step))
                 if step in self._evaluations:
                     self._evaluate(loop, step)
-            self.accelerator.end_training()
+            for tracker in self.accelerator.trackers:  # end_training would end the processes' group too
+                tracker.finish()
             if self.accelerator.is_main_process:
                 write_json(self._out / STARTED, {**read_json(self._out / STARTED), "finished": True})
 
@@ -596,12 +569,17 @@ class _Run:
         """Write a checkpoint where one is due: before every evaluation, by time, and on Ctrl-C."""
         self.progress(step, self.data.steps)
         interrupted = self._any(self._interruption.requested)
-        if step in self._evaluations or interrupted or self._any(self._timer.is_due()):
-            with self._timer.measure():
+        minutes = self.settings.checkpoint_minutes
+        pause = max(minutes * 60, self._save_seconds / _CHECKPOINT_SHARE) if minutes else 0.0
+        started = time.monotonic()
+        if step in self._evaluations or interrupted or self._any(started - self._last_save >= pause):
+            if self.accelerator.is_main_process:
                 state = {"loop": loop.state(), "curve": [asdict(point) for point in self.results.curve]}
-                if self.accelerator.is_main_process:
-                    self._checkpoints.save(step, state, self.results.adapter)
+                self._checkpoints.save(step, state, self.results.adapter)
+            self._last_save = time.monotonic()
+            self._save_seconds = self._last_save - started
         if interrupted:
+            self.accelerator.wait_for_everyone()  # a process that ends sooner would have the others killed
             self.say(f"step {step} of {self.data.steps} is saved: the same command resumes after it")
             raise KeyboardInterrupt
 
