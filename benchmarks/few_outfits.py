@@ -15,7 +15,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from coordi.evaluate.metrics import Resamples, paired_p_value, percentile_interval
+from coordi.evaluation.metrics import Resamples, paired_p_value, percentile_interval
 
 OUTFITS = (5, 10, 20, 50, 100, 214, 400)
 LEAD = 0.8

@@ -31,7 +31,7 @@ from coordi.data.loading import read_source
 from coordi.data.polyvore import read_compatibility_file
 from coordi.data.questions import compatibility_questions
 from coordi.data.source import Source
-from coordi.evaluate.metrics import Resamples, percentile_interval
+from coordi.evaluation.metrics import Resamples, percentile_interval
 from coordi.types import CompatibilityQuestion, Dataset, FitbNegatives, Split
 
 EPOCHS = 4

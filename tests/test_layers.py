@@ -13,7 +13,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "coordi"
 
 ORDER = (
-    "errors", "types", "config", "artifacts", "data", "encoders", "prompts", "model", "evaluate",
+    "errors", "types", "config", "artifacts", "data", "encoders", "prompts", "model", "evaluation",
     "recommend", "pipeline", "api", "serve", "cli",
 )  # fmt: skip
 ON_TOP = {"__init__", "__main__"}  # the few public names, and the command
@@ -75,7 +75,7 @@ def test_a_planted_forbidden_import_is_found(tmp_path: Path) -> None:
     copy = tmp_path / "coordi"
     shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns("*.onnx", "*.safetensors", "__pycache__"))
     for planted, told in (
-        ("from coordi.evaluate import metrics\n", "coordi.evaluate.metrics, which comes after 'data'"),
+        ("from coordi.evaluation import metrics\n", "coordi.evaluation.metrics, which comes after 'data'"),
         ("import torch\n", "loads torch when it is imported"),
         ("def late() -> None:\n    from coordi.cli import main\n", "coordi.cli.main, which comes after 'data'"),
     ):

@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from coordi.api import Model, load, read_dataset
+    from coordi.api import Model, evaluate, load, read_dataset
     from coordi.errors import CoordiError
     from coordi.recommend.catalogue import Catalogue
     from coordi.recommend.rules import Rules
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
-    "Catalogue", "CoordiError", "Item", "Model", "Outfit", "Rules", "__version__", "load", "read_dataset",
+    "Catalogue", "CoordiError", "Item", "Model", "Outfit", "Rules", "__version__", "evaluate", "load", "read_dataset",
 ]  # fmt: skip
 
 _MODULES = {
@@ -33,6 +33,7 @@ _MODULES = {
     "Model": "coordi.api",
     "Outfit": "coordi.types",
     "Rules": "coordi.recommend.rules",
+    "evaluate": "coordi.api",
     "load": "coordi.api",
     "read_dataset": "coordi.api",
 }

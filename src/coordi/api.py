@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from coordi.artifacts import RUN_FILE, Progress, cache_folder, no_progress, read_json
-from coordi.config import DataSettings, DescribeSettings, RunSettings, validate
+from coordi.config import DataSettings, DescribeSettings, EvaluateSettings, RunSettings, validate
 from coordi.data.categories import category_of
 from coordi.data.loading import load as load_dataset
 from coordi.data.loading import located
@@ -24,6 +24,7 @@ from coordi.data.photos import PHOTO_SUFFIXES, open_photo
 from coordi.encoders.base import ImageTextEncoder, load_settled_encoder
 from coordi.encoders.labels import KINDS, Labeller, Vocabulary, load_vocabulary
 from coordi.errors import DataError, RecommendationError
+from coordi.evaluation.benchmark import evaluate_callable
 from coordi.model.ensemble import text_encoder
 from coordi.model.trained import ModelScorers, TrainedModel, find_model
 from coordi.pipeline import stages
@@ -35,13 +36,15 @@ from coordi.recommend.catalogue_file import INFO_FILE, check_fits
 from coordi.recommend.items import describe_item
 from coordi.recommend.rules import Rules
 from coordi.recommend.stylist import Stylist
-from coordi.types import Dataset, Description, GarmentCategory, Item, Label
+from coordi.types import Dataset, Description, GarmentCategory, Item, Label, OutfitScorer
 
 if TYPE_CHECKING:
     from PIL import Image
 
 Say = Callable[[str], None]
 ShowProgress = Callable[[str], AbstractContextManager[Progress]]
+
+DEFAULT_SEED = RunSettings().seed
 
 _numbers = count()  # of items that are in no catalogue
 
@@ -329,7 +332,7 @@ def load(
     return loaded if source is None else loaded.with_catalogue(open_catalogue(source, loaded, say, progress))
 
 
-def read_dataset(source: str | Path, *, seed: int = 0, **settings: Any) -> Dataset:
+def read_dataset(source: str | Path, *, seed: int = DEFAULT_SEED, **settings: Any) -> Dataset:
     """Read and clean a data set.
 
     Args:
@@ -344,6 +347,37 @@ def read_dataset(source: str | Path, *, seed: int = 0, **settings: Any) -> Datas
     """
     validated = validate(DataSettings, settings, "read_dataset")
     return load_dataset(located(source, validated), validated, seed)
+
+
+def evaluate(
+    scorer: OutfitScorer | Callable[[Sequence[Sequence[Item]]], ArrayLike],
+    data: Dataset | str | Path,
+    *,
+    seed: int = DEFAULT_SEED,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Measure a scorer under every protocol that the data allows, with confidence intervals.
+
+    Args:
+        scorer: An ``OutfitScorer``, or a function that returns one finite score per outfit, higher for more compatible
+            ones. Items have the fields of their source; ids must not be used, since they name the outfit in some
+            releases.
+        data: A data set, or a source for ``read_dataset``.
+        seed: Of the questions, the intervals and, for a source, its splits.
+        settings: Fields of ``config.EvaluateSettings``, such as ``protocols=("random",)`` or ``bootstrap=2000``.
+
+    Returns:
+        The ``tasks`` of ``report.json``: by task and protocol the figures, without baselines.
+
+    Raises:
+        ConfigError: If a setting is unknown or out of range.
+        DataError: If the data can't be read or has too few outfits.
+        EvaluationError: If the scorer returns anything else than one finite score per outfit.
+    """
+    validated = validate(EvaluateSettings, settings, "evaluate")
+    dataset = data if isinstance(data, Dataset) else read_dataset(data, seed=seed)
+    score = scorer if callable(scorer) else scorer.score
+    return evaluate_callable(score, dataset, validated, seed)
 
 
 def open_catalogue(

@@ -11,11 +11,11 @@ from typer.testing import CliRunner, Result
 from coordi.artifacts import read_json, write_json
 from coordi.cli.main import build_app
 from coordi.errors import ArtifactError
-from coordi.evaluate.external import write_scores
-from coordi.evaluate.report import ReportData, report_json
+from coordi.evaluation.external import write_scores
+from coordi.evaluation.report import ReportData, report_json
 
-from ..evaluate.conftest import make_wardrobe
-from ..evaluate.reports import wide_report
+from ..evaluation.conftest import make_wardrobe
+from ..evaluation.reports import wide_report
 
 
 def write_run(folder: Path, report: ReportData) -> None:

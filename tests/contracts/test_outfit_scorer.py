@@ -11,19 +11,19 @@ import pytest
 
 from coordi.config import EvaluateSettings, RunSettings
 from coordi.encoders.labels import load_vocabulary
-from coordi.evaluate import set_transformer
-from coordi.evaluate.baselines import NAMES, BaselineInputs, build_baselines
-from coordi.evaluate.scoring import ScoreSource
+from coordi.evaluation import set_transformer
+from coordi.evaluation.baselines import NAMES, BaselineInputs, build_baselines
+from coordi.evaluation.scoring import ScoreSource
 from coordi.model.ensemble import Ensemble
 from coordi.types import Dataset, Item, OutfitScorer
 
-from ..evaluate.conftest import described, make_wardrobe
+from ..evaluation.conftest import described, make_wardrobe
 
 pytest.importorskip("sklearn", reason="needs the train extra")
 pytest.importorskip("torch", reason="needs the train extra")
 
 SEED = 17
-# Leak alarms score questions, not outfits; tests/evaluate/test_baselines_alarms.py holds them.
+# Leak alarms score questions, not outfits; tests/evaluation/test_baselines_alarms.py holds them.
 LEAK_BASELINES = ("size", "order")
 ENSEMBLES = ("ensemble", "without-language-model")
 SCORERS = ("base", *(name for name in NAMES if name not in LEAK_BASELINES), *ENSEMBLES)

@@ -29,7 +29,7 @@ from coordi.model.features import CategoryPairs, TitleSimilarity
 from coordi.model.scoring import CachedScorer
 from coordi.types import Dataset, Item, OutfitScorer
 
-from ..evaluate.conftest import make_wardrobe
+from ..evaluation.conftest import make_wardrobe
 
 pytest.importorskip("sklearn", reason="needs the train extra")
 

@@ -22,7 +22,7 @@ from coordi.recommend.items import describe_items
 from coordi.serve.batching import BatchingScorers, scorer_batcher
 from coordi.types import Dataset, Description, Item, Label, OutfitScorer
 
-from ..evaluate.conftest import make_wardrobe
+from ..evaluation.conftest import make_wardrobe
 
 
 @pytest.fixture(scope="module")

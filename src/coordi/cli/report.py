@@ -15,8 +15,8 @@ from coordi.cli.console import echo_json, note
 from coordi.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from coordi.evaluate.compare import ComparedRow, Comparison
-    from coordi.evaluate.summary import Cell, Summary
+    from coordi.evaluation.compare import ComparedRow, Comparison
+    from coordi.evaluation.summary import Cell, Summary
 
 _WIDTH_IN_A_PIPE = 140
 _SMALLEST_PRINTED = 0.0005
@@ -43,8 +43,8 @@ def show(path: RunArgument, as_json: JsonOption = False) -> None:
 
     Example: coordi report show demo/sample
     """
-    from coordi.evaluate.compare import read_run
-    from coordi.evaluate.summary import TASKS, conclude, summarise
+    from coordi.evaluation.compare import read_run
+    from coordi.evaluation.summary import TASKS, conclude, summarise
 
     run = read_run(path)
     if as_json:
@@ -76,12 +76,12 @@ def compare(
 
     Example: coordi report compare demo/first demo/second --out compared.html
     """
-    from coordi.evaluate.compare import compare_runs, comparison_headline, read_run
+    from coordi.evaluation.compare import compare_runs, comparison_headline, read_run
 
     comparison = compare_runs(read_run(first), read_run(second))
     if out is not None:
         from coordi.artifacts import write_text
-        from coordi.evaluate.page import render_comparison
+        from coordi.evaluation.page import render_comparison
 
         write_text(out, render_comparison(comparison))
     if as_json:
@@ -117,8 +117,8 @@ def markdown(
     Example: coordi report markdown demo/first demo/second --out docs/results.md
     """
     from coordi.artifacts import write_text
-    from coordi.evaluate.compare import read_run
-    from coordi.evaluate.export import render_markdown
+    from coordi.evaluation.compare import read_run
+    from coordi.evaluation.export import render_markdown
 
     text = render_markdown([read_run(path) for path in paths])
     if out is None:
@@ -144,8 +144,8 @@ def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], ri
 
 
 def _summary_table(part: Summary) -> Table:
-    from coordi.evaluate.export import summary_frame
-    from coordi.evaluate.summary import METRIC_WORDS, TASK_WORDS
+    from coordi.evaluation.export import summary_frame
+    from coordi.evaluation.summary import METRIC_WORDS, TASK_WORDS
 
     heads = [f"{column.protocol}\nn = {column.n:,}" for column in part.columns]
     frame = summary_frame(part, heads, [[_cell(cell) for cell in row.cells] for row in part.rows])
@@ -155,8 +155,8 @@ def _summary_table(part: Summary) -> Table:
 
 
 def _cell(cell: Cell | None) -> str:
-    from coordi.evaluate.export import MARKS, format_interval
-    from coordi.evaluate.summary import format_figure
+    from coordi.evaluation.export import MARKS, format_interval
+    from coordi.evaluation.summary import format_figure
 
     if cell is None:
         return "–"
@@ -165,8 +165,8 @@ def _cell(cell: Cell | None) -> str:
 
 
 def _compared_table(comparison: Comparison, rows: Sequence[ComparedRow], title: str) -> Table:
-    from coordi.evaluate.compare import run_names
-    from coordi.evaluate.summary import (
+    from coordi.evaluation.compare import run_names
+    from coordi.evaluation.summary import (
         METRIC_WORDS,
         format_figure,
         format_p_value,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from coordi.artifacts import RUN_FILE, hash_file, is_finished, read_manifest, stage_folder
 from coordi.errors import ArtifactError
-from coordi.evaluate.external import ExternalScores
+from coordi.evaluation.external import ExternalScores
 from coordi.model.trained import CURVE, FINETUNE, TrainedModel
 from coordi.pipeline import stages
 from coordi.pipeline.stages import PreparedData

@@ -22,13 +22,13 @@ from coordi.encoders.describe import CatalogueDescriber, Described, read_describ
 from coordi.encoders.labels import KINDS, Vocabulary, load_vocabulary
 from coordi.encoders.photo_embeddings import EmbeddingCache
 from coordi.errors import DataError, EncoderError, EvaluationError, ModelError
-from coordi.evaluate.baselines import BaselineInputs, build_baselines, learning_curve
-from coordi.evaluate.benchmark import Evaluation, EvaluationRun, Scorer, measure, measure_seeds
-from coordi.evaluate.external import ExternalScores, write_questions_to_score
-from coordi.evaluate.page import write_report
-from coordi.evaluate.question_sets import ProtocolQuestions, draw_questions
-from coordi.evaluate.report import Recommendation, ReportData, TrainingPoint
-from coordi.evaluate.scoring import ReportWarning
+from coordi.evaluation.baselines import BaselineInputs, build_baselines, learning_curve
+from coordi.evaluation.benchmark import Evaluation, EvaluationRun, Scorer, measure, measure_seeds
+from coordi.evaluation.external import ExternalScores, write_questions_to_score
+from coordi.evaluation.page import write_report
+from coordi.evaluation.question_sets import ProtocolQuestions, draw_questions
+from coordi.evaluation.report import Recommendation, ReportData, TrainingPoint
+from coordi.evaluation.scoring import ReportWarning
 from coordi.model.ensemble import Ensemble, text_encoder
 from coordi.model.features import group_sums
 from coordi.model.trained import ADAPTER, FINETUNE, SETTINGS, ModelScorers, TrainedModel

@@ -1,0 +1,515 @@
+"""The baselines that a model is compared with, and how the trained ones improve with more training outfits."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordi.artifacts import Progress, no_progress
+from coordi.config import EvaluateSettings
+from coordi.data.loading import outfits_for
+from coordi.data.questions import draw_compatibility
+from coordi.encoders.base import EDGE, ImageTextEncoder
+from coordi.errors import DataError, EvaluationError, MissingDependencyError, require
+from coordi.evaluation.leak_baselines import OrderBaseline, SizeBaseline
+from coordi.evaluation.metrics import Resamples, percentile_interval, roc_auc
+from coordi.evaluation.question_sets import ProtocolQuestions
+from coordi.evaluation.scoring import ScoreSource
+from coordi.evaluation.sentence_encoder import TextEmbeddings, load_sentence_encoder
+from coordi.evaluation.set_transformer import SetTransformer, mean_auc
+from coordi.model.ensemble import (
+    TRAINING_NEGATIVES,
+    outfits_and_labels,
+    training_items,
+    training_questions,
+    validation_questions,
+)
+from coordi.model.features import (
+    CategoryCentering,
+    CategoryPairs,
+    EmbeddingSimilarity,
+    TitleSimilarity,
+    check_both_classes,
+    text_embeddings,
+)
+from coordi.model.scoring import LazyScorer
+from coordi.types import CompatibilityQuestion, Dataset, Item, OutfitScorer
+
+BaselineSet = Literal["all", "quick", "none"]
+States = Callable[[Sequence[Sequence[Item]]], NDArray[np.float32]]
+"""Hidden states of outfits, ``(N, H)``."""
+Embed = Callable[[Sequence[Item]], NDArray[np.float32]]
+
+QUICK = ("chance", "category-pairs", "title-cosine", "encoder-similarity")
+TRAINED = ("category-pairs", "set-transformer", "frozen-probe")
+"""Baselines whose figures grow with the number of training outfits."""
+# Each costs the language model three prompts, and a linear model of some hundred weights learns little from more.
+MOST_PROBE_OUTFITS = 2000
+_PROBE_C = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1)
+_PROBE_STREAM = 423  # of the seed, for the outfits that the probe learns from
+_LEARNING_CURVE_STREAM = 425  # of the seed, for the order in which outfits are added
+_BOOTSTRAP_STREAM = 426
+
+
+@dataclass(frozen=True, slots=True)
+class BaselineInputs:
+    """What baselines are made of.
+
+    Attributes:
+        dataset: Of described items; its training outfits are learned from.
+        encoder: Encoder of the photos; it encodes the titles of items without a photo too.
+        settings: ``sentence_encoder`` and ``learning_curve`` are used.
+        seed: Of negatives, drawn scores, first weights and halves.
+        states: Hidden states of the base model; None without a language model.
+    """
+
+    dataset: Dataset
+    encoder: ImageTextEncoder
+    settings: EvaluateSettings
+    seed: int
+    states: States | None = None
+
+
+class Baselines(NamedTuple):
+    """Baselines, and those that can't be made.
+
+    Attributes:
+        scorers: In the order of ``NAMES``.
+        left_out: Reasons by name: clauses that begin in lower case and end without a full stop.
+    """
+
+    scorers: tuple[OutfitScorer | ScoreSource, ...]
+    left_out: Mapping[str, str]
+
+
+def build_baselines(inputs: BaselineInputs, which: BaselineSet = "all") -> Baselines:
+    """Make baselines, fitted on the training split alone.
+
+    Args:
+        inputs: What they are made of.
+        which: ``quick`` makes those that take seconds and need no language model.
+
+    Raises:
+        EncoderError: If the sentence encoder of the settings can't be loaded.
+    """
+    names = {"all": NAMES, "quick": QUICK, "none": ()}[which]
+    builder = _Builder(inputs)
+    scorers: list[OutfitScorer | ScoreSource] = []
+    left_out: dict[str, str] = {}
+    for name in names:
+        try:
+            scorers.append(_LEAK_BASELINES[name](builder) if name in _LEAK_BASELINES else _MAKERS[name](builder))
+        except (DataError, EvaluationError, MissingDependencyError) as error:
+            left_out[name] = str(error)
+    return Baselines(tuple(scorers), left_out)
+
+
+def make_baseline(name: str, inputs: BaselineInputs) -> OutfitScorer:
+    """Make one baseline that scores outfits (not a leak baseline, which scores questions).
+
+    Raises:
+        DataError: If the data has no training outfits, or too few.
+        EncoderError: If the sentence encoder of the settings can't be loaded.
+        EvaluationError: If it can't be made on this data, or there is no such baseline.
+        MissingDependencyError: If the ``train`` extra isn't installed.
+    """
+    if name not in _MAKERS:
+        raise EvaluationError(f"no baseline '{name}'; accepted are {', '.join(_MAKERS)}")
+    return _MAKERS[name](_Builder(inputs))
+
+
+class Chance:
+    """A random score per outfit, from a hash of its items' words and the seed: AUC 0.5, accuracy 1 / C.
+
+    The same items get the same score in any order and under any ids. Items with equal words, such as those without a
+    title, are told apart by their position among all items: equal scores would be ties, which count as misses.
+    """
+
+    name = "chance"
+    gives_probabilities = False
+
+    def __init__(self, items: Mapping[str, Item], seed: int) -> None:
+        words_of = {item_id: _source_words(item) for item_id, item in items.items()}
+        counts = Counter(words_of.values())
+        self._keys = {
+            item_id: (*words, n if counts[words] > 1 else -1) for n, (item_id, words) in enumerate(words_of.items())
+        }
+        self._seed = seed
+
+    def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
+        """Scores in ``[0, 1)``, shape ``(N,)``."""
+        return np.array([self._draw(outfit) for outfit in outfits], dtype=np.float64)
+
+    def _draw(self, outfit: Sequence[Item]) -> float:
+        keys = sorted(self._keys.get(item.id, (*_source_words(item), -1)) for item in outfit)
+        return int.from_bytes(hashlib.sha256(repr((self._seed, keys)).encode()).digest()[:6], "big") / 2**48
+
+
+class Popularity:
+    """How often an outfit's items and their subcategories occur in training outfits.
+
+    Mean over items of ``log(1 + outfits with the item) + log(1 + outfits with its subcategory)``. Two items are the
+    same if they share the id or the title; the subcategory is the category where the source has no finer one.
+    """
+
+    name = "popularity"
+    gives_probabilities = False
+
+    def __init__(self, counts: Mapping[tuple[str, str], int]) -> None:
+        self._counts = counts
+
+    @classmethod
+    def fit(cls, outfits: Sequence[Sequence[Item]]) -> Popularity:
+        """Count the training outfits of each item, title and subcategory.
+
+        Raises:
+            EvaluationError: If there are no outfits.
+        """
+        if not outfits:
+            raise EvaluationError(f"{cls.name} needs training outfits, got 0; use a data set with training outfits")
+        return cls(Counter(key for outfit in outfits for key in {key for item in outfit for key in _item_keys(item)}))
+
+    def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
+        """Mean popularity, 0 or more, shape ``(N,)``; 0 for an outfit without items."""
+        rows = [sorted(self._popularity(item) for item in outfit) for outfit in outfits]
+        return np.array([sum(values) / max(len(values), 1) for values in rows], dtype=np.float64)
+
+    def _popularity(self, item: Item) -> float:
+        *same, subcategory = (self._counts.get(key, 0) for key in _item_keys(item))
+        return float(np.log1p(max(same)) + np.log1p(subcategory))
+
+
+class FrozenProbe:
+    """Logistic regression on the mean hidden state of an outfit's prompt in the base model.
+
+    Like the model, it depends on the order of the items.
+    """
+
+    name = "frozen-probe"
+    gives_probabilities = True
+
+    def __init__(self, states: States, scale: tuple[NDArray[np.float64], NDArray[np.float64]], model: Any) -> None:
+        self._states = states
+        self._mean, self._deviation = scale
+        self._model = model
+
+    @classmethod
+    def fit(cls, dataset: Dataset, states: States, seed: int, among: Collection[str] | None = None) -> FrozenProbe:
+        """Learn from the training questions of one epoch, with the regularisation that is best on the validation split.
+
+        At most ``MOST_PROBE_OUTFITS`` training outfits are used, each once as a positive and once as a negative of each
+        kind of training negatives.
+
+        Args:
+            dataset: With a training and a validation split.
+            states: Of the base model.
+            seed: Of the negatives and of the outfits, where there are more than that.
+            among: Ids of the training outfits to learn from; states are computed for all of them anyway, so that they
+                are computed once for every share of a learning curve. None learns from all.
+
+        Raises:
+            DataError: If a split has no outfits, or too few to make a negative.
+            EvaluationError: If the questions don't hold both classes, or a state isn't finite.
+            MissingDependencyError: If scikit-learn isn't installed.
+        """
+        questions = _probe_questions(dataset, seed)
+        outfits, labels = outfits_and_labels(dataset, questions)
+        check_both_classes(cls.name, labels)
+        rows = _states_of(states, outfits)  # (N, H)
+        if among is not None:
+            chosen = np.array([question.outfit_id in among for question in questions])
+            rows, labels = rows[chosen], labels[chosen]
+            check_both_classes(cls.name, labels)
+        # A state that never changes would be divided by zero.
+        scale = (rows.mean(axis=0), np.maximum(rows.std(axis=0), 1e-6))
+        standard = (rows - scale[0]) / scale[1]
+        regression = require("sklearn.linear_model", "train").LogisticRegression
+        # Two negatives for each outfit have the weight of one positive.
+        probes = [
+            cls(states, scale, regression(C=c, class_weight="balanced", max_iter=2000).fit(standard, labels))
+            for c in _PROBE_C
+        ]
+        parts = [outfits_and_labels(dataset, part) for part in validation_questions(dataset, seed)]
+        return max(probes, key=lambda probe: mean_auc(probe, parts))
+
+    def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
+        """Probability that the items are worn together, shape ``(N,)``.
+
+        Raises:
+            CoordiError: What the language model raises.
+            EvaluationError: If a state isn't finite.
+        """
+        if not outfits:
+            return np.zeros(0)
+        rows = _states_of(self._states, outfits)
+        return np.asarray(self._model.predict_proba((rows - self._mean) / self._deviation)[:, 1], dtype=np.float64)
+
+
+class _Builder:
+    """What several baselines share, made when the first of them needs it."""
+
+    def __init__(self, inputs: BaselineInputs) -> None:
+        self.inputs = inputs
+        self.dataset = inputs.dataset
+
+    @cached_property
+    def questions(self) -> tuple[list[tuple[Item, ...]], NDArray[np.bool_]]:
+        return outfits_and_labels(self.dataset, training_questions(self.dataset, self.inputs.seed))
+
+    @cached_property
+    def items(self) -> tuple[Item, ...]:
+        """Items of training outfits, each once."""
+        return training_items(self.dataset)
+
+    @cached_property
+    def sentences(self) -> Embed:
+        """Centred embeddings of items' texts by the sentence encoder of the settings."""
+        name = self.inputs.settings.sentence_encoder
+        if name == EDGE:
+            embed: Embed = text_embeddings
+        else:
+            texts = TextEmbeddings(load_sentence_encoder(name))
+
+            def embed(items: Sequence[Item]) -> NDArray[np.float32]:
+                return texts.rows([item.text for item in items])
+
+        return _centred(embed, self.items)
+
+    @cached_property
+    def photos(self) -> Embed:
+        """Centred embeddings of photos; zeros for items without one."""
+        size = self.inputs.encoder.dimension
+        centred = _centred(_photo_embeddings, [item for item in self.items if item.photo_embedding is not None])
+        return _either(centred, lambda items: np.zeros((len(items), size), dtype=np.float32), size)
+
+    @cached_property
+    def photos_or_titles(self) -> Embed:
+        """Centred embeddings of photos; of titles by the same encoder for items without a photo."""
+        size = self.inputs.encoder.dimension
+        names = TextEmbeddings(self.inputs.encoder)
+        titles = _centred(
+            lambda items: names.rows([item.title or item.subcategory or item.category or "" for item in items]),
+            [item for item in self.items if item.photo_embedding is None],
+        )
+        return _either(self.photos, titles, size)
+
+    @property
+    def has_photos(self) -> bool:
+        """Whether at least half of the training items have a photo: else having one tells more than the photo."""
+        return 2 * sum(item.photo_embedding is not None for item in self.items) >= len(self.items)
+
+    def check_trainable(self, name: str, module: str) -> None:
+        """Raise now what would keep a scorer from being fitted later."""
+        require(module, "train")
+        check_both_classes(name, self.questions[1])
+        validation_questions(self.dataset, self.inputs.seed)
+
+    def set_transformer(self) -> OutfitScorer:
+        self.check_trainable(SetTransformer.name, "torch")
+        sources = (self.sentences, self.photos) if self.has_photos else (self.sentences,)
+        return LazyScorer(SetTransformer.name, lambda: SetTransformer.fit(self.dataset, sources, self.inputs.seed))
+
+    def frozen_probe(self) -> OutfitScorer:
+        states = self.inputs.states
+        if states is None:
+            raise EvaluationError("there is no language model whose states it could read; give a base model")
+        self.check_trainable(FrozenProbe.name, "sklearn.linear_model")
+        return LazyScorer(FrozenProbe.name, lambda: FrozenProbe.fit(self.dataset, states, self.inputs.seed))
+
+    def popularity(self) -> OutfitScorer:
+        return Popularity.fit([self.dataset.items_of(outfit.item_ids) for outfit in outfits_for(self.dataset, "train")])
+
+
+_LEAK_BASELINES: Mapping[str, Callable[[_Builder], ScoreSource]] = {
+    SizeBaseline.name: lambda builder: SizeBaseline(builder.inputs.seed),
+    OrderBaseline.name: lambda builder: OrderBaseline(builder.dataset.items, builder.inputs.seed),
+}
+_MAKERS: Mapping[str, Callable[[_Builder], OutfitScorer]] = {
+    "chance": lambda builder: Chance(builder.dataset.items, builder.inputs.seed),
+    "popularity": _Builder.popularity,
+    "category-pairs": lambda builder: CategoryPairs.fit(*builder.questions),
+    "title-cosine": lambda builder: TitleSimilarity.fit(builder.items),
+    "sentence-cosine": lambda builder: EmbeddingSimilarity("sentence-cosine", builder.sentences),
+    "encoder-similarity": lambda builder: EmbeddingSimilarity("encoder-similarity", builder.photos_or_titles),
+    "set-transformer": _Builder.set_transformer,
+    "frozen-probe": _Builder.frozen_probe,
+}
+_FIRST, *_REST = _MAKERS
+NAMES = (_FIRST, *_LEAK_BASELINES, *_REST)
+"""All baselines, in the order of reports."""
+
+
+def _centred(embed: Embed, items: Sequence[Item]) -> Embed:
+    """Embeddings less the mean of their category in training outfits."""
+    centering = CategoryCentering.learn(items, embed(items)) if items else CategoryCentering()
+    return lambda items: centering.centre(items, embed(items))
+
+
+def _either(photos: Embed, others: Embed, size: int) -> Embed:
+    """One embedding for items with a photo and another one for the others, shape ``(N, size)``."""
+
+    def embed(items: Sequence[Item]) -> NDArray[np.float32]:
+        rows = np.zeros((len(items), size), dtype=np.float32)
+        for has_photo, source in ((True, photos), (False, others)):
+            numbers = [n for n, item in enumerate(items) if (item.photo_embedding is not None) is has_photo]
+            if numbers:
+                rows[numbers] = source([items[n] for n in numbers])
+        return rows
+
+    return embed
+
+
+def _photo_embeddings(items: Sequence[Item]) -> NDArray[np.float32]:
+    return np.stack([item.photo_embedding for item in items if item.photo_embedding is not None])
+
+
+def _source_words(item: Item) -> tuple[str, str, str]:
+    return item.category or "", item.subcategory, item.title.casefold()
+
+
+def _item_keys(item: Item) -> tuple[tuple[str, str], ...]:
+    """Keys that an item is counted by, its subcategory last."""
+    title = (("title", item.title.casefold()),) if item.title else ()
+    return (("id", item.id), *title, ("subcategory", item.subcategory or item.category or ""))
+
+
+def _probe_questions(dataset: Dataset, seed: int) -> list[CompatibilityQuestion]:
+    """One positive of each outfit, and one negative of each kind."""
+    outfits = dataset.outfits_of("train")
+    chosen = {outfit.id for outfit in outfits}
+    if len(outfits) > MOST_PROBE_OUTFITS:
+        drawn = np.random.default_rng([seed, _PROBE_STREAM]).permutation(len(outfits))[:MOST_PROBE_OUTFITS]
+        chosen = {outfits[int(n)].id for n in drawn}
+    return [
+        question
+        for negatives in TRAINING_NEGATIVES
+        for question in draw_compatibility(dataset, "train", negatives, seed, 0).questions
+        if question.outfit_id in chosen and (negatives == TRAINING_NEGATIVES[0] or not question.compatible)
+    ]
+
+
+def _states_of(states: States, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
+    rows = np.asarray(states(outfits), dtype=np.float64)
+    if rows.ndim != 2 or len(rows) != len(outfits) or not np.isfinite(rows).all():
+        raise EvaluationError(
+            f"the language model returned states of shape {rows.shape} for {len(outfits)} outfits; expected (N, H), "
+            "all finite: check the base model"
+        )
+    return rows
+
+
+@dataclass(frozen=True, slots=True)
+class CurveRow:
+    """One point of a learning curve.
+
+    Attributes:
+        scorer: Name of the baseline.
+        protocol: Of the questions.
+        outfits: Number of training outfits.
+        auc: On the test questions.
+        ci95: 95% percentile bootstrap over test outfits; None if too few resamples have an AUC. It doesn't cover which
+            outfits were drawn for training.
+    """
+
+    scorer: str
+    protocol: str
+    outfits: int
+    auc: float
+    ci95: tuple[float, float] | None
+
+
+class Curve(NamedTuple):
+    """Points of learning curves, and those that couldn't be measured.
+
+    Attributes:
+        rows: By baseline, then by training outfits, then by protocol.
+        left_out: Reasons (clauses that begin in lower case and end without a full stop) by baseline and training
+            outfits, such as ``category-pairs on 1 training outfits``, or by baseline where there are no training
+            outfits.
+    """
+
+    rows: tuple[CurveRow, ...]
+    left_out: Mapping[str, str]
+
+
+def learning_curve(
+    inputs: BaselineInputs, questions: Sequence[ProtocolQuestions], progress: Progress = no_progress
+) -> Curve:
+    """Fit the trained baselines on the shares of the settings and measure each on the same questions.
+
+    A larger share holds the outfits of every smaller one. Negatives come from the share's own outfits; only those of
+    the frozen probe come from all, so that the language model reads each once. The validation split stays whole. A
+    baseline that a share is too small for is left out there.
+
+    Args:
+        inputs: As for ``build_baselines``. Without ``states`` there is no probe.
+        questions: Those with training negatives are used, or all if there are none.
+        progress: Counts fitted baselines.
+
+    Raises:
+        EncoderError: If the sentence encoder of the settings can't be loaded.
+    """
+    names = [name for name in TRAINED if name != FrozenProbe.name or inputs.states is not None]
+    try:
+        shares = _training_shares(inputs)
+    except DataError as error:
+        return Curve((), dict.fromkeys(names, str(error)))
+    parts = [part for part in questions if part.test]
+    parts = [part for part in parts if part.protocol in TRAINING_NEGATIVES] or parts
+    rows: list[CurveRow] = []
+    left_out: dict[str, str] = {}
+    for done, (name, outfits) in enumerate((name, outfits) for name in names for outfits in shares):
+        progress(done, len(shares) * len(names))
+        try:
+            scorer = _fitted(name, inputs, shares[outfits])
+            rows += [_curve_row(scorer, part, outfits, inputs) for part in parts]
+        except (DataError, EvaluationError, MissingDependencyError) as error:
+            left_out[f"{name} on {outfits} training outfits"] = str(error)
+    progress(len(shares) * len(names), len(shares) * len(names))
+    return Curve(tuple(rows), left_out)
+
+
+def training_share(dataset: Dataset, share: float, seed: int) -> Dataset:
+    """The data set with a share of its training outfits, at least one; a larger share holds a smaller one.
+
+    Args:
+        dataset: Its items and other splits stay as they are.
+        share: Above 0, at most 1.
+        seed: Of the draw.
+
+    Raises:
+        DataError: If there are no training outfits.
+    """
+    train = outfits_for(dataset, "train")
+    order = np.random.default_rng([seed, _LEARNING_CURVE_STREAM]).permutation(len(train))
+    chosen = {train[int(n)].id for n in order[: max(1, round(share * len(train)))]}
+    outfits = tuple(outfit for outfit in dataset.outfits if outfit.split != "train" or outfit.id in chosen)
+    return replace(dataset, outfits=outfits)
+
+
+def _training_shares(inputs: BaselineInputs) -> dict[int, Dataset]:
+    """The data set with each share of the settings, by number of training outfits, smallest first."""
+    datasets = [training_share(inputs.dataset, share, inputs.seed) for share in sorted(inputs.settings.learning_curve)]
+    return {len(dataset.outfits_of("train")): dataset for dataset in datasets}
+
+
+def _fitted(name: str, inputs: BaselineInputs, share: Dataset) -> OutfitScorer:
+    if name == FrozenProbe.name and inputs.states is not None:
+        among = {outfit.id for outfit in share.outfits_of("train")}
+        return FrozenProbe.fit(inputs.dataset, inputs.states, inputs.seed, among)
+    return make_baseline(name, replace(inputs, dataset=share))
+
+
+def _curve_row(scorer: OutfitScorer, part: ProtocolQuestions, outfits: int, inputs: BaselineInputs) -> CurveRow:
+    scores = scorer.score([inputs.dataset.items_of(question.item_ids) for question in part.test])
+    rng = np.random.default_rng([inputs.seed, _BOOTSTRAP_STREAM])
+    resamples = Resamples([question.outfit_id for question in part.test], rng, inputs.settings.bootstrap)
+    interval = percentile_interval(resamples.auc(scores, part.labels))
+    return CurveRow(scorer.name, part.protocol, outfits, roc_auc(scores, part.labels), interval)

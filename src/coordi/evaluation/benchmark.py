@@ -1,0 +1,363 @@
+"""Evaluation of scorers on the same questions: scores, thresholds, calibration, and other seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from coordi.artifacts import Progress, no_progress
+from coordi.config import EvaluateSettings, RunSettings
+from coordi.data.loading import load
+from coordi.errors import EvaluationError
+from coordi.evaluation import metrics
+from coordi.evaluation.question_sets import ProtocolQuestions, draw_questions
+from coordi.evaluation.scoring import (
+    ItemIds,
+    ProtocolResult,
+    RawScores,
+    ReportWarning,
+    ScorerResult,
+    Scores,
+    ScoreSource,
+    completed,
+    score_all,
+)
+from coordi.evaluation.task_metrics import task_metrics, task_warnings
+from coordi.types import CompatibilityQuestion, Dataset, FitbQuestion, Item, OutfitScorer
+
+Scorer = OutfitScorer | ScoreSource
+MakeSet = Callable[[int], tuple[Sequence[ProtocolQuestions], Sequence[Scorer]]]
+"""Questions of a seed, and the scorers as fitted with that seed."""
+
+_Value = tuple[str, str, str, str]  # task, protocol, scorer, metric
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRun:
+    """Options of an evaluation.
+
+    Attributes:
+        settings: Number of resamples, bins and seeds.
+        seed: Of the questions and of the intervals; every scorer is measured on the same resamples.
+        items: By id.
+        progress: Counts scored outfits, over all scorers.
+        folder: Where scores are saved as they come, so that an interrupted evaluation can be resumed; None saves none.
+            Clear it when a model changes.
+    """
+
+    settings: EvaluateSettings
+    seed: int
+    items: Mapping[str, Item]
+    progress: Progress = no_progress
+    folder: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Result of an evaluation.
+
+    Attributes:
+        protocols: In the order of the settings.
+        tasks: The ``tasks`` of ``report.json``; see ``task_metrics``.
+        warnings: Warnings of all tasks, each once.
+    """
+
+    protocols: tuple[ProtocolResult, ...]
+    tasks: Mapping[str, Any]
+    warnings: tuple[ReportWarning, ...] = ()
+
+
+def evaluate_callable(
+    scorer: Callable[[Sequence[Sequence[Item]]], ArrayLike],
+    data: Dataset | Path | str,
+    settings: EvaluateSettings | None = None,
+    seed: int | None = None,
+) -> dict[str, Any]:
+    """Measure any callable on outfits, with intervals.
+
+    Args:
+        scorer: Returns a score for each of a sequence of outfits, higher for more compatible ones; an outfit is a
+            sequence of items.
+        data: A data set, or the path of one: Polyvore, a catalogue of outfits, a folder of coordi.
+        settings: Protocols and number of resamples; None takes every protocol that the data allows.
+        seed: Of the questions and intervals; None takes that of the default settings.
+
+    Returns:
+        The ``tasks`` of ``report.json``, without baselines.
+
+    Raises:
+        DataError: If the data can't be read or has too few outfits.
+        EvaluationError: If the callable returns anything but one finite score per outfit.
+    """
+    defaults = RunSettings()
+    seed = defaults.seed if seed is None else seed
+    dataset = data if isinstance(data, Dataset) else load(Path(data), defaults.data, seed)
+    named = _CallableScorer(getattr(scorer, "__name__", type(scorer).__name__), scorer)
+    return dict(evaluate(dataset, [named], settings or defaults.evaluate, seed).tasks)
+
+
+@dataclass(frozen=True, slots=True)
+class _CallableScorer:
+    name: str
+    call: Callable[[Sequence[Sequence[Item]]], ArrayLike]
+    gives_probabilities: bool = False
+
+    def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
+        return np.asarray(self.call(outfits), dtype=np.float64)
+
+
+def evaluate(
+    dataset: Dataset,
+    scorers: Sequence[Scorer],
+    settings: EvaluateSettings,
+    seed: int,
+    progress: Progress = no_progress,
+    folder: Path | None = None,
+) -> Evaluation:
+    """Draw the questions of a data set and measure scorers on them; see ``measure`` and ``EvaluationRun``.
+
+    Raises:
+        DataError: If the data allows no questions.
+        EvaluationError: As ``gather``.
+    """
+    run = EvaluationRun(settings, seed, dataset.items, progress, folder)
+    return measure(draw_questions(dataset, settings, seed), scorers, run)
+
+
+def measure(questions: Sequence[ProtocolQuestions], scorers: Sequence[Scorer], run: EvaluationRun) -> Evaluation:
+    """Measure scorers, the model under test first, on given questions by protocol.
+
+    Raises:
+        EvaluationError: As ``gather``.
+    """
+    protocols = gather(questions, scorers, run)
+    tasks = task_metrics(protocols, run.settings, run.seed, run.items)
+    return Evaluation(protocols, tasks, task_warnings(tasks))
+
+
+def gather(
+    questions: Sequence[ProtocolQuestions], scorers: Sequence[Scorer], run: EvaluationRun
+) -> tuple[ProtocolResult, ...]:
+    """Scores of each scorer, with its threshold and calibration from the validation split.
+
+    Every outfit is scored once per scorer, however many questions it is in. The answer to a fill-in-the-blank question
+    or a retrieval query is the candidate whose completed outfit, with the candidate at the end, scores highest.
+
+    Args:
+        questions: By protocol.
+        scorers: The model under test first, which must answer everything. A score source may leave out whole tasks;
+            it is absent from a protocol of which it answers none.
+        run: Options.
+
+    Raises:
+        EvaluationError: If a protocol has no questions, or compatibility questions of one class in a split; if names
+            of scorers repeat; or if scores have another shape than the questions, aren't finite, or aren't between 0
+            and 1 though they are probabilities.
+        ArtifactError: If saved scores can't be read or written.
+    """
+    names = [scorer.name for scorer in scorers]
+    if not names or len(set(names)) < len(names):
+        raise EvaluationError(f"an evaluation needs scorers with different names, got {names or 'none'}; rename one")
+    for part in questions:
+        _check_questions(part)
+    # Score sources first: an error in a file must not come after hours of a language model.
+    scores: dict[str, list[RawScores | None]] = {
+        scorer.name: [scorer.scores(part) for part in questions]
+        for scorer in scorers
+        if isinstance(scorer, ScoreSource)
+    }
+    models = [scorer for scorer in scorers if not isinstance(scorer, ScoreSource)]
+    groups = [_outfits_of(part) for part in questions]
+    for scorer, by_outfit in zip(models, score_all(models, groups, run.items, run.progress, run.folder), strict=True):
+        scores[scorer.name] = [_look_up(part, by_outfit) for part in questions]
+    probabilities = {scorer.name for scorer in models if scorer.gives_probabilities}
+    return tuple(
+        _protocol_result(part, {name: scores[name][n] for name in names}, probabilities)
+        for n, part in enumerate(questions)
+    )
+
+
+def measure_seeds(first: Evaluation, make: MakeSet, run: EvaluationRun) -> dict[str, Any] | None:
+    """Measure questions drawn with ``seed + 1``, ``seed + 2``, ... in addition to the first; without intervals.
+
+    Args:
+        first: Result for ``run.seed``; it isn't measured again.
+        make: Called once for each further seed. Score sources that it returns aren't used: they are for the first
+            questions, whose ids recur for other questions.
+        run: Scores of a further seed are saved in ``seed-<seed>`` below its folder. The total of the progress is an
+            estimate until the last seed.
+
+    Returns:
+        The ``seeds`` of ``report.json``; None if the settings have one seed. It has ``seeds``, and
+        ``compatibility[protocol][scorer]`` with lists of ``auc`` and ``accuracy``, ``fill_in_the_blank`` with
+        ``accuracy`` and ``retrieval`` with ``mrr``, one value per seed in their order. Values that weren't measured
+        with every seed are left out.
+
+    Raises:
+        EvaluationError: As ``gather``, or if nothing was measured with every seed.
+        ArtifactError: If saved scores can't be read or written.
+    """
+    settings, seed = run.settings, run.seed
+    if settings.seeds == 1:
+        return None
+    sets = [_values(first.protocols)]
+    progress = _SeedProgress(run.progress, settings.seeds - 1)
+    for further in range(seed + 1, seed + settings.seeds):
+        questions, scorers = make(further)
+        folder = None if run.folder is None else run.folder / f"seed-{further}"
+        models = [scorer for scorer in scorers if not isinstance(scorer, ScoreSource)]
+        sets.append(_values(gather(questions, models, replace(run, progress=progress, folder=folder))))
+        progress.next_set()
+    shared = [key for key in sets[0] if all(key in values for values in sets[1:])]
+    if not shared:
+        raise EvaluationError(
+            f"nothing was measured with all of the {settings.seeds} seeds from {seed}; give each the same protocols "
+            "and scorers"
+        )
+    result: dict[str, Any] = {"seeds": list(range(seed, seed + settings.seeds))}
+    result |= {task: {} for task in ("compatibility", "fill_in_the_blank", "retrieval")}
+    for task, protocol, scorer, metric in shared:
+        row = result[task].setdefault(protocol, {}).setdefault(scorer, {})
+        row[metric] = [values[task, protocol, scorer, metric] for values in sets]
+    return result
+
+
+def _check_questions(questions: ProtocolQuestions) -> None:
+    name = questions.protocol
+    if not (questions.test or questions.blanks or questions.retrieval):
+        raise EvaluationError(f"the test split has 0 {name} questions; give a data set with more outfits in it")
+    for split, part in (("valid", questions.valid), ("test", questions.test)):
+        positives = sum(question.compatible for question in part)
+        if questions.test and positives in (0, len(part)):
+            raise EvaluationError(
+                f"the {split} split has {len(part)} {name} questions, {positives} of them compatible, which must "
+                "hold both classes; give a data set with more outfits in it"
+            )
+    for task, choices in (("fill-in-the-blank", questions.blanks), ("retrieval", questions.retrieval)):
+        sizes = sorted({len(question.candidates) for question in choices})
+        if len(sizes) > 1:
+            raise EvaluationError(f"{task} questions ({name}) must all have as many candidates, got {sizes}")
+
+
+def _outfits_of(questions: ProtocolQuestions) -> list[ItemIds]:
+    outfits = [question.item_ids for question in (*questions.valid, *questions.test)] if questions.test else []
+    choices = (*questions.blanks, *questions.retrieval)
+    return outfits + [completed(question.item_ids, choice) for question in choices for choice in question.candidates]
+
+
+def _look_up(questions: ProtocolQuestions, scores: Scores) -> RawScores:
+    """Scores of one protocol's questions, from those of all outfits."""
+
+    def of(part: Sequence[CompatibilityQuestion]) -> NDArray[np.float64]:
+        return np.array([scores[question.item_ids] for question in part], dtype=np.float64)
+
+    def of_candidates(part: Sequence[FitbQuestion]) -> NDArray[np.float64]:
+        rows = [[scores[completed(question.item_ids, choice)] for choice in question.candidates] for question in part]
+        return np.array(rows, dtype=np.float64).reshape(_shape(part))
+
+    valid = questions.valid if questions.test else ()
+    return RawScores(of(valid), of(questions.test), of_candidates(questions.blanks), of_candidates(questions.retrieval))
+
+
+def _protocol_result(
+    questions: ProtocolQuestions, scores: Mapping[str, RawScores | None], probabilities: set[str]
+) -> ProtocolResult:
+    under_test = next(iter(scores))
+    results = []
+    for name, raw in scores.items():
+        _check_shapes(questions, name, raw or RawScores(), answers_all=name == under_test)
+        if raw is not None:
+            results.append(_scorer_result(questions, name, raw, gives_probabilities=name in probabilities))
+    return ProtocolResult(questions, tuple(results))
+
+
+def _check_shapes(questions: ProtocolQuestions, name: str, raw: RawScores, *, answers_all: bool) -> None:
+    """Compare scores with the questions; a whole task may be left out unless ``answers_all``."""
+    valid = questions.valid if questions.test else ()
+    for task, scores, shape in (
+        ("validation", raw.valid, (len(valid),)),
+        ("test", raw.test, (len(questions.test),)),
+        ("fill-in-the-blank", raw.blanks, _shape(questions.blanks)),
+        ("retrieval", raw.retrieval, _shape(questions.retrieval)),
+    ):
+        left_out = not scores.size and not (task == "validation" and raw.test.size)
+        if scores.shape != shape and not (left_out and not answers_all):
+            raise EvaluationError(
+                f"{name} has scores of shape {scores.shape} for the {task} questions ({questions.protocol}), which "
+                f"need {shape}; give a score to each"
+            )
+        if not np.isfinite(scores).all():
+            broken = scores[~np.isfinite(scores)][0]
+            raise EvaluationError(
+                f"{name} gave {broken} for one of the {task} questions ({questions.protocol}); every score must be a "
+                "finite number"
+            )
+
+
+def _shape(questions: Sequence[FitbQuestion]) -> tuple[int, int]:
+    return len(questions), len(questions[0].candidates) if questions else 0
+
+
+def _scorer_result(
+    questions: ProtocolQuestions, name: str, raw: RawScores, *, gives_probabilities: bool
+) -> ScorerResult:
+    threshold, probabilities = float("nan"), raw.test
+    if raw.test.size:
+        if gives_probabilities and (raw.test.min() < 0 or raw.test.max() > 1):
+            raise EvaluationError(
+                f"{name} returns probabilities, but scores go from {raw.test.min()} to {raw.test.max()}; accepted are "
+                "0 to 1"
+            )
+        truth = np.array([question.compatible for question in questions.valid], dtype=bool)
+        threshold = metrics.best_threshold(raw.valid, truth)
+        probabilities = metrics.fit_platt(raw.valid, truth).probabilities(raw.test)
+    return ScorerResult(
+        name, threshold, raw.test, raw.blanks, raw.retrieval, probabilities, gives_probabilities=gives_probabilities
+    )
+
+
+class _SeedProgress:
+    """Progress over several sets of questions, as if those to come were as large as the current one."""
+
+    def __init__(self, progress: Progress, sets: int) -> None:
+        self._progress = progress
+        self._remaining = sets
+        self._before = 0
+        self._size = 0
+
+    def __call__(self, done: int, total: int) -> None:
+        self._size = total
+        self._progress(self._before + done, self._before + total * self._remaining)
+
+    def next_set(self) -> None:
+        """Count the current set as done."""
+        self._before += self._size
+        self._remaining -= 1
+
+
+def _values(protocols: Sequence[ProtocolResult]) -> dict[_Value, float]:
+    return {
+        (task, protocol.questions.protocol, result.scorer, metric): value
+        for protocol in protocols
+        for result in protocol.results
+        for task, metric, value in _values_of(protocol.questions, result)
+    }
+
+
+def _values_of(questions: ProtocolQuestions, result: ScorerResult) -> list[tuple[str, str, float]]:
+    values = []
+    if result.scores.size:
+        values.append(("compatibility", "auc", metrics.roc_auc(result.scores, questions.labels)))
+        values.append(("compatibility", "accuracy", metrics.accuracy(result.predicted, questions.labels)))
+    if result.blank_scores.size:
+        accuracy = metrics.fitb_accuracy(result.blank_scores, questions.answers)
+        values.append(("fill_in_the_blank", "accuracy", accuracy))
+    if result.retrieval_scores.size:
+        ranks = metrics.true_ranks(result.retrieval_scores, questions.retrieval_answers)
+        values.append(("retrieval", "mrr", metrics.mean_reciprocal_rank(ranks)))
+    return values

@@ -1,0 +1,417 @@
+"""Finished runs: reading one, and comparing two with paired tests where they answered the same questions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordi.artifacts import MANIFEST, RUN_FILE, is_finished, read_json
+from coordi.errors import ArtifactError, EvaluationError
+from coordi.evaluation.external import SCORES_PARQUET, read_scores
+from coordi.evaluation.metrics import (
+    Resamples,
+    holm,
+    paired_p_value,
+    percentile_interval,
+    smallest_difference,
+    true_ranks,
+)
+from coordi.evaluation.report import FORMAT, REPORT_JSON, flat_settings
+from coordi.evaluation.summary import METRIC, Ahead, Interval, Task, interval_of, task_figures, task_title
+
+_NEEDED = ("data", "model", "settings", "tasks", "questions", "command", "versions")
+_STREAM = 421  # of the first run's seed
+_LEAST_RESAMPLES = 1000
+
+Frame = Any  # a DataFrame of pandas, which is imported where it is used
+TaskKey = tuple[Task, str]
+"""A task and a protocol."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRun:
+    """Results of a run.
+
+    Attributes:
+        path: The folder or report, as it was given.
+        report: Its ``report.json``.
+        manifest: Its ``manifest.json``; empty if there is only a report.
+        scores: Its ``scores.parquet``; None if there is only a report.
+    """
+
+    path: Path
+    report: Mapping[str, Any]
+    manifest: Mapping[str, Any]
+    scores: Path | None
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return (self.path.parent if self.path.is_file() else self.path).resolve().name
+
+    @property
+    def under_test(self) -> str:
+        """Name of the model under test."""
+        return str(self.report["model"]["name"])
+
+    @property
+    def seed(self) -> int | None:
+        """Of its questions and intervals."""
+        seed = self.report["settings"].get("seed")
+        return None if seed is None else int(seed)
+
+    @property
+    def tasks(self) -> dict[TaskKey, Mapping[str, Any]]:
+        """Figures by task and protocol."""
+        return {(task, protocol): figures for task, protocol, figures in task_figures(self.report["tasks"])}
+
+    def figures(self, key: TaskKey) -> dict[str, Mapping[str, Any]]:
+        """Figures of each scorer, the model under test first."""
+        figures = self.report["tasks"][key[0]][key[1]]
+        return {self.under_test: figures, **figures["baselines"]}
+
+
+def read_run(path: Path) -> FinishedRun:
+    """Read a run from its folder, or from a ``report.json`` alone.
+
+    Raises:
+        ArtifactError: If there is no such path, it isn't a run's, the run isn't finished, or another version of
+            coordi made the report.
+    """
+    file = path if path.is_file() else path / REPORT_JSON
+    folder = file.parent
+    if not file.is_file():
+        raise ArtifactError(_no_report(path))
+    if (folder / RUN_FILE).is_file() and not is_finished(folder):
+        raise ArtifactError(
+            f"the run in {folder} isn't finished: it has no {MANIFEST}; run its command again to finish it"
+        )
+    report = read_json(file)
+    if not isinstance(report, dict) or "tasks" not in report:
+        raise ArtifactError(f"{file} isn't a report of coordi; give the folder of a run, or its {REPORT_JSON}")
+    format_number = report.get("format", 1)
+    missing = [key for key in _NEEDED if key not in report]
+    if format_number != FORMAT or missing:
+        version = report.get("versions", {}).get("coordi", "an unknown version")
+        what = f"is of format {format_number}" if format_number != FORMAT else f"has no '{missing[0]}'"
+        raise ArtifactError(
+            f"{file} {what}, made by coordi {version}; this one reads format {FORMAT}: measure the model again with "
+            "coordi evaluate"
+        )
+    scores = folder / SCORES_PARQUET
+    manifest = read_json(folder / MANIFEST) if is_finished(folder) else {}
+    return FinishedRun(path, report, manifest, scores if scores.is_file() else None)
+
+
+def _no_report(path: Path) -> str:
+    if not path.exists():
+        return f"no run at '{path}': no such folder; give the folder that coordi run or coordi evaluate wrote"
+    if (path / RUN_FILE).is_file():
+        return f"the run in {path} isn't finished: it has no {REPORT_JSON} yet; run its command again to finish it"
+    return f"'{path}' isn't a run's folder: it has no {REPORT_JSON}; give the folder of coordi run or coordi evaluate"
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedRow:
+    """A scorer of each run, on one task under one protocol.
+
+    Attributes:
+        scorers: Its name in the first and in the second run.
+        values: Value of each.
+        intervals: Of each, from its own report.
+        difference: Second minus first, Holm-adjusted over the rows of its table; no interval and no p-values where the
+            questions differ.
+        same_questions: Whether both answered the same questions.
+    """
+
+    task: Task
+    protocol: str
+    scorers: tuple[str, str]
+    values: tuple[float, float]
+    intervals: tuple[Interval, Interval]
+    difference: Ahead
+    same_questions: bool
+
+    @property
+    def metric(self) -> str:
+        """Metric of the values."""
+        return METRIC[self.task]
+
+    @property
+    def standing(self) -> str:
+        """Result for the second: ``ahead``, ``behind``, ``not significant`` or ``not comparable``."""
+        return (self.difference.mark or "not significant") if self.same_questions else "not comparable"
+
+    def as_json(self) -> dict[str, Any]:
+        """A row of ``coordi report compare --json``."""
+        difference = self.difference
+        return {
+            "task": self.task,
+            "protocol": self.protocol,
+            "metric": self.metric,
+            "scorers": list(self.scorers),
+            "values": list(self.values),
+            "ci95": [None if interval is None else list(interval) for interval in self.intervals],
+            "ahead": difference.by,
+            "same_questions": self.same_questions,
+            "ahead_ci95": None if difference.interval is None else list(difference.interval),
+            "p_value": difference.p_value,
+            "p_holm": difference.p_holm,
+            "smallest_difference": difference.smallest,
+            "standing": self.standing,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Differing:
+    """A property that differs between the runs: its name and both values; None where a run has none."""
+
+    name: str
+    first: str | None
+    second: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two runs.
+
+    Attributes:
+        first: The first.
+        second: The second, which is ahead or behind.
+        models: The models under test.
+        scorers: Other scorers that both have by the same name.
+        refused: Why questions aren't the same, in whole sentences by task and protocol; empty if all are.
+        left_out: Tasks and protocols that only one of them has, in words.
+        data: Differing properties of the data.
+        settings: Differing settings and facts of the models.
+        versions: Differing versions.
+    """
+
+    first: FinishedRun
+    second: FinishedRun
+    models: tuple[ComparedRow, ...]
+    scorers: tuple[ComparedRow, ...]
+    refused: tuple[str, ...]
+    left_out: tuple[str, ...]
+    data: tuple[Differing, ...]
+    settings: tuple[Differing, ...]
+    versions: tuple[Differing, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Output of ``coordi report compare --json``."""
+        return {
+            "one": str(self.first.path),
+            "other": str(self.second.path),
+            "models": [row.as_json() for row in self.models],
+            "scorers": [row.as_json() for row in self.scorers],
+            "not_comparable": list(self.refused),
+            "left_out": list(self.left_out),
+            "differing": {
+                title: [{"name": row.name, "one": row.first, "other": row.second} for row in rows]
+                for title, rows in (("data", self.data), ("settings", self.settings), ("versions", self.versions))
+            },
+        }
+
+
+def compare_runs(first: FinishedRun, second: FinishedRun) -> Comparison:
+    """Compare the models under test of two runs, and the other scorers that both have.
+
+    Where both answered the same questions, differences are paired: outfits are resampled for both at once, with the
+    first run's seed and the larger number of resamples. Otherwise figures stand side by side without a test.
+
+    Raises:
+        EvaluationError: If they share no task under any protocol.
+        ArtifactError: If saved scores can't be read, or don't agree with the report.
+    """
+    keys = [key for key in first.tasks if key in second.tasks]
+    if not keys:
+        raise EvaluationError(
+            f"{first.path} and {second.path} have no protocol in common: {_protocols(first)} against "
+            f"{_protocols(second)}; measure both under the same protocols"
+        )
+    refused = {key: reason for key in keys if (reason := _refusal(first, second, key))}
+    pairing = None if len(refused) == len(keys) else _Pairing(first, second)
+    models, scorers = [], []
+    under_test = (first.under_test, second.under_test)
+    for key in keys:
+        pair = None if key in refused else pairing
+        models.append(_row(first, second, key, under_test, pair))
+        shared = [name for name in first.figures(key) if name in second.figures(key) and name not in under_test]
+        scorers += [_row(first, second, key, (name, name), pair) for name in shared]
+    left_out = [
+        f"{task_title(*key)}: only in {run.name}"
+        for run, other in ((first, second), (second, first))
+        for key in run.tasks
+        if key not in other.tasks
+    ]
+    return Comparison(
+        first, second, _corrected(models), _corrected(scorers), tuple(refused.values()), tuple(left_out),
+        data=_differing(_data_facts(first), _data_facts(second)),
+        settings=_differing(_settings(first), _settings(second)),
+        versions=_differing(first.report["versions"], second.report["versions"]),
+    )  # fmt: skip
+
+
+def run_names(comparison: Comparison) -> tuple[str, str]:
+    """Names of the two: their folders', or their whole paths where those are the same."""
+    first, second = comparison.first, comparison.second
+    return (first.name, second.name) if first.name != second.name else (str(first.path), str(second.path))
+
+
+def comparison_headline(comparison: Comparison) -> str:
+    """The result of the comparison of the models in a sentence."""
+    first, second = run_names(comparison)
+    standings = [row.standing for row in comparison.models]
+    tested = len(standings) - standings.count("not comparable")
+    if not tested:
+        return f"There is no test between {first} and {second}: they didn’t answer the same questions."
+    counts = {standing: standings.count(standing) for standing in ("ahead", "behind", "not significant")}
+    texts = {
+        "ahead": f"significantly ahead of {first} in",
+        "behind": "significantly behind in",
+        "not significant": "not significantly different in",
+    }
+    result = ", ".join(f"{texts[standing]} {count}" for standing, count in counts.items() if count)
+    untested = len(standings) - tested
+    end = f" {untested} more can’t be compared." if untested else ""
+    return f"Of {tested} figure{'s' if tested > 1 else ''} on the same questions, {second} is {result}.{end}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Pairing:
+    """Scores of two runs, and resamples by the outfits they are of: one set serves all scorers."""
+
+    first: FinishedRun
+    second: FinishedRun
+    tables: dict[str, Frame] = field(default_factory=dict)
+    resamples: dict[tuple[str, ...], Resamples] = field(default_factory=dict)
+
+    def draws(self, key: TaskKey, scorers: tuple[str, str]) -> NDArray[np.float64]:
+        """Second minus first in each resample of the outfits, shape ``(B,)``."""
+        rows = [self._answers(run, key, name) for run, name in zip((self.first, self.second), scorers, strict=True)]
+        columns = ["question_id", "outfit_id", "candidate", "truth"]
+        if not rows[0][columns].equals(rows[1][columns]):
+            raise ArtifactError(
+                f"{self.first.scores} and {self.second.scores} answer other questions of {key[0]} ({key[1]}) than "
+                "their reports list; one of them isn't the run's own: measure the models again"
+            )
+        first, second = (_metric_draws(key[0], table, self._resamples(table)) for table in rows)
+        return second - first
+
+    def _answers(self, run: FinishedRun, key: TaskKey, scorer: str) -> Frame:
+        if run.scores is None:
+            raise ArtifactError(f"{run.path} has no scores.parquet; give the folder of the whole run")
+        path = str(run.scores)
+        if path not in self.tables:
+            self.tables[path] = read_scores(run.scores).to_pandas()
+        table = self.tables[path]
+        chosen = (table["task"] == key[0]) & (table["protocol"] == key[1]) & (table["scorer"] == scorer)
+        rows = table[chosen].sort_values(["question_id", "candidate"], ignore_index=True)
+        if rows.empty:
+            raise ArtifactError(
+                f"{path} has no scores of '{scorer}' for {key[0]} ({key[1]}), which the report has; measure the model "
+                "again"
+            )
+        if rows["question_id"].value_counts().nunique() > 1:
+            raise ArtifactError(
+                f"{path} has {len(rows)} scores of '{scorer}' for {rows['question_id'].nunique()} questions of "
+                f"{key[0]} ({key[1]}), not as many for each; measure the model again"
+            )
+        return rows
+
+    def _resamples(self, rows: Frame) -> Resamples:
+        outfits = tuple(rows.drop_duplicates("question_id")["outfit_id"])
+        if outfits not in self.resamples:
+            counts = [
+                run.report["settings"].get("evaluate", {}).get("bootstrap", 0) for run in (self.first, self.second)
+            ]
+            rng = np.random.default_rng([self.first.seed or 0, _STREAM])
+            self.resamples[outfits] = Resamples(outfits, rng, max(_LEAST_RESAMPLES, *counts))
+        return self.resamples[outfits]
+
+
+def _metric_draws(task: Task, rows: Frame, resamples: Resamples) -> NDArray[np.float64]:
+    scores, truth = rows["score"].to_numpy(), rows["truth"].to_numpy(dtype=bool)
+    if task == "compatibility":
+        return resamples.auc(scores, truth)
+    shape = (rows["question_id"].nunique(), -1)
+    ranks = true_ranks(scores.reshape(shape), np.argmax(truth.reshape(shape), axis=1))
+    return resamples.share(ranks == 1) if task == "fill_in_the_blank" else resamples.mean_reciprocal_rank(ranks)
+
+
+def _row(
+    first: FinishedRun, second: FinishedRun, key: TaskKey, scorers: tuple[str, str], pairing: _Pairing | None
+) -> ComparedRow:
+    task, protocol = key
+    figures = first.figures(key)[scorers[0]], second.figures(key)[scorers[1]]
+    values = float(figures[0][METRIC[task]]), float(figures[1][METRIC[task]])
+    difference = Ahead(values[1] - values[0], None, None, None, None)
+    if pairing is not None:
+        draws = pairing.draws(key, scorers)
+        tests = percentile_interval(draws), paired_p_value(draws), None, smallest_difference(draws)
+        difference = Ahead(difference.by, *tests)
+    intervals = interval_of(task, figures[0]), interval_of(task, figures[1])
+    return ComparedRow(task, protocol, scorers, values, intervals, difference, pairing is not None)
+
+
+def _corrected(rows: Sequence[ComparedRow]) -> tuple[ComparedRow, ...]:
+    adjusted = iter(holm([row.difference.p_value for row in rows if row.difference.p_value is not None]))
+    return tuple(
+        row if row.difference.p_value is None
+        else replace(row, difference=replace(row.difference, p_holm=next(adjusted)))
+        for row in rows
+    )  # fmt: skip
+
+
+def _refusal(first: FinishedRun, second: FinishedRun, key: TaskKey) -> str | None:
+    """Why the two can't be paired, as a sentence; None if they can."""
+    digests = [run.report["questions"].get(key[0], {}).get(key[1]) for run in (first, second)]
+    if digests[0] is None or digests[0] != digests[1]:
+        return f"{task_title(*key)}: the questions differ ({_reason(first, second)}), so there is no test."
+    absent = next((run for run in (first, second) if run.scores is None), None)
+    if absent is not None:
+        return f"{task_title(*key)}: {absent.name} has no scores.parquet beside it, so there is no test."
+    return None
+
+
+def _reason(first: FinishedRun, second: FinishedRun) -> str:
+    first_data, second_data = first.report["data"], second.report["data"]
+    if first_data["name"] != second_data["name"]:
+        return f"data '{first_data['name']}' and '{second_data['name']}'"
+    if first_data["splits"] != second_data["splits"] or first_data["funnel"] != second_data["funnel"]:
+        return f"other outfits of '{first_data['name']}'"
+    if first.seed != second.seed:
+        return f"seeds {first.seed} and {second.seed}"
+    settings = [dict(flat_settings(run.report["settings"])) for run in (first, second)]
+    names = ("evaluate.choices", "evaluate.retrieval_pool", "evaluate.retrieval_queries")
+    pairs = {name: tuple(values.get(name) for values in settings) for name in names}
+    differing = [f"{name} {values[0]} and {values[1]}" for name, values in pairs.items() if values[0] != values[1]]
+    return "; ".join(differing) or "other items or another version of coordi"
+
+
+def _protocols(run: FinishedRun) -> str:
+    return ", ".join(dict.fromkeys(protocol for _, protocol in run.tasks)) or "none"
+
+
+def _data_facts(run: FinishedRun) -> dict[str, str]:
+    data = run.report["data"]
+    facts = {name: str(data[name]) for name in ("name", "layout", "text_only", "items", "photos")}
+    facts |= dict(flat_settings(data["splits"], "splits."))
+    inputs: Mapping[str, str] = run.manifest.get("inputs", {})
+    return facts | {f"SHA-256 of {name}": digest for name, digest in inputs.items()}
+
+
+def _settings(run: FinishedRun) -> dict[str, str]:
+    facts = {f"model under test: {name.replace('_', ' ')}": str(value) for name, value in run.report["model"].items()}
+    return facts | dict(flat_settings(run.report["settings"]))
+
+
+def _differing(first: Mapping[str, str], second: Mapping[str, str]) -> tuple[Differing, ...]:
+    names = dict.fromkeys((*first, *second))
+    rows = (Differing(name, first.get(name), second.get(name)) for name in names)
+    return tuple(row for row in rows if row.first != row.second)

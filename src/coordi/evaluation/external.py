@@ -1,0 +1,417 @@
+"""Scores of other systems: questions to score, and score files out and in."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from coordi.artifacts import atomic_path, write_text
+from coordi.data.feed import read_table
+from coordi.errors import ArtifactError, EvaluationError
+from coordi.evaluation.benchmark import Evaluation
+from coordi.evaluation.question_sets import ProtocolQuestions
+from coordi.evaluation.scoring import RawScores, check_items
+from coordi.evaluation.summary import SCORER_WORDS, TASKS, Task
+from coordi.types import CompatibilityQuestion, Dataset, FitbQuestion, Split
+
+QUESTIONS = "questions.jsonl"
+TEMPLATE = "scores-template.csv"
+RULES = "how-to-score.md"
+COLUMNS = ("question_id", "candidate", "score")
+_RULES_TEXT = f"""# How to score these questions
+
+`{QUESTIONS}` has a question per line: `task`, `protocol`, `split`, `question_id`, `items` and, where one of several
+items is to be chosen, `candidates`.
+
+- `compatibility`: how well do the `items` go together? One score, `candidate` left empty. Questions of the split
+  `valid` choose your threshold and calibrate your scores, those of `test` are measured.
+- `fill_in_the_blank` and `retrieval`: how well does each candidate complete the `items`? One score per candidate,
+  `candidate` being its position from 0.
+
+Write the scores into `{TEMPLATE}` and save it as UTF-8 under the name that the report should show, such as
+`my-model.csv`. Higher is better, on any scale. Answer a task of a protocol completely, or remove all its rows.
+
+Use an item's `id` and `image` only to look the item up. They may name the outfit it is from, so don't learn anything
+from them or from the order of the questions.
+"""
+SCORES_PARQUET, SCORES_CSV = "scores.parquet", "scores.csv"
+SCHEMA = pa.schema([
+    ("task", pa.string()), ("protocol", pa.string()), ("question_id", pa.string()), ("outfit_id", pa.string()),
+    ("candidate", pa.int32()), ("scorer", pa.string()), ("truth", pa.bool_()), ("score", pa.float64()),
+])  # fmt: skip
+_TEXT_COLUMNS = ("task", "protocol", "question_id", "outfit_id", "scorer")
+# Starts of a formula in spreadsheets, wide forms included.
+_FORMULA = "^[=+\\-@\t\r\n＝＋－＠]"
+LARGEST = 1e100
+"""Scores further from 0 than this are refused: thresholds and calibrations take their differences."""
+_WHAT_TO_DO = f"fill in {TEMPLATE} as it was written beside {QUESTIONS}"
+
+Question = CompatibilityQuestion | FitbQuestion
+Key = tuple[str, int | None]
+"""Question id as exported, and position of the candidate."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportedQuestion:
+    """A question with its task and split."""
+
+    task: Task
+    split: Split
+    question: Question
+
+    @property
+    def candidates(self) -> tuple[str, ...]:
+        """Item ids to choose from; empty for compatibility."""
+        return self.question.candidates if isinstance(self.question, FitbQuestion) else ()
+
+    @property
+    def keys(self) -> list[Key]:
+        """The rows that this question needs."""
+        positions: Sequence[int | None] = range(len(self.candidates)) if self.candidates else (None,)
+        return [(exported_id(self.question), position) for position in positions]
+
+
+def exported_id(question: Question) -> str:
+    """The ``question_id`` of the files: the question's own id and a digest of its items and candidates.
+
+    Another seed or other data give other questions the same numbers; the digest keeps scores from being used for
+    questions that they weren't made for. It doesn't depend on the answer.
+    """
+    candidates = question.candidates if isinstance(question, FitbQuestion) else ()
+    digest = hashlib.sha256(json.dumps([question.item_ids, candidates]).encode()).hexdigest()
+    return f"{question.id}.{digest[:8]}"
+
+
+def exported_questions(part: ProtocolQuestions) -> Iterator[ExportedQuestion]:
+    """Every question of a protocol: compatibility of both splits, blanks, retrieval, each in its own order."""
+    groups: tuple[tuple[Task, Split, Sequence[Question]], ...] = (
+        (TASKS[0], "valid", part.valid), (TASKS[0], "test", part.test), (TASKS[1], "test", part.blanks),
+        (TASKS[2], "test", part.retrieval),
+    )  # fmt: skip
+    for task, split, questions in groups:
+        for question in questions:
+            yield ExportedQuestion(task, split, question)
+
+
+def write_questions_to_score(folder: Path, protocols: Sequence[ProtocolQuestions], dataset: Dataset) -> None:
+    """Write every question without its answer, the table of scores to fill in, and the rules.
+
+    ``questions.jsonl`` holds ``task``, ``protocol``, ``split``, ``question_id``, ``items`` and ``candidates``, each
+    item with ``id``, ``title``, ``category``, ``text`` (as in prompts) and ``image`` (path or null).
+    ``scores-template.csv`` has a row per score. A question of two protocols is written once, under the first.
+
+    Raises:
+        ArtifactError: If the folder can't be written.
+        EvaluationError: If an item of a question isn't in the data set.
+    """
+    exported: dict[str, tuple[str, ExportedQuestion]] = {}
+    for part in protocols:
+        for each in exported_questions(part):
+            exported.setdefault(exported_id(each.question), (part.protocol, each))
+    for _, each in exported.values():
+        check_items([each.question.item_ids, each.candidates], dataset.items)
+    with atomic_path(folder / QUESTIONS) as temporary, temporary.open("w", encoding="utf-8") as file:
+        for question_id, (protocol, each) in exported.items():
+            line = {
+                "task": each.task,
+                "protocol": protocol,
+                "split": each.split,
+                "question_id": question_id,
+                "items": [_item(dataset, item_id) for item_id in each.question.item_ids],
+                "candidates": [_item(dataset, item_id) for item_id in each.candidates],
+            }
+            file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+    with atomic_path(folder / TEMPLATE) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        keys = (key for _, each in exported.values() for key in each.keys)
+        writer.writerows((question_id, "" if position is None else position, "") for question_id, position in keys)
+    write_text(folder / RULES, _RULES_TEXT)
+
+
+def _item(dataset: Dataset, item_id: str) -> dict[str, Any]:
+    item = dataset.items[item_id]
+    image = None if item.image is None else str(item.image)
+    return {"id": item_id, "title": item.title, "category": item.category, "text": item.text, "image": image}
+
+
+def score_table(evaluation: Evaluation) -> pa.Table:
+    """One row per question and scorer, and per candidate where there are candidates.
+
+    ``candidate`` is its position, null for compatibility questions; ``truth`` says whether the outfit, or the
+    candidate, is the real one. Rows are ordered by protocol, scorer, task and question; a scorer has none for a task
+    that it didn't answer.
+    """
+    parts = []
+    for protocol in evaluation.protocols:
+        questions = protocol.questions
+        for result in protocol.results:
+            scored: tuple[tuple[Task, Sequence[Question], NDArray[np.float64]], ...] = (
+                (TASKS[0], questions.test, result.scores),
+                (TASKS[1], questions.blanks, result.blank_scores),
+                (TASKS[2], questions.retrieval, result.retrieval_scores),
+            )
+            parts += [
+                _score_rows(task, questions.protocol, group, result.scorer, scores)
+                for task, group, scores in scored
+                if scores.size
+            ]
+    return pa.concat_tables(parts) if parts else SCHEMA.empty_table()
+
+
+def _score_rows(
+    task: Task, protocol: str, questions: Sequence[Question], scorer: str, scores: NDArray[np.float64]
+) -> pa.Table:
+    width = scores.size // len(questions)
+    rows = [(question, position) for question in questions for position in range(width)]
+    truth = [q.compatible if isinstance(q, CompatibilityQuestion) else position == q.answer for q, position in rows]
+    columns = [
+        pa.repeat(task, len(rows)),
+        pa.repeat(protocol, len(rows)),
+        pa.array([question.id for question, _ in rows], pa.string()),
+        pa.array([question.outfit_id for question, _ in rows], pa.string()),
+        pa.nulls(len(rows), pa.int32()) if scores.ndim == 1 else pa.array([n for _, n in rows], pa.int32()),
+        pa.repeat(scorer, len(rows)),
+        pa.array(truth, pa.bool_()),
+        pa.array(scores.reshape(-1), pa.float64()),
+    ]
+    return pa.table(columns, schema=SCHEMA)
+
+
+def write_scores(folder: Path, evaluation: Evaluation) -> None:
+    """Write ``scores.parquet`` and ``scores.csv``, which hold the same rows.
+
+    Text in the CSV that a spreadsheet would run as a formula gets an apostrophe before it. The file starts with a byte
+    order mark if it holds anything but ASCII, without which Excel garbles it.
+
+    Raises:
+        ArtifactError: If a file can't be written.
+    """
+    table = score_table(evaluation)
+    with atomic_path(folder / SCORES_PARQUET) as temporary:
+        pq.write_table(table, temporary)
+    is_ascii = True
+    for name in _TEXT_COLUMNS:
+        text = table.column(name)
+        is_ascii = is_ascii and pc.all(pc.string_is_ascii(text.unique())).as_py() in (True, None)
+        safe = pc.replace_substring_regex(text, f"({_FORMULA})", "'\\1")
+        table = table.set_column(SCHEMA.get_field_index(name), SCHEMA.field(name), safe)
+    with atomic_path(folder / SCORES_CSV) as temporary, temporary.open("wb") as file:
+        file.write(b"" if is_ascii else b"\xef\xbb\xbf")
+        pa_csv.write_csv(table, file, pa_csv.WriteOptions(quoting_style="needed"))
+
+
+def read_scores(path: Path) -> pa.Table:
+    """The rows of a ``scores.parquet``.
+
+    Raises:
+        ArtifactError: If it is missing, broken, or has other columns, as another version's may have.
+    """
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise ArtifactError(f"{path} can't be read ({error}); measure the model again") from error
+    missing = [name for name in SCHEMA.names if name not in table.column_names]
+    if missing:
+        raise ArtifactError(
+            f"{path} has no column '{missing[0]}' (it has {', '.join(table.column_names)}), so another version of "
+            "coordi made it; measure the model again with this one"
+        )
+    return table.select(SCHEMA.names)
+
+
+def question_digests(protocols: Sequence[ProtocolQuestions]) -> dict[str, dict[str, str]]:
+    """By task and protocol, SHA-256 of ids, outfits, items, candidates and answers of the questions, in their order.
+
+    Question ids are numbers that recur for other questions under another seed or on other data; these don't.
+    """
+    digests: dict[str, dict[str, str]] = {}
+    for part in protocols:
+        tests: tuple[tuple[Task, Sequence[Question]], ...] = (
+            (TASKS[0], part.test), (TASKS[1], part.blanks), (TASKS[2], part.retrieval),
+        )  # fmt: skip
+        for task, questions in tests:
+            if questions:
+                lines = "".join(json.dumps(_contents(question), ensure_ascii=False) + "\n" for question in questions)
+                digests.setdefault(task, {})[part.protocol] = hashlib.sha256(lines.encode()).hexdigest()
+    return digests
+
+
+def _contents(question: Question) -> list[object]:
+    if isinstance(question, CompatibilityQuestion):
+        return [question.id, question.outfit_id, question.item_ids, question.compatible]
+    return [question.id, question.outfit_id, question.item_ids, question.candidates, question.answer]
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalScores:
+    """Scores that were made outside coordi.
+
+    Attributes:
+        name: The scorer's name in reports: the file's name without ``.csv``.
+        path: Of the file.
+        rows: Line and score by question id and candidate.
+    """
+
+    name: str
+    path: Path
+    rows: Mapping[Key, tuple[int, float]]
+
+    @classmethod
+    def read(cls, path: Path) -> ExternalScores:
+        """Read a filled-in table; ``check`` compares it with the questions.
+
+        ``question_id``, ``candidate`` and ``score`` may stand in any order. A candidate may be written ``2`` or
+        ``2.0``, as spreadsheets do.
+
+        Raises:
+            DataError: If the file can't be read, isn't UTF-8 or isn't CSV.
+            EvaluationError: If the file is named like one of coordi's scorers, a column is wrong or missing, there are
+                no rows, or a row is broken or repeated.
+        """
+        if path.suffix.lower() != ".csv":
+            raise EvaluationError(f"scores are read from a .csv file, got {path}; {_WHAT_TO_DO}")
+        _check_name(path)
+        table = read_table(path)
+        if sorted(table.columns) != sorted(COLUMNS):
+            raise EvaluationError(
+                f"{path} has the columns {', '.join(table.columns) or 'none (it is empty)'}; expected "
+                f"{','.join(COLUMNS)}, separated by commas: {_WHAT_TO_DO}"
+            )
+        if not table.rows and not table.faults:
+            raise EvaluationError(f"{path} has no scores, only the header; {_WHAT_TO_DO}")
+        broken = [(line, reason) for reason, lines in table.faults.items() for line in lines]
+        rows: dict[Key, tuple[int, float]] = {}
+        for line, row in table.rows:
+            try:
+                key, score = _key(row), _score(row)
+                if key in rows:
+                    raise ValueError(f"{_name(key)} has a score already, on line {rows[key][0]}; keep one")
+                rows[key] = (line, score)
+            except ValueError as error:
+                broken.append((line, str(error)))
+        if broken:
+            line, reason = min(broken)
+            total = len(table.rows) + sum(map(len, table.faults.values()))
+            raise EvaluationError(
+                f"{path}: {len(broken)} of {total} rows can't be used, the first on line {line}: {reason}"
+            )
+        return cls(path.stem, path, rows)
+
+    def check(self, protocols: Sequence[ProtocolQuestions]) -> None:
+        """Compare the file with all questions.
+
+        Raises:
+            EvaluationError: If a row answers no question, a task is answered in part, or validation questions are
+                answered without the test questions that they are for.
+        """
+        needed = {key for part in protocols for each in exported_questions(part) for key in each.keys}
+        extra = [(line, key) for key, (line, _) in self.rows.items() if key not in needed]
+        if extra:
+            line, key = extra[0]
+            raise EvaluationError(
+                f"{self.path}: {len(extra)} of {len(self.rows)} rows answer no question that is asked, the first on "
+                f"line {line}: {_name(key)}; accepted are those of {QUESTIONS}, which fit one seed, one data set and "
+                "its settings: write them again and score those, or take the rows out"
+            )
+        used = {key for part in protocols for each in self._answered(part) for key in each.keys}
+        idle = [(line, key) for key, (line, _) in self.rows.items() if key not in used]
+        if idle:
+            line, key = idle[0]
+            raise EvaluationError(
+                f"{self.path}: {len(idle)} rows answer validation questions of protocols whose test questions have no "
+                f"score, the first on line {line}: {_name(key)}; add the test questions, or take the rows out"
+            )
+        for part in protocols:
+            self.scores(part)
+
+    def scores(self, part: ProtocolQuestions) -> RawScores | None:
+        """The scores of one protocol, in the order of its questions; None if it answers none of its tasks.
+
+        Compatibility is one task: a score for a test question needs those of the validation split too. Rows of other
+        protocols are ignored.
+
+        Raises:
+            EvaluationError: If a task is answered in part.
+        """
+        answered = self._answered(part)
+        tables: dict[tuple[Task, Split], list[list[float]]] = {}
+        for task in TASKS:
+            keys = [(each.split, key) for each in answered if each.task == task for key in each.keys]
+            missing = [(split, key) for split, key in keys if key not in self.rows]
+            if missing:
+                split, key = missing[0]
+                raise EvaluationError(
+                    f"{self.path} lacks {len(missing)} of the {len(keys)} scores of {task} ({part.protocol}), the "
+                    f"first of them {_name(key)} of the {split} split; add them, or take the whole task out"
+                )
+        for each in answered:
+            tables.setdefault((each.task, each.split), []).append([self.rows[key][1] for key in each.keys])
+        if not answered:
+            return None
+        none, arrays = RawScores(), {key: np.array(rows, dtype=np.float64) for key, rows in tables.items()}
+        valid, test = (arrays.get((TASKS[0], split), none.blanks).reshape(-1) for split in ("valid", "test"))
+        blanks, retrieval = (arrays.get((task, "test"), none.blanks) for task in TASKS[1:])
+        return RawScores(valid, test, blanks, retrieval)
+
+    def _answered(self, part: ProtocolQuestions) -> list[ExportedQuestion]:
+        """The questions of the tasks of which at least one test question has a score."""
+        questions = list(exported_questions(part))
+        tests = (each for each in questions if each.split == "test")
+        tasks = {each.task for each in tests if any(key in self.rows for key in each.keys)}
+        return [each for each in questions if each.task in tasks]
+
+
+def _check_name(path: Path) -> None:
+    # Reports identify scorers by name: they would show the file's scores as those of their own baseline.
+    if path.stem.strip().casefold() in SCORER_WORDS:
+        raise EvaluationError(
+            f"{path} is named like '{path.stem.strip().casefold()}', a scorer of coordi's own; accepted is any other "
+            f"name than {', '.join(SCORER_WORDS)}: rename the file, such as my-{path.name.strip()}"
+        )
+
+
+def _key(row: Mapping[str, Any]) -> Key:
+    question_id = str(row.get("question_id", "")).strip()
+    if not question_id:
+        raise ValueError("question_id is empty; give one of the template's")
+    written = str(row.get("candidate", "")).strip()
+    if not written:
+        return question_id, None
+    if not re.fullmatch(r"\d{1,9}(\.0*)?", written, re.ASCII):
+        raise ValueError(f"candidate '{written}' isn't a position; accepted are 0, 1, 2, ... or nothing")
+    return question_id, int(written.split(".")[0])
+
+
+def _score(row: Mapping[str, Any]) -> float:
+    written = str(row.get("score", "")).strip()
+    if not written:
+        raise ValueError("score is empty; give a number, or take all rows of its task out")
+    try:
+        score = float(written if "_" not in written else "no number")  # Python accepts 1_000
+    except ValueError:
+        raise ValueError(f"score '{written}' isn't a number; write it with a decimal point, such as 0.25") from None
+    if not math.isfinite(score):
+        raise ValueError(f"score '{written}' isn't finite; every score must be a number")
+    if abs(score) > LARGEST:
+        raise ValueError(f"score '{written}' is too large; accepted are {-LARGEST:g} to {LARGEST:g}: scale all scores")
+    return score
+
+
+def _name(key: Key) -> str:
+    question_id, position = key
+    return f"question '{question_id}'" + ("" if position is None else f", candidate {position}")

@@ -1,0 +1,269 @@
+"""Charts of the report as inline SVG by matplotlib, coloured by the page's style sheet."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup, escape
+from numpy.typing import NDArray
+
+from coordi.errors import require
+from coordi.evaluation.metrics import roc_curve
+from coordi.evaluation.report import TrainingPoint
+from coordi.evaluation.summary import format_figure, protocol_words, scorer_words
+
+MOST_COLOURS = 7
+"""Scorers with a colour of their own; the style sheet has as many."""
+# Colours that stand for variables of the style sheet, so that a chart follows dark mode.
+_TEXT, _GUIDE = "#0000fe", "#0000fd"
+_MOST_DOTS = 24
+_RC = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "coordi",
+    "text.parse_math": False,
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "text.color": _TEXT,
+    "axes.labelcolor": _TEXT,
+    "axes.edgecolor": _GUIDE,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": _TEXT,
+    "ytick.color": _TEXT,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """A chart with its caption and legend.
+
+    Attributes:
+        title: The caption.
+        svg: The drawing.
+        legend: Label, colour number and value of each line.
+    """
+
+    title: str
+    svg: Markup
+    legend: tuple[tuple[str, int, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a chart: ``(x, y)`` in drawing order, its colour's number, and a 95% interval at each point or none."""
+
+    points: Sequence[tuple[float, float]]
+    colour: int
+    intervals: Sequence[tuple[float, float]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Axes:
+    """Axes of a chart.
+
+    Attributes:
+        description: Read out in place of the drawing.
+        x: Label of the horizontal axis.
+        y: Label of the vertical axis.
+        unit: Both axes go from 0 to 1.
+        chance: Points of a dashed line.
+        x_ticks: Ticks of the horizontal axis; empty for automatic ones.
+        x_log: Logarithmic horizontal axis.
+    """
+
+    description: str
+    x: str
+    y: str
+    unit: bool = False
+    chance: Sequence[tuple[float, float]] = ()
+    x_ticks: Sequence[float] = ()
+    x_log: bool = False
+
+
+def draw(lines: Sequence[Line], axes: Axes) -> Markup:
+    """A line chart as an SVG element; the same lines give the same text.
+
+    Args:
+        lines: The first one is drawn last and thicker.
+        axes: Labels and ranges.
+
+    Raises:
+        MissingDependencyError: If matplotlib isn't installed.
+    """
+    with require("matplotlib", "train").rc_context(_RC):
+        figure = require("matplotlib.figure", "train").Figure(figsize=(4.4, 3.1))
+        figure.subplots_adjust(left=0.14, bottom=0.16, right=0.97, top=0.97)
+        plot = figure.add_subplot()
+        if axes.chance:
+            plot.plot(*zip(*axes.chance, strict=True), color=_GUIDE, linestyle=(0, (3, 4)), linewidth=1)
+        for number, line in reversed(list(enumerate(lines))):
+            _draw_line(plot, line, width=1.4 if number else 2.6)
+        if axes.unit:
+            plot.set(xlim=(0, 1), ylim=(0, 1))
+        if axes.x_log:
+            plot.set_xscale("log")
+        if axes.x_ticks:
+            plot.set_xticks(axes.x_ticks, [f"{tick:g}" for tick in axes.x_ticks])
+            plot.minorticks_off()
+        plot.set(xlabel=axes.x, ylabel=axes.y)
+        for artist in plot.get_children():
+            artist.set_clip_on(False)
+        file = io.StringIO()
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    return _inline(file.getvalue(), axes.description)
+
+
+def _draw_line(plot: Any, line: Line, width: float) -> None:
+    if not line.points:
+        return
+    xs, ys = zip(*line.points, strict=True)
+    colour = f"#0000{min(line.colour, MOST_COLOURS):02x}"
+    plot.plot(xs, ys, color=colour, linewidth=width, marker="o" if len(xs) <= _MOST_DOTS else "", markersize=width + 2)
+    if line.intervals:
+        low, high = np.asarray(line.intervals).T
+        plot.vlines(xs, low, high, color=colour, linewidth=1)
+
+
+def _inline(svg: str, description: str) -> Markup:
+    """An SVG file as an element of a page: ids made unique, colours replaced, nothing that applies outside of it."""
+    body = svg[svg.index("<svg") :]
+    view_box = re.search(r'viewBox="[^"]*"', body)
+    body = re.sub(r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>|<!--.*?-->", "", body, flags=re.DOTALL)
+    key = f"c{hashlib.sha256((description + body).encode()).hexdigest()[:8]}"
+    body = re.sub(r'<g id="[^"]*"', "<g", body.partition(">")[2])
+    body = re.sub(r'( id="|"#)([^"]+)', rf"\g<1>{key}-\2", body)
+    body = re.sub(r"#0000f[ed]", lambda found: {_TEXT: "var(--soft)", _GUIDE: "var(--stitch)"}[found[0]], body)
+    body = re.sub(r"#0000(0\d)", lambda found: f"var(--c{int(found[1])})", body)
+    head = f'<svg class="chart" role="img" aria-label="{escape(description)}" {view_box[0] if view_box else ""}>'
+    return Markup(head + body.strip())
+
+
+def roc_chart(
+    protocol: str, scored: Sequence[tuple[str, int, NDArray[np.float64], float]], labels: NDArray[np.bool_]
+) -> Chart:
+    """The ROC curves of one protocol.
+
+    Args:
+        protocol: Its name.
+        scored: Name, colour, scores ``(N,)`` and AUC of each scorer.
+        labels: The truth, shape ``(N,)``.
+    """
+    lines = [Line([(x, y) for x, y in roc_curve(scores, labels).tolist()], n) for _, n, scores, _ in scored]
+    values = ", ".join(f"{scorer_words(name).label} AUC {format_figure(auc)}" for name, _, _, auc in scored)
+    axes = Axes(
+        f"ROC curves, {_lower(protocol)}: {values}", "made-up outfits accepted", "real outfits accepted", unit=True,
+        chance=((0, 0), (1, 1)),
+    )  # fmt: skip
+    legend = tuple((scorer_words(name).label, n, format_figure(auc)) for name, n, _, auc in scored)
+    return Chart("ROC, with AUC", draw(lines, axes), legend)
+
+
+def reliability_chart(protocol: str, scored: Sequence[tuple[str, int, Mapping[str, Any]]]) -> Chart:
+    """Share of real outfits by calibrated probability, a line per scorer; on the diagonal both are equal.
+
+    Args:
+        protocol: Its name.
+        scored: Name, colour and ``calibration`` of each scorer.
+    """
+    lines = [Line([(row["mean_probability"], row["share_compatible"]) for row in c["bins"]], n) for _, n, c in scored]
+    texts = []
+    for name, _, calibration in scored:
+        before = calibration.get("raw_ece")
+        text = f"{scorer_words(name).label} {format_figure(calibration['ece'])}"
+        texts.append(text + ("" if before is None else f" ({format_figure(before)} before calibration)"))
+    axes = Axes(
+        f"Reliability, {_lower(protocol)}, expected calibration errors: {', '.join(texts)}", "calibrated probability",
+        "share of real outfits", unit=True, chance=((0, 0), (1, 1)),
+    )  # fmt: skip
+    legend = tuple((scorer_words(name).label, n, format_figure(c["ece"])) for name, n, c in scored)
+    return Chart("Reliability, with ECE", draw(lines, axes), legend)
+
+
+def recall_chart(protocol: str, scored: Sequence[tuple[str, int, Mapping[str, Any]]]) -> Chart | None:
+    """Recall among the first k, against chance; None if fewer than two k were measured.
+
+    Args:
+        protocol: Its name.
+        scored: Name, colour and retrieval figures of each scorer.
+    """
+    ks = sorted({int(k) for _, _, figures in scored for k in figures["recall"]})
+    if len(ks) < 2:
+        return None
+    pool = scored[0][2]["pool"]
+    lines = [Line([(k, f["recall"][str(k)]) for k in ks if str(k) in f["recall"]], n) for _, n, f in scored]
+    values = "; ".join(
+        f"{scorer_words(name).label} " + ", ".join(f"{value:.2f} at {k}" for k, value in figures["recall"].items())
+        for name, _, figures in scored
+    )
+    axes = Axes(
+        f"Recall at k among {pool} candidates, {_lower(protocol)}: {values}", "first k candidates",
+        "true item included", chance=[(k, k / pool) for k in ks], x_ticks=ks,
+    )  # fmt: skip
+    legend = tuple((scorer_words(name).label, n, format_figure(f["mrr"])) for name, n, f in scored)
+    return Chart(f"Recall among {pool} candidates, with MRR", draw(lines, axes), legend)
+
+
+def size_charts(rows: Sequence[Mapping[str, Any]], colours: Mapping[str, int]) -> tuple[Chart, ...]:
+    """AUC over the number of training outfits, a chart per protocol.
+
+    Args:
+        rows: The ``learning_curve`` of ``report.json``.
+        colours: By scorer.
+    """
+    charts = []
+    for protocol in dict.fromkeys(row["protocol"] for row in rows):
+        by_name: dict[str, list[Mapping[str, Any]]] = {}
+        for row in sorted((row for row in rows if row["protocol"] == protocol), key=lambda row: row["outfits"]):
+            by_name.setdefault(row["scorer"], []).append(row)
+        names = sorted(by_name, key=lambda name: (colours.get(name, MOST_COLOURS), name))
+        lines, legend, values = [], [], []
+        for name in names:
+            colour, label = colours.get(name, MOST_COLOURS), scorer_words(name).label
+            intervals = [tuple(row["ci95"]) for row in by_name[name] if row.get("ci95")]
+            points = [(row["outfits"], row["auc"]) for row in by_name[name]]
+            lines.append(Line(points, colour, intervals if len(intervals) == len(points) else ()))
+            legend.append((label, colour, format_figure(points[-1][1])))
+            values.append(f"{label} " + ", ".join(f"{auc:.2f} with {outfits}" for outfits, auc in points))
+        sizes = sorted({row["outfits"] for points in by_name.values() for row in points})
+        axes = Axes(
+            f"AUC by training outfits, {_lower(protocol)}: {'; '.join(values)}", "training outfits", "AUC",
+            chance=[(sizes[0], 0.5), (sizes[-1], 0.5)], x_ticks=sizes, x_log=True,
+        )  # fmt: skip
+        charts.append(Chart(protocol_words(protocol)[0], draw(lines, axes), tuple(legend)))
+    return tuple(charts)
+
+
+def training_charts(points: Sequence[TrainingPoint]) -> tuple[Chart, ...]:
+    """A chart of the losses and one of the AUC, each left out if it has no values."""
+    charts = []
+    for title, y, fields in (
+        ("Loss", "loss", {"training": "train_loss", "validation": "valid_loss"}),
+        ("Validation AUC", "AUC", {"validation": "valid_auc"}),
+    ):
+        curves = {
+            label: [(point.step, getattr(point, name)) for point in points if getattr(point, name) is not None]
+            for label, name in fields.items()
+        }
+        lines = {label: Line(curve, n) for n, (label, curve) in enumerate(curves.items()) if curve}
+        if lines:
+            ends = [
+                f"{label} from {line.points[0][1]:.3f} to {line.points[-1][1]:.3f}" for label, line in lines.items()
+            ]
+            axes = Axes(f"{title} while fine-tuning: {', '.join(ends)}", "optimizer step", y)
+            legend = tuple((label, line.colour, "") for label, line in lines.items()) if len(lines) > 1 else ()
+            charts.append(Chart(f"{title} while fine-tuning", draw(list(lines.values()), axes), legend))
+    return tuple(charts)
+
+
+def _lower(protocol: str) -> str:
+    return protocol_words(protocol)[0].lower()

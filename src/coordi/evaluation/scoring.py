@@ -1,0 +1,262 @@
+"""Scores of outfits: each outfit once per scorer, saved so that an interrupted evaluation can be resumed."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from coordi.artifacts import Progress, atomic_path
+from coordi.errors import ArtifactError, EvaluationError
+from coordi.evaluation.question_sets import ProtocolQuestions
+from coordi.types import Item, OutfitScorer
+
+# Small enough to lose little on Ctrl-C, large enough to fill a language model's batches.
+CHUNK = 256
+# A killed process loses the scores of this time, and of the current chunk.
+_SECONDS_BETWEEN_WRITES = 10.0
+
+ItemIds = tuple[str, ...]
+Scores = dict[ItemIds, float]
+
+
+def score_all(
+    scorers: Sequence[OutfitScorer],
+    groups: Sequence[Sequence[ItemIds]],
+    items: Mapping[str, Item],
+    progress: Progress,
+    folder: Path | None,
+) -> list[Scores]:
+    """Score every outfit with every scorer.
+
+    Args:
+        scorers: Each scores every outfit once, even one that several groups share.
+        groups: Outfits by their item ids, such as those of one protocol.
+        items: By id.
+        progress: Counts outfits, over all scorers.
+        folder: Where scores are saved; None saves none.
+
+    Returns:
+        By scorer, the score of each outfit.
+
+    Raises:
+        EvaluationError: If an item is unknown, or a scorer returns scores of a wrong shape or a score that isn't
+            finite.
+    """
+    chunks = _chunks(groups)
+    check_items([outfit for chunk in chunks for outfit in chunk], items)
+    total = len(scorers) * sum(map(len, chunks))
+    done = 0
+    results = []
+    for number, scorer in enumerate(scorers):
+        with _SavedScores(folder / f"{number}-{_file_name(scorer.name)}.parquet" if folder else None) as saved:
+            for chunk in chunks:
+                if not all(outfit in saved.scores for outfit in chunk):
+                    saved.add(zip(chunk, _scores(scorer, chunk, items), strict=True))
+                done += len(chunk)
+                progress(done, total)
+        results.append(saved.scores)
+    return results
+
+
+def completed(item_ids: Sequence[str], candidate: str) -> ItemIds:
+    """An outfit with a candidate added at its end, the order in which recommendations are scored too."""
+    return (*item_ids, candidate)
+
+
+def check_items(outfits: Iterable[Sequence[str]], items: Mapping[str, Item]) -> None:
+    """Refuse questions about items that aren't in the data set.
+
+    Raises:
+        EvaluationError: With how many are unknown, and the first of them.
+    """
+    unknown = sorted({item_id for outfit in outfits for item_id in outfit if item_id not in items})
+    if unknown:
+        raise EvaluationError(
+            f"{len(unknown)} item ids of the questions aren't in the data set, such as '{unknown[0]}'; accepted are "
+            f"the ids of its {len(items)} items"
+        )
+
+
+def no_scores() -> NDArray[np.float64]:
+    """Scores of a task without answers, shape ``(0,)``."""
+    return np.zeros(0)
+
+
+def no_rows() -> NDArray[np.float64]:
+    """Candidates' scores of a task without answers, shape ``(0, 0)``."""
+    return np.zeros((0, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class RawScores:
+    """One scorer's scores of one protocol's questions, in their order; a task without answers is empty.
+
+    Every score is finite, higher is better, and scores of different tasks may be on different scales.
+
+    Attributes:
+        valid: Of the compatibility questions of the validation split, shape ``(V,)``.
+        test: Of the compatibility questions of the test split, shape ``(N,)``.
+        blanks: Of each candidate of each fill-in-the-blank question, shape ``(Q, C)``.
+        retrieval: Of each candidate of each retrieval query, shape ``(R, P)``.
+    """
+
+    valid: NDArray[np.float64] = field(default_factory=no_scores)
+    test: NDArray[np.float64] = field(default_factory=no_scores)
+    blanks: NDArray[np.float64] = field(default_factory=no_rows)
+    retrieval: NDArray[np.float64] = field(default_factory=no_rows)
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerResult:
+    """One scorer under one protocol; a task that the protocol lacks, or the scorer didn't answer, is empty.
+
+    Attributes:
+        scorer: Its name.
+        threshold: Chosen on the validation split; outfits with this score or more are predicted compatible. NaN without
+            compatibility questions.
+        scores: Of the test questions, shape ``(N,)``.
+        blank_scores: Of each candidate of each fill-in-the-blank question, shape ``(Q, C)``.
+        retrieval_scores: Of each candidate of each retrieval query, shape ``(R, P)``.
+        probabilities: Of the test questions, shape ``(N,)``, in ``[0, 1]``: scores after Platt scaling on the
+            validation split.
+        gives_probabilities: True if the scores themselves are probabilities.
+    """
+
+    scorer: str
+    threshold: float
+    scores: NDArray[np.float64]
+    blank_scores: NDArray[np.float64]
+    retrieval_scores: NDArray[np.float64] = field(default_factory=no_rows)
+    probabilities: NDArray[np.float64] = field(default_factory=no_scores)
+    gives_probabilities: bool = False
+
+    @property
+    def predicted(self) -> NDArray[np.bool_]:
+        """Predictions at the threshold, shape ``(N,)``."""
+        predictions: NDArray[np.bool_] = self.scores >= self.threshold
+        return predictions
+
+
+@dataclass(frozen=True, slots=True)
+class ProtocolResult:
+    """One protocol's questions and the results of all scorers.
+
+    Attributes:
+        questions: Of the protocol.
+        results: The model under test first, which answered everything, then the others that answered anything.
+    """
+
+    questions: ProtocolQuestions
+    results: tuple[ScorerResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportWarning:
+    """Something that a reader of the figures must know.
+
+    Attributes:
+        where: Protocols and tasks, such as ``"random compatibility, pairs compatibility"``.
+        text: In whole sentences.
+    """
+
+    where: str
+    text: str
+
+
+@runtime_checkable
+class ScoreSource(Protocol):
+    """Scores that are looked up by question instead of computed from items: of another system, or of a leak baseline.
+
+    They aren't probabilities until they are calibrated.
+    """
+
+    @property
+    def name(self) -> str:
+        """Unique among the scorers of one evaluation."""
+
+    def scores(self, part: ProtocolQuestions) -> RawScores | None:
+        """Scores of one protocol, in the order of its questions; None if none of its tasks is answered."""
+
+
+class _SavedScores:
+    """One scorer's scores and their file.
+
+    The whole file is written each time, so not after every chunk: that would take quadratic time.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self.scores: Scores = _read(path) if path and path.exists() else {}
+        self._path = path
+        self._written = time.monotonic()
+        self._is_behind = False
+
+    def __enter__(self) -> _SavedScores:
+        return self
+
+    def __exit__(self, *ending: object) -> None:
+        self._write()
+
+    def add(self, scores: Iterable[tuple[ItemIds, float]]) -> None:
+        """Add scores, and write the file if the last write was long ago."""
+        self.scores.update(scores)
+        self._is_behind = True
+        if time.monotonic() - self._written > _SECONDS_BETWEEN_WRITES:
+            self._write()
+
+    def _write(self) -> None:
+        if self._path and self._is_behind:
+            _write(self._path, self.scores)
+            self._written, self._is_behind = time.monotonic(), False
+
+
+def _chunks(groups: Sequence[Sequence[ItemIds]]) -> list[list[ItemIds]]:
+    """Chunks that don't depend on saved scores: a model's rounding may depend on the other outfits of a batch."""
+    earlier: set[ItemIds] = set()
+    chunks = []
+    for group in groups:
+        fresh = sorted(set(group) - earlier, key=lambda outfit: (len(outfit), outfit))
+        earlier.update(fresh)
+        chunks += [fresh[start : start + CHUNK] for start in range(0, len(fresh), CHUNK)]
+    return chunks
+
+
+def _scores(scorer: OutfitScorer, outfits: Sequence[ItemIds], items: Mapping[str, Item]) -> list[float]:
+    scores: NDArray[np.float64] = np.asarray(
+        scorer.score([[items[item_id] for item_id in outfit] for outfit in outfits]), dtype=np.float64
+    )  # (N,)
+    if scores.shape != (len(outfits),):
+        raise EvaluationError(f"{scorer.name} returned scores of shape {scores.shape} for {len(outfits)} outfits")
+    broken = np.flatnonzero(~np.isfinite(scores))
+    if broken.size:
+        raise EvaluationError(
+            f"{scorer.name} returned {scores[broken[0]]} for an outfit of {len(outfits[broken[0]])} items; "
+            "every score must be a finite number"
+        )
+    return [float(score) for score in scores]
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "scorer"
+
+
+def _write(path: Path, scores: Scores) -> None:
+    ids = pa.array([list(item_ids) for item_ids in scores], pa.list_(pa.string()))
+    with atomic_path(path) as temporary:
+        pq.write_table(pa.table({"item_ids": ids, "score": list(scores.values())}), temporary)
+
+
+def _read(path: Path) -> Scores:
+    try:
+        table = pq.read_table(path).to_pydict()
+        return {tuple(ids): float(score) for ids, score in zip(table["item_ids"], table["score"], strict=True)}
+    except (OSError, pa.ArrowException, KeyError) as error:
+        raise ArtifactError(f"{path} can't be read ({error}); delete it and run the command again") from error

@@ -1,0 +1,363 @@
+"""The summary of a report: one row per scorer, one column per protocol, in words and as numbers are printed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from coordi.evaluation.task_metrics import FEW_OUTFITS
+
+Task = Literal["compatibility", "fill_in_the_blank", "retrieval"]
+TASKS: tuple[Task, ...] = ("compatibility", "fill_in_the_blank", "retrieval")
+TASK_WORDS: Mapping[Task, str] = {
+    "compatibility": "Compatibility",
+    "fill_in_the_blank": "Fill in the blank",
+    "retrieval": "Retrieval",
+}
+METRIC: Mapping[Task, str] = {"compatibility": "auc", "fill_in_the_blank": "accuracy", "retrieval": "mrr"}
+"""The metric of each task that the summary shows and differences are tested on."""
+METRIC_WORDS: Mapping[str, str] = {"auc": "AUC", "accuracy": "accuracy", "f1": "F1", "mrr": "MRR"}
+LEVEL = 0.05
+"""Differences with a Holm-adjusted p-value below this are significant."""
+
+Kind = Literal["language model", "baseline", "file"]
+
+
+@dataclass(frozen=True, slots=True)
+class ScorerWords:
+    """Label of a scorer in tables, and what it uses.
+
+    Attributes:
+        label: As a table's row.
+        note: What it uses, in a few words.
+        kind: ``baseline`` needs no language model to answer; ``file`` are imported scores.
+    """
+
+    label: str
+    note: str
+    kind: Kind = "baseline"
+
+
+PROTOCOL_WORDS: Mapping[str, tuple[str, str]] = {
+    "random": ("Random items", "made-up outfits take their items from anywhere, so categories alone can tell"),
+    "same-category": (
+        "Same categories",
+        "made-up outfits swap each item for another of the same category, so only style tells",
+    ),
+    "one-swapped": ("One item swapped", "made-up outfits differ from a real one in a single item of the same category"),
+    "pairs": ("Pairs of items", "two items of an outfit, or one of them beside a stranger of the same category"),
+    "release": ("The release’s own questions", "the question files that came with the data"),
+    "release-resampled": (
+        "The release’s own questions, resampled",
+        "the release’s question files whose made-up outfits keep the categories",
+    ),
+}
+SCORER_WORDS: Mapping[str, ScorerWords] = {
+    "fine-tuned": ScorerWords(
+        "Fine-tuned model", "the language model with its adapter, in its ensemble if it has one", "language model"
+    ),
+    "language-model": ScorerWords(
+        "Language model alone", "the fine-tuned model without its ensemble", "language model"
+    ),
+    "without-language-model": ScorerWords(
+        "Without the language model", "the other parts of the ensemble, weighted on the same questions"
+    ),
+    "base": ScorerWords("Base model", "the same language model before fine-tuning", "language model"),
+    "frozen-probe": ScorerWords("Frozen probe", "logistic regression on the base model’s states", "language model"),
+    "chance": ScorerWords("Chance", "a random number for each outfit"),
+    "size": ScorerWords("Number of items", "the number of items, nothing else"),
+    "order": ScorerWords("Order of items", "the order of the categories, nothing else"),
+    "popularity": ScorerWords("Popularity", "how often an item and its subcategory occur in training outfits"),
+    "category-pairs": ScorerWords("Category pairs", "which categories meet, no title and no photo"),
+    "title-cosine": ScorerWords("Title similarity", "how many words the titles and subcategories share"),
+    "sentence-cosine": ScorerWords(
+        "Text similarity",
+        "cosine of a sentence encoder’s embeddings of the items’ prompt texts, less the mean of their category in "
+        "training outfits",
+    ),
+    "encoder-similarity": ScorerWords(
+        "Encoder similarity",
+        "cosine of the image encoder’s embeddings of the photos, or of titles where there is no photo, less the mean "
+        "of their category in training outfits",
+    ),
+    "set-transformer": ScorerWords("Set transformer", "a small network trained on frozen embeddings of the items"),
+}
+RIVALS = (
+    "category-pairs",
+    "title-cosine",
+    "sentence-cosine",
+    "encoder-similarity",
+    "set-transformer",
+    "frozen-probe",
+    "without-language-model",
+)
+"""Baselines that a useful model beats. Chance, size, order and popularity only show leaks."""
+
+
+def protocol_words(name: str) -> tuple[str, str]:
+    """A protocol's title and meaning; an unknown ``release-`` one keeps its own name."""
+    if name not in PROTOCOL_WORDS and name.startswith("release-"):
+        title, meaning = PROTOCOL_WORDS["release"]
+        return f"{title} ({name.removeprefix('release-')})", meaning
+    return PROTOCOL_WORDS.get(name, (name, ""))
+
+
+def scorer_words(name: str) -> ScorerWords:
+    """A scorer's words; an unknown scorer came from a file and keeps its name."""
+    return SCORER_WORDS.get(name, ScorerWords(name, "scores from a file", "file"))
+
+
+def format_figure(value: float | None) -> str:
+    """A share or score with three decimals; an en dash if there is none."""
+    return "–" if value is None else f"{value:.3f}"
+
+
+def format_signed(value: float) -> str:
+    """A difference with three decimals and its sign; 0 has none."""
+    text = f"{value:+.3f}"
+    return text[1:] if float(text) == 0 else text.replace("-", "−")
+
+
+def format_p_value(value: float | None) -> str:
+    """A p-value with three decimals, ``< 0.001``, or an en dash if there is none."""
+    if value is None:
+        return "–"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def lower_first(text: str) -> str:
+    """The text with its first letter in lower case, for the middle of a sentence; a word in capitals stays."""
+    return text if text[:2].isupper() else text[:1].lower() + text[1:]
+
+
+def subject_words(name: str) -> str:
+    """A scorer at the start of a sentence: ``The fine-tuned model``; imported scores by their name."""
+    words = scorer_words(name)
+    return words.label if words.kind == "file" else f"The {lower_first(words.label)}"
+
+
+def task_title(task: Task, protocol: str) -> str:
+    """A task under a protocol: ``Compatibility, random items``."""
+    return f"{TASK_WORDS[task]}, {protocol_words(protocol)[0].lower()}"
+
+
+def source_words(where: str) -> str:
+    """The source of a warning with protocols in words: ``same-category blanks`` is ``same categories, blanks``."""
+    return "; ".join(_source(part.strip()) for part in where.split(","))
+
+
+def _source(part: str) -> str:
+    protocol, _, task = part.partition(" ")
+    title, meaning = protocol_words(protocol)
+    if not meaning or (task and task.replace("-", "_") not in (*TASKS, "blanks")):
+        return part
+    return f"{lower_first(title)}, {task.replace('-', ' ')}" if task else lower_first(title)
+
+
+Mark = Literal["", "ahead", "behind"]
+Interval = tuple[float, float] | None
+"""A 95% interval; None where too few resamples have a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One task under one protocol.
+
+    Attributes:
+        metric: ``auc``, ``accuracy`` or ``mrr``.
+        n: Number of questions.
+        among: Candidates of a question; 0 for compatibility.
+        chance: What guessing reaches.
+        smallest: Smallest difference from chance that this number of questions detects; None if unknown.
+    """
+
+    task: Task
+    protocol: str
+    metric: str
+    n: int
+    among: int
+    chance: float
+    smallest: float | None
+
+    @property
+    def title(self) -> str:
+        """The protocol's title."""
+        return protocol_words(self.protocol)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """Difference of the model under test to another scorer on the same questions; below 0 it is behind.
+
+    Attributes:
+        smallest: Smallest difference that this number of questions detects with power 0.8; None if unknown.
+    """
+
+    by: float
+    interval: Interval
+    p_value: float | None
+    p_holm: float | None
+    smallest: float | None
+
+    @property
+    def mark(self) -> Mark:
+        """``ahead`` or ``behind`` if the difference is significant after Holm's correction, else empty."""
+        if self.p_holm is None or self.p_holm >= LEVEL:
+            return ""
+        return "ahead" if self.by > 0 else "behind"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A scorer's value in a column; ``ahead`` is None for the model under test itself."""
+
+    value: float
+    interval: Interval
+    is_best: bool
+    ahead: Ahead | None
+
+    @property
+    def mark(self) -> Mark:
+        """Whether the model under test is significantly ahead of this scorer, or behind it."""
+        return self.ahead.mark if self.ahead else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A scorer's cells, one per column; None where it gave no answers."""
+
+    scorer: str
+    cells: tuple[Cell | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Columns by task, then in the protocols' order; the first row is the model under test."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+
+    def select(self, numbers: Sequence[int]) -> Summary:
+        """Some of the columns, and the rows that have a value in any of them."""
+        rows = (Row(row.scorer, tuple(row.cells[n] for n in numbers)) for row in self.rows)
+        return Summary(tuple(self.columns[n] for n in numbers), tuple(row for row in rows if any(row.cells)))
+
+    def of_task(self, task: Task) -> Summary:
+        """The columns of one task, and the rows that answered any of it."""
+        return self.select([n for n, column in enumerate(self.columns) if column.task == task])
+
+    @property
+    def has_marks(self) -> bool:
+        """Whether any scorer differs significantly from the model under test."""
+        return any(cell is not None and cell.mark for row in self.rows for cell in row.cells)
+
+
+def summarise(tasks: Mapping[str, Any], under_test: str) -> Summary:
+    """The summary of a report's ``tasks``.
+
+    Rows are the model under test, its language model, ``base``, then the others from the strongest down: by their mean
+    over the AUC columns they answered, else over the other columns; ties by name. Best in a column is whoever reached
+    its highest value to three decimals, as they are printed.
+
+    Args:
+        tasks: As in ``report.json``.
+        under_test: Name of the model under test.
+    """
+    parts = [(task, protocol, figures) for task, protocol, figures in task_figures(tasks)]
+    columns = tuple(_column(task, protocol, figures) for task, protocol, figures in parts)
+    cells = {under_test: [_cell(task, figures, figures) for task, _, figures in parts]}
+    for name in dict.fromkeys(name for _, _, figures in parts for name in figures["baselines"]):
+        cells[name] = [_cell(task, figures, figures["baselines"].get(name)) for task, _, figures in parts]
+    others = sorted((name for name in cells if name != under_test), key=lambda name: _rank(name, columns, cells[name]))
+    return Summary(columns, tuple(Row(name, tuple(cells[name])) for name in (under_test, *others)))
+
+
+def task_figures(tasks: Mapping[str, Any]) -> list[tuple[Task, str, Mapping[str, Any]]]:
+    """Task, protocol and figures of everything that has a value in a report's ``tasks``."""
+    return [
+        (task, protocol, figures)
+        for task in TASKS
+        for protocol, figures in tasks.get(task, {}).items()
+        if figures.get(METRIC[task]) is not None
+    ]
+
+
+def _column(task: Task, protocol: str, figures: Mapping[str, Any]) -> Column:
+    among = figures.get("choices", figures.get("pool", 0))
+    smallest = figures.get("smallest_difference")
+    return Column(task, protocol, METRIC[task], figures["n"], among, chance(task, among), smallest)
+
+
+def chance(task: Task, among: int) -> float:
+    """What guessing reaches: half of the pairs, one in ``among`` choices, or the mean of 1/rank over a pool."""
+    if task == "compatibility":
+        return 0.5
+    if task == "fill_in_the_blank":
+        return 1 / among
+    return sum(1 / rank for rank in range(1, among + 1)) / among
+
+
+def interval_of(task: Task, figures: Mapping[str, Any]) -> Interval:
+    """The interval of a task's own metric: ``ci95`` is by metric, except for fill-in-the-blank, which has one."""
+    return as_interval(figures["ci95"] if task == "fill_in_the_blank" else figures["ci95"][METRIC[task]])
+
+
+def as_interval(ends: Sequence[float] | None) -> Interval:
+    """An interval from its JSON list."""
+    return None if ends is None else (ends[0], ends[1])
+
+
+def ahead_of(task: Task, figures: Mapping[str, Any]) -> Ahead | None:
+    """Difference of the model under test to a baseline, from the baseline's figures; None if they have none."""
+    ahead = figures.get("model_ahead")
+    if ahead is None:
+        return None
+    interval, smallest = as_interval(ahead["ci95"]), ahead.get("smallest_difference")
+    return Ahead(ahead[METRIC[task]], interval, ahead.get("p_value"), ahead.get("p_holm"), smallest)
+
+
+def _cell(task: Task, column: Mapping[str, Any], figures: Mapping[str, Any] | None) -> Cell | None:
+    if figures is None or figures.get(METRIC[task]) is None:
+        return None
+    values = [scorer.get(METRIC[task]) for scorer in (column, *column["baselines"].values())]
+    best = max(round(value, 3) for value in values if value is not None)
+    value = figures[METRIC[task]]
+    return Cell(value, interval_of(task, figures), round(value, 3) == best, ahead_of(task, figures))
+
+
+def _rank(name: str, columns: Sequence[Column], cells: Sequence[Cell | None]) -> tuple[bool, bool, float, str]:
+    reached = [(column, cell.value) for column, cell in zip(columns, cells, strict=True) if cell is not None]
+    aucs = [value for column, value in reached if column.task == "compatibility"]
+    strength = aucs or [value for _, value in reached] or [0.0]
+    return name not in ("language-model", "base"), not aucs, -sum(strength) / len(strength), name
+
+
+def conclude(summary: Summary, outfits: int) -> str:
+    """A sentence on how the model under test compares with ``RIVALS``, column by column.
+
+    It is ahead in a column if it is significantly ahead of every rival there, behind if it is significantly behind at
+    least one. Columns aren't corrected for each other. There is no conclusion on fewer than ``FEW_OUTFITS`` test
+    outfits, nor for columns with fewer questions: their intervals are too narrow.
+    """
+    subject = subject_words(summary.rows[0].scorer)
+    rivals = {row.scorer: row.cells for row in summary.rows[1:] if row.scorer in RIVALS}
+    marks: dict[int, set[str]] = {}
+    for n, column in enumerate(summary.columns):
+        cells = [cells[n] for cells in rivals.values()]
+        if column.n >= FEW_OUTFITS and any(cells):
+            marks[n] = {cell.mark for cell in cells if cell is not None}
+    if not rivals:
+        return f"{subject} was measured without baselines to compare it with; set evaluate.baselines=all."
+    if outfits < FEW_OUTFITS or not marks:
+        return f"The test split is too small for a conclusion: measure on {FEW_OUTFITS} outfits and questions or more."
+    ahead = [n for n, column_marks in marks.items() if column_marks == {"ahead"}]
+    behind = [n for n, column_marks in marks.items() if "behind" in column_marks]
+    listed = "; ".join(lower_first(task_title(summary.columns[n].task, summary.columns[n].protocol)) for n in ahead)
+    sentence = (
+        f"{subject} is significantly ahead of every plain baseline in {len(ahead)} of {len(marks)} columns"
+        f"{f' ({listed})' if ahead else ''}, behind at least one in {len(behind)}, and not distinguishable from the "
+        f"best in {len(marks) - len(ahead) - len(behind)}."
+    )
+    absent = [lower_first(scorer_words(name).label) for name in RIVALS[:-1] if name not in rivals]
+    return sentence + (f" Not measured: {', '.join(absent)}." if absent else "")
