@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import _thread
 import errno
 import logging
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -35,6 +37,7 @@ _TAGS = [
 _TELEMETRY_OFF = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 _RENEW_SECONDS = 5.0
 _END_SECONDS = 60.0
+_INTERRUPT_SECONDS = 0.5
 _QUICK_WORKERS = 4
 # A decoded photo takes up to 150 MB, and as much again while it is rotated.
 _PHOTO_WORKERS = 2
@@ -215,8 +218,13 @@ def run(settings: ServeSettings, load: Callable[[], Model], say: Callable[[str],
     address = _address_of(settings, listening)
     service = Service(settings, load)
     server = make_server(settings, service)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="server")
     is_loading = True
+
+    def serve() -> None:
+        server.run(sockets=[listening])
+        while is_loading:  # the library that was being loaded may have swallowed the exception of ``stop``
+            _thread.interrupt_main(signal.SIGTERM)
+            time.sleep(_INTERRUPT_SECONDS)
 
     def stop(_: int, __: object) -> None:
         server.force_exit = server.should_exit
@@ -226,11 +234,12 @@ def run(settings: ServeSettings, load: Callable[[], Model], say: Callable[[str],
 
     if settings.access_log:
         _access.setLevel(logging.INFO)
+    thread = threading.Thread(target=serve, name="server")
     # Signals reach the main thread, so it loads: a stop ends that at once, and no thread is left inside a library.
     handlers = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        say(f"loading the models; {address}{PREFIX}/health answers already")
         thread.start()
+        say(f"loading the models; {address}{PREFIX}/health answers already")
         service.load()
         service.renew_in_background(say)
         say(f"ready: open {address} in a browser; Ctrl-C stops it")
