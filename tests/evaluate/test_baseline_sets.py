@@ -78,7 +78,7 @@ def test_without_a_language_model_the_probe_is_left_out_and_that_is_said(make_in
     scorers, left_out = build_baselines(make_inputs())
     assert tuple(scorer.name for scorer in scorers) == tuple(name for name in NAMES if name != "frozen-probe")
     assert list(left_out) == ["frozen-probe"]
-    assert "there is no language model whose states it could read" in left_out["frozen-probe"]
+    assert "it needs the states of a language model" in left_out["frozen-probe"]
     with_states, nothing = build_baselines(make_inputs(states=no_states))
     assert tuple(scorer.name for scorer in with_states) == NAMES
     assert not nothing
