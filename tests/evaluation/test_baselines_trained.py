@@ -57,6 +57,7 @@ def auc(scorer: OutfitScorer, dataset: Dataset) -> float:
 def few_steps() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(set_transformer, "_FEWEST_STEPS", 20)
+        patch.setattr(set_transformer, "_CHECKS", 4)
         yield
 
 
@@ -92,8 +93,10 @@ def test_a_second_source_is_read_too(wardrobe: Dataset, few_steps: None) -> None
 
 
 @pytest.mark.slow
-def test_a_set_transformer_reads_categories(wardrobe: Dataset) -> None:
+def test_a_set_transformer_reads_categories(wardrobe: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     """Random negatives bring two pairs of shoes; vectors of nothing leave only that to learn."""
+    monkeypatch.setattr(set_transformer, "_FEWEST_STEPS", 120)
+    monkeypatch.setattr(set_transformer, "_CHECKS", 4)
     nothing = {item_id: np.zeros(4, dtype=np.float32) for item_id in wardrobe.items}
     scorer = SetTransformer.fit(wardrobe, [embed_by(nothing)], SEED)
     test = compatibility_questions(wardrobe, "test", "random", SEED)

@@ -29,6 +29,7 @@ SETTINGS = EvaluateSettings(
 @pytest.fixture
 def inputs(wardrobe: Dataset, monkeypatch: pytest.MonkeyPatch) -> BaselineInputs:
     monkeypatch.setattr(set_transformer, "_FEWEST_STEPS", 10)
+    monkeypatch.setattr(set_transformer, "_CHECKS", 2)
     return BaselineInputs(wardrobe, EdgeEncoder.bundled(), SETTINGS, 17)
 
 

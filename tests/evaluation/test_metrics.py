@@ -18,7 +18,7 @@ from coordi.errors import EvaluationError
 from coordi.evaluation import metrics
 
 YES_NO = np.array([True, True, False, False])
-EXAMPLES = settings(max_examples=200, deadline=None)
+EXAMPLES = settings(max_examples=60, deadline=None)
 
 Scored = tuple[NDArray[np.float64], NDArray[np.bool_]]
 

@@ -9,8 +9,13 @@ import pytest
 from coordi.config import DataSettings, EvaluateSettings
 from coordi.data.loading import load
 from coordi.encoders.edge import EdgeEncoder
+<<<<<<< HEAD:tests/evaluation/test_real_outfits.py
 from coordi.evaluation.baselines import BaselineInputs, build_baselines
 from coordi.evaluation.benchmark import Evaluation, evaluate
+=======
+from coordi.evaluation.baselines import BaselineInputs, make_baseline
+from coordi.evaluation.benchmark import Evaluation, evaluate
+>>>>>>> report:tests/evaluation/test_real_outfits.py
 from coordi.types import Dataset
 
 pytest.importorskip("sklearn")
@@ -23,15 +28,15 @@ pytestmark = pytest.mark.skipif(not RELEASE.is_dir(), reason=f"the real outfits 
 
 @pytest.fixture(scope="module")
 def dataset() -> Dataset:
-    return load(RELEASE, DataSettings(photos="optional"), SEED)
+    return load(RELEASE, DataSettings(photos="optional"), SEED, check_photos=False)
 
 
 @pytest.fixture(scope="module")
 def evaluation(dataset: Dataset) -> Evaluation:
-    settings = EvaluateSettings(bootstrap=200)
-    scorers, left_out = build_baselines(BaselineInputs(dataset, EdgeEncoder.bundled(), settings, SEED), "quick")
-    assert not left_out
-    return evaluate(dataset, sorted(scorers, key=lambda scorer: scorer.name != "category-pairs"), settings, SEED)
+    settings = EvaluateSettings(bootstrap=100, retrieval_pool=0)
+    inputs = BaselineInputs(dataset, EdgeEncoder.bundled(), settings, SEED)
+    scorers = [make_baseline(name, inputs) for name in ("category-pairs", "title-cosine")]
+    return evaluate(dataset, scorers, settings, SEED)
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from coordi.errors import EvaluationError
 from coordi.evaluation import metrics
 from coordi.evaluation.metrics import Resamples, percentile_interval
 
-EXAMPLES = settings(max_examples=60, deadline=None)
+EXAMPLES = settings(max_examples=20, deadline=None)
 
 
 def slowly(

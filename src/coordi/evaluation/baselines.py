@@ -1,4 +1,4 @@
-"""The baselines that a model is compared with, and how the trained ones improve with more training outfits."""
+"""The baselines that a model is compared with, and learning curves of the trained ones."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ Embed = Callable[[Sequence[Item]], NDArray[np.float32]]
 
 QUICK = ("chance", "category-pairs", "title-cosine", "encoder-similarity")
 TRAINED = ("category-pairs", "set-transformer", "frozen-probe")
-"""Baselines whose figures grow with the number of training outfits."""
-# Each costs the language model three prompts, and a linear model of some hundred weights learns little from more.
+"""Baselines that depend on the number of training outfits."""
+# Each costs three prompts, and a linear model of some hundred weights learns little from more.
 MOST_PROBE_OUTFITS = 2000
 _PROBE_C = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1)
 _PROBE_STREAM = 423  # of the seed, for the outfits that the probe learns from
@@ -60,13 +60,13 @@ _BOOTSTRAP_STREAM = 426
 
 @dataclass(frozen=True, slots=True)
 class BaselineInputs:
-    """What baselines are made of.
+    """Inputs of the baselines.
 
     Attributes:
-        dataset: Of described items; its training outfits are learned from.
-        encoder: Encoder of the photos; it encodes the titles of items without a photo too.
+        dataset: Of described items, with training outfits.
+        encoder: Encoder of the photos, and of the titles of items without a photo.
         settings: ``sentence_encoder`` and ``learning_curve`` are used.
-        seed: Of negatives, drawn scores, first weights and halves.
+        seed: Of negatives, random scores, initial weights and halves.
         states: Hidden states of the base model; None without a language model.
     """
 
@@ -78,23 +78,18 @@ class BaselineInputs:
 
 
 class Baselines(NamedTuple):
-    """Baselines, and those that can't be made.
-
-    Attributes:
-        scorers: In the order of ``NAMES``.
-        left_out: Reasons by name: clauses that begin in lower case and end without a full stop.
-    """
+    """Baselines in the order of ``NAMES``, and by name the reasons why others can't be built (clauses)."""
 
     scorers: tuple[OutfitScorer | ScoreSource, ...]
     left_out: Mapping[str, str]
 
 
 def build_baselines(inputs: BaselineInputs, which: BaselineSet = "all") -> Baselines:
-    """Make baselines, fitted on the training split alone.
+    """Build baselines, fitted on the training split alone.
 
     Args:
-        inputs: What they are made of.
-        which: ``quick`` makes those that take seconds and need no language model.
+        inputs: Data, encoder and settings.
+        which: ``quick`` builds those that take seconds and need no language model.
 
     Raises:
         EncoderError: If the sentence encoder of the settings can't be loaded.
@@ -112,12 +107,12 @@ def build_baselines(inputs: BaselineInputs, which: BaselineSet = "all") -> Basel
 
 
 def make_baseline(name: str, inputs: BaselineInputs) -> OutfitScorer:
-    """Make one baseline that scores outfits (not a leak baseline, which scores questions).
+    """Build one baseline that scores outfits (not a leak baseline, which scores questions).
 
     Raises:
         DataError: If the data has no training outfits, or too few.
         EncoderError: If the sentence encoder of the settings can't be loaded.
-        EvaluationError: If it can't be made on this data, or there is no such baseline.
+        EvaluationError: If it can't be built on this data, or there is no such baseline.
         MissingDependencyError: If the ``train`` extra isn't installed.
     """
     if name not in _MAKERS:
@@ -129,7 +124,7 @@ class Chance:
     """A random score per outfit, from a hash of its items' words and the seed: AUC 0.5, accuracy 1 / C.
 
     The same items get the same score in any order and under any ids. Items with equal words, such as those without a
-    title, are told apart by their position among all items: equal scores would be ties, which count as misses.
+    title, also use their position among all items: equal scores would be ties, which count as misses.
     """
 
     name = "chance"
@@ -253,7 +248,7 @@ class FrozenProbe:
 
 
 class _Builder:
-    """What several baselines share, made when the first of them needs it."""
+    """Inputs that several baselines share, computed when first needed."""
 
     def __init__(self, inputs: BaselineInputs) -> None:
         self.inputs = inputs
@@ -302,11 +297,11 @@ class _Builder:
 
     @property
     def has_photos(self) -> bool:
-        """Whether at least half of the training items have a photo: else having one tells more than the photo."""
+        """Whether at least half of the training items have a photo: else its presence matters more than the photo."""
         return 2 * sum(item.photo_embedding is not None for item in self.items) >= len(self.items)
 
     def check_trainable(self, name: str, module: str) -> None:
-        """Raise now what would keep a scorer from being fitted later."""
+        """Raise now the errors of a scorer that is fitted later."""
         require(module, "train")
         check_both_classes(name, self.questions[1])
         validation_questions(self.dataset, self.inputs.seed)
@@ -319,7 +314,7 @@ class _Builder:
     def frozen_probe(self) -> OutfitScorer:
         states = self.inputs.states
         if states is None:
-            raise EvaluationError("there is no language model whose states it could read; give a base model")
+            raise EvaluationError("it needs the states of a language model; give a base model")
         self.check_trainable(FrozenProbe.name, "sklearn.linear_model")
         return LazyScorer(FrozenProbe.name, lambda: FrozenProbe.fit(self.dataset, states, self.inputs.seed))
 
@@ -430,9 +425,8 @@ class Curve(NamedTuple):
 
     Attributes:
         rows: By baseline, then by training outfits, then by protocol.
-        left_out: Reasons (clauses that begin in lower case and end without a full stop) by baseline and training
-            outfits, such as ``category-pairs on 1 training outfits``, or by baseline where there are no training
-            outfits.
+        left_out: Reasons (clauses) by baseline and training outfits, such as ``category-pairs on 1 training outfits``,
+            or by baseline if there are no training outfits.
     """
 
     rows: tuple[CurveRow, ...]
@@ -444,9 +438,9 @@ def learning_curve(
 ) -> Curve:
     """Fit the trained baselines on the shares of the settings and measure each on the same questions.
 
-    A larger share holds the outfits of every smaller one. Negatives come from the share's own outfits; only those of
-    the frozen probe come from all, so that the language model reads each once. The validation split stays whole. A
-    baseline that a share is too small for is left out there.
+    A larger share includes the outfits of every smaller one. Negatives come from the share's own outfits; those of the
+    frozen probe come from all, so that the language model reads each once. The validation split isn't reduced. A
+    baseline is left out for shares that are too small for it.
 
     Args:
         inputs: As for ``build_baselines``. Without ``states`` there is no probe.
@@ -477,10 +471,10 @@ def learning_curve(
 
 
 def training_share(dataset: Dataset, share: float, seed: int) -> Dataset:
-    """The data set with a share of its training outfits, at least one; a larger share holds a smaller one.
+    """The data set with a share of its training outfits, at least one; a larger share includes a smaller one.
 
     Args:
-        dataset: Its items and other splits stay as they are.
+        dataset: Its items and other splits are unchanged.
         share: Above 0, at most 1.
         seed: Of the draw.
 

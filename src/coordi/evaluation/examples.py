@@ -93,10 +93,10 @@ class ExamplePicker:
                     )  # fmt: skip
                     best[key] = (rank, question, example)
         ordered = sorted(best.values(), key=lambda entry: entry[0])
-        real, made_up = ([entry for entry in ordered if entry[1].compatible is truth] for truth in (True, False))
+        real, invented = ([entry for entry in ordered if entry[1].compatible is truth] for truth in (True, False))
         return tuple(
             replace(example, cards=(("The outfit", self._cards(question.item_ids)),))
-            for _, question, example in _alternate(real, made_up)[: self._size]
+            for _, question, example in _alternate(real, invented)[: self._size]
         )
 
     def blanks(self) -> tuple[Example, ...]:

@@ -1,8 +1,8 @@
-"""Leak baselines: what the number of items, or their order, tells about the answers of the questions themselves.
+"""Leak baselines: how well the number of items, or their order, predicts the answers of the questions themselves.
 
-A leak baseline learns from the answers to other outfits' questions of the same set, which no model may read. It is no
-rival of a model: it shows how much of a figure the way in which questions were made could explain. An AUC of 0.5 means
-no leak.
+They learn from the answers to other outfits' questions of the same set, which no model may use. They are no competitors
+of a model: they measure how much of a figure the construction of the questions could explain. An AUC of 0.5 means no
+leak.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from coordi.types import CompatibilityQuestion, FitbQuestion, Item
 _STREAM = 427  # of the seed, for the halves
 # Questions with the overall share of positives that each set size starts with.
 _SIZE_PRIOR = 10
-# Weak: a shuffled order holds nothing that many weights could fit, and a leak shows anyway.
+# Strong regularisation: many weights would fit noise in a shuffled order, and a leak shows anyway.
 _ORDER_C = 0.1
-# Beyond these, log odds that are equal differ by how their sums were rounded.
+# Equal log odds differ by rounding beyond these.
 _DECIMALS = 9
 
 LogOdds = Callable[[Sequence[Sequence[str]]], NDArray[np.float64]]
@@ -37,9 +37,8 @@ Fit = Callable[[Sequence[CompatibilityQuestion]], LogOdds]
 class SizeBaseline:
     """Log odds of compatibility by the number of items alone, learned from the other half of the same questions.
 
-    Constant where sizes tell nothing, as in all protocols that coordi draws: a negative has as many items as its
-    outfit. A release's own questions may differ. It has no scores for fill-in-the-blank and retrieval, where all
-    candidates complete an outfit to the same size.
+    Constant under all protocols that coordi draws: a negative has as many items as its outfit. A release's questions
+    may differ. It has no scores for fill-in-the-blank and retrieval, whose candidates complete an outfit to one size.
     """
 
     name: ClassVar[str] = "size"
@@ -49,22 +48,22 @@ class SizeBaseline:
         self._seed = seed
 
     def scores(self, part: ProtocolQuestions) -> RawScores | None:
-        """Log odds relative to the overall share of positives, rounded; 0 for a size that the other half lacks.
+        """Log odds relative to the overall share of positives; 0 for a size that isn't in the other half.
 
         None if the protocol has no compatibility questions to learn from.
         """
         if not part.test:
             return None
         valid, test = _fit_halves(part, _fit_size, self._seed)
-        return RawScores(valid.of(part.valid), test.of(part.test))
+        return RawScores(valid.scores_of(part.valid), test.scores_of(part.test))
 
 
 class OrderBaseline:
     """Logistic regression on the order of the items alone, learned from the other half of the same questions.
 
     For each pair of items of different categories, by garment category and by subcategory, the feature is +1 or -1 by
-    which of the two comes first; that both occur is no feature. On shuffled questions its AUC is 0.5. The Maryland
-    release lists top, bottom, shoes, ..., so questions in that order are answered by it.
+    which of the two comes first; their presence is no feature. On shuffled questions its AUC is 0.5. The Maryland
+    release lists top, bottom, shoes, ..., so this baseline answers questions in that order.
 
     Args:
         items: By id.
@@ -82,11 +81,10 @@ class OrderBaseline:
         self._seed = seed
 
     def scores(self, part: ProtocolQuestions) -> RawScores | None:
-        """Log odds; 0 where all categories are equal, or the other half has one order or one class only.
+        """Log odds; 0 if all categories are equal, or the other half has one order or one class only.
 
-        Candidates of fill-in-the-blank and retrieval come last. They are scored by what was learned from the test
-        compatibility questions: of the half without their outfit, or of all where their outfit has none. None if the
-        protocol has no such questions.
+        Candidates of fill-in-the-blank and retrieval come last. They are scored by the model of the half without their
+        outfit, or of all questions where their outfit has none. None if the protocol has no compatibility questions.
 
         Raises:
             EvaluationError: If an item id is unknown.
@@ -97,12 +95,8 @@ class OrderBaseline:
         check_items([question.item_ids for question in (*part.valid, *part.test)], self._items)
         check_items([(*question.item_ids, *question.candidates) for question in choices], self._items)
         valid, test = _fit_halves(part, self._fit, self._seed)
-        return RawScores(
-            valid.of(part.valid),
-            test.of(part.test),
-            test.of_candidates(part.blanks),
-            test.of_candidates(part.retrieval),
-        )
+        candidates = test.candidate_scores_of(part.blanks), test.candidate_scores_of(part.retrieval)
+        return RawScores(valid.scores_of(part.valid), test.scores_of(part.test), *candidates)
 
     def _fit(self, questions: Sequence[CompatibilityQuestion]) -> LogOdds:
         labels = np.array([question.compatible for question in questions], dtype=bool)
@@ -138,10 +132,9 @@ class OrderBaseline:
 class _Halves:
     """Two models, each fitted on the questions of half of the outfits and applied to the others.
 
-    Two halves and not more: what one predicts is then independent of the answers in the other, and sizes that tell
-    nothing are right as often as wrong. With more folds nearly the same questions are learned from each time, less
-    those that are scored, so that chance correlations come back with the other sign. For 200 questions of sizes drawn
-    alike, the mean AUC of 300 sets was 0.502 with two folds, 0.486 with five and 0.471 with ten.
+    With two halves, the predictions for one are independent of its answers. With more folds, the training sets are
+    nearly all questions less those that are scored, so that chance correlations return with the opposite sign: for 200
+    questions of random sizes, the mean AUC of 300 sets was 0.502 with two folds, 0.486 with five and 0.471 with ten.
 
     References:
         Airola et al., A Comparison of AUC Estimators in Small-Sample Studies, 2009.
@@ -159,11 +152,11 @@ class _Halves:
     def _model_of_all(self) -> LogOdds:
         return self._fit(self._questions)
 
-    def of(self, questions: Sequence[CompatibilityQuestion]) -> NDArray[np.float64]:
+    def scores_of(self, questions: Sequence[CompatibilityQuestion]) -> NDArray[np.float64]:
         """Log odds, shape ``(N,)``."""
         return self._scores([(question.outfit_id, question.item_ids) for question in questions])
 
-    def of_candidates(self, questions: Sequence[FitbQuestion]) -> NDArray[np.float64]:
+    def candidate_scores_of(self, questions: Sequence[FitbQuestion]) -> NDArray[np.float64]:
         """Log odds of each candidate, shape ``(Q, C)``."""
         if not questions:
             return np.zeros((0, 0))
@@ -185,7 +178,7 @@ class _Halves:
 
 
 def _fit_halves(part: ProtocolQuestions, fit: Fit, seed: int) -> tuple[_Halves, _Halves]:
-    """Models of the validation and of the test questions, separate because they may be drawn differently."""
+    """Models of the validation and of the test questions, which may be drawn differently."""
     valid, test = (
         _Halves(questions, fit, np.random.default_rng([seed, _STREAM, number]))
         for number, questions in enumerate((part.valid, part.test))
@@ -194,9 +187,9 @@ def _fit_halves(part: ProtocolQuestions, fit: Fit, seed: int) -> tuple[_Halves, 
 
 
 def _halves(questions: Sequence[CompatibilityQuestion], rng: np.random.Generator) -> dict[str, int]:
-    """The half of each outfit, drawn so that both have as many questions of each class, or nearly.
+    """The half of each outfit, 0 or 1, drawn with nearly equal numbers of each class.
 
-    A half with more positives would leave fewer of them to the model that is applied to it.
+    A half with more positives would leave fewer of them to the model that scores it.
     """
     answers: dict[str, list[bool]] = {}
     for question in questions:

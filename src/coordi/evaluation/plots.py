@@ -142,8 +142,8 @@ def _inline(svg: str, description: str) -> Markup:
     key = f"c{hashlib.sha256((description + body).encode()).hexdigest()[:8]}"
     body = re.sub(r'<g id="[^"]*"', "<g", body.partition(">")[2])
     body = re.sub(r'( id="|"#)([^"]+)', rf"\g<1>{key}-\2", body)
-    body = re.sub(r"#0000f[ed]", lambda found: {_TEXT: "var(--soft)", _GUIDE: "var(--stitch)"}[found[0]], body)
-    body = re.sub(r"#0000(0\d)", lambda found: f"var(--c{int(found[1])})", body)
+    body = re.sub(r"#0000f[ed]", lambda match: {_TEXT: "var(--soft)", _GUIDE: "var(--stitch)"}[match[0]], body)
+    body = re.sub(r"#0000(0\d)", lambda match: f"var(--c{int(match[1])})", body)
     head = f'<svg class="chart" role="img" aria-label="{escape(description)}" {view_box[0] if view_box else ""}>'
     return Markup(head + body.strip())
 

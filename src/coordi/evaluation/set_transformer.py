@@ -1,4 +1,4 @@
-"""A small set transformer on frozen embeddings: what can be learned from the same outfits without a language model."""
+"""A small set transformer on frozen embeddings: a trained baseline without a language model."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ _WIDTH = 64
 _HEADS = 4
 _LAYERS = 2
 _DROPOUT = 0.2
-# Twice the size of an item's projected embedding: the network uses categories at once and learns styles later.
+# Twice the size of an item's projected embedding: the network uses categories from the start and styles later.
 _CATEGORY_SCALE = 2.0
-# Before training the score is this much of the mean cosine, the best guess without learning.
+# Before training, the score is the mean cosine times this.
 _COSINE_SCALE = 20.0
 _OUTFIT_TOKEN = len(GARMENT_CATEGORIES)
 
-_STREAM = 424  # of the seed, for first weights, dropout and the order of questions
+_STREAM = 424  # of the seed, for initial weights, dropout and the order of questions
 _BATCH = 64
 _EPOCHS = 14
-# Fewer steps teach nothing, more take more than a minute.
+# Fewer steps learn nothing, more take over a minute.
 _FEWEST_STEPS, _MOST_STEPS = 300, 3000
 _CHECKS = 14  # evaluations of the validation split; the best weights are restored
 _VALID_QUESTIONS = 4000
@@ -56,8 +56,8 @@ class SetTransformer:
     """Self-attention over the items of an outfit, without positions, on embeddings that aren't trained.
 
     A small variant of OutfitTransformer: embeddings and garment categories of the items go through two attention
-    layers together with a token for the outfit. Negatives are drawn anew in each epoch; the weights that are best on
-    the validation split are restored at the end.
+    layers with a token for the outfit. Negatives are redrawn in each epoch; the weights that are best on the validation
+    split are restored at the end.
 
     References:
         Sarkar et al., OutfitTransformer: Learning Outfit Representations for Fashion Recommendation, 2022.
@@ -77,7 +77,7 @@ class SetTransformer:
         Args:
             dataset: Of described items, with a training and a validation split.
             sources: Embeddings of texts and perhaps of photos, of length 1 or 0, ``(N, D)`` each.
-            seed: Of the negatives, first weights, dropout and the order of questions.
+            seed: Of the negatives, initial weights, dropout and the order of questions.
 
         Raises:
             DataError: If a split has no outfits, or too few to make a negative.
@@ -89,18 +89,18 @@ class SetTransformer:
         steps = min(max(_EPOCHS * per_epoch // _BATCH, _FEWEST_STEPS), _MOST_STEPS)
         draws = _draws(len(outfits_for(dataset, "valid")))
         parts = [outfits_and_labels(dataset, part) for part in validation_questions(dataset, seed, draws)]
-        first_weights = int(np.random.SeedSequence([seed, _STREAM]).generate_state(1)[0])
-        with _one_thread(torch), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(first_weights)
+        initial_seed = int(np.random.SeedSequence([seed, _STREAM]).generate_state(1)[0])
+        with _single_thread(torch), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(initial_seed)
             features = _Features(sources, list(dataset.items.values()))
             scorer = cls(_new_network(features.widths), features)
             scorer._train(_batches(dataset, seed), steps, parts)
         return scorer
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
-        """Probability that the items are worn together, shape ``(N,)``.
+        """Probability that the items are compatible, shape ``(N,)``.
 
-        Computed in double precision, so that batches and threads change nothing visible.
+        Computed in double precision, so that the results don't depend on batches and threads.
         """
         torch = require("torch", "train")
         scores = np.zeros(len(outfits))
@@ -108,7 +108,7 @@ class SetTransformer:
         order = sorted(range(len(outfits)), key=lambda row: len(outfits[row]))
         for start in range(0, len(order), _SCORE_BATCH):
             rows = order[start : start + _SCORE_BATCH]
-            with torch.inference_mode(), _one_thread(torch):
+            with torch.inference_mode(), _single_thread(torch):
                 scores[rows] = torch.sigmoid(self._logits([outfits[row] for row in rows])).numpy()
         return scores
 
@@ -116,7 +116,7 @@ class SetTransformer:
         """Logits of outfits, ``(B,)``.
 
         An outfit token attends to the items; its last state is the input of the head. The mean cosine of the items'
-        own embeddings is added, source by source, so that little data needn't teach that similar items go together.
+        own embeddings is added, source by source: that similar items are compatible need not be learned.
         """
         import torch
 
@@ -213,7 +213,7 @@ class _Features:
 
 
 def _new_network(widths: Sequence[int]) -> Any:
-    """A ``torch.nn.ModuleDict`` with first weights from torch's global generator.
+    """A ``torch.nn.ModuleDict`` with initial weights from torch's global generator.
 
     Args:
         widths: Dimension of each source of embeddings.
@@ -233,7 +233,7 @@ def _new_network(widths: Sequence[int]) -> Any:
             "cosines": nn.Linear(len(widths), 1, bias=False),
         }
     )
-    # An orthogonal projection preserves angles as well as a random one can; components are about 1 for unit vectors.
+    # An orthogonal projection preserves angles; components are about 1 for unit vectors.
     nn.init.orthogonal_(network["features"].weight, gain=sum(widths) ** 0.5)
     nn.init.normal_(network["categories"].weight, std=_CATEGORY_SCALE)
     nn.init.zeros_(network["head"].weight)
@@ -257,7 +257,7 @@ def _mean_cosines(features: torch.Tensor, padding: torch.Tensor, widths: Sequenc
 
 
 def _batches(dataset: Dataset, seed: int) -> Iterator[Part]:
-    """Batches of outfits with labels, without end; negatives are drawn anew in each epoch."""
+    """Endless batches of outfits with labels; negatives are redrawn in each epoch."""
     for epoch in itertools.count():
         questions = [
             question
@@ -287,7 +287,7 @@ def _in_double(network: Any) -> Iterator[None]:
 
 
 @contextmanager
-def _one_thread(torch: Any) -> Iterator[None]:
+def _single_thread(torch: Any) -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -203,12 +203,12 @@ class _ProtocolMetrics:
         questions, labels = self._questions.test, self._questions.labels
 
         def row(value: str, chosen: NDArray[np.bool_]) -> dict[str, Any]:
-            one_class = labels[chosen].all() or not labels[chosen].any()
+            is_single_class = labels[chosen].all() or not labels[chosen].any()
             return {
                 "value": value,
                 "n": int(chosen.sum()),
                 "positives": int(labels[chosen].sum()),
-                "auc": None if one_class else metrics.roc_auc(result.scores[chosen], labels[chosen]),
+                "auc": None if is_single_class else metrics.roc_auc(result.scores[chosen], labels[chosen]),
                 "accuracy": metrics.accuracy(result.predicted[chosen], labels[chosen]),
             }
 
