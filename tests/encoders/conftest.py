@@ -10,7 +10,7 @@ from PIL import Image
 from coordi.encoders.base import ImageTextEncoder, load_encoder
 from coordi.encoders.edge import EdgeEncoder
 
-from .made_checkpoints import BUILDERS, build_tiny_clip
+from .checkpoint_builders import BUILDERS, build_tiny_clip
 
 
 @pytest.fixture(scope="session")

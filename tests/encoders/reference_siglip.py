@@ -16,38 +16,38 @@ from torch.nn import functional
 def image_features(weights: Mapping[str, Any], pixels: Any, heads: int) -> Any:
     trunk = "visual.trunk"
     patches = weights[f"{trunk}.patch_embed.proj.weight"]
-    found = functional.conv2d(pixels, patches, weights[f"{trunk}.patch_embed.proj.bias"], stride=patches.shape[-1])
-    found = found.flatten(2).transpose(1, 2) + weights[f"{trunk}.pos_embed"]
+    states = functional.conv2d(pixels, patches, weights[f"{trunk}.patch_embed.proj.bias"], stride=patches.shape[-1])
+    states = states.flatten(2).transpose(1, 2) + weights[f"{trunk}.pos_embed"]
     for layer in range(2):
         block = f"{trunk}.blocks.{layer}"
-        normed = _norm(weights, f"{block}.norm1", found)
+        normed = _norm(weights, f"{block}.norm1", states)
         packed = functional.linear(normed, weights[f"{block}.attn.qkv.weight"], weights[f"{block}.attn.qkv.bias"])
-        found = found + _linear(weights, f"{block}.attn.proj", _attend(packed.chunk(3, dim=-1), heads))
-        normed = _norm(weights, f"{block}.norm2", found)
+        states = states + _linear(weights, f"{block}.attn.proj", _attend(packed.chunk(3, dim=-1), heads))
+        normed = _norm(weights, f"{block}.norm2", states)
         hidden = functional.gelu(_linear(weights, f"{block}.mlp.fc1", normed))
-        found = found + _linear(weights, f"{block}.mlp.fc2", hidden)
-    found = _norm(weights, f"{trunk}.norm", found)
+        states = states + _linear(weights, f"{block}.mlp.fc2", hidden)
+    states = _norm(weights, f"{trunk}.norm", states)
     pool = f"{trunk}.attn_pool"
-    query = _linear(weights, f"{pool}.q", weights[f"{pool}.latent"].expand(len(found), -1, -1))
-    key, value = _linear(weights, f"{pool}.kv", found).chunk(2, dim=-1)
-    found = _linear(weights, f"{pool}.proj", _attend((query, key, value), heads))
-    hidden = functional.gelu(_linear(weights, f"{pool}.mlp.fc1", _norm(weights, f"{pool}.norm", found)))
-    return (found + _linear(weights, f"{pool}.mlp.fc2", hidden))[:, 0]
+    query = _linear(weights, f"{pool}.q", weights[f"{pool}.latent"].expand(len(states), -1, -1))
+    key, value = _linear(weights, f"{pool}.kv", states).chunk(2, dim=-1)
+    states = _linear(weights, f"{pool}.proj", _attend((query, key, value), heads))
+    hidden = functional.gelu(_linear(weights, f"{pool}.mlp.fc1", _norm(weights, f"{pool}.norm", states)))
+    return (states + _linear(weights, f"{pool}.mlp.fc2", hidden))[:, 0]
 
 
 def text_features(weights: Mapping[str, Any], tokens: Any, heads: int, approximate: str = "none") -> Any:
-    found = weights["text.token_embedding.weight"][tokens] + weights["text.positional_embedding"]
+    states = weights["text.token_embedding.weight"][tokens] + weights["text.positional_embedding"]
     for layer in range(2):
         block = f"text.transformer.resblocks.{layer}"
-        normed = _norm(weights, f"{block}.ln_1", found)
+        normed = _norm(weights, f"{block}.ln_1", states)
         packed = functional.linear(
             normed, weights[f"{block}.attn.in_proj_weight"], weights[f"{block}.attn.in_proj_bias"]
         )
-        found = found + _linear(weights, f"{block}.attn.out_proj", _attend(packed.chunk(3, dim=-1), heads))
-        hidden = _linear(weights, f"{block}.mlp.c_fc", _norm(weights, f"{block}.ln_2", found))
+        states = states + _linear(weights, f"{block}.attn.out_proj", _attend(packed.chunk(3, dim=-1), heads))
+        hidden = _linear(weights, f"{block}.mlp.c_fc", _norm(weights, f"{block}.ln_2", states))
         hidden = functional.gelu(hidden, approximate=approximate)
-        found = found + _linear(weights, f"{block}.mlp.c_proj", hidden)
-    last = _norm(weights, "text.ln_final", found)[:, -1]
+        states = states + _linear(weights, f"{block}.mlp.c_proj", hidden)
+    last = _norm(weights, "text.ln_final", states)[:, -1]
     return _linear(weights, "text.text_projection", last)
 
 
@@ -60,6 +60,6 @@ def _norm(weights: Mapping[str, Any], name: str, given: Any) -> Any:
 
 
 def _attend(query_key_value: Sequence[Any], heads: int) -> Any:
-    parts = [one.unflatten(-1, (heads, -1)).transpose(1, 2) for one in query_key_value]
+    parts = [part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in query_key_value]
     scores = torch.softmax(parts[0] @ parts[1].transpose(-1, -2) / parts[0].shape[-1] ** 0.5, dim=-1)
     return (scores @ parts[2]).transpose(1, 2).flatten(2)

@@ -18,7 +18,7 @@ from coordi.encoders.clip import load_checkpoint
 from coordi.encoders.labels import LabelClassifier
 from coordi.errors import EncoderError
 
-from .made_checkpoints import LETTERS
+from .checkpoint_builders import LETTERS
 
 torch = pytest.importorskip("torch", reason="needs the train extra")
 transformers = pytest.importorskip("transformers", reason="needs the train extra")

@@ -20,7 +20,7 @@ from coordi.encoders.clip import TowersEncoder
 from coordi.encoders.onnx import export_onnx
 from coordi.errors import ArtifactError, EncoderError
 
-from .made_checkpoints import BUILDERS
+from .checkpoint_builders import BUILDERS
 
 pytest.importorskip("torch", reason="needs the train extra")
 

@@ -19,7 +19,7 @@ def build_tiny_clip(folder: Path) -> Path:
     transformers = pytest.importorskip("transformers", reason="needs the train extra")
     folder.mkdir(parents=True)
     tokens = [*LETTERS, *(f"{c}</w>" for c in LETTERS), "re", "red</w>", "<|startoftext|>", "<|endoftext|>"]
-    vocabulary = {token: place for place, token in enumerate(tokens)}
+    vocabulary = {token: index for index, token in enumerate(tokens)}
     (folder / "vocab.json").write_text(json.dumps(vocabulary))
     (folder / "merges.txt").write_text("#version: 0.2\nr e\nre d</w>\n")
     (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 16}))
@@ -123,7 +123,7 @@ def open_clip_weights(vocabulary: int) -> dict[str, Any]:
     def norm(name: str) -> dict[str, Any]:
         return {f"{name}.weight": 1 + torch.randn(width) * 0.1, f"{name}.bias": torch.randn(width) * 0.1}
 
-    found = {
+    weights = {
         "logit_scale": torch.tensor(2.2), "logit_bias": torch.tensor(-3.5),
         "visual.trunk.patch_embed.proj.weight": torch.randn(width, 3, 16, 16) * 0.1,
         "visual.trunk.patch_embed.proj.bias": torch.randn(width) * 0.1,
@@ -133,24 +133,24 @@ def open_clip_weights(vocabulary: int) -> dict[str, Any]:
         "text.token_embedding.weight": torch.randn(vocabulary, width),
     }  # fmt: skip
     pool = "visual.trunk.attn_pool"
-    found |= norm("visual.trunk.norm") | norm("text.ln_final") | norm(f"{pool}.norm")
-    found |= linear("text.text_projection", width, width)
-    found |= linear(f"{pool}.q", width, width) | linear(f"{pool}.kv", 2 * width, width)
-    found |= linear(f"{pool}.proj", width, width)
-    found |= linear(f"{pool}.mlp.fc1", hidden, width) | linear(f"{pool}.mlp.fc2", width, hidden)
+    weights |= norm("visual.trunk.norm") | norm("text.ln_final") | norm(f"{pool}.norm")
+    weights |= linear("text.text_projection", width, width)
+    weights |= linear(f"{pool}.q", width, width) | linear(f"{pool}.kv", 2 * width, width)
+    weights |= linear(f"{pool}.proj", width, width)
+    weights |= linear(f"{pool}.mlp.fc1", hidden, width) | linear(f"{pool}.mlp.fc2", width, hidden)
     for layer in range(layers):
         for block, first, second, out in (
             (f"visual.trunk.blocks.{layer}", "mlp.fc1", "mlp.fc2", "attn.proj"),
             (f"text.transformer.resblocks.{layer}", "mlp.c_fc", "mlp.c_proj", "attn.out_proj"),
         ):
-            found |= linear(f"{block}.{out}", width, width)
-            found |= linear(f"{block}.{first}", hidden, width) | linear(f"{block}.{second}", width, hidden)
-            one, other = ("norm1", "norm2") if "visual" in block else ("ln_1", "ln_2")
-            found |= norm(f"{block}.{one}") | norm(f"{block}.{other}")
-            together = linear("x", 3 * width, width)
+            weights |= linear(f"{block}.{out}", width, width)
+            weights |= linear(f"{block}.{first}", hidden, width) | linear(f"{block}.{second}", width, hidden)
+            first_norm, second_norm = ("norm1", "norm2") if "visual" in block else ("ln_1", "ln_2")
+            weights |= norm(f"{block}.{first_norm}") | norm(f"{block}.{second_norm}")
+            packed = linear("x", 3 * width, width)
             names = ("attn.qkv.{}", "attn.qkv.{}") if "visual" in block else ("attn.in_proj_{}",) * 2
-            found |= {f"{block}.{names[0].format(what)}": together[f"x.{what}"] for what in ("weight", "bias")}
-    return found
+            weights |= {f"{block}.{names[0].format(what)}": packed[f"x.{what}"] for what in ("weight", "bias")}
+    return weights
 
 
 def build_tiny_open_clip(folder: Path) -> Path:
