@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -35,6 +36,31 @@ GARMENT_CATEGORIES: tuple[GarmentCategory, ...] = get_args(GarmentCategory)
 
 Gender = Literal["women", "men", "girls", "boys", "unisex"]
 GENDERS: tuple[Gender, ...] = ("women", "men", "girls", "boys", "unisex")
+
+
+class RandomStream(IntEnum):
+    """Second number of the seed of each generator, so that no two draws of a run depend on each other."""
+
+    VALIDATION_QUESTIONS = 72
+    SPLIT = 101
+    SPLIT_CAP = 102
+    COMPATIBILITY = 111
+    FITB = 112
+    ITEM_ORDER = 113
+    RETRIEVAL = 113
+    AUDIT_HALVES = 121
+    AUDIT_ORDER = 122
+    RELEASE = 131
+    BOOTSTRAP = 401
+    COMPARISON = 421
+    PROBE = 423
+    SET_TRANSFORMER = 424
+    LEARNING_CURVE = 425
+    LEARNING_CURVE_BOOTSTRAP = 426
+    LEAK_BASELINE = 427
+    TRAINING_ORDER = 501
+    RECOMMENDATIONS = 601
+
 
 NO_EXTRA: Mapping[str, str] = MappingProxyType({})
 NO_LOSSES: Mapping[str, int] = MappingProxyType({})

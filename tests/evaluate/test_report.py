@@ -68,7 +68,7 @@ def test_report_json_has_seeds_curve_and_every_warning_once(wide: ReportData) ->
 def test_a_leak_is_warned_of_if_a_model_can_gain_by_it(report: ReportData) -> None:
     leaks = (
         Leak("order", "random", "categories by position tell the answer", auc=0.91),
-        Leak("ids", "random", "numbers of question ids tell the answer", auc=0.9, shown=False),
+        Leak("ids", "random", "numbers of question ids tell the answer", auc=0.9, visible=False),
         Leak("titles", "train and test", "51 of 955 test items have a title that train has", auc=0.519, count=51),
         Leak("position", "random blanks", "the answer stands first", accuracy=0.27, chance=0.25),
         Leak("photos", "train and test", "3 photos are in both", count=3),

@@ -211,7 +211,7 @@ def test_what_the_audit_found_is_shown_with_its_worth(report: ReportData) -> Non
     leaks = (
         Leak("order", "random", "categories by position tell the answer", auc=0.91, chance=0.5),
         Leak("position", "same-category blanks", "the answer stands first", accuracy=0.4, chance=0.25),
-        Leak("ids", "random", "numbers tell the answer", auc=0.8, chance=0.5, shown=False),
+        Leak("ids", "random", "numbers tell the answer", auc=0.8, chance=0.5, visible=False),
         Leak("titles", "train and test", "5 titles <b>", count=5),
     )
     text = Page(render_html(replace(report, leaks=leaks))).text

@@ -100,7 +100,7 @@ def _show(found: Survey) -> None:
 def _say_leaks(console: Console, leaks: tuple[Leak, ...]) -> None:
     unaudited = [leak for leak in leaks if leak.name == "unaudited"]
     shown, unshown = (
-        [leak for leak in leaks if leak.shown is what and leak not in unaudited] for what in (True, False)
+        [leak for leak in leaks if leak.visible is what and leak not in unaudited] for what in (True, False)
     )
     none = "leaks: none found, but not all could be looked for" if unaudited else "leaks: none found"
     console.print("leaks:" if shown else none)

@@ -89,7 +89,7 @@ class Survey:
                 }
                 for part in dataset.released
             ],
-            "leaks": [asdict(leak) for leak in self.leaks],
+            "leaks": [leak.as_json() for leak in self.leaks],
         }
 
 

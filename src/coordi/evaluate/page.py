@@ -277,7 +277,7 @@ def _leak_section(report: ReportData) -> Section:
         reached = "–" if leak.accuracy is None else f"accuracy {format_figure(leak.accuracy)}"
         reached = reached if leak.auc is None else f"AUC {format_figure(leak.auc)}"
         below = "" if leak.chance is None else f"chance {format_figure(leak.chance)}"
-        hidden = "" if leak.shown or leak.name == "unaudited" else "No scorer gets it."
+        hidden = "" if leak.visible or leak.name == "unaudited" else "No scorer gets it."
         rows.append((leak.name, source_words(leak.where), TableCell(reached, below), TableCell(leak.detail, hidden)))
     note = (
         "Ways to answer without looking at clothes, and what a scorer that uses nothing else reaches. Checked: order "

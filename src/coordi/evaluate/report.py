@@ -94,7 +94,7 @@ class ReportData:
         leaks = (
             ReportWarning(leak.where, f"Leak ({leak.name}): {leak.detail.rstrip('.')}.")
             for leak in self.leaks
-            if leak.shown and _gain(leak) >= LEAST_LEAK
+            if leak.visible and _gain(leak) >= LEAST_LEAK
         )
         return (*self.warnings, *leaks, *self._too_few_resamples(), *self.evaluation.warnings)
 
@@ -158,7 +158,7 @@ def data_summary(dataset: Dataset, leaks: tuple[Leak, ...]) -> dict[str, Any]:
         "photos": sum(item.image is not None for item in dataset.items.values()),
         "funnel": [asdict(row) for row in dataset.funnel],
         "splits": split_counts(dataset),
-        "leaks": [asdict(leak) for leak in leaks],
+        "leaks": [leak.as_json() for leak in leaks],
     }
 
 

@@ -389,7 +389,7 @@ def _audit(work: Workspace, dataset: Dataset, parts: Sequence[ProtocolQuestions]
     with work.progress("looking for leaks") as progress:
         leaks = audit(dataset, questions, _texts(dataset), blanks=choices, progress=progress)
     for leak in leaks:
-        if leak.shown or leak.name == "unaudited":
+        if leak.visible or leak.name == "unaudited":
             work.say(f"  {leak.name} ({leak.where}): {leak.detail}")
     return leaks
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coordi.data.leaks import Facts, Leak, accuracy_of, audit, flatten_blanks
+from coordi.data.leaks import ItemFacts, Leak, audit, fitb_set
 from coordi.data.questions import fill_in_the_blank_questions
 from coordi.types import Dataset, FitbQuestion, Item, Outfit
 
@@ -39,14 +39,14 @@ def _changed_where_true(dataset: Dataset, blanks: Blanks, change: Callable[[Item
 
 
 def test_a_cheat_guesses_among_ties(shop: Dataset, blanks: Blanks) -> None:
-    asked = flatten_blanks("b", blanks[:4], Facts(shop))
+    part = fitb_set("b", blanks[:4], ItemFacts(shop))
     scores = np.zeros(16)
-    assert accuracy_of(scores, asked) == 0.25
-    scores[np.nonzero(asked.true)[0][0]] = 1  # one is known
-    assert accuracy_of(scores, asked) == pytest.approx((1 + 3 / 4) / 4)
+    assert part.accuracy(scores) == 0.25
+    scores[np.nonzero(part.positive)[0][0]] = 1  # one is known
+    assert part.accuracy(scores) == pytest.approx((1 + 3 / 4) / 4)
     scores[:4] = 1  # and now not among the four
-    assert accuracy_of(scores, asked) == 0.25
-    assert accuracy_of(-asked.true.astype(np.float64), asked) == 0
+    assert part.accuracy(scores) == 0.25
+    assert part.accuracy(-part.positive.astype(np.float64)) == 0
 
 
 def test_the_answers_position(shop: Dataset, blanks: Blanks) -> None:
@@ -112,7 +112,7 @@ def test_true_candidates_that_training_knows(shop: Dataset, blanks: Blanks) -> N
     found = audit(grown, {}, blanks={"planted": planted})
     (leak,) = [leak for leak in found if leak.name == "popularity"]
     assert leak.accuracy == 1.0
-    assert "often in training outfits" in leak.detail
+    assert "how often titles are in training outfits" in leak.detail
 
 
 def test_candidates_that_stood_with_the_outfit_in_training(shop: Dataset, blanks: Blanks) -> None:
@@ -161,4 +161,4 @@ def test_photos_where_the_outfit_has_them(apart: Dataset, blanks_apart: Blanks) 
     some = with_items(apart, lambda item: replace(item, image=Path("p.jpg") if item.id in pictured else None))
     leak = _only(some, blanks_apart)
     assert leak.name == "missing"
-    assert "photos where the outfit has them" in leak.detail
+    assert "photos that only some items have" in leak.detail

@@ -27,7 +27,7 @@ def _by_size(place: int, question: CompatibilityQuestion) -> str:
 def test_ids_of_questions(shop: Dataset, asked: Asked, name: Callable[[int, CompatibilityQuestion], str]) -> None:
     planted = [replace(question, id=name(place, question)) for place, question in enumerate(asked)]
     (leak,) = audit(shop, {"planted": planted})
-    assert (leak.name, leak.shown) == ("ids", False)
+    assert (leak.name, leak.visible) == ("ids", False)
     assert leak.auc == pytest.approx(1.0, abs=0.01)
 
 
@@ -72,7 +72,7 @@ def test_ids_of_items(
     """Known to nobody who reads titles and photos, yet to whoever makes an embedding of them."""
     renamed = names(apart)
     (leak,) = audit(_renamed(apart, renamed), _asked_by(asked_apart, renamed))
-    assert (leak.name, leak.shown) == ("ids", False)
+    assert (leak.name, leak.visible) == ("ids", False)
     assert leak.detail.startswith(f"{what} tell the answer")
     assert leak.auc is not None
     assert leak.auc > 0.95
@@ -102,7 +102,7 @@ def test_candidates_that_are_named_like_the_outfit(apart: Dataset, blanks_apart:
             for blank in blanks_apart
         ]
         (leak,) = audit(_renamed(apart, renamed), {}, blanks={"planted": planted})
-        assert (leak.name, leak.where, leak.shown) == ("ids", "planted blanks", False)
+        assert (leak.name, leak.where, leak.visible) == ("ids", "planted blanks", False)
         assert leak.accuracy is not None
         assert leak.accuracy > 0.95
 
@@ -122,7 +122,7 @@ def test_ids_in_texts(shop: Dataset, text: str) -> None:
     item_id = outfit.item_ids[0]
     said = text.format(title=shop.items[item_id].title, item=item_id, outfit=outfit.id)
     (leak,) = audit(shop, {}, {name: item.title for name, item in shop.items.items()} | {item_id: said})
-    assert (leak.name, leak.where, leak.count, leak.shown) == ("ids", "texts", 1, True)
+    assert (leak.name, leak.where, leak.count, leak.visible) == ("ids", "texts", 1, True)
     assert item_id in leak.detail
 
 

@@ -14,7 +14,7 @@ from .conftest import WORN, with_items
 
 def _order(dataset: Dataset, planted: list[CompatibilityQuestion]) -> Leak:
     (leak,) = audit(dataset, {"planted": planted})
-    assert (leak.name, leak.where, leak.shown) == ("order", "planted", True)
+    assert (leak.name, leak.where, leak.visible) == ("order", "planted", True)
     return leak
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from coordi.data.leaks import NEAR_WORDS, twins_by_title, words_of
+from coordi.data.leaks import NEAR_SIZE, matches_by_title, words_of
 from coordi.types import Item
 
 ONE = "Loose velvet wide leg pants"
@@ -12,8 +12,8 @@ def _item(item_id: str, title: str) -> Item:
     return Item(item_id, title, "bottom")
 
 
-def _twins(earlier: str, later: str) -> str:
-    same, near = twins_by_title([_item("a", earlier)], [_item("b", later)])
+def _match(earlier: str, later: str) -> str:
+    same, near = matches_by_title([_item("a", earlier)], [_item("b", later)])
     assert set(same.values()) | set(near.values()) <= {("a",)}
     return "same" if same else "near" if near else "none"
 
@@ -33,19 +33,19 @@ def _twins(earlier: str, later: str) -> str:
     ],
 )
 def test_nearly_the_same_is_a_word_or_its_place(later: str, expected: str) -> None:
-    assert _twins(ONE, later) == expected
-    assert _twins(later, ONE) == expected
+    assert _match(ONE, later) == expected
+    assert _match(later, ONE) == expected
 
 
 def test_a_word_of_a_short_title_is_another_thing() -> None:
-    assert _twins("grey leather shoulder bag", "Loewe leather shoulder bag") == "none"
-    assert _twins("leather shoulder bag", "bag shoulder leather") == "near"
-    assert NEAR_WORDS == 5
+    assert _match("grey leather shoulder bag", "Loewe leather shoulder bag") == "none"
+    assert _match("leather shoulder bag", "bag shoulder leather") == "near"
+    assert NEAR_SIZE == 5
 
 
-def test_all_twins_are_told_and_none_is_its_own() -> None:
+def test_all_matches_are_named_and_none_is_its_own() -> None:
     earlier = [_item("a", ONE), _item("b", ONE.upper()), _item("c", "wide leg pants loose velvet"), _item("d", ONE)]
-    same, near = twins_by_title(earlier, [_item("d", ONE), _item("e", "Wide leg pants, loose velvet")])
+    same, near = matches_by_title(earlier, [_item("d", ONE), _item("e", "Wide leg pants, loose velvet")])
     assert same == {"d": ("a", "b")}
     assert near == {"e": ("a", "b", "c", "d")}
 
