@@ -265,11 +265,11 @@ class QuestionFile:
     """Counts of a release's question file.
 
     Attributes:
-        asked: Questions in the file, of outfits within the cap on the split; 0 if there is no such file.
+        count: Questions in the file, of outfits within the cap on the split; 0 if there is no such file.
         losses: How many questions were dropped or changed, by reason.
     """
 
-    asked: int = 0
+    count: int = 0
     losses: Mapping[str, int] = field(default_factory=lambda: NO_LOSSES)
 
 

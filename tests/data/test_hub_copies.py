@@ -102,7 +102,7 @@ def test_polyvore_outfits_in_parquet(tmp_path: Path, adds_up: AddsUp) -> None:
     ]  # fmt: skip
     (blank,) = part.blanks
     assert (blank.outfit_id, blank.candidates[blank.answer]) == ("9", "15")
-    assert dict(part.blanks_file.losses) == {release_questions.UNTOLD: 1}
+    assert dict(part.blanks_file.losses) == {release_questions.NO_ANSWER: 1}
     with pytest.raises(DataError, match=r"no valid outfits .*add valid\.json"):
         outfits_for(dataset, "valid")
 

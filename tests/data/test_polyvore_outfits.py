@@ -252,7 +252,7 @@ def test_the_releases_questions_name_items_by_outfit_and_place(polyvore_outfits:
     assert sorted(blank.item_ids) == ["10", "13"]
     assert blank.candidates[blank.answer] == "14"
     assert part.compatibility_file == QuestionFile(5, {release_questions.REAL: 2})
-    assert part.blanks_file == QuestionFile(2, {release_questions.UNTOLD: 1})
+    assert part.blanks_file == QuestionFile(2, {release_questions.NO_ANSWER: 1})
 
 
 @pytest.mark.slow
@@ -273,7 +273,7 @@ def test_the_real_valid_split_reads_whole_once_items_have_titles(
     adds_up(dataset)
     assert (len(dataset.outfits), len(dataset.items)) == (5000, 25132)
     (part,) = dataset.released
-    assert (part.split, part.compatibility_file) == ("valid", QuestionFile(10000, {release_questions.TWINS: 3}))
+    assert (part.split, part.compatibility_file) == ("valid", QuestionFile(10000, {release_questions.SAME_TITLE: 3}))
     positives = {one.outfit_id: len(one.item_ids) for one in part.compatibility if one.compatible}
     negatives = {one.outfit_id: len(one.item_ids) for one in part.compatibility if not one.compatible}
     assert set(positives) == set(negatives) == {outfit.id for outfit in dataset.outfits}

@@ -71,7 +71,7 @@ def test_questions_are_asked_and_their_items_stay(adds_up: AddsUp) -> None:
     [
         ("dsf", True, "df", rules.SHORTENED), ("def", False, "df", rules.REAL), ("deh", False, "dh", rules.SHORTENED),
         ("d?f", True, "df", rules.UNKNOWN), ("ds?", True, "", rules.TOO_FEW), ("se", False, "", rules.TOO_FEW),
-        ("aAd", True, "ad", rules.TWINS), ("aAd", False, "ad", rules.TWINS), ("ddh", False, "dh", rules.TWINS),
+        ("aAd", True, "ad", rules.SAME_TITLE), ("aAd", False, "ad", rules.SAME_TITLE), ("ddh", False, "dh", rules.SAME_TITLE),
         ("abc", True, "", rules.TRAINED), ("cbA", True, "", rules.TRAINED), ("abc", False, "", rules.REAL),
         ("df", False, "", rules.REAL),
     ],
@@ -81,7 +81,7 @@ def test_every_change_and_loss_is_counted(names: str, truth: bool, left: str, re
     expected = {"hlm": True} | ({left: truth} if left and reason != rules.REAL else {})
     assert _asked(part) == expected
     assert dict(part.compatibility_file.losses) == {reason: 1}
-    assert part.compatibility_file.asked == 2
+    assert part.compatibility_file.count == 2
 
 
 def test_part_of_a_training_outfit_isnt_asked_about() -> None:
@@ -94,15 +94,15 @@ def test_part_of_a_training_outfit_isnt_asked_about() -> None:
 def test_a_question_can_lose_items_for_several_reasons() -> None:
     part, _ = _released([("aAs?d", True)])
     assert _asked(part) == {"ad": True}
-    assert dict(part.compatibility_file.losses) == {rules.UNKNOWN: 1, rules.SHORTENED: 1, rules.TWINS: 1}
+    assert dict(part.compatibility_file.losses) == {rules.UNKNOWN: 1, rules.SHORTENED: 1, rules.SAME_TITLE: 1}
 
 
 @pytest.mark.parametrize(
     ("question", "shown", "answer", "reason"),
     [
-        ("df", "gh", None, rules.UNTOLD), ("df", "gs", 0, rules.NO_CANDIDATE), ("df", "e?", 0, rules.NO_CANDIDATE),
-        ("s", "gh", 0, rules.TOO_FEW), ("df", "gf", 0, rules.TWIN_CANDIDATE), ("ad", "gA", 0, rules.TWIN_CANDIDATE),
-        ("df", "aA", 0, rules.TWIN_CANDIDATE), ("ab", "dc", 1, rules.TRAINED), ("df", "ghi", 0, rules.OTHER_CHOICES),
+        ("df", "gh", None, rules.NO_ANSWER), ("df", "gs", 0, rules.NO_CANDIDATE), ("df", "e?", 0, rules.NO_CANDIDATE),
+        ("s", "gh", 0, rules.TOO_FEW), ("df", "gf", 0, rules.SAME_TITLE_CANDIDATE), ("ad", "gA", 0, rules.SAME_TITLE_CANDIDATE),
+        ("df", "aA", 0, rules.SAME_TITLE_CANDIDATE), ("ab", "dc", 1, rules.TRAINED), ("df", "ghi", 0, rules.OTHER_CHOICES),
     ],
 )  # fmt: skip
 def test_a_blank_that_cant_be_asked_is_counted(question: str, shown: str, answer: int | None, reason: str) -> None:
@@ -136,7 +136,7 @@ def test_items_that_go_after_cleaning_go_from_the_questions_too() -> None:
 
 def test_outfits_that_a_model_was_trained_on_arent_asked_about() -> None:
     part, _ = _released([("dfg", True), ("hjo", False)], [("np", "jA", 1), ("hl", "mj", 0)])
-    left = rules.without_taught(part, lambda names: "".join(sorted(names)) in ("dfg", "hjo", "hlm"))
+    left = rules.without_training_outfits(part, lambda names: "".join(sorted(names)) in ("dfg", "hjo", "hlm"))
     assert _asked(left) == {"hjo": False}
     assert [sorted(one.item_ids) for one in left.blanks] == [["n", "p"]]
     assert left.compatibility_file == left.blanks_file == QuestionFile(2, {rules.TRAINED: 1})
@@ -166,8 +166,8 @@ def test_the_release_asks_the_same_whatever_the_seed(maryland: Maryland) -> None
         assert one.released == other.released
         assert len(one.released) == 1
     (part,) = one.released
-    assert part.compatibility_file.asked == len(part.compatibility) == 4
-    assert part.blanks_file.asked == len(part.blanks) == 2
+    assert part.compatibility_file.count == len(part.compatibility) == 4
+    assert part.blanks_file.count == len(part.blanks) == 2
     assert [row.count for row in one.funnel if "'release': test_outfits=2" in row.reason] == [2]
     outfits = {one.outfit_id for one in part.compatibility}
     assert len(outfits) == 2
@@ -204,12 +204,12 @@ def test_questions_of_a_split_that_isnt_there_are_all_counted(maryland: Maryland
 def test_the_real_release(real: Dataset) -> None:
     plain, resampled = real.released
     assert (plain.name, resampled.name) == ("release", "release-resampled")
-    assert (plain.compatibility_file.asked, plain.blanks_file.asked) == (2918, 1459)
-    assert (resampled.compatibility_file.asked, resampled.blanks_file.asked) == (2918, 0)
+    assert (plain.compatibility_file.count, plain.blanks_file.count) == (2918, 1459)
+    assert (resampled.compatibility_file.count, resampled.blanks_file.count) == (2918, 0)
     for part in real.released:
         for kept, file in part.by_task().values():
             gone = sum(count for reason, count in file.losses.items() if reason.startswith("left out"))
-            assert kept + gone == file.asked
+            assert kept + gone == file.count
         for one in part.compatibility:
             titles = [real.items[name].title.casefold() for name in one.item_ids]
             assert len(set(titles)) == len(titles) >= 2

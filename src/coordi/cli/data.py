@@ -160,9 +160,9 @@ def _released(parts: tuple[ReleaseQuestions, ...]) -> Table:
     table.add_column("not as they stand", overflow="fold")
     for part in parts:
         for task, (count, file) in part.by_task().items():
-            if file.asked:
+            if file.count:
                 losses = "; ".join(f"{lost:,} {reason}" for reason, lost in file.losses.items())
-                table.add_row(part.split, part.name, task, f"{file.asked:,}", f"{count:,}", _plain(losses))
+                table.add_row(part.split, part.name, task, f"{file.count:,}", f"{count:,}", _plain(losses))
     return table
 
 

@@ -164,7 +164,7 @@ def _released(folder: Path, facts: Mapping[str, Any]) -> ReleaseQuestions:
 
 
 def _file_facts(file: QuestionFile) -> dict[str, Any]:
-    return {"asked": file.asked, "losses": dict(file.losses)}
+    return {"asked": file.count, "losses": dict(file.losses)}
 
 
 def _file(facts: Mapping[str, Any]) -> QuestionFile:

@@ -83,7 +83,7 @@ class Survey:
                     "protocol": part.name,
                     "split": part.split,
                     "tasks": {
-                        task: {"in_its_file": file.asked, "can_be_asked": count, "losses": dict(file.losses)}
+                        task: {"in_its_file": file.count, "can_be_asked": count, "losses": dict(file.losses)}
                         for task, (count, file) in part.by_task().items()
                     },
                 }

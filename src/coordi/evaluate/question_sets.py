@@ -160,9 +160,9 @@ def _problems(part: ReleaseQuestions) -> dict[ReleaseTask, str]:
     """Why a task's remaining questions can't represent the release; a task without a file has no problem."""
     problems: dict[ReleaseTask, str] = {}
     for task, (usable, file) in part.by_task().items():
-        if file.asked and (not usable or usable < _LEAST_SHARE * file.asked):
+        if file.count and (not usable or usable < _LEAST_SHARE * file.count):
             reasons = "; ".join(f"{count} {reason}" for reason, count in file.losses.items())
-            problems[task] = f"only {usable} of the {file.asked} can be, which is less than half ({reasons})"
+            problems[task] = f"only {usable} of the {file.count} can be, which is less than half ({reasons})"
     positives = sum(question.compatible for question in part.compatibility)
     if part.compatibility and positives in (0, len(part.compatibility)):
         problems["compatibility"] = (
@@ -180,9 +180,9 @@ def _of_release(dataset: Dataset, part: ReleaseQuestions, seed: int) -> Protocol
     ]
     for task, (_, file) in part.by_task().items():
         if task not in problems:
-            of = f"of the {file.asked} {task} questions of '{part.name}'"
+            of = f"of the {file.count} {task} questions of '{part.name}'"
             warnings += [f"{count} {of}: {reason}." for reason, count in file.losses.items()]
-    if not any(file.asked for _, file in part.by_task().values()):
+    if not any(file.count for _, file in part.by_task().values()):
         warnings.append(f"The release's own questions ('{part.name}') aren't asked: its files are empty.")
     test = () if "compatibility" in problems else part.compatibility
     blanks = () if "fill-in-the-blank" in problems else part.blanks

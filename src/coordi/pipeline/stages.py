@@ -15,7 +15,7 @@ from coordi.artifacts import is_finished, read_json, read_manifest, stage_folder
 from coordi.config import RunSettings
 from coordi.data.leaks import Leak, audit
 from coordi.data.loading import load, read_dataset, write_dataset, write_questions
-from coordi.data.release_questions import without_items, without_taught
+from coordi.data.release_questions import without_items, without_training_outfits
 from coordi.data.source import MIN_ITEMS
 from coordi.encoders.base import load_settled_encoder
 from coordi.encoders.describe import CatalogueDescriber, Described, read_described
@@ -233,7 +233,9 @@ def without_trained_on(prepared: PreparedData, adapter: Path) -> PreparedData:
     outfits = tuple(
         outfit for outfit in dataset.outfits if outfit_key(outfit.item_ids, dataset) not in excluded[outfit.split]
     )
-    released = tuple(without_taught(part, partial(_is_in, dataset, excluded[part.split])) for part in dataset.released)
+    released = tuple(
+        without_training_outfits(part, partial(_is_in, dataset, excluded[part.split])) for part in dataset.released
+    )
     left_out = len(dataset.outfits) - len(outfits)
     if not left_out and released == dataset.released:
         return prepared
