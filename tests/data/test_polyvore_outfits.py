@@ -86,9 +86,9 @@ def test_titles_and_categories_come_from_wherever_they_are(polyvore_outfits: Out
 def test_the_real_categories_are_those_of_maryland(real_data: Path) -> None:
     """The ids of ``categories.csv`` are those of Polyvore, which the checked-in table is of; one of them is new."""
     from coordi.data.categories import _SEMANTIC, maryland_categories
-    from coordi.data.polyvore import _categories
+    from coordi.data.polyvore import _category_rows
 
-    table = _categories(real_data / "polyvore-outfits" / "categories.csv")
+    table = _category_rows(real_data / "polyvore-outfits" / "categories.csv")
     assert [number for number in table if int(number) not in maryland_categories()] == ["269"]
     assert {row["semantic_category"] for row in table.values()} == {"", *_SEMANTIC}
     shoes = [int(number) for number, row in table.items() if row["semantic_category"] == "shoes"]

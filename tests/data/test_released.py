@@ -71,7 +71,8 @@ def test_questions_are_asked_and_their_items_stay(adds_up: AddsUp) -> None:
     [
         ("dsf", True, "df", rules.SHORTENED), ("def", False, "df", rules.REAL), ("deh", False, "dh", rules.SHORTENED),
         ("d?f", True, "df", rules.UNKNOWN), ("ds?", True, "", rules.TOO_FEW), ("se", False, "", rules.TOO_FEW),
-        ("aAd", True, "ad", rules.SAME_TITLE), ("aAd", False, "ad", rules.SAME_TITLE), ("ddh", False, "dh", rules.SAME_TITLE),
+        ("aAd", True, "ad", rules.SAME_TITLE), ("aAd", False, "ad", rules.SAME_TITLE),
+        ("ddh", False, "dh", rules.SAME_TITLE),
         ("abc", True, "", rules.TRAINED), ("cbA", True, "", rules.TRAINED), ("abc", False, "", rules.REAL),
         ("df", False, "", rules.REAL),
     ],
@@ -101,8 +102,10 @@ def test_a_question_can_lose_items_for_several_reasons() -> None:
     ("question", "shown", "answer", "reason"),
     [
         ("df", "gh", None, rules.NO_ANSWER), ("df", "gs", 0, rules.NO_CANDIDATE), ("df", "e?", 0, rules.NO_CANDIDATE),
-        ("s", "gh", 0, rules.TOO_FEW), ("df", "gf", 0, rules.SAME_TITLE_CANDIDATE), ("ad", "gA", 0, rules.SAME_TITLE_CANDIDATE),
-        ("df", "aA", 0, rules.SAME_TITLE_CANDIDATE), ("ab", "dc", 1, rules.TRAINED), ("df", "ghi", 0, rules.OTHER_CHOICES),
+        ("s", "gh", 0, rules.TOO_FEW), ("df", "gf", 0, rules.SAME_TITLE_CANDIDATE),
+        ("ad", "gA", 0, rules.SAME_TITLE_CANDIDATE),
+        ("df", "aA", 0, rules.SAME_TITLE_CANDIDATE), ("ab", "dc", 1, rules.TRAINED),
+        ("df", "ghi", 0, rules.OTHER_CHOICES),
     ],
 )  # fmt: skip
 def test_a_blank_that_cant_be_asked_is_counted(question: str, shown: str, answer: int | None, reason: str) -> None:

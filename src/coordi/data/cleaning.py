@@ -59,7 +59,7 @@ def clean(
     released = release_questions(_with_questions_for(source, settings), known, assigned)
     outfits = cap_splits(assigned, settings, seed, funnel)
     kept = _items_of_use(source, known, outfits, named_items(released))
-    funnel.tell("items", "price unknown", sum(item.price is None for item in kept.values()))
+    funnel.note("items", "price unknown", sum(item.price is None for item in kept.values()))
     if not kept:
         raise DataError(f"nothing of '{source.name}' is left after cleaning: {biggest_reasons(funnel.rows, 'items')}")
     return Dataset(
@@ -81,7 +81,7 @@ def _drop_unworn(items: Sequence[SourceItem], funnel: Funnel) -> list[SourceItem
 
 def _repair_titles(items: Sequence[SourceItem], funnel: Funnel) -> list[SourceItem]:
     titles = [clean_title(item.title) for item in items]
-    funnel.tell("items", "title in a wrong encoding, repaired", sum(title.repaired for title in titles))
+    funnel.note("items", "title in a wrong encoding, repaired", sum(title.repaired for title in titles))
     return [replace(item, title=title.text) for item, title in zip(items, titles, strict=True)]
 
 
@@ -134,7 +134,7 @@ def _apply_filter(
     for reason, names in dropped.items():
         funnel.drop("items", _named(reason, names), len(names))
     for reason, names in told.items():
-        funnel.tell("items", _named(reason, names), len(names))
+        funnel.note("items", _named(reason, names), len(names))
     return kept
 
 
@@ -157,7 +157,7 @@ def _settle_categories(items: Sequence[SourceItem], funnel: Funnel) -> dict[str,
             waiting += 1
     reason = "no word tells its category, and it has no photo"
     funnel.drop("items", with_examples(reason, dict.fromkeys(unseen)), len(unseen))
-    funnel.tell("items", "no word tells its category: left to the photo", waiting)
+    funnel.note("items", "no word tells its category: left to the photo", waiting)
     return known
 
 
@@ -189,7 +189,7 @@ def _with_questions_for(source: Source, settings: DataSettings) -> Source:
         cap = caps[part.split] if settings.split == "released" else 0
         fewer, aside = capped(part, cap)
         asked = f"{part.split}_outfits={cap}" if cap else f"they go with its own splits, not split={settings.split}"
-        source.funnel.tell("outfits", f"left aside in the release's questions '{part.name}': {asked}", aside)
+        source.funnel.note("outfits", f"left aside in the release's questions '{part.name}': {asked}", aside)
         parts.append(fewer)
     return replace(source, questions=tuple(parts) if settings.split == "released" else ())
 
@@ -206,7 +206,7 @@ def _without_twins(source: Source, items: Mapping[str, SourceItem]) -> list[Sour
         kept = tuple(name for place, name in enumerate(left) if titles[place] not in titles[:place])
         with_twins += len(kept) < len(left)
         reduced.append(replace(outfit, item_ids=kept))
-    source.funnel.tell("outfits", "holds one title twice: the first kept", with_twins)
+    source.funnel.note("outfits", "holds one title twice: the first kept", with_twins)
     return reduced
 
 

@@ -377,7 +377,7 @@ def _read_outfits(path: Path, items: Mapping[str, SourceItem], funnel: Funnel) -
     for reason, examples in faults.items():
         funnel.drop("outfits", with_examples(reason, examples), len(examples))
     lacking = [each.id for each in outfits.values() if any(name not in items for name in each.item_ids)]
-    funnel.tell("outfits", with_examples("names an item that isn't there, which is passed over", lacking), len(lacking))
+    funnel.note("outfits", with_examples("names an item that isn't there, which is passed over", lacking), len(lacking))
     return tuple(outfits.values())
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -24,7 +25,7 @@ from coordi.data.categories import (
     worn_or_not,
 )
 from coordi.data.polyvore import (
-    ASKED_SPLITS,
+    QUESTION_SPLITS,
     VERSIONS,
     OutfitsRelease,
     chosen_version,
@@ -37,12 +38,12 @@ from coordi.data.polyvore import (
 )
 from coordi.data.source import Funnel, Source, SourceItem, SourceOutfit, with_examples
 from coordi.errors import CoordiError, DataError, require
-from coordi.types import SPLITS, GarmentCategory
+from coordi.types import SPLITS, GarmentCategory, Split
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 COMPLETE = ".complete.json"
 _OFFLINE = "HF_HUB_OFFLINE"
-_SAID = {"dataset": "data set", "model": "model"}
+_WORDS = {"dataset": "data set", "model": "model"}
 _PAGES = {"dataset": "https://huggingface.co/datasets/", "model": "https://huggingface.co/"}
 
 
@@ -52,10 +53,10 @@ class Repository:
 
     Attributes:
         name: ``owner/name``.
-        kind: What the hub calls it.
+        kind: The hub's word for it.
         commit: 40 hexadecimal digits.
         setting: How the user gives the commit, for messages.
-        error: What is raised where it can't be fetched.
+        error: Raised where it can't be fetched.
         access: What to do where access is restricted; empty if it isn't.
     """
 
@@ -69,7 +70,7 @@ class Repository:
 
 @contextmanager
 def online(error: type[CoordiError]) -> Iterator[ModuleType]:
-    """huggingface_hub with the network allowed, for a while.
+    """Allow huggingface_hub the network within the block.
 
     Raises:
         CoordiError: Of the given type, if the library was loaded offline in this process.
@@ -94,54 +95,49 @@ def online(error: type[CoordiError]) -> Iterator[ModuleType]:
 def fetch_files(
     hub: ModuleType, repository: Repository, folder: Path, choose: Callable[[str, list[str]], list[str]]
 ) -> list[str]:
-    """Fetch some files of a repository and link them into a folder under their own names.
+    """Fetch files of a repository into the hub's own cache, and link them into a folder under their own names.
 
     Args:
         hub: From ``online``.
         repository: Where they are.
-        folder: Where the links go.
-        choose: Gets the repository in words and all its files, and gives those that are wanted; may raise.
+        folder: Where the links are written.
+        choose: Given the repository in words and all its files, returns the wanted ones; may raise.
 
     Returns:
         The names of the files.
 
     Raises:
-        CoordiError: Of the repository's type, if it is gated, isn't there, or the network fails.
-        ArtifactError: If the cache can't be written.
+        CoordiError: Of the repository's type, if it is gated or doesn't exist, or the network fails.
+        ArtifactError: If the folder can't be written.
     """
     errors = require("huggingface_hub.errors", "train")
-    page, name, pin = _PAGES[repository.kind], repository.name, repository.commit
-    where = f"the hub's {_SAID[repository.kind]} {name} at {pin[:12]}"
-    error = repository.error
+    name, pin, error = repository.name, repository.commit, repository.error
+    where = f"the hub's {_WORDS[repository.kind]} {name} at {pin[:12]}"
     try:
-        api = hub.HfApi()
-        wanted = choose(where, api.list_repo_files(name, revision=pin, repo_type=repository.kind))
-        for file in wanted:
-            fetched = api.hf_hub_download(name, file, revision=pin, repo_type=repository.kind)
-            _link(folder / file, Path(fetched))
+        wanted = choose(where, hub.HfApi().list_repo_files(name, revision=pin, repo_type=repository.kind))
+        snapshot = hub.snapshot_download(name, revision=pin, repo_type=repository.kind, allow_patterns=wanted)
     except errors.GatedRepoError as raised:
-        how = repository.access or f"ask for access on {page}{name}"
+        how = repository.access or f"ask for access on {_PAGES[repository.kind]}{name}"
         raise error(f"{where} is gated; {how}") from raised
     except errors.RepositoryNotFoundError as raised:
         raise error(f"{where} isn't there, or not for you; {repository.access or 'check the name'}") from raised
     except errors.RevisionNotFoundError as raised:
         raise error(f"{where} isn't there: it has no commit {pin}; check {repository.setting}") from raised
     except (errors.EntryNotFoundError, errors.HTTPError, OSError, ValueError) as raised:
-        said = str(raised).strip().splitlines() or [type(raised).__name__]
-        raise error(f"{where} can't be fetched: {said[0]}; check the network and run again") from raised
+        reason = str(raised).strip().splitlines() or [type(raised).__name__]
+        raise error(f"{where} can't be fetched: {reason[0]}; check the network and run again") from raised
+    for file in wanted:
+        path = folder / file
+        with clear_write_errors(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.unlink(missing_ok=True)
+            path.symlink_to((Path(snapshot) / file).resolve())
     return wanted
 
 
 def gone(folder: Path) -> Sequence[Path]:
     """Links to files that the hub's cache no longer holds."""
     return sorted(path for path in folder.rglob("*") if path.is_symlink() and not path.exists())
-
-
-def _link(path: Path, fetched: Path) -> None:
-    with clear_write_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-        path.symlink_to(fetched.resolve())
 
 
 CopyLayout = Literal["owj0421-polyvore", "marqo-polyvore"]
@@ -183,48 +179,53 @@ def read_owj(folder: Path, settings: DataSettings) -> Source:
     there = [
         name for name in VERSIONS if any((folder / f"{name}_default" / f"{split}.json").is_file() for split in SPLITS)
     ]
-    version = chosen_version(
-        folder, settings, there, "_default", "https://huggingface.co/datasets/owj0421/polyvore-outfits"
-    )
+    version = chosen_version(folder, settings, there, "_default", _OUTFITS_HUB)
     tables = _tables(folder)
     rows = [(id_of(row, "item_id"), row) for row in read_columns(tables, _OWJ_COLUMNS, _OWJ_MORE)]
+
+    def files(part: str, splits: Sequence[Split]) -> dict[Split, Path]:
+        return present({split: folder / f"{version}_{part}" / f"{split}.json" for split in splits})
+
     release = OutfitsRelease(
         name=f"{folder.name} ({version})",
         layout=OWJ_LAYOUT,
-        outfits=present({split: folder / f"{version}_default" / f"{split}.json" for split in SPLITS}),
-        compatibility=present({split: folder / f"{version}_compatibility" / f"{split}.json" for split in ASKED_SPLITS}),
-        blanks=present({split: folder / f"{version}_fill_in_the_blank" / f"{split}.json" for split in ASKED_SPLITS}),
+        outfits=files("default", SPLITS),
+        compatibility=files("compatibility", QUESTION_SPLITS),
+        blanks=files("fill_in_the_blank", QUESTION_SPLITS),
         items_file="data/*.parquet",
-        nameless=sum(not item_id for item_id, _ in rows),
+        without_id=sum(not item_id for item_id, _ in rows),
     )
-    facts = {item_id: _facts(row) for item_id, row in rows if item_id}
-    return release_source(release, facts, lambda names: extract_photos(tables, "item_id", set(names)).get, where=folder)
+    facts = {item_id: {**row, "semantic_category": row.get("category")} for item_id, row in rows if item_id}
+    return release_source(release, facts, lambda names: extract_photos(tables, "item_id", set(names)).get, folder)
 
 
 def read_marqo(folder: Path) -> Source:
     """Read ``Marqo/polyvore``: items with photo, title and category, in outfits without a split.
 
     Raises:
-        DataError: If a file is broken or lacks a column.
+        DataError: If a file is broken or doesn't have a column.
     """
     tables = _tables(folder)
     rows = [(id_of(row, "item_ID"), row) for row in read_columns(tables, _MARQO_COLUMNS)]
-    funnel = Funnel()
-    funnel.read("items", len(rows))
     items: dict[str, SourceItem] = {}
     twice: list[str] = []
-    nameless = 0
     for item_id, row in rows:
-        if not item_id:
-            nameless += 1
-        elif item_id in items:
+        if item_id in items:
             twice.append(item_id)
-        else:
+        elif item_id:
             items[item_id] = _marqo_item(item_id, row)
     photos = extract_photos(tables, "item_ID", {item.id for item in items.values() if item.category != NOT_WORN})
-    funnel.drop("items", "no item_ID", nameless)
+    funnel = Funnel()
+    funnel.read("items", len(rows))
+    funnel.drop("items", "no item_ID", sum(not item_id for item_id, _ in rows))
     funnel.drop("items", with_examples("duplicate id, the first is kept", twice), len(twice))
-    outfits = _outfits_by_id(tuple(items))
+    sets: dict[str, list[tuple[int, str]]] = defaultdict(list)
+    for item_id in items:
+        if match := _SET_AND_INDEX.fullmatch(item_id):
+            sets[match[1]].append((int(match[2]), item_id))
+    outfits = tuple(
+        SourceOutfit(name, tuple(item_id for _, item_id in sorted(own)), None) for name, own in sets.items()
+    )
     funnel.read("outfits", len(outfits))
     return Source(
         folder.name, MARQO_LAYOUT, tuple(replace(item, image=photos.get(item.id)) for item in items.values()), outfits,
@@ -236,28 +237,14 @@ def _tables(folder: Path) -> list[Path]:
     return sorted((folder / "data").glob("*.parquet"))
 
 
-def _facts(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns under the names of the release's metadata."""
-    return {**row, "semantic_category": row.get("category")}
-
-
-def _outfits_by_id(item_ids: Sequence[str]) -> tuple[SourceOutfit, ...]:
-    sets: dict[str, list[tuple[int, str]]] = {}
-    for item_id in item_ids:
-        if found := _SET_AND_INDEX.fullmatch(item_id):
-            sets.setdefault(found[1], []).append((int(found[2]), item_id))
-    return tuple(SourceOutfit(set_id, tuple(name for _, name in sorted(made)), None) for set_id, made in sets.items())
-
-
 def _marqo_item(item_id: str, row: Mapping[str, Any]) -> SourceItem:
     title, kind = str(row.get("text") or ""), str(row.get("category") or "")
-    known = _rows_by_name().get(kind.casefold())
-    category: GarmentCategory | str | None
-    if known is not None:
-        category = maryland_category(known.id, title)
-    else:
-        named = worn_or_not(kind)
-        category = category_of(title) if named is None else named
+    category_row = _rows_by_name().get(kind.casefold())
+    category: GarmentCategory | str | None = worn_or_not(kind)
+    if category_row is not None:
+        category = maryland_category(category_row.id, title)
+    elif category is None:
+        category = category_of(title)
     return SourceItem(item_id, title, category, kind)
 
 
@@ -337,10 +324,10 @@ def hub_name(path: Path | str) -> str | None:
         DataError: If a name with ``hf://`` isn't one that coordi reads.
     """
     text = str(path)
-    found = _PREFIX.match(text)
-    if found is None:
+    match = _PREFIX.match(text)
+    if match is None:
         return text if text in COPIES and not Path(text).exists() else None
-    name = text[found.end() :]
+    name = text[match.end() :]
     if name not in COPIES:
         raise DataError(f"coordi doesn't read the hub's data set '{name}'; accepted are {', '.join(COPIES)}")
     return name
@@ -362,19 +349,21 @@ def fetch(name: str, settings: DataSettings) -> Path:
     copy = COPIES[name]
     if not settings.allow_download and settings.revision is None and copy.parts[0].revision is None:
         raise _not_allowed(name)  # before asking for a commit, without which no folder can be there
-    pins = [_pin(part, settings if part is copy.parts[0] else DataSettings()) for part in copy.parts]
+    pins = [_pin(part, settings.revision if part is copy.parts[0] else None) for part in copy.parts]
     release = settings.release or VERSIONS[0]
     version = f"-{release}" if copy.has_versions else ""
     folder = cache_folder() / "hub" / f"{name.replace('/', '--')}{version}@{'-'.join(pin[:12] for pin in pins)}"
-    fetched, pruned = (folder / COMPLETE).is_file(), gone(folder)
-    if fetched and not pruned:
+    pruned = gone(folder)
+    if (folder / COMPLETE).is_file() and not pruned:
         return folder
     if not settings.allow_download:
         raise _not_allowed(name, pruned)
     files: dict[str, list[str]] = {}
     with online(DataError) as hub:
         for part, pin in zip(copy.parts, pins, strict=True):
-            files[f"{part.repository}@{pin}"] = _fetch_part(hub, part, pin, copy.access, folder, release)
+            repository = Repository(part.repository, "dataset", pin, "data.revision", DataError, copy.access)
+            patterns = [pattern.format(version=release) for pattern in part.files]
+            files[f"{part.repository}@{pin}"] = fetch_files(hub, repository, folder, partial(_choose, patterns))
     write_json(folder / COMPLETE, files)
     return folder
 
@@ -387,30 +376,23 @@ def _not_allowed(name: str, pruned: Sequence[Path] = ()) -> DataError:
     )
 
 
-def _pin(part: HubPart, settings: DataSettings) -> str:
-    pin = settings.revision or part.revision
+def _pin(part: HubPart, revision: str | None) -> str:
+    pin = revision or part.revision
     if pin is None or not COMMIT.fullmatch(pin):
         raise DataError(
-            f"data.revision is {settings.revision!r}; give the commit of {part.repository} to pin, 40 hexadecimal "
+            f"data.revision is {revision!r}; give the commit of {part.repository} to pin, 40 hexadecimal "
             f"digits: https://huggingface.co/datasets/{part.repository}/commits/main lists them"
         )
     return pin
 
 
-def _fetch_part(hub: ModuleType, part: HubPart, pin: str, access: str, folder: Path, version: str) -> list[str]:
-    patterns = [pattern.format(version=version) for pattern in part.files]
-
-    def choose(where: str, listed: list[str]) -> list[str]:
-        # fnmatch's star also matches a slash, which would take "data/more/x.parquet" for "data/*.parquet".
-        wanted = [
-            file
-            for file in listed
-            if any(fnmatchcase(file, one) and file.count("/") == one.count("/") for one in patterns)
-        ]
-        if not wanted:
-            raise DataError(f"{where} holds none of {', '.join(patterns)}; pin the commit that docs/data.md names")
-        return wanted
-
-    return fetch_files(
-        hub, Repository(part.repository, "dataset", pin, "data.revision", DataError, access), folder, choose
-    )
+def _choose(patterns: Sequence[str], where: str, listed: list[str]) -> list[str]:
+    # fnmatch's star also matches a slash, which would take "data/more/x.parquet" for "data/*.parquet".
+    wanted = [
+        file
+        for file in listed
+        if any(fnmatchcase(file, pattern) and file.count("/") == pattern.count("/") for pattern in patterns)
+    ]
+    if not wanted:
+        raise DataError(f"{where} holds none of {', '.join(patterns)}; pin the commit that docs/data.md names")
+    return wanted

@@ -35,7 +35,29 @@ from coordi.data.source import (
 from coordi.errors import DataError
 from coordi.types import NO_EXTRA, SPLITS, Split
 
-_ROWS = 256  # held at once: a few MB of photos
+MARYLAND_LAYOUT = "polyvore-maryland"
+OUTFITS_LAYOUT = "polyvore-outfits"
+VERSIONS = ("nondisjoint", "disjoint")
+QUESTION_SPLITS: tuple[Split, ...] = ("valid", "test")
+# The Maryland release's files of compatibility questions by protocol: random negatives, and negatives of the same
+# categories. Its fill-in-the-blank questions go with the first.
+COMPATIBILITY_FILES: Mapping[str, str] = {
+    "release": "fashion_compatibility_prediction.txt",
+    "release-resampled": "fashion_compatibility_prediction_RESAMPLED.txt",
+}
+BLANKS_FILE = "fill_in_blank_test.json"
+METADATA = "polyvore_item_metadata.json"
+
+OutfitEntry = Mapping[str, Any]
+Facts = Mapping[str, Mapping[str, Any]]
+"""By item id, the columns of the release's metadata."""
+PhotoFinder = Callable[[str], Path | None]
+_HUB = "https://huggingface.co/datasets/mvasil/polyvore-outfits"
+_ROWS = 256  # of a Parquet file in memory at once: a few MB of photos
+_STRONGEST_FIRST: tuple[Split, ...] = ("test", "valid", "train")
+_NAME = re.compile(r"[\w-]+_\d+")
+_EXCERPT = 60
+_MIN_FOLLOWED = 0.9
 
 
 def columns_of(table: Path) -> tuple[str, ...]:
@@ -44,39 +66,34 @@ def columns_of(table: Path) -> tuple[str, ...]:
     Raises:
         DataError: If it isn't a Parquet file.
     """
-    with _reading(table):
+    with _parquet_errors(table):
         return tuple(pq.read_schema(table).names)
 
 
 def read_columns(
     tables: Sequence[Path], required: Sequence[str], optional: Sequence[str] = ()
 ) -> Iterator[dict[str, Any]]:
-    """Rows of several files with only these columns.
-
-    Args:
-        tables: Parquet files.
-        required: Columns that each file must have.
-        optional: Columns that are absent from the rows of a file that lacks them.
+    """Rows of several Parquet files with only these columns; a row has the optional ones that its file has.
 
     Raises:
-        DataError: If a file isn't a Parquet file, is damaged or lacks a required column.
+        DataError: If a file isn't a Parquet file, is damaged or doesn't have a required column.
     """
     for table in tables:
         names = columns_of(table)
-        lacking = [name for name in required if name not in names]
-        if lacking:
+        missing = [name for name in required if name not in names]
+        if missing:
             raise DataError(
-                f"{table} has the columns {', '.join(names)}; it lacks {' and '.join(lacking)}, which coordi reads: "
+                f"{table} has the columns {', '.join(names)}; it lacks {' and '.join(missing)}, which coordi reads: "
                 "get the copy that docs/data.md names"
             )
         wanted = [*required, *(name for name in optional if name in names)]
-        with _reading(table), pq.ParquetFile(table) as file:
+        with _parquet_errors(table), pq.ParquetFile(table) as file:
             for batch in file.iter_batches(_ROWS, columns=wanted):
                 yield from batch.to_pylist()
 
 
 @contextmanager
-def _reading(table: Path) -> Iterator[None]:
+def _parquet_errors(table: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
@@ -84,29 +101,34 @@ def _reading(table: Path) -> Iterator[None]:
 
 
 def extract_photos(tables: Sequence[Path], id_column: str, wanted: Collection[str]) -> Mapping[str, Path]:
-    """Write the photos of items into coordi's cache; those that are there already aren't written again.
+    """Write the photos of items into coordi's cache, unless they are there already.
 
     Args:
         tables: Parquet files with a column of ids and a column ``image``, of bytes or of ``{bytes, path}``.
         id_column: Name of the column of ids.
-        wanted: Ids of items whose photos are used; others aren't written.
+        wanted: Ids of the items whose photos are written.
 
     Returns:
-        Path of each photo by item id; an item without one is absent. Photos aren't looked at.
+        Path of each photo by item id; an item without one is absent. Photos aren't checked.
 
     Raises:
-        DataError: If a file isn't a Parquet file, is damaged or lacks a column.
+        DataError: If a file isn't a Parquet file, is damaged or doesn't have a column.
         ArtifactError: If the cache can't be written.
     """
     photos: dict[str, Path] = {}
     for table in tables:
-        folder = cache_folder() / "photos" / _key(table)
+        # A changed file gets another folder; the hub's cache resolves to a path that names the content.
+        real = table.resolve()
+        status = real.stat()
+        key = hashlib.sha256(f"{real}\0{status.st_size}\0{status.st_mtime_ns}".encode()).hexdigest()[:16]
+        folder = cache_folder() / "photos" / key
         with clear_write_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             for row in read_columns([table], (id_column, "image")):
-                item_id, data = id_of(row, id_column), _bytes(row["image"])
-                if item_id and item_id in wanted and data and item_id not in photos:
-                    photos[item_id] = _written(folder, item_id, data)
+                item_id, cell = id_of(row, id_column), row["image"]
+                data = cell.get("bytes") if isinstance(cell, dict) else cell
+                if item_id and item_id in wanted and isinstance(data, bytes) and data and item_id not in photos:
+                    photos[item_id] = _write_photo(folder, item_id, data)
     return photos
 
 
@@ -115,45 +137,40 @@ def id_of(row: Mapping[str, Any], column: str) -> str:
     return "" if row[column] is None else str(row[column])
 
 
-def _key(table: Path) -> str:
-    """A changed file gets another folder; the hub's cache resolves to a path that names the content."""
-    real = table.resolve()
-    found = real.stat()
-    return hashlib.sha256(f"{real}\0{found.st_size}\0{found.st_mtime_ns}".encode()).hexdigest()[:16]
-
-
-def _bytes(cell: Any) -> bytes | None:
-    data = cell.get("bytes") if isinstance(cell, dict) else cell
-    return data if isinstance(data, bytes) else None
-
-
-def _written(folder: Path, item_id: str, data: bytes) -> Path:
+def _write_photo(folder: Path, item_id: str, data: bytes) -> Path:
     path = folder / f"{quote(item_id, safe='')}.jpg"
     if not path.is_file():
-        # Renamed once whole, so that a broken run leaves no half photo; not synced, as there are many thousands.
+        # Renamed once complete, so that an interrupted run leaves no half photo; not synced, as there are thousands.
         part = path.with_suffix(".part")
         part.write_bytes(data)
         part.replace(path)
     return path
 
 
-OutfitEntry = Mapping[str, Any]
-_STRONGEST_FIRST: tuple[Split, ...] = ("test", "valid", "train")
-
-
 def read_outfit_files(files: Mapping[Split, Path]) -> dict[Split, Sequence[Any]]:
-    """The entries of each split's file, whatever they are.
+    """The entries of each split's file, not yet checked.
 
     Raises:
-        DataError: If a file is broken, or holds something else than a list.
+        DataError: If a file is broken, or isn't a list.
     """
-    sets: dict[Split, Sequence[Any]] = {}
-    for split, path in files.items():
-        entries = read_json(path)
-        if not isinstance(entries, list):
-            raise DataError(f"{path} must hold a list of outfits, got {type(entries).__name__}; get the release's file")
-        sets[split] = entries
-    return sets
+    return {split: _read_list(path, "outfits") for split, path in files.items()}
+
+
+def _read_list(path: Path, what: str) -> list[Any]:
+    entries = read_json(path)
+    if not isinstance(entries, list):
+        raise DataError(f"{path} must hold a list of {what}, got {type(entries).__name__}; get the release's file")
+    return entries
+
+
+def _read_object(path: Path, what: str) -> Mapping[str, Any] | None:
+    """A JSON object by id, without entries that aren't objects; None if there is no such file."""
+    if not path.is_file():
+        return None
+    entries = read_json(path)
+    if not isinstance(entries, dict):
+        raise DataError(f"{path} must hold {what} by id, got a {type(entries).__name__}; get the release's file")
+    return {name: entry for name, entry in entries.items() if isinstance(entry, dict)}
 
 
 def size_of(entry: Any) -> int:
@@ -162,77 +179,66 @@ def size_of(entry: Any) -> int:
     return len(items) if isinstance(items, list) else 0
 
 
-def leave_out_broken(
-    sets: Mapping[Split, Sequence[Any]], files: Mapping[Split, Path], funnel: Funnel, *, own_items: bool
-) -> dict[Split, list[OutfitEntry]]:
-    """Entries with a set id and items; the others are counted.
+def sound_entries(
+    files: Mapping[Split, Path], funnel: Funnel, *, own_items: bool
+) -> tuple[dict[Split, list[OutfitEntry]], dict[Split, list[OutfitEntry]]]:
+    """Read the outfits of a release; count those that are broken, or repeat a set id.
 
     Args:
-        sets: As ``read_outfit_files`` gives them.
-        files: To name a broken entry's file.
-        funnel: Counts outfits that are left out.
-        own_items: Whether every listed item is one of its own, counted with its outfit; not where outfits share items.
+        files: By split, the list of outfits.
+        funnel: Counts what is left out.
+        own_items: Whether every listed item belongs to its outfit alone and is counted with it.
+
+    Returns:
+        All entries with a set id and items, and the first entry of each set id in the strongest split that has it.
+
+    Raises:
+        DataError: If a file is broken, or isn't a list.
     """
-    whole: dict[Split, list[OutfitEntry]] = {}
-    broken: list[str] = []
-    lost = 0
-    for split, entries in sets.items():
-        whole[split] = []
-        for number, entry in enumerate(entries, start=1):
+    entries = read_outfit_files(files)
+    funnel.read("outfits", sum(len(part) for part in entries.values()))
+    if own_items:
+        funnel.read("items", sum(size_of(entry) for part in entries.values() for entry in part))
+
+    def drop(reason: str, examples: Sequence[str], items_reason: str, items: int) -> None:
+        funnel.drop("outfits", with_examples(reason, examples), len(examples))
+        funnel.drop("items", items_reason, items if own_items else 0)
+
+    sound: dict[Split, list[OutfitEntry]] = {split: [] for split in entries}
+    broken: dict[str, int] = {}
+    for split, part in entries.items():
+        for number, entry in enumerate(part, start=1):
             if size_of(entry) and str(entry.get("set_id") or ""):
-                whole[split].append(entry)
+                sound[split].append(entry)
             else:
-                broken.append(f"{files[split].name} entry {number}")
-                lost += size_of(entry)
-    funnel.drop("outfits", with_examples("broken: no set_id or no items", broken), len(broken))
-    funnel.drop("items", "in a broken outfit", lost if own_items else 0)
-    return whole
-
-
-def leave_out_repeated(
-    sets: Mapping[Split, Sequence[OutfitEntry]], funnel: Funnel, *, own_items: bool
-) -> dict[Split, list[OutfitEntry]]:
-    """The first entry of each set id, in the strongest split that has it; the others are counted.
-
-    Args:
-        sets: As ``leave_out_broken`` gives them.
-        funnel: Counts outfits that are left out.
-        own_items: As in ``leave_out_broken``.
-    """
+                broken[f"{files[split].name} entry {number}"] = size_of(entry)
+    drop("broken: no set_id or no items", list(broken), "in a broken outfit", sum(broken.values()))
     owner: dict[str, Split] = {}
-    unique: dict[Split, list[OutfitEntry]] = {}
+    unique: dict[Split, list[OutfitEntry]] = {split: [] for split in SPLITS}
     twice: list[OutfitEntry] = []
     across: list[OutfitEntry] = []
     for split in _STRONGEST_FIRST:
-        unique[split] = []
-        for entry in sets.get(split, ()):
+        for entry in sound.get(split, ()):
             set_id = str(entry["set_id"])
             if set_id not in owner:
                 owner[set_id] = split
                 unique[split].append(entry)
             else:
                 (twice if owner[set_id] == split else across).append(entry)
-    for entries, reason in (
+    for repeats, reason in (
         (twice, "the same set id twice in a split"),
         (across, "the same set id in another split (test wins over valid, valid over train)"),
     ):
-        named = with_examples(reason, (str(entry["set_id"]) for entry in entries))
-        funnel.drop("outfits", named, len(entries))
-        lost = sum(size_of(entry) for entry in entries)
-        funnel.drop("items", f"in an outfit left out: {reason}", lost if own_items else 0)
-    return unique
-
-
-_NAME = re.compile(r"[\w-]+_\d+")
-_SHOWN = 60
-_LEAST_FOLLOWED = 0.9
+        names = [str(entry["set_id"]) for entry in repeats]
+        drop(reason, names, f"in an outfit left out: {reason}", sum(size_of(entry) for entry in repeats))
+    return sound, unique
 
 
 def read_compatibility_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) -> tuple[SourceCompatibility, ...]:
     """Read a file of compatibility questions.
 
-    Questions are grouped by the set that a positive is of. A negative joins the positive that it was made for where
-    the file lets one know: where each negative directly follows a positive and nearly every positive is followed by one
+    Questions are grouped by the set of their positive. A negative belongs to the positive that it was made for where
+    the file shows it: where each negative directly follows a positive and nearly every positive is followed by one
     (Maryland), or where all negatives follow all positives with as many items, one for one (Polyvore Outfits).
     Elsewhere a negative is a group of its own.
 
@@ -243,35 +249,18 @@ def read_compatibility_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) 
     Raises:
         DataError: If it can't be read, or a line isn't a question, with its number.
     """
-    place, asked = ("entry", _json_questions(path)) if path.suffix == ".json" else ("line", _text_questions(path))
-    for number, label, names in asked:
+    unit, questions = ("entry", _json_questions(path)) if path.suffix == ".json" else ("line", _text_questions(path))
+    for number, label, names in questions:
         if label not in ("0", "1") or not names or not all(_NAME.fullmatch(name) for name in names):
             raise DataError(
-                f"{path}, {place} {number} isn't a question: '{' '.join([label, *names])[:_SHOWN]}'; expected 1 or 0 "
-                f"and then names such as 214272106_1; get the file again or mend that {place}"
+                f"{path}, {unit} {number} isn't a question: '{' '.join([label, *names])[:_EXCERPT]}'; expected 1 or 0 "
+                f"and then names such as 214272106_1; get the file again or mend that {unit}"
             )
-    groups = _groups([(label == "1", names, f"{place}-{number}") for number, label, names in asked])
+    groups = _groups([(label == "1", names, f"{unit}-{number}") for number, label, names in questions])
     return tuple(
         SourceCompatibility(tuple(item_ids.get(name, name) for name in names), label == "1", group)
-        for (_, label, names), group in zip(asked, groups, strict=True)
+        for (_, label, names), group in zip(questions, groups, strict=True)
     )
-
-
-def read_blanks_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) -> tuple[SourceBlank, ...]:
-    """Read a file of fill-in-the-blank questions.
-
-    The true candidate is the one of the question's own set; if several are, the one whose index is the question's
-    ``blank_position``. A ``label`` must say the same. In the Maryland release it stands first, which isn't relied on.
-
-    Args:
-        path: The file.
-        item_ids: Item id by name; a name that isn't in it is its own id.
-
-    Raises:
-        DataError: If it can't be read, or an entry isn't a question, with its number.
-    """
-    entries = enumerate(_entries(path), start=1)
-    return tuple(_blank(entry, f"{path}, entry {number}", item_ids) for number, entry in entries)
 
 
 def _text_questions(path: Path) -> list[tuple[int, str, list[str]]]:
@@ -281,163 +270,151 @@ def _text_questions(path: Path) -> list[tuple[int, str, list[str]]]:
 
 def _json_questions(path: Path) -> list[tuple[int, str, list[str]]]:
     return [
-        (number, str(entry.get("label")), [str(name) for name in entry.get("items") or ()])
+        (number, str(entry.get("label")), [str(name) for name in entry["items"]])
         if isinstance(entry, dict) and isinstance(entry.get("items"), list)
         else (number, str(entry), [])
-        for number, entry in enumerate(_entries(path), start=1)
+        for number, entry in enumerate(_read_list(path, "questions"), start=1)
     ]
 
 
-def _entries(path: Path) -> list[Any]:
-    entries = read_json(path)
-    if not isinstance(entries, list):
-        raise DataError(f"{path} must hold a list of questions, got {type(entries).__name__}; get the release's file")
-    return entries
-
-
-def _blank(entry: Any, where: str, item_ids: Mapping[str, str]) -> SourceBlank:
-    keys = ("items", "candidates") if isinstance(entry, dict) and "candidates" in entry else ("question", "answers")
-    question, answers = (_names(entry, key, where) for key in keys)
-    if len(answers) < 2:
-        raise DataError(
-            f"{where} leaves nothing to choose: its '{keys[1]}' is {answers}; expected two names or more; get the file "
-            "again or mend that entry"
-        )
-    own = _set_of(question)
-    true = [place for place, name in enumerate(answers) if own and _set_of([name]) == own]
-    if len(true) > 1:
-        true = [place for place in true if answers[place] == f"{own}_{entry.get('blank_position')}"]
-    if "label" in entry:
-        true = [place for place in true if str(place) == str(entry["label"])]
-    return SourceBlank(
-        item_ids=tuple(item_ids.get(name, name) for name in question),
-        candidates=tuple(item_ids.get(name, name) for name in answers),
-        answer=true[0] if len(true) == 1 else None,
-        outfit_id=own or where.rsplit(", ", 1)[1].replace(" ", "-"),
-    )
-
-
-def _names(entry: Any, key: str, where: str) -> list[str]:
-    names = entry.get(key) if isinstance(entry, dict) else None
-    if not isinstance(names, list) or not names or not all(_NAME.fullmatch(str(name)) for name in names):
-        raise DataError(
-            f"{where} isn't a question: its '{key}' is {str(names)[:_SHOWN]}; expected a list of names such as "
-            "214272106_1; get the file again or mend that entry"
-        )
-    return [str(name) for name in names]
-
-
-def _set_of(names: Sequence[str]) -> str:
-    """The set that all names are of; ``""`` if they are of several."""
-    sets = {name.rsplit("_", 1)[0] for name in names}
-    return sets.pop() if len(sets) == 1 else ""
-
-
-def _groups(asked: Sequence[tuple[bool, Sequence[str], str]]) -> list[str]:
-    """The group of each question, from its label, names and the name of a group of its own."""
-    groups = [(_set_of(names) if label else "") or alone for label, names, alone in asked]
-    labels = [label for label, _, _ in asked]
+def _groups(questions: Sequence[tuple[bool, Sequence[str], str]]) -> list[str]:
+    """The group of each question, from its label, its names and a name for a group of its own."""
+    groups = [(_set_of(names) if label else "") or alone for label, names, alone in questions]
+    labels = [label for label, _, _ in questions]
     positives = labels.count(True)
-    # Few negatives among many positives stand apart in any order; that alone says nothing of what they were made for.
-    one_each = len(labels) - positives >= _LEAST_FOLLOWED * positives
+    # Few negatives among many positives stand apart in any order, which says nothing about what they were made for.
+    one_each = len(labels) - positives >= _MIN_FOLLOWED * positives
     if labels and labels[0] and one_each and all(before or label for before, label in pairwise(labels)):
-        return [groups[place] if label else groups[place - 1] for place, label in enumerate(labels)]
-    sizes = [len(names) for _, names, _ in asked]
+        return [groups[number] if label else groups[number - 1] for number, label in enumerate(labels)]
+    sizes = [len(names) for _, names, _ in questions]
     in_blocks = labels == [True] * positives + [False] * positives
     if in_blocks and sizes[:positives] == sizes[positives:]:
         return groups[:positives] * 2
     return groups
 
 
-MARYLAND_LAYOUT = "polyvore-maryland"
+def _set_of(names: Sequence[str]) -> str:
+    """The set that all names belong to; ``""`` if they belong to several."""
+    sets = {name.rsplit("_", 1)[0] for name in names}
+    return sets.pop() if len(sets) == 1 else ""
 
-COMPATIBILITY_FILES: Mapping[str, str] = {
-    "release": "fashion_compatibility_prediction.txt",
-    "release-resampled": "fashion_compatibility_prediction_RESAMPLED.txt",
-}
-"""The release's files of compatibility questions by protocol: random negatives, and negatives of the same categories.
-Its fill-in-the-blank questions, ``BLANKS_FILE``, go with the first."""
-BLANKS_FILE = "fill_in_blank_test.json"
+
+def read_blanks_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) -> tuple[SourceBlank, ...]:
+    """Read a file of fill-in-the-blank questions.
+
+    The right candidate is the one of the question's own set; if several are, the one whose index is the question's
+    ``blank_position``. A ``label`` must agree. In the Maryland release it stands first, which isn't relied on.
+
+    Args:
+        path: The file.
+        item_ids: Item id by name; a name that isn't in it is its own id.
+
+    Raises:
+        DataError: If it can't be read, or an entry isn't a question, with its number.
+    """
+    entries = enumerate(_read_list(path, "questions"), start=1)
+    return tuple(_blank(entry, path, f"entry {number}", item_ids) for number, entry in entries)
+
+
+def _blank(entry: Any, path: Path, number: str, item_ids: Mapping[str, str]) -> SourceBlank:
+    keys = ("items", "candidates") if isinstance(entry, dict) and "candidates" in entry else ("question", "answers")
+    parts = []
+    for key in keys:
+        names = entry.get(key) if isinstance(entry, dict) else None
+        if not isinstance(names, list) or not names or not all(_NAME.fullmatch(str(name)) for name in names):
+            raise DataError(
+                f"{path}, {number} isn't a question: its '{key}' is {str(names)[:_EXCERPT]}; expected a list of names "
+                "such as 214272106_1; get the file again or mend that entry"
+            )
+        parts.append([str(name) for name in names])
+    question, answers = parts
+    if len(answers) < 2:
+        raise DataError(
+            f"{path}, {number} leaves nothing to choose: its '{keys[1]}' is {answers}; expected two names or more; get "
+            "the file again or mend that entry"
+        )
+    own = _set_of(question)
+    right = [position for position, name in enumerate(answers) if own and _set_of([name]) == own]
+    if len(right) > 1:
+        right = [position for position in right if answers[position] == f"{own}_{entry.get('blank_position')}"]
+    if "label" in entry:
+        right = [position for position in right if str(position) == str(entry["label"])]
+    return SourceBlank(
+        item_ids=tuple(item_ids.get(name, name) for name in question),
+        candidates=tuple(item_ids.get(name, name) for name in answers),
+        answer=right[0] if len(right) == 1 else None,
+        outfit_id=own or number.replace(" ", "-"),
+    )
 
 
 def split_file(split: Split) -> str:
-    """Name of the release's file for a split."""
+    """Name of the Maryland release's file for a split."""
     return f"{split}_no_dup.json"
 
 
 def read_maryland(folder: Path) -> Source:
-    """Read whichever of the release's split files are in ``folder``.
+    """Read the split files of the Maryland release that are in ``folder``.
 
     Item ids are ``<set_id>_<index>``, as in the release's question files.
 
     Raises:
-        DataError: If a split file is broken, or holds something else than a list of outfits.
+        DataError: If a split file is broken, or isn't a list of outfits.
     """
     funnel = Funnel()
     files = {split: folder / split_file(split) for split in SPLITS if (folder / split_file(split)).exists()}
-    sets = read_outfit_files(files)
-    funnel.read("outfits", sum(len(found) for found in sets.values()))
-    funnel.read("items", sum(size_of(entry) for found in sets.values() for entry in found))
-    whole = leave_out_broken(sets, files, funnel, own_items=True)
-    unique = leave_out_repeated(whole, funnel, own_items=True)
+    _, unique = sound_entries(files, funnel, own_items=True)
     items: list[SourceItem] = []
     outfits: list[SourceOutfit] = []
     faults: dict[str, list[str]] = {}
     for split in SPLITS:
-        for entry in unique.get(split, ()):
-            mine = _items_of(entry, folder, faults)
-            items.extend(mine)
-            ids = tuple(item.id for item in mine)
-            outfits.append(SourceOutfit(str(entry["set_id"]), ids, split, str(entry.get("name") or "")))
+        for entry in unique[split]:
+            own = _maryland_items(entry, folder, faults)
+            items.extend(own.values())
+            outfits.append(SourceOutfit(str(entry["set_id"]), tuple(own), split, str(entry.get("name") or "")))
     for reason, examples in faults.items():
         funnel.drop("items", with_examples(reason, examples), len(examples))
+    questions = []
+    for name, file in COMPATIBILITY_FILES.items():
+        compatibility = read_compatibility_file(folder / file) if (folder / file).exists() else ()
+        has_blanks = name == "release" and (folder / BLANKS_FILE).exists()
+        blanks = read_blanks_file(folder / BLANKS_FILE) if has_blanks else ()
+        if compatibility or blanks:
+            questions.append(SourceQuestions(name, "test", compatibility, blanks))
     return Source(
         folder.name, MARYLAND_LAYOUT, tuple(items), tuple(outfits), funnel, keeps_single_items=False,
-        splits=tuple(files), questions=_read_questions(folder),
+        splits=tuple(files), questions=tuple(questions),
     )  # fmt: skip
 
 
-def _read_questions(folder: Path) -> tuple[SourceQuestions, ...]:
-    """The question files of the test split, as far as they are there; items in them go by the ids used here."""
-    blanks = folder / BLANKS_FILE
-    found = []
-    for name, file in COMPATIBILITY_FILES.items():
-        compatibility = read_compatibility_file(folder / file) if (folder / file).exists() else ()
-        goes_with = read_blanks_file(blanks) if name == "release" and blanks.exists() else ()
-        if compatibility or goes_with:
-            found.append(SourceQuestions(name, "test", compatibility, goes_with))
-    return tuple(found)
-
-
-def _items_of(entry: OutfitEntry, folder: Path, faults: dict[str, list[str]]) -> list[SourceItem]:
-    found: dict[str, SourceItem] = {}
+def _maryland_items(entry: OutfitEntry, folder: Path, faults: dict[str, list[str]]) -> dict[str, SourceItem]:
+    items: dict[str, SourceItem] = {}
+    set_id = str(entry["set_id"])
     for position, raw in enumerate(entry["items"], start=1):
-        set_id = str(entry["set_id"])
         if not isinstance(raw, dict) or raw.get("index") is None:
             faults.setdefault("broken item: no index", []).append(f"set {set_id}, item {position}")
             continue
         item_id = f"{set_id}_{raw['index']}"
-        if item_id in found:
+        if item_id in items:
             faults.setdefault("the same index twice in an outfit", []).append(item_id)
             continue
-        found[item_id] = _item(item_id, raw, _photo(folder, set_id, raw))
-    return list(found.values())
-
-
-def _item(item_id: str, raw: Mapping[str, Any], image: Path | None) -> SourceItem:
-    title = str(raw.get("name") or "")
-    category_id = _whole_number(raw.get("categoryid"))
-    row = maryland_categories().get(category_id)
-    likes = raw.get("likes")
-    return SourceItem(
-        id=item_id,
-        title=title,
-        category=maryland_category(category_id, title),
-        subcategory=row.name if row else "",
-        image=image,
-        price=known_price(raw.get("price")),
-        extra=MappingProxyType({} if likes is None else {"likes": str(likes)}),
-    )
+        # The release's own path of the photo first, then the path that the item names; an address is no path.
+        image = inside(folder, f"images/{set_id}/{raw['index']}.jpg")
+        if image is None or not image.is_file():
+            image = inside(folder, str(raw.get("image") or ""))
+        title = str(raw.get("name") or "")
+        category_id = _whole_number(raw.get("categoryid"))
+        row = maryland_categories().get(category_id)
+        likes = raw.get("likes")
+        items[item_id] = SourceItem(
+            id=item_id,
+            title=title,
+            category=maryland_category(category_id, title),
+            subcategory=row.name if row else "",
+            image=image,
+            price=known_price(raw.get("price")),
+            extra=MappingProxyType({} if likes is None else {"likes": str(likes)}),
+        )
+    return items
 
 
 def _whole_number(value: Any) -> int:
@@ -447,39 +424,18 @@ def _whole_number(value: Any) -> int:
         return -1
 
 
-def _photo(folder: Path, set_id: str, raw: Mapping[str, Any]) -> Path | None:
-    """Where the photo is; the release's own place first, then the path that the item names; None for an address."""
-    usual = inside(folder, f"images/{set_id}/{raw['index']}.jpg")
-    if usual is not None and usual.is_file():
-        return usual
-    return inside(folder, str(raw.get("image") or ""))
-
-
-OUTFITS_LAYOUT = "polyvore-outfits"
-VERSIONS = ("nondisjoint", "disjoint")
-METADATA = "polyvore_item_metadata.json"
-CATEGORIES = "categories.csv"
-OUTFIT_TITLES = "polyvore_outfit_titles.json"
-IMAGES = "images"
-_HUB = "https://huggingface.co/datasets/mvasil/polyvore-outfits"
-ASKED_SPLITS: tuple[Split, ...] = ("valid", "test")
-
-Facts = Mapping[str, Mapping[str, Any]]
-"""By item id, the columns of the release's metadata."""
-
-
 @dataclass(frozen=True, slots=True)
 class OutfitsRelease:
-    """Where the parts of one version lie, whatever the copy's layout.
+    """The files of one version of Polyvore Outfits, whatever the copy's layout.
 
     Attributes:
-        name: For the report; says the version.
+        name: For the report; includes the version.
         outfits: By split, the list of outfits.
         compatibility: By split, the compatibility questions.
         blanks: By split, the fill-in-the-blank questions.
-        titles: By set id, what the outfits are called.
-        items_file: What holds the titles of items, for messages.
-        nameless: Rows of it that have no item id.
+        titles: By set id, the titles of outfits.
+        items_file: The file with the titles of items, for messages.
+        without_id: Rows of it that have no item id.
     """
 
     name: str
@@ -489,13 +445,13 @@ class OutfitsRelease:
     blanks: Mapping[Split, Path]
     titles: Mapping[str, str] = field(default_factory=lambda: NO_EXTRA)
     items_file: str = METADATA
-    nameless: int = 0
+    without_id: int = 0
 
 
 def is_version(folder: Path) -> bool:
     """Whether a folder is one of the release's two, with at least one list of outfits."""
     lists = any((folder / f"{split}.json").is_file() for split in SPLITS)
-    return lists and (folder.name in VERSIONS or any((place / METADATA).is_file() for place in (folder, folder.parent)))
+    return lists and (folder.name in VERSIONS or any((path / METADATA).is_file() for path in (folder, folder.parent)))
 
 
 def read_outfits(path: Path, settings: DataSettings) -> Source:
@@ -503,76 +459,87 @@ def read_outfits(path: Path, settings: DataSettings) -> Source:
 
     Args:
         path: The release's folder, or one of its versions' folders.
-        settings: ``release`` says which version; where it is None, the one that is there is taken, of both
-            ``nondisjoint``.
+        settings: ``release`` is the version; None takes the one that is there, of both ``nondisjoint``.
 
     Raises:
         DataError: If the version isn't there, a file is broken, or there are neither titles nor photos.
     """
     folder = _version_folder(path, settings)
-    lists = {split: folder / f"{split}.json" for split in SPLITS}
-    whole = path if folder != path else folder.parent if folder.name in VERSIONS else folder
+    parent = path if folder != path else folder.parent if folder.name in VERSIONS else folder
+    titles = _read_object(_nearest(folder, "polyvore_outfit_titles.json"), "outfits") or {}
     release = OutfitsRelease(
-        name=whole.name if whole == folder else f"{whole.name} ({folder.name})",
+        name=parent.name if parent == folder else f"{parent.name} ({folder.name})",
         layout=OUTFITS_LAYOUT,
-        outfits=present(lists),
-        compatibility=present({split: folder / f"compatibility_{split}.txt" for split in ASKED_SPLITS}),
-        blanks=present({split: folder / f"fill_in_blank_{split}.json" for split in ASKED_SPLITS}),
-        titles=_outfit_titles(_nearest(folder, OUTFIT_TITLES)),
+        outfits=present({split: folder / f"{split}.json" for split in SPLITS}),
+        compatibility=present({split: folder / f"compatibility_{split}.txt" for split in QUESTION_SPLITS}),
+        blanks=present({split: folder / f"fill_in_blank_{split}.json" for split in QUESTION_SPLITS}),
+        titles={set_id: _title(entry) for set_id, entry in titles.items()},
     )
-    facts = _metadata(_nearest(folder, METADATA), _nearest(folder, CATEGORIES))
-    return release_source(release, facts, _photos(folder), where=whole)
+    table = _category_rows(_nearest(folder, "categories.csv"))
+    metadata = _read_object(_nearest(folder, METADATA), "items")
+    facts: dict[str, Mapping[str, Any]] = {}
+    for item_id, row in (metadata or {}).items():
+        filled = {name: value for name, value in row.items() if value}
+        facts[item_id] = {**table.get(str(row.get("category_id", "")), {}), **filled}
+    return release_source(release, facts, _photos(folder), parent)
 
 
 def release_source(
-    release: OutfitsRelease,
-    facts: Facts | None,
-    photos: Callable[[Iterable[str]], Callable[[str], Path | None]],
-    where: Path,
+    release: OutfitsRelease, facts: Facts, photos: Callable[[Iterable[str]], PhotoFinder], where: Path
 ) -> Source:
-    """Put a version together.
+    """Assemble a version.
 
     Args:
         release: Its files.
-        facts: What is said of items; None if there is no such file.
-        photos: Given every item's id, gives a function from an id to its photo's path.
+        facts: The metadata of items; empty if there is no such file.
+        photos: Given every item's id, returns a function from an id to the path of its photo.
         where: The folder that an error names.
 
     Raises:
         DataError: If a file is broken, or there are neither titles nor photos.
     """
     funnel = Funnel()
-    sets = read_outfit_files(release.outfits)
-    funnel.read("outfits", sum(len(found) for found in sets.values()))
-    whole = leave_out_broken(sets, release.outfits, funnel, own_items=False)
-    unique = leave_out_repeated(whole, funnel, own_items=False)
-    named = {name: item_id for entries in whole.values() for entry in entries for name, item_id in _listed(entry)}
-    outfits = tuple(_outfit(entry, split, release) for split in SPLITS for entry in unique.get(split, ()))
+    sound, unique = sound_entries(release.outfits, funnel, own_items=False)
+    entries = [entry for part in sound.values() for entry in part]
+    named = {name: item_id for entry in entries for name, item_id in _listed(entry)}
+    outfits = tuple(_outfit(entry, split, release) for split in SPLITS for entry in unique[split])
     item_ids = tuple(dict.fromkeys(named.values()))
     funnel.read("items", len(item_ids))
-    _tell_broken(whole, funnel)
+    cut = [str(entry["set_id"]) for entry in entries if len(_listed(entry)) < len(entry["items"])]
+    funnel.note("outfits", with_examples("lists an item without item_id or index, which is passed over", cut), len(cut))
     photo_of = photos(item_ids)
     if not facts and not any((image := photo_of(item_id)) and image.is_file() for item_id in item_ids):
         raise DataError(
             f"{where} has outfits but neither titles nor photos of their items: it lacks {release.items_file} (titles) "
-            f"and {IMAGES}/<item_id>.jpg (photos); one of them must lie in it, see docs/data.md: get it from {_HUB}"
+            f"and images/<item_id>.jpg (photos); one of them must lie in it, see docs/data.md: get it from {_HUB}"
         )
-    funnel.tell("items", f"without an id in {release.items_file}, which nothing can wear", release.nameless)
-    lacking = [item_id for item_id in item_ids if not isinstance((facts or {}).get(item_id), dict)]
-    funnel.tell("items", with_examples(f"not in {release.items_file}", lacking), len(lacking))
+    funnel.note("items", f"without an id in {release.items_file}, which nothing can wear", release.without_id)
+    missing = [item_id for item_id in item_ids if item_id not in facts]
+    funnel.note("items", with_examples(f"not in {release.items_file}", missing), len(missing))
+    items = tuple(_outfits_item(name, facts.get(name, {}), photo_of(name)) for name in item_ids)
+    questions = []
+    for split in QUESTION_SPLITS:
+        compatibility, blanks = release.compatibility.get(split), release.blanks.get(split)
+        if compatibility or blanks:
+            questions.append(
+                SourceQuestions(
+                    "release", split,
+                    read_compatibility_file(compatibility, named) if compatibility else (),
+                    read_blanks_file(blanks, named) if blanks else (),
+                )
+            )  # fmt: skip
     return Source(
-        release.name, release.layout,
-        tuple(_polyvore_outfits_item(name, facts or {}, photo_of(name)) for name in item_ids), outfits, funnel,
-        keeps_single_items=False, splits=tuple(release.outfits), questions=_questions(release, named),
+        release.name, release.layout, items, outfits, funnel, keeps_single_items=False,
+        splits=tuple(release.outfits), questions=tuple(questions),
     )  # fmt: skip
 
 
 def _version_folder(path: Path, settings: DataSettings) -> Path:
-    asked = settings.release
+    wanted = settings.release
     if is_version(path):
-        if asked is not None and path.name in VERSIONS and path.name != asked:
+        if wanted is not None and path.name in VERSIONS and path.name != wanted:
             raise DataError(
-                f"{path} is the {path.name} version, but data.release={asked} was asked for; give the folder above it"
+                f"{path} is the {path.name} version, but data.release={wanted} was asked for; give the folder above it"
             )
         return path
     there = [name for name in VERSIONS if any((path / name / f"{split}.json").is_file() for split in SPLITS)]
@@ -580,12 +547,12 @@ def _version_folder(path: Path, settings: DataSettings) -> Path:
 
 
 def chosen_version(path: Path, settings: DataSettings, there: Sequence[str], suffix: str, hub: str) -> str:
-    """The version that the settings ask for; if they ask for none the one that is there, of both ``nondisjoint``.
+    """The version of the settings; if they have none the one that is there, of both ``nondisjoint``.
 
     Args:
         path: The release's folder, for messages.
-        settings: Their ``release`` says which.
-        there: Versions that the folder holds.
+        settings: ``release`` is the version.
+        there: Versions in the folder.
         suffix: Of the folder of a version.
         hub: Where to get it.
 
@@ -605,75 +572,44 @@ def _nearest(folder: Path, name: str) -> Path:
     return folder / name if (folder / name).exists() else folder.parent / name
 
 
-def _photos(folder: Path) -> Callable[[Iterable[str]], Callable[[str], Path | None]]:
-    images = _nearest(folder, IMAGES)
+def _photos(folder: Path) -> Callable[[Iterable[str]], PhotoFinder]:
+    images = _nearest(folder, "images")
     tables = sorted(_nearest(folder, f"data/{folder.name}").glob("*.parquet"))
 
-    def find(item_ids: Iterable[str]) -> Callable[[str], Path | None]:
+    def photos(item_ids: Iterable[str]) -> PhotoFinder:
         if images.is_dir():
             return lambda item_id: inside(images, f"{item_id}.jpg")
         return extract_photos(tables, "item_id", set(item_ids)).get
 
-    return find
+    return photos
 
 
 def present(paths: Mapping[Split, Path]) -> dict[Split, Path]:
-    """The files that are there."""
+    """The files that exist."""
     return {split: path for split, path in paths.items() if path.is_file()}
 
 
-def _metadata(path: Path, categories: Path) -> Facts | None:
-    if not path.is_file():
-        return None
-    facts = read_json(path)
-    if not isinstance(facts, dict):
-        raise DataError(f"{path} must hold items by id, got a {type(facts).__name__}; get the release's file")
-    table = _categories(categories)
-    return {
-        item_id: {
-            **table.get(str(one.get("category_id", "")), {}),
-            **{key: value for key, value in one.items() if value},
-        }
-        for item_id, one in facts.items()
-        if isinstance(one, dict)
-    }
-
-
-def _categories(path: Path) -> Mapping[str, Mapping[str, str]]:
-    """By category id, the release's own names of it: lines of id, fine name and semantic category."""
-    if not path.is_file():
-        return {}
-    rows = [row for row in csv.reader(read_text(path).splitlines()) if row]
+def _category_rows(path: Path) -> Mapping[str, Mapping[str, str]]:
+    """By category id, the release's own names: lines of id, fine name and semantic category."""
+    rows = [row for row in csv.reader(read_text(path).splitlines()) if row] if path.is_file() else []
     short = [number for number, row in enumerate(rows, start=1) if len(row) < 3]
     if short:
         raise DataError(f"{path}, row {short[0]} isn't a category: expected id, name, semantic category")
     return {row[0].strip(): {"fine_category": row[1].strip(), "semantic_category": row[2].strip()} for row in rows}
 
 
-def _outfit_titles(path: Path) -> Mapping[str, str]:
-    titles = read_json(path) if path.is_file() else {}
-    if not isinstance(titles, dict):
-        raise DataError(f"{path} must hold outfits by id, got a {type(titles).__name__}; get the release's file")
-    return {set_id: _title(one) for set_id, one in titles.items() if isinstance(one, dict)}
-
-
 def _title(facts: Mapping[str, Any]) -> str:
-    """The seller's title, else the words of its address, which say the same in small letters."""
+    """The seller's title, else the words of its address, which are the same in small letters."""
     return str(facts.get("title") or "").strip() or str(facts.get("url_name") or "").strip()
 
 
 def _listed(entry: OutfitEntry) -> list[tuple[str, str]]:
-    """The sound items of an outfit, each with the name that question files use."""
+    """The sound items of an outfit: the name in question files and the item id of each."""
     return [
         (f"{entry['set_id']}_{raw['index']}", str(raw["item_id"]))
         for raw in entry["items"]
         if isinstance(raw, dict) and raw.get("index") is not None and str(raw.get("item_id") or "")
     ]
-
-
-def _tell_broken(sets: Mapping[Split, Iterable[OutfitEntry]], funnel: Funnel) -> None:
-    cut = [str(one["set_id"]) for found in sets.values() for one in found if len(_listed(one)) < len(one["items"])]
-    funnel.tell("outfits", with_examples("lists an item without item_id or index, which is passed over", cut), len(cut))
 
 
 def _outfit(entry: OutfitEntry, split: Split, release: OutfitsRelease) -> SourceOutfit:
@@ -682,29 +618,17 @@ def _outfit(entry: OutfitEntry, split: Split, release: OutfitsRelease) -> Source
     return SourceOutfit(set_id, item_ids, split, release.titles.get(set_id, ""))
 
 
-def _polyvore_outfits_item(item_id: str, facts: Facts, image: Path | None) -> SourceItem:
-    mine = facts.get(item_id, {})
-    title = _title(mine)
-    category_id = str(mine.get("category_id", ""))
-    semantic = str(mine.get("semantic_category") or "").strip()
+def _outfits_item(item_id: str, facts: Mapping[str, Any], image: Path | None) -> SourceItem:
+    title = _title(facts)
+    category_id = str(facts.get("category_id", ""))
+    semantic = str(facts.get("semantic_category") or "").strip()
     row = maryland_categories().get(int(category_id)) if category_id.isdecimal() else None
-    description = str(mine.get("description") or "").strip()
+    description = str(facts.get("description") or "").strip()
     return SourceItem(
         id=item_id,
         title=title,
         category=outfits_category(row, semantic, title),
-        subcategory=row.name if row else str(mine.get("fine_category") or semantic),
+        subcategory=row.name if row else str(facts.get("fine_category") or semantic),
         image=image,
         extra=MappingProxyType({"description": description} if description else {}),
     )
-
-
-def _questions(release: OutfitsRelease, item_ids: Mapping[str, str]) -> tuple[SourceQuestions, ...]:
-    found = []
-    for split in ASKED_SPLITS:
-        compatibility, blanks = release.compatibility.get(split), release.blanks.get(split)
-        if compatibility or blanks:
-            asked = read_compatibility_file(compatibility, item_ids) if compatibility else ()
-            blanked = read_blanks_file(blanks, item_ids) if blanks else ()
-            found.append(SourceQuestions("release", split, asked, blanked))
-    return tuple(found)

@@ -38,7 +38,7 @@ class Funnel:
             self._left[unit] -= count
             self._rows.append(FunnelRow(unit, reason, count, self._left[unit]))
 
-    def tell(self, unit: Unit, reason: str, count: int) -> None:
+    def note(self, unit: Unit, reason: str, count: int) -> None:
         """Note what was repaired, or is lacking, in things that are kept; a count of 0 leaves no row."""
         if count:
             self._rows.append(FunnelRow(unit, reason, count, self._left[unit], dropped=False))

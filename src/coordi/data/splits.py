@@ -264,7 +264,7 @@ def cap_splits(
         cap = caps[split]
         if cap is not None and outfits and cap > len(mine):
             reason = f"lacking in the {split} split: {split}_outfits={cap} was asked for, but it has {len(mine)}"
-            funnel.tell("outfits", reason, cap - len(mine))
+            funnel.note("outfits", reason, cap - len(mine))
         if cap is None or cap >= len(mine):
             continue
         order = np.random.default_rng([seed, _CAP_STREAM, stream]).permutation(len(mine))
