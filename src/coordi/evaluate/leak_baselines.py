@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from coordi.errors import require
 from coordi.evaluate.question_sets import ProtocolQuestions
 from coordi.evaluate.scoring import RawScores, check_items, completed
-from coordi.types import CompatibilityQuestion, FitbQuestion, Item
+from coordi.types import CompatibilityQuestion, FitbQuestion, Item, RandomStream
 
-_STREAM = 427  # of the seed, for the halves
 # Questions with the overall share of positives that each set size starts with.
 _SIZE_PRIOR = 10
 # Weak: a shuffled order holds nothing that many weights could fit, and a leak shows anyway.
@@ -187,7 +186,7 @@ class _Halves:
 def _fit_halves(part: ProtocolQuestions, fit: Fit, seed: int) -> tuple[_Halves, _Halves]:
     """Models of the validation and of the test questions, separate because they may be drawn differently."""
     valid, test = (
-        _Halves(questions, fit, np.random.default_rng([seed, _STREAM, number]))
+        _Halves(questions, fit, np.random.default_rng([seed, RandomStream.LEAK_BASELINE, number]))
         for number, questions in enumerate((part.valid, part.test))
     )
     return valid, test
