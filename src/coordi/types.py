@@ -42,6 +42,7 @@ class RandomStream(IntEnum):
     """Second number of the seed of each generator, so that no two draws of a run depend on each other."""
 
     VALIDATION_QUESTIONS = 72
+    DROPOUT = 73
     SPLIT = 101
     SPLIT_CAP = 102
     COMPATIBILITY = 111

@@ -87,7 +87,7 @@ def test_settings_of_the_data_alone_are_taken(shop: Path) -> None:
     for override in ("seed=3", "evaluate.choices=3", "dataset=x"):
         refused = CliRunner().invoke(_app(), ["data", "info", str(shop), "data.split=released", override])
         assert isinstance(refused.exception, ConfigError)
-        assert f"'{override}' has no say in what data holds: accepted here are data.photos, " in str(refused.exception)
+        assert f"'{override}' is not a data setting; use one of data.photos, " in str(refused.exception)
         assert "--seed" in str(refused.exception)
 
 

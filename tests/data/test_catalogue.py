@@ -13,7 +13,7 @@ from coordi.config import DataSettings
 from coordi.data.feed import read_catalogue, read_photos
 from coordi.data.loading import load
 from coordi.data.photos import OUTSIDE
-from coordi.data.source import known_price
+from coordi.data.source import parse_price
 from coordi.errors import DataError
 from coordi.types import Dataset
 
@@ -180,8 +180,8 @@ def test_photos_alone(tmp_path: Path, photo: Save, adds_up: AddsUp) -> None:
      ("12,5", 12.5), ("", None), (None, None), (float("nan"), None), (float("inf"), None), ("free", None),
      (True, None)],
 )  # fmt: skip
-def test_known_price(value: object, expected: float | None) -> None:
-    assert known_price(value) == expected
+def test_parse_price(value: object, expected: float | None) -> None:
+    assert parse_price(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,7 @@ def test_a_quotation_mark_that_is_not_closed_is_told_with_the_lines_that_it_took
     )
     source = read_catalogue(table)
     assert [item.id for item in source.items] == ["a", "e"]
-    assert [(one.item_id, one.line, one.value, one.kept) for one in source.problems] == [
+    assert [(one.item_id, one.line, one.value, one.usable) for one in source.problems] == [
         ("b", 3, "lines 4 to 5", False)
     ]
     assert "closed lines later" in source.problems[0].reason
@@ -224,4 +224,4 @@ def test_a_long_description_may_go_over_lines_unless_they_look_like_rows(tmp_pat
     )
     source = read_catalogue(table)
     assert [item.id for item in source.items] == ["a", "b"]
-    assert [(one.item_id, one.line, one.value, one.kept) for one in source.problems] == [("b", 4, "line 5", True)]
+    assert [(one.item_id, one.line, one.value, one.usable) for one in source.problems] == [("b", 4, "line 5", True)]

@@ -9,9 +9,9 @@ import pytest
 
 from coordi.data.categories import (
     category_of,
+    classify,
     maryland_categories,
     maryland_category,
-    worn_or_not,
 )
 from coordi.types import GARMENT_CATEGORIES
 
@@ -64,7 +64,7 @@ def test_an_unknown_id_is_unknown_rather_than_unworn() -> None:
 def test_every_article_type_of_the_products_is_known(real_data: Path) -> None:
     with (real_data / "fashion-products" / "styles.csv").open(encoding="utf-8", newline="") as file:
         types = {row["articleType"] for row in csv.DictReader(file)}
-    assert {name for name in types if worn_or_not(name) is None} == set()
+    assert {name for name in types if classify(name) is None} == set()
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_the_sample_loads_whole(tmp_path: Path, photo: Save, adds_up: Callable[[
     assert [outfit.split for outfit in dataset.outfits] == splits
     assert dataset.items["i3"].subcategory == "shirt"
     (tmp_path / "items.csv").unlink()
-    with pytest.raises(DataError, match="make the sample again"):
+    with pytest.raises(DataError, match="delete the folder to unpack it again"):
         load(tmp_path, DataSettings(), 3)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from coordi.config import DataSettings
-from coordi.data.feed import FOLDER_CLOSED, HIDDEN, MADE_BY_COORDI, NO_FILE, find_photos, read_photos, walk
+from coordi.data.feed import FOLDER_CLOSED, HIDDEN, NO_FILE, WRITTEN_BY_COORDI, find_photos, read_photos, walk
 from coordi.data.loading import load, recognise
 from coordi.data.photos import CUT_SHORT, EMPTY, MISSING, NOT_A_PHOTO
 from coordi.errors import DataError
@@ -59,7 +59,7 @@ def test_every_file_is_an_item_or_counted(folder: Path, adds_up: AddsUp) -> None
     assert dataset.items["red dress été 💃"].category == "dress"
     assert {row.reason: row.count for row in dataset.funnel if row.dropped} == {
         f"{HIDDEN} (.git, .hidden.jpg)": 2,
-        f"{MADE_BY_COORDI} (described)": 1,
+        f"{WRITTEN_BY_COORDI} (described)": 1,
         f"{NO_FILE} (loop, pipe)": 2,
         f"{MISSING} (gone.jpg, round.jpg)": 2,
         f"{NOT_A_PHOTO} (notes.txt)": 1,

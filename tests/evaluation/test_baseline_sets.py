@@ -150,14 +150,9 @@ def test_the_set_transformer_sees_photos_if_most_items_have_one(
             return super().fit(dataset, sources, seed)
 
     with pytest.MonkeyPatch.context() as patch:
-<<<<<<< HEAD:tests/evaluation/test_baseline_sets.py
-        patch.setattr("coordi.evaluation.baselines.SetTransformer", Counting)
-        patch.setattr(set_transformer, "_FEWEST_STEPS", 1)
-=======
         patch.setattr("coordi.evaluation.baselines.SetTransformer", Counting)
         patch.setattr(set_transformer, "_MOST_STEPS", 1)
         patch.setattr(set_transformer, "_CHECKS", 1)
->>>>>>> report:tests/evaluation/test_baseline_sets.py
         dataset = described(wardrobe, photos_of(wardrobe, edge.dimension, every))
         make_baseline("set-transformer", make_inputs(dataset)).score(outfits_of(dataset, "01"))
     assert given == [sources]

@@ -9,13 +9,8 @@ import pytest
 from coordi.config import DataSettings, EvaluateSettings
 from coordi.data.loading import load
 from coordi.encoders.edge import EdgeEncoder
-<<<<<<< HEAD:tests/evaluation/test_real_outfits.py
-from coordi.evaluation.baselines import BaselineInputs, build_baselines
-from coordi.evaluation.benchmark import Evaluation, evaluate
-=======
 from coordi.evaluation.baselines import BaselineInputs, make_baseline
 from coordi.evaluation.benchmark import Evaluation, evaluate
->>>>>>> report:tests/evaluation/test_real_outfits.py
 from coordi.types import Dataset
 
 pytest.importorskip("sklearn")

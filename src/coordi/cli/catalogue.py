@@ -327,9 +327,9 @@ def summary(result: BuildResult) -> dict[str, Any]:
         "removed": result.removed,
         "unchanged": result.unchanged,
         "encoded": result.encoded,
-        "left_out": {reason: len(rows) for reason, rows in problems.items() if not rows[0].kept}
+        "left_out": {reason: len(rows) for reason, rows in problems.items() if not rows[0].usable}
         | {row.reason: row.count for row in result.left_out},
-        "noted": {reason: len(rows) for reason, rows in problems.items() if rows[0].kept},
+        "noted": {reason: len(rows) for reason, rows in problems.items() if rows[0].usable},
     }
 
 
@@ -340,7 +340,7 @@ def _show(result: BuildResult, folder: Path, as_json: bool) -> None:
         echo_json(summary(result))
         return
     for reason, rows in by_reason(result.problems).items():
-        what = "noted" if rows[0].kept else "left out"
+        what = "noted" if rows[0].usable else "left out"
         note(f"{what} {len(rows):,}: {reason} ({examples(rows, _MAX_LINES)})")
         if reason == NO_CATEGORY:
             note("  say what it is in the photo's name ('grey wool scarf.jpg'), in a title or in a category column")

@@ -62,55 +62,54 @@ def info(
     for override in overrides or ():
         if not override.startswith("data."):
             raise ConfigError(
-                f"'{override}' has no say in what data holds: accepted here are "
-                f"{', '.join(f'data.{name}' for name in DataSettings.model_fields)}; --seed gives the seed"
+                f"'{override}' is not a data setting; use one of "
+                f"{', '.join(f'data.{name}' for name in DataSettings.model_fields)}; the seed is --seed"
             )
-    asked = apply_overrides(RunSettings(seed=seed, data=DataSettings(photos=photos.value)), overrides or ())
+    settings = apply_overrides(RunSettings(seed=seed, data=DataSettings(photos=photos.value)), overrides or ())
     with progress_bar("checking photos") as progress:
-        dataset = load(located(path, asked.data), asked.data, seed, progress)
+        dataset = load(located(path, settings.data), settings.data, seed, progress)
     with progress_bar("comparing photos") as progress:
-        found = survey(dataset, seed, progress)
+        result = survey(dataset, seed, progress)
     if as_json:
-        echo_json(found.as_json())
+        echo_json(result.as_json())
     else:
-        _show(found)
+        _show(result)
 
 
-def _show(found: Survey) -> None:
+def _show(result: Survey) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_WIDTH_IN_A_PIPE)
-    dataset = found.dataset
+    dataset = result.dataset
     pictured = sum(item.image is not None for item in dataset.items.values())
     mode = "items without a photo are kept" if dataset.text_only else "every item has a photo"
     console.print(f"{dataset.name}: recognised as {dataset.layout}", markup=False)
     console.print(f"{len(dataset.items):,} items, {pictured:,} with a photo ({mode}), {len(dataset.outfits):,} outfits")
     console.print(_funnel(dataset.funnel))
-    console.print(_categories(found))
-    if found.balances:
-        console.print(_balances(found))
+    console.print(_categories(result))
+    if result.balances:
+        console.print(_balances(result))
     if dataset.released:
-        console.print(_released(dataset.released))
-    for balance in found.balances:
+        console.print(_release_questions(dataset.released))
+    for balance in result.balances:
         if balance.problem:
             console.print(f"no questions: {balance.problem}", markup=False)
-    _say_leaks(console, found.leaks)
+    _print_leaks(console, result.leaks)
 
 
-def _say_leaks(console: Console, leaks: tuple[Leak, ...]) -> None:
+def _print_leaks(console: Console, leaks: tuple[Leak, ...]) -> None:
     unaudited = [leak for leak in leaks if leak.name == "unaudited"]
-    shown, unshown = (
-        [leak for leak in leaks if leak.visible is what and leak not in unaudited] for what in (True, False)
-    )
+    visible = [leak for leak in leaks if leak.visible]
+    hidden = [leak for leak in leaks if not leak.visible and leak.name != "unaudited"]
     none = "leaks: none found, but not all could be looked for" if unaudited else "leaks: none found"
-    console.print("leaks:" if shown else none)
-    for leak in shown:
+    console.print("leaks:" if visible else none)
+    for leak in visible:
         console.print(f"  {leak.name} ({leak.where}): {leak.detail}", markup=False)
     for leak in unaudited:
         console.print(f"not audited: {leak.detail}", markup=False)
-    if unshown:
+    if hidden:
         console.print("would tell answers, but coordi shows it to no model:")
-    for leak in unshown:
+    for leak in hidden:
         console.print(f"  {leak.name} ({leak.where}): {leak.detail}", markup=False)
 
 
@@ -127,31 +126,31 @@ def _funnel(rows: tuple[FunnelRow, ...]) -> Table:
     return table
 
 
-def _categories(found: Survey) -> Table:
+def _categories(result: Survey) -> Table:
     table = Table(title="Outfits by split, items by split and worn category", title_justify="left")
     table.add_column("")
     for column in (*SPLITS, "all"):
         table.add_column(column, justify="right")
-    outfits = [len(found.dataset.outfits_of(split)) for split in SPLITS]
+    outfits = [len(result.dataset.outfits_of(split)) for split in SPLITS]
     table.add_row("outfits", *(f"{count:,}" for count in (*outfits, sum(outfits))), end_section=True)
-    for category, counts in found.items_by_category.items():
+    for category, counts in result.items_by_category.items():
         table.add_row(category, *(f"{counts[column]:,}" for column in (*SPLITS, "all")))
     return table
 
 
-def _balances(found: Survey) -> Table:
+def _balances(result: Survey) -> Table:
     table = Table(title="Questions", title_justify="left")
     for column in ("split", "negatives"):
         table.add_column(column)
     for column in ("compatibility", "positive", "left out", "fill in the blank", "other category"):
         table.add_column(column, justify="right")
-    for each in found.balances:
+    for each in result.balances:
         figures = (each.compatibility, each.positives, each.left_out, each.blanks, each.fallbacks)
         table.add_row(each.split, each.protocol, *(f"{figure:,}" for figure in figures))
     return table
 
 
-def _released(parts: tuple[ReleaseQuestions, ...]) -> Table:
+def _release_questions(parts: tuple[ReleaseQuestions, ...]) -> Table:
     table = Table(title="The release's own questions", title_justify="left")
     for column in ("split", "protocol", "task"):
         table.add_column(column)

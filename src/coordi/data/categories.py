@@ -1,4 +1,4 @@
-"""From a source's categories, or its words, to the worn categories."""
+"""Garment categories from a source's categories, or from words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from typing import Literal
 from coordi.errors import DataError
 from coordi.types import GARMENT_CATEGORIES, GarmentCategory
 
-NOT_WORN: Literal[""] = ""
+NO_GARMENT: Literal[""] = ""
+"""The category of things that nobody wears to be seen: a sofa, a lipstick, underwear."""
 # The coarse categories of Polyvore Outfits (Vasileva et al., 2018).
 _SEMANTIC: Mapping[str, GarmentCategory] = {
     "tops": "top", "bottoms": "bottom", "all-body": "dress", "outerwear": "outerwear", "shoes": "shoes", "bags": "bag",
@@ -38,9 +39,9 @@ class MarylandCategory:
     Attributes:
         id: The release's ``categoryid``.
         name: The release's name of it.
-        category: The worn category; ``""`` if nobody wears it as part of an outfit.
+        category: The garment category; ``""`` if nobody wears it as part of an outfit.
         decided_by_title: True for a department that holds all kinds of things ("Clothing", "Baby"): words of an
-            item's title decide, and ``category`` is what remains when they don't.
+            item's title decide, and ``category`` is used when they don't.
     """
 
     id: int
@@ -55,7 +56,7 @@ def maryland_categories() -> Mapping[int, MarylandCategory]:
     rows = csv.DictReader(_table("categories.csv"))
     table = {
         int(row["id"]): MarylandCategory(
-            int(row["id"]), row["name"], _worn(row["category"]), row["decided_by"] == "title"
+            int(row["id"]), row["name"], _checked(row["category"]), row["decided_by"] == "title"
         )
         for row in rows
     }
@@ -63,31 +64,31 @@ def maryland_categories() -> Mapping[int, MarylandCategory]:
 
 
 def maryland_category(category_id: int, title: str) -> GarmentCategory | Literal[""] | None:
-    """Worn category of a Maryland item; ``""`` if nobody wears it, None if the release doesn't know the id."""
+    """Garment category of a Maryland item; ``""`` if nobody wears it, None if the release doesn't know the id."""
     row = maryland_categories().get(category_id)
     if row is None:
         return None
     if not row.decided_by_title:
         return row.category
-    by_title = worn_or_not(title)
+    by_title = classify(title)
     return row.category if by_title is None else by_title
 
 
 def outfits_category(row: MarylandCategory | None, semantic: str, title: str) -> GarmentCategory | Literal[""] | None:
-    """Worn category of an item of Polyvore Outfits, whose category ids are those of the Maryland release.
+    """Garment category of an item of Polyvore Outfits, whose category ids are those of the Maryland release.
 
     Args:
         row: The table's row of the item's category id; None if there is no id or the table doesn't know it.
         semantic: The release's own coarse category (``"tops"``, ``"all-body"``), used where there is no row. Its
-            accessories and jewellery are told apart by the title's words.
+            accessories and jewellery are distinguished by the title's words.
         title: Cleaned or not.
 
     Returns:
-        ``""`` if nobody wears it, None if nothing tells.
+        ``""`` if nobody wears it, None if it is unknown.
     """
     if row is not None:
         return maryland_category(row.id, title)
-    by_title = worn_or_not(title)
+    by_title = classify(title)
     coarse = _SEMANTIC.get(semantic.lower())
     if coarse is None or (by_title is not None and coarse in ("accessory", "jewellery")):
         return by_title
@@ -95,39 +96,39 @@ def outfits_category(row: MarylandCategory | None, semantic: str, title: str) ->
 
 
 def category_of(text: str) -> GarmentCategory | None:
-    """Worn category that free text names, such as ``"Tshirts"``, ``"Track Pants"`` or ``"red leather belt"``.
+    """Garment category that free text names, such as ``"Tshirts"``, ``"Track Pants"`` or ``"red leather belt"``.
 
     The head noun of an English phrase comes last, so of several garment words the last one decides, and of phrases
     that end there the longest one.
 
     Returns:
-        None if no word is known, or what it names isn't worn to be seen (a sofa, a lipstick, underwear).
+        None if no word is known, or names something that isn't worn to be seen (a sofa, a lipstick, underwear).
     """
-    return worn_or_not(text) or None
+    return classify(text) or None
 
 
-def worn_or_not(text: str) -> GarmentCategory | Literal[""] | None:
+def classify(text: str) -> GarmentCategory | Literal[""] | None:
     """Like ``category_of``, but ``""`` for a thing that nobody wears and None only if no word is known."""
     phrases = _phrases()
     words = _plain(text).split()
     for end in range(len(words), 0, -1):
         for start in range(max(0, end - _longest_phrase()), end):
-            found = phrases.get(" ".join(words[start:end]))
-            if found is not None:
-                return found
+            category = phrases.get(" ".join(words[start:end]))
+            if category is not None:
+                return category
     return None
 
 
 @cache
 def _phrases() -> Mapping[str, GarmentCategory | Literal[""]]:
-    found: dict[str, GarmentCategory | Literal[""]] = {}
+    phrases: dict[str, GarmentCategory | Literal[""]] = {}
     for row in csv.DictReader(_table("category_words.csv")):
-        category = _worn(row["category"])
+        category = _checked(row["category"])
         for phrase in row["words"].split("|"):
             for form in _forms(phrase):
-                if found.setdefault(form, category) != category:
-                    raise DataError(f"category_words.csv gives '{form}' to '{found[form]}' and to '{category}'")
-    return MappingProxyType(found)
+                if phrases.setdefault(form, category) != category:
+                    raise DataError(f"category_words.csv gives '{form}' to '{phrases[form]}' and to '{category}'")
+    return MappingProxyType(phrases)
 
 
 @cache
@@ -155,7 +156,7 @@ def _table(name: str) -> list[str]:
     return resources.files("coordi.data").joinpath(name).read_text(encoding="utf-8").splitlines()
 
 
-def _worn(text: str) -> GarmentCategory | Literal[""]:
+def _checked(text: str) -> GarmentCategory | Literal[""]:
     if text and text not in GARMENT_CATEGORIES:
-        raise DataError(f"'{text}' isn't a worn category; accepted are {', '.join(GARMENT_CATEGORIES)} or nothing")
+        raise DataError(f"'{text}' isn't a garment category; accepted are {', '.join(GARMENT_CATEGORIES)} or nothing")
     return text

@@ -7,14 +7,14 @@ import io
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from coordi.artifacts import MANIFEST
-from coordi.data.categories import category_of, worn_or_not
+from coordi.data.categories import category_of, classify
 from coordi.data.photos import (
     MISSING,
     NOT_A_PHOTO,
@@ -31,12 +31,42 @@ from coordi.data.source import (
     Source,
     SourceItem,
     SourceOutfit,
-    known_price,
+    Unit,
+    parse_price,
     title_of_file,
     with_examples,
 )
 from coordi.errors import DataError
-from coordi.types import GARMENT_CATEGORIES, SPLITS, GarmentCategory, Split
+from coordi.types import GARMENT_CATEGORIES, SPLITS, GarmentCategory
+
+TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
+OUTFITS_FILE = "outfits.jsonl"
+DUPLICATE = "duplicate id, the first is kept"
+NO_PRICE = "price isn't a number of 0 or more: kept without a price"
+UNCLOSED = "bad row: a quotation mark is closed lines later, so the lines between were read as part of it"
+SWALLOWING = "a quoted field goes over lines that look like rows"
+NO_SUCH_CATEGORY = "no known category word: left to the title, else to the photo"
+HIDDEN = "hidden: its name begins with a dot"
+NO_FILE = "no file: a link that leads nowhere, in a circle or to a folder, or a device"
+FOLDER_CLOSED = "folder that can't be opened: its rights, or the disk"
+WRITTEN_BY_COORDI = "folder that coordi wrote"
+
+# The first name that a table has wins. Names are compared without case, spaces, dashes and underscores.
+_SYNONYMS: Mapping[str, tuple[str, ...]] = {
+    "id": ("id", "itemid", "productid", "articleid", "sku", "uid", "code"),
+    "title": ("title", "productdisplayname", "displayname", "productname", "name", "prodname", "description"),
+    "image": ("image", "imagepath", "photo", "picture", "img", "file", "filename", "path", "imageurl"),
+    "price": ("price", "saleprice", "cost", "amount"),
+}
+# A table may have several, finest first: the first whose value names a category decides.
+_CATEGORIES = (
+    "category", "articletype", "producttype", "type", "kind", "subcategory", "categoryname", "mastercategory",
+)  # fmt: skip
+_KINDS = ("kind", "articletype", "producttype", "type", "subcategory", "category")
+
+Row = Mapping[str, Any]
+Examples = dict[str, list[str]]
+"""By reason, where the cases are."""
 
 
 def read_text(path: Path) -> str:
@@ -72,17 +102,13 @@ def read_json(path: Path) -> Any:
 def inside(folder: Path, named: str) -> Path | None:
     """The path that a source names relative to its folder; None for an address, or a path that leads out of it.
 
-    A catalogue from elsewhere shall not make coordi open, or show in a report, files it was never given. Links within
-    the folder are the user's own and are followed.
+    A catalogue from elsewhere must not make coordi open, or show in a report, files outside it. Links within the folder
+    are the user's own and are followed.
     """
     if not named or "://" in named or "\0" in named:
         return None
     within = os.path.normpath(folder / named)
     return Path(within) if within.startswith(f"{os.path.normpath(folder)}{os.sep}") else None
-
-
-TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,25 +117,28 @@ class Table:
 
     Attributes:
         columns: In the file's order.
-        rows: Line (CSV, JSON Lines) or row number (Parquet), from 1, with the values by
-            column; empty ones are left out.
+        rows: Line (CSV, JSON Lines) or row number (Parquet), from 1, with the values by column,
+            without empty ones.
         faults: By reason, the lines that can't be read.
     """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[int, Row], ...]
-    faults: Mapping[str, tuple[int, ...]]
+    faults: Mapping[str, list[int]]
+
+    @property
+    def size(self) -> int:
+        """Rows and faults together."""
+        return len(self.rows) + sum(len(lines) for lines in self.faults.values())
 
 
 def read_table(path: Path) -> Table:
-    """Read a table by its suffix; a row that is broken is listed in ``faults``, the others are kept.
+    """Read a table by its suffix; a broken row is listed in ``faults``, the others are read.
 
     Raises:
-        DataError: If the file as a whole can't be read, or its suffix is another.
+        DataError: If the file can't be read, or has another suffix.
     """
-    readers: Mapping[str, Callable[[Path], Table]] = {
-        ".csv": _read_csv, ".jsonl": _read_json_lines, ".parquet": _read_parquet,
-    }  # fmt: skip
+    readers = {".csv": _read_csv, ".jsonl": _read_json_lines, ".parquet": _read_parquet}
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise DataError(f"{path} has the suffix '{path.suffix}'; accepted are {', '.join(TABLE_SUFFIXES)}")
@@ -131,7 +160,7 @@ def _read_csv(path: Path) -> Table:
             line = reader.line_num + 1
     except csv.Error as error:
         raise DataError(f"{path} isn't CSV: {error} near line {reader.line_num}; mend it there") from error
-    return Table(columns, tuple(rows), _frozen(faults))
+    return Table(columns, tuple(rows), faults)
 
 
 def _read_json_lines(path: Path) -> Table:
@@ -146,12 +175,12 @@ def _read_json_lines(path: Path) -> Table:
         except (json.JSONDecodeError, RecursionError):
             faults.setdefault("bad row: not JSON", []).append(line)
             continue
-        if not isinstance(value, dict):
+        if isinstance(value, dict):
+            columns.update(dict.fromkeys(value))
+            rows.append((line, _filled(value.items())))
+        else:
             faults.setdefault("bad row: not a JSON object", []).append(line)
-            continue
-        columns.update(dict.fromkeys(value))
-        rows.append((line, _filled(value.items())))
-    return Table(tuple(columns), tuple(rows), _frozen(faults))
+    return Table(tuple(columns), tuple(rows), faults)
 
 
 def _read_parquet(path: Path) -> Table:
@@ -166,42 +195,18 @@ def _read_parquet(path: Path) -> Table:
     return Table(tuple(table.column_names), tuple(rows), {})
 
 
-def _filled(pairs: Iterator[tuple[str, Any]] | Any) -> Row:
+def _filled(pairs: Iterable[tuple[str, Any]]) -> Row:
     return {key: value for key, value in pairs if value is not None and value != ""}
 
 
-def _frozen(faults: Mapping[str, list[int]]) -> Mapping[str, tuple[int, ...]]:
-    return {reason: tuple(lines) for reason, lines in faults.items()}
-
-
-OUTFITS_FILE = "outfits.jsonl"
-DUPLICATE = "duplicate id, the first is kept"
-NO_PRICE = "price isn't a number of 0 or more: kept without a price"
-UNCLOSED = "bad row: a quotation mark is closed lines later, so the lines between were read as part of it"
-SWALLOWING = "a quoted field goes over lines that look like rows"
-NO_SUCH_CATEGORY = "no known category word: left to the title, else to the photo"
-# The first name found wins. Names are compared without case, spaces, dashes and underscores.
-_SYNONYMS: Mapping[str, tuple[str, ...]] = {
-    "id": ("id", "itemid", "productid", "articleid", "sku", "uid", "code"),
-    "title": ("title", "productdisplayname", "displayname", "productname", "name", "prodname", "description"),
-    "image": ("image", "imagepath", "photo", "picture", "img", "file", "filename", "path", "imageurl"),
-    "price": ("price", "saleprice", "cost", "amount"),
-}
-# Several may be there, finest first: the first that names something known decides.
-_CATEGORIES = (
-    "category", "articletype", "producttype", "type", "kind", "subcategory", "categoryname", "mastercategory",
-)  # fmt: skip
-_KINDS = ("kind", "articletype", "producttype", "type", "subcategory", "category")
-
-
 def find_table(folder: Path) -> Path | None:
-    """The one table of items in a folder, or None if there is none.
+    """The table of items in a folder, or None if there is none.
 
     Raises:
         DataError: If there are several, with their names.
     """
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in TABLE_SUFFIXES and path.is_file())
-    tables = [path for path in found if path.name != OUTFITS_FILE]
+    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in TABLE_SUFFIXES and path.is_file())
+    tables = [path for path in paths if path.name != OUTFITS_FILE]
     if len(tables) > 1:
         names = ", ".join(path.name for path in tables)
         raise DataError(f"{folder} holds {len(tables)} tables ({names}); a catalogue has one: give the file's path")
@@ -211,22 +216,20 @@ def find_table(folder: Path) -> Path | None:
 def read_catalogue(path: Path, layout: str = "catalogue") -> Source:
     """Read a table of items, with ``outfits.jsonl`` beside it if there is one.
 
-    Columns are found by their usual names whatever their case: id, title, category, image, price; all others go to
-    ``Item.extra``. Without an image column, ``images/<id>.<suffix>`` is looked for beside the table.
+    Columns are recognised by common names whatever their case: id, title, category, image, price; all others go to
+    ``Item.extra``. Without an image column, the photo is ``<id>.<suffix>`` beside the table or in ``images``.
 
     Raises:
         DataError: If the table can't be read or has no column of ids.
     """
     table = read_table(path)
     columns = _Columns(path, table.columns)
-    funnel = Funnel()
-    funnel.read("items", len(table.rows) + sum(len(lines) for lines in table.faults.values()))
     problems = [RowProblem(reason, line=line) for reason, lines in table.faults.items() for line in lines]
     items: dict[str, SourceItem] = {}
     lines: dict[str, int] = {}
     for line, row in table.rows:
-        item = columns.item(row, path.parent)
-        if path.suffix.lower() == ".csv" and columns.is_unclosed(row):
+        item = columns.item(row)
+        if columns.is_unclosed(row):
             problems.append(RowProblem(UNCLOSED, item.id if item else "", line, _lines_after(line, row)))
         elif item is None:
             problems.append(RowProblem("bad row: no id", line=line))
@@ -235,97 +238,103 @@ def read_catalogue(path: Path, layout: str = "catalogue") -> Source:
         else:
             items[item.id], lines[item.id] = item, line
             problems += columns.problems(row, item, line)
-            if path.suffix.lower() == ".csv" and columns.may_swallow(row):
-                problems.append(RowProblem(SWALLOWING, item.id, line, _lines_after(line, row), kept=True))
-    _count(problems, funnel)
+    funnel = Funnel()
+    funnel.read("items", table.size)
+    examples: Examples = {}
+    for problem in problems:
+        if not problem.usable:
+            where = f"'{problem.item_id}' in line {problem.line}" if problem.item_id else f"line {problem.line}"
+            examples.setdefault(problem.reason, []).append(where)
+    _drop(funnel, "items", examples)
     outfits = _read_outfits(path.parent / OUTFITS_FILE, items, funnel)
-    name = path.parent.name if path.stem in ("items", "styles", "catalogue") else path.name
-    splits = tuple(split for split in SPLITS if any(outfit.split == split for outfit in outfits))
     return Source(
-        name,
+        path.parent.name if path.stem in ("items", "styles", "catalogue") else path.name,
         layout,
         tuple(items.values()),
         outfits,
         funnel,
         keeps_single_items=True,
-        splits=splits,
+        splits=tuple(split for split in SPLITS if any(outfit.split == split for outfit in outfits)),
         lines=lines,
         problems=tuple(problems),
     )
 
 
+def _drop(funnel: Funnel, unit: Unit, examples: Examples) -> None:
+    for reason, cases in examples.items():
+        funnel.drop(unit, with_examples(reason, cases), len(cases))
+
+
 class _Columns:
-    """Which column means what."""
+    """The meaning of a table's columns."""
 
     def __init__(self, path: Path, names: Sequence[str]) -> None:
-        by_key = {_key(name): name for name in reversed(names)}
+        by_key = {re.sub(r"[\s_\-]+", "", name).lower(): name for name in reversed(names)}
         self._of = {
-            role: next((by_key[synonym] for synonym in synonyms if synonym in by_key), None)
+            role: next((by_key[synonym] for synonym in synonyms if synonym in by_key), "")
             for role, synonyms in _SYNONYMS.items()
         }
-        if self._of["id"] is None:
-            found = ", ".join(names) or "none, the file is empty"
+        if not self._of["id"]:
+            columns = ", ".join(names) or "none, the file is empty"
             hint = "name one 'id'"
             if len(names) == 1 and any(sign in names[0] for sign in ";\t|"):
                 hint = "separate them by commas: save the table as comma-separated CSV in UTF-8"
-            raise DataError(f"{path} has no column of ids: its columns are {found}; {hint}")
+            raise DataError(f"{path} has no column of ids: its columns are {columns}; {hint}")
+        self._folder = path.parent
+        self._is_csv = path.suffix.lower() == ".csv"
         self._categories = [by_key[key] for key in _CATEGORIES if key in by_key]
         self._kind = next((by_key[key] for key in _KINDS if key in by_key), "")
-        # Finer and coarser category columns stay in ``extra``; what has a field of its own doesn't.
-        self._by_id = {
-            photo.stem: photo for place in (path.parent, path.parent / "images") for photo in _photos_in(place)
-        }
-        self._own = {name for name in self._of.values() if name is not None}
-        self._title_may_be_long = _key(self._of["title"] or "") == "description"
+        # Finer and coarser category columns stay in ``extra``; columns with a field of their own don't.
+        self._own = {name for name in self._of.values() if name}
+        # What fits on one line: a field over several shows a quotation mark that isn't closed.
+        self._short = {*self._own, *self._categories}
+        if self._of["title"].lower() == "description":
+            self._short.remove(self._of["title"])
         self._commas = max(len(names) - 1, 1)
+        self._photos = {
+            photo.stem: photo
+            for folder in (path.parent, path.parent / "images")
+            if folder.is_dir()
+            for photo in sorted(folder.iterdir())
+            if photo.suffix.lower() in PHOTO_SUFFIXES
+        }
 
-    def item(self, row: Row, folder: Path) -> SourceItem | None:
-        item_id = self._text(row, "id")
+    def item(self, row: Row) -> SourceItem | None:
+        """The item of a row; None without an id."""
+        item_id, title, named = (_plain(row.get(self._of[role], "")) for role in ("id", "title", "image"))
         if not item_id:
             return None
-        title = self._text(row, "title")
         kind = _plain(row.get(self._kind, ""))
-        words = [_plain(row[name]) for name in self._categories if name in row]
-        extra = {name: _plain(value) for name, value in row.items() if name not in self._own}
-        price = row.get(self._of["price"] or "")
-        image = self._image(row, item_id, folder)
+        image = inside(self._folder, named) if named else self._photos.get(item_id)
         return SourceItem(
             id=item_id,
             title=title,
-            category=_category(words, title),
+            category=_category(self._category_texts(row), title),
             subcategory="" if kind in GARMENT_CATEGORIES else kind,
             image=image,
-            why_no_photo=OUTSIDE if image is None and self._text(row, "image") else "no photo",
-            price=known_price(price),
-            extra=MappingProxyType(extra),
+            why_no_photo=OUTSIDE if image is None and named else "no photo",
+            price=parse_price(row.get(self._of["price"])),
+            extra=MappingProxyType({name: _plain(value) for name, value in row.items() if name not in self._own}),
         )
 
     def problems(self, row: Row, item: SourceItem, line: int) -> Iterator[RowProblem]:
-        """What is wrong with a row that is kept."""
-        price = row.get(self._of["price"] or "")
+        """What is wrong with a row that can be used."""
+        price, texts = row.get(self._of["price"]), self._category_texts(row)
         if price is not None and item.price is None:
-            yield RowProblem(NO_PRICE, item.id, line, str(price), kept=True)
-        words = [_plain(row[name]) for name in self._categories if name in row]
-        if words and _category(words, "") is None:
-            yield RowProblem(NO_SUCH_CATEGORY, item.id, line, words[0], kept=True)
+            yield RowProblem(NO_PRICE, item.id, line, str(price), usable=True)
+        if texts and _category(texts, "") is None:
+            yield RowProblem(NO_SUCH_CATEGORY, item.id, line, texts[0], usable=True)
+        later = [text for value in row.values() for text in _later_lines(value)]
+        if self._is_csv and any(text.count(",") >= self._commas for text in later):
+            yield RowProblem(SWALLOWING, item.id, line, _lines_after(line, row), usable=True)
 
     def is_unclosed(self, row: Row) -> bool:
-        """Whether what fits on one line, such as an id or a title, goes on over another with commas in it."""
-        short = {*self._own, *self._categories} - ({self._of["title"]} if self._title_may_be_long else set())
-        return any("," in line for name in short for line in _later_lines(row.get(name, "")))
+        """Whether a field that fits on one line, such as an id or a title, goes on over a line with commas in it."""
+        texts = (text for name in self._short for text in _later_lines(row.get(name, "")))
+        return self._is_csv and any("," in text for text in texts)
 
-    def may_swallow(self, row: Row) -> bool:
-        """Whether a field over several lines holds a line with as many commas as a row has."""
-        return any(line.count(",") >= self._commas for value in row.values() for line in _later_lines(value))
-
-    def _text(self, row: Row, role: str) -> str:
-        return _plain(row.get(self._of[role] or "", ""))
-
-    def _image(self, row: Row, item_id: str, folder: Path) -> Path | None:
-        named = self._text(row, "image")
-        if named:
-            return inside(folder, named)
-        return self._by_id.get(item_id)
+    def _category_texts(self, row: Row) -> list[str]:
+        return [_plain(row[name]) for name in self._categories if name in row]
 
 
 def _later_lines(value: Any) -> list[str]:
@@ -338,24 +347,11 @@ def _lines_after(line: int, row: Row) -> str:
     return f"line {last}" if last == line + 1 else f"lines {line + 1} to {last}"
 
 
-def _count(problems: Sequence[RowProblem], funnel: Funnel) -> None:
-    """Tell the funnel of the rows that were left out, with a few examples of each reason."""
-    left_out: dict[str, list[str]] = {}
-    for one in problems:
-        if not one.kept:
-            where = f"'{one.item_id}' in line {one.line}" if one.item_id else f"line {one.line}"
-            left_out.setdefault(one.reason, []).append(where)
-    for reason, examples in left_out.items():
-        funnel.drop("items", with_examples(reason, examples), len(examples))
-
-
-def _category(words: Iterable[str], title: str) -> GarmentCategory | str | None:
-    for text in words:
-        if text.lower() in GARMENT_CATEGORIES:
-            return text.lower()
-        found = worn_or_not(text)
-        if found is not None:
-            return found
+def _category(texts: Iterable[str], title: str) -> GarmentCategory | str | None:
+    for text in texts:
+        category = text.lower() if text.lower() in GARMENT_CATEGORIES else classify(text)
+        if category is not None:
+            return category
     return category_of(title)
 
 
@@ -363,49 +359,32 @@ def _read_outfits(path: Path, items: Mapping[str, SourceItem], funnel: Funnel) -
     if not path.is_file():
         return ()
     table = read_table(path)
-    funnel.read("outfits", len(table.rows) + sum(len(lines) for lines in table.faults.values()))
-    faults = _at_lines(table)
+    faults = {reason: [f"line {line}" for line in lines] for reason, lines in table.faults.items()}
     outfits: dict[str, SourceOutfit] = {}
     for line, row in table.rows:
-        fault, outfit = _outfit(row, line)
-        if outfit is None:
-            faults.setdefault(fault, []).append(f"line {line}")
+        outfit = _outfit(row, line)
+        if isinstance(outfit, str):
+            faults.setdefault(outfit, []).append(f"line {line}")
         elif outfit.id in outfits:
             faults.setdefault("duplicate outfit id, the first is kept", []).append(f"'{outfit.id}' in line {line}")
         else:
             outfits[outfit.id] = outfit
-    for reason, examples in faults.items():
-        funnel.drop("outfits", with_examples(reason, examples), len(examples))
-    lacking = [each.id for each in outfits.values() if any(name not in items for name in each.item_ids)]
-    funnel.note("outfits", with_examples("names an item that isn't there, which is passed over", lacking), len(lacking))
+    funnel.read("outfits", table.size)
+    _drop(funnel, "outfits", faults)
+    short = [outfit.id for outfit in outfits.values() if any(name not in items for name in outfit.item_ids)]
+    funnel.note("outfits", with_examples("names an item that isn't there, which is passed over", short), len(short))
     return tuple(outfits.values())
 
 
-def _outfit(row: Row, line: int) -> tuple[str, SourceOutfit | None]:
-    names = row.get("items")
+def _outfit(row: Row, line: int) -> SourceOutfit | str:
+    """The outfit of a line, or the reason why it is none."""
+    names, split = row.get("items"), row.get("split")
     if not isinstance(names, list) or not all(isinstance(name, (str, int)) for name in names):
-        return "bad outfit: 'items' isn't a list of ids", None
-    split = row.get("split")
+        return "bad outfit: 'items' isn't a list of ids"
     if split is not None and split not in SPLITS:
-        return f"bad outfit: 'split' isn't one of {', '.join(SPLITS)}", None
-    chosen: Split | None = next((known for known in SPLITS if known == split), None)
-    outfit_id = _plain(row.get("id", f"line-{line}"))
+        return f"bad outfit: 'split' isn't one of {', '.join(SPLITS)}"
     item_ids = tuple(dict.fromkeys(_plain(name) for name in names))
-    return "", SourceOutfit(outfit_id, item_ids, chosen, _plain(row.get("title", "")))
-
-
-def _at_lines(table: Table) -> dict[str, list[str]]:
-    return {reason: [f"line {line}" for line in lines] for reason, lines in table.faults.items()}
-
-
-def _photos_in(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES)
-
-
-def _key(name: str) -> str:
-    return re.sub(r"[\s_\-]+", "", name).lower()
+    return SourceOutfit(_plain(row.get("id", f"line-{line}")), item_ids, split, _plain(row.get("title", "")))
 
 
 def _plain(value: Any) -> str:
@@ -415,14 +394,8 @@ def _plain(value: Any) -> str:
     return str(value).strip()
 
 
-HIDDEN = "hidden: its name begins with a dot"
-NO_FILE = "no file: a link that leads nowhere, in a circle or to a folder, or a device"
-FOLDER_CLOSED = "folder that can't be opened: its rights, or the disk"
-MADE_BY_COORDI = "folder that coordi wrote"
-
-
 @dataclass(frozen=True, slots=True)
-class Found:
+class FolderEntry:
     """Something in a folder.
 
     Attributes:
@@ -434,106 +407,91 @@ class Found:
     left_out: str | None
 
 
-def walk(folder: Path) -> Iterator[Found]:
+def walk(folder: Path) -> Iterator[FolderEntry]:
     """Everything in a folder and the folders in it, folder by folder and sorted in each.
 
-    Links to files are followed and links to folders aren't, so a circle of links ends. A name that ends like a photo is
-    believed here; any other file is a photo if its first bytes say so. Hidden folders and those that coordi wrote are
-    named but not entered.
+    Links to files are followed and links to folders aren't, so a circle of links ends. A photo's suffix is enough
+    here; a file with another suffix is a photo if its first bytes say so. Hidden folders and those that coordi wrote
+    are listed but not entered.
     """
     closed: list[OSError] = []
-    for place, folders, names in os.walk(folder, onerror=closed.append):
-        here = Path(place)
-        entered = []
-        for name in sorted(folders):
-            left_out = _not_entered(here / name)
-            if left_out is None:
-                entered.append(name)
-            else:
-                yield Found(here / name, left_out)
-        folders[:] = entered
-        for name in sorted(names):
-            yield Found(here / name, _no_photo(here / name))
+    for name, folders, names in os.walk(folder, onerror=closed.append):
+        here = Path(name)
+        reasons = {child: _why_not_entered(here / child) for child in sorted(folders)}
+        folders[:] = [child for child, reason in reasons.items() if reason is None]
+        yield from (FolderEntry(here / child, reason) for child, reason in reasons.items() if reason is not None)
+        yield from (FolderEntry(here / child, _why_no_photo(here / child)) for child in sorted(names))
     for error in closed:
-        yield Found(Path(error.filename), FOLDER_CLOSED)
+        yield FolderEntry(Path(error.filename), FOLDER_CLOSED)
 
 
 def find_photos(folder: Path) -> Iterator[Path]:
     """Photos in a folder and the folders in it, in the order of ``walk``."""
-    return (found.path for found in walk(folder) if found.left_out is None)
+    return (entry.path for entry in walk(folder) if entry.left_out is None)
 
 
 def read_photos(folder: Path) -> Source:
     """Read a folder of photos: an item's id is its path without suffix, its title the words of its name.
 
-    A folder's name (``shoes/IMG_1.jpg``) tells the category where the file's own name doesn't. Where neither does,
-    the category stays open until an encoder has seen the photo. Every other file is a row of the funnel.
+    The name of its folder (``shoes/IMG_1.jpg``) gives the category where the file's own name doesn't. Where neither
+    does, the category stays open until an encoder describes the photo. Every other file is a row of the funnel.
     """
-    funnel = Funnel()
+
+    def relative_name(path: Path) -> str:
+        return _printable(path.relative_to(folder).as_posix())
+
     paths: list[Path] = []
-    left_out: dict[str, list[str]] = {}
-    for found in walk(folder):
-        if found.left_out is None:
-            paths.append(found.path)
+    left_out: Examples = {}
+    for entry in walk(folder):
+        if entry.left_out is None:
+            paths.append(entry.path)
         else:
-            left_out.setdefault(found.left_out, []).append(_within(found.path, folder))
+            left_out.setdefault(entry.left_out, []).append(relative_name(entry.path))
+    funnel = Funnel()
     funnel.read("items", len(paths) + sum(map(len, left_out.values())))
     items: dict[str, SourceItem] = {}
     for path in sorted(paths):
         within = path.relative_to(folder)
-        item_id = _photo_folder_plain(within.with_suffix("").as_posix())
+        item_id = _printable(within.with_suffix("").as_posix())
         if item_id in items:
-            left_out.setdefault("duplicate id: the same name with another suffix", []).append(_within(path, folder))
+            left_out.setdefault("duplicate id: the same name with another suffix", []).append(relative_name(path))
             continue
-        title = title_of_file(_photo_folder_plain(path.stem))
-        items[item_id] = SourceItem(item_id, title, _first_known([title, *reversed(within.parent.parts)]), image=path)
-    for reason, names in left_out.items():
-        funnel.drop("items", with_examples(reason, names), len(names))
-    found_items = tuple(items.values())
+        title = title_of_file(_printable(path.stem))
+        texts = (title, *reversed(within.parent.parts))
+        category = next((category for text in texts if (category := classify(text)) is not None), None)
+        items[item_id] = SourceItem(item_id, title, category, image=path)
+    _drop(funnel, "items", left_out)
     problems = tuple(RowProblem(reason, value=name) for reason, names in left_out.items() for name in names)
     return Source(
-        folder.name,
-        "photos",
-        found_items,
-        (),
-        funnel,
-        keeps_single_items=True,
-        titles_needed=False,
+        folder.name, "photos", tuple(items.values()), (), funnel, keeps_single_items=True, titles_needed=False,
         problems=problems,
-    )
+    )  # fmt: skip
 
 
-def _not_entered(folder: Path) -> str | None:
+def _why_not_entered(folder: Path) -> str | None:
     if folder.name.startswith("."):
         return HIDDEN
     if folder.is_symlink():
         return NO_FILE
-    return MADE_BY_COORDI if (folder / MANIFEST).is_file() else None
+    return WRITTEN_BY_COORDI if (folder / MANIFEST).is_file() else None
 
 
-def _no_photo(path: Path) -> str | None:
+def _why_no_photo(path: Path) -> str | None:
+    is_named = path.suffix.lower() in PHOTO_SUFFIXES
     if path.name.startswith("."):
         return HIDDEN
     try:
         if not path.is_file():
-            return MISSING if path.suffix.lower() in PHOTO_SUFFIXES else NO_FILE
-        if path.suffix.lower() in PHOTO_SUFFIXES:
+            return MISSING if is_named else NO_FILE
+        if is_named:
             return None
         with path.open("rb") as file:
             start = file.read(SNIFFED)
     except OSError:
-        return NOT_ALLOWED if path.suffix.lower() in PHOTO_SUFFIXES else NOT_A_PHOTO
+        return NOT_ALLOWED if is_named else NOT_A_PHOTO
     return not_a_photo(start) if format_of(start) is None else None
 
 
-def _within(path: Path, folder: Path) -> str:
-    return _photo_folder_plain(path.relative_to(folder).as_posix())
-
-
-def _photo_folder_plain(name: str) -> str:
-    """A name that can be written as UTF-8: bytes of another encoding are shown as escapes."""
+def _printable(name: str) -> str:
+    """A name that can be written as UTF-8: bytes of another encoding become escapes."""
     return name.encode("utf-8", "backslashreplace").decode()
-
-
-def _first_known(texts: Iterable[str]) -> GarmentCategory | str | None:
-    return next((found for text in texts if (found := worn_or_not(text)) is not None), None)

@@ -17,12 +17,12 @@ from typing import Any, Literal
 from coordi.artifacts import cache_folder, clear_write_errors, write_json
 from coordi.config import DataSettings
 from coordi.data.categories import (
-    NOT_WORN,
+    NO_GARMENT,
     MarylandCategory,
     category_of,
+    classify,
     maryland_categories,
     maryland_category,
-    worn_or_not,
 )
 from coordi.data.polyvore import (
     QUESTION_SPLITS,
@@ -214,7 +214,7 @@ def read_marqo(folder: Path) -> Source:
             twice.append(item_id)
         elif item_id:
             items[item_id] = _marqo_item(item_id, row)
-    photos = extract_photos(tables, "item_ID", {item.id for item in items.values() if item.category != NOT_WORN})
+    photos = extract_photos(tables, "item_ID", {item.id for item in items.values() if item.category != NO_GARMENT})
     funnel = Funnel()
     funnel.read("items", len(rows))
     funnel.drop("items", "no item_ID", sum(not item_id for item_id, _ in rows))
@@ -240,7 +240,7 @@ def _tables(folder: Path) -> list[Path]:
 def _marqo_item(item_id: str, row: Mapping[str, Any]) -> SourceItem:
     title, kind = str(row.get("text") or ""), str(row.get("category") or "")
     category_row = _rows_by_name().get(kind.casefold())
-    category: GarmentCategory | str | None = worn_or_not(kind)
+    category: GarmentCategory | str | None = classify(kind)
     if category_row is not None:
         category = maryland_category(category_row.id, title)
     elif category is None:

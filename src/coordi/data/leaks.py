@@ -268,7 +268,7 @@ def sign_flip_p(values: Floats, positive: Flags, groups: Ints) -> float:
     return min(1.0, 2 * normal_tail(abs(float(parts.sum())) / spread)) if spread > 1e-12 else 1.0
 
 
-def held_out_auc(rows: Ints, marks: Ints, positive: Flags, halves: Flags, opposite: Ints | None = None) -> float:
+def cross_fitted_auc(rows: Ints, marks: Ints, positive: Flags, halves: Flags, opposite: Ints | None = None) -> float:
     """AUC of naive Bayes on binary features: each half of the questions is scored by a model of the other half.
 
     Args:
@@ -429,10 +429,10 @@ def fitb_set(name: str, questions: Sequence[FitbQuestion], facts: ItemFacts) -> 
     questions = questions[: max(int(np.searchsorted(ends, MAX_ROWS, side="right")), 1)]
     rows = [
         CompatibilityQuestion(
-            question.id, question.outfit_id, (*question.item_ids, candidate), place == question.answer
+            question.id, question.outfit_id, (*question.item_ids, candidate), position == question.answer
         )
         for question in questions
-        for place, candidate in enumerate(question.candidates)
+        for position, candidate in enumerate(question.candidates)
     ]
     groups = np.repeat(np.arange(len(questions)), [len(question.candidates) for question in questions])
     return replace(question_set(name, rows, facts), groups=groups, is_fitb=True)
@@ -537,7 +537,7 @@ def _order_tests(part: QuestionSet, facts: ItemFacts) -> Iterator[LeakResult]:
     for what, features in (("who stands before whom", _pairs_in_order), ("position", _labels_at_positions)):
         # Which categories there are may answer too; that is no leak of the order.
         reached, *shuffled = (
-            held_out_auc(marked, marks, part.positive, part.halves, opposite)
+            cross_fitted_auc(marked, marks, part.positive, part.halves, opposite)
             for ordered in (labels, *(labels[order] for order in shuffles))
             for marked, marks, opposite in [features(part.rows, ordered)]
         )
@@ -583,7 +583,7 @@ def _share_ascending(part: QuestionSet, numbers: Ints) -> Floats:
 def _balance_tests(part: QuestionSet) -> Iterator[LeakResult]:
     advice, sizes = "make negatives as long as positives", part.sizes
     yield part.test("size", "numbers of items", advice, sizes)
-    learned = held_out_auc(np.arange(len(sizes)), sizes.astype(np.int64), part.positive, part.halves)
+    learned = cross_fitted_auc(np.arange(len(sizes)), sizes.astype(np.int64), part.positive, part.halves)
     yield part.learned("size", "uncommon numbers of items", advice, learned)
     share = float(part.positive.mean())
     what, advice = f"{share:.0%} compatible questions", "ask as many of each answer, or read AUC rather than accuracy"
@@ -632,12 +632,12 @@ def _question_id_tests(part: QuestionSet) -> Iterator[LeakResult]:
     numbers = np.array([int((re.findall(r"\d+", name) or ["0"])[-1]) for name in part.ids], dtype=np.float64)
     places = np.arange(len(numbers), dtype=np.float64)
     words = [
-        (*re.findall(r"[a-z]+", name.lower()), f"id {number % 2}", f"place {place % 2}")
-        for name, number, place in zip(part.ids, numbers, places, strict=True)
+        (*re.findall(r"[a-z]+", name.lower()), f"id {number % 2}", f"position {position % 2}")
+        for name, number, position in zip(part.ids, numbers, places, strict=True)
     ]
     rows = np.repeat(np.arange(len(words)), [len(marks) for marks in words])
     marks = _numbered(word for marks in words for word in marks)
-    learned = held_out_auc(rows, marks, part.positive, part.halves)
+    learned = cross_fitted_auc(rows, marks, part.positive, part.halves)
     yield part.learned("ids", "words and parity of question ids", advice, learned)
     yield part.test("ids", "numbers of question ids", advice, numbers)
     yield part.test("ids", "places of questions", advice, places)
@@ -812,8 +812,8 @@ class SplitPair:
     ) -> Leak:  # fmt: skip
         """A leak with the AUC of a memoriser that scores a question's items, where it is worth most."""
         reached = {
-            asked.where: auc(np.array([score(outfit) for outfit in asked.outfits]), asked.positive)
-            for asked in ([part] if part else self.sets)
+            part_set.where: auc(np.array([score(outfit) for outfit in part_set.outfits]), part_set.positive)
+            for part_set in ([part] if part else self.sets)
         }
         leak = Leak(name, part.where if part else f"{self.first} and {self.second}", detail, count=count)
         if not reached:
@@ -840,7 +840,7 @@ def _between_splits(dataset: Dataset, sets: Sequence[QuestionSet], photos: bool,
         yield from pair.shared("items", {item.id: (item.id,) for item in later if item.id in ids}, "are in train too")
         same, near = matches_by_title(earlier, later)
         yield from pair.shared("titles", same, "have a title that train has")
-        yield from pair.shared("titles", near, "have nearly a title that train has (a word or its place differs)")
+        yield from pair.shared("titles", near, "have nearly a title that train has (a word or its position differs)")
     if not photos or not with_training:
         return
     pictured = {item.id: item for pair in with_training for item in pair.items_of((*pair.earlier, *pair.later))}
@@ -865,9 +865,8 @@ def words_of(title: str) -> tuple[str, ...]:
 
 def near_keys(members: Key) -> list[Key]:
     """The members, and of many also the members without each one: two that share a key are nearly the same."""
-    fewer = (
-        [members[:place] + members[place + 1 :] for place in range(len(members))] if len(members) >= NEAR_SIZE else []
-    )
+    positions = range(len(members) if len(members) >= NEAR_SIZE else 0)
+    fewer = [members[:position] + members[position + 1 :] for position in positions]
     return [members, *dict.fromkeys(fewer)] if members else []
 
 

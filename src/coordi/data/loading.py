@@ -36,7 +36,7 @@ from coordi.types import (
     Split,
 )
 
-ITEMS, OUTFITS, FACTS = "items.parquet", "outfits.parquet", "dataset.json"
+ITEMS, OUTFITS, FIELDS = "items.parquet", "outfits.parquet", "dataset.json"
 
 _TEXT, _TEXTS = pa.string(), pa.list_(pa.string())
 _ITEM = pa.schema(
@@ -58,8 +58,8 @@ def questions_file(split: Split, protocol: Negatives) -> str:
 
 
 def write_dataset(folder: Path, dataset: Dataset) -> None:
-    """Write ``items.parquet``, ``outfits.parquet``, a release's questions (``released-<split>-<name>.parquet`` and
-    ``...-blanks.parquet``) and, last, ``dataset.json`` with the funnel and the facts.
+    """Write a data set: items, outfits, a release's questions (``released-<split>-<name>.parquet`` and
+    ``...-blanks.parquet``) and, last, ``dataset.json`` with the funnel and the other fields.
 
     Photos stay where they are; their paths are written as they are.
 
@@ -79,9 +79,9 @@ def write_dataset(folder: Path, dataset: Dataset) -> None:
     _write(folder / OUTFITS, outfits, _OUTFIT)
     for part in dataset.released:
         compatibility, blanks = _released_files(part.split, part.name)
-        _write(folder / compatibility, [asdict(one) for one in part.compatibility], _COMPATIBILITY)
-        _write(folder / blanks, [asdict(one) for one in part.blanks], _BLANK)
-    facts = {
+        _write(folder / compatibility, [asdict(question) for question in part.compatibility], _COMPATIBILITY)
+        _write(folder / blanks, [asdict(blank) for blank in part.blanks], _BLANK)
+    fields = {
         "name": dataset.name,
         "layout": dataset.layout,
         "text_only": dataset.text_only,
@@ -90,13 +90,15 @@ def write_dataset(folder: Path, dataset: Dataset) -> None:
             {
                 "name": part.name,
                 "split": part.split,
-                "compatibility": _file_facts(part.compatibility_file),
-                "blanks": _file_facts(part.blanks_file),
+                **{
+                    name: {"asked": file.count, "losses": dict(file.losses)}
+                    for name, file in (("compatibility", part.compatibility_file), ("blanks", part.blanks_file))
+                },
             }
             for part in dataset.released
         ],
     }
-    write_json(folder / FACTS, facts)
+    write_json(folder / FIELDS, fields)
 
 
 def read_dataset(folder: Path) -> Dataset:
@@ -105,19 +107,19 @@ def read_dataset(folder: Path) -> Dataset:
     Raises:
         ArtifactError: If a file is missing or isn't what it should be.
     """
-    facts = read_json(folder / FACTS)
+    fields = read_json(folder / FIELDS)
     try:
         items = {row["id"]: _item(row) for row in _read(folder / ITEMS, _ITEM)}
         outfits = tuple(
             Outfit(row["id"], tuple(row["item_ids"]), row["split"], row["title"])
             for row in _read(folder / OUTFITS, _OUTFIT)
         )
-        funnel = tuple(FunnelRow(**row) for row in facts["funnel"])
-        released = tuple(_released(folder, part) for part in facts["released"])
-        return Dataset(facts["name"], facts["layout"], items, outfits, funnel, facts["text_only"], released)
+        funnel = tuple(FunnelRow(**row) for row in fields["funnel"])
+        released = tuple(_released(folder, part) for part in fields["released"])
+        return Dataset(fields["name"], fields["layout"], items, outfits, funnel, fields["text_only"], released)
     except (KeyError, TypeError) as error:
         raise ArtifactError(
-            f"{folder / FACTS} isn't what coordi writes ({error!r}); delete the folder and run the command again"
+            f"{folder / FIELDS} isn't what coordi writes ({error!r}); delete the folder and run the command again"
         ) from error
 
 
@@ -155,20 +157,16 @@ def read_fill_in_the_blank_questions(path: Path) -> tuple[FitbQuestion, ...]:
     )
 
 
-def _released(folder: Path, facts: Mapping[str, Any]) -> ReleaseQuestions:
-    compatibility, blanks = _released_files(facts["split"], facts["name"])
+def _released(folder: Path, fields: Mapping[str, Any]) -> ReleaseQuestions:
+    compatibility, blanks = _released_files(fields["split"], fields["name"])
+    files = (
+        QuestionFile(fields[name]["asked"], MappingProxyType(dict(fields[name]["losses"])))
+        for name in ("compatibility", "blanks")
+    )
     return ReleaseQuestions(
-        facts["name"], facts["split"], read_compatibility_questions(folder / compatibility),
-        read_fill_in_the_blank_questions(folder / blanks), _file(facts["compatibility"]), _file(facts["blanks"]),
+        fields["name"], fields["split"], read_compatibility_questions(folder / compatibility),
+        read_fill_in_the_blank_questions(folder / blanks), *files,
     )  # fmt: skip
-
-
-def _file_facts(file: QuestionFile) -> dict[str, Any]:
-    return {"asked": file.count, "losses": dict(file.losses)}
-
-
-def _file(facts: Mapping[str, Any]) -> QuestionFile:
-    return QuestionFile(facts["asked"], MappingProxyType(dict(facts["losses"])))
 
 
 def _released_files(split: Split, name: str) -> tuple[str, str]:
@@ -210,7 +208,7 @@ _ACCEPTED = (
     "a folder holding one, a folder of photos (JPEG, PNG, WebP, GIF or BMP), a data set on the hub "
     f"({', '.join(COPIES)}), or, as --data of a command, 'sample'"
 )
-_NAMES_SHOWN = 6
+_EXAMPLES = 6
 
 
 def load(
@@ -222,10 +220,10 @@ def load(
 
     Args:
         path: A folder, a catalogue's file, or the name of a data set on the hub.
-        settings: Whether photos are required, how it is split, caps on the splits, and what may be fetched.
+        settings: Whether photos are required, splits and their caps, and whether it may be downloaded.
         seed: Of splits that the source doesn't have, and of the caps.
-        progress: Told of each photo that was checked.
-        check_photos: False believes that every photo is sound, for who opens and counts them all anyway.
+        progress: Called after each photo that is checked.
+        check_photos: False skips photo validation, for callers that open every photo themselves.
 
     Raises:
         DataError: If it isn't recognised, is broken, or nothing usable is left after cleaning.
@@ -234,11 +232,11 @@ def load(
 
 
 def read_source(path: Path, settings: DataSettings) -> Source:
-    """Read a source without judging it.
+    """Read a source without cleaning it.
 
     Args:
         path: As for ``load``.
-        settings: Which version of a release that has several, and whether it may be fetched.
+        settings: The version of a release that has several, and whether it may be downloaded.
 
     Raises:
         DataError: If it isn't recognised, is broken or can't be fetched.
@@ -257,7 +255,7 @@ def read_source(path: Path, settings: DataSettings) -> Source:
         return read_photos(path.resolve())
     table = path if path.is_file() else find_table(path)
     if table is None:
-        raise DataError(f"{path} has {MARKER} but no table of items; make the sample again")
+        raise DataError(f"{path} has {MARKER} but no table of items; delete the folder to unpack it again")
     return read_catalogue(table.resolve(), layout)
 
 
@@ -278,10 +276,10 @@ def located(path: Path | str, settings: DataSettings | None = None) -> Path:
 
 
 def recognise(path: Path) -> Layout:
-    """Tell a source's layout from its files.
+    """The layout of a source, from its files.
 
     Raises:
-        DataError: If it is none of them, with what was found and what is accepted.
+        DataError: If it is none of them, with what is there and what is accepted.
     """
     if not path.exists():
         raise DataError(f"there is no file or folder at {path}; {_ACCEPTED}")
@@ -306,23 +304,23 @@ def recognise(path: Path) -> Layout:
         return "catalogue"
     if next(find_photos(path), None) is not None:
         return "photos"
-    unopened = {found.left_out for found in walk(path)} - {None, NOT_A_PHOTO}
-    known = sorted(reason for reason in unopened if reason is not None and reason.startswith("photo "))
-    why = f" ({'; '.join(known)})" if known else ""
-    raise DataError(f"{path} isn't a layout that coordi knows: it holds {_shown(names)}{why}; {_ACCEPTED}")
+    unopened = {entry.left_out or "" for entry in walk(path)} - {NOT_A_PHOTO}
+    reasons = sorted(reason for reason in unopened if reason.startswith("photo "))
+    why = f" ({'; '.join(reasons)})" if reasons else ""
+    raise DataError(f"{path} isn't a layout that coordi knows: it holds {_examples(names)}{why}; {_ACCEPTED}")
 
 
 def outfits_for(dataset: Dataset, split: Split) -> tuple[Outfit, ...]:
-    """The outfits of a split that something needs.
+    """The outfits of a split that must have some.
 
     Raises:
-        DataError: If there are none, with the splits that there are and how to get this one.
+        DataError: If it has none, with the splits that have some and how to add this one.
     """
     outfits = dataset.outfits_of(split)
     if outfits:
         return outfits
     present = [name for name in SPLITS if dataset.outfits_of(name)]
-    found = f"it has {', '.join(present)}" if present else "it has no outfits at all"
+    others = f"it has {', '.join(present)}" if present else "it has no outfits at all"
     files = {"polyvore-maryland": split_file(split)} | dict.fromkeys(
         ("polyvore-outfits", "owj0421-polyvore"), f"{split}.json"
     )
@@ -331,10 +329,10 @@ def outfits_for(dataset: Dataset, split: Split) -> tuple[Outfit, ...]:
         if dataset.layout in files
         else 'add lines {"id": ..., "items": [...]} to outfits.jsonl beside the items'
     )
-    raise DataError(f"'{dataset.name}' has no {split} outfits ({found}); {how}")
+    raise DataError(f"'{dataset.name}' has no {split} outfits ({others}); {how}")
 
 
-def _shown(names: Iterable[str]) -> str:
+def _examples(names: Iterable[str]) -> str:
     ordered = sorted(names)
-    more = f" and {len(ordered) - _NAMES_SHOWN} more" if len(ordered) > _NAMES_SHOWN else ""
-    return ", ".join(ordered[:_NAMES_SHOWN]) + more if ordered else "nothing"
+    more = f" and {len(ordered) - _EXAMPLES} more" if len(ordered) > _EXAMPLES else ""
+    return ", ".join(ordered[:_EXAMPLES]) + more if ordered else "nothing"

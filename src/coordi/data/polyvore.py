@@ -29,7 +29,7 @@ from coordi.data.source import (
     SourceItem,
     SourceOutfit,
     SourceQuestions,
-    known_price,
+    parse_price,
     with_examples,
 )
 from coordi.errors import DataError
@@ -283,8 +283,8 @@ def _groups(questions: Sequence[tuple[bool, Sequence[str], str]]) -> list[str]:
     labels = [label for label, _, _ in questions]
     positives = labels.count(True)
     # Few negatives among many positives stand apart in any order, which says nothing about what they were made for.
-    one_each = len(labels) - positives >= _MIN_FOLLOWED * positives
-    if labels and labels[0] and one_each and all(before or label for before, label in pairwise(labels)):
+    paired = len(labels) - positives >= _MIN_FOLLOWED * positives
+    if labels and labels[0] and paired and all(before or label for before, label in pairwise(labels)):
         return [groups[number] if label else groups[number - 1] for number, label in enumerate(labels)]
     sizes = [len(names) for _, names, _ in questions]
     in_blocks = labels == [True] * positives + [False] * positives
@@ -402,7 +402,7 @@ def _maryland_items(entry: OutfitEntry, folder: Path, faults: dict[str, list[str
         if image is None or not image.is_file():
             image = inside(folder, str(raw.get("image") or ""))
         title = str(raw.get("name") or "")
-        category_id = _whole_number(raw.get("categoryid"))
+        category_id = _integer(raw.get("categoryid"))
         row = maryland_categories().get(category_id)
         likes = raw.get("likes")
         items[item_id] = SourceItem(
@@ -411,13 +411,13 @@ def _maryland_items(entry: OutfitEntry, folder: Path, faults: dict[str, list[str
             category=maryland_category(category_id, title),
             subcategory=row.name if row else "",
             image=image,
-            price=known_price(raw.get("price")),
+            price=parse_price(raw.get("price")),
             extra=MappingProxyType({} if likes is None else {"likes": str(likes)}),
         )
     return items
 
 
-def _whole_number(value: Any) -> int:
+def _integer(value: Any) -> int:
     try:
         return int(value)
     except (TypeError, ValueError):

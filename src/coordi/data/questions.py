@@ -125,7 +125,7 @@ class ItemPools:
         """Occurrences of all items of an item's garment category, itself included."""
         return self.by_category[self._items[item_id].category]
 
-    def are_in_one_outfit(self, item_ids: Sequence[str]) -> bool:
+    def share_an_outfit(self, item_ids: Sequence[str]) -> bool:
         """Whether an outfit of any split holds all of them, so that they do go together."""
         return bool(set.intersection(*(self._outfits_with[item_id] for item_id in item_ids)))
 
@@ -247,7 +247,7 @@ def _negative(
             sampler.draw(pools.replacements(item_id, outfit, negatives), generator) is not None for item_id in swapped
         )
         items = (*(item_id for item_id in positive if item_id not in swapped), *sampler.drawn)
-        if complete and not pools.are_in_one_outfit(items):
+        if complete and not pools.share_an_outfit(items):
             return items
         if not complete and negatives not in _SWAPS:
             return None
@@ -320,7 +320,7 @@ def _wrong_candidates(
         item_id = sampler.draw(replacements, generator)
         if item_id is None:
             break
-        if not pools.are_in_one_outfit([*context, item_id]):
+        if not pools.share_an_outfit([*context, item_id]):
             wrong.append(item_id)
     return wrong
 

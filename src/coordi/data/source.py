@@ -1,4 +1,4 @@
-"""What a reader gives before cleaning: items, outfits, questions, row problems and the cleaning funnel."""
+"""The output of readers before cleaning: items, outfits, questions, row problems and the cleaning funnel."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import ftfy
 
@@ -39,7 +39,7 @@ class Funnel:
             self._rows.append(FunnelRow(unit, reason, count, self._left[unit]))
 
     def note(self, unit: Unit, reason: str, count: int) -> None:
-        """Note what was repaired, or is lacking, in things that are kept; a count of 0 leaves no row."""
+        """Note what was repaired or is missing in things that stay; a count of 0 leaves no row."""
         if count:
             self._rows.append(FunnelRow(unit, reason, count, self._left[unit], dropped=False))
 
@@ -96,8 +96,7 @@ def title_of_file(stem: str) -> str:
     words = [piece for piece in pieces if _WORD.fullmatch(piece) and not _CAMERA.match(piece.lower())]
     if not words or all(not re.search(r"[aeiouy]", word.lower()) for word in words if word.isascii()):
         return ""
-    kept = [piece for piece in pieces if piece.isalpha() and not _CAMERA.match(piece.lower())]
-    return " ".join(kept)
+    return " ".join(piece for piece in pieces if piece.isalpha() and not _CAMERA.match(piece.lower()))
 
 
 def _unescape(text: str) -> str:
@@ -119,9 +118,9 @@ class SourceItem:
     """An item as its source gives it.
 
     Attributes:
-        category: A worn category, ``""`` if nobody wears it, None if its category can't be told from text.
+        category: A garment category, ``""`` if nobody wears it, None if no text names it.
         image: Where its photo should be; None if the source names none. The file may be missing.
-        why_no_photo: What the funnel says where ``image`` is None.
+        why_no_photo: The funnel's reason where ``image`` is None.
     """
 
     id: str
@@ -135,7 +134,7 @@ class SourceItem:
 
 
 def title_key(item: SourceItem) -> str:
-    """What makes two items twins: their title, whatever its case; an item without one is like no other."""
+    """The title without case, by which items are equal; an item without a title equals no other."""
     return item.title.casefold() or f"\0{item.id}"
 
 
@@ -147,15 +146,21 @@ class RowProblem:
         reason: In a user's words, the same for every such row, so that they can be counted.
         item_id: Empty where the row has none.
         line: Line (CSV, JSON Lines) or row number (Parquet), from 1; None for what is no row of a table.
-        value: What was found there; empty where the reason says it all.
-        kept: Whether the item is kept, without what is wrong.
+        value: The value there; empty where the reason says it all.
+        usable: Whether the item stays, without what is wrong.
     """
 
     reason: str
     item_id: str = ""
     line: int | None = None
     value: str = ""
-    kept: bool = False
+    usable: bool = False
+
+    def as_json(self) -> dict[str, Any]:
+        """The attributes for files, which call ``usable`` ``"kept"``."""
+        values = asdict(self)
+        values["kept"] = values.pop("usable")
+        return values
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +193,7 @@ class SourceBlank:
     """A fill-in-the-blank question as a release's file asks it.
 
     Attributes:
-        answer: Position of the true candidate; None if the file doesn't tell.
+        answer: Position of the right candidate; None if the file doesn't say.
         outfit_id: The set that the items are of; a name of its own (``entry-12``) if they are of several.
     """
 
@@ -200,7 +205,7 @@ class SourceBlank:
 
 @dataclass(frozen=True, slots=True)
 class SourceQuestions:
-    """The question files of one split that belong together, before anything is judged.
+    """The question files of one split that belong to each other, before cleaning.
 
     Attributes:
         name: The protocol's name: ``release``, or ``release-`` and what sets a second file apart.
@@ -214,7 +219,7 @@ class SourceQuestions:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Everything a reader found.
+    """Everything that a reader reads.
 
     Attributes:
         items: Ids are unique.
@@ -244,7 +249,7 @@ class Source:
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 
-def known_price(value: object) -> float | None:
+def parse_price(value: object) -> float | None:
     """A price from a number or a text such as ``"$1,299.00"``; None where it is unknown (empty, -1, no number).
 
     In a text the last ``.`` or ``,`` marks decimals if one or two digits follow it; others group thousands.
@@ -254,10 +259,10 @@ def known_price(value: object) -> float | None:
     if isinstance(value, (int, float)):
         return float(value) if math.isfinite(value) and value >= 0 else None
     text = str(value).strip()
-    found = _NUMBER.search(text)
-    if found is None or text.startswith("-"):
+    match = _NUMBER.search(text)
+    if match is None or text.startswith("-"):
         return None
-    whole, decimals = found.group(), ""
-    if split := re.fullmatch(r"(.*)[.,](\d{1,2})", whole):
-        whole, decimals = split.groups()
-    return float(f"{re.sub('[.,]', '', whole)}.{decimals or 0}")
+    units, decimals = match.group(), ""
+    if split := re.fullmatch(r"(.*)[.,](\d{1,2})", units):
+        units, decimals = split.groups()
+    return float(f"{re.sub('[.,]', '', units)}.{decimals or 0}")

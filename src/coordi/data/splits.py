@@ -12,9 +12,9 @@ import numpy as np
 from coordi.config import DataSettings
 from coordi.data.source import Funnel, SourceItem, SourceOutfit, title_key, with_examples
 from coordi.errors import DataError
-from coordi.types import SPLITS, Split
+from coordi.types import SPLITS, RandomStream, Split
 
-_HELD_OUT: tuple[Split, ...] = ("test", "valid")
+_EVALUATION_SPLITS: tuple[Split, ...] = ("test", "valid")
 
 
 def assign_disjoint_splits(
@@ -24,23 +24,23 @@ def assign_disjoint_splits(
     drawn: Callable[[str], bytes],
     funnel: Funnel,
 ) -> list[SourceOutfit]:
-    """Draw a split for every outfit, whatever it had; about in the shares asked for.
+    """Draw a split for every outfit, whatever it had, with about these shares.
 
     Args:
         outfits: Those that are left after cleaning.
         items: By id; their titles count too, empty ones don't.
         shares: Of each split; they add up to 1.
         drawn: Order of equals, by outfit id.
-        funnel: Counts outfits that are left out, as they share an item or title with two splits.
+        funnel: Counts outfits that are left out because they share an item or title with two splits.
 
     Raises:
         DataError: If a split stays empty.
     """
-    sharing = _Sharing(outfits, items)
+    shared = _SharedKeys(outfits, items)
     order = sorted(range(len(outfits)), key=lambda each: drawn(outfits[each].id))
-    quotas = {split: max(round(shares[split] * len(outfits)), 1) for split in _HELD_OUT}
-    splits = _deal_groups(sharing.groups(order), quotas)
-    _Taking(splits, sharing, order).fill(shares)
+    quotas = {split: max(round(shares[split] * len(outfits)), 1) for split in _EVALUATION_SPLITS}
+    splits = _deal_groups(shared.groups(order), quotas)
+    _GreedySplit(splits, shared, order).fill(shares)
     left_out = [outfits[each].id for each in range(len(outfits)) if splits[each] is None]
     reason = "shares an item or title with another split (data.split=item-disjoint)"
     funnel.drop("outfits", with_examples(reason, left_out), len(left_out))
@@ -53,39 +53,39 @@ def assign_disjoint_splits(
     return [replace(outfit, split=split) for outfit, split in zip(outfits, splits, strict=True) if split is not None]
 
 
-class _Sharing:
-    """Which outfits, by position, wear which item or title."""
+class _SharedKeys:
+    """Outfits, by position, with the items and titles that they have in common."""
 
     def __init__(self, outfits: Sequence[SourceOutfit], items: Mapping[str, SourceItem]) -> None:
         # A title and an id never meet: the key of an untitled item is its id behind a character no title has.
         self.keys = [
             {key for name in outfit.item_ids for key in (f"\0{name}", title_key(items[name]))} for outfit in outfits
         ]
-        self.wearing: dict[str, list[int]] = {}
+        self.outfits_with: dict[str, list[int]] = {}
         for position, keys in enumerate(self.keys):
             for key in keys:
-                self.wearing.setdefault(key, []).append(position)
+                self.outfits_with.setdefault(key, []).append(position)
 
     def groups(self, order: Sequence[int]) -> list[list[int]]:
-        """Outfits that share something, straight or through others, in the order of their first."""
-        found: list[list[int]] = []
-        seen: set[int] = set()
+        """Outfits that share something, directly or through others, in the order of their first."""
+        groups: list[list[int]] = []
+        grouped: set[int] = set()
         for first in order:
-            if first in seen:
+            if first in grouped:
                 continue
             group = [first]
-            seen.add(first)
+            grouped.add(first)
             for position in group:
                 for other in self.beside(position):
-                    if other not in seen:
-                        seen.add(other)
+                    if other not in grouped:
+                        grouped.add(other)
                         group.append(other)
-            found.append(group)
-        return found
+            groups.append(group)
+        return groups
 
     def beside(self, position: int) -> list[int]:
         """Outfits that share something with this one, itself included; one may come twice."""
-        return [other for key in self.keys[position] for other in self.wearing[key]]
+        return [other for key in self.keys[position] for other in self.outfits_with[key]]
 
 
 def _deal_groups(groups: Sequence[Sequence[int]], quotas: Mapping[Split, int]) -> list[Split | None]:
@@ -93,7 +93,7 @@ def _deal_groups(groups: Sequence[Sequence[int]], quotas: Mapping[Split, int]) -
     splits: list[Split | None] = ["train"] * sum(len(group) for group in groups)
     room = dict(quotas)
     for group in groups:
-        for split in _HELD_OUT:
+        for split in _EVALUATION_SPLITS:
             if len(group) <= room[split]:
                 room[split] -= len(group)
                 for position in group:
@@ -102,42 +102,42 @@ def _deal_groups(groups: Sequence[Sequence[int]], quotas: Mapping[Split, int]) -
     return splits
 
 
-class _Taking:
-    """Outfits taken out of training, cheapest first; who shares something with them can't stay there."""
+class _GreedySplit:
+    """Moves outfits out of training, cheapest first; those that share something with them can't stay there."""
 
-    def __init__(self, splits: list[Split | None], sharing: _Sharing, order: Sequence[int]) -> None:
+    def __init__(self, splits: list[Split | None], shared: _SharedKeys, order: Sequence[int]) -> None:
         self._splits = splits
-        self._near = {each: set(sharing.beside(each)) - {each} for each in order if splits[each] == "train"}
+        self._near = {each: set(shared.beside(each)) - {each} for each in order if splits[each] == "train"}
         self._rank = {position: rank for rank, position in enumerate(order)}
-        # How many outfits would be claimed by taking this one; it only falls, as ever more are claimed already.
+        # How many outfits would be claimed by moving this one; it only falls, as more and more are claimed already.
         self._cost = {position: len(near) for position, near in self._near.items()}
         self._heap = [(cost, self._rank[position], position) for position, cost in self._cost.items()]
         heapq.heapify(self._heap)
         self._claimed: dict[int, Split | None] = {}  # None: by both, so it is lost
-        self._sizes = {split: splits.count(split) for split in _HELD_OUT}
+        self._sizes = {split: splits.count(split) for split in _EVALUATION_SPLITS}
         self._lost = 0
 
     def fill(self, shares: Mapping[Split, float]) -> None:
-        """Take outfits until test and validation have their shares of what is kept, or none can be taken."""
-        while self._heap and any(self._shortage(split, shares) > 0 for split in _HELD_OUT):
+        """Move outfits until test and validation have their shares of what is left, or none can be moved."""
+        while self._heap and any(self._shortage(split, shares) > 0 for split in _EVALUATION_SPLITS):
             cost, _, position = heapq.heappop(self._heap)
             if cost != self._cost.get(position):
                 continue  # it has become cheaper, and stands further up too
             del self._cost[position]
-            shortest = max(_HELD_OUT, key=lambda split: self._shortage(split, shares))
+            shortest = max(_EVALUATION_SPLITS, key=lambda split: self._shortage(split, shares))
             split = self._claimed.get(position, shortest)
             if split is not None and self._shortage(split, shares) > 0:
-                self._take(position, split)
+                self._move(position, split)
         for position in self._claimed:
             if self._splits[position] == "train":
                 self._splits[position] = None
 
     def _shortage(self, split: Split, shares: Mapping[Split, float]) -> float:
-        """Which part of its share a split lacks; 0 or less for one that is full, though never for an empty one."""
+        """Missing part of a split's share; 0 or less for a full one, though never for an empty one."""
         wanted = max(shares[split] * (len(self._splits) - self._lost), 1)
         return 1 - self._sizes[split] / wanted
 
-    def _take(self, position: int, split: Split) -> None:
+    def _move(self, position: int, split: Split) -> None:
         self._splits[position] = split
         self._sizes[split] += 1
         if position in self._claimed:
@@ -165,7 +165,6 @@ class _Taking:
 
 
 _SHARES: Mapping[Split, float] = {"train": 0.7, "valid": 0.1, "test": 0.2}
-_SPLIT_STREAM, _CAP_STREAM = 101, 102
 _STRENGTH: Mapping[Split | None, int] = {"test": 0, "valid": 1, "train": 2, None: 3}
 
 
@@ -209,20 +208,18 @@ def drop_duplicates(
     first: dict[tuple[str, ...], SourceOutfit] = {}
     twice: list[str] = []
     across: list[str] = []
-    kept: set[str] = set()
     for outfit in sorted(outfits, key=lambda each: _STRENGTH[each.split]):
         key = tuple(sorted(title_key(items[name]) for name in outfit.item_ids))
         earlier = first.setdefault(key, outfit)
-        if earlier is outfit:
-            kept.add(outfit.id)
-        elif earlier.split == outfit.split:
+        if earlier is not outfit and earlier.split == outfit.split:
             twice.append(outfit.id)
-        else:
+        elif earlier is not outfit:
             across.append(outfit.id)
     funnel.drop("outfits", with_examples("the same titles as another outfit of its split", twice), len(twice))
     reason = "the same titles as an outfit of another split (test wins over valid, valid over train)"
     funnel.drop("outfits", with_examples(reason, across), len(across))
-    return [outfit for outfit in outfits if outfit.id in kept]
+    repeated = {*twice, *across}
+    return [outfit for outfit in outfits if outfit.id not in repeated]
 
 
 def assign_splits(outfits: Sequence[SourceOutfit], seed: int) -> list[SourceOutfit]:
@@ -245,7 +242,7 @@ def assign_splits(outfits: Sequence[SourceOutfit], seed: int) -> list[SourceOutf
 
 
 def _drawn(outfit_id: str, seed: int) -> bytes:
-    return hashlib.sha256(f"{seed}\0{_SPLIT_STREAM}\0{outfit_id}".encode()).digest()
+    return hashlib.sha256(f"{seed}\0{RandomStream.SPLIT:d}\0{outfit_id}".encode()).digest()
 
 
 def cap_splits(
@@ -253,22 +250,22 @@ def cap_splits(
 ) -> list[SourceOutfit]:
     """Keep at most so many outfits of each split as the settings ask for, drawn with the seed, in their order.
 
-    A smaller cap keeps a subset of what a larger one keeps. A split with fewer is told of in the funnel.
+    A smaller cap keeps a subset of what a larger one keeps. The funnel notes a split that has fewer.
     """
     caps: Mapping[Split, int | None] = {
         "train": settings.train_outfits, "valid": settings.valid_outfits, "test": settings.test_outfits,
     }  # fmt: skip
     left_aside: set[str] = set()
     for stream, split in enumerate(SPLITS):
-        mine = [outfit.id for outfit in outfits if outfit.split == split]
+        ids = [outfit.id for outfit in outfits if outfit.split == split]
         cap = caps[split]
-        if cap is not None and outfits and cap > len(mine):
-            reason = f"lacking in the {split} split: {split}_outfits={cap} was asked for, but it has {len(mine)}"
-            funnel.note("outfits", reason, cap - len(mine))
-        if cap is None or cap >= len(mine):
+        if cap is not None and outfits and cap > len(ids):
+            reason = f"lacking in the {split} split: {split}_outfits={cap} was asked for, but it has {len(ids)}"
+            funnel.note("outfits", reason, cap - len(ids))
+        if cap is None or cap >= len(ids):
             continue
-        order = np.random.default_rng([seed, _CAP_STREAM, stream]).permutation(len(mine))
-        aside = {mine[int(position)] for position in order[cap:]}
+        order = np.random.default_rng([seed, RandomStream.SPLIT_CAP, stream]).permutation(len(ids))
+        aside = {ids[int(position)] for position in order[cap:]}
         funnel.drop("outfits", f"left aside: {split}_outfits={cap} was asked for", len(aside))
         left_aside |= aside
     return [outfit for outfit in outfits if outfit.id not in left_aside]

@@ -1,4 +1,4 @@
-"""What there is in a data set: counts, question balance and leaks, for ``coordi data info``."""
+"""Counts, question balance and leaks of a data set, for ``coordi data info``."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Survey:
     """A data set in figures.
 
     Attributes:
-        items_by_category: Worn categories that occur, in the domain's order, with counts by split and ``"all"``
+        items_by_category: Garment categories that occur, in the domain's order, with counts by split and ``"all"``
             (which includes items that are in no outfit).
         balances: By split and protocol, for splits that have outfits.
         leaks: What the audit found.
@@ -97,15 +97,14 @@ def survey(dataset: Dataset, seed: int, progress: Progress = no_progress) -> Sur
     """Count items, outfits and questions, and audit them for leaks.
 
     Questions are those that an evaluation with this seed, four choices and the same data settings draws under each
-    protocol, for the training split too, and those that came with the source, asked about or not. Retrieval queries
-    aren't drawn here.
+    protocol, for the training split too, and those that came with the source. Retrieval queries aren't drawn here.
 
     Args:
-        dataset: What was cleaned.
+        dataset: After cleaning.
         seed: Of the questions.
-        progress: Told of each photo that the audit opened.
+        progress: Called after each photo that the audit opens.
     """
-    asked: dict[str, Sequence[CompatibilityQuestion]] = {}
+    questions: dict[str, Sequence[CompatibilityQuestion]] = {}
     blanks: dict[str, Sequence[FitbQuestion]] = {}
     balances = []
     for split in SPLITS:
@@ -113,10 +112,10 @@ def survey(dataset: Dataset, seed: int, progress: Progress = no_progress) -> Sur
             if dataset.outfits_of(split):
                 drawn = _drawn(dataset, split, protocol, seed)
                 balances.append(drawn[0])
-                asked[f"{split} {protocol}"], blanks[f"{split} {protocol}"] = drawn[1:]
+                questions[f"{split} {protocol}"], blanks[f"{split} {protocol}"] = drawn[1:]
     for part in dataset.released:
-        asked[f"{part.split} {part.name}"], blanks[f"{part.split} {part.name}"] = part.compatibility, part.blanks
-    leaks = audit(dataset, asked, blanks=blanks, progress=progress)
+        questions[f"{part.split} {part.name}"], blanks[f"{part.split} {part.name}"] = part.compatibility, part.blanks
+    leaks = audit(dataset, questions, blanks=blanks, progress=progress)
     return Survey(dataset, _by_category(dataset), tuple(balances), leaks)
 
 

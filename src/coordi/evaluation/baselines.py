@@ -40,7 +40,7 @@ from coordi.model.features import (
     text_embeddings,
 )
 from coordi.model.scoring import LazyScorer
-from coordi.types import CompatibilityQuestion, Dataset, Item, OutfitScorer
+from coordi.types import CompatibilityQuestion, Dataset, Item, OutfitScorer, RandomStream
 
 BaselineSet = Literal["all", "quick", "none"]
 States = Callable[[Sequence[Sequence[Item]]], NDArray[np.float32]]
@@ -53,9 +53,6 @@ TRAINED = ("category-pairs", "set-transformer", "frozen-probe")
 # Each costs three prompts, and a linear model of some hundred weights learns little from more.
 MOST_PROBE_OUTFITS = 2000
 _PROBE_C = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1)
-_PROBE_STREAM = 423  # of the seed, for the outfits that the probe learns from
-_LEARNING_CURVE_STREAM = 425  # of the seed, for the order in which outfits are added
-_BOOTSTRAP_STREAM = 426
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,7 +377,7 @@ def _probe_questions(dataset: Dataset, seed: int) -> list[CompatibilityQuestion]
     outfits = dataset.outfits_of("train")
     chosen = {outfit.id for outfit in outfits}
     if len(outfits) > MOST_PROBE_OUTFITS:
-        drawn = np.random.default_rng([seed, _PROBE_STREAM]).permutation(len(outfits))[:MOST_PROBE_OUTFITS]
+        drawn = np.random.default_rng([seed, RandomStream.PROBE]).permutation(len(outfits))[:MOST_PROBE_OUTFITS]
         chosen = {outfits[int(n)].id for n in drawn}
     return [
         question
@@ -482,7 +479,7 @@ def training_share(dataset: Dataset, share: float, seed: int) -> Dataset:
         DataError: If there are no training outfits.
     """
     train = outfits_for(dataset, "train")
-    order = np.random.default_rng([seed, _LEARNING_CURVE_STREAM]).permutation(len(train))
+    order = np.random.default_rng([seed, RandomStream.LEARNING_CURVE]).permutation(len(train))
     chosen = {train[int(n)].id for n in order[: max(1, round(share * len(train)))]}
     outfits = tuple(outfit for outfit in dataset.outfits if outfit.split != "train" or outfit.id in chosen)
     return replace(dataset, outfits=outfits)
@@ -503,7 +500,7 @@ def _fitted(name: str, inputs: BaselineInputs, share: Dataset) -> OutfitScorer:
 
 def _curve_row(scorer: OutfitScorer, part: ProtocolQuestions, outfits: int, inputs: BaselineInputs) -> CurveRow:
     scores = scorer.score([inputs.dataset.items_of(question.item_ids) for question in part.test])
-    rng = np.random.default_rng([inputs.seed, _BOOTSTRAP_STREAM])
+    rng = np.random.default_rng([inputs.seed, RandomStream.LEARNING_CURVE_BOOTSTRAP])
     resamples = Resamples([question.outfit_id for question in part.test], rng, inputs.settings.bootstrap)
     interval = percentile_interval(resamples.auc(scores, part.labels))
     return CurveRow(scorer.name, part.protocol, outfits, roc_auc(scores, part.labels), interval)

@@ -23,9 +23,9 @@ from coordi.evaluation.metrics import (
 )
 from coordi.evaluation.report import FORMAT, REPORT_JSON, flat_settings
 from coordi.evaluation.summary import METRIC, Ahead, Interval, Task, interval_of, task_figures, task_title
+from coordi.types import RandomStream
 
 _NEEDED = ("data", "model", "settings", "tasks", "questions", "command", "versions")
-_STREAM = 421  # of the first run's seed
 _LEAST_RESAMPLES = 1000
 
 Frame = Any  # a DataFrame of pandas, which is imported where it is used
@@ -330,7 +330,7 @@ class _Pairing:
             counts = [
                 run.report["settings"].get("evaluate", {}).get("bootstrap", 0) for run in (self.first, self.second)
             ]
-            rng = np.random.default_rng([self.first.seed or 0, _STREAM])
+            rng = np.random.default_rng([self.first.seed or 0, RandomStream.COMPARISON])
             self.resamples[outfits] = Resamples(outfits, rng, max(_LEAST_RESAMPLES, *counts))
         return self.resamples[outfits]
 

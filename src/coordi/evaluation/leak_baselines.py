@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from coordi.errors import require
 from coordi.evaluation.question_sets import ProtocolQuestions
 from coordi.evaluation.scoring import RawScores, check_items, completed
-from coordi.types import CompatibilityQuestion, FitbQuestion, Item
+from coordi.types import CompatibilityQuestion, FitbQuestion, Item, RandomStream
 
-_STREAM = 427  # of the seed, for the halves
 # Questions with the overall share of positives that each set size starts with.
 _SIZE_PRIOR = 10
 # Strong regularisation: many weights would fit noise in a shuffled order, and a leak shows anyway.
@@ -180,7 +179,7 @@ class _Halves:
 def _fit_halves(part: ProtocolQuestions, fit: Fit, seed: int) -> tuple[_Halves, _Halves]:
     """Models of the validation and of the test questions, which may be drawn differently."""
     valid, test = (
-        _Halves(questions, fit, np.random.default_rng([seed, _STREAM, number]))
+        _Halves(questions, fit, np.random.default_rng([seed, RandomStream.LEAK_BASELINE, number]))
         for number, questions in enumerate((part.valid, part.test))
     )
     return valid, test

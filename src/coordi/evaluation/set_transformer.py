@@ -19,7 +19,7 @@ from coordi.data.questions import draw_compatibility
 from coordi.errors import require
 from coordi.evaluation.metrics import roc_auc
 from coordi.model.ensemble import TRAINING_NEGATIVES, outfits_and_labels, validation_questions
-from coordi.types import GARMENT_CATEGORIES, Dataset, Item, OutfitScorer
+from coordi.types import GARMENT_CATEGORIES, Dataset, Item, OutfitScorer, RandomStream
 
 if TYPE_CHECKING:
     import torch
@@ -38,7 +38,6 @@ _CATEGORY_SCALE = 2.0
 _COSINE_SCALE = 20.0
 _OUTFIT_TOKEN = len(GARMENT_CATEGORIES)
 
-_STREAM = 424  # of the seed, for initial weights, dropout and the order of questions
 _BATCH = 64
 _EPOCHS = 14
 # Fewer steps learn nothing, more take over a minute.
@@ -89,7 +88,7 @@ class SetTransformer:
         steps = min(max(_EPOCHS * per_epoch // _BATCH, _FEWEST_STEPS), _MOST_STEPS)
         draws = _draws(len(outfits_for(dataset, "valid")))
         parts = [outfits_and_labels(dataset, part) for part in validation_questions(dataset, seed, draws)]
-        initial_seed = int(np.random.SeedSequence([seed, _STREAM]).generate_state(1)[0])
+        initial_seed = int(np.random.SeedSequence([seed, RandomStream.SET_TRANSFORMER]).generate_state(1)[0])
         with _single_thread(torch), torch.random.fork_rng(devices=[]):
             torch.manual_seed(initial_seed)
             features = _Features(sources, list(dataset.items.values()))
@@ -264,7 +263,7 @@ def _batches(dataset: Dataset, seed: int) -> Iterator[Part]:
             for negatives in TRAINING_NEGATIVES
             for question in draw_compatibility(dataset, "train", negatives, seed, epoch).questions
         ]
-        order = np.random.default_rng([seed, _STREAM, epoch]).permutation(len(questions))
+        order = np.random.default_rng([seed, RandomStream.SET_TRANSFORMER, epoch]).permutation(len(questions))
         for start in range(0, len(order), _BATCH):
             yield outfits_and_labels(dataset, [questions[int(n)] for n in order[start : start + _BATCH]])
 

@@ -38,7 +38,7 @@ from coordi.evaluation.metrics import (
     smallest_difference,
 )
 from coordi.evaluation.scoring import ProtocolResult, ReportWarning, ScorerResult
-from coordi.types import GARMENT_CATEGORIES, FitbQuestion, Item
+from coordi.types import GARMENT_CATEGORIES, FitbQuestion, Item, RandomStream
 
 RECALL_AT = (1, 5, 10)
 # Simulated, the 95% interval of an AUC of 0.71 covers it 81% of the time with 5 outfits, 91% with 10, 93% with 20 or 50
@@ -47,7 +47,6 @@ FEW_OUTFITS = 50
 """With fewer test outfits than this there is a warning: their intervals are too narrow."""
 CONFIDENCE = ("least sure quarter", "second quarter", "third quarter", "surest quarter")
 """Quarters of the questions by distance of the score from the threshold."""
-_BOOTSTRAP_STREAM = 401  # of the seed
 
 Draws = NDArray[np.float64]
 Row = Callable[[str, NDArray[np.bool_]], dict[str, Any]]
@@ -240,7 +239,7 @@ class _ProtocolMetrics:
 
     def _resamples(self, outfit_ids: Sequence[str]) -> Resamples:
         # A new generator each time, so that a task's draws don't depend on which other tasks there are.
-        rng = np.random.default_rng([self._seed, _BOOTSTRAP_STREAM])
+        rng = np.random.default_rng([self._seed, RandomStream.BOOTSTRAP])
         return Resamples(outfit_ids, rng, self._settings.bootstrap)
 
     def _warnings(self, resamples: Resamples, draws: Draws, *, first: bool) -> list[str]:

@@ -27,6 +27,7 @@ from coordi.model.heads import AnswerHead, GroupHead, Head, TrainingData, draw_t
 from coordi.model.prefix_cache import check_logits
 from coordi.model.scoring import ORIGIN, sigmoid
 from coordi.prompts import NO, YES, Instruction
+from coordi.types import RandomStream
 
 if TYPE_CHECKING:
     import torch
@@ -37,8 +38,6 @@ ADAPTER = "adapter"
 STARTED = "started.json"
 CHECKPOINTS = "checkpoints"
 LOGS = "logs"  # of TensorBoard
-_QUESTIONS_STREAM = 72  # of the run's seed, for the drawn validation questions
-_DROPOUT_STREAM = 73  # of the run's seed, with the step and the process: a resumed step draws what it would have drawn
 _MIN_PROBABILITY = 1e-12  # keeps a logarithm finite
 _MAX_GRADIENT_NORM = 1.0
 _CHECKPOINT_SHARE = 0.01  # of the time that checkpoints may take
@@ -256,7 +255,7 @@ class TrainingLoop:
         import torch
 
         accelerator, size = self._accelerator, self._micro_batch_size
-        seeds = np.random.SeedSequence([self._seed, _DROPOUT_STREAM, number, accelerator.process_index])
+        seeds = np.random.SeedSequence([self._seed, RandomStream.DROPOUT, number, accelerator.process_index])
         torch.manual_seed(int(seeds.generate_state(1)[0]))
         self._model.train()
         device = next(iter(self._trained().values())).device
@@ -478,7 +477,7 @@ def draw_questions(valid: Sequence[Instruction], limit: int | None, seed: int) -
     """Draw at most ``limit`` questions, as many answered yes as no as far as there are."""
     if limit is None or len(valid) <= limit:
         return list(valid)
-    rng = np.random.default_rng([seed, _QUESTIONS_STREAM])
+    rng = np.random.default_rng([seed, RandomStream.VALIDATION_QUESTIONS])
     sides = [
         rng.permutation([index for index, question in enumerate(valid) if question.answer == word])
         for word in (YES, NO)

@@ -38,7 +38,7 @@ from coordi.recommend.build import DescriptionPipeline
 from coordi.recommend.catalogue import Catalogue
 from coordi.recommend.items import describe_items
 from coordi.recommend.stylist import Stylist
-from coordi.types import Dataset, FunnelRow, GarmentCategory, Item, Outfit, OutfitScorer, Split
+from coordi.types import Dataset, FunnelRow, GarmentCategory, Item, Outfit, OutfitScorer, RandomStream, Split
 
 DATA = "data"
 DESCRIPTIONS = "descriptions"
@@ -47,7 +47,6 @@ QUESTIONS = "questions"
 LEARNING_CURVE_FILE = "learning_curve.json"
 TRAINED_ON = "trained_on.json"  # in an adapter's folder, so that no evaluation uses its training outfits
 CHOSEN_ON = "chosen_on.json"  # the outfits that selected the adapter and fitted its ensemble
-_RECOMMEND_STREAM = 601  # of the seed, for the examples of the report
 
 
 @dataclass(frozen=True, slots=True)
@@ -476,7 +475,7 @@ def _recommendations(settings: RunSettings, prepared: PreparedData, model: Train
     item_ids = tuple(dict.fromkeys(item_id for outfit in dataset.outfits_of("test") for item_id in outfit.item_ids))
     if not item_ids or not settings.evaluate.examples:
         return ()
-    rng = np.random.default_rng([settings.seed, _RECOMMEND_STREAM])
+    rng = np.random.default_rng([settings.seed, RandomStream.RECOMMENDATIONS])
     catalogue = catalogue_of(prepared, settings, dataset.items_of(item_ids), dataset.name)
     vocabulary = load_vocabulary(settings.describe.vocabulary)
     stylist = Stylist(catalogue, ModelScorers(model), settings.recommend, vocabulary, text_encoder().encode_texts)

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from coordi.config import RunSettings
 from coordi.data.questions import compatibility_questions, fill_in_the_blank_questions
 from coordi.prompts import Instruction, choose_instruction, compatibility_instruction, complement_instruction
-from coordi.types import CompatibilityQuestion, Dataset, FitbNegatives, FitbQuestion, Negatives
+from coordi.types import CompatibilityQuestion, Dataset, FitbNegatives, FitbQuestion, Negatives, RandomStream
 
 _Name = TypeVar("_Name", bound=str)
-_STREAM = 501  # of the seed, for the order of outfits and the choice of tasks
 _EPOCH_SEED = 1_000_003  # keeps the seeds of an epoch's fill-in-the-blank questions away from all others
 
 
@@ -33,7 +32,7 @@ def training_examples(dataset: Dataset, settings: RunSettings) -> Callable[[int]
     """
 
     def draw(epoch: int) -> tuple[Instruction, ...]:
-        rng = np.random.default_rng([settings.seed, _STREAM, epoch])
+        rng = np.random.default_rng([settings.seed, RandomStream.TRAINING_ORDER, epoch])
         questions = _EpochQuestions(dataset, settings, epoch)
         outfits = dataset.outfits_of("train")
         order = [outfits[n].id for n in rng.permutation(len(outfits))]

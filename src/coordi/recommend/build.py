@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +30,7 @@ from coordi.artifacts import (
     write_text,
 )
 from coordi.config import DataSettings, DescribeSettings, PromptSettings
-from coordi.data.categories import NOT_WORN
+from coordi.data.categories import NO_GARMENT
 from coordi.data.loading import located, read_source
 from coordi.data.photos import OUTSIDE, PhotoError, photo_bytes
 from coordi.data.source import RowProblem, Source, SourceItem, clean_title
@@ -140,7 +140,7 @@ def read_feed(path: Path | str, settings: DataSettings) -> Feed:
 def write_problems(folder: Path, problems: Iterable[RowProblem]) -> None:
     """Write one JSON object per problem into the folder, in the order of the source's lines."""
     ordered = sorted(problems, key=lambda problem: (problem.line or 0, problem.item_id, problem.reason))
-    lines = [json.dumps(_sound(asdict(problem)), ensure_ascii=False) for problem in ordered]
+    lines = [json.dumps(_sound(problem.as_json()), ensure_ascii=False) for problem in ordered]
     write_text(folder / PROBLEMS_FILE, "".join(f"{line}\n" for line in lines))
 
 
@@ -149,7 +149,7 @@ def by_reason(problems: Iterable[RowProblem]) -> dict[str, list[RowProblem]]:
     groups: dict[str, list[RowProblem]] = {}
     for problem in problems:
         groups.setdefault(problem.reason, []).append(problem)
-    return dict(sorted(groups.items(), key=lambda entry: (entry[1][0].kept, -len(entry[1]))))
+    return dict(sorted(groups.items(), key=lambda entry: (entry[1][0].usable, -len(entry[1]))))
 
 
 def _judged(item: SourceItem, source: Source, *, some_photos: bool) -> tuple[FeedRow | None, list[RowProblem]]:
@@ -162,7 +162,7 @@ def _judged(item: SourceItem, source: Source, *, some_photos: bool) -> tuple[Fee
     title = clean_title(item.title)
     if not _is_id(item.id):
         return None, [problem(BAD_ID)]
-    if item.category == NOT_WORN:
+    if item.category == NO_GARMENT:
         return None, [problem(NOT_CLOTHES, item.subcategory or title.text)]
     if item.image is None and not title.text:
         return None, [problem(NOTHING_TO_GO_BY)]

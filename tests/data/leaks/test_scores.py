@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from coordi.data.leaks import (
     auc,
     binomial_tail,
-    held_out_auc,
+    cross_fitted_auc,
     normal_tail,
     sign_flip_p,
 )
@@ -85,10 +85,10 @@ def _marks(telling: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], npt.N
 
 def test_naive_bayes_learns_on_one_half_and_is_tested_on_the_other() -> None:
     positive, halves = np.array([True, False] * 20), np.arange(40) < 20
-    assert held_out_auc(*_marks(positive), positive, halves) == 1.0
-    assert held_out_auc(*_marks(np.where(halves, positive, ~positive)), positive, halves) == 0.0
-    assert held_out_auc(*_marks(np.ones(40, dtype=bool)), positive, halves) == 0.5
-    assert held_out_auc(*_marks(positive), positive, positive) == 0.5  # no half has both answers
+    assert cross_fitted_auc(*_marks(positive), positive, halves) == 1.0
+    assert cross_fitted_auc(*_marks(np.where(halves, positive, ~positive)), positive, halves) == 0.0
+    assert cross_fitted_auc(*_marks(np.ones(40, dtype=bool)), positive, halves) == 0.5
+    assert cross_fitted_auc(*_marks(positive), positive, positive) == 0.5  # no half has both answers
 
 
 def test_naive_bayes_counts_a_mark_once_and_agrees_with_scikit_learn() -> None:
@@ -103,16 +103,16 @@ def test_naive_bayes_counts_a_mark_once_and_agrees_with_scikit_learn() -> None:
         model = bayes.BernoulliNB(fit_prior=False).fit(features[learned], positive[learned])
         expected.append(auc(model.predict_proba(features[~learned])[:, 1], positive[~learned]))
     weighted = np.average(expected, weights=[(~halves).sum(), halves.sum()])
-    assert held_out_auc(*twice, positive, halves) == pytest.approx(float(weighted), abs=1e-3)
+    assert cross_fitted_auc(*twice, positive, halves) == pytest.approx(float(weighted), abs=1e-3)
 
 
 def test_order_counts_who_stands_first_and_not_who_is_there() -> None:
     positive, halves = np.array([True, False] * 20), np.arange(40) < 20
     rows = np.arange(40)
     opposite = np.array([1, 0, 3, 2])  # "0 before 1" and the reverse, "2 before 3" and the reverse
-    assert held_out_auc(rows, np.where(positive, 0, 1), positive, halves, opposite) == 1.0
+    assert cross_fitted_auc(rows, np.where(positive, 0, 1), positive, halves, opposite) == 1.0
     # The first pair only in positives, the second only in negatives, either way round as often: presence tells nothing.
     ways = itertools.cycle([0, 2, 1, 3])
-    assert held_out_auc(rows, np.array([next(ways) for _ in range(40)]), positive, halves, opposite) == 0.5
+    assert cross_fitted_auc(rows, np.array([next(ways) for _ in range(40)]), positive, halves, opposite) == 0.5
     nothing = np.zeros(0, dtype=np.int64)
-    assert held_out_auc(nothing, nothing, positive, halves, opposite) == 0.5
+    assert cross_fitted_auc(nothing, nothing, positive, halves, opposite) == 0.5
