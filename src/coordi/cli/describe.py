@@ -131,11 +131,9 @@ def _check_out(out: Path, data: str, inputs: dict[str, str]) -> None:
             raise ArtifactError(f"{out / STARTED} is somebody else's; choose an empty or new folder with --out")
     else:
         files = sorted(path.name for path in out.glob("[!.]*"))
+        names = ", ".join(files[:3]) + (", ..." if len(files) > 3 else "")
         if files:
-            more = ", ..." if len(files) > 3 else ""
-            raise ArtifactError(
-                f"{out} holds other files ({', '.join(files[:3])}{more}); choose an empty or new folder with --out"
-            )
+            raise ArtifactError(f"{out} holds other files ({names}); choose an empty or new folder with --out")
         return
     changes = [f"{name} was {earlier.get(name)}, now {new}" for name, new in inputs.items() if earlier.get(name) != new]
     if changes:
@@ -172,8 +170,7 @@ def export(
     allow_download: DownloadOption = False,
     revision: RevisionOption = None,
     int8: Annotated[
-        bool,
-        typer.Option("--int8", help="The image tower in 8 bits: a quarter of the size, faster, less exact."),
+        bool, typer.Option("--int8", help="The image tower in 8 bits: a quarter of the size, faster, less exact.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -212,8 +209,7 @@ def evaluate(
         bool, typer.Option("--held-out", help="Only photos that the edge encoder wasn't trained on, by id.")
     ] = False,
     min_photos: Annotated[
-        int,
-        typer.Option("--min-photos", min=1, help="Minimum photos of a label in the rows of common labels."),
+        int, typer.Option("--min-photos", min=1, help="Minimum photos of a label in the rows of common labels.")
     ] = 20,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the bootstrap behind the intervals.")] = 17,
     allow_download: DownloadOption = False,
@@ -241,13 +237,9 @@ def evaluate(
     trained = 0 if held_out or encoder != "edge" else sum(map(evaluation.may_be_trained_on, every))
     if trained:
         note(f"{trained} of {len(every)} photos may have been trained on, by their ids; --held-out leaves them out")
-    options = evaluation.EvaluationOptions(
-        evaluation.label_lists(every),
-        min_photos,
-        evaluation.with_withheld_labels(every, loaded, photos),
-        evaluation.with_new_titles(photos, every) if held_out else frozenset(),
-        seed,
-    )
+    withheld = evaluation.with_withheld_labels(every, loaded, photos)
+    new = evaluation.with_new_titles(photos, every) if held_out else frozenset()
+    options = evaluation.EvaluationOptions(evaluation.label_lists(every), min_photos, withheld, new, seed)
     with EmbeddingCache.of(loaded) as cache, progress_bar("encoding photos") as progress:
         report = evaluation.evaluate_encoder(photos, loaded, options, progress, cache)
     if report.unreadable:
@@ -268,8 +260,7 @@ def evaluate(
 
 
 def _show_report(report: EncoderReport, min_photos: int) -> None:
-    heading = f"{'attribute':<30}{'n':>7}{'labels':>8}{'accuracy':>10}{'top 3':>8}{'weighted F1 [95%]':>25}{'ECE':>8}"
-    typer.echo(heading)
+    typer.echo(f"{'attribute':<30}{'n':>7}{'labels':>8}{'accuracy':>10}{'top 3':>8}{'weighted F1 [95%]':>25}{'ECE':>8}")
     for name, metrics in report.attributes.items():
         rows = {name: metrics}
         if "common" in metrics and metrics["common"]["n"] < metrics["n"]:
