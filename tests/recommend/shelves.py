@@ -31,8 +31,8 @@ class Judge:
         self.quick = _TasteScorer(quick or taste)
 
     @property
-    def asked(self) -> list[tuple[str, ...]]:
-        return self.model.asked
+    def calls(self) -> list[tuple[str, ...]]:
+        return self.model.calls
 
     def for_catalogue(self, sums: GroupSums) -> Judge:
         return self
@@ -47,10 +47,10 @@ class _TasteScorer:
 
     def __init__(self, taste: Taste) -> None:
         self._taste = taste
-        self.asked: list[tuple[str, ...]] = []
+        self.calls: list[tuple[str, ...]] = []
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
-        self.asked += [tuple(item.id for item in outfit) for outfit in outfits]
+        self.calls += [tuple(item.id for item in outfit) for outfit in outfits]
         return np.array([self._taste(outfit) for outfit in outfits], dtype=np.float64)
 
 
@@ -66,12 +66,12 @@ def described(
 ) -> list[Item]:
     """Items of ids, titles and categories."""
     photos = photos or {}
-    made = [
+    built = [
         Item(name, title, category, image=Path(f"{name}.jpg") if name in photos else None,
              price=(prices or {}).get(name))
         for name, title, category in items
     ]  # fmt: skip
-    return describe_items(made, {}, photos, PromptSettings(), VOCABULARY, EdgeEncoder.bundled())
+    return describe_items(built, {}, photos, PromptSettings(), VOCABULARY, EdgeEncoder.bundled())
 
 
 def index_of(items: Sequence[Item], dimension: int = 2) -> Catalogue:

@@ -69,14 +69,14 @@ def test_the_judge_is_asked_as_in_the_evaluation_with_the_candidate_last() -> No
     shelf = described(*WARDROBE)
     judge = Judge(longest_title)
     stylist_of(shelf, judge).complete(by_id(shelf, "b1", "t1"), "bag", reasons=False)
-    assert sorted(judge.asked) == [("b1", "t1", "g1"), ("b1", "t1", "g2")]
+    assert sorted(judge.calls) == [("b1", "t1", "g1"), ("b1", "t1", "g2")]
 
 
 def test_without_the_language_model_it_is_never_asked_and_that_is_said() -> None:
     shelf = described(*WARDROBE)
     judge = Judge(longest_title, quick=lambda outfit: 1 - longest_title(outfit))
     found = stylist_of(shelf, judge).complete(by_id(shelf, "t1"), "bag", language_model=False)
-    assert (ids(found), judge.asked, found.judge) == (["g1", "g2"], [], "without-language-model")
+    assert (ids(found), judge.calls, found.judge) == (["g1", "g2"], [], "without-language-model")
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_the_language_model_ranks_what_is_best_without_it_as_many_as_settings_sa
     found = stylist_of(shelf, judge, settings).complete(by_id(shelf, "x"), "bag", 2, reasons=False)
     # The ten longest titles are the best without it; of those it likes the shortest.
     assert (found.candidates, found.ranked, ids(found)) == (59, 10, ["g50", "g51"])
-    assert {asked[-1] for asked in judge.asked} == {f"g{n}" for n in range(50, 60)}
+    assert {asked[-1] for asked in judge.calls} == {f"g{n}" for n in range(50, 60)}
 
 
 def test_the_shortlist_is_shared_out_among_addable_categories() -> None:
@@ -225,7 +225,7 @@ def test_pinned_items_come_first_and_what_they_are_is_no_longer_missing() -> Non
     found = stylist_of(shelf, judge).complete(by_id(shelf, "t1", "b1"), rules=Rules(pinned=("s1",)), reasons=False)
     assert ids(found) == ["s1", "g2", "g1"]
     assert [one.is_pinned for one in found.suggestions] == [True, False, False]
-    assert ("t1", "b1", "s1", "g2") in judge.asked  # the others go with what is pinned
+    assert ("t1", "b1", "s1", "g2") in judge.calls  # the others go with what is pinned
     assert found.categories == ("bag",)
 
 

@@ -74,7 +74,7 @@ class Blocked:
 
     def __init__(self) -> None:
         self.free = threading.Event()
-        self.asked = 0
+        self.calls = 0
 
     @property
     def model(self) -> Blocked:
@@ -85,7 +85,7 @@ class Blocked:
         return self
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
-        self.asked += 1
+        self.calls += 1
         assert self.free.wait(60)
         return np.full(len(outfits), 0.5)
 
@@ -99,8 +99,8 @@ class Blocked:
 @pytest.fixture(scope="session")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("photos")
-    for place, (_, _, _, colour, _, _) in enumerate(ROWS):
-        (folder / f"{place}.jpg").write_bytes(jpeg(colour))
+    for number, (_, _, _, colour, _, _) in enumerate(ROWS):
+        (folder / f"{number}.jpg").write_bytes(jpeg(colour))
     return folder
 
 
@@ -114,15 +114,15 @@ def bare() -> Model:
 def shop(photos: Path, bare: Model) -> Catalogue:
     encoder, settings = bare.encoder, DescribeSettings()
     items = [
-        Item(item_id, title, category, image=photos / f"{place}.jpg", price=price, extra=extra)
-        for place, (item_id, category, title, _, price, extra) in enumerate(ROWS)
+        Item(item_id, title, category, image=photos / f"{number}.jpg", price=price, extra=extra)
+        for number, (item_id, category, title, _, price, extra) in enumerate(ROWS)
     ]
-    found = describe(items, encoder, bare.vocabulary, settings)
+    result = describe(items, encoder, bare.vocabulary, settings)
     texts_by = EdgeEncoder.bundled()
     info = _info(bare, texts_by)
-    vectors = dict(zip(found.ids, found.embeddings, strict=True))
+    vectors = dict(zip(result.ids, result.embeddings, strict=True))
     prompt = bare.trained.settings.prompt
-    described = describe_items(items, found.descriptions, vectors, prompt, load_vocabulary("fashion"), texts_by)
+    described = describe_items(items, result.descriptions, vectors, prompt, load_vocabulary("fashion"), texts_by)
     return Catalogue.in_memory(info, described)
 
 

@@ -205,4 +205,4 @@ def test_a_client_that_hangs_up_frees_its_place(start: Start, model: Model) -> N
         scorer.free.set()
         assert first.recv(100).startswith(b"HTTP/1.1 200 ")
     wait_for(0)
-    assert scorer.asked == 1
+    assert scorer.calls == 1

@@ -141,7 +141,7 @@ def test_light_work_does_not_wait_behind_heavy_work(start: Start, model: Model) 
     try:
         for one in heavy:
             one.request("POST", "/api/v1/score", body, {"Content-Type": "application/json"})
-        asyncio.run(until(lambda: started.service.language_model_pool.size == 4 and scorer.asked > 0))
+        asyncio.run(until(lambda: started.service.language_model_pool.size == 4 and scorer.calls > 0))
         described = started.client.post("/api/v1/describe", files={"photo": ("x", jpeg())})
         assert described.status_code == 200
         for path in ("health", "ready", "vocabulary", "catalogue/items", "catalogue/photos/top-1"):

@@ -236,21 +236,14 @@ class ItemResponse(BaseSchema):
     @classmethod
     def of(cls, item: Item, *, in_catalogue: bool = True) -> ItemResponse:
         """The response for an item; one of the client's own has neither id nor photo."""
+        fields = ("title", "text", "category", "brand", "colours", "gender", "season", "price", "in_stock")
         has_photo = in_catalogue and item.image is not None
         return cls(
             id=item.id if in_catalogue else None,
-            title=item.title,
-            text=item.text,
-            category=item.category,
             kind=item.subcategory,
-            brand=item.brand,
-            colours=tuple(item.colours),
-            gender=item.gender,
-            season=item.season,
-            price=item.price,
-            in_stock=item.in_stock,
             photo=f"{PREFIX}/catalogue/photos/{quote(item.id, safe='')}" if has_photo else None,
             attributes=attributes_of(item.description),
+            **{name: getattr(item, name) for name in fields},
         )
 
 
@@ -389,15 +382,8 @@ class CompleteResponse(BaseSchema):
             )
             for row in answer.suggestions
         )
-        return cls(
-            suggestions=suggestions,
-            categories=answer.categories,
-            candidates=answer.candidates,
-            ranked=answer.ranked,
-            judge=answer.judge,
-            left_out=answer.left_out,
-            nothing=answer.nothing,
-        )
+        fields = ("categories", "candidates", "ranked", "judge", "left_out", "nothing")
+        return cls(suggestions=suggestions, **{name: getattr(answer, name) for name in fields})
 
 
 class LookResponse(BaseSchema):
