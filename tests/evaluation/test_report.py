@@ -90,6 +90,7 @@ def test_too_few_resamples_for_the_correction_are_warned_of(wide: ReportData) ->
     assert warned(480) == []
 
 
+@pytest.mark.slow
 def test_the_same_report_gives_the_same_bytes(wide: ReportData, tmp_path: Path) -> None:
     for folder in ("a", "b"):
         write_report(tmp_path / folder, wide)

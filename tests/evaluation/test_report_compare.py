@@ -258,6 +258,7 @@ def test_a_run_that_was_interrupted_after_its_report_is_not_finished(wardrobe: D
     assert read_run(folder).manifest == {}
 
 
+@pytest.mark.slow
 def test_the_page_shows_the_comparison_and_needs_nothing_else(runs: dict[str, Path], tmp_path: Path) -> None:
     def hostile(report: dict[str, Any]) -> None:
         report["command"] = "coordi <script>alert(1)</script>"
