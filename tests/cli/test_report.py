@@ -51,6 +51,7 @@ def test_show_as_json_is_the_report(runs: tuple[Path, Path, Path]) -> None:
     assert json.loads(coordi("show", runs[0], "--json").stdout) == read_json(runs[0] / "report.json")
 
 
+@pytest.mark.slow
 def test_compare_finds_the_planted_difference_and_writes_the_page(
     runs: tuple[Path, Path, Path], tmp_path: Path
 ) -> None:

@@ -39,16 +39,16 @@ class TableScorer:
         return np.array([self._table.get(",".join(item.id for item in outfit), self._otherwise) for outfit in outfits])
 
 
-def asked(item_ids: str, outfit_id: str, compatible: bool) -> CompatibilityQuestion:
+def make_question(item_ids: str, outfit_id: str, compatible: bool) -> CompatibilityQuestion:
     return CompatibilityQuestion(f"{outfit_id}-{compatible}", outfit_id, tuple(item_ids.split(",")), compatible)
 
 
-VALID = (asked("0,1", "valid-0", True), asked("2,7", "valid-0", False))
+VALID = (make_question("0,1", "valid-0", True), make_question("2,7", "valid-0", False))
 TEST = (
-    asked("168,169", "test-0", True),
-    asked("168,173", "test-0", False),
-    asked("172,173", "test-1", True),
-    asked("172,169", "test-1", False),
+    make_question("168,169", "test-0", True),
+    make_question("168,173", "test-0", False),
+    make_question("172,173", "test-1", True),
+    make_question("172,169", "test-1", False),
 )
 BLANKS = (
     FitbQuestion("q", "test-0", ("168",), ("169", "173"), 0),

@@ -62,5 +62,5 @@ def measure(
     return benchmark.measure(questions, scorers, EvaluationRun(settings, seed, items))
 
 
-def asked(item_ids: str, outfit_id: str, compatible: bool) -> CompatibilityQuestion:
+def make_question(item_ids: str, outfit_id: str, compatible: bool) -> CompatibilityQuestion:
     return CompatibilityQuestion(item_ids, outfit_id, tuple(item_ids), compatible)

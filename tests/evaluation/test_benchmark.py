@@ -18,7 +18,7 @@ from coordi.evaluation.benchmark import evaluate, evaluate_callable
 from coordi.evaluation.question_sets import ProtocolQuestions, draw_questions
 from coordi.types import Dataset, FitbQuestion, Item
 
-from .scorers import ConstantScorer, TableScorer, asked, measure
+from .scorers import ConstantScorer, TableScorer, make_question, measure
 
 SETTINGS = EvaluateSettings(bootstrap=100, protocols=("random", "same-category"), retrieval_pool=0)
 
@@ -44,8 +44,13 @@ class StyleScorer:
 def test_figures_by_hand() -> None:
     questions = ProtocolQuestions(
         "release",
-        valid=(asked("ab", "v", True), asked("cd", "v", False)),
-        test=(asked("ef", "t", True), asked("gh", "t", False), asked("ij", "u", True), asked("kl", "u", False)),
+        valid=(make_question("ab", "v", True), make_question("cd", "v", False)),
+        test=(
+            make_question("ef", "t", True),
+            make_question("gh", "t", False),
+            make_question("ij", "u", True),
+            make_question("kl", "u", False),
+        ),
         blanks=(
             FitbQuestion("q", "t", ("e",), ("f", "h"), 0),
             FitbQuestion("r", "u", ("i",), ("l", "j"), 1),
@@ -183,7 +188,7 @@ def test_scores_of_another_shape_are_refused(wardrobe: Dataset) -> None:
 
 @pytest.mark.parametrize("split", ["valid", "test"])
 def test_a_split_without_questions_is_refused(split: str) -> None:
-    both = (asked("ab", "v", True), asked("cd", "v", False))
+    both = (make_question("ab", "v", True), make_question("cd", "v", False))
     given = {"valid": both, "test": both, split: both[:1]}
     questions = ProtocolQuestions("random", given["valid"], given["test"], ())
     with pytest.raises(EvaluationError, match=f"the {split} split has 1 random questions, 1 of them compatible"):
@@ -192,7 +197,7 @@ def test_a_split_without_questions_is_refused(split: str) -> None:
 
 @pytest.mark.parametrize("task", ["blanks", "retrieval"])
 def test_choices_of_different_sizes_are_refused_and_a_task_that_is_not_asked_is_absent(task: str) -> None:
-    both = (asked("ab", "v", True), asked("cd", "v", False))
+    both = (make_question("ab", "v", True), make_question("cd", "v", False))
     uneven = (
         FitbQuestion("q", "v", ("a",), ("b", "c"), 0),
         FitbQuestion("r", "v", ("a",), ("b", "c", "d"), 0),

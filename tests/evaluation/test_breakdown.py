@@ -18,7 +18,7 @@ WORN: dict[str, GarmentCategory] = {"t": "top", "b": "bottom", "s": "shoes", "h"
 ITEMS = {name: Item(name, f"a {category}", category) for name, category in WORN.items()}
 
 
-def asked(items: str, compatible: bool) -> CompatibilityQuestion:
+def make_question(items: str, compatible: bool) -> CompatibilityQuestion:
     return CompatibilityQuestion(items, "o", tuple(items), compatible)
 
 
@@ -35,7 +35,13 @@ def tasks(part: ProtocolQuestions, result: ScorerResult) -> dict[str, Any]:
     return {task: protocols["random"]["breakdown"] for task, protocols in computed.items() if "random" in protocols}
 
 
-QUESTIONS = (asked("tb", True), asked("bt", False), asked("tbs", True), asked("tbs", False), asked("tbs", True))
+QUESTIONS = (
+    make_question("tb", True),
+    make_question("bt", False),
+    make_question("tbs", True),
+    make_question("tbs", False),
+    make_question("tbs", True),
+)
 
 
 def test_by_size_and_category() -> None:
@@ -58,7 +64,7 @@ def test_by_confidence() -> None:
     # Distances from 0.5: .4 .1 .3 .2 .35 .05 .25 .15. Right where the score is 0.5 or more for the compatible.
     scores = [0.9, 0.6, 0.2, 0.7, 0.15, 0.45, 0.25, 0.35]
     truth = [True, False, True, True, False, True, False, True]
-    questions = [asked("tb", compatible) for compatible in truth]
+    questions = [make_question("tb", compatible) for compatible in truth]
     found = breakdown(questions, scores)["confidence"]
     # Wrong by .05, .1; wrong by .15, right by .2; right by .25, wrong by .3; right by .35, .4.
     assert [(row["value"], row["n"], row["positives"], row["accuracy"]) for row in found] == [

@@ -21,11 +21,11 @@ from coordi.evaluation.metrics import brier, expected_calibration_error, fit_pla
 EXAMPLES = settings(max_examples=50, deadline=None)
 YES_NO = np.array([True, False, True, False])
 
-Said = tuple[NDArray[np.float64], NDArray[np.bool_]]
+Calibrated = tuple[NDArray[np.float64], NDArray[np.bool_]]
 
 
 @st.composite
-def said(draw: st.DrawFn) -> Said:
+def calibrated(draw: st.DrawFn) -> Calibrated:
     """Probabilities with many ties or with few, and labels of both classes."""
     size = draw(st.integers(2, 80))
     values = draw(st.sampled_from([st.sampled_from([0.0, 0.25, 0.5, 1.0]), st.floats(0, 1)]))
@@ -46,7 +46,7 @@ def test_reliability_and_calibration_error_by_hand() -> None:
     assert (low.low, low.high, low.n, low.mean_probability, low.share_compatible) == (0, 0.2, 2, 0.1, 0.5)
     assert (high.low, high.high, high.n, high.mean_probability, high.share_compatible) == (0.4, 0.9, 2, 0.65, 0.5)
     assert expected_calibration_error(probabilities, YES_NO, 2) == pytest.approx((2 * 0.4 + 2 * 0.15) / 4, abs=1e-15)
-    # One bin sees the means only: 0.375 was said and a half came true.
+    # One bin sees the means only: 0.375 was calibrated and a half came true.
     assert expected_calibration_error(probabilities, YES_NO, 1) == pytest.approx(0.125, abs=1e-15)
     assert expected_calibration_error(np.array([1, 0, 1, 0.0]), YES_NO, 2) == 0
 
@@ -67,8 +67,8 @@ def test_bins_are_of_equal_mass() -> None:
 
 
 @EXAMPLES
-@given(said(), st.integers(2, 15))
-def test_agreement_with_scikit_learn(drawn: Said, bins: int) -> None:
+@given(calibrated(), st.integers(2, 15))
+def test_agreement_with_scikit_learn(drawn: Calibrated, bins: int) -> None:
     probabilities, labels = drawn
     assert brier(probabilities, labels) == pytest.approx(brier_score_loss(labels, probabilities), abs=1e-12)
     shares, means = calibration_curve(labels, probabilities, n_bins=bins, strategy="quantile")
@@ -108,12 +108,12 @@ def test_platt_gives_back_the_curve_that_made_the_labels() -> None:
 def test_platt_stays_finite_where_scores_part_the_classes() -> None:
     scores = np.array([0.1, 0.2, 0.8, 0.9])
     labels = np.array([False, False, True, True])
-    told = fit_platt(scores, labels).probabilities(scores)
+    fitted_values = fit_platt(scores, labels).probabilities(scores)
     # Two of each class: targets of 1/4 and 3/4. Where the loss is lowest its two derivatives are 0.
-    over = told - np.array([0.25, 0.25, 0.75, 0.75])
+    over = fitted_values - np.array([0.25, 0.25, 0.75, 0.75])
     assert over.sum() == pytest.approx(0, abs=1e-10)
     assert over @ scores == pytest.approx(0, abs=1e-10)
-    assert (np.diff(told) > 0).all()
+    assert (np.diff(fitted_values) > 0).all()
     wide = fit_platt(np.repeat(scores, 500), np.repeat(labels, 500)).probabilities(scores)
     assert wide[0] < 0.01
     assert wide[3] > 0.99
@@ -146,9 +146,9 @@ def test_platt_always_gives_probabilities_in_the_scores_order(
     labels = np.random.default_rng(seed).random(len(scores)) < 0.5
     labels[:2] = [True, False]
     fitted = fit_platt(scores, labels)
-    told = fitted.probabilities(np.sort(others))
-    assert ((told >= 0) & (told <= 1)).all()
-    assert (np.diff(told) * np.sign(fitted.slope) >= -1e-15).all()  # the last bit is the logarithm's rounding
+    fitted_values = fitted.probabilities(np.sort(others))
+    assert ((fitted_values >= 0) & (fitted_values <= 1)).all()
+    assert (np.diff(fitted_values) * np.sign(fitted.slope) >= -1e-15).all()  # the last bit is the logarithm's rounding
 
 
 @pytest.mark.parametrize("scale", [1e-290, 1e-100, 1e100, 1e150, 1e307])
@@ -164,10 +164,10 @@ def test_the_scale_of_scores_has_no_say(scale: float) -> None:
 def test_one_score_far_from_the_others_flattens_the_curve_and_breaks_nothing() -> None:
     scores = np.array([0.1, 0.2, 0.8, 1e100])
     fitted = fit_platt(scores, np.array([False, False, True, True]))
-    told = fitted.probabilities(np.array([-1e100, 0.1, 0.8, 1e100]))
-    assert ((told > 0) & (told < 1)).all()
-    assert told[1] == told[2]
-    assert told[3] > 0.6
+    fitted_values = fitted.probabilities(np.array([-1e100, 0.1, 0.8, 1e100]))
+    assert ((fitted_values > 0) & (fitted_values < 1)).all()
+    assert fitted_values[1] == fitted_values[2]
+    assert fitted_values[3] > 0.6
 
 
 def test_scores_too_far_for_a_float_are_as_sure_as_can_be() -> None:
@@ -187,9 +187,9 @@ def test_calibrating_lowers_the_error_of_a_score_that_is_sure_too_often() -> Non
     labels = rng.random(4000) < truth
     bold = truth**3 / (truth**3 + (1 - truth) ** 3)
     log_odds = np.log(bold / (1 - bold))
-    told = fit_platt(log_odds[:2000], labels[:2000]).probabilities(log_odds[2000:])
+    fitted_values = fit_platt(log_odds[:2000], labels[:2000]).probabilities(log_odds[2000:])
     assert expected_calibration_error(bold[2000:], labels[2000:]) > 0.1
-    assert expected_calibration_error(told, labels[2000:]) < 0.05
+    assert expected_calibration_error(fitted_values, labels[2000:]) < 0.05
 
 
 REFUSALS: list[tuple[Callable[[], Any], str]] = [

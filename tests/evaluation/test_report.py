@@ -27,7 +27,7 @@ from coordi.evaluation.scoring import ProtocolResult, ReportWarning, ScorerResul
 from coordi.evaluation.summary import summarise
 from coordi.types import Dataset
 
-from .reports import TEST, asked, small_report
+from .reports import TEST, make_question, small_report
 
 FILES = ("report.json", "report.html", "table.tex", "scores.parquet", "scores.csv")
 
@@ -90,6 +90,7 @@ def test_too_few_resamples_for_the_correction_are_warned_of(wide: ReportData) ->
     assert warned(480) == []
 
 
+@pytest.mark.slow
 def test_the_same_report_gives_the_same_bytes(wide: ReportData, tmp_path: Path) -> None:
     for folder in ("a", "b"):
         write_report(tmp_path / folder, wide)
@@ -180,7 +181,7 @@ def test_digests_tell_other_questions_under_the_same_ids(report: ReportData) -> 
     part = report.evaluation.protocols[0].questions
     known = question_digests([part])
     assert set(known) == {"compatibility", "fill_in_the_blank"}
-    other = replace(part, test=(asked("168,175", "test-0", True), *part.test[1:]))
+    other = replace(part, test=(make_question("168,175", "test-0", True), *part.test[1:]))
     assert question_digests([other])["compatibility"] != known["compatibility"]
     assert question_digests([other])["fill_in_the_blank"] == known["fill_in_the_blank"]
     swapped = replace(part, blanks=(replace(part.blanks[0], candidates=("173", "169")), *part.blanks[1:]))

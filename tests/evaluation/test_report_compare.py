@@ -27,10 +27,8 @@ from coordi.types import Dataset
 from .conftest import make_wardrobe
 from .reports import Page, small_report, wide_report
 
-Kept = Callable[..., Path]
 
-
-def keep(folder: Path, report: ReportData) -> Path:
+def save_run(folder: Path, report: ReportData) -> Path:
     """A finished run's folder, as the command line leaves it."""
     with stage_folder(folder, Record(report.command, report.settings, 17, {"outfits.jsonl": "ab" * 32})):
         write_scores(folder, report.evaluation)
@@ -43,9 +41,9 @@ def keep(folder: Path, report: ReportData) -> Path:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     wardrobe, folder = make_wardrobe(), tmp_path_factory.mktemp("runs")
     return {
-        "weak": keep(folder / "weak", wide_report(wardrobe, strength=0.0)),
-        "strong": keep(folder / "strong", wide_report(wardrobe, strength=9.0)),
-        "seed": keep(folder / "seed", wide_report(wardrobe, seed=18)),
+        "weak": save_run(folder / "weak", wide_report(wardrobe, strength=0.0)),
+        "strong": save_run(folder / "strong", wide_report(wardrobe, strength=9.0)),
+        "seed": save_run(folder / "seed", wide_report(wardrobe, seed=18)),
     }
 
 
@@ -199,7 +197,7 @@ def test_a_base_model_is_compared_with_a_fine_tuned_one(
     base = replace(
         report, model={"name": "base"}, evaluation=replace(report.evaluation, protocols=results, tasks=tasks)
     )
-    found = compared(keep(tmp_path / "base", base), runs["strong"])
+    found = compared(save_run(tmp_path / "base", base), runs["strong"])
     assert {row.scorers for row in found.models} == {("base", "fine-tuned")}
     assert found.models[0].same_questions
     assert found.scorers == ()
@@ -251,7 +249,7 @@ def test_a_report_of_a_later_format_is_refused(runs: dict[str, Path], tmp_path: 
 
 
 def test_a_run_that_was_interrupted_after_its_report_is_not_finished(wardrobe: Dataset, tmp_path: Path) -> None:
-    folder = keep(tmp_path / "run", small_report(wardrobe, tmp_path))
+    folder = save_run(tmp_path / "run", small_report(wardrobe, tmp_path))
     assert read_run(folder).manifest["seed"] == 17
     (folder / "manifest.json").unlink()
     with pytest.raises(ArtifactError, match=r"isn't finished: it has no manifest.json"):
@@ -260,6 +258,7 @@ def test_a_run_that_was_interrupted_after_its_report_is_not_finished(wardrobe: D
     assert read_run(folder).manifest == {}
 
 
+@pytest.mark.slow
 def test_the_page_shows_the_comparison_and_needs_nothing_else(runs: dict[str, Path], tmp_path: Path) -> None:
     def hostile(report: dict[str, Any]) -> None:
         report["command"] = "coordi <script>alert(1)</script>"

@@ -20,7 +20,7 @@ from .reports import (
     TEST,
     VALID,
     TableScorer,
-    asked,
+    make_question,
     small_report,
 )
 from .scorers import measure
@@ -51,7 +51,7 @@ def test_examples_are_the_most_confident_ones_by_rule(report: ReportData) -> Non
 
 
 def test_examples_with_photos_come_before_more_confident_ones(report: ReportData) -> None:
-    more = (*TEST, asked("176,177", "test-2", True))
+    more = (*TEST, make_question("176,177", "test-2", True))
     questions = ProtocolQuestions("random", VALID, more, BLANKS)
     table = MODEL | {"172,173": 0.6, "176,177": 1.0}
     evaluation = measure([questions], [TableScorer("fine-tuned", table)], SETTINGS.evaluate, 3)

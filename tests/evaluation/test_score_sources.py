@@ -11,12 +11,12 @@ from coordi.evaluation.question_sets import ProtocolQuestions
 from coordi.evaluation.scoring import RawScores
 from coordi.types import FitbQuestion
 
-from .scorers import ConstantScorer, TableScorer, asked, measure
+from .scorers import ConstantScorer, TableScorer, make_question, measure
 
 SETTINGS = EvaluateSettings(bootstrap=100, protocols=("random", "same-category"), retrieval_pool=0)
 
 
-BOTH = (asked("ab", "v", True), asked("cd", "v", False))
+BOTH = (make_question("ab", "v", True), make_question("cd", "v", False))
 BLANK = FitbQuestion("q", "v", ("a",), ("b", "c"), 0)
 WHOLE = ProtocolQuestions("random", BOTH, BOTH, (BLANK,), (BLANK,))
 
@@ -87,7 +87,7 @@ def test_a_protocol_may_ask_blanks_alone_and_one_that_asks_nothing_is_refused() 
     # Its validation questions have nothing to choose a threshold for, so they aren't asked: the table hasn't got them.
     scorer = TableScorer({"ab": 0.3, "ac": 0.2})
     tasks = measure(
-        [ProtocolQuestions("release", (asked("xy", "x", True),), (), (BLANK,))], [scorer], SETTINGS, 3
+        [ProtocolQuestions("release", (make_question("xy", "x", True),), (), (BLANK,))], [scorer], SETTINGS, 3
     ).tasks
     assert tasks["compatibility"] == {}
     assert tasks["fill_in_the_blank"]["release"]["n"] == 1

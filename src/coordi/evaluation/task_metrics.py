@@ -38,7 +38,7 @@ from coordi.evaluation.metrics import (
     smallest_difference,
 )
 from coordi.evaluation.scoring import ProtocolResult, ReportWarning, ScorerResult
-from coordi.types import GARMENT_CATEGORIES, FitbQuestion, Item, RandomStream
+from coordi.types import GARMENT_CATEGORIES, CompatibilityQuestion, FitbQuestion, Item, RandomStream
 
 RECALL_AT = (1, 5, 10)
 # Simulated, the 95% interval of an AUC of 0.71 covers it 81% of the time with 5 outfits, 91% with 10, 93% with 20 or 50
@@ -66,14 +66,8 @@ def task_metrics(
     """
     tasks: dict[str, dict[str, Any]] = {"compatibility": {}, "fill_in_the_blank": {}, "retrieval": {}}
     for protocol in protocols:
-        computed = _ProtocolMetrics(protocol, settings, seed, items)
-        for task, result in (
-            ("compatibility", computed.compatibility()),
-            ("fill_in_the_blank", computed.fill_in_the_blank()),
-            ("retrieval", computed.retrieval()),
-        ):
-            if result is not None:
-                tasks[task][protocol.questions.protocol] = result
+        for task, figures in _ProtocolMetrics(protocol, settings, seed, items).figures().items():
+            tasks[task][protocol.questions.protocol] = figures
     return tasks
 
 
@@ -108,53 +102,45 @@ class _ProtocolMetrics:
         self._seed = seed
         self._items = items
 
-    def compatibility(self) -> dict[str, Any] | None:
-        """Compatibility; None if the protocol has no such questions."""
-        if not self._questions.test:
-            return None
-        resamples = self._resamples([question.outfit_id for question in self._questions.test])
-        results = [result for result in self._results if result.scores.size]
-        measured = [self._compatibility_of(result, resamples) for result in results]
-        return {
-            **measured[0].figures,
-            "breakdown": self._compatibility_breakdown(results[0]),
-            "smallest_difference": smallest_difference(measured[0].draws),
-            "warnings": self._warnings(resamples, measured[0].draws, first=True),
-            "baselines": _baselines("auc", measured),
-        }
+    def figures(self) -> dict[str, dict[str, Any]]:
+        """Figures by task, without the tasks that the protocol doesn't have."""
+        questions, results = self._questions, self._results
+        figures = {}
+        if questions.test:
+            measured = [result for result in results if result.scores.size]
+            breakdown = {"breakdown": self._compatibility_breakdown(measured[0])}
+            figures["compatibility"] = self._task(questions.test, "auc", measured, self._compatibility_of, breakdown)
+        if questions.blanks:
+            measured = [result for result in results if result.blank_scores.size]
+            hits = metrics.fitb_hits(measured[0].blank_scores, questions.answers)
+            breakdown = {"breakdown": self._fitb_breakdown(questions.blanks, hits)}
+            figures["fill_in_the_blank"] = self._task(questions.blanks, "accuracy", measured, self._fitb_of, breakdown)
+        if questions.retrieval:
+            measured = [result for result in results if result.retrieval_scores.size]
+            figures["retrieval"] = self._task(questions.retrieval, "mrr", measured, self._retrieval_of, {})
+        for values in list(figures.values())[:1]:  # warnings of the questions themselves come with the first task
+            values["warnings"] = [*questions.warnings, *values["warnings"]]
+        return figures
 
-    def fill_in_the_blank(self) -> dict[str, Any] | None:
-        """Fill-in-the-blank; None if the protocol has no such questions."""
-        blanks = self._questions.blanks
-        if not blanks:
-            return None
-        resamples = self._resamples([question.outfit_id for question in blanks])
-        results = [result for result in self._results if result.blank_scores.size]
-        measured = [_fitb_of(result, self._questions.answers, resamples) for result in results]
-        hits = metrics.fitb_hits(results[0].blank_scores, self._questions.answers)
+    def _task(
+        self,
+        questions: Sequence[CompatibilityQuestion] | Sequence[FitbQuestion],
+        metric: str,
+        results: Sequence[ScorerResult],
+        measure: Callable[[ScorerResult, Resamples], _Measured],
+        breakdown: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """Figures of the model under test, the first result, and of the others as its baselines."""
+        # A new generator each time, so that a task's draws don't depend on which other tasks there are.
+        rng = np.random.default_rng([self._seed, RandomStream.BOOTSTRAP])
+        resamples = Resamples([question.outfit_id for question in questions], rng, self._settings.bootstrap)
+        measured = [measure(result, resamples) for result in results]
         return {
             **measured[0].figures,
-            "breakdown": self._fitb_breakdown(blanks, hits),
+            **breakdown,
             "smallest_difference": smallest_difference(measured[0].draws),
-            "warnings": self._warnings(resamples, measured[0].draws, first=not self._questions.test),
-            "baselines": _baselines("accuracy", measured),
-        }
-
-    def retrieval(self) -> dict[str, Any] | None:
-        """Retrieval; None if the protocol has no such queries."""
-        if not self._questions.retrieval:
-            return None
-        resamples = self._resamples([query.outfit_id for query in self._questions.retrieval])
-        answers = self._questions.retrieval_answers
-        measured = [
-            _retrieval_of(result, answers, resamples) for result in self._results if result.retrieval_scores.size
-        ]
-        first = not self._questions.test and not self._questions.blanks
-        return {
-            **measured[0].figures,
-            "smallest_difference": smallest_difference(measured[0].draws),
-            "warnings": self._warnings(resamples, measured[0].draws, first=first),
-            "baselines": _baselines("mrr", measured),
+            "warnings": _warnings(resamples, measured[0].draws),
+            "baselines": _baselines(metric, measured),
         }
 
     def _compatibility_of(self, result: ScorerResult, resamples: Resamples) -> _Measured:
@@ -237,53 +223,44 @@ class _ProtocolMetrics:
         )
         return [row(name, rows) for name, rows in chosen if rows.any()]
 
-    def _resamples(self, outfit_ids: Sequence[str]) -> Resamples:
-        # A new generator each time, so that a task's draws don't depend on which other tasks there are.
-        rng = np.random.default_rng([self._seed, RandomStream.BOOTSTRAP])
-        return Resamples(outfit_ids, rng, self._settings.bootstrap)
+    def _fitb_of(self, result: ScorerResult, resamples: Resamples) -> _Measured:
+        hits = metrics.fitb_hits(result.blank_scores, self._questions.answers)
+        draws = resamples.share(hits)
+        count, choices = result.blank_scores.shape
+        figures = {"n": count, "choices": choices, "accuracy": float(np.mean(hits)), "ci95": _interval(draws)}
+        return _Measured(result.scorer, figures, draws)
 
-    def _warnings(self, resamples: Resamples, draws: Draws, *, first: bool) -> list[str]:
-        """Warnings of a task; those of the questions themselves come with the first task."""
-        warnings = list(self._questions.warnings) if first else []
-        if resamples.outfits < FEW_OUTFITS:
-            warnings.append(
-                f"Only {resamples.outfits} test {'outfit is' if resamples.outfits == 1 else 'outfits are'} behind "
-                f"these figures. They show that everything runs, not how good a model is: intervals of so few are too "
-                f"narrow. Measure on {FEW_OUTFITS} or more."
-            )
-        broken = int(np.sum(~np.isfinite(draws)))
-        if broken:
-            warnings.append(
-                f"{broken} of {resamples.count} resamples of the outfits hold questions of one class; the intervals "
-                "leave them out."
-            )
-        return warnings
-
-
-def _fitb_of(result: ScorerResult, answers: NDArray[np.intp], resamples: Resamples) -> _Measured:
-    hits = metrics.fitb_hits(result.blank_scores, answers)
-    draws = resamples.share(hits)
-    count, choices = result.blank_scores.shape
-    figures = {"n": count, "choices": choices, "accuracy": float(np.mean(hits)), "ci95": _interval(draws)}
-    return _Measured(result.scorer, figures, draws)
+    def _retrieval_of(self, result: ScorerResult, resamples: Resamples) -> _Measured:
+        ranks = metrics.true_ranks(result.retrieval_scores, self._questions.retrieval_answers)
+        count, pool = result.retrieval_scores.shape
+        cutoffs = [k for k in RECALL_AT if k <= pool]
+        draws = resamples.mean_reciprocal_rank(ranks)
+        intervals = {f"recall@{k}": _interval(resamples.recall_at(ranks, k)) for k in cutoffs}
+        figures = {
+            "n": count,
+            "pool": pool,
+            "recall": {str(k): metrics.recall_at(ranks, k) for k in cutoffs},
+            "mrr": metrics.mean_reciprocal_rank(ranks),
+            "ci95": {**intervals, "mrr": _interval(draws)},
+        }
+        return _Measured(result.scorer, figures, draws)
 
 
-def _retrieval_of(result: ScorerResult, answers: NDArray[np.intp], resamples: Resamples) -> _Measured:
-    ranks = metrics.true_ranks(result.retrieval_scores, answers)
-    count, pool = result.retrieval_scores.shape
-    cutoffs = [k for k in RECALL_AT if k <= pool]
-    draws = resamples.mean_reciprocal_rank(ranks)
-    figures = {
-        "n": count,
-        "pool": pool,
-        "recall": {str(k): metrics.recall_at(ranks, k) for k in cutoffs},
-        "mrr": metrics.mean_reciprocal_rank(ranks),
-        "ci95": {
-            **{f"recall@{k}": _interval(resamples.recall_at(ranks, k)) for k in cutoffs},
-            "mrr": _interval(draws),
-        },
-    }
-    return _Measured(result.scorer, figures, draws)
+def _warnings(resamples: Resamples, draws: Draws) -> list[str]:
+    warnings = []
+    if resamples.outfits < FEW_OUTFITS:
+        warnings.append(
+            f"Only {resamples.outfits} test {'outfit is' if resamples.outfits == 1 else 'outfits are'} behind these "
+            "figures. They show that everything runs, not how good a model is: intervals of so few are too narrow. "
+            f"Measure on {FEW_OUTFITS} or more."
+        )
+    broken = int(np.sum(~np.isfinite(draws)))
+    if broken:
+        warnings.append(
+            f"{broken} of {resamples.count} resamples of the outfits hold questions of one class; the intervals leave "
+            "them out."
+        )
+    return warnings
 
 
 def _baselines(metric: str, measured: Sequence[_Measured]) -> dict[str, Any]:
