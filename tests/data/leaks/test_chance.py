@@ -6,7 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coordi.data.leaks import ALPHA, LEAST_GAIN, ItemFacts, LeakResult, QuestionSet, question_set, significant_leaks
+from coordi.data.leak_tests import (
+    ALPHA,
+    LEAST_GAIN,
+    ItemFacts,
+    LeakResult,
+    QuestionSet,
+    question_set,
+    significant_leaks,
+)
 from coordi.types import CompatibilityQuestion, Dataset
 
 

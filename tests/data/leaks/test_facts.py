@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from coordi.data.leaks import RARE, ItemFacts, fitb_set, question_set
+from coordi.data.leak_tests import RARE, ItemFacts, fitb_set, question_set
 from coordi.types import CompatibilityQuestion, Dataset, FitbQuestion, GarmentCategory, Item, Outfit
 
 
