@@ -26,7 +26,7 @@ from sklearn.linear_model import LogisticRegression
 
 from coordi.config import DataSettings
 from coordi.data.cleaning import clean
-from coordi.data.leaks import auc
+from coordi.data.leak_tests import auc
 from coordi.data.loading import read_source
 from coordi.data.polyvore import read_compatibility_file
 from coordi.data.questions import compatibility_questions

@@ -17,7 +17,7 @@ from coordi.data.loading import load
 from coordi.types import Dataset, GarmentCategory, Item, Outfit, Split
 
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data"
-WORN: tuple[GarmentCategory, ...] = ("top", "bottom", "shoes", "bag")
+SLOTS: tuple[GarmentCategory, ...] = ("top", "bottom", "shoes", "bag")
 
 
 @pytest.fixture(scope="session")
@@ -151,7 +151,7 @@ def wardrobe() -> Callable[..., Dataset]:
         for split, count in sizes.items():
             for number in range(count):
                 ids = []
-                for category in WORN[: 3 + number % 2]:
+                for category in SLOTS[: 3 + number % 2]:
                     item_id = f"{prefix}{len(items):05d}"
                     items[item_id] = Item(item_id, f"{category} {'abcdefgh'[number % 8]} {len(items)}", category)
                     ids.append(item_id)

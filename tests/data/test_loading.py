@@ -8,7 +8,7 @@ import pytest
 
 from coordi.config import DataSettings
 from coordi.data.loading import load, outfits_for, recognise
-from coordi.data.sample import MARKER
+from coordi.data.sample import MARKER, write_sample
 from coordi.errors import DataError
 from coordi.types import SPLITS, Dataset
 
@@ -84,9 +84,10 @@ def test_the_sample_loads_whole(tmp_path: Path, photo: Save, adds_up: Callable[[
 
 
 @pytest.mark.slow
-def test_the_same_seed_gives_the_same_data_set(real_data: Path) -> None:
+def test_the_same_seed_gives_the_same_data_set(tmp_path: Path) -> None:
+    write_sample(tmp_path)
     settings = DataSettings(train_outfits=40, valid_outfits=10, test_outfits=10)
-    one, same, other = (load(real_data / "polyvore-maryland", settings, seed) for seed in (1, 1, 2))
+    one, same, other = (load(tmp_path, settings, seed) for seed in (1, 1, 2))
     assert one == same
     assert [outfit.id for outfit in one.outfits] != [outfit.id for outfit in other.outfits]
     assert [len(one.outfits_of(split)) for split in ("train", "valid", "test")] == [40, 10, 10]

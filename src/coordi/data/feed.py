@@ -107,7 +107,7 @@ def inside(folder: Path, named: str) -> Path | None:
     """
     if not named or "://" in named or "\0" in named:
         return None
-    within = os.path.normpath(folder / named)
+    within = os.path.normpath(os.path.join(folder, named))  # noqa: PTH118 - several times faster for many items
     return Path(within) if within.startswith(f"{os.path.normpath(folder)}{os.sep}") else None
 
 

@@ -80,9 +80,12 @@ class CleanTitle:
 
 def clean_title(raw: str) -> CleanTitle:
     """Repair wrong encodings and left-over HTML entities, drop control characters, squeeze white space."""
-    sound = ftfy.fix_encoding(_unescape(raw))
+    text = _unescape(raw)
+    sound = text if text.isascii() else ftfy.fix_encoding(text)
     repaired = sound != raw
-    visible = "".join(" " if unicodedata.category(letter).startswith("C") else letter for letter in sound)
+    visible = sound
+    if not sound.isprintable():
+        visible = "".join(" " if unicodedata.category(letter).startswith("C") else letter for letter in sound)
     return CleanTitle(_SPACE.sub(" ", unicodedata.normalize("NFC", visible)).strip(), repaired)
 
 

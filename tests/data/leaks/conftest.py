@@ -24,11 +24,11 @@ from coordi.types import (
 )
 
 Shop = Callable[..., Dataset]
-Asked = dict[str, tuple[CompatibilityQuestion, ...]]
+Questions = dict[str, tuple[CompatibilityQuestion, ...]]
 Blanks = dict[str, tuple[FitbQuestion, ...]]
 Sizes = dict[Split, int]
 
-WORN: tuple[GarmentCategory, ...] = ("top", "bottom", "shoes", "bag")
+SLOTS: tuple[GarmentCategory, ...] = ("top", "bottom", "shoes", "bag")
 SIZES: Sizes = {"train": 150, "valid": 20, "test": 100}
 _WORDS = [f"{first}{second}{last}" for first in "bdfgklmn" for second in "aeiou" for last in "rstvz"]
 
@@ -47,12 +47,12 @@ def make_shop() -> Shop:
         items: dict[str, Item] = {}
         outfits: list[Outfit] = []
         for split, count in sizes.items():
-            pools = {category: _pool(category, count, numbers, generator) for category in WORN}
+            pools = {category: _pool(category, count, numbers, generator) for category in SLOTS}
             items |= {item.id: item for pool in pools.values() for item in pool}
             for place in range(count):
-                worn = WORN[: 3 + int(generator.integers(2))]
+                own = SLOTS[: 3 + int(generator.integers(2))]
                 chosen = [pools[category][place] if apart else _often_the_first(pools[category], generator)
-                          for category in worn]  # fmt: skip
+                          for category in own]  # fmt: skip
                 ids = tuple(item.id for item in chosen)
                 outfits.append(Outfit(f"o{next(numbers)}", ids, split))
         unique = {frozenset(outfit.item_ids): outfit for outfit in outfits}
@@ -73,7 +73,7 @@ def apart(make_shop: Shop) -> Dataset:
 
 
 @pytest.fixture(scope="session")
-def asked_apart(apart: Dataset) -> tuple[CompatibilityQuestion, ...]:
+def sampled_apart(apart: Dataset) -> tuple[CompatibilityQuestion, ...]:
     return compatibility_questions(apart, "train", "same-category", 1)
 
 
@@ -83,7 +83,7 @@ def blanks_apart(apart: Dataset) -> tuple[FitbQuestion, ...]:
 
 
 @pytest.fixture(scope="session")
-def asked(shop: Dataset) -> tuple[CompatibilityQuestion, ...]:
+def sampled(shop: Dataset) -> tuple[CompatibilityQuestion, ...]:
     """Questions of the training split, same-category, of which each check knows nothing."""
     return compatibility_questions(shop, "train", "same-category", 1)
 
@@ -94,7 +94,7 @@ def blanks(shop: Dataset) -> tuple[FitbQuestion, ...]:
     return fill_in_the_blank_questions(shop, "test", "same-category", 1)
 
 
-def all_questions(dataset: Dataset, seed: int, splits: Iterable[Split] = ("train", "test")) -> Asked:
+def all_questions(dataset: Dataset, seed: int, splits: Iterable[Split] = ("train", "test")) -> Questions:
     protocols: Sequence[Negatives] = NEGATIVES
     return {
         f"{split} {protocol}": compatibility_questions(dataset, split, protocol, seed)

@@ -31,10 +31,10 @@ def test_clean_data_raises_nothing_but_what_random_candidates_are_known_for(make
 
 
 def test_what_is_found_says_what_it_is_worth(
-    shop: Dataset, asked: tuple[CompatibilityQuestion, ...], blanks: tuple[FitbQuestion, ...]
+    shop: Dataset, sampled: tuple[CompatibilityQuestion, ...], blanks: tuple[FitbQuestion, ...]
 ) -> None:
     shorter = [
-        question if question.compatible else replace(question, item_ids=question.item_ids[:-1]) for question in asked
+        question if question.compatible else replace(question, item_ids=question.item_ids[:-1]) for question in sampled
     ]
     first = [replace(blank, candidates=_true_first(blank), answer=0) for blank in blanks]
     size, position = audit(shop, {"planted": shorter}, blanks={"planted": first})
@@ -52,15 +52,15 @@ def _true_first(blank: FitbQuestion) -> tuple[str, ...]:
 
 
 def test_too_few_questions_accuse_nobody_and_are_named(
-    shop: Dataset, asked: tuple[CompatibilityQuestion, ...], blanks: tuple[FitbQuestion, ...]
+    shop: Dataset, sampled: tuple[CompatibilityQuestion, ...], blanks: tuple[FitbQuestion, ...]
 ) -> None:
-    positives, negatives = ([one for one in asked if one.compatible is truth][:9] for truth in (True, False))
+    positives, negatives = ([one for one in sampled if one.compatible is truth][:9] for truth in (True, False))
     shorter = [replace(question, item_ids=question.item_ids[:2]) for question in negatives]
-    some = {"few": [*positives, *shorter], "none": (), "all": asked}
+    some = {"few": [*positives, *shorter], "none": (), "all": sampled}
     (note,) = audit(shop, some, blanks={"none": (), "few": blanks[:19], "enough": blanks[:20]})
     assert (note.name, note.where, note.count, note.visible) == ("unaudited", "few, few blanks", 2, False)
     assert "(18 of few, 19 of few blanks)" in note.detail
-    (note,) = audit(shop, {"one answer": [one for one in asked if one.compatible]})
+    (note,) = audit(shop, {"one answer": [one for one in sampled if one.compatible]})
     assert (note.name, note.where) == ("unaudited", "one answer")
 
 
@@ -68,12 +68,12 @@ def test_too_few_questions_accuse_nobody_and_are_named(
 def test_a_leak_that_tells_every_answer_is_found_or_said_to_be_unfindable(apart: Dataset, outfits: int) -> None:
     """Negatives of three items, positives of four: AUC 1."""
     chosen = [one for one in apart.outfits if len(one.item_ids) == 4][: outfits + 1]
-    asked: list[CompatibilityQuestion] = []
+    sampled: list[CompatibilityQuestion] = []
     for place, (one, other) in enumerate(pairwise(chosen)):
         mixed = (*one.item_ids[:2], other.item_ids[2])
-        asked.append(CompatibilityQuestion(f"q{place}", one.id, one.item_ids, compatible=True))
-        asked.append(CompatibilityQuestion(f"r{place}", one.id, mixed, compatible=False))
-    names = {leak.name for leak in audit(apart, {"few": asked}, photos=False)}
+        sampled.append(CompatibilityQuestion(f"q{place}", one.id, one.item_ids, compatible=True))
+        sampled.append(CompatibilityQuestion(f"r{place}", one.id, mixed, compatible=False))
+    names = {leak.name for leak in audit(apart, {"few": sampled}, photos=False)}
     assert ("size" in names) == ("unaudited" not in names) == (outfits >= 13)
 
 
@@ -83,14 +83,14 @@ def test_blanks_without_a_choice_show_nothing(shop: Dataset, blanks: tuple[FitbQ
     assert (note.name, note.where) == ("unaudited", "one blanks")
 
 
-def test_an_unknown_item_is_named(shop: Dataset, asked: tuple[CompatibilityQuestion, ...]) -> None:
-    strange = [replace(asked[0], item_ids=("nobody's", *asked[0].item_ids[1:])), *asked[1:]]
+def test_an_unknown_item_is_named(shop: Dataset, sampled: tuple[CompatibilityQuestion, ...]) -> None:
+    strange = [replace(sampled[0], item_ids=("nobody's", *sampled[0].item_ids[1:])), *sampled[1:]]
     with pytest.raises(DataError, match=r"names the item 'nobody's', which 'shop' doesn't have"):
         audit(shop, {"strange": strange})
 
 
-def test_what_no_model_is_shown_comes_last_and_once(shop: Dataset, asked: tuple[CompatibilityQuestion, ...]) -> None:
-    planted = [replace(one, id=f"{'yes' if one.compatible else 'no'}-{place}") for place, one in enumerate(asked)]
+def test_what_no_model_is_shown_comes_last_and_once(shop: Dataset, sampled: tuple[CompatibilityQuestion, ...]) -> None:
+    planted = [replace(one, id=f"{'yes' if one.compatible else 'no'}-{place}") for place, one in enumerate(sampled)]
     shorter = [one if one.compatible else replace(one, item_ids=one.item_ids[:2]) for one in planted]
     leaks = audit(shop, {"a": planted, "b": shorter})
     assert [(leak.name, leak.where, leak.visible) for leak in leaks] == [("size", "b", True), ("ids", "a, b", False)]
@@ -129,21 +129,21 @@ def test_the_real_release(of_the_release: tuple[Leak, ...]) -> None:
 @pytest.mark.slow
 def test_the_releases_own_questions_leak_their_order(real_data: Path, real: Dataset) -> None:
     """As they stand in the file, before coordi shuffles them: positives in the outfit's order, negatives in none."""
-    asked = _as_they_stand(real_data / "polyvore-maryland" / "fashion_compatibility_prediction.txt", real)
-    (order,) = [leak for leak in audit(real, {"release": asked}, photos=False) if leak.name == "order"]
+    sampled = _as_they_stand(real_data / "polyvore-maryland" / "fashion_compatibility_prediction.txt", real)
+    (order,) = [leak for leak in audit(real, {"release": sampled}, photos=False) if leak.name == "order"]
     assert order.auc is not None
     assert order.auc > 0.95
     assert "so do categories by who stands before whom" in order.detail
 
 
 def _as_they_stand(path: Path, real: Dataset) -> list[CompatibilityQuestion]:
-    asked: list[CompatibilityQuestion] = []
+    sampled: list[CompatibilityQuestion] = []
     for line in path.read_text().splitlines():
         truth, *names = line.split()
         kept = tuple(name for name in names if name in real.items)
         if len(kept) > 1:
-            asked.append(CompatibilityQuestion(f"q{len(asked)}", f"o{len(asked)}", kept, truth == "1"))
-    return asked
+            sampled.append(CompatibilityQuestion(f"q{len(sampled)}", f"o{len(sampled)}", kept, truth == "1"))
+    return sampled
 
 
 @pytest.mark.slow

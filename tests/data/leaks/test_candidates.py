@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from coordi.data.leaks import ItemFacts, Leak, audit, fitb_set
+from coordi.data.leak_tests import ItemFacts, fitb_set
+from coordi.data.leaks import Leak, audit
 from coordi.data.questions import fill_in_the_blank_questions
 from coordi.types import Dataset, FitbQuestion, Item, Outfit
 

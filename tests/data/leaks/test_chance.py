@@ -6,7 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from coordi.data.leaks import ALPHA, LEAST_GAIN, ItemFacts, LeakResult, QuestionSet, question_set, significant_leaks
+from coordi.data.leak_tests import (
+    ALPHA,
+    LEAST_GAIN,
+    ItemFacts,
+    LeakResult,
+    QuestionSet,
+    question_set,
+    significant_leaks,
+)
 from coordi.types import CompatibilityQuestion, Dataset
 
 
@@ -15,8 +23,8 @@ def _result(p_value: float, reached: float = 0.9, **changes: Any) -> LeakResult:
 
 
 @pytest.fixture
-def flat(shop: Dataset, asked: tuple[CompatibilityQuestion, ...]) -> QuestionSet:
-    return question_set("q", asked, ItemFacts(shop))
+def flat(shop: Dataset, sampled: tuple[CompatibilityQuestion, ...]) -> QuestionSet:
+    return question_set("q", sampled, ItemFacts(shop))
 
 
 def test_an_accusation_must_hold_against_the_number_of_checks() -> None:

@@ -20,9 +20,9 @@ def _with_outfits(dataset: Dataset, more: Iterable[Outfit]) -> Dataset:
     return replace(dataset, outfits=(*dataset.outfits, *more))
 
 
-def _found(dataset: Dataset, name: str, **questions: Split) -> list[Leak]:
-    asked = {key: compatibility_questions(dataset, split, "random", 1) for key, split in questions.items()}
-    return [leak for leak in audit(dataset, asked) if leak.name == name]
+def _leaks_named(dataset: Dataset, name: str, **questions: Split) -> list[Leak]:
+    sampled = {key: compatibility_questions(dataset, split, "random", 1) for key, split in questions.items()}
+    return [leak for leak in audit(dataset, sampled) if leak.name == name]
 
 
 def _copies(dataset: Dataset, outfit: Outfit, split: Split, name: str) -> Dataset:
@@ -34,7 +34,7 @@ def _copies(dataset: Dataset, outfit: Outfit, split: Split, name: str) -> Datase
 
 def test_an_outfit_of_the_same_id(apart: Dataset) -> None:
     planted = _with_outfits(apart, [replace(apart.outfits_of("train")[4], split="test")])
-    (leak,) = _found(planted, "duplicates")
+    (leak,) = _leaks_named(planted, "duplicates")
     assert (leak.where, leak.count, leak.auc) == ("train and test", 1, None)
 
 
@@ -43,7 +43,7 @@ def test_what_a_memoriser_of_duplicates_gets(apart: Dataset) -> None:
     planted = apart
     for place, outfit in enumerate(apart.outfits_of("train")[:25]):
         planted = _copies(planted, outfit, "test", f"copy{place}x")
-    (leak,) = _found(planted, "duplicates", same="test", others="valid")
+    (leak,) = _leaks_named(planted, "duplicates", same="test", others="valid")
     assert (leak.where, leak.count, leak.chance) == ("train and test", 25, 0.5)
     assert leak.auc == pytest.approx(0.5 + 25 / 125 / 2)
     assert "25 of 125 test outfits (20.0%) are in train" in leak.detail
@@ -52,7 +52,7 @@ def test_what_a_memoriser_of_duplicates_gets(apart: Dataset) -> None:
 
 def test_validation_outfits_in_test_are_told_too(apart: Dataset) -> None:
     planted = _copies(apart, apart.outfits_of("valid")[0], "test", "copy")
-    (leak,) = _found(planted, "duplicates", test="test")
+    (leak,) = _leaks_named(planted, "duplicates", test="test")
     assert (leak.where, leak.count) == ("valid and test", 1)
 
 
@@ -60,7 +60,7 @@ def test_near_duplicates(apart: Dataset) -> None:
     one, other = apart.outfits_of("train")[1], apart.outfits_of("train")[3]
     large = Outfit("large", (*one.item_ids, *other.item_ids), "train")
     nearly = Outfit("nearly", large.item_ids[1:], "test")
-    (leak,) = _found(_with_outfits(apart, [large, nearly]), "duplicates", test="test")
+    (leak,) = _leaks_named(_with_outfits(apart, [large, nearly]), "duplicates", test="test")
     assert leak.count == 1
     assert leak.auc == pytest.approx(0.5 + 1 / 101 / 2)
     assert "are nearly in train: nearly" in leak.detail
@@ -68,10 +68,10 @@ def test_near_duplicates(apart: Dataset) -> None:
 
 def test_questions_that_ask_of_training_outfits(apart: Dataset) -> None:
     trained = compatibility_questions(apart, "train", "random", 1)[:30]
-    asked = (*compatibility_questions(apart, "test", "random", 1), *trained)
-    (leak,) = [leak for leak in audit(apart, {"mixed": asked}) if leak.name == "duplicates"]
+    sampled = (*compatibility_questions(apart, "test", "random", 1), *trained)
+    (leak,) = [leak for leak in audit(apart, {"mixed": sampled}) if leak.name == "duplicates"]
     assert (leak.where, leak.count) == ("mixed", 30)
-    known, total = sum(one.compatible for one in trained), sum(one.compatible for one in asked)
+    known, total = sum(one.compatible for one in trained), sum(one.compatible for one in sampled)
     assert leak.auc == pytest.approx(0.5 + known / total / 2)
     assert audit(apart, {"training's own": compatibility_questions(apart, "train", "random", 1)}) == ()
 
@@ -84,7 +84,7 @@ def test_items_of_two_splits(apart: Dataset) -> None:
         for place, mine in enumerate(new)
     ]
     kept = tuple(outfit for outfit in apart.outfits if outfit.split != "test")
-    (leak,) = _found(replace(apart, outfits=(*kept, *mixed)), "items", test="test")
+    (leak,) = _leaks_named(replace(apart, outfits=(*kept, *mixed)), "items", test="test")
     assert (leak.where, leak.count) == ("train and test", 100)
     assert leak.auc == pytest.approx(0.75, abs=0.02)
 
@@ -97,7 +97,7 @@ def test_titles_of_two_splits(apart: Dataset) -> None:
     }
     for what, words in (("same", "have a title that train has"), ("near", "have nearly a title that train has")):
         item = replace(apart.items[new], title=planted[what])
-        (leak,) = _found(replace(apart, items={**apart.items, new: item}), "titles", test="test")
+        (leak,) = _leaks_named(replace(apart, items={**apart.items, new: item}), "titles", test="test")
         assert (leak.where, leak.count, leak.chance) == ("train and test", 1, 0.5)
         assert leak.auc == 0.5
         assert words in leak.detail
@@ -109,7 +109,7 @@ def test_titles_that_stood_together_are_worth_something(apart: Dataset) -> None:
     for old, new in zip(apart.outfits_of("train"), apart.outfits_of("test"), strict=False):
         titles |= {new.item_ids[place]: apart.items[old.item_ids[place]].title for place in (0, 1)}
     planted = with_items(apart, lambda item: replace(item, title=titles.get(item.id, item.title)))
-    (leak,) = _found(planted, "titles", test="test")
+    (leak,) = _leaks_named(planted, "titles", test="test")
     assert leak.count == 200
     assert leak.auc == pytest.approx(1.0, abs=0.03)
 
@@ -128,7 +128,7 @@ def test_photos_of_two_splits(apart: Dataset, tmp_path: Path) -> None:
     Image.open(photos[trained[1].item_ids[0]]).save(photos[tested[1].item_ids[0]], quality=70)
     photos[tested[2].item_ids[0]].write_bytes(b"\xff\xd8\xff not a photo")
     pictured = with_items(apart, lambda item: replace(item, image=photos.get(item.id)))
-    same, near, unreadable = _found(pictured, "photos", test="test")
+    same, near, unreadable = _leaks_named(pictured, "photos", test="test")
     for leak, words in ((same, "have a photo that train has"), (near, "have nearly a photo that train has")):
         assert (leak.where, leak.count, leak.auc) == ("train and test", 1, 0.5)
         assert words in leak.detail

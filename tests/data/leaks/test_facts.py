@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from coordi.data.leaks import RARE, ItemFacts, fitb_set, question_set
+from coordi.data.leak_tests import RARE, ItemFacts, fitb_set, question_set
 from coordi.types import CompatibilityQuestion, Dataset, FitbQuestion, GarmentCategory, Item, Outfit
 
 
@@ -46,19 +46,19 @@ def test_pairs_of_training_items(facts: ItemFacts) -> None:
 
 
 def test_questions_as_arrays(facts: ItemFacts) -> None:
-    asked = question_set("q", [
+    sampled = question_set("q", [
         CompatibilityQuestion("a", "77", ("77_2", "77_1"), compatible=True),
         CompatibilityQuestion("b", "77", ("x", "77_1", "8123_1"), compatible=False),
         CompatibilityQuestion("c", "78", ("x",), compatible=False),
     ], facts)  # fmt: skip
-    assert asked.items.tolist() == [1, 0, 3, 0, 2, 3]
-    assert asked.rows.tolist() == [0, 0, 1, 1, 1, 2]
-    assert asked.split == "train"
-    assert asked.groups.tolist() == [0, 0, 1]
-    assert asked.halves[0] == asked.halves[1] != asked.halves[2]
-    assert asked.sizes.tolist() == [2, 3, 1]
-    assert asked.pairs.tolist() == [1, 3, 1]
-    assert asked.mean(np.array([1.0, 2, 3, 4, 8, 7])).tolist() == [1.5, 5, 7]
+    assert sampled.items.tolist() == [1, 0, 3, 0, 2, 3]
+    assert sampled.rows.tolist() == [0, 0, 1, 1, 1, 2]
+    assert sampled.split == "train"
+    assert sampled.groups.tolist() == [0, 0, 1]
+    assert sampled.halves[0] == sampled.halves[1] != sampled.halves[2]
+    assert sampled.sizes.tolist() == [2, 3, 1]
+    assert sampled.pairs.tolist() == [1, 3, 1]
+    assert sampled.mean(np.array([1.0, 2, 3, 4, 8, 7])).tolist() == [1.5, 5, 7]
 
 
 def test_blanks_as_arrays(facts: ItemFacts) -> None:

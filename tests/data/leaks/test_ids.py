@@ -8,7 +8,7 @@ import pytest
 from coordi.data.leaks import audit
 from coordi.types import CompatibilityQuestion, Dataset, FitbQuestion
 
-Asked = tuple[CompatibilityQuestion, ...]
+Questions = tuple[CompatibilityQuestion, ...]
 
 
 def _by_word(place: int, question: CompatibilityQuestion) -> str:
@@ -24,15 +24,15 @@ def _by_size(place: int, question: CompatibilityQuestion) -> str:
 
 
 @pytest.mark.parametrize("name", [_by_word, _by_parity, _by_size])
-def test_ids_of_questions(shop: Dataset, asked: Asked, name: Callable[[int, CompatibilityQuestion], str]) -> None:
-    planted = [replace(question, id=name(place, question)) for place, question in enumerate(asked)]
+def test_ids_of_questions(shop: Dataset, sampled: Questions, name: Callable[[int, CompatibilityQuestion], str]) -> None:
+    planted = [replace(question, id=name(place, question)) for place, question in enumerate(sampled)]
     (leak,) = audit(shop, {"planted": planted})
     assert (leak.name, leak.visible) == ("ids", False)
     assert leak.auc == pytest.approx(1.0, abs=0.01)
 
 
-def test_the_sequence_of_questions(shop: Dataset, asked: Asked) -> None:
-    first_positives = sorted(asked, key=lambda question: not question.compatible)
+def test_the_sequence_of_questions(shop: Dataset, sampled: Questions) -> None:
+    first_positives = sorted(sampled, key=lambda question: not question.compatible)
     (leak,) = audit(shop, {"planted": first_positives})
     assert leak.detail.startswith("places of questions tell the answer: AUC 1.00")
 
@@ -43,8 +43,8 @@ def _renamed(dataset: Dataset, names: dict[str, str]) -> Dataset:
     return replace(dataset, items=items, outfits=outfits)
 
 
-def _asked_by(asked: Asked, names: dict[str, str]) -> dict[str, tuple[CompatibilityQuestion, ...]]:
-    return {"planted": tuple(replace(one, item_ids=tuple(names[name] for name in one.item_ids)) for one in asked)}
+def _with_names(sampled: Questions, names: dict[str, str]) -> dict[str, tuple[CompatibilityQuestion, ...]]:
+    return {"planted": tuple(replace(one, item_ids=tuple(names[name] for name in one.item_ids)) for one in sampled)}
 
 
 def _set_names(dataset: Dataset) -> dict[str, str]:
@@ -67,24 +67,24 @@ def _counted_up(dataset: Dataset) -> dict[str, str]:
     [(_set_names, "prefixes that item ids share"), (_counted_up, "numbers of item ids that lie near one another")],
 )
 def test_ids_of_items(
-    apart: Dataset, asked_apart: Asked, names: Callable[[Dataset], dict[str, str]], what: str
+    apart: Dataset, sampled_apart: Questions, names: Callable[[Dataset], dict[str, str]], what: str
 ) -> None:
     """Known to nobody who reads titles and photos, yet to whoever makes an embedding of them."""
     renamed = names(apart)
-    (leak,) = audit(_renamed(apart, renamed), _asked_by(asked_apart, renamed))
+    (leak,) = audit(_renamed(apart, renamed), _with_names(sampled_apart, renamed))
     assert (leak.name, leak.visible) == ("ids", False)
     assert leak.detail.startswith(f"{what} tell the answer")
     assert leak.auc is not None
     assert leak.auc > 0.95
 
 
-def test_negatives_of_new_items(shop: Dataset, asked: Asked) -> None:
+def test_negatives_of_new_items(shop: Dataset, sampled: Questions) -> None:
     known = {name for outfit in shop.outfits for name in outfit.item_ids}
     added = {name: replace(shop.items[name], id=f"9{name}") for name in known}
     grown = replace(shop, items={**shop.items, **{item.id: item for item in added.values()}})
     planted = [
         one if one.compatible else replace(one, item_ids=tuple(added[name].id for name in one.item_ids))
-        for one in asked
+        for one in sampled
     ]
     (leak,) = audit(grown, {"planted": planted})
     assert "low or high numbers of item ids" in leak.detail

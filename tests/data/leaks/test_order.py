@@ -9,7 +9,7 @@ from coordi.data.leaks import Leak, audit
 from coordi.data.questions import compatibility_questions
 from coordi.types import NEGATIVES, CompatibilityQuestion, Dataset, Negatives
 
-from .conftest import WORN, with_items
+from .conftest import SLOTS, with_items
 
 
 def _order(dataset: Dataset, planted: list[CompatibilityQuestion]) -> Leak:
@@ -66,7 +66,7 @@ def test_places_within_outfits_when_places_in_the_source_say_nothing(shop: Datas
     assert _order(alike, planted).detail.startswith("places within the items' own outfits tell the answer")
 
 
-def test_order_by_category_alone(shop: Dataset, asked: tuple[CompatibilityQuestion, ...]) -> None:
+def test_order_by_category_alone(shop: Dataset, sampled: tuple[CompatibilityQuestion, ...]) -> None:
     """Positives top first, negatives shoes or bag first, and no item's place in the source is any help."""
     generator = np.random.default_rng(5)
     names = [list(shop.items)[place] for place in generator.permutation(len(shop.items))]
@@ -74,9 +74,9 @@ def test_order_by_category_alone(shop: Dataset, asked: tuple[CompatibilityQuesti
     mixed = replace(shop, items={name: shop.items[name] for name in names}, outfits=outfits)
     planted = [
         replace(question, item_ids=tuple(sorted(
-            question.item_ids, key=lambda name: WORN.index(shop.items[name].category), reverse=not question.compatible
+            question.item_ids, key=lambda name: SLOTS.index(shop.items[name].category), reverse=not question.compatible
         )))
-        for question in asked
+        for question in sampled
     ]  # fmt: skip
     leak = _order(mixed, planted)
     assert leak.auc == 1.0
@@ -84,7 +84,7 @@ def test_order_by_category_alone(shop: Dataset, asked: tuple[CompatibilityQuesti
 
 
 def test_categories_by_position_when_no_two_categories_meet(
-    shop: Dataset, asked: tuple[CompatibilityQuestion, ...]
+    shop: Dataset, sampled: tuple[CompatibilityQuestion, ...]
 ) -> None:
     """Every item of a question is of one category, in the first two places or the last two."""
     alike = with_items(shop, lambda item: item)
@@ -95,7 +95,7 @@ def test_categories_by_position_when_no_two_categories_meet(
             (tops[place], tops[place + 1], bags[place]) if question.compatible
             else (tops[place], bags[place], tops[place + 1])
         )))
-        for place, question in zip(np.random.default_rng(1).integers(0, 140, len(asked)), asked, strict=True)
+        for place, question in zip(np.random.default_rng(1).integers(0, 140, len(sampled)), sampled, strict=True)
     ]  # fmt: skip
     (leak,) = [leak for leak in audit(alike, {"planted": planted}) if leak.name == "order"]
     assert "categories by position" in leak.detail

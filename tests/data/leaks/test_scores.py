@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from coordi.data.leaks import (
+from coordi.data.leak_tests import (
     auc,
     binomial_tail,
     cross_fitted_auc,
