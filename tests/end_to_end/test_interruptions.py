@@ -86,14 +86,14 @@ def test_a_run_interrupted_in_every_stage_ends_with_the_same_report(
         else:
             assert code == -signal.SIGKILL
     lines = finish(command(sample, disturbed, tiny_folder))
-    assert lines.count("done before") == 3, lines  # scores are read again, not asked
+    assert lines.count("finished before") == 3, lines  # scores are read again, not asked
     for name in ("report.json", "report.html"):
         first = (undisturbed / name).read_text(encoding="utf-8").replace(str(undisturbed), "OUT")
         second = (disturbed / name).read_text(encoding="utf-8").replace(str(disturbed), "OUT")
         assert first == second
     tasks = json.loads((disturbed / "report.json").read_text(encoding="utf-8"))["tasks"]
     assert set(tasks["compatibility"]) == {"random", "same-category"}
-    assert "done before" in finish(command(sample, disturbed, tiny_folder))
+    assert "finished before" in finish(command(sample, disturbed, tiny_folder))
 
 
 def test_other_settings_in_the_same_folder_are_one_clear_line(sample: Path, tiny_folder: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ SETTINGS = RunSettings.model_validate(
     {
         "prompt": {"max_length": 96},
         "finetune": {
-            "epochs": 1.0, "max_steps": 8, "batch_size": 4, "micro_batch_size": 4, "learning_rate": 2e-3,
+            "epochs": 1.0, "max_steps": 8, "batch_size": 8, "micro_batch_size": 8, "learning_rate": 2e-3,
             "lora_rank": 8, "lora_alpha": 16, "first_layer": 20, "evaluations": 2, "warmup_ratio": 0.0,
         },
     }
@@ -43,7 +43,7 @@ def test_its_tokenizer_ends_turns_and_lets_digits_stand_alone(base: Base) -> Non
 
 @pytest.mark.slow
 def test_a_few_steps_in_four_bits_bring_the_loss_down(base: Base, tmp_path: Path) -> None:
-    result = finetune(lambda number: epoch(number, 64), epoch(99, 16), SETTINGS, tmp_path)
+    result = finetune(lambda number: epoch(number, 128), epoch(99, 32), SETTINGS, tmp_path)
     first, last = result.curve
     assert last.train_loss < first.train_loss
     assert last.valid_loss < 0.8
