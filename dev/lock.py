@@ -2,7 +2,7 @@
 
     python dev/lock.py torch==2.13.0
 
-It needs uv (``pip install uv``). The lock holds for Linux and macOS and Python 3.11 to 3.13. Torch is not in it, nor what
+It needs uv (``pip install uv``). The lock holds for Linux and macOS, Python 3.11 to 3.13. Torch is not in it, nor what
 its build for GPUs needs: builds of one version are different files.
 """
 
