@@ -6,15 +6,17 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from coordi.artifacts import no_progress
 from coordi.cli.console import note, progress_bar
 from coordi.config import RunSettings
 from coordi.data.loading import located
-from coordi.pipeline.workspace import Workspace
+from coordi.pipeline.workspace import Workspace, process_rank
 
 DataOption = Annotated[
     str,
@@ -44,8 +46,13 @@ JsonOption = Annotated[bool, typer.Option("--json", help="JSON alone on standard
 
 
 def workspace(data: str, out: Path, settings: RunSettings) -> Workspace:
-    """Where and how a command works."""
-    return Workspace(located(data, settings.data), out, settings, typed_command(), note, progress_bar)
+    """Data, output folder, settings and progress of a command; silent in all but the first process of ``torchrun``."""
+    source = located(data, settings.data)
+    if process_rank():
+        return Workspace(
+            source, out, settings, typed_command(), lambda line: None, lambda label: nullcontext(no_progress)
+        )
+    return Workspace(source, out, settings, typed_command(), note, progress_bar)
 
 
 def typed_command() -> str:

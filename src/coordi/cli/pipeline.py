@@ -15,6 +15,7 @@ from coordi import config
 from coordi.cli.console import echo_json, note
 from coordi.cli.options import DataOption, JsonOption, OutOption, Overrides, PresetOption, workspace
 from coordi.config import load_settings
+from coordi.pipeline.workspace import process_rank
 
 
 def run(
@@ -32,6 +33,8 @@ def run(
     from coordi.pipeline.run import run as run_all
 
     report = run_all(workspace(data, out, load_settings(preset, overrides or ())))
+    if process_rank():
+        return
     note("")
     typer.echo(f"The report is at {Path(report).resolve()}")
     typer.echo(f"To open a page on your machine that suggests from these items: {_called()} serve --catalogue {out}")
@@ -63,7 +66,8 @@ def finetune(
     from coordi.pipeline.run import finetune as finetune_only
 
     adapter = finetune_only(workspace(data, out, load_settings(preset, overrides or ())), must_exist=resume)
-    typer.echo(f"The adapter is at {adapter.resolve()}")
+    if not process_rank():
+        typer.echo(f"The adapter is at {adapter.resolve()}")
 
 
 class ProtocolName(StrEnum):

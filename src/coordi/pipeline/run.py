@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from coordi.artifacts import RUN_FILE, hash_file, is_finished, read_manifest, stage_folder
 from coordi.errors import ArtifactError
 from coordi.evaluation.external import ExternalScores
-from coordi.model.trained import CURVE, FINETUNE, TrainedModel
+from coordi.model.trained import ADAPTER, CURVE, FINETUNE, TrainedModel
 from coordi.pipeline import stages
 from coordi.pipeline.stages import PreparedData
-from coordi.pipeline.workspace import Workspace, claim_folder
+from coordi.pipeline.workspace import Workspace, claim_folder, process_rank
 
 REPORT = "report.html"
 
@@ -25,6 +26,9 @@ def run(work: Workspace) -> Path:
     Raises:
         CoordiError: What a stage raises; stages that were finished before stay.
     """
+    if process_rank():
+        _join_training(work)
+        return work.out / REPORT
     with claim_folder(work) as inputs:
         if is_finished(work.out):
             work.say(f"all stages: finished before, in {work.out}")
@@ -51,6 +55,8 @@ def finetune(work: Workspace, must_exist: bool = False) -> Path:
     """
     if must_exist and not (work.out / RUN_FILE).is_file():
         raise ArtifactError(f"nothing to resume: {work.out} holds no run of coordi; leave --resume out to begin one")
+    if process_rank():
+        return _join_training(work)
     with claim_folder(work) as inputs:
         _preflight(work)
         return stages.finetune_model(work, stages.prepare(work, inputs), inputs)
@@ -97,6 +103,17 @@ def _preflight(work: Workspace) -> None:
 
     if not is_finished(work.out / FINETUNE):
         work.say(f"engine: {preflight(work.settings).reason}")
+
+
+def _join_training(work: Workspace) -> Path:
+    """Fine-tune as a further process of ``torchrun`` on the data that the first process prepares."""
+    folder = work.out / FINETUNE
+    while not is_finished(folder):
+        if is_finished(work.out / stages.DESCRIPTIONS):
+            stages.train(work, stages.prepared_data(work.out, work.settings).dataset)
+            break
+        time.sleep(0.2)
+    return folder / ADAPTER
 
 
 def _test_data(work: Workspace, model: TrainedModel, inputs: Mapping[str, str]) -> PreparedData:

@@ -174,19 +174,26 @@ def _photo_category(item: Item, described: Described, vocabulary: Vocabulary) ->
 
 def finetune_model(work: Workspace, prepared: PreparedData, inputs: Mapping[str, str]) -> Path:
     """Fine-tune an adapter on the training split; returns its folder."""
-    from coordi.model.training import finetune
-
     folder, settings = work.out / FINETUNE, work.settings
     if _is_unfinished(work, folder, "fine-tuning the language model"):
         dataset = prepared.dataset
-        with stage_folder(folder, work.record(inputs)), work.progress("fine-tuning") as progress:
-            examples, valid = training_examples(dataset, settings), validation_examples(dataset, settings)
-            finetune(examples, valid, settings, folder, progress, work.say)
+        with stage_folder(folder, work.record(inputs)):
+            train(work, dataset)
             _write_outfits(dataset, folder / ADAPTER)
             if settings.finetune.ensemble:
                 fit_ensemble(work, dataset, folder / ADAPTER)
             write_json(folder / ADAPTER / SETTINGS, settings.model_dump(mode="json"))
     return folder / ADAPTER
+
+
+def train(work: Workspace, dataset: Dataset) -> None:
+    """Train the adapter; under ``torchrun`` every process makes this call with the same arguments."""
+    from coordi.model.training import finetune
+
+    settings = work.settings
+    with work.progress("fine-tuning") as progress:
+        examples, valid = training_examples(dataset, settings), validation_examples(dataset, settings)
+        finetune(examples, valid, settings, work.out / FINETUNE, progress, work.say)
 
 
 def fit_ensemble(work: Workspace, dataset: Dataset, adapter: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -106,6 +107,11 @@ def claim_folder(work: Workspace, extra: Mapping[str, str] | None = None) -> Ite
         inputs = {**fingerprint(work.data, work.out), **_setting_hashes(work.settings), **(extra or {})}
         _claim(work, inputs)
         yield inputs
+
+
+def process_rank() -> int:
+    """Number of this process under ``torchrun``; 0 for the first, and for a process of its own."""
+    return int(os.environ.get("RANK", "0"))
 
 
 @cache
