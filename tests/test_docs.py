@@ -46,6 +46,8 @@ OTHERS = {
     "python3": "the standard library",
     "cd": "",
     "SCHEMATHESIS_HOOKS=fuzzing_hooks": "tests/serve",
+    "torchrun": "tests/end_to_end/test_torchrun.py",
+    "tensorboard": "its own",
 }
 
 

@@ -24,7 +24,6 @@ from coordi.data.photos import PHOTO_SUFFIXES, open_photo
 from coordi.encoders.base import ImageTextEncoder, load_settled_encoder
 from coordi.encoders.labels import KINDS, Labeller, Vocabulary, load_vocabulary
 from coordi.errors import DataError, RecommendationError
-from coordi.evaluation.benchmark import evaluate_callable
 from coordi.model.ensemble import text_encoder
 from coordi.model.trained import ModelScorers, TrainedModel, find_model
 from coordi.pipeline import stages
@@ -374,6 +373,8 @@ def evaluate(
         DataError: If the data can't be read or has too few outfits.
         EvaluationError: If the scorer returns anything else than one finite score per outfit.
     """
+    from coordi.evaluation.benchmark import evaluate_callable
+
     validated = validate(EvaluateSettings, settings, "evaluate")
     dataset = data if isinstance(data, Dataset) else read_dataset(data, seed=seed)
     score = scorer if callable(scorer) else scorer.score
