@@ -45,8 +45,8 @@ def test_json_refuses_what_json_does_not_have(tmp_path: Path) -> None:
 
 def test_the_manifest_comes_last_and_only_after_success(tmp_path: Path) -> None:
     folder = tmp_path / "stage"
-    with pytest.raises(RuntimeError), stage_folder(folder, Record("coordi test", {"a": 1}, seed=3)):
-        raise RuntimeError
+    with pytest.raises(RuntimeError, match="half done"), stage_folder(folder, Record("coordi test", {"a": 1}, seed=3)):
+        raise RuntimeError("half done")
     assert not is_finished(folder)
     with pytest.raises(ArtifactError, match=r"isn't finished: it has no manifest\.json"):
         read_manifest(folder)

@@ -108,7 +108,7 @@ def test_an_error_is_handed_on_and_the_place_given_back(pool: WorkerPool) -> Non
         raise KeyError("x")
 
     for _ in range(5):
-        with pytest.raises(KeyError):
+        with pytest.raises(KeyError, match="x"):
             asyncio.run(pool.run(fail))
     assert pool.size == 0
 
@@ -127,7 +127,7 @@ def test_no_more_bytes_are_held_than_there_is_room_for() -> None:
             pass
         assert (caught.value.status_code, caught.value.problem.code) == (503, "busy")
     assert budget.used == 0
-    with pytest.raises(KeyError), budget.reserve(100):
+    with pytest.raises(KeyError, match="x"), budget.reserve(100):
         raise KeyError("x")
     with budget.reserve(100):
         assert budget.used == 100

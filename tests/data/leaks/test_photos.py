@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -74,7 +75,7 @@ def test_each_file_is_read_once_and_what_cannot_be_read_is_named(draw: Draw, tmp
     assert list(prints) == ["i0", "i2"]
     assert unreadable == ["i1", "i4"]
     assert seen == [(1, 3), (2, 3), (3, 3)]
-    with pytest.raises(ImageError):
+    with pytest.raises(ImageError, match=re.escape(str(broken))):
         hash_photo(broken)
 
 
