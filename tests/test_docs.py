@@ -29,7 +29,7 @@ FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SMALL = [
     "data.train_outfits=16", "data.valid_outfits=8", "data.test_outfits=8", "finetune.epochs=1", "finetune.max_steps=1",
     "finetune.evaluations=1", "evaluate.bootstrap=100", "evaluate.retrieval_pool=0", "evaluate.learning_curve=[]",
-    "evaluate.examples=1",
+    "evaluate.examples=1", "evaluate.baselines=none", "recommend.candidates=4",
 ]  # fmt: skip
 SHRUNK = {"run", "finetune", "evaluate"}
 

@@ -173,7 +173,7 @@ def test_wrong_words_eyes_and_data_are_one_error_each(catalogue: Path, tmp_path:
         run("describe", "--data", catalogue, "--out", out, "--vocabulary", "nowhere")
     with pytest.raises(EncoderError, match="no encoder 'nobody'"):
         run("describe", "--data", catalogue, "--out", out, "--encoder", "nobody")
-    with pytest.raises(DataError, match="there is no file or folder at .*nowhere"):
+    with pytest.raises(DataError, match=r"there is no file or folder at .*nowhere"):
         run("describe", "--data", tmp_path / "nowhere", "--out", out)
     assert not out.exists()
 

@@ -241,7 +241,7 @@ def test_what_is_in_work_is_finished_when_it_is_stopped(start: Start, model: Mod
     wait_until(lambda: not started.server.servers[0].is_serving())
     scorer.free.set()
     assert answer_of(connection)[0] == 200
-    with pytest.raises(httpx.TransportError, match="(?i)connect"):
+    with pytest.raises(httpx.TransportError, match=r"(?i)connect"):
         started.client.get(f"{API}/health")
 
 
