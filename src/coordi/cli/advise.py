@@ -88,15 +88,17 @@ def recommend(
     catalogue: Annotated[
         str,
         typer.Option(
-            "--catalogue", help="What `coordi catalogue build` made, a run's folder, any data set, or 'sample'."
+            "--catalogue", help="A folder of `coordi catalogue build` or `coordi run`, any data set, or 'sample'."
         ),
     ],
     rules: Rules,
     model: Annotated[
         str | None,
-        typer.Option("--model", help="As for `coordi score`. Default: the catalogue's own run, else 'bundled'."),
+        typer.Option(
+            "--model", help="As for `coordi score`. Default: the model of the catalogue's run, else 'bundled'."
+        ),
     ] = None,
-    top_k: Annotated[int, typer.Option("-k", min=1, max=100, help="How many to show.")] = 5,
+    top_k: Annotated[int, typer.Option("-k", min=1, max=100, help="Number of suggestions.")] = 5,
     looks: Annotated[bool, typer.Option("--looks", help="Build complete outfits around one item.")] = False,
     quick: QuickOption = False,
     as_json: JsonOption = False,
@@ -248,26 +250,27 @@ _NEEDED = ("fastapi", "uvicorn", "python_multipart", "torch", "duckdb")
 def serve(
     catalogue: Annotated[
         Path | None,
-        typer.Option("--catalogue", help="What `coordi catalogue build` made; without one, no suggestions."),
+        typer.Option("--catalogue", help="A folder of `coordi catalogue build`, for suggestions."),
     ] = None,
     model: Annotated[str | None, typer.Option("--model", help="As for `coordi score`.")] = None,
     host: Annotated[
-        str, typer.Option("--host", help="Address to listen on; any but this machine's own asks for a token.")
+        str, typer.Option("--host", help="Address to listen on; other addresses than this machine's own need a token.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any that is free.")] = 8000,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 for any free one.")] = 8000,
     name: Annotated[
         list[str] | None,
-        typer.Option("--name", help="A name it is asked under, such as a reverse proxy's; repeatable."),
+        typer.Option("--name", help="Allowed host name, such as a reverse proxy's; repeatable."),
     ] = None,
     token: Annotated[
-        str | None, typer.Option("--token", help="What requests must carry. Others on this machine can see it.")
+        str | None,
+        typer.Option("--token", help="Token that requests must send; other users of this machine can see it."),
     ] = None,
     token_file: Annotated[
-        Path | None, typer.Option("--token-file", help="A file with the token. Or set COORDI_TOKEN.")
+        Path | None, typer.Option("--token-file", help="File with the token; or set COORDI_TOKEN.")
     ] = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Requests worked on at once.")] = 8,
+    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Maximum concurrent requests.")] = 8,
     queue: Annotated[
-        int, typer.Option("--queue", min=0, max=10_000, help="Requests that may wait; the next gets a 503.")
+        int, typer.Option("--queue", min=0, max=10_000, help="Maximum waiting requests; the next one gets status 503.")
     ] = 64,
     max_batch: Annotated[
         int,
@@ -276,16 +279,16 @@ def serve(
         ),
     ] = 128,
     photo_megabytes: Annotated[
-        int, typer.Option("--photo-megabytes", min=1, max=100, help="Largest photo taken in.")
+        int, typer.Option("--photo-megabytes", min=1, max=100, help="Maximum size of a photo.")
     ] = 20,
     stop_seconds: Annotated[
-        int, typer.Option("--stop-seconds", min=1, help="How long work in hand is finished for when it is stopped.")
+        int, typer.Option("--stop-seconds", min=1, help="Maximum time to finish requests after Ctrl-C.")
     ] = 30,
     access_log: Annotated[
-        bool, typer.Option("--access-log", help="A line for each request: method, path without its query, status.")
+        bool, typer.Option("--access-log", help="Log method, path (without query) and status of each request.")
     ] = False,
 ) -> None:
-    """Serve advice over HTTP on this machine: the page at /, the API under /api/v1. Ctrl-C stops it.
+    """Serve the page at / and the API under /api/v1 over HTTP on this machine. Ctrl-C stops it.
 
     Nothing leaves the machine, and photos that are sent are never written to its disk.
 
@@ -317,7 +320,7 @@ def serve(
 
 
 def _check_catalogue(folder: Path) -> None:
-    """Refuse at once what isn't a catalogue or a run, before models are loaded."""
+    """Refuse a folder that is no catalogue and no run before models are loaded."""
     from coordi.artifacts import RUN_FILE
     from coordi.errors import ArtifactError
     from coordi.recommend.catalogue_file import INFO_FILE
