@@ -48,10 +48,10 @@ def test_all_draws_at_once_equal_the_slow_definition(data: st.DataObject) -> Non
     draws = Resamples(groups, np.random.default_rng(9), 40)
     pairs: list[tuple[NDArray[np.float64], Callable[[NDArray[np.intp]], float]]] = [
         (draws.auc(scores, labels), lambda rows: metrics.roc_auc(scores[rows], labels[rows])),
-        (draws.accuracy(predicted, labels), lambda rows: metrics.accuracy(predicted[rows], labels[rows])),
+        (draws.share(predicted == labels), lambda rows: metrics.accuracy(predicted[rows], labels[rows])),
         (draws.f1(predicted, labels), lambda rows: metrics.f1(predicted[rows], labels[rows])),
         (draws.share(predicted), lambda rows: float(np.mean(predicted[rows]))),
-        (draws.recall_at(ranks, 5), lambda rows: metrics.recall_at(ranks[rows], 5)),
+        (draws.share(ranks <= 5), lambda rows: metrics.recall_at(ranks[rows], 5)),
         (draws.mean_reciprocal_rank(ranks), lambda rows: metrics.mean_reciprocal_rank(ranks[rows])),
     ]
     for fast, slow in pairs:

@@ -15,7 +15,7 @@ from coordi.config import EvaluateSettings, RunSettings
 from coordi.data.loading import load
 from coordi.errors import EvaluationError
 from coordi.evaluation import metrics
-from coordi.evaluation.question_sets import ProtocolQuestions, draw_questions
+from coordi.evaluation.question_sets import TASKS, ProtocolQuestions, answers_of, draw_questions, labels_of
 from coordi.evaluation.scoring import (
     ItemIds,
     ProtocolResult,
@@ -33,8 +33,6 @@ from coordi.types import CompatibilityQuestion, Dataset, FitbQuestion, Item, Out
 Scorer = OutfitScorer | ScoreSource
 MakeSet = Callable[[int], tuple[Sequence[ProtocolQuestions], Sequence[Scorer]]]
 """Questions of a seed, and the scorers as fitted with that seed."""
-
-_Value = tuple[str, str, str, str]  # task, protocol, scorer, metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +57,7 @@ class EvaluationRun:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Result of an evaluation.
-
-    Attributes:
-        protocols: In the order of the settings.
-        tasks: The ``tasks`` of ``report.json``; see ``task_metrics``.
-        warnings: Warnings of all tasks, each once.
-    """
+    """Results by protocol, the ``tasks`` of ``report.json``, and the warnings of all tasks, each once."""
 
     protocols: tuple[ProtocolResult, ...]
     tasks: Mapping[str, Any]
@@ -119,22 +111,13 @@ def evaluate(
     progress: Progress = no_progress,
     folder: Path | None = None,
 ) -> Evaluation:
-    """Draw the questions of a data set and measure scorers on them; see ``measure`` and ``EvaluationRun``.
-
-    Raises:
-        DataError: If the data allows no questions.
-        EvaluationError: As ``gather``.
-    """
+    """Draw the questions of a data set and measure scorers on them; see ``measure`` and ``EvaluationRun``."""
     run = EvaluationRun(settings, seed, dataset.items, progress, folder)
     return measure(draw_questions(dataset, settings, seed), scorers, run)
 
 
 def measure(questions: Sequence[ProtocolQuestions], scorers: Sequence[Scorer], run: EvaluationRun) -> Evaluation:
-    """Measure scorers, the model under test first, on given questions by protocol.
-
-    Raises:
-        EvaluationError: As ``gather``.
-    """
+    """Measure scorers, the model under test first, on given questions by protocol; raises as ``gather``."""
     protocols = gather(questions, scorers, run)
     tasks = task_metrics(protocols, run.settings, run.seed, run.items)
     return Evaluation(protocols, tasks, task_warnings(tasks))
@@ -146,13 +129,9 @@ def gather(
     """Scores of each scorer, with its threshold and calibration from the validation split.
 
     Every outfit is scored once per scorer, however many questions it is in. The answer to a fill-in-the-blank question
-    or a retrieval query is the candidate whose completed outfit, with the candidate at the end, scores highest.
-
-    Args:
-        questions: By protocol.
-        scorers: The model under test first, which must answer everything. A score source may leave out whole tasks;
-            it is absent from a protocol of which it answers none.
-        run: Options.
+    or a retrieval query is the candidate whose completed outfit, with the candidate at the end, scores highest. The
+    first scorer, the model under test, must answer everything; a score source may leave out whole tasks, and is absent
+    from a protocol of which it answers none.
 
     Raises:
         EvaluationError: If a protocol has no questions, or compatibility questions of one class in a split; if names
@@ -176,10 +155,16 @@ def gather(
     for scorer, by_outfit in zip(models, score_all(models, groups, run.items, run.progress, run.folder), strict=True):
         scores[scorer.name] = [_look_up(part, by_outfit) for part in questions]
     probabilities = {scorer.name for scorer in models if scorer.gives_probabilities}
-    return tuple(
-        _protocol_result(part, {name: scores[name][n] for name in names}, probabilities)
-        for n, part in enumerate(questions)
-    )
+    protocols = []
+    for n, part in enumerate(questions):
+        results = []
+        for name in names:
+            raw = scores[name][n]
+            _check_shapes(part, name, raw or RawScores(), answers_all=name == names[0])
+            if raw is not None:
+                results.append(_scorer_result(part, name, raw, gives_probabilities=name in probabilities))
+        protocols.append(ProtocolResult(part, tuple(results)))
+    return tuple(protocols)
 
 
 def measure_seeds(first: Evaluation, make: MakeSet, run: EvaluationRun) -> dict[str, Any] | None:
@@ -190,7 +175,7 @@ def measure_seeds(first: Evaluation, make: MakeSet, run: EvaluationRun) -> dict[
         make: Called once for each further seed. Score sources that it returns aren't used: they are for the first
             questions, whose ids recur for other questions.
         run: Scores of a further seed are saved in ``seed-<seed>`` below its folder. The total of the progress is an
-            estimate until the last seed.
+            estimate, as if later sets were as large as the current one.
 
     Returns:
         The ``seeds`` of ``report.json``; None if the settings have one seed. It has ``seeds``, and
@@ -206,30 +191,37 @@ def measure_seeds(first: Evaluation, make: MakeSet, run: EvaluationRun) -> dict[
     if settings.seeds == 1:
         return None
     sets = [_values(first.protocols)]
-    progress = _SeedProgress(run.progress, settings.seeds - 1)
-    for further in range(seed + 1, seed + settings.seeds):
+    before = size = 0
+    for number in range(1, settings.seeds):
+        further, remaining = seed + number, settings.seeds - number
+
+        def progress(done: int, total: int, before: int = before, remaining: int = remaining) -> None:
+            nonlocal size
+            size = total
+            run.progress(before + done, before + total * remaining)
+
         questions, scorers = make(further)
         folder = None if run.folder is None else run.folder / f"seed-{further}"
         models = [scorer for scorer in scorers if not isinstance(scorer, ScoreSource)]
         sets.append(_values(gather(questions, models, replace(run, progress=progress, folder=folder))))
-        progress.next_set()
+        before += size
     shared = [key for key in sets[0] if all(key in values for values in sets[1:])]
     if not shared:
         raise EvaluationError(
             f"nothing was measured with all of the {settings.seeds} seeds from {seed}; give each the same protocols "
             "and scorers"
         )
-    result: dict[str, Any] = {"seeds": list(range(seed, seed + settings.seeds))}
-    result |= {task: {} for task in ("compatibility", "fill_in_the_blank", "retrieval")}
-    for task, protocol, scorer, metric in shared:
+    result: dict[str, Any] = {"seeds": list(range(seed, seed + settings.seeds)), **{task: {} for task in TASKS}}
+    for key in shared:
+        task, protocol, scorer, metric = key
         row = result[task].setdefault(protocol, {}).setdefault(scorer, {})
-        row[metric] = [values[task, protocol, scorer, metric] for values in sets]
+        row[metric] = [values[key] for values in sets]
     return result
 
 
 def _check_questions(questions: ProtocolQuestions) -> None:
     name = questions.protocol
-    if not (questions.test or questions.blanks or questions.retrieval):
+    if not questions.by_task:
         raise EvaluationError(f"the test split has 0 {name} questions; give a data set with more outfits in it")
     for split, part in (("valid", questions.valid), ("test", questions.test)):
         positives = sum(question.compatible for question in part)
@@ -238,10 +230,10 @@ def _check_questions(questions: ProtocolQuestions) -> None:
                 f"the {split} split has {len(part)} {name} questions, {positives} of them compatible, which must "
                 "hold both classes; give a data set with more outfits in it"
             )
-    for task, choices in (("fill-in-the-blank", questions.blanks), ("retrieval", questions.retrieval)):
+    for choices in (questions.blanks, questions.retrieval):
         sizes = sorted({len(question.candidates) for question in choices})
         if len(sizes) > 1:
-            raise EvaluationError(f"{task} questions ({name}) must all have as many candidates, got {sizes}")
+            raise EvaluationError(f"questions with candidates ({name}) must all have as many candidates, got {sizes}")
 
 
 def _outfits_of(questions: ProtocolQuestions) -> list[ItemIds]:
@@ -262,18 +254,6 @@ def _look_up(questions: ProtocolQuestions, scores: Scores) -> RawScores:
 
     valid = questions.valid if questions.test else ()
     return RawScores(of(valid), of(questions.test), of_candidates(questions.blanks), of_candidates(questions.retrieval))
-
-
-def _protocol_result(
-    questions: ProtocolQuestions, scores: Mapping[str, RawScores | None], probabilities: set[str]
-) -> ProtocolResult:
-    under_test = next(iter(scores))
-    results = []
-    for name, raw in scores.items():
-        _check_shapes(questions, name, raw or RawScores(), answers_all=name == under_test)
-        if raw is not None:
-            results.append(_scorer_result(questions, name, raw, gives_probabilities=name in probabilities))
-    return ProtocolResult(questions, tuple(results))
 
 
 def _check_shapes(questions: ProtocolQuestions, name: str, raw: RawScores, *, answers_all: bool) -> None:
@@ -313,7 +293,7 @@ def _scorer_result(
                 f"{name} returns probabilities, but scores go from {raw.test.min()} to {raw.test.max()}; accepted are "
                 "0 to 1"
             )
-        truth = np.array([question.compatible for question in questions.valid], dtype=bool)
+        truth = labels_of(questions.valid)
         threshold = metrics.best_threshold(raw.valid, truth)
         probabilities = metrics.fit_platt(raw.valid, truth).probabilities(raw.test)
     return ScorerResult(
@@ -321,43 +301,22 @@ def _scorer_result(
     )
 
 
-class _SeedProgress:
-    """Progress over several sets of questions, as if those to come were as large as the current one."""
-
-    def __init__(self, progress: Progress, sets: int) -> None:
-        self._progress = progress
-        self._remaining = sets
-        self._before = 0
-        self._size = 0
-
-    def __call__(self, done: int, total: int) -> None:
-        self._size = total
-        self._progress(self._before + done, self._before + total * self._remaining)
-
-    def next_set(self) -> None:
-        """Count the current set as done."""
-        self._before += self._size
-        self._remaining -= 1
-
-
-def _values(protocols: Sequence[ProtocolResult]) -> dict[_Value, float]:
-    return {
-        (task, protocol.questions.protocol, result.scorer, metric): value
-        for protocol in protocols
-        for result in protocol.results
-        for task, metric, value in _values_of(protocol.questions, result)
-    }
-
-
-def _values_of(questions: ProtocolQuestions, result: ScorerResult) -> list[tuple[str, str, float]]:
-    values = []
-    if result.scores.size:
-        values.append(("compatibility", "auc", metrics.roc_auc(result.scores, questions.labels)))
-        values.append(("compatibility", "accuracy", metrics.accuracy(result.predicted, questions.labels)))
-    if result.blank_scores.size:
-        accuracy = metrics.fitb_accuracy(result.blank_scores, questions.answers)
-        values.append(("fill_in_the_blank", "accuracy", accuracy))
-    if result.retrieval_scores.size:
-        ranks = metrics.true_ranks(result.retrieval_scores, questions.retrieval_answers)
-        values.append(("retrieval", "mrr", metrics.mean_reciprocal_rank(ranks)))
+def _values(protocols: Sequence[ProtocolResult]) -> dict[tuple[str, str, str, str], float]:
+    """Value of each task, protocol, scorer and metric."""
+    values: dict[tuple[str, str, str, str], float] = {}
+    for protocol in protocols:
+        questions = protocol.questions
+        for result in protocol.results:
+            for task, scores in result.by_task.items():
+                if task == "compatibility":
+                    figures = {
+                        "auc": metrics.roc_auc(scores, questions.labels),
+                        "accuracy": metrics.accuracy(result.predicted, questions.labels),
+                    }
+                elif task == "fill_in_the_blank":
+                    figures = {"accuracy": metrics.fitb_accuracy(scores, questions.answers)}
+                else:
+                    ranks = metrics.true_ranks(scores, answers_of(questions.retrieval))
+                    figures = {"mrr": metrics.mean_reciprocal_rank(ranks)}
+                values |= {(task, questions.protocol, result.scorer, name): value for name, value in figures.items()}
     return values

@@ -1,8 +1,12 @@
-"""Metrics of compatibility, fill-in-the-blank and retrieval, calibration, bootstrap intervals and tests."""
+"""Metrics of compatibility, fill-in-the-blank and retrieval, calibration, bootstrap intervals and tests.
+
+Every function raises ``EvaluationError``, which is a ``ValueError`` too, if shapes disagree, there are no questions, a
+score isn't finite, or a metric has no value. ``labels`` are the truth, shape ``(N,)``; higher scores are better.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -12,24 +16,20 @@ from numpy.typing import NDArray
 from coordi.errors import EvaluationError, require
 from coordi.model.scoring import platt_regression, sigmoid
 
+Floats = NDArray[np.floating]
+Bools = NDArray[np.bool_]
 
-def accuracy(predicted: NDArray[np.bool_], labels: NDArray[np.bool_]) -> float:
-    """Share of correct answers, both arrays of shape ``(N,)``.
 
-    Raises:
-        EvaluationError: If the shapes disagree or ``N`` is 0. It is a ``ValueError`` too, here and below.
-    """
+def accuracy(predicted: Bools, labels: Bools) -> float:
+    """Share of correct answers, both arrays of shape ``(N,)``."""
     _check_pair(predicted, labels, "answers")
     return float(np.mean(predicted == labels))
 
 
-def f1(predicted: NDArray[np.bool_], labels: NDArray[np.bool_]) -> float:
+def f1(predicted: Bools, labels: Bools) -> float:
     """F1 of the class "compatible", both arrays of shape ``(N,)``.
 
     It is 0 if nothing was predicted compatible; always predicting it gives 2/3 on balanced questions, not 1/2.
-
-    Raises:
-        EvaluationError: If the shapes disagree, ``N`` is 0, or no question's truth is yes.
     """
     _check_pair(predicted, labels, "answers")
     if not labels.any():
@@ -37,18 +37,11 @@ def f1(predicted: NDArray[np.bool_], labels: NDArray[np.bool_]) -> float:
     return float(require("sklearn.metrics", "train").f1_score(labels, predicted, zero_division=0))
 
 
-def roc_auc(scores: NDArray[np.floating], labels: NDArray[np.bool_]) -> float:
+def roc_auc(scores: Floats, labels: Bools) -> float:
     """Probability that a compatible outfit scores above an incompatible one; a tie counts half.
 
     The Mann-Whitney U statistic over the number of pairs. It equals scikit-learn's ``roc_auc_score`` but for its
     rounding, which gives a perfect scorer 0.9999999999999999.
-
-    Args:
-        scores: Compatibility, shape ``(N,)``; higher is better.
-        labels: The truth, shape ``(N,)``.
-
-    Raises:
-        EvaluationError: If the shapes disagree, ``N`` is 0, a score isn't finite, or one of the classes is missing.
 
     References:
         Hanley and McNeil, The Meaning and Use of the Area under a Receiver Operating Characteristic Curve, 1982.
@@ -59,27 +52,18 @@ def roc_auc(scores: NDArray[np.floating], labels: NDArray[np.bool_]) -> float:
     return float((rank_sum - positives * (positives + 1) / 2) / (positives * (len(labels) - positives)))
 
 
-def roc_curve(scores: NDArray[np.floating], labels: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Corners of the ROC curve from (0, 0) to (1, 1): false and true positive rate, shape ``(K + 1, 2)``.
-
-    There is one for each of the ``K`` distinct scores, from the highest down.
-
-    Raises:
-        EvaluationError: As ``roc_auc``.
-    """
+def roc_curve(scores: Floats, labels: Bools) -> NDArray[np.float64]:
+    """False and true positive rate from (0, 0) to (1, 1), shape ``(K + 1, 2)`` for ``K`` distinct scores."""
     _check_scored(scores, labels)
     false_rate, true_rate, _ = require("sklearn.metrics", "train").roc_curve(labels, scores, drop_intermediate=False)
     return np.column_stack([false_rate, true_rate])
 
 
-def best_threshold(scores: NDArray[np.floating], labels: NDArray[np.bool_]) -> float:
+def best_threshold(scores: Floats, labels: Bools) -> float:
     """The threshold with the highest accuracy of ``score >= threshold``; choose it on validation, never on test.
 
     Candidates are the lowest score (always yes), the midpoints between neighbouring distinct scores, and just above
     the highest (always no). Among equally accurate ones the lowest is taken.
-
-    Raises:
-        EvaluationError: As ``roc_auc``.
     """
     _check_scored(scores, labels)
     distinct, tie = np.unique(scores.astype(np.float64), return_inverse=True)
@@ -93,22 +77,14 @@ def best_threshold(scores: NDArray[np.floating], labels: NDArray[np.bool_]) -> f
     return float(candidates[int(np.argmax(correct))])
 
 
-def true_ranks(scores: NDArray[np.floating], answers: NDArray[np.integer]) -> NDArray[np.intp]:
-    """Rank of the true item among a question's candidates, from 1; a tie with it counts against it.
+def true_ranks(scores: Floats, answers: NDArray[np.integer]) -> NDArray[np.intp]:
+    """Rank of the true item among a question's candidates, from 1, shape ``(Q,)``; a tie with it counts against it.
 
-    The rank is the number of candidates that score at least as high as the true item, itself included, so a constant
-    scorer ranks it last. The order of the candidates has no effect.
+    A constant scorer ranks it last. The order of the candidates has no effect.
 
     Args:
-        scores: Compatibility of each candidate with the outfit, shape ``(Q, C)``; higher is better.
+        scores: Compatibility of each candidate with the outfit, shape ``(Q, C)``, 2 candidates or more.
         answers: Column of the true item, shape ``(Q,)``.
-
-    Returns:
-        Shape ``(Q,)``, in ``1 .. C``.
-
-    Raises:
-        EvaluationError: If shapes disagree, a score is not finite, an answer is not a column, ``Q`` is 0 or ``C``
-            below 2.
     """
     if scores.ndim != 2 or answers.shape != scores.shape[:1]:
         raise EvaluationError(
@@ -124,24 +100,18 @@ def true_ranks(scores: NDArray[np.floating], answers: NDArray[np.integer]) -> ND
         raise EvaluationError(
             f"answers must be columns 0 to {scores.shape[1] - 1}, got {answers.min()} to {answers.max()}"
         )
-    true = scores[np.arange(len(scores)), answers][:, None]
-    ranks: NDArray[np.intp] = np.sum(scores >= true, axis=1)
+    ranks: NDArray[np.intp] = np.sum(scores >= np.take_along_axis(scores, answers[:, None], axis=1), axis=1)
     return ranks
 
 
-def fitb_hits(scores: NDArray[np.floating], answers: NDArray[np.integer]) -> NDArray[np.bool_]:
+def fitb_hits(scores: Floats, answers: NDArray[np.integer]) -> Bools:
     """Whether the true item scores above all others, per fill-in-the-blank question; see ``true_ranks``."""
-    hits: NDArray[np.bool_] = true_ranks(scores, answers) == 1
+    hits: Bools = true_ranks(scores, answers) == 1
     return hits
 
 
-def fitb_accuracy(scores: NDArray[np.floating], answers: NDArray[np.integer]) -> float:
-    """Share of fill-in-the-blank questions whose true item scores highest; chance is ``1 / C``.
-
-    A tie with the true item is a miss, so a constant scorer gets 0.
-
-    Raises:
-        EvaluationError: As ``true_ranks``.
+def fitb_accuracy(scores: Floats, answers: NDArray[np.integer]) -> float:
+    """Share of fill-in-the-blank questions whose true item scores highest; chance is ``1 / C``, a tie is a miss.
 
     References:
         Han et al., Learning Fashion Compatibility with Bidirectional LSTMs, 2017.
@@ -151,13 +121,6 @@ def fitb_accuracy(scores: NDArray[np.floating], answers: NDArray[np.integer]) ->
 
 def recall_at(ranks: NDArray[np.integer], k: int) -> float:
     """Share of queries whose true item is among the first ``k``; chance is ``k / P`` for ``P`` candidates.
-
-    Args:
-        ranks: Of the true items, from 1, shape ``(R,)``; see ``true_ranks``.
-        k: 1 or more.
-
-    Raises:
-        EvaluationError: If ``R`` is 0, a rank is below 1, or ``k`` is.
 
     References:
         Sarkar et al., OutfitTransformer: Learning Outfit Representations for Fashion Recommendation, 2022.
@@ -170,9 +133,6 @@ def recall_at(ranks: NDArray[np.integer], k: int) -> float:
 
 def mean_reciprocal_rank(ranks: NDArray[np.integer]) -> float:
     """Mean of ``1 / rank``; chance is ``(1 + 1/2 + ... + 1/P) / P`` for ``P`` candidates.
-
-    Raises:
-        EvaluationError: If there are no ranks or a rank is below 1.
 
     References:
         Voorhees, The TREC-8 Question Answering Track Report, 1999.
@@ -189,12 +149,8 @@ _FURTHEST = 1e300
 class PlattScaling:
     """A logistic curve from scores to probabilities: ``sigmoid(slope (score - centre) / spread + intercept)``.
 
-    Attributes:
-        slope: Log odds per standard deviation of the scores. Negative if higher scores belonged to incompatible
-            outfits; 0 if scores didn't vary.
-        intercept: Log odds at ``centre``.
-        centre: Mean of the scores it was fitted on.
-        spread: Their standard deviation; 1 if they didn't vary.
+    ``centre`` and ``spread`` are mean and standard deviation of the scores it was fitted on; where those didn't vary,
+    the spread is 1 and the slope 0.
     """
 
     slope: float
@@ -202,22 +158,15 @@ class PlattScaling:
     centre: float
     spread: float
 
-    def probabilities(self, scores: NDArray[np.floating]) -> NDArray[np.float64]:
+    def probabilities(self, scores: Floats) -> NDArray[np.float64]:
         """Probability that an outfit is compatible, of each score; same shape, in ``[0, 1]``."""
         with np.errstate(over="ignore"):  # a score that is too far away for a float gets probability 0 or 1
             steps = np.clip((scores.astype(np.float64) - self.centre) / self.spread, -_FURTHEST, _FURTHEST)
             return sigmoid(self.slope * steps + self.intercept)
 
 
-def fit_platt(scores: NDArray[np.floating], labels: NDArray[np.bool_]) -> PlattScaling:
-    """Platt scaling of standardised scores, so that their scale has no effect.
-
-    Args:
-        scores: Of validation questions, shape ``(V,)``; never of the test questions that are measured.
-        labels: The truth, shape ``(V,)``.
-
-    Raises:
-        EvaluationError: If the shapes disagree, ``V`` is 0 or a score isn't finite.
+def fit_platt(scores: Floats, labels: Bools) -> PlattScaling:
+    """Platt scaling of standardised scores, so that their scale has no effect; fit it on validation, never on test.
 
     References:
         Platt, Probabilistic Outputs for Support Vector Machines, 1999.
@@ -237,15 +186,8 @@ def fit_platt(scores: NDArray[np.floating], labels: NDArray[np.bool_]) -> PlattS
     return PlattScaling(slope, intercept, centre * scale, spread)
 
 
-def brier(probabilities: NDArray[np.floating], labels: NDArray[np.bool_]) -> float:
-    """Mean squared error of probabilities, shape ``(N,)``: 0 at best, 0.25 for always one half, 1 at worst.
-
-    Raises:
-        EvaluationError: If the shapes disagree, ``N`` is 0, or a value isn't in ``[0, 1]``.
-
-    References:
-        Brier, Verification of Forecasts Expressed in Terms of Probability, 1950.
-    """
+def brier(probabilities: Floats, labels: Bools) -> float:
+    """Mean squared error of probabilities, shape ``(N,)``: 0 at best, 0.25 for always one half, 1 at worst."""
     _check_probabilities(probabilities, labels)
     return float(np.mean((probabilities - labels) ** 2))
 
@@ -261,22 +203,12 @@ class ReliabilityBin:
     share_compatible: float
 
 
-def reliability(
-    probabilities: NDArray[np.floating], labels: NDArray[np.bool_], bins: int = 10
-) -> tuple[ReliabilityBin, ...]:
+def reliability(probabilities: Floats, labels: Bools, bins: int = 10) -> tuple[ReliabilityBin, ...]:
     """The reliability curve in bins of equal mass, from the lowest probability up.
 
     Edges are the quantiles of the probabilities; a value on an edge belongs below it. Equal probabilities share a bin,
     so ties make bins uneven, and empty bins are left out. The bins are those of scikit-learn's ``calibration_curve``
     with the strategy ``quantile``, which doesn't return their sizes.
-
-    Args:
-        probabilities: That outfits are compatible, shape ``(N,)``.
-        labels: The truth, shape ``(N,)``.
-        bins: 1 or more.
-
-    Raises:
-        EvaluationError: If the shapes disagree, ``N`` is 0, a value isn't in ``[0, 1]`` or ``bins`` is below 1.
     """
     _check_probabilities(probabilities, labels)
     if bins < 1:
@@ -290,19 +222,15 @@ def reliability(
     )
 
 
-def expected_calibration_error(probabilities: NDArray[np.floating], labels: NDArray[np.bool_], bins: int = 10) -> float:
+def expected_calibration_error(probabilities: Floats, labels: Bools, bins: int = 10) -> float:
     """Mean gap between probability and share of true answers over the bins of ``reliability``, weighted by size.
 
     Bins are of equal mass, which is less biased than bins of equal width. The remaining bias is upwards: with few
     questions in a bin, even true probabilities have a gap.
 
-    Raises:
-        EvaluationError: As ``reliability``.
-
     References:
-        Naeini, Cooper and Hauskrecht, Obtaining Well Calibrated Probabilities Using Bayesian Binning, 2015; Guo et al.,
-        On Calibration of Modern Neural Networks, 2017; Roelofs et al., Mitigating Bias in Calibration Error
-        Estimation, 2022 (equal mass).
+        Naeini, Cooper and Hauskrecht, Obtaining Well Calibrated Probabilities Using Bayesian Binning, 2015; Roelofs et
+        al., Mitigating Bias in Calibration Error Estimation, 2022 (equal mass).
     """
     curve = reliability(probabilities, labels, bins)
     gaps = [row.n * abs(row.mean_probability - row.share_compatible) for row in curve]
@@ -325,13 +253,6 @@ class Resamples:
         groups: The outfit of each question, length ``N``.
         rng: Where the draws come from; the same state gives the same draws.
         count: Number of draws, ``B``.
-
-    Attributes:
-        outfits: Number of outfits; each draw has as many.
-        count: Number of draws.
-
-    Raises:
-        EvaluationError: If there are no questions or ``count`` is below 1.
     """
 
     def __init__(self, groups: Sequence[Hashable], rng: np.random.Generator, count: int = 1000) -> None:
@@ -341,26 +262,21 @@ class Resamples:
         self.outfits = len(numbers)
         self.count = count
         self._group = np.array([numbers[group] for group in groups], dtype=np.intp)  # (N,)
-        times = np.empty((count, self.outfits))
-        for draw in times:
-            draw[:] = np.bincount(rng.integers(self.outfits, size=self.outfits), minlength=self.outfits)
-        self._times = np.ascontiguousarray(times.T)  # (outfits, B)
+        draws = (rng.integers(self.outfits, size=self.outfits) for _ in range(count))
+        times = [np.bincount(draw, minlength=self.outfits) for draw in draws]
+        self._times = np.ascontiguousarray(np.array(times, dtype=np.float64).T)  # (outfits, B)
 
-    def accuracy(self, predicted: NDArray[np.bool_], labels: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """``metrics.accuracy`` of each draw, shape ``(B,)``."""
-        return self.share(predicted == labels)
-
-    def share(self, hits: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Share of hits in each draw, shape ``(B,)``."""
+    def share(self, hits: Bools) -> NDArray[np.float64]:
+        """Share of hits in each draw, shape ``(B,)``: an accuracy, or a recall."""
         return self._totals(hits) / self._totals(np.ones(len(hits), dtype=bool))
 
-    def f1(self, predicted: NDArray[np.bool_], labels: NDArray[np.bool_]) -> NDArray[np.float64]:
+    def f1(self, predicted: Bools, labels: Bools) -> NDArray[np.float64]:
         """``metrics.f1`` of each draw, shape ``(B,)``; NaN for a draw without a compatible outfit."""
         positives = self._totals(labels)
         marked = self._totals(predicted) + positives
         return _ratio(2 * self._totals(predicted & labels), np.where(positives > 0, marked, 0))
 
-    def auc(self, scores: NDArray[np.floating], labels: NDArray[np.bool_]) -> NDArray[np.float64]:
+    def auc(self, scores: Floats, labels: Bools) -> NDArray[np.float64]:
         """``metrics.roc_auc`` of each draw, shape ``(B,)``; NaN for a draw of one class.
 
         A question that was drawn w times is a question of weight w: each positive wins the weight of the negatives
@@ -369,50 +285,34 @@ class Resamples:
         positives, negatives = (
             rows[np.argsort(scores[rows], kind="stable")] for rows in (np.flatnonzero(labels), np.flatnonzero(~labels))
         )
-        below_left, below_right = (
-            np.searchsorted(scores[negatives], scores[positives], side="left"),
-            np.searchsorted(scores[negatives], scores[positives], side="right"),
-        )
+        below_left = np.searchsorted(scores[negatives], scores[positives], side="left")
+        below_right = np.searchsorted(scores[negatives], scores[positives], side="right")
         aucs = np.empty(self.count)
-        for block in self._blocks():
-            times = self._times[:, block]
+        width = max(_LEAST_WIDTH, _BLOCK // len(self._group))
+        for start in range(0, self.count, width):
+            times = self._times[:, start : start + width]
             below = np.zeros((len(negatives) + 1, times.shape[1]))
             np.cumsum(times[self._group[negatives]], axis=0, out=below[1:])  # (negatives + 1, block)
             weight = times[self._group[positives]]  # (positives, block)
             twice_won = np.sum(weight * (below[below_left] + below[below_right]), axis=0)
-            aucs[block] = _ratio(twice_won, 2 * weight.sum(axis=0) * below[-1])
+            aucs[start : start + width] = _ratio(twice_won, 2 * weight.sum(axis=0) * below[-1])
         return aucs
-
-    def recall_at(self, ranks: NDArray[np.integer], k: int) -> NDArray[np.float64]:
-        """``metrics.recall_at`` of each draw, shape ``(B,)``."""
-        return self.share(ranks <= k)
 
     def mean_reciprocal_rank(self, ranks: NDArray[np.integer]) -> NDArray[np.float64]:
         """``metrics.mean_reciprocal_rank`` of each draw, shape ``(B,)``."""
-        total = np.zeros(self.count)
-        for rank in np.unique(ranks):
-            total += self._totals(ranks == rank) / rank
-        return total / self._totals(np.ones(len(ranks), dtype=bool))
+        return self._totals(1 / ranks) / self._totals(np.ones(len(ranks)))
 
-    def _totals(self, marked: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """Number of marked questions in each draw, shape ``(B,)``."""
-        per_outfit = np.bincount(self._group, weights=marked, minlength=self.outfits)  # (outfits,)
+    def _totals(self, weights: NDArray[np.generic]) -> NDArray[np.float64]:
+        """Sum of the questions' weights in each draw, shape ``(B,)``."""
+        per_outfit = np.bincount(self._group, weights=weights, minlength=self.outfits)  # (outfits,)
         totals: NDArray[np.float64] = per_outfit @ self._times
         return totals
 
-    def _blocks(self) -> Iterator[slice]:
-        width = max(_LEAST_WIDTH, _BLOCK // len(self._group))
-        return (slice(start, start + width) for start in range(0, self.count, width))
-
 
 def percentile_interval(draws: NDArray[np.float64]) -> tuple[float, float] | None:
-    """95% percentile interval: the 2.5th and 97.5th percentile of a metric's draws.
+    """95% percentile interval of a metric's draws, shape ``(B,)``; NaN, where it has no value, is left out.
 
-    Args:
-        draws: The metric in each resample, shape ``(B,)``; NaN, which is left out, where it has no value.
-
-    Returns:
-        None if it has a value in fewer than half of the draws.
+    None if it has a value in fewer than half of the draws.
     """
     values = _finite_draws(draws)
     if values is None:
@@ -422,17 +322,11 @@ def percentile_interval(draws: NDArray[np.float64]) -> tuple[float, float] | Non
 
 
 def paired_p_value(differences: NDArray[np.float64]) -> float | None:
-    """Two-sided bootstrap p-value of a difference between two scorers on the same questions.
+    """Two-sided bootstrap p-value of the differences between two scorers in each resample, shape ``(B,)``.
 
     ``2 (1 + min(#d <= 0, #d >= 0)) / (1 + B)``, at most 1: the level at which the percentile interval just touches 0.
     Two scorers that always agree get 1; with ``B`` draws the smallest is ``2 / (1 + B)``. Like the interval it is
-    slightly too low for few outfits.
-
-    Args:
-        differences: Of one scorer over another in each resample, shape ``(B,)``; NaN where there is none.
-
-    Returns:
-        In ``(0, 1]``; None if fewer than half of the resamples have a difference, as for the interval.
+    slightly too low for few outfits, and None if fewer than half of the resamples have a difference.
 
     References:
         Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapters 13 and 15; Davison and Hinkley,
@@ -446,13 +340,9 @@ def paired_p_value(differences: NDArray[np.float64]) -> float | None:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction, in the order of the p-values.
+    """Holm's step-down correction, in the order of the p-values; too short to be worth depending on statsmodels.
 
-    The k-th smallest of m is multiplied by ``m - k + 1``, is at most 1 and never below the previous one. It is short
-    enough that statsmodels isn't worth a dependency.
-
-    Raises:
-        EvaluationError: If a p-value isn't in ``[0, 1]``.
+    The k-th smallest of m is multiplied by ``m - k + 1``, is at most 1 and never below the previous one.
 
     References:
         Holm, A Simple Sequentially Rejective Multiple Test Procedure, 1979.
@@ -460,12 +350,11 @@ def holm(p_values: Sequence[float]) -> list[float]:
     broken = [p for p in p_values if not 0 <= p <= 1]
     if broken:
         raise EvaluationError(f"p-values lie between 0 and 1, got {broken[0]}")
-    corrected = [0.0] * len(p_values)
-    highest = 0.0
-    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[index]))
-        corrected[index] = highest
-    return corrected
+    order = np.argsort(p_values, kind="stable")
+    steps = np.arange(len(order), 0, -1) * np.asarray(p_values, dtype=np.float64)[order]
+    corrected = np.empty(len(order))
+    corrected[order] = np.maximum.accumulate(np.minimum(steps, 1.0))
+    return [float(p) for p in corrected]
 
 
 # Standard errors between no difference and one that is detected in 80% of repetitions at a two-sided 5%: 1.96 + 0.84.
@@ -475,12 +364,8 @@ _REACH = NormalDist().inv_cdf(0.975) + NormalDist().inv_cdf(0.8)
 def smallest_difference(draws: NDArray[np.float64]) -> float | None:
     """The smallest true difference that would be detected with power 0.8 at a two-sided 5%: 2.8 standard errors.
 
-    Args:
-        draws: Of a paired difference, or of one metric to be compared with a fixed value such as chance, shape
-            ``(B,)``; NaN where there is no value.
-
-    Returns:
-        None if fewer than half of the resamples have a value, or if all are equal, as those of a perfect scorer.
+    Draws are of a paired difference, or of one metric to be compared with a fixed value such as chance. None if fewer
+    than half of the resamples have a value, or if all are equal, as those of a perfect scorer.
 
     References:
         Cohen, Statistical Power Analysis for the Behavioral Sciences, 1988.

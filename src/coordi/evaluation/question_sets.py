@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +23,11 @@ from coordi.types import (
     ReleaseTask,
 )
 
-RETRIEVAL_PROTOCOL = "same-category"
-"""The protocol of retrieval: its pools hold items of the true one's category."""
+Task = Literal["compatibility", "fill_in_the_blank", "retrieval"]
+TASKS: tuple[Task, ...] = ("compatibility", "fill_in_the_blank", "retrieval")
+Question = CompatibilityQuestion | FitbQuestion
+# The protocol of retrieval: its pools hold items of the true one's category.
+_RETRIEVAL_PROTOCOL = "same-category"
 # Of a release's questions of a task, the share that must be usable for a figure to represent them.
 _LEAST_SHARE = 0.5
 
@@ -51,44 +55,50 @@ class ProtocolQuestions:
     @property
     def labels(self) -> NDArray[np.bool_]:
         """The truth of the test questions, shape ``(N,)``."""
-        return np.array([question.compatible for question in self.test], dtype=bool)
+        return labels_of(self.test)
 
     @property
     def answers(self) -> NDArray[np.intp]:
         """The true candidate of each blank, shape ``(Q,)``."""
-        return np.array([question.answer for question in self.blanks], dtype=np.intp)
+        return answers_of(self.blanks)
 
     @property
-    def retrieval_answers(self) -> NDArray[np.intp]:
-        """The true candidate of each retrieval query, shape ``(R,)``."""
-        return np.array([query.answer for query in self.retrieval], dtype=np.intp)
+    def by_task(self) -> dict[Task, Sequence[Question]]:
+        """Test questions of the tasks that the protocol has."""
+        parts: tuple[Sequence[Question], ...] = (self.test, self.blanks, self.retrieval)
+        return {task: questions for task, questions in zip(TASKS, parts, strict=True) if questions}
+
+
+def labels_of(questions: Sequence[CompatibilityQuestion]) -> NDArray[np.bool_]:
+    """Whether each outfit is real, shape ``(N,)``."""
+    return np.array([question.compatible for question in questions], dtype=bool)
+
+
+def answers_of(questions: Sequence[FitbQuestion]) -> NDArray[np.intp]:
+    """Position of the true candidate of each question, shape ``(Q,)``."""
+    return np.array([question.answer for question in questions], dtype=np.intp)
 
 
 def draw_questions(dataset: Dataset, settings: EvaluateSettings, seed: int) -> tuple[ProtocolQuestions, ...]:
     """The questions of each protocol of the settings, or of every protocol that the data allows.
 
-    Args:
-        dataset: Needs a validation and a test split.
-        settings: Which protocols, how many choices, the retrieval pool.
-        seed: Of the negatives, wrong candidates and shuffles; the release's own questions are the same for all.
+    Where all are taken, the first one's warnings name the protocols that the data doesn't allow. The seed is of the
+    negatives, wrong candidates and shuffles; the release's own questions are the same for all.
 
     Raises:
         DataError: If a split has no outfits, or too few to make any question.
-        EvaluationError: If the release's own questions are asked for and of no task enough of them can be asked.
+        EvaluationError: If the release's own questions are wanted and of no task enough of them are usable.
     """
-    if settings.protocols is None:
-        return _all_protocols(dataset, settings, seed)
-    parts: list[ProtocolQuestions] = []
-    for protocol in settings.protocols:
-        if protocol == "release":
-            parts += _required_release(dataset, seed)
-        else:
-            parts.append(_drawn(dataset, protocol, settings, seed))
-    return tuple(parts)
-
-
-def _all_protocols(dataset: Dataset, settings: EvaluateSettings, seed: int) -> tuple[ProtocolQuestions, ...]:
-    """Every protocol that the data allows; the first part's warnings name the others."""
+    if settings.protocols is not None:
+        return tuple(
+            part
+            for protocol in settings.protocols
+            for part in (
+                _required_release(dataset, seed)
+                if protocol == "release"
+                else [_drawn(dataset, protocol, settings, seed)]
+            )
+        )
     parts: list[ProtocolQuestions] = []
     problems: list[str] = []
     for protocol in NEGATIVES:
@@ -96,14 +106,13 @@ def _all_protocols(dataset: Dataset, settings: EvaluateSettings, seed: int) -> t
             parts.append(_drawn(dataset, protocol, settings, seed))
         except DataError as error:
             problems.append(f"There are no {protocol} questions: {error}.")
-    for part in _tests(dataset):
-        release = _of_release(dataset, part, seed)
-        if release.test or release.blanks:
+    for release in _releases(dataset, seed):
+        if release.by_task:
             parts.append(release)
         else:
             problems += release.warnings
     if not parts:
-        raise DataError(f"nothing can be asked of '{dataset.name}': {' '.join(problems)}")
+        raise DataError(f"no question can be made of '{dataset.name}': {' '.join(problems)}")
     parts[0] = replace(parts[0], warnings=(*parts[0].warnings, *problems))
     return tuple(parts)
 
@@ -126,7 +135,7 @@ def _drawn(dataset: Dataset, protocol: Negatives, settings: EvaluateSettings, se
                 "than the true item: too few of the same one are there."
             )
     retrieval: tuple[FitbQuestion, ...] = ()
-    if protocol == RETRIEVAL_PROTOCOL and settings.retrieval_pool:
+    if protocol == _RETRIEVAL_PROTOCOL and settings.retrieval_pool:
         pools = draw_retrieval(dataset, "test", seed, settings.retrieval_pool, settings.retrieval_queries)
         retrieval = pools.queries
         if pools.left_out:
@@ -137,20 +146,19 @@ def _drawn(dataset: Dataset, protocol: Negatives, settings: EvaluateSettings, se
     return ProtocolQuestions(protocol, valid.questions, test.questions, blanks, retrieval, tuple(warnings))
 
 
-def _tests(dataset: Dataset) -> list[ReleaseQuestions]:
-    return [part for part in dataset.released if part.split == "test"]
+def _releases(dataset: Dataset, seed: int) -> list[ProtocolQuestions]:
+    return [_of_release(dataset, part, seed) for part in dataset.released if part.split == "test"]
 
 
 def _required_release(dataset: Dataset, seed: int) -> list[ProtocolQuestions]:
-    tests = _tests(dataset)
-    if not tests:
+    parts = _releases(dataset, seed)
+    if not parts:
         raise EvaluationError(
             f"'{dataset.name}' has no question files for its test split, so there is no release protocol; leave it "
             f"out, or use a release with its own: accepted beside it are {', '.join(NEGATIVES)}"
         )
-    parts = [_of_release(dataset, part, seed) for part in tests]
     for part in parts:
-        if not part.test and not part.blanks:
+        if not part.by_task:
             problems = " ".join(part.warnings).rstrip(".")
             raise EvaluationError(f"{problems}; get the whole release, or leave the protocol out")
     return parts

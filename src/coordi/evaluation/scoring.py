@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from coordi.artifacts import Progress, atomic_path
 from coordi.errors import ArtifactError, EvaluationError
-from coordi.evaluation.question_sets import ProtocolQuestions
+from coordi.evaluation.question_sets import TASKS, ProtocolQuestions, Task
 from coordi.types import Item, OutfitScorer
 
 # Small enough to lose little on Ctrl-C, large enough to fill a language model's batches.
@@ -35,35 +35,37 @@ def score_all(
     progress: Progress,
     folder: Path | None,
 ) -> list[Scores]:
-    """Score every outfit with every scorer.
+    """Scores of every outfit by each scorer, an outfit of several groups only once.
 
     Args:
-        scorers: Each scores every outfit once, even one that several groups share.
+        scorers: In the order of the result.
         groups: Outfits by their item ids, such as those of one protocol.
         items: By id.
         progress: Counts outfits, over all scorers.
         folder: Where scores are saved; None saves none.
-
-    Returns:
-        By scorer, the score of each outfit.
-
-    Raises:
-        EvaluationError: If an item is unknown, or a scorer returns scores of a wrong shape or a score that isn't
-            finite.
     """
     chunks = _chunks(groups)
     check_items([outfit for chunk in chunks for outfit in chunk], items)
-    total = len(scorers) * sum(map(len, chunks))
-    done = 0
+    size, done = sum(map(len, chunks)), 0
     results = []
     for number, scorer in enumerate(scorers):
-        with _SavedScores(folder / f"{number}-{_file_name(scorer.name)}.parquet" if folder else None) as saved:
+        path = folder / f"{number}-{_file_name(scorer.name)}.parquet" if folder else None
+        scores = _read(path) if path and path.exists() else {}
+        before, written = len(scores), time.monotonic()
+        try:
             for chunk in chunks:
-                if not all(outfit in saved.scores for outfit in chunk):
-                    saved.add(zip(chunk, _scores(scorer, chunk, items), strict=True))
+                if not all(outfit in scores for outfit in chunk):
+                    scores.update(zip(chunk, _scores(scorer, chunk, items), strict=True))
+                # The whole file is written each time, so not after every chunk: that would take quadratic time.
+                if path and time.monotonic() - written > _SECONDS_BETWEEN_WRITES:
+                    _write(path, scores)
+                    before, written = len(scores), time.monotonic()
                 done += len(chunk)
-                progress(done, total)
-        results.append(saved.scores)
+                progress(done, len(scorers) * size)
+        finally:
+            if path and len(scores) > before:
+                _write(path, scores)
+        results.append(scores)
     return results
 
 
@@ -73,11 +75,7 @@ def completed(item_ids: Sequence[str], candidate: str) -> ItemIds:
 
 
 def check_items(outfits: Iterable[Sequence[str]], items: Mapping[str, Item]) -> None:
-    """Refuse questions about items that aren't in the data set.
-
-    Raises:
-        EvaluationError: With how many are unknown, and the first of them.
-    """
+    """Raise ``EvaluationError`` for questions about items that aren't in the data set."""
     unknown = sorted({item_id for outfit in outfits for item_id in outfit if item_id not in items})
     if unknown:
         raise EvaluationError(
@@ -86,13 +84,11 @@ def check_items(outfits: Iterable[Sequence[str]], items: Mapping[str, Item]) -> 
         )
 
 
-def no_scores() -> NDArray[np.float64]:
-    """Scores of a task without answers, shape ``(0,)``."""
+def _no_scores() -> NDArray[np.float64]:
     return np.zeros(0)
 
 
-def no_rows() -> NDArray[np.float64]:
-    """Candidates' scores of a task without answers, shape ``(0, 0)``."""
+def _no_rows() -> NDArray[np.float64]:
     return np.zeros((0, 0))
 
 
@@ -109,10 +105,10 @@ class RawScores:
         retrieval: Of each candidate of each retrieval query, shape ``(R, P)``.
     """
 
-    valid: NDArray[np.float64] = field(default_factory=no_scores)
-    test: NDArray[np.float64] = field(default_factory=no_scores)
-    blanks: NDArray[np.float64] = field(default_factory=no_rows)
-    retrieval: NDArray[np.float64] = field(default_factory=no_rows)
+    valid: NDArray[np.float64] = field(default_factory=_no_scores)
+    test: NDArray[np.float64] = field(default_factory=_no_scores)
+    blanks: NDArray[np.float64] = field(default_factory=_no_rows)
+    retrieval: NDArray[np.float64] = field(default_factory=_no_rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +131,8 @@ class ScorerResult:
     threshold: float
     scores: NDArray[np.float64]
     blank_scores: NDArray[np.float64]
-    retrieval_scores: NDArray[np.float64] = field(default_factory=no_rows)
-    probabilities: NDArray[np.float64] = field(default_factory=no_scores)
+    retrieval_scores: NDArray[np.float64] = field(default_factory=_no_rows)
+    probabilities: NDArray[np.float64] = field(default_factory=_no_scores)
     gives_probabilities: bool = False
 
     @property
@@ -145,15 +141,16 @@ class ScorerResult:
         predictions: NDArray[np.bool_] = self.scores >= self.threshold
         return predictions
 
+    @property
+    def by_task(self) -> dict[Task, NDArray[np.float64]]:
+        """Test scores of the tasks that the scorer answered."""
+        parts = (self.scores, self.blank_scores, self.retrieval_scores)
+        return {task: scores for task, scores in zip(TASKS, parts, strict=True) if scores.size}
+
 
 @dataclass(frozen=True, slots=True)
 class ProtocolResult:
-    """One protocol's questions and the results of all scorers.
-
-    Attributes:
-        questions: Of the protocol.
-        results: The model under test first, which answered everything, then the others that answered anything.
-    """
+    """One protocol's questions and the results of its scorers: the model under test first, which answered all."""
 
     questions: ProtocolQuestions
     results: tuple[ScorerResult, ...]
@@ -161,12 +158,7 @@ class ProtocolResult:
 
 @dataclass(frozen=True, slots=True)
 class ReportWarning:
-    """Something that a reader of the figures must know.
-
-    Attributes:
-        where: Protocols and tasks, such as ``"random compatibility, pairs compatibility"``.
-        text: In whole sentences.
-    """
+    """Something that a reader of the figures must know, and the protocols and tasks that it is about."""
 
     where: str
     text: str
@@ -185,37 +177,6 @@ class ScoreSource(Protocol):
 
     def scores(self, part: ProtocolQuestions) -> RawScores | None:
         """Scores of one protocol, in the order of its questions; None if none of its tasks is answered."""
-
-
-class _SavedScores:
-    """One scorer's scores and their file.
-
-    The whole file is written each time, so not after every chunk: that would take quadratic time.
-    """
-
-    def __init__(self, path: Path | None) -> None:
-        self.scores: Scores = _read(path) if path and path.exists() else {}
-        self._path = path
-        self._written = time.monotonic()
-        self._is_behind = False
-
-    def __enter__(self) -> _SavedScores:
-        return self
-
-    def __exit__(self, *ending: object) -> None:
-        self._write()
-
-    def add(self, scores: Iterable[tuple[ItemIds, float]]) -> None:
-        """Add scores, and write the file if the last write was long ago."""
-        self.scores.update(scores)
-        self._is_behind = True
-        if time.monotonic() - self._written > _SECONDS_BETWEEN_WRITES:
-            self._write()
-
-    def _write(self) -> None:
-        if self._path and self._is_behind:
-            _write(self._path, self.scores)
-            self._written, self._is_behind = time.monotonic(), False
 
 
 def _chunks(groups: Sequence[Sequence[ItemIds]]) -> list[list[ItemIds]]:

@@ -19,7 +19,7 @@ fewer than half of the draws have a value, a smallest difference also where draw
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -27,19 +27,13 @@ from numpy.typing import NDArray
 
 from coordi.config import EvaluateSettings
 from coordi.evaluation import metrics
-from coordi.evaluation.metrics import (
-    Resamples,
-    brier,
-    expected_calibration_error,
-    holm,
-    paired_p_value,
-    percentile_interval,
-    reliability,
-    smallest_difference,
-)
+from coordi.evaluation.metrics import Resamples, holm, paired_p_value, percentile_interval, smallest_difference
+from coordi.evaluation.question_sets import TASKS, Task, answers_of
 from coordi.evaluation.scoring import ProtocolResult, ReportWarning, ScorerResult
-from coordi.types import GARMENT_CATEGORIES, CompatibilityQuestion, FitbQuestion, Item, RandomStream
+from coordi.types import GARMENT_CATEGORIES, Item, RandomStream
 
+METRIC: Mapping[Task, str] = {"compatibility": "auc", "fill_in_the_blank": "accuracy", "retrieval": "mrr"}
+"""The metric of each task that the summary shows and differences are tested on."""
 RECALL_AT = (1, 5, 10)
 # Simulated, the 95% interval of an AUC of 0.71 covers it 81% of the time with 5 outfits, 91% with 10, 93% with 20 or 50
 # and 95% with 100; two equal scorers are told apart 9.7%, 8.2%, 6.3%, 4.9% and 5.6% of the time.
@@ -48,8 +42,9 @@ FEW_OUTFITS = 50
 CONFIDENCE = ("least sure quarter", "second quarter", "third quarter", "surest quarter")
 """Quarters of the questions by distance of the score from the threshold."""
 
+Figures = dict[str, Any]
 Draws = NDArray[np.float64]
-Row = Callable[[str, NDArray[np.bool_]], dict[str, Any]]
+Row = Callable[[str, NDArray[np.bool_]], Figures]
 """Makes a row of a breakdown from its value and the questions in it, ``(N,)``."""
 
 
@@ -64,10 +59,13 @@ def task_metrics(
         seed: Of the resamples; the same seed gives the same figures to the last bit.
         items: By id, for breakdowns by category.
     """
-    tasks: dict[str, dict[str, Any]] = {"compatibility": {}, "fill_in_the_blank": {}, "retrieval": {}}
+    tasks: dict[str, dict[str, Any]] = {task: {} for task in TASKS}
     for protocol in protocols:
-        for task, figures in _ProtocolMetrics(protocol, settings, seed, items).figures().items():
-            tasks[task][protocol.questions.protocol] = figures
+        name, warnings = protocol.questions.protocol, protocol.questions.warnings
+        for task in protocol.questions.by_task:
+            tasks[task][name] = _task(protocol, task, settings, seed, items)
+            tasks[task][name]["warnings"][:0] = warnings
+            warnings = ()  # warnings of the questions themselves come with the first task
     return tasks
 
 
@@ -81,169 +79,137 @@ def task_warnings(tasks: Mapping[str, Mapping[str, Any]]) -> tuple[ReportWarning
     return tuple(ReportWarning(", ".join(where), text) for text, where in sources.items())
 
 
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    """A scorer's figures, and the draws of the metric by which scorers are compared."""
+def _task(
+    protocol: ProtocolResult, task: Task, settings: EvaluateSettings, seed: int, items: Mapping[str, Item]
+) -> Figures:
+    """Figures of the model under test, the first result, and of the others as its baselines."""
+    # A new generator each time, so that a task's draws don't depend on which other tasks there are.
+    rng = np.random.default_rng([seed, RandomStream.BOOTSTRAP])
+    outfits = [question.outfit_id for question in protocol.questions.by_task[task]]
+    resamples = Resamples(outfits, rng, settings.bootstrap)
+    measured: dict[str, tuple[Figures, Draws]] = {}
+    results = [result for result in protocol.results if task in result.by_task]
+    for result in results:
+        if task == "compatibility":
+            labels = protocol.questions.labels
+            measured[result.scorer] = _compatibility(result, labels, resamples, settings.calibration_bins)
+        elif task == "fill_in_the_blank":
+            measured[result.scorer] = _fill_in_the_blank(result, protocol.questions.answers, resamples)
+        else:
+            answers = answers_of(protocol.questions.retrieval)
+            measured[result.scorer] = _retrieval(result, answers, resamples)
+    figures, draws = measured[results[0].scorer]
+    breakdowns = {"compatibility": _compatibility_breakdown, "fill_in_the_blank": _fitb_breakdown}
+    if task in breakdowns:
+        figures = {**figures, "breakdown": breakdowns[task](protocol, items)}
+    return {
+        **figures,
+        "smallest_difference": smallest_difference(draws),
+        "warnings": _warnings(resamples, draws),
+        "baselines": _baselines(METRIC[task], measured),
+    }
 
-    scorer: str
-    figures: dict[str, Any]
-    draws: Draws
 
-
-class _ProtocolMetrics:
-    """Metrics of one protocol."""
-
-    def __init__(
-        self, protocol: ProtocolResult, settings: EvaluateSettings, seed: int, items: Mapping[str, Item]
-    ) -> None:
-        self._questions = protocol.questions
-        self._results = protocol.results
-        self._settings = settings
-        self._seed = seed
-        self._items = items
-
-    def figures(self) -> dict[str, dict[str, Any]]:
-        """Figures by task, without the tasks that the protocol doesn't have."""
-        questions, results = self._questions, self._results
-        figures = {}
-        if questions.test:
-            measured = [result for result in results if result.scores.size]
-            breakdown = {"breakdown": self._compatibility_breakdown(measured[0])}
-            figures["compatibility"] = self._task(questions.test, "auc", measured, self._compatibility_of, breakdown)
-        if questions.blanks:
-            measured = [result for result in results if result.blank_scores.size]
-            hits = metrics.fitb_hits(measured[0].blank_scores, questions.answers)
-            breakdown = {"breakdown": self._fitb_breakdown(questions.blanks, hits)}
-            figures["fill_in_the_blank"] = self._task(questions.blanks, "accuracy", measured, self._fitb_of, breakdown)
-        if questions.retrieval:
-            measured = [result for result in results if result.retrieval_scores.size]
-            figures["retrieval"] = self._task(questions.retrieval, "mrr", measured, self._retrieval_of, {})
-        for values in list(figures.values())[:1]:  # warnings of the questions themselves come with the first task
-            values["warnings"] = [*questions.warnings, *values["warnings"]]
-        return figures
-
-    def _task(
-        self,
-        questions: Sequence[CompatibilityQuestion] | Sequence[FitbQuestion],
-        metric: str,
-        results: Sequence[ScorerResult],
-        measure: Callable[[ScorerResult, Resamples], _Measured],
-        breakdown: Mapping[str, Any],
-    ) -> dict[str, Any]:
-        """Figures of the model under test, the first result, and of the others as its baselines."""
-        # A new generator each time, so that a task's draws don't depend on which other tasks there are.
-        rng = np.random.default_rng([self._seed, RandomStream.BOOTSTRAP])
-        resamples = Resamples([question.outfit_id for question in questions], rng, self._settings.bootstrap)
-        measured = [measure(result, resamples) for result in results]
-        return {
-            **measured[0].figures,
-            **breakdown,
-            "smallest_difference": smallest_difference(measured[0].draws),
-            "warnings": _warnings(resamples, measured[0].draws),
-            "baselines": _baselines(metric, measured),
-        }
-
-    def _compatibility_of(self, result: ScorerResult, resamples: Resamples) -> _Measured:
-        labels, predicted = self._questions.labels, result.predicted
-        draws = {
-            "accuracy": resamples.accuracy(predicted, labels),
-            "f1": resamples.f1(predicted, labels),
-            "auc": resamples.auc(result.scores, labels),
-        }
-        figures = {
-            "n": len(labels),
-            "positives": int(labels.sum()),
-            "accuracy": metrics.accuracy(predicted, labels),
-            "f1": metrics.f1(predicted, labels),
-            "auc": metrics.roc_auc(result.scores, labels),
-            "ci95": {name: _interval(values) for name, values in draws.items()},
-            "threshold": result.threshold,
-            "confusion": {
-                "true_positives": int(np.sum(predicted & labels)),
-                "false_positives": int(np.sum(predicted & ~labels)),
-                "true_negatives": int(np.sum(~predicted & ~labels)),
-                "false_negatives": int(np.sum(~predicted & labels)),
-            },
-            "calibration": self._calibration_of(result),
-        }
-        return _Measured(result.scorer, figures, draws["auc"])
-
-    def _calibration_of(self, result: ScorerResult) -> dict[str, Any]:
-        labels, bins = self._questions.labels, self._settings.calibration_bins
-        raw = expected_calibration_error(result.scores, labels, bins) if result.gives_probabilities else None
-        return {
+def _compatibility(
+    result: ScorerResult, labels: NDArray[np.bool_], resamples: Resamples, bins: int
+) -> tuple[Figures, Draws]:
+    predicted, probabilities = result.predicted, result.probabilities
+    draws = {
+        "accuracy": resamples.share(predicted == labels),
+        "f1": resamples.f1(predicted, labels),
+        "auc": resamples.auc(result.scores, labels),
+    }
+    raw = metrics.expected_calibration_error(result.scores, labels, bins) if result.gives_probabilities else None
+    figures = {
+        "n": len(labels),
+        "positives": int(labels.sum()),
+        "accuracy": metrics.accuracy(predicted, labels),
+        "f1": metrics.f1(predicted, labels),
+        "auc": metrics.roc_auc(result.scores, labels),
+        "ci95": {name: _interval(values) for name, values in draws.items()},
+        "threshold": result.threshold,
+        "confusion": {
+            "true_positives": int(np.sum(predicted & labels)),
+            "false_positives": int(np.sum(predicted & ~labels)),
+            "true_negatives": int(np.sum(~predicted & ~labels)),
+            "false_negatives": int(np.sum(~predicted & labels)),
+        },
+        "calibration": {
             "raw_ece": raw,
-            "ece": expected_calibration_error(result.probabilities, labels, bins),
-            "brier": brier(result.probabilities, labels),
-            "bins": [asdict(row) for row in reliability(result.probabilities, labels, bins)],
-        }
+            "ece": metrics.expected_calibration_error(probabilities, labels, bins),
+            "brier": metrics.brier(probabilities, labels),
+            "bins": [asdict(row) for row in metrics.reliability(probabilities, labels, bins)],
+        },
+    }
+    return figures, draws["auc"]
 
-    def _compatibility_breakdown(self, result: ScorerResult) -> dict[str, list[dict[str, Any]]]:
-        """Rows ``{value, n, positives, auc, accuracy}`` by size, garment category and confidence.
 
-        A question counts in the row of each category that it holds, so those rows overlap. Quarters by confidence are
-        split at the quartiles of the distance from the threshold; ties make them uneven. ``auc`` is None in a row of
-        one class. Rows have no intervals, so they prove nothing.
-        """
-        questions, labels = self._questions.test, self._questions.labels
+def _fill_in_the_blank(result: ScorerResult, answers: NDArray[np.intp], resamples: Resamples) -> tuple[Figures, Draws]:
+    hits = metrics.fitb_hits(result.blank_scores, answers)
+    draws = resamples.share(hits)
+    count, choices = result.blank_scores.shape
+    return {"n": count, "choices": choices, "accuracy": float(np.mean(hits)), "ci95": _interval(draws)}, draws
 
-        def row(value: str, chosen: NDArray[np.bool_]) -> dict[str, Any]:
-            is_single_class = labels[chosen].all() or not labels[chosen].any()
-            return {
-                "value": value,
-                "n": int(chosen.sum()),
-                "positives": int(labels[chosen].sum()),
-                "auc": None if is_single_class else metrics.roc_auc(result.scores[chosen], labels[chosen]),
-                "accuracy": metrics.accuracy(result.predicted[chosen], labels[chosen]),
-            }
 
-        sizes = np.array([len(question.item_ids) for question in questions])
-        distance = np.abs(result.scores - result.threshold)
-        quarter = np.searchsorted(np.percentile(distance, [25, 50, 75]), distance, side="left")
+def _retrieval(result: ScorerResult, answers: NDArray[np.intp], resamples: Resamples) -> tuple[Figures, Draws]:
+    ranks = metrics.true_ranks(result.retrieval_scores, answers)
+    count, pool = result.retrieval_scores.shape
+    cutoffs = [k for k in RECALL_AT if k <= pool]
+    draws = resamples.mean_reciprocal_rank(ranks)
+    figures = {
+        "n": count,
+        "pool": pool,
+        "recall": {str(k): metrics.recall_at(ranks, k) for k in cutoffs},
+        "mrr": metrics.mean_reciprocal_rank(ranks),
+        "ci95": {f"recall@{k}": _interval(resamples.share(ranks <= k)) for k in cutoffs} | {"mrr": _interval(draws)},
+    }
+    return figures, draws
+
+
+def _compatibility_breakdown(protocol: ProtocolResult, items: Mapping[str, Item]) -> dict[str, list[Figures]]:
+    """Rows ``{value, n, positives, auc, accuracy}`` by size, garment category and confidence.
+
+    A question counts in the row of each category that it holds, so those rows overlap. Quarters by confidence are
+    split at the quartiles of the distance from the threshold; ties make them uneven. ``auc`` is None in a row of one
+    class. Rows have no intervals, so they prove nothing.
+    """
+    questions, labels, result = protocol.questions.test, protocol.questions.labels, protocol.results[0]
+
+    def row(value: str, chosen: NDArray[np.bool_]) -> Figures:
+        is_single_class = labels[chosen].all() or not labels[chosen].any()
         return {
-            "size": [row(str(size), sizes == size) for size in np.unique(sizes)],
-            "category": self._by_category([question.item_ids for question in questions], row),
-            "confidence": [row(CONFIDENCE[number], quarter == number) for number in np.unique(quarter)],
+            "value": value,
+            "n": int(chosen.sum()),
+            "positives": int(labels[chosen].sum()),
+            "auc": None if is_single_class else metrics.roc_auc(result.scores[chosen], labels[chosen]),
+            "accuracy": metrics.accuracy(result.predicted[chosen], labels[chosen]),
         }
 
-    def _fitb_breakdown(
-        self, questions: Sequence[FitbQuestion], hits: NDArray[np.bool_]
-    ) -> dict[str, list[dict[str, Any]]]:
-        """Rows ``{value, n, accuracy}`` by the garment category of the true item."""
+    sizes = np.array([len(question.item_ids) for question in questions])
+    distance = np.abs(result.scores - result.threshold)
+    quarter = np.searchsorted(np.percentile(distance, [25, 50, 75]), distance, side="left")
+    return {
+        "size": [row(str(size), sizes == size) for size in np.unique(sizes)],
+        "category": _by_category([question.item_ids for question in questions], items, row),
+        "confidence": [row(CONFIDENCE[number], quarter == number) for number in np.unique(quarter)],
+    }
 
-        def row(value: str, chosen: NDArray[np.bool_]) -> dict[str, Any]:
-            return {"value": value, "n": int(chosen.sum()), "accuracy": float(np.mean(hits[chosen]))}
 
-        return {"category": self._by_category([[question.candidates[question.answer]] for question in questions], row)}
+def _fitb_breakdown(protocol: ProtocolResult, items: Mapping[str, Item]) -> dict[str, list[Figures]]:
+    """Rows ``{value, n, accuracy}`` by the garment category of the true item."""
+    questions = protocol.questions.blanks
+    hits = metrics.fitb_hits(protocol.results[0].blank_scores, protocol.questions.answers)
 
-    def _by_category(self, groups: Sequence[Sequence[str]], row: Row) -> list[dict[str, Any]]:
-        categories = [{self._items[item_id].category for item_id in item_ids} for item_ids in groups]
-        chosen = (
-            (name, np.array([name in present for present in categories], dtype=bool)) for name in GARMENT_CATEGORIES
-        )
-        return [row(name, rows) for name, rows in chosen if rows.any()]
+    def row(value: str, chosen: NDArray[np.bool_]) -> Figures:
+        return {"value": value, "n": int(chosen.sum()), "accuracy": float(np.mean(hits[chosen]))}
 
-    def _fitb_of(self, result: ScorerResult, resamples: Resamples) -> _Measured:
-        hits = metrics.fitb_hits(result.blank_scores, self._questions.answers)
-        draws = resamples.share(hits)
-        count, choices = result.blank_scores.shape
-        figures = {"n": count, "choices": choices, "accuracy": float(np.mean(hits)), "ci95": _interval(draws)}
-        return _Measured(result.scorer, figures, draws)
+    return {"category": _by_category([[question.candidates[question.answer]] for question in questions], items, row)}
 
-    def _retrieval_of(self, result: ScorerResult, resamples: Resamples) -> _Measured:
-        ranks = metrics.true_ranks(result.retrieval_scores, self._questions.retrieval_answers)
-        count, pool = result.retrieval_scores.shape
-        cutoffs = [k for k in RECALL_AT if k <= pool]
-        draws = resamples.mean_reciprocal_rank(ranks)
-        intervals = {f"recall@{k}": _interval(resamples.recall_at(ranks, k)) for k in cutoffs}
-        figures = {
-            "n": count,
-            "pool": pool,
-            "recall": {str(k): metrics.recall_at(ranks, k) for k in cutoffs},
-            "mrr": metrics.mean_reciprocal_rank(ranks),
-            "ci95": {**intervals, "mrr": _interval(draws)},
-        }
-        return _Measured(result.scorer, figures, draws)
+
+def _by_category(groups: Sequence[Sequence[str]], items: Mapping[str, Item], row: Row) -> list[Figures]:
+    categories = [{items[item_id].category for item_id in item_ids} for item_ids in groups]
+    chosen = ((name, np.array([name in present for present in categories])) for name in GARMENT_CATEGORIES)
+    return [row(name, rows) for name, rows in chosen if rows.any()]
 
 
 def _warnings(resamples: Resamples, draws: Draws) -> list[str]:
@@ -263,24 +229,26 @@ def _warnings(resamples: Resamples, draws: Draws) -> list[str]:
     return warnings
 
 
-def _baselines(metric: str, measured: Sequence[_Measured]) -> dict[str, Any]:
+def _baselines(metric: str, measured: Mapping[str, tuple[Figures, Draws]]) -> Figures:
     """Figures of the other scorers, and how far the model under test, the first, is ahead of each."""
-    model, *others = measured
-    differences = [model.draws - other.draws for other in others]
-    p_values = [paired_p_value(difference) for difference in differences]
-    corrected = iter(holm([p for p in p_values if p is not None]))
+    (model, model_draws), *_ = measured.values()
+    others = dict(list(measured.items())[1:])
+    differences = {name: model_draws - draws for name, (_, draws) in others.items()}
+    p_values = {name: paired_p_value(difference) for name, difference in differences.items()}
+    tested = {name: p for name, p in p_values.items() if p is not None}
+    corrected = dict(zip(tested, holm(list(tested.values())), strict=True))
     return {
-        other.scorer: {
-            **other.figures,
+        name: {
+            **figures,
             "model_ahead": {
-                metric: model.figures[metric] - other.figures[metric],
-                "ci95": _interval(difference),
-                "p_value": p_value,
-                "p_holm": None if p_value is None else next(corrected),
-                "smallest_difference": smallest_difference(difference),
+                metric: model[metric] - figures[metric],
+                "ci95": _interval(differences[name]),
+                "p_value": p_values[name],
+                "p_holm": corrected.get(name),
+                "smallest_difference": smallest_difference(differences[name]),
             },
         }
-        for other, difference, p_value in zip(others, differences, p_values, strict=True)
+        for name, (figures, _) in others.items()
     }
 
 
