@@ -45,7 +45,7 @@ def test_every_trained_baseline_is_measured_at_every_share(
     done: list[tuple[int, int]] = []
     rows, left_out = learning_curve(inputs, questions, lambda count, total: done.append((count, total)))
     assert not left_out
-    assert [(row.scorer, row.outfits, row.protocol) for row in rows] == [
+    assert [(row["scorer"], row["outfits"], row["protocol"]) for row in rows] == [
         (scorer, outfits, protocol)
         for scorer in ("category-pairs", "set-transformer")
         for outfits in (6, 15, 30)
@@ -53,10 +53,12 @@ def test_every_trained_baseline_is_measured_at_every_share(
     ]
     assert done == [(count, 6) for count in range(7)]
     for row in rows:
-        assert 0 <= row.auc <= 1
-        assert row.ci95 is not None
-        assert row.ci95[0] <= row.auc <= row.ci95[1]
-    pairs = {row.outfits: row.auc for row in rows if (row.scorer, row.protocol) == ("category-pairs", "random")}
+        assert 0 <= row["auc"] <= 1
+        assert row["ci95"] is not None
+        assert row["ci95"][0] <= row["auc"] <= row["ci95"][1]
+    pairs = {
+        row["outfits"]: row["auc"] for row in rows if (row["scorer"], row["protocol"]) == ("category-pairs", "random")
+    }
     # Two pairs of shoes don't go together: a few outfits teach it.
     assert pairs[30] > 0.9
 
@@ -69,8 +71,10 @@ def test_the_last_point_is_the_baseline_itself(
     for name in ("category-pairs", "set-transformer"):
         scorer = make_baseline(name, inputs)
         for part in questions:
-            whole = next(row for row in rows if (row.scorer, row.protocol, row.outfits) == (name, part.protocol, 30))
-            assert whole.auc == roc_auc(
+            whole = next(
+                row for row in rows if (row["scorer"], row["protocol"], row["outfits"]) == (name, part.protocol, 30)
+            )
+            assert whole["auc"] == roc_auc(
                 scorer.score([inputs.dataset.items_of(one.item_ids) for one in part.test]), part.labels
             )
 
@@ -81,9 +85,9 @@ def test_the_probe_is_there_if_states_are(inputs: BaselineInputs, questions: tup
         return np.array([[len({item.title.split()[0] for item in outfit}), 1] for outfit in outfits])
 
     whole, _ = learning_curve(replace(inputs, states=states), questions)
-    rows = [row for row in whole if row.scorer == "frozen-probe"]
-    assert [row.outfits for row in rows] == [6, 6, 15, 15, 30, 30]
-    assert min(row.auc for row in rows) > 0.9
+    rows = [row for row in whole if row["scorer"] == "frozen-probe"]
+    assert [row["outfits"] for row in rows] == [6, 6, 15, 15, 30, 30]
+    assert min(row["auc"] for row in rows) > 0.9
 
 
 def test_shares_are_nested_and_leave_the_rest_alone(wardrobe: Dataset) -> None:
@@ -117,7 +121,9 @@ def test_the_probe_reads_the_same_outfits_for_every_share_and_learns_from_the_sh
     settings = SETTINGS.model_copy(update={"learning_curve": (0.2, 0.5, 1.0)})
     rows, _ = learning_curve(replace(inputs, states=states, settings=settings), questions)
     assert len(read) == 1
-    aucs = {(row.outfits, row.auc) for row in rows if row.scorer == "frozen-probe" and row.protocol == "random"}
+    aucs = {
+        (row["outfits"], row["auc"]) for row in rows if row["scorer"] == "frozen-probe" and row["protocol"] == "random"
+    }
     assert len(aucs) == 3
     assert len({auc for _, auc in aucs}) > 1  # noise, learned from other outfits
 
@@ -129,9 +135,9 @@ def test_curves_are_of_the_protocols_that_are_trained_on(
     settings = SETTINGS.model_copy(update={"learning_curve": (1.0,)})
     swapped = replace(questions[0], protocol="one-swapped")
     rows, _ = learning_curve(replace(inputs, settings=settings), [*questions, swapped])
-    assert {row.protocol for row in rows} == {"random", "same-category"}
+    assert {row["protocol"] for row in rows} == {"random", "same-category"}
     rows, _ = learning_curve(replace(inputs, settings=settings), [swapped])
-    assert {row.protocol for row in rows} == {"one-swapped"}
+    assert {row["protocol"] for row in rows} == {"one-swapped"}
 
 
 def test_a_share_that_is_too_small_is_left_out_and_that_is_said(
@@ -139,7 +145,7 @@ def test_a_share_that_is_too_small_is_left_out_and_that_is_said(
 ) -> None:
     settings = SETTINGS.model_copy(update={"learning_curve": (0.01, 0.02, 0.5)})
     rows, left_out = learning_curve(replace(inputs, settings=settings), questions)
-    assert {(row.scorer, row.outfits) for row in rows} == {("category-pairs", 15), ("set-transformer", 15)}
+    assert {(row["scorer"], row["outfits"]) for row in rows} == {("category-pairs", 15), ("set-transformer", 15)}
     # Both shares are of one outfit, which is tried once.
     assert list(left_out) == ["category-pairs on 1 training outfits", "set-transformer on 1 training outfits"]
     assert all(reason.startswith("the train split of") for reason in left_out.values())
@@ -151,7 +157,7 @@ def test_protocols_without_test_questions_are_passed_over(
     settings = SETTINGS.model_copy(update={"learning_curve": (1.0,)})
     blanks_only = replace(questions[0], protocol="release", test=())
     rows, _ = learning_curve(replace(inputs, settings=settings), [blanks_only, questions[1]])
-    assert {row.protocol for row in rows} == {"same-category"}
+    assert {row["protocol"] for row in rows} == {"same-category"}
 
 
 def test_without_training_outfits_there_is_no_curve_and_that_is_said(

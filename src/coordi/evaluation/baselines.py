@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +62,7 @@ class BaselineInputs:
     Attributes:
         dataset: Of described items, with training outfits.
         encoder: Encoder of the photos, and of the titles of items without a photo.
-        settings: ``sentence_encoder`` and ``learning_curve`` are used.
+        settings: ``sentence_encoder``, ``learning_curve`` and ``bootstrap`` are used.
         seed: Of negatives, random scores, initial weights and halves.
         states: Hidden states of the base model; None without a language model.
     """
@@ -74,43 +74,33 @@ class BaselineInputs:
     states: States | None = None
 
 
-class Baselines(NamedTuple):
-    """Baselines in the order of ``NAMES``, and by name the reasons why others can't be built (clauses)."""
+def build_baselines(
+    inputs: BaselineInputs, which: BaselineSet = "all"
+) -> tuple[tuple[OutfitScorer | ScoreSource, ...], dict[str, str]]:
+    """Baselines in the order of ``NAMES``, fitted on the training split alone, and why others can't be built.
 
-    scorers: tuple[OutfitScorer | ScoreSource, ...]
-    left_out: Mapping[str, str]
-
-
-def build_baselines(inputs: BaselineInputs, which: BaselineSet = "all") -> Baselines:
-    """Build baselines, fitted on the training split alone.
-
-    Args:
-        inputs: Data, encoder and settings.
-        which: ``quick`` builds those that take seconds and need no language model.
+    ``quick`` builds those that take seconds and need no language model. The reasons are clauses, by name.
 
     Raises:
         EncoderError: If the sentence encoder of the settings can't be loaded.
     """
-    names = {"all": NAMES, "quick": QUICK, "none": ()}[which]
     builder = _Builder(inputs)
     scorers: list[OutfitScorer | ScoreSource] = []
     left_out: dict[str, str] = {}
-    for name in names:
+    for name in {"all": NAMES, "quick": QUICK, "none": ()}[which]:
         try:
             scorers.append(_LEAK_BASELINES[name](builder) if name in _LEAK_BASELINES else _MAKERS[name](builder))
         except (DataError, EvaluationError, MissingDependencyError) as error:
             left_out[name] = str(error)
-    return Baselines(tuple(scorers), left_out)
+    return tuple(scorers), left_out
 
 
 def make_baseline(name: str, inputs: BaselineInputs) -> OutfitScorer:
-    """Build one baseline that scores outfits (not a leak baseline, which scores questions).
+    """Build one baseline that scores outfits, not a leak baseline, which scores questions.
 
     Raises:
         DataError: If the data has no training outfits, or too few.
-        EncoderError: If the sentence encoder of the settings can't be loaded.
         EvaluationError: If it can't be built on this data, or there is no such baseline.
-        MissingDependencyError: If the ``train`` extra isn't installed.
     """
     if name not in _MAKERS:
         raise EvaluationError(f"no baseline '{name}'; accepted are {', '.join(_MAKERS)}")
@@ -159,11 +149,7 @@ class Popularity:
 
     @classmethod
     def fit(cls, outfits: Sequence[Sequence[Item]]) -> Popularity:
-        """Count the training outfits of each item, title and subcategory.
-
-        Raises:
-            EvaluationError: If there are no outfits.
-        """
+        """Count the training outfits of each item, title and subcategory."""
         if not outfits:
             raise EvaluationError(f"{cls.name} needs training outfits, got 0; use a data set with training outfits")
         return cls(Counter(key for outfit in outfits for key in {key for item in outfit for key in _item_keys(item)}))
@@ -197,19 +183,8 @@ class FrozenProbe:
         """Learn from the training questions of one epoch, with the regularisation that is best on the validation split.
 
         At most ``MOST_PROBE_OUTFITS`` training outfits are used, each once as a positive and once as a negative of each
-        kind of training negatives.
-
-        Args:
-            dataset: With a training and a validation split.
-            states: Of the base model.
-            seed: Of the negatives and of the outfits, where there are more than that.
-            among: Ids of the training outfits to learn from; states are computed for all of them anyway, so that they
-                are computed once for every share of a learning curve. None learns from all.
-
-        Raises:
-            DataError: If a split has no outfits, or too few to make a negative.
-            EvaluationError: If the questions don't hold both classes, or a state isn't finite.
-            MissingDependencyError: If scikit-learn isn't installed.
+        kind of training negatives. ``among`` are the ids of those to learn from; states are computed for all anyway, so
+        that they are computed once for every share of a learning curve.
         """
         questions = _probe_questions(dataset, seed)
         outfits, labels = outfits_and_labels(dataset, questions)
@@ -232,12 +207,7 @@ class FrozenProbe:
         return max(probes, key=lambda probe: mean_auc(probe, parts))
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
-        """Probability that the items are worn together, shape ``(N,)``.
-
-        Raises:
-            CoordiError: What the language model raises.
-            EvaluationError: If a state isn't finite.
-        """
+        """Probability that the items are compatible, shape ``(N,)``."""
         if not outfits:
             return np.zeros(0)
         rows = _states_of(self._states, outfits)
@@ -265,37 +235,32 @@ class _Builder:
         """Centred embeddings of items' texts by the sentence encoder of the settings."""
         name = self.inputs.settings.sentence_encoder
         if name == EDGE:
-            embed: Embed = text_embeddings
-        else:
-            texts = TextEmbeddings(load_sentence_encoder(name))
+            return _centred(text_embeddings, self.items)
+        texts = TextEmbeddings(load_sentence_encoder(name))
+        return _centred(lambda items: texts.rows([item.text for item in items]), self.items)
 
-            def embed(items: Sequence[Item]) -> NDArray[np.float32]:
-                return texts.rows([item.text for item in items])
-
-        return _centred(embed, self.items)
-
-    @cached_property
-    def photos(self) -> Embed:
-        """Centred embeddings of photos; zeros for items without one."""
+    def photos(self, titles: bool) -> Embed:
+        """Centred embeddings of photos; for items without one, of titles by the same encoder, or zeros."""
         size = self.inputs.encoder.dimension
-        centred = _centred(_photo_embeddings, [item for item in self.items if item.photo_embedding is not None])
-        return _either(centred, lambda items: np.zeros((len(items), size), dtype=np.float32), size)
+        without = [item for item in self.items if item.photo_embedding is None]
+        photos = _centred(_photo_embeddings, [item for item in self.items if item.photo_embedding is not None])
+        others: Embed = lambda items: np.zeros((len(items), size), dtype=np.float32)  # noqa: E731
+        if titles:
+            names = TextEmbeddings(self.inputs.encoder)
+            others = _centred(
+                lambda items: names.rows([item.title or item.subcategory or item.category or "" for item in items]),
+                without,
+            )
 
-    @cached_property
-    def photos_or_titles(self) -> Embed:
-        """Centred embeddings of photos; of titles by the same encoder for items without a photo."""
-        size = self.inputs.encoder.dimension
-        names = TextEmbeddings(self.inputs.encoder)
-        titles = _centred(
-            lambda items: names.rows([item.title or item.subcategory or item.category or "" for item in items]),
-            [item for item in self.items if item.photo_embedding is None],
-        )
-        return _either(self.photos, titles, size)
+        def embed(items: Sequence[Item]) -> NDArray[np.float32]:
+            rows = np.zeros((len(items), size), dtype=np.float32)
+            for has_photo, source in ((True, photos), (False, others)):
+                numbers = [n for n, item in enumerate(items) if (item.photo_embedding is not None) is has_photo]
+                if numbers:
+                    rows[numbers] = source([items[n] for n in numbers])
+            return rows
 
-    @property
-    def has_photos(self) -> bool:
-        """Whether at least half of the training items have a photo: else its presence matters more than the photo."""
-        return 2 * sum(item.photo_embedding is not None for item in self.items) >= len(self.items)
+        return embed
 
     def check_trainable(self, name: str, module: str) -> None:
         """Raise now the errors of a scorer that is fitted later."""
@@ -305,7 +270,9 @@ class _Builder:
 
     def set_transformer(self) -> OutfitScorer:
         self.check_trainable(SetTransformer.name, "torch")
-        sources = (self.sentences, self.photos) if self.has_photos else (self.sentences,)
+        # With photos of fewer than half of the items, their presence would matter more than the photo.
+        has_photos = 2 * sum(item.photo_embedding is not None for item in self.items) >= len(self.items)
+        sources = (self.sentences, self.photos(titles=False)) if has_photos else (self.sentences,)
         return LazyScorer(SetTransformer.name, lambda: SetTransformer.fit(self.dataset, sources, self.inputs.seed))
 
     def frozen_probe(self) -> OutfitScorer:
@@ -329,7 +296,7 @@ _MAKERS: Mapping[str, Callable[[_Builder], OutfitScorer]] = {
     "category-pairs": lambda builder: CategoryPairs.fit(*builder.questions),
     "title-cosine": lambda builder: TitleSimilarity.fit(builder.items),
     "sentence-cosine": lambda builder: EmbeddingSimilarity("sentence-cosine", builder.sentences),
-    "encoder-similarity": lambda builder: EmbeddingSimilarity("encoder-similarity", builder.photos_or_titles),
+    "encoder-similarity": lambda builder: EmbeddingSimilarity("encoder-similarity", builder.photos(titles=True)),
     "set-transformer": _Builder.set_transformer,
     "frozen-probe": _Builder.frozen_probe,
 }
@@ -342,20 +309,6 @@ def _centred(embed: Embed, items: Sequence[Item]) -> Embed:
     """Embeddings less the mean of their category in training outfits."""
     centering = CategoryCentering.learn(items, embed(items)) if items else CategoryCentering()
     return lambda items: centering.centre(items, embed(items))
-
-
-def _either(photos: Embed, others: Embed, size: int) -> Embed:
-    """One embedding for items with a photo and another one for the others, shape ``(N, size)``."""
-
-    def embed(items: Sequence[Item]) -> NDArray[np.float32]:
-        rows = np.zeros((len(items), size), dtype=np.float32)
-        for has_photo, source in ((True, photos), (False, others)):
-            numbers = [n for n, item in enumerate(items) if (item.photo_embedding is not None) is has_photo]
-            if numbers:
-                rows[numbers] = source([items[n] for n in numbers])
-        return rows
-
-    return embed
 
 
 def _photo_embeddings(items: Sequence[Item]) -> NDArray[np.float32]:
@@ -397,64 +350,33 @@ def _states_of(states: States, outfits: Sequence[Sequence[Item]]) -> NDArray[np.
     return rows
 
 
-@dataclass(frozen=True, slots=True)
-class CurveRow:
-    """One point of a learning curve.
-
-    Attributes:
-        scorer: Name of the baseline.
-        protocol: Of the questions.
-        outfits: Number of training outfits.
-        auc: On the test questions.
-        ci95: 95% percentile bootstrap over test outfits; None if too few resamples have an AUC. It doesn't cover which
-            outfits were drawn for training.
-    """
-
-    scorer: str
-    protocol: str
-    outfits: int
-    auc: float
-    ci95: tuple[float, float] | None
-
-
-class Curve(NamedTuple):
-    """Points of learning curves, and those that couldn't be measured.
-
-    Attributes:
-        rows: By baseline, then by training outfits, then by protocol.
-        left_out: Reasons (clauses) by baseline and training outfits, such as ``category-pairs on 1 training outfits``,
-            or by baseline if there are no training outfits.
-    """
-
-    rows: tuple[CurveRow, ...]
-    left_out: Mapping[str, str]
-
-
 def learning_curve(
     inputs: BaselineInputs, questions: Sequence[ProtocolQuestions], progress: Progress = no_progress
-) -> Curve:
+) -> tuple[tuple[dict[str, Any], ...], dict[str, str]]:
     """Fit the trained baselines on the shares of the settings and measure each on the same questions.
 
     A larger share includes the outfits of every smaller one. Negatives come from the share's own outfits; those of the
-    frozen probe come from all, so that the language model reads each once. The validation split isn't reduced. A
-    baseline is left out for shares that are too small for it.
+    frozen probe come from all, so that the language model reads each once. The validation split isn't reduced.
+    Questions of protocols with training negatives are used, or of all if there are none.
 
-    Args:
-        inputs: As for ``build_baselines``. Without ``states`` there is no probe.
-        questions: Those with training negatives are used, or all if there are none.
-        progress: Counts fitted baselines.
+    Returns:
+        The ``learning_curve`` of ``report.json``, by baseline, training outfits and protocol; and reasons (clauses) why
+        baselines are left out, by names such as ``category-pairs on 1 training outfits``. The intervals don't cover
+        which outfits were drawn for training.
 
     Raises:
         EncoderError: If the sentence encoder of the settings can't be loaded.
     """
     names = [name for name in TRAINED if name != FrozenProbe.name or inputs.states is not None]
     try:
-        shares = _training_shares(inputs)
+        # By number of outfits, smallest first: two shares may be of as many.
+        drawn = [training_share(inputs.dataset, share, inputs.seed) for share in sorted(inputs.settings.learning_curve)]
     except DataError as error:
-        return Curve((), dict.fromkeys(names, str(error)))
+        return (), dict.fromkeys(names, str(error))
+    shares = {len(dataset.outfits_of("train")): dataset for dataset in drawn}
     parts = [part for part in questions if part.test]
     parts = [part for part in parts if part.protocol in TRAINING_NEGATIVES] or parts
-    rows: list[CurveRow] = []
+    rows: list[dict[str, Any]] = []
     left_out: dict[str, str] = {}
     for done, (name, outfits) in enumerate((name, outfits) for name in names for outfits in shares):
         progress(done, len(shares) * len(names))
@@ -464,16 +386,11 @@ def learning_curve(
         except (DataError, EvaluationError, MissingDependencyError) as error:
             left_out[f"{name} on {outfits} training outfits"] = str(error)
     progress(len(shares) * len(names), len(shares) * len(names))
-    return Curve(tuple(rows), left_out)
+    return tuple(rows), left_out
 
 
 def training_share(dataset: Dataset, share: float, seed: int) -> Dataset:
     """The data set with a share of its training outfits, at least one; a larger share includes a smaller one.
-
-    Args:
-        dataset: Its items and other splits are unchanged.
-        share: Above 0, at most 1.
-        seed: Of the draw.
 
     Raises:
         DataError: If there are no training outfits.
@@ -485,12 +402,6 @@ def training_share(dataset: Dataset, share: float, seed: int) -> Dataset:
     return replace(dataset, outfits=outfits)
 
 
-def _training_shares(inputs: BaselineInputs) -> dict[int, Dataset]:
-    """The data set with each share of the settings, by number of training outfits, smallest first."""
-    datasets = [training_share(inputs.dataset, share, inputs.seed) for share in sorted(inputs.settings.learning_curve)]
-    return {len(dataset.outfits_of("train")): dataset for dataset in datasets}
-
-
 def _fitted(name: str, inputs: BaselineInputs, share: Dataset) -> OutfitScorer:
     if name == FrozenProbe.name and inputs.states is not None:
         among = {outfit.id for outfit in share.outfits_of("train")}
@@ -498,9 +409,14 @@ def _fitted(name: str, inputs: BaselineInputs, share: Dataset) -> OutfitScorer:
     return make_baseline(name, replace(inputs, dataset=share))
 
 
-def _curve_row(scorer: OutfitScorer, part: ProtocolQuestions, outfits: int, inputs: BaselineInputs) -> CurveRow:
+def _curve_row(scorer: OutfitScorer, part: ProtocolQuestions, outfits: int, inputs: BaselineInputs) -> dict[str, Any]:
     scores = scorer.score([inputs.dataset.items_of(question.item_ids) for question in part.test])
     rng = np.random.default_rng([inputs.seed, RandomStream.LEARNING_CURVE_BOOTSTRAP])
     resamples = Resamples([question.outfit_id for question in part.test], rng, inputs.settings.bootstrap)
-    interval = percentile_interval(resamples.auc(scores, part.labels))
-    return CurveRow(scorer.name, part.protocol, outfits, roc_auc(scores, part.labels), interval)
+    return {
+        "scorer": scorer.name,
+        "protocol": part.protocol,
+        "outfits": outfits,
+        "auc": roc_auc(scores, part.labels),
+        "ci95": percentile_interval(resamples.auc(scores, part.labels)),
+    }

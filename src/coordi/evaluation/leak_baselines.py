@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordi.errors import require
-from coordi.evaluation.question_sets import ProtocolQuestions
+from coordi.evaluation.question_sets import ProtocolQuestions, labels_of
 from coordi.evaluation.scoring import RawScores, check_items, completed
 from coordi.types import CompatibilityQuestion, FitbQuestion, Item, RandomStream
 
@@ -38,12 +38,12 @@ class SizeBaseline:
 
     Constant under all protocols that coordi draws: a negative has as many items as its outfit. A release's questions
     may differ. It has no scores for fill-in-the-blank and retrieval, whose candidates complete an outfit to one size.
+    The seed is of the halves.
     """
 
     name: ClassVar[str] = "size"
 
     def __init__(self, seed: int) -> None:
-        """Use a seed for the halves."""
         self._seed = seed
 
     def scores(self, part: ProtocolQuestions) -> RawScores | None:
@@ -62,14 +62,7 @@ class OrderBaseline:
 
     For each pair of items of different categories, by garment category and by subcategory, the feature is +1 or -1 by
     which of the two comes first; their presence is no feature. On shuffled questions its AUC is 0.5. The Maryland
-    release lists top, bottom, shoes, ..., so this baseline answers questions in that order.
-
-    Args:
-        items: By id.
-        seed: Of the halves.
-
-    Raises:
-        MissingDependencyError: If scikit-learn isn't installed.
+    release lists top, bottom, shoes, ..., so this baseline answers questions in that order. The seed is of the halves.
     """
 
     name: ClassVar[str] = "order"
@@ -84,9 +77,6 @@ class OrderBaseline:
 
         Candidates of fill-in-the-blank and retrieval come last. They are scored by the model of the half without their
         outfit, or of all questions where their outfit has none. None if the protocol has no compatibility questions.
-
-        Raises:
-            EvaluationError: If an item id is unknown.
         """
         if not part.test:
             return None
@@ -98,7 +88,7 @@ class OrderBaseline:
         return RawScores(valid.scores_of(part.valid), test.scores_of(part.test), *candidates)
 
     def _fit(self, questions: Sequence[CompatibilityQuestion]) -> LogOdds:
-        labels = np.array([question.compatible for question in questions], dtype=bool)
+        labels = labels_of(questions)
         features = [self._features(question.item_ids) for question in questions]
         if labels.all() or not labels.any() or not any(features):
             return _no_evidence
@@ -157,14 +147,12 @@ class _Halves:
 
     def candidate_scores_of(self, questions: Sequence[FitbQuestion]) -> NDArray[np.float64]:
         """Log odds of each candidate, shape ``(Q, C)``."""
-        if not questions:
-            return np.zeros((0, 0))
         rows = [
             (question.outfit_id, completed(question.item_ids, candidate))
             for question in questions
             for candidate in question.candidates
         ]
-        return self._scores(rows).reshape(len(questions), -1)
+        return self._scores(rows).reshape(len(questions), -1) if rows else np.zeros((0, 0))
 
     def _scores(self, rows: Sequence[tuple[str, Sequence[str]]]) -> NDArray[np.float64]:
         scores = np.zeros(len(rows))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -56,10 +55,7 @@ class TextEmbeddings:
 
 
 def load_sentence_encoder(name: str) -> SentenceEncoder:
-    """Load a sentence encoder from this machine; nothing is downloaded.
-
-    Args:
-        name: ``edge`` (the bundled text encoder), or the folder of a BERT-like encoder in the Hugging Face layout.
+    """Load ``edge``, the bundled text encoder, or the folder of a BERT-like encoder; nothing is downloaded.
 
     Raises:
         EncoderError: If there is no such encoder, or its files are damaged or of another kind.
@@ -96,12 +92,7 @@ class BertSentenceEncoder:
 
     @classmethod
     def from_folder(cls, folder: Path) -> BertSentenceEncoder:
-        """Load a checkpoint in the Hugging Face layout; only safetensors, no code from the folder, no network.
-
-        Raises:
-            EncoderError: If a file is missing or damaged, weights are missing, or it is another kind of model.
-            MissingDependencyError: If torch or transformers isn't installed.
-        """
+        """Load a checkpoint in the Hugging Face layout; only safetensors, no code from the folder, no network."""
         files = [folder / name for name in _NEEDED]
         missing = [path.name for path in files if not path.is_file()]
         if missing:
@@ -127,14 +118,11 @@ class BertSentenceEncoder:
         torch = require("torch", _EXTRA)
         tokens = [encoding.ids for encoding in self._tokenizer.encode_batch(list(texts))]
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
-
-        def length(number: int) -> int:
-            return len(tokens[number])
-
         # Texts of one length share a batch, so that nothing is padded.
-        for _, group in groupby(sorted(range(len(texts)), key=length), key=length):
-            numbers = list(group)
-            for batch in (numbers[start : start + _BATCH] for start in range(0, len(numbers), _BATCH)):
+        lengths = np.array([len(ids) for ids in tokens])
+        for length in np.unique(lengths):
+            numbers = np.flatnonzero(lengths == length)
+            for batch in np.split(numbers, range(_BATCH, len(numbers), _BATCH)):
                 with torch.inference_mode():
                     ids = torch.tensor([tokens[number] for number in batch])
                     states = self._model(input_ids=ids, attention_mask=torch.ones_like(ids)).last_hidden_state

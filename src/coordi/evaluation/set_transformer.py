@@ -73,20 +73,15 @@ class SetTransformer:
     def fit(cls, dataset: Dataset, sources: Sequence[Embed], seed: int) -> SetTransformer:
         """Train on the training split, on one thread, so that the number of threads doesn't change the result.
 
-        Args:
-            dataset: Of described items, with a training and a validation split.
-            sources: Embeddings of texts and perhaps of photos, of length 1 or 0, ``(N, D)`` each.
-            seed: Of the negatives, initial weights, dropout and the order of questions.
-
-        Raises:
-            DataError: If a split has no outfits, or too few to make a negative.
-            MissingDependencyError: If torch isn't installed.
+        ``sources`` are embeddings of texts and perhaps of photos, of length 1 or 0, ``(N, D)`` each.
         """
         torch = require("torch", "train")
         # A positive and a negative of each outfit and kind of negatives.
-        per_epoch = 2 * len(TRAINING_NEGATIVES) * len(outfits_for(dataset, "train"))
-        steps = min(max(_EPOCHS * per_epoch // _BATCH, _FEWEST_STEPS), _MOST_STEPS)
-        draws = _draws(len(outfits_for(dataset, "valid")))
+        per_outfit = 2 * len(TRAINING_NEGATIVES)
+        epoch = per_outfit * len(outfits_for(dataset, "train"))
+        steps = min(max(_EPOCHS * epoch // _BATCH, _FEWEST_STEPS), _MOST_STEPS)
+        # A small validation split needs several draws of negatives.
+        draws = max(1, min(_VALID_DRAWS, _VALID_QUESTIONS // (per_outfit * len(outfits_for(dataset, "valid")))))
         parts = [outfits_and_labels(dataset, part) for part in validation_questions(dataset, seed, draws)]
         initial_seed = int(np.random.SeedSequence([seed, RandomStream.SET_TRANSFORMER]).generate_state(1)[0])
         with _single_thread(torch), torch.random.fork_rng(devices=[]):
@@ -137,7 +132,10 @@ class SetTransformer:
         torch = require("torch", "train")
         network = self._network.train()
         optimizer = torch.optim.AdamW(network.parameters(), lr=_LEARNING_RATE, weight_decay=_WEIGHT_DECAY)
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: _rate(step, steps))
+        # A short warm-up, then a cosine down to 0.
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: min(1.0, (step + 1) / _WARM_UP) * (1 + math.cos(math.pi * step / steps)) / 2
+        )
         checks = {round(steps * (number + 1) / _CHECKS) for number in range(_CHECKS)}
         best, best_weights = -1.0, None
         for step, (outfits, labels) in zip(range(1, steps + 1), batches, strict=False):
@@ -149,8 +147,9 @@ class SetTransformer:
             optimizer.step()
             schedule.step()
             if step in checks:
-                with _in_double(network):
-                    auc = mean_auc(self, parts)
+                network.double().eval()
+                auc = mean_auc(self, parts)
+                network.float().train()
                 if auc > best:
                     best, best_weights = auc, copy.deepcopy(network.state_dict())
         if best_weights is not None:
@@ -164,15 +163,7 @@ def mean_auc(scorer: OutfitScorer, parts: Sequence[Part]) -> float:
 
 
 class _Features:
-    """Embeddings and categories of items as tensors; each item is encoded once.
-
-    Args:
-        sources: Embeddings, which are concatenated.
-        items: Encoded at once; others are encoded when they occur.
-
-    Attributes:
-        widths: Dimension of each source.
-    """
+    """Embeddings and categories of items as tensors; each item is encoded once, given ones in the constructor."""
 
     def __init__(self, sources: Sequence[Embed], items: Sequence[Item]) -> None:
         self._sources = sources
@@ -212,11 +203,7 @@ class _Features:
 
 
 def _new_network(widths: Sequence[int]) -> Any:
-    """A ``torch.nn.ModuleDict`` with initial weights from torch's global generator.
-
-    Args:
-        widths: Dimension of each source of embeddings.
-    """
+    """A ``torch.nn.ModuleDict`` for sources of these widths, initialised by torch's global generator."""
     nn = require("torch", "train").nn
     layer = nn.TransformerEncoderLayer(
         _WIDTH, _HEADS, 2 * _WIDTH, _DROPOUT, activation="gelu", batch_first=True, norm_first=True
@@ -266,23 +253,6 @@ def _batches(dataset: Dataset, seed: int) -> Iterator[Part]:
         order = np.random.default_rng([seed, RandomStream.SET_TRANSFORMER, epoch]).permutation(len(questions))
         for start in range(0, len(order), _BATCH):
             yield outfits_and_labels(dataset, [questions[int(n)] for n in order[start : start + _BATCH]])
-
-
-def _draws(outfits: int) -> int:
-    """Number of draws of validation negatives: a small split needs several of each."""
-    return max(1, min(_VALID_DRAWS, _VALID_QUESTIONS // (2 * len(TRAINING_NEGATIVES) * outfits)))
-
-
-def _rate(step: int, steps: int) -> float:
-    """Share of the learning rate: a short warm-up, then a cosine down to 0."""
-    return min(1.0, (step + 1) / _WARM_UP) * (1 + math.cos(math.pi * step / steps)) / 2
-
-
-@contextmanager
-def _in_double(network: Any) -> Iterator[None]:
-    network.double().eval()
-    yield
-    network.float().train()
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -321,9 +321,9 @@ class MeasuredScorers:
         settings = self._settings.evaluate
         if settings.baselines != "all" or not settings.learning_curve:
             return ()
-        curve = learning_curve(self._inputs(self._settings.seed), questions)
-        self.left_out |= {f"{name} (learning curve)": reason for name, reason in curve.left_out.items()}
-        return tuple(asdict(row) for row in curve.rows)
+        rows, left_out = learning_curve(self._inputs(self._settings.seed), questions)
+        self.left_out |= {f"{name} (learning curve)": reason for name, reason in left_out.items()}
+        return rows
 
     def warnings(self) -> tuple[ReportWarning, ...]:
         """Baselines that were left out, for the report."""
