@@ -148,7 +148,7 @@ def test_validation_questions_that_two_protocols_share_do_not_ask_for_both(
     external.check(both)
     assert external.scores(release) is None
     only_valid = ExternalScores.read(filled_in(lambda rows: [row for row in rows if "valid-random" in row[0]]))
-    with pytest.raises(EvaluationError, match=r"24 rows answer validation .* the first on line 2: .*'valid-random-0"):
+    with pytest.raises(EvaluationError, match=r"24 of 24 rows answer .* on line 2: .*'valid-random-0"):
         only_valid.check(both)
 
 

@@ -83,7 +83,7 @@ def test_every_scorer_that_both_have_is_the_same_in_both(runs: dict[str, Path]) 
 def test_a_run_beside_itself_differs_in_nothing(runs: dict[str, Path]) -> None:
     found = compared(runs["weak"], runs["weak"])
     assert {row.standing for row in found.models} == {"not significant"}
-    assert found.data == found.settings == found.versions == ()
+    assert found.differing == {"data": {}, "settings": {}, "versions": {}}
 
 
 def test_p_values_are_corrected_over_their_own_table(runs: dict[str, Path]) -> None:
@@ -122,7 +122,7 @@ def test_other_questions_are_refused_a_test(runs: dict[str, Path]) -> None:
     assert (
         comparison_headline(found) == "There is no test between weak and seed: they didn’t answer the same questions."
     )
-    assert [(row.name, row.first, row.second) for row in found.settings] == [("seed", "17", "18")]
+    assert found.differing["settings"] == {"seed": ("17", "18")}
 
 
 def changed(run: Path, folder: Path, change: Callable[[dict[str, Any]], None]) -> Path:

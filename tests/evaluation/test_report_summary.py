@@ -112,7 +112,7 @@ def test_words_and_numbers_as_they_are_printed() -> None:
     )
     assert (format_p_value(0.0004), format_p_value(0.02), format_p_value(None)) == ("< 0.001", "0.020", "–")
     assert (lower_first("Title"), lower_first("AUC"), lower_first("")) == ("title", "AUC", "")
-    assert scorer_words("their-system") == replace(scorer_words("x"), label="their-system")
+    assert scorer_words("their-system") == scorer_words("x")._replace(label="their-system")
     assert (subject_words("base"), subject_words("their-system")) == ("The base model", "their-system")
 
 

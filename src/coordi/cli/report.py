@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Table as RichTable
 
 from coordi.cli.console import echo_json, note
 from coordi.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from coordi.evaluation.compare import ComparedRow, Comparison
-    from coordi.evaluation.summary import Cell, Summary
+    from coordi.evaluation.export import Table, TableCell
 
 _WIDTH_IN_A_PIPE = 140
 _SMALLEST_PRINTED = 0.0005
@@ -44,7 +42,8 @@ def show(path: RunArgument, as_json: JsonOption = False) -> None:
     Example: coordi report show demo/sample
     """
     from coordi.evaluation.compare import read_run
-    from coordi.evaluation.summary import TASKS, conclude, summarise
+    from coordi.evaluation.export import summary_table
+    from coordi.evaluation.summary import conclude, summarise
 
     run = read_run(path)
     if as_json:
@@ -55,10 +54,8 @@ def show(path: RunArgument, as_json: JsonOption = False) -> None:
     summary = summarise(run.report["tasks"], run.under_test)
     console = _console()
     console.print(f"{data['name']}: {outfits:,} test outfits, seed {run.seed}", markup=False)
-    for task in TASKS:
-        part = summary.of_task(task)
-        if part.columns:
-            console.print(_summary_table(part))
+    for part in summary.by_task().values():
+        console.print(_rich_table(summary_table(part)))
     if summary.has_marks:
         console.print("▲ the model is significantly ahead of this scorer, ▼ behind it (p below 0.05 after Holm)")
     console.print(conclude(summary, outfits), markup=False)
@@ -76,7 +73,8 @@ def compare(
 
     Example: coordi report compare demo/first demo/second --out compared.html
     """
-    from coordi.evaluation.compare import compare_runs, comparison_headline, read_run
+    from coordi.evaluation.compare import compare_runs, comparison_headline, read_run, run_names
+    from coordi.evaluation.export import compared_table, differing_tables
 
     comparison = compare_runs(read_run(first), read_run(second))
     if out is not None:
@@ -87,22 +85,20 @@ def compare(
     if as_json:
         echo_json(comparison.as_json())
         return
-    console = _console()
+    console, names = _console(), run_names(comparison)
     for text in comparison.refused:
         note(f"NOT COMPARABLE. {text}")
-    console.print(_compared_table(comparison, comparison.models, "The models under test"))
+    console.print(_rich_table(compared_table("The models under test", comparison.models, names)))
     changed = [row for row in comparison.scorers if abs(row.difference.by) >= _SMALLEST_PRINTED]
     if changed:
-        console.print(_compared_table(comparison, changed, "Other scorers of both runs whose figures differ"))
+        title = "Other scorers of both runs whose figures differ"
+        console.print(_rich_table(compared_table(title, changed, names)))
     if len(changed) < len(comparison.scorers):
         console.print(f"{len(comparison.scorers) - len(changed)} figures of other scorers are the same in both")
     for text in comparison.left_out:
         note(f"not compared: {text}")
-    differing = {"Data": comparison.data, "Settings": comparison.settings, "Versions": comparison.versions}
-    for title, rows in differing.items():
-        if rows:
-            texts = [(row.name, row.first or "–", row.second or "–") for row in rows]
-            console.print(_table(f"{title} that differ", ("name", "first", "second"), texts, right=3))
+    for table in differing_tables(comparison, names):
+        console.print(_rich_table(table))
     console.print(comparison_headline(comparison), markup=False)
     if out is not None:
         note(f"The page is at {out.resolve()}")
@@ -133,61 +129,19 @@ def _console() -> Console:
     return console if console.is_terminal else Console(highlight=False, width=_WIDTH_IN_A_PIPE)
 
 
-def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], right: int = 1) -> Table:
-    """A table for the terminal, columns from ``right`` on aligned to the right; texts may hold rich's markup."""
-    table = Table(title=title, title_justify="left")
-    for number, name in enumerate(columns):
-        table.add_column(escape(name), justify="right" if number >= right else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    return table
+def _rich_table(table: Table) -> RichTable:
+    rich_table = RichTable(title=escape(table.caption), title_justify="left")
+    for number, name in enumerate(table.columns):
+        rich_table.add_column(escape(name), justify="right" if number >= table.numbers else "left", overflow="fold")
+    for row in table.rows:
+        rich_table.add_row(*map(_rich_cell, row))
+    return rich_table
 
 
-def _summary_table(part: Summary) -> Table:
-    from coordi.evaluation.export import summary_frame
-    from coordi.evaluation.summary import METRIC_WORDS, TASK_WORDS
+def _rich_cell(cell: TableCell | str) -> str:
+    from coordi.evaluation.export import MARKS
 
-    heads = [f"{column.protocol}\nn = {column.n:,}" for column in part.columns]
-    frame = summary_frame(part, heads, [[_cell(cell) for cell in row.cells] for row in part.rows])
-    frame["scorer"] = frame["scorer"].map(escape)
-    title = f"{TASK_WORDS[part.columns[0].task]}, {METRIC_WORDS[part.columns[0].metric]}"
-    return _table(title, list(frame.columns), frame.to_numpy().tolist())
-
-
-def _cell(cell: Cell | None) -> str:
-    from coordi.evaluation.export import MARKS, format_interval
-    from coordi.evaluation.summary import format_figure
-
-    if cell is None:
-        return "–"
-    value = f"[bold]{format_figure(cell.value)}[/bold]" if cell.is_best else format_figure(cell.value)
-    return value + MARKS[cell.mark] + (f"\n{format_interval(cell.interval)}" if cell.interval else "")
-
-
-def _compared_table(comparison: Comparison, rows: Sequence[ComparedRow], title: str) -> Table:
-    from coordi.evaluation.compare import run_names
-    from coordi.evaluation.summary import (
-        METRIC_WORDS,
-        format_figure,
-        format_p_value,
-        format_signed,
-        scorer_words,
-        task_title,
-    )
-
-    first, second = run_names(comparison)
-    texts = []
-    for row in rows:
-        interval = row.difference.interval
-        below = "" if interval is None else f"\n{format_signed(interval[0])} to {format_signed(interval[1])}"
-        scorers = dict.fromkeys(scorer_words(name).label for name in row.scorers)
-        texts.append((
-            f"{task_title(row.task, row.protocol)}, {METRIC_WORDS[row.metric]}",
-            escape(" and ".join(scorers)),
-            *(format_figure(value) for value in row.values),
-            format_signed(row.difference.by) + below,
-            format_p_value(row.difference.p_holm),
-            row.standing,
-        ))  # fmt: skip
-    heads = ("result", "scorer", first, second, f"{second} minus {first}", "p after Holm", f"{second} is")
-    return _table(title, heads, texts, right=2)
+    if isinstance(cell, str):
+        return escape(cell)
+    text = f"[bold]{escape(cell.text)}[/bold]" if cell.bold else escape(cell.text)
+    return text + MARKS[cell.mark] + (f"\n{escape(cell.below)}" if cell.below else "")

@@ -21,8 +21,10 @@ from coordi.evaluation.metrics import (
     smallest_difference,
     true_ranks,
 )
+from coordi.evaluation.question_sets import Task
 from coordi.evaluation.report import FORMAT, REPORT_JSON, flat_settings
-from coordi.evaluation.summary import METRIC, Ahead, Interval, Task, interval_of, task_figures, task_title
+from coordi.evaluation.summary import Ahead, Interval, interval_of, task_figures, task_title
+from coordi.evaluation.task_metrics import METRIC
 from coordi.types import RandomStream
 
 _NEEDED = ("data", "model", "settings", "tasks", "questions", "command", "versions")
@@ -85,35 +87,32 @@ def read_run(path: Path) -> FinishedRun:
     """
     file = path if path.is_file() else path / REPORT_JSON
     folder = file.parent
-    if not file.is_file():
-        raise ArtifactError(_no_report(path))
-    if (folder / RUN_FILE).is_file() and not is_finished(folder):
+    where = "give the folder that coordi run or coordi evaluate wrote"
+    if not path.exists():
+        raise ArtifactError(f"no run at '{path}': no such folder; {where}")
+    started = (folder / RUN_FILE).is_file()
+    if not file.is_file() and not started:
+        raise ArtifactError(f"'{path}' isn't a run's folder: it has no {REPORT_JSON}; {where}")
+    if not file.is_file() or (started and not is_finished(folder)):
+        absent = MANIFEST if file.is_file() else f"{REPORT_JSON} yet"
         raise ArtifactError(
-            f"the run in {folder} isn't finished: it has no {MANIFEST}; run its command again to finish it"
+            f"the run in {folder} isn't finished: it has no {absent}; run its command again to finish it"
         )
     report = read_json(file)
     if not isinstance(report, dict) or "tasks" not in report:
-        raise ArtifactError(f"{file} isn't a report of coordi; give the folder of a run, or its {REPORT_JSON}")
-    format_number = report.get("format", 1)
+        raise ArtifactError(f"{file} isn't a report of coordi; {where}, or its {REPORT_JSON}")
+    number = report.get("format", 1)
     missing = [key for key in _NEEDED if key not in report]
-    if format_number != FORMAT or missing:
+    if number != FORMAT or missing:
         version = report.get("versions", {}).get("coordi", "an unknown version")
-        what = f"is of format {format_number}" if format_number != FORMAT else f"has no '{missing[0]}'"
+        problem = f"is of format {number}" if number != FORMAT else f"has no '{missing[0]}'"
         raise ArtifactError(
-            f"{file} {what}, made by coordi {version}; this one reads format {FORMAT}: measure the model again with "
+            f"{file} {problem}, made by coordi {version}; this one reads format {FORMAT}: measure the model again with "
             "coordi evaluate"
         )
     scores = folder / SCORES_PARQUET
     manifest = read_json(folder / MANIFEST) if is_finished(folder) else {}
     return FinishedRun(path, report, manifest, scores if scores.is_file() else None)
-
-
-def _no_report(path: Path) -> str:
-    if not path.exists():
-        return f"no run at '{path}': no such folder; give the folder that coordi run or coordi evaluate wrote"
-    if (path / RUN_FILE).is_file():
-        return f"the run in {path} isn't finished: it has no {REPORT_JSON} yet; run its command again to finish it"
-    return f"'{path}' isn't a run's folder: it has no {REPORT_JSON}; give the folder of coordi run or coordi evaluate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,42 +137,31 @@ class ComparedRow:
     same_questions: bool
 
     @property
-    def metric(self) -> str:
-        """Metric of the values."""
-        return METRIC[self.task]
-
-    @property
     def standing(self) -> str:
         """Result for the second: ``ahead``, ``behind``, ``not significant`` or ``not comparable``."""
         return (self.difference.mark or "not significant") if self.same_questions else "not comparable"
 
     def as_json(self) -> dict[str, Any]:
         """A row of ``coordi report compare --json``."""
-        difference = self.difference
         return {
             "task": self.task,
             "protocol": self.protocol,
-            "metric": self.metric,
+            "metric": METRIC[self.task],
             "scorers": list(self.scorers),
             "values": list(self.values),
-            "ci95": [None if interval is None else list(interval) for interval in self.intervals],
-            "ahead": difference.by,
+            "ci95": [interval and list(interval) for interval in self.intervals],
+            "ahead": self.difference.by,
             "same_questions": self.same_questions,
-            "ahead_ci95": None if difference.interval is None else list(difference.interval),
-            "p_value": difference.p_value,
-            "p_holm": difference.p_holm,
-            "smallest_difference": difference.smallest,
+            "ahead_ci95": self.difference.interval and list(self.difference.interval),
+            "p_value": self.difference.p_value,
+            "p_holm": self.difference.p_holm,
+            "smallest_difference": self.difference.smallest,
             "standing": self.standing,
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Differing:
-    """A property that differs between the runs: its name and both values; None where a run has none."""
-
-    name: str
-    first: str | None
-    second: str | None
+Differing = dict[str, tuple[str | None, str | None]]
+"""Values of both runs by the name of a property that differs; None where a run has none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,15 +169,11 @@ class Comparison:
     """Two runs.
 
     Attributes:
-        first: The first.
-        second: The second, which is ahead or behind.
         models: The models under test.
         scorers: Other scorers that both have by the same name.
         refused: Why questions aren't the same, in whole sentences by task and protocol; empty if all are.
         left_out: Tasks and protocols that only one of them has, in words.
-        data: Differing properties of the data.
-        settings: Differing settings and facts of the models.
-        versions: Differing versions.
+        differing: Differing ``data``, ``settings`` (with facts of the models) and ``versions``.
     """
 
     first: FinishedRun
@@ -198,9 +182,7 @@ class Comparison:
     scorers: tuple[ComparedRow, ...]
     refused: tuple[str, ...]
     left_out: tuple[str, ...]
-    data: tuple[Differing, ...]
-    settings: tuple[Differing, ...]
-    versions: tuple[Differing, ...]
+    differing: dict[str, Differing]
 
     def as_json(self) -> dict[str, Any]:
         """Output of ``coordi report compare --json``."""
@@ -212,8 +194,8 @@ class Comparison:
             "not_comparable": list(self.refused),
             "left_out": list(self.left_out),
             "differing": {
-                title: [{"name": row.name, "one": row.first, "other": row.second} for row in rows]
-                for title, rows in (("data", self.data), ("settings", self.settings), ("versions", self.versions))
+                title: [{"name": name, "one": first, "other": second} for name, (first, second) in rows.items()]
+                for title, rows in self.differing.items()
             },
         }
 
@@ -251,9 +233,11 @@ def compare_runs(first: FinishedRun, second: FinishedRun) -> Comparison:
     ]
     return Comparison(
         first, second, _corrected(models), _corrected(scorers), tuple(refused.values()), tuple(left_out),
-        data=_differing(_data_facts(first), _data_facts(second)),
-        settings=_differing(_settings(first), _settings(second)),
-        versions=_differing(first.report["versions"], second.report["versions"]),
+        {
+            "data": _differing(_data_facts(first), _data_facts(second)),
+            "settings": _differing(_settings(first), _settings(second)),
+            "versions": _differing(first.report["versions"], second.report["versions"]),
+        },
     )  # fmt: skip
 
 
@@ -411,7 +395,6 @@ def _settings(run: FinishedRun) -> dict[str, str]:
     return facts | dict(flat_settings(run.report["settings"]))
 
 
-def _differing(first: Mapping[str, str], second: Mapping[str, str]) -> tuple[Differing, ...]:
-    names = dict.fromkeys((*first, *second))
-    rows = (Differing(name, first.get(name), second.get(name)) for name in names)
-    return tuple(row for row in rows if row.first != row.second)
+def _differing(first: Mapping[str, str], second: Mapping[str, str]) -> Differing:
+    pairs = {name: (first.get(name), second.get(name)) for name in dict.fromkeys((*first, *second))}
+    return {name: values for name, values in pairs.items() if values[0] != values[1]}

@@ -1,25 +1,27 @@
-"""Reports as Markdown for docs and as LaTeX for papers, from tables of pandas."""
+"""Tables of a report and of a comparison, and reports as Markdown for docs and as LaTeX for papers."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from coordi.errors import require
+from coordi.evaluation.question_sets import TASKS
 from coordi.evaluation.summary import (
-    METRIC,
     METRIC_WORDS,
     TASK_WORDS,
-    TASKS,
-    Cell,
-    Column,
+    Ahead,
     Interval,
+    Mark,
     Summary,
     conclude,
     format_figure,
+    format_p_value,
+    format_signed,
     lower_first,
     protocol_words,
     scorer_words,
@@ -28,9 +30,10 @@ from coordi.evaluation.summary import (
     summarise,
     task_title,
 )
+from coordi.evaluation.task_metrics import METRIC
 
 if TYPE_CHECKING:
-    from coordi.evaluation.compare import FinishedRun
+    from coordi.evaluation.compare import ComparedRow, Comparison, FinishedRun
 
 Frame = Any  # a DataFrame of pandas, which is imported where it is used
 MOST_COLUMNS = 6
@@ -43,8 +46,8 @@ _KEY = (
     "Best of a column in bold, 95% bootstrap intervals by outfit beside each figure. ▲ the model under test is "
     "significantly ahead of this scorer, ▼ behind it (paired bootstrap, p below 0.05 after Holm’s correction)."
 )
-MARKS = {"ahead": " ▲", "behind": " ▼", "": ""}
-_LATEX_MARKS = {"ahead": r"$^{\dagger}$", "behind": r"$^{\ddagger}$", "": ""}
+MARKS: Mapping[Mark, str] = {"ahead": " ▲", "behind": " ▼", "": ""}
+_LATEX_MARKS: Mapping[Mark, str] = {"ahead": r"$^{\dagger}$", "behind": r"$^{\ddagger}$", "": ""}
 _LATEX_ESCAPES = str.maketrans({
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "|": "$|$", '"': "''",
@@ -52,32 +55,99 @@ _LATEX_ESCAPES = str.maketrans({
 })  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class TableCell:
+    """Text of a cell with what stands below it.
+
+    Attributes:
+        below: Fine print, such as an interval.
+        bold: Whether it is the best of its column.
+        mark: Whether the model under test is significantly ahead of this scorer, or behind it.
+        colour: Number of a scorer's colour; None for no swatch.
+    """
+
+    text: str
+    below: str = ""
+    bold: bool = False
+    mark: Mark = ""
+    colour: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table; the first cell of each row is its heading, columns from ``numbers`` on are aligned to the right."""
+
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[TableCell | str]]
+    numbers: int = 1
+
+
 def format_interval(interval: Interval) -> str:
     """An interval as ``0.123–0.456``; empty if there is none."""
     return "" if interval is None else f"{format_figure(interval[0])}–{format_figure(interval[1])}"
 
 
-def summary_frame(summary: Summary, heads: Sequence[str], cells: Sequence[Sequence[str]]) -> Frame:
-    """The summary as text: a row per scorer, then what guessing reaches and the smallest detectable difference.
+def figure_cell(value: float | None, interval: Interval = None) -> TableCell:
+    """A figure above its interval."""
+    return TableCell(format_figure(value), format_interval(interval))
 
-    Args:
-        summary: Of one task, or several.
-        heads: Title of each column.
-        cells: Text of each cell.
-    """
-    rows = [[scorer_words(row.scorer).label, *texts] for row, texts in zip(summary.rows, cells, strict=True)]
+
+def scorer_cell(name: str, colour: int | None = None, below: str = "") -> TableCell:
+    """A scorer's label beside its colour."""
+    return TableCell(scorer_words(name).label, below, colour=colour)
+
+
+def summary_table(summary: Summary, colours: Mapping[str, int] | None = None) -> Table:
+    """A row per scorer, then what guessing reaches and the smallest detectable difference."""
+    rows: list[list[TableCell | str]] = []
+    for row in summary.rows:
+        below = scorer_words(row.scorer).note if scorer_words(row.scorer).from_file else ""
+        cells = [
+            replace(figure_cell(cell.value, cell.interval), bold=cell.is_best, mark=cell.mark) if cell else "–"
+            for cell in row.cells
+        ]
+        rows.append([scorer_cell(row.scorer, colours[row.scorer] if colours else None, below), *cells])
     rows.append(["guessing", *(format_figure(column.chance) for column in summary.columns)])
     smallest = (format_figure(column.smallest) for column in summary.columns)
     rows.append(["smallest difference from guessing that shows", *smallest])
-    frame: Frame = require("pandas", "train").DataFrame(rows, columns=["scorer", *heads])
-    return frame
+    task = summary.columns[0].task
+    title = f"{TASK_WORDS[task]}, {METRIC_WORDS[METRIC[task]]}"
+    return Table(title, ["scorer", *(column.title for column in summary.columns)], rows)
+
+
+def difference_cells(ahead: Ahead) -> list[TableCell | str]:
+    """A difference above its interval, both p-values, and the smallest detectable difference."""
+    ends = () if ahead.interval is None else (format_signed(end) for end in ahead.interval)
+    p_values = (format_p_value(ahead.p_value), format_p_value(ahead.p_holm))
+    return [TableCell(format_signed(ahead.by), " to ".join(ends)), *p_values, format_figure(ahead.smallest)]
+
+
+def compared_table(caption: str, rows: Sequence[ComparedRow], names: tuple[str, str]) -> Table:
+    """Figures of two runs side by side, with the tests of their differences."""
+    texts: list[list[TableCell | str]] = []
+    for row in rows:
+        scorers = " and ".join(dict.fromkeys(scorer_words(name).label for name in row.scorers))
+        result = TableCell(f"{task_title(row.task, row.protocol)}, {METRIC_WORDS[METRIC[row.task]]}", scorers)
+        values = [figure_cell(value, interval) for value, interval in zip(row.values, row.intervals, strict=True)]
+        texts.append([result, *values, *difference_cells(row.difference), row.standing])
+    heads = ("Result", *names, f"{names[1]} minus {names[0]}", "p", "p after Holm", "Smallest detectable")
+    return Table(caption, (*heads, f"{names[1]} is"), texts)
+
+
+def differing_tables(comparison: Comparison, names: tuple[str, str]) -> list[Table]:
+    """A table for each kind of property that differs between the runs."""
+    return [
+        Table(title.capitalize(), ("", *names), [(name, *(value or "–" for value in pair)) for name, pair in rows], 3)
+        for title, properties in comparison.differing.items()
+        if (rows := list(properties.items()))
+    ]
 
 
 def seed_frame(seeds: Mapping[str, Any] | None) -> Frame:
     """Values by seed: columns ``title``, ``metric``, ``scorer``, ``mean``, ``deviation``, ``lowest`` and ``highest``.
 
-    Args:
-        seeds: As in ``report.json``; None gives no rows. The deviation of a single seed is NaN.
+    ``seeds`` are as in ``report.json``; None gives no rows. The deviation of a single seed is NaN.
     """
     rows: list[tuple[Any, ...]] = []
     for task in TASKS:
@@ -103,47 +173,62 @@ def escape_markdown(text: str) -> str:
     return re.sub(r"([\\`*_{}\[\]<>|#])", r"\\\1", re.sub(r"\s+", " ", text).strip())
 
 
-def markdown_table(frame: Frame, left: int = 1) -> str:
-    """A table of texts in Markdown, the first ``left`` columns aligned to the left, the others to the right."""
-    align = ("left",) * left + ("right",) * (frame.shape[1] - left)
-    text: str = frame.to_markdown(index=False, disable_numparse=True, colalign=align)
-    return re.sub(r"-{3,}", "---", re.sub(r" {2,}", " ", text))
+def _markdown_table(table: Table) -> str:
+    """A table under its caption; nothing if it has no rows."""
+    if not table.rows:
+        return ""
+    left = ("left",) * table.numbers
+    frame = require("pandas", "train").DataFrame(
+        [[_markdown_cell(cell) for cell in row] for row in table.rows],
+        columns=list(map(escape_markdown, table.columns)),
+    )
+    text: str = frame.to_markdown(
+        index=False, disable_numparse=True, colalign=(*left, *("right",) * (frame.shape[1] - len(left)))
+    )
+    compact = re.sub(r"-{3,}", "---", re.sub(r" {2,}", " ", text))
+    return f"### {escape_markdown(table.caption)}\n\n{compact}"
+
+
+def _markdown_cell(cell: TableCell | str) -> str:
+    if isinstance(cell, str):
+        return escape_markdown(cell)
+    text = f"**{cell.text}**" if cell.bold else escape_markdown(cell.text)
+    is_figure = cell.below[:1].isdigit()  # the note of a scorer needs no place here
+    return text + (f" ({cell.below})" if is_figure else "") + MARKS[cell.mark]
 
 
 def _section(run: FinishedRun) -> str:
-    report = run.report
-    data = report["data"]
+    report, data = run.report, run.report["data"]
     summary = summarise(report["tasks"], run.under_test)
     outfits = data["splits"]["test"]["outfits"]
+    protocols = {column.protocol: protocol_words(column.protocol) for column in summary.columns}
+    meanings = [
+        f"* **{escape_markdown(title)}** (`{name}`): {escape_markdown(meaning)}."
+        for name, (title, meaning) in protocols.items()
+    ]
+    warnings = [
+        f"* {escape_markdown(source_words(row['where']))}: {escape_markdown(row['text'])}"
+        for row in report.get("warnings", ())
+    ]
     parts = [
         f"## {escape_markdown(str(data['name']))}: {escape_markdown(lower_first(subject_words(run.under_test)))}",
         _facts(run, outfits),
         f"**Conclusion.** {escape_markdown(conclude(summary, outfits))}",
+        *(_markdown_table(summary_table(part)) for part in summary.by_task().values()),
+        _KEY,
+        "\n".join(meanings),
+        _markdown_table(_calibration(report, run.under_test)),
+        _markdown_table(_seeds(report)),
+        _markdown_table(_learning_curve(report)),
+        "\n".join(["To know before using a figure:", "", *warnings]) if warnings else "",
+        _origin(run),
     ]
-    for task in TASKS:
-        part = summary.of_task(task)
-        if part.columns:
-            heads = [f"{column.title} (n = {column.n:,}{_among(column)})" for column in part.columns]
-            cells = [[_markdown_cell(cell) for cell in row.cells] for row in part.rows]
-            frame = summary_frame(part, [escape_markdown(head) for head in heads], cells)
-            frame["scorer"] = frame["scorer"].map(escape_markdown)
-            parts.append(f"### {TASK_WORDS[task]}, {METRIC_WORDS[METRIC[task]]}\n\n{markdown_table(frame)}")
-    parts.append(_KEY)
-    protocols = {column.protocol: protocol_words(column.protocol) for column in summary.columns}
-    lines = [f"* **{escape_markdown(title)}** (`{name}`): {escape_markdown(meaning)}." for name, (title, meaning) in
-             protocols.items()]  # fmt: skip
-    parts.append("\n".join(lines))
-    parts += [*_calibration(report, run.under_test), *_seeds(report), *_learning_curve(report)]
-    if report.get("warnings"):
-        warnings = [(source_words(row["where"]), row["text"]) for row in report["warnings"]]
-        lines = [f"* {escape_markdown(where)}: {escape_markdown(text)}" for where, text in warnings]
-        parts.append("\n".join(["To know before using a figure:", "", *lines]))
-    return "\n\n".join([*parts, _origin(run)])
+    return "\n\n".join(part for part in parts if part)
 
 
 def _facts(run: FinishedRun, outfits: int) -> str:
-    data, model = run.report["data"], run.report["model"]
-    facts = ", ".join(f"{name.replace('_', ' ')} `{value}`" for name, value in model.items())
+    data = run.report["data"]
+    facts = ", ".join(f"{name.replace('_', ' ')} `{value}`" for name, value in run.report["model"].items())
     sentences = [
         f"{outfits:,} test outfits of `{data['name']}` ({data['layout']}), {data['splits']['train']['outfits']:,} for "
         f"training and {data['splits']['valid']['outfits']:,} for validation; seed {run.seed}.",
@@ -157,65 +242,45 @@ def _facts(run: FinishedRun, outfits: int) -> str:
     return " ".join(sentences)
 
 
-def _among(column: Column) -> str:
-    return f", of {column.among} candidates" if column.among else ""
+def _calibration(report: Mapping[str, Any], under_test: str) -> Table:
+    rows = [
+        [protocol_words(protocol)[0], *(format_figure(calibration.get(key)) for key in ("raw_ece", "ece", "brier"))]
+        for protocol, figures in report["tasks"].get("compatibility", {}).items()
+        if (calibration := figures.get("calibration"))
+    ]
+    title = f"Calibration of {lower_first(subject_words(under_test))}"
+    return Table(title, ["protocol", "ECE as it is", "ECE after calibration", "Brier score"], rows)
 
 
-def _markdown_cell(cell: Cell | None) -> str:
-    if cell is None:
-        return "–"
-    value = f"**{format_figure(cell.value)}**" if cell.is_best else format_figure(cell.value)
-    return value + (f" ({format_interval(cell.interval)})" if cell.interval else "") + MARKS[cell.mark]
-
-
-def _calibration(report: Mapping[str, Any], under_test: str) -> list[str]:
-    """Expected calibration error of the model under test, before and after calibration."""
-    rows = []
-    for protocol, figures in report["tasks"].get("compatibility", {}).items():
-        if calibration := figures.get("calibration"):
-            values = (format_figure(calibration.get(key)) for key in ("raw_ece", "ece", "brier"))
-            rows.append([protocol_words(protocol)[0], *values])
-    title = f"### Calibration of {escape_markdown(lower_first(subject_words(under_test)))}"
-    return _titled(title, ["protocol", "ECE as it is", "ECE after calibration", "Brier score"], rows)
-
-
-def _seeds(report: Mapping[str, Any]) -> list[str]:
-    """Mean and standard deviation over the sets of questions."""
+def _seeds(report: Mapping[str, Any]) -> Table:
     frame = seed_frame(report.get("seeds"))
     if frame.empty:
-        return []
+        return Table("", (), ())
     spreads = zip(frame["mean"], frame["deviation"], strict=True)
     frame["text"] = [f"{format_figure(mean)} ± {format_figure(deviation)}" for mean, deviation in spreads]
     frame["column"] = frame["title"] + ", " + frame["metric"]
     wide = frame.pivot(index="scorer", columns="column", values="text").fillna("–")
     wide = wide.loc[frame["scorer"].unique(), frame["column"].unique()]
-    labels = [escape_markdown(scorer_words(str(name)).label) for name in wide.index]
-    rows = [[label, *row] for label, row in zip(labels, wide.to_numpy().tolist(), strict=True)]
+    rows = [[scorer_words(str(name)).label, *row] for name, row in zip(wide.index, wide.to_numpy(), strict=True)]
     seeds = ", ".join(map(str, report["seeds"]["seeds"]))
-    return _titled(f"### Over the seeds {seeds}: mean ± standard deviation", ["scorer", *wide.columns], rows)
+    return Table(f"Over the seeds {seeds}: mean ± standard deviation", ["scorer", *wide.columns], rows)
 
 
-def _learning_curve(report: Mapping[str, Any]) -> list[str]:
-    """AUC by training outfits, a row per scorer and protocol."""
+def _learning_curve(report: Mapping[str, Any]) -> Table:
     points = report.get("learning_curve") or []
     sizes = sorted({point["outfits"] for point in points})
-    rows = []
-    for scorer, protocol in dict.fromkeys((point["scorer"], point["protocol"]) for point in points):
-        aucs = {p["outfits"]: p["auc"] for p in points if (p["scorer"], p["protocol"]) == (scorer, protocol)}
-        label = escape_markdown(scorer_words(scorer).label)
-        rows.append([label, protocol_words(protocol)[0], *(format_figure(aucs.get(size)) for size in sizes)])
-    heads = ["scorer", "protocol", *(f"{size:,}" for size in sizes)]
-    return _titled("### AUC by training outfits", heads, rows, left=2)
-
-
-def _titled(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
-    if not rows:
-        return []
-    return [f"{title}\n\n{markdown_table(require('pandas', 'train').DataFrame(rows, columns=list(heads)), left)}"]
+    aucs: dict[tuple[str, str], dict[int, float]] = {}
+    for point in points:
+        aucs.setdefault((point["scorer"], point["protocol"]), {})[point["outfits"]] = point["auc"]
+    rows = [
+        [scorer_words(scorer).label, protocol_words(protocol)[0], *(format_figure(values.get(size)) for size in sizes)]
+        for (scorer, protocol), values in aucs.items()
+    ]
+    return Table("AUC by training outfits", ["scorer", "protocol", *(f"{size:,}" for size in sizes)], rows, numbers=2)
 
 
 def _origin(run: FinishedRun) -> str:
-    """The command, and what is known of the machine; time and memory come from the manifest."""
+    """The command, and what is recorded of the machine; time and memory come from the manifest."""
     manifest = run.manifest
     facts = [f"{name.replace('_', ' ')} {value}" for name, value in (manifest.get("machine") or {}).items()]
     if "seconds" in manifest:
@@ -226,17 +291,14 @@ def _origin(run: FinishedRun) -> str:
     facts += [f"{resamples:,} resamples"] if resamples else []
     versions = ", ".join(f"{name} {version}" for name, version in run.report["versions"].items())
     command = [f"    {line}" for line in run.report["command"].splitlines()]
-    end = f"{'; '.join(facts)}. Versions: {versions}." if facts else f"Versions: {versions}."
-    return "\n".join(["Made with:", "", *command, "", end])
+    end = f"{'; '.join(facts)}. " if facts else ""
+    return "\n".join(["Made with:", "", *command, "", f"{end}Versions: {versions}."])
 
 
 def render_latex(report: Mapping[str, Any]) -> str:
-    r"""The tables of a report, each in a ``table*`` with caption and label; needs ``booktabs`` alone.
+    r"""The tables of a ``report.json``, each in a ``table*`` with caption and label; needs ``booktabs`` alone.
 
     A single table if all columns fit a page; else compatibility comes first and the other tasks after it.
-
-    Args:
-        report: As ``report.json`` has it.
     """
     summary = summarise(report["tasks"], report["model"]["name"])
     numbers = list(range(len(summary.columns)))
@@ -245,8 +307,7 @@ def render_latex(report: Mapping[str, Any]) -> str:
         is_first = [column.task == "compatibility" for column in summary.columns]
         halves = ([n for n in numbers if is_first[n]], [n for n in numbers if not is_first[n]])
         groups = [half[start : start + MOST_COLUMNS] for half in halves for start in range(0, len(half), MOST_COLUMNS)]
-    tables = [_latex_table(summary.select(group), n, report) for n, group in enumerate(groups, 1) if group]
-    text = "\n".join(tables)
+    text = "\n".join(_latex_table(summary.select(group), n, report) for n, group in enumerate(groups, 1) if group)
     fonts = "" if text.isascii() else "% Typeset with XeLaTeX or LuaLaTeX: some names aren't in Latin letters.\n"
     return "% Made by coordi. Needs \\usepackage{booktabs}.\n" + f"{fonts}\n{text}"
 
@@ -258,39 +319,35 @@ def escape_latex(text: str) -> str:
 
 def _latex_table(summary: Summary, number: int, report: Mapping[str, Any]) -> str:
     pandas = require("pandas", "train")
-    cells = [[_latex_cell(cell) for cell in row.cells] for row in summary.rows]
-    frame = summary_frame(summary, [str(n) for n in range(len(summary.columns))], cells)
-    frame["scorer"] = frame["scorer"].map(escape_latex)
-    frame = frame.map(lambda text: text.replace("–", "--"))
-    titles = [f"{TASK_WORDS[column.task]}, {METRIC_WORDS[column.metric]}" for column in summary.columns]
-    heads = list(zip(titles, map(_stacked, summary.columns), strict=True))
-    frame.columns = pandas.MultiIndex.from_tuples([("", "scorer"), *heads])
+    frame = pandas.DataFrame([[_latex_cell(cell) for cell in row] for row in summary_table(summary).rows])
+    heads = [("", "scorer")]
+    for column in summary.columns:
+        # A protocol's name in two lines, split at its last hyphen, so that six columns fit a page.
+        first, _, last = escape_latex(column.protocol).rpartition("-")
+        name = rf"\shortstack[r]{{{first}-\\{last}}}" if first else last
+        heads.append((f"{TASK_WORDS[column.task]}, {METRIC_WORDS[METRIC[column.task]]}", name))
+    frame.columns = pandas.MultiIndex.from_tuples(heads)
     data, seed = report["data"], report["settings"].get("seed")
     label = re.sub(r"[^A-Za-z0-9]+", "-", str(data["name"])).strip("-") or "data"
     caption = (
-        f"{escape_latex(str(data['name']))}: {data['splits']['test']['outfits']} test outfits, seed {seed}, 95% "
+        f"{escape_latex(str(data['name']))}: {data['splits']['test']['outfits']} test outfits, seed {seed}, 95\\% "
         "bootstrap intervals by outfit below the figures. Bold: best of a column. The model under test is "
         rf"{_LATEX_MARKS['ahead']} significantly ahead of this scorer, or {_LATEX_MARKS['behind']} behind it."
-    ).replace("95%", r"95\%")
+    )
     text: str = frame.style.hide(axis="index").to_latex(
-        environment="table*", hrules=True, column_format="l" + "r" * len(heads), multicol_align="c", position="tp",
-        position_float="centering", caption=caption, label=f"tab:coordi-{label}-{number}",
+        environment="table*", hrules=True, column_format="l" + "r" * len(summary.columns), multicol_align="c",
+        position="tp", position_float="centering", caption=caption, label=f"tab:coordi-{label}-{number}",
     )  # fmt: skip
     text = text.replace("\\centering\n", "\\centering\\small\n\\setlength{\\tabcolsep}{3pt}\n", 1)
     return text.replace("\nguessing & ", "\n\\midrule\nguessing & ")
 
 
-def _stacked(column: Column) -> str:
-    """A protocol's name in two lines, split at its last hyphen, so that six columns fit a page."""
-    first, _, last = escape_latex(column.protocol).rpartition("-")
-    return rf"\shortstack[r]{{{first}-\\{last}}}" if first else last
-
-
-def _latex_cell(cell: Cell | None) -> str:
-    if cell is None:
-        return "--"
-    value = rf"\textbf{{{format_figure(cell.value)}}}" if cell.is_best else format_figure(cell.value)
-    if cell.interval is None:
-        return value + _LATEX_MARKS[cell.mark]
-    low, high = (f"{end:.3f}".removeprefix("0") for end in cell.interval)
-    return rf"\shortstack[r]{{{value}{_LATEX_MARKS[cell.mark]}\\{{\scriptsize {low}--{high}}}}}"
+def _latex_cell(cell: TableCell | str) -> str:
+    if isinstance(cell, str):
+        return escape_latex(cell)
+    value = (rf"\textbf{{{cell.text}}}" if cell.bold else escape_latex(cell.text)) + _LATEX_MARKS[cell.mark]
+    low, dash, high = cell.below.partition("–")
+    if not dash:
+        return value
+    interval = f"{low.removeprefix('0')}--{high.removeprefix('0')}"
+    return rf"\shortstack[r]{{{value}\\{{\scriptsize {interval}}}}}"

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -23,31 +24,13 @@ from coordi.artifacts import atomic_path, write_text
 from coordi.data.feed import read_table
 from coordi.errors import ArtifactError, EvaluationError
 from coordi.evaluation.benchmark import Evaluation
-from coordi.evaluation.question_sets import ProtocolQuestions
+from coordi.evaluation.question_sets import TASKS, ProtocolQuestions, Question, Task
 from coordi.evaluation.scoring import RawScores, check_items
-from coordi.evaluation.summary import SCORER_WORDS, TASKS, Task
+from coordi.evaluation.summary import SCORER_WORDS
 from coordi.types import CompatibilityQuestion, Dataset, FitbQuestion, Split
 
-QUESTIONS = "questions.jsonl"
-TEMPLATE = "scores-template.csv"
-RULES = "how-to-score.md"
+QUESTIONS, TEMPLATE, RULES = "questions.jsonl", "scores-template.csv", "how-to-score.md"
 COLUMNS = ("question_id", "candidate", "score")
-_RULES_TEXT = f"""# How to score these questions
-
-`{QUESTIONS}` has a question per line: `task`, `protocol`, `split`, `question_id`, `items` and, where one of several
-items is to be chosen, `candidates`.
-
-- `compatibility`: how well do the `items` go together? One score, `candidate` left empty. Questions of the split
-  `valid` choose your threshold and calibrate your scores, those of `test` are measured.
-- `fill_in_the_blank` and `retrieval`: how well does each candidate complete the `items`? One score per candidate,
-  `candidate` being its position from 0.
-
-Write the scores into `{TEMPLATE}` and save it as UTF-8 under the name that the report should show, such as
-`my-model.csv`. Higher is better, on any scale. Answer a task of a protocol completely, or remove all its rows.
-
-Use an item's `id` and `image` only to look the item up. They may name the outfit it is from, so don't learn anything
-from them or from the order of the questions.
-"""
 SCORES_PARQUET, SCORES_CSV = "scores.parquet", "scores.csv"
 SCHEMA = pa.schema([
     ("task", pa.string()), ("protocol", pa.string()), ("question_id", pa.string()), ("outfit_id", pa.string()),
@@ -60,29 +43,8 @@ LARGEST = 1e100
 """Scores further from 0 than this are refused: thresholds and calibrations take their differences."""
 _WHAT_TO_DO = f"fill in {TEMPLATE} as it was written beside {QUESTIONS}"
 
-Question = CompatibilityQuestion | FitbQuestion
 Key = tuple[str, int | None]
 """Question id as exported, and position of the candidate."""
-
-
-@dataclass(frozen=True, slots=True)
-class ExportedQuestion:
-    """A question with its task and split."""
-
-    task: Task
-    split: Split
-    question: Question
-
-    @property
-    def candidates(self) -> tuple[str, ...]:
-        """Item ids to choose from; empty for compatibility."""
-        return self.question.candidates if isinstance(self.question, FitbQuestion) else ()
-
-    @property
-    def keys(self) -> list[Key]:
-        """The rows that this question needs."""
-        positions: Sequence[int | None] = range(len(self.candidates)) if self.candidates else (None,)
-        return [(exported_id(self.question), position) for position in positions]
 
 
 def exported_id(question: Question) -> str:
@@ -91,20 +53,25 @@ def exported_id(question: Question) -> str:
     Another seed or other data give other questions the same numbers; the digest keeps scores from being used for
     questions that they weren't made for. It doesn't depend on the answer.
     """
-    candidates = question.candidates if isinstance(question, FitbQuestion) else ()
-    digest = hashlib.sha256(json.dumps([question.item_ids, candidates]).encode()).hexdigest()
+    digest = hashlib.sha256(json.dumps([question.item_ids, _candidates(question)]).encode()).hexdigest()
     return f"{question.id}.{digest[:8]}"
 
 
-def exported_questions(part: ProtocolQuestions) -> Iterator[ExportedQuestion]:
+def _candidates(question: Question) -> tuple[str, ...]:
+    return question.candidates if isinstance(question, FitbQuestion) else ()
+
+
+def _keys(question: Question) -> list[Key]:
+    """The rows that a question needs."""
+    question_id = exported_id(question)
+    return [(question_id, position) for position in range(len(_candidates(question)))] or [(question_id, None)]
+
+
+def _exported(part: ProtocolQuestions) -> Iterator[tuple[Task, Split, Question]]:
     """Every question of a protocol: compatibility of both splits, blanks, retrieval, each in its own order."""
-    groups: tuple[tuple[Task, Split, Sequence[Question]], ...] = (
-        (TASKS[0], "valid", part.valid), (TASKS[0], "test", part.test), (TASKS[1], "test", part.blanks),
-        (TASKS[2], "test", part.retrieval),
-    )  # fmt: skip
-    for task, split, questions in groups:
-        for question in questions:
-            yield ExportedQuestion(task, split, question)
+    yield from ((TASKS[0], "valid", question) for question in part.valid)
+    for task, questions in part.by_task.items():
+        yield from ((task, "test", question) for question in questions)
 
 
 def write_questions_to_score(folder: Path, protocols: Sequence[ProtocolQuestions], dataset: Dataset) -> None:
@@ -118,29 +85,29 @@ def write_questions_to_score(folder: Path, protocols: Sequence[ProtocolQuestions
         ArtifactError: If the folder can't be written.
         EvaluationError: If an item of a question isn't in the data set.
     """
-    exported: dict[str, tuple[str, ExportedQuestion]] = {}
+    exported: dict[str, tuple[str, Task, Split, Question]] = {}
     for part in protocols:
-        for each in exported_questions(part):
-            exported.setdefault(exported_id(each.question), (part.protocol, each))
-    for _, each in exported.values():
-        check_items([each.question.item_ids, each.candidates], dataset.items)
+        for task, split, question in _exported(part):
+            exported.setdefault(exported_id(question), (part.protocol, task, split, question))
+    questions = [question for *_, question in exported.values()]
+    check_items([(*question.item_ids, *_candidates(question)) for question in questions], dataset.items)
     with atomic_path(folder / QUESTIONS) as temporary, temporary.open("w", encoding="utf-8") as file:
-        for question_id, (protocol, each) in exported.items():
+        for question_id, (protocol, task, split, question) in exported.items():
             line = {
-                "task": each.task,
+                "task": task,
                 "protocol": protocol,
-                "split": each.split,
+                "split": split,
                 "question_id": question_id,
-                "items": [_item(dataset, item_id) for item_id in each.question.item_ids],
-                "candidates": [_item(dataset, item_id) for item_id in each.candidates],
+                "items": [_item(dataset, item_id) for item_id in question.item_ids],
+                "candidates": [_item(dataset, item_id) for item_id in _candidates(question)],
             }
             file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
     with atomic_path(folder / TEMPLATE) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
-        keys = (key for _, each in exported.values() for key in each.keys)
-        writer.writerows((question_id, "" if position is None else position, "") for question_id, position in keys)
-    write_text(folder / RULES, _RULES_TEXT)
+        writer.writerows((*key, "") for question in questions for key in _keys(question))
+    rules = resources.files("coordi.evaluation").joinpath(f"templates/{RULES}").read_text(encoding="utf-8")
+    write_text(folder / RULES, rules)
 
 
 def _item(dataset: Dataset, item_id: str) -> dict[str, Any]:
@@ -156,37 +123,26 @@ def score_table(evaluation: Evaluation) -> pa.Table:
     candidate, is the real one. Rows are ordered by protocol, scorer, task and question; a scorer has none for a task
     that it didn't answer.
     """
-    parts = []
-    for protocol in evaluation.protocols:
-        questions = protocol.questions
-        for result in protocol.results:
-            scored: tuple[tuple[Task, Sequence[Question], NDArray[np.float64]], ...] = (
-                (TASKS[0], questions.test, result.scores),
-                (TASKS[1], questions.blanks, result.blank_scores),
-                (TASKS[2], questions.retrieval, result.retrieval_scores),
-            )
-            parts += [
-                _score_rows(task, questions.protocol, group, result.scorer, scores)
-                for task, group, scores in scored
-                if scores.size
-            ]
+    parts = [
+        _score_rows(task, protocol.questions, result.scorer, scores)
+        for protocol in evaluation.protocols
+        for result in protocol.results
+        for task, scores in result.by_task.items()
+    ]
     return pa.concat_tables(parts) if parts else SCHEMA.empty_table()
 
 
-def _score_rows(
-    task: Task, protocol: str, questions: Sequence[Question], scorer: str, scores: NDArray[np.float64]
-) -> pa.Table:
-    width = scores.size // len(questions)
-    rows = [(question, position) for question in questions for position in range(width)]
-    truth = [q.compatible if isinstance(q, CompatibilityQuestion) else position == q.answer for q, position in rows]
+def _score_rows(task: Task, part: ProtocolQuestions, scorer: str, scores: NDArray[np.float64]) -> pa.Table:
+    questions = part.by_task[task]
+    rows = [(question, position) for question in questions for position in range(scores.size // len(questions))]
     columns = [
         pa.repeat(task, len(rows)),
-        pa.repeat(protocol, len(rows)),
+        pa.repeat(part.protocol, len(rows)),
         pa.array([question.id for question, _ in rows], pa.string()),
         pa.array([question.outfit_id for question, _ in rows], pa.string()),
-        pa.nulls(len(rows), pa.int32()) if scores.ndim == 1 else pa.array([n for _, n in rows], pa.int32()),
+        pa.array([position if scores.ndim > 1 else None for _, position in rows], pa.int32()),
         pa.repeat(scorer, len(rows)),
-        pa.array(truth, pa.bool_()),
+        [q.compatible if isinstance(q, CompatibilityQuestion) else position == q.answer for q, position in rows],
         pa.array(scores.reshape(-1), pa.float64()),
     ]
     return pa.table(columns, schema=SCHEMA)
@@ -197,9 +153,6 @@ def write_scores(folder: Path, evaluation: Evaluation) -> None:
 
     Text in the CSV that a spreadsheet would run as a formula gets an apostrophe before it. The file starts with a byte
     order mark if it holds anything but ASCII, without which Excel garbles it.
-
-    Raises:
-        ArtifactError: If a file can't be written.
     """
     table = score_table(evaluation)
     with atomic_path(folder / SCORES_PARQUET) as temporary:
@@ -241,13 +194,9 @@ def question_digests(protocols: Sequence[ProtocolQuestions]) -> dict[str, dict[s
     """
     digests: dict[str, dict[str, str]] = {}
     for part in protocols:
-        tests: tuple[tuple[Task, Sequence[Question]], ...] = (
-            (TASKS[0], part.test), (TASKS[1], part.blanks), (TASKS[2], part.retrieval),
-        )  # fmt: skip
-        for task, questions in tests:
-            if questions:
-                lines = "".join(json.dumps(_contents(question), ensure_ascii=False) + "\n" for question in questions)
-                digests.setdefault(task, {})[part.protocol] = hashlib.sha256(lines.encode()).hexdigest()
+        for task, questions in part.by_task.items():
+            lines = "".join(json.dumps(_contents(question), ensure_ascii=False) + "\n" for question in questions)
+            digests.setdefault(task, {})[part.protocol] = hashlib.sha256(lines.encode()).hexdigest()
     return digests
 
 
@@ -285,7 +234,12 @@ class ExternalScores:
         """
         if path.suffix.lower() != ".csv":
             raise EvaluationError(f"scores are read from a .csv file, got {path}; {_WHAT_TO_DO}")
-        _check_name(path)
+        # Reports identify scorers by name: they would show the file's scores as those of their own baseline.
+        if path.stem.strip().casefold() in SCORER_WORDS:
+            raise EvaluationError(
+                f"{path} is named like '{path.stem.strip().casefold()}', a scorer of coordi's own; accepted is any "
+                f"other name than {', '.join(SCORER_WORDS)}: rename the file, such as my-{path.name.strip()}"
+            )
         table = read_table(path)
         if sorted(table.columns) != sorted(COLUMNS):
             raise EvaluationError(
@@ -298,7 +252,7 @@ class ExternalScores:
         rows: dict[Key, tuple[int, float]] = {}
         for line, row in table.rows:
             try:
-                key, score = _key(row), _score(row)
+                key, score = _parse(row)
                 if key in rows:
                     raise ValueError(f"{_name(key)} has a score already, on line {rows[key][0]}; keep one")
                 rows[key] = (line, score)
@@ -319,25 +273,30 @@ class ExternalScores:
             EvaluationError: If a row answers no question, a task is answered in part, or validation questions are
                 answered without the test questions that they are for.
         """
-        needed = {key for part in protocols for each in exported_questions(part) for key in each.keys}
-        extra = [(line, key) for key, (line, _) in self.rows.items() if key not in needed]
-        if extra:
-            line, key = extra[0]
-            raise EvaluationError(
-                f"{self.path}: {len(extra)} of {len(self.rows)} rows answer no question that is asked, the first on "
-                f"line {line}: {_name(key)}; accepted are those of {QUESTIONS}, which fit one seed, one data set and "
-                "its settings: write them again and score those, or take the rows out"
-            )
-        used = {key for part in protocols for each in self._answered(part) for key in each.keys}
-        idle = [(line, key) for key, (line, _) in self.rows.items() if key not in used]
-        if idle:
-            line, key = idle[0]
-            raise EvaluationError(
-                f"{self.path}: {len(idle)} rows answer validation questions of protocols whose test questions have no "
-                f"score, the first on line {line}: {_name(key)}; add the test questions, or take the rows out"
-            )
+        questions = {key for part in protocols for *_, question in _exported(part) for key in _keys(question)}
+        self._check_rows(
+            questions,
+            "answer no question that is asked",
+            f"accepted are those of {QUESTIONS}, which fit one seed, one data set and its settings: write them again "
+            "and score those, or take the rows out",
+        )
+        used = {key for part in protocols for *_, question in self._answered(part) for key in _keys(question)}
+        self._check_rows(
+            used,
+            "answer validation questions of protocols whose test questions have no score",
+            "add the test questions, or take the rows out",
+        )
         for part in protocols:
             self.scores(part)
+
+    def _check_rows(self, accepted: set[Key], problem: str, advice: str) -> None:
+        unused = [(line, key) for key, (line, _) in self.rows.items() if key not in accepted]
+        if unused:
+            line, key = unused[0]
+            raise EvaluationError(
+                f"{self.path}: {len(unused)} of {len(self.rows)} rows {problem}, the first on line {line}: "
+                f"{_name(key)}; {advice}"
+            )
 
     def scores(self, part: ProtocolQuestions) -> RawScores | None:
         """The scores of one protocol, in the order of its questions; None if it answers none of its tasks.
@@ -349,9 +308,8 @@ class ExternalScores:
             EvaluationError: If a task is answered in part.
         """
         answered = self._answered(part)
-        tables: dict[tuple[Task, Split], list[list[float]]] = {}
         for task in TASKS:
-            keys = [(each.split, key) for each in answered if each.task == task for key in each.keys]
+            keys = [(split, key) for name, split, question in answered if name == task for key in _keys(question)]
             missing = [(split, key) for split, key in keys if key not in self.rows]
             if missing:
                 split, key = missing[0]
@@ -359,8 +317,9 @@ class ExternalScores:
                     f"{self.path} lacks {len(missing)} of the {len(keys)} scores of {task} ({part.protocol}), the "
                     f"first of them {_name(key)} of the {split} split; add them, or take the whole task out"
                 )
-        for each in answered:
-            tables.setdefault((each.task, each.split), []).append([self.rows[key][1] for key in each.keys])
+        tables: dict[tuple[Task, Split], list[list[float]]] = {}
+        for task, split, question in answered:
+            tables.setdefault((task, split), []).append([self.rows[key][1] for key in _keys(question)])
         if not answered:
             return None
         none, arrays = RawScores(), {key: np.array(rows, dtype=np.float64) for key, rows in tables.items()}
@@ -368,37 +327,22 @@ class ExternalScores:
         blanks, retrieval = (arrays.get((task, "test"), none.blanks) for task in TASKS[1:])
         return RawScores(valid, test, blanks, retrieval)
 
-    def _answered(self, part: ProtocolQuestions) -> list[ExportedQuestion]:
+    def _answered(self, part: ProtocolQuestions) -> list[tuple[Task, Split, Question]]:
         """The questions of the tasks of which at least one test question has a score."""
-        questions = list(exported_questions(part))
-        tests = (each for each in questions if each.split == "test")
-        tasks = {each.task for each in tests if any(key in self.rows for key in each.keys)}
-        return [each for each in questions if each.task in tasks]
+        tasks = {
+            task
+            for task, questions in part.by_task.items()
+            if any(key in self.rows for question in questions for key in _keys(question))
+        }
+        return [(task, split, question) for task, split, question in _exported(part) if task in tasks]
 
 
-def _check_name(path: Path) -> None:
-    # Reports identify scorers by name: they would show the file's scores as those of their own baseline.
-    if path.stem.strip().casefold() in SCORER_WORDS:
-        raise EvaluationError(
-            f"{path} is named like '{path.stem.strip().casefold()}', a scorer of coordi's own; accepted is any other "
-            f"name than {', '.join(SCORER_WORDS)}: rename the file, such as my-{path.name.strip()}"
-        )
-
-
-def _key(row: Mapping[str, Any]) -> Key:
-    question_id = str(row.get("question_id", "")).strip()
+def _parse(row: Mapping[str, Any]) -> tuple[Key, float]:
+    question_id, candidate, written = (str(row.get(name, "")).strip() for name in COLUMNS)
     if not question_id:
         raise ValueError("question_id is empty; give one of the template's")
-    written = str(row.get("candidate", "")).strip()
-    if not written:
-        return question_id, None
-    if not re.fullmatch(r"\d{1,9}(\.0*)?", written, re.ASCII):
-        raise ValueError(f"candidate '{written}' isn't a position; accepted are 0, 1, 2, ... or nothing")
-    return question_id, int(written.split(".")[0])
-
-
-def _score(row: Mapping[str, Any]) -> float:
-    written = str(row.get("score", "")).strip()
+    if candidate and not re.fullmatch(r"\d{1,9}(\.0*)?", candidate, re.ASCII):
+        raise ValueError(f"candidate '{candidate}' isn't a position; accepted are 0, 1, 2, ... or nothing")
     if not written:
         raise ValueError("score is empty; give a number, or take all rows of its task out")
     try:
@@ -409,7 +353,7 @@ def _score(row: Mapping[str, Any]) -> float:
         raise ValueError(f"score '{written}' isn't finite; every score must be a number")
     if abs(score) > LARGEST:
         raise ValueError(f"score '{written}' is too large; accepted are {-LARGEST:g} to {LARGEST:g}: scale all scores")
-    return score
+    return (question_id, int(candidate.split(".")[0]) if candidate else None), score
 
 
 def _name(key: Key) -> str:

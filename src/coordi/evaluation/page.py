@@ -14,9 +14,20 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from coordi.artifacts import write_json, write_text
-from coordi.evaluation.compare import ComparedRow, Comparison, comparison_headline, run_names
+from coordi.evaluation.compare import Comparison, comparison_headline, run_names
 from coordi.evaluation.examples import Example, ExamplePicker
-from coordi.evaluation.export import format_interval, render_latex, seed_frame
+from coordi.evaluation.export import (
+    Table,
+    TableCell,
+    compared_table,
+    difference_cells,
+    differing_tables,
+    figure_cell,
+    render_latex,
+    scorer_cell,
+    seed_frame,
+    summary_table,
+)
 from coordi.evaluation.external import write_scores
 from coordi.evaluation.plots import (
     MOST_COLOURS,
@@ -27,6 +38,7 @@ from coordi.evaluation.plots import (
     size_charts,
     training_charts,
 )
+from coordi.evaluation.question_sets import TASKS, Task
 from coordi.evaluation.report import (
     REPORT_HTML,
     REPORT_JSON,
@@ -38,22 +50,15 @@ from coordi.evaluation.report import (
 )
 from coordi.evaluation.scoring import ProtocolResult, ReportWarning
 from coordi.evaluation.summary import (
-    METRIC,
     METRIC_WORDS,
     TASK_WORDS,
-    TASKS,
-    Ahead,
-    Interval,
     Mark,
     Summary,
-    Task,
     ahead_of,
     as_interval,
     chance,
     conclude,
     format_figure,
-    format_p_value,
-    format_signed,
     interval_of,
     lower_first,
     protocol_words,
@@ -61,8 +66,8 @@ from coordi.evaluation.summary import (
     source_words,
     subject_words,
     summarise,
-    task_title,
 )
+from coordi.evaluation.task_metrics import METRIC
 
 _EXAMPLES = 6
 _MOST_RELIABILITIES = 3  # more lines can't be told apart; the table has every scorer's error
@@ -73,50 +78,13 @@ _DIFFERENCES = (
 _STANDINGS: Mapping[Mark, str] = {"ahead": "ahead", "behind": "behind", "": "not significant"}
 _BREAKDOWNS = {"category": "by category", "size": "by number of items", "confidence": "by the model’s confidence"}
 
-
-@dataclass(frozen=True, slots=True)
-class TableCell:
-    """Text of a cell with what stands below it.
-
-    Attributes:
-        below: Fine print, such as an interval.
-        bold: Whether it is the best of its column.
-        mark: Whether the model under test is significantly ahead of this scorer, or behind it.
-        colour: Number of a scorer's colour; None for no swatch.
-    """
-
-    text: str
-    below: str = ""
-    bold: bool = False
-    mark: Mark = ""
-    colour: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A table; the first cell of each row is its heading, columns from ``numbers`` on are aligned to the right."""
-
-    caption: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[TableCell | str]]
-    numbers: int = 1
+Scored = tuple[str, int, Mapping[str, Any]]
+"""Name, colour and figures of a scorer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A section of the page, in the order of its attributes.
-
-    Attributes:
-        id: Unique on the page.
-        title: Its heading.
-        notes: Paragraphs.
-        warnings: A list that stands out.
-        command: Commands, in a fixed-width font.
-        tables: Tables.
-        charts: Charts.
-        examples: Examples.
-        parts: Sections that can be opened.
-    """
+    """A section of the page, in the order of its attributes; ``parts`` are sections that can be opened."""
 
     id: str
     title: str
@@ -153,9 +121,9 @@ def render_html(report: ReportData) -> str:
     """The page of a report as text; the same report gives the same text, and it needs no other file."""
     settings, splits = report.settings.get("evaluate", {}), split_counts(report.dataset)
     summary = summarise(report.evaluation.tasks, report.under_test)
-    colours = {row.scorer: number for number, row in enumerate(summary.rows)}
-    parts = [part.questions for part in report.evaluation.protocols]
-    questions = sum(len(part.test) + len(part.blanks) + len(part.retrieval) for part in parts)
+    colours = {row.scorer: min(number, MOST_COLOURS) for number, row in enumerate(summary.rows)}
+    parts = [part.questions.by_task for part in report.evaluation.protocols]
+    questions = sum(len(group) for part in parts for group in part.values())
     picker = ExamplePicker(report, settings.get("examples", _EXAMPLES))
     lede = (
         f"{subject_words(report.under_test)} answered {questions:,} questions about {splits['test']['outfits']:,} test "
@@ -180,22 +148,15 @@ def render_html(report: ReportData) -> str:
 def render_comparison(comparison: Comparison) -> str:
     """The page of a comparison as text; it needs no other file."""
     names = run_names(comparison)
-    differing = [
-        Table(title, ("", *names), [(row.name, row.first or "–", row.second or "–") for row in rows], numbers=3)
-        for title, rows in (
-            ("Data", comparison.data), ("Settings and models", comparison.settings), ("Versions", comparison.versions),
-        ) if rows
-    ]  # fmt: skip
+    differing = differing_tables(comparison, names)
     runs = zip(names, (comparison.first, comparison.second), strict=True)
+    others = [compared_table("Scorers of both runs", comparison.scorers, names)] if comparison.scorers else []
     sections = [
         Section(
             "models", "Models under test", [_DIFFERENCES], [*comparison.refused, *comparison.left_out],
-            tables=[_compared_table("Models under test", comparison.models, names)],
+            tables=[compared_table("Models under test", comparison.models, names)],
         ),
-        Section(
-            "scorers", "Other scorers", tables=[_compared_table("Scorers of both runs", comparison.scorers, names)]
-            if comparison.scorers else (),
-        ),
+        Section("scorers", "Other scorers", tables=others),
         Section("differing", "What differs", () if differing else ["Nothing."], tables=differing),
         Section("commands", "Commands", command="\n\n".join(f"{name}:\n{run.report['command']}" for name, run in runs)),
     ]  # fmt: skip
@@ -237,30 +198,8 @@ def _summary_section(report: ReportData, summary: Summary, colours: Mapping[str,
         "fill-in-the-blank and retrieval a tie counts against the scorer. After the model and its base, rows go from "
         "the highest mean AUC down."
     )
-    parts = [summary.of_task(task) for task in TASKS]
-    tables = [_summary_table(part, colours) for part in parts if part.columns]
+    tables = [summary_table(part, colours) for part in summary.by_task().values()]
     return Section("summary", "Summary", [conclude(summary, outfits), key], tables=tables)
-
-
-def _summary_table(summary: Summary, colours: Mapping[str, int]) -> Table:
-    rows: list[list[TableCell | str]] = []
-    for row in summary.rows:
-        words = scorer_words(row.scorer)
-        cells = [
-            "–"
-            if cell is None
-            else TableCell(format_figure(cell.value), format_interval(cell.interval), cell.is_best, cell.mark)
-            for cell in row.cells
-        ]
-        note = words.note if words.kind == "file" else ""
-        rows.append([TableCell(words.label, note, colour=min(colours[row.scorer], MOST_COLOURS)), *cells])
-    rows.append(["Guessing", *(format_figure(column.chance) for column in summary.columns)])
-    rows.append(["Questions", *(f"{column.n:,}" for column in summary.columns)])
-    smallest = (format_figure(column.smallest) for column in summary.columns)
-    rows.append(["Smallest difference from guessing that shows", *smallest])
-    first = summary.columns[0]
-    title = f"{TASK_WORDS[first.task]}, {METRIC_WORDS[first.metric]}, with 95% intervals"
-    return Table(title, ["Scorer", *(column.title for column in summary.columns)], rows)
 
 
 def _grouped(warnings: Iterable[ReportWarning]) -> list[str]:
@@ -289,14 +228,11 @@ def _leak_section(report: ReportData) -> Section:
 
 
 def _protocol_section(report: ReportData, colours: Mapping[str, int]) -> Section:
-    slugs: list[str] = []
+    parts: list[Section] = []
     for number, protocol in enumerate(report.evaluation.protocols):
-        slug = "protocol-" + (re.sub(r"[^a-z0-9]+", "-", protocol.questions.protocol.lower()).strip("-") or str(number))
-        slugs.append(slug if slug not in slugs else f"{slug}-{number}")
-    parts = [
-        _protocol(report, protocol, slug, colours)
-        for protocol, slug in zip(report.evaluation.protocols, slugs, strict=True)
-    ]
+        slug = re.sub(r"[^a-z0-9]+", "-", protocol.questions.protocol.lower()).strip("-") or str(number)
+        is_new = f"protocol-{slug}" not in {part.id for part in parts}
+        parts.append(_protocol(report, protocol, f"protocol-{slug if is_new else f'{slug}-{number}'}", colours))
     note = (
         "Thresholds of accuracy and F1 were chosen on validation questions. Always predicting compatible gives an F1 "
         "of 0.667 where half of the questions are real."
@@ -305,49 +241,43 @@ def _protocol_section(report: ReportData, colours: Mapping[str, int]) -> Section
 
 
 def _protocol(report: ReportData, protocol: ProtocolResult, slug: str, colours: Mapping[str, int]) -> Section:
-    name = protocol.questions.protocol
+    name, tasks = protocol.questions.protocol, report.evaluation.tasks
     title, meaning = protocol_words(name)
-    tasks = report.evaluation.tasks
-    figures = {
-        task: tasks[task][name]
-        for task in TASKS
-        if tasks.get(task, {}).get(name, {}).get(METRIC[task]) is not None
-    }  # fmt: skip
-    outfits = {question.outfit_id for question in protocol.questions.test}
-    outfits |= {question.outfit_id for question in (*protocol.questions.blanks, *protocol.questions.retrieval)}
+    outfits = {question.outfit_id for group in protocol.questions.by_task.values() for question in group}
     notes = [f"{f'{meaning[:1].upper()}{meaning[1:]}. ' if meaning else ''}Questions from {len(outfits):,} outfits."]
-    tables, charts = [], []
-    for task, values in figures.items():
-        scorers = _scorers(values, task, colours, report.under_test)
-        notes.append(_in_words(task, values))
-        tables.append(_task_table(task, values, scorers))
-        if values["baselines"]:
-            tables.append(_difference_table(task, scorers, report.under_test))
+    warnings: list[str] = []
+    tables: list[Table] = []
+    charts: list[Chart] = []
+    for task in TASKS:
+        figures = tasks.get(task, {}).get(name, {})
+        if figures.get(METRIC[task]) is None:
+            continue
+        scorers = {report.under_test: figures, **figures["baselines"]}
+        measured = (scorer for scorer in scorers if scorers[scorer].get(METRIC[task]) is not None)
+        scored = [(scorer, colours[scorer], scorers[scorer]) for scorer in sorted(measured, key=list(colours).index)]
+        notes.append(_in_words(task, figures))
+        warnings += figures.get("warnings", ())
+        tables.append(_task_table(task, figures, scored))
+        if figures["baselines"]:
+            notes += [] if _DIFFERENCES in notes else [_DIFFERENCES]
+            tables.append(_difference_table(task, scored, report.under_test))
         if task == "compatibility":
-            scores = {result.scorer: result.scores for result in protocol.results}
-            scores[report.under_test] = protocol.results[0].scores
-            curves = [(scorer, n, scores[scorer], float(each["auc"])) for scorer, n, each in scorers]
-            charts.append(roc_chart(name, curves, protocol.questions.labels))
-            calibrated = [(scorer, n, each["calibration"]) for scorer, n, each in scorers if each.get("calibration")]
-            charts += [reliability_chart(name, calibrated[:_MOST_RELIABILITIES])] if calibrated else []
-            tables += [_confusion(values)]
-        if task == "retrieval" and (recall := recall_chart(name, scorers)):
+            charts += _compatibility_charts(protocol, report.under_test, scored)
+            tables.append(_confusion(figures))
+        if task == "retrieval" and (recall := recall_chart(name, scored)):
             charts.append(recall)
-        tables += breakdown_tables(task, values)
-    warnings = dict.fromkeys(text for values in figures.values() for text in values.get("warnings", ()))
-    notes += [_DIFFERENCES] if any(values["baselines"] for values in figures.values()) else []
-    return Section(slug, title, notes, list(warnings), tables=tables, charts=charts)
+        tables += breakdown_tables(task, figures)
+    return Section(slug, title, notes, list(dict.fromkeys(warnings)), tables=tables, charts=charts)
 
 
-def _scorers(
-    figures: Mapping[str, Any], task: Task, colours: Mapping[str, int], under_test: str
-) -> list[tuple[str, int, Mapping[str, Any]]]:
-    """Name, colour and figures of each scorer that has a value, in the order of the summary."""
-    scorers = {under_test: figures, **figures["baselines"]}
-    measured = [name for name in scorers if scorers[name].get(METRIC[task]) is not None]
-    return [
-        (name, min(colours[name], MOST_COLOURS), scorers[name]) for name in sorted(measured, key=colours.__getitem__)
-    ]
+def _compatibility_charts(protocol: ProtocolResult, under_test: str, scored: Sequence[Scored]) -> list[Chart]:
+    name = protocol.questions.protocol
+    scores = {result.scorer: result.scores for result in protocol.results}
+    scores[under_test] = protocol.results[0].scores
+    calibrated = [(scorer, n, each["calibration"]) for scorer, n, each in scored if each.get("calibration")]
+    curves = [(scorer, n, scores[scorer], float(each["auc"])) for scorer, n, each in scored]
+    reliabilities = [reliability_chart(name, calibrated[:_MOST_RELIABILITIES])] if calibrated else []
+    return [roc_chart(name, curves, protocol.questions.labels), *reliabilities]
 
 
 def _in_words(task: Task, figures: Mapping[str, Any]) -> str:
@@ -363,50 +293,35 @@ def _in_words(task: Task, figures: Mapping[str, Any]) -> str:
     return f"Among {among} candidates, it {what} {100 * share:.0f} times in 100; guessing would be {100 / among:.0f}."
 
 
-def _task_table(task: Task, figures: Mapping[str, Any], scorers: Sequence[tuple[str, int, Mapping[str, Any]]]) -> Table:
+def _task_table(task: Task, figures: Mapping[str, Any], scored: Sequence[Scored]) -> Table:
     ks = sorted(figures.get("recall", ()), key=int)
     rows = []
-    for name, colour, each in scorers:
-        cells: list[tuple[float | None, Interval]] = [(each[METRIC[task]], interval_of(task, each))]
+    for name, colour, each in scored:
+        cells = [figure_cell(each[METRIC[task]], interval_of(task, each))]
         if task == "compatibility":
-            cells += [(each[metric], as_interval(each["ci95"][metric])) for metric in ("accuracy", "f1")]
-        cells += [(each["recall"].get(k), as_interval(each["ci95"].get(f"recall@{k}"))) for k in ks]
-        texts = [TableCell(format_figure(value), format_interval(interval)) for value, interval in cells]
-        if task == "compatibility":
-            texts.append(TableCell(format_figure((each.get("calibration") or {}).get("ece"))))
-        rows.append([TableCell(scorer_words(name).label, scorer_words(name).note, colour=colour), *texts])
-    among = figures.get("choices", figures.get("pool", 0))
-    smallest = figures.get("smallest_difference")
+            cells += [figure_cell(each[metric], as_interval(each["ci95"][metric])) for metric in ("accuracy", "f1")]
+            cells.append(figure_cell((each.get("calibration") or {}).get("ece")))
+        cells += [figure_cell(each["recall"].get(k), as_interval(each["ci95"].get(f"recall@{k}"))) for k in ks]
+        rows.append([scorer_cell(name, colour, scorer_words(name).note), *cells])
+    among, smallest = figures.get("choices", figures.get("pool", 0)), figures.get("smallest_difference")
     caption = (
         f"{TASK_WORDS[task]}: {figures['n']:,} questions{f' of {among} candidates' if among else ''}, guessing reaches "
         f"{format_figure(chance(task, among))}"
         + ("" if smallest is None else f", a difference from guessing of {format_figure(smallest)} or more shows")
     )
-    heads = {
-        "compatibility": ("AUC", "Accuracy", "F1", "ECE"),
-        "fill_in_the_blank": ("Accuracy",),
-        "retrieval": ("MRR",),
-    }
-    return Table(caption, ("Scorer", *heads[task], *(f"Recall at {k}" for k in ks)), rows)
+    more = ("accuracy", "F1", "ECE") if task == "compatibility" else tuple(f"Recall at {k}" for k in ks)
+    return Table(caption, ("Scorer", METRIC_WORDS[METRIC[task]], *more), rows)
 
 
-def _difference_table(task: Task, scorers: Sequence[tuple[str, int, Mapping[str, Any]]], under_test: str) -> Table:
-    compared = [(name, colour, ahead) for name, colour, each in scorers if (ahead := ahead_of(task, each))]
+def _difference_table(task: Task, scored: Sequence[Scored], under_test: str) -> Table:
     rows = [
-        [TableCell(scorer_words(name).label, colour=colour), *_difference(ahead), _STANDINGS[ahead.mark]]
-        for name, colour, ahead in compared
+        [scorer_cell(name, colour), *difference_cells(ahead), _STANDINGS[ahead.mark]]
+        for name, colour, each in scored
+        if (ahead := ahead_of(task, each))
     ]
     subject = lower_first(subject_words(under_test))
     caption = f"{TASK_WORDS[task]}: {subject} minus each scorer, in {METRIC_WORDS[METRIC[task]]}"
     return Table(caption, ("Scorer", "Difference", "p", "p after Holm", "Smallest detectable", "The model is"), rows)
-
-
-def _difference(ahead: Ahead) -> list[TableCell | str]:
-    signed = (
-        "" if ahead.interval is None else f"{format_signed(ahead.interval[0])} to {format_signed(ahead.interval[1])}"
-    )
-    p_values = (format_p_value(ahead.p_value), format_p_value(ahead.p_holm))
-    return [TableCell(format_signed(ahead.by), signed), *p_values, format_figure(ahead.smallest)]
 
 
 def _confusion(figures: Mapping[str, Any]) -> Table:
@@ -446,10 +361,9 @@ def _stability_section(report: ReportData, colours: Mapping[str, int]) -> Sectio
         )
     tables = []
     frame = seed_frame(report.seeds)
-    order = [colours.get(name, len(colours)) for name in frame["scorer"]]
-    for (title, metric), rows in (
-        frame.assign(order=order).sort_values("order").groupby(["title", "metric"], sort=False)
-    ):
+    order = [list(colours).index(name) if name in colours else len(colours) for name in frame["scorer"]]
+    ordered = frame.assign(order=order).sort_values("order")
+    for (title, metric), rows in ordered.groupby(["title", "metric"], sort=False):
         texts = [
             (
                 scorer_words(row.scorer).label,
@@ -470,22 +384,24 @@ def _stability_section(report: ReportData, colours: Mapping[str, int]) -> Sectio
 
 
 def _example_sections(picker: ExamplePicker) -> list[Section]:
-    rule = (
-        "Picked by rule: outfits with photos of at least half of their items first, then the answers furthest from the "
-        "threshold, real and made-up outfits in turn."
-    )
     answers = (*picker.compatibility(right=False), *picker.compatibility(right=True), *picker.blanks())
-    recommended, described = picker.recommended(), picker.described()
-    notes = {
-        "recommended": "Suggestions of the model for outfits it wasn’t trained on, with the score of the completed "
-        "outfit. One item of each real outfit was removed first; it is marked where the model suggests it.",
-        "photos": "Labels of the image encoder with their probabilities; labels below its thresholds are left out.",
-    }
-    return [
-        Section("answers", "Answers", [rule] if answers else (), examples=answers),
-        Section("recommended", "Recommended", [notes["recommended"]] if recommended else (), examples=recommended),
-        Section("photos", "Labels of photos", [notes["photos"]] if described else (), examples=described),
-    ]
+    parts = (
+        (
+            "answers", "Answers", answers,
+            "Picked by rule: outfits with photos of at least half of their items first, then the answers furthest from "
+            "the threshold, real and made-up outfits in turn.",
+        ),
+        (
+            "recommended", "Recommended", picker.recommended(),
+            "Suggestions of the model for outfits it wasn’t trained on, with the score of the completed outfit. One "
+            "item of each real outfit was removed first; it is marked where the model suggests it.",
+        ),
+        (
+            "photos", "Labels of photos", picker.described(),
+            "Labels of the image encoder with their probabilities; labels below its thresholds are left out.",
+        ),
+    )  # fmt: skip
+    return [Section(key, title, [note], examples=examples) for key, title, examples, note in parts if examples]
 
 
 def _data_section(report: ReportData, splits: Mapping[str, Mapping[str, int]]) -> Section:
@@ -507,17 +423,3 @@ def _run_section(report: ReportData) -> Section:
     }
     tables = [Table(title, ("Name", "Value"), rows, numbers=2) for title, rows in facts.items() if rows]
     return Section("run", "The run", command=report.command, tables=tables)
-
-
-def _compared_table(caption: str, rows: Sequence[ComparedRow], names: tuple[str, str]) -> Table:
-    texts: list[list[TableCell | str]] = []
-    for row in rows:
-        scorers = " and ".join(dict.fromkeys(scorer_words(name).label for name in (row.scorers)))
-        title = f"{task_title(row.task, row.protocol)}, {METRIC_WORDS[row.metric]}"
-        values = [
-            TableCell(format_figure(value), format_interval(interval))
-            for value, interval in zip(row.values, row.intervals, strict=True)
-        ]
-        texts.append([TableCell(title, scorers), *values, *_difference(row.difference), row.standing])
-    heads = ("Result", *names, f"{names[1]} minus {names[0]}", "p", "p after Holm", "Smallest detectable")
-    return Table(caption, (*heads, f"{names[1]} is"), texts)

@@ -4,39 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
-from coordi.evaluation.task_metrics import FEW_OUTFITS
+from coordi.evaluation.question_sets import TASKS, Task
+from coordi.evaluation.task_metrics import FEW_OUTFITS, METRIC
 
-Task = Literal["compatibility", "fill_in_the_blank", "retrieval"]
-TASKS: tuple[Task, ...] = ("compatibility", "fill_in_the_blank", "retrieval")
 TASK_WORDS: Mapping[Task, str] = {
     "compatibility": "Compatibility",
     "fill_in_the_blank": "Fill in the blank",
     "retrieval": "Retrieval",
 }
-METRIC: Mapping[Task, str] = {"compatibility": "auc", "fill_in_the_blank": "accuracy", "retrieval": "mrr"}
-"""The metric of each task that the summary shows and differences are tested on."""
 METRIC_WORDS: Mapping[str, str] = {"auc": "AUC", "accuracy": "accuracy", "f1": "F1", "mrr": "MRR"}
 LEVEL = 0.05
 """Differences with a Holm-adjusted p-value below this are significant."""
 
-Kind = Literal["language model", "baseline", "file"]
 
-
-@dataclass(frozen=True, slots=True)
-class ScorerWords:
-    """Label of a scorer in tables, and what it uses.
-
-    Attributes:
-        label: As a table's row.
-        note: What it uses, in a few words.
-        kind: ``baseline`` needs no language model to answer; ``file`` are imported scores.
-    """
+class ScorerWords(NamedTuple):
+    """Label of a scorer in tables, what it uses in a few words, and whether its scores are from a file."""
 
     label: str
     note: str
-    kind: Kind = "baseline"
+    from_file: bool = False
 
 
 PROTOCOL_WORDS: Mapping[str, tuple[str, str]] = {
@@ -53,35 +41,37 @@ PROTOCOL_WORDS: Mapping[str, tuple[str, str]] = {
         "the release’s question files whose made-up outfits keep the categories",
     ),
 }
+_CENTRED = "less the mean of their category in training outfits"
 SCORER_WORDS: Mapping[str, ScorerWords] = {
-    "fine-tuned": ScorerWords(
-        "Fine-tuned model", "the language model with its adapter, in its ensemble if it has one", "language model"
-    ),
-    "language-model": ScorerWords(
-        "Language model alone", "the fine-tuned model without its ensemble", "language model"
-    ),
-    "without-language-model": ScorerWords(
-        "Without the language model", "the other parts of the ensemble, weighted on the same questions"
-    ),
-    "base": ScorerWords("Base model", "the same language model before fine-tuning", "language model"),
-    "frozen-probe": ScorerWords("Frozen probe", "logistic regression on the base model’s states", "language model"),
-    "chance": ScorerWords("Chance", "a random number for each outfit"),
-    "size": ScorerWords("Number of items", "the number of items, nothing else"),
-    "order": ScorerWords("Order of items", "the order of the categories, nothing else"),
-    "popularity": ScorerWords("Popularity", "how often an item and its subcategory occur in training outfits"),
-    "category-pairs": ScorerWords("Category pairs", "which categories meet, no title and no photo"),
-    "title-cosine": ScorerWords("Title similarity", "how many words the titles and subcategories share"),
-    "sentence-cosine": ScorerWords(
-        "Text similarity",
-        "cosine of a sentence encoder’s embeddings of the items’ prompt texts, less the mean of their category in "
-        "training outfits",
-    ),
-    "encoder-similarity": ScorerWords(
-        "Encoder similarity",
-        "cosine of the image encoder’s embeddings of the photos, or of titles where there is no photo, less the mean "
-        "of their category in training outfits",
-    ),
-    "set-transformer": ScorerWords("Set transformer", "a small network trained on frozen embeddings of the items"),
+    name: ScorerWords(label, note)
+    for name, label, note in (
+        ("fine-tuned", "Fine-tuned model", "the language model with its adapter, in its ensemble if it has one"),
+        ("language-model", "Language model alone", "the fine-tuned model without its ensemble"),
+        (
+            "without-language-model",
+            "Without the language model",
+            "the other parts of the ensemble, weighted on the same questions",
+        ),
+        ("base", "Base model", "the same language model before fine-tuning"),
+        ("frozen-probe", "Frozen probe", "logistic regression on the base model’s states"),
+        ("chance", "Chance", "a random number for each outfit"),
+        ("size", "Number of items", "the number of items, nothing else"),
+        ("order", "Order of items", "the order of the categories, nothing else"),
+        ("popularity", "Popularity", "how often an item and its subcategory occur in training outfits"),
+        ("category-pairs", "Category pairs", "which categories meet, no title and no photo"),
+        ("title-cosine", "Title similarity", "how many words the titles and subcategories share"),
+        (
+            "sentence-cosine",
+            "Text similarity",
+            f"cosine of a sentence encoder’s embeddings of the items’ prompt texts, {_CENTRED}",
+        ),
+        (
+            "encoder-similarity",
+            "Encoder similarity",
+            f"cosine of the image encoder’s embeddings of the photos, or of titles where there is no photo, {_CENTRED}",
+        ),
+        ("set-transformer", "Set transformer", "a small network trained on frozen embeddings of the items"),
+    )
 }
 RIVALS = (
     "category-pairs",
@@ -105,7 +95,7 @@ def protocol_words(name: str) -> tuple[str, str]:
 
 def scorer_words(name: str) -> ScorerWords:
     """A scorer's words; an unknown scorer came from a file and keeps its name."""
-    return SCORER_WORDS.get(name, ScorerWords(name, "scores from a file", "file"))
+    return SCORER_WORDS.get(name, ScorerWords(name, "scores from a file", from_file=True))
 
 
 def format_figure(value: float | None) -> str:
@@ -134,7 +124,7 @@ def lower_first(text: str) -> str:
 def subject_words(name: str) -> str:
     """A scorer at the start of a sentence: ``The fine-tuned model``; imported scores by their name."""
     words = scorer_words(name)
-    return words.label if words.kind == "file" else f"The {lower_first(words.label)}"
+    return words.label if words.from_file else f"The {lower_first(words.label)}"
 
 
 def task_title(task: Task, protocol: str) -> str:
@@ -165,7 +155,6 @@ class Column:
     """One task under one protocol.
 
     Attributes:
-        metric: ``auc``, ``accuracy`` or ``mrr``.
         n: Number of questions.
         among: Candidates of a question; 0 for compatibility.
         chance: What guessing reaches.
@@ -174,7 +163,6 @@ class Column:
 
     task: Task
     protocol: str
-    metric: str
     n: int
     among: int
     chance: float
@@ -182,16 +170,16 @@ class Column:
 
     @property
     def title(self) -> str:
-        """The protocol's title."""
-        return protocol_words(self.protocol)[0]
+        """The protocol's title with the numbers of questions and candidates."""
+        candidates = f", of {self.among} candidates" if self.among else ""
+        return f"{protocol_words(self.protocol)[0]} (n = {self.n:,}{candidates})"
 
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
     """Difference of the model under test to another scorer on the same questions; below 0 it is behind.
 
-    Attributes:
-        smallest: Smallest difference that this number of questions detects with power 0.8; None if unknown.
+    ``smallest`` is the smallest difference that this number of questions detects with power 0.8; None if unknown.
     """
 
     by: float
@@ -208,31 +196,23 @@ class Ahead:
         return "ahead" if self.by > 0 else "behind"
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A scorer's value in a column; ``ahead`` is None for the model under test itself."""
+class Cell(NamedTuple):
+    """A scorer's value in a column; ``mark`` says whether the model under test is significantly ahead of it."""
 
     value: float
     interval: Interval
     is_best: bool
-    ahead: Ahead | None
-
-    @property
-    def mark(self) -> Mark:
-        """Whether the model under test is significantly ahead of this scorer, or behind it."""
-        return self.ahead.mark if self.ahead else ""
+    mark: Mark
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """A scorer's cells, one per column; None where it gave no answers."""
 
     scorer: str
     cells: tuple[Cell | None, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
+class Summary(NamedTuple):
     """Columns by task, then in the protocols' order; the first row is the model under test."""
 
     columns: tuple[Column, ...]
@@ -243,9 +223,10 @@ class Summary:
         rows = (Row(row.scorer, tuple(row.cells[n] for n in numbers)) for row in self.rows)
         return Summary(tuple(self.columns[n] for n in numbers), tuple(row for row in rows if any(row.cells)))
 
-    def of_task(self, task: Task) -> Summary:
-        """The columns of one task, and the rows that answered any of it."""
-        return self.select([n for n, column in enumerate(self.columns) if column.task == task])
+    def by_task(self) -> dict[Task, Summary]:
+        """The columns of each task that has any, and the rows that answered any of it."""
+        numbers = {task: [n for n, column in enumerate(self.columns) if column.task == task] for task in TASKS}
+        return {task: self.select(chosen) for task, chosen in numbers.items() if chosen}
 
     @property
     def has_marks(self) -> bool:
@@ -259,12 +240,8 @@ def summarise(tasks: Mapping[str, Any], under_test: str) -> Summary:
     Rows are the model under test, its language model, ``base``, then the others from the strongest down: by their mean
     over the AUC columns they answered, else over the other columns; ties by name. Best in a column is whoever reached
     its highest value to three decimals, as they are printed.
-
-    Args:
-        tasks: As in ``report.json``.
-        under_test: Name of the model under test.
     """
-    parts = [(task, protocol, figures) for task, protocol, figures in task_figures(tasks)]
+    parts = task_figures(tasks)
     columns = tuple(_column(task, protocol, figures) for task, protocol, figures in parts)
     cells = {under_test: [_cell(task, figures, figures) for task, _, figures in parts]}
     for name in dict.fromkeys(name for _, _, figures in parts for name in figures["baselines"]):
@@ -286,7 +263,7 @@ def task_figures(tasks: Mapping[str, Any]) -> list[tuple[Task, str, Mapping[str,
 def _column(task: Task, protocol: str, figures: Mapping[str, Any]) -> Column:
     among = figures.get("choices", figures.get("pool", 0))
     smallest = figures.get("smallest_difference")
-    return Column(task, protocol, METRIC[task], figures["n"], among, chance(task, among), smallest)
+    return Column(task, protocol, figures["n"], among, chance(task, among), smallest)
 
 
 def chance(task: Task, among: int) -> float:
@@ -313,8 +290,8 @@ def ahead_of(task: Task, figures: Mapping[str, Any]) -> Ahead | None:
     ahead = figures.get("model_ahead")
     if ahead is None:
         return None
-    interval, smallest = as_interval(ahead["ci95"]), ahead.get("smallest_difference")
-    return Ahead(ahead[METRIC[task]], interval, ahead.get("p_value"), ahead.get("p_holm"), smallest)
+    tests = (ahead.get(name) for name in ("p_value", "p_holm", "smallest_difference"))
+    return Ahead(ahead[METRIC[task]], as_interval(ahead["ci95"]), *tests)
 
 
 def _cell(task: Task, column: Mapping[str, Any], figures: Mapping[str, Any] | None) -> Cell | None:
@@ -323,7 +300,8 @@ def _cell(task: Task, column: Mapping[str, Any], figures: Mapping[str, Any] | No
     values = [scorer.get(METRIC[task]) for scorer in (column, *column["baselines"].values())]
     best = max(round(value, 3) for value in values if value is not None)
     value = figures[METRIC[task]]
-    return Cell(value, interval_of(task, figures), round(value, 3) == best, ahead_of(task, figures))
+    ahead = ahead_of(task, figures)
+    return Cell(value, interval_of(task, figures), round(value, 3) == best, ahead.mark if ahead else "")
 
 
 def _rank(name: str, columns: Sequence[Column], cells: Sequence[Cell | None]) -> tuple[bool, bool, float, str]:
