@@ -212,7 +212,6 @@ class EvaluateSettings(Settings):
         seeds: Number of question sets, each drawn with its own seed; intervals are of the first.
         baselines: ``all``; ``quick`` for the base model and baselines that take seconds; ``none``.
         learning_curve: Shares of the training outfits to fit the trained baselines on; empty for no curve.
-        sentence_encoder: ``edge`` (the bundled text tower), or the folder of a BERT-like sentence encoder.
         calibration_bins: Bins of the reliability curve, of equal size.
         examples: Examples of each kind in the report.
     """
@@ -225,7 +224,6 @@ class EvaluateSettings(Settings):
     seeds: int = Field(default=1, ge=1)
     baselines: Literal["all", "quick", "none"] = "all"
     learning_curve: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.1, 0.25, 0.5, 1.0)
-    sentence_encoder: str = "edge"
     calibration_bins: int = Field(default=10, ge=2)
     examples: int = Field(default=6, ge=0)
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from coordi.config import EvaluateSettings
 from coordi.encoders.edge import EdgeEncoder
-from coordi.errors import EncoderError, EvaluationError
+from coordi.errors import EvaluationError
 from coordi.evaluation import set_transformer
 from coordi.evaluation.baselines import NAMES, QUICK, BaselineInputs, build_baselines, make_baseline
 from coordi.evaluation.benchmark import Scorer
@@ -156,11 +156,6 @@ def test_the_set_transformer_sees_photos_if_most_items_have_one(
         dataset = described(wardrobe, photos_of(wardrobe, edge.dimension, every))
         make_baseline("set-transformer", make_inputs(dataset)).score(outfits_of(dataset, "01"))
     assert given == [sources]
-
-
-def test_a_sentence_encoder_that_is_missing_is_named(make_inputs: MakeInputs) -> None:
-    with pytest.raises(EncoderError, match="'/nowhere/at/all', which is no folder"):
-        build_baselines(make_inputs(settings=EvaluateSettings(sentence_encoder="/nowhere/at/all")))
 
 
 def test_an_unknown_baseline_is_named(make_inputs: MakeInputs) -> None:

@@ -16,13 +16,12 @@ from coordi.artifacts import Progress, no_progress
 from coordi.config import EvaluateSettings
 from coordi.data.loading import outfits_for
 from coordi.data.questions import draw_compatibility
-from coordi.encoders.base import EDGE, ImageTextEncoder
+from coordi.encoders.base import ImageTextEncoder
 from coordi.errors import DataError, EvaluationError, MissingDependencyError, require
 from coordi.evaluation.leak_baselines import OrderBaseline, SizeBaseline
 from coordi.evaluation.metrics import Resamples, percentile_interval, roc_auc
 from coordi.evaluation.question_sets import ProtocolQuestions
 from coordi.evaluation.scoring import ScoreSource
-from coordi.evaluation.sentence_encoder import TextEmbeddings, load_sentence_encoder
 from coordi.evaluation.set_transformer import SetTransformer, mean_auc
 from coordi.model.ensemble import (
     TRAINING_NEGATIVES,
@@ -62,7 +61,7 @@ class BaselineInputs:
     Attributes:
         dataset: Of described items, with training outfits.
         encoder: Encoder of the photos, and of the titles of items without a photo.
-        settings: ``sentence_encoder``, ``learning_curve`` and ``bootstrap`` are used.
+        settings: ``learning_curve`` and ``bootstrap`` are used.
         seed: Of negatives, random scores, initial weights and halves.
         states: Hidden states of the base model; None without a language model.
     """
@@ -80,9 +79,6 @@ def build_baselines(
     """Baselines in the order of ``NAMES``, fitted on the training split alone, and why others can't be built.
 
     ``quick`` builds those that take seconds and need no language model. The reasons are clauses, by name.
-
-    Raises:
-        EncoderError: If the sentence encoder of the settings can't be loaded.
     """
     builder = _Builder(inputs)
     scorers: list[OutfitScorer | ScoreSource] = []
@@ -231,30 +227,28 @@ class _Builder:
         return training_items(self.dataset)
 
     @cached_property
-    def sentences(self) -> Embed:
-        """Centred embeddings of items' texts by the sentence encoder of the settings."""
-        name = self.inputs.settings.sentence_encoder
-        if name == EDGE:
-            return _centred(text_embeddings, self.items)
-        texts = TextEmbeddings(load_sentence_encoder(name))
-        return _centred(lambda items: texts.rows([item.text for item in items]), self.items)
+    def texts(self) -> Embed:
+        """Centred embeddings of items' prompt texts by the bundled text encoder."""
+        return _centred(text_embeddings, self.items)
 
     def photos(self, titles: bool) -> Embed:
         """Centred embeddings of photos; for items without one, of titles by the same encoder, or zeros."""
-        size = self.inputs.encoder.dimension
-        without = [item for item in self.items if item.photo_embedding is None]
-        photos = _centred(_photo_embeddings, [item for item in self.items if item.photo_embedding is not None])
-        others: Embed = lambda items: np.zeros((len(items), size), dtype=np.float32)  # noqa: E731
+        encoder = self.inputs.encoder
+        cache: dict[str, NDArray[np.float32]] = {}
+
+        def title_embeddings(items: Sequence[Item]) -> NDArray[np.float32]:
+            words = [item.title or item.subcategory or item.category or "" for item in items]
+            new = list(dict.fromkeys(text for text in words if text not in cache))
+            cache.update(zip(new, encoder.encode_texts(new), strict=True) if new else ())
+            return np.stack([cache[text] for text in words])
+
+        sources = {True: _centred(_photo_embeddings, [item for item in self.items if item.photo_embedding is not None])}
         if titles:
-            names = TextEmbeddings(self.inputs.encoder)
-            others = _centred(
-                lambda items: names.rows([item.title or item.subcategory or item.category or "" for item in items]),
-                without,
-            )
+            sources[False] = _centred(title_embeddings, [item for item in self.items if item.photo_embedding is None])
 
         def embed(items: Sequence[Item]) -> NDArray[np.float32]:
-            rows = np.zeros((len(items), size), dtype=np.float32)
-            for has_photo, source in ((True, photos), (False, others)):
+            rows = np.zeros((len(items), encoder.dimension), dtype=np.float32)
+            for has_photo, source in sources.items():
                 numbers = [n for n, item in enumerate(items) if (item.photo_embedding is not None) is has_photo]
                 if numbers:
                     rows[numbers] = source([items[n] for n in numbers])
@@ -272,7 +266,7 @@ class _Builder:
         self.check_trainable(SetTransformer.name, "torch")
         # With photos of fewer than half of the items, their presence would matter more than the photo.
         has_photos = 2 * sum(item.photo_embedding is not None for item in self.items) >= len(self.items)
-        sources = (self.sentences, self.photos(titles=False)) if has_photos else (self.sentences,)
+        sources = (self.texts, self.photos(titles=False)) if has_photos else (self.texts,)
         return LazyScorer(SetTransformer.name, lambda: SetTransformer.fit(self.dataset, sources, self.inputs.seed))
 
     def frozen_probe(self) -> OutfitScorer:
@@ -295,7 +289,7 @@ _MAKERS: Mapping[str, Callable[[_Builder], OutfitScorer]] = {
     "popularity": _Builder.popularity,
     "category-pairs": lambda builder: CategoryPairs.fit(*builder.questions),
     "title-cosine": lambda builder: TitleSimilarity.fit(builder.items),
-    "sentence-cosine": lambda builder: EmbeddingSimilarity("sentence-cosine", builder.sentences),
+    "sentence-cosine": lambda builder: EmbeddingSimilarity("sentence-cosine", builder.texts),
     "encoder-similarity": lambda builder: EmbeddingSimilarity("encoder-similarity", builder.photos(titles=True)),
     "set-transformer": _Builder.set_transformer,
     "frozen-probe": _Builder.frozen_probe,
@@ -363,9 +357,6 @@ def learning_curve(
         The ``learning_curve`` of ``report.json``, by baseline, training outfits and protocol; and reasons (clauses) why
         baselines are left out, by names such as ``category-pairs on 1 training outfits``. The intervals don't cover
         which outfits were drawn for training.
-
-    Raises:
-        EncoderError: If the sentence encoder of the settings can't be loaded.
     """
     names = [name for name in TRAINED if name != FrozenProbe.name or inputs.states is not None]
     try:

@@ -32,6 +32,7 @@ from coordi.evaluation.external import write_scores
 from coordi.evaluation.plots import (
     MOST_COLOURS,
     Chart,
+    Scored,
     recall_chart,
     reliability_chart,
     roc_chart,
@@ -77,9 +78,6 @@ _DIFFERENCES = (
 )
 _STANDINGS: Mapping[Mark, str] = {"ahead": "ahead", "behind": "behind", "": "not significant"}
 _BREAKDOWNS = {"category": "by category", "size": "by number of items", "confidence": "by the model’s confidence"}
-
-Scored = tuple[str, int, Mapping[str, Any]]
-"""Name, colour and figures of a scorer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,8 @@ from coordi.evaluation.metrics import roc_curve
 from coordi.evaluation.report import TrainingPoint
 from coordi.evaluation.summary import format_figure, protocol_words, scorer_words
 
+Scored = tuple[str, int, Mapping[str, Any]]
+"""Name, colour and figures of a scorer."""
 MOST_COLOURS = 7
 """Scorers with a colour of their own; the style sheet has as many."""
 # Colours that stand for variables of the style sheet, so that a chart follows dark mode.
@@ -45,13 +47,7 @@ _RC = {
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """A chart with its caption and legend.
-
-    Attributes:
-        title: The caption.
-        svg: The drawing.
-        legend: Label, colour number and value of each line.
-    """
+    """A chart with its caption, and label, colour number and value of each line of its legend."""
 
     title: str
     svg: Markup
@@ -91,15 +87,7 @@ class Axes:
 
 
 def draw(lines: Sequence[Line], axes: Axes) -> Markup:
-    """A line chart as an SVG element; the same lines give the same text.
-
-    Args:
-        lines: The first one is drawn last and thicker.
-        axes: Labels and ranges.
-
-    Raises:
-        MissingDependencyError: If matplotlib isn't installed.
-    """
+    """A line chart as an SVG element; the first line is drawn last and thicker. The same lines give the same text."""
     with require("matplotlib", "train").rc_context(_RC):
         figure = require("matplotlib.figure", "train").Figure(figsize=(4.4, 3.1))
         figure.subplots_adjust(left=0.14, bottom=0.16, right=0.97, top=0.97)
@@ -164,17 +152,11 @@ def roc_chart(
         f"ROC curves, {_lower(protocol)}: {values}", "made-up outfits accepted", "real outfits accepted", unit=True,
         chance=((0, 0), (1, 1)),
     )  # fmt: skip
-    legend = tuple((scorer_words(name).label, n, format_figure(auc)) for name, n, _, auc in scored)
-    return Chart("ROC, with AUC", draw(lines, axes), legend)
+    return Chart("ROC, with AUC", draw(lines, axes), _legend((name, n, auc) for name, n, _, auc in scored))
 
 
-def reliability_chart(protocol: str, scored: Sequence[tuple[str, int, Mapping[str, Any]]]) -> Chart:
-    """Share of real outfits by calibrated probability, a line per scorer; on the diagonal both are equal.
-
-    Args:
-        protocol: Its name.
-        scored: Name, colour and ``calibration`` of each scorer.
-    """
+def reliability_chart(protocol: str, scored: Sequence[Scored]) -> Chart:
+    """Share of real outfits by calibrated probability, from the ``calibration`` of each scorer."""
     lines = [Line([(row["mean_probability"], row["share_compatible"]) for row in c["bins"]], n) for _, n, c in scored]
     texts = []
     for name, _, calibration in scored:
@@ -185,17 +167,11 @@ def reliability_chart(protocol: str, scored: Sequence[tuple[str, int, Mapping[st
         f"Reliability, {_lower(protocol)}, expected calibration errors: {', '.join(texts)}", "calibrated probability",
         "share of real outfits", unit=True, chance=((0, 0), (1, 1)),
     )  # fmt: skip
-    legend = tuple((scorer_words(name).label, n, format_figure(c["ece"])) for name, n, c in scored)
-    return Chart("Reliability, with ECE", draw(lines, axes), legend)
+    return Chart("Reliability, with ECE", draw(lines, axes), _legend((name, n, c["ece"]) for name, n, c in scored))
 
 
-def recall_chart(protocol: str, scored: Sequence[tuple[str, int, Mapping[str, Any]]]) -> Chart | None:
-    """Recall among the first k, against chance; None if fewer than two k were measured.
-
-    Args:
-        protocol: Its name.
-        scored: Name, colour and retrieval figures of each scorer.
-    """
+def recall_chart(protocol: str, scored: Sequence[Scored]) -> Chart | None:
+    """Recall among the first k, against chance, from retrieval figures; None if fewer than two k were measured."""
     ks = sorted({int(k) for _, _, figures in scored for k in figures["recall"]})
     if len(ks) < 2:
         return None
@@ -209,37 +185,30 @@ def recall_chart(protocol: str, scored: Sequence[tuple[str, int, Mapping[str, An
         f"Recall at k among {pool} candidates, {_lower(protocol)}: {values}", "first k candidates",
         "true item included", chance=[(k, k / pool) for k in ks], x_ticks=ks,
     )  # fmt: skip
-    legend = tuple((scorer_words(name).label, n, format_figure(f["mrr"])) for name, n, f in scored)
+    legend = _legend((name, n, f["mrr"]) for name, n, f in scored)
     return Chart(f"Recall among {pool} candidates, with MRR", draw(lines, axes), legend)
 
 
 def size_charts(rows: Sequence[Mapping[str, Any]], colours: Mapping[str, int]) -> tuple[Chart, ...]:
-    """AUC over the number of training outfits, a chart per protocol.
-
-    Args:
-        rows: The ``learning_curve`` of ``report.json``.
-        colours: By scorer.
-    """
+    """AUC over the number of training outfits, from the ``learning_curve`` of ``report.json``; a chart per protocol."""
     charts = []
     for protocol in dict.fromkeys(row["protocol"] for row in rows):
-        by_name: dict[str, list[Mapping[str, Any]]] = {}
-        for row in sorted((row for row in rows if row["protocol"] == protocol), key=lambda row: row["outfits"]):
-            by_name.setdefault(row["scorer"], []).append(row)
-        names = sorted(by_name, key=lambda name: (colours.get(name, MOST_COLOURS), name))
+        chosen = sorted((row for row in rows if row["protocol"] == protocol), key=lambda row: row["outfits"])
+        names = {row["scorer"]: colours.get(row["scorer"], MOST_COLOURS) for row in chosen}
         lines, legend, values = [], [], []
-        for name in names:
-            colour, label = colours.get(name, MOST_COLOURS), scorer_words(name).label
-            intervals = [tuple(row["ci95"]) for row in by_name[name] if row.get("ci95")]
-            points = [(row["outfits"], row["auc"]) for row in by_name[name]]
+        for name, colour in sorted(names.items(), key=lambda pair: (pair[1], pair[0])):
+            points = [(row["outfits"], row["auc"]) for row in chosen if row["scorer"] == name]
+            intervals = [tuple(row["ci95"]) for row in chosen if row["scorer"] == name and row.get("ci95")]
             lines.append(Line(points, colour, intervals if len(intervals) == len(points) else ()))
-            legend.append((label, colour, format_figure(points[-1][1])))
+            legend.append((name, colour, points[-1][1]))
+            label = scorer_words(name).label
             values.append(f"{label} " + ", ".join(f"{auc:.2f} with {outfits}" for outfits, auc in points))
-        sizes = sorted({row["outfits"] for points in by_name.values() for row in points})
+        sizes = sorted({row["outfits"] for row in chosen})
         axes = Axes(
             f"AUC by training outfits, {_lower(protocol)}: {'; '.join(values)}", "training outfits", "AUC",
             chance=[(sizes[0], 0.5), (sizes[-1], 0.5)], x_ticks=sizes, x_log=True,
         )  # fmt: skip
-        charts.append(Chart(protocol_words(protocol)[0], draw(lines, axes), tuple(legend)))
+        charts.append(Chart(protocol_words(protocol)[0], draw(lines, axes), _legend(legend)))
     return tuple(charts)
 
 
@@ -247,8 +216,8 @@ def training_charts(points: Sequence[TrainingPoint]) -> tuple[Chart, ...]:
     """A chart of the losses and one of the AUC, each left out if it has no values."""
     charts = []
     for title, y, fields in (
-        ("Loss", "loss", {"training": "train_loss", "validation": "valid_loss"}),
-        ("Validation AUC", "AUC", {"validation": "valid_auc"}),
+        ("Loss while fine-tuning", "loss", {"training": "train_loss", "validation": "valid_loss"}),
+        ("Validation AUC while fine-tuning", "AUC", {"validation": "valid_auc"}),
     ):
         curves = {
             label: [(point.step, getattr(point, name)) for point in points if getattr(point, name) is not None]
@@ -256,13 +225,15 @@ def training_charts(points: Sequence[TrainingPoint]) -> tuple[Chart, ...]:
         }
         lines = {label: Line(curve, n) for n, (label, curve) in enumerate(curves.items()) if curve}
         if lines:
-            ends = [
-                f"{label} from {line.points[0][1]:.3f} to {line.points[-1][1]:.3f}" for label, line in lines.items()
-            ]
-            axes = Axes(f"{title} while fine-tuning: {', '.join(ends)}", "optimizer step", y)
+            ends = [f"{name} from {line.points[0][1]:.3f} to {line.points[-1][1]:.3f}" for name, line in lines.items()]
+            axes = Axes(f"{title}: {', '.join(ends)}", "optimizer step", y)
             legend = tuple((label, line.colour, "") for label, line in lines.items()) if len(lines) > 1 else ()
-            charts.append(Chart(f"{title} while fine-tuning", draw(list(lines.values()), axes), legend))
+            charts.append(Chart(title, draw(list(lines.values()), axes), legend))
     return tuple(charts)
+
+
+def _legend(scored: Iterable[tuple[str, int, float]]) -> tuple[tuple[str, int, str], ...]:
+    return tuple((scorer_words(name).label, colour, format_figure(value)) for name, colour, value in scored)
 
 
 def _lower(protocol: str) -> str:

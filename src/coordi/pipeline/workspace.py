@@ -165,7 +165,6 @@ def _setting_hashes(settings: RunSettings) -> dict[str, str]:
         "vocabulary": settings.describe.vocabulary,
         "encoder": settings.describe.encoder,
         "base model": settings.model.base,
-        "sentence encoder": settings.evaluate.sentence_encoder,
     }
     hashes = {}
     for name, path in paths.items():
