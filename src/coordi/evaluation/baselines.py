@@ -61,8 +61,6 @@ class BaselineInputs:
     Attributes:
         dataset: Of described items, with training outfits.
         encoder: Encoder of the photos, and of the titles of items without a photo.
-        settings: ``learning_curve`` and ``bootstrap`` are used.
-        seed: Of negatives, random scores, initial weights and halves.
         states: Hidden states of the base model; None without a language model.
     """
 
@@ -94,9 +92,7 @@ def build_baselines(
 def make_baseline(name: str, inputs: BaselineInputs) -> OutfitScorer:
     """Build one baseline that scores outfits, not a leak baseline, which scores questions.
 
-    Raises:
-        DataError: If the data has no training outfits, or too few.
-        EvaluationError: If it can't be built on this data, or there is no such baseline.
+    Raises ``DataError`` or ``EvaluationError`` if it can't be built on this data.
     """
     if name not in _MAKERS:
         raise EvaluationError(f"no baseline '{name}'; accepted are {', '.join(_MAKERS)}")
@@ -161,10 +157,7 @@ class Popularity:
 
 
 class FrozenProbe:
-    """Logistic regression on the mean hidden state of an outfit's prompt in the base model.
-
-    Like the model, it depends on the order of the items.
-    """
+    """Logistic regression on the mean hidden state of an outfit's prompt in the base model."""
 
     name = "frozen-probe"
     gives_probabilities = True
@@ -347,16 +340,11 @@ def _states_of(states: States, outfits: Sequence[Sequence[Item]]) -> NDArray[np.
 def learning_curve(
     inputs: BaselineInputs, questions: Sequence[ProtocolQuestions], progress: Progress = no_progress
 ) -> tuple[tuple[dict[str, Any], ...], dict[str, str]]:
-    """Fit the trained baselines on the shares of the settings and measure each on the same questions.
+    """The ``learning_curve`` of ``report.json``, and why baselines are left out (clauses), by baseline and size.
 
-    A larger share includes the outfits of every smaller one. Negatives come from the share's own outfits; those of the
-    frozen probe come from all, so that the language model reads each once. The validation split isn't reduced.
-    Questions of protocols with training negatives are used, or of all if there are none.
-
-    Returns:
-        The ``learning_curve`` of ``report.json``, by baseline, training outfits and protocol; and reasons (clauses) why
-        baselines are left out, by names such as ``category-pairs on 1 training outfits``. The intervals don't cover
-        which outfits were drawn for training.
+    The trained baselines are fitted on each share of the settings and measured on the same questions: those of
+    protocols with training negatives, or all. Negatives come from the share's own outfits; those of the frozen probe
+    come from all, so that the language model reads each once. The intervals don't cover the draw of training outfits.
     """
     names = [name for name in TRAINED if name != FrozenProbe.name or inputs.states is not None]
     try:
@@ -381,11 +369,7 @@ def learning_curve(
 
 
 def training_share(dataset: Dataset, share: float, seed: int) -> Dataset:
-    """The data set with a share of its training outfits, at least one; a larger share includes a smaller one.
-
-    Raises:
-        DataError: If there are no training outfits.
-    """
+    """The data set with a share of its training outfits, at least one; a larger share includes a smaller one."""
     train = outfits_for(dataset, "train")
     order = np.random.default_rng([seed, RandomStream.LEARNING_CURVE]).permutation(len(train))
     chosen = {train[int(n)].id for n in order[: max(1, round(share * len(train)))]}

@@ -40,9 +40,7 @@ class EvaluationRun:
     """Options of an evaluation.
 
     Attributes:
-        settings: Number of resamples, bins and seeds.
         seed: Of the questions and of the intervals; every scorer is measured on the same resamples.
-        items: By id.
         progress: Counts scored outfits, over all scorers.
         folder: Where scores are saved as they come, so that an interrupted evaluation can be resumed; None saves none.
             Clear it when a model changes.
@@ -70,17 +68,13 @@ def evaluate_callable(
     settings: EvaluateSettings | None = None,
     seed: int | None = None,
 ) -> dict[str, Any]:
-    """Measure any callable on outfits, with intervals.
+    """Measure any callable on outfits, with intervals; returns the ``tasks`` of ``report.json``, without baselines.
 
     Args:
-        scorer: Returns a score for each of a sequence of outfits, higher for more compatible ones; an outfit is a
-            sequence of items.
+        scorer: Returns a score for each of a sequence of outfits (sequences of items), higher for more compatible ones.
         data: A data set, or the path of one: Polyvore, a catalogue of outfits, a folder of coordi.
         settings: Protocols and number of resamples; None takes every protocol that the data allows.
         seed: Of the questions and intervals; None takes that of the default settings.
-
-    Returns:
-        The ``tasks`` of ``report.json``, without baselines.
 
     Raises:
         DataError: If the data can't be read or has too few outfits.
@@ -128,15 +122,12 @@ def gather(
 ) -> tuple[ProtocolResult, ...]:
     """Scores of each scorer, with its threshold and calibration from the validation split.
 
-    Every outfit is scored once per scorer, however many questions it is in. The answer to a fill-in-the-blank question
-    or a retrieval query is the candidate whose completed outfit, with the candidate at the end, scores highest. The
-    first scorer, the model under test, must answer everything; a score source may leave out whole tasks, and is absent
-    from a protocol of which it answers none.
+    Every outfit is scored once per scorer. The answer to a fill-in-the-blank question or a retrieval query is the
+    candidate whose completed outfit, with the candidate at the end, scores highest. The first scorer, the model under
+    test, must answer everything; a score source may leave out whole tasks.
 
     Raises:
-        EvaluationError: If a protocol has no questions, or compatibility questions of one class in a split; if names
-            of scorers repeat; or if scores have another shape than the questions, aren't finite, or aren't between 0
-            and 1 though they are probabilities.
+        EvaluationError: If questions or scores don't fit each other, or names of scorers repeat.
         ArtifactError: If saved scores can't be read or written.
     """
     names = [scorer.name for scorer in scorers]
@@ -168,7 +159,9 @@ def gather(
 
 
 def measure_seeds(first: Evaluation, make: MakeSet, run: EvaluationRun) -> dict[str, Any] | None:
-    """Measure questions drawn with ``seed + 1``, ``seed + 2``, ... in addition to the first; without intervals.
+    """The ``seeds`` of ``report.json``: figures of questions drawn with ``seed``, ``seed + 1``, ...; None for one seed.
+
+    Values are listed in the order of the seeds; those that weren't measured with every seed are left out.
 
     Args:
         first: Result for ``run.seed``; it isn't measured again.
@@ -176,16 +169,6 @@ def measure_seeds(first: Evaluation, make: MakeSet, run: EvaluationRun) -> dict[
             questions, whose ids recur for other questions.
         run: Scores of a further seed are saved in ``seed-<seed>`` below its folder. The total of the progress is an
             estimate, as if later sets were as large as the current one.
-
-    Returns:
-        The ``seeds`` of ``report.json``; None if the settings have one seed. It has ``seeds``, and
-        ``compatibility[protocol][scorer]`` with lists of ``auc`` and ``accuracy``, ``fill_in_the_blank`` with
-        ``accuracy`` and ``retrieval`` with ``mrr``, one value per seed in their order. Values that weren't measured
-        with every seed are left out.
-
-    Raises:
-        EvaluationError: As ``gather``, or if nothing was measured with every seed.
-        ArtifactError: If saved scores can't be read or written.
     """
     settings, seed = run.settings, run.seed
     if settings.seeds == 1:

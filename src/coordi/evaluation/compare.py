@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,18 +33,12 @@ _LEAST_RESAMPLES = 1000
 Frame = Any  # a DataFrame of pandas, which is imported where it is used
 TaskKey = tuple[Task, str]
 """A task and a protocol."""
+PairedDraws = Callable[[TaskKey, tuple[str, str]], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, slots=True)
 class FinishedRun:
-    """Results of a run.
-
-    Attributes:
-        path: The folder or report, as it was given.
-        report: Its ``report.json``.
-        manifest: Its ``manifest.json``; empty if there is only a report.
-        scores: Its ``scores.parquet``; None if there is only a report.
-    """
+    """Results of a run: its ``report.json``, and of a whole folder the ``manifest.json`` and ``scores.parquet``."""
 
     path: Path
     report: Mapping[str, Any]
@@ -82,8 +76,7 @@ def read_run(path: Path) -> FinishedRun:
     """Read a run from its folder, or from a ``report.json`` alone.
 
     Raises:
-        ArtifactError: If there is no such path, it isn't a run's, the run isn't finished, or another version of
-            coordi made the report.
+        ArtifactError: If there is no finished run, or another version of coordi made the report.
     """
     file = path if path.is_file() else path / REPORT_JSON
     folder = file.parent
@@ -119,13 +112,7 @@ def read_run(path: Path) -> FinishedRun:
 class ComparedRow:
     """A scorer of each run, on one task under one protocol.
 
-    Attributes:
-        scorers: Its name in the first and in the second run.
-        values: Value of each.
-        intervals: Of each, from its own report.
-        difference: Second minus first, Holm-adjusted over the rows of its table; no interval and no p-values where the
-            questions differ.
-        same_questions: Whether both answered the same questions.
+    ``difference`` is second minus first, Holm-adjusted over the rows of its table; untested where questions differ.
     """
 
     task: Task
@@ -212,33 +199,33 @@ def compare_runs(first: FinishedRun, second: FinishedRun) -> Comparison:
     """
     keys = [key for key in first.tasks if key in second.tasks]
     if not keys:
+        protocols = [", ".join(dict.fromkeys(protocol for _, protocol in run.tasks)) for run in (first, second)]
         raise EvaluationError(
-            f"{first.path} and {second.path} have no protocol in common: {_protocols(first)} against "
-            f"{_protocols(second)}; measure both under the same protocols"
+            f"{first.path} and {second.path} have no protocol in common: {protocols[0] or 'none'} against "
+            f"{protocols[1] or 'none'}; measure both under the same protocols"
         )
     refused = {key: reason for key in keys if (reason := _refusal(first, second, key))}
     pairing = None if len(refused) == len(keys) else _Pairing(first, second)
     models, scorers = [], []
     under_test = (first.under_test, second.under_test)
     for key in keys:
-        pair = None if key in refused else pairing
-        models.append(_row(first, second, key, under_test, pair))
+        draws = pairing.draws if pairing is not None and key not in refused else None
+        models.append(_row(first, second, key, under_test, draws))
         shared = [name for name in first.figures(key) if name in second.figures(key) and name not in under_test]
-        scorers += [_row(first, second, key, (name, name), pair) for name in shared]
+        scorers += [_row(first, second, key, (name, name), draws) for name in shared]
     left_out = [
         f"{task_title(*key)}: only in {run.name}"
         for run, other in ((first, second), (second, first))
         for key in run.tasks
         if key not in other.tasks
     ]
-    return Comparison(
-        first, second, _corrected(models), _corrected(scorers), tuple(refused.values()), tuple(left_out),
-        {
-            "data": _differing(_data_facts(first), _data_facts(second)),
-            "settings": _differing(_settings(first), _settings(second)),
-            "versions": _differing(first.report["versions"], second.report["versions"]),
-        },
-    )  # fmt: skip
+    differing = {
+        "data": _differing(_data_facts(first), _data_facts(second)),
+        "settings": _differing(_settings(first), _settings(second)),
+        "versions": _differing(first.report["versions"], second.report["versions"]),
+    }
+    tables = _corrected(models), _corrected(scorers)
+    return Comparison(first, second, *tables, tuple(refused.values()), tuple(left_out), differing)
 
 
 def run_names(comparison: Comparison) -> tuple[str, str]:
@@ -266,57 +253,47 @@ def comparison_headline(comparison: Comparison) -> str:
     return f"Of {tested} figure{'s' if tested > 1 else ''} on the same questions, {second} is {result}.{end}"
 
 
-@dataclass(frozen=True, slots=True)
 class _Pairing:
-    """Scores of two runs, and resamples by the outfits they are of: one set serves all scorers."""
+    """Scores of two runs by task, protocol and scorer, with the same resamples for all scorers."""
 
-    first: FinishedRun
-    second: FinishedRun
-    tables: dict[str, Frame] = field(default_factory=dict)
-    resamples: dict[tuple[str, ...], Resamples] = field(default_factory=dict)
+    def __init__(self, first: FinishedRun, second: FinishedRun) -> None:
+        self._runs = (first, second)
+        tables = {path: read_scores(path).to_pandas() for path in {first.scores, second.scores} if path}
+        self._answers = {
+            path: dict(iter(table.groupby(["task", "protocol", "scorer"], sort=False)))
+            for path, table in tables.items()
+        }
+        counts = [run.report["settings"].get("evaluate", {}).get("bootstrap", 0) for run in self._runs]
+        self._count = max(_LEAST_RESAMPLES, *counts)
+        self._resamples: dict[tuple[str, ...], Resamples] = {}
 
     def draws(self, key: TaskKey, scorers: tuple[str, str]) -> NDArray[np.float64]:
         """Second minus first in each resample of the outfits, shape ``(B,)``."""
-        rows = [self._answers(run, key, name) for run, name in zip((self.first, self.second), scorers, strict=True)]
+        first, second = (self._rows(run, key, name) for run, name in zip(self._runs, scorers, strict=True))
         columns = ["question_id", "outfit_id", "candidate", "truth"]
-        if not rows[0][columns].equals(rows[1][columns]):
+        if not first[columns].equals(second[columns]):
             raise ArtifactError(
-                f"{self.first.scores} and {self.second.scores} answer other questions of {key[0]} ({key[1]}) than "
+                f"{self._runs[0].scores} and {self._runs[1].scores} answer other questions of {key[0]} ({key[1]}) than "
                 "their reports list; one of them isn't the run's own: measure the models again"
             )
-        first, second = (_metric_draws(key[0], table, self._resamples(table)) for table in rows)
-        return second - first
+        outfits = tuple(first.drop_duplicates("question_id")["outfit_id"])
+        if outfits not in self._resamples:
+            rng = np.random.default_rng([self._runs[0].seed or 0, RandomStream.COMPARISON])
+            self._resamples[outfits] = Resamples(outfits, rng, self._count)
+        resamples = self._resamples[outfits]
+        return _metric_draws(key[0], second, resamples) - _metric_draws(key[0], first, resamples)
 
-    def _answers(self, run: FinishedRun, key: TaskKey, scorer: str) -> Frame:
-        if run.scores is None:
-            raise ArtifactError(f"{run.path} has no scores.parquet; give the folder of the whole run")
-        path = str(run.scores)
-        if path not in self.tables:
-            self.tables[path] = read_scores(run.scores).to_pandas()
-        table = self.tables[path]
-        chosen = (table["task"] == key[0]) & (table["protocol"] == key[1]) & (table["scorer"] == scorer)
-        rows = table[chosen].sort_values(["question_id", "candidate"], ignore_index=True)
-        if rows.empty:
-            raise ArtifactError(
-                f"{path} has no scores of '{scorer}' for {key[0]} ({key[1]}), which the report has; measure the model "
-                "again"
-            )
+    def _rows(self, run: FinishedRun, key: TaskKey, scorer: str) -> Frame:
+        rows = self._answers[run.scores or Path()].get((*key, scorer))
+        what = f"'{scorer}' for {key[0]} ({key[1]})"
+        if rows is None:
+            raise ArtifactError(f"{run.scores} has no scores of {what}, which the report has; measure the model again")
         if rows["question_id"].value_counts().nunique() > 1:
             raise ArtifactError(
-                f"{path} has {len(rows)} scores of '{scorer}' for {rows['question_id'].nunique()} questions of "
-                f"{key[0]} ({key[1]}), not as many for each; measure the model again"
+                f"{run.scores} has {len(rows)} scores of {what} and {rows['question_id'].nunique()} questions, not as "
+                "many for each; measure the model again"
             )
-        return rows
-
-    def _resamples(self, rows: Frame) -> Resamples:
-        outfits = tuple(rows.drop_duplicates("question_id")["outfit_id"])
-        if outfits not in self.resamples:
-            counts = [
-                run.report["settings"].get("evaluate", {}).get("bootstrap", 0) for run in (self.first, self.second)
-            ]
-            rng = np.random.default_rng([self.first.seed or 0, RandomStream.COMPARISON])
-            self.resamples[outfits] = Resamples(outfits, rng, max(_LEAST_RESAMPLES, *counts))
-        return self.resamples[outfits]
+        return rows.sort_values(["question_id", "candidate"], ignore_index=True)
 
 
 def _metric_draws(task: Task, rows: Frame, resamples: Resamples) -> NDArray[np.float64]:
@@ -329,18 +306,18 @@ def _metric_draws(task: Task, rows: Frame, resamples: Resamples) -> NDArray[np.f
 
 
 def _row(
-    first: FinishedRun, second: FinishedRun, key: TaskKey, scorers: tuple[str, str], pairing: _Pairing | None
+    first: FinishedRun, second: FinishedRun, key: TaskKey, scorers: tuple[str, str], paired: PairedDraws | None
 ) -> ComparedRow:
     task, protocol = key
     figures = first.figures(key)[scorers[0]], second.figures(key)[scorers[1]]
     values = float(figures[0][METRIC[task]]), float(figures[1][METRIC[task]])
     difference = Ahead(values[1] - values[0], None, None, None, None)
-    if pairing is not None:
-        draws = pairing.draws(key, scorers)
+    if paired is not None:
+        draws = paired(key, scorers)
         tests = percentile_interval(draws), paired_p_value(draws), None, smallest_difference(draws)
         difference = Ahead(difference.by, *tests)
     intervals = interval_of(task, figures[0]), interval_of(task, figures[1])
-    return ComparedRow(task, protocol, scorers, values, intervals, difference, pairing is not None)
+    return ComparedRow(task, protocol, scorers, values, intervals, difference, paired is not None)
 
 
 def _corrected(rows: Sequence[ComparedRow]) -> tuple[ComparedRow, ...]:
@@ -371,15 +348,10 @@ def _reason(first: FinishedRun, second: FinishedRun) -> str:
         return f"other outfits of '{first_data['name']}'"
     if first.seed != second.seed:
         return f"seeds {first.seed} and {second.seed}"
-    settings = [dict(flat_settings(run.report["settings"])) for run in (first, second)]
+    differing = _differing(_settings(first), _settings(second))
     names = ("evaluate.choices", "evaluate.retrieval_pool", "evaluate.retrieval_queries")
-    pairs = {name: tuple(values.get(name) for values in settings) for name in names}
-    differing = [f"{name} {values[0]} and {values[1]}" for name, values in pairs.items() if values[0] != values[1]]
-    return "; ".join(differing) or "other items or another version of coordi"
-
-
-def _protocols(run: FinishedRun) -> str:
-    return ", ".join(dict.fromkeys(protocol for _, protocol in run.tasks)) or "none"
+    texts = [f"{name} {differing[name][0]} and {differing[name][1]}" for name in names if name in differing]
+    return "; ".join(texts) or "other items or another version of coordi"
 
 
 def _data_facts(run: FinishedRun) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -25,10 +26,7 @@ _SHORTLISTS = {
 class Card:
     """One item with its photo, if it has one.
 
-    Attributes:
-        note: Distinguishes it among candidates, such as ``"the real one"``.
-        mark: The true item among candidates, or another one that the model chose.
-        score: Of the outfit completed with it; None if it isn't a candidate.
+    ``note`` and ``mark`` distinguish it among candidates; ``score`` is of the outfit completed with it.
     """
 
     title: str
@@ -43,13 +41,7 @@ class Card:
 class Example:
     """A question and the model's answer, a recommendation, or a described photo.
 
-    Attributes:
-        title: What is shown.
-        note: Fine print.
-        cards: Items by heading.
-        right: Whether the model was right; None if there is no right answer.
-        score: The model's score of the outfit; None if there is none.
-        labels: Labels and probabilities by attribute.
+    Cards are by heading, labels and their probabilities by attribute.
     """
 
     title: str
@@ -61,12 +53,7 @@ class Example:
 
 
 class ExamplePicker:
-    """Picks examples of a report.
-
-    Args:
-        report: Where they come from.
-        size: Examples of each kind.
-    """
+    """Picks examples of a report, ``size`` of each kind."""
 
     def __init__(self, report: ReportData, size: int) -> None:
         self._report = report
@@ -188,6 +175,5 @@ class ExamplePicker:
 
 def _alternate(first: Sequence[T], second: Sequence[T]) -> list[T]:
     """Elements of both in turn; the remainder of the longer one follows."""
-    shared = min(len(first), len(second))
-    pairs = [element for pair in zip(first[:shared], second[:shared], strict=True) for element in pair]
-    return [*pairs, *first[shared:], *second[shared:]]
+    pairs = zip_longest(first, second, fillvalue=None)
+    return [element for pair in pairs for element in pair if element is not None]

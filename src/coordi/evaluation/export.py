@@ -10,26 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from coordi.errors import require
+from coordi.evaluation import summary as words
 from coordi.evaluation.question_sets import TASKS
-from coordi.evaluation.summary import (
-    METRIC_WORDS,
-    TASK_WORDS,
-    Ahead,
-    Interval,
-    Mark,
-    Summary,
-    conclude,
-    format_figure,
-    format_p_value,
-    format_signed,
-    lower_first,
-    protocol_words,
-    scorer_words,
-    source_words,
-    subject_words,
-    summarise,
-    task_title,
-)
 from coordi.evaluation.task_metrics import METRIC
 
 if TYPE_CHECKING:
@@ -46,8 +28,8 @@ _KEY = (
     "Best of a column in bold, 95% bootstrap intervals by outfit beside each figure. ▲ the model under test is "
     "significantly ahead of this scorer, ▼ behind it (paired bootstrap, p below 0.05 after Holm’s correction)."
 )
-MARKS: Mapping[Mark, str] = {"ahead": " ▲", "behind": " ▼", "": ""}
-_LATEX_MARKS: Mapping[Mark, str] = {"ahead": r"$^{\dagger}$", "behind": r"$^{\ddagger}$", "": ""}
+MARKS: Mapping[words.Mark, str] = {"ahead": " ▲", "behind": " ▼", "": ""}
+_LATEX_MARKS: Mapping[words.Mark, str] = {"ahead": r"$^{\dagger}$", "behind": r"$^{\ddagger}$", "": ""}
 _LATEX_ESCAPES = str.maketrans({
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "|": "$|$", '"': "''",
@@ -57,19 +39,15 @@ _LATEX_ESCAPES = str.maketrans({
 
 @dataclass(frozen=True, slots=True)
 class TableCell:
-    """Text of a cell with what stands below it.
+    """Text of a cell, fine print such as an interval below it, and a scorer's colour.
 
-    Attributes:
-        below: Fine print, such as an interval.
-        bold: Whether it is the best of its column.
-        mark: Whether the model under test is significantly ahead of this scorer, or behind it.
-        colour: Number of a scorer's colour; None for no swatch.
+    ``bold`` is the best of its column; ``mark`` says how the model under test compares with this scorer.
     """
 
     text: str
     below: str = ""
     bold: bool = False
-    mark: Mark = ""
+    mark: words.Mark = ""
     colour: int | None = None
 
 
@@ -83,52 +61,54 @@ class Table:
     numbers: int = 1
 
 
-def format_interval(interval: Interval) -> str:
+def format_interval(interval: words.Interval) -> str:
     """An interval as ``0.123–0.456``; empty if there is none."""
-    return "" if interval is None else f"{format_figure(interval[0])}–{format_figure(interval[1])}"
+    return "" if interval is None else f"{words.format_figure(interval[0])}–{words.format_figure(interval[1])}"
 
 
-def figure_cell(value: float | None, interval: Interval = None) -> TableCell:
+def figure_cell(value: float | None, interval: words.Interval = None) -> TableCell:
     """A figure above its interval."""
-    return TableCell(format_figure(value), format_interval(interval))
+    return TableCell(words.format_figure(value), format_interval(interval))
 
 
 def scorer_cell(name: str, colour: int | None = None, below: str = "") -> TableCell:
     """A scorer's label beside its colour."""
-    return TableCell(scorer_words(name).label, below, colour=colour)
+    return TableCell(words.scorer_words(name).label, below, colour=colour)
 
 
-def summary_table(summary: Summary, colours: Mapping[str, int] | None = None) -> Table:
+def summary_table(summary: words.Summary, colours: Mapping[str, int] | None = None) -> Table:
     """A row per scorer, then what guessing reaches and the smallest detectable difference."""
     rows: list[list[TableCell | str]] = []
     for row in summary.rows:
-        below = scorer_words(row.scorer).note if scorer_words(row.scorer).from_file else ""
+        below = words.scorer_words(row.scorer).note if words.scorer_words(row.scorer).from_file else ""
         cells = [
             replace(figure_cell(cell.value, cell.interval), bold=cell.is_best, mark=cell.mark) if cell else "–"
             for cell in row.cells
         ]
         rows.append([scorer_cell(row.scorer, colours[row.scorer] if colours else None, below), *cells])
-    rows.append(["guessing", *(format_figure(column.chance) for column in summary.columns)])
-    smallest = (format_figure(column.smallest) for column in summary.columns)
+    rows.append(["guessing", *(words.format_figure(column.chance) for column in summary.columns)])
+    smallest = (words.format_figure(column.smallest) for column in summary.columns)
     rows.append(["smallest difference from guessing that shows", *smallest])
     task = summary.columns[0].task
-    title = f"{TASK_WORDS[task]}, {METRIC_WORDS[METRIC[task]]}"
+    title = f"{words.TASK_WORDS[task]}, {words.METRIC_WORDS[METRIC[task]]}"
     return Table(title, ["scorer", *(column.title for column in summary.columns)], rows)
 
 
-def difference_cells(ahead: Ahead) -> list[TableCell | str]:
+def difference_cells(ahead: words.Ahead) -> list[TableCell | str]:
     """A difference above its interval, both p-values, and the smallest detectable difference."""
-    ends = () if ahead.interval is None else (format_signed(end) for end in ahead.interval)
-    p_values = (format_p_value(ahead.p_value), format_p_value(ahead.p_holm))
-    return [TableCell(format_signed(ahead.by), " to ".join(ends)), *p_values, format_figure(ahead.smallest)]
+    ends = () if ahead.interval is None else (words.format_signed(end) for end in ahead.interval)
+    p_values = (words.format_p_value(ahead.p_value), words.format_p_value(ahead.p_holm))
+    return [TableCell(words.format_signed(ahead.by), " to ".join(ends)), *p_values, words.format_figure(ahead.smallest)]
 
 
 def compared_table(caption: str, rows: Sequence[ComparedRow], names: tuple[str, str]) -> Table:
     """Figures of two runs side by side, with the tests of their differences."""
     texts: list[list[TableCell | str]] = []
     for row in rows:
-        scorers = " and ".join(dict.fromkeys(scorer_words(name).label for name in row.scorers))
-        result = TableCell(f"{task_title(row.task, row.protocol)}, {METRIC_WORDS[METRIC[row.task]]}", scorers)
+        scorers = " and ".join(dict.fromkeys(words.scorer_words(name).label for name in row.scorers))
+        result = TableCell(
+            f"{words.task_title(row.task, row.protocol)}, {words.METRIC_WORDS[METRIC[row.task]]}", scorers
+        )
         values = [figure_cell(value, interval) for value, interval in zip(row.values, row.intervals, strict=True)]
         texts.append([result, *values, *difference_cells(row.difference), row.standing])
     heads = ("Result", *names, f"{names[1]} minus {names[0]}", "p", "p after Holm", "Smallest detectable")
@@ -157,7 +137,7 @@ def seed_frame(seeds: Mapping[str, Any] | None) -> Frame:
                     drawn = np.array(values[METRIC[task]], dtype=np.float64)
                     deviation = float(np.std(drawn, ddof=1)) if len(drawn) > 1 else np.nan
                     spread = (float(np.mean(drawn)), deviation, float(drawn.min()), float(drawn.max()))
-                    rows.append((task_title(task, protocol), METRIC_WORDS[METRIC[task]], name, *spread))
+                    rows.append((words.task_title(task, protocol), words.METRIC_WORDS[METRIC[task]], name, *spread))
     columns = ["title", "metric", "scorer", "mean", "deviation", "lowest", "highest"]
     frame: Frame = require("pandas", "train").DataFrame(rows, columns=columns)
     return frame
@@ -199,21 +179,21 @@ def _markdown_cell(cell: TableCell | str) -> str:
 
 def _section(run: FinishedRun) -> str:
     report, data = run.report, run.report["data"]
-    summary = summarise(report["tasks"], run.under_test)
+    summary = words.summarise(report["tasks"], run.under_test)
     outfits = data["splits"]["test"]["outfits"]
-    protocols = {column.protocol: protocol_words(column.protocol) for column in summary.columns}
+    protocols = {column.protocol: words.protocol_words(column.protocol) for column in summary.columns}
     meanings = [
         f"* **{escape_markdown(title)}** (`{name}`): {escape_markdown(meaning)}."
         for name, (title, meaning) in protocols.items()
     ]
     warnings = [
-        f"* {escape_markdown(source_words(row['where']))}: {escape_markdown(row['text'])}"
+        f"* {escape_markdown(words.source_words(row['where']))}: {escape_markdown(row['text'])}"
         for row in report.get("warnings", ())
     ]
     parts = [
-        f"## {escape_markdown(str(data['name']))}: {escape_markdown(lower_first(subject_words(run.under_test)))}",
+        f"## {escape_markdown(str(data['name']))}: {escape_markdown(words.subject_words(run.under_test, start=False))}",
         _facts(run, outfits),
-        f"**Conclusion.** {escape_markdown(conclude(summary, outfits))}",
+        f"**Conclusion.** {escape_markdown(words.conclude(summary, outfits))}",
         *(_markdown_table(summary_table(part)) for part in summary.by_task().values()),
         _KEY,
         "\n".join(meanings),
@@ -244,11 +224,14 @@ def _facts(run: FinishedRun, outfits: int) -> str:
 
 def _calibration(report: Mapping[str, Any], under_test: str) -> Table:
     rows = [
-        [protocol_words(protocol)[0], *(format_figure(calibration.get(key)) for key in ("raw_ece", "ece", "brier"))]
+        [
+            words.protocol_words(protocol)[0],
+            *(words.format_figure(calibration.get(key)) for key in ("raw_ece", "ece", "brier")),
+        ]
         for protocol, figures in report["tasks"].get("compatibility", {}).items()
         if (calibration := figures.get("calibration"))
     ]
-    title = f"Calibration of {lower_first(subject_words(under_test))}"
+    title = f"Calibration of {words.subject_words(under_test, start=False)}"
     return Table(title, ["protocol", "ECE as it is", "ECE after calibration", "Brier score"], rows)
 
 
@@ -257,11 +240,11 @@ def _seeds(report: Mapping[str, Any]) -> Table:
     if frame.empty:
         return Table("", (), ())
     spreads = zip(frame["mean"], frame["deviation"], strict=True)
-    frame["text"] = [f"{format_figure(mean)} ± {format_figure(deviation)}" for mean, deviation in spreads]
+    frame["text"] = [f"{words.format_figure(mean)} ± {words.format_figure(deviation)}" for mean, deviation in spreads]
     frame["column"] = frame["title"] + ", " + frame["metric"]
     wide = frame.pivot(index="scorer", columns="column", values="text").fillna("–")
     wide = wide.loc[frame["scorer"].unique(), frame["column"].unique()]
-    rows = [[scorer_words(str(name)).label, *row] for name, row in zip(wide.index, wide.to_numpy(), strict=True)]
+    rows = [[words.scorer_words(str(name)).label, *row] for name, row in zip(wide.index, wide.to_numpy(), strict=True)]
     seeds = ", ".join(map(str, report["seeds"]["seeds"]))
     return Table(f"Over the seeds {seeds}: mean ± standard deviation", ["scorer", *wide.columns], rows)
 
@@ -273,7 +256,11 @@ def _learning_curve(report: Mapping[str, Any]) -> Table:
     for point in points:
         aucs.setdefault((point["scorer"], point["protocol"]), {})[point["outfits"]] = point["auc"]
     rows = [
-        [scorer_words(scorer).label, protocol_words(protocol)[0], *(format_figure(values.get(size)) for size in sizes)]
+        [
+            words.scorer_words(scorer).label,
+            words.protocol_words(protocol)[0],
+            *(words.format_figure(values.get(size)) for size in sizes),
+        ]
         for (scorer, protocol), values in aucs.items()
     ]
     return Table("AUC by training outfits", ["scorer", "protocol", *(f"{size:,}" for size in sizes)], rows, numbers=2)
@@ -300,7 +287,7 @@ def render_latex(report: Mapping[str, Any]) -> str:
 
     A single table if all columns fit a page; else compatibility comes first and the other tasks after it.
     """
-    summary = summarise(report["tasks"], report["model"]["name"])
+    summary = words.summarise(report["tasks"], report["model"]["name"])
     numbers = list(range(len(summary.columns)))
     groups = [numbers]
     if len(numbers) > MOST_COLUMNS:
@@ -317,7 +304,7 @@ def escape_latex(text: str) -> str:
     return re.sub(r"[\x00-\x1f\x7f]+", " ", text).translate(_LATEX_ESCAPES)
 
 
-def _latex_table(summary: Summary, number: int, report: Mapping[str, Any]) -> str:
+def _latex_table(summary: words.Summary, number: int, report: Mapping[str, Any]) -> str:
     pandas = require("pandas", "train")
     frame = pandas.DataFrame([[_latex_cell(cell) for cell in row] for row in summary_table(summary).rows])
     heads = [("", "scorer")]
@@ -325,7 +312,7 @@ def _latex_table(summary: Summary, number: int, report: Mapping[str, Any]) -> st
         # A protocol's name in two lines, split at its last hyphen, so that six columns fit a page.
         first, _, last = escape_latex(column.protocol).rpartition("-")
         name = rf"\shortstack[r]{{{first}-\\{last}}}" if first else last
-        heads.append((f"{TASK_WORDS[column.task]}, {METRIC_WORDS[METRIC[column.task]]}", name))
+        heads.append((f"{words.TASK_WORDS[column.task]}, {words.METRIC_WORDS[METRIC[column.task]]}", name))
     frame.columns = pandas.MultiIndex.from_tuples(heads)
     data, seed = report["data"], report["settings"].get("seed")
     label = re.sub(r"[^A-Za-z0-9]+", "-", str(data["name"])).strip("-") or "data"

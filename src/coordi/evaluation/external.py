@@ -77,13 +77,8 @@ def _exported(part: ProtocolQuestions) -> Iterator[tuple[Task, Split, Question]]
 def write_questions_to_score(folder: Path, protocols: Sequence[ProtocolQuestions], dataset: Dataset) -> None:
     """Write every question without its answer, the table of scores to fill in, and the rules.
 
-    ``questions.jsonl`` holds ``task``, ``protocol``, ``split``, ``question_id``, ``items`` and ``candidates``, each
-    item with ``id``, ``title``, ``category``, ``text`` (as in prompts) and ``image`` (path or null).
-    ``scores-template.csv`` has a row per score. A question of two protocols is written once, under the first.
-
-    Raises:
-        ArtifactError: If the folder can't be written.
-        EvaluationError: If an item of a question isn't in the data set.
+    Items have ``id``, ``title``, ``category``, ``text`` (as in prompts) and ``image`` (path or null). A question of two
+    protocols is written once, under the first.
     """
     exported: dict[str, tuple[str, Task, Split, Question]] = {}
     for part in protocols:
@@ -169,11 +164,7 @@ def write_scores(folder: Path, evaluation: Evaluation) -> None:
 
 
 def read_scores(path: Path) -> pa.Table:
-    """The rows of a ``scores.parquet``.
-
-    Raises:
-        ArtifactError: If it is missing, broken, or has other columns, as another version's may have.
-    """
+    """The rows of a ``scores.parquet``; raises ``ArtifactError`` if it is broken or of another version."""
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowException) as error:
@@ -208,12 +199,9 @@ def _contents(question: Question) -> list[object]:
 
 @dataclass(frozen=True, slots=True)
 class ExternalScores:
-    """Scores that were made outside coordi.
+    """Scores that were made outside coordi, named as their file.
 
-    Attributes:
-        name: The scorer's name in reports: the file's name without ``.csv``.
-        path: Of the file.
-        rows: Line and score by question id and candidate.
+    ``rows`` are line and score by question id and candidate.
     """
 
     name: str
@@ -222,15 +210,13 @@ class ExternalScores:
 
     @classmethod
     def read(cls, path: Path) -> ExternalScores:
-        """Read a filled-in table; ``check`` compares it with the questions.
+        """Read a filled-in table, its columns in any order; ``check`` compares it with the questions.
 
-        ``question_id``, ``candidate`` and ``score`` may stand in any order. A candidate may be written ``2`` or
-        ``2.0``, as spreadsheets do.
+        A candidate may be written ``2`` or ``2.0``, as spreadsheets do.
 
         Raises:
             DataError: If the file can't be read, isn't UTF-8 or isn't CSV.
-            EvaluationError: If the file is named like one of coordi's scorers, a column is wrong or missing, there are
-                no rows, or a row is broken or repeated.
+            EvaluationError: If the file has the name of one of coordi's scorers, or a column or row is wrong.
         """
         if path.suffix.lower() != ".csv":
             raise EvaluationError(f"scores are read from a .csv file, got {path}; {_WHAT_TO_DO}")
@@ -270,8 +256,7 @@ class ExternalScores:
         """Compare the file with all questions.
 
         Raises:
-            EvaluationError: If a row answers no question, a task is answered in part, or validation questions are
-                answered without the test questions that they are for.
+            EvaluationError: If a row answers no question, or a task is answered in part.
         """
         questions = {key for part in protocols for *_, question in _exported(part) for key in _keys(question)}
         self._check_rows(
@@ -301,11 +286,7 @@ class ExternalScores:
     def scores(self, part: ProtocolQuestions) -> RawScores | None:
         """The scores of one protocol, in the order of its questions; None if it answers none of its tasks.
 
-        Compatibility is one task: a score for a test question needs those of the validation split too. Rows of other
-        protocols are ignored.
-
-        Raises:
-            EvaluationError: If a task is answered in part.
+        Compatibility is one task: a score for a test question needs those of the validation split too.
         """
         answered = self._answered(part)
         for task in TASKS:

@@ -47,10 +47,7 @@ class SizeBaseline:
         self._seed = seed
 
     def scores(self, part: ProtocolQuestions) -> RawScores | None:
-        """Log odds relative to the overall share of positives; 0 for a size that isn't in the other half.
-
-        None if the protocol has no compatibility questions to learn from.
-        """
+        """Log odds relative to the overall share of positives; 0 for a size that isn't in the other half."""
         if not part.test:
             return None
         valid, test = _fit_halves(part, _fit_size, self._seed)

@@ -27,10 +27,7 @@ def accuracy(predicted: Bools, labels: Bools) -> float:
 
 
 def f1(predicted: Bools, labels: Bools) -> float:
-    """F1 of the class "compatible", both arrays of shape ``(N,)``.
-
-    It is 0 if nothing was predicted compatible; always predicting it gives 2/3 on balanced questions, not 1/2.
-    """
+    """F1 of the class "compatible": 0 if it is never predicted, 2/3 if always on balanced questions."""
     _check_pair(predicted, labels, "answers")
     if not labels.any():
         raise EvaluationError(f"F1 has no value: none of {len(labels)} questions is compatible; it needs at least one")
@@ -40,11 +37,8 @@ def f1(predicted: Bools, labels: Bools) -> float:
 def roc_auc(scores: Floats, labels: Bools) -> float:
     """Probability that a compatible outfit scores above an incompatible one; a tie counts half.
 
-    The Mann-Whitney U statistic over the number of pairs. It equals scikit-learn's ``roc_auc_score`` but for its
-    rounding, which gives a perfect scorer 0.9999999999999999.
-
-    References:
-        Hanley and McNeil, The Meaning and Use of the Area under a Receiver Operating Characteristic Curve, 1982.
+    The Mann-Whitney U statistic over the number of pairs (Hanley and McNeil, 1982). It equals scikit-learn's
+    ``roc_auc_score`` but for its rounding, which gives a perfect scorer 0.9999999999999999.
     """
     _check_scored(scores, labels)
     positives = int(labels.sum())
@@ -80,11 +74,7 @@ def best_threshold(scores: Floats, labels: Bools) -> float:
 def true_ranks(scores: Floats, answers: NDArray[np.integer]) -> NDArray[np.intp]:
     """Rank of the true item among a question's candidates, from 1, shape ``(Q,)``; a tie with it counts against it.
 
-    A constant scorer ranks it last. The order of the candidates has no effect.
-
-    Args:
-        scores: Compatibility of each candidate with the outfit, shape ``(Q, C)``, 2 candidates or more.
-        answers: Column of the true item, shape ``(Q,)``.
+    ``scores`` are of each candidate, shape ``(Q, C)``, ``answers`` the column of the true item, shape ``(Q,)``.
     """
     if scores.ndim != 2 or answers.shape != scores.shape[:1]:
         raise EvaluationError(
@@ -111,20 +101,12 @@ def fitb_hits(scores: Floats, answers: NDArray[np.integer]) -> Bools:
 
 
 def fitb_accuracy(scores: Floats, answers: NDArray[np.integer]) -> float:
-    """Share of fill-in-the-blank questions whose true item scores highest; chance is ``1 / C``, a tie is a miss.
-
-    References:
-        Han et al., Learning Fashion Compatibility with Bidirectional LSTMs, 2017.
-    """
+    """Share of questions whose true item scores highest (Han et al., 2017); chance is ``1 / C``, a tie is a miss."""
     return float(np.mean(fitb_hits(scores, answers)))
 
 
 def recall_at(ranks: NDArray[np.integer], k: int) -> float:
-    """Share of queries whose true item is among the first ``k``; chance is ``k / P`` for ``P`` candidates.
-
-    References:
-        Sarkar et al., OutfitTransformer: Learning Outfit Representations for Fashion Recommendation, 2022.
-    """
+    """Share of queries whose true item is among the first ``k``; chance is ``k / P`` for ``P`` candidates."""
     _check_ranks(ranks)
     if k < 1:
         raise EvaluationError(f"recall@k needs a k of 1 or more, got {k}")
@@ -132,11 +114,7 @@ def recall_at(ranks: NDArray[np.integer], k: int) -> float:
 
 
 def mean_reciprocal_rank(ranks: NDArray[np.integer]) -> float:
-    """Mean of ``1 / rank``; chance is ``(1 + 1/2 + ... + 1/P) / P`` for ``P`` candidates.
-
-    References:
-        Voorhees, The TREC-8 Question Answering Track Report, 1999.
-    """
+    """Mean of ``1 / rank``; chance is ``(1 + 1/2 + ... + 1/P) / P`` for ``P`` candidates."""
     _check_ranks(ranks)
     return float(np.mean(1 / ranks))
 
@@ -166,10 +144,9 @@ class PlattScaling:
 
 
 def fit_platt(scores: Floats, labels: Bools) -> PlattScaling:
-    """Platt scaling of standardised scores, so that their scale has no effect; fit it on validation, never on test.
+    """Platt scaling (Platt, 1999) of standardised scores, so that their scale has no effect.
 
-    References:
-        Platt, Probabilistic Outputs for Support Vector Machines, 1999.
+    Fit it on validation, never on test.
     """
     _check_pair(scores, labels, "scores")
     _check_finite(scores, "scores")
@@ -225,12 +202,8 @@ def reliability(probabilities: Floats, labels: Bools, bins: int = 10) -> tuple[R
 def expected_calibration_error(probabilities: Floats, labels: Bools, bins: int = 10) -> float:
     """Mean gap between probability and share of true answers over the bins of ``reliability``, weighted by size.
 
-    Bins are of equal mass, which is less biased than bins of equal width. The remaining bias is upwards: with few
-    questions in a bin, even true probabilities have a gap.
-
-    References:
-        Naeini, Cooper and Hauskrecht, Obtaining Well Calibrated Probabilities Using Bayesian Binning, 2015; Roelofs et
-        al., Mitigating Bias in Calibration Error Estimation, 2022 (equal mass).
+    Bins are of equal mass, which is less biased than bins of equal width (Roelofs et al., 2022). The remaining bias is
+    upwards: with few questions in a bin, even true probabilities have a gap.
     """
     curve = reliability(probabilities, labels, bins)
     gaps = [row.n * abs(row.mean_probability - row.share_compatible) for row in curve]
@@ -243,16 +216,11 @@ _LEAST_WIDTH = 32
 
 
 class Resamples:
-    """Draws of outfits with replacement, kept as the number of times that each outfit is in each draw.
+    """Draws of outfits with replacement, kept as the number of times that each outfit is in each of ``count`` draws.
 
-    An outfit's questions share its items, so whole outfits are drawn: intervals by question would be too narrow.
-    All draws are computed at once from these counts; calling a metric for each of 1000 draws, as scipy's ``bootstrap``
-    does, takes minutes for a report.
-
-    Args:
-        groups: The outfit of each question, length ``N``.
-        rng: Where the draws come from; the same state gives the same draws.
-        count: Number of draws, ``B``.
+    ``groups`` are the outfit of each question: an outfit's questions share its items, so intervals by question would be
+    too narrow. All draws are computed at once from these counts; calling a metric for each of 1000 draws, as scipy's
+    ``bootstrap`` does, takes minutes for a report.
     """
 
     def __init__(self, groups: Sequence[Hashable], rng: np.random.Generator, count: int = 1000) -> None:
@@ -310,10 +278,7 @@ class Resamples:
 
 
 def percentile_interval(draws: NDArray[np.float64]) -> tuple[float, float] | None:
-    """95% percentile interval of a metric's draws, shape ``(B,)``; NaN, where it has no value, is left out.
-
-    None if it has a value in fewer than half of the draws.
-    """
+    """95% percentile interval of a metric's draws ``(B,)``; None if fewer than half of them have a value."""
     values = _finite_draws(draws)
     if values is None:
         return None
@@ -324,13 +289,9 @@ def percentile_interval(draws: NDArray[np.float64]) -> tuple[float, float] | Non
 def paired_p_value(differences: NDArray[np.float64]) -> float | None:
     """Two-sided bootstrap p-value of the differences between two scorers in each resample, shape ``(B,)``.
 
-    ``2 (1 + min(#d <= 0, #d >= 0)) / (1 + B)``, at most 1: the level at which the percentile interval just touches 0.
-    Two scorers that always agree get 1; with ``B`` draws the smallest is ``2 / (1 + B)``. Like the interval it is
-    slightly too low for few outfits, and None if fewer than half of the resamples have a difference.
-
-    References:
-        Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapters 13 and 15; Davison and Hinkley,
-        Bootstrap Methods and their Application, 1997, section 4.2 (the 1 that is added).
+    ``2 (1 + min(#d <= 0, #d >= 0)) / (1 + B)``, at most 1: the level at which the percentile interval just touches 0
+    (Davison and Hinkley, Bootstrap Methods and their Application, 1997, section 4.2). Like the interval it is slightly
+    too low for few outfits, and None if fewer than half of the resamples have a difference.
     """
     values = _finite_draws(differences)
     if values is None:
@@ -340,12 +301,9 @@ def paired_p_value(differences: NDArray[np.float64]) -> float | None:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction, in the order of the p-values; too short to be worth depending on statsmodels.
+    """Holm's step-down correction (1979), in the order of the p-values; too short to be worth depending on statsmodels.
 
     The k-th smallest of m is multiplied by ``m - k + 1``, is at most 1 and never below the previous one.
-
-    References:
-        Holm, A Simple Sequentially Rejective Multiple Test Procedure, 1979.
     """
     broken = [p for p in p_values if not 0 <= p <= 1]
     if broken:
@@ -366,9 +324,6 @@ def smallest_difference(draws: NDArray[np.float64]) -> float | None:
 
     Draws are of a paired difference, or of one metric to be compared with a fixed value such as chance. None if fewer
     than half of the resamples have a value, or if all are equal, as those of a perfect scorer.
-
-    References:
-        Cohen, Statistical Power Analysis for the Behavioral Sciences, 1988.
     """
     values = _finite_draws(draws)
     if values is None or len(values) < 2 or values.min() == values.max():

@@ -6,7 +6,6 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -14,31 +13,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from coordi.artifacts import write_json, write_text
+from coordi.evaluation import export, plots
+from coordi.evaluation import summary as words
 from coordi.evaluation.compare import Comparison, comparison_headline, run_names
 from coordi.evaluation.examples import Example, ExamplePicker
-from coordi.evaluation.export import (
-    Table,
-    TableCell,
-    compared_table,
-    difference_cells,
-    differing_tables,
-    figure_cell,
-    render_latex,
-    scorer_cell,
-    seed_frame,
-    summary_table,
-)
 from coordi.evaluation.external import write_scores
-from coordi.evaluation.plots import (
-    MOST_COLOURS,
-    Chart,
-    Scored,
-    recall_chart,
-    reliability_chart,
-    roc_chart,
-    size_charts,
-    training_charts,
-)
 from coordi.evaluation.question_sets import TASKS, Task
 from coordi.evaluation.report import (
     REPORT_HTML,
@@ -50,24 +29,6 @@ from coordi.evaluation.report import (
     split_counts,
 )
 from coordi.evaluation.scoring import ProtocolResult, ReportWarning
-from coordi.evaluation.summary import (
-    METRIC_WORDS,
-    TASK_WORDS,
-    Mark,
-    Summary,
-    ahead_of,
-    as_interval,
-    chance,
-    conclude,
-    format_figure,
-    interval_of,
-    lower_first,
-    protocol_words,
-    scorer_words,
-    source_words,
-    subject_words,
-    summarise,
-)
 from coordi.evaluation.task_metrics import METRIC
 
 _EXAMPLES = 6
@@ -76,7 +37,7 @@ _DIFFERENCES = (
     "Paired differences on the same resamples of outfits; two-sided bootstrap p-values, and the same after Holm’s "
     "correction for several comparisons. The smallest detectable difference has power 0.8."
 )
-_STANDINGS: Mapping[Mark, str] = {"ahead": "ahead", "behind": "behind", "": "not significant"}
+_STANDINGS: Mapping[words.Mark, str] = {"ahead": "ahead", "behind": "behind", "": "not significant"}
 _BREAKDOWNS = {"category": "by category", "size": "by number of items", "confidence": "by the model’s confidence"}
 
 
@@ -89,8 +50,8 @@ class Section:
     notes: Sequence[str] = ()
     warnings: Sequence[str] = ()
     command: str = ""
-    tables: Sequence[Table] = ()
-    charts: Sequence[Chart] = ()
+    tables: Sequence[export.Table] = ()
+    charts: Sequence[plots.Chart] = ()
     examples: Sequence[Example] = ()
     parts: Sequence[Section] = ()
 
@@ -102,31 +63,27 @@ class Section:
 
 
 def write_report(folder: Path, report: ReportData) -> None:
-    """Write ``report.json``, ``report.html``, ``table.tex`` and the scores, each file atomically.
-
-    Raises:
-        ArtifactError: If the folder can't be written.
-        MissingDependencyError: If pandas or matplotlib isn't installed.
-    """
+    """Write ``report.json``, ``report.html``, ``table.tex`` and the scores, each file atomically."""
     contents = report_json(report)
     write_scores(folder, report.evaluation)
     write_text(folder / REPORT_HTML, render_html(report))
-    write_text(folder / TABLE_TEX, render_latex(contents))
+    write_text(folder / TABLE_TEX, export.render_latex(contents))
     write_json(folder / REPORT_JSON, contents)
 
 
 def render_html(report: ReportData) -> str:
     """The page of a report as text; the same report gives the same text, and it needs no other file."""
     settings, splits = report.settings.get("evaluate", {}), split_counts(report.dataset)
-    summary = summarise(report.evaluation.tasks, report.under_test)
-    colours = {row.scorer: min(number, MOST_COLOURS) for number, row in enumerate(summary.rows)}
+    summary = words.summarise(report.evaluation.tasks, report.under_test)
+    colours = {row.scorer: min(number, plots.MOST_COLOURS) for number, row in enumerate(summary.rows)}
     parts = [part.questions.by_task for part in report.evaluation.protocols]
     questions = sum(len(group) for part in parts for group in part.values())
     picker = ExamplePicker(report, settings.get("examples", _EXAMPLES))
+    outfits = {split: counts["outfits"] for split, counts in splits.items()}
     lede = (
-        f"{subject_words(report.under_test)} answered {questions:,} questions about {splits['test']['outfits']:,} test "
-        f"outfits. None of them is among the {splits['train']['outfits']:,} outfits for training and the "
-        f"{splits['valid']['outfits']:,} for validation."
+        f"{words.subject_words(report.under_test)} answered {questions:,} questions about {outfits['test']:,} test "
+        f"outfits. None of them is among the {outfits['train']:,} outfits for training and the {outfits['valid']:,} "
+        "for validation."
     )
     sections = [
         _summary_section(report, summary, colours, splits["test"]["outfits"]),
@@ -135,7 +92,7 @@ def render_html(report: ReportData) -> str:
         _protocol_section(report, colours),
         _stability_section(report, colours),
         *_example_sections(picker),
-        Section("training", "Training", charts=training_charts(report.training)),
+        Section("training", "Training", charts=plots.training_charts(report.training)),
         _data_section(report, splits),
         _run_section(report),
     ]
@@ -146,13 +103,13 @@ def render_html(report: ReportData) -> str:
 def render_comparison(comparison: Comparison) -> str:
     """The page of a comparison as text; it needs no other file."""
     names = run_names(comparison)
-    differing = differing_tables(comparison, names)
+    differing = export.differing_tables(comparison, names)
     runs = zip(names, (comparison.first, comparison.second), strict=True)
-    others = [compared_table("Scorers of both runs", comparison.scorers, names)] if comparison.scorers else []
+    others = [export.compared_table("Scorers of both runs", comparison.scorers, names)] if comparison.scorers else []
     sections = [
         Section(
             "models", "Models under test", [_DIFFERENCES], [*comparison.refused, *comparison.left_out],
-            tables=[compared_table("Models under test", comparison.models, names)],
+            tables=[export.compared_table("Models under test", comparison.models, names)],
         ),
         Section("scorers", "Other scorers", tables=others),
         Section("differing", "What differs", () if differing else ["Nothing."], tables=differing),
@@ -163,14 +120,14 @@ def render_comparison(comparison: Comparison) -> str:
 
 
 def _render(title: str, lede: str, banners: Sequence[str], sections: Sequence[Section]) -> str:
+    loader = PackageLoader("coordi.evaluation")
     environment = Environment(
-        loader=PackageLoader("coordi.evaluation"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    style = resources.files("coordi.evaluation").joinpath("templates/page.css").read_text(encoding="utf-8")
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    style = Markup(loader.get_source(environment, "page.css")[0])
     contents = [section for section in sections if not section.is_empty]
     page = environment.get_template("page.html")
-    return page.render(title=title, lede=lede, banners=banners, sections=contents, style=Markup(style))
+    return page.render(title=title, lede=lede, banners=banners, sections=contents, style=style)
 
 
 def _banners(report: ReportData, test: Mapping[str, int]) -> list[str]:
@@ -186,43 +143,37 @@ def _banners(report: ReportData, test: Mapping[str, int]) -> list[str]:
     return banners
 
 
-def _summary_section(report: ReportData, summary: Summary, colours: Mapping[str, int], outfits: int) -> Section:
+def _summary_section(report: ReportData, summary: words.Summary, colours: Mapping[str, int], outfits: int) -> Section:
     resamples, seed = report.settings.get("evaluate", {}).get("bootstrap"), report.settings.get("seed")
-    subject = lower_first(subject_words(report.under_test))
+    subject = words.subject_words(report.under_test, start=False)
     key = (
         f"Bold: best of a column. ▲ {subject} is significantly ahead of this scorer, ▼ behind it (paired bootstrap by "
         "outfit, p below 0.05 after Holm’s correction). Small: 95% bootstrap intervals by outfit"
-        f"{f', {resamples:,} resamples' if resamples else ''}{f', seed {seed}' if seed is not None else ''}. In "
-        "fill-in-the-blank and retrieval a tie counts against the scorer. After the model and its base, rows go from "
-        "the highest mean AUC down."
+        f"{f', {resamples:,} resamples' if resamples else ''}{f', seed {seed}' if seed is not None else ''}."
     )
-    tables = [summary_table(part, colours) for part in summary.by_task().values()]
-    return Section("summary", "Summary", [conclude(summary, outfits), key], tables=tables)
+    tables = [export.summary_table(part, colours) for part in summary.by_task().values()]
+    return Section("summary", "Summary", [words.conclude(summary, outfits), key], tables=tables)
 
 
 def _grouped(warnings: Iterable[ReportWarning]) -> list[str]:
     """Each text once, after all its sources."""
     sources: dict[str, dict[str, None]] = {}
     for warning in warnings:
-        sources.setdefault(warning.text, {})[source_words(warning.where)] = None
+        sources.setdefault(warning.text, {})[words.source_words(warning.where)] = None
     return [f"{'; '.join(where)}: {text}" for text, where in sources.items()]
 
 
 def _leak_section(report: ReportData) -> Section:
     rows = []
     for leak in report.leaks:
-        reached = "–" if leak.accuracy is None else f"accuracy {format_figure(leak.accuracy)}"
-        reached = reached if leak.auc is None else f"AUC {format_figure(leak.auc)}"
-        below = "" if leak.chance is None else f"chance {format_figure(leak.chance)}"
+        reached = "–" if leak.accuracy is None else f"accuracy {words.format_figure(leak.accuracy)}"
+        reached = reached if leak.auc is None else f"AUC {words.format_figure(leak.auc)}"
+        below = "" if leak.chance is None else f"chance {words.format_figure(leak.chance)}"
         hidden = "" if leak.visible or leak.name == "unaudited" else "No scorer gets it."
-        rows.append((leak.name, source_words(leak.where), TableCell(reached, below), TableCell(leak.detail, hidden)))
-    note = (
-        "Ways to answer without looking at clothes, and what a scorer that uses nothing else reaches. Checked: order "
-        "and number of items, ids, balance of answers, popularity, words, gaps and lengths of titles, and what two "
-        "splits share."
-    )
-    table = Table("Leaks", ("Leak", "Where", "Reaches", "Detail"), rows, numbers=4)
-    return Section("leaks", "Leaks", [note, *([] if rows else ["Leaks: none found."])], tables=[table] if rows else ())
+        cells = export.TableCell(reached, below), export.TableCell(leak.detail, hidden)
+        rows.append((leak.name, words.source_words(leak.where), *cells))
+    table = export.Table("Leaks", ("Leak", "Where", "Reaches", "Detail"), rows, numbers=4)
+    return Section("leaks", "Leaks", [] if rows else ["Leaks: none found."], tables=[table] if rows else ())
 
 
 def _protocol_section(report: ReportData, colours: Mapping[str, int]) -> Section:
@@ -231,21 +182,17 @@ def _protocol_section(report: ReportData, colours: Mapping[str, int]) -> Section
         slug = re.sub(r"[^a-z0-9]+", "-", protocol.questions.protocol.lower()).strip("-") or str(number)
         is_new = f"protocol-{slug}" not in {part.id for part in parts}
         parts.append(_protocol(report, protocol, f"protocol-{slug if is_new else f'{slug}-{number}'}", colours))
-    note = (
-        "Thresholds of accuracy and F1 were chosen on validation questions. Always predicting compatible gives an F1 "
-        "of 0.667 where half of the questions are real."
-    )
-    return Section("protocols", "Protocols", [note], parts=parts)
+    return Section("protocols", "Protocols", parts=parts)
 
 
 def _protocol(report: ReportData, protocol: ProtocolResult, slug: str, colours: Mapping[str, int]) -> Section:
     name, tasks = protocol.questions.protocol, report.evaluation.tasks
-    title, meaning = protocol_words(name)
+    title, meaning = words.protocol_words(name)
     outfits = {question.outfit_id for group in protocol.questions.by_task.values() for question in group}
     notes = [f"{f'{meaning[:1].upper()}{meaning[1:]}. ' if meaning else ''}Questions from {len(outfits):,} outfits."]
     warnings: list[str] = []
-    tables: list[Table] = []
-    charts: list[Chart] = []
+    tables: list[export.Table] = []
+    charts: list[plots.Chart] = []
     for task in TASKS:
         figures = tasks.get(task, {}).get(name, {})
         if figures.get(METRIC[task]) is None:
@@ -257,25 +204,27 @@ def _protocol(report: ReportData, protocol: ProtocolResult, slug: str, colours: 
         warnings += figures.get("warnings", ())
         tables.append(_task_table(task, figures, scored))
         if figures["baselines"]:
-            notes += [] if _DIFFERENCES in notes else [_DIFFERENCES]
             tables.append(_difference_table(task, scored, report.under_test))
         if task == "compatibility":
             charts += _compatibility_charts(protocol, report.under_test, scored)
             tables.append(_confusion(figures))
-        if task == "retrieval" and (recall := recall_chart(name, scored)):
+        if task == "retrieval" and (recall := plots.recall_chart(name, scored)):
             charts.append(recall)
         tables += breakdown_tables(task, figures)
+    notes += [_DIFFERENCES] if len(protocol.results) > 1 else []
     return Section(slug, title, notes, list(dict.fromkeys(warnings)), tables=tables, charts=charts)
 
 
-def _compatibility_charts(protocol: ProtocolResult, under_test: str, scored: Sequence[Scored]) -> list[Chart]:
+def _compatibility_charts(
+    protocol: ProtocolResult, under_test: str, scored: Sequence[plots.Scored]
+) -> list[plots.Chart]:
     name = protocol.questions.protocol
     scores = {result.scorer: result.scores for result in protocol.results}
     scores[under_test] = protocol.results[0].scores
     calibrated = [(scorer, n, each["calibration"]) for scorer, n, each in scored if each.get("calibration")]
     curves = [(scorer, n, scores[scorer], float(each["auc"])) for scorer, n, each in scored]
-    reliabilities = [reliability_chart(name, calibrated[:_MOST_RELIABILITIES])] if calibrated else []
-    return [roc_chart(name, curves, protocol.questions.labels), *reliabilities]
+    reliabilities = [plots.reliability_chart(name, calibrated[:_MOST_RELIABILITIES])] if calibrated else []
+    return [plots.roc_chart(name, curves, protocol.questions.labels), *reliabilities]
 
 
 def _in_words(task: Task, figures: Mapping[str, Any]) -> str:
@@ -291,48 +240,55 @@ def _in_words(task: Task, figures: Mapping[str, Any]) -> str:
     return f"Among {among} candidates, it {what} {100 * share:.0f} times in 100; guessing would be {100 / among:.0f}."
 
 
-def _task_table(task: Task, figures: Mapping[str, Any], scored: Sequence[Scored]) -> Table:
+def _task_table(task: Task, figures: Mapping[str, Any], scored: Sequence[plots.Scored]) -> export.Table:
     ks = sorted(figures.get("recall", ()), key=int)
     rows = []
     for name, colour, each in scored:
-        cells = [figure_cell(each[METRIC[task]], interval_of(task, each))]
+        cells = [export.figure_cell(each[METRIC[task]], words.interval_of(task, each))]
         if task == "compatibility":
-            cells += [figure_cell(each[metric], as_interval(each["ci95"][metric])) for metric in ("accuracy", "f1")]
-            cells.append(figure_cell((each.get("calibration") or {}).get("ece")))
-        cells += [figure_cell(each["recall"].get(k), as_interval(each["ci95"].get(f"recall@{k}"))) for k in ks]
-        rows.append([scorer_cell(name, colour, scorer_words(name).note), *cells])
+            cells += [
+                export.figure_cell(each[metric], words.as_interval(each["ci95"][metric]))
+                for metric in ("accuracy", "f1")
+            ]
+            cells.append(export.figure_cell((each.get("calibration") or {}).get("ece")))
+        cells += [
+            export.figure_cell(each["recall"].get(k), words.as_interval(each["ci95"].get(f"recall@{k}"))) for k in ks
+        ]
+        rows.append([export.scorer_cell(name, colour, words.scorer_words(name).note), *cells])
     among, smallest = figures.get("choices", figures.get("pool", 0)), figures.get("smallest_difference")
     caption = (
-        f"{TASK_WORDS[task]}: {figures['n']:,} questions{f' of {among} candidates' if among else ''}, guessing reaches "
-        f"{format_figure(chance(task, among))}"
-        + ("" if smallest is None else f", a difference from guessing of {format_figure(smallest)} or more shows")
+        f"{words.TASK_WORDS[task]}: {figures['n']:,} questions{f' of {among} candidates' if among else ''}, guessing "
+        f"reaches {words.format_figure(words.chance(task, among))}"
+        + ("" if smallest is None else f", a difference from guessing of {words.format_figure(smallest)} or more shows")
     )
     more = ("accuracy", "F1", "ECE") if task == "compatibility" else tuple(f"Recall at {k}" for k in ks)
-    return Table(caption, ("Scorer", METRIC_WORDS[METRIC[task]], *more), rows)
+    return export.Table(caption, ("Scorer", words.METRIC_WORDS[METRIC[task]], *more), rows)
 
 
-def _difference_table(task: Task, scored: Sequence[Scored], under_test: str) -> Table:
+def _difference_table(task: Task, scored: Sequence[plots.Scored], under_test: str) -> export.Table:
     rows = [
-        [scorer_cell(name, colour), *difference_cells(ahead), _STANDINGS[ahead.mark]]
+        [export.scorer_cell(name, colour), *export.difference_cells(ahead), _STANDINGS[ahead.mark]]
         for name, colour, each in scored
-        if (ahead := ahead_of(task, each))
+        if (ahead := words.ahead_of(task, each))
     ]
-    subject = lower_first(subject_words(under_test))
-    caption = f"{TASK_WORDS[task]}: {subject} minus each scorer, in {METRIC_WORDS[METRIC[task]]}"
-    return Table(caption, ("Scorer", "Difference", "p", "p after Holm", "Smallest detectable", "The model is"), rows)
+    subject = words.subject_words(under_test, start=False)
+    caption = f"{words.TASK_WORDS[task]}: {subject} minus each scorer, in {words.METRIC_WORDS[METRIC[task]]}"
+    return export.Table(
+        caption, ("Scorer", "Difference", "p", "p after Holm", "Smallest detectable", "The model is"), rows
+    )
 
 
-def _confusion(figures: Mapping[str, Any]) -> Table:
+def _confusion(figures: Mapping[str, Any]) -> export.Table:
     counts = figures["confusion"]
     rows = [
         ("real", f"{counts['true_positives']:,}", f"{counts['false_negatives']:,}"),
         ("made-up", f"{counts['false_positives']:,}", f"{counts['true_negatives']:,}"),
     ]
-    caption = f"Predictions at the threshold {format_figure(figures['threshold'])}"
-    return Table(caption, ("", "compatible", "incompatible"), rows)
+    caption = f"Predictions at the threshold {words.format_figure(figures['threshold'])}"
+    return export.Table(caption, ("", "compatible", "incompatible"), rows)
 
 
-def breakdown_tables(task: Task, figures: Mapping[str, Any]) -> list[Table]:
+def breakdown_tables(task: Task, figures: Mapping[str, Any]) -> list[export.Table]:
     """Figures of the model under test by a property of the questions, a table per property that has rows."""
     columns = {"n": "Questions", "positives": "of them real", "auc": "AUC", "accuracy": "Accuracy"}
     keys = list(columns) if task == "compatibility" else ["n", "accuracy"]
@@ -340,66 +296,47 @@ def breakdown_tables(task: Task, figures: Mapping[str, Any]) -> list[Table]:
     for name, rows in figures.get("breakdown", {}).items():
         texts = [[str(row["value"]), *(_count_or_figure(row.get(key)) for key in keys)] for row in rows]
         if rows:
-            title = f"{TASK_WORDS[task]} {_BREAKDOWNS.get(name, f'by {name}')}"
-            tables.append(Table(title, ["", *(columns[key] for key in keys)], texts))
+            title = f"{words.TASK_WORDS[task]} {_BREAKDOWNS.get(name, f'by {name}')}"
+            tables.append(export.Table(title, ["", *(columns[key] for key in keys)], texts))
     return tables
 
 
 def _count_or_figure(value: float | None) -> str:
-    return f"{value:,}" if isinstance(value, int) else format_figure(value)
+    return f"{value:,}" if isinstance(value, int) else words.format_figure(value)
 
 
 def _stability_section(report: ReportData, colours: Mapping[str, int]) -> Section:
-    charts = size_charts(report.learning_curve, colours)
-    notes = []
-    if charts:
-        notes.append(
-            "AUC of scorers that are trained, each on a part of the training outfits, with 95% intervals; logarithmic "
-            "scale."
-        )
     tables = []
-    frame = seed_frame(report.seeds)
+    frame = export.seed_frame(report.seeds)
     order = [list(colours).index(name) if name in colours else len(colours) for name in frame["scorer"]]
     ordered = frame.assign(order=order).sort_values("order")
     for (title, metric), rows in ordered.groupby(["title", "metric"], sort=False):
         texts = [
             (
-                scorer_words(row.scorer).label,
-                format_figure(row.mean),
-                format_figure(None if math.isnan(row.deviation) else row.deviation),
-                f"{format_figure(row.lowest)} to {format_figure(row.highest)}",
+                words.scorer_words(row.scorer).label,
+                words.format_figure(row.mean),
+                words.format_figure(None if math.isnan(row.deviation) else row.deviation),
+                f"{words.format_figure(row.lowest)} to {words.format_figure(row.highest)}",
             )
             for row in rows.itertuples()
         ]
-        tables.append(Table(f"{title}, {metric}", ("Scorer", "Mean", "Deviation", "Lowest to highest"), texts))
-    if report.seeds is not None and tables:
-        seeds = ", ".join(map(str, report.seeds["seeds"]))
-        notes.append(
-            "Variation of the figures when questions are drawn, and trained baselines fitted, with another seed: "
-            f"{seeds}. The model under test is the same each time."
-        )
-    return Section("stability", "Seeds and training sizes", notes, tables=tables, charts=charts)
+        tables.append(export.Table(f"{title}, {metric}", ("Scorer", "Mean", "Deviation", "Lowest to highest"), texts))
+    seeds = ", ".join(map(str, report.seeds["seeds"])) if report.seeds else ""
+    notes = [
+        "Tables: variation of the figures when questions are drawn, and trained baselines fitted, with another seed: "
+        f"{seeds}. The model under test is the same each time."
+    ]
+    charts = plots.size_charts(report.learning_curve, colours)
+    return Section("stability", "Seeds and training sizes", notes if tables else (), tables=tables, charts=charts)
 
 
 def _example_sections(picker: ExamplePicker) -> list[Section]:
     answers = (*picker.compatibility(right=False), *picker.compatibility(right=True), *picker.blanks())
-    parts = (
-        (
-            "answers", "Answers", answers,
-            "Picked by rule: outfits with photos of at least half of their items first, then the answers furthest from "
-            "the threshold, real and made-up outfits in turn.",
-        ),
-        (
-            "recommended", "Recommended", picker.recommended(),
-            "Suggestions of the model for outfits it wasn’t trained on, with the score of the completed outfit. One "
-            "item of each real outfit was removed first; it is marked where the model suggests it.",
-        ),
-        (
-            "photos", "Labels of photos", picker.described(),
-            "Labels of the image encoder with their probabilities; labels below its thresholds are left out.",
-        ),
-    )  # fmt: skip
-    return [Section(key, title, [note], examples=examples) for key, title, examples, note in parts if examples]
+    return [
+        Section("answers", "Answers", examples=answers),
+        Section("recommended", "Recommended", examples=picker.recommended()),
+        Section("photos", "Labels of photos", examples=picker.described()),
+    ]
 
 
 def _data_section(report: ReportData, splits: Mapping[str, Mapping[str, int]]) -> Section:
@@ -408,8 +345,8 @@ def _data_section(report: ReportData, splits: Mapping[str, Mapping[str, int]]) -
         (row.reason, f"{'−' if row.dropped and row.count else ''}{row.count:,}", f"{row.left:,} {row.unit}")
         for row in report.dataset.funnel
     ]
-    tables = [Table("Splits, by outfit", ("Split", "Outfits", "Items", "with a photo"), counts)]
-    tables += [Table("Cleaning", ("Step", "Count", "Left"), funnel)] if funnel else []
+    tables = [export.Table("Splits, by outfit", ("Split", "Outfits", "Items", "with a photo"), counts)]
+    tables += [export.Table("Cleaning", ("Step", "Count", "Left"), funnel)] if funnel else []
     return Section("data", "Data", [f"Layout of the source: {report.dataset.layout}."], tables=tables)
 
 
@@ -419,5 +356,5 @@ def _run_section(report: ReportData) -> Section:
         "Settings": flat_settings(report.settings),
         "Versions": list(report.versions.items()),
     }
-    tables = [Table(title, ("Name", "Value"), rows, numbers=2) for title, rows in facts.items() if rows]
+    tables = [export.Table(title, ("Name", "Value"), rows, numbers=2) for title, rows in facts.items() if rows]
     return Section("run", "The run", command=report.command, tables=tables)

@@ -69,12 +69,9 @@ class Axes:
 
     Attributes:
         description: Read out in place of the drawing.
-        x: Label of the horizontal axis.
-        y: Label of the vertical axis.
         unit: Both axes go from 0 to 1.
         chance: Points of a dashed line.
         x_ticks: Ticks of the horizontal axis; empty for automatic ones.
-        x_log: Logarithmic horizontal axis.
     """
 
     description: str
@@ -139,13 +136,7 @@ def _inline(svg: str, description: str) -> Markup:
 def roc_chart(
     protocol: str, scored: Sequence[tuple[str, int, NDArray[np.float64], float]], labels: NDArray[np.bool_]
 ) -> Chart:
-    """The ROC curves of one protocol.
-
-    Args:
-        protocol: Its name.
-        scored: Name, colour, scores ``(N,)`` and AUC of each scorer.
-        labels: The truth, shape ``(N,)``.
-    """
+    """The ROC curves of one protocol, from name, colour, scores ``(N,)`` and AUC of each scorer."""
     lines = [Line([(x, y) for x, y in roc_curve(scores, labels).tolist()], n) for _, n, scores, _ in scored]
     values = ", ".join(f"{scorer_words(name).label} AUC {format_figure(auc)}" for name, _, _, auc in scored)
     axes = Axes(

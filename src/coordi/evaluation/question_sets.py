@@ -82,8 +82,7 @@ def answers_of(questions: Sequence[FitbQuestion]) -> NDArray[np.intp]:
 def draw_questions(dataset: Dataset, settings: EvaluateSettings, seed: int) -> tuple[ProtocolQuestions, ...]:
     """The questions of each protocol of the settings, or of every protocol that the data allows.
 
-    Where all are taken, the first one's warnings name the protocols that the data doesn't allow. The seed is of the
-    negatives, wrong candidates and shuffles; the release's own questions are the same for all.
+    Where all are taken, the first one's warnings name the protocols that the data doesn't allow.
 
     Raises:
         DataError: If a split has no outfits, or too few to make any question.

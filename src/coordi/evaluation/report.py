@@ -32,14 +32,10 @@ class TrainingPoint:
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """An outfit and the suggestions to complete it.
+    """An outfit and the suggestions to complete it, item ids with their scores.
 
-    Attributes:
-        outfit: Item ids.
-        want: The wanted category; None for any.
-        suggestions: Item ids with their scores, best first.
-        shortlist: How candidates were chosen before the model ranked them.
-        removed: The item that was removed from a real outfit to make the example; None if none was.
+    ``shortlist`` says how candidates were chosen before the model ranked them; ``removed`` is the item that was taken
+    out of a real outfit to make the example.
     """
 
     outfit: tuple[str, ...]
@@ -54,19 +50,11 @@ class ReportData:
     """Contents of a report. They hold no times and no memory: the same seed gives the same bytes.
 
     Attributes:
-        command: The command that made it.
-        dataset: The cleaned data, with its funnel.
         evaluation: Figures and scores; the first scorer is the model under test.
         model: Facts about the model under test by name; ``name`` is its name on the page.
         settings: The resolved settings, with ``seed`` and ``evaluate`` in them.
-        leaks: Results of the audit; empty for clean data.
-        training: Losses while fine-tuning; empty if nothing was fine-tuned.
         descriptions: By item id.
-        recommendations: Examples to show.
-        versions: Of the libraries that affect the result.
         warnings: Warnings beside those of the evaluation.
-        seeds: Figures of every set of questions, as in ``report.json``; None for one set.
-        learning_curve: AUC by number of training outfits, as in ``report.json``; empty if it wasn't measured.
     """
 
     command: str
@@ -121,14 +109,24 @@ def _gain(leak: Leak) -> float:
 
 def report_json(report: ReportData) -> dict[str, Any]:
     """Contents of ``report.json``."""
+    dataset = report.dataset
     warnings = dict.fromkeys((warning.where, warning.text) for warning in report.all_warnings)
     return {
-        "data": data_summary(report.dataset, report.leaks),
+        "data": {
+            "name": dataset.name,
+            "layout": dataset.layout,
+            "text_only": dataset.text_only,
+            "items": len(dataset.items),
+            "photos": sum(item.image is not None for item in dataset.items.values()),
+            "funnel": [asdict(row) for row in dataset.funnel],
+            "splits": split_counts(dataset),
+            "leaks": [leak.as_json() for leak in report.leaks],
+        },
         "model": {**report.model, "name": report.under_test},
         "settings": dict(report.settings),
         "tasks": dict(report.evaluation.tasks),
         "warnings": [{"where": where, "text": text} for where, text in warnings],
-        "seeds": None if report.seeds is None else dict(report.seeds),
+        "seeds": report.seeds and dict(report.seeds),
         "learning_curve": [dict(point) for point in report.learning_curve],
         "training": [asdict(point) for point in report.training],
         "recommendations": [
@@ -145,20 +143,6 @@ def report_json(report: ReportData) -> dict[str, Any]:
         "command": report.command,
         "versions": dict(report.versions),
         "format": FORMAT,
-    }
-
-
-def data_summary(dataset: Dataset, leaks: tuple[Leak, ...]) -> dict[str, Any]:
-    """The ``data`` of ``report.json``: layout, counts, cleaning funnel, splits and leaks."""
-    return {
-        "name": dataset.name,
-        "layout": dataset.layout,
-        "text_only": dataset.text_only,
-        "items": len(dataset.items),
-        "photos": sum(item.image is not None for item in dataset.items.values()),
-        "funnel": [asdict(row) for row in dataset.funnel],
-        "splits": split_counts(dataset),
-        "leaks": [leak.as_json() for leak in leaks],
     }
 
 

@@ -37,12 +37,7 @@ def score_all(
 ) -> list[Scores]:
     """Scores of every outfit by each scorer, an outfit of several groups only once.
 
-    Args:
-        scorers: In the order of the result.
-        groups: Outfits by their item ids, such as those of one protocol.
-        items: By id.
-        progress: Counts outfits, over all scorers.
-        folder: Where scores are saved; None saves none.
+    The progress counts outfits over all scorers. Scores are saved in the folder as they come; None saves none.
     """
     chunks = _chunks(groups)
     check_items([outfit for chunk in chunks for outfit in chunk], items)
@@ -96,13 +91,8 @@ def _no_rows() -> NDArray[np.float64]:
 class RawScores:
     """One scorer's scores of one protocol's questions, in their order; a task without answers is empty.
 
-    Every score is finite, higher is better, and scores of different tasks may be on different scales.
-
-    Attributes:
-        valid: Of the compatibility questions of the validation split, shape ``(V,)``.
-        test: Of the compatibility questions of the test split, shape ``(N,)``.
-        blanks: Of each candidate of each fill-in-the-blank question, shape ``(Q, C)``.
-        retrieval: Of each candidate of each retrieval query, shape ``(R, P)``.
+    Every score is finite, higher is better. Shapes are ``(V,)`` and ``(N,)`` for the compatibility questions of the
+    validation and test split, ``(Q, C)`` and ``(R, P)`` for the candidates of blanks and of retrieval queries.
     """
 
     valid: NDArray[np.float64] = field(default_factory=_no_scores)
@@ -116,14 +106,10 @@ class ScorerResult:
     """One scorer under one protocol; a task that the protocol lacks, or the scorer didn't answer, is empty.
 
     Attributes:
-        scorer: Its name.
         threshold: Chosen on the validation split; outfits with this score or more are predicted compatible. NaN without
             compatibility questions.
         scores: Of the test questions, shape ``(N,)``.
-        blank_scores: Of each candidate of each fill-in-the-blank question, shape ``(Q, C)``.
-        retrieval_scores: Of each candidate of each retrieval query, shape ``(R, P)``.
-        probabilities: Of the test questions, shape ``(N,)``, in ``[0, 1]``: scores after Platt scaling on the
-            validation split.
+        probabilities: Of the test questions, shape ``(N,)``: scores after Platt scaling on the validation split.
         gives_probabilities: True if the scores themselves are probabilities.
     """
 
@@ -166,10 +152,7 @@ class ReportWarning:
 
 @runtime_checkable
 class ScoreSource(Protocol):
-    """Scores that are looked up by question instead of computed from items: of another system, or of a leak baseline.
-
-    They aren't probabilities until they are calibrated.
-    """
+    """Scores that are looked up by question instead of computed from items: of a file, or of a leak baseline."""
 
     @property
     def name(self) -> str:

@@ -54,12 +54,9 @@ _SCORE_BATCH = 256
 class SetTransformer:
     """Self-attention over the items of an outfit, without positions, on embeddings that aren't trained.
 
-    A small variant of OutfitTransformer: embeddings and garment categories of the items go through two attention
-    layers with a token for the outfit. Negatives are redrawn in each epoch; the weights that are best on the validation
-    split are restored at the end.
-
-    References:
-        Sarkar et al., OutfitTransformer: Learning Outfit Representations for Fashion Recommendation, 2022.
+    A small variant of OutfitTransformer (Sarkar et al., 2022): embeddings and garment categories of the items go
+    through two attention layers with a token for the outfit. Negatives are redrawn in each epoch; the weights that are
+    best on the validation split are restored at the end.
     """
 
     name = "set-transformer"
@@ -92,10 +89,7 @@ class SetTransformer:
         return scorer
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
-        """Probability that the items are compatible, shape ``(N,)``.
-
-        Computed in double precision, so that the results don't depend on batches and threads.
-        """
+        """Probability that the items are compatible, shape ``(N,)``, computed in double precision."""
         torch = require("torch", "train")
         scores = np.zeros(len(outfits))
         # Outfits of the same size share a batch, so that there is little padding.

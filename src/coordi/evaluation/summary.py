@@ -121,10 +121,11 @@ def lower_first(text: str) -> str:
     return text if text[:2].isupper() else text[:1].lower() + text[1:]
 
 
-def subject_words(name: str) -> str:
-    """A scorer at the start of a sentence: ``The fine-tuned model``; imported scores by their name."""
+def subject_words(name: str, start: bool = True) -> str:
+    """A scorer at the start of a sentence or within one: ``The fine-tuned model``; imported scores by their name."""
     words = scorer_words(name)
-    return words.label if words.from_file else f"The {lower_first(words.label)}"
+    article = "The" if start else "the"
+    return words.label if words.from_file else f"{article} {lower_first(words.label)}"
 
 
 def task_title(task: Task, protocol: str) -> str:
@@ -152,13 +153,9 @@ Interval = tuple[float, float] | None
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One task under one protocol.
+    """One task under one protocol; ``n`` questions of ``among`` candidates, 0 for compatibility.
 
-    Attributes:
-        n: Number of questions.
-        among: Candidates of a question; 0 for compatibility.
-        chance: What guessing reaches.
-        smallest: Smallest difference from chance that this number of questions detects; None if unknown.
+    ``chance`` is what guessing reaches, ``smallest`` the smallest difference from it that shows.
     """
 
     task: Task
@@ -177,10 +174,7 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """Difference of the model under test to another scorer on the same questions; below 0 it is behind.
-
-    ``smallest`` is the smallest difference that this number of questions detects with power 0.8; None if unknown.
-    """
+    """Difference of the model under test to another scorer on the same questions; below 0 it is behind."""
 
     by: float
     interval: Interval

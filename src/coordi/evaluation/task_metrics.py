@@ -53,11 +53,7 @@ def task_metrics(
 ) -> dict[str, dict[str, Any]]:
     """The ``tasks`` of ``report.json``; see the module's docstring.
 
-    Args:
-        protocols: Questions and results; the first scorer of each is the model under test.
-        settings: Number of resamples and bins.
-        seed: Of the resamples; the same seed gives the same figures to the last bit.
-        items: By id, for breakdowns by category.
+    The first scorer of each protocol is the model under test. The same seed gives the same figures to the last bit.
     """
     tasks: dict[str, dict[str, Any]] = {task: {} for task in TASKS}
     for protocol in protocols:
