@@ -23,21 +23,7 @@ from coordi.evaluation.metrics import Resamples, percentile_interval, roc_auc
 from coordi.evaluation.question_sets import ProtocolQuestions
 from coordi.evaluation.scoring import ScoreSource
 from coordi.evaluation.set_transformer import SetTransformer, mean_auc
-from coordi.model.ensemble import (
-    TRAINING_NEGATIVES,
-    outfits_and_labels,
-    training_items,
-    training_questions,
-    validation_questions,
-)
-from coordi.model.features import (
-    CategoryCentering,
-    CategoryPairs,
-    EmbeddingSimilarity,
-    TitleSimilarity,
-    check_both_classes,
-    text_embeddings,
-)
+from coordi.model import ensemble, features
 from coordi.model.scoring import LazyScorer
 from coordi.types import CompatibilityQuestion, Dataset, Item, OutfitScorer, RandomStream
 
@@ -162,9 +148,8 @@ class FrozenProbe:
     name = "frozen-probe"
     gives_probabilities = True
 
-    def __init__(self, states: States, scale: tuple[NDArray[np.float64], NDArray[np.float64]], model: Any) -> None:
+    def __init__(self, states: States, model: Any) -> None:
         self._states = states
-        self._mean, self._deviation = scale
         self._model = model
 
     @classmethod
@@ -176,31 +161,26 @@ class FrozenProbe:
         that they are computed once for every share of a learning curve.
         """
         questions = _probe_questions(dataset, seed)
-        outfits, labels = outfits_and_labels(dataset, questions)
-        check_both_classes(cls.name, labels)
+        outfits, labels = ensemble.outfits_and_labels(dataset, questions)
+        features.check_both_classes(cls.name, labels)
         rows = _states_of(states, outfits)  # (N, H)
         if among is not None:
             chosen = np.array([question.outfit_id in among for question in questions])
             rows, labels = rows[chosen], labels[chosen]
-            check_both_classes(cls.name, labels)
-        # A state that never changes would be divided by zero.
-        scale = (rows.mean(axis=0), np.maximum(rows.std(axis=0), 1e-6))
-        standard = (rows - scale[0]) / scale[1]
-        regression = require("sklearn.linear_model", "train").LogisticRegression
+            features.check_both_classes(cls.name, labels)
+        pipeline, linear = require("sklearn.pipeline", "train"), require("sklearn.linear_model", "train")
+        scaler = require("sklearn.preprocessing", "train").StandardScaler
         # Two negatives for each outfit have the weight of one positive.
-        probes = [
-            cls(states, scale, regression(C=c, class_weight="balanced", max_iter=2000).fit(standard, labels))
-            for c in _PROBE_C
-        ]
-        parts = [outfits_and_labels(dataset, part) for part in validation_questions(dataset, seed)]
+        models = [linear.LogisticRegression(C=c, class_weight="balanced", max_iter=2000) for c in _PROBE_C]
+        probes = [cls(states, pipeline.make_pipeline(scaler(), model).fit(rows, labels)) for model in models]
+        parts = [ensemble.outfits_and_labels(dataset, part) for part in ensemble.validation_questions(dataset, seed)]
         return max(probes, key=lambda probe: mean_auc(probe, parts))
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
         """Probability that the items are compatible, shape ``(N,)``."""
         if not outfits:
             return np.zeros(0)
-        rows = _states_of(self._states, outfits)
-        return np.asarray(self._model.predict_proba((rows - self._mean) / self._deviation)[:, 1], dtype=np.float64)
+        return np.asarray(self._model.predict_proba(_states_of(self._states, outfits))[:, 1], dtype=np.float64)
 
 
 class _Builder:
@@ -212,17 +192,17 @@ class _Builder:
 
     @cached_property
     def questions(self) -> tuple[list[tuple[Item, ...]], NDArray[np.bool_]]:
-        return outfits_and_labels(self.dataset, training_questions(self.dataset, self.inputs.seed))
+        return ensemble.outfits_and_labels(self.dataset, ensemble.training_questions(self.dataset, self.inputs.seed))
 
     @cached_property
     def items(self) -> tuple[Item, ...]:
         """Items of training outfits, each once."""
-        return training_items(self.dataset)
+        return ensemble.training_items(self.dataset)
 
     @cached_property
     def texts(self) -> Embed:
         """Centred embeddings of items' prompt texts by the bundled text encoder."""
-        return _centred(text_embeddings, self.items)
+        return _centred(features.text_embeddings, self.items)
 
     def photos(self, titles: bool) -> Embed:
         """Centred embeddings of photos; for items without one, of titles by the same encoder, or zeros."""
@@ -252,8 +232,8 @@ class _Builder:
     def check_trainable(self, name: str, module: str) -> None:
         """Raise now the errors of a scorer that is fitted later."""
         require(module, "train")
-        check_both_classes(name, self.questions[1])
-        validation_questions(self.dataset, self.inputs.seed)
+        features.check_both_classes(name, self.questions[1])
+        ensemble.validation_questions(self.dataset, self.inputs.seed)
 
     def set_transformer(self) -> OutfitScorer:
         self.check_trainable(SetTransformer.name, "torch")
@@ -280,10 +260,12 @@ _LEAK_BASELINES: Mapping[str, Callable[[_Builder], ScoreSource]] = {
 _MAKERS: Mapping[str, Callable[[_Builder], OutfitScorer]] = {
     "chance": lambda builder: Chance(builder.dataset.items, builder.inputs.seed),
     "popularity": _Builder.popularity,
-    "category-pairs": lambda builder: CategoryPairs.fit(*builder.questions),
-    "title-cosine": lambda builder: TitleSimilarity.fit(builder.items),
-    "sentence-cosine": lambda builder: EmbeddingSimilarity("sentence-cosine", builder.texts),
-    "encoder-similarity": lambda builder: EmbeddingSimilarity("encoder-similarity", builder.photos(titles=True)),
+    "category-pairs": lambda builder: features.CategoryPairs.fit(*builder.questions),
+    "title-cosine": lambda builder: features.TitleSimilarity.fit(builder.items),
+    "sentence-cosine": lambda builder: features.EmbeddingSimilarity("sentence-cosine", builder.texts),
+    "encoder-similarity": lambda builder: features.EmbeddingSimilarity(
+        "encoder-similarity", builder.photos(titles=True)
+    ),
     "set-transformer": _Builder.set_transformer,
     "frozen-probe": _Builder.frozen_probe,
 }
@@ -294,7 +276,7 @@ NAMES = (_FIRST, *_LEAK_BASELINES, *_REST)
 
 def _centred(embed: Embed, items: Sequence[Item]) -> Embed:
     """Embeddings less the mean of their category in training outfits."""
-    centering = CategoryCentering.learn(items, embed(items)) if items else CategoryCentering()
+    centering = features.CategoryCentering.learn(items, embed(items)) if items else features.CategoryCentering()
     return lambda items: centering.centre(items, embed(items))
 
 
@@ -321,9 +303,9 @@ def _probe_questions(dataset: Dataset, seed: int) -> list[CompatibilityQuestion]
         chosen = {outfits[int(n)].id for n in drawn}
     return [
         question
-        for negatives in TRAINING_NEGATIVES
+        for negatives in ensemble.TRAINING_NEGATIVES
         for question in draw_compatibility(dataset, "train", negatives, seed, 0).questions
-        if question.outfit_id in chosen and (negatives == TRAINING_NEGATIVES[0] or not question.compatible)
+        if question.outfit_id in chosen and (negatives == ensemble.TRAINING_NEGATIVES[0] or not question.compatible)
     ]
 
 
@@ -354,7 +336,7 @@ def learning_curve(
         return (), dict.fromkeys(names, str(error))
     shares = {len(dataset.outfits_of("train")): dataset for dataset in drawn}
     parts = [part for part in questions if part.test]
-    parts = [part for part in parts if part.protocol in TRAINING_NEGATIVES] or parts
+    parts = [part for part in parts if part.protocol in ensemble.TRAINING_NEGATIVES] or parts
     rows: list[dict[str, Any]] = []
     left_out: dict[str, str] = {}
     for done, (name, outfits) in enumerate((name, outfits) for name in names for outfits in shares):

@@ -14,19 +14,9 @@ from coordi.artifacts import Progress, no_progress
 from coordi.config import EvaluateSettings, RunSettings
 from coordi.data.loading import load
 from coordi.errors import EvaluationError
-from coordi.evaluation import metrics
+from coordi.evaluation import metrics, scoring
 from coordi.evaluation.question_sets import TASKS, ProtocolQuestions, answers_of, draw_questions, labels_of
-from coordi.evaluation.scoring import (
-    ItemIds,
-    ProtocolResult,
-    RawScores,
-    ReportWarning,
-    ScorerResult,
-    Scores,
-    ScoreSource,
-    completed,
-    score_all,
-)
+from coordi.evaluation.scoring import ItemIds, ProtocolResult, RawScores, ReportWarning, ScorerResult, ScoreSource
 from coordi.evaluation.task_metrics import task_metrics, task_warnings
 from coordi.types import CompatibilityQuestion, Dataset, FitbQuestion, Item, OutfitScorer
 
@@ -120,7 +110,7 @@ def measure(questions: Sequence[ProtocolQuestions], scorers: Sequence[Scorer], r
 def gather(
     questions: Sequence[ProtocolQuestions], scorers: Sequence[Scorer], run: EvaluationRun
 ) -> tuple[ProtocolResult, ...]:
-    """Scores of each scorer, with its threshold and calibration from the validation split.
+    """scoring.Scores of each scorer, with its threshold and calibration from the validation split.
 
     Every outfit is scored once per scorer. The answer to a fill-in-the-blank question or a retrieval query is the
     candidate whose completed outfit, with the candidate at the end, scores highest. The first scorer, the model under
@@ -143,7 +133,9 @@ def gather(
     }
     models = [scorer for scorer in scorers if not isinstance(scorer, ScoreSource)]
     groups = [_outfits_of(part) for part in questions]
-    for scorer, by_outfit in zip(models, score_all(models, groups, run.items, run.progress, run.folder), strict=True):
+    for scorer, by_outfit in zip(
+        models, scoring.score_all(models, groups, run.items, run.progress, run.folder), strict=True
+    ):
         scores[scorer.name] = [_look_up(part, by_outfit) for part in questions]
     probabilities = {scorer.name for scorer in models if scorer.gives_probabilities}
     protocols = []
@@ -222,17 +214,22 @@ def _check_questions(questions: ProtocolQuestions) -> None:
 def _outfits_of(questions: ProtocolQuestions) -> list[ItemIds]:
     outfits = [question.item_ids for question in (*questions.valid, *questions.test)] if questions.test else []
     choices = (*questions.blanks, *questions.retrieval)
-    return outfits + [completed(question.item_ids, choice) for question in choices for choice in question.candidates]
+    return outfits + [
+        scoring.completed(question.item_ids, choice) for question in choices for choice in question.candidates
+    ]
 
 
-def _look_up(questions: ProtocolQuestions, scores: Scores) -> RawScores:
-    """Scores of one protocol's questions, from those of all outfits."""
+def _look_up(questions: ProtocolQuestions, scores: scoring.Scores) -> RawScores:
+    """scoring.Scores of one protocol's questions, from those of all outfits."""
 
     def of(part: Sequence[CompatibilityQuestion]) -> NDArray[np.float64]:
         return np.array([scores[question.item_ids] for question in part], dtype=np.float64)
 
     def of_candidates(part: Sequence[FitbQuestion]) -> NDArray[np.float64]:
-        rows = [[scores[completed(question.item_ids, choice)] for choice in question.candidates] for question in part]
+        rows = [
+            [scores[scoring.completed(question.item_ids, choice)] for choice in question.candidates]
+            for question in part
+        ]
         return np.array(rows, dtype=np.float64).reshape(_shape(part))
 
     valid = questions.valid if questions.test else ()

@@ -12,15 +12,8 @@ from numpy.typing import NDArray
 
 from coordi.artifacts import MANIFEST, RUN_FILE, is_finished, read_json
 from coordi.errors import ArtifactError, EvaluationError
+from coordi.evaluation import metrics
 from coordi.evaluation.external import SCORES_PARQUET, read_scores
-from coordi.evaluation.metrics import (
-    Resamples,
-    holm,
-    paired_p_value,
-    percentile_interval,
-    smallest_difference,
-    true_ranks,
-)
 from coordi.evaluation.question_sets import Task
 from coordi.evaluation.report import FORMAT, REPORT_JSON, flat_settings
 from coordi.evaluation.summary import Ahead, Interval, interval_of, task_figures, task_title
@@ -265,7 +258,7 @@ class _Pairing:
         }
         counts = [run.report["settings"].get("evaluate", {}).get("bootstrap", 0) for run in self._runs]
         self._count = max(_LEAST_RESAMPLES, *counts)
-        self._resamples: dict[tuple[str, ...], Resamples] = {}
+        self._resamples: dict[tuple[str, ...], metrics.Resamples] = {}
 
     def draws(self, key: TaskKey, scorers: tuple[str, str]) -> NDArray[np.float64]:
         """Second minus first in each resample of the outfits, shape ``(B,)``."""
@@ -279,7 +272,7 @@ class _Pairing:
         outfits = tuple(first.drop_duplicates("question_id")["outfit_id"])
         if outfits not in self._resamples:
             rng = np.random.default_rng([self._runs[0].seed or 0, RandomStream.COMPARISON])
-            self._resamples[outfits] = Resamples(outfits, rng, self._count)
+            self._resamples[outfits] = metrics.Resamples(outfits, rng, self._count)
         resamples = self._resamples[outfits]
         return _metric_draws(key[0], second, resamples) - _metric_draws(key[0], first, resamples)
 
@@ -296,12 +289,12 @@ class _Pairing:
         return rows.sort_values(["question_id", "candidate"], ignore_index=True)
 
 
-def _metric_draws(task: Task, rows: Frame, resamples: Resamples) -> NDArray[np.float64]:
+def _metric_draws(task: Task, rows: Frame, resamples: metrics.Resamples) -> NDArray[np.float64]:
     scores, truth = rows["score"].to_numpy(), rows["truth"].to_numpy(dtype=bool)
     if task == "compatibility":
         return resamples.auc(scores, truth)
     shape = (rows["question_id"].nunique(), -1)
-    ranks = true_ranks(scores.reshape(shape), np.argmax(truth.reshape(shape), axis=1))
+    ranks = metrics.true_ranks(scores.reshape(shape), np.argmax(truth.reshape(shape), axis=1))
     return resamples.share(ranks == 1) if task == "fill_in_the_blank" else resamples.mean_reciprocal_rank(ranks)
 
 
@@ -314,14 +307,19 @@ def _row(
     difference = Ahead(values[1] - values[0], None, None, None, None)
     if paired is not None:
         draws = paired(key, scorers)
-        tests = percentile_interval(draws), paired_p_value(draws), None, smallest_difference(draws)
+        tests = (
+            metrics.percentile_interval(draws),
+            metrics.paired_p_value(draws),
+            None,
+            metrics.smallest_difference(draws),
+        )
         difference = Ahead(difference.by, *tests)
     intervals = interval_of(task, figures[0]), interval_of(task, figures[1])
     return ComparedRow(task, protocol, scorers, values, intervals, difference, paired is not None)
 
 
 def _corrected(rows: Sequence[ComparedRow]) -> tuple[ComparedRow, ...]:
-    adjusted = iter(holm([row.difference.p_value for row in rows if row.difference.p_value is not None]))
+    adjusted = iter(metrics.holm([row.difference.p_value for row in rows if row.difference.p_value is not None]))
     return tuple(
         row if row.difference.p_value is None
         else replace(row, difference=replace(row.difference, p_holm=next(adjusted)))

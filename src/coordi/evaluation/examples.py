@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from coordi.data.photos import photo_uri
 from coordi.evaluation.report import ReportData
+from coordi.evaluation.scoring import ProtocolResult
 from coordi.evaluation.summary import format_figure, protocol_words
-from coordi.types import CompatibilityQuestion, FitbQuestion
+from coordi.types import FitbQuestion
 
 T = TypeVar("T")
 _SHORTLISTS = {
@@ -63,7 +64,7 @@ class ExamplePicker:
 
     def compatibility(self, right: bool) -> tuple[Example, ...]:
         """The most confident right or wrong answers: real and made-up outfits in turn, photos first."""
-        best: dict[tuple[str, bool], tuple[tuple[bool, float], CompatibilityQuestion, Example]] = {}
+        best: dict[tuple[str, bool], tuple[tuple[bool, float], tuple[str, ...], Example]] = {}
         for protocol in (part for part in self._report.evaluation.protocols if part.questions.test):
             result = protocol.results[0]
             for row in np.flatnonzero((result.predicted == protocol.questions.labels) == right):
@@ -71,44 +72,39 @@ class ExamplePicker:
                 rank = (not self._has_photos(question.item_ids), -abs(score - result.threshold))
                 key = (question.outfit_id, question.compatible)
                 if key not in best or rank < best[key][0]:
-                    answer = "compatible" if score >= result.threshold else "incompatible"
-                    example = Example(
-                        f"{'Real' if question.compatible else 'Made-up'} outfit, predicted {answer}",
-                        f"score {format_figure(score)}, threshold {format_figure(result.threshold)}; protocol: "
-                        f"{protocol_words(protocol.questions.protocol)[0].lower()}",
-                        (), right, score,
-                    )  # fmt: skip
-                    best[key] = (rank, question, example)
-        ordered = sorted(best.values(), key=lambda entry: entry[0])
-        real, invented = ([entry for entry in ordered if entry[1].compatible is truth] for truth in (True, False))
+                    title = (
+                        f"{'Real' if question.compatible else 'Made-up'} outfit, predicted "
+                        f"{'compatible' if result.predicted[row] else 'incompatible'}"
+                    )
+                    note = f"score {format_figure(score)}, threshold {format_figure(result.threshold)}; "
+                    example = Example(title, note + _protocol_note(protocol), (), right, score)
+                    best[key] = (rank, question.item_ids, example)
+        ordered = sorted(best.items(), key=lambda entry: entry[1][0])
+        real, invented = ([entry for (_, label), entry in ordered if label is truth] for truth in (True, False))
         return tuple(
-            replace(example, cards=(("The outfit", self._cards(question.item_ids)),))
-            for _, question, example in _alternate(real, invented)[: self._size]
+            replace(example, cards=(("The outfit", self._cards(item_ids)),))
+            for _, item_ids, example in _alternate(real, invented)[: self._size]
         )
 
     def blanks(self) -> tuple[Example, ...]:
         """Fill-in-the-blank questions, right and wrong answers in turn, those with photos first."""
         rows: list[tuple[bool, bool, str, FitbQuestion, NDArray[np.float64]]] = []
         for protocol in self._report.evaluation.protocols:
-            result = protocol.results[0]
-            for question, scores in zip(protocol.questions.blanks, result.blank_scores, strict=True):
-                chosen = int(np.argmax(scores))
-                right = chosen == question.answer and int(np.sum(scores >= scores[chosen])) == 1
+            for question, scores in zip(protocol.questions.blanks, protocol.results[0].blank_scores, strict=True):
+                right = int(np.sum(scores >= scores[question.answer])) == 1
                 no_photos = not self._has_photos((*question.item_ids, *question.candidates))
-                rows.append((no_photos, right, protocol.questions.protocol, question, scores))
+                rows.append((no_photos, right, _protocol_note(protocol), question, scores))
         rows.sort(key=lambda row: row[0])
         picked = _alternate([row for row in rows if row[1]], [row for row in rows if not row[1]])[: self._size]
+        heading = "Candidates, each with the score of the outfit it completes"
         return tuple(
             Example(
                 "Which item completes this outfit?",
-                f"protocol: {protocol_words(protocol)[0].lower()}",
-                (
-                    ("The outfit", self._cards(question.item_ids)),
-                    ("Candidates, each with the score of the outfit it completes", self._candidates(question, scores)),
-                ),
+                note,
+                (("The outfit", self._cards(question.item_ids)), (heading, self._candidates(question, scores))),
                 right,
             )
-            for _, right, protocol, question, scores in picked
+            for _, right, note, question, scores in picked
         )
 
     def described(self) -> tuple[Example, ...]:
@@ -119,61 +115,58 @@ class ExamplePicker:
             if description.item_id in self._items and self._items[description.item_id].image is not None
         ]
         numbers = np.linspace(0, len(with_photo) - 1, min(2 * self._size, len(with_photo))).astype(int)
-        return tuple(
-            Example(
-                "", "", (("", self._cards([description.item_id])),),
-                labels=tuple(
-                    (name, tuple((label.text, label.probability) for label in labels))
-                    for name, labels in description.attributes.items()
-                ),
+        examples = []
+        for description in (with_photo[number] for number in numbers):
+            labels = tuple(
+                (name, tuple((label.text, label.probability) for label in labels))
+                for name, labels in description.attributes.items()
             )
-            for description in (with_photo[number] for number in numbers)
-        )  # fmt: skip
+            examples.append(Example("", "", (("", self._cards([description.item_id])),), labels=labels))
+        return tuple(examples)
 
     def recommended(self) -> tuple[Example, ...]:
         """The run's recommendations."""
-        return tuple(
-            Example(
-                f"Wanted: {example.want}" if example.want else "To complete it",
-                f"candidates before the model ranked them: {_SHORTLISTS.get(example.shortlist, example.shortlist)}",
-                (
-                    ("The outfit", self._cards(example.outfit)),
-                    ("Suggestions", tuple(self._suggestion(*each, example.removed) for each in example.suggestions)),
-                ),
-            )
-            for example in self._report.recommendations[: self._size]
-        )
+        examples = []
+        for example in self._report.recommendations[: self._size]:
+            suggestions = []
+            for item_id, score in example.suggestions:
+                card = replace(self._cards([item_id])[0], score=score)
+                is_removed = item_id == example.removed
+                suggestions.append(replace(card, mark="real", note="was in the outfit") if is_removed else card)
+            shortlist = _SHORTLISTS.get(example.shortlist, example.shortlist)
+            title = f"Wanted: {example.want}" if example.want else "To complete it"
+            cards = (("The outfit", self._cards(example.outfit)), ("Suggestions", tuple(suggestions)))
+            examples.append(Example(title, f"candidates before the model ranked them: {shortlist}", cards))
+        return tuple(examples)
 
     def _candidates(self, question: FitbQuestion, scores: NDArray[np.float64]) -> tuple[Card, ...]:
+        cards = [
+            replace(card, score=float(s)) for card, s in zip(self._cards(question.candidates), scores, strict=True)
+        ]
         chosen = int(np.argmax(scores))
-        cards = []
-        for number, card in enumerate(self._cards(question.candidates)):
-            is_real, is_chosen = number == question.answer, number == chosen
-            notes = [text for text, applies in (("the real one", is_real), ("chosen", is_chosen)) if applies]
-            mark: Literal["", "real", "mistaken"] = "real" if is_real else "mistaken" if is_chosen else ""
-            cards.append(replace(card, score=float(scores[number]), note=", ".join(notes), mark=mark))
+        cards[chosen] = replace(cards[chosen], mark="mistaken", note="chosen")
+        note = "the real one, chosen" if chosen == question.answer else "the real one"
+        cards[question.answer] = replace(cards[question.answer], mark="real", note=note)
         return tuple(cards)
-
-    def _suggestion(self, item_id: str, score: float, removed: str | None) -> Card:
-        card = replace(self._cards([item_id])[0], score=score)
-        return replace(card, mark="real", note="was in the outfit") if item_id == removed else card
 
     def _has_photos(self, item_ids: Sequence[str]) -> bool:
         """Whether at least half of the items have one: a made-up outfit of photos alone may not exist."""
         return 2 * sum(self._items[item_id].image is not None for item_id in item_ids) >= len(item_ids)
 
     def _cards(self, item_ids: Sequence[str]) -> tuple[Card, ...]:
-        items = [self._items[item_id] for item_id in item_ids]
-        for item in items:
+        cards = []
+        for item in (self._items[item_id] for item_id in item_ids):
             if item.id not in self._photos:
                 self._photos[item.id] = None if item.image is None else photo_uri(item.image)
-        return tuple(
-            Card(item.title or item.subcategory or "no title", item.category or "item", self._photos[item.id])
-            for item in items
-        )
+            title = item.title or item.subcategory or "no title"
+            cards.append(Card(title, item.category or "item", self._photos[item.id]))
+        return tuple(cards)
+
+
+def _protocol_note(protocol: ProtocolResult) -> str:
+    return f"protocol: {protocol_words(protocol.questions.protocol)[0].lower()}"
 
 
 def _alternate(first: Sequence[T], second: Sequence[T]) -> list[T]:
     """Elements of both in turn; the remainder of the longer one follows."""
-    pairs = zip_longest(first, second, fillvalue=None)
-    return [element for pair in pairs for element in pair if element is not None]
+    return [element for pair in zip_longest(first, second) for element in pair if element is not None]

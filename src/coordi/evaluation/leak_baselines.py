@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import combinations
 from typing import ClassVar
@@ -36,9 +37,9 @@ Fit = Callable[[Sequence[CompatibilityQuestion]], LogOdds]
 class SizeBaseline:
     """Log odds of compatibility by the number of items alone, learned from the other half of the same questions.
 
-    Constant under all protocols that coordi draws: a negative has as many items as its outfit. A release's questions
-    may differ. It has no scores for fill-in-the-blank and retrieval, whose candidates complete an outfit to one size.
-    The seed is of the halves.
+    Relative to the overall share of positives; 0 for a size that isn't in the other half. Constant under all protocols
+    that coordi draws: a negative has as many items as its outfit. A release's questions may differ. It has no scores
+    for fill-in-the-blank and retrieval, whose candidates complete an outfit to one size.
     """
 
     name: ClassVar[str] = "size"
@@ -47,11 +48,8 @@ class SizeBaseline:
         self._seed = seed
 
     def scores(self, part: ProtocolQuestions) -> RawScores | None:
-        """Log odds relative to the overall share of positives; 0 for a size that isn't in the other half."""
-        if not part.test:
-            return None
-        valid, test = _fit_halves(part, _fit_size, self._seed)
-        return RawScores(valid.scores_of(part.valid), test.scores_of(part.test))
+        """Log odds; None if the protocol has no compatibility questions to learn from."""
+        return _cross_fitted(replace(part, blanks=(), retrieval=()), _fit_size, self._seed)
 
 
 class OrderBaseline:
@@ -59,7 +57,7 @@ class OrderBaseline:
 
     For each pair of items of different categories, by garment category and by subcategory, the feature is +1 or -1 by
     which of the two comes first; their presence is no feature. On shuffled questions its AUC is 0.5. The Maryland
-    release lists top, bottom, shoes, ..., so this baseline answers questions in that order. The seed is of the halves.
+    release lists top, bottom, shoes, ..., so this baseline answers questions in that order.
     """
 
     name: ClassVar[str] = "order"
@@ -72,17 +70,12 @@ class OrderBaseline:
     def scores(self, part: ProtocolQuestions) -> RawScores | None:
         """Log odds; 0 if all categories are equal, or the other half has one order or one class only.
 
-        Candidates of fill-in-the-blank and retrieval come last. They are scored by the model of the half without their
-        outfit, or of all questions where their outfit has none. None if the protocol has no compatibility questions.
+        Candidates of fill-in-the-blank and retrieval come last. None if the protocol has no compatibility questions.
         """
-        if not part.test:
-            return None
         choices = (*part.blanks, *part.retrieval)
         check_items([question.item_ids for question in (*part.valid, *part.test)], self._items)
         check_items([(*question.item_ids, *question.candidates) for question in choices], self._items)
-        valid, test = _fit_halves(part, self._fit, self._seed)
-        candidates = test.candidate_scores_of(part.blanks), test.candidate_scores_of(part.retrieval)
-        return RawScores(valid.scores_of(part.valid), test.scores_of(part.test), *candidates)
+        return _cross_fitted(part, self._fit, self._seed)
 
     def _fit(self, questions: Sequence[CompatibilityQuestion]) -> LogOdds:
         labels = labels_of(questions)
@@ -119,11 +112,9 @@ class _Halves:
     """Two models, each fitted on the questions of half of the outfits and applied to the others.
 
     With two halves, the predictions for one are independent of its answers. With more folds, the training sets are
-    nearly all questions less those that are scored, so that chance correlations return with the opposite sign: for 200
-    questions of random sizes, the mean AUC of 300 sets was 0.502 with two folds, 0.486 with five and 0.471 with ten.
-
-    References:
-        Airola et al., A Comparison of AUC Estimators in Small-Sample Studies, 2009.
+    nearly all questions less those that are scored, so that chance correlations return with the opposite sign (Airola
+    et al., 2009): for 200 questions of random sizes, the mean AUC of 300 sets was 0.502 with two folds, 0.486 with five
+    and 0.471 with ten. Outfits without a question are scored by a model of all questions.
     """
 
     def __init__(self, questions: Sequence[CompatibilityQuestion], fit: Fit, rng: np.random.Generator) -> None:
@@ -161,13 +152,16 @@ class _Halves:
         return np.round(scores, _DECIMALS)
 
 
-def _fit_halves(part: ProtocolQuestions, fit: Fit, seed: int) -> tuple[_Halves, _Halves]:
-    """Models of the validation and of the test questions, which may be drawn differently."""
+def _cross_fitted(part: ProtocolQuestions, fit: Fit, seed: int) -> RawScores | None:
+    """Scores by models of the validation and of the test questions, which may be drawn differently."""
+    if not part.test:
+        return None
     valid, test = (
         _Halves(questions, fit, np.random.default_rng([seed, RandomStream.LEAK_BASELINE, number]))
         for number, questions in enumerate((part.valid, part.test))
     )
-    return valid, test
+    candidates = test.candidate_scores_of(part.blanks), test.candidate_scores_of(part.retrieval)
+    return RawScores(valid.scores_of(part.valid), test.scores_of(part.test), *candidates)
 
 
 def _halves(questions: Sequence[CompatibilityQuestion], rng: np.random.Generator) -> dict[str, int]:

@@ -350,38 +350,35 @@ def _check_ranks(ranks: NDArray[np.integer]) -> None:
         )
 
 
-def _check_pair(values: NDArray[np.generic], labels: NDArray[np.bool_], name: str) -> None:
+def _check_pair(values: NDArray[np.generic], labels: Bools, name: str) -> None:
     if values.shape != labels.shape or values.ndim != 1:
         raise EvaluationError(f"{name} and labels must both have shape (N,), got {values.shape} and {labels.shape}")
     if not len(labels):
         raise EvaluationError("there are no questions to measure on, got 0; at least 1 is needed")
 
 
-def _check_finite(values: NDArray[np.floating], name: str) -> None:
-    broken = values[~np.isfinite(values)]
+def _check_all(values: Floats, is_good: Bools, name: str, problem: str) -> None:
+    broken = values[~is_good]
     if broken.size:
-        raise EvaluationError(
-            f"{broken.size} of {values.size} {name} aren't finite, such as {broken[0]}; every value must be a number"
-        )
+        raise EvaluationError(f"{broken.size} of {values.size} {name} aren't {problem.format(broken[0])}")
 
 
-def _check_scored(scores: NDArray[np.floating], labels: NDArray[np.bool_]) -> None:
+def _check_finite(values: Floats, name: str) -> None:
+    _check_all(values, np.isfinite(values), name, "finite, such as {}; every value must be a number")
+
+
+def _check_scored(scores: Floats, labels: Bools) -> None:
     _check_pair(scores, labels, "scores")
     _check_finite(scores, "scores")
-    positives = int(np.sum(labels))
-    if positives in (0, len(labels)):
+    if labels.all() or not labels.any():
         raise EvaluationError(
-            f"all {len(labels)} questions are {'compatible' if positives else 'incompatible'}; "
+            f"all {len(labels)} questions are {'compatible' if labels.all() else 'incompatible'}; "
             "this metric needs questions of both classes"
         )
 
 
-def _check_probabilities(values: NDArray[np.floating], labels: NDArray[np.bool_]) -> None:
+def _check_probabilities(values: Floats, labels: Bools) -> None:
     _check_pair(values, labels, "probabilities")
     _check_finite(values, "probabilities")
-    outside = values[(values < 0) | (values > 1)]
-    if outside.size:
-        raise EvaluationError(
-            f"{outside.size} of {values.size} probabilities aren't between 0 and 1, such as {outside[0]}; "
-            "calibrate the scores first, or declare that they aren't probabilities"
-        )
+    advice = "between 0 and 1, such as {}; calibrate the scores first, or declare that they aren't probabilities"
+    _check_all(values, (values >= 0) & (values <= 1), "probabilities", advice)

@@ -19,15 +19,7 @@ from coordi.evaluation.compare import Comparison, comparison_headline, run_names
 from coordi.evaluation.examples import Example, ExamplePicker
 from coordi.evaluation.external import write_scores
 from coordi.evaluation.question_sets import TASKS, Task
-from coordi.evaluation.report import (
-    REPORT_HTML,
-    REPORT_JSON,
-    TABLE_TEX,
-    ReportData,
-    flat_settings,
-    report_json,
-    split_counts,
-)
+from coordi.evaluation.report import REPORT_JSON, ReportData, flat_settings, report_json, split_counts
 from coordi.evaluation.scoring import ProtocolResult, ReportWarning
 from coordi.evaluation.task_metrics import METRIC
 
@@ -66,8 +58,8 @@ def write_report(folder: Path, report: ReportData) -> None:
     """Write ``report.json``, ``report.html``, ``table.tex`` and the scores, each file atomically."""
     contents = report_json(report)
     write_scores(folder, report.evaluation)
-    write_text(folder / REPORT_HTML, render_html(report))
-    write_text(folder / TABLE_TEX, export.render_latex(contents))
+    write_text(folder / "report.html", render_html(report))
+    write_text(folder / "table.tex", export.render_latex(contents))
     write_json(folder / REPORT_JSON, contents)
 
 
@@ -208,8 +200,6 @@ def _protocol(report: ReportData, protocol: ProtocolResult, slug: str, colours: 
         if task == "compatibility":
             charts += _compatibility_charts(protocol, report.under_test, scored)
             tables.append(_confusion(figures))
-        if task == "retrieval" and (recall := plots.recall_chart(name, scored)):
-            charts.append(recall)
         tables += breakdown_tables(task, figures)
     notes += [_DIFFERENCES] if len(protocol.results) > 1 else []
     return Section(slug, title, notes, list(dict.fromkeys(warnings)), tables=tables, charts=charts)

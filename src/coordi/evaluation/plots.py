@@ -161,25 +161,6 @@ def reliability_chart(protocol: str, scored: Sequence[Scored]) -> Chart:
     return Chart("Reliability, with ECE", draw(lines, axes), _legend((name, n, c["ece"]) for name, n, c in scored))
 
 
-def recall_chart(protocol: str, scored: Sequence[Scored]) -> Chart | None:
-    """Recall among the first k, against chance, from retrieval figures; None if fewer than two k were measured."""
-    ks = sorted({int(k) for _, _, figures in scored for k in figures["recall"]})
-    if len(ks) < 2:
-        return None
-    pool = scored[0][2]["pool"]
-    lines = [Line([(k, f["recall"][str(k)]) for k in ks if str(k) in f["recall"]], n) for _, n, f in scored]
-    values = "; ".join(
-        f"{scorer_words(name).label} " + ", ".join(f"{value:.2f} at {k}" for k, value in figures["recall"].items())
-        for name, _, figures in scored
-    )
-    axes = Axes(
-        f"Recall at k among {pool} candidates, {_lower(protocol)}: {values}", "first k candidates",
-        "true item included", chance=[(k, k / pool) for k in ks], x_ticks=ks,
-    )  # fmt: skip
-    legend = _legend((name, n, f["mrr"]) for name, n, f in scored)
-    return Chart(f"Recall among {pool} candidates, with MRR", draw(lines, axes), legend)
-
-
 def size_charts(rows: Sequence[Mapping[str, Any]], colours: Mapping[str, int]) -> tuple[Chart, ...]:
     """AUC over the number of training outfits, from the ``learning_curve`` of ``report.json``; a chart per protocol."""
     charts = []

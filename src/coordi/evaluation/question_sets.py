@@ -170,11 +170,9 @@ def _problems(part: ReleaseQuestions) -> dict[ReleaseTask, str]:
         if file.count and (not usable or usable < _LEAST_SHARE * file.count):
             reasons = "; ".join(f"{count} {reason}" for reason, count in file.losses.items())
             problems[task] = f"only {usable} of the {file.count} can be, which is less than half ({reasons})"
-    positives = sum(question.compatible for question in part.compatibility)
-    if part.compatibility and positives in (0, len(part.compatibility)):
-        problems["compatibility"] = (
-            f"{positives} of the {len(part.compatibility)} are compatible, so there is one answer"
-        )
+    total, positives = len(part.compatibility), sum(question.compatible for question in part.compatibility)
+    if total and positives in (0, total):
+        problems["compatibility"] = f"{positives} of the {total} are compatible, so there is one answer"
     return problems
 
 

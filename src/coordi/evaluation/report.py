@@ -13,7 +13,7 @@ from coordi.evaluation.scoring import ReportWarning
 from coordi.evaluation.summary import LEVEL
 from coordi.types import SPLITS, Dataset, Description
 
-REPORT_JSON, REPORT_HTML, TABLE_TEX = "report.json", "report.html", "table.tex"
+REPORT_JSON = "report.json"
 FORMAT = 2
 """Of ``report.json``; raised when a key changes its meaning or goes."""
 LEAST_LEAK = 0.02
