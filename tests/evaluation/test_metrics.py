@@ -97,8 +97,7 @@ def test_fill_in_the_blank_by_hand() -> None:
     answers = np.array([0, 1, 0, 3])
     # Right, wrong, a tie with the true item (a miss), right.
     assert metrics.fitb_hits(scores, answers).tolist() == [True, False, False, True]
-    assert metrics.fitb_accuracy(scores, answers) == 0.5
-    assert metrics.fitb_accuracy(np.ones((3, 4)), np.array([0, 1, 2])) == 0
+    assert not metrics.fitb_hits(np.ones((3, 4)), np.array([0, 1, 2])).any()
 
 
 def test_ranks_recall_and_reciprocal_rank_by_hand() -> None:
@@ -160,11 +159,11 @@ REFUSALS: list[tuple[Callable[[], Any], str]] = [
     (lambda: metrics.roc_curve(np.array([1, np.inf, 0, 0]), YES_NO), "such as inf"),
     (lambda: metrics.best_threshold(np.zeros(4), np.ones(4, bool)), "both classes"),
     (lambda: metrics.best_threshold(np.array([1, -np.inf, 0, 0]), YES_NO), "such as -inf"),
-    (lambda: metrics.fitb_accuracy(np.zeros((0, 4)), np.zeros(0, int)), r"\(0, 4\)"),
-    (lambda: metrics.fitb_accuracy(np.zeros((2, 1)), np.zeros(2, int)), r"at least 2 candidates.*\(2, 1\)"),
-    (lambda: metrics.fitb_accuracy(np.zeros((2, 4)), np.zeros(3, int)), r"\(2, 4\) and \(3,\)"),
-    (lambda: metrics.fitb_accuracy(np.full((2, 4), np.nan), np.zeros(2, int)), "8 of 8 scores"),
-    (lambda: metrics.fitb_accuracy(np.zeros((2, 4)), np.array([0, 4])), "columns 0 to 3, got 0 to 4"),
+    (lambda: metrics.fitb_hits(np.zeros((0, 4)), np.zeros(0, int)), r"\(0, 4\)"),
+    (lambda: metrics.fitb_hits(np.zeros((2, 1)), np.zeros(2, int)), r"at least 2 candidates.*\(2, 1\)"),
+    (lambda: metrics.fitb_hits(np.zeros((2, 4)), np.zeros(3, int)), r"\(2, 4\) and \(3,\)"),
+    (lambda: metrics.fitb_hits(np.full((2, 4), np.nan), np.zeros(2, int)), "8 of 8 scores"),
+    (lambda: metrics.fitb_hits(np.zeros((2, 4)), np.array([0, 4])), "columns 0 to 3, got 0 to 4"),
     (lambda: metrics.recall_at(np.array([1, 2]), 0), "got 0"),
     (lambda: metrics.recall_at(np.zeros(0, int), 1), r"got \(0,\) of nothing"),
     (lambda: metrics.mean_reciprocal_rank(np.array([1, 0])), "lowest of 0"),

@@ -15,10 +15,10 @@ from coordi.config import EvaluateSettings, RunSettings
 from coordi.data.loading import load
 from coordi.errors import EvaluationError
 from coordi.evaluation import metrics, scoring
-from coordi.evaluation.question_sets import TASKS, ProtocolQuestions, answers_of, draw_questions, labels_of
+from coordi.evaluation.question_sets import TASKS, ProtocolQuestions, draw_questions, labels_of
 from coordi.evaluation.scoring import ItemIds, ProtocolResult, RawScores, ReportWarning, ScorerResult, ScoreSource
 from coordi.evaluation.task_metrics import task_metrics, task_warnings
-from coordi.types import CompatibilityQuestion, Dataset, FitbQuestion, Item, OutfitScorer
+from coordi.types import Dataset, FitbQuestion, Item, OutfitScorer
 
 Scorer = OutfitScorer | ScoreSource
 MakeSet = Callable[[int], tuple[Sequence[ProtocolQuestions], Sequence[Scorer]]]
@@ -165,7 +165,9 @@ def measure_seeds(first: Evaluation, make: MakeSet, run: EvaluationRun) -> dict[
     settings, seed = run.settings, run.seed
     if settings.seeds == 1:
         return None
-    sets = [_values(first.protocols)]
+    sets = [_values(first)]
+    # Figures of further seeds have no intervals.
+    quick = settings.model_copy(update={"bootstrap": 1})
     before = size = 0
     for number in range(1, settings.seeds):
         further, remaining = seed + number, settings.seeds - number
@@ -178,7 +180,8 @@ def measure_seeds(first: Evaluation, make: MakeSet, run: EvaluationRun) -> dict[
         questions, scorers = make(further)
         folder = None if run.folder is None else run.folder / f"seed-{further}"
         models = [scorer for scorer in scorers if not isinstance(scorer, ScoreSource)]
-        sets.append(_values(gather(questions, models, replace(run, progress=progress, folder=folder))))
+        further_run = replace(run, settings=quick, progress=progress, folder=folder)
+        sets.append(_values(measure(questions, models, further_run)))
         before += size
     shared = [key for key in sets[0] if all(key in values for values in sets[1:])]
     if not shared:
@@ -220,20 +223,17 @@ def _outfits_of(questions: ProtocolQuestions) -> list[ItemIds]:
 
 
 def _look_up(questions: ProtocolQuestions, scores: scoring.Scores) -> RawScores:
-    """scoring.Scores of one protocol's questions, from those of all outfits."""
-
-    def of(part: Sequence[CompatibilityQuestion]) -> NDArray[np.float64]:
-        return np.array([scores[question.item_ids] for question in part], dtype=np.float64)
-
-    def of_candidates(part: Sequence[FitbQuestion]) -> NDArray[np.float64]:
+    """Scores of one protocol's questions, from those of all outfits."""
+    valid = questions.valid if questions.test else ()
+    outfits = [np.array([scores[question.item_ids] for question in part]) for part in (valid, questions.test)]
+    choices = []
+    for part in (questions.blanks, questions.retrieval):
         rows = [
             [scores[scoring.completed(question.item_ids, choice)] for choice in question.candidates]
             for question in part
         ]
-        return np.array(rows, dtype=np.float64).reshape(_shape(part))
-
-    valid = questions.valid if questions.test else ()
-    return RawScores(of(valid), of(questions.test), of_candidates(questions.blanks), of_candidates(questions.retrieval))
+        choices.append(np.array(rows, dtype=np.float64).reshape(_shape(part)))
+    return RawScores(*outfits, *choices)
 
 
 def _check_shapes(questions: ProtocolQuestions, name: str, raw: RawScores, *, answers_all: bool) -> None:
@@ -281,22 +281,14 @@ def _scorer_result(
     )
 
 
-def _values(protocols: Sequence[ProtocolResult]) -> dict[tuple[str, str, str, str], float]:
+def _values(evaluation: Evaluation) -> dict[tuple[str, str, str, str], float]:
     """Value of each task, protocol, scorer and metric."""
-    values: dict[tuple[str, str, str, str], float] = {}
-    for protocol in protocols:
-        questions = protocol.questions
-        for result in protocol.results:
-            for task, scores in result.by_task.items():
-                if task == "compatibility":
-                    figures = {
-                        "auc": metrics.roc_auc(scores, questions.labels),
-                        "accuracy": metrics.accuracy(result.predicted, questions.labels),
-                    }
-                elif task == "fill_in_the_blank":
-                    figures = {"accuracy": metrics.fitb_accuracy(scores, questions.answers)}
-                else:
-                    ranks = metrics.true_ranks(scores, answers_of(questions.retrieval))
-                    figures = {"mrr": metrics.mean_reciprocal_rank(ranks)}
-                values |= {(task, questions.protocol, result.scorer, name): value for name, value in figures.items()}
-    return values
+    under_test = evaluation.protocols[0].results[0].scorer
+    return {
+        (task, protocol, scorer, metric): row[metric]
+        for task, protocols in evaluation.tasks.items()
+        for protocol, figures in protocols.items()
+        for scorer, row in {under_test: figures, **figures["baselines"]}.items()
+        for metric in ("auc", "accuracy", "mrr")
+        if metric in row
+    }

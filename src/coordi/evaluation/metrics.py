@@ -95,14 +95,9 @@ def true_ranks(scores: Floats, answers: NDArray[np.integer]) -> NDArray[np.intp]
 
 
 def fitb_hits(scores: Floats, answers: NDArray[np.integer]) -> Bools:
-    """Whether the true item scores above all others, per fill-in-the-blank question; see ``true_ranks``."""
+    """Whether the true item scores above all others, per fill-in-the-blank question; chance is ``1 / C``."""
     hits: Bools = true_ranks(scores, answers) == 1
     return hits
-
-
-def fitb_accuracy(scores: Floats, answers: NDArray[np.integer]) -> float:
-    """Share of questions whose true item scores highest (Han et al., 2017); chance is ``1 / C``, a tie is a miss."""
-    return float(np.mean(fitb_hits(scores, answers)))
 
 
 def recall_at(ranks: NDArray[np.integer], k: int) -> float:
