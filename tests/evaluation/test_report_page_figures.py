@@ -15,7 +15,7 @@ from coordi.data.leaks import Leak
 from coordi.evaluation.page import render_html
 from coordi.evaluation.question_sets import ProtocolQuestions
 from coordi.evaluation.report import ReportData
-from coordi.evaluation.summary import protocol_words, scorer_words, source_words
+from coordi.evaluation.summary import protocol_words, scorer_words
 from coordi.types import Dataset
 
 from .reports import (
@@ -131,19 +131,9 @@ def test_warnings_stand_out_once_with_all_their_sources(wide: ReportData, wide_h
     text = words(box)
     assert "baselines: encoder-vectors were left out: no photo <b>." in text
     assert box.count("12 test outfits") == 1
-    assert "release’s own questions, compatibility: 3 of the release's 27 questions: an item is gone." in text
+    assert "release compatibility: 3 of the release's 27 questions: an item is gone." in text
     quiet = replace(wide, warnings=(), evaluation=replace(wide.evaluation, warnings=()))
     assert 'id="warnings"' not in render_html(quiet)
-
-
-def test_sources_in_words() -> None:
-    assert source_words("same-category fill-in-the-blank, release-x compatibility") == (
-        "same categories, fill in the blank; the release’s own questions (x), compatibility"
-    )
-    assert source_words("random blanks") == "random items, blanks"
-    assert source_words("random") == "random items"
-    assert source_words("train and test") == "train and test"
-    assert source_words("random draws of something") == "random draws of something"
 
 
 def test_seeds_and_the_learning_curve_are_shown(wide: ReportData, wide_html: str) -> None:
@@ -214,9 +204,9 @@ def test_what_the_audit_found_is_shown_with_its_worth(report: ReportData) -> Non
         Leak("titles", "train and test", "5 titles <b>", count=5),
     )
     text = Page(render_html(replace(report, leaks=leaks))).text
-    assert "order random items AUC 0.910 chance 0.500 categories by position tell the answer" in text
-    assert "position same categories, blanks accuracy 0.400 chance 0.250 the answer stands first" in text
-    assert "ids random items AUC 0.800 chance 0.500 numbers tell the answer No scorer gets it." in text
+    assert "order random AUC 0.910 chance 0.500 categories by position tell the answer" in text
+    assert "position same-category blanks accuracy 0.400 chance 0.250 the answer stands first" in text
+    assert "ids random AUC 0.800 chance 0.500 numbers tell the answer No scorer gets it." in text
     assert "titles train and test – 5 titles <b>" in text
     assert "Leak (order): categories by position tell the answer." in text
     assert "none found" in Page(render_html(report)).text

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from coordi.artifacts import write_json
 from coordi.evaluation.compare import FinishedRun, read_run
-from coordi.evaluation.export import escape_markdown, render_markdown, seed_frame
+from coordi.evaluation.export import escape_markdown, render_markdown, seed_tables
 from coordi.evaluation.page import breakdown_tables, write_report
 from coordi.evaluation.report import ReportData, report_json
 from coordi.evaluation.summary import (
@@ -95,12 +94,12 @@ def test_breakdowns_leave_out_what_has_no_rows() -> None:
 
 def test_seeds_have_a_mean_a_deviation_and_a_range() -> None:
     seeds = {"seeds": [1, 2, 3], "retrieval": {"same-category": {"base": {"mrr": [0.41, 0.45, 0.49]}}}}
-    (row,) = seed_frame(seeds).itertuples()
-    assert (row.title, row.metric, row.scorer) == ("Retrieval, same categories", "MRR", "base")
-    assert (row.mean, row.deviation, row.lowest, row.highest) == pytest.approx((0.45, 0.04, 0.41, 0.49))
-    assert seed_frame(None).empty
-    (one,) = seed_frame({"seeds": [1], "compatibility": {"x": {"base": {"auc": [1.0]}}}}).itertuples()
-    assert (one.mean, np.isnan(one.deviation)) == (1, True)
+    (table,) = seed_tables(seeds)
+    assert table.caption == "Retrieval, same categories, MRR over seeds"
+    assert table.rows == [["Base model", "0.450", "0.040", "0.410 to 0.490"]]
+    assert seed_tables(None) == []
+    (table,) = seed_tables({"seeds": [1], "compatibility": {"x": {"base": {"auc": [1.0]}}}})
+    assert table.rows == [["Base model", "1.000", "–", "1.000 to 1.000"]]
 
 
 def test_words_and_numbers_as_they_are_printed() -> None:
@@ -143,10 +142,10 @@ def test_markdown_has_calibration_seeds_and_the_learning_curve(wide_run: Finishe
     known = run.report["tasks"]["compatibility"]["pairs"]
     ece = known["calibration"]
     assert f"| Pairs of items | {ece['raw_ece']:.3f} | {ece['ece']:.3f} | {ece['brier']:.3f} |" in lines
-    assert "### Over the seeds 17, 18: mean ± standard deviation" in lines
+    assert "### Compatibility, random items, AUC over seeds" in lines
     auc = run.report["tasks"]["compatibility"]["random"]["auc"]
-    spread = f"| Fine-tuned model | {(auc + 0.625) / 2:.3f} ± {abs(auc - 0.625) / 2**0.5:.3f} |"
-    assert spread in lines
+    spread = f"| Fine-tuned model | {(auc + 0.625) / 2:.3f} | {abs(auc - 0.625) / 2**0.5:.3f} | "
+    assert any(line.startswith(spread) for line in lines)
     assert "| scorer | protocol | 3 | 8 | 30 |" in lines
     assert "| Set transformer | Random items | 0.500 | 0.600 | 0.800 |" in lines
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from coordi.evaluation.compare import ComparedRow, Comparison, FinishedRun
 
 Frame = Any  # a DataFrame of pandas, which is imported where it is used
-MOST_COLUMNS = 6
-"""Columns that fit the width of a printed page with their intervals."""
 _HEAD = (
     "# Results\n\nMade by `coordi report markdown` from the runs' own files; each section ends with the command that "
     "made its run."
@@ -124,23 +122,22 @@ def differing_tables(comparison: Comparison, names: tuple[str, str]) -> list[Tab
     ]
 
 
-def seed_frame(seeds: Mapping[str, Any] | None) -> Frame:
-    """Values by seed: columns ``title``, ``metric``, ``scorer``, ``mean``, ``deviation``, ``lowest`` and ``highest``.
-
-    ``seeds`` are as in ``report.json``; None gives no rows. The deviation of a single seed is NaN.
-    """
-    rows: list[tuple[Any, ...]] = []
+def seed_tables(seeds: Mapping[str, Any] | None, colours: Mapping[str, int] | None = None) -> list[Table]:
+    """Mean, deviation and range over the ``seeds`` of ``report.json``, a table per task and protocol."""
+    tables = []
     for task in TASKS:
         for protocol, scorers in (seeds or {}).get(task, {}).items():
-            for name, values in scorers.items():
-                if values[METRIC[task]]:
-                    drawn = np.array(values[METRIC[task]], dtype=np.float64)
-                    deviation = float(np.std(drawn, ddof=1)) if len(drawn) > 1 else np.nan
-                    spread = (float(np.mean(drawn)), deviation, float(drawn.min()), float(drawn.max()))
-                    rows.append((words.task_title(task, protocol), words.METRIC_WORDS[METRIC[task]], name, *spread))
-    columns = ["title", "metric", "scorer", "mean", "deviation", "lowest", "highest"]
-    frame: Frame = require("pandas", "train").DataFrame(rows, columns=columns)
-    return frame
+            rows = []
+            order = [name for name in colours or () if name in scorers]
+            for name in dict.fromkeys((*order, *scorers)):
+                values = np.array(scorers[name][METRIC[task]], dtype=np.float64)
+                deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
+                figures = [words.format_figure(value) for value in (float(values.mean()), deviation)]
+                ends = f"{words.format_figure(values.min())} to {words.format_figure(values.max())}"
+                rows.append([words.scorer_words(name).label, *figures, ends])
+            title = f"{words.task_title(task, protocol)}, {words.METRIC_WORDS[METRIC[task]]} over seeds"
+            tables.append(Table(title, ("scorer", "mean", "deviation", "lowest to highest"), rows))
+    return tables
 
 
 def render_markdown(runs: Sequence[FinishedRun]) -> str:
@@ -187,8 +184,7 @@ def _section(run: FinishedRun) -> str:
         for name, (title, meaning) in protocols.items()
     ]
     warnings = [
-        f"* {escape_markdown(words.source_words(row['where']))}: {escape_markdown(row['text'])}"
-        for row in report.get("warnings", ())
+        f"* {escape_markdown(row['where'])}: {escape_markdown(row['text'])}" for row in report.get("warnings", ())
     ]
     parts = [
         f"## {escape_markdown(str(data['name']))}: {escape_markdown(words.subject_words(run.under_test, start=False))}",
@@ -198,7 +194,7 @@ def _section(run: FinishedRun) -> str:
         _KEY,
         "\n".join(meanings),
         _markdown_table(_calibration(report, run.under_test)),
-        _markdown_table(_seeds(report)),
+        *map(_markdown_table, seed_tables(report.get("seeds"))),
         _markdown_table(_learning_curve(report)),
         "\n".join(["To know before using a figure:", "", *warnings]) if warnings else "",
         _origin(run),
@@ -235,20 +231,6 @@ def _calibration(report: Mapping[str, Any], under_test: str) -> Table:
     return Table(title, ["protocol", "ECE as it is", "ECE after calibration", "Brier score"], rows)
 
 
-def _seeds(report: Mapping[str, Any]) -> Table:
-    frame = seed_frame(report.get("seeds"))
-    if frame.empty:
-        return Table("", (), ())
-    spreads = zip(frame["mean"], frame["deviation"], strict=True)
-    frame["text"] = [f"{words.format_figure(mean)} ± {words.format_figure(deviation)}" for mean, deviation in spreads]
-    frame["column"] = frame["title"] + ", " + frame["metric"]
-    wide = frame.pivot(index="scorer", columns="column", values="text").fillna("–")
-    wide = wide.loc[frame["scorer"].unique(), frame["column"].unique()]
-    rows = [[words.scorer_words(str(name)).label, *row] for name, row in zip(wide.index, wide.to_numpy(), strict=True)]
-    seeds = ", ".join(map(str, report["seeds"]["seeds"]))
-    return Table(f"Over the seeds {seeds}: mean ± standard deviation", ["scorer", *wide.columns], rows)
-
-
 def _learning_curve(report: Mapping[str, Any]) -> Table:
     points = report.get("learning_curve") or []
     sizes = sorted({point["outfits"] for point in points})
@@ -283,18 +265,9 @@ def _origin(run: FinishedRun) -> str:
 
 
 def render_latex(report: Mapping[str, Any]) -> str:
-    r"""The tables of a ``report.json``, each in a ``table*`` with caption and label; needs ``booktabs`` alone.
-
-    A single table if all columns fit a page; else compatibility comes first and the other tasks after it.
-    """
-    summary = words.summarise(report["tasks"], report["model"]["name"])
-    numbers = list(range(len(summary.columns)))
-    groups = [numbers]
-    if len(numbers) > MOST_COLUMNS:
-        is_first = [column.task == "compatibility" for column in summary.columns]
-        halves = ([n for n in numbers if is_first[n]], [n for n in numbers if not is_first[n]])
-        groups = [half[start : start + MOST_COLUMNS] for half in halves for start in range(0, len(half), MOST_COLUMNS)]
-    text = "\n".join(_latex_table(summary.select(group), n, report) for n, group in enumerate(groups, 1) if group)
+    r"""A table for each task of a ``report.json``, in a ``table*`` with caption and label; needs ``booktabs`` alone."""
+    parts = words.summarise(report["tasks"], report["model"]["name"]).by_task().values()
+    text = "\n".join(_latex_table(part, number, report) for number, part in enumerate(parts, 1))
     fonts = "" if text.isascii() else "% Typeset with XeLaTeX or LuaLaTeX: some names aren't in Latin letters.\n"
     return "% Made by coordi. Needs \\usepackage{booktabs}.\n" + f"{fonts}\n{text}"
 
@@ -306,24 +279,23 @@ def escape_latex(text: str) -> str:
 
 def _latex_table(summary: words.Summary, number: int, report: Mapping[str, Any]) -> str:
     pandas = require("pandas", "train")
-    frame = pandas.DataFrame([[_latex_cell(cell) for cell in row] for row in summary_table(summary).rows])
-    heads = [("", "scorer")]
+    table = summary_table(summary)
+    heads = ["scorer"]
     for column in summary.columns:
         # A protocol's name in two lines, split at its last hyphen, so that six columns fit a page.
         first, _, last = escape_latex(column.protocol).rpartition("-")
-        name = rf"\shortstack[r]{{{first}-\\{last}}}" if first else last
-        heads.append((f"{words.TASK_WORDS[column.task]}, {words.METRIC_WORDS[METRIC[column.task]]}", name))
-    frame.columns = pandas.MultiIndex.from_tuples(heads)
+        heads.append(rf"\shortstack[r]{{{first}-\\{last}}}" if first else last)
+    frame = pandas.DataFrame([[_latex_cell(cell) for cell in row] for row in table.rows], columns=heads)
     data, seed = report["data"], report["settings"].get("seed")
     label = re.sub(r"[^A-Za-z0-9]+", "-", str(data["name"])).strip("-") or "data"
     caption = (
-        f"{escape_latex(str(data['name']))}: {data['splits']['test']['outfits']} test outfits, seed {seed}, 95\\% "
-        "bootstrap intervals by outfit below the figures. Bold: best of a column. The model under test is "
+        f"{table.caption}. {escape_latex(str(data['name']))}: {data['splits']['test']['outfits']} test outfits, seed "
+        f"{seed}, 95\\% bootstrap intervals by outfit below the figures. Bold: best of a column. The model is "
         rf"{_LATEX_MARKS['ahead']} significantly ahead of this scorer, or {_LATEX_MARKS['behind']} behind it."
     )
     text: str = frame.style.hide(axis="index").to_latex(
-        environment="table*", hrules=True, column_format="l" + "r" * len(summary.columns), multicol_align="c",
-        position="tp", position_float="centering", caption=caption, label=f"tab:coordi-{label}-{number}",
+        environment="table*", hrules=True, column_format="l" + "r" * len(summary.columns), position="tp",
+        position_float="centering", caption=caption, label=f"tab:coordi-{label}-{number}",
     )  # fmt: skip
     text = text.replace("\\centering\n", "\\centering\\small\n\\setlength{\\tabcolsep}{3pt}\n", 1)
     return text.replace("\nguessing & ", "\n\\midrule\nguessing & ")

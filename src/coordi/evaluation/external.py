@@ -8,7 +8,7 @@ import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -186,15 +186,9 @@ def question_digests(protocols: Sequence[ProtocolQuestions]) -> dict[str, dict[s
     digests: dict[str, dict[str, str]] = {}
     for part in protocols:
         for task, questions in part.by_task.items():
-            lines = "".join(json.dumps(_contents(question), ensure_ascii=False) + "\n" for question in questions)
+            lines = "".join(json.dumps(astuple(question), ensure_ascii=False) + "\n" for question in questions)
             digests.setdefault(task, {})[part.protocol] = hashlib.sha256(lines.encode()).hexdigest()
     return digests
-
-
-def _contents(question: Question) -> list[object]:
-    if isinstance(question, CompatibilityQuestion):
-        return [question.id, question.outfit_id, question.item_ids, question.compatible]
-    return [question.id, question.outfit_id, question.item_ids, question.candidates, question.answer]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -151,7 +150,7 @@ def _grouped(warnings: Iterable[ReportWarning]) -> list[str]:
     """Each text once, after all its sources."""
     sources: dict[str, dict[str, None]] = {}
     for warning in warnings:
-        sources.setdefault(warning.text, {})[words.source_words(warning.where)] = None
+        sources.setdefault(warning.text, {})[warning.where] = None
     return [f"{'; '.join(where)}: {text}" for text, where in sources.items()]
 
 
@@ -163,7 +162,7 @@ def _leak_section(report: ReportData) -> Section:
         below = "" if leak.chance is None else f"chance {words.format_figure(leak.chance)}"
         hidden = "" if leak.visible or leak.name == "unaudited" else "No scorer gets it."
         cells = export.TableCell(reached, below), export.TableCell(leak.detail, hidden)
-        rows.append((leak.name, words.source_words(leak.where), *cells))
+        rows.append((leak.name, leak.where, *cells))
     table = export.Table("Leaks", ("Leak", "Where", "Reaches", "Detail"), rows, numbers=4)
     return Section("leaks", "Leaks", [] if rows else ["Leaks: none found."], tables=[table] if rows else ())
 
@@ -296,21 +295,7 @@ def _count_or_figure(value: float | None) -> str:
 
 
 def _stability_section(report: ReportData, colours: Mapping[str, int]) -> Section:
-    tables = []
-    frame = export.seed_frame(report.seeds)
-    order = [list(colours).index(name) if name in colours else len(colours) for name in frame["scorer"]]
-    ordered = frame.assign(order=order).sort_values("order")
-    for (title, metric), rows in ordered.groupby(["title", "metric"], sort=False):
-        texts = [
-            (
-                words.scorer_words(row.scorer).label,
-                words.format_figure(row.mean),
-                words.format_figure(None if math.isnan(row.deviation) else row.deviation),
-                f"{words.format_figure(row.lowest)} to {words.format_figure(row.highest)}",
-            )
-            for row in rows.itertuples()
-        ]
-        tables.append(export.Table(f"{title}, {metric}", ("Scorer", "Mean", "Deviation", "Lowest to highest"), texts))
+    tables = export.seed_tables(report.seeds, colours)
     seeds = ", ".join(map(str, report.seeds["seeds"])) if report.seeds else ""
     notes = [
         "Tables: variation of the figures when questions are drawn, and trained baselines fitted, with another seed: "

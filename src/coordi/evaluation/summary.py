@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from typing import Any, Literal, NamedTuple
 
 from coordi.evaluation.question_sets import TASKS, Task
@@ -27,61 +29,14 @@ class ScorerWords(NamedTuple):
     from_file: bool = False
 
 
-PROTOCOL_WORDS: Mapping[str, tuple[str, str]] = {
-    "random": ("Random items", "made-up outfits take their items from anywhere, so categories alone can tell"),
-    "same-category": (
-        "Same categories",
-        "made-up outfits swap each item for another of the same category, so only style tells",
-    ),
-    "one-swapped": ("One item swapped", "made-up outfits differ from a real one in a single item of the same category"),
-    "pairs": ("Pairs of items", "two items of an outfit, or one of them beside a stranger of the same category"),
-    "release": ("The release’s own questions", "the question files that came with the data"),
-    "release-resampled": (
-        "The release’s own questions, resampled",
-        "the release’s question files whose made-up outfits keep the categories",
-    ),
-}
-_CENTRED = "less the mean of their category in training outfits"
-SCORER_WORDS: Mapping[str, ScorerWords] = {
-    name: ScorerWords(label, note)
-    for name, label, note in (
-        ("fine-tuned", "Fine-tuned model", "the language model with its adapter, in its ensemble if it has one"),
-        ("language-model", "Language model alone", "the fine-tuned model without its ensemble"),
-        (
-            "without-language-model",
-            "Without the language model",
-            "the other parts of the ensemble, weighted on the same questions",
-        ),
-        ("base", "Base model", "the same language model before fine-tuning"),
-        ("frozen-probe", "Frozen probe", "logistic regression on the base model’s states"),
-        ("chance", "Chance", "a random number for each outfit"),
-        ("size", "Number of items", "the number of items, nothing else"),
-        ("order", "Order of items", "the order of the categories, nothing else"),
-        ("popularity", "Popularity", "how often an item and its subcategory occur in training outfits"),
-        ("category-pairs", "Category pairs", "which categories meet, no title and no photo"),
-        ("title-cosine", "Title similarity", "how many words the titles and subcategories share"),
-        (
-            "sentence-cosine",
-            "Text similarity",
-            f"cosine of a sentence encoder’s embeddings of the items’ prompt texts, {_CENTRED}",
-        ),
-        (
-            "encoder-similarity",
-            "Encoder similarity",
-            f"cosine of the image encoder’s embeddings of the photos, or of titles where there is no photo, {_CENTRED}",
-        ),
-        ("set-transformer", "Set transformer", "a small network trained on frozen embeddings of the items"),
-    )
-}
+_TEXT = resources.files("coordi.evaluation").joinpath("words.csv").read_text(encoding="utf-8")
+_WORDS = list(csv.reader(_TEXT.splitlines()))[1:]
+PROTOCOL_WORDS = {name: (title, meaning) for kind, name, title, meaning in _WORDS if kind == "protocol"}
+SCORER_WORDS = {name: ScorerWords(label, note) for kind, name, label, note in _WORDS if kind == "scorer"}
 RIVALS = (
-    "category-pairs",
-    "title-cosine",
-    "sentence-cosine",
-    "encoder-similarity",
-    "set-transformer",
-    "frozen-probe",
+    "category-pairs", "title-cosine", "sentence-cosine", "encoder-similarity", "set-transformer", "frozen-probe",
     "without-language-model",
-)
+)  # fmt: skip
 """Baselines that a useful model beats. Chance, size, order and popularity only show leaks."""
 
 
@@ -131,19 +86,6 @@ def subject_words(name: str, start: bool = True) -> str:
 def task_title(task: Task, protocol: str) -> str:
     """A task under a protocol: ``Compatibility, random items``."""
     return f"{TASK_WORDS[task]}, {protocol_words(protocol)[0].lower()}"
-
-
-def source_words(where: str) -> str:
-    """The source of a warning with protocols in words: ``same-category blanks`` is ``same categories, blanks``."""
-    return "; ".join(_source(part.strip()) for part in where.split(","))
-
-
-def _source(part: str) -> str:
-    protocol, _, task = part.partition(" ")
-    title, meaning = protocol_words(protocol)
-    if not meaning or (task and task.replace("-", "_") not in (*TASKS, "blanks")):
-        return part
-    return f"{lower_first(title)}, {task.replace('-', ' ')}" if task else lower_first(title)
 
 
 Mark = Literal["", "ahead", "behind"]
