@@ -269,8 +269,7 @@ _MAKERS: Mapping[str, Callable[[_Builder], OutfitScorer]] = {
     "set-transformer": _Builder.set_transformer,
     "frozen-probe": _Builder.frozen_probe,
 }
-_FIRST, *_REST = _MAKERS
-NAMES = (_FIRST, *_LEAK_BASELINES, *_REST)
+NAMES = ("chance", *_LEAK_BASELINES, *(name for name in _MAKERS if name != "chance"))
 """All baselines, in the order of reports."""
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 
 from coordi.errors import require
 from coordi.evaluation import summary as words
@@ -18,14 +19,6 @@ if TYPE_CHECKING:
     from coordi.evaluation.compare import ComparedRow, Comparison, FinishedRun
 
 Frame = Any  # a DataFrame of pandas, which is imported where it is used
-_HEAD = (
-    "# Results\n\nMade by `coordi report markdown` from the runs' own files; each section ends with the command that "
-    "made its run."
-)
-_KEY = (
-    "Best of a column in bold, 95% bootstrap intervals by outfit beside each figure. ▲ the model under test is "
-    "significantly ahead of this scorer, ▼ behind it (paired bootstrap, p below 0.05 after Holm’s correction)."
-)
 MARKS: Mapping[words.Mark, str] = {"ahead": " ▲", "behind": " ▼", "": ""}
 _LATEX_MARKS: Mapping[words.Mark, str] = {"ahead": r"$^{\dagger}$", "behind": r"$^{\ddagger}$", "": ""}
 _LATEX_ESCAPES = str.maketrans({
@@ -140,9 +133,41 @@ def seed_tables(seeds: Mapping[str, Any] | None, colours: Mapping[str, int] | No
     return tables
 
 
+def template(name: str) -> Template:
+    """A template of this package; values in HTML are escaped."""
+    environment = Environment(
+        loader=PackageLoader("coordi.evaluation"), autoescape=select_autoescape(["html"]), undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {"md": escape_markdown, "table": _markdown_table}
+    return environment.get_template(name)
+
+
 def render_markdown(runs: Sequence[FinishedRun]) -> str:
     """A section per run: conclusion, a table per task, warnings, what protocols mean, and how it was made."""
-    return "\n\n".join([_HEAD, *(_section(run) for run in runs)]) + "\n"
+    text = template("results.md").render(runs=[_markdown_context(run) for run in runs])
+    return re.sub(r"\n{3,}", "\n\n", text).rstrip("\n") + "\n"
+
+
+def _markdown_context(run: FinishedRun) -> dict[str, Any]:
+    report, manifest = run.report, run.manifest
+    summary = words.summarise(report["tasks"], run.under_test)
+    facts = [f"{name.replace('_', ' ')} {value}" for name, value in (manifest.get("machine") or {}).items()]
+    if "seconds" in manifest:
+        facts.append(f"{manifest['seconds']:,.0f} seconds for what wasn't done before")
+    if "peak_memory_mib" in manifest:
+        facts.append(f"at most {manifest['peak_memory_mib'] / 1024:.1f} GiB of memory")
+    resamples = report["settings"].get("evaluate", {}).get("bootstrap")
+    return {
+        "report": report,
+        "seed": run.seed,
+        "subject": words.subject_words(run.under_test, start=False),
+        "conclusion": words.conclude(summary, report["data"]["splits"]["test"]["outfits"]),
+        "summaries": [summary_table(part) for part in summary.by_task().values()],
+        "protocols": {column.protocol: words.protocol_words(column.protocol) for column in summary.columns},
+        "tables": [_calibration(report, run.under_test), *seed_tables(report.get("seeds")), _learning_curve(report)],
+        "facts": [*facts, f"{resamples:,} resamples"] if resamples else facts,
+    }
 
 
 def escape_markdown(text: str) -> str:
@@ -151,9 +176,7 @@ def escape_markdown(text: str) -> str:
 
 
 def _markdown_table(table: Table) -> str:
-    """A table under its caption; nothing if it has no rows."""
-    if not table.rows:
-        return ""
+    """A table under its caption."""
     left = ("left",) * table.numbers
     frame = require("pandas", "train").DataFrame(
         [[_markdown_cell(cell) for cell in row] for row in table.rows],
@@ -172,50 +195,6 @@ def _markdown_cell(cell: TableCell | str) -> str:
     text = f"**{cell.text}**" if cell.bold else escape_markdown(cell.text)
     is_figure = cell.below[:1].isdigit()  # the note of a scorer needs no place here
     return text + (f" ({cell.below})" if is_figure else "") + MARKS[cell.mark]
-
-
-def _section(run: FinishedRun) -> str:
-    report, data = run.report, run.report["data"]
-    summary = words.summarise(report["tasks"], run.under_test)
-    outfits = data["splits"]["test"]["outfits"]
-    protocols = {column.protocol: words.protocol_words(column.protocol) for column in summary.columns}
-    meanings = [
-        f"* **{escape_markdown(title)}** (`{name}`): {escape_markdown(meaning)}."
-        for name, (title, meaning) in protocols.items()
-    ]
-    warnings = [
-        f"* {escape_markdown(row['where'])}: {escape_markdown(row['text'])}" for row in report.get("warnings", ())
-    ]
-    parts = [
-        f"## {escape_markdown(str(data['name']))}: {escape_markdown(words.subject_words(run.under_test, start=False))}",
-        _facts(run, outfits),
-        f"**Conclusion.** {escape_markdown(words.conclude(summary, outfits))}",
-        *(_markdown_table(summary_table(part)) for part in summary.by_task().values()),
-        _KEY,
-        "\n".join(meanings),
-        _markdown_table(_calibration(report, run.under_test)),
-        *map(_markdown_table, seed_tables(report.get("seeds"))),
-        _markdown_table(_learning_curve(report)),
-        "\n".join(["To know before using a figure:", "", *warnings]) if warnings else "",
-        _origin(run),
-    ]
-    return "\n\n".join(part for part in parts if part)
-
-
-def _facts(run: FinishedRun, outfits: int) -> str:
-    data = run.report["data"]
-    facts = ", ".join(f"{name.replace('_', ' ')} `{value}`" for name, value in run.report["model"].items())
-    sentences = [
-        f"{outfits:,} test outfits of `{data['name']}` ({data['layout']}), {data['splits']['train']['outfits']:,} for "
-        f"training and {data['splits']['valid']['outfits']:,} for validation; seed {run.seed}.",
-        f"Model under test: {facts}.",
-    ]
-    if data["layout"] == "sample":
-        sentences.append("The garments are drawn: **no figure is a result.**")
-    if data["text_only"]:
-        photos, items = (data["splits"]["test"][key] for key in ("photos", "items"))
-        sentences.append(f"Text-only mode: {photos:,} of {items:,} test items have a photo.")
-    return " ".join(sentences)
 
 
 def _calibration(report: Mapping[str, Any], under_test: str) -> Table:
@@ -246,22 +225,6 @@ def _learning_curve(report: Mapping[str, Any]) -> Table:
         for (scorer, protocol), values in aucs.items()
     ]
     return Table("AUC by training outfits", ["scorer", "protocol", *(f"{size:,}" for size in sizes)], rows, numbers=2)
-
-
-def _origin(run: FinishedRun) -> str:
-    """The command, and what is recorded of the machine; time and memory come from the manifest."""
-    manifest = run.manifest
-    facts = [f"{name.replace('_', ' ')} {value}" for name, value in (manifest.get("machine") or {}).items()]
-    if "seconds" in manifest:
-        facts.append(f"{manifest['seconds']:,.0f} seconds for what wasn't done before")
-    if "peak_memory_mib" in manifest:
-        facts.append(f"at most {manifest['peak_memory_mib'] / 1024:.1f} GiB of memory")
-    resamples = run.report["settings"].get("evaluate", {}).get("bootstrap")
-    facts += [f"{resamples:,} resamples"] if resamples else []
-    versions = ", ".join(f"{name} {version}" for name, version in run.report["versions"].items())
-    command = [f"    {line}" for line in run.report["command"].splitlines()]
-    end = f"{'; '.join(facts)}. " if facts else ""
-    return "\n".join(["Made with:", "", *command, "", f"{end}Versions: {versions}."])
 
 
 def render_latex(report: Mapping[str, Any]) -> str:

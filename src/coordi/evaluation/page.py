@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from coordi.artifacts import write_json, write_text
@@ -111,13 +111,9 @@ def render_comparison(comparison: Comparison) -> str:
 
 
 def _render(title: str, lede: str, banners: Sequence[str], sections: Sequence[Section]) -> str:
-    loader = PackageLoader("coordi.evaluation")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    style = Markup(loader.get_source(environment, "page.css")[0])
+    style = Markup(resources.files("coordi.evaluation").joinpath("templates/page.css").read_text(encoding="utf-8"))
     contents = [section for section in sections if not section.is_empty]
-    page = environment.get_template("page.html")
+    page = export.template("page.html")
     return page.render(title=title, lede=lede, banners=banners, sections=contents, style=style)
 
 
