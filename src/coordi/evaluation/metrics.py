@@ -263,7 +263,9 @@ class Resamples:
 
     def mean_reciprocal_rank(self, ranks: NDArray[np.integer]) -> NDArray[np.float64]:
         """``metrics.mean_reciprocal_rank`` of each draw, shape ``(B,)``."""
-        return self._totals(1 / ranks) / self._totals(np.ones(len(ranks)))
+        # Counts before reciprocals: equal sums of other ranks must be equal to the last bit, or p-values count them.
+        totals = sum(self._totals(ranks == rank) / rank for rank in np.unique(ranks))
+        return np.asarray(totals / self._totals(np.ones(len(ranks))))
 
     def _totals(self, weights: NDArray[np.generic]) -> NDArray[np.float64]:
         """Sum of the questions' weights in each draw, shape ``(B,)``."""
