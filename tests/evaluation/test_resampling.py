@@ -38,6 +38,7 @@ def slowly(
 
 @EXAMPLES
 @given(st.data())
+@pytest.mark.slow
 def test_all_draws_at_once_equal_the_slow_definition(data: st.DataObject) -> None:
     size = data.draw(st.integers(2, 30))
     groups = data.draw(st.lists(st.integers(0, 8), min_size=size, max_size=size))
@@ -45,7 +46,7 @@ def test_all_draws_at_once_equal_the_slow_definition(data: st.DataObject) -> Non
     scores = data.draw(arrays(np.float64, size, elements=st.sampled_from([0.1, 0.2, 0.3, 0.7]) | st.floats(0, 1)))
     ranks = data.draw(arrays(np.int64, size, elements=st.integers(1, 30)))
     predicted = scores >= 0.3
-    draws = Resamples(groups, np.random.default_rng(9), 40)
+    draws = Resamples(groups, np.random.default_rng(9), 15)
     pairs: list[tuple[NDArray[np.float64], Callable[[NDArray[np.intp]], float]]] = [
         (draws.auc(scores, labels), lambda rows: metrics.roc_auc(scores[rows], labels[rows])),
         (draws.share(predicted == labels), lambda rows: metrics.accuracy(predicted[rows], labels[rows])),
@@ -55,7 +56,7 @@ def test_all_draws_at_once_equal_the_slow_definition(data: st.DataObject) -> Non
         (draws.mean_reciprocal_rank(ranks), lambda rows: metrics.mean_reciprocal_rank(ranks[rows])),
     ]
     for fast, slow in pairs:
-        np.testing.assert_allclose(fast, slowly(slow, groups, 9, 40), atol=1e-12, rtol=0)
+        np.testing.assert_allclose(fast, slowly(slow, groups, 9, 15), atol=1e-12, rtol=0)
 
 
 def test_blocks_of_draws_are_the_same_as_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

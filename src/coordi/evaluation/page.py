@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from markupsafe import Markup
 
@@ -32,8 +31,7 @@ _STANDINGS: Mapping[words.Mark, str] = {"ahead": "ahead", "behind": "behind", ""
 _BREAKDOWNS = {"category": "by category", "size": "by number of items", "confidence": "by the model’s confidence"}
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(NamedTuple):
     """A section of the page, in the order of its attributes; ``parts`` are sections that can be opened."""
 
     id: str
@@ -45,12 +43,6 @@ class Section:
     charts: Sequence[plots.Chart] = ()
     examples: Sequence[Example] = ()
     parts: Sequence[Section] = ()
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether there is nothing below the heading."""
-        contents = (self.notes, self.warnings, self.command, self.tables, self.charts, self.examples, self.parts)
-        return not any(contents)
 
 
 def write_report(folder: Path, report: ReportData) -> None:
@@ -70,6 +62,7 @@ def render_html(report: ReportData) -> str:
     parts = [part.questions.by_task for part in report.evaluation.protocols]
     questions = sum(len(group) for part in parts for group in part.values())
     picker = ExamplePicker(report, settings.get("examples", _EXAMPLES))
+    answers = (*picker.compatibility(right=False), *picker.compatibility(right=True), *picker.blanks())
     outfits = {split: counts["outfits"] for split, counts in splits.items()}
     lede = (
         f"{words.subject_words(report.under_test)} answered {questions:,} questions about {outfits['test']:,} test "
@@ -82,7 +75,9 @@ def render_html(report: ReportData) -> str:
         _leak_section(report),
         _protocol_section(report, colours),
         _stability_section(report, colours),
-        *_example_sections(picker),
+        Section("answers", "Answers", examples=answers),
+        Section("recommended", "Recommended", examples=picker.recommended()),
+        Section("photos", "Labels of photos", examples=picker.described()),
         Section("training", "Training", charts=plots.training_charts(report.training)),
         _data_section(report, splits),
         _run_section(report),
@@ -112,7 +107,7 @@ def render_comparison(comparison: Comparison) -> str:
 
 def _render(title: str, lede: str, banners: Sequence[str], sections: Sequence[Section]) -> str:
     style = Markup(resources.files("coordi.evaluation").joinpath("templates/page.css").read_text(encoding="utf-8"))
-    contents = [section for section in sections if not section.is_empty]
+    contents = [section for section in sections if any(section[2:])]  # more than a heading
     page = export.template("page.html")
     return page.render(title=title, lede=lede, banners=banners, sections=contents, style=style)
 
@@ -299,15 +294,6 @@ def _stability_section(report: ReportData, colours: Mapping[str, int]) -> Sectio
     ]
     charts = plots.size_charts(report.learning_curve, colours)
     return Section("stability", "Seeds and training sizes", notes if tables else (), tables=tables, charts=charts)
-
-
-def _example_sections(picker: ExamplePicker) -> list[Section]:
-    answers = (*picker.compatibility(right=False), *picker.compatibility(right=True), *picker.blanks())
-    return [
-        Section("answers", "Answers", examples=answers),
-        Section("recommended", "Recommended", examples=picker.recommended()),
-        Section("photos", "Labels of photos", examples=picker.described()),
-    ]
 
 
 def _data_section(report: ReportData, splits: Mapping[str, Mapping[str, int]]) -> Section:

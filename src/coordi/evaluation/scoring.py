@@ -79,14 +79,6 @@ def check_items(outfits: Iterable[Sequence[str]], items: Mapping[str, Item]) -> 
         )
 
 
-def _no_scores() -> NDArray[np.float64]:
-    return np.zeros(0)
-
-
-def _no_rows() -> NDArray[np.float64]:
-    return np.zeros((0, 0))
-
-
 @dataclass(frozen=True, slots=True)
 class RawScores:
     """One scorer's scores of one protocol's questions, in their order; a task without answers is empty.
@@ -95,10 +87,10 @@ class RawScores:
     validation and test split, ``(Q, C)`` and ``(R, P)`` for the candidates of blanks and of retrieval queries.
     """
 
-    valid: NDArray[np.float64] = field(default_factory=_no_scores)
-    test: NDArray[np.float64] = field(default_factory=_no_scores)
-    blanks: NDArray[np.float64] = field(default_factory=_no_rows)
-    retrieval: NDArray[np.float64] = field(default_factory=_no_rows)
+    valid: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    test: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    blanks: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
+    retrieval: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +109,8 @@ class ScorerResult:
     threshold: float
     scores: NDArray[np.float64]
     blank_scores: NDArray[np.float64]
-    retrieval_scores: NDArray[np.float64] = field(default_factory=_no_rows)
-    probabilities: NDArray[np.float64] = field(default_factory=_no_scores)
+    retrieval_scores: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
+    probabilities: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     gives_probabilities: bool = False
 
     @property
