@@ -58,48 +58,48 @@ def test_a_planted_difference_is_found_on_the_same_questions(runs: dict[str, Pat
     found = compared(runs["weak"], runs["strong"])
     assert found.refused == found.left_out == ()
     assert len(found.models) == 10
-    rows = {(row.task, row.protocol): row for row in found.models}
+    rows = {(row["task"], row["protocol"]): row for row in found.models}
     for place in (("compatibility", "random"), ("compatibility", "release"), ("fill_in_the_blank", "random")):
-        assert rows[place].standing == "ahead"
+        assert rows[place]["standing"] == "ahead"
     row = rows["compatibility", "random"]
     reports = [json.loads((runs[name] / "report.json").read_text()) for name in ("weak", "strong")]
     aucs = [report["tasks"]["compatibility"]["random"]["auc"] for report in reports]
-    assert row.values == (aucs[0], aucs[1])
-    assert row.difference.by == aucs[1] - aucs[0]
-    assert row.difference.interval is not None
-    assert row.difference.interval[0] < row.difference.by < row.difference.interval[1]
+    assert row["values"] == aucs
+    assert row["ahead"] == aucs[1] - aucs[0]
+    assert row["ahead_ci95"] is not None
+    assert row["ahead_ci95"][0] < row["ahead"] < row["ahead_ci95"][1]
     assert "strong is significantly ahead of weak in" in comparison_headline(found)
     back = compared(runs["strong"], runs["weak"])
-    assert {row.standing for row in back.models} <= {"behind", "not significant"}
-    assert back.models[0].difference.by == -row.difference.by
+    assert {row["standing"] for row in back.models} <= {"behind", "not significant"}
+    assert back.models[0]["ahead"] == -row["ahead"]
 
 
 def test_every_scorer_that_both_have_is_the_same_in_both(runs: dict[str, Path]) -> None:
     found = compared(runs["weak"], runs["strong"])
     # Eleven others answered everything in ten places, and the one from a file the blanks of one.
     assert len(found.scorers) == 11 * 10 + 1
-    assert {(row.difference.by, row.standing) for row in found.scorers} == {(0.0, "not significant")}
-    assert all(row.scorers[0] == row.scorers[1] for row in found.scorers)
+    assert {(row["ahead"], row["standing"]) for row in found.scorers} == {(0.0, "not significant")}
+    assert all(row["scorers"][0] == row["scorers"][1] for row in found.scorers)
 
 
 def test_a_run_beside_itself_differs_in_nothing(runs: dict[str, Path]) -> None:
     found = compared(runs["weak"], runs["weak"])
-    assert {row.standing for row in found.models} == {"not significant"}
+    assert {row["standing"] for row in found.models} == {"not significant"}
     assert found.differing == {"data": {}, "settings": {}, "versions": {}}
 
 
 def test_p_values_are_corrected_over_their_own_table(runs: dict[str, Path]) -> None:
     found = compared(runs["weak"], runs["strong"])
     for rows in (found.models, found.scorers):
-        p_values = [row.difference.p_value for row in rows if row.difference.p_value is not None]
-        assert [row.difference.p_holm for row in rows] == holm(p_values)
-    assert found.models[0].same_questions
-    assert found.models[0].difference.p_holm != found.models[0].difference.p_value
+        p_values = [row["p_value"] for row in rows if row["p_value"] is not None]
+        assert [row["p_holm"] for row in rows] == holm(p_values)
+    assert found.models[0]["same_questions"]
+    assert found.models[0]["p_holm"] != found.models[0]["p_value"]
 
 
 def test_the_paired_interval_is_that_of_the_resampled_difference(runs: dict[str, Path]) -> None:
     found = compared(runs["weak"], runs["strong"])
-    row = next(row for row in found.models if (row.task, row.protocol) == ("retrieval", "same-category"))
+    row = next(row for row in found.models if (row["task"], row["protocol"]) == ("retrieval", "same-category"))
     tables = [pq.read_table(runs[name] / "scores.parquet").to_pylist() for name in ("weak", "strong")]
     ranks = []
     for table in tables:
@@ -111,14 +111,14 @@ def test_the_paired_interval_is_that_of_the_resampled_difference(runs: dict[str,
     gains = 1 / ranks[1] - 1 / ranks[0]
     rng = np.random.default_rng(5)
     draws = [np.mean(gains[rng.integers(len(gains), size=len(gains))]) for _ in range(4000)]
-    assert row.difference.by == pytest.approx(np.mean(gains))
-    assert row.difference.interval == pytest.approx(np.percentile(draws, [2.5, 97.5]), abs=0.03)
+    assert row["ahead"] == pytest.approx(np.mean(gains))
+    assert row["ahead_ci95"] == pytest.approx(np.percentile(draws, [2.5, 97.5]), abs=0.03)
 
 
 def test_other_questions_are_refused_a_test(runs: dict[str, Path]) -> None:
     found = compared(runs["weak"], runs["seed"])
-    assert {row.standing for row in found.models} == {"not comparable"}
-    assert {row.same_questions for row in found.models} == {False}
+    assert {row["standing"] for row in found.models} == {"not comparable"}
+    assert {row["same_questions"] for row in found.models} == {False}
     assert len(found.refused) == 10
     assert all("the questions differ (seeds 17 and 18), so there is no test" in text for text in found.refused)
     assert (
@@ -157,7 +157,7 @@ def test_the_reason_for_a_refusal_is_named(
     found = compared(runs["weak"], changed(runs["weak"], tmp_path / "other", all_changed))
     assert found.refused == (f"Compatibility, random items: the questions differ ({reason}), so there is no test.",)
     # The other places asked the same and are tested.
-    assert [row.same_questions for row in found.models].count(False) == 1
+    assert [row["same_questions"] for row in found.models].count(False) == 1
     assert "1 more can’t be compared" in comparison_headline(found)
 
 
@@ -181,7 +181,7 @@ def test_scores_of_other_questions_than_the_report_says_are_an_error(runs: dict[
 def test_a_report_without_its_scores_is_compared_without_a_test(runs: dict[str, Path], tmp_path: Path) -> None:
     (tmp_path / "kept.json").write_bytes((runs["strong"] / "report.json").read_bytes())
     found = compared(runs["weak"], tmp_path / "kept.json")
-    assert {row.standing for row in found.models} == {"not comparable"}
+    assert {row["standing"] for row in found.models} == {"not comparable"}
     assert "has no scores.parquet beside it" in found.refused[0]
 
 
@@ -200,8 +200,8 @@ def test_a_base_model_is_compared_with_a_fine_tuned_one(
         report, model={"name": "base"}, evaluation=replace(report.evaluation, protocols=results, tasks=tasks)
     )
     found = compared(save_run(tmp_path / "base", base), runs["strong"])
-    assert {row.scorers for row in found.models} == {("base", "fine-tuned")}
-    assert found.models[0].same_questions
+    assert {tuple(row["scorers"]) for row in found.models} == {("base", "fine-tuned")}
+    assert found.models[0]["same_questions"]
     assert found.scorers == ()
 
 
@@ -274,9 +274,9 @@ def test_the_page_shows_the_comparison_and_needs_nothing_else(runs: dict[str, Pa
     assert not re.search(r"url\(|@import|https?://", html)
     found = compared(runs["weak"], other)
     for row in found.models:
-        assert f"{row.values[0]:.3f}" in page.text
-        assert f"{row.values[1]:.3f}" in page.text
-        assert f"{row.difference.by:+.3f}".replace("-", "−").replace("+0.000", "0.000") in page.text
+        assert f"{row['values'][0]:.3f}" in page.text
+        assert f"{row['values'][1]:.3f}" in page.text
+        assert f"{row['ahead']:+.3f}".replace("-", "−").replace("+0.000", "0.000") in page.text
     assert "Not comparable" not in page.text
     refused = Page(render_comparison(compared(runs["weak"], runs["seed"]))).text
     assert "Not comparable" in refused

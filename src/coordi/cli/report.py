@@ -89,7 +89,7 @@ def compare(
     for text in comparison.refused:
         note(f"NOT COMPARABLE. {text}")
     console.print(_rich_table(compared_table("The models under test", comparison.models, names)))
-    changed = [row for row in comparison.scorers if abs(row.difference.by) >= _SMALLEST_PRINTED]
+    changed = [row for row in comparison.scorers if abs(row["ahead"]) >= _SMALLEST_PRINTED]
     if changed:
         title = "Other scorers of both runs whose figures differ"
         console.print(_rich_table(compared_table(title, changed, names)))

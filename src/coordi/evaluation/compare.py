@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from coordi.evaluation import metrics
 from coordi.evaluation.external import SCORES_PARQUET, read_scores
 from coordi.evaluation.question_sets import Task
 from coordi.evaluation.report import FORMAT, REPORT_JSON, flat_settings
-from coordi.evaluation.summary import Ahead, Interval, interval_of, task_figures, task_title
+from coordi.evaluation.summary import interval_of, mark_of, task_figures, task_title
 from coordi.evaluation.task_metrics import METRIC
 from coordi.types import RandomStream
 
@@ -101,45 +101,12 @@ def read_run(path: Path) -> FinishedRun:
     return FinishedRun(path, report, manifest, scores if scores.is_file() else None)
 
 
-@dataclass(frozen=True, slots=True)
-class ComparedRow:
-    """A scorer of each run, on one task under one protocol.
+ComparedRow = dict[str, Any]
+"""A scorer of each run on one task under one protocol, as in ``coordi report compare --json``.
 
-    ``difference`` is second minus first, Holm-adjusted over the rows of its table; untested where questions differ.
-    """
-
-    task: Task
-    protocol: str
-    scorers: tuple[str, str]
-    values: tuple[float, float]
-    intervals: tuple[Interval, Interval]
-    difference: Ahead
-    same_questions: bool
-
-    @property
-    def standing(self) -> str:
-        """Result for the second: ``ahead``, ``behind``, ``not significant`` or ``not comparable``."""
-        return (self.difference.mark or "not significant") if self.same_questions else "not comparable"
-
-    def as_json(self) -> dict[str, Any]:
-        """A row of ``coordi report compare --json``."""
-        return {
-            "task": self.task,
-            "protocol": self.protocol,
-            "metric": METRIC[self.task],
-            "scorers": list(self.scorers),
-            "values": list(self.values),
-            "ci95": [interval and list(interval) for interval in self.intervals],
-            "ahead": self.difference.by,
-            "same_questions": self.same_questions,
-            "ahead_ci95": self.difference.interval and list(self.difference.interval),
-            "p_value": self.difference.p_value,
-            "p_holm": self.difference.p_holm,
-            "smallest_difference": self.difference.smallest,
-            "standing": self.standing,
-        }
-
-
+``ahead`` is second minus first; ``p_holm`` is adjusted over the rows of a table; ``standing`` is ``ahead``, ``behind``,
+``not significant`` or, without a test, ``not comparable``.
+"""
 Differing = dict[str, tuple[str | None, str | None]]
 """Values of both runs by the name of a property that differs; None where a run has none."""
 
@@ -169,8 +136,8 @@ class Comparison:
         return {
             "one": str(self.first.path),
             "other": str(self.second.path),
-            "models": [row.as_json() for row in self.models],
-            "scorers": [row.as_json() for row in self.scorers],
+            "models": list(self.models),
+            "scorers": list(self.scorers),
             "not_comparable": list(self.refused),
             "left_out": list(self.left_out),
             "differing": {
@@ -230,7 +197,7 @@ def run_names(comparison: Comparison) -> tuple[str, str]:
 def comparison_headline(comparison: Comparison) -> str:
     """The result of the comparison of the models in a sentence."""
     first, second = run_names(comparison)
-    standings = [row.standing for row in comparison.models]
+    standings = [row["standing"] for row in comparison.models]
     tested = len(standings) - standings.count("not comparable")
     if not tested:
         return f"There is no test between {first} and {second}: they didn’t answer the same questions."
@@ -303,28 +270,30 @@ def _row(
 ) -> ComparedRow:
     task, protocol = key
     figures = first.figures(key)[scorers[0]], second.figures(key)[scorers[1]]
-    values = float(figures[0][METRIC[task]]), float(figures[1][METRIC[task]])
-    difference = Ahead(values[1] - values[0], None, None, None, None)
-    if paired is not None:
-        draws = paired(key, scorers)
-        tests = (
-            metrics.percentile_interval(draws),
-            metrics.paired_p_value(draws),
-            None,
-            metrics.smallest_difference(draws),
-        )
-        difference = Ahead(difference.by, *tests)
-    intervals = interval_of(task, figures[0]), interval_of(task, figures[1])
-    return ComparedRow(task, protocol, scorers, values, intervals, difference, paired is not None)
+    values = [float(each[METRIC[task]]) for each in figures]
+    draws = None if paired is None else paired(key, scorers)
+    return {
+        "task": task,
+        "protocol": protocol,
+        "metric": METRIC[task],
+        "scorers": list(scorers),
+        "values": values,
+        "ci95": [interval_of(task, each) for each in figures],
+        "ahead": values[1] - values[0],
+        "same_questions": draws is not None,
+        "ahead_ci95": None if draws is None else metrics.percentile_interval(draws),
+        "p_value": None if draws is None else metrics.paired_p_value(draws),
+        "p_holm": None,
+        "smallest_difference": None if draws is None else metrics.smallest_difference(draws),
+        "standing": "not comparable" if draws is None else "not significant",
+    }
 
 
 def _corrected(rows: Sequence[ComparedRow]) -> tuple[ComparedRow, ...]:
-    adjusted = iter(metrics.holm([row.difference.p_value for row in rows if row.difference.p_value is not None]))
-    return tuple(
-        row if row.difference.p_value is None
-        else replace(row, difference=replace(row.difference, p_holm=next(adjusted)))
-        for row in rows
-    )  # fmt: skip
+    tested = [row for row in rows if row["p_value"] is not None]
+    for row, p_holm in zip(tested, metrics.holm([row["p_value"] for row in tested]), strict=True):
+        row |= {"p_holm": p_holm, "standing": mark_of(row["ahead"], p_holm) or "not significant"}
+    return tuple(rows)
 
 
 def _refusal(first: FinishedRun, second: FinishedRun, key: TaskKey) -> str | None:

@@ -16,7 +16,7 @@ from coordi.evaluation.question_sets import TASKS
 from coordi.evaluation.task_metrics import METRIC
 
 if TYPE_CHECKING:
-    from coordi.evaluation.compare import ComparedRow, Comparison, FinishedRun
+    from coordi.evaluation.compare import Comparison, FinishedRun
 
 Frame = Any  # a DataFrame of pandas, which is imported where it is used
 MARKS: Mapping[words.Mark, str] = {"ahead": " ▲", "behind": " ▼", "": ""}
@@ -85,23 +85,23 @@ def summary_table(summary: words.Summary, colours: Mapping[str, int] | None = No
     return Table(title, ["scorer", *(column.title for column in summary.columns)], rows)
 
 
-def difference_cells(ahead: words.Ahead) -> list[TableCell | str]:
+def difference_cells(ahead: float, ci95: Sequence[float] | None, tests: Mapping[str, Any]) -> list[TableCell | str]:
     """A difference above its interval, both p-values, and the smallest detectable difference."""
-    ends = () if ahead.interval is None else (words.format_signed(end) for end in ahead.interval)
-    p_values = (words.format_p_value(ahead.p_value), words.format_p_value(ahead.p_holm))
-    return [TableCell(words.format_signed(ahead.by), " to ".join(ends)), *p_values, words.format_figure(ahead.smallest)]
+    below = " to ".join(words.format_signed(end) for end in ci95 or ())
+    p_values = (words.format_p_value(tests.get(name)) for name in ("p_value", "p_holm"))
+    smallest = words.format_figure(tests.get("smallest_difference"))
+    return [TableCell(words.format_signed(ahead), below), *p_values, smallest]
 
 
-def compared_table(caption: str, rows: Sequence[ComparedRow], names: tuple[str, str]) -> Table:
-    """Figures of two runs side by side, with the tests of their differences."""
+def compared_table(caption: str, rows: Sequence[Mapping[str, Any]], names: tuple[str, str]) -> Table:
+    """Figures of two runs side by side, with the tests of their differences, from the rows of a ``Comparison``."""
     texts: list[list[TableCell | str]] = []
     for row in rows:
-        scorers = " and ".join(dict.fromkeys(words.scorer_words(name).label for name in row.scorers))
-        result = TableCell(
-            f"{words.task_title(row.task, row.protocol)}, {words.METRIC_WORDS[METRIC[row.task]]}", scorers
-        )
-        values = [figure_cell(value, interval) for value, interval in zip(row.values, row.intervals, strict=True)]
-        texts.append([result, *values, *difference_cells(row.difference), row.standing])
+        scorers = " and ".join(dict.fromkeys(words.scorer_words(name).label for name in row["scorers"]))
+        result = f"{words.task_title(row['task'], row['protocol'])}, {words.METRIC_WORDS[row['metric']]}"
+        values = [figure_cell(*pair) for pair in zip(row["values"], map(words.as_interval, row["ci95"]), strict=True)]
+        difference = difference_cells(row["ahead"], row["ahead_ci95"], row)
+        texts.append([TableCell(result, scorers), *values, *difference, row["standing"]])
     heads = ("Result", *names, f"{names[1]} minus {names[0]}", "p", "p after Holm", "Smallest detectable")
     return Table(caption, (*heads, f"{names[1]} is"), texts)
 

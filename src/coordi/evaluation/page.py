@@ -246,11 +246,13 @@ def _task_table(task: Task, figures: Mapping[str, Any], scored: Sequence[plots.S
 
 
 def _difference_table(task: Task, scored: Sequence[plots.Scored], under_test: str) -> export.Table:
-    rows = [
-        [export.scorer_cell(name, colour), *export.difference_cells(ahead), _STANDINGS[ahead.mark]]
-        for name, colour, each in scored
-        if (ahead := words.ahead_of(task, each))
-    ]
+    rows = []
+    for name, colour, each in scored:
+        if ahead := each.get("model_ahead"):
+            by = ahead[METRIC[task]]
+            standing = _STANDINGS[words.mark_of(by, ahead.get("p_holm"))]
+            cells = export.difference_cells(by, ahead["ci95"], ahead)
+            rows.append([export.scorer_cell(name, colour), *cells, standing])
     subject = words.subject_words(under_test, start=False)
     caption = f"{words.TASK_WORDS[task]}: {subject} minus each scorer, in {words.METRIC_WORDS[METRIC[task]]}"
     return export.Table(

@@ -114,22 +114,11 @@ class Column:
         return f"{protocol_words(self.protocol)[0]} (n = {self.n:,}{candidates})"
 
 
-@dataclass(frozen=True, slots=True)
-class Ahead:
-    """Difference of the model under test to another scorer on the same questions; below 0 it is behind."""
-
-    by: float
-    interval: Interval
-    p_value: float | None
-    p_holm: float | None
-    smallest: float | None
-
-    @property
-    def mark(self) -> Mark:
-        """``ahead`` or ``behind`` if the difference is significant after Holm's correction, else empty."""
-        if self.p_holm is None or self.p_holm >= LEVEL:
-            return ""
-        return "ahead" if self.by > 0 else "behind"
+def mark_of(ahead: float, p_holm: float | None) -> Mark:
+    """``ahead`` or ``behind`` if the difference is significant after Holm's correction, else empty."""
+    if p_holm is None or p_holm >= LEVEL:
+        return ""
+    return "ahead" if ahead > 0 else "behind"
 
 
 class Cell(NamedTuple):
@@ -221,23 +210,15 @@ def as_interval(ends: Sequence[float] | None) -> Interval:
     return None if ends is None else (ends[0], ends[1])
 
 
-def ahead_of(task: Task, figures: Mapping[str, Any]) -> Ahead | None:
-    """Difference of the model under test to a baseline, from the baseline's figures; None if they have none."""
-    ahead = figures.get("model_ahead")
-    if ahead is None:
-        return None
-    tests = (ahead.get(name) for name in ("p_value", "p_holm", "smallest_difference"))
-    return Ahead(ahead[METRIC[task]], as_interval(ahead["ci95"]), *tests)
-
-
 def _cell(task: Task, column: Mapping[str, Any], figures: Mapping[str, Any] | None) -> Cell | None:
     if figures is None or figures.get(METRIC[task]) is None:
         return None
     values = [scorer.get(METRIC[task]) for scorer in (column, *column["baselines"].values())]
     best = max(round(value, 3) for value in values if value is not None)
     value = figures[METRIC[task]]
-    ahead = ahead_of(task, figures)
-    return Cell(value, interval_of(task, figures), round(value, 3) == best, ahead.mark if ahead else "")
+    ahead = figures.get("model_ahead")
+    mark = mark_of(ahead[METRIC[task]], ahead.get("p_holm")) if ahead else ""
+    return Cell(value, interval_of(task, figures), round(value, 3) == best, mark)
 
 
 def _rank(name: str, columns: Sequence[Column], cells: Sequence[Cell | None]) -> tuple[bool, bool, float, str]:
