@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,24 +26,7 @@ MOST_COLOURS = 7
 # Colours that stand for variables of the style sheet, so that a chart follows dark mode.
 _TEXT, _GUIDE = "#0000fe", "#0000fd"
 _MOST_DOTS = 24
-_RC = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "coordi",
-    "text.parse_math": False,
-    "font.family": "sans-serif",
-    "font.size": 9,
-    "text.color": _TEXT,
-    "axes.labelcolor": _TEXT,
-    "axes.edgecolor": _GUIDE,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "xtick.color": _TEXT,
-    "ytick.color": _TEXT,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-}
+_STYLE = Path(__file__).parent / "templates" / "chart-style.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +69,7 @@ class Axes:
 
 def draw(lines: Sequence[Line], axes: Axes) -> Markup:
     """A line chart as an SVG element; the first line is drawn last and thicker. The same lines give the same text."""
-    with require("matplotlib", "train").rc_context(_RC):
+    with require("matplotlib", "train").rc_context(fname=_STYLE):
         figure = require("matplotlib.figure", "train").Figure(figsize=(4.4, 3.1))
         figure.subplots_adjust(left=0.14, bottom=0.16, right=0.97, top=0.97)
         plot = figure.add_subplot()
