@@ -13,6 +13,7 @@ from coordi.model.features import GroupSums
 from coordi.types import GarmentCategory, Item, OutfitScorer
 
 Judge = Literal["language-model", "without-language-model"]
+"""Whether the language model scored an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +33,9 @@ class Contribution:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why an item is suggested: how the score changes without each item and label.
+    """Why an item is suggested: effects of the outfit's items and of the labels in its text, the most helpful first.
 
-    Attributes:
-        items: Effects of the outfit's items, the most helpful first; empty if the outfit has one item.
-        attributes: Effects of the labels in the suggested item's text, the most helpful first.
-        text: Both in one English sentence.
+    An outfit of one item has no effects of items. ``text`` is an English sentence of both.
     """
 
     items: tuple[Contribution, ...]
@@ -47,14 +45,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """One item that would complete the outfit.
-
-    Attributes:
-        item: From the catalogue.
-        score: P(yes) of the outfit with it, in ``[0, 1]``.
-        is_pinned: Whether the rules pin it.
-        reason: None if reasons weren't requested.
-    """
+    """An item of the catalogue that would complete the outfit, and P(yes) of the outfit with it, in ``[0, 1]``."""
 
     item: Item
     score: float
@@ -64,13 +55,9 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """Number of items that a rule left out of those that passed the rules before it.
+    """Number of items that a rule left out of those that passed the rules before it, and number of those left.
 
-    Attributes:
-        name: Of the rule, as in ``Rules``.
-        rule: For users, such as ``"price at most 50"``.
-        count: Items that were left out.
-        left: Items that passed.
+    ``name`` is the field of ``Rules``, ``rule`` its words for users, such as ``"price at most 50"``.
     """
 
     name: str
@@ -84,13 +71,11 @@ class Completion:
     """Items that complete an outfit.
 
     Attributes:
-        outfit: As given.
         categories: That were searched: the wanted ones, or those that can be added.
         suggestions: Pinned items first, then best first; without a wanted category the best of each category come
             before the second best of any.
         candidates: Number of items that the rules allow.
         ranked: Number of them that were ranked.
-        judge: Whether the language model ranked them.
         left_out: Rules that left items out, in their order; set if there are fewer suggestions than requested.
         nothing: Why there is no suggestion but pinned ones, in one sentence; empty if there is one.
     """
@@ -110,12 +95,10 @@ class OutfitScore:
     """How well items go together.
 
     Attributes:
-        items: In the order given.
         score: P(yes) in ``[0, 1]``.
         without: P(yes) of the outfit without each item; None for an outfit of two items.
         weakest: Position of the item whose absence helps most; None if none does.
         cautions: Combinations that aren't an outfit, such as two pairs of shoes, which the score doesn't consider.
-        judge: Whether the language model scored it.
     """
 
     items: tuple[Item, ...]
@@ -133,7 +116,6 @@ class Look:
     Attributes:
         items: The given and pinned items first, then in the order of ``rules.COMPLETION_ORDER``.
         score: P(yes) in ``[0, 1]``.
-        reason: Effect of each item.
         missing: Categories that an outfit needs and that no item was found for, without unwanted ones.
     """
 
@@ -150,7 +132,6 @@ class Looks:
     Attributes:
         looks: Those that miss the fewest categories first, then best first; no two share more than half of the added
             items.
-        judge: Whether the language model scored them.
         left_out: Rules that left items out of the categories that a look misses, in their order; of all searched
             categories if there is no look.
         nothing: Why there is no look, in one sentence; empty if there is one.
@@ -184,9 +165,6 @@ class Scorers(Protocol):
 
         Within a category, ``quick`` scores grow with the inner product, apart from shared words and rounding, so that a
         nearest-neighbour search finds the best candidates.
-
-        Args:
-            outfit: One item or more.
         """
         ...
 
@@ -194,3 +172,8 @@ class Scorers(Protocol):
 def scorer_of(scorers: Scorers, *, language_model: bool) -> OutfitScorer:
     """The scorer with the language model, or the one without it."""
     return scorers.model if language_model else scorers.quick
+
+
+def judge(language_model: bool) -> Judge:
+    """The value of ``Judge`` in an answer."""
+    return "language-model" if language_model else "without-language-model"

@@ -575,15 +575,10 @@ def missing_from(look: Items, rules: Rules) -> tuple[GarmentCategory, ...]:
     return tuple(category for category in required if category not in rules.unwanted)
 
 
-def _left_out(catalogue: Catalogue, rules: Rules, categories: Sequence[GarmentCategory]) -> tuple[LeftOut, ...]:
-    """Counts of what the rules left out, summed over these categories."""
-    within = rules.model_copy(update={"want": (), "unwanted": ()})
-    sums: dict[tuple[str, str], tuple[int, int]] = {}
-    for category in categories:
-        for row in catalogue.left_out(within, category):
-            count, left = sums.get((row.name, row.rule), (0, 0))
-            sums[row.name, row.rule] = (count + row.count, left + row.left)
-    return tuple(LeftOut(*rule, *counts) for rule, counts in sums.items())
+def _left_out(catalogue: Catalogue, rules: Rules, categories: tuple[GarmentCategory, ...]) -> tuple[LeftOut, ...]:
+    """Counts of what the rules left out of these categories."""
+    within = rules.model_copy(update={"want": categories, "unwanted": ()})
+    return tuple(row for row in catalogue.left_out(within) if row.name != "want") if categories else ()
 
 
 def _why_nothing(catalogue: Catalogue, search: WantedCategories, left_out: Sequence[LeftOut]) -> str:
