@@ -53,8 +53,7 @@ _MOST_BRANDS = 100
 class Facets:
     """Values that a catalogue can be filtered by, the most frequent first, seasons in lower case.
 
-    ``brands`` are the first hundred; ``genders`` are in the order of ``GENDERS``; ``price_range`` is None if no price is
-    known.
+    ``brands`` are the first hundred, ``genders`` in the order of ``GENDERS``. Without prices ``price_range`` is None.
     """
 
     categories: Mapping[GarmentCategory, int]
