@@ -169,7 +169,7 @@ class Scorers(Protocol):
         ...
 
 
-def scorer_of(scorers: Scorers, *, language_model: bool) -> OutfitScorer:
+def scorer_of(scorers: Scorers, language_model: bool) -> OutfitScorer:
     """The scorer with the language model, or the one without it."""
     return scorers.model if language_model else scorers.quick
 

@@ -478,7 +478,7 @@ def _change(
 def _update(
     feed: Feed, stored: Mapping[str, StoredRow], pipeline: DescriptionPipeline, job: CatalogueJob, *, gone: bool
 ) -> BuildResult:
-    """Describe new and changed items, and write them with the unchanged ones; ``gone``: remove those not in the feed."""
+    """Describe new and changed items, and write them with the unchanged ones; ``gone`` removes all others."""
     if not feed.rows:
         refuse(feed, feed.problems, job)
     if gone:
