@@ -25,7 +25,6 @@ from coordi.artifacts import (
     is_finished,
     lock_folder,
     no_progress,
-    write_json,
     write_manifest,
     write_text,
 )
@@ -50,6 +49,7 @@ from coordi.recommend.catalogue_file import (
     check_is_catalogue,
     read_info_file,
     stored_rows,
+    write_info_file,
     writing_catalogue,
 )
 from coordi.recommend.items import describe_items, not_understood
@@ -228,10 +228,11 @@ def info_of(folder: Path) -> CatalogueInfo:
 
 
 @contextmanager
-def manifest_last(job: CatalogueJob, info: CatalogueInfo) -> Iterator[None]:
-    """Write the manifest once the block ends without an error; until then the previous one stays."""
+def changing_catalogue(job: CatalogueJob, info: CatalogueInfo) -> Iterator[CatalogueWriter]:
+    """A writer; the manifest is written once the block ends without an error, until then the previous one stays."""
     started = time.monotonic()
-    yield
+    with writing_catalogue(job.folder, info) as writer:
+        yield writer
     settings = {"describe": info.describe.model_dump(mode="json"), "prompt": info.prompt.model_dump(mode="json")}
     inputs = {"source": info.source, "encoder": info.encoder[1], "vocabulary": info.vocabulary}
     write_manifest(job.folder, Record(job.command, settings, inputs=inputs), started)
@@ -322,11 +323,7 @@ def describe_rows(
 ) -> tuple[list[Item], list[RowProblem]]:
     """Described items of the rows that can go into a catalogue, and problems of others.
 
-    Args:
-        rows: To be described.
-        digests: Keys in the cache, by item id; items without a readable photo are absent.
-        pipeline: Describes them.
-        cache: Has the embeddings of their photos.
+    ``digests`` are the keys in the cache, by item id; items without a readable photo are absent.
     """
     ids = [row.item.id for row in rows if row.item.id in digests]
     vectors = cache.vectors([digests[name] for name in ids])  # (B, D)
@@ -406,7 +403,7 @@ def build_catalogue(source: Path | str, pipeline: DescriptionPipeline, job: Cata
         if is_finished(job.folder):
             return _change(source, pipeline, job, gone=True)
         feed = read_feed(source, job.data)
-        _write_info(job.folder, pipeline.info(feed.name, feed.source))
+        write_info_file(job.folder, pipeline.info(feed.name, feed.source))
         return _update(feed, {}, pipeline, job, gone=False)
 
 
@@ -457,10 +454,8 @@ def remove_from_catalogue(ids: Sequence[str], job: CatalogueJob) -> BuildResult:
             raise RecommendationError(
                 f"that would remove all {len(stored)} items of {job.folder}; to be rid of it, delete the folder"
             )
-        with manifest_last(job, info), writing_catalogue(job.folder, info) as writer:
-            writer.keep(remaining)
-            writer.finish(info)
-            _write_info(job.folder, info)
+        with changing_catalogue(job, info) as writer:
+            writer.finish(remaining)
     return BuildResult(len(remaining), 0, 0, len(stored) - len(remaining), len(remaining))
 
 
@@ -488,11 +483,7 @@ def _update(
     info = pipeline.info(named_by.name, named_by.source, _now())
     changed, retried = _to_describe(feed.rows, stored, job)
     positions = _positions(feed.rows, stored, gone=gone)
-    with (
-        manifest_last(job, info),
-        EmbeddingCache.of(pipeline.encoder, job.save_every) as cache,
-        writing_catalogue(job.folder, info) as writer,
-    ):
+    with changing_catalogue(job, info) as writer, EmbeddingCache.of(pipeline.encoder, job.save_every) as cache:
         rows = [row for row in feed.rows if row.item.id in changed | retried]
         staging = _Staging(pipeline, cache, writer, job)
         staged = staging.run(rows, retried, positions)
@@ -503,9 +494,7 @@ def _update(
             refuse(feed, problems, job)
         write_problems(job.folder, problems)
         if staged or len(remaining) < len(stored) or (before is not None and before.source != info.source):
-            writer.keep(remaining)
-            writer.finish(info)
-            _write_info(job.folder, info)
+            writer.finish(remaining)
     replaced = len(staged & stored.keys())
     return BuildResult(
         items=len(remaining) + len(staged),
@@ -608,10 +597,6 @@ class _Staging:
             use = ": kept for its title" if is_usable else ", and no words that tell what it is"
             self.problems.append(row.problem(f"{photo.kind}{use}", str(row.item.image), usable=is_usable))
         return {item.id: digest for item, digest in zip(items, photos.digests, strict=True) if digest is not None}
-
-
-def _write_info(folder: Path, info: CatalogueInfo) -> None:
-    write_json(folder / INFO_FILE, info.model_dump(mode="json", by_alias=True))
 
 
 def _now() -> str:

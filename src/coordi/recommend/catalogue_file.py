@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AliasChoices, Field, ValidationError
 
-from coordi.artifacts import MANIFEST, atomic_path, clear_write_errors, read_json
+from coordi.artifacts import MANIFEST, atomic_path, clear_write_errors, read_json, write_json
 from coordi.config import DescribeSettings, PromptSettings, Settings
 from coordi.errors import ArtifactError, require
 from coordi.recommend.items import words_of
@@ -239,6 +239,11 @@ def read_info_file(folder: Path) -> CatalogueInfo:
         ) from error
 
 
+def write_info_file(folder: Path, info: CatalogueInfo) -> None:
+    """Write a folder's catalogue.json."""
+    write_json(folder / INFO_FILE, info.model_dump(mode="json", by_alias=True))
+
+
 def insert(connection: Any, into: str, table: pa.Table) -> None:
     """Add rows to a table of an attached database."""
     connection.register("rows_to_insert", table)
@@ -321,7 +326,6 @@ class CatalogueWriter:
         self._connection = connection
         self._folder = folder
         self._info = info
-        self._keeps = False
 
     def add(self, rows: Sequence[CatalogueRow]) -> None:
         """Stage rows, whose ids must be unique among all rows that are added or kept."""
@@ -329,38 +333,40 @@ class CatalogueWriter:
             table = table_of(rows, self._info.photo_dimension, self._info.text_dimension)
             insert(self._connection, f"{_STAGED}.items", table)
 
-    def keep(self, positions: Mapping[str, int]) -> None:
-        """Keep rows of the existing catalogue, by id, with their new positions in the source's order."""
-        import pyarrow as pa
+    def finish(self, unchanged: Mapping[str, int] | None = None) -> None:
+        """Replace the catalogue by the staged rows and the unchanged ones.
 
-        if not positions:
-            return
-        with clear_read_errors(self._folder):
-            _attach_old(self._connection, self._folder)
-            table = pa.table({"id": list(positions), "place": pa.array(positions.values(), type=pa.int64())})
-            insert(self._connection, _UNCHANGED, table)
-            self._keeps = True
-
-    def finish(self, info: CatalogueInfo) -> None:
-        """Write the new database and replace the old one."""
-        run = self._connection.execute
+        Args:
+            unchanged: New positions in the source's order of rows of the existing catalogue, by id.
+        """
         with atomic_path(self._folder / ITEMS_FILE) as fresh, clear_read_errors(self._folder):
             fresh.unlink()  # DuckDB opens no empty file
-            run(f"ATTACH {quoted(fresh)} AS {_FRESH}")
-            for statement in create_tables(info.photo_dimension, info.text_dimension, _FRESH):
-                run(statement)
-            # A search within a category reads one stretch of the file: 4 ms rather than 15 with 100,000 items.
-            for category in GARMENT_CATEGORIES:
-                if self._keeps:
-                    run(
-                        f"INSERT INTO {_FRESH}.items SELECT item.* REPLACE (kept.place AS place) FROM {ITEMS} AS item "
-                        f"JOIN {_UNCHANGED} AS kept ON item.id = kept.id WHERE item.category = ?",
-                        [category],
-                    )
-                run(f"INSERT INTO {_FRESH}.items SELECT * FROM {_STAGED}.items WHERE category = ?", [category])
-            run(f"INSERT INTO {_FRESH}.about VALUES (?)", [info.model_dump_json(by_alias=True)])
-            run(f"CHECKPOINT {_FRESH}")
-            run(f"DETACH {_FRESH}")
+            self._write(fresh, unchanged or {})
+        write_info_file(self._folder, self._info)
+
+    def _write(self, fresh: Path, unchanged: Mapping[str, int]) -> None:
+        import pyarrow as pa
+
+        run = self._connection.execute
+        run(f"ATTACH {quoted(fresh)} AS {_FRESH}")
+        for statement in create_tables(self._info.photo_dimension, self._info.text_dimension, _FRESH):
+            run(statement)
+        if unchanged:
+            _attach_old(self._connection, self._folder)
+            positions = pa.array(unchanged.values(), type=pa.int64())
+            insert(self._connection, _UNCHANGED, pa.table({"id": list(unchanged), "place": positions}))
+        # A search within a category reads one stretch of the file: 4 ms rather than 15 with 100,000 items.
+        for category in GARMENT_CATEGORIES:
+            if unchanged:
+                run(
+                    f"INSERT INTO {_FRESH}.items SELECT item.* REPLACE (kept.place AS place) FROM {ITEMS} AS item "
+                    f"JOIN {_UNCHANGED} AS kept ON item.id = kept.id WHERE item.category = ?",
+                    [category],
+                )
+            run(f"INSERT INTO {_FRESH}.items SELECT * FROM {_STAGED}.items WHERE category = ?", [category])
+        run(f"INSERT INTO {_FRESH}.about VALUES (?)", [self._info.model_dump_json(by_alias=True)])
+        run(f"CHECKPOINT {_FRESH}")
+        run(f"DETACH {_FRESH}")
 
 
 @contextmanager

@@ -289,25 +289,22 @@ def drop_duplicates(items: Sequence[Item], of: Sequence[Item]) -> list[Item]:
     shirt and its trousers.
     """
     candidates = (*of, *items)
-    is_same_photo = _photo_cosines(candidates, candidates) >= SAME_PHOTO
-    first_with: dict[tuple[str | None, str], int] = {}
-    unique: dict[int, None] = {}
-    for position, item in enumerate(candidates):
-        key = (item.category, title_key(item)) if title_key(item) else ("", item.id)
-        same = (
-            int(other)
-            for other in np.flatnonzero(is_same_photo[position, :position])
-            if candidates[other].category == item.category
-        )
-        duplicate = first_with.get(key, next((other for other in same if other in unique), None))
-        if duplicate is None or position < len(of):
-            first_with.setdefault(key, position)
-            unique[position] = None
-        elif duplicate >= len(of) and candidates[duplicate].image is None and item.image is not None:
-            unique = {position if other == duplicate else other: None for other in unique}
-            first_with[key] = position
-    ids = {item.id for item in of}
-    return [candidates[position] for position in unique if position >= len(of) and candidates[position].id not in ids]
+    titles = np.array([title_key(item) or f"\0{position}" for position, item in enumerate(candidates)], dtype=str)
+    categories = np.array([item.category or "" for item in candidates], dtype=str)
+    ids = np.array([item.id for item in candidates], dtype=str)
+    is_alike = (_photo_cosines(candidates, candidates) >= SAME_PHOTO) | (titles[:, None] == titles)
+    is_duplicate = (is_alike & (categories[:, None] == categories)) | (ids[:, None] == ids)  # (N, N)
+    chosen = list(range(len(of)))
+    for position in range(len(of), len(candidates)):
+        duplicates = np.flatnonzero(is_duplicate[position, chosen])
+        if not len(duplicates):
+            chosen.append(position)
+            continue
+        first = int(duplicates[0])
+        has_better_photo = candidates[chosen[first]].image is None and candidates[position].image is not None
+        if first >= len(of) and has_better_photo:
+            chosen[first] = position
+    return [candidates[position] for position in chosen[len(of) :]]
 
 
 def _photo_cosines(items: Sequence[Item], others: Sequence[Item]) -> NDArray[np.float32]:
