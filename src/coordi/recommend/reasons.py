@@ -74,7 +74,7 @@ def _pattern(phrase: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w){re.escape(phrase)}(?!\w)", re.IGNORECASE)
 
 
-def scores_of(scorer: OutfitScorer, outfits: Sequence[Items]) -> list[float]:
+def scores_of(scorer: OutfitScorer, outfits: Sequence[Sequence[Item]]) -> list[float]:
     """Scores as Python numbers."""
     scores: list[float] = scorer.score(outfits).tolist()
     return scores

@@ -9,8 +9,8 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib import metadata
 
@@ -53,15 +53,8 @@ class Service:
     """A model that may still be loading, and the threads that work with it.
 
     Requests that use the language model, other requests about outfits, and photos have a pool of threads each, so that
-    a photo is described while looks are being built.
-
-    Args:
-        settings: Of the server.
-        load: Loads the model.
-
-    Attributes:
-        catalogue_problem: Why a changed catalogue can't be opened; empty if there is no such problem.
-        uploads: Limits the photos that are being received.
+    a photo is described while looks are being built. ``catalogue_problem`` says why a changed catalogue can't be
+    opened; it is empty if there is no such problem.
     """
 
     def __init__(self, settings: ServeSettings, load: Callable[[], Model]) -> None:
@@ -79,11 +72,7 @@ class Service:
 
     @property
     def model(self) -> Model:
-        """The model.
-
-        Raises:
-            RefusedError: ``not_ready`` while it is being loaded.
-        """
+        """The model; a ``not_ready`` ``RefusedError`` while it is being loaded."""
         if self._model is None:
             raise busy("the models are being loaded (GET /api/v1/ready tells when they are)", code="not_ready")
         return self._model
@@ -95,11 +84,7 @@ class Service:
     def load(self, *, warm: bool = True) -> None:
         """Load the model and let it answer once, so that the first user doesn't wait for that.
 
-        Args:
-            warm: False leaves the language model to be loaded by the first request that needs it.
-
-        Raises:
-            CoordiError: If a model or the catalogue can't be loaded.
+        Unless it is to be ``warm``, the first request that needs the language model loads it.
         """
         loaded = self._load()
         loaded.describe_photos([Image.new("RGB", (64, 64), "white")])
@@ -111,26 +96,19 @@ class Service:
         self._model = model
 
     def renew(self) -> bool:
-        """Reopen the catalogue if it has changed on disk; requests in work go on with the previous one.
+        """Reopen the catalogue if it has changed on disk; return whether it had.
 
-        Returns:
-            Whether it had changed.
-
-        Raises:
-            CoordiError: If it can't be opened, or wasn't made for this model; the previous one stays in use.
+        Requests in work go on with the previous one. If the new one can't be opened, or wasn't made for this model,
+        that is a ``CoordiError``, and the previous one stays in use.
         """
         model = None if self._model is None else self._model.reopened()
-        if model is None:
-            return False
-        self._model = model
-        return True
+        self._model = model or self._model
+        return model is not None
 
     def renew_in_background(self, say: Callable[[str], None], every: float = _RENEW_SECONDS) -> None:
         """Look for a changed catalogue every few seconds in a thread, until this is closed.
 
-        Args:
-            say: Called with each change, and once with each reason why the previous catalogue stays in use.
-            every: In seconds.
+        ``say`` is called with each change, and once with each reason why the previous catalogue stays in use.
         """
         catalogue = self.model.catalogue
         if catalogue is None or catalogue.folder is None:
@@ -236,25 +214,33 @@ def run(settings: ServeSettings, load: Callable[[], Model], say: Callable[[str],
         _access.setLevel(logging.INFO)
     thread = threading.Thread(target=serve, name="server")
     # Signals reach the main thread, so it loads: a stop ends that at once, and no thread is left inside a library.
-    handlers = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    with _handling_signals(stop):
+        try:
+            thread.start()
+            say(f"loading the models; {address}{PREFIX}/health answers already")
+            service.load()
+            service.renew_in_background(say)
+            say(f"ready: open {address} in a browser; Ctrl-C stops it")
+            is_loading = False
+            thread.join()
+        except _StoppedError:
+            pass
+        finally:
+            is_loading = False
+            server.should_exit = True
+            thread.join()
+            service.close()
+            service.join()  # at most for the model call that has begun
+
+
+@contextmanager
+def _handling_signals(handler: Callable[[int, object], None]) -> Iterator[None]:
+    previous = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        thread.start()
-        say(f"loading the models; {address}{PREFIX}/health answers already")
-        service.load()
-        service.renew_in_background(say)
-        say(f"ready: open {address} in a browser; Ctrl-C stops it")
-        is_loading = False
-        thread.join()
-    except _StoppedError:
-        pass
+        yield
     finally:
-        is_loading = False
-        server.should_exit = True
-        thread.join()
-        service.close()
-        service.join()  # at most for the model call that has begun
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        for number, old in previous.items():
+            signal.signal(number, old)
 
 
 class _StoppedError(BaseException):
@@ -269,11 +255,7 @@ def _address_of(settings: ServeSettings, listening: socket.socket) -> str:
 
 
 def listen(settings: ServeSettings) -> socket.socket:
-    """Open the socket that the settings name.
-
-    Raises:
-        ConfigError: If the address isn't one of this machine, or its port is in use.
-    """
+    """Open the socket that the settings name; a ``ConfigError`` if that isn't possible."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
         return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)

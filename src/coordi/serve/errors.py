@@ -28,16 +28,7 @@ _log = logging.getLogger("coordi.serve")
 
 
 class RefusedError(HTTPException):
-    """A request that is answered with an error.
-
-    Args:
-        status: HTTP status.
-        code: One of those that ``Problem`` lists.
-        message: One sentence: what is wrong, the value, what is accepted, what to do.
-        field: Where in the request, such as ``items[1].text``; empty if no single field is wrong.
-        accepted: Values that are accepted there, if they can be listed.
-        headers: Added to the response.
-    """
+    """A request that is answered with an error; ``Problem`` explains code, message, field and accepted values."""
 
     def __init__(
         self,
@@ -59,6 +50,9 @@ class RefusedError(HTTPException):
 
 class ClientGoneError(CoordiError):
     """The client closed its connection, so nobody waits for the answer."""
+
+    def __init__(self) -> None:
+        super().__init__("the client closed its connection before it was answered")
 
 
 def busy(message: str, seconds: int = RETRY_SECONDS, code: str = "busy") -> RefusedError:
