@@ -18,13 +18,7 @@ Judge = Literal["language-model", "without-language-model"]
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """Effect of an item or a label on a score.
-
-    Attributes:
-        what: An item's id, or an attribute's label such as ``"leather"``.
-        attribute: Attribute of the label (``"material"``); empty for an item.
-        by: The score with it minus the score without it, in ``[-1, 1]``; it helped if this is above 0.
-    """
+    """Effect on a score, in ``[-1, 1]``, of an item (its id) or of a label: with it minus without it."""
 
     what: str
     attribute: str
@@ -71,11 +65,10 @@ class Completion:
     """Items that complete an outfit.
 
     Attributes:
-        categories: That were searched: the wanted ones, or those that can be added.
+        categories: Those that were searched: the wanted ones, or those that can be added.
         suggestions: Pinned items first, then best first; without a wanted category the best of each category come
             before the second best of any.
-        candidates: Number of items that the rules allow.
-        ranked: Number of them that were ranked.
+        candidates: Number of items that the rules allow; ``ranked`` of them were ranked.
         left_out: Rules that left items out, in their order; set if there are fewer suggestions than requested.
         nothing: Why there is no suggestion but pinned ones, in one sentence; empty if there is one.
     """
@@ -92,10 +85,9 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class OutfitScore:
-    """How well items go together.
+    """How well items go together: P(yes) in ``[0, 1]``.
 
     Attributes:
-        score: P(yes) in ``[0, 1]``.
         without: P(yes) of the outfit without each item; None for an outfit of two items.
         weakest: Position of the item whose absence helps most; None if none does.
         cautions: Combinations that aren't an outfit, such as two pairs of shoes, which the score doesn't consider.
@@ -111,12 +103,9 @@ class OutfitScore:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """An outfit that was built around an item.
+    """An outfit that was built around an item: the given and pinned items, then in the order of ``COMPLETION_ORDER``.
 
-    Attributes:
-        items: The given and pinned items first, then in the order of ``rules.COMPLETION_ORDER``.
-        score: P(yes) in ``[0, 1]``.
-        missing: Categories that an outfit needs and that no item was found for, without unwanted ones.
+    ``missing`` are the categories that an outfit needs and that no item was found for, without unwanted ones.
     """
 
     items: tuple[Item, ...]
@@ -127,14 +116,10 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """Outfits around an item.
+    """Outfits around an item, those that miss the fewest categories first, then best first.
 
-    Attributes:
-        looks: Those that miss the fewest categories first, then best first; no two share more than half of the added
-            items.
-        left_out: Rules that left items out of the categories that a look misses, in their order; of all searched
-            categories if there is no look.
-        nothing: Why there is no look, in one sentence; empty if there is one.
+    ``left_out`` are rules that left items out of the categories that a look misses; of all searched categories if there
+    is no look, and ``nothing`` then says why, in one sentence.
     """
 
     looks: tuple[Look, ...]

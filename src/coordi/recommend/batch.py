@@ -22,13 +22,7 @@ _CLAIM, _LINES = "asked.json", "lines.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Items to complete, and how.
-
-    Attributes:
-        ids: Items of the catalogue, in the order of the lines.
-        k: Suggestions for each item at most.
-        rules: As for ``Stylist.complete``, like the others.
-    """
+    """Ids of the items to complete, in the order of the lines, and options as for ``Stylist.complete``."""
 
     ids: Sequence[str]
     k: int
@@ -65,13 +59,6 @@ def complete_catalogue(batch: Batch, stylist: Stylist, model: str, out: Path, pr
 
     Lines are written into the folder ``<out>.work``; once all are there they become ``out``, with
     ``<out>.manifest.json`` beside it. The same command resumes an interrupted run.
-
-    Args:
-        batch: Items and options.
-        stylist: With a catalogue.
-        model: ``TrainedModel.identity`` of the stylist's model.
-        out: A ``.jsonl`` file that doesn't exist yet.
-        progress: Called with the number of items.
 
     Raises:
         ArtifactError: If ``out`` exists, its folder belongs to another batch, another process writes it, or it can't be

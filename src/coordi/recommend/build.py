@@ -70,13 +70,7 @@ _LISTED = frozenset({"catalogue", "photos", "sample"})  # layouts whose readers 
 
 @dataclass(frozen=True, slots=True)
 class FeedRow:
-    """A row of a source that can go into a catalogue.
-
-    Attributes:
-        item: Cleaned; its category may be None until its photo is described, and its photo may be unreadable.
-        line: In its table; None if the source isn't a table.
-        hash: Of the source's columns.
-    """
+    """A row of a source that can go into a catalogue, its line in a table, and the hash of its columns."""
 
     item: Item
     line: int | None
@@ -204,13 +198,8 @@ _AS_THEY_ARE = DataSettings()
 class CatalogueJob:
     """Folder and options of a change to a catalogue.
 
-    Attributes:
-        folder: Of the catalogue.
-        command: The command line, for the manifest.
-        progress: Shows progress under a label.
-        data: Settings for reading a source.
-        save_every: Photos between two saves of embeddings.
-        may_shrink: Whether a feed may remove more than half of the items.
+    ``command`` is for the manifest, ``save_every`` is in photos, ``may_shrink`` allows a feed that removes more than
+    half of the items.
     """
 
     folder: Path
@@ -280,12 +269,7 @@ _READERS = 4
 
 @dataclass(frozen=True)
 class DescriptionPipeline:
-    """The encoder, vocabulary and settings that describe a catalogue.
-
-    Attributes:
-        describe: Names the encoder and the vocabulary.
-        prompt: Settings of item texts.
-    """
+    """The encoder, vocabulary and settings that describe a catalogue."""
 
     describe: DescribeSettings
     prompt: PromptSettings
@@ -321,10 +305,7 @@ class DescriptionPipeline:
 def describe_rows(
     rows: Sequence[FeedRow], digests: Mapping[str, bytes], pipeline: DescriptionPipeline, cache: EmbeddingCache
 ) -> tuple[list[Item], list[RowProblem]]:
-    """Described items of the rows that can go into a catalogue, and problems of others.
-
-    ``digests`` are the keys in the cache, by item id; items without a readable photo are absent.
-    """
+    """Described items of the rows that can go in, and problems of others; ``digests`` are keys in the cache by id."""
     ids = [row.item.id for row in rows if row.item.id in digests]
     vectors = cache.vectors([digests[name] for name in ids])  # (B, D)
     descriptions = pipeline.labeller.descriptions(ids, vectors)
@@ -367,15 +348,7 @@ _MANY = 10
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:
-    """Numbers of items after a change to a catalogue.
-
-    Attributes:
-        items: In the catalogue now.
-        changed: Items whose row or photo changed.
-        encoded: Photos that weren't in the cache.
-        problems: Of the rows and photos that were read.
-        left_out: Counts of what the reader of a release left out.
-    """
+    """Numbers of items after a change to a catalogue, of photos that weren't in the cache, and problems."""
 
     items: int
     added: int
@@ -408,12 +381,7 @@ def build_catalogue(source: Path | str, pipeline: DescriptionPipeline, job: Cata
 
 
 def add_to_catalogue(source: Path | str, job: CatalogueJob) -> BuildResult:
-    """Add the rows of a source; an item whose id is in the catalogue is replaced.
-
-    Raises:
-        DataError: If the source can't be read, or has no usable row.
-        ArtifactError: If the folder isn't a catalogue, or its encoder or vocabulary has changed.
-    """
+    """Add the rows of a source; an item whose id is in the catalogue is replaced. Errors as ``build_catalogue``."""
     check_is_catalogue(job.folder)
     with lock_folder(job.folder):
         return _change(source, None, job, gone=False)
@@ -422,8 +390,8 @@ def add_to_catalogue(source: Path | str, job: CatalogueJob) -> BuildResult:
 def refresh_catalogue(source: Path | str | None, job: CatalogueJob) -> BuildResult:
     """Make a catalogue equal to a feed: add new items, describe changed ones again, remove the others.
 
-    ``source`` is the feed; None for the one that the catalogue was built from. Errors are those of
-    ``add_to_catalogue``, and a ``DataError`` for a feed that would remove more than half, unless the job allows it.
+    The feed is by default what the catalogue was built from. Errors are those of ``build_catalogue``, and a
+    ``DataError`` for a feed that would remove more than half, unless the job allows it.
     """
     check_is_catalogue(job.folder)
     with lock_folder(job.folder):
@@ -431,12 +399,7 @@ def refresh_catalogue(source: Path | str | None, job: CatalogueJob) -> BuildResu
 
 
 def remove_from_catalogue(ids: Sequence[str], job: CatalogueJob) -> BuildResult:
-    """Remove items; if an id is unknown, none is removed.
-
-    Raises:
-        RecommendationError: If an id is unknown, with near ones, or nothing would be left.
-        ArtifactError: If the folder isn't a catalogue.
-    """
+    """Remove items; an unknown id, or nothing left, is a ``RecommendationError``, and none is removed."""
     check_is_catalogue(job.folder)
     with lock_folder(job.folder):
         stored = stored_rows(job.folder)
@@ -548,12 +511,7 @@ def _positions(rows: Sequence[FeedRow], stored: Mapping[str, StoredRow], *, gone
 
 @dataclass(eq=False)
 class _Staging:
-    """Describes rows and hands them to a writer.
-
-    Attributes:
-        problems: Of photos and rows.
-        encoded: Number of photos that weren't in the cache.
-    """
+    """Describes rows and hands them to a writer."""
 
     pipeline: DescriptionPipeline
     cache: EmbeddingCache

@@ -123,15 +123,7 @@ class CatalogueContents:
         category: str | None = None,
         allowed: NDArray[np.int64] | None = None,
     ) -> list[tuple[int, float]]:
-        """Positions of the items with the largest inner products, and these; best first, ties by id.
-
-        Args:
-            column: Of the vectors.
-            query: Shape ``(D,)``.
-            k: Number of items at most.
-            category: None for all.
-            allowed: Positions of allowed items, all of that category if one is given; None for all.
-        """
+        """Positions of the k allowed items with the largest inner products, and these; best first, ties by id."""
         span = slice(0, len(self.ids)) if category is None else self.spans.get(category, slice(0, 0))
         positions = np.arange(span.start, span.stop) if allowed is None else np.sort(allowed)
         if not self.present[column][span].all():
@@ -193,12 +185,7 @@ class Catalogue:
 
     @classmethod
     def open(cls, folder: str | Path) -> Catalogue:
-        """Open a catalogue that ``coordi catalogue build`` made.
-
-        Raises:
-            ArtifactError: If the folder isn't a finished catalogue, or its database is damaged.
-            MissingDependencyError: If DuckDB isn't installed.
-        """
+        """Open what ``coordi catalogue build`` made; an ``ArtifactError`` if there is none, or it is damaged."""
         duckdb = require("duckdb", "catalogue")
         file = Path(folder) / ITEMS_FILE
         check_is_catalogue(file.parent)
@@ -282,17 +269,10 @@ class Catalogue:
         rules: Rules = NO_RULES,
         category: GarmentCategory | None = None,
     ) -> list[tuple[Item, float]]:
-        """The items whose embeddings have the largest inner product with a query, by exact search.
+        """The items whose embeddings have the largest inner product with a query, by exact search; ties by id.
 
-        Args:
-            query: Shape ``(D,)`` or ``(T,)``, from the catalogue's encoder of this space.
-            space: Of the embeddings.
-            k: Number of items at most; fewer if fewer have such an embedding and pass the rules.
-            rules: All but ``pinned`` are applied.
-            category: None for all.
-
-        Returns:
-            Items with their inner product, best first, ties by id.
+        The query has shape ``(D,)`` or ``(T,)`` and is from the catalogue's encoder of this space. There are fewer than
+        ``k`` items if fewer have such an embedding and pass the rules (all but ``pinned``).
         """
         column = PHOTO if space == "photo" else TEXT
         dimension = self.info.photo_dimension if space == "photo" else self.info.text_dimension
@@ -329,12 +309,8 @@ class Catalogue:
     ) -> tuple[list[Item], int]:
         """A page of the items that pass the rules (all but ``pinned``) and contain all words, and their total number.
 
-        Args:
-            rules: As for ``nearest``.
-            words: Each of the first twenty must begin a word of the item's title, kind, brand or text, whatever its
-                case.
-            offset: Number of items to skip, in the source's order.
-            limit: Number of items at most.
+        Each of the first twenty words must begin a word of the item's title, kind, brand or text, whatever its case.
+        Items are in the source's order.
         """
         terms = list(dict.fromkeys(search_words(words)))[:_MOST_WORDS]
         clauses = [*rule_clauses(rules), *(Clause("words", word, "contains(words, ?)", word) for word in terms)]

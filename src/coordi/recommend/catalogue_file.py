@@ -47,13 +47,7 @@ _WORD_SEPARATOR = " "  # before each word of ``words``, so that a search matches
 
 @dataclass(frozen=True, slots=True)
 class CatalogueRow:
-    """An item with the hashes that a refresh compares.
-
-    Attributes:
-        position: In the source's order.
-        row_hash: Of the source's columns; empty if the catalogue is never refreshed.
-        photo_hash: SHA-256 of its photo's bytes; empty without a photo.
-    """
+    """An item, its position in the source, and the hashes of the source's columns and of its photo."""
 
     position: int
     item: Item
@@ -154,13 +148,8 @@ SHUT_OFF: Mapping[str, Any] = {"autoinstall_known_extensions": False, "autoload_
 class CatalogueInfo(Settings):
     """Source and settings of a catalogue; in its database and, for people, in catalogue.json.
 
-    Attributes:
-        name: Of the source.
-        source: Its resolved path, or the name of a data set on a hub.
-        encoder: Name and identity of the image encoder.
-        text_encoder: ``EdgeEncoder.text_identity`` of the text encoder.
-        vocabulary: SHA-256 of the vocabulary's content.
-        changed_at: When it was last changed, in UTC, ``2026-11-24T00:10:00Z``; empty in memory.
+    ``encoder`` and ``text_encoder`` are identities, the former with its name; ``vocabulary`` is the SHA-256 of its
+    content. ``changed_at`` is in UTC, such as ``2026-11-24T00:10:00Z``; it is empty for a catalogue in memory.
     """
 
     format: Literal["coordi-catalogue-2"] = "coordi-catalogue-2"
@@ -177,16 +166,7 @@ class CatalogueInfo(Settings):
 
 
 def check_fits(folder: Path | str, info: CatalogueInfo, wanted: CatalogueInfo) -> None:
-    """Refuse a catalogue that another encoder, vocabulary or prompt made.
-
-    Args:
-        folder: Of the catalogue, for the message.
-        info: Of the catalogue.
-        wanted: As it would be built now.
-
-    Raises:
-        ArtifactError: If embeddings, labels or texts would differ, with all differences.
-    """
+    """Refuse a catalogue whose embeddings, labels or texts would differ if it were built as wanted."""
     pairs = [
         ("the encoder", _with_hash(*info.encoder), _with_hash(*wanted.encoder)),
         ("the text encoder", info.text_encoder[:12], wanted.text_encoder[:12]),
@@ -334,11 +314,7 @@ class CatalogueWriter:
             insert(self._connection, f"{_STAGED}.items", table)
 
     def finish(self, unchanged: Mapping[str, int] | None = None) -> None:
-        """Replace the catalogue by the staged rows and the unchanged ones.
-
-        Args:
-            unchanged: New positions in the source's order of rows of the existing catalogue, by id.
-        """
+        """Replace the catalogue by the staged rows and the unchanged ones, whose new positions are given by id."""
         with atomic_path(self._folder / ITEMS_FILE) as fresh, clear_read_errors(self._folder):
             fresh.unlink()  # DuckDB opens no empty file
             self._write(fresh, unchanged or {})

@@ -172,15 +172,10 @@ def describe_items(
     vocabulary: Vocabulary,
     text_encoder: ImageTextEncoder,
 ) -> list[Item]:
-    """Add texts, embeddings and facets to items, in their order.
+    """Add texts, embeddings and facets to items with categories, in their order.
 
-    Args:
-        items: With categories.
-        descriptions: By item id; items without one are absent.
-        photo_vectors: By item id, unit vectors ``(D,)``; items without one are absent.
-        prompt: Settings of item texts.
-        vocabulary: Of the colours.
-        text_encoder: The bundled encoder, whatever encoder described the photos.
+    Descriptions and photo vectors ``(D,)`` are by item id; items without one are absent. ``text_encoder`` is the
+    bundled encoder, whatever encoder described the photos.
     """
     words = ColourWords(vocabulary)
     texts = [item_text(item, descriptions.get(item.id), prompt) for item in items]

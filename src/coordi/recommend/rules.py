@@ -142,11 +142,7 @@ class Rules(Settings):
 
 
 def parse_rules(values: Mapping[str, Any]) -> Rules:
-    """Rules from a user's options, with categories and genders in any case.
-
-    Raises:
-        RecommendationError: If a category or gender isn't one, with those that are, or rules contradict each other.
-    """
+    """Rules from a user's options, with categories and genders in any case; problems are ``RecommendationError``."""
     given = dict(values)
     for name, parse in (("want", parse_category), ("unwanted", parse_category), ("unwanted_genders", _parse_gender)):
         given[name] = tuple(parse(entry) for entry in given.get(name) or ())
@@ -200,14 +196,7 @@ _COMPARED_CASELESS = ("brands", "unwanted_brands", "colours", "unwanted_colours"
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One SQL condition with one parameter.
-
-    Attributes:
-        name: Of the rule, as ``Rules`` has it.
-        words: For users, such as ``"price at most 50"``.
-        sql: With one ``?``.
-        parameter: Its value.
-    """
+    """One SQL condition with one ``?``: the rule's name, its words for users, the condition and its parameter."""
 
     name: str
     words: str

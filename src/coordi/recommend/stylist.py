@@ -58,10 +58,7 @@ ScoredLook = tuple[Items, float]
 class Stylist:
     """Scores and completes outfits. Safe to call from several threads.
 
-    Attributes:
-        catalogue: Its items are suggested; without one, outfits can be scored and nothing else.
-        scorers: Of the model, adapted to the catalogue.
-        vocabulary: Its labels are in the reasons.
+    Without a catalogue, outfits can be scored and nothing else. ``scorers`` are adapted to the catalogue.
     """
 
     def __init__(
@@ -80,12 +77,7 @@ class Stylist:
         self._encode_texts = encode_texts
 
     def score(self, items: Sequence[Item], *, language_model: bool = True) -> OutfitScore:
-        """Score how well two or more items go together, and find the one that fits least.
-
-        Args:
-            items: Of the outfit.
-            language_model: False is faster and less accurate.
-        """
+        """Score how well two or more items go together, and find the one that fits least."""
         outfit = tuple(items)
         if len(outfit) < 2:
             raise RecommendationError(f"scoring needs 2 items or more, got {len(outfit)}; add what should go with it")
@@ -155,17 +147,7 @@ class Stylist:
         )
 
     def outfits(self, around: Item, k: int = 3, rules: Rules | None = None, *, language_model: bool = True) -> Looks:
-        """Build looks around an item.
-
-        Args:
-            around: Of the catalogue or not.
-            k: Number of looks at most; no two share more than half of the added items.
-            rules: Which items may be added; None for all.
-            language_model: False scores without it; ``judge`` in the answer says so.
-
-        Raises:
-            RecommendationError: As ``complete``.
-        """
+        """Build at most k looks around an item, of the catalogue or not; options and errors as ``complete``."""
         catalogue, start, rules = self._start((around,), k, rules)
         candidates = build_looks(CandidateSearch(catalogue, self.scorers), start, rules)
         if not candidates:
@@ -386,7 +368,7 @@ class CandidateSearch:
         return counts
 
     def find(self, outfit: Sequence[Item], rules: Rules, category: GarmentCategory, most: int) -> list[Scored]:
-        """At most so many candidates of a category and P(yes) of the outfit with them, in ``ranked_order``.
+        """The best candidates of a category and P(yes) of the outfit with them, in ``ranked_order``.
 
         Four times as many, or 64 if that is more, are nearest to the outfit by their texts and are scored without the
         language model. Items of the outfit and their duplicates are no candidates. Wanted categories of the rules are
