@@ -14,28 +14,27 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from coordi.errors import RecommendationError, require
+from coordi.errors import RecommendationError
 from coordi.model.features import Group, GroupSums
 from coordi.recommend.answers import LeftOut
 from coordi.recommend.catalogue_file import (
+    ABOUT,
     DATABASE,
     ITEM_COLUMNS,
     ITEMS,
     ITEMS_FILE,
     PHOTO,
-    SHUT_OFF,
     TEXT,
     CatalogueInfo,
     CatalogueRow,
     check_is_catalogue,
     clear_read_errors,
+    connect,
     create_tables,
     insert,
     item_of,
     quoted,
-    read_info,
     search_words,
-    shut_off,
     stamp_of,
     table_of,
 )
@@ -173,7 +172,6 @@ class Catalogue:
     """An open catalogue; safe to use from several threads."""
 
     def __init__(self, connection: Any, info: CatalogueInfo, where_it_is: str) -> None:
-        """Use ``open`` or ``in_memory``."""
         self.info = info
         self._connection = connection
         self._name = where_it_is
@@ -186,15 +184,15 @@ class Catalogue:
     @classmethod
     def open(cls, folder: str | Path) -> Catalogue:
         """Open what ``coordi catalogue build`` made; an ``ArtifactError`` if there is none, or it is damaged."""
-        duckdb = require("duckdb", "catalogue")
         file = Path(folder) / ITEMS_FILE
         check_is_catalogue(file.parent)
-        connection = duckdb.connect(":memory:", config=dict(SHUT_OFF))
+        connection = connect()
         stamp = stamp_of(file)  # before it is opened, so that a file that replaces it meanwhile counts as another
         with clear_read_errors(folder):
             connection.execute(f"ATTACH {quoted(file)} AS {DATABASE} (READ_ONLY)")
-            shut_off(connection)
-            index = cls(connection, read_info(connection), str(folder))
+            _shut_off(connection)
+            ((info,),) = connection.execute(f"SELECT info FROM {ABOUT}").fetchall()
+            index = cls(connection, CatalogueInfo.model_validate_json(info), str(folder))
             index._file, index._stamp = file, stamp
             len(index)
         return index
@@ -202,26 +200,23 @@ class Catalogue:
     @classmethod
     def in_memory(cls, info: CatalogueInfo, items: Iterable[Item]) -> Catalogue:
         """A catalogue of items with unique ids, in their order."""
-        connection = require("duckdb", "catalogue").connect(":memory:", config=dict(SHUT_OFF))
+        connection = connect()
         connection.execute(f"ATTACH ':memory:' AS {DATABASE}")
         for statement in create_tables(info.photo_dimension, info.text_dimension):
             connection.execute(statement)
         rows = [CatalogueRow(position, item) for position, item in enumerate(items)]
         rows.sort(key=lambda row: row.item.category or "")  # as in a file
         insert(connection, ITEMS, table_of(rows, info.photo_dimension, info.text_dimension))
-        shut_off(connection)
+        _shut_off(connection)
         return cls(connection, info, "in memory")
 
     def __enter__(self) -> Catalogue:
-        """Return itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Close it."""
         self.close()
 
     def __len__(self) -> int:
-        """Number of items."""
         return self._count([])
 
     @property
@@ -392,6 +387,12 @@ class Catalogue:
                 yield cursor
             finally:
                 cursor.close()
+
+
+def _shut_off(connection: Any) -> None:
+    """Forbid the connection to open further files, for good."""
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
 
 
 def _clauses(rules: Rules, category: GarmentCategory | None) -> list[Clause]:

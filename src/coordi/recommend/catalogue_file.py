@@ -203,12 +203,6 @@ def check_is_catalogue(folder: Path) -> None:
     raise ArtifactError(f"{folder} isn't a catalogue: it has no {' and no '.join(missing)}; make one: {make}")
 
 
-def read_info(connection: Any) -> CatalogueInfo:
-    """Description of the catalogue in the attached database."""
-    ((info,),) = connection.execute(f"SELECT info FROM {ABOUT}").fetchall()
-    return CatalogueInfo.model_validate_json(info)
-
-
 def read_info_file(folder: Path) -> CatalogueInfo:
     """Content of a folder's catalogue.json; the catalogue may be unfinished."""
     try:
@@ -224,17 +218,16 @@ def write_info_file(folder: Path, info: CatalogueInfo) -> None:
     write_json(folder / INFO_FILE, info.model_dump(mode="json", by_alias=True))
 
 
+def connect() -> Any:
+    """A new connection to a database in memory, to which others can be attached."""
+    return require("duckdb", "catalogue").connect(":memory:", config=dict(SHUT_OFF))
+
+
 def insert(connection: Any, into: str, table: pa.Table) -> None:
     """Add rows to a table of an attached database."""
     connection.register("rows_to_insert", table)
     connection.execute(f"INSERT INTO {into} SELECT * FROM rows_to_insert")
     connection.unregister("rows_to_insert")
-
-
-def shut_off(connection: Any) -> None:
-    """Forbid the connection to open further files, for good."""
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
 
 
 def stamp_of(file: Path) -> tuple[int, int, int] | None:
@@ -291,7 +284,7 @@ class StoredRow:
 
 def stored_rows(folder: Path) -> dict[str, StoredRow]:
     """Rows of a catalogue's database, by id in the source's order; an ``ArtifactError`` if it is damaged."""
-    with clear_read_errors(folder), _connected() as connection:
+    with clear_read_errors(folder), closing(connect()) as connection:
         _attach_old(connection, folder)
         rows = connection.execute(
             f"SELECT id, place, row_hash, photo_hash, photo_embedding IS NOT NULL FROM {ITEMS} ORDER BY place, id"
@@ -354,7 +347,7 @@ def writing_catalogue(folder: Path, info: CatalogueInfo) -> Iterator[CatalogueWr
     """
     _remove_leftovers(folder)
     try:
-        with clear_write_errors(folder), _connected() as connection:
+        with clear_write_errors(folder), closing(connect()) as connection:
             with clear_read_errors(folder):
                 connection.execute(f"ATTACH {quoted(folder / f'.{ITEMS_FILE}.{_STAGED}')} AS {_STAGED}")
                 connection.execute(f"CREATE TABLE {_UNCHANGED} (id VARCHAR, place BIGINT)")
@@ -367,10 +360,6 @@ def writing_catalogue(folder: Path, info: CatalogueInfo) -> Iterator[CatalogueWr
 
 def _attach_old(connection: Any, folder: Path) -> None:
     connection.execute(f"ATTACH {quoted(folder / ITEMS_FILE)} AS {DATABASE} (READ_ONLY)")
-
-
-def _connected() -> closing[Any]:
-    return closing(require("duckdb", "catalogue").connect(":memory:", config=dict(SHUT_OFF)))
 
 
 def _remove_leftovers(folder: Path) -> None:

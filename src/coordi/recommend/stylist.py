@@ -128,7 +128,10 @@ class Stylist:
         categories, conflicts = wanted_categories({item.category for item in start}, rules)
         finder = CandidateSearch(catalogue, self.scorers)
         counts = finder.count(start, rules, categories, len(rules.want) or MAX_CATEGORIES)
-        ranked = self._rank(finder, start, rules, tuple(counts), k, language_model=language_model)
+        count = max(1, max(self.settings.candidates, MAX_CATEGORIES * k) // max(1, len(counts)))
+        ranked = [finder.find(start, rules, category, count) for category in counts]
+        if language_model and ranked:
+            ranked = self._rank(ranked, start)
         # The best of each category before the second best of any, each category diversified.
         varied = [diversified(part, k, self.settings.diversity) for part in ranked]
         rounds = [[scored for scored in row if scored is not None] for row in zip_longest(*varied)]
@@ -181,23 +184,8 @@ class Stylist:
     def _reasoner(self, language_model: bool) -> Reasoner:
         return Reasoner(scorer_of(self.scorers, language_model), self.vocabulary, self._encode_texts)
 
-    def _rank(
-        self,
-        finder: CandidateSearch,
-        outfit: Items,
-        rules: Rules,
-        categories: Sequence[GarmentCategory],
-        k: int,
-        *,
-        language_model: bool,
-    ) -> list[list[Scored]]:
-        """Candidates of each category, best first."""
-        if not categories:
-            return []
-        count = max(1, max(self.settings.candidates, MAX_CATEGORIES * k) // len(categories))
-        candidates = [finder.find(outfit, rules, category, count) for category in categories]
-        if not language_model:
-            return candidates
+    def _rank(self, candidates: Sequence[Sequence[Scored]], outfit: Items) -> list[list[Scored]]:
+        """Candidates of each category in the language model's order."""
         outfits = [(*outfit, item) for part in candidates for item, _ in part]
         scores = iter(scores_of(self.scorers.model, outfits))  # all categories in one call
         return [ranked_order([(item, next(scores)) for item, _ in part], outfit) for part in candidates]
@@ -279,12 +267,10 @@ def drop_duplicates(items: Sequence[Item], of: Sequence[Item]) -> list[Item]:
     chosen = list(range(len(of)))
     for position in range(len(of), len(candidates)):
         duplicates = np.flatnonzero(is_duplicate[position, chosen])
-        if not len(duplicates):
+        first = int(duplicates[0]) if len(duplicates) else None
+        if first is None:
             chosen.append(position)
-            continue
-        first = int(duplicates[0])
-        has_better_photo = candidates[chosen[first]].image is None and candidates[position].image is not None
-        if first >= len(of) and has_better_photo:
+        elif first >= len(of) and candidates[chosen[first]].image is None and candidates[position].image is not None:
             chosen[first] = position
     return [candidates[position] for position in chosen[len(of) :]]
 
@@ -363,8 +349,7 @@ class CandidateSearch:
         counts: dict[GarmentCategory, int] = {}
         for category in categories:
             number = self.catalogue.count(_rules_for(outfit, rules), category) if len(counts) < most else 0
-            if number:
-                counts[category] = number
+            counts |= {category: number} if number else {}
         return counts
 
     def find(self, outfit: Sequence[Item], rules: Rules, category: GarmentCategory, most: int) -> list[Scored]:
@@ -449,12 +434,9 @@ def distinct_looks(looks: Sequence[ScoredLook], start: Items, count: int) -> lis
     distinct: list[ScoredLook] = []
     for look, score in looks:
         added = {item.id for item in look} - common
-        shared = [len(added & {item.id for item in other}) for other, _ in distinct]
-        if all(2 * number <= len(added) for number in shared):
+        if all(2 * len(added & {item.id for item in other}) <= len(added) for other, _ in distinct):
             distinct.append((look, score))
-        if len(distinct) == count:
-            break
-    return distinct
+    return distinct[:count]
 
 
 def missing_from(look: Items, rules: Rules) -> tuple[GarmentCategory, ...]:
