@@ -134,16 +134,13 @@ class Scorers(Protocol):
     @property
     def model(self) -> OutfitScorer:
         """The scorer that is measured and served, language model included."""
-        ...
 
     @property
     def quick(self) -> OutfitScorer:
         """A scorer without the language model: microseconds per outfit, less accurate."""
-        ...
 
     def for_catalogue(self, sums: GroupSums) -> Scorers:
         """The same scorers adapted to the items of a catalogue; whatever is loaded is shared."""
-        ...
 
     def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
         """Direction in which text embeddings of fitting items lie, ``(T,)``.
@@ -151,7 +148,6 @@ class Scorers(Protocol):
         Within a category, ``quick`` scores grow with the inner product, apart from shared words and rounding, so that a
         nearest-neighbour search finds the best candidates.
         """
-        ...
 
 
 def scorer_of(scorers: Scorers, language_model: bool) -> OutfitScorer:

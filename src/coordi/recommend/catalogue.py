@@ -45,9 +45,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-_MOST_BRANDS = 100
-
-
 @dataclass(frozen=True, slots=True)
 class Facets:
     """Values that a catalogue can be filtered by, the most frequent first, seasons in lower case.
@@ -163,7 +160,6 @@ def _read_vectors(
 
 Space = Literal["photo", "text"]
 NO_RULES = Rules()
-_NEAR_IDS = 3
 _LONGEST_ID = 200  # compared with those of the catalogue, for an error's sake
 _MOST_WORDS = 20
 
@@ -251,7 +247,7 @@ class Catalogue:
             )
         return [items[item_id] for item_id in ids]
 
-    def near_ids(self, unknown: str, count: int = _NEAR_IDS) -> list[str]:
+    def near_ids(self, unknown: str, count: int = 3) -> list[str]:
         """Ids with the smallest edit distance to an unknown one, nearest first, ties in order; for error messages."""
         query = f"SELECT id FROM {ITEMS} ORDER BY levenshtein(lower(id), lower(?)), id LIMIT ?"
         return [row[0] for row in self._values(query, [unknown, count])]
@@ -319,7 +315,7 @@ class Catalogue:
         by_category = self._values(f"SELECT category, count(*) AS n FROM {ITEMS} GROUP BY category ORDER BY n DESC, 1")
         brands = self._values(
             f"SELECT min(brand) FROM {ITEMS} WHERE brand_key <> '' GROUP BY brand_key "
-            f"ORDER BY count(*) DESC, brand_key LIMIT {_MOST_BRANDS}"
+            "ORDER BY count(*) DESC, brand_key LIMIT 100"
         )
         seasons = self._values(
             f"SELECT season_key FROM {ITEMS} WHERE season_key <> '' GROUP BY season_key ORDER BY count(*) DESC, 1"

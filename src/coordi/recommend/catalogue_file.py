@@ -38,9 +38,7 @@ _COLUMNS: Mapping[str, str] = {
     "season": "VARCHAR", "season_key": "VARCHAR", "in_stock": "BOOLEAN", "words": "VARCHAR", "row_hash": "BLOB",
     "photo_hash": "BLOB",
 }  # fmt: skip
-_PLAIN_FIELDS = (
-    "id", "title", "category", "subcategory", "price", "text", "brand", "gender", "season", "in_stock",
-)  # fmt: skip
+_PLAIN_FIELDS = ("id", "title", "category", "subcategory", "price", "text", "brand", "gender", "season", "in_stock")
 ITEM_COLUMNS = (*_PLAIN_FIELDS, "image", "extra", "description", "colours")
 _WORD_SEPARATOR = " "  # before each word of ``words``, so that a search matches beginnings of words
 

@@ -17,7 +17,6 @@ from importlib import metadata
 import uvicorn
 from fastapi import Depends, FastAPI
 from PIL import Image
-from starlette.types import ASGIApp
 
 from coordi.api import Model
 from coordi.errors import ConfigError, CoordiError
@@ -82,10 +81,7 @@ class Service:
         return self.language_model_pool if request.language_model else self.quick_pool
 
     def load(self, *, warm: bool = True) -> None:
-        """Load the model and let it answer once, so that the first user doesn't wait for that.
-
-        Unless it is to be ``warm``, the first request that needs the language model loads it.
-        """
+        """Load the model and let it answer once; unless ``warm``, the language model waits for its first request."""
         loaded = self._load()
         loaded.describe_photos([Image.new("RGB", (64, 64), "white")])
         if warm:
@@ -96,20 +92,16 @@ class Service:
         self._model = model
 
     def renew(self) -> bool:
-        """Reopen the catalogue if it has changed on disk; return whether it had.
+        """Reopen the catalogue if it has changed on disk, for requests from now on; return whether it had.
 
-        Requests in work go on with the previous one. If the new one can't be opened, or wasn't made for this model,
-        that is a ``CoordiError``, and the previous one stays in use.
+        If it can't be opened, or wasn't made for this model, that is a ``CoordiError``: the previous one stays in use.
         """
         model = None if self._model is None else self._model.reopened()
         self._model = model or self._model
         return model is not None
 
     def renew_in_background(self, say: Callable[[str], None], every: float = _RENEW_SECONDS) -> None:
-        """Look for a changed catalogue every few seconds in a thread, until this is closed.
-
-        ``say`` is called with each change, and once with each reason why the previous catalogue stays in use.
-        """
+        """Look for a changed catalogue every few seconds in a thread; ``say`` each change, and each problem once."""
         catalogue = self.model.catalogue
         if catalogue is None or catalogue.folder is None:
             return  # it can't change
@@ -152,13 +144,8 @@ class Service:
             say(f"the catalogue has changed: {len(self.model.catalogue):,} items from now on")
 
 
-def build_app(service: Service) -> ASGIApp:
-    """The guarded application for a service, which may still be loading its models."""
-    return Guard(build_api(service), service.settings, service.uploads)
-
-
 def build_api(service: Service) -> FastAPI:
-    """The application without its guard."""
+    """The application, without its guard, for a service that may still be loading its models."""
     app = FastAPI(
         title="coordi",
         version=metadata.version("coordi"),
@@ -180,16 +167,8 @@ def build_api(service: Service) -> FastAPI:
 def run(settings: ServeSettings, load: Callable[[], Model], say: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT; return once requests in work are answered or their time is over.
 
-    ``health`` answers at once, everything else once the models are loaded. Call it from the main thread.
-
-    Args:
-        settings: Of the server.
-        load: Loads the model.
-        say: Shows one line to the user.
-
-    Raises:
-        ConfigError: If the host requires a token, or can't be listened on.
-        CoordiError: If a model or the catalogue can't be loaded.
+    ``health`` answers at once, everything else once the models are loaded. Call it from the main thread. ``say`` shows
+    one line to the user. A ``CoordiError`` says why the server can't start.
     """
     check_host(settings)
     listening = listen(settings)
@@ -260,23 +239,20 @@ def listen(settings: ServeSettings) -> socket.socket:
     try:
         return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
     except OSError as error:
+        reason = error.strerror or error
+        message = f"can't listen on {settings.host} port {settings.port}: {reason}; change --host or --port"
         if error.errno == errno.EADDRINUSE:
             message = (
                 f"port {settings.port} on {settings.host} is in use, perhaps by another coordi serve; stop that one or "
                 "choose another port with --port (0 takes any free one)"
             )
-        elif error.errno == errno.EACCES:
-            message = f"port {settings.port} needs an administrator; choose one of 1024 or more with --port"
-        else:
-            reason = error.strerror or error
-            message = f"can't listen on {settings.host} port {settings.port}: {reason}; change --host or --port"
         raise ConfigError(message) from error
 
 
 def make_server(settings: ServeSettings, service: Service) -> uvicorn.Server:
     """The server of the application; it isn't running yet and has no socket."""
     config = uvicorn.Config(
-        build_app(service),
+        Guard(build_api(service), settings, service.uploads),
         http="h11",
         ws="none",
         lifespan="off",

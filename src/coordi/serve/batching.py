@@ -51,11 +51,10 @@ class WorkerPool:
         return self._size
 
     async def run(self, work: Callable[[], T], disconnect: Coroutine[Any, Any, None] | None = None) -> T:
-        """Run ``work`` in one of the threads and return its result.
+        """Run ``work`` in one of the threads and return its result; a full or closed pool is a ``busy`` error.
 
-        ``disconnect`` ends when the client closes its connection. Work that waits is then dropped; work that has begun
-        ends at its next ``check_client``; ``ClientGoneError`` is raised. A full queue, or a closed pool, is a ``busy``
-        ``RefusedError``.
+        Once ``disconnect`` ends, the client is gone: work that waits is dropped, work that has begun ends at its next
+        ``check_client``, and ``ClientGoneError`` is raised.
         """
         gone = threading.Event()
         leaving = None if disconnect is None else asyncio.ensure_future(disconnect)
@@ -146,12 +145,8 @@ class _Call(Generic[Q, A]):
 class MicroBatcher(Generic[Q, A]):
     """Calls a model from one thread; what arrives during a call is batched into the next one.
 
-    No call waits for others to arrive: the first one is answered at once, alone.
-
-    Args:
-        work: Answers questions of one kind, in their order.
-        max_batch: Maximum questions per call; a caller with more than that gets a call of its own.
-        name: Of the thread.
+    No call waits for others to arrive: the first one is answered at once, alone. A call has at most ``max_batch``
+    questions, unless a single caller has more.
     """
 
     def __init__(self, work: Callable[[Sequence[Q], Any], Sequence[A]], max_batch: int, name: str) -> None:
@@ -207,12 +202,8 @@ class MicroBatcher(Generic[Q, A]):
         """The first that waits, and those of its kind that fit beside it, in their order; none once this is closed."""
         with self._changed:
             self._batch = []
-            while not self._is_closed:
-                self._waiting = deque(call for call in self._waiting if not call.drop_if_abandoned())
-                if self._waiting:
-                    break
-                self._changed.wait()
-            else:
+            self._changed.wait_for(self._is_ready)
+            if self._is_closed:
                 return []
             first, count = self._waiting[0], 0
             for call in tuple(self._waiting):
@@ -222,6 +213,10 @@ class MicroBatcher(Generic[Q, A]):
                     self._batch.append(call)
                     self._waiting.remove(call)
             return list(self._batch)
+
+    def _is_ready(self) -> bool:
+        self._waiting = deque(call for call in self._waiting if not call.drop_if_abandoned())
+        return self._is_closed or bool(self._waiting)
 
     def _answer(self, batch: list[_Call[Q, A]]) -> None:
         self.calls += 1

@@ -22,7 +22,6 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
 
 from coordi.api import Model, PhotoDescription
 from coordi.data.photos import TOO_LARGE, PhotoError, decode_photo, photo_bytes
@@ -273,9 +272,8 @@ def _describe(model: Model, photo: bytes) -> schemas.DescribeResponse:
     if result.category is not None:
         labels = {name: [label.text for label in labels] for name, labels in result.description.attributes.items()}
         text = model.item_of_labels(result.category, labels, "").text
-    attributes = schemas.attributes_of(result.description)
-    encoder = model.encoder.name
-    return schemas.DescribeResponse(category=result.category, attributes=attributes, text=text, encoder=encoder)
+    values = {"category": result.category, "attributes": result.description, "encoder": model.encoder.name}
+    return schemas.DescribeResponse.model_validate({**values, "text": text})
 
 
 def _similar(model: Model, photo: bytes, k: int) -> schemas.SimilarResponse:
@@ -437,15 +435,6 @@ _MEDIA_TYPES = {
 }  # fmt: skip
 
 
-class _PageFiles(StaticFiles):
-    """Files that a browser caches, and checks each time."""
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        response = await super().get_response(path, scope)
-        response.headers.setdefault("Cache-Control", "no-cache")
-        return response
-
-
 def _add_page(app: FastAPI) -> None:
     """Serve ``index.html`` at ``/`` and the folder's files under ``/static/``."""
     for suffix, media_type in _MEDIA_TYPES.items():  # systems differ in these
@@ -453,6 +442,6 @@ def _add_page(app: FastAPI) -> None:
 
     @app.get("/", include_in_schema=False)
     async def index() -> Response:
-        return FileResponse(PAGE_FOLDER / "index.html", headers={"Cache-Control": "no-cache"})
+        return FileResponse(PAGE_FOLDER / "index.html")
 
-    app.mount("/static", _PageFiles(directory=PAGE_FOLDER), name="static")
+    app.mount("/static", StaticFiles(directory=PAGE_FOLDER), name="static")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, S
 from coordi.config import Settings
 from coordi.recommend.answers import Completion, Contribution, Judge, LeftOut, Looks, OutfitScore, Reason
 from coordi.recommend.rules import ItemId, Rules, Words
-from coordi.types import Description, GarmentCategory, Gender, Item
+from coordi.types import GarmentCategory, Gender, Item, Label
 
 PREFIX = "/api/v1"
 MAX_ITEMS = 12
@@ -34,18 +34,7 @@ class BaseSchema(BaseModel):
 
 
 class ServeSettings(Settings):
-    """Options of ``coordi serve``.
-
-    Attributes:
-        port: 0 takes any free port.
-        names: Further host names that requests may use, such as a reverse proxy's; see ``security``.
-        token: Every request to the API must carry it; None requires none.
-        workers: Requests that use the language model, in work at once. Their model calls are batched.
-        queue: Requests that wait for a worker; the next one gets a 503.
-        max_batch: Maximum outfits per batched model call across requests; 1 disables batching.
-        read_seconds: Idle read timeout in seconds.
-        stop_seconds: Time that requests in work have to finish once the server stops.
-    """
+    """Options of ``coordi serve``, as its ``--help`` explains them; ``names`` are those of ``--name``."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
@@ -74,10 +63,7 @@ Count = Annotated[int, BeforeValidator(_integer)]
 
 
 class LabelledItem(BaseSchema):
-    """An item of the client's own, as ``describe`` described its photo and a user may have corrected it.
-
-    ``attributes`` are labels by attribute of the vocabulary (``GET /api/v1/vocabulary``).
-    """
+    """An item of the client's own, by labels of the vocabulary, as ``describe`` found them or a user corrected them."""
 
     category: GarmentCategory
     attributes: dict[LabelText, tuple[LabelText, ...]] = Field(default_factory=dict, max_length=20)
@@ -121,10 +107,7 @@ class ScoreRequest(BaseSchema):
 
 
 class CompleteRequest(BaseSchema):
-    """An outfit to complete with ``k`` items from the catalogue.
-
-    Without the language model, and without reasons, the answer comes sooner; ``judge`` says who ranked.
-    """
+    """An outfit to complete from the catalogue; sooner without the language model, and without reasons."""
 
     items: tuple[RequestItem, ...] = Field(min_length=1, max_length=MAX_ITEMS)
     k: Count = Field(default=5, ge=1, le=MAX_SUGGESTIONS, strict=True)
@@ -164,30 +147,18 @@ class CatalogueQuery(BaseModel):
         return Rules.model_validate(self.model_dump(exclude={"q", "offset", "limit"}))
 
 
-class LabelResponse(BaseSchema):
-    """A label that was found in a photo, with its probability among the labels of its attribute."""
-
-    text: str
-    probability: Probability
+def _labels_of(description: object) -> object:
+    return {} if description is None else getattr(description, "attributes", description)
 
 
-Attributes = dict[str, tuple[LabelResponse, ...]]
-
-
-def attributes_of(description: Description | None) -> Attributes:
-    """Labels by attribute, most probable first; empty without a photo."""
-    attributes: Mapping[str, Sequence[object]] = {} if description is None else description.attributes
-    return {
-        name: tuple(LabelResponse.model_validate(label, from_attributes=True) for label in labels)
-        for name, labels in attributes.items()
-    }
+# By attribute, most probable first; none without a description.
+Attributes = Annotated[dict[str, tuple[Label, ...]], BeforeValidator(_labels_of)]
 
 
 class DescribeResponse(BaseSchema):
     """What coordi recognises in a photo: by attribute, the labels that are sure enough, most probable first.
 
-    ``category`` is None if the encoder isn't sure, so that the client has to choose one; ``text``, as a prompt would
-    describe the item, is then empty.
+    The category is None, and the text empty, if the encoder isn't sure: the client has to choose one.
     """
 
     category: GarmentCategory | None
@@ -197,40 +168,29 @@ class DescribeResponse(BaseSchema):
 
 
 class ItemResponse(BaseSchema):
-    """An item for display.
+    """An item for display, with its photo's path on this server; one that the client sent has neither id nor photo."""
 
-    Attributes:
-        id: Of the catalogue; None for an item that the client sent.
-        photo: Path of its photo on this server (``/api/v1/catalogue/photos/...``); None without one.
-        attributes: By attribute, the labels found in its photo, most probable first.
-    """
+    model_config = ConfigDict(from_attributes=True)
 
     id: str | None
     title: str
     text: str
     category: GarmentCategory | None
-    kind: str
+    kind: str = Field(validation_alias="subcategory")
     brand: str
     colours: tuple[str, ...]
     gender: Gender | None
     season: str
     price: float | None
     in_stock: bool | None
-    photo: str | None
-    attributes: Attributes
+    photo: str | None = None
+    attributes: Attributes = Field(validation_alias="description")
 
     @classmethod
     def of(cls, item: Item, *, in_catalogue: bool = True) -> ItemResponse:
         """The response for an item; one of the client's own has neither id nor photo."""
-        fields = ("title", "text", "category", "brand", "colours", "gender", "season", "price", "in_stock")
-        has_photo = in_catalogue and item.image is not None
-        return cls(
-            id=item.id if in_catalogue else None,
-            kind=item.subcategory,
-            photo=f"{PREFIX}/catalogue/photos/{quote(item.id, safe='')}" if has_photo else None,
-            attributes=attributes_of(item.description),
-            **{name: getattr(item, name) for name in fields},
-        )
+        photo = f"{PREFIX}/catalogue/photos/{quote(item.id, safe='')}" if in_catalogue and item.image else None
+        return cls.model_validate(item).model_copy(update={"id": item.id if in_catalogue else None, "photo": photo})
 
 
 class ScoredItem(BaseSchema):
@@ -243,9 +203,7 @@ class ScoredItem(BaseSchema):
 class ScoreResponse(BaseSchema):
     """How well items go together: P(yes).
 
-    Attributes:
-        weakest: Position of the item whose absence helps most; None if none does.
-        cautions: Combinations that aren't an outfit, such as two pairs of shoes, in English.
+    ``weakest`` is the position of the item whose absence helps most; cautions are combinations that aren't an outfit.
     """
 
     score: Probability
@@ -266,10 +224,7 @@ class ScoreResponse(BaseSchema):
 
 
 class ItemEffect(BaseSchema):
-    """Effect of an item on a score: the score with it minus the score without it.
-
-    ``position`` is that in the request's ``items``, or in the look that is explained; a pinned item has its ``id``.
-    """
+    """Effect of an item on a score: with it minus without it. A pinned item has its id, others their position."""
 
     position: int | None
     id: str | None
@@ -317,14 +272,9 @@ class SuggestionResponse(BaseSchema):
 
 
 class CompleteResponse(BaseSchema):
-    """Items that would complete the outfit.
+    """Items that would complete the outfit, and the categories that were searched; ``nothing`` says why there is none.
 
-    Attributes:
-        categories: Those that were searched.
-        candidates: Number of items that the rules allow.
-        ranked: How many of them were ranked.
-        left_out: Rules that left items out, if nothing or too little fits.
-        nothing: Why there is no suggestion; empty if there is one.
+    The rules allow so many candidates, of which some were ranked; ``left_out`` says what they left out if little fits.
     """
 
     suggestions: tuple[SuggestionResponse, ...]
@@ -353,10 +303,7 @@ class CompleteResponse(BaseSchema):
 
 
 class LookResponse(BaseSchema):
-    """An outfit; positions in its reason are those of its own items.
-
-    ``lacks`` are categories that an outfit needs (a top and a bottom or a dress, shoes) and that no item was found for.
-    """
+    """An outfit, whose reason has its own positions; it ``lacks`` categories that no item was found for."""
 
     items: tuple[ItemResponse, ...]
     score: Probability
@@ -365,10 +312,7 @@ class LookResponse(BaseSchema):
 
 
 class LooksResponse(BaseSchema):
-    """Outfits: those that miss no category first, then by score; ``nothing`` says why there is none.
-
-    ``left_out`` are rules that left out what a look misses, or everything.
-    """
+    """Outfits: those that miss no category first, then by score; ``nothing`` says why there is none."""
 
     looks: tuple[LookResponse, ...]
     judge: Judge
@@ -425,11 +369,8 @@ class AttributeResponse(BaseSchema):
 class VocabularyResponse(BaseSchema):
     """Accepted values, for chips and filters, and upper limits of a request.
 
-    Attributes:
-        worn_as: By label of the attribute ``category``, its garment category.
-        brands: Of the catalogue, as are all that follow; by frequency, the first hundred.
-        in_catalogue: Number of items by category.
-        price_range: Lowest and highest price; None if no price is known.
+    ``worn_as`` has the garment category of each label of ``category``. Brands (the most frequent hundred) and what comes
+    after them are those of the catalogue; ``in_catalogue`` is its number of items by category.
     """
 
     categories: tuple[GarmentCategory, ...]
@@ -451,13 +392,9 @@ class HealthResponse(BaseSchema):
 
 
 class ReadyResponse(BaseSchema):
-    """The models are loaded.
+    """The models are loaded: ``fine-tuned`` or ``base``. ``catalogue_made`` is when the catalogue was last changed.
 
-    Attributes:
-        model: ``fine-tuned`` or ``base``.
-        catalogue_made: When the catalogue was last changed, in UTC; empty for one in memory.
-        catalogue_is_old: The catalogue has changed on disk and can't be opened, so the previous one is still used; the
-            server's log says why.
+    It is old if it has changed on disk and can't be opened, so that the previous one is still used; the log says why.
     """
 
     ready: Literal[True] = True
@@ -494,25 +431,14 @@ class ErrorResponse(BaseSchema):
     error: Problem
 
 
-SCORE_EXAMPLES = {
-    "words": Example(
-        value={"items": [{"text": "navy blazer"}, {"text": "white shirt"}, {"text": "red running shoes"}]}
-    ),
-    "seen": Example(
-        value={
-            "items": [
-                {"seen": {"category": "dress", "attributes": {"colour": ["black"]}, "title": "silk midi dress"}},
-                {"text": "gold necklace"},
-            ],
-            "language_model": False,
-        }
-    ),
-}
 _LOOK: list[JsonValue] = [{"text": "navy wool blazer"}, {"text": "white shirt"}]
+_DRESS: JsonValue = {"category": "dress", "attributes": {"colour": ["black"]}, "title": "silk midi dress"}
 _RULES: JsonValue = {"want": ["shoes"], "in_stock": True}
-COMPLETE_EXAMPLES = {
-    "words": Example(value={"items": _LOOK, "k": 3, "rules": _RULES, "language_model": False}),
+SCORE_EXAMPLES = {
+    "words": Example(value={"items": [*_LOOK, {"text": "red running shoes"}]}),
+    "seen": Example(value={"items": [{"seen": _DRESS}, {"text": "gold necklace"}], "language_model": False}),
 }
+COMPLETE_EXAMPLES = {"words": Example(value={"items": _LOOK, "k": 3, "rules": _RULES, "language_model": False})}
 LOOKS_EXAMPLES = {
     "words": Example(value={"around": {"text": "black leather jacket"}, "k": 2, "language_model": False}),
 }

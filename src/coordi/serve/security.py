@@ -208,8 +208,7 @@ class _Exchange:
             headers = MutableHeaders(scope=message)
             for name, value in _HEADERS.items():
                 headers.setdefault(name, value)
-            if self._is_api:
-                headers.setdefault("Cache-Control", "no-store")
+            headers.setdefault("Cache-Control", "no-store" if self._is_api else "no-cache")  # browsers check each time
             if not self.is_complete:
                 headers["Connection"] = "close"
         ends = message["type"] == "http.response.body" and not message.get("more_body", False)
