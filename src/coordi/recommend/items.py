@@ -72,7 +72,7 @@ def words_of(text: str) -> list[str]:
 
 def brand_of(item: Item) -> str:
     """The brand as the source's column has it; empty if there is none."""
-    return next(iter(_known_values(item, BRAND_COLUMNS)), "")
+    return next(iter(_meaningful_values(item, BRAND_COLUMNS)), "")
 
 
 def gender_of(item: Item) -> Gender | None:
@@ -92,7 +92,7 @@ def gender_of(item: Item) -> Gender | None:
 
 def season_of(item: Item) -> str:
     """The season as the source's column has it, in lower case; empty if there is none."""
-    return " ".join(next(iter(_known_values(item, SEASON_COLUMNS)), "").casefold().split())
+    return " ".join(next(iter(_meaningful_values(item, SEASON_COLUMNS)), "").casefold().split())
 
 
 def in_stock_of(item: Item) -> bool | None:
@@ -115,10 +115,10 @@ def in_stock_of(item: Item) -> bool | None:
 
 def not_understood(item: Item) -> Iterator[tuple[str, str]]:
     """Unknown values in the columns of gender and stock: the column's meaning and the value."""
-    genders = _known_values(item, ("gender", "sex", "targetgender"))
+    genders = _meaningful_values(item, ("gender", "sex", "targetgender"))
     if genders and gender_of(item) is None and not any(_CHILDREN & set(words_of(value)) for value in genders):
         yield "gender", genders[0]
-    stock = _known_values(item, STOCK_COLUMNS)
+    stock = _meaningful_values(item, STOCK_COLUMNS)
     if stock and in_stock_of(item) is None:
         yield "stock", stock[0]
 
@@ -203,7 +203,7 @@ def _values(item: Item, columns: Sequence[str]) -> list[str]:
     return [by_key[column] for column in columns if by_key.get(column)]
 
 
-def _known_values(item: Item, columns: Sequence[str]) -> list[str]:
+def _meaningful_values(item: Item, columns: Sequence[str]) -> list[str]:
     return [value for value in _values(item, columns) if " ".join(words_of(value)) not in _UNKNOWN]
 
 

@@ -369,7 +369,7 @@ class AttributeResponse(BaseSchema):
 class VocabularyResponse(BaseSchema):
     """Accepted values, for chips and filters, and upper limits of a request.
 
-    ``worn_as`` has the garment category of each label of ``category``. Brands (the most frequent hundred) and what comes
+    ``worn_as`` has the garment category of each label of ``category``. Brands (the first hundred) and the fields
     after them are those of the catalogue; ``in_catalogue`` is its number of items by category.
     """
 
