@@ -88,7 +88,7 @@ class CatalogueContents:
     @classmethod
     def read(cls, cursor: Any, dimensions: Mapping[str, int]) -> CatalogueContents:
         """Read all of a database; ``dimensions`` are those of its columns of vectors."""
-        columns = cursor.sql(f"SELECT {', '.join(ITEM_COLUMNS)} FROM {ITEMS}").to_arrow_table()
+        columns = cursor.sql(f"SELECT {', '.join(ITEM_COLUMNS)} FROM {ITEMS}").to_arrow_table().combine_chunks()
         ids = columns.column("id").to_pylist()
         ((last,),) = cursor.execute(f"SELECT max(rowid) FROM {ITEMS}").fetchall()
         if ids and last + 1 != len(ids):
