@@ -190,7 +190,6 @@ def examples(problems: Sequence[RowProblem], most: int) -> str:
     return f"{', '.join(parts)}{more}"
 
 
-_REASONS = 3
 _AS_THEY_ARE = DataSettings()
 
 
@@ -258,13 +257,12 @@ def refuse(feed: Feed, problems: Sequence[RowProblem], job: CatalogueJob) -> NoR
     reasons = [f"{len(rows)} times: {reason}" for reason, rows in by_reason(problems).items()]
     reasons += [f"{row.count} times: {row.reason}" for row in feed.left_out]
     raise DataError(
-        f"nothing of {feed.source} can go into a catalogue: {'; '.join(reasons[:_REASONS]) or 'it holds no items'}; "
+        f"nothing of {feed.source} can go into a catalogue: {'; '.join(reasons[:3]) or 'it holds no items'}; "
         f"every problem is in {job.folder / PROBLEMS_FILE}"
     )
 
 
 _AT_ONCE = 512
-_READERS = 4
 
 
 @dataclass(frozen=True)
@@ -335,7 +333,7 @@ def photo_hashes(rows: Sequence[FeedRow], progress: Progress = no_progress) -> l
         return b""
 
     hashes: list[bytes] = []
-    with ThreadPoolExecutor(_READERS, thread_name_prefix="hash") as pool:
+    with ThreadPoolExecutor(4, thread_name_prefix="hash") as pool:
         for digest in pool.map(photo_hash, rows):
             hashes.append(digest)
             progress(len(hashes), len(rows))

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AliasChoices, Field, ValidationError
 
-from coordi.artifacts import MANIFEST, atomic_path, clear_write_errors, read_json, write_json
+from coordi.artifacts import MANIFEST, clear_write_errors, read_json, write_json
 from coordi.config import DescribeSettings, PromptSettings, Settings
 from coordi.errors import ArtifactError, require
 from coordi.recommend.items import words_of
@@ -306,9 +306,12 @@ class CatalogueWriter:
 
     def finish(self, unchanged: Mapping[str, int] | None = None) -> None:
         """Replace the catalogue by the staged rows and the unchanged ones, whose new positions are given by id."""
-        with atomic_path(self._folder / ITEMS_FILE) as fresh, clear_read_errors(self._folder):
-            fresh.unlink()  # DuckDB opens no empty file
+        fresh = self._folder / f".{ITEMS_FILE}.{_FRESH}"
+        with clear_read_errors(self._folder):
             self._write(fresh, unchanged or {})
+        with fresh.open("rb") as file:
+            os.fsync(file.fileno())
+        fresh.replace(self._folder / ITEMS_FILE)
         write_info_file(self._folder, self._info)
 
     def _write(self, fresh: Path, unchanged: Mapping[str, int]) -> None:

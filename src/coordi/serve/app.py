@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _imp
 import _thread
 import errno
 import logging
@@ -36,15 +37,10 @@ _TAGS = [
 _TELEMETRY_OFF = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 _RENEW_SECONDS = 5.0
 _END_SECONDS = 60.0
-_INTERRUPT_SECONDS = 0.5
-_QUICK_WORKERS = 4
 # A decoded photo takes up to 150 MB, and as much again while it is rotated.
 _PHOTO_WORKERS = 2
 _UPLOAD_BYTES = 256 * 2**20
 _BACKLOG = 2048
-_MAX_CONNECTIONS = 1024
-_KEEP_ALIVE_SECONDS = 30
-_MAX_HEADER_BYTES = 32 * 1024
 _access = logging.getLogger("coordi.access")
 
 
@@ -65,7 +61,7 @@ class Service:
         self._closed = threading.Event()
         self.catalogue_problem = ""
         self.language_model_pool = WorkerPool("language-model", settings.workers, settings.queue)
-        self.quick_pool = WorkerPool("quick", min(_QUICK_WORKERS, settings.workers), settings.queue)
+        self.quick_pool = WorkerPool("quick", min(4, settings.workers), settings.queue)
         self.photo_pool = WorkerPool("photos", min(_PHOTO_WORKERS, settings.workers), settings.queue)
         self.uploads = MemoryBudget(max(_UPLOAD_BYTES, settings.photo_bytes + FORM_OVERHEAD))
 
@@ -181,7 +177,7 @@ def run(settings: ServeSettings, load: Callable[[], Model], say: Callable[[str],
         server.run(sockets=[listening])
         while is_loading:  # the library that was being loaded may have swallowed the exception of ``stop``
             _thread.interrupt_main(signal.SIGTERM)
-            time.sleep(_INTERRUPT_SECONDS)
+            time.sleep(0.5)
 
     def stop(_: int, __: object) -> None:
         server.force_exit = server.should_exit
@@ -203,7 +199,7 @@ def run(settings: ServeSettings, load: Callable[[], Model], say: Callable[[str],
             is_loading = False
             thread.join()
         except _StoppedError:
-            pass
+            _release_import_lock()
         finally:
             is_loading = False
             server.should_exit = True
@@ -220,6 +216,13 @@ def _handling_signals(handler: Callable[[int, object], None]) -> Iterator[None]:
     finally:
         for number, old in previous.items():
             signal.signal(number, old)
+
+
+def _release_import_lock() -> None:
+    """Release the lock that an import leaves to this thread if a signal's exception ends it at a bad moment."""
+    with suppress(RuntimeError):  # another thread has it
+        while _imp.lock_held():
+            _imp.release_lock()
 
 
 class _StoppedError(BaseException):
@@ -263,9 +266,9 @@ def make_server(settings: ServeSettings, service: Service) -> uvicorn.Server:
         proxy_headers=False,
         server_header=False,
         backlog=_BACKLOG,
-        limit_concurrency=_MAX_CONNECTIONS,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        limit_concurrency=1024,
+        timeout_keep_alive=30,
         timeout_graceful_shutdown=settings.stop_seconds,
-        h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
+        h11_max_incomplete_event_size=32 * 1024,
     )
     return uvicorn.Server(config)

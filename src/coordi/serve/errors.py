@@ -17,7 +17,6 @@ from coordi.errors import CoordiError, DataError, EvaluationError, PromptError, 
 from coordi.serve.schemas import ErrorResponse, Problem
 
 RETRY_SECONDS = 2
-_RESTART_SECONDS = 10
 _MAX_VALUE_LENGTH = 60
 _SOURCES = ("query", "path", "body", "header")
 _HTTP = {
@@ -62,7 +61,7 @@ def busy(message: str, seconds: int = RETRY_SECONDS, code: str = "busy") -> Refu
 
 def stopping() -> RefusedError:
     """The server stops before the request is answered."""
-    return busy("the server is being stopped before this was answered", _RESTART_SECONDS)
+    return busy("the server is being stopped before this was answered", seconds=10)
 
 
 def quoted(value: Any) -> str:

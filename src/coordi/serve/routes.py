@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 _ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": schemas.ErrorResponse} for status in (401, 403, 404, 405, 408, 409, 413, 415, 422, 500, 503)
 }
-_MAX_LISTED = 12
 
 
 def add_routes(app: FastAPI, service: Service) -> None:
@@ -131,7 +130,7 @@ def _item_of_labels(model: Model, item: schemas.LabelledItem, field: str) -> Ite
         accepted = tuple(entry.text for entry in model.vocabulary.attributes[name].labels)
         for position, label in enumerate(labels):
             if label not in accepted:
-                near = difflib.get_close_matches(label, accepted, n=5) or accepted[:_MAX_LISTED]
+                near = difflib.get_close_matches(label, accepted, n=5) or accepted[:12]
                 message = f"{quoted(label)} is no {name}; accepted are {', '.join(near)}"
                 message += "" if len(near) == len(accepted) else " and others (GET /api/v1/vocabulary)"
                 where = f"{field}.attributes.{name}[{position}]"
