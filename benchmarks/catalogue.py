@@ -135,7 +135,7 @@ def make_large(small: Path, large: Path, count: int, seed: int) -> dict[str, Any
         for rows in mixed(small, count, np.random.default_rng(seed)):
             writer.add(rows)
         staged = time.perf_counter()
-        writer.finish(info)
+        writer.finish()
     ended = time.perf_counter()
     for name in ("catalogue.json", "manifest.json"):
         write_json(large / name, info.model_dump(mode="json"))

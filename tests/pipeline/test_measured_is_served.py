@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from coordi.api import Model, load
-from coordi.artifacts import Record, write_json, write_manifest
+from coordi.artifacts import Record, write_manifest
 from coordi.config import RunSettings
 from coordi.encoders.edge import EdgeEncoder
 from coordi.encoders.labels import load_vocabulary
@@ -17,7 +17,7 @@ from coordi.model.ensemble import text_encoder
 from coordi.model.trained import TrainedModel, find_model
 from coordi.pipeline.stages import MeasuredScorers, PreparedData, catalogue_of
 from coordi.recommend.catalogue import Catalogue
-from coordi.recommend.catalogue_file import INFO_FILE, CatalogueRow, writing_catalogue
+from coordi.recommend.catalogue_file import CatalogueRow, writing_catalogue
 from coordi.recommend.items import describe_items
 from coordi.serve.batching import BatchingScorers, scorer_batcher
 from coordi.types import Dataset, Description, Item, Label, OutfitScorer
@@ -93,8 +93,7 @@ def test_a_catalogue_on_disk_has_the_means_of_its_data(
     assert served.catalogue is not None
     with writing_catalogue(tmp_path, served.catalogue.info) as writer:
         writer.add([CatalogueRow(n, item) for n, item in enumerate(prepared.dataset.items.values())])
-        writer.finish(served.catalogue.info)
-    write_json(tmp_path / INFO_FILE, served.catalogue.info.model_dump(mode="json"))
+        writer.finish()
     write_manifest(tmp_path, Record("coordi catalogue build", {}), started=0.0)
     opened = served.with_catalogue(Catalogue.open(tmp_path))
     for outfit in outfits:

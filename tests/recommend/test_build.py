@@ -55,7 +55,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture(scope="module")
-def eyes() -> DescriptionPipeline:
+def pipeline() -> DescriptionPipeline:
     return DescriptionPipeline.of(DescribeSettings(), PromptSettings())
 
 
@@ -90,40 +90,43 @@ def write(folder: Path, rows: tuple[Row, ...]) -> Path:
     return path
 
 
-def told(folder: Path) -> list[Row]:
+def problems_of(folder: Path) -> list[Row]:
     return [json.loads(line) for line in (folder / "problems.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def test_good_rows_become_items_with_all_that_is_known(
-    shop: Path, eyes: DescriptionPipeline, work: CatalogueJob
+    shop: Path, pipeline: DescriptionPipeline, work: CatalogueJob
 ) -> None:
-    found = build_catalogue(shop, eyes, work)
-    assert (found.items, found.added, found.encoded) == (3, 3, 2)
-    assert [one["reason"] for one in told(work.folder)] == ["no photo named: kept for its title"]
+    result = build_catalogue(shop, pipeline, work)
+    assert (result.items, result.added, result.encoded) == (3, 3, 2)
+    assert [entry["reason"] for entry in problems_of(work.folder)] == ["no photo named: kept for its title"]
     with Catalogue.open(work.folder) as index:
         assert index.ids() == ["a", "b", "c"]
         items = index.get(["a", "b", "c"])
-        one = items["a"]
-        assert (one.category, one.price, one.brand, one.image) == ("bottom", 20.0, "Kim", shop / "a.jpg")
-        assert one.colours[0] == "red"
+        entry = items["a"]
+        assert (entry.category, entry.price, entry.brand, entry.image) == ("bottom", 20.0, "Kim", shop / "a.jpg")
+        assert entry.colours[0] == "red"
         assert items["c"].photo_embedding is None
         image = open_photo(shop / "a.jpg")
-        assert one.photo_embedding is not None
-        assert float(one.photo_embedding @ eyes.encoder.encode_images([image])[0]) == pytest.approx(1, abs=1e-5)
-        assert one.description is not None
-        labeller = Labeller(eyes.encoder, eyes.vocabulary)
-        alone = labeller.descriptions([""], eyes.encoder.encode_images([image]))[0].attributes
-        assert list(one.description.attributes) == list(alone)
-        for name, labels in one.description.attributes.items():
+        assert entry.photo_embedding is not None
+        assert float(entry.photo_embedding @ pipeline.encoder.encode_images([image])[0]) == pytest.approx(1, abs=1e-5)
+        assert entry.description is not None
+        labeller = Labeller(pipeline.encoder, pipeline.vocabulary)
+        alone = labeller.descriptions([""], pipeline.encoder.encode_images([image]))[0].attributes
+        assert list(entry.description.attributes) == list(alone)
+        for name, labels in entry.description.attributes.items():
             assert [label.text for label in labels] == [label.text for label in alone[name]]
             for is_, was in zip(labels, alone[name], strict=True):  # batches round otherwise
                 assert is_.probability == pytest.approx(was.probability, abs=1e-5)
-        assert [near.id for near, _ in index.nearest(eyes.encoder.encode_images([image])[0], "photo", 5)] == ["a", "b"]
-        assert index.info == eyes.info("shop", str(shop), index.info.changed_at).model_copy(
+        assert [near.id for near, _ in index.nearest(pipeline.encoder.encode_images([image])[0], "photo", 5)] == [
+            "a",
+            "b",
+        ]
+        assert index.info == pipeline.info("shop", str(shop), index.info.changed_at).model_copy(
             update={"name": index.info.name}
         )
     assert read_json(work.folder / "catalogue.json")["source"] == str(shop)
-    assert read_manifest(work.folder)["inputs"]["encoder"] == eyes.encoder.identity
+    assert read_manifest(work.folder)["inputs"]["encoder"] == pipeline.encoder.identity
     assert sorted(path.name for path in work.folder.iterdir()) == [
         ".lock", "catalogue.json", "items.duckdb", "manifest.json", "problems.jsonl",
     ]  # fmt: skip
@@ -151,7 +154,7 @@ BAD: tuple[tuple[Row, str, bool], ...] = (
 
 @pytest.mark.parametrize("kind", ["csv", "jsonl", "parquet"])
 def test_every_problem_is_told_with_its_line_and_good_rows_are_kept(
-    shop: Path, eyes: DescriptionPipeline, work: CatalogueJob, kind: str
+    shop: Path, pipeline: DescriptionPipeline, work: CatalogueJob, kind: str
 ) -> None:
     (shop / "cut.jpg").write_bytes((shop / "a.jpg").read_bytes()[:400])
     rows = (*GOOD, *(row for row, _, _ in BAD))
@@ -167,59 +170,59 @@ def test_every_problem_is_told_with_its_line_and_good_rows_are_kept(
         else:
             pq.write_table(pa.Table.from_pylist(filled, schema=pa.schema([(n, pa.string()) for n in COLUMNS])),
                            shop / "products.parquet")  # fmt: skip
-    found = build_catalogue(shop, eyes, work)
-    listed = told(work.folder)
-    for line, (row, reason, kept) in enumerate(BAD, first + len(GOOD)):
-        here = [one for one in listed if one["line"] == line and reason in one["reason"]]
-        assert len(here) == 1, (line, row, [one for one in listed if one["line"] == line])
-        assert here[0]["kept"] is kept
+    result = build_catalogue(shop, pipeline, work)
+    listed = problems_of(work.folder)
+    for line, (row, reason, usable) in enumerate(BAD, first + len(GOOD)):
+        here = [entry for entry in listed if entry["line"] == line and reason in entry["reason"]]
+        assert len(here) == 1, (line, row, [entry for entry in listed if entry["line"] == line])
+        assert here[0]["kept"] is usable
         assert here[0]["item_id"] == row.get("sku", "")
-    broken = {one["line"]: one["reason"] for one in listed if one["reason"].startswith("bad row: not")}
+    broken = {entry["line"]: entry["reason"] for entry in listed if entry["reason"].startswith("bad row: not")}
     after = first + len(rows)
     assert broken == ({after: "bad row: not JSON", after + 1: "bad row: not a JSON object"} if kind == "jsonl" else {})
     with Catalogue.open(work.folder) as index:
-        kept_ids = [row["sku"] for row, _, kept in BAD if kept]
-        assert index.ids() == ["a", "b", "c", *kept_ids]
+        usable_ids = [row["sku"] for row, _, usable in BAD if usable]
+        assert index.ids() == ["a", "b", "c", *usable_ids]
         assert index.get(["p1"])["p1"].price is None
         assert index.get(["m1"])["m1"].image is None
         assert index.get(["t1"])["t1"].title == "Hermès silk scarf"
-    assert {one["item_id"] or one["line"] for one in listed if not one["kept"]} == {
-        row.get("sku", "") or line for line, (row, _, kept) in enumerate(BAD, first + len(GOOD)) if not kept
+    assert {entry["item_id"] or entry["line"] for entry in listed if not entry["kept"]} == {
+        row.get("sku", "") or line for line, (row, _, usable) in enumerate(BAD, first + len(GOOD)) if not usable
     } | set(broken)
-    assert len(found.problems) == len(listed)
+    assert len(result.problems) == len(listed)
 
 
 @pytest.mark.slow
 def test_a_folder_of_photos_gets_categories_from_its_photos(
-    tmp_path: Path, eyes: DescriptionPipeline, work: CatalogueJob
+    tmp_path: Path, pipeline: DescriptionPipeline, work: CatalogueJob
 ) -> None:
     drawn, photos = tmp_path / "sample", tmp_path / "photos"
     write_sample(drawn)
     photos.mkdir()
-    for place, path in enumerate(sorted((drawn / "images").iterdir())[:40]):
-        shutil.copy(path, photos / f"IMG_{place}.jpg")
+    for position, path in enumerate(sorted((drawn / "images").iterdir())[:40]):
+        shutil.copy(path, photos / f"IMG_{position}.jpg")
     (photos / "red shirt.jpg").write_bytes((photos / "IMG_0.jpg").read_bytes())
     (photos / "notes.txt").write_text("no photo")
     (photos / "IMG_99.jpg").write_bytes(b"\xff\xd8\xff cut")
-    found = build_catalogue(photos, eyes, work)
-    listed = told(work.folder)
-    untold = [one for one in listed if one["reason"] == "neither its words nor a photo tell its category"]
-    others = {one["item_id"] or one["value"] for one in listed} - {one["item_id"] for one in untold}
+    result = build_catalogue(photos, pipeline, work)
+    listed = problems_of(work.folder)
+    untold = [entry for entry in listed if entry["reason"] == "neither its words nor a photo tell its category"]
+    others = {entry["item_id"] or entry["value"] for entry in listed} - {entry["item_id"] for entry in untold}
     assert others == {"notes.txt", "IMG_99"}
-    assert found.items == 41 - len(untold) > 10
+    assert result.items == 41 - len(untold) > 10
     with Catalogue.open(work.folder) as index:
         assert index.get(["red shirt"])["red shirt"].category == "top"
-        for one in index.get(index.ids()).values():
-            assert one.description is not None
-            kinds = one.description.attributes.get("category", ())
-            if one.id.startswith("IMG"):
-                assert not kinds or one.category == eyes.vocabulary.category_of("category", kinds[0].text)
-                assert "category_known" not in one.extra
+        for entry in index.get(index.ids()).values():
+            assert entry.description is not None
+            kinds = entry.description.attributes.get("category", ())
+            if entry.id.startswith("IMG"):
+                assert not kinds or entry.category == pipeline.vocabulary.category_of("category", kinds[0].text)
+                assert "category_known" not in entry.extra
 
 
 @pytest.mark.slow
-def test_a_refresh_touches_only_what_changed(shop: Path, eyes: DescriptionPipeline, work: CatalogueJob) -> None:
-    build_catalogue(shop, eyes, work)
+def test_a_refresh_touches_only_what_changed(shop: Path, pipeline: DescriptionPipeline, work: CatalogueJob) -> None:
+    build_catalogue(shop, pipeline, work)
     database = (work.folder / "items.duckdb").read_bytes()
     again = refresh_catalogue(None, work)
     assert (again.added, again.changed, again.removed, again.unchanged, again.encoded) == (0, 0, 0, 3, 0)
@@ -228,48 +231,48 @@ def test_a_refresh_touches_only_what_changed(shop: Path, eyes: DescriptionPipeli
     photo(shop / "a.jpg", "green")  # the row is as it was
     new = {"sku": "d", "name": "Straw hat", "type": "hats", "image": "", "price": 15, "brand": "Lee"}
     write(shop, (new, GOOD[0], {**GOOD[1], "price": 25}))
-    found = refresh_catalogue(None, work)
-    assert (found.added, found.changed, found.removed, found.unchanged, found.encoded) == (1, 2, 1, 0, 1)
+    result = refresh_catalogue(None, work)
+    assert (result.added, result.changed, result.removed, result.unchanged, result.encoded) == (1, 2, 1, 0, 1)
     with Catalogue.open(work.folder) as index:
         assert index.ids() == ["d", "a", "b"]
         items = index.get(["a", "b"])
         assert items["b"].price == 25.0
         assert "green" in items["a"].colours
-    assert build_catalogue(shop, eyes, work).unchanged == 3  # building again is the same
+    assert build_catalogue(shop, pipeline, work).unchanged == 3  # building again is the same
 
 
 def test_a_refresh_describes_nothing_it_knows_even_without_a_cache(
-    shop: Path, eyes: DescriptionPipeline, work: CatalogueJob, cache: Path
+    shop: Path, pipeline: DescriptionPipeline, work: CatalogueJob, cache: Path
 ) -> None:
-    build_catalogue(shop, eyes, work)
+    build_catalogue(shop, pipeline, work)
     shutil.rmtree(cache)
     write(shop, GOOD[1:])
-    found = refresh_catalogue(None, work)
-    assert (found.removed, found.unchanged, found.encoded) == (1, 2, 0)
+    result = refresh_catalogue(None, work)
+    assert (result.removed, result.unchanged, result.encoded) == (1, 2, 0)
 
 
 def test_a_photo_that_comes_later_is_seen_and_one_that_stays_broken_is_told_again(
-    shop: Path, eyes: DescriptionPipeline, work: CatalogueJob
+    shop: Path, pipeline: DescriptionPipeline, work: CatalogueJob
 ) -> None:
     write(shop, ({**GOOD[0], "image": "later.jpg"}, {**GOOD[1], "image": "cut.jpg"}))
     (shop / "cut.jpg").write_bytes(b"\xff\xd8\xff cut")
-    build_catalogue(shop, eyes, work)
+    build_catalogue(shop, pipeline, work)
     photo(shop / "later.jpg", "red")
-    found = refresh_catalogue(None, work)
-    assert (found.changed, found.unchanged) == (1, 1)
-    assert [one["item_id"] for one in told(work.folder)] == ["b"]
+    result = refresh_catalogue(None, work)
+    assert (result.changed, result.unchanged) == (1, 1)
+    assert [entry["item_id"] for entry in problems_of(work.folder)] == ["b"]
     with Catalogue.open(work.folder) as index:
         assert index.photographed() == 1
 
 
 def test_adding_keeps_what_is_there_and_replaces_by_id(
-    shop: Path, eyes: DescriptionPipeline, work: CatalogueJob, tmp_path: Path
+    shop: Path, pipeline: DescriptionPipeline, work: CatalogueJob, tmp_path: Path
 ) -> None:
-    build_catalogue(shop, eyes, work)
+    build_catalogue(shop, pipeline, work)
     more = tmp_path / "more.csv"
     more.write_text("sku,name,type,price\nn,Wool hat,hats,9\nb,Blue linen shirt,shirts,31\nc,,boots,1\n")
-    found = add_to_catalogue(more, work)
-    assert (found.items, found.added, found.changed, found.removed, found.unchanged) == (4, 1, 1, 0, 2)
+    result = add_to_catalogue(more, work)
+    assert (result.items, result.added, result.changed, result.removed, result.unchanged) == (4, 1, 1, 0, 2)
     with Catalogue.open(work.folder) as index:
         assert index.ids() == ["a", "b", "c", "n"]
         items = index.get(["b", "c"])
@@ -278,23 +281,23 @@ def test_adding_keeps_what_is_there_and_replaces_by_id(
         assert index.info.source == str(shop)
 
 
-def test_removing_is_all_or_nothing(shop: Path, eyes: DescriptionPipeline, work: CatalogueJob) -> None:
-    build_catalogue(shop, eyes, work)
+def test_removing_is_all_or_nothing(shop: Path, pipeline: DescriptionPipeline, work: CatalogueJob) -> None:
+    build_catalogue(shop, pipeline, work)
     with pytest.raises(RecommendationError, match=r"no item 'bb' .* nothing was removed: its nearest ids are 'b', 'a'"):
         remove_from_catalogue(["a", "bb"], work)
     with pytest.raises(RecommendationError, match="would remove all 3 items"):
         remove_from_catalogue(["a", "b", "c"], work)
-    found = remove_from_catalogue(["a", "a"], work)
-    assert (found.items, found.removed) == (2, 1)
+    result = remove_from_catalogue(["a", "a"], work)
+    assert (result.items, result.removed) == (2, 1)
     with Catalogue.open(work.folder) as index:
         assert index.ids() == ["b", "c"]
 
 
 @pytest.mark.slow
 def test_every_change_says_when_it_was_made(
-    shop: Path, eyes: DescriptionPipeline, work: CatalogueJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    shop: Path, pipeline: DescriptionPipeline, work: CatalogueJob, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def made_after(day: str, change: Callable[[], object]) -> str:
+    def date_after(day: str, change: Callable[[], object]) -> str:
         monkeypatch.setattr("coordi.recommend.build._now", lambda: f"{day}T00:00:00Z")
         change()
         assert info_of(work.folder).changed_at == read_json(work.folder / "catalogue.json")["made"]
@@ -302,14 +305,16 @@ def test_every_change_says_when_it_was_made(
 
     more = tmp_path / "more.csv"
     more.write_text("sku,name,type\nn,Wool hat,hats\n")
-    assert made_after("2030-01-01", lambda: build_catalogue(shop, eyes, work)) == "2030-01-01"
-    assert made_after("2030-01-02", lambda: refresh_catalogue(None, work)) == "2030-01-01"  # nothing changed
-    assert made_after("2030-01-03", lambda: add_to_catalogue(more, work)) == "2030-01-03"
-    assert made_after("2030-01-04", lambda: remove_from_catalogue(["n"], work)) == "2030-01-04"
+    assert date_after("2030-01-01", lambda: build_catalogue(shop, pipeline, work)) == "2030-01-01"
+    assert date_after("2030-01-02", lambda: refresh_catalogue(None, work)) == "2030-01-01"  # nothing changed
+    assert date_after("2030-01-03", lambda: add_to_catalogue(more, work)) == "2030-01-03"
+    assert date_after("2030-01-04", lambda: remove_from_catalogue(["n"], work)) == "2030-01-04"
 
 
-def test_an_open_index_goes_on_with_what_it_opened(shop: Path, eyes: DescriptionPipeline, work: CatalogueJob) -> None:
-    build_catalogue(shop, eyes, work)
+def test_an_open_index_goes_on_with_what_it_opened(
+    shop: Path, pipeline: DescriptionPipeline, work: CatalogueJob
+) -> None:
+    build_catalogue(shop, pipeline, work)
     with Catalogue.open(work.folder) as before:
         remove_from_catalogue(["a"], work)
         assert before.ids() == ["a", "b", "c"]
@@ -318,8 +323,10 @@ def test_an_open_index_goes_on_with_what_it_opened(shop: Path, eyes: Description
             assert after.ids() == ["b", "c"]
 
 
-def test_a_feed_with_nothing_good_changes_nothing(shop: Path, eyes: DescriptionPipeline, work: CatalogueJob) -> None:
-    build_catalogue(shop, eyes, work)
+def test_a_feed_with_nothing_good_changes_nothing(
+    shop: Path, pipeline: DescriptionPipeline, work: CatalogueJob
+) -> None:
+    build_catalogue(shop, pipeline, work)
     write(shop, ({"sku": "z", "name": "Red stick", "type": "Lipstick"},))
     with pytest.raises(DataError, match=r"nothing of .*shop can go into a catalogue: 1 times: nobody wears it"):
         refresh_catalogue(None, work)
@@ -327,37 +334,37 @@ def test_a_feed_with_nothing_good_changes_nothing(shop: Path, eyes: DescriptionP
         assert len(index) == 3
     assert is_finished(work.folder)
     with pytest.raises(DataError, match="nobody wears it"):
-        build_catalogue(shop, eyes, replace(work, folder=work.folder.with_name("new")))
+        build_catalogue(shop, pipeline, replace(work, folder=work.folder.with_name("new")))
 
 
 def test_a_folder_of_something_else_is_refused(
-    shop: Path, eyes: DescriptionPipeline, work: CatalogueJob, tmp_path: Path
+    shop: Path, pipeline: DescriptionPipeline, work: CatalogueJob, tmp_path: Path
 ) -> None:
-    build_catalogue(shop, eyes, work)
+    build_catalogue(shop, pipeline, work)
     other = tmp_path / "other"
     shutil.copytree(shop, other)
     with pytest.raises(ArtifactError, match=rf"{work.folder} is a catalogue of {shop}, not of {other}.*refresh"):
-        build_catalogue(other, eyes, work)
+        build_catalogue(other, pipeline, work)
     with pytest.raises(ArtifactError, match=r"is the folder of the data"):
-        build_catalogue(shop, eyes, replace(work, folder=shop))
+        build_catalogue(shop, pipeline, replace(work, folder=shop))
     with pytest.raises(ArtifactError, match=r"isn't a catalogue and holds other files \(a.jpg, b.jpg, products.csv\)"):
-        build_catalogue(shop, eyes, replace(work, folder=other))
+        build_catalogue(shop, pipeline, replace(work, folder=other))
     with pytest.raises(ArtifactError, match=r"isn't a catalogue: it has no manifest.json and no catalogue.json"):
         add_to_catalogue(shop, replace(work, folder=other))
     with pytest.raises(DataError, match=r"there is no file or folder at .*nowhere"):
-        build_catalogue(tmp_path / "nowhere", eyes, replace(work, folder=tmp_path / "new"))
+        build_catalogue(tmp_path / "nowhere", pipeline, replace(work, folder=tmp_path / "new"))
     assert not (tmp_path / "new").exists()
 
 
 def test_a_catalogue_made_with_something_else_says_what_differs(
-    shop: Path, eyes: DescriptionPipeline, work: CatalogueJob
+    shop: Path, pipeline: DescriptionPipeline, work: CatalogueJob
 ) -> None:
     words = shop.parent / "words.yaml"
     words.write_text("attributes: {colour: {threshold: 0, labels: [red, blue], template: 'a {} product'}}")
     with_words = DescriptionPipeline.of(DescribeSettings(vocabulary=str(words)), PromptSettings())
     build_catalogue(shop, with_words, work)
     with pytest.raises(ArtifactError, match=r"vocabulary was '.*words.yaml' \(\w+\) and is now 'fashion'.* --out NEW"):
-        build_catalogue(shop, eyes, work)
+        build_catalogue(shop, pipeline, work)
     words.write_text("attributes: {colour: {threshold: 0, labels: [red, green], template: 'a {} product'}}")
     with pytest.raises(ArtifactError, match=r"made with something else: the vocabulary was '.*words.yaml' \(\w+\) and"):
         refresh_catalogue(None, work)
@@ -366,8 +373,8 @@ def test_a_catalogue_made_with_something_else_says_what_differs(
         build_catalogue(shop, shorter, work)
 
 
-def test_a_damaged_database_is_told(shop: Path, eyes: DescriptionPipeline, work: CatalogueJob) -> None:
-    build_catalogue(shop, eyes, work)
+def test_a_damaged_database_is_told(shop: Path, pipeline: DescriptionPipeline, work: CatalogueJob) -> None:
+    build_catalogue(shop, pipeline, work)
     path = work.folder / "items.duckdb"
     path.write_bytes(path.read_bytes()[:5000])
     for do in (lambda: Catalogue.open(work.folder), lambda: refresh_catalogue(None, work)):
@@ -375,7 +382,7 @@ def test_a_damaged_database_is_told(shop: Path, eyes: DescriptionPipeline, work:
             do()
 
 
-def test_rules_find_what_the_table_said(shop: Path, eyes: DescriptionPipeline, work: CatalogueJob) -> None:
-    build_catalogue(shop, eyes, work)
+def test_rules_find_what_the_table_said(shop: Path, pipeline: DescriptionPipeline, work: CatalogueJob) -> None:
+    build_catalogue(shop, pipeline, work)
     with Catalogue.open(work.folder) as index:
-        assert [one.id for one in index.page(Rules(brands=("kim",), price_max=50))[0]] == ["a"]
+        assert [entry.id for entry in index.page(Rules(brands=("kim",), price_max=50))[0]] == ["a"]

@@ -78,8 +78,12 @@ def test_a_season_is_the_columns_own_word_in_lower_case() -> None:
 
 
 def test_colours_come_from_column_title_and_photo_in_this_order(vocabulary: Vocabulary) -> None:
-    seen = Description("1", {"colour": (Label("charcoal", 0.5), Label("black", 0.4))})
-    assert colours_of(item("Grey wool coat", baseColour="Black"), seen, vocabulary) == ("black", "grey", "charcoal")
+    description = Description("1", {"colour": (Label("charcoal", 0.5), Label("black", 0.4))})
+    assert colours_of(item("Grey wool coat", baseColour="Black"), description, vocabulary) == (
+        "black",
+        "grey",
+        "charcoal",
+    )
 
 
 @pytest.mark.parametrize(
@@ -104,9 +108,14 @@ def test_a_vocabulary_without_colours_knows_none(vocabulary: Vocabulary) -> None
 
 
 def test_an_item_without_a_photo_is_described_by_its_words(texts_by: EdgeEncoder, vocabulary: Vocabulary) -> None:
-    found = describe_item(item("Red hat", brand="Muji"), None, None, PromptSettings(), vocabulary, texts_by)
-    assert (found.text, found.brand, found.colours, found.photo_embedding) == ("top: red hat", "Muji", ("red",), None)
-    assert (found.text_embedding == texts_by.encode_texts(["top: red hat"])[0]).all()
+    result = describe_item(item("Red hat", brand="Muji"), None, None, PromptSettings(), vocabulary, texts_by)
+    assert (result.text, result.brand, result.colours, result.photo_embedding) == (
+        "top: red hat",
+        "Muji",
+        ("red",),
+        None,
+    )
+    assert (result.text_embedding == texts_by.encode_texts(["top: red hat"])[0]).all()
 
 
 @pytest.mark.skipif(not STYLES.is_file(), reason="the product photos' styles.csv isn't here")
@@ -114,9 +123,9 @@ def test_what_a_real_shop_writes_is_understood(vocabulary: Vocabulary) -> None:
     with STYLES.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     items = [Item(row["id"], row["productDisplayName"], "top", extra=row) for row in rows]
-    told = Counter(one.lower() for row in rows if (one := row["gender"]))
-    assert Counter(gender_of(one) for one in items) == told
-    without_title = [Item(one.id, "", "top", extra=one.extra) for one in items]
-    unknown = Counter(one.extra["baseColour"] for one in without_title if not colours_of(one, None, vocabulary))
+    expected = Counter(entry.lower() for row in rows if (entry := row["gender"]))
+    assert Counter(gender_of(entry) for entry in items) == expected
+    without_title = [Item(entry.id, "", "top", extra=entry.extra) for entry in items]
+    unknown = Counter(entry.extra["baseColour"] for entry in without_title if not colours_of(entry, None, vocabulary))
     assert set(unknown) <= {"NA", "", "Metallic"}, unknown
-    assert {season_of(one) for one in items} <= {"summer", "winter", "fall", "spring", ""}
+    assert {season_of(entry) for entry in items} <= {"summer", "winter", "fall", "spring", ""}

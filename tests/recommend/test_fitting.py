@@ -9,7 +9,7 @@ from coordi.types import GarmentCategory
 
 
 @pytest.mark.parametrize(
-    ("worn", "said"),
+    ("categories", "warnings"),
     [
         (("bottom", "bottom", "bottom", "top"), ("3 of category 'bottom'",)),
         (("shoes", "dress", "shoes"), ("2 of category 'shoes'",)),
@@ -17,12 +17,12 @@ from coordi.types import GarmentCategory
         (("swimwear", "dress", "bag"), ("'dress' beside 'swimwear'",)),
     ],
 )
-def test_what_nobody_wears_is_said(worn: tuple[GarmentCategory, ...], said: tuple[str, ...]) -> None:
-    assert outfit_warnings(worn) == said
+def test_what_nobody_wears_is_said(categories: tuple[GarmentCategory, ...], warnings: tuple[str, ...]) -> None:
+    assert outfit_warnings(categories) == warnings
 
 
 @pytest.mark.parametrize(
-    "worn", [("top", "bottom", "shoes"), ("top", "top", "bottom"), ("jewellery", "jewellery", "dress"), ()]
+    "categories", [("top", "bottom", "shoes"), ("top", "top", "bottom"), ("jewellery", "jewellery", "dress"), ()]
 )
-def test_layers_and_bracelets_are_worn(worn: tuple[GarmentCategory, ...]) -> None:
-    assert outfit_warnings(worn) == ()
+def test_layers_and_bracelets_are_worn(categories: tuple[GarmentCategory, ...]) -> None:
+    assert outfit_warnings(categories) == ()

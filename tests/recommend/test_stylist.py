@@ -30,8 +30,8 @@ WARDROBE: tuple[tuple[str, str, GarmentCategory], ...] = (
 
 
 def by_id(items: Sequence[Item], *names: str) -> list[Item]:
-    known = {item.id: item for item in items}
-    return [known[name] for name in names]
+    accepted = {item.id: item for item in items}
+    return [accepted[name] for name in names]
 
 
 def ask(
@@ -46,23 +46,23 @@ def ask(
     return stylist.complete(by_id(shelf, *outfit), want, 50, rules, reasons=False)
 
 
-def ids(found: Completion) -> list[str]:
-    return [one.item.id for one in found.suggestions]
+def ids(result: Completion) -> list[str]:
+    return [entry.item.id for entry in result.suggestions]
 
 
 def test_the_wanted_category_ranked_by_the_judge() -> None:
-    found = ask(["t1", "b1"], want="shoes")
-    assert ids(found) == ["s2", "s1"]
-    assert [one.score for one in found.suggestions] == [0.14, 0.05]
-    assert (found.categories, found.candidates, found.ranked) == (("shoes",), 2, 2)
-    assert (found.judge, found.nothing) == ("language-model", "")
+    result = ask(["t1", "b1"], want="shoes")
+    assert ids(result) == ["s2", "s1"]
+    assert [entry.score for entry in result.suggestions] == [0.14, 0.05]
+    assert (result.categories, result.candidates, result.ranked) == (("shoes",), 2, 2)
+    assert (result.judge, result.nothing) == ("language-model", "")
 
 
 def test_addable_categories_take_turns() -> None:
-    found = ask(["t1", "b1"])
+    result = ask(["t1", "b1"])
     # A top and a bottom are there, so no dress: shoes and bags, the best of each before the second of any.
-    assert found.categories == ("shoes", "bag")
-    assert ids(found) == ["g2", "s2", "s1", "g1"]
+    assert result.categories == ("shoes", "bag")
+    assert ids(result) == ["g2", "s2", "s1", "g1"]
 
 
 def test_the_judge_is_asked_as_in_the_evaluation_with_the_candidate_last() -> None:
@@ -75,12 +75,12 @@ def test_the_judge_is_asked_as_in_the_evaluation_with_the_candidate_last() -> No
 def test_without_the_language_model_it_is_never_asked_and_that_is_said() -> None:
     shelf = described(*WARDROBE)
     judge = Judge(longest_title, quick=lambda outfit: 1 - longest_title(outfit))
-    found = stylist_of(shelf, judge).complete(by_id(shelf, "t1"), "bag", language_model=False)
-    assert (ids(found), judge.calls, found.judge) == (["g1", "g2"], [], "without-language-model")
+    result = stylist_of(shelf, judge).complete(by_id(shelf, "t1"), "bag", language_model=False)
+    assert (ids(result), judge.calls, result.judge) == (["g1", "g2"], [], "without-language-model")
 
 
 @pytest.mark.parametrize(
-    ("worn", "never"),
+    ("present", "never"),
     [
         ({"dress"}, {"top", "bottom", "dress", "swimwear"}),
         ({"top"}, {"top", "dress", "swimwear"}),
@@ -88,8 +88,8 @@ def test_without_the_language_model_it_is_never_asked_and_that_is_said() -> None
         ({"bag"}, {"bag"}),
     ],
 )
-def test_what_is_missing_from_what_is_worn(worn: set[GarmentCategory], never: set[GarmentCategory]) -> None:
-    assert set(addable_categories(worn)) == set(GARMENT_CATEGORIES) - never
+def test_what_is_missing_from_what_is_worn(present: set[GarmentCategory], never: set[GarmentCategory]) -> None:
+    assert set(addable_categories(present)) == set(GARMENT_CATEGORIES) - never
 
 
 def test_every_category_has_its_place_in_the_order_of_completion() -> None:
@@ -101,18 +101,18 @@ def test_a_second_top_is_a_layer_and_a_second_pair_of_shoes_is_not() -> None:
     assert category_conflict("shoes", {"shoes"}) == "the outfit already has shoes"
     assert category_conflict("dress", {"top", "shoes"}) == "the outfit has a top, which a dress takes the place of"
     assert ids(ask(["t1"], want="top")) == ["t2"]
-    assert "shoes" not in {one.item.category for one in ask(["s1"]).suggestions}
+    assert "shoes" not in {entry.item.category for entry in ask(["s1"]).suggestions}
 
 
 def test_items_of_the_outfit_and_their_twins_are_never_suggested_and_twins_only_once() -> None:
-    twins: tuple[tuple[str, str, GarmentCategory], ...] = (
+    duplicates: tuple[tuple[str, str, GarmentCategory], ...] = (
         ("t3", "White  Shirt", "top"), ("t4", "silk BLOUSE", "top"), ("t5", "", "top"), ("t6", "", "top"),
     )  # fmt: skip
     # t3 has t1's title; t2 and t4 are twins of each other; items without a title are no twins.
-    found = ids(ask(["t1"], *WARDROBE, *twins, want="top"))
-    assert len(found) == 3
-    assert found[0] in ("t2", "t4")
-    assert set(found[1:]) == {"t5", "t6"}
+    result = ids(ask(["t1"], *WARDROBE, *duplicates, want="top"))
+    assert len(result) == 3
+    assert result[0] in ("t2", "t4")
+    assert set(result[1:]) == {"t5", "t6"}
 
 
 def test_the_same_photo_makes_twins_and_of_twins_the_one_with_a_photo_is_kept() -> None:
@@ -125,8 +125,8 @@ def test_the_same_photo_makes_twins_and_of_twins_the_one_with_a_photo_is_kept() 
         ("x", "red shirt", "top"), ("copy", "crimson shirt", "top"), ("bare", "green shirt", "top"),
         ("other", "green shirt", "top"), photos=photos,
     )  # fmt: skip
-    found = stylist_of(shelf, Judge(longest_title)).complete(by_id(shelf, "x"), "top", reasons=False)
-    assert ids(found) == ["other"]
+    result = stylist_of(shelf, Judge(longest_title)).complete(by_id(shelf, "x"), "top", reasons=False)
+    assert ids(result) == ["other"]
 
 
 @pytest.mark.slow
@@ -137,16 +137,16 @@ def test_equal_scores_go_by_likeness_of_photos_and_then_by_title_whatever_the_id
             (name, title, "bag") for name, title in zip(naming, titles, strict=True)
         ]
         shelf = described(("x", "shirt", "top"), *items)
-        found = stylist_of(shelf, Judge(lambda _: 0.5)).complete(by_id(shelf, "x"), "bag", reasons=False)
-        assert [one.item.title for one in found.suggestions] == titles
+        result = stylist_of(shelf, Judge(lambda _: 0.5)).complete(by_id(shelf, "x"), "bag", reasons=False)
+        assert [entry.item.title for entry in result.suggestions] == titles
         photos = {
             "x": np.array([1, 0], dtype=np.float32),
             naming[2]: np.array([0.8, 0.6], dtype=np.float32),
             naming[3]: np.array([0, 1], dtype=np.float32),
         }
         shelf = described(("x", "shirt", "top"), *items, photos=photos)
-        found = stylist_of(shelf, Judge(lambda _: 0.5)).complete(by_id(shelf, "x"), "bag", reasons=False)
-        assert [one.item.title for one in found.suggestions] == ["coral", "amber", "brown", "denim"]
+        result = stylist_of(shelf, Judge(lambda _: 0.5)).complete(by_id(shelf, "x"), "bag", reasons=False)
+        assert [entry.item.title for entry in result.suggestions] == ["coral", "amber", "brown", "denim"]
 
 
 def test_the_language_model_ranks_what_is_best_without_it_as_many_as_settings_say() -> None:
@@ -154,22 +154,22 @@ def test_the_language_model_ranks_what_is_best_without_it_as_many_as_settings_sa
     shelf = described(("x", "shirt", "top"), *names)
     judge = Judge(lambda outfit: 1 - longest_title(outfit), quick=longest_title)
     settings = RecommendSettings(candidates=10, diversity=0.0)
-    found = stylist_of(shelf, judge, settings).complete(by_id(shelf, "x"), "bag", 2, reasons=False)
+    result = stylist_of(shelf, judge, settings).complete(by_id(shelf, "x"), "bag", 2, reasons=False)
     # The ten longest titles are the best without it; of those it likes the shortest.
-    assert (found.candidates, found.ranked, ids(found)) == (59, 10, ["g50", "g51"])
-    assert {asked[-1] for asked in judge.calls} == {f"g{n}" for n in range(50, 60)}
+    assert (result.candidates, result.ranked, ids(result)) == (59, 10, ["g50", "g51"])
+    assert {request[-1] for request in judge.calls} == {f"g{n}" for n in range(50, 60)}
 
 
 def test_the_shortlist_is_shared_out_among_addable_categories() -> None:
     items: list[tuple[str, str, GarmentCategory]] = [
-        (f"{worn}{number}", f"{worn} {number}", worn) for worn in GARMENT_CATEGORIES for number in range(9)
+        (f"{present}{number}", f"{present} {number}", present) for present in GARMENT_CATEGORIES for number in range(9)
     ]
     shelf = described(("x", "shirt", "top"), *items)
     settings = RecommendSettings(candidates=20, diversity=0.0)
-    found = stylist_of(shelf, Judge(longest_title), settings).complete(by_id(shelf, "x"), k=5, reasons=False)
-    assert found.categories == ("bottom", "shoes", "bag", "outerwear")
-    assert (found.candidates, found.ranked) == (36, 20)
-    assert len({one.item.category for one in found.suggestions[:4]}) == 4
+    result = stylist_of(shelf, Judge(longest_title), settings).complete(by_id(shelf, "x"), k=5, reasons=False)
+    assert result.categories == ("bottom", "shoes", "bag", "outerwear")
+    assert (result.candidates, result.ranked) == (36, 20)
+    assert len({entry.item.category for entry in result.suggestions[:4]}) == 4
 
 
 def test_not_five_black_pumps() -> None:
@@ -181,9 +181,9 @@ def test_not_five_black_pumps() -> None:
 
     for diversity, expected in ((0.0, 0), (0.3, 1)):
         settings = RecommendSettings(diversity=diversity)
-        found = stylist_of(shelf, Judge(pumps_first), settings).complete(by_id(shelf, "x"), "shoes", 3, reasons=False)
-        assert ids(found)[0] != "w"
-        assert ids(found).count("w") == expected
+        result = stylist_of(shelf, Judge(pumps_first), settings).complete(by_id(shelf, "x"), "shoes", 3, reasons=False)
+        assert ids(result)[0] != "w"
+        assert ids(result).count("w") == expected
 
 
 def test_rules_are_followed() -> None:
@@ -191,16 +191,16 @@ def test_rules_are_followed() -> None:
     stylist = stylist_of(shelf, Judge(longest_title))
     outfit = by_id(shelf, "t1", "b1")
 
-    def found(**rules: object) -> list[str]:
+    def result(**rules: object) -> list[str]:
         return ids(stylist.complete(outfit, k=10, rules=Rules.model_validate(rules), reasons=False))
 
-    assert found(want=["shoes"], price_max=50) == ["s1"]
-    assert found(want=["shoes"], price_min=50) == ["s2"]
-    assert found(want=["shoes", "bag"]) == ["g2", "s2", "s1", "g1"]
-    assert found(unwanted=["shoes"]) == ["g2", "g1"]
-    assert found(colours=["white"]) == ["s2"]
-    assert found(want=["shoes"], unwanted_colours=["White"]) == ["s1"]
-    assert found(excluded=["s2", "g2"]) == ["s1", "g1"]
+    assert result(want=["shoes"], price_max=50) == ["s1"]
+    assert result(want=["shoes"], price_min=50) == ["s2"]
+    assert result(want=["shoes", "bag"]) == ["g2", "s2", "s1", "g1"]
+    assert result(unwanted=["shoes"]) == ["g2", "g1"]
+    assert result(colours=["white"]) == ["s2"]
+    assert result(want=["shoes"], unwanted_colours=["White"]) == ["s1"]
+    assert result(excluded=["s2", "g2"]) == ["s1", "g1"]
 
 
 def test_nothing_is_suggested_that_is_made_for_others_unless_asked_for() -> None:
@@ -222,11 +222,11 @@ def test_nothing_is_suggested_that_is_made_for_others_unless_asked_for() -> None
 def test_pinned_items_come_first_and_what_they_are_is_no_longer_missing() -> None:
     shelf = described(*WARDROBE)
     judge = Judge(longest_title)
-    found = stylist_of(shelf, judge).complete(by_id(shelf, "t1", "b1"), rules=Rules(pinned=("s1",)), reasons=False)
-    assert ids(found) == ["s1", "g2", "g1"]
-    assert [one.is_pinned for one in found.suggestions] == [True, False, False]
+    result = stylist_of(shelf, judge).complete(by_id(shelf, "t1", "b1"), rules=Rules(pinned=("s1",)), reasons=False)
+    assert ids(result) == ["s1", "g2", "g1"]
+    assert [entry.is_pinned for entry in result.suggestions] == [True, False, False]
     assert ("t1", "b1", "s1", "g2") in judge.calls  # the others go with what is pinned
-    assert found.categories == ("bag",)
+    assert result.categories == ("bag",)
 
 
 def test_every_reason_is_what_leaving_something_out_does() -> None:
@@ -235,17 +235,17 @@ def test_every_reason_is_what_leaving_something_out_does() -> None:
     )
 
     def taste(outfit: Sequence[Item]) -> float:
-        told = " ".join(item.text for item in outfit)
+        words = " ".join(item.text for item in outfit)
         worth = {"shirt": 0.3, "jeans": 0.1, "leather": 0.05, "sneakers": 0.2}
-        return sum(value for word, value in worth.items() if word in told) - 0.02 * told.count("white")
+        return sum(value for word, value in worth.items() if word in words) - 0.02 * words.count("white")
 
-    found = stylist_of(shelf, Judge(taste)).complete(by_id(shelf, "t", "b"), "shoes")
-    (suggestion,) = found.suggestions
+    result = stylist_of(shelf, Judge(taste)).complete(by_id(shelf, "t", "b"), "shoes")
+    (suggestion,) = result.suggestions
     assert suggestion.score == pytest.approx(0.61)
     assert suggestion.reason is not None
     # Without the shirt 0.3 less, and one "white" less to be punished for.
-    assert {one.what: round(one.by, 4) for one in suggestion.reason.items} == {"t": 0.28, "b": 0.1}
-    moved = {(one.attribute, one.what): round(one.by, 4) for one in suggestion.reason.attributes}
+    assert {entry.what: round(entry.by, 4) for entry in suggestion.reason.items} == {"t": 0.28, "b": 0.1}
+    moved = {(entry.attribute, entry.what): round(entry.by, 4) for entry in suggestion.reason.attributes}
     assert moved == {("colour", "white"): -0.02, ("material", "leather"): 0.05}
     assert suggestion.reason.text == (
         "Helped by white shirt (+0.28), blue jeans (+0.10), 'leather' (+0.05); held back by 'white' (-0.02)."
@@ -253,8 +253,8 @@ def test_every_reason_is_what_leaving_something_out_does() -> None:
 
 
 def test_a_kind_is_no_label_to_leave_unsaid() -> None:
-    said = labels_in_text("shoes (casual shoes, navy blue, polka dot)", VOCABULARY)
-    assert [(one.attribute, one.label) for one in said] == [("colour", "navy blue"), ("pattern", "polka dot")]
+    warnings = labels_in_text("shoes (casual shoes, navy blue, polka dot)", VOCABULARY)
+    assert [(entry.attribute, entry.label) for entry in warnings] == [("colour", "navy blue"), ("pattern", "polka dot")]
     assert (
         without_phrase("shoes (casual shoes, navy blue, polka dot)", "navy blue") == "shoes (casual shoes, polka dot)"
     )
@@ -281,10 +281,10 @@ def test_when_nothing_fits_it_says_why() -> None:
     )
     priced = described(*WARDROBE, prices={"s1": 30.0, "s2": 80.0})
     stylist = stylist_of(priced, Judge(longest_title))
-    found = stylist.complete(by_id(priced, "t1"), "shoes", rules=Rules(price_max=20, colours=("red",)))
-    assert found.left_out == (LeftOut("price_max", "price at most 20", 2, 0),)
-    assert found.nothing == "nothing of shoes fits: 'price at most 20' leaves out 2, 0 left; loosen a rule"
-    everything = Rules(unwanted=tuple(one for one in GARMENT_CATEGORIES if one != "top"))
+    result = stylist.complete(by_id(priced, "t1"), "shoes", rules=Rules(price_max=20, colours=("red",)))
+    assert result.left_out == (LeftOut("price_max", "price at most 20", 2, 0),)
+    assert result.nothing == "nothing of shoes fits: 'price at most 20' leaves out 2, 0 left; loosen a rule"
+    everything = Rules(unwanted=tuple(entry for entry in GARMENT_CATEGORIES if entry != "top"))
     assert "want a category by its name" in stylist.complete(by_id(priced, "t1"), rules=everything).nothing
 
 
@@ -317,9 +317,9 @@ def test_a_score_names_the_item_whose_absence_helps_most() -> None:
         return 0.2 if any(item.category == "dress" for item in outfit) else 0.9
 
     stylist = stylist_of(shelf, Judge(no_dress))
-    found = stylist.score(by_id(shelf, "t1", "d1", "b1"))
-    assert (found.score, found.without, found.weakest) == (0.2, (0.2, 0.9, 0.2), 1)
-    assert found.cautions == ("'dress' beside 'top'", "'bottom' beside 'dress'")
+    result = stylist.score(by_id(shelf, "t1", "d1", "b1"))
+    assert (result.score, result.without, result.weakest) == (0.2, (0.2, 0.9, 0.2), 1)
+    assert result.cautions == ("'dress' beside 'top'", "'bottom' beside 'dress'")
     two = stylist.score(by_id(shelf, "t1", "b1"))
     assert (two.without, two.weakest) == ((None, None), None)
 
@@ -333,17 +333,17 @@ def test_looks_are_whole_outfits_that_differ() -> None:
     shelf = described(*items)
     stylist = stylist_of(shelf, Judge(lambda outfit: sum(len(item.title) for item in outfit) / 200))
     (around,) = by_id(shelf, "top1")
-    found = stylist.outfits(around, 3)
-    assert (len(found.looks), found.nothing) == (3, "")
-    for look in found.looks:
+    result = stylist.outfits(around, 3)
+    assert (len(result.looks), result.nothing) == (3, "")
+    for look in result.looks:
         assert look.items[0].id == "top1"
         assert [item.category for item in look.items] == ["top", "bottom", "shoes", "bag"]
-    assert [look.score for look in found.looks] == sorted((look.score for look in found.looks), reverse=True)
-    sets = [{item.id for item in look.items} - {"top1"} for look in found.looks]
-    assert all(len(one & other) <= 1 for place, one in enumerate(sets) for other in sets[:place])
+    assert [look.score for look in result.looks] == sorted((look.score for look in result.looks), reverse=True)
+    sets = [{item.id for item in look.items} - {"top1"} for look in result.looks]
+    assert all(len(entry & other) <= 1 for position, entry in enumerate(sets) for other in sets[:position])
     (dress,) = by_id(shelf, "dress2")
-    worn = {tuple(item.category for item in look.items) for look in stylist.outfits(dress, 2).looks}
-    assert worn == {("dress", "shoes", "bag")}
+    present = {tuple(item.category for item in look.items) for look in stylist.outfits(dress, 2).looks}
+    assert present == {("dress", "shoes", "bag")}
     (shoes,) = by_id(shelf, "shoes3")
     bodies = {look.items[1].category for look in stylist.outfits(shoes, 10).looks}
     assert bodies == {"top", "dress"}
@@ -361,8 +361,8 @@ def test_a_look_says_what_it_lacks_and_comes_after_whole_ones() -> None:
     )  # fmt: skip
     stylist = stylist_of(shelf, Judge(lambda outfit: sum(len(item.title) for item in outfit) / 200))
     (shoes,) = by_id(shelf, "shoes")
-    found = [({item.id for item in look.items}, look.missing) for look in stylist.outfits(shoes).looks]
-    assert found == [({"shoes", "dress", "bag"}, ()), ({"shoes", "top", "bag"}, ("bottom",))]
+    result = [({item.id for item in look.items}, look.missing) for look in stylist.outfits(shoes).looks]
+    assert result == [({"shoes", "dress", "bag"}, ()), ({"shoes", "top", "bag"}, ("bottom",))]
     (look,) = stylist.outfits(shoes, 1, Rules(unwanted=("bottom", "dress"))).looks
     assert look.missing == ()  # nobody wanted one
     (look,) = stylist.outfits(by_id(shelf, "dress")[0], 1, Rules(excluded=("shoes",))).looks
@@ -371,8 +371,8 @@ def test_a_look_says_what_it_lacks_and_comes_after_whole_ones() -> None:
 
 def test_no_look_says_why() -> None:
     shelf = described(("t1", "white shirt", "top"), ("t2", "silk blouse", "top"))
-    found = stylist_of(shelf, Judge(longest_title)).outfits(shelf[0])
-    assert (found.looks, found.nothing) == (
+    result = stylist_of(shelf, Judge(longest_title)).outfits(shelf[0])
+    assert (result.looks, result.nothing) == (
         (),
         "no look: nothing of bottom, shoes, bag, outerwear, jewellery, headwear, eyewear, belt, scarf, watch, hosiery, "
         "gloves, accessory is in the catalogue beside the outfit and its duplicates; it has top",
@@ -382,9 +382,9 @@ def test_no_look_says_why() -> None:
     none = stylist.outfits(shelf[0], rules=Rules(brands=("Acme",)))
     assert none.left_out == (LeftOut("brands", "brand Acme", 2, 0),)
     assert none.nothing.endswith("'brand Acme' leaves out 2, 0 left; loosen a rule")
-    one = stylist.outfits(shelf[0], rules=Rules(excluded=("b1",)))
-    assert [look.missing for look in one.looks] == [("bottom",)]
-    assert one.left_out == (LeftOut("excluded", "items that were excluded", 1, 0),)
+    entry = stylist.outfits(shelf[0], rules=Rules(excluded=("b1",)))
+    assert [look.missing for look in entry.looks] == [("bottom",)]
+    assert entry.left_out == (LeftOut("excluded", "items that were excluded", 1, 0),)
     assert stylist.outfits(shelf[0]).left_out == ()
 
 
@@ -402,4 +402,4 @@ def test_a_pinned_item_is_explained_by_what_it_stands_in() -> None:
     (pinned,) = stylist.complete(by_id(shelf, "t1", "b1"), rules=Rules(pinned=("s1",), want=("shoes",))).suggestions
     assert pinned.is_pinned
     assert pinned.reason is not None
-    assert {one.what: round(one.by, 6) for one in pinned.reason.items} == {"t1": 0.1, "b1": 0.1, "s1": 0.1}
+    assert {entry.what: round(entry.by, 6) for entry in pinned.reason.items} == {"t1": 0.1, "b1": 0.1, "s1": 0.1}

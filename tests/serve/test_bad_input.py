@@ -28,7 +28,7 @@ def problem(answer: httpx.Response) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize(
-    ("path", "body", "field", "code", "told"),
+    ("path", "body", "field", "code", "expected"),
     [
         ("score", {"items": TWO[:1]}, "items", "invalid", "at least 2 items"),
         ("score", {"items": TWO * 7}, "items", "invalid", "at most 12 items"),
@@ -82,16 +82,16 @@ def problem(answer: httpx.Response) -> tuple[int, str, str]:
         ("looks", {"around": TWO[0], "k": 11}, "k", "invalid", "less than or equal to 10"),
     ],
 )  # fmt: skip
-def test_a_body_that_is_wrong(client: httpx.Client, path: str, body: Any, field: str, code: str, told: str) -> None:
+def test_a_body_that_is_wrong(client: httpx.Client, path: str, body: Any, field: str, code: str, expected: str) -> None:
     if isinstance(body, dict) and "items" in body:
         body.setdefault("language_model", False)
     answer = client.post(f"{API}/{path}", json=body)
     assert problem(answer) == (422, code, field)
-    assert told in answer.json()["error"]["message"]
+    assert expected in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "expected"),
     [
         (b"", "the body: field required"),
         (b"   ", "the body: not JSON"),
@@ -112,10 +112,10 @@ def test_a_body_that_is_wrong(client: httpx.Client, path: str, body: Any, field:
         (b'"\\u0000"', "input should be a valid dictionary"),
     ],
 )  # fmt: skip
-def test_a_body_that_is_no_json_for_it(client: httpx.Client, body: bytes, told: str) -> None:
+def test_a_body_that_is_no_json_for_it(client: httpx.Client, body: bytes, expected: str) -> None:
     answer = client.post(f"{API}/complete", content=body, headers={"Content-Type": "application/json"})
     assert problem(answer)[:2] == (422, "invalid")
-    assert told in answer.json()["error"]["message"]
+    assert expected in answer.json()["error"]["message"]
 
 
 def test_a_category_that_is_unknown_lists_those_that_are_known(client: httpx.Client) -> None:
@@ -141,7 +141,7 @@ def test_json_must_be_called_so(client: httpx.Client, kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "field", "told"),
+    ("query", "field", "expected"),
     [
         ("category=hat", "category[0]", "input should be 'top'"),
         ("colour=" + "x" * 101, "colour[0]", "at most 100 characters"),
@@ -159,19 +159,19 @@ def test_json_must_be_called_so(client: httpx.Client, kind: str) -> None:
         ("colr=red", "colr", "unknown name"),
     ],
 )
-def test_a_query_that_is_wrong(client: httpx.Client, query: str, field: str, told: str) -> None:
+def test_a_query_that_is_wrong(client: httpx.Client, query: str, field: str, expected: str) -> None:
     answer = client.get(f"{API}/catalogue/items?{query}")
     assert (answer.status_code, answer.json()["error"]["field"]) == (422, field)
-    assert told in answer.json()["error"]["message"]
+    assert expected in answer.json()["error"]["message"]
 
 
 def test_a_colour_that_is_unknown_lists_those_that_are_known(client: httpx.Client, model: Model) -> None:
-    known = [entry.text for entry in model.vocabulary.attributes["colour"].labels]
-    asked = client.get(f"{API}/catalogue/items?colour=red&colour=blurple")
-    assert problem(asked) == (422, "unknown_label", "colour")
+    accepted = [entry.text for entry in model.vocabulary.attributes["colour"].labels]
+    wanted = client.get(f"{API}/catalogue/items?colour=red&colour=blurple")
+    assert problem(wanted) == (422, "unknown_label", "colour")
     body = {"items": TWO, "rules": {"colours": ["blurple"]}, "language_model": False}
-    for answer in (asked, client.post(f"{API}/complete", json=body)):
-        assert answer.json()["error"]["accepted"] == known
+    for answer in (wanted, client.post(f"{API}/complete", json=body)):
+        assert answer.json()["error"]["accepted"] == accepted
 
 
 @pytest.mark.parametrize("query", ["q=%00", "q=%ff%fe", "q=%25%5F'%22;--", "brand=%00", "q=" + "%20" * 200])
@@ -238,7 +238,7 @@ def bomb(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("photo", "status", "code", "told"),
+    ("photo", "status", "code", "expected"),
     [
         (b"", 422, "not_an_image", "it has 0 bytes"),
         (b"hello", 422, "not_an_image", "isn't a photo that coordi opens; accepted: JPEG, PNG"),
@@ -258,11 +258,11 @@ def bomb(width: int, height: int) -> bytes:
 )
 @pytest.mark.parametrize("path", ["describe", "catalogue/alike"])
 def test_a_file_that_is_no_photo(
-    client: httpx.Client, path: str, photo: bytes, status: int, code: str, told: str
+    client: httpx.Client, path: str, photo: bytes, status: int, code: str, expected: str
 ) -> None:
     answer = client.post(f"{API}/{path}", files={"photo": ("photo.jpg", photo, "image/jpeg")})
     assert problem(answer) == (status, code, "photo")
-    assert told in answer.json()["error"]["message"]
+    assert expected in answer.json()["error"]["message"]
 
 
 def form(*parts: bytes, end: bytes = b"--x--\r\n") -> bytes:
@@ -274,7 +274,7 @@ OTHER = b'Content-Disposition: form-data; name="other"\r\n\r\nhello'
 
 
 @pytest.mark.parametrize(
-    ("body", "field", "told"),
+    ("body", "field", "expected"),
     [
         (b"", "photo", "cut short"),
         (b"--x--\r\n", "photo", "form"),
@@ -290,10 +290,10 @@ OTHER = b'Content-Disposition: form-data; name="other"\r\n\r\nhello'
         (form(b'Content-Disposition: form-data; name="ph\0to\xff"\r\n\r\nx'), "ph\ufffdto\xff", "is unknown"),
     ],
 )  # fmt: skip
-def test_a_form_that_is_wrong(client: httpx.Client, body: bytes, field: str, told: str) -> None:
+def test_a_form_that_is_wrong(client: httpx.Client, body: bytes, field: str, expected: str) -> None:
     answer = client.post(f"{API}/describe", content=body, headers={"Content-Type": "multipart/form-data; boundary=x"})
     assert problem(answer) == (422, "invalid", field)
-    assert told in answer.json()["error"]["message"]
+    assert expected in answer.json()["error"]["message"]
 
 
 @pytest.mark.parametrize(

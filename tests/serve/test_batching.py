@@ -22,12 +22,12 @@ class Model:
     """Doubles numbers, not before it is let, and remembers what it was asked at once."""
 
     def __init__(self) -> None:
-        self.asked: list[list[int]] = []
+        self.batches: list[list[int]] = []
         self.free = threading.Event()
         self.began = threading.Event()
 
     def __call__(self, questions: Sequence[int], kind: object) -> Sequence[int]:
-        self.asked.append(list(questions))
+        self.batches.append(list(questions))
         self.began.set()
         assert self.free.wait(60)
         if any(question < 0 for question in questions):
@@ -54,24 +54,24 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 
 
 def gathered(
-    batcher: MicroBatcher[int, int], pool: ThreadPoolExecutor, model: Model, asked: list[list[int]]
+    batcher: MicroBatcher[int, int], pool: ThreadPoolExecutor, model: Model, groups: list[list[int]]
 ) -> list[object]:
     """Ask something that keeps the model busy, then all of these one after the other, then let it go."""
     first = pool.submit(batcher.call, [0])
     assert model.began.wait(60)
     waiting: list[Future[Sequence[int]]] = []
-    for questions in asked:
+    for questions in groups:
         waiting.append(pool.submit(batcher.call, questions))
         wait_until(lambda: batcher.waiting >= len(waiting))
     model.free.set()
     assert first.result(60) == [0]
-    return [one.exception(60) or one.result() for one in waiting]
+    return [entry.exception(60) or entry.result() for entry in waiting]
 
 
 def test_what_comes_while_the_model_works_shares_the_next_call(model: Model, pool: ThreadPoolExecutor) -> None:
     batcher = MicroBatcher[int, int](model, 100, "test")
     assert gathered(batcher, pool, model, [[1, 2], [3], [4, 5, 6]]) == [[2, 4], [6], [8, 10, 12]]
-    assert model.asked == [[0], [1, 2, 3, 4, 5, 6]]
+    assert model.batches == [[0], [1, 2, 3, 4, 5, 6]]
     assert batcher.calls == 2
     batcher.close()
 
@@ -79,17 +79,17 @@ def test_what_comes_while_the_model_works_shares_the_next_call(model: Model, poo
 def test_no_call_is_larger_than_the_most_but_for_one_who_asks_more(model: Model, pool: ThreadPoolExecutor) -> None:
     batcher = MicroBatcher[int, int](model, 3, "test")
     gathered(batcher, pool, model, [[1, 2], [3, 4], [5], [6, 7, 8, 9]])
-    assert model.asked == [[0], [1, 2, 5], [3, 4], [6, 7, 8, 9]]
+    assert model.batches == [[0], [1, 2, 5], [3, 4], [6, 7, 8, 9]]
     batcher.close()
 
 
 def test_an_error_of_one_is_not_an_error_of_the_others(model: Model, pool: ThreadPoolExecutor) -> None:
     batcher = MicroBatcher[int, int](model, 100, "test")
-    found = gathered(batcher, pool, model, [[1], [-7], [2]])
-    assert found[0] == [2]
-    assert found[2] == [4]
-    assert isinstance(found[1], ValueError)
-    assert "-7" in str(found[1])
+    answer = gathered(batcher, pool, model, [[1], [-7], [2]])
+    assert answer[0] == [2]
+    assert answer[2] == [4]
+    assert isinstance(answer[1], ValueError)
+    assert "-7" in str(answer[1])
     assert batcher.call([9]) == [18]
     batcher.close()
 
@@ -102,8 +102,8 @@ def test_only_questions_of_one_kind_share_a_call(pool: ThreadPoolExecutor) -> No
         return [f"{question}{kind}" for question in questions]
 
     batcher = MicroBatcher[str, str](work, 100, "test")
-    found = [pool.submit(batcher.call, [f"q{number}"], number % 2) for number in range(20)]
-    assert [one.result(60) for one in found] == [[f"q{number}{number % 2}"] for number in range(20)]
+    answer = [pool.submit(batcher.call, [f"q{number}"], number % 2) for number in range(20)]
+    assert [entry.result(60) for entry in answer] == [[f"q{number}{number % 2}"] for number in range(20)]
     assert all(int(question[1:]) % 2 == kind for questions, kind in calls for question in questions)
     batcher.close()
 
@@ -131,7 +131,7 @@ def test_what_nobody_waits_for_any_more_is_not_asked(model: Model) -> None:
         await asyncio.to_thread(wait_until, lambda: threads.size == 0)
 
     asyncio.run(asyncio.wait_for(ask(), 120))
-    assert model.asked == [[1], [3]]
+    assert model.batches == [[1], [3]]
     batcher.close()
     threads.close()
 
@@ -142,8 +142,8 @@ def test_closing_refuses_all_that_waits_and_what_comes_later(model: Model, pool:
     assert model.began.wait(60)
     wait_until(lambda: batcher.waiting >= 3)
     batcher.close()
-    for one in waiting:  # the model is still at the first
-        error = one.exception(30)
+    for entry in waiting:  # the model is still at the first
+        error = entry.exception(30)
         assert isinstance(error, RefusedError)
         assert (error.status_code, error.problem.code) == (503, "busy")
     with pytest.raises(RefusedError, match="being stopped"):
@@ -151,7 +151,7 @@ def test_closing_refuses_all_that_waits_and_what_comes_later(model: Model, pool:
     assert not batcher.join(0)
     model.free.set()
     assert batcher.join(60)
-    assert len(model.asked) == 1
+    assert len(model.batches) == 1
 
 
 def test_nothing_asked_is_no_call(model: Model) -> None:
@@ -180,8 +180,8 @@ def test_one_thread_calls_the_language_models(bare: CoordiModel, pool: ThreadPoo
     wrapped = [OutfitSize("a"), OutfitSize("bb")]
     batcher = scorer_batcher(4)
     scorers = [BatchingScorer(scorer, batcher) for scorer in wrapped]
-    asked = [[[item] * (1 + number % 3)] * (number % 4) for number in range(40)]
-    found = list(pool.map(lambda outfits: scorers[len(outfits) % 2].score(outfits).tolist(), asked))
-    assert found == [[len(one) / 10 + (1 + len(outfits) % 2) / 100 for one in outfits] for outfits in asked]
+    groups = [[[item] * (1 + number % 3)] * (number % 4) for number in range(40)]
+    answer = list(pool.map(lambda outfits: scorers[len(outfits) % 2].score(outfits).tolist(), groups))
+    assert answer == [[len(entry) / 10 + (1 + len(outfits) % 2) / 100 for entry in outfits] for outfits in groups]
     assert wrapped[0].threads | wrapped[1].threads == {"language-model"}
     batcher.close()

@@ -18,22 +18,22 @@ NAMES = {
 
 @pytest.fixture(scope="module")
 def document(client: httpx.Client) -> dict[str, Any]:
-    found = client.get(f"{API}/openapi.json")
-    assert found.status_code == 200
-    return dict(found.json())
+    result = client.get(f"{API}/openapi.json")
+    assert result.status_code == 200
+    return dict(result.json())
 
 
 def operations(document: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
-    return [(path, method, one) for path, methods in document["paths"].items() for method, one in methods.items()]
+    return [(path, method, entry) for path, methods in document["paths"].items() for method, entry in methods.items()]
 
 
 @pytest.mark.slow
 def test_the_routes_of_the_contract_are_there(document: dict[str, Any]) -> None:
     assert document["openapi"].startswith("3.1")
     assert set(document["paths"]) == {f"{API}/{name}" for name in NAMES}
-    ids = [one["operationId"] for _, _, one in operations(document)]
+    ids = [entry["operationId"] for _, _, entry in operations(document)]
     assert len(ids) == len(set(ids)) == len(NAMES)
-    assert {tag for _, _, one in operations(document) for tag in one["tags"]} == {
+    assert {tag for _, _, entry in operations(document) for tag in entry["tags"]} == {
         tag["name"] for tag in document["tags"]
     }
     assert "security" not in document
@@ -67,9 +67,9 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
             return own.union(*map(references, value.values()))
         return set().union(*map(references, value)) if isinstance(value, list) else set()
 
-    found = references(document)
-    assert len(found) > 15
-    for reference in found:
+    result = references(document)
+    assert len(result) > 15
+    for reference in result:
         assert reference.removeprefix("#/components/schemas/") in document["components"]["schemas"], reference
 
 

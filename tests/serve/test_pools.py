@@ -20,9 +20,9 @@ from .conftest import Blocked, Start, jpeg
 
 @pytest.fixture
 def pool() -> Iterator[WorkerPool]:
-    found = WorkerPool("test", workers=1, queue=2)
-    yield found
-    found.close()
+    result = WorkerPool("test", workers=1, queue=2)
+    yield result
+    result.close()
 
 
 async def disconnect(event: asyncio.Event) -> None:
@@ -44,7 +44,7 @@ def test_a_full_lane_refuses_at_once_and_says_when_to_ask_again(pool: WorkerPool
         await until(lambda: pool.size == 3)
         with pytest.raises(RefusedError) as caught:
             await pool.run(lambda: True)
-        assert not any(one.done() for one in inside)  # nobody was waited for
+        assert not any(entry.done() for entry in inside)  # nobody was waited for
         assert caught.value.status_code == 503
         assert caught.value.problem.code == "busy"
         assert int((caught.value.headers or {})["Retry-After"]) >= 1
@@ -90,11 +90,11 @@ def test_work_that_has_begun_ends_at_its_next_question_to_a_model(pool: WorkerPo
 
     async def ask() -> None:
         leaves = asyncio.Event()
-        asked = asyncio.create_task(pool.run(work, disconnect(leaves)))
+        wanted = asyncio.create_task(pool.run(work, disconnect(leaves)))
         await until(began.is_set)
         leaves.set()
         with pytest.raises(ClientGoneError):
-            await asked
+            await wanted
         assert pool.size == 1  # the thread is still at it
         goes_on.set()
         await until(lambda: pool.size == 0)
@@ -139,8 +139,8 @@ def test_light_work_does_not_wait_behind_heavy_work(start: Start, model: Model) 
     body = '{"items": [{"text": "white shirt"}, {"text": "blue jeans"}]}'
     heavy = [HTTPConnection("127.0.0.1", started.port, timeout=60) for _ in range(4)]
     try:
-        for one in heavy:
-            one.request("POST", "/api/v1/score", body, {"Content-Type": "application/json"})
+        for entry in heavy:
+            entry.request("POST", "/api/v1/score", body, {"Content-Type": "application/json"})
         asyncio.run(until(lambda: started.service.language_model_pool.size == 4 and scorer.calls > 0))
         described = started.client.post("/api/v1/describe", files={"photo": ("x", jpeg())})
         assert described.status_code == 200
@@ -148,8 +148,8 @@ def test_light_work_does_not_wait_behind_heavy_work(start: Start, model: Model) 
             assert started.client.get(f"/api/v1/{path}").status_code == 200
         assert started.service.language_model_pool.size == 4
         scorer.free.set()
-        assert [one.getresponse().status for one in heavy] == [200] * 4
+        assert [entry.getresponse().status for entry in heavy] == [200] * 4
     finally:
         scorer.free.set()
-        for one in heavy:
-            one.close()
+        for entry in heavy:
+            entry.close()

@@ -112,8 +112,8 @@ def catalogue(tmp_path_factory: pytest.TempPathFactory, photos: Path, bare: Mode
     source = tmp_path_factory.mktemp("source") / "shop.csv"
     shutil.copytree(photos, source.with_name("photos"))
     rows = [
-        f'"{item_id}","{title}",{category},photos/{place}.jpg'
-        for place, (item_id, category, title, *_) in enumerate(ROWS)
+        f'"{item_id}","{title}",{category},photos/{position}.jpg'
+        for position, (item_id, category, title, *_) in enumerate(ROWS)
     ]
     source.write_text("\n".join(["id,title,category,image", *rows]), encoding="utf-8")
     job = CatalogueJob(source.with_name("catalogue"), "coordi catalogue build", no_bar, may_shrink=False)
@@ -144,14 +144,14 @@ def server(tmp_path_factory: pytest.TempPathFactory, catalogue: Path) -> Iterato
 
 def test_the_watch_sees_what_starlettes_own_forms_would_do(tmp_path: Path) -> None:
     """The test below is worth something only if a photo that is spooled to disk is seen."""
-    told = tmp_path / "told.txt"
+    expected = tmp_path / "told.txt"
     code = (
         "import os, sys, tempfile; from file_writes import record_writes;"
         "record_writes(os.open(sys.argv[1], os.O_WRONLY | os.O_CREAT));"
         "file = tempfile.SpooledTemporaryFile(max_size=10); file.write(b'x' * 99)"
     )
-    subprocess.run([sys.executable, "-c", code, str(told)], check=True, cwd=WATCHED.parent)
-    assert tempfile.gettempdir() in told.read_text(encoding="utf-8")
+    subprocess.run([sys.executable, "-c", code, str(expected)], check=True, cwd=WATCHED.parent)
+    assert tempfile.gettempdir() in expected.read_text(encoding="utf-8")
     assert callable(record_writes)
 
 
@@ -182,7 +182,7 @@ def test_photos_are_neither_written_nor_logged(server: tuple[Process, httpx.Clie
 
 def test_requests_that_come_together_are_answered_as_if_alone(server: tuple[Process, httpx.Client]) -> None:
     _, client = server
-    outfits = [[{"id": item_id}, *LOOK[: 1 + place % 2]] for place, (item_id, *_) in enumerate(ROWS[:8])]
+    outfits = [[{"id": item_id}, *LOOK[: 1 + position % 2]] for position, (item_id, *_) in enumerate(ROWS[:8])]
 
     def ask(items: object) -> float:
         answer = client.post(f"{API}/score", json={"items": items})
@@ -191,8 +191,8 @@ def test_requests_that_come_together_are_answered_as_if_alone(server: tuple[Proc
         return float(answer.json()["score"])
 
     with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(ask, outfits))
-    assert together == pytest.approx([ask(items) for items in outfits], abs=2e-3)
+        parallel = list(pool.map(ask, outfits))
+    assert parallel == pytest.approx([ask(items) for items in outfits], abs=2e-3)
 
 
 def test_a_full_server_says_so_and_when_to_ask_again(server: tuple[Process, httpx.Client]) -> None:
@@ -202,14 +202,14 @@ def test_a_full_server_says_so_and_when_to_ask_again(server: tuple[Process, http
         return client.post(f"{API}/score", json={"items": [{"text": f"shirt {number}"}, *LOOK]})
 
     with ThreadPoolExecutor(30) as pool:
-        found = list(pool.map(ask, range(30)))
-    statuses = [one.status_code for one in found]
+        result = list(pool.map(ask, range(30)))
+    statuses = [entry.status_code for entry in result]
     assert set(statuses) == {200, 503}
     assert statuses.count(200) >= 8
-    for one in found:
-        if one.status_code == 503:
-            assert one.json()["error"]["code"] == "busy"
-            assert int(one.headers["retry-after"]) >= 1
+    for entry in result:
+        if entry.status_code == 503:
+            assert entry.json()["error"]["code"] == "busy"
+            assert int(entry.headers["retry-after"]) >= 1
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
@@ -278,17 +278,17 @@ def test_it_can_be_stopped_while_it_loads(tmp_path: Path) -> None:
 
 
 def test_a_port_in_use_is_one_line_that_names_the_option(coordi: Coordi) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        port = listening.getsockname()[1]
         (line,) = coordi("serve", "--port", str(port))
     assert f"port {port} on 127.0.0.1 is in use" in line
     assert "--port" in line
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (["--host", "0.0.0.0"], "requests must carry a token"),
         (["--host", "0.0.0.0", "--token", "short"], "--token has 5 characters"),
@@ -298,9 +298,11 @@ def test_a_port_in_use_is_one_line_that_names_the_option(coordi: Coordi) -> None
         (["--model", "nowhere", "--port", "0"], "no model at 'nowhere'"),
     ],
 )
-def test_what_can_not_be_served_is_one_line(coordi: Coordi, arguments: list[str], told: str, tmp_path: Path) -> None:
+def test_what_can_not_be_served_is_one_line(
+    coordi: Coordi, arguments: list[str], expected: str, tmp_path: Path
+) -> None:
     (line,) = coordi("serve", *(argument.format(tmp=tmp_path) for argument in arguments))
-    assert told in line
+    assert expected in line
 
 
 @pytest.mark.slow

@@ -35,7 +35,7 @@ def quietly(label: str) -> Iterator[Progress]:
 
 
 def write(table: Path, ids: str) -> Path:
-    table.write_text("\n".join(["id,title", *(f"{one},{ROWS[one]}" for one in ids)]), encoding="utf-8")
+    table.write_text("\n".join(["id,title", *(f"{entry},{ROWS[entry]}" for entry in ids)]), encoding="utf-8")
     return table
 
 
@@ -50,7 +50,7 @@ def table(tmp_path: Path) -> Path:
     return tmp_path / "shop.csv"
 
 
-def eyes(model: Model, prompt: PromptSettings | None = None) -> DescriptionPipeline:
+def pipeline_of(model: Model, prompt: PromptSettings | None = None) -> DescriptionPipeline:
     settings = model.trained.settings
     return DescriptionPipeline.of(settings.describe, prompt or settings.prompt)
 
@@ -58,7 +58,7 @@ def eyes(model: Model, prompt: PromptSettings | None = None) -> DescriptionPipel
 @pytest.fixture
 def opened(bare: Model, work: CatalogueJob, table: Path) -> Model:
     """With a built catalogue of a skirt and a shirt."""
-    build_catalogue(write(table, "ab"), eyes(bare), work)
+    build_catalogue(write(table, "ab"), pipeline_of(bare), work)
     return load(catalogue=work.folder)
 
 
@@ -82,7 +82,7 @@ def test_what_is_asked_afterwards_is_of_the_new_catalogue(
     assert (after["items"], after["catalogue_made"]) == (3, catalogue.info.changed_at)
     quick = {"items": [{"id": "b"}], "language_model": False}
     suggested = started.client.post("/api/v1/complete", json=quick).json()["suggestions"]
-    assert {one["item"]["id"] for one in suggested} == {"c", "d"}
+    assert {entry["item"]["id"] for entry in suggested} == {"c", "d"}
     assert not started.service.renew()
 
 
@@ -95,8 +95,8 @@ def test_a_question_goes_on_with_the_catalogue_it_began_with(
     write(table, "cd")
     refresh_catalogue(None, work)
     assert service.renew()
-    found = before.stylist.complete(before.items_of_ids(["a"]), language_model=False)
-    assert [one.item.id for one in found.suggestions] == ["b"]
+    result = before.stylist.complete(before.items_of_ids(["a"]), language_model=False)
+    assert [entry.item.id for entry in result.suggestions] == ["b"]
 
 
 @pytest.mark.slow
@@ -120,9 +120,9 @@ def test_one_that_cannot_be_opened_leaves_the_old_one_and_is_told_once(
 ) -> None:
     started = start(opened)
     lines: list[str] = []
-    database, kept = work.folder / ITEMS_FILE, work.folder / "kept"
-    database.rename(kept)
-    (work.folder / "broken").write_bytes(kept.read_bytes()[:4096])
+    database, usable = work.folder / ITEMS_FILE, work.folder / "kept"
+    database.rename(usable)
+    (work.folder / "broken").write_bytes(usable.read_bytes()[:4096])
     (work.folder / "broken").replace(database)
     started.service.renew_in_background(lines.append, every=0.01)
     wait_for(lines, "can't be opened, so the previous one stays in use")
@@ -131,7 +131,7 @@ def test_one_that_cannot_be_opened_leaves_the_old_one_and_is_told_once(
     assert str(work.folder) in line
     assert started.client.get(ITEMS).json()["total"] == 2
     assert started.client.get("/api/v1/ready").json()["catalogue_is_old"]
-    kept.replace(database)
+    usable.replace(database)
     write(table, "abc")
     refresh_catalogue(None, work)
     wait_for(lines, "the catalogue has changed: 3 items from now on")
@@ -148,18 +148,18 @@ def test_a_request_is_of_one_catalogue_all_the_way(
     look_up = Catalogue.get
 
     def and_renew(index: Catalogue, ids: Sequence[str]) -> dict[str, Item]:
-        found = look_up(index, ids)
+        result = look_up(index, ids)
         started.service.renew()
-        return found
+        return result
 
     monkeypatch.setattr(Catalogue, "get", and_renew)
     write(table, "bc")
     refresh_catalogue(None, work)
-    asked = {"items": [{"text": "red shoes"}], "rules": {"pinned": ["a"]}, "language_model": False}
-    answer = started.client.post("/api/v1/complete", json=asked)
+    request = {"items": [{"text": "red shoes"}], "rules": {"pinned": ["a"]}, "language_model": False}
+    answer = started.client.post("/api/v1/complete", json=request)
     assert answer.status_code == 200, answer.text
-    assert [one["item"]["id"] for one in answer.json()["suggestions"]] == ["a", "b"]
-    refused = started.client.post("/api/v1/complete", json=asked)
+    assert [entry["item"]["id"] for entry in answer.json()["suggestions"]] == ["a", "b"]
+    refused = started.client.post("/api/v1/complete", json=request)
     assert (refused.status_code, refused.json()["error"]["code"]) == (422, "unknown_item")
 
 
@@ -191,7 +191,7 @@ def test_one_that_is_told_otherwise_is_not_taken_up(
 ) -> None:
     started = start(opened)
     other = replace(work, folder=tmp_path / "other")
-    build_catalogue(write(table, "abcd"), eyes(bare, PromptSettings(max_title_words=2)), other)
+    build_catalogue(write(table, "abcd"), pipeline_of(bare, PromptSettings(max_title_words=2)), other)
     (other.folder / ITEMS_FILE).replace(work.folder / ITEMS_FILE)
     lines: list[str] = []
     started.service.renew_in_background(lines.append, every=0.01)
@@ -231,11 +231,11 @@ class CatalogueSize:
 def test_scorers_of_two_catalogues_share_a_thread_and_no_call(opened: Model) -> None:
     threads: set[str] = set()
     batcher = scorer_batcher(8)
-    one = BatchingScorers(CatalogueSize(0, threads), batcher)
+    entry = BatchingScorers(CatalogueSize(0, threads), batcher)
     assert opened.catalogue is not None
-    other = one.for_catalogue(opened.catalogue.group_sums)
+    other = entry.for_catalogue(opened.catalogue.group_sums)
     item = opened.item_of_words("white shirt")
-    assert one.model.score([[item]]).tolist() == [0.0]
+    assert entry.model.score([[item]]).tolist() == [0.0]
     assert other.model.score([[item]]).tolist() == [0.02]
     assert threads == {"language-model"}
     assert batcher.calls == 2

@@ -40,71 +40,71 @@ def test_health_and_ready_say_what_runs(client: httpx.Client) -> None:
 
 
 def test_the_vocabulary_is_that_of_model_and_catalogue(client: httpx.Client, model: Model) -> None:
-    found = client.get(f"{API}/vocabulary").json()
-    assert [one["name"] for one in found["attributes"]] == list(model.vocabulary.attributes)
-    assert found["worn_as"]["jeans"] == "bottom"
-    assert found["in_catalogue"]["shoes"] == 3
-    assert found["brands"][0] == "Kim"
-    assert found["price_range"] == [15.0, 210.0]
-    assert found["limits"]["photo_bytes"] == 20 * 2**20
+    result = client.get(f"{API}/vocabulary").json()
+    assert [entry["name"] for entry in result["attributes"]] == list(model.vocabulary.attributes)
+    assert result["worn_as"]["jeans"] == "bottom"
+    assert result["in_catalogue"]["shoes"] == 3
+    assert result["brands"][0] == "Kim"
+    assert result["price_range"] == [15.0, 210.0]
+    assert result["limits"]["photo_bytes"] == 20 * 2**20
 
 
 def test_a_photo_is_described_as_the_advisor_sees_it(client: httpx.Client, model: Model) -> None:
     photo = jpeg("red", kind="PNG")
-    found = client.post(f"{API}/describe", files={"photo": ("någon.png", photo, "image/png")}).json()
-    (seen,) = model.describe_photos([Image.open(io.BytesIO(photo)).convert("RGB")])
-    assert found["category"] == seen.category
-    assert set(found["attributes"]) == set(seen.description.attributes)
-    assert found["attributes"]["colour"][0]["text"] == "red"
-    assert "red" in found["text"]
+    result = client.post(f"{API}/describe", files={"photo": ("någon.png", photo, "image/png")}).json()
+    (photo_description,) = model.describe_photos([Image.open(io.BytesIO(photo)).convert("RGB")])
+    assert result["category"] == photo_description.category
+    assert set(result["attributes"]) == set(photo_description.description.attributes)
+    assert result["attributes"]["colour"][0]["text"] == "red"
+    assert "red" in result["text"]
 
 
 def test_the_same_photo_is_most_alike(client: httpx.Client) -> None:
     item, *_, colour, _, _ = ROWS[3]
-    found = client.post(f"{API}/catalogue/alike?k=3", files={"photo": ("x", jpeg(colour))}).json()["items"]
-    assert len(found) == 3
-    assert found[0]["item"]["id"] == item
-    assert found[0]["cosine"] == pytest.approx(1, abs=1e-3)
+    result = client.post(f"{API}/catalogue/alike?k=3", files={"photo": ("x", jpeg(colour))}).json()["items"]
+    assert len(result) == 3
+    assert result[0]["item"]["id"] == item
+    assert result[0]["cosine"] == pytest.approx(1, abs=1e-3)
 
 
 @pytest.mark.parametrize("body", SCORES, ids=SCORE_EXAMPLES)
 def test_score_names_each_item_and_what_is_left_without_it(client: httpx.Client, body: dict[str, object]) -> None:
-    found = client.post(f"{API}/score", json={**body, "language_model": False}).json()
-    assert 0 <= found["score"] <= 1
-    assert found["judge"] == "without-language-model"
-    assert [one["item"]["id"] for one in found["items"]] == [None] * len(found["items"])
-    assert (found["items"][0]["score_without"] is None) == (len(found["items"]) == 2)
+    result = client.post(f"{API}/score", json={**body, "language_model": False}).json()
+    assert 0 <= result["score"] <= 1
+    assert result["judge"] == "without-language-model"
+    assert [entry["item"]["id"] for entry in result["items"]] == [None] * len(result["items"])
+    assert (result["items"][0]["score_without"] is None) == (len(result["items"]) == 2)
 
 
 def test_score_cautions_of_two_pairs_of_shoes(client: httpx.Client) -> None:
     items = [{"id": "shoe-1"}, {"id": "shoe-3"}, {"id": "top-1"}]
-    found = client.post(f"{API}/score", json={"items": items, "language_model": False}).json()
-    assert found["cautions"] == ["2 of category 'shoes'"]
-    assert found["items"][0]["item"]["id"] == "shoe-1"
+    result = client.post(f"{API}/score", json={"items": items, "language_model": False}).json()
+    assert result["cautions"] == ["2 of category 'shoes'"]
+    assert result["items"][0]["item"]["id"] == "shoe-1"
 
 
 def test_complete_suggests_what_the_rules_allow_and_says_why(client: httpx.Client) -> None:
     body = {**COMPLETE, "rules": {"want": ["shoes"], "price_max": 100, "in_stock": True}}
-    found = client.post(f"{API}/complete", json=body).json()
-    assert [one["item"]["id"] for one in found["suggestions"]] == ["shoe-3"]
-    (reason,) = (one["reason"] for one in found["suggestions"])
-    assert {one["position"] for one in reason["items"]} == {0, 1}
+    result = client.post(f"{API}/complete", json=body).json()
+    assert [entry["item"]["id"] for entry in result["suggestions"]] == ["shoe-3"]
+    (reason,) = (entry["reason"] for entry in result["suggestions"])
+    assert {entry["position"] for entry in reason["items"]} == {0, 1}
     assert reason["text"].endswith(".")
 
 
 def test_nothing_that_fits_is_an_answer_with_its_reason(client: httpx.Client) -> None:
     body = {**COMPLETE, "rules": {"want": ["shoes"], "price_max": 1}}
-    found = client.post(f"{API}/complete", json=body)
-    assert found.status_code == 200
-    assert found.json()["suggestions"] == []
-    assert "price at most 1" in found.json()["nothing"]
+    result = client.post(f"{API}/complete", json=body)
+    assert result.status_code == 200
+    assert result.json()["suggestions"] == []
+    assert "price at most 1" in result.json()["nothing"]
 
 
 def test_an_item_that_is_there_twice_has_two_positions(client: httpx.Client) -> None:
     items = [{"id": "top-1"}, {"id": "top-1"}, {"id": "bottom-1"}]
     body = {"items": items, "k": 1, "rules": {"want": ["bag"]}, "language_model": False}
-    (found,) = client.post(f"{API}/complete", json=body).json()["suggestions"]
-    assert sorted(one["position"] for one in found["reason"]["items"]) == [0, 1, 2]
+    (result,) = client.post(f"{API}/complete", json=body).json()["suggestions"]
+    assert sorted(entry["position"] for entry in result["reason"]["items"]) == [0, 1, 2]
 
 
 def test_looks_are_built_around_an_item(client: httpx.Client) -> None:
@@ -112,31 +112,31 @@ def test_looks_are_built_around_an_item(client: httpx.Client) -> None:
         (LOOKS, None),
         ({"around": {"id": "coat-1"}, "language_model": False}, "coat-1"),
     ):
-        found = client.post(f"{API}/looks", json=body).json()
-        first = found["looks"][0]["items"]
+        result = client.post(f"{API}/looks", json=body).json()
+        first = result["looks"][0]["items"]
         assert len(first) > 2
         assert first[0]["id"] == item_id
 
 
 def test_a_look_says_what_it_lacks_and_which_rule_took_it(client: httpx.Client) -> None:
     shoes = [row[0] for row in ROWS if row[1] == "shoes"]
-    asked = {"around": {"id": "coat-1"}, "rules": {"excluded": shoes}, "language_model": False}
-    found = client.post(f"{API}/looks", json=asked).json()
-    assert {tuple(look["lacks"]) for look in found["looks"]} == {("shoes",)}
-    assert found["left_out"] == [
+    request = {"around": {"id": "coat-1"}, "rules": {"excluded": shoes}, "language_model": False}
+    result = client.post(f"{API}/looks", json=request).json()
+    assert {tuple(look["lacks"]) for look in result["looks"]} == {("shoes",)}
+    assert result["left_out"] == [
         {"name": "excluded", "rule": "items that were excluded", "count": len(shoes), "left": 0}
     ]
-    none = client.post(f"{API}/looks", json={**asked, "rules": {"price_max": 1}}).json()
+    none = client.post(f"{API}/looks", json={**request, "rules": {"price_max": 1}}).json()
     assert none["looks"] == []
-    assert [one["name"] for one in none["left_out"]] == ["price_max"]
+    assert [entry["name"] for entry in none["left_out"]] == ["price_max"]
     assert none["nothing"].startswith("no look: nothing of ")
 
 
 def test_who_an_outfit_is_for_is_a_rule_that_is_named(client: httpx.Client) -> None:
-    asked = {"items": [{"id": "top-2"}], "rules": {"want": ["bottom"]}, "language_model": False}
-    found = client.post(f"{API}/complete", json=asked).json()
-    assert [one["item"]["id"] for one in found["suggestions"]] == ["bottom-1"]
-    assert [one["name"] for one in found["left_out"]] == ["unwanted_genders"]
+    request = {"items": [{"id": "top-2"}], "rules": {"want": ["bottom"]}, "language_model": False}
+    result = client.post(f"{API}/complete", json=request).json()
+    assert [entry["item"]["id"] for entry in result["suggestions"]] == ["bottom-1"]
+    assert [entry["name"] for entry in result["left_out"]] == ["unwanted_genders"]
 
 
 @pytest.mark.parametrize(
@@ -152,9 +152,9 @@ def test_who_an_outfit_is_for_is_a_rule_that_is_named(client: httpx.Client) -> N
     ],
 )
 def test_the_catalogue_is_searched(client: httpx.Client, query: str, ids: list[str]) -> None:
-    found = client.get(f"{API}/catalogue/items?{query}").json()
-    assert [one["id"] for one in found["items"]] == ids
-    assert found["total"] >= len(ids)
+    result = client.get(f"{API}/catalogue/items?{query}").json()
+    assert [entry["id"] for entry in result["items"]] == ids
+    assert result["total"] >= len(ids)
 
 
 def test_an_item_and_its_photo_are_found_under_any_id(client: httpx.Client) -> None:
@@ -196,9 +196,9 @@ def test_what_can_be_got_can_be_asked_for_its_headers_alone(client: httpx.Client
 
 def test_scores_are_those_of_the_stylist(client: httpx.Client, model: Model) -> None:
     words = ["navy wool blazer", "white shirt", "red running shoes"]
-    found = client.post(
-        f"{API}/score", json={"items": [{"text": one} for one in words], "language_model": False}
+    result = client.post(
+        f"{API}/score", json={"items": [{"text": entry} for entry in words], "language_model": False}
     ).json()
-    expected = model.stylist.score([model.item_of_words(one) for one in words], language_model=False)
-    assert found["score"] == pytest.approx(expected.score)
-    assert np.allclose([one["score_without"] for one in found["items"]], expected.without)  # type: ignore[arg-type]
+    expected = model.stylist.score([model.item_of_words(entry) for entry in words], language_model=False)
+    assert result["score"] == pytest.approx(expected.score)
+    assert np.allclose([entry["score_without"] for entry in result["items"]], expected.without)  # type: ignore[arg-type]

@@ -64,26 +64,26 @@ def test_the_own_page_can_ask(client: httpx.Client) -> None:
 )
 def test_every_answer_has_the_same_guards(client: httpx.Client, path: str) -> None:
     for headers in ({}, {"Host": "evil.example"}):
-        found = client.get(path, headers=headers).headers
-        policy = dict(part.strip().split(" ", 1) for part in found["content-security-policy"].split(";"))
+        result = client.get(path, headers=headers).headers
+        policy = dict(part.strip().split(" ", 1) for part in result["content-security-policy"].split(";"))
         assert policy["default-src"] == policy["frame-ancestors"] == policy["form-action"] == "'none'"
         assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
-        assert "unsafe" not in found["content-security-policy"]
-        assert found["x-content-type-options"] == "nosniff"
-        assert found["referrer-policy"] == "no-referrer"
-        assert found["cross-origin-opener-policy"] == found["cross-origin-resource-policy"] == "same-origin"
-        assert "camera=(self)" in found["permissions-policy"]
-        assert "server" not in found
+        assert "unsafe" not in result["content-security-policy"]
+        assert result["x-content-type-options"] == "nosniff"
+        assert result["referrer-policy"] == "no-referrer"
+        assert result["cross-origin-opener-policy"] == result["cross-origin-resource-policy"] == "same-origin"
+        assert "camera=(self)" in result["permissions-policy"]
+        assert "server" not in result
         if path.startswith("/api") and "photos" not in path:
-            assert found["cache-control"] == "no-store"
+            assert result["cache-control"] == "no-store"
 
 
 def test_with_a_token_nothing_is_told_without_it(start: Start) -> None:
     client = start(token=TOKEN).client
-    known = client.get(f"{API}/openapi.json", headers={"Authorization": f"Bearer {TOKEN}"}).json()
-    for methods in known["paths"].values():
+    accepted = client.get(f"{API}/openapi.json", headers={"Authorization": f"Bearer {TOKEN}"}).json()
+    for methods in accepted["paths"].values():
         assert all(operation["security"] == [{"token": []}] for operation in methods.values())
-    for path, methods in known["paths"].items():
+    for path, methods in accepted["paths"].items():
         for method in methods:
             answer = client.request(method, path.replace("{id}", "top-1"))
             assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized")
@@ -130,10 +130,10 @@ def test_a_token_is_found_where_it_was_put(tmp_path: Path, monkeypatch: pytest.M
         (None, file, "-of-file"),
         (None, None, "-of-variable"),
     ):
-        found = find_token(given, path)
-        assert found is not None
-        assert found.get_secret_value() == TOKEN + expected
-        assert TOKEN not in repr(ServeSettings(token=found))
+        result = find_token(given, path)
+        assert result is not None
+        assert result.get_secret_value() == TOKEN + expected
+        assert TOKEN not in repr(ServeSettings(token=result))
 
 
 @pytest.mark.parametrize("token", ["", "short", "x" * 19, "x" * 30 + " y", "\u00e9" * 30, "x" * 30 + "\n"])

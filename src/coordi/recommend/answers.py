@@ -13,17 +13,12 @@ from coordi.model.features import GroupSums
 from coordi.types import GarmentCategory, Item, OutfitScorer
 
 Judge = Literal["language-model", "without-language-model"]
+"""Whether the language model scored an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """Effect of an item or a label on a score.
-
-    Attributes:
-        what: An item's id, or an attribute's label such as ``"leather"``.
-        attribute: Attribute of the label (``"material"``); empty for an item.
-        by: The score with it minus the score without it, in ``[-1, 1]``; it helped if this is above 0.
-    """
+    """Effect on a score, in ``[-1, 1]``, of an item (its id) or of a label: with it minus without it."""
 
     what: str
     attribute: str
@@ -32,12 +27,9 @@ class Contribution:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why an item is suggested: how the score changes without each item and label.
+    """Why an item is suggested: effects of the outfit's items and of the labels in its text, the most helpful first.
 
-    Attributes:
-        items: Effects of the outfit's items, the most helpful first; empty if the outfit has one item.
-        attributes: Effects of the labels in the suggested item's text, the most helpful first.
-        text: Both in one English sentence.
+    An outfit of one item has no effects of items. ``text`` is an English sentence of both.
     """
 
     items: tuple[Contribution, ...]
@@ -47,14 +39,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """One item that would complete the outfit.
-
-    Attributes:
-        item: From the catalogue.
-        score: P(yes) of the outfit with it, in ``[0, 1]``.
-        is_pinned: Whether the rules pin it.
-        reason: None if reasons weren't requested.
-    """
+    """An item of the catalogue that would complete the outfit, and P(yes) of the outfit with it, in ``[0, 1]``."""
 
     item: Item
     score: float
@@ -64,13 +49,9 @@ class Suggestion:
 
 @dataclass(frozen=True, slots=True)
 class LeftOut:
-    """Number of items that a rule left out of those that passed the rules before it.
+    """Number of items that a rule left out of those that passed the rules before it, and number of those left.
 
-    Attributes:
-        name: Of the rule, as in ``Rules``.
-        rule: For users, such as ``"price at most 50"``.
-        count: Items that were left out.
-        left: Items that passed.
+    ``name`` is the field of ``Rules``, ``rule`` its words for users, such as ``"price at most 50"``.
     """
 
     name: str
@@ -84,13 +65,10 @@ class Completion:
     """Items that complete an outfit.
 
     Attributes:
-        outfit: As given.
-        categories: That were searched: the wanted ones, or those that can be added.
+        categories: Those that were searched: the wanted ones, or those that can be added.
         suggestions: Pinned items first, then best first; without a wanted category the best of each category come
             before the second best of any.
-        candidates: Number of items that the rules allow.
-        ranked: Number of them that were ranked.
-        judge: Whether the language model ranked them.
+        candidates: Number of items that the rules allow; ``ranked`` of them were ranked.
         left_out: Rules that left items out, in their order; set if there are fewer suggestions than requested.
         nothing: Why there is no suggestion but pinned ones, in one sentence; empty if there is one.
     """
@@ -107,15 +85,12 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class OutfitScore:
-    """How well items go together.
+    """How well items go together: P(yes) in ``[0, 1]``.
 
     Attributes:
-        items: In the order given.
-        score: P(yes) in ``[0, 1]``.
         without: P(yes) of the outfit without each item; None for an outfit of two items.
         weakest: Position of the item whose absence helps most; None if none does.
         cautions: Combinations that aren't an outfit, such as two pairs of shoes, which the score doesn't consider.
-        judge: Whether the language model scored it.
     """
 
     items: tuple[Item, ...]
@@ -128,13 +103,9 @@ class OutfitScore:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """An outfit that was built around an item.
+    """An outfit that was built around an item: the given and pinned items, then in the order of ``COMPLETION_ORDER``.
 
-    Attributes:
-        items: The given and pinned items first, then in the order of ``rules.COMPLETION_ORDER``.
-        score: P(yes) in ``[0, 1]``.
-        reason: Effect of each item.
-        missing: Categories that an outfit needs and that no item was found for, without unwanted ones.
+    ``missing`` are the categories that an outfit needs and that no item was found for, without unwanted ones.
     """
 
     items: tuple[Item, ...]
@@ -145,15 +116,10 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """Outfits around an item.
+    """Outfits around an item, those that miss the fewest categories first, then best first.
 
-    Attributes:
-        looks: Those that miss the fewest categories first, then best first; no two share more than half of the added
-            items.
-        judge: Whether the language model scored them.
-        left_out: Rules that left items out of the categories that a look misses, in their order; of all searched
-            categories if there is no look.
-        nothing: Why there is no look, in one sentence; empty if there is one.
+    ``left_out`` are rules that left items out of the categories that a look misses; of all searched categories if there
+    is no look, and ``nothing`` then says why, in one sentence.
     """
 
     looks: tuple[Look, ...]
@@ -168,29 +134,27 @@ class Scorers(Protocol):
     @property
     def model(self) -> OutfitScorer:
         """The scorer that is measured and served, language model included."""
-        ...
 
     @property
     def quick(self) -> OutfitScorer:
         """A scorer without the language model: microseconds per outfit, less accurate."""
-        ...
 
     def for_catalogue(self, sums: GroupSums) -> Scorers:
         """The same scorers adapted to the items of a catalogue; whatever is loaded is shared."""
-        ...
 
     def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
         """Direction in which text embeddings of fitting items lie, ``(T,)``.
 
         Within a category, ``quick`` scores grow with the inner product, apart from shared words and rounding, so that a
         nearest-neighbour search finds the best candidates.
-
-        Args:
-            outfit: One item or more.
         """
-        ...
 
 
-def scorer_of(scorers: Scorers, *, language_model: bool) -> OutfitScorer:
+def scorer_of(scorers: Scorers, language_model: bool) -> OutfitScorer:
     """The scorer with the language model, or the one without it."""
     return scorers.model if language_model else scorers.quick
+
+
+def judge(language_model: bool) -> Judge:
+    """The value of ``Judge`` in an answer."""
+    return "language-model" if language_model else "without-language-model"

@@ -6,34 +6,23 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from coordi.artifacts import Progress, clear_write_errors, lock_folder, peak_memory_mib, read_json, versions, write_json
 from coordi.errors import ArtifactError, RecommendationError
-from coordi.recommend.answers import Completion
+from coordi.recommend.answers import judge
 from coordi.recommend.rules import Rules, check_colours
-from coordi.recommend.stylist import Stylist, check_catalogue, judge
+from coordi.recommend.stylist import Stylist, check_catalogue
 
 _CLAIM, _LINES = "asked.json", "lines.jsonl"
-_SAVE_EVERY = 20
-"""Items between two syncs to the disk: what a power failure loses at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Items to complete, and how.
-
-    Attributes:
-        ids: Items of the catalogue to complete, in the order of the lines.
-        k: Suggestions for each item at most.
-        rules: Which items may be suggested.
-        language_model: False ranks without it.
-        reasons: Also compute what moved each score, which takes about as long again.
-    """
+    """Ids of the items to complete, in the order of the lines, and options as for ``Stylist.complete``."""
 
     ids: Sequence[str]
     k: int
@@ -58,13 +47,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Completed:
-    """Result of a batch.
-
-    Attributes:
-        lines: In the file.
-        resumed: How many of them an interrupted run had written.
-        nothing: Items without suggestions; their lines say why.
-    """
+    """Number of lines in the file, of those that an interrupted run had written, and of items without suggestions."""
 
     lines: int
     resumed: int
@@ -77,21 +60,16 @@ def complete_catalogue(batch: Batch, stylist: Stylist, model: str, out: Path, pr
     Lines are written into the folder ``<out>.work``; once all are there they become ``out``, with
     ``<out>.manifest.json`` beside it. The same command resumes an interrupted run.
 
-    Args:
-        batch: Items and options.
-        stylist: With a catalogue.
-        model: ``TrainedModel.identity`` of the stylist's model.
-        out: A ``.jsonl`` file that doesn't exist yet.
-        progress: Called with the number of items.
-
     Raises:
         ArtifactError: If ``out`` exists, its folder belongs to another batch, another process writes it, or it can't be
             written.
         RecommendationError: If the catalogue is empty or a rule can't be followed.
     """
     if out.exists():
-        raise ArtifactError(f"{out} is there already: nothing was asked again; delete it or choose another --out")
-    _check_rules(stylist, batch.rules)
+        raise ArtifactError(f"{out} is there already, so nothing was computed; delete it or choose another --out")
+    # Rules that fail for every item are refused before the first one.
+    check_colours(batch.rules, stylist.vocabulary)
+    check_catalogue(stylist.catalogue).items_of(batch.rules.pinned)
     work = out.with_name(f"{out.name}.work")
     with lock_folder(work):
         claim = batch.claim(stylist, model)
@@ -99,14 +77,13 @@ def complete_catalogue(batch: Batch, stylist: Stylist, model: str, out: Path, pr
         lines = work / _LINES
         resumed, nothing = _resume(lines, batch.ids)
         progress(resumed, len(batch.ids))
-        with _appending(lines) as file:
+        with clear_write_errors(lines), lines.open("a", encoding="utf-8") as file:
             for number, item_id in enumerate(batch.ids[resumed:], resumed + 1):
                 line = _line(stylist, batch, item_id)
                 nothing += not line["suggestions"]
                 file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
                 file.flush()
-                if number % _SAVE_EVERY == 0:
-                    _save(file)
+                os.fsync(file.fileno())
                 progress(number, len(batch.ids))
         manifest = {"asked": claim, "lines": len(batch.ids), "peak_memory_mib": peak_memory_mib()}
         write_json(out.with_name(f"{out.name}.manifest.json"), {**manifest, "versions": versions()})
@@ -119,36 +96,20 @@ def complete_catalogue(batch: Batch, stylist: Stylist, model: str, out: Path, pr
 def _line(stylist: Stylist, batch: Batch, item_id: str) -> dict[str, Any]:
     """The line of an item. A pinned item that can't be worn with it is a reason for no suggestions, not an error."""
     items = check_catalogue(stylist.catalogue).items_of([item_id])
+    line = {"id": item_id, "judge": judge(batch.language_model)}
     try:
         answer = stylist.complete(
             items, k=batch.k, rules=batch.rules, language_model=batch.language_model, reasons=batch.reasons
         )
     except RecommendationError as error:
-        return {"id": item_id, "judge": judge(batch.language_model), "suggestions": [], "nothing": str(error)}
-    return line_of(item_id, answer)
-
-
-def _check_rules(stylist: Stylist, rules: Rules) -> None:
-    """Refuse rules that fail for every item, before the first is completed."""
-    check_colours(rules, stylist.vocabulary)
-    check_catalogue(stylist.catalogue).items_of(rules.pinned)
-
-
-def line_of(item_id: str, answer: Completion) -> dict[str, Any]:
-    """One line of the file."""
+        return {**line, "suggestions": [], "nothing": str(error)}
     suggestions = []
-    for suggestion in answer.suggestions:
-        row: dict[str, Any] = {
-            "id": suggestion.item.id,
-            "category": suggestion.item.category,
-            "score": round(suggestion.score, 4),
-        }
-        if suggestion.is_pinned:
-            row["is_pinned"] = True
-        if suggestion.reason is not None:
-            row["reason"] = suggestion.reason.text
-        suggestions.append(row)
-    return {"id": item_id, "judge": answer.judge, "suggestions": suggestions, "nothing": answer.nothing}
+    for row in answer.suggestions:
+        values = {"id": row.item.id, "category": row.item.category, "score": round(row.score, 4)}
+        pinned = {"is_pinned": True} if row.is_pinned else {}
+        reason = {} if row.reason is None else {"reason": row.reason.text}
+        suggestions.append({**values, **pinned, **reason})
+    return {**line, "suggestions": suggestions, "nothing": answer.nothing}
 
 
 def _check_claim(work: Path, claim: dict[str, Any]) -> None:
@@ -181,15 +142,3 @@ def _resume(lines: Path, ids: Sequence[str]) -> tuple[int, int]:
             count, nothing, size = count + 1, nothing + (not row["suggestions"]), size + len(line)
         file.truncate(size)
     return count, nothing
-
-
-@contextmanager
-def _appending(lines: Path) -> Iterator[TextIO]:
-    with clear_write_errors(lines), lines.open("a", encoding="utf-8") as file:
-        yield file
-        _save(file)
-
-
-def _save(file: TextIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())

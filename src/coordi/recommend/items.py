@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -72,7 +72,7 @@ def words_of(text: str) -> list[str]:
 
 def brand_of(item: Item) -> str:
     """The brand as the source's column has it; empty if there is none."""
-    return next((value for value in _values(item, BRAND_COLUMNS) if " ".join(words_of(value)) not in _UNKNOWN), "")
+    return next(iter(_meaningful_values(item, BRAND_COLUMNS)), "")
 
 
 def gender_of(item: Item) -> Gender | None:
@@ -92,10 +92,7 @@ def gender_of(item: Item) -> Gender | None:
 
 def season_of(item: Item) -> str:
     """The season as the source's column has it, in lower case; empty if there is none."""
-    for value in _values(item, SEASON_COLUMNS):
-        if " ".join(words_of(value)) not in _UNKNOWN:
-            return " ".join(value.casefold().split())
-    return ""
+    return " ".join(next(iter(_meaningful_values(item, SEASON_COLUMNS)), "").casefold().split())
 
 
 def in_stock_of(item: Item) -> bool | None:
@@ -118,62 +115,36 @@ def in_stock_of(item: Item) -> bool | None:
 
 def not_understood(item: Item) -> Iterator[tuple[str, str]]:
     """Unknown values in the columns of gender and stock: the column's meaning and the value."""
-    genders = [value for value in _values(item, ("gender", "sex", "targetgender")) if _has_value(value)]
+    genders = _meaningful_values(item, ("gender", "sex", "targetgender"))
     if genders and gender_of(item) is None and not any(_CHILDREN & set(words_of(value)) for value in genders):
         yield "gender", genders[0]
-    stock = [value for value in _values(item, STOCK_COLUMNS) if _has_value(value)]
+    stock = _meaningful_values(item, STOCK_COLUMNS)
     if stock and in_stock_of(item) is None:
         yield "stock", stock[0]
 
 
-def _has_value(value: str) -> bool:
-    return " ".join(words_of(value)) not in _UNKNOWN
-
-
-@dataclass(frozen=True, slots=True)
 class ColourWords:
-    """Labels of a vocabulary's ``colour`` by the words for them; empty if it has no such attribute.
+    """Finds labels of a vocabulary's attribute ``colour`` by their words, synonyms and shades."""
 
-    Attributes:
-        labels: By the words of a label, a synonym or a shade.
-        longest: Number of words in the longest phrase.
-    """
-
-    labels: Mapping[tuple[str, ...], str]
-    longest: int
-
-    @classmethod
-    def of(cls, vocabulary: Vocabulary) -> ColourWords:
-        """The colour words of a vocabulary."""
+    def __init__(self, vocabulary: Vocabulary) -> None:
         attribute = vocabulary.attributes.get(COLOUR)
         entries = attribute.labels if attribute is not None else ()
-        labels = {tuple(words_of(phrase)): entry.text for entry in entries for phrase in entry.phrases}
-        names = set(labels.values())
-        for shade, label in _SHADES.items():
-            if label in names:
-                labels.setdefault((shade,), label)
-        return cls(labels, max(map(len, labels), default=0))
+        self._labels = {" ".join(words_of(phrase)): entry.text for entry in entries for phrase in entry.phrases}
+        names = set(self._labels.values())
+        self._labels = {shade: label for shade, label in _SHADES.items() if label in names} | self._labels
+        phrases = sorted(map(re.escape, self._labels), key=len, reverse=True)
+        self._pattern = re.compile(rf"\b(?:{'|'.join(phrases)})\b") if phrases else None
 
     def labels_in(self, text: str) -> list[str]:
         """Labels in a text, in its order; a phrase within a longer one doesn't count (navy blue isn't blue)."""
-        words = words_of(text)
-        labels: list[str] = []
-        position = 0
-        while position < len(words):
-            for length in range(min(self.longest, len(words) - position), 0, -1):
-                label = self.labels.get(tuple(words[position : position + length]))
-                if label is not None:
-                    labels.append(label)
-                    position += length
-                    break
-            else:
-                position += 1
-        return labels
+        if self._pattern is None:
+            return []
+        return [self._labels[phrase] for phrase in self._pattern.findall(" ".join(words_of(text)))]
 
 
 def colours_of(item: Item, description: Description | None, vocabulary: Vocabulary | ColourWords) -> tuple[str, ...]:
     """Labels of the vocabulary's ``colour``: from the source's column, the title and the photo, in this order."""
-    words = vocabulary if isinstance(vocabulary, ColourWords) else ColourWords.of(vocabulary)
+    words = vocabulary if isinstance(vocabulary, ColourWords) else ColourWords(vocabulary)
     named = [label for value in _values(item, COLOUR_COLUMNS) for label in words.labels_in(value)]
     of_photo = [label.text for label in description.attributes.get(COLOUR, ())] if description is not None else []
     return tuple(dict.fromkeys([*named, *words.labels_in(item.title), *of_photo]))
@@ -201,17 +172,12 @@ def describe_items(
     vocabulary: Vocabulary,
     text_encoder: ImageTextEncoder,
 ) -> list[Item]:
-    """Add texts, embeddings and facets to items, in their order.
+    """Add texts, embeddings and facets to items with categories, in their order.
 
-    Args:
-        items: With categories.
-        descriptions: By item id; items without one are absent.
-        photo_vectors: By item id, unit vectors ``(D,)``; items without one are absent.
-        prompt: Settings of item texts.
-        vocabulary: Its colour labels are used.
-        text_encoder: The bundled encoder, whatever encoder described the photos.
+    Descriptions and photo vectors ``(D,)`` are by item id; items without one are absent. ``text_encoder`` is the
+    bundled encoder, whatever encoder described the photos.
     """
-    words = ColourWords.of(vocabulary)
+    words = ColourWords(vocabulary)
     texts = [item_text(item, descriptions.get(item.id), prompt) for item in items]
     text_vectors = text_encoder.encode_texts(texts)  # (N, T)
     return [
@@ -235,6 +201,10 @@ def _values(item: Item, columns: Sequence[str]) -> list[str]:
     """The source's values of these columns, in the columns' order; empty ones are left out."""
     by_key = {_BETWEEN_WORDS.sub("", name.casefold()): value.strip() for name, value in item.extra.items()}
     return [by_key[column] for column in columns if by_key.get(column)]
+
+
+def _meaningful_values(item: Item, columns: Sequence[str]) -> list[str]:
+    return [value for value in _values(item, columns) if " ".join(words_of(value)) not in _UNKNOWN]
 
 
 def _single_gender(words: Sequence[str], genders_by_word: Mapping[str, Gender]) -> Gender | None:

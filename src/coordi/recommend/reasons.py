@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordi.encoders.labels import KINDS, Vocabulary
-from coordi.recommend.answers import Contribution, Reason, Scorers, scorer_of
+from coordi.recommend.answers import Contribution, Reason
 from coordi.recommend.items import COLOUR
-from coordi.types import Item
+from coordi.types import Item, OutfitScorer
 
 EncodeTexts = Callable[[Sequence[str]], NDArray[np.float32]]
 Items = tuple[Item, ...]
@@ -22,12 +22,7 @@ _MAX_LISTED = 3
 
 @dataclass(frozen=True, slots=True)
 class TextLabel:
-    """A label of the vocabulary in a text.
-
-    Attributes:
-        label: As the vocabulary has it.
-        phrase: As the text has it: the label or a synonym.
-    """
+    """A label of the vocabulary, and the phrase in a text that stands for it: the label or a synonym."""
 
     attribute: str
     label: str
@@ -79,6 +74,12 @@ def _pattern(phrase: str) -> re.Pattern[str]:
     return re.compile(rf"(?<!\w){re.escape(phrase)}(?!\w)", re.IGNORECASE)
 
 
+def scores_of(scorer: OutfitScorer, outfits: Sequence[Sequence[Item]]) -> list[float]:
+    """Scores as Python numbers."""
+    scores: list[float] = scorer.score(outfits).tolist()
+    return scores
+
+
 def without_each(outfit: Items) -> list[Items]:
     """The outfit without each of its items."""
     return [outfit[:position] + outfit[position + 1 :] for position in range(len(outfit))]
@@ -86,28 +87,14 @@ def without_each(outfit: Items) -> list[Items]:
 
 @dataclass(frozen=True, slots=True)
 class Reasoner:
-    """Explains scores by ablation.
+    """Explains the scores of a scorer by leaving out items, and labels of a vocabulary in texts."""
 
-    Attributes:
-        scorers: Their scores are explained.
-        vocabulary: Its labels are left out.
-        encode: Text embeddings of changed texts.
-    """
-
-    scorers: Scorers
+    scorer: OutfitScorer
     vocabulary: Vocabulary
     encode: EncodeTexts
 
-    def of_suggestions(
-        self, outfit: Items, suggested: Sequence[tuple[Item, float]], *, language_model: bool
-    ) -> list[Reason]:
-        """Reasons for suggested items, computed in one call.
-
-        Args:
-            outfit: That they complete.
-            suggested: Items with the score of the outfit and them.
-            language_model: As they were scored.
-        """
+    def of_suggestions(self, outfit: Items, suggested: Sequence[tuple[Item, float]]) -> list[Reason]:
+        """Reasons for items with the score of the outfit that they complete, computed in one call."""
         outfits: list[Items] = []
         labels_of: list[tuple[TextLabel, ...]] = []
         smaller = without_each(outfit) if len(outfit) > 1 else []
@@ -116,7 +103,7 @@ class Reasoner:
             labels_of.append(labels)
             outfits += [(*part, item) for part in smaller]
             outfits += [(*outfit, changed) for changed in ablate_labels(item, labels, self.encode)]
-        scores = iter(scorer_of(self.scorers, language_model=language_model).score(outfits).tolist())
+        scores = iter(scores_of(self.scorer, outfits))
         reasons = []
         for (item, score), labels in zip(suggested, labels_of, strict=True):
             of_items = [Contribution(other.id, "", score - next(scores)) for other in outfit[: len(smaller)]]
@@ -124,15 +111,10 @@ class Reasoner:
             reasons.append(_reason(of_items, of_labels, (*outfit, item)))
         return reasons
 
-    def of_looks(self, looks: Sequence[tuple[Items, float]], *, language_model: bool) -> list[Reason]:
-        """Reasons for looks, computed in one call; none for a look of two items.
-
-        Args:
-            looks: Items with their score.
-            language_model: As they were scored.
-        """
+    def of_looks(self, looks: Sequence[tuple[Items, float]]) -> list[Reason]:
+        """Reasons for looks with their scores, computed in one call; none for a look of two items."""
         outfits = [smaller for look, _ in looks if len(look) > 2 for smaller in without_each(look)]
-        scores = iter(scorer_of(self.scorers, language_model=language_model).score(outfits).tolist())
+        scores = iter(scores_of(self.scorer, outfits))
         return [
             _reason([Contribution(item.id, "", score - next(scores)) for item in look if len(look) > 2], [], look)
             for look, score in looks

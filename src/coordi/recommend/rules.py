@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -34,19 +34,13 @@ _EXCLUDES: dict[GarmentCategory, frozenset[GarmentCategory]] = {
 
 def addable_categories(present: Collection[GarmentCategory | None]) -> tuple[GarmentCategory, ...]:
     """Categories that an outfit doesn't have and that can be added, in the order people look for them."""
-    return tuple(
-        category
-        for category in COMPLETION_ORDER
-        if category not in present and not category_conflict(category, present)
-    )
+    missing = (category for category in COMPLETION_ORDER if category not in present)
+    return tuple(category for category in missing if not category_conflict(category, present))
 
 
 def required_categories(present: Collection[GarmentCategory | None]) -> tuple[GarmentCategory, ...]:
     """Categories that an outfit needs and doesn't have: shoes, and a top and a bottom unless others replace them."""
-    needed: tuple[GarmentCategory, ...] = ("top", "bottom", "shoes")
-    return tuple(
-        category for category in needed if category not in present and not category_conflict(category, present)
-    )
+    return tuple(category for category in addable_categories(present) if category in ("top", "bottom", "shoes"))
 
 
 def category_conflict(category: GarmentCategory | None, present: Collection[GarmentCategory | None]) -> str | None:
@@ -75,11 +69,7 @@ def outfit_warnings(present: Sequence[GarmentCategory | None]) -> tuple[str, ...
 
 
 def parse_category(text: str) -> GarmentCategory:
-    """The garment category that a user names, in any case.
-
-    Raises:
-        RecommendationError: If it isn't one, with those that are.
-    """
+    """The garment category that a user names, in any case; raises ``RecommendationError`` if it isn't one."""
     word = text.strip().casefold()
     if word not in GARMENT_CATEGORIES:
         other = category_of(text)
@@ -152,18 +142,12 @@ class Rules(Settings):
 
 
 def parse_rules(values: Mapping[str, Any]) -> Rules:
-    """Rules from a user's options, with categories and genders in any case.
-
-    Raises:
-        RecommendationError: If a category or gender isn't one, with those that are, or rules contradict each other.
-    """
+    """Rules from a user's options, with categories and genders in any case; problems are ``RecommendationError``."""
     given = dict(values)
-    for name in ("want", "unwanted"):
-        if name in given:
-            given[name] = tuple(parse_category(entry) for entry in given[name])
+    for name, parse in (("want", parse_category), ("unwanted", parse_category), ("unwanted_genders", _parse_gender)):
+        given[name] = tuple(parse(entry) for entry in given.get(name) or ())
     if given.get("gender") is not None:
-        given["gender"] = _gender(given["gender"])
-    given["unwanted_genders"] = tuple(_gender(entry) for entry in given.get("unwanted_genders") or ())
+        given["gender"] = _parse_gender(given["gender"])
     try:
         return Rules.model_validate(given)
     except ValidationError as error:
@@ -174,7 +158,7 @@ def parse_rules(values: Mapping[str, Any]) -> Rules:
         raise RecommendationError(f"these rules can't be followed: {'; '.join(problems)}") from error
 
 
-def _gender(word: str) -> str:
+def _parse_gender(word: str) -> str:
     gender = word.strip().casefold()
     if gender not in GENDERS:
         raise RecommendationError(f"no gender '{word}': accepted are {', '.join(GENDERS)}")
@@ -182,11 +166,7 @@ def _gender(word: str) -> str:
 
 
 def check_colours(rules: Rules, vocabulary: Vocabulary) -> None:
-    """Refuse rules with colours that a vocabulary doesn't have, so that a typing mistake isn't an empty answer.
-
-    Raises:
-        RecommendationError: If one isn't, with those that are.
-    """
+    """Refuse colours that a vocabulary doesn't have with a ``RecommendationError``: a typing mistake finds nothing."""
     attribute = vocabulary.attributes.get("colour")
     labels = [entry.text for entry in attribute.labels] if attribute else []
     for colour in (*rules.colours, *rules.unwanted_colours):
@@ -195,23 +175,33 @@ def check_colours(rules: Rules, vocabulary: Vocabulary) -> None:
 
 
 _MAX_NAMED = 3
+# By rule: words for users, and the condition that an item must meet. It is NULL, which isn't met, for an unknown value.
+_CONDITIONS = {
+    "want": ("category {}", "list_contains(?::VARCHAR[], category)"),
+    "unwanted": ("category not {}", "NOT list_contains(?::VARCHAR[], category)"),
+    "price_min": ("price at least {}", "price >= ?"),
+    "price_max": ("price at most {}", "price <= ?"),
+    "brands": ("brand {}", "list_contains(?::VARCHAR[], brand_key)"),
+    "unwanted_brands": ("brand not {}", "NOT list_contains(?::VARCHAR[], brand_key)"),
+    "colours": ("colour {}", "list_has_any(colour_keys, ?::VARCHAR[])"),
+    "unwanted_colours": ("colour not {}", "NOT list_has_any(colour_keys, ?::VARCHAR[])"),
+    "gender": ("made for {} or everybody", "list_contains([?, 'unisex'], gender)"),
+    "unwanted_genders": ("not made for {}", "NOT list_contains(?::VARCHAR[], coalesce(gender, ''))"),
+    "seasons": ("season {}", "list_contains(?::VARCHAR[], season_key)"),
+    "in_stock": ("in stock", "? AND in_stock IS DISTINCT FROM FALSE"),
+    "excluded": ("items that were excluded", "id NOT IN (SELECT unnest(?::VARCHAR[]))"),
+}
+_COMPARED_CASELESS = ("brands", "unwanted_brands", "colours", "unwanted_colours", "seasons")
 
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One condition.
-
-    Attributes:
-        name: Of the rule, as ``Rules`` has it.
-        words: For users, such as ``"price at most 50"``.
-        sql: With a ``?`` for each parameter. It is NULL for an unknown value, which counts as not met.
-        parameters: In their order.
-    """
+    """One SQL condition with one ``?``: the rule's name, its words for users, the condition and its parameter."""
 
     name: str
     words: str
     sql: str
-    parameters: tuple[Any, ...] = ()
+    parameter: Any
 
 
 def caseless(text: str) -> str:
@@ -221,94 +211,33 @@ def caseless(text: str) -> str:
 
 def category_clause(category: GarmentCategory) -> Clause:
     """Items of one category."""
-    return Clause("category", f"category {category}", "category = ?", (category,))
+    return Clause("category", f"category {category}", "category = ?", category)
 
 
 def rule_clauses(rules: Rules) -> tuple[Clause, ...]:
     """One condition for each rule that is set, in the order of ``Rules``, without ``pinned``."""
-    return tuple(_clauses(rules))
+    clauses = []
+    for name, (words, sql) in _CONDITIONS.items():
+        value = getattr(rules, name)
+        if value is None or value is False or value == ():
+            continue
+        parameter = list(value) if isinstance(value, tuple) else value
+        if name in _COMPARED_CASELESS:
+            parameter = [caseless(entry) for entry in value]
+        in_words = words.format(_in_words(value)).replace("unisex or everybody", "everybody")
+        clauses.append(Clause(name, in_words, sql, parameter))
+    return tuple(clauses)
 
 
 def where(clauses: Sequence[Clause]) -> tuple[str, list[Any]]:
     """The conjunction of conditions, for ``WHERE``, and its parameters."""
-    if not clauses:
-        return "TRUE", []
-    text = " AND ".join(f"({clause.sql})" for clause in clauses)
-    return text, [value for clause in clauses for value in clause.parameters]
+    text = " AND ".join(f"({clause.sql})" for clause in clauses) or "TRUE"
+    return text, [clause.parameter for clause in clauses]
 
 
-def _clauses(rules: Rules) -> Iterator[Clause]:
-    if rules.want:
-        yield Clause(
-            "want", f"category {_either(rules.want)}", f"category IN ({_placeholders(rules.want)})", rules.want
-        )
-    if rules.unwanted:
-        placeholders = _placeholders(rules.unwanted)
-        yield Clause(
-            "unwanted", f"category not {_either(rules.unwanted)}", f"category NOT IN ({placeholders})", rules.unwanted
-        )
-    if rules.price_min is not None:
-        yield Clause("price_min", f"price at least {_number(rules.price_min)}", "price >= ?", (rules.price_min,))
-    if rules.price_max is not None:
-        yield Clause("price_max", f"price at most {_number(rules.price_max)}", "price <= ?", (rules.price_max,))
-    yield from _name_clauses(rules)
-    if rules.gender is not None:
-        everybody = "" if rules.gender == "unisex" else " or everybody"
-        yield Clause("gender", f"made for {rules.gender}{everybody}", "gender IN (?, 'unisex')", (rules.gender,))
-    if rules.unwanted_genders:
-        names = rules.unwanted_genders
-        yield Clause(
-            "unwanted_genders",
-            f"not made for {_either(names)}",
-            f"coalesce(gender, '') NOT IN ({_placeholders(names)})",
-            names,
-        )
-    if rules.seasons:
-        yield Clause(
-            "seasons",
-            f"season {_either(rules.seasons)}",
-            "list_contains(?::VARCHAR[], season_key)",
-            _keys(rules.seasons),
-        )
-    if rules.in_stock:
-        yield Clause("in_stock", "in stock", "in_stock IS DISTINCT FROM FALSE")
-    if rules.excluded:
-        yield Clause(
-            "excluded", "items that were excluded", "id NOT IN (SELECT unnest(?::VARCHAR[]))", (list(rules.excluded),)
-        )
-
-
-def _name_clauses(rules: Rules) -> Iterator[Clause]:
-    has_brand, has_colour = "list_contains(?::VARCHAR[], brand_key)", "list_has_any(colour_keys, ?::VARCHAR[])"
-    if rules.brands:
-        yield Clause("brands", f"brand {_either(rules.brands)}", has_brand, _keys(rules.brands))
-    if rules.unwanted_brands:
-        yield Clause(
-            "unwanted_brands",
-            f"brand not {_either(rules.unwanted_brands)}",
-            f"NOT {has_brand}",
-            _keys(rules.unwanted_brands),
-        )
-    if rules.colours:
-        yield Clause("colours", f"colour {_either(rules.colours)}", has_colour, _keys(rules.colours))
-    if rules.unwanted_colours:
-        words = f"colour not {_either(rules.unwanted_colours)}"
-        yield Clause("unwanted_colours", words, f"NOT {has_colour}", _keys(rules.unwanted_colours))
-
-
-def _keys(values: Sequence[str]) -> tuple[list[str]]:
-    return ([caseless(value) for value in values],)
-
-
-def _placeholders(values: Sequence[str]) -> str:
-    return ", ".join("?" * len(values))
-
-
-def _either(values: Sequence[str]) -> str:
-    if len(values) > _MAX_NAMED:
-        return f"{', '.join(values[:_MAX_NAMED])} or {len(values) - _MAX_NAMED} more"
-    return " or ".join(values) if len(values) < 3 else f"{', '.join(values[:-1])} or {values[-1]}"
-
-
-def _number(value: float) -> str:
-    return f"{value:.2f}".removesuffix(".00") if value < 1e15 else f"{value:g}"
+def _in_words(value: float | str | tuple[str, ...]) -> str:
+    if not isinstance(value, tuple):
+        return f"{value:.12g}" if isinstance(value, float) else str(value)
+    if len(value) > _MAX_NAMED:
+        return f"{', '.join(value[:_MAX_NAMED])} or {len(value) - _MAX_NAMED} more"
+    return " or ".join([", ".join(value[:-1]), value[-1]] if len(value) > 1 else value)

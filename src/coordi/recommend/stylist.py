@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -15,17 +15,17 @@ from coordi.encoders.labels import Vocabulary
 from coordi.errors import RecommendationError
 from coordi.recommend.answers import (
     Completion,
-    Judge,
     LeftOut,
     Look,
     Looks,
     OutfitScore,
     Scorers,
     Suggestion,
+    judge,
     scorer_of,
 )
 from coordi.recommend.catalogue import Catalogue
-from coordi.recommend.reasons import EncodeTexts, Items, Reasoner, without_each
+from coordi.recommend.reasons import EncodeTexts, Items, Reasoner, scores_of, without_each
 from coordi.recommend.rules import (
     COMPLETION_ORDER,
     Rules,
@@ -58,11 +58,7 @@ ScoredLook = tuple[Items, float]
 class Stylist:
     """Scores and completes outfits. Safe to call from several threads.
 
-    Attributes:
-        catalogue: Its items are suggested; without one, outfits can be scored and nothing else.
-        scorers: Of the model, adapted to the catalogue.
-        settings: Number of candidates for the language model, and weight of diversity.
-        vocabulary: Its labels are in the reasons.
+    Without a catalogue, outfits can be scored and nothing else. ``scorers`` are adapted to the catalogue.
     """
 
     def __init__(
@@ -78,29 +74,20 @@ class Stylist:
         self.scorers = scorers if catalogue is None else scorers.for_catalogue(catalogue.group_sums)
         self.settings = settings
         self.vocabulary = vocabulary
-        self._reasoner = Reasoner(self.scorers, vocabulary, encode_texts)
+        self._encode_texts = encode_texts
 
     def score(self, items: Sequence[Item], *, language_model: bool = True) -> OutfitScore:
-        """Score how well items go together, and find the one that fits least.
-
-        Args:
-            items: Two or more.
-            language_model: False is faster and less accurate.
-
-        Raises:
-            RecommendationError: If there are fewer than two.
-        """
+        """Score how well two or more items go together, and find the one that fits least."""
         outfit = tuple(items)
         if len(outfit) < 2:
             raise RecommendationError(f"scoring needs 2 items or more, got {len(outfit)}; add what should go with it")
         smaller = without_each(outfit) if len(outfit) > 2 else []
         # The order is that of suggestions and looks, so that an outfit has the same score in all of them.
-        score, *without = self._score([outfit, *smaller], language_model)
+        score, *without = scores_of(scorer_of(self.scorers, language_model), [outfit, *smaller])
         weakest = max(range(len(without)), key=without.__getitem__) if without and max(without) > score else None
         warnings = outfit_warnings([item.category for item in outfit])
-        return OutfitScore(
-            outfit, score, tuple(without) or (None,) * len(outfit), weakest, warnings, judge(language_model)
-        )
+        scores_without = tuple(without) or (None,) * len(outfit)
+        return OutfitScore(outfit, score, scores_without, weakest, warnings, judge(language_model))
 
     def complete(
         self,
@@ -138,47 +125,45 @@ class Stylist:
             given = (rules or Rules()).model_dump()
             rules = parse_rules({**given, "want": tuple(dict.fromkeys((want, *given["want"])))})
         catalogue, start, rules = self._start(tuple(outfit), k, rules)
-        search = wanted_categories({item.category for item in start}, rules)
+        categories, conflicts = wanted_categories({item.category for item in start}, rules)
         finder = CandidateSearch(catalogue, self.scorers)
-        counts = finder.count(start, rules, search.categories, len(rules.want) or MAX_CATEGORIES)
-        ranked = self._rank(finder, start, rules, tuple(counts), k, language_model=language_model)
-        best = self._merge(ranked, k)
-        left_out = () if len(best) >= k else _left_out(catalogue, rules, search.categories)
-        pinned = start[len(outfit) :]
+        counts = finder.count(start, rules, categories, len(rules.want) or MAX_CATEGORIES)
+        count = max(1, max(self.settings.candidates, MAX_CATEGORIES * k) // max(1, len(counts)))
+        ranked = [finder.find(start, rules, category, count) for category in counts]
+        if language_model and ranked:
+            ranked = self._rank(ranked, start)
+        # The best of each category before the second best of any, each category diversified.
+        varied = [diversified(part, k, self.settings.diversity) for part in ranked]
+        rounds = [[scored for scored in row if scored is not None] for row in zip_longest(*varied)]
+        best = [scored for row in rounds for scored in ranked_order(row, ())][:k]
+        left_out = () if len(best) >= k else _left_out(catalogue, rules, categories)
+        reasoner = self._reasoner(language_model)
         return Completion(
             outfit=tuple(outfit),
-            categories=tuple(counts) or search.categories,
-            suggestions=self._suggestions(start, pinned, best, language_model=language_model, reasons=reasons),
+            categories=tuple(counts) or categories,
+            suggestions=_suggestions(start, start[len(outfit) :], best, reasoner, reasons=reasons),
             candidates=sum(counts.values()),
             ranked=sum(map(len, ranked)),
             judge=judge(language_model),
             left_out=left_out,
-            nothing="" if best else _why_nothing(catalogue, search, left_out),
+            nothing="" if best else _why_nothing(catalogue, categories, conflicts, left_out),
         )
 
     def outfits(self, around: Item, k: int = 3, rules: Rules | None = None, *, language_model: bool = True) -> Looks:
-        """Build looks around an item.
-
-        Args:
-            around: Of the catalogue or not.
-            k: Number of looks at most; no two share more than half of the added items.
-            rules: Which items may be added; None for all.
-            language_model: False scores without it; ``judge`` in the answer says so.
-
-        Raises:
-            RecommendationError: If there is no catalogue or it is empty, ``k`` is below 1, or a pinned item is unknown
-                or can't be worn with the item.
-        """
+        """Build at most k looks around an item, of the catalogue or not; options and errors as ``complete``."""
         catalogue, start, rules = self._start((around,), k, rules)
         candidates = build_looks(CandidateSearch(catalogue, self.scorers), start, rules)
         if not candidates:
-            search = wanted_categories({item.category for item in start}, rules.model_copy(update={"want": ()}))
-            left_out = _left_out(catalogue, rules, search.categories)
-            return Looks((), judge(language_model), left_out, f"no look: {_why_nothing(catalogue, search, left_out)}")
-        ordered = [completion_order(look, len(start)) for look in candidates]
-        scored = zip(ordered, self._score(ordered, language_model), strict=True)
-        best = distinct_looks(best_looks(list(scored), rules), start, k)
-        reasons = self._reasoner.of_looks(best, language_model=language_model)
+            categories, _ = wanted_categories({item.category for item in start}, rules.model_copy(update={"want": ()}))
+            left_out = _left_out(catalogue, rules, categories)
+            nothing = f"no look: {_why_nothing(catalogue, categories, {}, left_out)}"
+            return Looks((), judge(language_model), left_out, nothing)
+        reasoner = self._reasoner(language_model)
+        scored = list(zip(candidates, scores_of(reasoner.scorer, candidates), strict=True))
+        # Looks that miss the fewest categories come first, then by score; ties by texts, so that ids decide nothing.
+        scored.sort(key=lambda row: (len(missing_from(row[0], rules)), -row[1], [item.text for item in row[0]]))
+        best = distinct_looks(scored, start, k)
+        reasons = reasoner.of_looks(best)
         looks = tuple(
             Look(look, score, reason, missing_from(look, rules))
             for (look, score), reason in zip(best, reasons, strict=True)
@@ -196,66 +181,32 @@ class Stylist:
         start = (*outfit, *_pinned(catalogue, outfit, rules))
         return catalogue, start, _same_people(start, rules)
 
-    def _score(self, outfits: Sequence[Items], language_model: bool = True) -> list[float]:
-        scores: list[float] = scorer_of(self.scorers, language_model=language_model).score(outfits).tolist()
-        return scores
+    def _reasoner(self, language_model: bool) -> Reasoner:
+        return Reasoner(scorer_of(self.scorers, language_model), self.vocabulary, self._encode_texts)
 
-    def _rank(
-        self,
-        finder: CandidateSearch,
-        outfit: Items,
-        rules: Rules,
-        categories: Sequence[GarmentCategory],
-        k: int,
-        *,
-        language_model: bool,
-    ) -> list[list[Scored]]:
-        """Candidates of each category, best first."""
-        if not categories:
-            return []
-        count = max(1, max(self.settings.candidates, MAX_CATEGORIES * k) // len(categories))
-        candidates = [finder.find(outfit, rules, category, count) for category in categories]
-        if not language_model:
-            return candidates
+    def _rank(self, candidates: Sequence[Sequence[Scored]], outfit: Items) -> list[list[Scored]]:
+        """Candidates of each category in the language model's order."""
         outfits = [(*outfit, item) for part in candidates for item, _ in part]
-        scores = iter(self._score(outfits))  # all categories in one call
+        scores = iter(scores_of(self.scorers.model, outfits))  # all categories in one call
         return [ranked_order([(item, next(scores)) for item, _ in part], outfit) for part in candidates]
 
-    def _merge(self, ranked: Sequence[Sequence[Scored]], k: int) -> list[Scored]:
-        """The best of each category before the second best of any, each category diversified."""
-        varied = [diversified(part, k, self.settings.diversity) for part in ranked]
-        rounds = [[scored for scored in row if scored is not None] for row in zip_longest(*varied)]
-        return [scored for row in rounds for scored in ranked_order(row, ())][:k]
 
-    def _suggestions(
-        self,
-        outfit: Items,
-        pinned: Sequence[Item],
-        best: Sequence[Scored],
-        *,
-        language_model: bool,
-        reasons: bool,
-    ) -> tuple[Suggestion, ...]:
-        """Pinned items with the score of the outfit that contains them, then the best candidates."""
-        first: list[Suggestion] = []
-        if pinned:
-            (score,) = self._score([outfit], language_model)
-            looks = [(outfit, score)] if reasons and len(outfit) > 2 else []
-            reason = next(iter(self._reasoner.of_looks(looks, language_model=language_model)), None)
-            first = [Suggestion(item, score, is_pinned=True, reason=reason) for item in pinned]
-        if not reasons:
-            return (*first, *(Suggestion(item, score) for item, score in best))
-        explained = self._reasoner.of_suggestions(outfit, best, language_model=language_model)
-        rows = zip(best, explained, strict=True)
-        return (*first, *(Suggestion(item, score, reason=reason) for (item, score), reason in rows))
+def _suggestions(
+    outfit: Items, pinned: Sequence[Item], best: Sequence[Scored], reasoner: Reasoner, *, reasons: bool
+) -> tuple[Suggestion, ...]:
+    """Pinned items with the score of the outfit that contains them, then the best candidates."""
+    first: list[Suggestion] = []
+    if pinned:
+        (score,) = scores_of(reasoner.scorer, [outfit])
+        (reason,) = reasoner.of_looks([(outfit, score)]) if reasons and len(outfit) > 2 else (None,)
+        first = [Suggestion(item, score, is_pinned=True, reason=reason) for item in pinned]
+    explained = reasoner.of_suggestions(outfit, best) if reasons else [None] * len(best)
+    rows = zip(best, explained, strict=True)
+    return (*first, *(Suggestion(item, score, reason=reason) for (item, score), reason in rows))
 
 
 def check_catalogue(catalogue: Catalogue | None) -> Catalogue:
-    """Refuse a catalogue that is missing or empty.
-
-    Raises:
-        RecommendationError: If it is.
-    """
+    """Refuse a catalogue that is missing or empty with a ``RecommendationError``."""
     if catalogue is None:
         raise RecommendationError(
             "no catalogue is open, so there is nothing to suggest from; make one with: coordi catalogue build PHOTOS "
@@ -267,11 +218,6 @@ def check_catalogue(catalogue: Catalogue | None) -> Catalogue:
             "catalogue add DIR SOURCE"
         )
     return catalogue
-
-
-def judge(language_model: bool) -> Judge:
-    """Who scored an answer."""
-    return "language-model" if language_model else "without-language-model"
 
 
 def _pinned(catalogue: Catalogue, outfit: Items, rules: Rules) -> list[Item]:
@@ -307,55 +253,34 @@ def title_key(item: Item) -> str:
 
 
 def drop_duplicates(items: Sequence[Item], of: Sequence[Item]) -> list[Item]:
-    """The items without duplicates of others; of a group of duplicates the first with a photo stays, in its order.
+    """The items without duplicates of others, or of ``of``; of duplicates the first with a photo stays, in its order.
 
     Duplicates have the same id, or the same title or photo within a category: a photo of an outfit may show both its
     shirt and its trousers.
-
-    Args:
-        items: In any order.
-        of: Duplicates of these are dropped as well.
     """
     candidates = (*of, *items)
-    photos = _photo_matrix(candidates)  # (N, D)
-    is_same_photo = photos @ photos.T >= SAME_PHOTO
-    first_with: dict[tuple[str | None, str], int] = {}
-    unique: dict[int, None] = {}
-    for position, item in enumerate(candidates):
-        key = (item.category, title_key(item)) if title_key(item) else ("", item.id)
-        same = (
-            int(other)
-            for other in np.flatnonzero(is_same_photo[position, :position])
-            if candidates[other].category == item.category
-        )
-        duplicate = first_with.get(key, next((other for other in same if other in unique), None))
-        if duplicate is None or position < len(of):
-            first_with.setdefault(key, position)
-            unique[position] = None
-        elif duplicate >= len(of) and candidates[duplicate].image is None and item.image is not None:
-            unique = {position if other == duplicate else other: None for other in unique}
-            first_with[key] = position
-    ids = {item.id for item in of}
-    return [candidates[position] for position in unique if position >= len(of) and candidates[position].id not in ids]
+    titles = np.array([title_key(item) or f"\0{position}" for position, item in enumerate(candidates)], dtype=str)
+    categories = np.array([item.category or "" for item in candidates], dtype=str)
+    ids = np.array([item.id for item in candidates], dtype=str)
+    is_alike = (_photo_cosines(candidates, candidates) >= SAME_PHOTO) | (titles[:, None] == titles)
+    is_duplicate = (is_alike & (categories[:, None] == categories)) | (ids[:, None] == ids)  # (N, N)
+    chosen = list(range(len(of)))
+    for position in range(len(of), len(candidates)):
+        duplicates = np.flatnonzero(is_duplicate[position, chosen])
+        first = int(duplicates[0]) if len(duplicates) else None
+        if first is None:
+            chosen.append(position)
+        elif first >= len(of) and candidates[chosen[first]].image is None and candidates[position].image is not None:
+            chosen[first] = position
+    return [candidates[position] for position in chosen[len(of) :]]
 
 
-def _photo_matrix(items: Sequence[Item]) -> NDArray[np.float32]:
-    embeddings = [item.photo_embedding for item in items]
-    dimension = next((len(embedding) for embedding in embeddings if embedding is not None), 1)
-    zeros = np.zeros(dimension, dtype=np.float32)
-    return np.stack([zeros if embedding is None else embedding for embedding in embeddings] or [zeros])
-
-
-def photo_cosine(item: Item, other: Item) -> float:
-    """Cosine of two items' photos in ``[-1, 1]``; 0 if an item has none."""
-    if item.photo_embedding is None or other.photo_embedding is None:
-        return 0.0
-    return float(item.photo_embedding @ other.photo_embedding)
-
-
-def photo_similarity(item: Item, outfit: Sequence[Item]) -> float:
-    """Mean cosine of an item's photo to those of an outfit, to order items with equal texts."""
-    return float(np.mean([photo_cosine(item, other) for other in outfit])) if outfit else 0.0
+def _photo_cosines(items: Sequence[Item], others: Sequence[Item]) -> NDArray[np.float32]:
+    """Cosines of photos, shape ``(N, M)``; 0 where an item has none."""
+    embeddings = [item.photo_embedding for item in (*items, *others)]
+    zeros = np.zeros(next((len(vector) for vector in embeddings if vector is not None), 1), dtype=np.float32)
+    matrix = np.stack([zeros, *(zeros if vector is None else vector for vector in embeddings)])[1:]
+    return matrix[: len(items)] @ matrix[len(items) :].T
 
 
 def similarity(item: Item, other: Item) -> float:
@@ -365,19 +290,13 @@ def similarity(item: Item, other: Item) -> float:
     of_texts = max(0.0, float(item.text_embedding @ other.text_embedding))
     if item.photo_embedding is None or other.photo_embedding is None:
         return of_texts
-    return (of_texts + max(0.0, photo_cosine(item, other))) / 2
+    return (of_texts + max(0.0, float(item.photo_embedding @ other.photo_embedding))) / 2
 
 
 def diversified(ranked: Sequence[Scored], count: int, weight: float) -> list[Scored]:
     """Choose items by maximal marginal relevance: the score minus the largest similarity to an item chosen before.
 
-    Args:
-        ranked: Items with their scores, best first.
-        count: Number of items at most.
-        weight: Of similarity, in units of the score; 0 keeps the order.
-
-    Returns:
-        In the order in which they were chosen; of ties, the earlier of ``ranked`` comes first.
+    Ties are in the order of ``ranked``; a weight of 0 keeps that order.
 
     References:
         Carbonell and Goldstein, The Use of MMR, Diversity-Based Reranking for Reordering Documents, 1998.
@@ -399,42 +318,26 @@ def ranked_order(scored: Iterable[Scored], outfit: Sequence[Item]) -> list[Score
 
     def rank(row: Scored) -> tuple[float, float, str, str]:
         item, score = row
-        return -score, -photo_similarity(item, outfit), title_key(item), item.subcategory
+        similarity_of_photos = float(_photo_cosines([item], outfit).mean()) if outfit else 0.0
+        return -score, -similarity_of_photos, title_key(item), item.subcategory
 
     return sorted(scored, key=rank)
 
 
-@dataclass(frozen=True, slots=True)
-class WantedCategories:
-    """Categories to search.
-
-    Attributes:
-        categories: In the order people look for them.
-        conflicts: Reasons by wanted category that can't join the outfit.
-    """
-
-    categories: tuple[GarmentCategory, ...]
-    conflicts: dict[GarmentCategory, str]
-
-
-def wanted_categories(present: Collection[GarmentCategory | None], rules: Rules) -> WantedCategories:
-    """The wanted categories that can join an outfit, or else all that can be added to it."""
+def wanted_categories(
+    present: Collection[GarmentCategory | None], rules: Rules
+) -> tuple[tuple[GarmentCategory, ...], dict[GarmentCategory, str]]:
+    """The wanted categories that can join an outfit, or else all that can be added; and why other wanted ones can't."""
     if not rules.want:
-        addable = addable_categories(present)
-        return WantedCategories(tuple(category for category in addable if category not in rules.unwanted), {})
+        return tuple(category for category in addable_categories(present) if category not in rules.unwanted), {}
     reasons = {category: category_conflict(category, present) for category in dict.fromkeys(rules.want)}
     fitting = tuple(category for category, reason in reasons.items() if reason is None)
-    return WantedCategories(fitting, {category: reason for category, reason in reasons.items() if reason is not None})
+    return fitting, {category: reason for category, reason in reasons.items() if reason is not None}
 
 
 @dataclass(frozen=True, slots=True)
 class CandidateSearch:
-    """Search for candidates in a catalogue.
-
-    Attributes:
-        catalogue: Of the candidates.
-        scorers: ``quick`` ranks them.
-    """
+    """Search for candidates in a catalogue, which ``scorers.quick`` ranks."""
 
     catalogue: Catalogue
     scorers: Scorers
@@ -446,22 +349,15 @@ class CandidateSearch:
         counts: dict[GarmentCategory, int] = {}
         for category in categories:
             number = self.catalogue.count(_rules_for(outfit, rules), category) if len(counts) < most else 0
-            if number:
-                counts[category] = number
+            counts |= {category: number} if number else {}
         return counts
 
     def find(self, outfit: Sequence[Item], rules: Rules, category: GarmentCategory, most: int) -> list[Scored]:
-        """The best candidates of a category, without the language model.
+        """The best candidates of a category and P(yes) of the outfit with them, in ``ranked_order``.
 
-        Args:
-            outfit: Its items and their duplicates aren't candidates.
-            rules: Which items are allowed; their wanted categories are ignored.
-            category: Of the candidates.
-            most: Number of candidates at most. Four times as many, or 64 if that is more, are nearest to the outfit by
-                their texts and are scored.
-
-        Returns:
-            Items and P(yes) of the outfit with them, in ``ranked_order``.
+        Four times as many, or 64 if that is more, are nearest to the outfit by their texts and are scored without the
+        language model. Items of the outfit and their duplicates are no candidates. Wanted categories of the rules are
+        ignored.
         """
         depth = max(_MIN_SEARCH_DEPTH, _DEPTH_FACTOR * most)
         direction = self.scorers.direction(outfit)
@@ -481,15 +377,7 @@ def build_looks(finder: CandidateSearch, start: Items, rules: Rules) -> list[Ite
     """Looks that begin with the given items, by beam search without the language model.
 
     A body (a top and a bottom, or a dress) comes first, then shoes and a bag, then the wanted categories. A category
-    without allowed items is left out.
-
-    Args:
-        finder: Of candidates.
-        start: The item to build around, and pinned items.
-        rules: Which items may be added; every look that can have the wanted categories has them.
-
-    Returns:
-        Looks with more items than ``start``, in no order; none if nothing can be added.
+    without allowed items is left out. Each look has more items than ``start``; there is none if nothing can be added.
     """
     looks: dict[frozenset[str], Items] = {}
     for categories in _plans(start, rules):
@@ -505,7 +393,8 @@ def build_looks(finder: CandidateSearch, start: Items, rules: Rules) -> list[Ite
         for look in beam:
             if len(look) > len(start):
                 looks.setdefault(frozenset(item.id for item in look), look)
-    return list(looks.values())
+    order = COMPLETION_ORDER.index
+    return [(*start, *sorted(look[len(start) :], key=lambda item: order(item.category))) for look in looks.values()]
 
 
 def _plans(start: Items, rules: Rules) -> list[tuple[GarmentCategory, ...]]:
@@ -540,33 +429,14 @@ def _best_varied(scored: Sequence[ScoredLook], start: int) -> list[Items]:
 
 
 def distinct_looks(looks: Sequence[ScoredLook], start: Items, count: int) -> list[ScoredLook]:
-    """The best looks of which no two share more than half of the added items.
-
-    Args:
-        looks: Best first.
-        start: Items of all looks.
-        count: Number of looks at most.
-    """
+    """The best of ordered looks, of which no two share more than half of the items that were added to ``start``."""
     common = {item.id for item in start}
     distinct: list[ScoredLook] = []
     for look, score in looks:
         added = {item.id for item in look} - common
-        shared = [len(added & {item.id for item in other}) for other, _ in distinct]
-        if all(2 * number <= len(added) for number in shared):
+        if all(2 * len(added & {item.id for item in other}) <= len(added) for other, _ in distinct):
             distinct.append((look, score))
-        if len(distinct) == count:
-            break
-    return distinct
-
-
-def completion_order(look: Items, start: int) -> Items:
-    """The first ``start`` items, then the others in ``COMPLETION_ORDER``."""
-    return (*look[:start], *sorted(look[start:], key=lambda item: COMPLETION_ORDER.index(item.category)))
-
-
-def best_looks(scored: Sequence[ScoredLook], rules: Rules) -> list[ScoredLook]:
-    """Looks that miss the fewest categories first, then by score; ties by texts, so that ids decide nothing."""
-    return sorted(scored, key=lambda row: (len(missing_from(row[0], rules)), -row[1], [item.text for item in row[0]]))
+    return distinct[:count]
 
 
 def missing_from(look: Items, rules: Rules) -> tuple[GarmentCategory, ...]:
@@ -575,26 +445,26 @@ def missing_from(look: Items, rules: Rules) -> tuple[GarmentCategory, ...]:
     return tuple(category for category in required if category not in rules.unwanted)
 
 
-def _left_out(catalogue: Catalogue, rules: Rules, categories: Sequence[GarmentCategory]) -> tuple[LeftOut, ...]:
-    """Counts of what the rules left out, summed over these categories."""
-    within = rules.model_copy(update={"want": (), "unwanted": ()})
-    sums: dict[tuple[str, str], tuple[int, int]] = {}
-    for category in categories:
-        for row in catalogue.left_out(within, category):
-            count, left = sums.get((row.name, row.rule), (0, 0))
-            sums[row.name, row.rule] = (count + row.count, left + row.left)
-    return tuple(LeftOut(*rule, *counts) for rule, counts in sums.items())
+def _left_out(catalogue: Catalogue, rules: Rules, categories: tuple[GarmentCategory, ...]) -> tuple[LeftOut, ...]:
+    """Counts of what the rules left out of these categories."""
+    within = rules.model_copy(update={"want": categories, "unwanted": ()})
+    return tuple(row for row in catalogue.left_out(within) if row.name != "want") if categories else ()
 
 
-def _why_nothing(catalogue: Catalogue, search: WantedCategories, left_out: Sequence[LeftOut]) -> str:
-    if search.conflicts and not search.categories:
-        reasons = "; ".join(f"no {category}: {reason}" for category, reason in search.conflicts.items())
+def _why_nothing(
+    catalogue: Catalogue,
+    categories: Sequence[GarmentCategory],
+    conflicts: Mapping[GarmentCategory, str],
+    left_out: Sequence[LeftOut],
+) -> str:
+    if conflicts and not categories:
+        reasons = "; ".join(f"no {category}: {reason}" for category, reason in conflicts.items())
         return f"nothing fits: {reasons}; want something else or take it off"
-    if not search.categories:
+    if not categories:
         return "nothing fits: the outfit has every category that these rules leave to add; want a category by its name"
-    names = ", ".join(search.categories)
+    names = ", ".join(categories)
     if left_out:
         rules = "; ".join(f"'{row.rule}' leaves out {row.count}, {row.left} left" for row in left_out)
         return f"nothing of {names} fits: {rules}; loosen a rule"
-    available = ", ".join(sorted(name for name, count in catalogue.facets().categories.items() if count)) or "nothing"
+    available = ", ".join(sorted(catalogue.facets().categories)) or "nothing"
     return f"nothing of {names} is in the catalogue beside the outfit and its duplicates; it has {available}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _imp
 import _thread
 import errno
 import logging
@@ -9,15 +10,14 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib import metadata
 
 import uvicorn
 from fastapi import Depends, FastAPI
 from PIL import Image
-from starlette.types import ASGIApp
 
 from coordi.api import Model
 from coordi.errors import ConfigError, CoordiError
@@ -37,15 +37,10 @@ _TAGS = [
 _TELEMETRY_OFF = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 _RENEW_SECONDS = 5.0
 _END_SECONDS = 60.0
-_INTERRUPT_SECONDS = 0.5
-_QUICK_WORKERS = 4
 # A decoded photo takes up to 150 MB, and as much again while it is rotated.
 _PHOTO_WORKERS = 2
 _UPLOAD_BYTES = 256 * 2**20
 _BACKLOG = 2048
-_MAX_CONNECTIONS = 1024
-_KEEP_ALIVE_SECONDS = 30
-_MAX_HEADER_BYTES = 32 * 1024
 _access = logging.getLogger("coordi.access")
 
 
@@ -53,15 +48,8 @@ class Service:
     """A model that may still be loading, and the threads that work with it.
 
     Requests that use the language model, other requests about outfits, and photos have a pool of threads each, so that
-    a photo is described while looks are being built.
-
-    Args:
-        settings: Of the server.
-        load: Loads the model.
-
-    Attributes:
-        catalogue_problem: Why a changed catalogue can't be opened; empty if there is no such problem.
-        uploads: Limits the photos that are being received.
+    a photo is described while looks are being built. ``catalogue_problem`` says why a changed catalogue can't be
+    opened; it is empty if there is no such problem.
     """
 
     def __init__(self, settings: ServeSettings, load: Callable[[], Model]) -> None:
@@ -73,17 +61,13 @@ class Service:
         self._closed = threading.Event()
         self.catalogue_problem = ""
         self.language_model_pool = WorkerPool("language-model", settings.workers, settings.queue)
-        self.quick_pool = WorkerPool("quick", min(_QUICK_WORKERS, settings.workers), settings.queue)
+        self.quick_pool = WorkerPool("quick", min(4, settings.workers), settings.queue)
         self.photo_pool = WorkerPool("photos", min(_PHOTO_WORKERS, settings.workers), settings.queue)
         self.uploads = MemoryBudget(max(_UPLOAD_BYTES, settings.photo_bytes + FORM_OVERHEAD))
 
     @property
     def model(self) -> Model:
-        """The model.
-
-        Raises:
-            RefusedError: ``not_ready`` while it is being loaded.
-        """
+        """The model; a ``not_ready`` ``RefusedError`` while it is being loaded."""
         if self._model is None:
             raise busy("the models are being loaded (GET /api/v1/ready tells when they are)", code="not_ready")
         return self._model
@@ -93,14 +77,7 @@ class Service:
         return self.language_model_pool if request.language_model else self.quick_pool
 
     def load(self, *, warm: bool = True) -> None:
-        """Load the model and let it answer once, so that the first user doesn't wait for that.
-
-        Args:
-            warm: False leaves the language model to be loaded by the first request that needs it.
-
-        Raises:
-            CoordiError: If a model or the catalogue can't be loaded.
-        """
+        """Load the model and let it answer once; unless ``warm``, the language model waits for its first request."""
         loaded = self._load()
         loaded.describe_photos([Image.new("RGB", (64, 64), "white")])
         if warm:
@@ -111,27 +88,16 @@ class Service:
         self._model = model
 
     def renew(self) -> bool:
-        """Reopen the catalogue if it has changed on disk; requests in work go on with the previous one.
+        """Reopen the catalogue if it has changed on disk, for requests from now on; return whether it had.
 
-        Returns:
-            Whether it had changed.
-
-        Raises:
-            CoordiError: If it can't be opened, or wasn't made for this model; the previous one stays in use.
+        If it can't be opened, or wasn't made for this model, that is a ``CoordiError``: the previous one stays in use.
         """
         model = None if self._model is None else self._model.reopened()
-        if model is None:
-            return False
-        self._model = model
-        return True
+        self._model = model or self._model
+        return model is not None
 
     def renew_in_background(self, say: Callable[[str], None], every: float = _RENEW_SECONDS) -> None:
-        """Look for a changed catalogue every few seconds in a thread, until this is closed.
-
-        Args:
-            say: Called with each change, and once with each reason why the previous catalogue stays in use.
-            every: In seconds.
-        """
+        """Look for a changed catalogue every few seconds in a thread; ``say`` each change, and each problem once."""
         catalogue = self.model.catalogue
         if catalogue is None or catalogue.folder is None:
             return  # it can't change
@@ -174,13 +140,8 @@ class Service:
             say(f"the catalogue has changed: {len(self.model.catalogue):,} items from now on")
 
 
-def build_app(service: Service) -> ASGIApp:
-    """The guarded application for a service, which may still be loading its models."""
-    return Guard(build_api(service), service.settings, service.uploads)
-
-
 def build_api(service: Service) -> FastAPI:
-    """The application without its guard."""
+    """The application, without its guard, for a service that may still be loading its models."""
     app = FastAPI(
         title="coordi",
         version=metadata.version("coordi"),
@@ -202,16 +163,8 @@ def build_api(service: Service) -> FastAPI:
 def run(settings: ServeSettings, load: Callable[[], Model], say: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT; return once requests in work are answered or their time is over.
 
-    ``health`` answers at once, everything else once the models are loaded. Call it from the main thread.
-
-    Args:
-        settings: Of the server.
-        load: Loads the model.
-        say: Shows one line to the user.
-
-    Raises:
-        ConfigError: If the host requires a token, or can't be listened on.
-        CoordiError: If a model or the catalogue can't be loaded.
+    ``health`` answers at once, everything else once the models are loaded. Call it from the main thread. ``say`` shows
+    one line to the user. A ``CoordiError`` says why the server can't start.
     """
     check_host(settings)
     listening = listen(settings)
@@ -224,7 +177,7 @@ def run(settings: ServeSettings, load: Callable[[], Model], say: Callable[[str],
         server.run(sockets=[listening])
         while is_loading:  # the library that was being loaded may have swallowed the exception of ``stop``
             _thread.interrupt_main(signal.SIGTERM)
-            time.sleep(_INTERRUPT_SECONDS)
+            time.sleep(0.5)
 
     def stop(_: int, __: object) -> None:
         server.force_exit = server.should_exit
@@ -236,25 +189,40 @@ def run(settings: ServeSettings, load: Callable[[], Model], say: Callable[[str],
         _access.setLevel(logging.INFO)
     thread = threading.Thread(target=serve, name="server")
     # Signals reach the main thread, so it loads: a stop ends that at once, and no thread is left inside a library.
-    handlers = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    with _handling_signals(stop):
+        try:
+            thread.start()
+            say(f"loading the models; {address}{PREFIX}/health answers already")
+            service.load()
+            service.renew_in_background(say)
+            say(f"ready: open {address} in a browser; Ctrl-C stops it")
+            is_loading = False
+            thread.join()
+        except _StoppedError:
+            _release_import_lock()
+        finally:
+            is_loading = False
+            server.should_exit = True
+            thread.join()
+            service.close()
+            service.join()  # at most for the model call that has begun
+
+
+@contextmanager
+def _handling_signals(handler: Callable[[int, object], None]) -> Iterator[None]:
+    previous = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        thread.start()
-        say(f"loading the models; {address}{PREFIX}/health answers already")
-        service.load()
-        service.renew_in_background(say)
-        say(f"ready: open {address} in a browser; Ctrl-C stops it")
-        is_loading = False
-        thread.join()
-    except _StoppedError:
-        pass
+        yield
     finally:
-        is_loading = False
-        server.should_exit = True
-        thread.join()
-        service.close()
-        service.join()  # at most for the model call that has begun
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
+        for number, old in previous.items():
+            signal.signal(number, old)
+
+
+def _release_import_lock() -> None:
+    """Release the lock that an import leaves to this thread if a signal's exception ends it at a bad moment."""
+    with suppress(RuntimeError):  # another thread has it
+        while _imp.lock_held():
+            _imp.release_lock()
 
 
 class _StoppedError(BaseException):
@@ -269,32 +237,25 @@ def _address_of(settings: ServeSettings, listening: socket.socket) -> str:
 
 
 def listen(settings: ServeSettings) -> socket.socket:
-    """Open the socket that the settings name.
-
-    Raises:
-        ConfigError: If the address isn't one of this machine, or its port is in use.
-    """
+    """Open the socket that the settings name; a ``ConfigError`` if that isn't possible."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
         return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
     except OSError as error:
+        reason = error.strerror or error
+        message = f"can't listen on {settings.host} port {settings.port}: {reason}; change --host or --port"
         if error.errno == errno.EADDRINUSE:
             message = (
                 f"port {settings.port} on {settings.host} is in use, perhaps by another coordi serve; stop that one or "
                 "choose another port with --port (0 takes any free one)"
             )
-        elif error.errno == errno.EACCES:
-            message = f"port {settings.port} needs an administrator; choose one of 1024 or more with --port"
-        else:
-            reason = error.strerror or error
-            message = f"can't listen on {settings.host} port {settings.port}: {reason}; change --host or --port"
         raise ConfigError(message) from error
 
 
 def make_server(settings: ServeSettings, service: Service) -> uvicorn.Server:
     """The server of the application; it isn't running yet and has no socket."""
     config = uvicorn.Config(
-        build_app(service),
+        Guard(build_api(service), settings, service.uploads),
         http="h11",
         ws="none",
         lifespan="off",
@@ -305,9 +266,9 @@ def make_server(settings: ServeSettings, service: Service) -> uvicorn.Server:
         proxy_headers=False,
         server_header=False,
         backlog=_BACKLOG,
-        limit_concurrency=_MAX_CONNECTIONS,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        limit_concurrency=1024,
+        timeout_keep_alive=30,
         timeout_graceful_shutdown=settings.stop_seconds,
-        h11_max_incomplete_event_size=_MAX_HEADER_BYTES,
+        h11_max_incomplete_event_size=32 * 1024,
     )
     return uvicorn.Server(config)

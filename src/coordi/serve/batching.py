@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from coordi.model.features import GroupSums
 from coordi.recommend.answers import Scorers
+from coordi.recommend.reasons import scores_of
 from coordi.serve.errors import ClientGoneError, busy, stopping
 from coordi.types import Item, OutfitScorer
 
@@ -29,24 +30,14 @@ _client_gone: contextvars.ContextVar[threading.Event | None] = contextvars.Conte
 
 
 def check_client() -> None:
-    """Stop work for a client that is gone; to be called in a worker's thread before slow steps.
-
-    Raises:
-        ClientGoneError: If the client closed its connection.
-    """
+    """Raise ``ClientGoneError`` for a client that is gone; to be called in a worker's thread before slow steps."""
     gone = _client_gone.get()
     if gone is not None and gone.is_set():
-        raise ClientGoneError("the client closed its connection before it was answered")
+        raise ClientGoneError
 
 
 class WorkerPool:
-    """Threads for requests of one kind.
-
-    Args:
-        name: Of its threads.
-        workers: Requests in work at once.
-        queue: Requests that may wait.
-    """
+    """Threads for requests of one kind: so many workers, and so many requests that may wait."""
 
     def __init__(self, name: str, workers: int, queue: int) -> None:
         self._capacity = workers + queue
@@ -60,16 +51,10 @@ class WorkerPool:
         return self._size
 
     async def run(self, work: Callable[[], T], disconnect: Coroutine[Any, Any, None] | None = None) -> T:
-        """Run ``work`` in one of the threads and return its result.
+        """Run ``work`` in one of the threads and return its result; a full or closed pool is a ``busy`` error.
 
-        Args:
-            work: Of the request.
-            disconnect: Ends when the client closes its connection. Work that waits is then dropped; work that has
-                begun ends at its next ``check_client``.
-
-        Raises:
-            RefusedError: ``busy``, if the queue is full or the pool is closed.
-            ClientGoneError: If the client went away.
+        Once ``disconnect`` ends, the client is gone: work that waits is dropped, work that has begun ends at its next
+        ``check_client``, and ``ClientGoneError`` is raised.
         """
         gone = threading.Event()
         leaving = None if disconnect is None else asyncio.ensure_future(disconnect)
@@ -80,7 +65,7 @@ class WorkerPool:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             if answer.done():
                 return answer.result()
-            raise ClientGoneError("the client closed its connection before it was answered")
+            raise ClientGoneError
         finally:
             gone.set()
             for future in (answer, leaving):
@@ -115,11 +100,7 @@ class WorkerPool:
 
 
 class MemoryBudget:
-    """Limit on the bytes of all uploads in memory; for the event loop's thread only.
-
-    Args:
-        capacity: In bytes.
-    """
+    """Limit on the bytes of all uploads in memory; for the event loop's thread only."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
@@ -127,11 +108,7 @@ class MemoryBudget:
 
     @contextmanager
     def reserve(self, size: int) -> Iterator[None]:
-        """Reserve so many bytes during the block.
-
-        Raises:
-            RefusedError: ``busy``, if fewer are free.
-        """
+        """Reserve so many bytes during the block; a ``busy`` ``RefusedError`` if fewer are free."""
         if self.used + size > self._capacity:
             raise busy(f"photos of {self.used / 2**20:.0f} MiB are being received, which is the limit")
         self.used += size
@@ -161,19 +138,15 @@ class _Call(Generic[Q, A]):
     def drop_if_abandoned(self) -> bool:
         """Whether nobody waits for the answers."""
         if self.gone is not None and self.gone.is_set():
-            self.finish(ClientGoneError("the client closed its connection before it was answered"))
+            self.finish(ClientGoneError())
         return self.answers.done()
 
 
 class MicroBatcher(Generic[Q, A]):
     """Calls a model from one thread; what arrives during a call is batched into the next one.
 
-    No call waits for others to arrive: the first one is answered at once, alone.
-
-    Args:
-        work: Answers questions of one kind, in their order.
-        max_batch: Maximum questions per call; a caller with more than that gets a call of its own.
-        name: Of the thread.
+    No call waits for others to arrive: the first one is answered at once, alone. A call has at most ``max_batch``
+    questions, unless a single caller has more.
     """
 
     def __init__(self, work: Callable[[Sequence[Q], Any], Sequence[A]], max_batch: int, name: str) -> None:
@@ -193,16 +166,10 @@ class MicroBatcher(Generic[Q, A]):
         return len(self._waiting)
 
     def call(self, questions: Sequence[Q], kind: object = None) -> Sequence[A]:
-        """Wait for the answers to some questions, in their order.
+        """Wait for the answers to some questions, in their order; only questions of one kind share a call.
 
-        Args:
-            questions: None need no call.
-            kind: Only questions of the same kind share a call.
-
-        Raises:
-            ClientGoneError: If the client went away before the model began.
-            RefusedError: ``busy``, if this is closed before they are answered.
-            Exception: What the work raises for these questions alone; an error of others isn't raised here.
+        An error is that of these questions alone. ``ClientGoneError`` is raised if the client went away before the
+        model began, a ``busy`` ``RefusedError`` if this is closed before the questions are answered.
         """
         if not questions:
             return []
@@ -235,23 +202,21 @@ class MicroBatcher(Generic[Q, A]):
         """The first that waits, and those of its kind that fit beside it, in their order; none once this is closed."""
         with self._changed:
             self._batch = []
-            while not self._is_closed:
-                self._waiting = deque(call for call in self._waiting if not call.drop_if_abandoned())
-                if self._waiting:
-                    break
-                self._changed.wait()
-            else:
+            self._changed.wait_for(self._is_ready)
+            if self._is_closed:
                 return []
-            count, left = 0, deque[_Call[Q, A]]()
-            for call in self._waiting:
-                fits = count + len(call.questions) <= self._max_batch and call.kind == self._waiting[0].kind
-                if fits or not self._batch:
+            first, count = self._waiting[0], 0
+            for call in tuple(self._waiting):
+                fits = count + len(call.questions) <= self._max_batch and call.kind == first.kind
+                if fits or call is first:
                     count += len(call.questions)
                     self._batch.append(call)
-                else:
-                    left.append(call)
-            self._waiting = left
+                    self._waiting.remove(call)
             return list(self._batch)
+
+    def _is_ready(self) -> bool:
+        self._waiting = deque(call for call in self._waiting if not call.drop_if_abandoned())
+        return self._is_closed or bool(self._waiting)
 
     def _answer(self, batch: list[_Call[Q, A]]) -> None:
         self.calls += 1
@@ -273,15 +238,12 @@ class MicroBatcher(Generic[Q, A]):
 
 
 class BatchingScorers:
-    """The scorers of a model, its language model called by one thread for all requests.
+    """The scorers of a model, its language model called by one thread (``scorer_batcher``) for all requests.
 
-    Attributes:
-        model: Batches outfits across requests.
-        quick: Called directly, since it takes microseconds.
+    ``quick`` is called directly, since it takes microseconds.
     """
 
     def __init__(self, scorers: Scorers, batcher: MicroBatcher[Sequence[Item], float]) -> None:
-        """Wrap scorers; ``batcher`` is that of ``scorer_batcher``."""
         self._scorers = scorers
         self._batcher = batcher
         self.model = BatchingScorer(scorers.model, batcher)
@@ -298,12 +260,7 @@ class BatchingScorers:
 
 
 class BatchingScorer:
-    """A scorer that one thread calls with the outfits of all requests that wait.
-
-    Attributes:
-        name: Of the scorer.
-        gives_probabilities: Of the scorer.
-    """
+    """A scorer that one thread calls with the outfits of all requests that wait."""
 
     def __init__(self, scorer: OutfitScorer, batcher: MicroBatcher[Sequence[Item], float]) -> None:
         self.name = scorer.name
@@ -319,9 +276,4 @@ class BatchingScorer:
 
 def scorer_batcher(max_batch: int) -> MicroBatcher[Sequence[Item], float]:
     """Start the thread that calls language models, with at most so many outfits per call."""
-    return MicroBatcher(_score, max_batch, "language-model")
-
-
-def _score(outfits: Sequence[Sequence[Item]], scorer: OutfitScorer) -> Sequence[float]:
-    scores: list[float] = scorer.score(outfits).tolist()
-    return scores
+    return MicroBatcher(lambda outfits, scorer: scores_of(scorer, outfits), max_batch, "language-model")

@@ -17,7 +17,6 @@ from coordi.errors import CoordiError, DataError, EvaluationError, PromptError, 
 from coordi.serve.schemas import ErrorResponse, Problem
 
 RETRY_SECONDS = 2
-_RESTART_SECONDS = 10
 _MAX_VALUE_LENGTH = 60
 _SOURCES = ("query", "path", "body", "header")
 _HTTP = {
@@ -28,16 +27,7 @@ _log = logging.getLogger("coordi.serve")
 
 
 class RefusedError(HTTPException):
-    """A request that is answered with an error.
-
-    Args:
-        status: HTTP status.
-        code: One of those that ``Problem`` lists.
-        message: One sentence: what is wrong, the value, what is accepted, what to do.
-        field: Where in the request, such as ``items[1].text``; empty if no single field is wrong.
-        accepted: Values that are accepted there, if they can be listed.
-        headers: Added to the response.
-    """
+    """A request that is answered with an error; ``Problem`` explains code, message, field and accepted values."""
 
     def __init__(
         self,
@@ -60,6 +50,9 @@ class RefusedError(HTTPException):
 class ClientGoneError(CoordiError):
     """The client closed its connection, so nobody waits for the answer."""
 
+    def __init__(self) -> None:
+        super().__init__("the client closed its connection before it was answered")
+
 
 def busy(message: str, seconds: int = RETRY_SECONDS, code: str = "busy") -> RefusedError:
     """A 503 that tells the client to try again."""
@@ -68,7 +61,7 @@ def busy(message: str, seconds: int = RETRY_SECONDS, code: str = "busy") -> Refu
 
 def stopping() -> RefusedError:
     """The server stops before the request is answered."""
-    return busy("the server is being stopped before this was answered", _RESTART_SECONDS)
+    return busy("the server is being stopped before this was answered", seconds=10)
 
 
 def quoted(value: Any) -> str:

@@ -17,53 +17,29 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Body, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
-from starlette.datastructures import FormData, UploadFile
+from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
 
 from coordi.api import Model, PhotoDescription
 from coordi.data.photos import TOO_LARGE, PhotoError, decode_photo, photo_bytes
 from coordi.encoders.labels import KINDS
 from coordi.errors import DataError, RecommendationError
-from coordi.recommend.catalogue import Catalogue
+from coordi.recommend.catalogue import Catalogue, Facets
 from coordi.recommend.rules import Rules, check_colours
 from coordi.serve import schemas
 from coordi.serve.errors import ClientGoneError, RefusedError, quoted, single_line, wrong_type
-from coordi.serve.schemas import (
-    PREFIX,
-    AttributeResponse,
-    CatalogueQuery,
-    CatalogueResponse,
-    CompleteRequest,
-    CompleteResponse,
-    DescribeResponse,
-    ErrorResponse,
-    HealthResponse,
-    ItemResponse,
-    LabelledItem,
-    LimitsResponse,
-    LooksRequest,
-    LooksResponse,
-    ReadyResponse,
-    RequestItem,
-    ScoreRequest,
-    ScoreResponse,
-    SimilarItem,
-    SimilarResponse,
-    VocabularyResponse,
-)
+from coordi.serve.schemas import PREFIX, ItemResponse
 from coordi.types import GARMENT_CATEGORIES, Item
 
 if TYPE_CHECKING:
     from coordi.serve.app import Service
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorResponse} for status in (401, 403, 404, 405, 408, 409, 413, 415, 422, 500, 503)
+    status: {"model": schemas.ErrorResponse} for status in (401, 403, 404, 405, 408, 409, 413, 415, 422, 500, 503)
 }
-_MAX_LISTED = 12
 
 
 def add_routes(app: FastAPI, service: Service) -> None:
@@ -78,22 +54,22 @@ def _outfit_routes(service: Service) -> APIRouter:
 
     @router.post("/score", operation_id="score")
     async def score(
-        body: Annotated[ScoreRequest, Body(openapi_examples=schemas.SCORE_EXAMPLES)], request: Request
-    ) -> ScoreResponse:
+        body: Annotated[schemas.ScoreRequest, Body(openapi_examples=schemas.SCORE_EXAMPLES)], request: Request
+    ) -> schemas.ScoreResponse:
         """Score how well two or more items go together, and find the one that fits least."""
         return await service.outfit_pool(body).run(lambda: _score(service.model, body), _disconnect(request))
 
     @router.post("/complete", operation_id="complete")
     async def complete(
-        body: Annotated[CompleteRequest, Body(openapi_examples=schemas.COMPLETE_EXAMPLES)], request: Request
-    ) -> CompleteResponse:
+        body: Annotated[schemas.CompleteRequest, Body(openapi_examples=schemas.COMPLETE_EXAMPLES)], request: Request
+    ) -> schemas.CompleteResponse:
         """Find items of the catalogue that complete an outfit, with reasons. `nothing` says why there is none."""
         return await service.outfit_pool(body).run(lambda: _complete(service.model, body), _disconnect(request))
 
     @router.post("/looks", operation_id="looks")
     async def looks(
-        body: Annotated[LooksRequest, Body(openapi_examples=schemas.LOOKS_EXAMPLES)], request: Request
-    ) -> LooksResponse:
+        body: Annotated[schemas.LooksRequest, Body(openapi_examples=schemas.LOOKS_EXAMPLES)], request: Request
+    ) -> schemas.LooksResponse:
         """Build outfits around one item from the catalogue."""
         return await service.outfit_pool(body).run(lambda: _looks(service.model, body), _disconnect(request))
 
@@ -106,33 +82,33 @@ async def _disconnect(request: Request) -> None:
         pass
 
 
-def _score(model: Model, body: ScoreRequest) -> ScoreResponse:
+def _score(model: Model, body: schemas.ScoreRequest) -> schemas.ScoreResponse:
     items = _items_of(model, body.items)
     answer = model.stylist.score(items, language_model=body.language_model)
-    return ScoreResponse.of(answer, [item.id is not None for item in body.items])
+    return schemas.ScoreResponse.of(answer, [item.id is not None for item in body.items])
 
 
-def _complete(model: Model, body: CompleteRequest) -> CompleteResponse:
+def _complete(model: Model, body: schemas.CompleteRequest) -> schemas.CompleteResponse:
     items = _items_of(model, body.items)
     _check_suggesting(model, body.rules)
     answer = model.stylist.complete(
         items, None, body.k, body.rules, language_model=body.language_model, reasons=body.reasons
     )
-    return CompleteResponse.of(answer)
+    return schemas.CompleteResponse.of(answer)
 
 
-def _looks(model: Model, body: LooksRequest) -> LooksResponse:
+def _looks(model: Model, body: schemas.LooksRequest) -> schemas.LooksResponse:
     around = _item_of(model, body.around, "around")
     _check_suggesting(model, body.rules)
     answer = model.stylist.outfits(around, body.k, body.rules, language_model=body.language_model)
-    return LooksResponse.of(answer, in_catalogue=body.around.id is not None)
+    return schemas.LooksResponse.of(answer, in_catalogue=body.around.id is not None)
 
 
-def _items_of(model: Model, items: Sequence[RequestItem]) -> list[Item]:
+def _items_of(model: Model, items: Sequence[schemas.RequestItem]) -> list[Item]:
     return [_item_of(model, item, f"items[{position}]") for position, item in enumerate(items)]
 
 
-def _item_of(model: Model, item: RequestItem, field: str) -> Item:
+def _item_of(model: Model, item: schemas.RequestItem, field: str) -> Item:
     """The described item that a request names by id, words or labels."""
     if item.id is not None:
         return _catalogue_item(model, item.id, f"{field}.id")
@@ -145,7 +121,7 @@ def _item_of(model: Model, item: RequestItem, field: str) -> Item:
         raise RefusedError(422, "unknown_words", message, f"{field}.text") from error
 
 
-def _item_of_labels(model: Model, item: LabelledItem, field: str) -> Item:
+def _item_of_labels(model: Model, item: schemas.LabelledItem, field: str) -> Item:
     for name, labels in item.attributes.items():
         if name not in model.vocabulary.attributes:
             names = tuple(model.vocabulary.attributes)
@@ -154,7 +130,7 @@ def _item_of_labels(model: Model, item: LabelledItem, field: str) -> Item:
         accepted = tuple(entry.text for entry in model.vocabulary.attributes[name].labels)
         for position, label in enumerate(labels):
             if label not in accepted:
-                near = difflib.get_close_matches(label, accepted, n=5) or accepted[:_MAX_LISTED]
+                near = difflib.get_close_matches(label, accepted, n=5) or accepted[:12]
                 message = f"{quoted(label)} is no {name}; accepted are {', '.join(near)}"
                 message += "" if len(near) == len(accepted) else " and others (GET /api/v1/vocabulary)"
                 where = f"{field}.attributes.{name}[{position}]"
@@ -214,13 +190,13 @@ def _photo_routes(service: Service) -> APIRouter:
     form = _form_schema(service.settings.photo_bytes)
 
     @router.post("/describe", operation_id="describe", openapi_extra=form)
-    async def describe(request: Request) -> DescribeResponse:
+    async def describe(request: Request) -> schemas.DescribeResponse:
         """Describe one photo, for a person to confirm or correct."""
         photo = await _read_photo(request, service.settings.photo_bytes)
         return await service.photo_pool.run(lambda: _describe(service.model, photo), _disconnect(request))
 
     @router.post("/catalogue/alike", operation_id="alike", openapi_extra=form)
-    async def alike(request: Request, k: Annotated[int, Query(ge=1, le=50)] = 12) -> SimilarResponse:
+    async def alike(request: Request, k: Annotated[int, Query(ge=1, le=50)] = 12) -> schemas.SimilarResponse:
         """Find items of the catalogue whose photos are most similar to a given one."""
         photo = await _read_photo(request, service.settings.photo_bytes)
         return await service.photo_pool.run(lambda: _similar(service.model, photo, k), _disconnect(request))
@@ -257,12 +233,7 @@ class _PhotoFormParser(MultiPartParser):
 
 
 async def _read_photo(request: Request, max_bytes: int) -> bytes:
-    """The one file of a form, in the field ``photo``.
-
-    Raises:
-        RefusedError: 415 for another body than a form, 413 for too large a photo, 422 for a form without a photo or
-            with something else.
-    """
+    """The one file of a form, in the field ``photo``."""
     kind, _, options = request.headers.get("content-type", "").partition(";")
     if kind.strip().lower() != "multipart/form-data" or "boundary=" not in options:
         raise wrong_type("multipart/form-data with a boundary, and one file in the field 'photo'", request)
@@ -272,9 +243,17 @@ async def _read_photo(request: Request, max_bytes: int) -> bytes:
         message = "the form is broken or cut short, or has more than one 'photo'; send one file in the field 'photo'"
         raise RefusedError(422, "invalid", message, "photo") from error
     except ClientDisconnect as error:
-        raise ClientGoneError("the client closed its connection while it sent its request") from error
+        raise ClientGoneError from error
     try:
-        content = await _photo_of(form)
+        for name in form:
+            if name != "photo":
+                message = f"the form's field {quoted(name)} is unknown; accepted is 'photo', once"
+                raise RefusedError(422, "invalid", message, name[:60], ("photo",))
+        photo = form.get("photo")
+        if not isinstance(photo, UploadFile):
+            message = "the form has no file in its field 'photo'; send one file in it"
+            raise RefusedError(422, "invalid", message, "photo")
+        content = await photo.read()
     finally:
         await form.close()
     if len(content) > max_bytes:
@@ -286,32 +265,20 @@ async def _read_photo(request: Request, max_bytes: int) -> bytes:
     return content
 
 
-async def _photo_of(form: FormData) -> bytes:
-    for name in form:
-        if name != "photo":
-            message = f"the form's field {quoted(name)} is unknown; accepted is 'photo', once"
-            raise RefusedError(422, "invalid", message, name[:60], ("photo",))
-    photo = form.get("photo")
-    if not isinstance(photo, UploadFile):
-        message = "the form has no file in its field 'photo'; send one file in it"
-        raise RefusedError(422, "invalid", message, "photo")
-    return await photo.read()
-
-
-def _describe(model: Model, photo: bytes) -> DescribeResponse:
+def _describe(model: Model, photo: bytes) -> schemas.DescribeResponse:
     result = _describe_photo(model, photo)
-    labels = {name: [label.text for label in labels] for name, labels in result.description.attributes.items()}
-    text = "" if result.category is None else model.item_of_labels(result.category, labels, "").text
-    attributes = schemas.attributes_of(result.description)
-    return DescribeResponse(category=result.category, attributes=attributes, text=text, encoder=model.encoder.name)
+    text = ""
+    if result.category is not None:
+        labels = {name: [label.text for label in labels] for name, labels in result.description.attributes.items()}
+        text = model.item_of_labels(result.category, labels, "").text
+    values = {"category": result.category, "attributes": result.description, "encoder": model.encoder.name}
+    return schemas.DescribeResponse.model_validate({**values, "text": text})
 
 
-def _similar(model: Model, photo: bytes, k: int) -> SimilarResponse:
-    catalogue = _catalogue_of(model)
-    nearest = catalogue.nearest(_describe_photo(model, photo).embedding, "photo", k)
-    return SimilarResponse(
-        items=tuple(SimilarItem(item=ItemResponse.of(item), cosine=cosine) for item, cosine in nearest)
-    )
+def _similar(model: Model, photo: bytes, k: int) -> schemas.SimilarResponse:
+    nearest = _catalogue_of(model).nearest(_describe_photo(model, photo).embedding, "photo", k)
+    items = (schemas.SimilarItem(item=ItemResponse.of(item), cosine=cosine) for item, cosine in nearest)
+    return schemas.SimilarResponse(items=tuple(items))
 
 
 def _describe_photo(model: Model, photo: bytes) -> PhotoDescription:
@@ -334,7 +301,7 @@ def _catalogue_routes(service: Service) -> APIRouter:
     thumbnail_limiter = CapacityLimiter(2)
 
     @router.get("/items", operation_id="catalogue_items")
-    def items(query: Annotated[CatalogueQuery, Query()]) -> CatalogueResponse:
+    def items(query: Annotated[schemas.CatalogueQuery, Query()]) -> schemas.CatalogueResponse:
         """A page of the catalogue, in its own order."""
         return _page(service.model, query)
 
@@ -362,7 +329,7 @@ def _catalogue_routes(service: Service) -> APIRouter:
     return router
 
 
-def _page(model: Model, query: CatalogueQuery) -> CatalogueResponse:
+def _page(model: Model, query: schemas.CatalogueQuery) -> schemas.CatalogueResponse:
     catalogue = _catalogue_of(model)
     try:
         rules = query.rules()
@@ -370,7 +337,7 @@ def _page(model: Model, query: CatalogueQuery) -> CatalogueResponse:
         raise RequestValidationError(error.errors()) from error
     _check_colours(model, rules.colours, "colour")
     items, total = catalogue.page(rules, query.q, query.offset, query.limit)
-    return CatalogueResponse(items=tuple(map(ItemResponse.of, items)), total=total, offset=query.offset)
+    return schemas.CatalogueResponse(items=tuple(map(ItemResponse.of, items)), total=total, offset=query.offset)
 
 
 def _thumbnail_response(model: Model, item_id: str, size: int, client_tags: set[str]) -> Response:
@@ -406,16 +373,16 @@ def _state_routes(service: Service) -> APIRouter:
     router = APIRouter(tags=["state"])
 
     @router.get("/health", operation_id="health")
-    async def health() -> HealthResponse:
+    async def health() -> schemas.HealthResponse:
         """Whether the process answers; it does so from the start, whatever else it is doing."""
-        return HealthResponse(version=metadata.version("coordi"))
+        return schemas.HealthResponse(version=metadata.version("coordi"))
 
     @router.get("/ready", operation_id="ready")
-    def ready() -> ReadyResponse:
+    def ready() -> schemas.ReadyResponse:
         """Whether the models are loaded: 503 with `not_ready` until they are."""
         model = service.model
         catalogue = model.catalogue
-        return ReadyResponse(
+        return schemas.ReadyResponse(
             model=model.trained.name,
             encoder=model.encoder.name,
             catalogue=None if catalogue is None else catalogue.info.name,
@@ -425,38 +392,38 @@ def _state_routes(service: Service) -> APIRouter:
         )
 
     @router.get("/vocabulary", operation_id="vocabulary")
-    def vocabulary() -> VocabularyResponse:
+    def vocabulary() -> schemas.VocabularyResponse:
         """Accepted labels and filters, and limits: for chips, filters and checks."""
         return _vocabulary(service.model, service.settings.photo_bytes)
 
     return router
 
 
-def _vocabulary(model: Model, photo_bytes: int) -> VocabularyResponse:
+def _vocabulary(model: Model, photo_bytes: int) -> schemas.VocabularyResponse:
     attributes = model.vocabulary.attributes
     kinds = attributes[KINDS].labels if KINDS in attributes else ()
-    facets = None if model.catalogue is None else model.catalogue.facets()
-    return VocabularyResponse(
+    facets = Facets({}, (), (), (), None) if model.catalogue is None else model.catalogue.facets()
+    return schemas.VocabularyResponse(
         categories=GARMENT_CATEGORIES,
         attributes=tuple(
-            AttributeResponse(
+            schemas.AttributeResponse(
                 name=name, labels=tuple(entry.text for entry in attribute.labels), most=attribute.max_labels
             )
             for name, attribute in attributes.items()
         ),
         category_by_label={entry.text: entry.category for entry in kinds if entry.category is not None},
-        brands=() if facets is None else tuple(facets.brands),
-        seasons=() if facets is None else tuple(facets.seasons),
-        genders=() if facets is None else tuple(facets.genders),
-        in_catalogue={} if facets is None else {str(name): count for name, count in facets.categories.items()},
-        price_range=None if facets is None else facets.price_range,
-        limits=LimitsResponse(
-            items=schemas.MAX_ITEMS,
-            suggestions=schemas.MAX_SUGGESTIONS,
-            looks=schemas.MAX_LOOKS,
-            text=schemas.MAX_TEXT_LENGTH,
-            photo_bytes=photo_bytes,
-        ),
+        brands=facets.brands,
+        seasons=facets.seasons,
+        genders=facets.genders,
+        in_catalogue=dict(facets.categories),
+        price_range=facets.price_range,
+        limits={
+            "items": schemas.MAX_ITEMS,
+            "suggestions": schemas.MAX_SUGGESTIONS,
+            "looks": schemas.MAX_LOOKS,
+            "text": schemas.MAX_TEXT_LENGTH,
+            "photo_bytes": photo_bytes,
+        },
     )
 
 
@@ -467,15 +434,6 @@ _MEDIA_TYPES = {
 }  # fmt: skip
 
 
-class _PageFiles(StaticFiles):
-    """Files that a browser caches, and checks each time."""
-
-    async def get_response(self, path: str, scope: Scope) -> Response:
-        response = await super().get_response(path, scope)
-        response.headers.setdefault("Cache-Control", "no-cache")
-        return response
-
-
 def _add_page(app: FastAPI) -> None:
     """Serve ``index.html`` at ``/`` and the folder's files under ``/static/``."""
     for suffix, media_type in _MEDIA_TYPES.items():  # systems differ in these
@@ -483,6 +441,6 @@ def _add_page(app: FastAPI) -> None:
 
     @app.get("/", include_in_schema=False)
     async def index() -> Response:
-        return FileResponse(PAGE_FOLDER / "index.html", headers={"Cache-Control": "no-cache"})
+        return FileResponse(PAGE_FOLDER / "index.html")
 
-    app.mount("/static", _PageFiles(directory=PAGE_FOLDER), name="static")
+    app.mount("/static", StaticFiles(directory=PAGE_FOLDER), name="static")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
 from fastapi.openapi.models import Example
@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, S
 from coordi.config import Settings
 from coordi.recommend.answers import Completion, Contribution, Judge, LeftOut, Looks, OutfitScore, Reason
 from coordi.recommend.rules import ItemId, Rules, Words
-from coordi.types import Description, GarmentCategory, Gender, Item
+from coordi.types import GarmentCategory, Gender, Item, Label
 
 PREFIX = "/api/v1"
 MAX_ITEMS = 12
@@ -34,22 +34,7 @@ class BaseSchema(BaseModel):
 
 
 class ServeSettings(Settings):
-    """Options of ``coordi serve``.
-
-    Attributes:
-        host: Address to listen on.
-        port: 0 takes any free port.
-        names: Further host names that requests may use, such as a reverse proxy's; see ``security``.
-        token: Every request to the API must carry it; None requires none.
-        workers: Requests that use the language model, in work at once. Their model calls are batched.
-        queue: Requests that wait for a worker; the next one gets a 503.
-        max_batch: Maximum outfits per batched model call across requests; 1 disables batching.
-        photo_bytes: Largest photo that is accepted.
-        body_bytes: Largest JSON body that is accepted.
-        read_seconds: Idle read timeout in seconds.
-        stop_seconds: Time that requests in work have to finish once the server stops.
-        access_log: Whether to log a line for each request: method, path without the query, status, time.
-    """
+    """Options of ``coordi serve``, as its ``--help`` explains them; ``names`` are those of ``--name``."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
@@ -74,35 +59,32 @@ def _integer(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-class LabelledItem(BaseSchema):
-    """An item of the client's own, as ``describe`` described its photo and a user may have corrected it.
+Count = Annotated[int, BeforeValidator(_integer)]
 
-    Attributes:
-        category: Of the garment.
-        attributes: Labels by attribute of the vocabulary (``GET /api/v1/vocabulary``); unknown attributes are left out.
-        title: A few words of the client's own; may be empty.
-    """
+
+class LabelledItem(BaseSchema):
+    """An item of the client's own, by labels of the vocabulary, as ``describe`` found them or a user corrected them."""
 
     category: GarmentCategory
     attributes: dict[LabelText, tuple[LabelText, ...]] = Field(default_factory=dict, max_length=20)
     title: str = Field(default="", max_length=MAX_TEXT_LENGTH)
 
 
-def _exclusive(*names: str) -> dict[str, JsonValue]:
-    """A JSON schema of objects in which exactly one of these isn't null, whether the others are left out or not."""
-    null: dict[str, JsonValue] = {"type": "null"}
-    return {
-        "oneOf": [
-            {"required": [name], "properties": {other: {"not": null} if other == name else null for other in names}}
-            for name in names
-        ]
-    }
+_NULL: Any = {"type": "null"}
+_SOURCES = ("id", "text", "seen")
 
 
 class RequestItem(BaseSchema):
     """One item of an outfit: exactly one of a catalogue id, a few words, or the labels of a photo."""
 
-    model_config = ConfigDict(json_schema_extra=_exclusive("id", "text", "seen"))
+    model_config = ConfigDict(
+        json_schema_extra={  # one of them isn't null, whether the others are left out or null
+            "oneOf": [
+                {"required": [name], "properties": dict.fromkeys(_SOURCES, _NULL) | {name: {"not": _NULL}}}
+                for name in _SOURCES
+            ]
+        }
+    )
 
     id: ItemId | None = None
     text: Text | None = None
@@ -110,9 +92,8 @@ class RequestItem(BaseSchema):
 
     @model_validator(mode="after")
     def _check_source(self) -> RequestItem:
-        given = [
-            name for name, value in (("id", self.id), ("text", self.text), ("seen", self.labels)) if value is not None
-        ]
+        values = zip(_SOURCES, (self.id, self.text, self.labels), strict=True)
+        given = [name for name, value in values if value is not None]
         if len(given) != 1:
             raise ValueError(f"an item is exactly one of 'id', 'text' and 'seen', got {', '.join(given) or 'none'}")
         return self
@@ -126,18 +107,10 @@ class ScoreRequest(BaseSchema):
 
 
 class CompleteRequest(BaseSchema):
-    """An outfit to complete from the catalogue.
-
-    Attributes:
-        items: Of the outfit.
-        k: Number of suggestions.
-        rules: Filters on suggestions.
-        language_model: False answers sooner and is less accurate; ``judge`` in the response says so.
-        reasons: False leaves out what moved each score, which saves time.
-    """
+    """An outfit to complete from the catalogue; sooner without the language model, and without reasons."""
 
     items: tuple[RequestItem, ...] = Field(min_length=1, max_length=MAX_ITEMS)
-    k: Annotated[int, BeforeValidator(_integer)] = Field(default=5, ge=1, le=MAX_SUGGESTIONS, strict=True)
+    k: Count = Field(default=5, ge=1, le=MAX_SUGGESTIONS, strict=True)
     rules: Rules = Rules()
     language_model: StrictBool = True
     reasons: StrictBool = True
@@ -147,7 +120,7 @@ class LooksRequest(BaseSchema):
     """Outfits around an item, from the catalogue."""
 
     around: RequestItem
-    k: Annotated[int, BeforeValidator(_integer)] = Field(default=3, ge=1, le=MAX_LOOKS, strict=True)
+    k: Count = Field(default=3, ge=1, le=MAX_LOOKS, strict=True)
     rules: Rules = Rules()
     language_model: StrictBool = True
 
@@ -174,33 +147,18 @@ class CatalogueQuery(BaseModel):
         return Rules.model_validate(self.model_dump(exclude={"q", "offset", "limit"}))
 
 
-class LabelResponse(BaseSchema):
-    """A label that was found in a photo, with its probability among the labels of its attribute."""
-
-    text: str
-    probability: Probability
+def _labels_of(description: object) -> object:
+    return {} if description is None else getattr(description, "attributes", description)
 
 
-Attributes = dict[str, tuple[LabelResponse, ...]]
-
-
-def attributes_of(description: Description | None) -> Attributes:
-    """Labels by attribute, most probable first; empty without a photo."""
-    attributes: Mapping[str, Sequence[object]] = {} if description is None else description.attributes
-    return {
-        name: tuple(LabelResponse.model_validate(label, from_attributes=True) for label in labels)
-        for name, labels in attributes.items()
-    }
+# By attribute, most probable first; none without a description.
+Attributes = Annotated[dict[str, tuple[Label, ...]], BeforeValidator(_labels_of)]
 
 
 class DescribeResponse(BaseSchema):
-    """What coordi recognises in a photo.
+    """What coordi recognises in a photo: by attribute, the labels that are sure enough, most probable first.
 
-    Attributes:
-        category: None if the encoder isn't sure; the client has to choose one.
-        attributes: By attribute, the labels that are sure enough, most probable first.
-        text: As a prompt would describe the item; empty without a category.
-        encoder: Name of the encoder.
+    The category is None, and the text empty, if the encoder isn't sure: the client has to choose one.
     """
 
     category: GarmentCategory | None
@@ -210,62 +168,42 @@ class DescribeResponse(BaseSchema):
 
 
 class ItemResponse(BaseSchema):
-    """An item for display.
+    """An item for display, with its photo's path on this server; one that the client sent has neither id nor photo."""
 
-    Attributes:
-        id: Of the catalogue; None for an item that the client sent.
-        photo: Path of its photo on this server (``/api/v1/catalogue/photos/...``); None without one.
-        price: In the catalogue's currency; None if unknown.
-        attributes: By attribute, the labels found in its photo, most probable first.
-    """
+    model_config = ConfigDict(from_attributes=True)
 
     id: str | None
     title: str
     text: str
     category: GarmentCategory | None
-    kind: str
+    kind: str = Field(validation_alias="subcategory")
     brand: str
     colours: tuple[str, ...]
     gender: Gender | None
     season: str
     price: float | None
     in_stock: bool | None
-    photo: str | None
-    attributes: Attributes
+    photo: str | None = None
+    attributes: Attributes = Field(validation_alias="description")
 
     @classmethod
     def of(cls, item: Item, *, in_catalogue: bool = True) -> ItemResponse:
         """The response for an item; one of the client's own has neither id nor photo."""
-        fields = ("title", "text", "category", "brand", "colours", "gender", "season", "price", "in_stock")
-        has_photo = in_catalogue and item.image is not None
-        return cls(
-            id=item.id if in_catalogue else None,
-            kind=item.subcategory,
-            photo=f"{PREFIX}/catalogue/photos/{quote(item.id, safe='')}" if has_photo else None,
-            attributes=attributes_of(item.description),
-            **{name: getattr(item, name) for name in fields},
-        )
+        photo = f"{PREFIX}/catalogue/photos/{quote(item.id, safe='')}" if in_catalogue and item.image else None
+        return cls.model_validate(item).model_copy(update={"id": item.id if in_catalogue else None, "photo": photo})
 
 
 class ScoredItem(BaseSchema):
-    """An item of a scored outfit.
-
-    Attributes:
-        score_without: P(yes) of the outfit without it; None for an outfit of two items.
-    """
+    """An item of a scored outfit, and P(yes) of the outfit without it; None for an outfit of two items."""
 
     item: ItemResponse
     score_without: Probability | None
 
 
 class ScoreResponse(BaseSchema):
-    """How well items go together.
+    """How well items go together: P(yes).
 
-    Attributes:
-        score: P(yes).
-        judge: Whether the language model scored the outfit.
-        weakest: Position of the item whose absence helps most; None if none does.
-        cautions: Combinations that aren't an outfit, such as two pairs of shoes, in English.
+    ``weakest`` is the position of the item whose absence helps most; cautions are combinations that aren't an outfit.
     """
 
     score: Probability
@@ -276,24 +214,17 @@ class ScoreResponse(BaseSchema):
 
     @classmethod
     def of(cls, answer: OutfitScore, in_catalogue: Sequence[bool]) -> ScoreResponse:
-        """The response for an answer; ``in_catalogue`` tells of each item whether it has an id."""
+        """The response for an answer; ``in_catalogue`` says for each item whether it has an id."""
         items = tuple(
             ScoredItem(item=ItemResponse.of(item, in_catalogue=has_id), score_without=without)
             for item, has_id, without in zip(answer.items, in_catalogue, answer.without, strict=True)
         )
-        return cls(
-            score=answer.score, judge=answer.judge, weakest=answer.weakest, items=items, cautions=answer.cautions
-        )
+        fields = ("score", "judge", "weakest", "cautions")
+        return cls(items=items, **{name: getattr(answer, name) for name in fields})
 
 
 class ItemEffect(BaseSchema):
-    """Effect of an item on a score.
-
-    Attributes:
-        position: In the request's ``items``, or in the look that is explained; None for a pinned item.
-        id: Of a pinned item.
-        by: Score with the item minus score without it.
-    """
+    """Effect of an item on a score: with it minus without it. A pinned item has its id, others their position."""
 
     position: int | None
     id: str | None
@@ -301,13 +232,7 @@ class ItemEffect(BaseSchema):
 
 
 class LabelEffect(BaseSchema):
-    """Effect of a label of a suggested item on a score.
-
-    Attributes:
-        label: From the vocabulary.
-        attribute: Of the label.
-        by: Score with the label minus score without it.
-    """
+    """Effect of a label of a suggested item on a score: the score with it minus the score without it."""
 
     label: str
     attribute: str
@@ -323,19 +248,15 @@ class ReasonResponse(BaseSchema):
 
     @classmethod
     def of(cls, reason: Reason, ids: Sequence[str]) -> ReasonResponse:
-        """The response for a reason; items that are in ``ids`` are named by their position there.
-
-        An id that occurs twice takes its positions in order.
-        """
-        positions: dict[str, list[int]] = {}
-        for position, item_id in enumerate(ids):
-            positions.setdefault(item_id, []).append(position)
+        """The response for a reason; items that are in ``ids`` are named by their position there."""
+        left = list(enumerate(ids))  # an id that occurs twice takes its positions in order
 
         def effect(moved: Contribution) -> ItemEffect:
-            left = positions.get(moved.what)
-            if not left:
+            entry = next((entry for entry in left if entry[1] == moved.what), None)
+            if entry is None:
                 return ItemEffect(position=None, id=moved.what, by=moved.by)
-            return ItemEffect(position=left.pop(0) if len(left) > 1 else left[0], id=None, by=moved.by)
+            left.remove(entry)
+            return ItemEffect(position=entry[0], id=None, by=moved.by)
 
         labels = [LabelEffect(label=row.what, attribute=row.attribute, by=row.by) for row in reason.attributes]
         return cls(items=tuple(effect(row) for row in reason.items), attributes=tuple(labels), text=reason.text)
@@ -351,14 +272,9 @@ class SuggestionResponse(BaseSchema):
 
 
 class CompleteResponse(BaseSchema):
-    """Items that would complete the outfit.
+    """Items that would complete the outfit, and the categories that were searched; ``nothing`` says why there is none.
 
-    Attributes:
-        categories: That were searched.
-        candidates: Number of items that the rules allow.
-        ranked: How many of them the judge ranked.
-        left_out: Rules that left items out, if nothing or too little fits.
-        nothing: Why there is no suggestion; empty if there is one.
+    The rules allow so many candidates, of which some were ranked; ``left_out`` says what they left out if little fits.
     """
 
     suggestions: tuple[SuggestionResponse, ...]
@@ -387,11 +303,7 @@ class CompleteResponse(BaseSchema):
 
 
 class LookResponse(BaseSchema):
-    """An outfit; positions in its reason are those of its own items.
-
-    Attributes:
-        lacks: Categories that an outfit needs (a top and a bottom or a dress, shoes) and that no item was found for.
-    """
+    """An outfit, whose reason has its own positions; it ``lacks`` categories that no item was found for."""
 
     items: tuple[ItemResponse, ...]
     score: Probability
@@ -400,12 +312,7 @@ class LookResponse(BaseSchema):
 
 
 class LooksResponse(BaseSchema):
-    """Outfits: those that miss no category first, then by score.
-
-    Attributes:
-        left_out: Rules that left out what a look misses, or everything.
-        nothing: Why there is no look; empty if there is one.
-    """
+    """Outfits: those that miss no category first, then by score; ``nothing`` says why there is none."""
 
     looks: tuple[LookResponse, ...]
     judge: Judge
@@ -414,7 +321,7 @@ class LooksResponse(BaseSchema):
 
     @classmethod
     def of(cls, answer: Looks, *, in_catalogue: bool) -> LooksResponse:
-        """The response for an answer; ``in_catalogue`` tells whether the first item of the looks has an id."""
+        """The response for an answer; ``in_catalogue`` says whether the first item of the looks has an id."""
         looks = tuple(
             LookResponse(
                 items=tuple(
@@ -431,12 +338,7 @@ class LooksResponse(BaseSchema):
 
 
 class CatalogueResponse(BaseSchema):
-    """A page of the catalogue.
-
-    Attributes:
-        total: Number of items that match.
-        offset: Of the first item on this page.
-    """
+    """A page of the catalogue, the offset of its first item, and the number of items that match in all."""
 
     items: tuple[ItemResponse, ...]
     total: int = Field(ge=0)
@@ -464,27 +366,11 @@ class AttributeResponse(BaseSchema):
     most: int = Field(ge=1)
 
 
-class LimitsResponse(BaseSchema):
-    """Upper limits of a request."""
-
-    items: int
-    suggestions: int
-    looks: int
-    text: int
-    photo_bytes: int
-
-
 class VocabularyResponse(BaseSchema):
-    """Accepted values: for chips and filters.
+    """Accepted values, for chips and filters, and upper limits of a request.
 
-    Attributes:
-        categories: All garment categories.
-        worn_as: By label of the attribute ``category``, its garment category.
-        brands: Of the catalogue, by frequency, the first hundred.
-        seasons: Of the catalogue.
-        genders: Of the catalogue.
-        in_catalogue: Number of items in the catalogue by category.
-        price_range: Lowest and highest price in the catalogue; None if no price is known.
+    ``worn_as`` has the garment category of each label of ``category``. Brands (the first hundred) and the fields
+    after them are those of the catalogue; ``in_catalogue`` is its number of items by category.
     """
 
     categories: tuple[GarmentCategory, ...]
@@ -493,9 +379,9 @@ class VocabularyResponse(BaseSchema):
     brands: tuple[str, ...]
     seasons: tuple[str, ...]
     genders: tuple[Gender, ...]
-    in_catalogue: dict[str, int]
+    in_catalogue: dict[GarmentCategory, int]
     price_range: tuple[float, float] | None
-    limits: LimitsResponse
+    limits: dict[str, int]
 
 
 class HealthResponse(BaseSchema):
@@ -506,15 +392,9 @@ class HealthResponse(BaseSchema):
 
 
 class ReadyResponse(BaseSchema):
-    """The models are loaded.
+    """The models are loaded: ``fine-tuned`` or ``base``. ``catalogue_made`` is when the catalogue was last changed.
 
-    Attributes:
-        model: ``fine-tuned`` or ``base``.
-        catalogue: Its name; None if there is none.
-        catalogue_made: When it was last changed, in UTC; empty for one in memory.
-        catalogue_is_old: The catalogue has changed on disk and can't be opened, so the previous one is still used; the
-            server's log says why.
-        items: In the catalogue.
+    It is old if it has changed on disk and can't be opened, so that the previous one is still used; the log says why.
     """
 
     ready: Literal[True] = True
@@ -551,30 +431,14 @@ class ErrorResponse(BaseSchema):
     error: Problem
 
 
+_LOOK: list[JsonValue] = [{"text": "navy wool blazer"}, {"text": "white shirt"}]
+_DRESS: JsonValue = {"category": "dress", "attributes": {"colour": ["black"]}, "title": "silk midi dress"}
+_RULES: JsonValue = {"want": ["shoes"], "in_stock": True}
 SCORE_EXAMPLES = {
-    "words": Example(
-        value={"items": [{"text": "navy wool blazer"}, {"text": "white shirt"}, {"text": "red running shoes"}]}
-    ),
-    "seen": Example(
-        value={
-            "items": [
-                {"seen": {"category": "dress", "attributes": {"colour": ["black"]}, "title": "silk midi dress"}},
-                {"text": "gold necklace"},
-            ],
-            "language_model": False,
-        }
-    ),
+    "words": Example(value={"items": [*_LOOK, {"text": "red running shoes"}]}),
+    "seen": Example(value={"items": [{"seen": _DRESS}, {"text": "gold necklace"}], "language_model": False}),
 }
-COMPLETE_EXAMPLES = {
-    "words": Example(
-        value={
-            "items": [{"text": "navy wool blazer"}, {"text": "white shirt"}],
-            "k": 3,
-            "rules": {"want": ["shoes"], "in_stock": True},
-            "language_model": False,
-        }
-    ),
-}
+COMPLETE_EXAMPLES = {"words": Example(value={"items": _LOOK, "k": 3, "rules": _RULES, "language_model": False})}
 LOOKS_EXAMPLES = {
     "words": Example(value={"around": {"text": "black leather jacket"}, "k": 2, "language_model": False}),
 }

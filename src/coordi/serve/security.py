@@ -79,11 +79,7 @@ def find_token(option: str | None, file: Path | None) -> SecretStr | None:
 
 
 def check_host(settings: ServeSettings) -> None:
-    """Require a token for a server that other machines can reach.
-
-    Raises:
-        ConfigError: If there is none.
-    """
+    """Require a token for a server that other machines can reach; a ``ConfigError`` if there is none."""
     if settings.host not in _LOCAL and settings.token is None:
         raise ConfigError(
             f"--host {settings.host} lets other machines connect, so requests must carry a token: make one with "
@@ -181,11 +177,7 @@ class _Exchange:
         self.status = 0
 
     def check_length(self) -> int:
-        """The most bytes that the body may have, by its ``Content-Length``.
-
-        Raises:
-            RefusedError: ``too_large``.
-        """
+        """The most bytes that the body may have, by its ``Content-Length``; a ``too_large`` ``RefusedError``."""
         # Longer numbers than that are no lengths.
         length = int(self._length) if self._length.isdigit() and len(self._length) < 19 else None
         if len(self._length) >= 19 or (length or 0) > self._limit:
@@ -193,11 +185,7 @@ class _Exchange:
         return self._limit if length is None else length
 
     async def receive(self) -> Message:
-        """The next part of the body.
-
-        Raises:
-            RefusedError: ``too_large`` or ``too_slow``.
-        """
+        """The next part of the body; a ``too_large`` or ``too_slow`` ``RefusedError``."""
         if self.is_complete:
             return await self._receive()
         self.check_length()
@@ -220,8 +208,7 @@ class _Exchange:
             headers = MutableHeaders(scope=message)
             for name, value in _HEADERS.items():
                 headers.setdefault(name, value)
-            if self._is_api:
-                headers.setdefault("Cache-Control", "no-store")
+            headers.setdefault("Cache-Control", "no-store" if self._is_api else "no-cache")  # browsers check each time
             if not self.is_complete:
                 headers["Connection"] = "close"
         ends = message["type"] == "http.response.body" and not message.get("more_body", False)
