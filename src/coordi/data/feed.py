@@ -70,11 +70,7 @@ Examples = dict[str, list[str]]
 
 
 def read_text(path: Path) -> str:
-    """Text of a UTF-8 file, with or without a byte order mark.
-
-    Raises:
-        DataError: If it can't be read or isn't UTF-8, with the byte at which it stops being so.
-    """
+    """Text of a UTF-8 file, with or without a byte order mark."""
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -84,11 +80,7 @@ def read_text(path: Path) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """Parse a JSON file.
-
-    Raises:
-        DataError: If it can't be read or is broken, with line and column.
-    """
+    """Parse a JSON file."""
     text = read_text(path)
     try:
         return json.loads(text)
@@ -133,11 +125,7 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """Read a table by its suffix; a broken row is listed in ``faults``, the others are read.
-
-    Raises:
-        DataError: If the file can't be read, or has another suffix.
-    """
+    """Read a table by its suffix; a broken row is listed in ``faults``, the others are read."""
     readers = {".csv": _read_csv, ".jsonl": _read_json_lines, ".parquet": _read_parquet}
     reader = readers.get(path.suffix.lower())
     if reader is None:
@@ -200,11 +188,7 @@ def _filled(pairs: Iterable[tuple[str, Any]]) -> Row:
 
 
 def find_table(folder: Path) -> Path | None:
-    """The table of items in a folder, or None if there is none.
-
-    Raises:
-        DataError: If there are several, with their names.
-    """
+    """The table of items in a folder, or None if there is none."""
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in TABLE_SUFFIXES and path.is_file())
     tables = [path for path in paths if path.name != OUTFITS_FILE]
     if len(tables) > 1:
@@ -218,9 +202,6 @@ def read_catalogue(path: Path, layout: str = "catalogue") -> Source:
 
     Columns are recognised by common names whatever their case: id, title, category, image, price; all others go to
     ``Item.extra``. Without an image column, the photo is ``<id>.<suffix>`` beside the table or in ``images``.
-
-    Raises:
-        DataError: If the table can't be read or has no column of ids.
     """
     table = read_table(path)
     columns = _Columns(path, table.columns)

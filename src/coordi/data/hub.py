@@ -70,12 +70,7 @@ class Repository:
 
 @contextmanager
 def online(error: type[CoordiError]) -> Iterator[ModuleType]:
-    """Allow huggingface_hub the network within the block.
-
-    Raises:
-        CoordiError: Of the given type, if the library was loaded offline in this process.
-        MissingDependencyError: If it isn't installed.
-    """
+    """Allow huggingface_hub the network within the block."""
     before = os.environ.get(_OFFLINE)
     os.environ[_OFFLINE] = "0"  # coordi's command sets it to 1; the library reads it when it is first imported
     try:
@@ -97,18 +92,8 @@ def fetch_files(
 ) -> list[str]:
     """Fetch files of a repository into the hub's own cache, and link them into a folder under their own names.
 
-    Args:
-        hub: From ``online``.
-        repository: Where they are.
-        folder: Where the links are written.
-        choose: Given the repository in words and all its files, returns the wanted ones; may raise.
-
     Returns:
         The names of the files.
-
-    Raises:
-        CoordiError: Of the repository's type, if it is gated or doesn't exist, or the network fails.
-        ArtifactError: If the folder can't be written.
     """
     errors = require("huggingface_hub.errors", "train")
     name, pin, error = repository.name, repository.commit, repository.error
@@ -150,11 +135,7 @@ _SET_AND_INDEX = re.compile(r"(.+)_(\d+)")
 
 
 def copy_layout(folder: Path) -> CopyLayout | None:
-    """Which copy a folder holds; None if it holds neither.
-
-    Raises:
-        DataError: If a Parquet file in ``data`` can't be read.
-    """
+    """Which copy a folder holds; None if it holds neither."""
     if any((folder / f"{version}_default").is_dir() for version in VERSIONS):
         return OWJ_LAYOUT
     for table in _tables(folder):
@@ -167,15 +148,7 @@ def copy_layout(folder: Path) -> CopyLayout | None:
 
 
 def read_owj(folder: Path, settings: DataSettings) -> Source:
-    """Read ``owj0421/polyvore`` with the outfits of ``owj0421/polyvore-outfits``.
-
-    Args:
-        folder: Holds the files of both.
-        settings: ``release`` says which version.
-
-    Raises:
-        DataError: If the version or the items aren't there, or a file is broken.
-    """
+    """Read ``owj0421/polyvore`` with the outfits of ``owj0421/polyvore-outfits``."""
     there = [
         name for name in VERSIONS if any((folder / f"{name}_default" / f"{split}.json").is_file() for split in SPLITS)
     ]
@@ -200,11 +173,7 @@ def read_owj(folder: Path, settings: DataSettings) -> Source:
 
 
 def read_marqo(folder: Path) -> Source:
-    """Read ``Marqo/polyvore``: items with photo, title and category, in outfits without a split.
-
-    Raises:
-        DataError: If a file is broken or doesn't have a column.
-    """
+    """Read ``Marqo/polyvore``: items with photo, title and category, in outfits without a split."""
     tables = _tables(folder)
     rows = [(id_of(row, "item_ID"), row) for row in read_columns(tables, _MARQO_COLUMNS)]
     items: dict[str, SourceItem] = {}
@@ -319,9 +288,6 @@ def hub_name(path: Path | str) -> str | None:
     """The data set that ``hf://datasets/OWNER/NAME`` or plain ``OWNER/NAME`` names; None for anything else.
 
     A plain name means the hub only where there is no such file or folder and coordi knows it.
-
-    Raises:
-        DataError: If a name with ``hf://`` isn't one that coordi reads.
     """
     text = str(path)
     match = _PREFIX.match(text)

@@ -324,11 +324,7 @@ class QuestionSet:
 
 
 def question_set(name: str, questions: Sequence[CompatibilityQuestion], facts: ItemFacts) -> QuestionSet:
-    """Compatibility questions as arrays.
-
-    Raises:
-        DataError: If a question names an unknown item.
-    """
+    """Compatibility questions as arrays."""
     outfit_ids = [question.outfit_id for question in questions]
     outfits = [question.item_ids for question in questions]
     return QuestionSet(
@@ -341,11 +337,7 @@ def question_set(name: str, questions: Sequence[CompatibilityQuestion], facts: I
 
 
 def fitb_set(name: str, questions: Sequence[FitbQuestion], facts: ItemFacts) -> QuestionSet:
-    """Fill-in-the-blank questions as arrays, as many as have ``MAX_ROWS`` candidates together.
-
-    Raises:
-        DataError: If a question names an unknown item.
-    """
+    """Fill-in-the-blank questions as arrays, as many as have ``MAX_ROWS`` candidates together."""
     ends = np.cumsum([len(question.candidates) for question in questions])
     questions = questions[: max(int(np.searchsorted(ends, MAX_ROWS, side="right")), 1)]
     rows = [
@@ -418,11 +410,7 @@ class ItemFacts:
         return companions
 
     def indices(self, item_ids: Iterable[str]) -> Ints:
-        """Positions of items in the arrays.
-
-        Raises:
-            DataError: If an id is unknown.
-        """
+        """Positions of items in the arrays."""
         try:
             return np.array([self.index[item_id] for item_id in item_ids], dtype=np.int64)
         except KeyError as error:

@@ -331,11 +331,7 @@ class PhotoHash:
 
 
 def hash_photo(path: Path) -> PhotoHash:
-    """Read a photo.
-
-    Raises:
-        ImageError: If it can't be opened.
-    """
+    """Read a photo."""
     from PIL import Image
 
     small = np.asarray(open_photo(path).resize((_SIDE, _SIDE), Image.Resampling.BOX), dtype=np.float32)

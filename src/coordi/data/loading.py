@@ -124,21 +124,13 @@ def read_dataset(folder: Path) -> Dataset:
 
 
 def write_questions(path: Path, questions: Sequence[CompatibilityQuestion] | Sequence[FitbQuestion]) -> None:
-    """Write questions of one kind; without any the file has the columns of compatibility questions.
-
-    Raises:
-        ArtifactError: If the file can't be written.
-    """
+    """Write questions of one kind; without any the file has the columns of compatibility questions."""
     blanks = bool(questions) and isinstance(questions[0], FitbQuestion)
     _write(path, [asdict(question) for question in questions], _BLANK if blanks else _COMPATIBILITY)
 
 
 def read_compatibility_questions(path: Path) -> tuple[CompatibilityQuestion, ...]:
-    """Read compatibility questions that ``write_questions`` wrote.
-
-    Raises:
-        ArtifactError: If the file is missing or holds something else.
-    """
+    """Read compatibility questions that ``write_questions`` wrote."""
     return tuple(
         CompatibilityQuestion(row["id"], row["outfit_id"], tuple(row["item_ids"]), row["compatible"])
         for row in _read(path, _COMPATIBILITY)
@@ -146,11 +138,7 @@ def read_compatibility_questions(path: Path) -> tuple[CompatibilityQuestion, ...
 
 
 def read_fill_in_the_blank_questions(path: Path) -> tuple[FitbQuestion, ...]:
-    """Read fill-in-the-blank questions that ``write_questions`` wrote.
-
-    Raises:
-        ArtifactError: If the file is missing or holds something else.
-    """
+    """Read fill-in-the-blank questions that ``write_questions`` wrote."""
     return tuple(
         FitbQuestion(row["id"], row["outfit_id"], tuple(row["item_ids"]), tuple(row["candidates"]), row["answer"])
         for row in _read(path, _BLANK)
@@ -232,15 +220,7 @@ def load(
 
 
 def read_source(path: Path, settings: DataSettings) -> Source:
-    """Read a source without cleaning it.
-
-    Args:
-        path: As for ``load``.
-        settings: The version of a release that has several, and whether it may be downloaded.
-
-    Raises:
-        DataError: If it isn't recognised, is broken or can't be fetched.
-    """
+    """Read a source without cleaning it."""
     path = located(path, settings)
     layout = recognise(path)
     if layout == "polyvore-maryland":
@@ -311,11 +291,7 @@ def recognise(path: Path) -> Layout:
 
 
 def outfits_for(dataset: Dataset, split: Split) -> tuple[Outfit, ...]:
-    """The outfits of a split that must have some.
-
-    Raises:
-        DataError: If it has none, with the splits that have some and how to add this one.
-    """
+    """The outfits of a split that must have some."""
     outfits = dataset.outfits_of(split)
     if outfits:
         return outfits

@@ -117,11 +117,7 @@ def open_photo(path: Path) -> Image.Image:
 
 
 def photo_bytes(path: Path) -> bytes:
-    """The bytes of a photo's file, not yet checked.
-
-    Raises:
-        PhotoError: If it is no file, can't be read, is empty or has more than 100 MiB.
-    """
+    """The bytes of a photo's file, not yet checked."""
     try:
         if "\0" in str(path) or not path.is_file():  # a loop of links, a folder and a pipe aren't files
             raise PhotoError(MISSING, f"no photo at {path}: give the path of a {_ACCEPTED}")
@@ -137,15 +133,7 @@ def photo_bytes(path: Path) -> bytes:
 
 
 def photo_pixels(data: bytes, path: Path) -> int:
-    """How many pixels a photo has by its header; nothing is decoded.
-
-    Args:
-        data: The file's bytes.
-        path: Names the photo in errors.
-
-    Raises:
-        PhotoError: As ``open_photo``.
-    """
+    """How many pixels a photo has by its header; nothing is decoded."""
     image = _header(path, data)
     return image.width * image.height
 
@@ -158,9 +146,6 @@ def decode_photo(data: bytes, path: Path, at_least: int | None = None) -> Image.
         path: Names the photo in errors.
         at_least: A JPEG may come out at half, a quarter or an eighth of its size, which is much faster, as long as
             neither side falls below this; None decodes all of it.
-
-    Raises:
-        PhotoError: As ``open_photo``.
     """
     image = _header(path, data)
     try:

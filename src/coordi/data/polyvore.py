@@ -61,11 +61,7 @@ _MIN_FOLLOWED = 0.9
 
 
 def columns_of(table: Path) -> tuple[str, ...]:
-    """Names of a Parquet file's columns.
-
-    Raises:
-        DataError: If it isn't a Parquet file.
-    """
+    """Names of a Parquet file's columns."""
     with _parquet_errors(table):
         return tuple(pq.read_schema(table).names)
 
@@ -73,11 +69,7 @@ def columns_of(table: Path) -> tuple[str, ...]:
 def read_columns(
     tables: Sequence[Path], required: Sequence[str], optional: Sequence[str] = ()
 ) -> Iterator[dict[str, Any]]:
-    """Rows of several Parquet files with only these columns; a row has the optional ones that its file has.
-
-    Raises:
-        DataError: If a file isn't a Parquet file, is damaged or doesn't have a required column.
-    """
+    """Rows of several Parquet files with only these columns; a row has the optional ones that its file has."""
     for table in tables:
         names = columns_of(table)
         missing = [name for name in required if name not in names]
@@ -103,17 +95,8 @@ def _parquet_errors(table: Path) -> Iterator[None]:
 def extract_photos(tables: Sequence[Path], id_column: str, wanted: Collection[str]) -> Mapping[str, Path]:
     """Write the photos of items into coordi's cache, unless they are there already.
 
-    Args:
-        tables: Parquet files with a column of ids and a column ``image``, of bytes or of ``{bytes, path}``.
-        id_column: Name of the column of ids.
-        wanted: Ids of the items whose photos are written.
-
     Returns:
         Path of each photo by item id; an item without one is absent. Photos aren't checked.
-
-    Raises:
-        DataError: If a file isn't a Parquet file, is damaged or doesn't have a column.
-        ArtifactError: If the cache can't be written.
     """
     photos: dict[str, Path] = {}
     for table in tables:
@@ -148,11 +131,7 @@ def _write_photo(folder: Path, item_id: str, data: bytes) -> Path:
 
 
 def read_outfit_files(files: Mapping[Split, Path]) -> dict[Split, Sequence[Any]]:
-    """The entries of each split's file, not yet checked.
-
-    Raises:
-        DataError: If a file is broken, or isn't a list.
-    """
+    """The entries of each split's file, not yet checked."""
     return {split: _read_list(path, "outfits") for split, path in files.items()}
 
 
@@ -184,16 +163,8 @@ def sound_entries(
 ) -> tuple[dict[Split, list[OutfitEntry]], dict[Split, list[OutfitEntry]]]:
     """Read the outfits of a release; count those that are broken, or repeat a set id.
 
-    Args:
-        files: By split, the list of outfits.
-        funnel: Counts what is left out.
-        own_items: Whether every listed item belongs to its outfit alone and is counted with it.
-
     Returns:
         All entries with a set id and items, and the first entry of each set id in the strongest split that has it.
-
-    Raises:
-        DataError: If a file is broken, or isn't a list.
     """
     entries = read_outfit_files(files)
     funnel.read("outfits", sum(len(part) for part in entries.values()))
@@ -245,9 +216,6 @@ def read_compatibility_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) 
     Args:
         path: The file.
         item_ids: Item id by name; a name that isn't in it is its own id.
-
-    Raises:
-        DataError: If it can't be read, or a line isn't a question, with its number.
     """
     unit, questions = ("entry", _json_questions(path)) if path.suffix == ".json" else ("line", _text_questions(path))
     for number, label, names in questions:
@@ -304,13 +272,6 @@ def read_blanks_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) -> tupl
 
     The right candidate is the one of the question's own set; if several are, the one whose index is the question's
     ``blank_position``. A ``label`` must agree. In the Maryland release it stands first, which isn't relied on.
-
-    Args:
-        path: The file.
-        item_ids: Item id by name; a name that isn't in it is its own id.
-
-    Raises:
-        DataError: If it can't be read, or an entry isn't a question, with its number.
     """
     entries = enumerate(_read_list(path, "questions"), start=1)
     return tuple(_blank(entry, path, f"entry {number}", item_ids) for number, entry in entries)
@@ -356,9 +317,6 @@ def read_maryland(folder: Path) -> Source:
     """Read the split files of the Maryland release that are in ``folder``.
 
     Item ids are ``<set_id>_<index>``, as in the release's question files.
-
-    Raises:
-        DataError: If a split file is broken, or isn't a list of outfits.
     """
     funnel = Funnel()
     files = {split: folder / split_file(split) for split in SPLITS if (folder / split_file(split)).exists()}
@@ -455,15 +413,7 @@ def is_version(folder: Path) -> bool:
 
 
 def read_outfits(path: Path, settings: DataSettings) -> Source:
-    """Read one version of the release.
-
-    Args:
-        path: The release's folder, or one of its versions' folders.
-        settings: ``release`` is the version; None takes the one that is there, of both ``nondisjoint``.
-
-    Raises:
-        DataError: If the version isn't there, a file is broken, or there are neither titles nor photos.
-    """
+    """Read one version of the release."""
     folder = _version_folder(path, settings)
     parent = path if folder != path else folder.parent if folder.name in VERSIONS else folder
     titles = _read_object(_nearest(folder, "polyvore_outfit_titles.json"), "outfits") or {}
@@ -487,17 +437,7 @@ def read_outfits(path: Path, settings: DataSettings) -> Source:
 def release_source(
     release: OutfitsRelease, facts: Facts, photos: Callable[[Iterable[str]], PhotoFinder], where: Path
 ) -> Source:
-    """Assemble a version.
-
-    Args:
-        release: Its files.
-        facts: The metadata of items; empty if there is no such file.
-        photos: Given every item's id, returns a function from an id to the path of its photo.
-        where: The folder that an error names.
-
-    Raises:
-        DataError: If a file is broken, or there are neither titles nor photos.
-    """
+    """Assemble a version."""
     funnel = Funnel()
     sound, unique = sound_entries(release.outfits, funnel, own_items=False)
     entries = [entry for part in sound.values() for entry in part]
@@ -547,18 +487,7 @@ def _version_folder(path: Path, settings: DataSettings) -> Path:
 
 
 def chosen_version(path: Path, settings: DataSettings, there: Sequence[str], suffix: str, hub: str) -> str:
-    """The version of the settings; if they have none the one that is there, of both ``nondisjoint``.
-
-    Args:
-        path: The release's folder, for messages.
-        settings: ``release`` is the version.
-        there: Versions in the folder.
-        suffix: Of the folder of a version.
-        hub: Where to get it.
-
-    Raises:
-        DataError: If it isn't there.
-    """
+    """The version of the settings; if they have none the one that is there, of both ``nondisjoint``."""
     wanted = settings.release or (*there, *VERSIONS)[0]
     if wanted in there:
         return wanted

@@ -275,13 +275,6 @@ def draw_fill_in_the_blank(
     Wrong candidates are of other outfits, never the same item or title twice, and never complete another real outfit.
     The answer's position is uniform.
 
-    Args:
-        dataset: Where outfits and items are.
-        split: Whose outfits are asked about; candidates come from it too.
-        negatives: How wrong candidates are drawn.
-        seed: Of the run.
-        choices: Candidates, the right one included.
-
     Raises:
         DataError: If the split has no outfits, or fewer other items than wrong candidates.
     """

@@ -45,13 +45,7 @@ OTHER_CHOICES = "left out, as it has another number of candidates than most"
 def release_questions(
     source: Source, items: Mapping[str, SourceItem], outfits: Sequence[SourceOutfit]
 ) -> tuple[ReleaseQuestions, ...]:
-    """The questions of a source's files that can be used; the same whatever the run's seed.
-
-    Args:
-        source: Its items and outfits are those that were read.
-        items: The items after cleaning, with their titles, by id.
-        outfits: The outfits after cleaning, each with its split, before any cap.
-    """
+    """The questions of a source's files that can be used; the same whatever the run's seed."""
     rules = _ReleaseFilter(source, items, outfits)
     return tuple(_read_part(part, stream, rules) for stream, part in enumerate(source.questions))
 
@@ -109,12 +103,7 @@ def without_items(part: ReleaseQuestions, items: Collection[str]) -> ReleaseQues
 
 
 def without_training_outfits(part: ReleaseQuestions, is_trained: Callable[[Sequence[str]], bool]) -> ReleaseQuestions:
-    """The questions without those of outfits that a model was trained on.
-
-    Args:
-        part: The questions.
-        is_trained: Whether these items, in any order, were a training outfit.
-    """
+    """The questions without those of outfits that a model was trained on."""
     losses, blank_losses = Counter(part.compatibility_file.losses), Counter(part.blanks_file.losses)
     compatibility = [
         question for question in part.compatibility if not (question.compatible and is_trained(question.item_ids))

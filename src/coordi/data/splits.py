@@ -24,18 +24,7 @@ def assign_disjoint_splits(
     drawn: Callable[[str], bytes],
     funnel: Funnel,
 ) -> list[SourceOutfit]:
-    """Draw a split for every outfit, whatever it had, with about these shares.
-
-    Args:
-        outfits: Those that are left after cleaning.
-        items: By id; their titles count too, empty ones don't.
-        shares: Of each split; they add up to 1.
-        drawn: Order of equals, by outfit id.
-        funnel: Counts outfits that are left out because they share an item or title with two splits.
-
-    Raises:
-        DataError: If a split stays empty.
-    """
+    """Draw a split for every outfit, whatever it had, with about these shares."""
     shared = _SharedKeys(outfits, items)
     order = sorted(range(len(outfits)), key=lambda each: drawn(outfits[each].id))
     quotas = {split: max(round(shares[split] * len(outfits)), 1) for split in _EVALUATION_SPLITS}
@@ -171,18 +160,7 @@ _STRENGTH: Mapping[Split | None, int] = {"test": 0, "valid": 1, "train": 2, None
 def draw_splits(
     outfits: Sequence[SourceOutfit], items: Mapping[str, SourceItem], settings: DataSettings, seed: int, funnel: Funnel
 ) -> list[SourceOutfit]:
-    """Give every outfit a split, as ``settings.split`` says; duplicates are left out first.
-
-    Args:
-        outfits: With the source's splits, or None.
-        items: By id.
-        settings: ``released`` keeps splits that there are; the others forget them.
-        seed: Of what is drawn.
-        funnel: Counts outfits that are left out.
-
-    Raises:
-        DataError: If splits that are drawn anew can't all have an outfit.
-    """
+    """Give every outfit a split, as ``settings.split`` says; duplicates are left out first."""
     if settings.split == "released":
         return assign_splits(drop_duplicates(outfits, items, funnel), seed)
     anew = drop_duplicates([replace(outfit, split=None) for outfit in outfits], items, funnel)

@@ -98,11 +98,6 @@ def survey(dataset: Dataset, seed: int, progress: Progress = no_progress) -> Sur
 
     Questions are those that an evaluation with this seed, four choices and the same data settings draws under each
     protocol, for the training split too, and those that came with the source. Retrieval queries aren't drawn here.
-
-    Args:
-        dataset: After cleaning.
-        seed: Of the questions.
-        progress: Called after each photo that the audit opens.
     """
     questions: dict[str, Sequence[CompatibilityQuestion]] = {}
     blanks: dict[str, Sequence[FitbQuestion]] = {}
