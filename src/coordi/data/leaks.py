@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from coordi.artifacts import Progress, no_progress
 from coordi.data.leak_tests import (
+    EXAMPLES,
     Ints,
     ItemFacts,
     Leak,
@@ -53,7 +54,6 @@ shoulder bag" isn't "Loewe leather shoulder bag"."""
 MAX_DIFFERENCE = 0.05
 """Photos are nearly the same if their thumbnails differ by this part of the smaller contrast at most."""
 
-_EXAMPLES = 3
 _SIDE = 8
 _AT_ONCE = 4_000_000
 _WORD = re.compile(r"\w+")
@@ -97,7 +97,7 @@ def audit(
     small: dict[str, int] = {}
     for part in (*sets, *choices):
         tests = list(leak_tests(part, facts)) if part.count >= MIN_QUESTIONS and part.has_both_answers else []
-        if not tests or not part.test("unaudited", "", "", part.positive.astype(np.float64)).is_significant(len(tests)):
+        if not tests or not part.test("unaudited", "", part.positive.astype(np.float64)).is_significant(len(tests)):
             small[part.where] = part.count
         results += tests
     leaks = [leak for part in sets for leak in _repeated_questions(part)]
@@ -134,15 +134,11 @@ def _repeated_questions(part: QuestionSet) -> Iterator[Leak]:
 
 def _ids_in_texts(dataset: Dataset, texts: Mapping[str, str]) -> Iterator[Leak]:
     """Ids with a digit in them that a model reads; the id of a photo may rightly be the words of its title."""
-    outfits: dict[str, list[str]] = defaultdict(list)
+    ids = {item_id: {item_id} for item_id in texts}
     for outfit in dataset.outfits:
         for item_id in outfit.item_ids:
-            outfits[item_id].append(outfit.id)
-    cases = [
-        item_id
-        for item_id, text in texts.items()
-        if any(_names(text, own) for own in (item_id, *outfits.get(item_id, ())))
-    ]
+            ids.setdefault(item_id, set()).add(outfit.id)
+    cases = [item_id for item_id, text in texts.items() if any(_names(text, own) for own in ids[item_id])]
     if cases:
         detail = f"{len(cases)} texts hold the item's or its outfit's id ({_listed(cases)}); leave ids out of prompts"
         yield Leak("ids", "texts", detail, count=len(cases))
@@ -155,8 +151,8 @@ def _names(text: str, own: str) -> bool:
 
 
 def _listed(cases: Sequence[str]) -> str:
-    more = f" and {len(cases) - _EXAMPLES} more" if len(cases) > _EXAMPLES else ""
-    return ", ".join(cases[:_EXAMPLES]) + more
+    more = f" and {len(cases) - EXAMPLES} more" if len(cases) > EXAMPLES else ""
+    return ", ".join(cases[:EXAMPLES]) + more
 
 
 class SplitPair:
