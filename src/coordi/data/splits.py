@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from coordi.config import DataSettings
-from coordi.data.source import Funnel, SourceItem, SourceOutfit, title_key, with_examples
+from coordi.data.source import Funnel, SourceItem, SourceOutfit, title_key, title_set, with_examples
 from coordi.errors import DataError
 from coordi.types import SPLITS, RandomStream, Split
 
@@ -187,7 +187,7 @@ def drop_duplicates(
     twice: list[str] = []
     across: list[str] = []
     for outfit in sorted(outfits, key=lambda each: _STRENGTH[each.split]):
-        key = tuple(sorted(title_key(items[name]) for name in outfit.item_ids))
+        key = title_set(outfit.item_ids, items)
         earlier = first.setdefault(key, outfit)
         if earlier is not outfit and earlier.split == outfit.split:
             twice.append(outfit.id)

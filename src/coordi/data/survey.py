@@ -9,7 +9,7 @@ from typing import Any
 
 from coordi.artifacts import Progress, no_progress
 from coordi.data.leaks import Leak, audit
-from coordi.data.questions import FillInTheBlank, draw_compatibility, draw_fill_in_the_blank
+from coordi.data.questions import Drawn, draw_compatibility, draw_fill_in_the_blank
 from coordi.errors import DataError
 from coordi.types import (
     FITB_NEGATIVES,
@@ -28,15 +28,10 @@ CHOICES = 4
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """Questions that a split gives under a protocol.
+    """Questions that a split gives under a protocol, or the problem why it gives none.
 
-    Attributes:
-        compatibility: Questions, half of them positive.
-        positives: How many are positive.
-        left_out: Outfits of which no negative can be made.
-        blanks: Fill-in-the-blank questions of four choices; none under ``one-swapped`` and ``pairs``.
-        fallbacks: Wrong candidates of another category than the true item's; 0 under ``random``.
-        problem: Why there are none; empty if there are.
+    Half of the compatibility questions are positive. ``left_out`` counts outfits of which no negative can be made,
+    ``fallbacks`` wrong candidates of another category than the true item's.
     """
 
     split: Split
@@ -119,21 +114,14 @@ def _drawn(
 ) -> tuple[Balance, Sequence[CompatibilityQuestion], Sequence[FitbQuestion]]:
     try:
         pairs = draw_compatibility(dataset, split, protocol, seed)
-        blanks = FillInTheBlank((), 0)
+        blanks = Drawn[FitbQuestion](())
         if protocol in FITB_NEGATIVES:
             blanks = draw_fill_in_the_blank(dataset, split, protocol, seed, CHOICES)
     except DataError as error:
         return Balance(split, protocol, problem=str(error)), (), ()
-    balance = Balance(
-        split,
-        protocol,
-        compatibility=len(pairs.questions),
-        positives=sum(question.compatible for question in pairs.questions),
-        left_out=pairs.left_out,
-        blanks=len(blanks.questions),
-        fallbacks=blanks.fallbacks,
-    )
-    return balance, pairs.questions, blanks.questions
+    positives = sum(question.compatible for question in pairs.questions)
+    counts = (len(pairs.questions), positives, pairs.left_out, len(blanks.questions), blanks.fallbacks)
+    return Balance(split, protocol, *counts), pairs.questions, blanks.questions
 
 
 def _by_category(dataset: Dataset) -> dict[str, dict[str, int]]:
