@@ -135,7 +135,7 @@ def _apply_filter(
     for count, reasons in ((funnel.drop, dropped), (funnel.note, noted)):
         for reason, names in reasons.items():
             # Broken photos are named so that they can be mended; items that just lack something aren't.
-            count("items", with_examples(reason, names) if reason.startswith("photo") else reason, len(names))
+            count("items", reason, names if reason.startswith("photo") else len(names))
     return usable
 
 

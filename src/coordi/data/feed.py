@@ -31,10 +31,8 @@ from coordi.data.source import (
     Source,
     SourceItem,
     SourceOutfit,
-    Unit,
     parse_price,
     title_of_file,
-    with_examples,
 )
 from coordi.errors import DataError
 from coordi.types import GARMENT_CATEGORIES, SPLITS, GarmentCategory
@@ -226,7 +224,8 @@ def read_catalogue(path: Path, layout: str = "catalogue") -> Source:
         if not problem.usable:
             where = f"'{problem.item_id}' in line {problem.line}" if problem.item_id else f"line {problem.line}"
             examples.setdefault(problem.reason, []).append(where)
-    _drop(funnel, "items", examples)
+    for reason, cases in examples.items():
+        funnel.drop("items", reason, cases)
     outfits = _read_outfits(path.parent / OUTFITS_FILE, items, funnel)
     return Source(
         path.parent.name if path.stem in ("items", "styles", "catalogue") else path.name,
@@ -239,11 +238,6 @@ def read_catalogue(path: Path, layout: str = "catalogue") -> Source:
         lines=lines,
         problems=tuple(problems),
     )
-
-
-def _drop(funnel: Funnel, unit: Unit, examples: Examples) -> None:
-    for reason, cases in examples.items():
-        funnel.drop(unit, with_examples(reason, cases), len(cases))
 
 
 class _Columns:
@@ -351,9 +345,10 @@ def _read_outfits(path: Path, items: Mapping[str, SourceItem], funnel: Funnel) -
         else:
             outfits[outfit.id] = outfit
     funnel.read("outfits", table.size)
-    _drop(funnel, "outfits", faults)
+    for reason, cases in faults.items():
+        funnel.drop("outfits", reason, cases)
     short = [outfit.id for outfit in outfits.values() if any(name not in items for name in outfit.item_ids)]
-    funnel.note("outfits", with_examples("names an item that isn't there, which is passed over", short), len(short))
+    funnel.note("outfits", "names an item that isn't there, which is passed over", short)
     return tuple(outfits.values())
 
 
@@ -441,7 +436,8 @@ def read_photos(folder: Path) -> Source:
         texts = (title, *reversed(within.parent.parts))
         category = next((category for text in texts if (category := classify(text)) is not None), None)
         items[item_id] = SourceItem(item_id, title, category, image=path)
-    _drop(funnel, "items", left_out)
+    for reason, names in left_out.items():
+        funnel.drop("items", reason, names)
     problems = tuple(RowProblem(reason, value=name) for reason, names in left_out.items() for name in names)
     return Source(
         folder.name, "photos", tuple(items.values()), (), funnel, keeps_single_items=True, titles_needed=False,

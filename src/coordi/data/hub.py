@@ -36,7 +36,7 @@ from coordi.data.polyvore import (
     read_columns,
     release_source,
 )
-from coordi.data.source import Funnel, Source, SourceItem, SourceOutfit, with_examples
+from coordi.data.source import Funnel, Source, SourceItem, SourceOutfit
 from coordi.errors import CoordiError, DataError, require
 from coordi.types import SPLITS, GarmentCategory, Split
 
@@ -187,7 +187,7 @@ def read_marqo(folder: Path) -> Source:
     funnel = Funnel()
     funnel.read("items", len(rows))
     funnel.drop("items", "no item_ID", sum(not item_id for item_id, _ in rows))
-    funnel.drop("items", with_examples("duplicate id, the first is kept", twice), len(twice))
+    funnel.drop("items", "duplicate id, the first is kept", twice)
     sets: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for item_id in items:
         if match := _SET_AND_INDEX.fullmatch(item_id):

@@ -30,13 +30,10 @@ from coordi.data.source import (
     SourceOutfit,
     SourceQuestions,
     parse_price,
-    with_examples,
 )
 from coordi.errors import DataError
 from coordi.types import NO_EXTRA, SPLITS, Split
 
-MARYLAND_LAYOUT = "polyvore-maryland"
-OUTFITS_LAYOUT = "polyvore-outfits"
 VERSIONS = ("nondisjoint", "disjoint")
 QUESTION_SPLITS: tuple[Split, ...] = ("valid", "test")
 # The Maryland release's files of compatibility questions by protocol: random negatives, and negatives of the same
@@ -58,6 +55,9 @@ _STRONGEST_FIRST: tuple[Split, ...] = ("test", "valid", "train")
 _NAME = re.compile(r"[\w-]+_\d+")
 _EXCERPT = 60
 _MIN_FOLLOWED = 0.9
+_BROKEN = "broken: no set_id or no items"
+_TWICE = "the same set id twice in a split"
+_ACROSS = "the same set id in another split (test wins over valid, valid over train)"
 
 
 def columns_of(table: Path) -> tuple[str, ...]:
@@ -130,11 +130,6 @@ def _write_photo(folder: Path, item_id: str, data: bytes) -> Path:
     return path
 
 
-def read_outfit_files(files: Mapping[Split, Path]) -> dict[Split, Sequence[Any]]:
-    """The entries of each split's file, not yet checked."""
-    return {split: _read_list(path, "outfits") for split, path in files.items()}
-
-
 def _read_list(path: Path, what: str) -> list[Any]:
     entries = read_json(path)
     if not isinstance(entries, list):
@@ -152,7 +147,7 @@ def _read_object(path: Path, what: str) -> Mapping[str, Any] | None:
     return {name: entry for name, entry in entries.items() if isinstance(entry, dict)}
 
 
-def size_of(entry: Any) -> int:
+def _size(entry: Any) -> int:
     """How many items an entry lists; 0 for something that isn't an outfit."""
     items = entry.get("items") if isinstance(entry, dict) else None
     return len(items) if isinstance(items, list) else 0
@@ -160,49 +155,38 @@ def size_of(entry: Any) -> int:
 
 def sound_entries(
     files: Mapping[Split, Path], funnel: Funnel, *, own_items: bool
-) -> tuple[dict[Split, list[OutfitEntry]], dict[Split, list[OutfitEntry]]]:
+) -> tuple[list[OutfitEntry], dict[Split, list[OutfitEntry]]]:
     """Read the outfits of a release; count those that are broken, or repeat a set id.
+
+    ``own_items`` says that every listed item belongs to its outfit alone and is counted with it.
 
     Returns:
         All entries with a set id and items, and the first entry of each set id in the strongest split that has it.
     """
-    entries = read_outfit_files(files)
+    entries = {split: _read_list(path, "outfits") for split, path in files.items()}
     funnel.read("outfits", sum(len(part) for part in entries.values()))
     if own_items:
-        funnel.read("items", sum(size_of(entry) for part in entries.values() for entry in part))
-
-    def drop(reason: str, examples: Sequence[str], items_reason: str, items: int) -> None:
-        funnel.drop("outfits", with_examples(reason, examples), len(examples))
-        funnel.drop("items", items_reason, items if own_items else 0)
-
-    sound: dict[Split, list[OutfitEntry]] = {split: [] for split in entries}
-    broken: dict[str, int] = {}
-    for split, part in entries.items():
-        for number, entry in enumerate(part, start=1):
-            if size_of(entry) and str(entry.get("set_id") or ""):
-                sound[split].append(entry)
-            else:
-                broken[f"{files[split].name} entry {number}"] = size_of(entry)
-    drop("broken: no set_id or no items", list(broken), "in a broken outfit", sum(broken.values()))
-    owner: dict[str, Split] = {}
+        funnel.read("items", sum(_size(entry) for part in entries.values() for entry in part))
+    left_out: dict[str, list[tuple[str, int]]] = {_BROKEN: [], _TWICE: [], _ACROSS: []}
+    sound: dict[Split, list[OutfitEntry]] = {split: [] for split in SPLITS}
     unique: dict[Split, list[OutfitEntry]] = {split: [] for split in SPLITS}
-    twice: list[OutfitEntry] = []
-    across: list[OutfitEntry] = []
+    owner: dict[str, Split] = {}
     for split in _STRONGEST_FIRST:
-        for entry in sound.get(split, ()):
-            set_id = str(entry["set_id"])
-            if set_id not in owner:
+        for number, entry in enumerate(entries.get(split, ()), start=1):
+            set_id = str(entry.get("set_id") or "") if _size(entry) else ""
+            if not set_id:
+                left_out[_BROKEN].append((f"{files[split].name} entry {number}", _size(entry)))
+                continue
+            sound[split].append(entry)
+            if set_id in owner:
+                left_out[_TWICE if owner[set_id] == split else _ACROSS].append((set_id, _size(entry)))
+            else:
                 owner[set_id] = split
                 unique[split].append(entry)
-            else:
-                (twice if owner[set_id] == split else across).append(entry)
-    for repeats, reason in (
-        (twice, "the same set id twice in a split"),
-        (across, "the same set id in another split (test wins over valid, valid over train)"),
-    ):
-        names = [str(entry["set_id"]) for entry in repeats]
-        drop(reason, names, f"in an outfit left out: {reason}", sum(size_of(entry) for entry in repeats))
-    return sound, unique
+    for reason, cases in left_out.items():
+        funnel.drop("outfits", reason, [name for name, _ in cases])
+        funnel.drop("items", f"in an outfit left out: {reason}", sum(size for _, size in cases) if own_items else 0)
+    return [entry for split in SPLITS for entry in sound[split]], unique
 
 
 def read_compatibility_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) -> tuple[SourceCompatibility, ...]:
@@ -213,9 +197,7 @@ def read_compatibility_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) 
     (Maryland), or where all negatives follow all positives with as many items, one for one (Polyvore Outfits).
     Elsewhere a negative is a group of its own.
 
-    Args:
-        path: The file.
-        item_ids: Item id by name; a name that isn't in it is its own id.
+    ``item_ids`` gives the item id of a name; a name that isn't in it is its own id.
     """
     unit, questions = ("entry", _json_questions(path)) if path.suffix == ".json" else ("line", _text_questions(path))
     for number, label, names in questions:
@@ -330,7 +312,7 @@ def read_maryland(folder: Path) -> Source:
             items.extend(own.values())
             outfits.append(SourceOutfit(str(entry["set_id"]), tuple(own), split, str(entry.get("name") or "")))
     for reason, examples in faults.items():
-        funnel.drop("items", with_examples(reason, examples), len(examples))
+        funnel.drop("items", reason, examples)
     questions = []
     for name, file in COMPATIBILITY_FILES.items():
         compatibility = read_compatibility_file(folder / file) if (folder / file).exists() else ()
@@ -339,7 +321,7 @@ def read_maryland(folder: Path) -> Source:
         if compatibility or blanks:
             questions.append(SourceQuestions(name, "test", compatibility, blanks))
     return Source(
-        folder.name, MARYLAND_LAYOUT, tuple(items), tuple(outfits), funnel, keeps_single_items=False,
+        folder.name, "polyvore-maryland", tuple(items), tuple(outfits), funnel, keeps_single_items=False,
         splits=tuple(files), questions=tuple(questions),
     )  # fmt: skip
 
@@ -360,9 +342,9 @@ def _maryland_items(entry: OutfitEntry, folder: Path, faults: dict[str, list[str
         if image is None or not image.is_file():
             image = inside(folder, str(raw.get("image") or ""))
         title = str(raw.get("name") or "")
-        category_id = _integer(raw.get("categoryid"))
+        category = str(raw.get("categoryid"))
+        category_id = int(category) if category.isdecimal() else -1
         row = maryland_categories().get(category_id)
-        likes = raw.get("likes")
         items[item_id] = SourceItem(
             id=item_id,
             title=title,
@@ -370,30 +352,16 @@ def _maryland_items(entry: OutfitEntry, folder: Path, faults: dict[str, list[str
             subcategory=row.name if row else "",
             image=image,
             price=parse_price(raw.get("price")),
-            extra=MappingProxyType({} if likes is None else {"likes": str(likes)}),
+            extra=MappingProxyType({"likes": str(raw["likes"])} if raw.get("likes") is not None else {}),
         )
     return items
-
-
-def _integer(value: Any) -> int:
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        return -1
 
 
 @dataclass(frozen=True, slots=True)
 class OutfitsRelease:
     """The files of one version of Polyvore Outfits, whatever the copy's layout.
 
-    Attributes:
-        name: For the report; includes the version.
-        outfits: By split, the list of outfits.
-        compatibility: By split, the compatibility questions.
-        blanks: By split, the fill-in-the-blank questions.
-        titles: By set id, the titles of outfits.
-        items_file: The file with the titles of items, for messages.
-        without_id: Rows of it that have no item id.
+    ``titles`` are of outfits by set id; ``without_id`` counts rows of ``items_file`` that have no item id.
     """
 
     name: str
@@ -413,13 +381,13 @@ def is_version(folder: Path) -> bool:
 
 
 def read_outfits(path: Path, settings: DataSettings) -> Source:
-    """Read one version of the release."""
+    """Read one version of the release, of its folder or the one above it; ``data.release`` says which."""
     folder = _version_folder(path, settings)
     parent = path if folder != path else folder.parent if folder.name in VERSIONS else folder
     titles = _read_object(_nearest(folder, "polyvore_outfit_titles.json"), "outfits") or {}
     release = OutfitsRelease(
         name=parent.name if parent == folder else f"{parent.name} ({folder.name})",
-        layout=OUTFITS_LAYOUT,
+        layout="polyvore-outfits",
         outfits=present({split: folder / f"{split}.json" for split in SPLITS}),
         compatibility=present({split: folder / f"compatibility_{split}.txt" for split in QUESTION_SPLITS}),
         blanks=present({split: folder / f"fill_in_blank_{split}.json" for split in QUESTION_SPLITS}),
@@ -439,14 +407,13 @@ def release_source(
 ) -> Source:
     """Assemble a version."""
     funnel = Funnel()
-    sound, unique = sound_entries(release.outfits, funnel, own_items=False)
-    entries = [entry for part in sound.values() for entry in part]
+    entries, unique = sound_entries(release.outfits, funnel, own_items=False)
     named = {name: item_id for entry in entries for name, item_id in _listed(entry)}
     outfits = tuple(_outfit(entry, split, release) for split in SPLITS for entry in unique[split])
     item_ids = tuple(dict.fromkeys(named.values()))
     funnel.read("items", len(item_ids))
     cut = [str(entry["set_id"]) for entry in entries if len(_listed(entry)) < len(entry["items"])]
-    funnel.note("outfits", with_examples("lists an item without item_id or index, which is passed over", cut), len(cut))
+    funnel.note("outfits", "lists an item without item_id or index, which is passed over", cut)
     photo_of = photos(item_ids)
     if not facts and not any((image := photo_of(item_id)) and image.is_file() for item_id in item_ids):
         raise DataError(
@@ -455,19 +422,15 @@ def release_source(
         )
     funnel.note("items", f"without an id in {release.items_file}, which nothing can wear", release.without_id)
     missing = [item_id for item_id in item_ids if item_id not in facts]
-    funnel.note("items", with_examples(f"not in {release.items_file}", missing), len(missing))
+    funnel.note("items", f"not in {release.items_file}", missing)
     items = tuple(_outfits_item(name, facts.get(name, {}), photo_of(name)) for name in item_ids)
     questions = []
     for split in QUESTION_SPLITS:
         compatibility, blanks = release.compatibility.get(split), release.blanks.get(split)
         if compatibility or blanks:
-            questions.append(
-                SourceQuestions(
-                    "release", split,
-                    read_compatibility_file(compatibility, named) if compatibility else (),
-                    read_blanks_file(blanks, named) if blanks else (),
-                )
-            )  # fmt: skip
+            pairs = read_compatibility_file(compatibility, named) if compatibility else ()
+            choices = read_blanks_file(blanks, named) if blanks else ()
+            questions.append(SourceQuestions("release", split, pairs, choices))
     return Source(
         release.name, release.layout, items, outfits, funnel, keeps_single_items=False,
         splits=tuple(release.outfits), questions=tuple(questions),

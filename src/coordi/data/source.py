@@ -33,16 +33,19 @@ class Funnel:
         self._left[unit] += count
         self._rows.append(FunnelRow(unit, READ, count, self._left[unit], dropped=False))
 
-    def drop(self, unit: Unit, reason: str, count: int) -> None:
-        """Note that so many were left out; a count of 0 leaves no row."""
-        if count:
-            self._left[unit] -= count
-            self._rows.append(FunnelRow(unit, reason, count, self._left[unit]))
+    def drop(self, unit: Unit, reason: str, cases: int | Sequence[str]) -> None:
+        """Note that so many were left out; no case leaves no row. Cases by name are given as examples."""
+        self._count(unit, reason, cases, dropped=True)
 
-    def note(self, unit: Unit, reason: str, count: int) -> None:
-        """Note what was repaired or is missing in things that stay; a count of 0 leaves no row."""
+    def note(self, unit: Unit, reason: str, cases: int | Sequence[str]) -> None:
+        """Note what was repaired or is missing in things that stay, as ``drop`` does."""
+        self._count(unit, reason, cases, dropped=False)
+
+    def _count(self, unit: Unit, reason: str, cases: int | Sequence[str], *, dropped: bool) -> None:
+        count, examples = (cases, ()) if isinstance(cases, int) else (len(cases), cases)
         if count:
-            self._rows.append(FunnelRow(unit, reason, count, self._left[unit], dropped=False))
+            self._left[unit] -= count * dropped
+            self._rows.append(FunnelRow(unit, with_examples(reason, examples), count, self._left[unit], dropped))
 
     @property
     def rows(self) -> tuple[FunnelRow, ...]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from coordi.config import DataSettings
-from coordi.data.source import Funnel, SourceItem, SourceOutfit, title_key, title_set, with_examples
+from coordi.data.source import Funnel, SourceItem, SourceOutfit, title_key, title_set
 from coordi.errors import DataError
 from coordi.types import SPLITS, RandomStream, Split
 
@@ -32,7 +32,7 @@ def assign_disjoint_splits(
     _GreedySplit(splits, shared, order).fill(shares)
     left_out = [outfits[each].id for each in range(len(outfits)) if splits[each] is None]
     reason = "shares an item or title with another split (data.split=item-disjoint)"
-    funnel.drop("outfits", with_examples(reason, left_out), len(left_out))
+    funnel.drop("outfits", reason, left_out)
     for split in SPLITS:
         if split not in splits:
             raise DataError(
@@ -193,9 +193,9 @@ def drop_duplicates(
             twice.append(outfit.id)
         elif earlier is not outfit:
             across.append(outfit.id)
-    funnel.drop("outfits", with_examples("the same titles as another outfit of its split", twice), len(twice))
+    funnel.drop("outfits", "the same titles as another outfit of its split", twice)
     reason = "the same titles as an outfit of another split (test wins over valid, valid over train)"
-    funnel.drop("outfits", with_examples(reason, across), len(across))
+    funnel.drop("outfits", reason, across)
     repeated = {*twice, *across}
     return [outfit for outfit in outfits if outfit.id not in repeated]
 
