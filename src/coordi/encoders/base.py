@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from coordi.artifacts import cache_folder, write_json
+from coordi.artifacts import cache_folder
 from coordi.config import DescribeSettings
-from coordi.data.hub import COMMIT, COMPLETE, Repository, fetch_files, gone, online
+from coordi.data.hub import Repository, fetch_repositories
 from coordi.errors import EncoderError, require
 
 if TYPE_CHECKING:
@@ -138,36 +138,15 @@ def pinned_name(repository: str, revision: str | None) -> str:
 
 
 def fetch_checkpoint(repository: str, allow_download: bool, revision: str | None) -> Path:
-    """The folder of a checkpoint, downloaded unless an earlier download is still complete in the hub's cache.
-
-    Args:
-        repository: ``owner/name``.
-        allow_download: Whether the network may be used.
-        revision: The commit; None takes the pinned one.
-
-    Raises:
-        EncoderError: If it isn't on this machine and may not be downloaded, has no pinned commit, or the download
-            fails.
-        MissingDependencyError: If huggingface_hub isn't installed.
-        ArtifactError: If the cache can't be written.
-    """
+    """The folder of a checkpoint; see ``fetch_repositories``."""
     pin = revision or PINNED_COMMITS.get(repository)
-    if pin is None and not allow_download:
-        raise _not_allowed(repository)
-    if pin is None or not COMMIT.fullmatch(pin):
-        raise EncoderError(
-            f"the revision is {revision!r}; give the commit of {repository} to pin, 40 hexadecimal digits, with "
-            f"{_HOW_TO_PIN}: https://huggingface.co/{repository}/commits/main lists them"
-        )
     folder = cache_folder() / "encoders" / pinned_name(repository, pin).replace("/", "--")
-    if (folder / COMPLETE).is_file() and not gone(folder):
-        return folder
-    if not allow_download:
-        raise _not_allowed(repository)
-    with online(EncoderError) as hub:
-        fetched = fetch_files(hub, Repository(repository, "model", pin, _HOW_TO_PIN, EncoderError), folder, _choose)
-    write_json(folder / COMPLETE, {f"{repository}@{pin}": fetched})
-    return folder
+    advice = (
+        "allow it with --allow-download (where a command takes settings: describe.allow_download=true) and pin a "
+        f"commit with {_HOW_TO_PIN}, give a folder that holds it, or use the bundled 'edge'"
+    )
+    checkpoint = Repository(repository, "model", pin, _HOW_TO_PIN, EncoderError, _choose)
+    return fetch_repositories(folder, [checkpoint], allow_download, advice)
 
 
 def _choose(where: str, listed: list[str]) -> list[str]:
@@ -188,14 +167,6 @@ def _choose(where: str, listed: list[str]) -> list[str]:
             "its folder"
         )
     return [file for file in listed if file in _SMALL_FILES] + weights
-
-
-def _not_allowed(repository: str) -> EncoderError:
-    return EncoderError(
-        f"{repository} isn't on this machine, and nothing is fetched unless allowed; allow it with --allow-download "
-        f"(where a command takes settings: describe.allow_download=true) and pin a commit with {_HOW_TO_PIN}, give a "
-        "folder that holds it, or use the bundled 'edge'"
-    )
 
 
 def import_onnxruntime(module: str = "onnxruntime") -> ModuleType:
