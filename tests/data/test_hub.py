@@ -103,9 +103,8 @@ def test_nothing_is_fetched_unless_allowed(server: Hub, name: str) -> None:
 
 @pytest.mark.parametrize("revision", [None, "main", "8c782ee", PIN.upper()])
 def test_a_copy_is_pinned_to_a_whole_commit(server: Hub, revision: str | None) -> None:
-    with pytest.raises(
-        DataError, match=rf"the revision is {revision!r}; give the commit of {MVASIL} to pin, 40 .*data\.revision"
-    ):
+    said = rf"the revision is {revision!r}; give the commit of {MVASIL} to pin, 40 .* with data\.revision"
+    with pytest.raises(DataError, match=said):
         fetch(MVASIL, DataSettings(allow_download=True, revision=revision))
     assert server.asked == []
 

@@ -94,9 +94,9 @@ def fetch_repositories(folder: Path, repositories: Sequence[Repository], allowed
     if (folder / COMPLETE).is_file() and not pruned:
         return folder
     if not allowed:
-        lack = (
-            f" any more ({len(pruned)} files are gone from the hub's cache, such as {pruned[0].name})" if pruned else ""
-        )
+        lack = ""
+        if pruned:
+            lack = f" any more ({len(pruned)} files are gone from the hub's cache, such as {pruned[0].name})"
         raise first.error(f"{first.name} isn't on this machine{lack}, and nothing is fetched unless allowed; {advice}")
     with _online(first.error) as hub:
         files = {f"{each.name}@{each.commit}": _fetch_files(hub, each, folder) for each in repositories}
@@ -217,14 +217,10 @@ def read_marqo(folder: Path) -> Source:
     for item_id in items:
         if match := _SET_AND_INDEX.fullmatch(item_id):
             sets[match[1]].append((int(match[2]), item_id))
-    outfits = tuple(
-        SourceOutfit(name, tuple(item_id for _, item_id in sorted(own)), None) for name, own in sets.items()
-    )
+    outfits = tuple(SourceOutfit(name, tuple(own for _, own in sorted(rows)), None) for name, rows in sets.items())
     funnel.read("outfits", len(outfits))
-    return Source(
-        folder.name, "marqo-polyvore", tuple(replace(item, image=photos.get(item.id)) for item in items.values()), outfits,
-        funnel, keeps_single_items=not outfits,
-    )  # fmt: skip
+    pictured = tuple(replace(item, image=photos.get(item.id)) for item in items.values())
+    return Source(folder.name, "marqo-polyvore", pictured, outfits, funnel, keeps_single_items=not outfits)
 
 
 def _tables(folder: Path) -> list[Path]:
