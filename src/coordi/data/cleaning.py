@@ -25,7 +25,7 @@ from coordi.data.source import (
     biggest_reasons,
     clean_title,
     first_of_each_title,
-    with_examples,
+    listed,
 )
 from coordi.data.splits import cap_splits, draw_splits
 from coordi.errors import DataError
@@ -144,7 +144,7 @@ def _with_category(items: Sequence[SourceItem], funnel: Funnel) -> dict[str, Sou
     usable = {item.id: item for item in items if item.category is not None or item.image is not None}
     unusable = [f"'{item.subcategory or item.title}'" for item in items if item.id not in usable]
     reason = "no word tells its category, and it has no photo"
-    funnel.drop("items", with_examples(reason, dict.fromkeys(unusable)), len(unusable))
+    funnel.drop("items", f"{reason} ({listed(dict.fromkeys(unusable))})", len(unusable))
     waiting = sum(item.category is None for item in usable.values())
     funnel.note("items", "no word tells its category: left to the photo", waiting)
     return usable

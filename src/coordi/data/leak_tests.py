@@ -48,7 +48,7 @@ RARE = 0.02
 In the Maryland data "topshop" is in 1.2% of the titles, "yoins" in 1.7%, "black" in 7% and "leather" in 10%."""
 MAX_ROWS = 200_000
 """Candidates of blanks that are tested; of more, the first questions are."""
-EXAMPLES = 3
+_EXAMPLES = 3
 _SHUFFLES = 10
 _WORD = re.compile(r"\w+")
 _DIGITS = re.compile(r"\d+")
@@ -504,7 +504,7 @@ def _shared_words(part: QuestionSet, facts: ItemFacts) -> tuple[list[str], Float
             shared[row] += pairs
             excess[word] += pairs if part.positive[row] else -pairs
     most = sorted((word for word, pairs in excess.items() if pairs > 0), key=lambda word: (-excess[word], word))
-    return most[:EXAMPLES], np.round(shared / part.pairs, 9)
+    return most[:_EXAMPLES], np.round(shared / part.pairs, 9)
 
 
 def _question_id_tests(part: QuestionSet) -> Iterator[LeakResult]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,7 +19,7 @@ from coordi.data.hub import COPIES, copy_layout, fetch, hub_name, read_marqo, re
 from coordi.data.photos import NOT_A_PHOTO
 from coordi.data.polyvore import VERSIONS, is_version, read_maryland, read_outfits, split_file
 from coordi.data.sample import MARKER, SAMPLE, sample_folder
-from coordi.data.source import Source
+from coordi.data.source import Source, listed
 from coordi.errors import ArtifactError, DataError
 from coordi.types import (
     NO_EXTRA,
@@ -29,7 +29,6 @@ from coordi.types import (
     FitbQuestion,
     FunnelRow,
     Item,
-    Negatives,
     Outfit,
     QuestionFile,
     ReleaseQuestions,
@@ -45,16 +44,14 @@ _ITEM = pa.schema(
         "extra": pa.map_(_TEXT, _TEXT),
     }
 )  # fmt: skip
-_OUTFIT = pa.schema({"id": _TEXT, "item_ids": _TEXTS, "split": _TEXT, "title": _TEXT})
-_COMPATIBILITY = pa.schema({"id": _TEXT, "outfit_id": _TEXT, "item_ids": _TEXTS, "compatible": pa.bool_()})
-_BLANK = pa.schema(
-    {"id": _TEXT, "outfit_id": _TEXT, "item_ids": _TEXTS, "candidates": _TEXTS, "answer": pa.int64()}
-)  # fmt: skip
-
-
-def questions_file(split: Split, protocol: Negatives) -> str:
-    """Name of the file of a split's compatibility questions."""
-    return f"questions-{split}-{protocol}.parquet"
+_SCHEMAS: Mapping[type, pa.Schema] = {
+    Outfit: pa.schema({"id": _TEXT, "item_ids": _TEXTS, "split": _TEXT, "title": _TEXT}),
+    CompatibilityQuestion: pa.schema({"id": _TEXT, "outfit_id": _TEXT, "item_ids": _TEXTS, "compatible": pa.bool_()}),
+    FitbQuestion: pa.schema(
+        {"id": _TEXT, "outfit_id": _TEXT, "item_ids": _TEXTS, "candidates": _TEXTS, "answer": pa.int64()}
+    ),
+}
+Stored = TypeVar("Stored", Outfit, CompatibilityQuestion, FitbQuestion)
 
 
 def write_dataset(folder: Path, dataset: Dataset) -> None:
@@ -74,13 +71,12 @@ def write_dataset(folder: Path, dataset: Dataset) -> None:
         }
         for item in dataset.items.values()
     ]  # fmt: skip
-    outfits = [{**asdict(outfit), "item_ids": list(outfit.item_ids)} for outfit in dataset.outfits]
     _write(folder / ITEMS, items, _ITEM)
-    _write(folder / OUTFITS, outfits, _OUTFIT)
+    _write_stored(folder / OUTFITS, dataset.outfits, Outfit)
     for part in dataset.released:
-        compatibility, blanks = _released_files(part.split, part.name)
-        _write(folder / compatibility, [asdict(question) for question in part.compatibility], _COMPATIBILITY)
-        _write(folder / blanks, [asdict(blank) for blank in part.blanks], _BLANK)
+        path = folder / f"released-{part.split}-{part.name}.parquet"
+        _write_stored(path, part.compatibility, CompatibilityQuestion)
+        _write_stored(path.with_stem(f"{path.stem}-blanks"), part.blanks, FitbQuestion)
     fields = {
         "name": dataset.name,
         "layout": dataset.layout,
@@ -90,14 +86,14 @@ def write_dataset(folder: Path, dataset: Dataset) -> None:
             {
                 "name": part.name,
                 "split": part.split,
-                **{
-                    name: {"asked": file.count, "losses": dict(file.losses)}
-                    for name, file in (("compatibility", part.compatibility_file), ("blanks", part.blanks_file))
+                "compatibility": {
+                    "asked": part.compatibility_file.count, "losses": dict(part.compatibility_file.losses),
                 },
+                "blanks": {"asked": part.blanks_file.count, "losses": dict(part.blanks_file.losses)},
             }
             for part in dataset.released
         ],
-    }
+    }  # fmt: skip
     write_json(folder / FIELDS, fields)
 
 
@@ -110,10 +106,7 @@ def read_dataset(folder: Path) -> Dataset:
     fields = read_json(folder / FIELDS)
     try:
         items = {row["id"]: _item(row) for row in _read(folder / ITEMS, _ITEM)}
-        outfits = tuple(
-            Outfit(row["id"], tuple(row["item_ids"]), row["split"], row["title"])
-            for row in _read(folder / OUTFITS, _OUTFIT)
-        )
+        outfits = read_stored(folder / OUTFITS, Outfit)
         funnel = tuple(FunnelRow(**row) for row in fields["funnel"])
         released = tuple(_released(folder, part) for part in fields["released"])
         return Dataset(fields["name"], fields["layout"], items, outfits, funnel, fields["text_only"], released)
@@ -125,40 +118,28 @@ def read_dataset(folder: Path) -> Dataset:
 
 def write_questions(path: Path, questions: Sequence[CompatibilityQuestion] | Sequence[FitbQuestion]) -> None:
     """Write questions of one kind; without any the file has the columns of compatibility questions."""
-    blanks = bool(questions) and isinstance(questions[0], FitbQuestion)
-    _write(path, [asdict(question) for question in questions], _BLANK if blanks else _COMPATIBILITY)
+    _write_stored(path, questions, type(questions[0]) if questions else CompatibilityQuestion)
 
 
-def read_compatibility_questions(path: Path) -> tuple[CompatibilityQuestion, ...]:
-    """Read compatibility questions that ``write_questions`` wrote."""
-    return tuple(
-        CompatibilityQuestion(row["id"], row["outfit_id"], tuple(row["item_ids"]), row["compatible"])
-        for row in _read(path, _COMPATIBILITY)
-    )
-
-
-def read_fill_in_the_blank_questions(path: Path) -> tuple[FitbQuestion, ...]:
-    """Read fill-in-the-blank questions that ``write_questions`` wrote."""
-    return tuple(
-        FitbQuestion(row["id"], row["outfit_id"], tuple(row["item_ids"]), tuple(row["candidates"]), row["answer"])
-        for row in _read(path, _BLANK)
-    )
+def read_stored(path: Path, kind: type[Stored]) -> tuple[Stored, ...]:
+    """Outfits or questions of one kind, as they were written."""
+    rows: list[list[Any]] = [
+        [tuple(value) if isinstance(value, list) else value for value in row.values()]
+        for row in _read(path, _SCHEMAS[kind])
+    ]
+    return tuple(kind(*values) for values in rows)
 
 
 def _released(folder: Path, fields: Mapping[str, Any]) -> ReleaseQuestions:
-    compatibility, blanks = _released_files(fields["split"], fields["name"])
+    name, split = fields["name"], fields["split"]
+    path = folder / f"released-{split}-{name}.parquet"
+    compatibility = read_stored(path, CompatibilityQuestion)
+    blanks = read_stored(path.with_stem(f"{path.stem}-blanks"), FitbQuestion)
     files = (
-        QuestionFile(fields[name]["asked"], MappingProxyType(dict(fields[name]["losses"])))
-        for name in ("compatibility", "blanks")
+        QuestionFile(fields[task]["asked"], MappingProxyType(dict(fields[task]["losses"])))
+        for task in ("compatibility", "blanks")
     )
-    return ReleaseQuestions(
-        fields["name"], fields["split"], read_compatibility_questions(folder / compatibility),
-        read_fill_in_the_blank_questions(folder / blanks), *files,
-    )  # fmt: skip
-
-
-def _released_files(split: Split, name: str) -> tuple[str, str]:
-    return f"released-{split}-{name}.parquet", f"released-{split}-{name}-blanks.parquet"
+    return ReleaseQuestions(name, split, compatibility, blanks, *files)
 
 
 def _item(row: Mapping[str, Any]) -> Item:
@@ -167,9 +148,13 @@ def _item(row: Mapping[str, Any]) -> Item:
     return Item(row["id"], row["title"], row["category"], row["kind"], image, row["price"], extra)
 
 
-def _write(path: Path, rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> None:
+def _write_stored(path: Path, rows: Sequence[Outfit | CompatibilityQuestion | FitbQuestion], kind: type) -> None:
+    _write(path, [asdict(row) for row in rows], _SCHEMAS[kind])
+
+
+def _write(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
     with atomic_path(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), temporary)
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
 
 
 def _read(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
@@ -196,7 +181,6 @@ _ACCEPTED = (
     "a folder holding one, a folder of photos (JPEG, PNG, WebP, GIF or BMP), a data set on the hub "
     f"({', '.join(COPIES)}), or, as --data of a command, 'sample'"
 )
-_EXAMPLES = 6
 
 
 def load(
@@ -206,12 +190,7 @@ def load(
 
     The same source, settings and seed give an equal data set.
 
-    Args:
-        path: A folder, a catalogue's file, or the name of a data set on the hub.
-        settings: Whether photos are required, splits and their caps, and whether it may be downloaded.
-        seed: Of splits that the source doesn't have, and of the caps.
-        progress: Called after each photo that is checked.
-        check_photos: False skips photo validation, for callers that open every photo themselves.
+    ``check_photos=False`` skips photo validation, for callers that open every photo themselves.
 
     Raises:
         DataError: If it isn't recognised, is broken, or nothing usable is left after cleaning.
@@ -223,16 +202,11 @@ def read_source(path: Path, settings: DataSettings) -> Source:
     """Read a source without cleaning it."""
     path = located(path, settings)
     layout = recognise(path)
-    if layout == "polyvore-maryland":
-        return read_maryland(path.resolve())
-    if layout == "polyvore-outfits":
-        return read_outfits(path.resolve(), settings)
-    if layout == "owj0421-polyvore":
-        return read_owj(path.resolve(), settings)
-    if layout == "marqo-polyvore":
-        return read_marqo(path.resolve())
-    if layout == "photos":
-        return read_photos(path.resolve())
+    if layout in ("polyvore-outfits", "owj0421-polyvore"):
+        return (read_outfits if layout == "polyvore-outfits" else read_owj)(path.resolve(), settings)
+    readers = {"polyvore-maryland": read_maryland, "marqo-polyvore": read_marqo, "photos": read_photos}
+    if layout in readers:
+        return readers[layout](path.resolve())
     table = path if path.is_file() else find_table(path)
     if table is None:
         raise DataError(f"{path} has {MARKER} but no table of items; delete the folder to unpack it again")
@@ -242,9 +216,7 @@ def read_source(path: Path, settings: DataSettings) -> Source:
 def located(path: Path | str, settings: DataSettings | None = None) -> Path:
     """Path of a source on this machine.
 
-    Args:
-        path: A path, ``sample``, ``hf://datasets/OWNER/NAME`` or plain ``OWNER/NAME``.
-        settings: Whether downloads are allowed, and of which commit and version; None for the defaults.
+    It may be a path, ``sample``, ``hf://datasets/OWNER/NAME`` or plain ``OWNER/NAME``.
 
     Raises:
         DataError: If a hub data set can't or may not be downloaded.
@@ -287,7 +259,9 @@ def recognise(path: Path) -> Layout:
     unopened = {entry.left_out or "" for entry in walk(path)} - {NOT_A_PHOTO}
     reasons = sorted(reason for reason in unopened if reason.startswith("photo "))
     why = f" ({'; '.join(reasons)})" if reasons else ""
-    raise DataError(f"{path} isn't a layout that coordi knows: it holds {_examples(names)}{why}; {_ACCEPTED}")
+    raise DataError(
+        f"{path} isn't a layout that coordi knows: it holds {listed(sorted(names)) or 'nothing'}{why}; {_ACCEPTED}"
+    )
 
 
 def outfits_for(dataset: Dataset, split: Split) -> tuple[Outfit, ...]:
@@ -306,9 +280,3 @@ def outfits_for(dataset: Dataset, split: Split) -> tuple[Outfit, ...]:
         else 'add lines {"id": ..., "items": [...]} to outfits.jsonl beside the items'
     )
     raise DataError(f"'{dataset.name}' has no {split} outfits ({others}); {how}")
-
-
-def _examples(names: Iterable[str]) -> str:
-    ordered = sorted(names)
-    more = f" and {len(ordered) - _EXAMPLES} more" if len(ordered) > _EXAMPLES else ""
-    return ", ".join(ordered[:_EXAMPLES]) + more if ordered else "nothing"

@@ -45,7 +45,8 @@ class Funnel:
         count, examples = (cases, ()) if isinstance(cases, int) else (len(cases), cases)
         if count:
             self._left[unit] -= count * dropped
-            self._rows.append(FunnelRow(unit, with_examples(reason, examples), count, self._left[unit], dropped))
+            reason = f"{reason} ({listed(examples)})" if examples else reason
+            self._rows.append(FunnelRow(unit, reason, count, self._left[unit], dropped))
 
     @property
     def rows(self) -> tuple[FunnelRow, ...]:
@@ -59,13 +60,11 @@ def biggest_reasons(rows: Sequence[FunnelRow], unit: Unit, most: int = 2) -> str
     return "; ".join(f"{row.count} {unit}: {row.reason}" for row in dropped[:most]) or f"there were no {unit}"
 
 
-def with_examples(reason: str, examples: Iterable[str]) -> str:
-    """A reason with the first few cases in brackets, so that they can be found and mended."""
-    cases = list(examples)
-    if not cases:
-        return reason
-    more = f" and {len(cases) - _EXAMPLES} more" if len(cases) > _EXAMPLES else ""
-    return f"{reason} ({', '.join(cases[:_EXAMPLES])}{more})"
+def listed(cases: Iterable[str], most: int = _EXAMPLES) -> str:
+    """The first few cases in words, so that they can be found and mended: ``"a, b and 4 more"``."""
+    names = list(cases)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 _WORD = re.compile(r"[^\W\d_]{3,}")

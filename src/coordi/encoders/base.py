@@ -174,9 +174,6 @@ def import_onnxruntime(module: str = "onnxruntime") -> ModuleType:
 
     Since 1.32 onnxruntime records how it is used, stores that beside an id of the machine and sends it to its maker,
     unless ``ORT_DISABLE_TELEMETRY`` is set before the import. A value that the user has set stays.
-
-    Raises:
-        MissingDependencyError: If the module isn't installed.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     return require(module, "train")
@@ -187,12 +184,6 @@ def onnx_session(content: bytes) -> Any:
 
     Idle threads don't spin: photos are opened by other threads at the same time, and spinning took a third of the CPU
     from them.
-
-    Args:
-        content: The bytes of the network's file.
-
-    Raises:
-        Exception: Of onnxruntime's own types, if it can't be read.
     """
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
@@ -202,16 +193,7 @@ def onnx_session(content: bytes) -> Any:
 
 
 def read_checked(path: Path, sha256: str, advice: str) -> bytes:
-    """The bytes of a file that must have this SHA-256.
-
-    Args:
-        path: The file.
-        sha256: Expected hash, as the manifest beside it says.
-        advice: What the user should do if the file is missing or was changed.
-
-    Raises:
-        EncoderError: If it is missing or was changed.
-    """
+    """The bytes of a file that must have this SHA-256."""
     try:
         content = path.read_bytes()
     except OSError as error:

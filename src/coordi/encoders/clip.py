@@ -85,10 +85,6 @@ class PhotoRecipe(Settings):
         """The recipe of a ``preprocessor_config.json``, whatever version of transformers wrote it.
 
         transformers' own class reads the file, with its defaults and the spellings of older versions.
-
-        Raises:
-            ValueError: If it is another kind of processor, or needs a step that isn't supported here.
-            MissingDependencyError: If transformers isn't installed.
         """
         name = str(config.get("image_processor_type") or config.get("feature_extractor_type") or _IMAGE_PROCESSORS[0])
         kind = name.removesuffix("Fast").removesuffix("Pil").replace("FeatureExtractor", "ImageProcessor")
@@ -274,10 +270,6 @@ def load_checkpoint(folder: Path, name: str | None = None) -> TowersEncoder:
     A folder with both layouts (``config.json`` of transformers, ``open_clip_config.json``) is read in transformers',
     unless its ``config.json`` only points to code of its own.
 
-    Args:
-        folder: The checkpoint's folder.
-        name: Name of the encoder; None for the folder.
-
     Raises:
         EncoderError: If a file is missing, the weights are pickle only, the model is of another kind, or the files
             don't fit together.
@@ -428,11 +420,7 @@ def _token(config: Mapping[str, Any], name: str) -> str:
 
 
 def _load_model(kind: Any, folder: Path) -> Any:
-    """A model with every weight from the folder's safetensors, in float32; no code is run.
-
-    Raises:
-        ValueError: If a weight is missing, or the configuration has no use for one.
-    """
+    """A model with every weight from the folder's safetensors, in float32; no code is run."""
     _weights(folder)
     model, report = kind.from_pretrained(
         folder, use_safetensors=True, local_files_only=True, trust_remote_code=False,
@@ -489,11 +477,7 @@ def _tokenizer_config(folder: Path) -> dict[str, Any]:
 
 
 def _weights(folder: Path, name: str = WEIGHTS) -> list[Path]:
-    """The weights in safetensors, in one file or in shards with their index.
-
-    Raises:
-        EncoderError: If they are missing, or there only as pickle.
-    """
+    """The weights in safetensors, in one file or in shards with their index."""
     if name == WEIGHTS and not (folder / name).is_file() and (folder / _SHARDS).is_file():
         index = _read_json(folder / _SHARDS).get("weight_map", {})
         return [folder / _SHARDS, *(_existing(folder / shard) for shard in sorted(set(index.values())) or [name])]
@@ -597,9 +581,6 @@ def rename_open_clip(tensors: Mapping[str, Any]) -> dict[str, Any]:
     """open_clip's SigLIP weights under transformers' names; other names stay, for the strict loading to refuse.
 
     Query, key and value are separate in transformers' layers, and together in its pooling; in open_clip the reverse.
-
-    Raises:
-        ValueError: If one of the pooling's parts is missing.
     """
     torch = require("torch", EXTRA)
     old, renamed = dict(tensors), {}

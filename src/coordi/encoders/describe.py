@@ -260,11 +260,6 @@ def render_page(summary: DescriptionSummary, name: str, left_out: Sequence[tuple
 
     The same photos and descriptions give the same text. It holds small copies of photos without metadata, and names
     the first 200 of the photos that couldn't be opened.
-
-    Args:
-        summary: What the page shows.
-        name: Of the data set.
-        left_out: Reasons and counts of photos that were left out before any was opened.
     """
     photos = [item.image for item, _ in summary.examples]
     with ThreadPoolExecutor(2) as pool:

@@ -118,21 +118,13 @@ class EdgeEncoder:
 
     @classmethod
     def bundled(cls) -> EdgeEncoder:
-        """The encoder in coordi's package.
-
-        Raises:
-            EncoderError: If a file is missing or was changed.
-        """
+        """The encoder in coordi's package."""
         with resources.as_file(resources.files("coordi.encoders.weights")) as folder:
             return cls.from_folder(folder)
 
     @classmethod
     def from_folder(cls, folder: Path) -> EdgeEncoder:
-        """An edge encoder from its folder, every file checked against the manifest before it is opened.
-
-        Raises:
-            EncoderError: If a file is missing, was changed, or can't be read.
-        """
+        """An edge encoder from its folder, every file checked against the manifest before it is opened."""
         path = folder / EDGE_MANIFEST
         try:
             manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

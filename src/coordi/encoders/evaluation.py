@@ -72,11 +72,7 @@ def is_holdout(photo_id: int) -> bool:
 
 
 def holdout_photos(photos: Sequence[LabelledPhoto]) -> tuple[LabelledPhoto, ...]:
-    """The photos that the edge encoder wasn't trained on, by their numeric ids.
-
-    Raises:
-        DataError: If none is left, or an id isn't a number.
-    """
+    """The photos that the edge encoder wasn't trained on, by their numeric ids."""
     strange = [photo.id for photo in photos if not photo.id.isdecimal()]
     if strange:
         raise DataError(f"'{strange[0]}' isn't an id of the fashion products, whose ids are numbers; drop --held-out")
@@ -92,12 +88,7 @@ def may_be_trained_on(photo: LabelledPhoto) -> bool:
 
 
 def with_new_titles(photos: Sequence[LabelledPhoto], every: Sequence[LabelledPhoto]) -> frozenset[str]:
-    """Ids of holdout photos whose title no trained photo has: shops sell one product under several ids.
-
-    Args:
-        photos: Holdout photos.
-        every: All photos of the release, by numeric ids.
-    """
+    """Ids of holdout photos whose title no trained photo has: shops sell one product under several ids."""
     trained = {_title_key(photo) for photo in every if not is_holdout(int(photo.id))} - {""}
     return frozenset(photo.id for photo in photos if _title_key(photo) not in trained)
 
@@ -138,11 +129,7 @@ class LeftOut:
 
 
 def read_labelled(folder: Path) -> tuple[LabelledPhoto, ...]:
-    """Rows of ``styles.csv`` whose ``images/<id>.jpg`` (or .png, ...) exists; of a repeated id the first.
-
-    Raises:
-        DataError: If ``styles.csv`` is missing, isn't UTF-8, lacks ``id`` or every label column, or no row has a photo.
-    """
+    """Rows of ``styles.csv`` whose ``images/<id>.jpg`` (or .png, ...) exists; of a repeated id the first."""
     rows, paths = _read_rows(folder), _photo_paths(folder)
     photos: dict[str, LabelledPhoto] = {}
     for cells in rows:
@@ -364,9 +351,6 @@ def evaluate_encoder(
         options: Labels, seed and further photos.
         progress: Called after each batch.
         cache: Of this encoder: its photos cost no more than reading their files. None for one in memory.
-
-    Raises:
-        DataError: If no photo can be opened.
     """
     every, started, measured = [*photos, *options.others], time.monotonic(), {photo.id for photo in photos}
     opened, rows, encoded = _encode(every, encoder, progress, cache)

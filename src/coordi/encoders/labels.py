@@ -88,9 +88,6 @@ class Vocabulary(Settings):
 def load_vocabulary(name: str) -> Vocabulary:
     """The bundled vocabulary, or one from a YAML file.
 
-    Args:
-        name: ``fashion``, or a file's path.
-
     Raises:
         ConfigError: All problems at once: not there, not YAML, unknown keys, empty or repeated labels, a template
             without ``{}``, values out of range.
@@ -238,12 +235,7 @@ class Labeller:
         }
 
     def descriptions(self, ids: Sequence[str], vectors: npt.NDArray[np.float32]) -> list[Description]:
-        """Labels of each photo that pass their attribute's threshold.
-
-        Args:
-            ids: Item ids, as many as vectors.
-            vectors: Unit vectors ``(N, D)`` of the photos, by this labeller's encoder.
-        """
+        """Labels of each photo that pass their attribute's threshold."""
         if not len(vectors):
             return []
         by_attribute = {name: self._labels(name, vectors) for name in self._classifiers}
@@ -260,10 +252,6 @@ class Labeller:
         A garment that could be a shirt or a blouse is a top, though neither passes the threshold. On photos of products
         that were kept out of training this gives a category to 99 of 100 photos instead of 95, and the shares that are
         right are alike (docs/describing.md).
-
-        Args:
-            descriptions: Of the photos.
-            vectors: Of the photos, ``(N, D)``.
 
         Returns:
             None where no category has more than half of the probability; for an encoder that classifies each label

@@ -71,10 +71,6 @@ def is_onnx_folder(folder: Path) -> bool:
 def load_onnx(folder: Path, name: str | None = None) -> TowersEncoder:
     """An exported encoder, each file checked against the manifest before it is opened.
 
-    Args:
-        folder: The export's folder.
-        name: Name of the encoder; None for the folder.
-
     Raises:
         EncoderError: If a file is missing, was changed, or can't be read.
     """

@@ -85,11 +85,6 @@ def open_photos(
 
     Threads read files and decode photos ahead of the caller. Photos that are decoded and not yet yielded have at most
     ``max_pixels``, or are one photo. Close the generator (``contextlib.closing``) to end its threads at once.
-
-    Args:
-        items: Items with or without photos.
-        is_cached: Called in a thread with the digest of a file's bytes; a cached photo isn't decoded.
-        max_pixels: Of decoded photos, of 4 bytes each.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     pool = ThreadPoolExecutor(min(_MAX_THREADS, max(2, cores)), thread_name_prefix="photo")
@@ -291,13 +286,6 @@ def encode_photos(
 
     Threads open photos while the encoder works. Memory grows by a digest per item: half of ``IN_FLIGHT``
     pixels may be decoded ahead and half may wait in the batch, each exceeded by at most one photo.
-
-    Args:
-        items: A photo that can't be opened is a row of ``unreadable``, not an error.
-        encoder: Called in this thread only.
-        cache: Of this encoder.
-        batch_size: Photos encoded at once; fewer where they are large.
-        progress: Called after each batch, and from time to time where photos are cached.
     """
     digests: list[bytes | None] = []
     unreadable: list[Unreadable] = []
