@@ -226,12 +226,7 @@ Tower = Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]
 class TowersEncoder:
     """A checkpoint as an ``ImageTextEncoder``, its two networks in torch or in ONNX.
 
-    Attributes:
-        photos: How photos are prepared.
-        tokens: How texts are.
-        image_tower: Network of the photos.
-        text_tower: Network of the texts.
-        model: The torch model; None for an export.
+    ``model`` is the torch model; None for an export.
     """
 
     name: str

@@ -18,14 +18,8 @@ def shortlist(
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
     """The ``top_k`` catalogue rows with the highest cosine to each query.
 
-    Args:
-        query_vectors: Unit vectors, shape ``(Q, D)``: see ``outfit_query``.
-        catalogue_vectors: Unit vectors, shape ``(N, D)``: of the photos of the wanted category.
-        top_k: Rows per query; a smaller catalogue gives all of its rows.
-
-    Returns:
-        Row indices and their cosines, both ``(Q, min(top_k, N))``, best first; equal cosines in the order of their
-        indices.
+    Unit vectors of the queries ``(Q, D)`` (see ``outfit_query``) and of the photos of the wanted category ``(N, D)``
+    give row indices and their cosines, both ``(Q, min(top_k, N))``, best first; of equal cosines the lowest index.
 
     Raises:
         ValueError: If the shapes disagree or ``top_k`` is below 1.
@@ -56,6 +50,8 @@ def complementary_labels(
     top_k: int = 3,
 ) -> tuple[Label, ...]:
     """The garment types of a wanted category whose words are most similar to an outfit's photos.
+
+    ``query`` is that of ``outfit_query``. The vocabulary's first attribute with labels of that category is used.
 
     Returns:
         Labels with their probability among the labels of the wanted category (a sigmoid encoder classifies each

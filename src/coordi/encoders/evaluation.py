@@ -120,14 +120,6 @@ def label_lists(photos: Sequence[LabelledPhoto]) -> dict[str, list[str]]:
     return {name: sorted({p.labels[name] for p in photos if name in p.labels}) for name in TEMPLATES}
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """Rows without a photo, and photos without a row, of a folder of labelled photos."""
-
-    rows: int
-    photos: int
-
-
 def read_labelled(folder: Path) -> tuple[LabelledPhoto, ...]:
     """Rows of ``styles.csv`` whose ``images/<id>.jpg`` (or .png, ...) exists; of a repeated id the first."""
     rows, paths = _read_rows(folder), _photo_paths(folder)
@@ -142,10 +134,13 @@ def read_labelled(folder: Path) -> tuple[LabelledPhoto, ...]:
     return tuple(photos.values())
 
 
-def left_out(folder: Path, photos: Sequence[LabelledPhoto]) -> LeftOut:
-    """Count the rows of ``styles.csv`` without a photo and the photos of ``images`` without a row."""
+def left_out(folder: Path, photos: Sequence[LabelledPhoto]) -> dict[str, int]:
+    """How many ``rows`` of ``styles.csv`` have no photo, and how many ``photos`` of ``images`` no row."""
     ids = {row["id"] for row in _read_rows(folder)} - {""}
-    return LeftOut(len(ids - {photo.id for photo in photos}), len(_photo_paths(folder).keys() - ids))
+    return {
+        "rows": len(ids - {photo.id for photo in photos}),
+        "photos": len(_photo_paths(folder).keys() - ids),
+    }
 
 
 def _photo_paths(folder: Path) -> dict[str, Path]:
@@ -174,10 +169,8 @@ def _read_rows(folder: Path) -> list[dict[str, str]]:
 def label_metrics(truth: _Truth, shares: _Shares, generator: np.random.Generator) -> dict[str, Any]:
     """Metrics of one attribute.
 
-    Args:
-        truth: Index of the right label, ``(N,)``.
-        shares: Probabilities, ``(N, L)``; the highest is the answer, the first of equals.
-        generator: Draws the bootstrap's photos.
+    ``truth`` is the index of the right label, ``(N,)``; ``shares`` are probabilities, ``(N, L)``, of which the highest
+    is the answer, the first of equals.
 
     Returns:
         ``n``, ``classes`` (possible labels), ``accuracy``, ``top3`` (the right label is among the three most
@@ -230,22 +223,13 @@ def f1(truth: _Truth, guess: _Truth, classes: int) -> tuple[float, float]:
     return float((each * support).sum() / support.sum()), float(each[both > 0].mean())
 
 
-def of_common_labels(truth: _Truth, least: int) -> npt.NDArray[np.bool_]:
-    """Photos whose right label has ``least`` photos or more, ``(N,)``."""
-    return np.asarray(np.bincount(truth)[truth] >= least)
-
-
 def merged(
     labels: Sequence[str], shares: _Shares, groups: Mapping[str, str], is_sigmoid: bool = False
 ) -> tuple[list[str], _Shares, _Truth]:
     """Merge the probabilities of labels that count as one.
 
-    Args:
-        labels: The columns of ``shares``.
-        shares: Probabilities, ``(N, L)``.
-        groups: A label's group, for those that have another name.
-        is_sigmoid: Whether each label was classified by itself. Then labels don't exclude one another, and a group is
-            as probable as its most probable label; else probabilities are added up.
+    ``groups`` gives a label's group where that has another name. With ``is_sigmoid``, each label was classified by
+    itself: a group is as probable as its most probable label; else probabilities are added up.
 
     Returns:
         The groups' names, their probabilities ``(N, G)``, and the group of each label, ``(L,)``.
@@ -273,18 +257,12 @@ def label_shares(
     name: str,
     labels: Sequence[str],
     rows: npt.NDArray[np.float32],
-    *,
     bonus: bool = False,
 ) -> npt.NDArray[np.float32]:
     """Calibrated probabilities ``(N, L)`` of a column's labels.
 
-    Args:
-        encoder: Of the photos.
-        name: The column.
-        labels: As in ``styles.csv``.
-        rows: Unit vectors of photos, ``(N, D)``.
-        bonus: Add the encoder's constant to the cosines of labels without trained photos, which trained labels crowd
-            out otherwise (calibrated stacking). It makes the trained ones worse.
+    ``bonus`` adds the encoder's constant to the cosines of labels without trained photos, which trained labels crowd
+    out otherwise (calibrated stacking). It makes the trained ones worse.
 
     References:
         Chao et al., An Empirical Study and Analysis of Generalized Zero-Shot Learning, 2016.
@@ -325,8 +303,7 @@ class EvaluationOptions:
             release, also where only a part of it is measured: a shorter list is an easier question.
         min_photos: Photos per label of the ``common`` metrics.
         others: Photos for the withheld labels' rows alone.
-        new: Ids of photos that are also measured apart: no photo of their title was trained on. Empty for no such rows.
-        seed: Of the bootstrap.
+        new: Ids of photos that are also measured apart: no photo of their title was trained on.
     """
 
     lists: Mapping[str, Sequence[str]]
@@ -345,15 +322,16 @@ def evaluate_encoder(
 ) -> EncoderReport:
     """Zero-shot labels of every photo over full lists of labels, with intervals.
 
-    Args:
-        photos: The measured photos.
-        encoder: Of photos and labels. Its ``calibration``, if it has one, is applied.
-        options: Labels, seed and further photos.
-        progress: Called after each batch.
-        cache: Of this encoder: its photos cost no more than reading their files. None for one in memory.
+    The encoder's ``calibration``, if it has one, is applied. Photos in its ``cache`` cost no more than reading their
+    files; None for a cache in memory.
     """
     every, started, measured = [*photos, *options.others], time.monotonic(), {photo.id for photo in photos}
-    opened, rows, encoded = _encode(every, encoder, progress, cache)
+    items = [Item(photo.id, photo.title, None, image=photo.path) for photo in every]
+    with nullcontext(cache) if cache is not None else EmbeddingCache(None, encoder.dimension) as vectors:
+        result = encode_photos(items, encoder, vectors, _BATCH_SIZE, progress)
+        digests = [digest for digest in result.digests if digest is not None]
+        rows = vectors.vectors(digests)  # (N, D)
+    opened = [photo for photo, digest in zip(every, result.digests, strict=True) if digest is not None]
     speed = len(opened) / max(time.monotonic() - started, 1e-9)
     if not any(photo.id in measured for photo in opened):
         raise DataError(f"none of the {len(photos)} photos can be opened; see docs/describing.md for what coordi opens")
@@ -369,19 +347,7 @@ def evaluate_encoder(
         is_measured, is_new = (np.array([i in ids for i in column.ids]) for ids in (measured, options.new & measured))
         for title, truth, shares in _tables(column, plain, (is_measured, is_new), encoder.logit_bias is not None):
             attributes[title] = _with_common(truth, shares, options.min_photos, generator)
-    return EncoderReport(attributes, tuple(unseen), speed, len(every) - len(opened), encoded)
-
-
-def _encode(
-    photos: Sequence[LabelledPhoto], encoder: ImageTextEncoder, progress: Progress, cache: EmbeddingCache | None
-) -> tuple[list[LabelledPhoto], npt.NDArray[np.float32], int]:
-    """The photos that could be opened, their vectors ``(N, D)``, and how many went through the encoder."""
-    items = [Item(photo.id, photo.title, None, image=photo.path) for photo in photos]
-    with nullcontext(cache) if cache is not None else EmbeddingCache(None, encoder.dimension) as vectors:
-        result = encode_photos(items, encoder, vectors, _BATCH_SIZE, progress)
-        digests = [digest for digest in result.digests if digest is not None]
-        opened = [photo for photo, digest in zip(photos, result.digests, strict=True) if digest is not None]
-        return opened, vectors.vectors(digests), result.encoded
+    return EncoderReport(attributes, tuple(unseen), speed, len(every) - len(opened), result.encoded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -425,7 +391,7 @@ def _tables(
 
 def _with_common(truth: _Truth, shares: _Shares, least: int, generator: np.random.Generator) -> dict[str, Any]:
     metrics = label_metrics(truth, shares, generator)
-    common = of_common_labels(truth, least)
+    common = np.bincount(truth)[truth] >= least
     if common.any():
         part = label_metrics(truth[common], shares[common], generator)
         metrics["common"] = {**part, "min_photos": least, "labels_measured": len(np.unique(truth[common]))}

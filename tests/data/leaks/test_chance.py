@@ -49,10 +49,8 @@ def test_the_strongest_cheat_of_a_name_speaks_for_the_others() -> None:
     elsewhere = _result(0.0, 0.6, where="r")
     first, second = significant_leaks([weaker, _result(0.0), elsewhere])
     assert (first.where, first.auc, second.where, second.auc) == ("q", 0.9, "r", 0.6)
-    assert (
-        first.detail
-        == "sizes tell the answer: AUC 0.90, where 0.50 is chance; so do odd sizes (AUC 0.70); " + ADVICE["size"]
-    )
+    figures = "AUC 0.90, where 0.50 is chance; so do odd sizes (AUC 0.70)"
+    assert first.detail == f"sizes tell the answer: {figures}; {ADVICE['size']}"
 
 
 def test_what_is_shown_to_nobody_is_told_once() -> None:
