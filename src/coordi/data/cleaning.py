@@ -27,7 +27,7 @@ from coordi.data.source import (
     first_of_each_title,
     listed,
 )
-from coordi.data.splits import cap_splits, draw_splits
+from coordi.data.splits import cap_splits, draw_splits, outfit_caps
 from coordi.errors import DataError
 from coordi.types import Dataset, GarmentCategory, Item, Outfit
 
@@ -172,7 +172,7 @@ def _with_questions_for(source: Source, settings: DataSettings) -> Source:
 
     They go with the release's own splits. A cap on a split holds for the outfits of its question files too.
     """
-    caps = {"train": settings.train_outfits, "valid": settings.valid_outfits, "test": settings.test_outfits}
+    caps = outfit_caps(settings)
     parts = []
     for part in source.questions:
         cap = caps[part.split] if settings.split == "released" else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -25,14 +26,12 @@ def assign_disjoint_splits(
     funnel: Funnel,
 ) -> list[SourceOutfit]:
     """Draw a split for every outfit, whatever it had, with about these shares."""
-    shared = _SharedKeys(outfits, items)
+    near = _neighbours(outfits, items)
     order = sorted(range(len(outfits)), key=lambda each: drawn(outfits[each].id))
-    quotas = {split: max(round(shares[split] * len(outfits)), 1) for split in _EVALUATION_SPLITS}
-    splits = _deal_groups(shared.groups(order), quotas)
-    _GreedySplit(splits, shared, order).fill(shares)
-    left_out = [outfits[each].id for each in range(len(outfits)) if splits[each] is None]
-    reason = "shares an item or title with another split (data.split=item-disjoint)"
-    funnel.drop("outfits", reason, left_out)
+    splits = _deal_groups(near, order, {split: shares[split] * len(outfits) for split in _EVALUATION_SPLITS})
+    _GreedySplit(splits, near, order).fill(shares)
+    left_out = [outfit.id for outfit, split in zip(outfits, splits, strict=True) if split is None]
+    funnel.drop("outfits", "shares an item or title with another split (data.split=item-disjoint)", left_out)
     for split in SPLITS:
         if split not in splits:
             raise DataError(
@@ -42,46 +41,33 @@ def assign_disjoint_splits(
     return [replace(outfit, split=split) for outfit, split in zip(outfits, splits, strict=True) if split is not None]
 
 
-class _SharedKeys:
-    """Outfits, by position, with the items and titles that they have in common."""
-
-    def __init__(self, outfits: Sequence[SourceOutfit], items: Mapping[str, SourceItem]) -> None:
-        # A title and an id never meet: the key of an untitled item is its id behind a character no title has.
-        self.keys = [
-            {key for name in outfit.item_ids for key in (f"\0{name}", title_key(items[name]))} for outfit in outfits
-        ]
-        self.outfits_with: dict[str, list[int]] = {}
-        for position, keys in enumerate(self.keys):
-            for key in keys:
-                self.outfits_with.setdefault(key, []).append(position)
-
-    def groups(self, order: Sequence[int]) -> list[list[int]]:
-        """Outfits that share something, directly or through others, in the order of their first."""
-        groups: list[list[int]] = []
-        grouped: set[int] = set()
-        for first in order:
-            if first in grouped:
-                continue
-            group = [first]
-            grouped.add(first)
-            for position in group:
-                for other in self.beside(position):
-                    if other not in grouped:
-                        grouped.add(other)
-                        group.append(other)
-            groups.append(group)
-        return groups
-
-    def beside(self, position: int) -> list[int]:
-        """Outfits that share something with this one, itself included; one may come twice."""
-        return [other for key in self.keys[position] for other in self.outfits_with[key]]
+def _neighbours(outfits: Sequence[SourceOutfit], items: Mapping[str, SourceItem]) -> list[set[int]]:
+    """By position, the outfits that share an item or a title with it."""
+    # A title and an id never meet: the key of an untitled item is its id behind a character no title has.
+    keys = [{key for name in outfit.item_ids for key in (f"\0{name}", title_key(items[name]))} for outfit in outfits]
+    outfits_with: dict[str, list[int]] = defaultdict(list)
+    for position, own in enumerate(keys):
+        for key in own:
+            outfits_with[key].append(position)
+    return [{other for key in own for other in outfits_with[key]} - {each} for each, own in enumerate(keys)]
 
 
-def _deal_groups(groups: Sequence[Sequence[int]], quotas: Mapping[Split, int]) -> list[Split | None]:
-    """Whole groups go to the first of test and validation that has room for them, else to training."""
-    splits: list[Split | None] = ["train"] * sum(len(group) for group in groups)
-    room = dict(quotas)
-    for group in groups:
+def _deal_groups(near: Sequence[set[int]], order: Sequence[int], quotas: Mapping[Split, float]) -> list[Split | None]:
+    """Outfits that share something, directly or through others, go to one split.
+
+    It is the first of test and validation that has room for all of them, else training.
+    """
+    splits: list[Split | None] = ["train"] * len(near)
+    room = {split: max(round(quota), 1) for split, quota in quotas.items()}
+    grouped: set[int] = set()
+    for first in order:
+        if first in grouped:
+            continue
+        group = [first]
+        grouped.add(first)
+        for position in group:  # it grows on the way
+            group += near[position] - grouped
+            grouped |= near[position]
         for split in _EVALUATION_SPLITS:
             if len(group) <= room[split]:
                 room[split] -= len(group)
@@ -94,12 +80,12 @@ def _deal_groups(groups: Sequence[Sequence[int]], quotas: Mapping[Split, int]) -
 class _GreedySplit:
     """Moves outfits out of training, cheapest first; those that share something with them can't stay there."""
 
-    def __init__(self, splits: list[Split | None], shared: _SharedKeys, order: Sequence[int]) -> None:
+    def __init__(self, splits: list[Split | None], near: Sequence[set[int]], order: Sequence[int]) -> None:
         self._splits = splits
-        self._near = {each: set(shared.beside(each)) - {each} for each in order if splits[each] == "train"}
+        self._near = near
         self._rank = {position: rank for rank, position in enumerate(order)}
         # How many outfits would be claimed by moving this one; it only falls, as more and more are claimed already.
-        self._cost = {position: len(near) for position, near in self._near.items()}
+        self._cost = {each: len(near[each]) for each in order if splits[each] == "train"}
         self._heap = [(cost, self._rank[position], position) for position, cost in self._cost.items()]
         heapq.heapify(self._heap)
         self._claimed: dict[int, Split | None] = {}  # None: by both, so it is lost
@@ -223,6 +209,11 @@ def _drawn(outfit_id: str, seed: int) -> bytes:
     return hashlib.sha256(f"{seed}\0{RandomStream.SPLIT:d}\0{outfit_id}".encode()).digest()
 
 
+def outfit_caps(settings: DataSettings) -> Mapping[Split, int | None]:
+    """Maximum outfits of each split."""
+    return {"train": settings.train_outfits, "valid": settings.valid_outfits, "test": settings.test_outfits}
+
+
 def cap_splits(
     outfits: Sequence[SourceOutfit], settings: DataSettings, seed: int, funnel: Funnel
 ) -> list[SourceOutfit]:
@@ -230,9 +221,7 @@ def cap_splits(
 
     A smaller cap keeps a subset of what a larger one keeps. The funnel notes a split that has fewer.
     """
-    caps: Mapping[Split, int | None] = {
-        "train": settings.train_outfits, "valid": settings.valid_outfits, "test": settings.test_outfits,
-    }  # fmt: skip
+    caps = outfit_caps(settings)
     left_aside: set[str] = set()
     for stream, split in enumerate(SPLITS):
         ids = [outfit.id for outfit in outfits if outfit.split == split]
