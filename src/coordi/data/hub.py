@@ -32,13 +32,13 @@ from coordi.data.polyvore import (
     columns_of,
     extract_photos,
     id_of,
-    present,
     read_columns,
     release_source,
+    split_files,
 )
 from coordi.data.source import Funnel, Source, SourceItem, SourceOutfit
 from coordi.errors import CoordiError, DataError, require
-from coordi.types import SPLITS, GarmentCategory, Split
+from coordi.types import SPLITS, GarmentCategory
 
 COMPLETE = ".complete.json"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -174,27 +174,22 @@ def copy_layout(folder: Path) -> CopyLayout | None:
 
 def read_owj(folder: Path, settings: DataSettings) -> Source:
     """Read ``owj0421/polyvore`` with the outfits of ``owj0421/polyvore-outfits``."""
-    there = [
-        name for name in VERSIONS if any((folder / f"{name}_default" / f"{split}.json").is_file() for split in SPLITS)
-    ]
+    there = [name for name in VERSIONS if split_files(folder, f"{name}_default/{{}}.json", SPLITS)]
     version = chosen_version(folder, settings, there, "_default", _OUTFITS_HUB)
     tables = _tables(folder)
     rows = [(id_of(row, "item_id"), row) for row in read_columns(tables, _OWJ_COLUMNS, _OWJ_MORE)]
 
-    def files(part: str, splits: Sequence[Split]) -> dict[Split, Path]:
-        return present({split: folder / f"{version}_{part}" / f"{split}.json" for split in splits})
-
     release = OutfitsRelease(
         name=f"{folder.name} ({version})",
         layout="owj0421-polyvore",
-        outfits=files("default", SPLITS),
-        compatibility=files("compatibility", QUESTION_SPLITS),
-        blanks=files("fill_in_the_blank", QUESTION_SPLITS),
+        outfits=split_files(folder, f"{version}_default/{{}}.json", SPLITS),
+        compatibility=split_files(folder, f"{version}_compatibility/{{}}.json", QUESTION_SPLITS),
+        blanks=split_files(folder, f"{version}_fill_in_the_blank/{{}}.json", QUESTION_SPLITS),
         items_file="data/*.parquet",
         without_id=sum(not item_id for item_id, _ in rows),
     )
     facts = {item_id: {**row, "semantic_category": row.get("category")} for item_id, row in rows if item_id}
-    return release_source(release, facts, lambda names: extract_photos(tables, "item_id", set(names)).get, folder)
+    return release_source(release, facts, lambda names: extract_photos(tables, "item_id", set(names)), folder)
 
 
 def read_marqo(folder: Path) -> Source:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -48,7 +49,8 @@ METADATA = "polyvore_item_metadata.json"
 OutfitEntry = Mapping[str, Any]
 Facts = Mapping[str, Mapping[str, Any]]
 """By item id, the columns of the release's metadata."""
-PhotoFinder = Callable[[str], Path | None]
+Photos = Mapping[str, Path | None]
+"""By item id, the path of its photo."""
 _HUB = "https://huggingface.co/datasets/mvasil/polyvore-outfits"
 _ROWS = 256  # of a Parquet file in memory at once: a few MB of photos
 _STRONGEST_FIRST: tuple[Split, ...] = ("test", "valid", "train")
@@ -137,11 +139,9 @@ def _read_list(path: Path, what: str) -> list[Any]:
     return entries
 
 
-def _read_object(path: Path, what: str) -> Mapping[str, Any] | None:
-    """A JSON object by id, without entries that aren't objects; None if there is no such file."""
-    if not path.is_file():
-        return None
-    entries = read_json(path)
+def _read_object(path: Path, what: str) -> Mapping[str, Mapping[str, Any]]:
+    """A JSON object by id, without entries that aren't objects; empty if there is no such file."""
+    entries = read_json(path) if path.is_file() else {}
     if not isinstance(entries, dict):
         raise DataError(f"{path} must hold {what} by id, got a {type(entries).__name__}; get the release's file")
     return {name: entry for name, entry in entries.items() if isinstance(entry, dict)}
@@ -199,32 +199,33 @@ def read_compatibility_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) 
 
     ``item_ids`` gives the item id of a name; a name that isn't in it is its own id.
     """
-    unit, questions = ("entry", _json_questions(path)) if path.suffix == ".json" else ("line", _text_questions(path))
-    for number, label, names in questions:
+    unit = "entry" if path.suffix == ".json" else "line"
+    questions: list[tuple[bool, tuple[str, ...], str]] = []
+    for number, label, names in _json_questions(path) if unit == "entry" else _text_questions(path):
         if label not in ("0", "1") or not names or not all(_NAME.fullmatch(name) for name in names):
             raise DataError(
                 f"{path}, {unit} {number} isn't a question: '{' '.join([label, *names])[:_EXCERPT]}'; expected 1 or 0 "
                 f"and then names such as 214272106_1; get the file again or mend that {unit}"
             )
-    groups = _groups([(label == "1", names, f"{unit}-{number}") for number, label, names in questions])
+        questions.append((label == "1", tuple(names), f"{unit}-{number}"))
     return tuple(
-        SourceCompatibility(tuple(item_ids.get(name, name) for name in names), label == "1", group)
-        for (_, label, names), group in zip(questions, groups, strict=True)
+        SourceCompatibility(tuple(item_ids.get(name, name) for name in names), label, group)
+        for (label, names, _), group in zip(questions, _groups(questions), strict=True)
     )
 
 
-def _text_questions(path: Path) -> list[tuple[int, str, list[str]]]:
-    lines = [(number, line.split()) for number, line in enumerate(read_text(path).splitlines(), start=1)]
-    return [(number, words[0], words[1:]) for number, words in lines if words]
+def _text_questions(path: Path) -> Iterator[tuple[int, str, list[str]]]:
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        if words := line.split():
+            yield number, words[0], words[1:]
 
 
-def _json_questions(path: Path) -> list[tuple[int, str, list[str]]]:
-    return [
-        (number, str(entry.get("label")), [str(name) for name in entry["items"]])
-        if isinstance(entry, dict) and isinstance(entry.get("items"), list)
-        else (number, str(entry), [])
-        for number, entry in enumerate(_read_list(path, "questions"), start=1)
-    ]
+def _json_questions(path: Path) -> Iterator[tuple[int, str, list[str]]]:
+    for number, entry in enumerate(_read_list(path, "questions"), start=1):
+        if isinstance(entry, dict) and isinstance(entry.get("items"), list):
+            yield number, str(entry.get("label")), [str(name) for name in entry["items"]]
+        else:
+            yield number, str(entry), []
 
 
 def _groups(questions: Sequence[tuple[bool, Sequence[str], str]]) -> list[str]:
@@ -290,7 +291,7 @@ def _blank(entry: Any, path: Path, number: str, item_ids: Mapping[str, str]) -> 
     )
 
 
-def split_file(split: Split) -> str:
+def split_file(split: str) -> str:
     """Name of the Maryland release's file for a split."""
     return f"{split}_no_dup.json"
 
@@ -301,11 +302,11 @@ def read_maryland(folder: Path) -> Source:
     Item ids are ``<set_id>_<index>``, as in the release's question files.
     """
     funnel = Funnel()
-    files = {split: folder / split_file(split) for split in SPLITS if (folder / split_file(split)).exists()}
+    files = split_files(folder, split_file("{}"), SPLITS)
     _, unique = sound_entries(files, funnel, own_items=True)
     items: list[SourceItem] = []
     outfits: list[SourceOutfit] = []
-    faults: dict[str, list[str]] = {}
+    faults: dict[str, list[str]] = defaultdict(list)
     for split in SPLITS:
         for entry in unique[split]:
             own = _maryland_items(entry, folder, faults)
@@ -331,11 +332,11 @@ def _maryland_items(entry: OutfitEntry, folder: Path, faults: dict[str, list[str
     set_id = str(entry["set_id"])
     for position, raw in enumerate(entry["items"], start=1):
         if not isinstance(raw, dict) or raw.get("index") is None:
-            faults.setdefault("broken item: no index", []).append(f"set {set_id}, item {position}")
+            faults["broken item: no index"].append(f"set {set_id}, item {position}")
             continue
         item_id = f"{set_id}_{raw['index']}"
         if item_id in items:
-            faults.setdefault("the same index twice in an outfit", []).append(item_id)
+            faults["the same index twice in an outfit"].append(item_id)
             continue
         # The release's own path of the photo first, then the path that the item names; an address is no path.
         image = inside(folder, f"images/{set_id}/{raw['index']}.jpg")
@@ -376,36 +377,45 @@ class OutfitsRelease:
 
 def is_version(folder: Path) -> bool:
     """Whether a folder is one of the release's two, with at least one list of outfits."""
-    lists = any((folder / f"{split}.json").is_file() for split in SPLITS)
-    return lists and (folder.name in VERSIONS or any((path / METADATA).is_file() for path in (folder, folder.parent)))
+    lists = split_files(folder, "{}.json", SPLITS)
+    return bool(lists) and (
+        folder.name in VERSIONS or any((path / METADATA).is_file() for path in (folder, folder.parent))
+    )
 
 
 def read_outfits(path: Path, settings: DataSettings) -> Source:
     """Read one version of the release, of its folder or the one above it; ``data.release`` says which."""
     folder = _version_folder(path, settings)
     parent = path if folder != path else folder.parent if folder.name in VERSIONS else folder
-    titles = _read_object(_nearest(folder, "polyvore_outfit_titles.json"), "outfits") or {}
+    titles = _read_object(_nearest(folder, "polyvore_outfit_titles.json"), "outfits")
     release = OutfitsRelease(
         name=parent.name if parent == folder else f"{parent.name} ({folder.name})",
         layout="polyvore-outfits",
-        outfits=present({split: folder / f"{split}.json" for split in SPLITS}),
-        compatibility=present({split: folder / f"compatibility_{split}.txt" for split in QUESTION_SPLITS}),
-        blanks=present({split: folder / f"fill_in_blank_{split}.json" for split in QUESTION_SPLITS}),
+        outfits=split_files(folder, "{}.json", SPLITS),
+        compatibility=split_files(folder, "compatibility_{}.txt", QUESTION_SPLITS),
+        blanks=split_files(folder, "fill_in_blank_{}.json", QUESTION_SPLITS),
         titles={set_id: _title(entry) for set_id, entry in titles.items()},
     )
     table = _category_rows(_nearest(folder, "categories.csv"))
-    metadata = _read_object(_nearest(folder, METADATA), "items")
     facts: dict[str, Mapping[str, Any]] = {}
-    for item_id, row in (metadata or {}).items():
+    for item_id, row in _read_object(_nearest(folder, METADATA), "items").items():
         filled = {name: value for name, value in row.items() if value}
         facts[item_id] = {**table.get(str(row.get("category_id", "")), {}), **filled}
-    return release_source(release, facts, _photos(folder), parent)
+    images = _nearest(folder, "images")
+    tables = sorted(_nearest(folder, f"data/{folder.name}").glob("*.parquet"))
+
+    def photos(item_ids: Sequence[str]) -> Photos:
+        if images.is_dir():
+            return {item_id: inside(images, f"{item_id}.jpg") for item_id in item_ids}
+        return extract_photos(tables, "item_id", set(item_ids))
+
+    return release_source(release, facts, photos, parent)
 
 
 def release_source(
-    release: OutfitsRelease, facts: Facts, photos: Callable[[Iterable[str]], PhotoFinder], where: Path
+    release: OutfitsRelease, facts: Facts, photos: Callable[[Sequence[str]], Photos], where: Path
 ) -> Source:
-    """Assemble a version."""
+    """Assemble a version; ``photos`` gives the photos of items, ``where`` is the folder that an error names."""
     funnel = Funnel()
     entries, unique = sound_entries(release.outfits, funnel, own_items=False)
     named = {name: item_id for entry in entries for name, item_id in _listed(entry)}
@@ -414,8 +424,8 @@ def release_source(
     funnel.read("items", len(item_ids))
     cut = [str(entry["set_id"]) for entry in entries if len(_listed(entry)) < len(entry["items"])]
     funnel.note("outfits", "lists an item without item_id or index, which is passed over", cut)
-    photo_of = photos(item_ids)
-    if not facts and not any((image := photo_of(item_id)) and image.is_file() for item_id in item_ids):
+    images = photos(item_ids)
+    if not facts and not any(image.is_file() for image in images.values() if image):
         raise DataError(
             f"{where} has outfits but neither titles nor photos of their items: it lacks {release.items_file} (titles) "
             f"and images/<item_id>.jpg (photos); one of them must lie in it, see docs/data.md: get it from {_HUB}"
@@ -423,7 +433,7 @@ def release_source(
     funnel.note("items", f"without an id in {release.items_file}, which nothing can wear", release.without_id)
     missing = [item_id for item_id in item_ids if item_id not in facts]
     funnel.note("items", f"not in {release.items_file}", missing)
-    items = tuple(_outfits_item(name, facts.get(name, {}), photo_of(name)) for name in item_ids)
+    items = tuple(_outfits_item(name, facts.get(name, {}), images.get(name)) for name in item_ids)
     questions = []
     for split in QUESTION_SPLITS:
         compatibility, blanks = release.compatibility.get(split), release.blanks.get(split)
@@ -445,7 +455,7 @@ def _version_folder(path: Path, settings: DataSettings) -> Path:
                 f"{path} is the {path.name} version, but data.release={wanted} was asked for; give the folder above it"
             )
         return path
-    there = [name for name in VERSIONS if any((path / name / f"{split}.json").is_file() for split in SPLITS)]
+    there = [name for name in VERSIONS if split_files(path / name, "{}.json", SPLITS)]
     return path / chosen_version(path, settings, there, "", _HUB)
 
 
@@ -464,20 +474,9 @@ def _nearest(folder: Path, name: str) -> Path:
     return folder / name if (folder / name).exists() else folder.parent / name
 
 
-def _photos(folder: Path) -> Callable[[Iterable[str]], PhotoFinder]:
-    images = _nearest(folder, "images")
-    tables = sorted(_nearest(folder, f"data/{folder.name}").glob("*.parquet"))
-
-    def photos(item_ids: Iterable[str]) -> PhotoFinder:
-        if images.is_dir():
-            return lambda item_id: inside(images, f"{item_id}.jpg")
-        return extract_photos(tables, "item_id", set(item_ids)).get
-
-    return photos
-
-
-def present(paths: Mapping[Split, Path]) -> dict[Split, Path]:
-    """The files that exist."""
+def split_files(folder: Path, name: str, splits: Sequence[Split]) -> dict[Split, Path]:
+    """The files of a name such as ``"{}.json"`` that exist, by split."""
+    paths = {split: folder / name.format(split) for split in splits}
     return {split: path for split, path in paths.items() if path.is_file()}
 
 
@@ -505,9 +504,8 @@ def _listed(entry: OutfitEntry) -> list[tuple[str, str]]:
 
 
 def _outfit(entry: OutfitEntry, split: Split, release: OutfitsRelease) -> SourceOutfit:
-    set_id = str(entry["set_id"])
     item_ids = tuple(dict.fromkeys(item_id for _, item_id in _listed(entry)))
-    return SourceOutfit(set_id, item_ids, split, release.titles.get(set_id, ""))
+    return SourceOutfit(str(entry["set_id"]), item_ids, split, release.titles.get(str(entry["set_id"]), ""))
 
 
 def _outfits_item(item_id: str, facts: Mapping[str, Any], image: Path | None) -> SourceItem:

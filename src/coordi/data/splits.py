@@ -170,20 +170,17 @@ def drop_duplicates(
     can't tell them apart. An item without a title counts by its id.
     """
     first: dict[tuple[str, ...], SourceOutfit] = {}
-    twice: list[str] = []
-    across: list[str] = []
+    across = "the same titles as an outfit of another split (test wins over valid, valid over train)"
+    repeated: dict[str, list[str]] = {"the same titles as another outfit of its split": [], across: []}
+    twice, others = repeated.values()
     for outfit in sorted(outfits, key=lambda each: _STRENGTH[each.split]):
-        key = title_set(outfit.item_ids, items)
-        earlier = first.setdefault(key, outfit)
-        if earlier is not outfit and earlier.split == outfit.split:
-            twice.append(outfit.id)
-        elif earlier is not outfit:
-            across.append(outfit.id)
-    funnel.drop("outfits", "the same titles as another outfit of its split", twice)
-    reason = "the same titles as an outfit of another split (test wins over valid, valid over train)"
-    funnel.drop("outfits", reason, across)
-    repeated = {*twice, *across}
-    return [outfit for outfit in outfits if outfit.id not in repeated]
+        earlier = first.setdefault(title_set(outfit.item_ids, items), outfit)
+        if earlier is not outfit:
+            (twice if earlier.split == outfit.split else others).append(outfit.id)
+    for reason, names in repeated.items():
+        funnel.drop("outfits", reason, names)
+    left_out = {*twice, *others}
+    return [outfit for outfit in outfits if outfit.id not in left_out]
 
 
 def assign_splits(outfits: Sequence[SourceOutfit], seed: int) -> list[SourceOutfit]:
@@ -192,17 +189,13 @@ def assign_splits(outfits: Sequence[SourceOutfit], seed: int) -> list[SourceOutf
     The draw goes by a hash of the seed and each outfit's id, so that an outfit mostly keeps its split when a catalogue
     grows.
     """
-    open_positions = [position for position, outfit in enumerate(outfits) if outfit.split is None]
-    order = sorted(range(len(open_positions)), key=lambda each: _drawn(outfits[open_positions[each]].id, seed))
-    count = len(open_positions)
-    tests = max(round(count * _SHARES["test"]), min(count, 1))
-    valids = max(round(count * _SHARES["valid"]), 1 if count > 2 else 0)
-    assigned = list(outfits)
-    for rank, drawn in enumerate(order):
-        split: Split = "test" if rank < tests else "valid" if rank < tests + valids else "train"
-        position = open_positions[drawn]
-        assigned[position] = replace(assigned[position], split=split)
-    return assigned
+    order = sorted((outfit.id for outfit in outfits if outfit.split is None), key=lambda name: _drawn(name, seed))
+    tests = max(round(len(order) * _SHARES["test"]), min(len(order), 1))
+    valids = max(round(len(order) * _SHARES["valid"]), 1 if len(order) > 2 else 0)
+    drawn: dict[str, Split] = dict.fromkeys(order, "train")
+    drawn |= dict.fromkeys(order[:tests], "test")
+    drawn |= dict.fromkeys(order[tests : tests + valids], "valid")
+    return [replace(outfit, split=outfit.split or drawn[outfit.id]) for outfit in outfits]
 
 
 def _drawn(outfit_id: str, seed: int) -> bytes:
