@@ -83,11 +83,9 @@ class ImageTextEncoder(Protocol):
 def load_encoder(name: str, allow_download: bool = False, revision: str | None = None) -> ImageTextEncoder:
     """Load an encoder; nothing is downloaded unless that is allowed.
 
-    Args:
-        name: ``edge`` (bundled); the folder of a CLIP or SigLIP checkpoint, or of one exported to ONNX;
-            ``fashion-clip`` or the ``owner/name`` of a checkpoint on the Hugging Face hub.
-        allow_download: Whether it may be downloaded from the hub.
-        revision: The commit on the hub, 40 hexadecimal digits; None takes the pinned one, if there is one.
+    A name is ``edge`` (bundled); the folder of a CLIP or SigLIP checkpoint, or of one exported to ONNX;
+    ``fashion-clip`` or the ``owner/name`` of a checkpoint on the Hugging Face hub, with a ``revision`` (40 hexadecimal
+    digits) or the pinned one.
 
     Raises:
         EncoderError: If there is no such encoder, it may not be downloaded, or its files are damaged or not what they

@@ -55,9 +55,6 @@ class PhotoRecipe(Settings):
         size: Height and width after resizing, whatever the proportions. Not with ``shortest_edge``.
         resample: Pillow's number of the filter, which always antialiases: 2 bilinear, 3 bicubic.
         crop: Height and width of the crop around the centre; None for no crop.
-        scale: Pixel values of 0 to 255 are multiplied by it.
-        mean: Per channel, subtracted after scaling.
-        std: Per channel, the last divisor.
     """
 
     shortest_edge: int | None = Field(default=None, ge=1)
@@ -121,8 +118,8 @@ class PhotoRecipe(Settings):
         pixels = np.empty((len(images), height, width, 3), dtype=np.uint8)
         for row, image in zip(pixels, images, strict=True):
             row[:] = np.asarray(self._resized(image.convert("RGB") if image.mode != "RGB" else image))
-        factor = np.float32(self.scale) / np.asarray(self.std, dtype=np.float32)
-        shift = np.asarray(self.mean, dtype=np.float32) / np.asarray(self.std, dtype=np.float32)
+        mean, std = (np.array(values, dtype=np.float32) for values in (self.mean, self.std))
+        factor, shift = np.float32(self.scale) / std, mean / std
         prepared = np.empty((len(images), 3, height, width), dtype=np.float32)
         for channel in range(3):
             np.multiply(pixels[..., channel], factor[channel], out=prepared[:, channel])

@@ -164,14 +164,10 @@ class LabelClassifier:
 
     Attributes:
         vectors: Unit vectors of the labels, ``(L, D)``.
-        logit_scale: The encoder's.
-        logit_bias: The encoder's. None: softmax over labels of the scaled cosines, so every row adds up to 1, and one
-            label is the most probable even where none is true. A number: sigmoid of each scaled cosine plus the bias,
-            so each label is classified alone and rows add up to anything from 0 to L. The order of a photo's labels is
-            that of their cosines either way, but a threshold means "of these labels, this one" or "this photo and this
-            text belong together", and the second is often small even for the right label.
-        temperature: Logits, a sigmoid's bias included, are divided by it. It moves no label past another, and none
-            past a sigmoid's half.
+        logit_bias: The encoder's. None: softmax over labels of the scaled cosines, so one label is the most probable
+            even where none is true. A number: sigmoid of each scaled cosine plus the bias, so each label is classified
+            alone and rows add up to anything from 0 to L; the right label's probability is often small.
+        temperature: Logits, a sigmoid's bias included, are divided by it, which moves no label past another.
         bonuses: Added to the labels' cosines, ``(L,)``; None for nothing.
 
     References:
