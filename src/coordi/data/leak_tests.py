@@ -100,11 +100,6 @@ class LeakResult:
     chance: float
     p_value: float
 
-    @property
-    def visible(self) -> bool:
-        """As in ``Leak``."""
-        return self.name != "ids"
-
     def is_significant(self, tests: int) -> bool:
         """Whether it holds among so many tests of the same questions (Bonferroni), and is large enough to matter."""
         return self.reached - self.chance >= LEAST_GAIN and self.p_value * tests < ALPHA
@@ -119,7 +114,7 @@ def significant_leaks(results: Sequence[LeakResult]) -> list[Leak]:
     groups: dict[tuple[str, str], list[LeakResult]] = defaultdict(list)
     for result in results:
         if result.is_significant(tests[result.where]):
-            groups[result.name, result.where if result.visible else result.measure].append(result)
+            groups[result.name, result.measure if result.name == "ids" else result.where].append(result)
     return [_leak(group) for group in groups.values()]
 
 
@@ -135,7 +130,7 @@ def _leak(results: Sequence[LeakResult]) -> Leak:
         auc=best.reached if best.measure == "AUC" else None,
         accuracy=best.reached if best.measure == "accuracy" else None,
         chance=best.chance,
-        visible=best.visible,
+        visible=best.name != "ids",
     )
 
 
@@ -214,16 +209,17 @@ def cross_fitted_auc(rows: Ints, marks: Ints, positive: Flags, halves: Flags, op
 class QuestionSet:
     """Questions of one name as arrays. A blank has one row for each candidate: the outfit's others, the candidate last.
 
+    Shapes: ``(Q,)`` by row, ``(N,)`` by item of a row.
+
     Attributes:
         split: Of most of the outfits; None if none is in the data set.
         ids: Of the question of each row.
         outfit_ids: The outfit that each row was made of.
-        outfits: Item ids of each row.
-        rows: The row of each of its items, ascending, shape ``(N,)``.
-        items: The item's position in the data set, shape ``(N,)``.
-        positive: Whether a row is compatible, or holds the right candidate, shape ``(Q,)``.
-        groups: Number of the outfit that each row was made of; of a blank, number of the question, shape ``(Q,)``.
-        halves: A random half of the outfits, so that no outfit is both in training and in test, shape ``(Q,)``.
+        rows: The row of each item, ascending, ``(N,)``.
+        items: The item's position in the data set, ``(N,)``.
+        positive: Whether a row is compatible, or holds the right candidate, ``(Q,)``.
+        groups: Number of the outfit that each row was made of; of a blank, number of the question, ``(Q,)``.
+        halves: A random half of the outfits, so that no outfit is both in training and in test, ``(Q,)``.
     """
 
     where: str
@@ -242,11 +238,6 @@ class QuestionSet:
     def count(self) -> int:
         """Number of questions."""
         return int(self.groups.max()) + 1 if self.is_fitb else len(self.outfits)
-
-    @property
-    def has_both_answers(self) -> bool:
-        """Whether some rows are positive and others aren't."""
-        return 0 < int(self.positive.sum()) < len(self.positive)
 
     @property
     def sizes(self) -> Floats:

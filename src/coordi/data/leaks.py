@@ -96,7 +96,7 @@ def audit(
     results: list[LeakResult] = []
     small: dict[str, int] = {}
     for part in (*sets, *choices):
-        tests = list(leak_tests(part, facts)) if part.count >= MIN_QUESTIONS and part.has_both_answers else []
+        tests = list(leak_tests(part, facts)) if part.count >= MIN_QUESTIONS and len(set(part.positive)) == 2 else []
         if not tests or not part.test("unaudited", "", part.positive.astype(np.float64)).is_significant(len(tests)):
             small[part.where] = part.count
         results += tests

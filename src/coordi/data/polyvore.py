@@ -23,17 +23,15 @@ from coordi.config import DataSettings
 from coordi.data.categories import maryland_categories, maryland_category, outfits_category
 from coordi.data.feed import inside, read_json, read_text
 from coordi.data.source import (
+    UNKNOWN_ANSWER,
     Funnel,
     Source,
-    SourceBlank,
-    SourceCompatibility,
     SourceItem,
     SourceOutfit,
-    SourceQuestions,
     parse_price,
 )
 from coordi.errors import DataError
-from coordi.types import NO_EXTRA, SPLITS, Split
+from coordi.types import NO_EXTRA, SPLITS, CompatibilityQuestion, FitbQuestion, ReleaseQuestions, Split
 
 VERSIONS = ("nondisjoint", "disjoint")
 QUESTION_SPLITS: tuple[Split, ...] = ("valid", "test")
@@ -189,7 +187,7 @@ def sound_entries(
     return [entry for split in SPLITS for entry in sound[split]], unique
 
 
-def read_compatibility_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) -> tuple[SourceCompatibility, ...]:
+def read_compatibility_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) -> tuple[CompatibilityQuestion, ...]:
     """Read a file of compatibility questions.
 
     Questions are grouped by the set of their positive. A negative belongs to the positive that it was made for where
@@ -209,7 +207,7 @@ def read_compatibility_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) 
             )
         questions.append((label == "1", tuple(names), f"{unit}-{number}"))
     return tuple(
-        SourceCompatibility(tuple(item_ids.get(name, name) for name in names), label, group)
+        CompatibilityQuestion("", group, tuple(item_ids.get(name, name) for name in names), label)
         for (label, names, _), group in zip(questions, _groups(questions), strict=True)
     )
 
@@ -250,7 +248,7 @@ def _set_of(names: Sequence[str]) -> str:
     return sets.pop() if len(sets) == 1 else ""
 
 
-def read_blanks_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) -> tuple[SourceBlank, ...]:
+def read_blanks_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) -> tuple[FitbQuestion, ...]:
     """Read a file of fill-in-the-blank questions.
 
     The right candidate is the one of the question's own set; if several are, the one whose index is the question's
@@ -260,7 +258,7 @@ def read_blanks_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) -> tupl
     return tuple(_blank(entry, path, f"entry {number}", item_ids) for number, entry in entries)
 
 
-def _blank(entry: Any, path: Path, number: str, item_ids: Mapping[str, str]) -> SourceBlank:
+def _blank(entry: Any, path: Path, number: str, item_ids: Mapping[str, str]) -> FitbQuestion:
     keys = ("items", "candidates") if isinstance(entry, dict) and "candidates" in entry else ("question", "answers")
     parts = []
     for key in keys:
@@ -283,12 +281,9 @@ def _blank(entry: Any, path: Path, number: str, item_ids: Mapping[str, str]) -> 
         right = [position for position in right if answers[position] == f"{own}_{entry.get('blank_position')}"]
     if "label" in entry:
         right = [position for position in right if str(position) == str(entry["label"])]
-    return SourceBlank(
-        item_ids=tuple(item_ids.get(name, name) for name in question),
-        candidates=tuple(item_ids.get(name, name) for name in answers),
-        answer=right[0] if len(right) == 1 else None,
-        outfit_id=own or number.replace(" ", "-"),
-    )
+    items, candidates = (tuple(item_ids.get(name, name) for name in names) for names in parts)
+    answer = right[0] if len(right) == 1 else UNKNOWN_ANSWER
+    return FitbQuestion("", own or number.replace(" ", "-"), items, candidates, answer)
 
 
 def split_file(split: str) -> str:
@@ -320,7 +315,7 @@ def read_maryland(folder: Path) -> Source:
         has_blanks = name == "release" and (folder / BLANKS_FILE).exists()
         blanks = read_blanks_file(folder / BLANKS_FILE) if has_blanks else ()
         if compatibility or blanks:
-            questions.append(SourceQuestions(name, "test", compatibility, blanks))
+            questions.append(ReleaseQuestions(name, "test", compatibility, blanks))
     return Source(
         folder.name, "polyvore-maryland", tuple(items), tuple(outfits), funnel, keeps_single_items=False,
         splits=tuple(files), questions=tuple(questions),
@@ -440,7 +435,7 @@ def release_source(
         if compatibility or blanks:
             pairs = read_compatibility_file(compatibility, named) if compatibility else ()
             choices = read_blanks_file(blanks, named) if blanks else ()
-            questions.append(SourceQuestions("release", split, pairs, choices))
+            questions.append(ReleaseQuestions("release", split, pairs, choices))
     return Source(
         release.name, release.layout, items, outfits, funnel, keeps_single_items=False,
         splits=tuple(release.outfits), questions=tuple(questions),

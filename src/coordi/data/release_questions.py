@@ -12,12 +12,10 @@ import numpy as np
 
 from coordi.data.source import (
     MIN_ITEMS,
+    UNKNOWN_ANSWER,
     Source,
-    SourceBlank,
-    SourceCompatibility,
     SourceItem,
     SourceOutfit,
-    SourceQuestions,
     first_of_each_title,
     shuffled,
     title_set,
@@ -54,7 +52,7 @@ def release_questions(
     return tuple(_read_part(part, stream, rules) for stream, part in enumerate(source.questions))
 
 
-def capped(part: SourceQuestions, cap: int | None) -> tuple[SourceQuestions, int]:
+def capped(part: ReleaseQuestions, cap: int | None) -> tuple[ReleaseQuestions, int]:
     """The questions of at most ``cap`` outfits, the same ones for every seed, and how many outfits are left aside.
 
     Negatives whose outfit is unknown count apart, so that no file is left with one answer only.
@@ -137,30 +135,34 @@ def _rank(outfit_id: str) -> bytes:
     return hashlib.sha256(f"{RandomStream.RELEASE:d}\0{outfit_id}".encode()).digest()
 
 
-def _read_part(part: SourceQuestions, stream: int, rules: _ReleaseFilter) -> ReleaseQuestions:
+def _read_part(part: ReleaseQuestions, stream: int, rules: _ReleaseFilter) -> ReleaseQuestions:
     generator = np.random.default_rng([RandomStream.RELEASE, SPLITS.index(part.split), stream])
-    losses: Counter[str] = Counter()
-    blank_losses: Counter[str] = Counter()
-    usable = [(question, left) for question in part.compatibility if (left := rules.compatibility(question, losses))]
-    blanks = [(blank, left) for blank in part.blanks if (left := rules.blank(blank, blank_losses))]
-    choices = Counter(len(blank.candidates) for blank, _ in blanks).most_common(1)
-    even = [(blank, left) for blank, left in blanks if len(blank.candidates) == choices[0][0]]
-    blank_losses[OTHER_CHOICES] += len(blanks) - len(even)
+    counted = replace(
+        part, compatibility_file=QuestionFile(len(part.compatibility)), blanks_file=QuestionFile(len(part.blanks))
+    )
+    usable = _filtered(counted, rules.remaining)
+    choices = Counter(len(blank.candidates) for blank in usable.blanks).most_common(1)
+    even = [blank for blank in usable.blanks if len(blank.candidates) == choices[0][0]]
+    odd = {OTHER_CHOICES: len(usable.blanks) - len(even)}
     prefix = f"{part.split}-{part.name}"
     pairs = []
-    for number, position in enumerate(generator.permutation(len(usable))):
-        question, left = usable[position]
-        items = shuffled(left, generator)
-        pairs.append(CompatibilityQuestion(f"{prefix}-{number:06d}", question.outfit_id, items, question.compatible))
-    fitb = []
+    for number, position in enumerate(generator.permutation(len(usable.compatibility))):
+        question = usable.compatibility[position]
+        items = shuffled(question.item_ids, generator)
+        pairs.append(replace(question, id=f"{prefix}-{number:06d}", item_ids=items))
+    blanks = []
     for number, position in enumerate(generator.permutation(len(even))):
-        blank, left = even[position]
+        blank = even[position]
         candidates = shuffled(blank.candidates, generator)
-        answer = candidates.index(blank.candidates[blank.answer or 0])
-        items = shuffled(left, generator)
-        fitb.append(FitbQuestion(f"{prefix}-blank-{number:06d}", blank.outfit_id, items, candidates, answer))
-    files = _file(len(part.compatibility), losses), _file(len(part.blanks), blank_losses)
-    return ReleaseQuestions(part.name, part.split, tuple(pairs), tuple(fitb), *files)
+        answer = candidates.index(blank.candidates[blank.answer])
+        items, name = shuffled(blank.item_ids, generator), f"{prefix}-blank-{number:06d}"
+        blanks.append(replace(blank, id=name, item_ids=items, candidates=candidates, answer=answer))
+    return replace(
+        usable,
+        compatibility=tuple(pairs),
+        blanks=tuple(blanks),
+        blanks_file=_file(len(part.blanks), Counter(usable.blanks_file.losses) + Counter(odd)),
+    )
 
 
 class _ReleaseFilter:
@@ -177,35 +179,35 @@ class _ReleaseFilter:
             for name in outfit.item_ids:
                 self._outfits_with[name].add(outfit.id)
 
-    def compatibility(self, question: SourceCompatibility, losses: Counter[str]) -> tuple[str, ...]:
+    def remaining(self, question: AnyQuestion, losses: Counter[str]) -> tuple[str, ...]:
         """The items that are left; none if the question is left out. Either way it is counted."""
         left, changes = self._left(question.item_ids)
-        reason = None
-        if len(left) < MIN_ITEMS:
-            reason = TOO_FEW
-        elif question.compatible and self._is_trained(question.outfit_id, left):
-            reason = TRAINED
-        elif not question.compatible and set.intersection(*(self._outfits_with[name] for name in left)):
-            reason = REAL
+        if isinstance(question, FitbQuestion):
+            reason = self._why_no_blank(question, left)
+        else:
+            reason = self._why_no_pair(question, left)
         losses.update([reason] if reason else changes)
         return () if reason else left
 
-    def blank(self, question: SourceBlank, losses: Counter[str]) -> tuple[str, ...]:
-        """The other items of the outfit; none if the question is left out. Either way it is counted."""
-        left, changes = self._left(question.item_ids)
-        reason = None
-        if question.answer is None:
-            reason = NO_ANSWER
-        elif not all(name in self._items for name in question.candidates):
-            reason = NO_CANDIDATE
-        elif len(left) + 1 < MIN_ITEMS:
-            reason = TOO_FEW
-        elif self._shares_a_title((*left, *question.candidates)):
-            reason = SAME_TITLE_CANDIDATE
-        elif self._is_trained(question.outfit_id, (*left, question.candidates[question.answer])):
-            reason = TRAINED
-        losses.update([reason] if reason else changes)
-        return () if reason else left
+    def _why_no_pair(self, question: CompatibilityQuestion, left: Sequence[str]) -> str:
+        if len(left) < MIN_ITEMS:
+            return TOO_FEW
+        if question.compatible:
+            return TRAINED if self._is_trained(question.outfit_id, left) else ""
+        return REAL if set.intersection(*(self._outfits_with[name] for name in left)) else ""
+
+    def _why_no_blank(self, question: FitbQuestion, left: Sequence[str]) -> str:
+        if question.answer == UNKNOWN_ANSWER:
+            return NO_ANSWER
+        if not all(name in self._items for name in question.candidates):
+            return NO_CANDIDATE
+        if len(left) + 1 < MIN_ITEMS:
+            return TOO_FEW
+        names = (*left, *question.candidates)
+        if len(first_of_each_title(names, self._items)) < len(names):
+            return SAME_TITLE_CANDIDATE
+        is_trained = self._is_trained(question.outfit_id, (*left, question.candidates[question.answer]))
+        return TRAINED if is_trained else ""
 
     def _left(self, names: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
         """The items after cleaning, each title once, and what that changed."""
@@ -217,9 +219,6 @@ class _ReleaseFilter:
             SAME_TITLE: len(left) < len(clean),
         }
         return left, [change for change, applies in changes.items() if applies]
-
-    def _shares_a_title(self, names: Sequence[str]) -> bool:
-        return len(first_of_each_title(names, self._items)) < len(names)
 
     def _is_trained(self, outfit_id: str, names: Iterable[str]) -> bool:
         return outfit_id in self._training_ids or title_set(names, self._items) in self._training_titles

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import ftfy
 import numpy as np
 
-from coordi.types import NO_EXTRA, FunnelRow, GarmentCategory, Split
+from coordi.types import NO_EXTRA, FunnelRow, GarmentCategory, ReleaseQuestions, Split
 
 Unit = Literal["items", "outfits"]
 READ = "read"
@@ -181,37 +181,8 @@ class SourceOutfit:
     title: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceCompatibility:
-    """A compatibility question as a release's file asks it, with names that the file alone knows left as they are.
-
-    A negative has the ``outfit_id`` of the positive it was made for where the file lets one know, else a name of its
-    own (``line-12``).
-    """
-
-    item_ids: tuple[str, ...]
-    compatible: bool
-    outfit_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class SourceBlank:
-    """A fill-in-the-blank question as a release's file asks it; ``answer`` is None if the file doesn't say."""
-
-    item_ids: tuple[str, ...]
-    candidates: tuple[str, ...]
-    answer: int | None
-    outfit_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class SourceQuestions:
-    """The question files of one split that belong to each other, under a protocol's name, before cleaning."""
-
-    name: str
-    split: Split
-    compatibility: tuple[SourceCompatibility, ...] = ()
-    blanks: tuple[SourceBlank, ...] = ()
+UNKNOWN_ANSWER = -1
+"""``FitbQuestion.answer`` where a release's file doesn't say which candidate is right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +194,8 @@ class Source:
         keeps_single_items: Whether an item that is in no outfit is of use (a catalogue) or not (a release).
         titles_needed: Whether the paper's filter asks for a title; a folder of photos has none.
         splits: Splits that the source has of its own; one that has no outfit left is an error.
+        questions: Its files of questions as they are: without ids, with names that the file alone knows, and groups as
+            ``outfit_id``.
         lines: By item id, the line or row of its table; empty for what isn't a table.
     """
 
@@ -234,7 +207,7 @@ class Source:
     keeps_single_items: bool
     titles_needed: bool = True
     splits: tuple[Split, ...] = ()
-    questions: tuple[SourceQuestions, ...] = ()
+    questions: tuple[ReleaseQuestions, ...] = ()
     lines: Mapping[str, int] = field(default_factory=dict)
     problems: tuple[RowProblem, ...] = ()
 
