@@ -179,11 +179,7 @@ class TextRecipe(Settings):
     pad_id: int = Field(ge=0)
 
     def cleaned(self, text: str) -> str:
-        """The text for the tokenizer.
-
-        References:
-            ``canonicalize_text`` of big_vision, as SiglipTokenizer of transformers and open_clip have it.
-        """
+        """The text for the tokenizer: ``canonicalize_text`` of big_vision, as transformers and open_clip have it."""
         if self.clean == "none":
             return text
         if self.clean == "lowercase":
@@ -454,13 +450,11 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _processor_config(folder: Path) -> dict[str, Any]:
     """Settings of the image processor, from its own file or from the one that it shares with the tokenizer."""
-    shared = (
-        {}
-        if (folder / _PROCESSOR).is_file() or not (folder / _SHARED_PROCESSOR).is_file()
-        else _read_json(folder / _SHARED_PROCESSOR)
-    )
-    config = shared.get("image_processor")
-    return config if isinstance(config, dict) else _read_json(folder / _PROCESSOR)
+    if not (folder / _PROCESSOR).is_file() and (folder / _SHARED_PROCESSOR).is_file():
+        config = _read_json(folder / _SHARED_PROCESSOR).get("image_processor")
+        if isinstance(config, dict):
+            return config
+    return _read_json(folder / _PROCESSOR)
 
 
 def _tokenizer_config(folder: Path) -> dict[str, Any]:
@@ -488,12 +482,9 @@ def _weights(folder: Path, name: str = WEIGHTS) -> list[Path]:
 
 def _identity(folder: Path, is_open_clip: bool) -> str:
     """SHA-256 over names and contents of the files that shape the embeddings."""
-    names = [CONFIG, _TOKENIZER_CONFIG]
-    names += [TOKENIZER] if (folder / TOKENIZER).is_file() else _CLIP_VOCABULARY
-    if is_open_clip:
-        names.append(OPEN_CLIP_CONFIG)
-    else:
-        names.append(_PROCESSOR if (folder / _PROCESSOR).is_file() else _SHARED_PROCESSOR)
+    tokenizer = [TOKENIZER] if (folder / TOKENIZER).is_file() else _CLIP_VOCABULARY
+    processor = _PROCESSOR if (folder / _PROCESSOR).is_file() else _SHARED_PROCESSOR
+    names = [CONFIG, _TOKENIZER_CONFIG, *tokenizer, OPEN_CLIP_CONFIG if is_open_clip else processor]
     paths = [folder / name for name in names] + _weights(folder, OPEN_CLIP_WEIGHTS if is_open_clip else WEIGHTS)
     lines = sorted(f"{path.name} {hash_file(path)}" for path in paths if path.is_file())
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
@@ -561,10 +552,8 @@ def _open_clip_photos(prepared: Mapping[str, Any], side: int) -> PhotoRecipe:
         raise ValueError(f"preprocess_cfg.interpolation is {filter_name!r}, supported are {', '.join(_FILTERS)}")
     if mode not in ("squash", "shortest"):
         raise ValueError(f"preprocess_cfg.resize_mode is {mode!r}, supported are squash and shortest")
-    clip = PhotoRecipe.of_processor({})
-    resize: dict[str, Any] = (
-        {"size": (side, side)} if mode == "squash" else {"shortest_edge": side, "crop": (side, side)}
-    )
+    clip, square = PhotoRecipe.of_processor({}), (side, side)
+    resize: dict[str, Any] = {"size": square} if mode == "squash" else {"shortest_edge": side, "crop": square}
     mean, std = prepared.get("mean", clip.mean), prepared.get("std", clip.std)
     return PhotoRecipe(resample=_FILTERS[filter_name], mean=mean, std=std, **resize)
 

@@ -57,13 +57,10 @@ class DescriptionSummary:
     """Counts over a catalogue's descriptions, which are in its folder.
 
     Attributes:
-        photos: Photos that were described.
         encoded: Photos that went through the encoder; the others were in the cache, or the same as another.
         labels: By attribute, how many photos have each label, most frequent first.
-        unreadable: Photos that couldn't be opened.
         examples: Items with their descriptions, spread evenly over the catalogue's order; all of a small one.
         encoder: Name and identity.
-        attributes: Names of the vocabulary's attributes, in its order.
         is_sigmoid: Whether the encoder classifies each label by itself (sigmoid), not against the others.
     """
 

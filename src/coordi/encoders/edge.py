@@ -66,8 +66,8 @@ def calibration_of(encoder: object) -> Calibration:
 def word_key(words: str) -> str:
     """A key that is the same for singular and plural, upper and lower case, with hyphens, spaces or neither.
 
-    By the rules of English: ``Kurta`` and ``kurtas``, ``T-Shirt`` and ``tshirts``, ``watch`` and ``Watches``, ``body``
-    and ``bodies``, ``hoodie`` and ``hoodies``. It is for comparing and isn't always a word.
+    By the rules of English: ``T-Shirt`` and ``tshirts``, ``watch`` and ``Watches``, ``hoodie`` and ``hoodies``. It is
+    for comparing and isn't always a word.
     """
     return "".join(_singular(word) for word in words.lower().replace("-", "").split())
 

@@ -280,11 +280,9 @@ class EncoderReport:
     Attributes:
         attributes: By column, the result of ``label_metrics``, and under ``common`` the same of the photos whose label
             has ``min_photos`` or more (absent where there is none). ``baseColour merged`` counts near-synonyms as one.
-        unseen: A row per label that was withheld from the encoder's training: ``attribute``, ``label``, ``n``,
-            ``top1``, ``top3`` among all labels, and ``ci95`` of both (Wilson). Label ``all`` has all their photos.
+        unseen: A row per label that was withheld from the encoder's training, with the share of its photos that have
+            it first or among three, and Wilson intervals. Label ``all`` has all their photos.
         photos_per_second: Of all photos, opening and encoding; those in the cache are only read.
-        unreadable: Photos that couldn't be opened; they are left out.
-        encoded: Photos that went through the encoder; the others were in the cache, or the same as another.
     """
 
     attributes: Mapping[str, Mapping[str, Any]]
@@ -406,17 +404,14 @@ def _withheld_rows(column: _Column, plain: _Shares, helped: _Shares, withheld: S
         groups["all"] = np.any(list(groups.values()), axis=0)
     table: list[dict[str, Any]] = []
     for label, rows in groups.items():
-        if rows.any():
-            hits = {k: among_best(column.truth[rows], helped[rows], k) for k in (1, 3)}
-            intervals = {f"top{k}": share_with_interval(hits[k]) for k in hits}
-            table.append(
-                {
-                    "attribute": column.name,
-                    "label": label,
-                    "n": int(rows.sum()),
-                    **{name: share for name, (share, _) in intervals.items()},
-                    "plain": {f"top{k}": float(among_best(column.truth[rows], plain[rows], k).mean()) for k in hits},
-                    "ci95": {name: interval for name, (_, interval) in intervals.items()},
-                }
-            )
+        if not rows.any():
+            continue
+        truth = column.truth[rows]
+        shares = {f"top{k}": share_with_interval(among_best(truth, helped[rows], k)) for k in (1, 3)}
+        table.append(
+            {"attribute": column.name, "label": label, "n": int(rows.sum())}
+            | {name: share for name, (share, _) in shares.items()}
+            | {"plain": {f"top{k}": float(among_best(truth, plain[rows], k).mean()) for k in (1, 3)}}
+            | {"ci95": {name: interval for name, (_, interval) in shares.items()}}
+        )
     return table

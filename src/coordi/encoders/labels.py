@@ -95,16 +95,15 @@ def load_vocabulary(name: str) -> Vocabulary:
     values = _read(name)
     try:
         vocabulary = Vocabulary.model_validate(values)
+        problems = list(_problems(vocabulary))
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in error.errors()]
-    else:
-        problems = list(_problems(vocabulary))
-        if not problems:
-            return vocabulary
-    raise ConfigError(
-        f"vocabulary '{name}': {'; '.join(problems)}; an example that works is "
-        "src/coordi/encoders/vocabularies/fashion.yaml"
-    )
+    if problems:
+        raise ConfigError(
+            f"vocabulary '{name}': {'; '.join(problems)}; an example that works is "
+            "src/coordi/encoders/vocabularies/fashion.yaml"
+        )
+    return vocabulary
 
 
 def _read(name: str) -> Any:
@@ -245,9 +244,8 @@ class Labeller:
     ) -> list[GarmentCategory | None]:
         """Garment category of each photo: of its garment type, or of the types that are together the most probable.
 
-        A garment that could be a shirt or a blouse is a top, though neither passes the threshold. On photos of products
-        that were kept out of training this gives a category to 99 of 100 photos instead of 95, and the shares that are
-        right are alike (docs/describing.md).
+        A garment that could be a shirt or a blouse is a top, though neither passes the threshold (docs/describing.md
+        has figures).
 
         Returns:
             None where no category has more than half of the probability; for an encoder that classifies each label

@@ -88,16 +88,16 @@ def open_photos(
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     pool = ThreadPoolExecutor(min(_MAX_THREADS, max(2, cores)), thread_name_prefix="photo")
     # ``Executor.map`` would read all files at once.
-    reading: deque[Future[OpenedPhoto]] = deque()
+    opening: deque[Future[OpenedPhoto]] = deque()
     decoding: deque[tuple[int, Future[OpenedPhoto]]] = deque()
     waiting = iter(items)
     pixels = 0
     try:
         while True:
-            reading.extend(pool.submit(_read, item, is_cached) for item in islice(waiting, _AHEAD - len(reading)))
-            if not reading:
+            opening.extend(pool.submit(_read, item, is_cached) for item in islice(waiting, _AHEAD - len(opening)))
+            if not opening:
                 break
-            photo = reading.popleft().result()
+            photo = opening.popleft().result()
             while decoding and (pixels + photo.pixels > max_pixels or len(decoding) == _AHEAD):
                 size, future = decoding.popleft()
                 pixels -= size
@@ -253,10 +253,8 @@ def encoding_key(encoder: ImageTextEncoder) -> str:
 class EncodedPhotos:
     """Result of encoding the photos of some items.
 
-    Attributes:
-        digests: By item in order, its photo's key in the cache; None if it couldn't be opened.
-        unreadable: Photos that couldn't be opened, in order.
-        encoded: Photos that went through the encoder; the others were in the cache, or the same as another.
+    ``digests`` are their keys in the cache, None where a photo couldn't be opened; ``encoded`` counts photos that went
+    through the encoder: the others were in the cache, or the same as another.
     """
 
     digests: tuple[bytes | None, ...]
