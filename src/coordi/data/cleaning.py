@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import cast
 
 from coordi.artifacts import Progress, no_progress
 from coordi.config import DataSettings
@@ -29,7 +28,7 @@ from coordi.data.source import (
 )
 from coordi.data.splits import cap_splits, draw_splits, outfit_caps
 from coordi.errors import DataError
-from coordi.types import Dataset, GarmentCategory, Item, Outfit
+from coordi.types import Dataset, Item, Outfit
 
 _AUTO_SHARE = 0.5
 
@@ -39,12 +38,8 @@ def clean(
 ) -> Dataset:
     """Clean a source.
 
-    Args:
-        source: Its funnel is extended.
-        settings: Whether photos are required, and caps on the splits.
-        seed: Of the drawn splits and of the caps.
-        progress: Called after each photo that is checked.
-        check_photos: False skips photo validation.
+    The source's funnel is extended. ``seed`` is of the drawn splits and of the caps; ``progress`` is called after each
+    photo that is checked, none with ``check_photos=False``.
 
     Raises:
         DataError: If nothing is left, or a split that had outfits has none left; with the biggest reasons.
@@ -69,13 +64,11 @@ def clean(
     if not items:
         raise DataError(f"nothing of '{source.name}' is left after cleaning: {biggest_reasons(funnel.rows, 'items')}")
     return Dataset(
-        name=source.name,
-        layout=source.layout,
-        items={item_id: _item(item) for item_id, item in items.items()},
-        outfits=tuple(
-            Outfit(outfit.id, outfit.item_ids, outfit.split, outfit.title) for outfit in outfits if outfit.split
-        ),
-        funnel=funnel.rows,
+        source.name,
+        source.layout,
+        {item_id: _item(item) for item_id, item in items.items()},
+        tuple(Outfit(outfit.id, outfit.item_ids, outfit.split, outfit.title) for outfit in outfits if outfit.split),
+        funnel.rows,
         text_only=not required,
         released=released,
     )
@@ -155,9 +148,8 @@ def _clean_outfits(
 ) -> list[SourceOutfit]:
     funnel = source.funnel
     reduced = _with_unique_titles(source, items)
-    small = [outfit for outfit in reduced if len(outfit.item_ids) < MIN_ITEMS]
-    funnel.drop("outfits", f"fewer than {MIN_ITEMS} items left", len(small))
     large = [outfit for outfit in reduced if len(outfit.item_ids) >= MIN_ITEMS]
+    funnel.drop("outfits", f"fewer than {MIN_ITEMS} items left", len(reduced) - len(large))
     assigned = draw_splits(large, items, settings, seed, funnel)
     for split in source.splits if settings.split == "released" else ():
         if not any(outfit.split == split for outfit in assigned):
@@ -206,5 +198,5 @@ def _why_empty(source: Source) -> str:
 
 
 def _item(item: SourceItem) -> Item:
-    category = cast("GarmentCategory | None", item.category)
+    category = item.category or None
     return Item(item.id, item.title, category, item.subcategory, item.image, item.price, item.extra)

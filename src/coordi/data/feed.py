@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from coordi.artifacts import MANIFEST
 from coordi.data.categories import category_of, classify
@@ -316,9 +316,9 @@ def _lines_after(line: int, row: Row) -> str:
     return f"line {last}" if last == line + 1 else f"lines {line + 1} to {last}"
 
 
-def _category(texts: Iterable[str], title: str) -> GarmentCategory | str | None:
+def _category(texts: Iterable[str], title: str) -> GarmentCategory | Literal[""] | None:
     for text in texts:
-        category = text.lower() if text.lower() in GARMENT_CATEGORIES else classify(text)
+        category = next((name for name in GARMENT_CATEGORIES if name == text.lower()), classify(text))
         if category is not None:
             return category
     return category_of(title)

@@ -38,7 +38,7 @@ from coordi.data.polyvore import (
 )
 from coordi.data.source import Funnel, Source, SourceItem, SourceOutfit
 from coordi.errors import CoordiError, DataError, require
-from coordi.types import SPLITS, GarmentCategory
+from coordi.types import SPLITS
 
 COMPLETE = ".complete.json"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -224,8 +224,7 @@ def _tables(folder: Path) -> list[Path]:
 
 def _marqo_item(item_id: str, row: Mapping[str, Any]) -> SourceItem:
     title, kind = str(row.get("text") or ""), str(row.get("category") or "")
-    category_row = _rows_by_name().get(kind.casefold())
-    category: GarmentCategory | str | None = classify(kind)
+    category_row, category = _rows_by_name().get(kind.casefold()), classify(kind)
     if category_row is not None:
         category = maryland_category(category_row.id, title)
     elif category is None:

@@ -188,9 +188,8 @@ def load(
 ) -> Dataset:
     """Read and clean a source; see ``recognise`` for what may be given.
 
-    The same source, settings and seed give an equal data set.
-
-    ``check_photos=False`` skips photo validation, for callers that open every photo themselves.
+    The same source, settings and seed give an equal data set. ``check_photos=False`` skips photo validation, for
+    callers that open every photo themselves.
 
     Raises:
         DataError: If it isn't recognised, is broken, or nothing usable is left after cleaning.
@@ -249,8 +248,7 @@ def recognise(path: Path) -> Layout:
         return "polyvore-maryland"
     if is_version(path.resolve()) or names.intersection(VERSIONS):
         return "polyvore-outfits"
-    copy = copy_layout(path)
-    if copy is not None:
+    if copy := copy_layout(path):
         return copy
     if find_table(path) is not None:
         return "catalogue"
@@ -271,12 +269,8 @@ def outfits_for(dataset: Dataset, split: Split) -> tuple[Outfit, ...]:
         return outfits
     present = [name for name in SPLITS if dataset.outfits_of(name)]
     others = f"it has {', '.join(present)}" if present else "it has no outfits at all"
-    files = {"polyvore-maryland": split_file(split)} | dict.fromkeys(
-        ("polyvore-outfits", "owj0421-polyvore"), f"{split}.json"
-    )
-    how = (
-        f"add {files[dataset.layout]}, or draw the splits anew with data.split=outfit-disjoint"
-        if dataset.layout in files
-        else 'add lines {"id": ..., "items": [...]} to outfits.jsonl beside the items'
-    )
+    file = split_file(split) if dataset.layout == "polyvore-maryland" else f"{split}.json"
+    how = 'add lines {"id": ..., "items": [...]} to outfits.jsonl beside the items'
+    if dataset.layout in ("polyvore-maryland", "polyvore-outfits", "owj0421-polyvore"):
+        how = f"add {file}, or draw the splits anew with data.split=outfit-disjoint"
     raise DataError(f"'{dataset.name}' has no {split} outfits ({others}); {how}")

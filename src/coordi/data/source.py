@@ -113,13 +113,12 @@ class SourceItem:
 
     Attributes:
         category: A garment category, ``""`` if nobody wears it, None if no text names it.
-        image: Where its photo should be; None if the source names none. The file may be missing.
-        why_no_photo: The funnel's reason where ``image`` is None.
+        image: Where its photo should be, maybe missing; None if the source names none, as ``why_no_photo`` says.
     """
 
     id: str
     title: str
-    category: GarmentCategory | str | None
+    category: GarmentCategory | Literal[""] | None
     subcategory: str = ""
     image: Path | None = None
     why_no_photo: str = "no photo"
