@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from coordi.data.polyvore import read_blanks_file, read_compatibility_file
-from coordi.data.source import SourceBlank, SourceCompatibility
+from coordi.data.source import UNKNOWN_ANSWER
 from coordi.errors import DataError
+from coordi.types import CompatibilityQuestion, FitbQuestion
 
 
 def _groups(folder: Path, text: str) -> list[str]:
@@ -19,7 +20,10 @@ def _groups(folder: Path, text: str) -> list[str]:
 def test_names_become_item_ids_and_others_stay(tmp_path: Path) -> None:
     (tmp_path / "q.txt").write_text("1 7_1 7_2\n\n0 8_1 9_4 \n")
     found = read_compatibility_file(tmp_path / "q.txt", {"7_1": "a", "7_2": "b", "9_4": "a"})
-    assert found == (SourceCompatibility(("a", "b"), True, "7"), SourceCompatibility(("8_1", "a"), False, "7"))
+    assert found == (
+        CompatibilityQuestion("", "7", ("a", "b"), True),
+        CompatibilityQuestion("", "7", ("8_1", "a"), False),
+    )
 
 
 def test_a_negative_that_follows_a_positive_is_of_its_group(tmp_path: Path) -> None:
@@ -54,7 +58,7 @@ def test_a_line_that_isnt_a_question_is_named(tmp_path: Path, line: str) -> None
         _groups(tmp_path, f"1 1_1 1_2\n\n{line}\n")
 
 
-def _blanks(folder: Path, *entries: Any) -> tuple[SourceBlank, ...]:
+def _blanks(folder: Path, *entries: Any) -> tuple[FitbQuestion, ...]:
     (folder / "blanks.json").write_text(json.dumps(entries))
     return read_blanks_file(folder / "blanks.json", {"5_1": "a", "5_2": "b", "6_1": "c"})
 
@@ -67,8 +71,8 @@ def test_the_right_answer_is_the_one_of_the_set_wherever_it_stands(tmp_path: Pat
     )
     (several,) = _blanks(tmp_path, {"question": ["5_1"], "answers": ["5_4", "5_3", "7_1"], "blank_position": 3})
     assert several.answer == 1
-    assert first == SourceBlank(("a",), ("b", "c"), 0, "5")
-    assert later == SourceBlank(("a", "b"), ("c", "7_1", "5_3"), 2, "5")
+    assert first == FitbQuestion("", "5", ("a",), ("b", "c"), 0)
+    assert later == FitbQuestion("", "5", ("a", "b"), ("c", "7_1", "5_3"), 2)
 
 
 def test_one_answer_is_no_choice(tmp_path: Path) -> None:
@@ -84,7 +88,7 @@ def test_an_answer_that_cant_be_told_is_none(tmp_path: Path) -> None:
         {"question": ["5_1"], "answers": ["5_2", "5_3"]},
         {"question": ["5_1", "6_1"], "answers": ["5_2", "7_1"]},
     )
-    assert (nobody.answer, two.answer, mixed.answer) == (None, None, None)
+    assert (nobody.answer, two.answer, mixed.answer) == (UNKNOWN_ANSWER, UNKNOWN_ANSWER, UNKNOWN_ANSWER)
     assert (nobody.outfit_id, mixed.outfit_id) == ("5", "entry-3")
 
 

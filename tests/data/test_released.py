@@ -13,15 +13,13 @@ from coordi.data import release_questions as rules
 from coordi.data.cleaning import clean
 from coordi.data.loading import load
 from coordi.data.source import (
+    UNKNOWN_ANSWER,
     Funnel,
     Source,
-    SourceBlank,
-    SourceCompatibility,
     SourceItem,
     SourceOutfit,
-    SourceQuestions,
 )
-from coordi.types import Dataset, QuestionFile, ReleaseQuestions, Split
+from coordi.types import CompatibilityQuestion, Dataset, FitbQuestion, QuestionFile, ReleaseQuestions, Split
 
 Maryland = Callable[[Mapping[str, Any]], Path]
 AddsUp = Callable[[Dataset], None]
@@ -42,10 +40,13 @@ def _released(
     funnel = Funnel()
     funnel.read("items", len(items))
     funnel.read("outfits", len(outfits))
-    part = SourceQuestions(
+    part = ReleaseQuestions(
         "release", "test",
-        tuple(SourceCompatibility(tuple(names), truth, asked_as or f"look-{names}") for names, truth in asked),
-        tuple(SourceBlank(tuple(names), tuple(shown), answer, f"look-{names}") for names, shown, answer in blanks),
+        tuple(CompatibilityQuestion("", asked_as or f"look-{names}", tuple(names), truth) for names, truth in asked),
+        tuple(
+            FitbQuestion("", f"look-{names}", tuple(names), tuple(shown), UNKNOWN_ANSWER if answer is None else answer)
+            for names, shown, answer in blanks
+        ),
     )  # fmt: skip
     source = Source("made up", "test", items, outfits, funnel, keeps_single_items=False, questions=(part,))
     dataset = clean(source, DataSettings(), 5)

@@ -30,9 +30,9 @@ def closets(draw: st.DrawFn) -> Dataset:
 def test_queries_hold_their_promises_in_any_closet(dataset: Dataset, pool: int, seed: int) -> None:
     found = draw_retrieval(dataset, "test", seed, pool)
     outfits = {outfit.id: set(outfit.item_ids) for outfit in dataset.outfits}
-    assert len(found.queries) + found.left_out == len(outfits)
+    assert len(found.questions) + found.left_out == len(outfits)
     assert found.not_drawn == 0
-    for query in found.queries:
+    for query in found.questions:
         true = query.candidates[query.answer]
         assert {*query.item_ids, true} == outfits[query.outfit_id]
         assert len(set(query.candidates)) == pool
@@ -48,18 +48,18 @@ def test_queries_hold_their_promises_in_any_closet(dataset: Dataset, pool: int, 
 def test_fewer_queries_are_some_of_more(real: Dataset) -> None:
     every = draw_retrieval(real, "test", 17, 30)
     few = draw_retrieval(real, "test", 17, 30, 20)
-    assert len(few.queries) == 20
-    assert set(few.queries) < set(every.queries)
-    assert (few.left_out, few.not_drawn) == (every.left_out, len(every.queries) - 20)
-    answers = Counter(query.answer for query in every.queries)
-    assert max(answers.values()) < 1.5 * len(every.queries) / 30  # the true item may be anywhere in its pool
-    assert draw_retrieval(real, "test", 18, 30, 20).queries != few.queries
+    assert len(few.questions) == 20
+    assert set(few.questions) < set(every.questions)
+    assert (few.left_out, few.not_drawn) == (every.left_out, len(every.questions) - 20)
+    answers = Counter(query.answer for query in every.questions)
+    assert max(answers.values()) < 1.5 * len(every.questions) / 30  # the true item may be anywhere in its pool
+    assert draw_retrieval(real, "test", 18, 30, 20).questions != few.questions
 
 
 @pytest.mark.slow
 def test_a_pool_that_no_category_can_fill_leaves_outfits_out(real: Dataset) -> None:
     found = draw_retrieval(real, "test", 17, 5000)
-    assert not found.queries
+    assert not found.questions
     assert found.left_out == len(real.outfits_of("test"))
 
 

@@ -7,14 +7,7 @@ from types import MappingProxyType
 
 import pytest
 
-from coordi.data.loading import (
-    questions_file,
-    read_compatibility_questions,
-    read_dataset,
-    read_fill_in_the_blank_questions,
-    write_dataset,
-    write_questions,
-)
+from coordi.data.loading import read_dataset, read_stored, write_dataset, write_questions
 from coordi.data.questions import compatibility_questions, fill_in_the_blank_questions
 from coordi.errors import ArtifactError
 from coordi.types import (
@@ -72,16 +65,15 @@ def test_questions_come_back(wardrobe: Wardrobe, tmp_path: Path) -> None:
     dataset = wardrobe({"test": 12})
     asked = compatibility_questions(dataset, "test", "random", 1)
     blanks = fill_in_the_blank_questions(dataset, "test", "random", 1)
-    path = tmp_path / questions_file("test", "random")
-    assert path.name == "questions-test-random.parquet"
+    path = tmp_path / "questions-test-random.parquet"
     write_questions(path, asked)
     write_questions(tmp_path / "blanks.parquet", blanks)
     write_questions(tmp_path / "none.parquet", ())
-    assert read_compatibility_questions(path) == asked
-    assert read_fill_in_the_blank_questions(tmp_path / "blanks.parquet") == blanks
-    assert read_compatibility_questions(tmp_path / "none.parquet") == ()
+    assert read_stored(path, CompatibilityQuestion) == asked
+    assert read_stored(tmp_path / "blanks.parquet", FitbQuestion) == blanks
+    assert read_stored(tmp_path / "none.parquet", CompatibilityQuestion) == ()
     with pytest.raises(ArtifactError, match=r"blanks\.parquet has the columns .*candidates"):
-        read_compatibility_questions(tmp_path / "blanks.parquet")
+        read_stored(tmp_path / "blanks.parquet", CompatibilityQuestion)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from coordi.encoders.evaluation import (
     expected_calibration_error,
     label_metrics,
     merged,
-    of_common_labels,
     share_with_interval,
 )
 
@@ -46,10 +45,6 @@ def test_among_the_best_by_hand() -> None:
     # The second photo's truth ties with the first label, which comes first in the list.
     assert among_best(truth, shares, 2).tolist() == [True, False, True]
     assert among_best(truth, shares, 3).all()
-
-
-def test_common_labels_are_those_of_the_measured_photos() -> None:
-    assert of_common_labels(np.array([4, 4, 4, 1, 0, 0]), 2).tolist() == [True, True, True, False, True, True]
 
 
 def test_merging_adds_up_probabilities() -> None:

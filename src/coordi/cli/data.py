@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -11,11 +12,9 @@ from rich.table import Table
 
 from coordi.cli.console import echo_json, progress_bar
 from coordi.config import DataSettings, RunSettings, apply_overrides
-from coordi.data.leaks import Leak
 from coordi.data.loading import load, located
-from coordi.data.survey import Survey, survey
+from coordi.data.survey import survey
 from coordi.errors import ConfigError
-from coordi.types import SPLITS, FunnelRow, ReleaseQuestions
 
 DataOverrides = Annotated[
     list[str] | None, typer.Argument(metavar="data.KEY=VALUE", help="Settings of the data: data.split=item-disjoint")
@@ -71,100 +70,73 @@ def info(
     with progress_bar("comparing photos") as progress:
         result = survey(dataset, seed, progress)
     if as_json:
-        echo_json(result.as_json())
+        echo_json(result)
     else:
         _show(result)
 
 
-def _show(result: Survey) -> None:
+def _show(result: dict[str, Any]) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console = Console(highlight=False, width=_WIDTH_IN_A_PIPE)
-    dataset = result.dataset
-    pictured = sum(item.image is not None for item in dataset.items.values())
-    mode = "items without a photo are kept" if dataset.text_only else "every item has a photo"
-    console.print(f"{dataset.name}: recognised as {dataset.layout}", markup=False)
-    console.print(f"{len(dataset.items):,} items, {pictured:,} with a photo ({mode}), {len(dataset.outfits):,} outfits")
-    console.print(_funnel(dataset.funnel))
-    console.print(_categories(result))
-    if result.balances:
-        console.print(_balances(result))
-    if dataset.released:
-        console.print(_release_questions(dataset.released))
-    for balance in result.balances:
-        if balance.problem:
-            console.print(f"no questions: {balance.problem}", markup=False)
-    _print_leaks(console, result.leaks)
+    outfits = result["outfits"] | {"all": sum(result["outfits"].values())}
+    mode = "items without a photo are kept" if result["text_only"] else "every item has a photo"
+    pictured = f"{result['items_with_photo']:,} with a photo ({mode})"
+    console.print(f"{result['name']}: recognised as {result['layout']}", markup=False)
+    console.print(f"{result['items']:,} items, {pictured}, {outfits['all']:,} outfits")
+    columns: tuple[str, ...] = ("unit", "step", "left out", "kept, noted", "left")
+    steps = [
+        (row["unit"], row["reason"], *((row["count"], "") if row["dropped"] else ("", row["count"])), row["left"])
+        for row in result["funnel"]
+    ]
+    console.print(_table("Cleaning funnel", columns, 2, steps))
+    counts = [("outfits", *outfits.values())]
+    counts += [(category, *row.values()) for category, row in result["categories"].items()]
+    console.print(_table("Outfits by split, items by split and worn category", ("", *outfits), 1, counts))
+    columns = ("split", "negatives", "compatibility", "positive", "left out", "fill in the blank", "other category")
+    if result["questions"]:
+        console.print(_table("Questions", columns, 2, [tuple(row.values())[:-1] for row in result["questions"]]))
+    columns = ("split", "protocol", "task", "not as they stand", "in its file", "can be asked")
+    released = [
+        (part["split"], part["protocol"], task, _losses(row["losses"]), row["in_its_file"], row["can_be_asked"])
+        for part in result["released"]
+        for task, row in part["tasks"].items()
+        if row["in_its_file"]
+    ]
+    if result["released"]:
+        console.print(_table("The release's own questions", columns, 4, released))
+    for row in result["questions"]:
+        if row["problem"]:
+            console.print(f"no questions: {row['problem']}", markup=False)
+    _print_leaks(console, result["leaks"])
 
 
-def _print_leaks(console: Console, leaks: tuple[Leak, ...]) -> None:
-    unaudited = [leak for leak in leaks if leak.name == "unaudited"]
-    visible = [leak for leak in leaks if leak.visible]
-    hidden = [leak for leak in leaks if not leak.visible and leak.name != "unaudited"]
+def _print_leaks(console: Console, leaks: list[dict[str, Any]]) -> None:
+    unaudited = [leak for leak in leaks if leak["name"] == "unaudited"]
+    visible = [leak for leak in leaks if leak["shown"]]
+    hidden = [leak for leak in leaks if not leak["shown"] and leak not in unaudited]
     none = "leaks: none found, but not all could be looked for" if unaudited else "leaks: none found"
     console.print("leaks:" if visible else none)
     for leak in visible:
-        console.print(f"  {leak.name} ({leak.where}): {leak.detail}", markup=False)
+        console.print(f"  {leak['name']} ({leak['where']}): {leak['detail']}", markup=False)
     for leak in unaudited:
-        console.print(f"not audited: {leak.detail}", markup=False)
+        console.print(f"not audited: {leak['detail']}", markup=False)
     if hidden:
         console.print("would tell answers, but coordi shows it to no model:")
     for leak in hidden:
-        console.print(f"  {leak.name} ({leak.where}): {leak.detail}", markup=False)
+        console.print(f"  {leak['name']} ({leak['where']}): {leak['detail']}", markup=False)
 
 
-def _funnel(rows: tuple[FunnelRow, ...]) -> Table:
-    table = Table(title="Cleaning funnel", title_justify="left")
-    table.add_column("unit")
-    table.add_column("step", overflow="fold")
-    table.add_column("left out", justify="right")
-    table.add_column("kept, noted", justify="right")
-    table.add_column("left", justify="right")
+def _losses(losses: dict[str, int]) -> str:
+    return "; ".join(f"{count:,} {reason}" for reason, count in losses.items())
+
+
+def _table(title: str, columns: Sequence[str], texts: int, rows: Iterable[Sequence[str | int]]) -> Table:
+    """A table whose first columns are texts and whose others are figures."""
+    table = Table(title=title, title_justify="left")
+    for position, column in enumerate(columns):
+        table.add_column(column, justify="left" if position < texts else "right", overflow="fold")
     for row in rows:
-        out, noted = (f"{row.count:,}", "") if row.dropped else ("", f"{row.count:,}")
-        table.add_row(row.unit, _plain(row.reason), out, noted, f"{row.left:,}")
+        # Text from a source may hold brackets, which rich would take for markup.
+        table.add_row(*(cell.replace("[", r"\[") if isinstance(cell, str) else f"{cell:,}" for cell in row))
     return table
-
-
-def _categories(result: Survey) -> Table:
-    table = Table(title="Outfits by split, items by split and worn category", title_justify="left")
-    table.add_column("")
-    for column in (*SPLITS, "all"):
-        table.add_column(column, justify="right")
-    outfits = [len(result.dataset.outfits_of(split)) for split in SPLITS]
-    table.add_row("outfits", *(f"{count:,}" for count in (*outfits, sum(outfits))), end_section=True)
-    for category, counts in result.items_by_category.items():
-        table.add_row(category, *(f"{counts[column]:,}" for column in (*SPLITS, "all")))
-    return table
-
-
-def _balances(result: Survey) -> Table:
-    table = Table(title="Questions", title_justify="left")
-    for column in ("split", "negatives"):
-        table.add_column(column)
-    for column in ("compatibility", "positive", "left out", "fill in the blank", "other category"):
-        table.add_column(column, justify="right")
-    for each in result.balances:
-        figures = (each.compatibility, each.positives, each.left_out, each.blanks, each.fallbacks)
-        table.add_row(each.split, each.protocol, *(f"{figure:,}" for figure in figures))
-    return table
-
-
-def _release_questions(parts: tuple[ReleaseQuestions, ...]) -> Table:
-    table = Table(title="The release's own questions", title_justify="left")
-    for column in ("split", "protocol", "task"):
-        table.add_column(column)
-    for column in ("in its file", "can be asked"):
-        table.add_column(column, justify="right")
-    table.add_column("not as they stand", overflow="fold")
-    for part in parts:
-        for task, (count, file) in part.by_task().items():
-            if file.count:
-                losses = "; ".join(f"{lost:,} {reason}" for reason, lost in file.losses.items())
-                table.add_row(part.split, part.name, task, f"{file.count:,}", f"{count:,}", _plain(losses))
-    return table
-
-
-def _plain(text: str) -> str:
-    """Text from a source may hold brackets, which rich would take for markup."""
-    return text.replace("[", r"\[")

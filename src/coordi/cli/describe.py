@@ -230,8 +230,8 @@ def evaluate(
 
     every = evaluation.read_labelled(data)
     left_out = evaluation.left_out(data, every)
-    if left_out.rows or left_out.photos:
-        note(f"{left_out.rows} rows have no photo and {left_out.photos} photos no row; they were left out")
+    if any(left_out.values()):
+        note(f"{left_out['rows']} rows have no photo and {left_out['photos']} photos no row; they were left out")
     photos = evaluation.holdout_photos(every) if held_out else every
     loaded = load_encoder(encoder, allow_download, revision)
     trained = 0 if held_out or encoder != "edge" else sum(map(evaluation.may_be_trained_on, every))
@@ -249,7 +249,7 @@ def evaluate(
             {
                 "attributes": report.attributes,
                 "unseen": report.unseen,
-                "left_out": {**asdict(left_out), "unreadable": report.unreadable},
+                "left_out": {**left_out, "unreadable": report.unreadable},
                 "may_be_trained_on": trained,
                 "photos_per_second": report.photos_per_second,
                 "encoded": report.encoded,

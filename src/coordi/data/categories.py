@@ -37,8 +37,6 @@ class MarylandCategory:
     """A row of the checked-in table of the Maryland release's categories.
 
     Attributes:
-        id: The release's ``categoryid``.
-        name: The release's name of it.
         category: The garment category; ``""`` if nobody wears it as part of an outfit.
         decided_by_title: True for a department that holds all kinds of things ("Clothing", "Baby"): words of an
             item's title decide, and ``category`` is used when they don't.
@@ -53,14 +51,11 @@ class MarylandCategory:
 @cache
 def maryland_categories() -> Mapping[int, MarylandCategory]:
     """The 380 categories of the Maryland release by id, from ``categories.csv`` beside this module."""
-    rows = csv.DictReader(_table("categories.csv"))
-    table = {
-        int(row["id"]): MarylandCategory(
-            int(row["id"]), row["name"], _checked(row["category"]), row["decided_by"] == "title"
-        )
-        for row in rows
-    }
-    return MappingProxyType(table)
+    rows = [
+        MarylandCategory(int(row["id"]), row["name"], _checked(row["category"]), row["decided_by"] == "title")
+        for row in csv.DictReader(_table("categories.csv"))
+    ]
+    return MappingProxyType({row.id: row for row in rows})
 
 
 def maryland_category(category_id: int, title: str) -> GarmentCategory | Literal[""] | None:
@@ -68,23 +63,15 @@ def maryland_category(category_id: int, title: str) -> GarmentCategory | Literal
     row = maryland_categories().get(category_id)
     if row is None:
         return None
-    if not row.decided_by_title:
-        return row.category
-    by_title = classify(title)
+    by_title = classify(title) if row.decided_by_title else None
     return row.category if by_title is None else by_title
 
 
 def outfits_category(row: MarylandCategory | None, semantic: str, title: str) -> GarmentCategory | Literal[""] | None:
     """Garment category of an item of Polyvore Outfits, whose category ids are those of the Maryland release.
 
-    Args:
-        row: The table's row of the item's category id; None if there is no id or the table doesn't know it.
-        semantic: The release's own coarse category (``"tops"``, ``"all-body"``), used where there is no row. Its
-            accessories and jewellery are distinguished by the title's words.
-        title: Cleaned or not.
-
-    Returns:
-        ``""`` if nobody wears it, None if it is unknown.
+    Without a row of the table, the release's own coarse category (``"tops"``, ``"all-body"``) decides; its accessories
+    and jewellery are distinguished by the title's words. ``""`` if nobody wears it, None if it is unknown.
     """
     if row is not None:
         return maryland_category(row.id, title)
@@ -99,10 +86,7 @@ def category_of(text: str) -> GarmentCategory | None:
     """Garment category that free text names, such as ``"Tshirts"``, ``"Track Pants"`` or ``"red leather belt"``.
 
     The head noun of an English phrase comes last, so of several garment words the last one decides, and of phrases
-    that end there the longest one.
-
-    Returns:
-        None if no word is known, or names something that isn't worn to be seen (a sofa, a lipstick, underwear).
+    that end there the longest one. None if no word is known, or names something that isn't worn to be seen.
     """
     return classify(text) or None
 
@@ -124,10 +108,9 @@ def _phrases() -> Mapping[str, GarmentCategory | Literal[""]]:
     phrases: dict[str, GarmentCategory | Literal[""]] = {}
     for row in csv.DictReader(_table("category_words.csv")):
         category = _checked(row["category"])
-        for phrase in row["words"].split("|"):
-            for form in _forms(phrase):
-                if phrases.setdefault(form, category) != category:
-                    raise DataError(f"category_words.csv gives '{form}' to '{phrases[form]}' and to '{category}'")
+        for form in (form for phrase in row["words"].split("|") for form in _forms(phrase)):
+            if phrases.setdefault(form, category) != category:
+                raise DataError(f"category_words.csv gives '{form}' to '{phrases[form]}' and to '{category}'")
     return MappingProxyType(phrases)
 
 
@@ -138,13 +121,11 @@ def _longest_phrase() -> int:
 
 def _forms(phrase: str) -> set[str]:
     """The phrase and its regular plural."""
-    if phrase.endswith("s") and not phrase.endswith("ss"):
-        return {phrase}
     if phrase.endswith(("ss", "sh", "ch", "x")):
-        return {phrase, phrase + "es"}
-    if phrase.endswith("y") and phrase[-2] not in "aeiou":
-        return {phrase, phrase[:-1] + "ies"}
-    return {phrase, phrase + "s"}
+        return {phrase, f"{phrase}es"}
+    if phrase.endswith("s"):
+        return {phrase}
+    return {phrase, re.sub(r"(?<![aeiou])y$", "ie", phrase) + "s"}
 
 
 def _plain(text: str) -> str:

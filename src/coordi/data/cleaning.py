@@ -6,9 +6,9 @@ keeps items without a photo, and the data set says so.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import cast
 
 from coordi.artifacts import Progress, no_progress
 from coordi.config import DataSettings
@@ -23,12 +23,12 @@ from coordi.data.source import (
     SourceOutfit,
     biggest_reasons,
     clean_title,
-    title_key,
-    with_examples,
+    first_of_each_title,
+    listed,
 )
-from coordi.data.splits import cap_splits, draw_splits
+from coordi.data.splits import cap_splits, draw_splits, outfit_caps
 from coordi.errors import DataError
-from coordi.types import Dataset, GarmentCategory, Item, Outfit
+from coordi.types import Dataset, Item, Outfit
 
 _AUTO_SHARE = 0.5
 
@@ -38,20 +38,16 @@ def clean(
 ) -> Dataset:
     """Clean a source.
 
-    Args:
-        source: Its funnel is extended.
-        settings: Whether photos are required, and caps on the splits.
-        seed: Of the drawn splits and of the caps.
-        progress: Called after each photo that is checked.
-        check_photos: False skips photo validation.
+    The source's funnel is extended. ``seed`` is of the drawn splits and of the caps; ``progress`` is called after each
+    photo that is checked, none with ``check_photos=False``.
 
     Raises:
         DataError: If nothing is left, or a split that had outfits has none left; with the biggest reasons.
     """
     funnel = source.funnel
     garments = [item for item in source.items if item.category != NO_GARMENT]
-    left_out = len(source.items) - len(garments)
-    funnel.drop("items", "nobody wears it to be seen (rugs, lipstick, underwear, ...)", left_out)
+    unworn = len(source.items) - len(garments)
+    funnel.drop("items", "nobody wears it to be seen (rugs, lipstick, underwear, ...)", unworn)
     titled = _repair_titles(garments, funnel)
     problems = _photo_problems(titled, progress, check=check_photos)
     required = _photos_required(source, titled, problems, settings)
@@ -68,13 +64,11 @@ def clean(
     if not items:
         raise DataError(f"nothing of '{source.name}' is left after cleaning: {biggest_reasons(funnel.rows, 'items')}")
     return Dataset(
-        name=source.name,
-        layout=source.layout,
-        items={item_id: _item(item) for item_id, item in items.items()},
-        outfits=tuple(
-            Outfit(outfit.id, outfit.item_ids, outfit.split, outfit.title) for outfit in outfits if outfit.split
-        ),
-        funnel=funnel.rows,
+        source.name,
+        source.layout,
+        {item_id: _item(item) for item_id, item in items.items()},
+        tuple(Outfit(outfit.id, outfit.item_ids, outfit.split, outfit.title) for outfit in outfits if outfit.split),
+        funnel.rows,
         text_only=not required,
         released=released,
     )
@@ -90,8 +84,7 @@ def _photo_problems(items: Sequence[SourceItem], progress: Progress, *, check: b
     """By item id, why it has no sound photo; each file is opened once, or none where ``check`` is False."""
     problems: dict[str, str] = {}
     for done, item in enumerate(items, start=1):
-        problem = item.why_no_photo if item.image is None else photo_problem(item.image) if check else None
-        if problem is not None:
+        if problem := item.why_no_photo if item.image is None else photo_problem(item.image) if check else None:
             problems[item.id] = problem
         progress(done, len(items))
     return problems
@@ -102,46 +95,41 @@ def _photos_required(
 ) -> bool:
     if settings.photos != "auto":
         return settings.photos == "required"
-    without_filter = {item.id for item in items}
+    every = {item.id for item in items}
     passing = {item.id for item in items if item.id not in problems and (item.title or not source.titles_needed)}
-    if not source.outfits:
-        return len(passing) >= _AUTO_SHARE * len(without_filter)
-    return _survivors(source, passing) >= _AUTO_SHARE * _survivors(source, without_filter)
 
+    def survivors(item_ids: set[str]) -> int:
+        if not source.outfits:
+            return len(item_ids)
+        return sum(sum(name in item_ids for name in outfit.item_ids) >= MIN_ITEMS for outfit in source.outfits)
 
-def _survivors(source: Source, item_ids: set[str]) -> int:
-    return sum(sum(name in item_ids for name in outfit.item_ids) >= MIN_ITEMS for outfit in source.outfits)
+    return survivors(passing) >= _AUTO_SHARE * survivors(every)
 
 
 def _apply_filter(
     items: Sequence[SourceItem], problems: Mapping[str, str], *, required: bool, source: Source, funnel: Funnel
 ) -> list[SourceItem]:
     usable: list[SourceItem] = []
-    dropped: dict[str, list[str]] = {}
-    noted: dict[str, list[str]] = {}
+    dropped: dict[str, list[str]] = defaultdict(list)
+    noted: dict[str, list[str]] = defaultdict(list)
     for item in items:
         problem = problems.get(item.id)
         if required and problem is not None:
-            dropped.setdefault(problem, []).append(item.id)
+            dropped[problem].append(item.id)
         elif not item.title and (problem is not None or (required and source.titles_needed)):
-            dropped.setdefault("no title" if required else "no title and no photo", []).append(item.id)
+            dropped["no title" if required else "no title and no photo"].append(item.id)
         elif problem is not None:
-            noted.setdefault(f"{problem}: kept for its title", []).append(item.id)
+            noted[f"{problem}: kept for its title"].append(item.id)
             usable.append(replace(item, image=None))
         else:
             if not item.title:
-                noted.setdefault("no title: kept for its photo", []).append(item.id)
+                noted["no title: kept for its photo"].append(item.id)
             usable.append(item)
-    for reason, names in dropped.items():
-        funnel.drop("items", _named(reason, names), len(names))
-    for reason, names in noted.items():
-        funnel.note("items", _named(reason, names), len(names))
+    for count, reasons in ((funnel.drop, dropped), (funnel.note, noted)):
+        for reason, names in reasons.items():
+            # Broken photos are named so that they can be mended; items that just lack something aren't.
+            count("items", reason, names if reason.startswith("photo") else len(names))
     return usable
-
-
-def _named(reason: str, item_ids: Sequence[str]) -> str:
-    """Broken photos are named so that they can be mended; items that just lack something aren't."""
-    return with_examples(reason, item_ids) if reason.startswith("photo") else reason
 
 
 def _with_category(items: Sequence[SourceItem], funnel: Funnel) -> dict[str, SourceItem]:
@@ -149,7 +137,7 @@ def _with_category(items: Sequence[SourceItem], funnel: Funnel) -> dict[str, Sou
     usable = {item.id: item for item in items if item.category is not None or item.image is not None}
     unusable = [f"'{item.subcategory or item.title}'" for item in items if item.id not in usable]
     reason = "no word tells its category, and it has no photo"
-    funnel.drop("items", with_examples(reason, dict.fromkeys(unusable)), len(unusable))
+    funnel.drop("items", f"{reason} ({listed(dict.fromkeys(unusable))})", len(unusable))
     waiting = sum(item.category is None for item in usable.values())
     funnel.note("items", "no word tells its category: left to the photo", waiting)
     return usable
@@ -160,9 +148,8 @@ def _clean_outfits(
 ) -> list[SourceOutfit]:
     funnel = source.funnel
     reduced = _with_unique_titles(source, items)
-    small = [outfit for outfit in reduced if len(outfit.item_ids) < MIN_ITEMS]
-    funnel.drop("outfits", f"fewer than {MIN_ITEMS} items left", len(small))
     large = [outfit for outfit in reduced if len(outfit.item_ids) >= MIN_ITEMS]
+    funnel.drop("outfits", f"fewer than {MIN_ITEMS} items left", len(reduced) - len(large))
     assigned = draw_splits(large, items, settings, seed, funnel)
     for split in source.splits if settings.split == "released" else ():
         if not any(outfit.split == split for outfit in assigned):
@@ -177,7 +164,7 @@ def _with_questions_for(source: Source, settings: DataSettings) -> Source:
 
     They go with the release's own splits. A cap on a split holds for the outfits of its question files too.
     """
-    caps = {"train": settings.train_outfits, "valid": settings.valid_outfits, "test": settings.test_outfits}
+    caps = outfit_caps(settings)
     parts = []
     for part in source.questions:
         cap = caps[part.split] if settings.split == "released" else 0
@@ -196,11 +183,9 @@ def _with_unique_titles(source: Source, items: Mapping[str, SourceItem]) -> list
     reduced, repeated = [], 0
     for outfit in source.outfits:
         left = [name for name in outfit.item_ids if name in items]
-        first: dict[str, str] = {}
-        for name in left:
-            first.setdefault(title_key(items[name]), name)
+        first = first_of_each_title(left, items)
         repeated += len(first) < len(left)
-        reduced.append(replace(outfit, item_ids=tuple(first.values())))
+        reduced.append(replace(outfit, item_ids=first))
     source.funnel.note("outfits", "holds one title twice: the first kept", repeated)
     return reduced
 
@@ -213,5 +198,5 @@ def _why_empty(source: Source) -> str:
 
 
 def _item(item: SourceItem) -> Item:
-    category = cast("GarmentCategory | None", item.category)
+    category = item.category or None
     return Item(item.id, item.title, category, item.subcategory, item.image, item.price, item.extra)

@@ -7,11 +7,12 @@ import io
 import json
 import os
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from coordi.artifacts import MANIFEST
 from coordi.data.categories import category_of, classify
@@ -31,10 +32,8 @@ from coordi.data.source import (
     Source,
     SourceItem,
     SourceOutfit,
-    Unit,
     parse_price,
     title_of_file,
-    with_examples,
 )
 from coordi.errors import DataError
 from coordi.types import GARMENT_CATEGORIES, SPLITS, GarmentCategory
@@ -65,16 +64,14 @@ _CATEGORIES = (
 _KINDS = ("kind", "articletype", "producttype", "type", "subcategory", "category")
 
 Row = Mapping[str, Any]
+ReadRows = tuple[Iterable[str], list[tuple[int, Row | str]]]
+"""Columns of a file, and by line or row number its rows, or why one can't be read."""
 Examples = dict[str, list[str]]
 """By reason, where the cases are."""
 
 
 def read_text(path: Path) -> str:
-    """Text of a UTF-8 file, with or without a byte order mark.
-
-    Raises:
-        DataError: If it can't be read or isn't UTF-8, with the byte at which it stops being so.
-    """
+    """Text of a UTF-8 file, with or without a byte order mark."""
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -84,11 +81,7 @@ def read_text(path: Path) -> str:
 
 
 def read_json(path: Path) -> Any:
-    """Parse a JSON file.
-
-    Raises:
-        DataError: If it can't be read or is broken, with line and column.
-    """
+    """Parse a JSON file."""
     text = read_text(path)
     try:
         return json.loads(text)
@@ -116,9 +109,7 @@ class Table:
     """A file's rows.
 
     Attributes:
-        columns: In the file's order.
-        rows: Line (CSV, JSON Lines) or row number (Parquet), from 1, with the values by column,
-            without empty ones.
+        rows: Line (CSV, JSON Lines) or row number (Parquet), from 1, with the values by column, without empty ones.
         faults: By reason, the lines that can't be read.
     """
 
@@ -133,57 +124,56 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """Read a table by its suffix; a broken row is listed in ``faults``, the others are read.
-
-    Raises:
-        DataError: If the file can't be read, or has another suffix.
-    """
+    """Read a table by its suffix; a broken row is listed in ``faults``, the others are read."""
     readers = {".csv": _read_csv, ".jsonl": _read_json_lines, ".parquet": _read_parquet}
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise DataError(f"{path} has the suffix '{path.suffix}'; accepted are {', '.join(TABLE_SUFFIXES)}")
-    return reader(path)
-
-
-def _read_csv(path: Path) -> Table:
-    reader = csv.reader(io.StringIO(read_text(path), newline=""))
+    columns, values = reader(path)
     rows: list[tuple[int, Row]] = []
-    faults: dict[str, list[int]] = {}
+    faults: dict[str, list[int]] = defaultdict(list)
+    for line, row in values:
+        if isinstance(row, str):
+            faults[row].append(line)
+        else:
+            rows.append((line, {key: value for key, value in row.items() if value is not None and value != ""}))
+    return Table(tuple(columns), tuple(rows), dict(faults))
+
+
+def _read_csv(path: Path) -> ReadRows:
+    reader = csv.reader(io.StringIO(read_text(path), newline=""))
+    rows: list[tuple[int, Row | str]] = []
     try:
-        columns = tuple(name.strip() for name in next(reader, []))
+        columns = [name.strip() for name in next(reader, [])]
         line = reader.line_num + 1
         for values in reader:
             if len(values) > len(columns):
-                faults.setdefault("bad row: more fields than the header", []).append(line)
+                rows.append((line, "bad row: more fields than the header"))
             elif any(values):
-                rows.append((line, _filled(zip(columns, values, strict=False))))
+                rows.append((line, dict(zip(columns, values, strict=False))))
             line = reader.line_num + 1
     except csv.Error as error:
         raise DataError(f"{path} isn't CSV: {error} near line {reader.line_num}; mend it there") from error
-    return Table(columns, tuple(rows), faults)
+    return columns, rows
 
 
-def _read_json_lines(path: Path) -> Table:
-    rows: list[tuple[int, Row]] = []
-    faults: dict[str, list[int]] = {}
+def _read_json_lines(path: Path) -> ReadRows:
+    rows: list[tuple[int, Row | str]] = []
     columns: dict[str, None] = {}
     for line, text in enumerate(read_text(path).split("\n"), start=1):
-        if not text.strip():
-            continue
-        try:
-            value = json.loads(text)
-        except (json.JSONDecodeError, RecursionError):
-            faults.setdefault("bad row: not JSON", []).append(line)
-            continue
-        if isinstance(value, dict):
-            columns.update(dict.fromkeys(value))
-            rows.append((line, _filled(value.items())))
-        else:
-            faults.setdefault("bad row: not a JSON object", []).append(line)
-    return Table(tuple(columns), tuple(rows), faults)
+        if text.strip():
+            try:
+                value = json.loads(text)
+            except (json.JSONDecodeError, RecursionError):
+                rows.append((line, "bad row: not JSON"))
+                continue
+            is_row = isinstance(value, dict)
+            columns |= dict.fromkeys(value) if is_row else {}
+            rows.append((line, value if is_row else "bad row: not a JSON object"))
+    return columns, rows
 
 
-def _read_parquet(path: Path) -> Table:
+def _read_parquet(path: Path) -> ReadRows:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -191,20 +181,11 @@ def _read_parquet(path: Path) -> Table:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} isn't a Parquet file: {' '.join(str(error).split())}; write it again") from error
-    rows = ((number, _filled(row.items())) for number, row in enumerate(table.to_pylist(), start=1))
-    return Table(tuple(table.column_names), tuple(rows), {})
-
-
-def _filled(pairs: Iterable[tuple[str, Any]]) -> Row:
-    return {key: value for key, value in pairs if value is not None and value != ""}
+    return table.column_names, list(enumerate(table.to_pylist(), start=1))
 
 
 def find_table(folder: Path) -> Path | None:
-    """The table of items in a folder, or None if there is none.
-
-    Raises:
-        DataError: If there are several, with their names.
-    """
+    """The table of items in a folder, or None if there is none."""
     paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in TABLE_SUFFIXES and path.is_file())
     tables = [path for path in paths if path.name != OUTFITS_FILE]
     if len(tables) > 1:
@@ -218,9 +199,6 @@ def read_catalogue(path: Path, layout: str = "catalogue") -> Source:
 
     Columns are recognised by common names whatever their case: id, title, category, image, price; all others go to
     ``Item.extra``. Without an image column, the photo is ``<id>.<suffix>`` beside the table or in ``images``.
-
-    Raises:
-        DataError: If the table can't be read or has no column of ids.
     """
     table = read_table(path)
     columns = _Columns(path, table.columns)
@@ -240,29 +218,20 @@ def read_catalogue(path: Path, layout: str = "catalogue") -> Source:
             problems += columns.problems(row, item, line)
     funnel = Funnel()
     funnel.read("items", table.size)
-    examples: Examples = {}
+    examples: Examples = defaultdict(list)
     for problem in problems:
         if not problem.usable:
-            where = f"'{problem.item_id}' in line {problem.line}" if problem.item_id else f"line {problem.line}"
-            examples.setdefault(problem.reason, []).append(where)
-    _drop(funnel, "items", examples)
-    outfits = _read_outfits(path.parent / OUTFITS_FILE, items, funnel)
-    return Source(
-        path.parent.name if path.stem in ("items", "styles", "catalogue") else path.name,
-        layout,
-        tuple(items.values()),
-        outfits,
-        funnel,
-        keeps_single_items=True,
-        splits=tuple(split for split in SPLITS if any(outfit.split == split for outfit in outfits)),
-        lines=lines,
-        problems=tuple(problems),
-    )
-
-
-def _drop(funnel: Funnel, unit: Unit, examples: Examples) -> None:
+            where = f"line {problem.line}"
+            examples[problem.reason].append(f"'{problem.item_id}' in {where}" if problem.item_id else where)
     for reason, cases in examples.items():
-        funnel.drop(unit, with_examples(reason, cases), len(cases))
+        funnel.drop("items", reason, cases)
+    outfits = _read_outfits(path.parent / OUTFITS_FILE, items, funnel)
+    name = path.parent.name if path.stem in ("items", "styles", "catalogue") else path.name
+    splits = tuple(split for split in SPLITS if any(outfit.split == split for outfit in outfits))
+    return Source(
+        name, layout, tuple(items.values()), outfits, funnel, keeps_single_items=True, splits=splits, lines=lines,
+        problems=tuple(problems),
+    )  # fmt: skip
 
 
 class _Columns:
@@ -347,9 +316,9 @@ def _lines_after(line: int, row: Row) -> str:
     return f"line {last}" if last == line + 1 else f"lines {line + 1} to {last}"
 
 
-def _category(texts: Iterable[str], title: str) -> GarmentCategory | str | None:
+def _category(texts: Iterable[str], title: str) -> GarmentCategory | Literal[""] | None:
     for text in texts:
-        category = text.lower() if text.lower() in GARMENT_CATEGORIES else classify(text)
+        category = next((name for name in GARMENT_CATEGORIES if name == text.lower()), classify(text))
         if category is not None:
             return category
     return category_of(title)
@@ -359,20 +328,22 @@ def _read_outfits(path: Path, items: Mapping[str, SourceItem], funnel: Funnel) -
     if not path.is_file():
         return ()
     table = read_table(path)
-    faults = {reason: [f"line {line}" for line in lines] for reason, lines in table.faults.items()}
+    faults: Examples = defaultdict(list)
+    faults |= {reason: [f"line {line}" for line in lines] for reason, lines in table.faults.items()}
     outfits: dict[str, SourceOutfit] = {}
     for line, row in table.rows:
         outfit = _outfit(row, line)
         if isinstance(outfit, str):
-            faults.setdefault(outfit, []).append(f"line {line}")
+            faults[outfit].append(f"line {line}")
         elif outfit.id in outfits:
-            faults.setdefault("duplicate outfit id, the first is kept", []).append(f"'{outfit.id}' in line {line}")
+            faults["duplicate outfit id, the first is kept"].append(f"'{outfit.id}' in line {line}")
         else:
             outfits[outfit.id] = outfit
     funnel.read("outfits", table.size)
-    _drop(funnel, "outfits", faults)
+    for reason, cases in faults.items():
+        funnel.drop("outfits", reason, cases)
     short = [outfit.id for outfit in outfits.values() if any(name not in items for name in outfit.item_ids)]
-    funnel.note("outfits", with_examples("names an item that isn't there, which is passed over", short), len(short))
+    funnel.note("outfits", "names an item that isn't there, which is passed over", short)
     return tuple(outfits.values())
 
 
@@ -394,14 +365,8 @@ def _plain(value: Any) -> str:
     return str(value).strip()
 
 
-@dataclass(frozen=True, slots=True)
-class FolderEntry:
-    """Something in a folder.
-
-    Attributes:
-        path: Where it is; for a folder that wasn't entered, the folder.
-        left_out: Why it is no item; None for a photo.
-    """
+class FolderEntry(NamedTuple):
+    """A file in a folder, or a folder that wasn't entered, and why it is no item; None for a photo."""
 
     path: Path
     left_out: str | None
@@ -436,31 +401,26 @@ def read_photos(folder: Path) -> Source:
     The name of its folder (``shoes/IMG_1.jpg``) gives the category where the file's own name doesn't. Where neither
     does, the category stays open until an encoder describes the photo. Every other file is a row of the funnel.
     """
-
-    def relative_name(path: Path) -> str:
-        return _printable(path.relative_to(folder).as_posix())
-
-    paths: list[Path] = []
-    left_out: Examples = {}
-    for entry in walk(folder):
-        if entry.left_out is None:
-            paths.append(entry.path)
-        else:
-            left_out.setdefault(entry.left_out, []).append(relative_name(entry.path))
-    funnel = Funnel()
-    funnel.read("items", len(paths) + sum(map(len, left_out.values())))
+    entries = [(_printable(entry.path.relative_to(folder).as_posix()), entry) for entry in walk(folder)]
+    left_out: Examples = defaultdict(list)
+    for name, entry in entries:
+        if entry.left_out is not None:
+            left_out[entry.left_out].append(name)
     items: dict[str, SourceItem] = {}
-    for path in sorted(paths):
+    for path in sorted(entry.path for _, entry in entries if entry.left_out is None):
         within = path.relative_to(folder)
         item_id = _printable(within.with_suffix("").as_posix())
         if item_id in items:
-            left_out.setdefault("duplicate id: the same name with another suffix", []).append(relative_name(path))
+            left_out["duplicate id: the same name with another suffix"].append(_printable(within.as_posix()))
             continue
         title = title_of_file(_printable(path.stem))
         texts = (title, *reversed(within.parent.parts))
         category = next((category for text in texts if (category := classify(text)) is not None), None)
         items[item_id] = SourceItem(item_id, title, category, image=path)
-    _drop(funnel, "items", left_out)
+    funnel = Funnel()
+    funnel.read("items", len(entries))
+    for reason, names in left_out.items():
+        funnel.drop("items", reason, names)
     problems = tuple(RowProblem(reason, value=name) for reason, names in left_out.items() for name in names)
     return Source(
         folder.name, "photos", tuple(items.values()), (), funnel, keeps_single_items=True, titles_needed=False,

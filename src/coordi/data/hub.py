@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from coordi.artifacts import cache_folder, clear_write_errors, write_json
 from coordi.config import DataSettings
@@ -32,16 +32,16 @@ from coordi.data.polyvore import (
     columns_of,
     extract_photos,
     id_of,
-    present,
     read_columns,
     release_source,
+    split_files,
 )
-from coordi.data.source import Funnel, Source, SourceItem, SourceOutfit, with_examples
+from coordi.data.source import Funnel, Source, SourceItem, SourceOutfit
 from coordi.errors import CoordiError, DataError, require
-from coordi.types import SPLITS, GarmentCategory, Split
+from coordi.types import SPLITS
 
-COMMIT = re.compile(r"[0-9a-f]{40}")
 COMPLETE = ".complete.json"
+_COMMIT = re.compile(r"[0-9a-f]{40}")
 _OFFLINE = "HF_HUB_OFFLINE"
 _WORDS = {"dataset": "data set", "model": "model"}
 _PAGES = {"dataset": "https://huggingface.co/datasets/", "model": "https://huggingface.co/"}
@@ -49,33 +49,64 @@ _PAGES = {"dataset": "https://huggingface.co/datasets/", "model": "https://huggi
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A repository at a commit.
+    """A repository at a commit of 40 hexadecimal digits.
 
     Attributes:
-        name: ``owner/name``.
-        kind: The hub's word for it.
-        commit: 40 hexadecimal digits.
+        commit: None where the user has to give one.
         setting: How the user gives the commit, for messages.
         error: Raised where it can't be fetched.
+        choose: Given the repository in words and the names of all its files, returns the wanted ones; may raise.
         access: What to do where access is restricted; empty if it isn't.
     """
 
     name: str
     kind: Literal["dataset", "model"]
-    commit: str
+    commit: str | None
     setting: str
     error: type[CoordiError]
+    choose: Callable[[str, list[str]], list[str]]
     access: str = ""
 
 
-@contextmanager
-def online(error: type[CoordiError]) -> Iterator[ModuleType]:
-    """Allow huggingface_hub the network within the block.
+def fetch_repositories(folder: Path, repositories: Sequence[Repository], allowed: bool, advice: str) -> Path:
+    """The folder with links to files in the hub's own cache; nothing is fetched if all of them are still there.
+
+    Args:
+        folder: In coordi's cache.
+        repositories: The first is the one that the user names.
+        allowed: Whether the network may be used.
+        advice: What to do where it may not.
 
     Raises:
-        CoordiError: Of the given type, if the library was loaded offline in this process.
-        MissingDependencyError: If it isn't installed.
+        CoordiError: Of the repository's type: it isn't there yet and may not be fetched, isn't pinned, or can't be
+            fetched.
+        MissingDependencyError: If huggingface_hub isn't installed.
+        ArtifactError: If the cache can't be written.
     """
+    first = repositories[0]
+    for each in repositories:
+        if (each.commit or allowed) and not _COMMIT.fullmatch(each.commit or ""):
+            raise each.error(
+                f"the revision is {each.commit!r}; give the commit of {each.name} to pin, 40 hexadecimal digits, "
+                f"with {each.setting}: {_PAGES[each.kind]}{each.name}/commits/main lists them"
+            )
+    pruned = sorted(path for path in folder.rglob("*") if path.is_symlink() and not path.exists())
+    if (folder / COMPLETE).is_file() and not pruned:
+        return folder
+    if not allowed:
+        lack = ""
+        if pruned:
+            lack = f" any more ({len(pruned)} files are gone from the hub's cache, such as {pruned[0].name})"
+        raise first.error(f"{first.name} isn't on this machine{lack}, and nothing is fetched unless allowed; {advice}")
+    with _online(first.error) as hub:
+        files = {f"{each.name}@{each.commit}": _fetch_files(hub, each, folder) for each in repositories}
+    write_json(folder / COMPLETE, files)
+    return folder
+
+
+@contextmanager
+def _online(error: type[CoordiError]) -> Iterator[ModuleType]:
+    """Allow huggingface_hub the network within the block."""
     before = os.environ.get(_OFFLINE)
     os.environ[_OFFLINE] = "0"  # coordi's command sets it to 1; the library reads it when it is first imported
     try:
@@ -92,37 +123,23 @@ def online(error: type[CoordiError]) -> Iterator[ModuleType]:
             os.environ[_OFFLINE] = before
 
 
-def fetch_files(
-    hub: ModuleType, repository: Repository, folder: Path, choose: Callable[[str, list[str]], list[str]]
-) -> list[str]:
-    """Fetch files of a repository into the hub's own cache, and link them into a folder under their own names.
-
-    Args:
-        hub: From ``online``.
-        repository: Where they are.
-        folder: Where the links are written.
-        choose: Given the repository in words and all its files, returns the wanted ones; may raise.
-
-    Returns:
-        The names of the files.
-
-    Raises:
-        CoordiError: Of the repository's type, if it is gated or doesn't exist, or the network fails.
-        ArtifactError: If the folder can't be written.
-    """
+def _fetch_files(hub: ModuleType, repository: Repository, folder: Path) -> list[str]:
+    """Fetch files into the hub's own cache, and link them into a folder under their own names; these names."""
     errors = require("huggingface_hub.errors", "train")
-    name, pin, error = repository.name, repository.commit, repository.error
-    where = f"the hub's {_WORDS[repository.kind]} {name} at {pin[:12]}"
+    name, error, access = repository.name, repository.error, repository.access
+    pin = {"revision": repository.commit, "repo_type": repository.kind}
+    where = f"the hub's {_WORDS[repository.kind]} {name} at {str(repository.commit)[:12]}"
     try:
-        wanted = choose(where, hub.HfApi().list_repo_files(name, revision=pin, repo_type=repository.kind))
-        snapshot = hub.snapshot_download(name, revision=pin, repo_type=repository.kind, allow_patterns=wanted)
+        wanted = repository.choose(where, hub.HfApi().list_repo_files(name, **pin))
+        snapshot = Path(hub.snapshot_download(name, **pin, allow_patterns=wanted))
     except errors.GatedRepoError as raised:
-        how = repository.access or f"ask for access on {_PAGES[repository.kind]}{name}"
+        how = access or f"ask for access on {_PAGES[repository.kind]}{name}"
         raise error(f"{where} is gated; {how}") from raised
     except errors.RepositoryNotFoundError as raised:
-        raise error(f"{where} isn't there, or not for you; {repository.access or 'check the name'}") from raised
+        raise error(f"{where} isn't there, or not for you; {access or 'check the name'}") from raised
     except errors.RevisionNotFoundError as raised:
-        raise error(f"{where} isn't there: it has no commit {pin}; check {repository.setting}") from raised
+        how = f"it has no commit {repository.commit}; check {repository.setting}"
+        raise error(f"{where} isn't there: {how}") from raised
     except (errors.EntryNotFoundError, errors.HTTPError, OSError, ValueError) as raised:
         reason = str(raised).strip().splitlines() or [type(raised).__name__]
         raise error(f"{where} can't be fetched: {reason[0]}; check the network and run again") from raised
@@ -131,18 +148,11 @@ def fetch_files(
         with clear_write_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.unlink(missing_ok=True)
-            path.symlink_to((Path(snapshot) / file).resolve())
+            path.symlink_to((snapshot / file).resolve())
     return wanted
 
 
-def gone(folder: Path) -> Sequence[Path]:
-    """Links to files that the hub's cache no longer holds."""
-    return sorted(path for path in folder.rglob("*") if path.is_symlink() and not path.exists())
-
-
 CopyLayout = Literal["owj0421-polyvore", "marqo-polyvore"]
-OWJ_LAYOUT: CopyLayout = "owj0421-polyvore"
-MARQO_LAYOUT: CopyLayout = "marqo-polyvore"
 _OUTFITS_HUB = "https://huggingface.co/datasets/owj0421/polyvore-outfits"
 _OWJ_COLUMNS, _OWJ_MORE = ("item_id", "url_name", "category"), ("title", "description")
 _MARQO_COLUMNS = ("item_ID", "category", "text")
@@ -150,61 +160,40 @@ _SET_AND_INDEX = re.compile(r"(.+)_(\d+)")
 
 
 def copy_layout(folder: Path) -> CopyLayout | None:
-    """Which copy a folder holds; None if it holds neither.
-
-    Raises:
-        DataError: If a Parquet file in ``data`` can't be read.
-    """
+    """Which copy a folder holds; None if it holds neither."""
     if any((folder / f"{version}_default").is_dir() for version in VERSIONS):
-        return OWJ_LAYOUT
+        return "owj0421-polyvore"
     for table in _tables(folder):
         names = columns_of(table)
         if "item_ID" in names:
-            return MARQO_LAYOUT
+            return "marqo-polyvore"
         if {"item_id", "url_name"} <= set(names):
-            return OWJ_LAYOUT
+            return "owj0421-polyvore"
     return None
 
 
 def read_owj(folder: Path, settings: DataSettings) -> Source:
-    """Read ``owj0421/polyvore`` with the outfits of ``owj0421/polyvore-outfits``.
-
-    Args:
-        folder: Holds the files of both.
-        settings: ``release`` says which version.
-
-    Raises:
-        DataError: If the version or the items aren't there, or a file is broken.
-    """
-    there = [
-        name for name in VERSIONS if any((folder / f"{name}_default" / f"{split}.json").is_file() for split in SPLITS)
-    ]
+    """Read ``owj0421/polyvore`` with the outfits of ``owj0421/polyvore-outfits``."""
+    there = [name for name in VERSIONS if split_files(folder, f"{name}_default/{{}}.json", SPLITS)]
     version = chosen_version(folder, settings, there, "_default", _OUTFITS_HUB)
     tables = _tables(folder)
     rows = [(id_of(row, "item_id"), row) for row in read_columns(tables, _OWJ_COLUMNS, _OWJ_MORE)]
 
-    def files(part: str, splits: Sequence[Split]) -> dict[Split, Path]:
-        return present({split: folder / f"{version}_{part}" / f"{split}.json" for split in splits})
-
     release = OutfitsRelease(
         name=f"{folder.name} ({version})",
-        layout=OWJ_LAYOUT,
-        outfits=files("default", SPLITS),
-        compatibility=files("compatibility", QUESTION_SPLITS),
-        blanks=files("fill_in_the_blank", QUESTION_SPLITS),
+        layout="owj0421-polyvore",
+        outfits=split_files(folder, f"{version}_default/{{}}.json", SPLITS),
+        compatibility=split_files(folder, f"{version}_compatibility/{{}}.json", QUESTION_SPLITS),
+        blanks=split_files(folder, f"{version}_fill_in_the_blank/{{}}.json", QUESTION_SPLITS),
         items_file="data/*.parquet",
         without_id=sum(not item_id for item_id, _ in rows),
     )
     facts = {item_id: {**row, "semantic_category": row.get("category")} for item_id, row in rows if item_id}
-    return release_source(release, facts, lambda names: extract_photos(tables, "item_id", set(names)).get, folder)
+    return release_source(release, facts, lambda names: extract_photos(tables, "item_id", set(names)), folder)
 
 
 def read_marqo(folder: Path) -> Source:
-    """Read ``Marqo/polyvore``: items with photo, title and category, in outfits without a split.
-
-    Raises:
-        DataError: If a file is broken or doesn't have a column.
-    """
+    """Read ``Marqo/polyvore``: items with photo, title and category, in outfits without a split."""
     tables = _tables(folder)
     rows = [(id_of(row, "item_ID"), row) for row in read_columns(tables, _MARQO_COLUMNS)]
     items: dict[str, SourceItem] = {}
@@ -218,19 +207,15 @@ def read_marqo(folder: Path) -> Source:
     funnel = Funnel()
     funnel.read("items", len(rows))
     funnel.drop("items", "no item_ID", sum(not item_id for item_id, _ in rows))
-    funnel.drop("items", with_examples("duplicate id, the first is kept", twice), len(twice))
+    funnel.drop("items", "duplicate id, the first is kept", twice)
     sets: dict[str, list[tuple[int, str]]] = defaultdict(list)
     for item_id in items:
         if match := _SET_AND_INDEX.fullmatch(item_id):
             sets[match[1]].append((int(match[2]), item_id))
-    outfits = tuple(
-        SourceOutfit(name, tuple(item_id for _, item_id in sorted(own)), None) for name, own in sets.items()
-    )
+    outfits = tuple(SourceOutfit(name, tuple(own for _, own in sorted(rows)), None) for name, rows in sets.items())
     funnel.read("outfits", len(outfits))
-    return Source(
-        folder.name, MARQO_LAYOUT, tuple(replace(item, image=photos.get(item.id)) for item in items.values()), outfits,
-        funnel, keeps_single_items=not outfits,
-    )  # fmt: skip
+    pictured = tuple(replace(item, image=photos.get(item.id)) for item in items.values())
+    return Source(folder.name, "marqo-polyvore", pictured, outfits, funnel, keeps_single_items=not outfits)
 
 
 def _tables(folder: Path) -> list[Path]:
@@ -239,8 +224,7 @@ def _tables(folder: Path) -> list[Path]:
 
 def _marqo_item(item_id: str, row: Mapping[str, Any]) -> SourceItem:
     title, kind = str(row.get("text") or ""), str(row.get("category") or "")
-    category_row = _rows_by_name().get(kind.casefold())
-    category: GarmentCategory | str | None = classify(kind)
+    category_row, category = _rows_by_name().get(kind.casefold()), classify(kind)
     if category_row is not None:
         category = maryland_category(category_row.id, title)
     elif category is None:
@@ -257,37 +241,20 @@ def _rows_by_name() -> Mapping[str, MarylandCategory]:
 _PREFIX = re.compile(r"hf:/{1,2}datasets/")  # a Path squeezes the two slashes into one
 
 
-@dataclass(frozen=True, slots=True)
-class HubPart:
+class HubPart(NamedTuple):
     """A repository, or some files of it.
 
     Attributes:
         repository: ``owner/name``.
         revision: The commit that coordi was written against; None if it isn't known, so that the user must give one.
         files: Patterns of the files that are used; ``{version}`` is the version of Polyvore Outfits.
+        access: What to do where access is restricted; empty if it isn't.
     """
 
     repository: str
     revision: str | None
     files: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class HubCopy:
-    """A data set on the hub, of one repository or more.
-
-    Attributes:
-        parts: The first is the one that the user names and pins.
-        access: What to do where access is restricted; empty if it isn't.
-    """
-
-    parts: tuple[HubPart, ...]
     access: str = ""
-
-    @property
-    def has_versions(self) -> bool:
-        """Whether it holds both versions of Polyvore Outfits, of which one is fetched."""
-        return any("{version}" in pattern for part in self.parts for pattern in part.files)
 
 
 _OWJ_ITEMS = HubPart("owj0421/polyvore", "8d3809239c7b235db712559b590a6342af1679fd", ("data/*.parquet",))
@@ -296,32 +263,26 @@ _OWJ_OUTFITS = HubPart(
     ("{version}_default/*.json", "{version}_compatibility/*.json", "{version}_fill_in_the_blank/*.json"),
 )  # fmt: skip
 _MARQO = HubPart("Marqo/polyvore", "8c782ee447faf2d2a0402ac883cf07d3b3f43e1c", ("data/*.parquet",))
-COPIES: dict[str, HubCopy] = {
-    "mvasil/polyvore-outfits": HubCopy(
-        (
-            HubPart(
-                "mvasil/polyvore-outfits", None,
-                ("polyvore_item_metadata.json", "polyvore_outfit_titles.json", "categories.csv", "{version}/*.json",
-                 "{version}/compatibility_*.txt", "data/{version}/*.parquet"),
-            ),
-        ),
-        access="its authors give access for research: ask for it on https://huggingface.co/datasets/"
-        "mvasil/polyvore-outfits, then log in with 'hf auth login' or set HF_TOKEN",
-    ),
-    "owj0421/polyvore": HubCopy((_OWJ_ITEMS, _OWJ_OUTFITS)),
-    "owj0421/polyvore-outfits": HubCopy((_OWJ_OUTFITS, _OWJ_ITEMS)),
-    "Marqo/polyvore": HubCopy((_MARQO,)),
-}  # fmt: skip
-"""Every copy that coordi reads, by the name that the user gives."""
+_MVASIL = HubPart(
+    "mvasil/polyvore-outfits", None,
+    ("polyvore_item_metadata.json", "polyvore_outfit_titles.json", "categories.csv", "{version}/*.json",
+     "{version}/compatibility_*.txt", "data/{version}/*.parquet"),
+    "its authors give access for research: ask for it on https://huggingface.co/datasets/mvasil/polyvore-outfits, "
+    "then log in with 'hf auth login' or set HF_TOKEN",
+)  # fmt: skip
+COPIES: dict[str, tuple[HubPart, ...]] = {
+    "mvasil/polyvore-outfits": (_MVASIL,),
+    "owj0421/polyvore": (_OWJ_ITEMS, _OWJ_OUTFITS),
+    "owj0421/polyvore-outfits": (_OWJ_OUTFITS, _OWJ_ITEMS),
+    "Marqo/polyvore": (_MARQO,),
+}
+"""Every copy that coordi reads, by the name that the user gives: that of its first part."""
 
 
 def hub_name(path: Path | str) -> str | None:
     """The data set that ``hf://datasets/OWNER/NAME`` or plain ``OWNER/NAME`` names; None for anything else.
 
     A plain name means the hub only where there is no such file or folder and coordi knows it.
-
-    Raises:
-        DataError: If a name with ``hf://`` isn't one that coordi reads.
     """
     text = str(path)
     match = _PREFIX.match(text)
@@ -334,56 +295,25 @@ def hub_name(path: Path | str) -> str | None:
 
 
 def fetch(name: str, settings: DataSettings) -> Path:
-    """The folder of a copy, fetched unless it was before and all of it is still in the hub's cache.
+    """The folder of one of ``COPIES``; see ``fetch_repositories``.
 
-    Args:
-        name: One of ``COPIES``.
-        settings: ``allow_download``, ``revision`` (of the repository that is named) and ``release``
-            (None: ``nondisjoint``).
-
-    Raises:
-        DataError: If it isn't there yet and may not be fetched, isn't pinned, or can't be fetched.
-        MissingDependencyError: If huggingface_hub isn't installed.
-        ArtifactError: If the cache can't be written.
+    ``data.revision`` is the commit of the repository that is named, ``data.release`` the version, by default
+    ``nondisjoint``.
     """
-    copy = COPIES[name]
-    if not settings.allow_download and settings.revision is None and copy.parts[0].revision is None:
-        raise _not_allowed(name)  # before asking for a commit, without which no folder can be there
-    pins = [_pin(part, settings.revision if part is copy.parts[0] else None) for part in copy.parts]
     release = settings.release or VERSIONS[0]
-    version = f"-{release}" if copy.has_versions else ""
-    folder = cache_folder() / "hub" / f"{name.replace('/', '--')}{version}@{'-'.join(pin[:12] for pin in pins)}"
-    pruned = gone(folder)
-    if (folder / COMPLETE).is_file() and not pruned:
-        return folder
-    if not settings.allow_download:
-        raise _not_allowed(name, pruned)
-    files: dict[str, list[str]] = {}
-    with online(DataError) as hub:
-        for part, pin in zip(copy.parts, pins, strict=True):
-            repository = Repository(part.repository, "dataset", pin, "data.revision", DataError, copy.access)
-            patterns = [pattern.format(version=release) for pattern in part.files]
-            files[f"{part.repository}@{pin}"] = fetch_files(hub, repository, folder, partial(_choose, patterns))
-    write_json(folder / COMPLETE, files)
-    return folder
-
-
-def _not_allowed(name: str, pruned: Sequence[Path] = ()) -> DataError:
-    lack = f" any more ({len(pruned)} files are gone from the hub's cache, such as {pruned[0].name})" if pruned else ""
-    return DataError(
-        f"{name} isn't on this machine{lack}, and nothing is fetched unless allowed; set data.allow_download=true, or "
-        "give a folder that holds it"
-    )
-
-
-def _pin(part: HubPart, revision: str | None) -> str:
-    pin = revision or part.revision
-    if pin is None or not COMMIT.fullmatch(pin):
-        raise DataError(
-            f"data.revision is {revision!r}; give the commit of {part.repository} to pin, 40 hexadecimal "
-            f"digits: https://huggingface.co/datasets/{part.repository}/commits/main lists them"
+    repositories = []
+    for number, part in enumerate(COPIES[name]):
+        pin = part.revision if number or settings.revision is None else settings.revision
+        choose = partial(_choose, [pattern.format(version=release) for pattern in part.files])
+        repositories.append(
+            Repository(part.repository, "dataset", pin, "data.revision", DataError, choose, part.access)
         )
-    return pin
+    has_versions = any("{version}" in pattern for part in COPIES[name] for pattern in part.files)
+    version = f"-{release}" if has_versions else ""
+    pins = "-".join(str(each.commit)[:12] for each in repositories)
+    folder = cache_folder() / "hub" / f"{name.replace('/', '--')}{version}@{pins}"
+    advice = "set data.allow_download=true, or give a folder that holds it"
+    return fetch_repositories(folder, repositories, settings.allow_download, advice)
 
 
 def _choose(patterns: Sequence[str], where: str, listed: list[str]) -> list[str]:

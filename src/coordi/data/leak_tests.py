@@ -27,6 +27,19 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
+ADVICE: Mapping[LeakName, str] = {
+    "order": "shuffle the items of every question",
+    "ids": "number questions after shuffling them, and keep ids out of prompts and features, as coordi does",
+    "size": "make negatives as long as positives",
+    "balance": "ask as many of each answer, or read AUC rather than accuracy",
+    "popularity": "draw negatives from occurrences in outfits, so that items and kinds are as frequent in them",
+    "words": "judge whether they are style or sellers who show their own goods",
+    "lengths": "draw negatives among items with as long titles",
+    "missing": "ask of items that have both, or none",
+    "position": "shuffle candidates",
+    "categories": "draw wrong candidates of the true one's category",
+    "items": "ask of outfits that training doesn't hold",
+}
 ALPHA = 0.01
 LEAST_GAIN = 0.02
 """A smaller gain over chance isn't reported, however sure it is: models differ by more."""
@@ -35,9 +48,8 @@ RARE = 0.02
 In the Maryland data "topshop" is in 1.2% of the titles, "yoins" in 1.7%, "black" in 7% and "leather" in 10%."""
 MAX_ROWS = 200_000
 """Candidates of blanks that are tested; of more, the first questions are."""
-
-_SHUFFLES = 10
 _EXAMPLES = 3
+_SHUFFLES = 10
 _WORD = re.compile(r"\w+")
 _DIGITS = re.compile(r"\d+")
 
@@ -47,17 +59,12 @@ class Leak:
     """One way in which answers leak, or one thing that two splits share.
 
     Attributes:
-        name: What leaks. Of questions: ``order`` of the items; ``ids`` of questions and items; ``size``, the number
-            of items; ``balance`` of the answers; ``repeats`` of questions; ``popularity`` of items and kinds;
-            ``words`` that are rare and shared, such as brands; ``lengths`` of titles; ``missing`` titles and photos.
-            Of blanks also: ``position`` of the answer; ``categories`` of the candidates. Across splits:
-            ``duplicates`` of outfits; ``items``, ``titles`` and ``photos`` that both hold, which is not always a
-            fault (common words make some titles unavoidable): the figure says what it is worth. ``unaudited`` is no
-            leak: it names sets of questions that are too small to find one in them.
+        name: What leaks; docs/method.md explains each. What two splits share isn't always a fault (common words make
+            some titles unavoidable): the figure says what it is worth. ``unaudited`` is no leak: it names sets of
+            questions that are too small to find one in them.
         where: The questions (their key, with ``blanks`` after it for blanks), the splits, or ``"texts"``.
         detail: In a user's words, with the figures.
-        auc: What a classifier reaches that uses only this, in ``[0.5, 1]``; None where no compatibility question could
-            be answered with it.
+        auc: What a classifier reaches that uses only this, in ``[0.5, 1]``; None where it answers no such question.
         count: How many; None for what isn't counted.
         accuracy: Share of blanks (or, for ``balance``, of questions) answered with only this; None elsewhere.
         chance: What guessing reaches of ``accuracy``, else of ``auc``; None where neither is given.
@@ -83,30 +90,15 @@ class Leak:
 
 @dataclass(frozen=True, slots=True)
 class LeakResult:
-    """One feature that should not answer questions, and how well it does.
-
-    Attributes:
-        where: The set of questions.
-        what: The feature, as a plural subject.
-        advice: How to remove the leak.
-        reached: By a classifier that has this feature only.
-        chance: What it reaches without a leak.
-        p_value: Probability that chance reaches as much.
-    """
+    """How well one feature (``what``, a plural) answers questions that it should not answer, and what chance does."""
 
     name: LeakName
     where: str
     what: str
-    advice: str
     measure: Literal["AUC", "accuracy"]
     reached: float
     chance: float
     p_value: float
-
-    @property
-    def visible(self) -> bool:
-        """As in ``Leak``."""
-        return self.name != "ids"
 
     def is_significant(self, tests: int) -> bool:
         """Whether it holds among so many tests of the same questions (Bonferroni), and is large enough to matter."""
@@ -116,33 +108,29 @@ class LeakResult:
 def significant_leaks(results: Sequence[LeakResult]) -> list[Leak]:
     """The significant results as leaks: one per name and questions, with the figure of the strongest.
 
-    A result is corrected for the number of tests of the same questions (``where``). Leaks that no model can read are
-    reported once for all questions of a kind.
+    Leaks that no model can read are reported once for all questions of a kind.
     """
     tests = Counter(result.where for result in results)
-    groups: dict[tuple[str, ...], list[LeakResult]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[LeakResult]] = defaultdict(list)
     for result in results:
         if result.is_significant(tests[result.where]):
-            groups[(result.name, result.where if result.visible else result.measure + result.advice)].append(result)
+            groups[result.name, result.measure if result.name == "ids" else result.where].append(result)
     return [_leak(group) for group in groups.values()]
 
 
 def _leak(results: Sequence[LeakResult]) -> Leak:
     best, *others = sorted(results, key=lambda result: result.chance - result.reached)
-    weaker: dict[str, LeakResult] = {}
-    for other in others:
-        if other.what != best.what:
-            weaker.setdefault(other.what, other)
-    also = "".join(f"; so do {what} ({other.measure} {other.reached:.2f})" for what, other in weaker.items())
+    weaker = {other.what: other for other in reversed(others) if other.what != best.what}
+    also = "".join(f"; so do {other.what} ({other.measure} {other.reached:.2f})" for other in reversed(weaker.values()))
     figure = f"{best.measure} {best.reached:.2f}, where {best.chance:.2f} is chance"
     return Leak(
         best.name,
         ", ".join(dict.fromkeys(result.where for result in results)),
-        f"{best.what} tell the answer: {figure}{also}; {best.advice}",
+        f"{best.what} tell the answer: {figure}{also}; {ADVICE[best.name]}",
         auc=best.reached if best.measure == "AUC" else None,
         accuracy=best.reached if best.measure == "accuracy" else None,
         chance=best.chance,
-        visible=best.visible,
+        visible=best.name != "ids",
     )
 
 
@@ -169,12 +157,13 @@ def binomial_tail(wins: int, questions: int, chance: float) -> float:
     """Probability of so many wins or more by chance; 1 where chance wins every time."""
     if wins <= 0 or chance >= 1:
         return 1.0
-    logs = [
-        math.lgamma(questions + 1) - math.lgamma(won + 1) - math.lgamma(questions - won + 1)
+    log = math.lgamma
+    terms = (
+        log(questions + 1) - log(won + 1) - log(questions - won + 1)
         + won * math.log(chance) + (questions - won) * math.log1p(-chance)
         for won in range(wins, questions + 1)
-    ]  # fmt: skip
-    return min(1.0, math.fsum(math.exp(value) for value in logs))
+    )  # fmt: skip
+    return min(1.0, math.fsum(math.exp(term) for term in terms))
 
 
 def sign_flip_p(values: Floats, positive: Flags, groups: Ints) -> float:
@@ -190,21 +179,17 @@ def sign_flip_p(values: Floats, positive: Flags, groups: Ints) -> float:
 
 
 def cross_fitted_auc(rows: Ints, marks: Ints, positive: Flags, halves: Flags, opposite: Ints | None = None) -> float:
-    """AUC of naive Bayes on binary features: each half of the questions is scored by a model of the other half.
+    """Mean AUC of naive Bayes on binary features: each half of the questions is scored by a model of the other half.
 
     Args:
         rows: The question of each mark, shape ``(N,)``.
         marks: Numbers of the features that a question has, from 0, shape ``(N,)``; repeats count once.
         positive: The answers, shape ``(Q,)``.
-        halves: Which half each question belongs to, shape ``(Q,)``.
+        halves: Which half each question belongs to, shape ``(Q,)``; a half with only one answer counts 0.5.
         opposite: By mark the one that replaces it; then only which of the two a question has counts.
-
-    Returns:
-        The mean of the two halves' AUC; 0.5 for a half that has only one answer.
     """
     width = int(marks.max(initial=0)) + 1 if opposite is None else len(opposite)
-    unique = np.unique(rows * width + marks)
-    rows, marks = unique // width, unique % width
+    rows, marks = np.divmod(np.unique(rows * width + marks), width)
     reached, weights = [], []
     for training in (halves, ~halves):
         log_odds = np.zeros(width)
@@ -222,20 +207,19 @@ def cross_fitted_auc(rows: Ints, marks: Ints, positive: Flags, halves: Flags, op
 
 @dataclass(frozen=True, slots=True)
 class QuestionSet:
-    """Questions of one name as arrays. A blank has one row for each candidate: the candidate and the outfit's others.
+    """Questions of one name as arrays. A blank has one row for each candidate: the outfit's others, the candidate last.
+
+    Shapes: ``(Q,)`` by row, ``(N,)`` by item of a row.
 
     Attributes:
-        where: The name of the set.
         split: Of most of the outfits; None if none is in the data set.
-        ids: Of each question; of a blank's row as well.
+        ids: Of the question of each row.
         outfit_ids: The outfit that each row was made of.
-        outfits: Item ids of each row; of a blank the candidate comes last.
-        rows: The row of each of its items, ascending, shape ``(N,)``.
-        items: The item's position in the data set, shape ``(N,)``.
-        positive: Whether a row is compatible, or holds the right candidate, shape ``(Q,)``.
-        groups: Number of the outfit that each row was made of; of a blank, number of the question, shape ``(Q,)``.
-        halves: A random half of the outfits, so that no outfit is both in training and in test, shape ``(Q,)``.
-        is_fitb: Whether these are blanks.
+        rows: The row of each item, ascending, ``(N,)``.
+        items: The item's position in the data set, ``(N,)``.
+        positive: Whether a row is compatible, or holds the right candidate, ``(Q,)``.
+        groups: Number of the outfit that each row was made of; of a blank, number of the question, ``(Q,)``.
+        halves: A random half of the outfits, so that no outfit is both in training and in test, ``(Q,)``.
     """
 
     where: str
@@ -254,11 +238,6 @@ class QuestionSet:
     def count(self) -> int:
         """Number of questions."""
         return int(self.groups.max()) + 1 if self.is_fitb else len(self.outfits)
-
-    @property
-    def has_both_answers(self) -> bool:
-        """Whether some rows are positive and others aren't."""
-        return 0 < int(self.positive.sum()) < len(self.positive)
 
     @property
     def sizes(self) -> Floats:
@@ -286,20 +265,19 @@ class QuestionSet:
         ties = np.bincount(self.groups[picked], minlength=self.count)
         return float((1 / ties[self.groups[picked & self.positive]]).sum() / self.count)
 
-    def test(self, name: LeakName, what: str, advice: str, scores: Floats, by_mean: bool = False) -> LeakResult:
+    def test(self, name: LeakName, what: str, scores: Floats, by_mean: bool = False) -> LeakResult:
         """Test a score, shape ``(Q,)``, in whichever direction answers more.
 
         ``by_mean`` compares means instead of ranks. Items of one outfit are alike, in popularity too, so that means
         over them spread wider than over items of many outfits. That alone moves an AUC and isn't a fault of the draw.
         """
         if self.is_fitb:
-            reached = max(self.accuracy(scores), self.accuracy(-scores))
-            return self.wins(name, what, advice, reached, ways=2)
+            return self.wins(name, what, max(self.accuracy(scores), self.accuracy(-scores)), ways=2)
         reached = auc(scores, self.positive)
         p_value = sign_flip_p(scores if by_mean else _ranks(scores), self.positive, self.groups)
-        return LeakResult(name, self.where, what, advice, "AUC", max(reached, 1 - reached), 0.5, p_value)
+        return LeakResult(name, self.where, what, "AUC", max(reached, 1 - reached), 0.5, p_value)
 
-    def learned(self, name: LeakName, what: str, advice: str, reached: float, chance: float = 0.5) -> LeakResult:
+    def learned(self, name: LeakName, what: str, reached: float, chance: float = 0.5) -> LeakResult:
         """Test a held-out AUC against what the same model reaches without the leak.
 
         What one half teaches fits the other half as well as the reverse, so both halves count as one: on shuffled
@@ -308,10 +286,9 @@ class QuestionSet:
         positives = int(self.positive.sum())
         negatives = len(self.positive) - positives
         spread = math.sqrt(2 * (positives + negatives + 1) / (12 * positives * negatives))  # Mann and Whitney, 1947
-        p_value = normal_tail((reached - chance) / spread)
-        return LeakResult(name, self.where, what, advice, "AUC", reached, chance, p_value)
+        return LeakResult(name, self.where, what, "AUC", reached, chance, normal_tail((reached - chance) / spread))
 
-    def wins(self, name: LeakName, what: str, advice: str, reached: float, ways: int = 1) -> LeakResult:
+    def wins(self, name: LeakName, what: str, reached: float, ways: int = 1) -> LeakResult:
         """Test a share of questions that were answered right, the best of so many ways to answer.
 
         Where nothing but the position was learned from one half to answer the other, both halves count as one.
@@ -320,32 +297,26 @@ class QuestionSet:
         chance = float(np.mean(1 / np.bincount(self.groups))) if self.is_fitb else 0.5
         # A guess among ties wins a part of a question, and parts don't make a binomial: they are rounded down.
         p_value = min(1.0, ways * binomial_tail(int(reached * count + 1e-9), count, chance))
-        return LeakResult(name, self.where, what, advice, "accuracy", reached, chance, p_value)
+        return LeakResult(name, self.where, what, "accuracy", reached, chance, p_value)
 
 
 def question_set(name: str, questions: Sequence[CompatibilityQuestion], facts: ItemFacts) -> QuestionSet:
-    """Compatibility questions as arrays.
-
-    Raises:
-        DataError: If a question names an unknown item.
-    """
+    """Compatibility questions as arrays."""
     outfit_ids = [question.outfit_id for question in questions]
     outfits = [question.item_ids for question in questions]
+    groups = _numbered(outfit_ids)
+    drawn = np.random.default_rng([RandomStream.AUDIT_HALVES, 1]).permutation(int(groups.max()) + 1)
     return QuestionSet(
         name, facts.split_of(outfit_ids), [question.id for question in questions], outfit_ids, outfits,
         np.repeat(np.arange(len(outfits)), [len(outfit) for outfit in outfits]),
         facts.indices(item_id for outfit in outfits for item_id in outfit),
         np.array([question.compatible for question in questions], dtype=bool),
-        _numbered(outfit_ids), _halves(outfit_ids), is_fitb=False,
+        groups, np.asarray(drawn[groups] % 2 == 0), is_fitb=False,
     )  # fmt: skip
 
 
 def fitb_set(name: str, questions: Sequence[FitbQuestion], facts: ItemFacts) -> QuestionSet:
-    """Fill-in-the-blank questions as arrays, as many as have ``MAX_ROWS`` candidates together.
-
-    Raises:
-        DataError: If a question names an unknown item.
-    """
+    """Fill-in-the-blank questions as arrays, as many as have ``MAX_ROWS`` candidates together."""
     ends = np.cumsum([len(question.candidates) for question in questions])
     questions = questions[: max(int(np.searchsorted(ends, MAX_ROWS, side="right")), 1)]
     rows = [
@@ -357,12 +328,6 @@ def fitb_set(name: str, questions: Sequence[FitbQuestion], facts: ItemFacts) -> 
     ]
     groups = np.repeat(np.arange(len(questions)), [len(question.candidates) for question in questions])
     return replace(question_set(name, rows, facts), groups=groups, is_fitb=True)
-
-
-def _halves(outfit_ids: Sequence[str]) -> Flags:
-    outfits = _numbered(outfit_ids)
-    drawn = np.random.default_rng([RandomStream.AUDIT_HALVES, 1]).permutation(int(outfits.max()) + 1)
-    return np.asarray(drawn[outfits] % 2 == 0)
 
 
 def _numbered(labels: Iterable[object]) -> Ints:
@@ -418,11 +383,7 @@ class ItemFacts:
         return companions
 
     def indices(self, item_ids: Iterable[str]) -> Ints:
-        """Positions of items in the arrays.
-
-        Raises:
-            DataError: If an id is unknown.
-        """
+        """Positions of items in the arrays."""
         try:
             return np.array([self.index[item_id] for item_id in item_ids], dtype=np.int64)
         except KeyError as error:
@@ -443,7 +404,7 @@ def leak_tests(part: QuestionSet, facts: ItemFacts) -> Iterator[LeakResult]:
         yield from _choice_tests(part, facts)
     else:
         yield from _order_tests(part, facts)
-        yield from _balance_tests(part)
+        yield from _size_tests(part)
         yield from _question_id_tests(part)
     yield from _item_tests(part, facts)
     yield from _item_id_tests(part, facts)
@@ -454,7 +415,6 @@ def _order_tests(part: QuestionSet, facts: ItemFacts) -> Iterator[LeakResult]:
     labels = facts.category[part.items]
     generator = np.random.default_rng([RandomStream.AUDIT_ORDER, len(part.outfits)])
     shuffles = [np.lexsort((generator.random(len(labels)), part.rows)) for _ in range(_SHUFFLES)]
-    advice = "shuffle the items of every question"
     for what, features in (("who stands before whom", _pairs_in_order), ("position", _labels_at_positions)):
         # Which categories there are may answer too; that is no leak of the order.
         reached, *shuffled = (
@@ -462,12 +422,10 @@ def _order_tests(part: QuestionSet, facts: ItemFacts) -> Iterator[LeakResult]:
             for ordered in (labels, *(labels[order] for order in shuffles))
             for marked, marks, opposite in [features(part.rows, ordered)]
         )
-        yield part.learned("order", f"categories by {what}", advice, reached, float(np.mean(shuffled)))
-    for what, numbers in (
-        ("places in the source", np.arange(len(facts.items))),
-        ("places within the items' own outfits", facts.outfit_position),
-    ):
-        yield part.test("order", what, advice, _share_ascending(part, numbers))
+        yield part.learned("order", f"categories by {what}", reached, float(np.mean(shuffled)))
+    yield part.test("order", "places in the source", _share_ascending(part, part.items))
+    within = facts.outfit_position[part.items]
+    yield part.test("order", "places within the items' own outfits", _share_ascending(part, within))
 
 
 def _labels_at_positions(rows: Ints, labels: Ints) -> tuple[Ints, Ints, None]:
@@ -493,44 +451,37 @@ def _pairs_in_order(rows: Ints, labels: Ints) -> tuple[Ints, Ints, Ints]:
 
 def _share_ascending(part: QuestionSet, numbers: Ints) -> Floats:
     """Of each row's neighbours, the share that ascends, equal ones counted half, shape ``(Q,)``; half for none."""
-    rows = part.rows[:-1]
-    neighbours = rows == part.rows[1:]
-    steps = (1 + np.sign(np.diff(numbers[part.items])[neighbours])) / 2
-    count = np.bincount(rows[neighbours], minlength=len(part.outfits))
-    rising = np.bincount(rows[neighbours], weights=steps, minlength=len(part.outfits))
-    return np.asarray(np.round(np.divide(rising, count, out=np.full(len(count), 0.5), where=count > 0), 9), np.float64)
+    neighbours = part.rows[:-1] == part.rows[1:]
+    rows = part.rows[:-1][neighbours]
+    count = np.bincount(rows, minlength=len(part.outfits))
+    rising = np.bincount(rows, weights=np.sign(np.diff(numbers)[neighbours]), minlength=len(part.outfits))
+    return np.round((1 + rising / np.maximum(count, 1)) / 2, 9)
 
 
-def _balance_tests(part: QuestionSet) -> Iterator[LeakResult]:
-    advice, sizes = "make negatives as long as positives", part.sizes
-    yield part.test("size", "numbers of items", advice, sizes)
+def _size_tests(part: QuestionSet) -> Iterator[LeakResult]:
+    sizes = part.sizes
+    yield part.test("size", "numbers of items", sizes)
     learned = cross_fitted_auc(np.arange(len(sizes)), sizes.astype(np.int64), part.positive, part.halves)
-    yield part.learned("size", "uncommon numbers of items", advice, learned)
+    yield part.learned("size", "uncommon numbers of items", learned)
     share = float(part.positive.mean())
-    what, advice = f"{share:.0%} compatible questions", "ask as many of each answer, or read AUC rather than accuracy"
-    yield part.wins("balance", what, advice, max(share, 1 - share), ways=2)
+    yield part.wins("balance", f"{share:.0%} compatible questions", max(share, 1 - share), ways=2)
 
 
 def _item_tests(part: QuestionSet, facts: ItemFacts) -> Iterator[LeakResult]:
     """Popularity, words, lengths and gaps."""
     often, kinds = (part.mean(np.log1p(counts)[part.items]) for counts in (facts.title_count, facts.kind_count))
-    advice = "draw negatives from occurrences in outfits, so that an item is as frequent in them"
-    yield part.test("popularity", "how often titles are in training outfits", advice, often, by_mean=True)
-    advice = "draw items of rare kinds as often as outfits have them"
+    yield part.test("popularity", "how often titles are in training outfits", often, by_mean=True)
     whose = "candidates'" if part.is_fitb else "items'"
-    yield part.test("popularity", f"how common the {whose} kinds are in training", advice, kinds, by_mean=True)
-    advice = "judge whether they are style or sellers who show their own goods"
+    yield part.test("popularity", f"how common the {whose} kinds are in training", kinds, by_mean=True)
     words, shared = _shared_words(part, facts)
-    yield part.test("words", f"rare words that titles share ({', '.join(words)})", advice, shared)
-    advice = "draw negatives among items with as long titles"
-    yield part.test("lengths", "lengths of titles", advice, part.mean(facts.title_words[part.items]), by_mean=True)
-    advice = "ask of items that have both, or none"
+    yield part.test("words", f"rare words that titles share ({', '.join(words)})", shared)
+    yield part.test("lengths", "lengths of titles", part.mean(facts.title_words[part.items]), by_mean=True)
     for what, has in (("titles", facts.title_words > 0), ("photos", facts.has_photo)):
         have = part.mean(has[part.items].astype(np.float64))
-        yield part.test("missing", f"missing {what}", advice, have)
+        yield part.test("missing", f"missing {what}", have)
         # Whole outfits often lack photos, while a negative mixes items with and without.
         mixed = ((have > 0) & (have < 1)).astype(np.float64)
-        yield part.test("missing", f"{what} that only some items have", advice, mixed)
+        yield part.test("missing", f"{what} that only some items have", mixed)
 
 
 def _shared_words(part: QuestionSet, facts: ItemFacts) -> tuple[list[str], Floats]:
@@ -549,8 +500,7 @@ def _shared_words(part: QuestionSet, facts: ItemFacts) -> tuple[list[str], Float
 
 def _question_id_tests(part: QuestionSet) -> Iterator[LeakResult]:
     """The id of a question, and its position among the questions."""
-    advice = "number questions after shuffling them"
-    numbers = np.array([int((re.findall(r"\d+", name) or ["0"])[-1]) for name in part.ids], dtype=np.float64)
+    numbers = np.array([int((_DIGITS.findall(name) or ["0"])[-1]) for name in part.ids], dtype=np.float64)
     places = np.arange(len(numbers), dtype=np.float64)
     words = [
         (*re.findall(r"[a-z]+", name.lower()), f"id {number % 2}", f"position {position % 2}")
@@ -559,9 +509,9 @@ def _question_id_tests(part: QuestionSet) -> Iterator[LeakResult]:
     rows = np.repeat(np.arange(len(words)), [len(marks) for marks in words])
     marks = _numbered(word for marks in words for word in marks)
     learned = cross_fitted_auc(rows, marks, part.positive, part.halves)
-    yield part.learned("ids", "words and parity of question ids", advice, learned)
-    yield part.test("ids", "numbers of question ids", advice, numbers)
-    yield part.test("ids", "places of questions", advice, places)
+    yield part.learned("ids", "words and parity of question ids", learned)
+    yield part.test("ids", "numbers of question ids", numbers)
+    yield part.test("ids", "places of questions", places)
 
 
 def _item_id_tests(part: QuestionSet, facts: ItemFacts) -> Iterator[LeakResult]:
@@ -569,23 +519,18 @@ def _item_id_tests(part: QuestionSet, facts: ItemFacts) -> Iterator[LeakResult]:
     prefixes, numbers = facts.id_prefix[part.items], facts.id_number[part.items]
     keys, counts = np.unique(part.rows * len(facts.items) + prefixes, return_counts=True)
     pairs = np.bincount(keys // len(facts.items), weights=counts * (counts - 1) / 2, minlength=len(part.outfits))
+    pairs_of_outfits = list(zip(part.outfit_ids, part.outfits, strict=True))
+    named = np.array([float(outfit_id in item_id) for outfit_id, outfit in pairs_of_outfits for item_id in outfit])
+    same = np.round(pairs / part.pairs, 9) + part.mean(named)
+    yield part.test("ids", "prefixes that item ids share", same, by_mean=True)
     order = np.lexsort((numbers, part.rows))
     sizes = np.bincount(part.rows, minlength=len(part.outfits))
     rank = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
     # A number is the larger one of as many pairs as there are before it, and the smaller one of the others.
-    distances = part.total(numbers[order] * (2 * rank - (sizes[part.rows] - 1)))
-    pairs_of_outfits = list(zip(part.outfit_ids, part.outfits, strict=True))
-    named = np.array([float(outfit_id in item_id) for outfit_id, outfit in pairs_of_outfits for item_id in outfit])
-    tests = {
-        "prefixes that item ids share": np.round(pairs / part.pairs, 9) + part.mean(named),
-        "numbers of item ids that lie near one another": np.round(distances / part.pairs, 6),
-        "low or high numbers of item ids": part.mean(numbers),
-    }
-    if part.is_fitb:
-        tests.popitem()
-    for what, scores in tests.items():
-        advice = "keep item ids out of prompts and features, as coordi does"
-        yield part.test("ids", what, advice, scores, by_mean=True)
+    distances = np.round(part.total(numbers[order] * (2 * rank - (sizes[part.rows] - 1))) / part.pairs, 6)
+    yield part.test("ids", "numbers of item ids that lie near one another", distances, by_mean=True)
+    if not part.is_fitb:
+        yield part.test("ids", "low or high numbers of item ids", part.mean(numbers), by_mean=True)
 
 
 def _choice_tests(part: QuestionSet, facts: ItemFacts) -> Iterator[LeakResult]:
@@ -596,20 +541,16 @@ def _choice_tests(part: QuestionSet, facts: ItemFacts) -> Iterator[LeakResult]:
     for training in (part.halves, ~part.halves):
         counts = np.bincount(position[part.positive & training], minlength=int(position.max()) + 1)
         scores[~training] = counts[position[~training]]
-    yield part.wins("position", "positions of the true candidate", "shuffle candidates", part.accuracy(scores))
-    advice = "draw wrong candidates of the true one's category"
-    candidates = np.append(part.rows[1:] != part.rows[:-1], True)
+    yield part.wins("position", "positions of the true candidate", part.accuracy(scores))
     keys = np.unique(part.rows * len(facts.items) + facts.category[part.items])
-    categories: Ints = np.bincount(keys // len(facts.items), minlength=len(part.outfits))
-    what = "candidates of a worn category that the outfit lacks"
-    yield part.test("categories", what, advice, categories.astype(np.float64))
+    categories = np.bincount(keys // len(facts.items), minlength=len(part.outfits)).astype(np.float64)
+    yield part.test("categories", "candidates of a worn category that the outfit lacks", categories)
+    candidates = np.append(part.rows[1:] != part.rows[:-1], True)
     for what, labels in (("worn category", facts.category), ("kind", facts.kind)):
         keys = part.groups * len(facts.items) + labels[part.items[candidates]]
         _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
-        alone = (counts[inverse] == 1).astype(np.float64)
-        yield part.test("categories", f"candidates alone in their {what}", advice, alone)
+        yield part.test("categories", f"candidates alone in their {what}", (counts[inverse] == 1).astype(np.float64))
     if part.split != "train":
-        what = "candidates that stood with the outfit's items in training"
         pairs = [sum(name in facts.trained_with.get(outfit[-1], ()) for name in outfit[:-1]) for outfit in part.outfits]
-        scores = np.array(pairs, dtype=np.float64)
-        yield part.test("items", what, "ask of outfits that training doesn't hold", scores)
+        what = "candidates that stood with the outfit's items in training"
+        yield part.test("items", what, np.array(pairs, dtype=np.float64))

@@ -33,6 +33,7 @@ from coordi.data.leak_tests import (
     significant_leaks,
 )
 from coordi.data.photos import open_photo
+from coordi.data.source import listed
 from coordi.errors import ImageError
 from coordi.types import SPLITS, CompatibilityQuestion, Dataset, FitbQuestion, Item, Outfit, Split
 
@@ -53,7 +54,6 @@ shoulder bag" isn't "Loewe leather shoulder bag"."""
 MAX_DIFFERENCE = 0.05
 """Photos are nearly the same if their thumbnails differ by this part of the smaller contrast at most."""
 
-_EXAMPLES = 3
 _SIDE = 8
 _AT_ONCE = 4_000_000
 _WORD = re.compile(r"\w+")
@@ -76,9 +76,9 @@ def audit(
     for one set doesn't depend on which others are given. What two splits share is reported from the first case on.
 
     Args:
-        dataset: Whose outfits are compared across splits.
-        questions: Compatibility questions by any name, such as ``"random"``. Sets of fewer than 20, or with one answer
-            only, can't be tested; ``unaudited`` names them.
+        dataset: Its outfits are compared across splits.
+        questions: Compatibility questions by any name. Sets of fewer than 20, or with one answer only, can't be
+            tested; ``unaudited`` names them.
         texts: The text of each item in a prompt, by item id; ids are searched in it.
         blanks: Fill-in-the-blank questions, or retrieval queries, by any name.
         photos: Whether photos are compared, which opens each once: about 2 ms for one of 224 x 224 pixels.
@@ -96,24 +96,20 @@ def audit(
     results: list[LeakResult] = []
     small: dict[str, int] = {}
     for part in (*sets, *choices):
-        tests = list(leak_tests(part, facts)) if part.count >= MIN_QUESTIONS and part.has_both_answers else []
-        if not tests or not part.test("unaudited", "", "", part.positive.astype(np.float64)).is_significant(len(tests)):
+        tests = list(leak_tests(part, facts)) if part.count >= MIN_QUESTIONS and len(set(part.positive)) == 2 else []
+        if not tests or not part.test("unaudited", "", part.positive.astype(np.float64)).is_significant(len(tests)):
             small[part.where] = part.count
         results += tests
     leaks = [leak for part in sets for leak in _repeated_questions(part)]
-    leaks += [*_between_splits(dataset, sets, photos, progress), *_ids_in_texts(dataset, texts), *_unaudited(small)]
-    return tuple(sorted([*significant_leaks(results), *leaks], key=lambda leak: not leak.visible))
-
-
-def _unaudited(small: Mapping[str, int]) -> Iterator[Leak]:
-    """One note of all sets in which no leak can be found, since silence would look like a clean result."""
-    if small:
-        sizes = ", ".join(f"{count} of {name}" for name, count in small.items())
+    leaks += [*_between_splits(dataset, sets, photos, progress), *_ids_in_texts(dataset, texts)]
+    if small:  # silence would look like a clean result
         detail = (
-            f"too few questions, or of one answer only, to tell even a perfect leak from chance ({sizes}); "
-            "that nothing was found in them shows nothing: ask about more outfits"
+            "too few questions, or of one answer only, to tell even a perfect leak from chance "
+            f"({', '.join(f'{count} of {name}' for name, count in small.items())}); that nothing was found in them "
+            "shows nothing: ask about more outfits"
         )
-        yield Leak("unaudited", ", ".join(small), detail, count=len(small), visible=False)
+        leaks.append(Leak("unaudited", ", ".join(small), detail, count=len(small), visible=False))
+    return tuple(sorted([*significant_leaks(results), *leaks], key=lambda leak: not leak.visible))
 
 
 def _repeated_questions(part: QuestionSet) -> Iterator[Leak]:
@@ -134,17 +130,13 @@ def _repeated_questions(part: QuestionSet) -> Iterator[Leak]:
 
 def _ids_in_texts(dataset: Dataset, texts: Mapping[str, str]) -> Iterator[Leak]:
     """Ids with a digit in them that a model reads; the id of a photo may rightly be the words of its title."""
-    outfits: dict[str, list[str]] = defaultdict(list)
+    ids = {item_id: {item_id} for item_id in texts}
     for outfit in dataset.outfits:
         for item_id in outfit.item_ids:
-            outfits[item_id].append(outfit.id)
-    cases = [
-        item_id
-        for item_id, text in texts.items()
-        if any(_names(text, own) for own in (item_id, *outfits.get(item_id, ())))
-    ]
+            ids.setdefault(item_id, set()).add(outfit.id)
+    cases = [item_id for item_id, text in texts.items() if any(_names(text, own) for own in ids[item_id])]
     if cases:
-        detail = f"{len(cases)} texts hold the item's or its outfit's id ({_listed(cases)}); leave ids out of prompts"
+        detail = f"{len(cases)} texts hold the item's or its outfit's id ({listed(cases)}); leave ids out of prompts"
         yield Leak("ids", "texts", detail, count=len(cases))
 
 
@@ -152,11 +144,6 @@ def _names(text: str, own: str) -> bool:
     if len(own) < 3 or not re.search(r"\d", own) or own not in text:
         return False
     return re.search(rf"(?<![A-Za-z0-9]){re.escape(own)}(?![A-Za-z0-9])", text) is not None
-
-
-def _listed(cases: Sequence[str]) -> str:
-    more = f" and {len(cases) - _EXAMPLES} more" if len(cases) > _EXAMPLES else ""
-    return ", ".join(cases[:_EXAMPLES]) + more
 
 
 class SplitPair:
@@ -175,9 +162,7 @@ class SplitPair:
 
     def items_of(self, outfits: Iterable[Outfit]) -> list[Item]:
         """Items of outfits, each once."""
-        return [
-            self._items[item_id] for item_id in dict.fromkeys(name for outfit in outfits for name in outfit.item_ids)
-        ]
+        return [self._items[name] for name in dict.fromkeys(name for outfit in outfits for name in outfit.item_ids)]
 
     def titles(self, item_ids: Sequence[str]) -> Key:
         """Titles of an outfit, in a fixed order; an item without one counts by its id."""
@@ -195,14 +180,11 @@ class SplitPair:
 
         earlier = {key for outfit in self.earlier for key in keys(outfit)}
         same = [outfit.id for outfit in self.later if keys(outfit) & earlier]
-        near = [
-            outfit.id for outfit in self.later if self.is_recognised(outfit.item_ids) and outfit.id not in set(same)
-        ]
+        near = [outfit.id for outfit in self.later if self.is_recognised(outfit.item_ids) and outfit.id not in same]
         for cases, verb in ((same, "are"), (near, "are nearly")):
             if cases:
-                detail = (
-                    f"{_share(cases, self.later, f'{self.second} outfits')} {verb} in {self.first}: {_listed(cases)}"
-                )
+                share = _share(cases, self.later, f"{self.second} outfits")
+                detail = f"{share} {verb} in {self.first}: {listed(cases)}"
                 yield self._with_worth("duplicates", detail, len(cases), self.is_recognised)
         ids = {outfit.id for outfit in self.earlier} if self.first == "train" else set()
         for part in self.sets:
@@ -226,20 +208,18 @@ class SplitPair:
         if matches:
             titles = sorted({self._items[item_id].title or item_id for item_id in matches})
             share = _share(matches, self.items_of(self.later), f"{self.second} items")
-            yield self._with_worth(name, f"{share} {what}: {_listed(titles)}", len(matches), remembered)
+            yield self._with_worth(name, f"{share} {what}: {listed(titles)}", len(matches), remembered)
 
     def _with_worth(
         self, name: LeakName, detail: str, count: int, score: Callable[[Sequence[str]], float],
         part: QuestionSet | None = None,
     ) -> Leak:  # fmt: skip
         """A leak with the AUC of a memoriser that scores a question's items, where it is worth most."""
-        reached = {
-            part_set.where: auc(np.array([score(outfit) for outfit in part_set.outfits]), part_set.positive)
-            for part_set in ([part] if part else self.sets)
-        }
+        sets = [part] if part else self.sets
         leak = Leak(name, part.where if part else f"{self.first} and {self.second}", detail, count=count)
-        if not reached:
+        if not sets:
             return leak
+        reached = {part.where: auc(np.array([score(own) for own in part.outfits]), part.positive) for part in sets}
         where, worth = max(reached.items(), key=lambda pair: pair[1])
         detail = f"{detail}; a memoriser of them gets AUC {max(worth, 0.5):.2f} on '{where}'"
         return replace(leak, detail=detail, auc=max(worth, 0.5), chance=0.5)
@@ -268,15 +248,12 @@ def _between_splits(dataset: Dataset, sets: Sequence[QuestionSet], photos: bool,
     pictured = {item.id: item for pair in with_training for item in pair.items_of((*pair.earlier, *pair.later))}
     hashes, unreadable = hash_photos(pictured.values(), progress)
     for pair in with_training:
-        earlier_hashes, later_hashes = (
-            {item.id: hashes[item.id] for item in pair.items_of(part) if item.id in hashes}
-            for part in (pair.earlier, pair.later)
-        )
-        same, near = matches_by_photo(earlier_hashes, later_hashes)
+        parts = ([item.id for item in pair.items_of(part)] for part in (pair.earlier, pair.later))
+        same, near = matches_by_photo(*({name: hashes[name] for name in part if name in hashes} for part in parts))
         yield from pair.shared("photos", same, "have a photo that train has")
         yield from pair.shared("photos", near, "have nearly a photo that train has (saved anew)")
     if unreadable:
-        detail = f"{len(unreadable)} photos can't be opened, so they weren't compared: {_listed(unreadable)}"
+        detail = f"{len(unreadable)} photos can't be opened, so they weren't compared: {listed(unreadable)}"
         yield Leak("photos", "photos", detail, count=len(unreadable))
 
 
@@ -301,12 +278,9 @@ def matches_by_title(earlier: Sequence[Item], later: Sequence[Item]) -> tuple[Ma
     Returns:
         Each later item is in one of the two at most.
     """
-    titles, words = (
-        [{item.id: keys(item.title) for item in part} for part in (earlier, later)]
-        for keys in (lambda title: [title.casefold()] if title else [], lambda title: near_keys(words_of(title)))
-    )
-    same = _matches(*titles)
-    return same, {item_id: names for item_id, names in _matches(*words).items() if item_id not in same}
+    same = _matches(*({item.id: [item.title.casefold()] for item in part if item.title} for part in (earlier, later)))
+    near = _matches(*({item.id: near_keys(words_of(item.title)) for item in part} for part in (earlier, later)))
+    return same, {item_id: names for item_id, names in near.items() if item_id not in same}
 
 
 def _matches(earlier: Mapping[str, Sequence[Hashable]], later: Mapping[str, Sequence[Hashable]]) -> Matches:
@@ -331,11 +305,7 @@ class PhotoHash:
 
 
 def hash_photo(path: Path) -> PhotoHash:
-    """Read a photo.
-
-    Raises:
-        ImageError: If it can't be opened.
-    """
+    """Read a photo."""
     from PIL import Image
 
     small = np.asarray(open_photo(path).resize((_SIDE, _SIDE), Image.Resampling.BOX), dtype=np.float32)
@@ -348,28 +318,27 @@ def hash_photos(items: Iterable[Item], progress: Progress = no_progress) -> tupl
     Returns:
         By item id, and the ids of items whose photo can't be opened; items without a photo are in neither.
     """
+
+    def read(path: Path) -> PhotoHash | None:
+        try:
+            return hash_photo(path)
+        except ImageError:
+            return None
+
     photos = {item.id: item.image for item in items if item.image is not None}
+    hashes: dict[Path, PhotoHash] = {}
     paths = list(dict.fromkeys(photos.values()))
-    hashes: dict[Path, PhotoHash | None] = {}
     with ThreadPoolExecutor() as readers:
-        for done, (path, photo) in enumerate(zip(paths, readers.map(_hash_or_none, paths), strict=True), start=1):
-            hashes[path] = photo
+        for done, (path, photo) in enumerate(zip(paths, readers.map(read, paths), strict=True), start=1):
+            hashes |= {path: photo} if photo else {}
             progress(done, len(paths))
-    readable = {item_id: photo for item_id, path in photos.items() if (photo := hashes[path]) is not None}
+    readable = {item_id: hashes[path] for item_id, path in photos.items() if path in hashes}
     return readable, [item_id for item_id in photos if item_id not in readable]
-
-
-def _hash_or_none(path: Path) -> PhotoHash | None:
-    try:
-        return hash_photo(path)
-    except ImageError:
-        return None
 
 
 def matches_by_photo(earlier: Mapping[str, PhotoHash], later: Mapping[str, PhotoHash]) -> tuple[Matches, Matches]:
     """Later items with the same photo file as an earlier one, and with nearly the same photo; none matches itself."""
-    digests = [{item_id: [photo.digest] for item_id, photo in part.items()} for part in (earlier, later)]
-    same = _matches(*digests)
+    same = _matches(*({item_id: [photo.digest] for item_id, photo in part.items()} for part in (earlier, later)))
     names, others = list(earlier), [item_id for item_id in later if item_id not in same]
     near: dict[str, list[str]] = defaultdict(list)
     for first, second in near_pairs(list(earlier.values()), [later[item_id] for item_id in others]):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,7 +19,7 @@ from coordi.data.hub import COPIES, copy_layout, fetch, hub_name, read_marqo, re
 from coordi.data.photos import NOT_A_PHOTO
 from coordi.data.polyvore import VERSIONS, is_version, read_maryland, read_outfits, split_file
 from coordi.data.sample import MARKER, SAMPLE, sample_folder
-from coordi.data.source import Source
+from coordi.data.source import Source, listed
 from coordi.errors import ArtifactError, DataError
 from coordi.types import (
     NO_EXTRA,
@@ -29,7 +29,6 @@ from coordi.types import (
     FitbQuestion,
     FunnelRow,
     Item,
-    Negatives,
     Outfit,
     QuestionFile,
     ReleaseQuestions,
@@ -45,16 +44,14 @@ _ITEM = pa.schema(
         "extra": pa.map_(_TEXT, _TEXT),
     }
 )  # fmt: skip
-_OUTFIT = pa.schema({"id": _TEXT, "item_ids": _TEXTS, "split": _TEXT, "title": _TEXT})
-_COMPATIBILITY = pa.schema({"id": _TEXT, "outfit_id": _TEXT, "item_ids": _TEXTS, "compatible": pa.bool_()})
-_BLANK = pa.schema(
-    {"id": _TEXT, "outfit_id": _TEXT, "item_ids": _TEXTS, "candidates": _TEXTS, "answer": pa.int64()}
-)  # fmt: skip
-
-
-def questions_file(split: Split, protocol: Negatives) -> str:
-    """Name of the file of a split's compatibility questions."""
-    return f"questions-{split}-{protocol}.parquet"
+_SCHEMAS: Mapping[type, pa.Schema] = {
+    Outfit: pa.schema({"id": _TEXT, "item_ids": _TEXTS, "split": _TEXT, "title": _TEXT}),
+    CompatibilityQuestion: pa.schema({"id": _TEXT, "outfit_id": _TEXT, "item_ids": _TEXTS, "compatible": pa.bool_()}),
+    FitbQuestion: pa.schema(
+        {"id": _TEXT, "outfit_id": _TEXT, "item_ids": _TEXTS, "candidates": _TEXTS, "answer": pa.int64()}
+    ),
+}
+Stored = TypeVar("Stored", Outfit, CompatibilityQuestion, FitbQuestion)
 
 
 def write_dataset(folder: Path, dataset: Dataset) -> None:
@@ -74,13 +71,12 @@ def write_dataset(folder: Path, dataset: Dataset) -> None:
         }
         for item in dataset.items.values()
     ]  # fmt: skip
-    outfits = [{**asdict(outfit), "item_ids": list(outfit.item_ids)} for outfit in dataset.outfits]
     _write(folder / ITEMS, items, _ITEM)
-    _write(folder / OUTFITS, outfits, _OUTFIT)
+    _write_stored(folder / OUTFITS, dataset.outfits, Outfit)
     for part in dataset.released:
-        compatibility, blanks = _released_files(part.split, part.name)
-        _write(folder / compatibility, [asdict(question) for question in part.compatibility], _COMPATIBILITY)
-        _write(folder / blanks, [asdict(blank) for blank in part.blanks], _BLANK)
+        path = folder / f"released-{part.split}-{part.name}.parquet"
+        _write_stored(path, part.compatibility, CompatibilityQuestion)
+        _write_stored(path.with_stem(f"{path.stem}-blanks"), part.blanks, FitbQuestion)
     fields = {
         "name": dataset.name,
         "layout": dataset.layout,
@@ -90,14 +86,14 @@ def write_dataset(folder: Path, dataset: Dataset) -> None:
             {
                 "name": part.name,
                 "split": part.split,
-                **{
-                    name: {"asked": file.count, "losses": dict(file.losses)}
-                    for name, file in (("compatibility", part.compatibility_file), ("blanks", part.blanks_file))
+                "compatibility": {
+                    "asked": part.compatibility_file.count, "losses": dict(part.compatibility_file.losses),
                 },
+                "blanks": {"asked": part.blanks_file.count, "losses": dict(part.blanks_file.losses)},
             }
             for part in dataset.released
         ],
-    }
+    }  # fmt: skip
     write_json(folder / FIELDS, fields)
 
 
@@ -110,10 +106,7 @@ def read_dataset(folder: Path) -> Dataset:
     fields = read_json(folder / FIELDS)
     try:
         items = {row["id"]: _item(row) for row in _read(folder / ITEMS, _ITEM)}
-        outfits = tuple(
-            Outfit(row["id"], tuple(row["item_ids"]), row["split"], row["title"])
-            for row in _read(folder / OUTFITS, _OUTFIT)
-        )
+        outfits = read_stored(folder / OUTFITS, Outfit)
         funnel = tuple(FunnelRow(**row) for row in fields["funnel"])
         released = tuple(_released(folder, part) for part in fields["released"])
         return Dataset(fields["name"], fields["layout"], items, outfits, funnel, fields["text_only"], released)
@@ -124,53 +117,29 @@ def read_dataset(folder: Path) -> Dataset:
 
 
 def write_questions(path: Path, questions: Sequence[CompatibilityQuestion] | Sequence[FitbQuestion]) -> None:
-    """Write questions of one kind; without any the file has the columns of compatibility questions.
-
-    Raises:
-        ArtifactError: If the file can't be written.
-    """
-    blanks = bool(questions) and isinstance(questions[0], FitbQuestion)
-    _write(path, [asdict(question) for question in questions], _BLANK if blanks else _COMPATIBILITY)
+    """Write questions of one kind; without any the file has the columns of compatibility questions."""
+    _write_stored(path, questions, type(questions[0]) if questions else CompatibilityQuestion)
 
 
-def read_compatibility_questions(path: Path) -> tuple[CompatibilityQuestion, ...]:
-    """Read compatibility questions that ``write_questions`` wrote.
-
-    Raises:
-        ArtifactError: If the file is missing or holds something else.
-    """
-    return tuple(
-        CompatibilityQuestion(row["id"], row["outfit_id"], tuple(row["item_ids"]), row["compatible"])
-        for row in _read(path, _COMPATIBILITY)
-    )
-
-
-def read_fill_in_the_blank_questions(path: Path) -> tuple[FitbQuestion, ...]:
-    """Read fill-in-the-blank questions that ``write_questions`` wrote.
-
-    Raises:
-        ArtifactError: If the file is missing or holds something else.
-    """
-    return tuple(
-        FitbQuestion(row["id"], row["outfit_id"], tuple(row["item_ids"]), tuple(row["candidates"]), row["answer"])
-        for row in _read(path, _BLANK)
-    )
+def read_stored(path: Path, kind: type[Stored]) -> tuple[Stored, ...]:
+    """Outfits or questions of one kind, as they were written."""
+    rows: list[list[Any]] = [
+        [tuple(value) if isinstance(value, list) else value for value in row.values()]
+        for row in _read(path, _SCHEMAS[kind])
+    ]
+    return tuple(kind(*values) for values in rows)
 
 
 def _released(folder: Path, fields: Mapping[str, Any]) -> ReleaseQuestions:
-    compatibility, blanks = _released_files(fields["split"], fields["name"])
+    name, split = fields["name"], fields["split"]
+    path = folder / f"released-{split}-{name}.parquet"
+    compatibility = read_stored(path, CompatibilityQuestion)
+    blanks = read_stored(path.with_stem(f"{path.stem}-blanks"), FitbQuestion)
     files = (
-        QuestionFile(fields[name]["asked"], MappingProxyType(dict(fields[name]["losses"])))
-        for name in ("compatibility", "blanks")
+        QuestionFile(fields[task]["asked"], MappingProxyType(dict(fields[task]["losses"])))
+        for task in ("compatibility", "blanks")
     )
-    return ReleaseQuestions(
-        fields["name"], fields["split"], read_compatibility_questions(folder / compatibility),
-        read_fill_in_the_blank_questions(folder / blanks), *files,
-    )  # fmt: skip
-
-
-def _released_files(split: Split, name: str) -> tuple[str, str]:
-    return f"released-{split}-{name}.parquet", f"released-{split}-{name}-blanks.parquet"
+    return ReleaseQuestions(name, split, compatibility, blanks, *files)
 
 
 def _item(row: Mapping[str, Any]) -> Item:
@@ -179,9 +148,13 @@ def _item(row: Mapping[str, Any]) -> Item:
     return Item(row["id"], row["title"], row["category"], row["kind"], image, row["price"], extra)
 
 
-def _write(path: Path, rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> None:
+def _write_stored(path: Path, rows: Sequence[Outfit | CompatibilityQuestion | FitbQuestion], kind: type) -> None:
+    _write(path, [asdict(row) for row in rows], _SCHEMAS[kind])
+
+
+def _write(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
     with atomic_path(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), temporary)
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
 
 
 def _read(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
@@ -208,7 +181,6 @@ _ACCEPTED = (
     "a folder holding one, a folder of photos (JPEG, PNG, WebP, GIF or BMP), a data set on the hub "
     f"({', '.join(COPIES)}), or, as --data of a command, 'sample'"
 )
-_EXAMPLES = 6
 
 
 def load(
@@ -216,14 +188,8 @@ def load(
 ) -> Dataset:
     """Read and clean a source; see ``recognise`` for what may be given.
 
-    The same source, settings and seed give an equal data set.
-
-    Args:
-        path: A folder, a catalogue's file, or the name of a data set on the hub.
-        settings: Whether photos are required, splits and their caps, and whether it may be downloaded.
-        seed: Of splits that the source doesn't have, and of the caps.
-        progress: Called after each photo that is checked.
-        check_photos: False skips photo validation, for callers that open every photo themselves.
+    The same source, settings and seed give an equal data set. ``check_photos=False`` skips photo validation, for
+    callers that open every photo themselves.
 
     Raises:
         DataError: If it isn't recognised, is broken, or nothing usable is left after cleaning.
@@ -232,27 +198,14 @@ def load(
 
 
 def read_source(path: Path, settings: DataSettings) -> Source:
-    """Read a source without cleaning it.
-
-    Args:
-        path: As for ``load``.
-        settings: The version of a release that has several, and whether it may be downloaded.
-
-    Raises:
-        DataError: If it isn't recognised, is broken or can't be fetched.
-    """
+    """Read a source without cleaning it."""
     path = located(path, settings)
     layout = recognise(path)
-    if layout == "polyvore-maryland":
-        return read_maryland(path.resolve())
-    if layout == "polyvore-outfits":
-        return read_outfits(path.resolve(), settings)
-    if layout == "owj0421-polyvore":
-        return read_owj(path.resolve(), settings)
-    if layout == "marqo-polyvore":
-        return read_marqo(path.resolve())
-    if layout == "photos":
-        return read_photos(path.resolve())
+    if layout in ("polyvore-outfits", "owj0421-polyvore"):
+        return (read_outfits if layout == "polyvore-outfits" else read_owj)(path.resolve(), settings)
+    readers = {"polyvore-maryland": read_maryland, "marqo-polyvore": read_marqo, "photos": read_photos}
+    if layout in readers:
+        return readers[layout](path.resolve())
     table = path if path.is_file() else find_table(path)
     if table is None:
         raise DataError(f"{path} has {MARKER} but no table of items; delete the folder to unpack it again")
@@ -262,9 +215,7 @@ def read_source(path: Path, settings: DataSettings) -> Source:
 def located(path: Path | str, settings: DataSettings | None = None) -> Path:
     """Path of a source on this machine.
 
-    Args:
-        path: A path, ``sample``, ``hf://datasets/OWNER/NAME`` or plain ``OWNER/NAME``.
-        settings: Whether downloads are allowed, and of which commit and version; None for the defaults.
+    It may be a path, ``sample``, ``hf://datasets/OWNER/NAME`` or plain ``OWNER/NAME``.
 
     Raises:
         DataError: If a hub data set can't or may not be downloaded.
@@ -297,8 +248,7 @@ def recognise(path: Path) -> Layout:
         return "polyvore-maryland"
     if is_version(path.resolve()) or names.intersection(VERSIONS):
         return "polyvore-outfits"
-    copy = copy_layout(path)
-    if copy is not None:
+    if copy := copy_layout(path):
         return copy
     if find_table(path) is not None:
         return "catalogue"
@@ -307,32 +257,20 @@ def recognise(path: Path) -> Layout:
     unopened = {entry.left_out or "" for entry in walk(path)} - {NOT_A_PHOTO}
     reasons = sorted(reason for reason in unopened if reason.startswith("photo "))
     why = f" ({'; '.join(reasons)})" if reasons else ""
-    raise DataError(f"{path} isn't a layout that coordi knows: it holds {_examples(names)}{why}; {_ACCEPTED}")
+    raise DataError(
+        f"{path} isn't a layout that coordi knows: it holds {listed(sorted(names)) or 'nothing'}{why}; {_ACCEPTED}"
+    )
 
 
 def outfits_for(dataset: Dataset, split: Split) -> tuple[Outfit, ...]:
-    """The outfits of a split that must have some.
-
-    Raises:
-        DataError: If it has none, with the splits that have some and how to add this one.
-    """
+    """The outfits of a split that must have some."""
     outfits = dataset.outfits_of(split)
     if outfits:
         return outfits
     present = [name for name in SPLITS if dataset.outfits_of(name)]
     others = f"it has {', '.join(present)}" if present else "it has no outfits at all"
-    files = {"polyvore-maryland": split_file(split)} | dict.fromkeys(
-        ("polyvore-outfits", "owj0421-polyvore"), f"{split}.json"
-    )
-    how = (
-        f"add {files[dataset.layout]}, or draw the splits anew with data.split=outfit-disjoint"
-        if dataset.layout in files
-        else 'add lines {"id": ..., "items": [...]} to outfits.jsonl beside the items'
-    )
+    file = split_file(split) if dataset.layout == "polyvore-maryland" else f"{split}.json"
+    how = 'add lines {"id": ..., "items": [...]} to outfits.jsonl beside the items'
+    if dataset.layout in ("polyvore-maryland", "polyvore-outfits", "owj0421-polyvore"):
+        how = f"add {file}, or draw the splits anew with data.split=outfit-disjoint"
     raise DataError(f"'{dataset.name}' has no {split} outfits ({others}); {how}")
-
-
-def _examples(names: Iterable[str]) -> str:
-    ordered = sorted(names)
-    more = f" and {len(ordered) - _EXAMPLES} more" if len(ordered) > _EXAMPLES else ""
-    return ", ".join(ordered[:_EXAMPLES]) + more if ordered else "nothing"

@@ -50,11 +50,6 @@ def format_of(start: bytes) -> str | None:
     return _matching(_OPENED, start)
 
 
-def other_format(start: bytes) -> str | None:
-    """A format that is recognised but not opened, in a user's words; None if the bytes say nothing."""
-    return _matching(_OTHERS, start)
-
-
 def _matching(patterns: Mapping[bytes, str], start: bytes) -> str | None:
     return next((name for pattern, name in patterns.items() if re.match(pattern, start, re.DOTALL)), None)
 
@@ -89,11 +84,7 @@ TOO_NARROW = f"photo too narrow: one side is more than {_LONGEST} times the othe
 
 
 class PhotoError(ImageError):
-    """A photo that can't be opened.
-
-    Attributes:
-        reason: The kind of problem, the same words for every such photo, so that it can be counted.
-    """
+    """A photo that can't be opened; ``reason`` is the same for every such photo, so that it can be counted."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -117,11 +108,7 @@ def open_photo(path: Path) -> Image.Image:
 
 
 def photo_bytes(path: Path) -> bytes:
-    """The bytes of a photo's file, not yet checked.
-
-    Raises:
-        PhotoError: If it is no file, can't be read, is empty or has more than 100 MiB.
-    """
+    """The bytes of a photo's file, not yet checked."""
     try:
         if "\0" in str(path) or not path.is_file():  # a loop of links, a folder and a pipe aren't files
             raise PhotoError(MISSING, f"no photo at {path}: give the path of a {_ACCEPTED}")
@@ -137,30 +124,16 @@ def photo_bytes(path: Path) -> bytes:
 
 
 def photo_pixels(data: bytes, path: Path) -> int:
-    """How many pixels a photo has by its header; nothing is decoded.
-
-    Args:
-        data: The file's bytes.
-        path: Names the photo in errors.
-
-    Raises:
-        PhotoError: As ``open_photo``.
-    """
+    """How many pixels a photo has by its header; nothing is decoded."""
     image = _header(path, data)
     return image.width * image.height
 
 
 def decode_photo(data: bytes, path: Path, at_least: int | None = None) -> Image.Image:
-    """Decode a photo from its file's bytes, as ``open_photo`` does.
+    """Decode a photo from its file's bytes, as ``open_photo`` does; ``path`` names it in errors.
 
-    Args:
-        data: The file's bytes.
-        path: Names the photo in errors.
-        at_least: A JPEG may come out at half, a quarter or an eighth of its size, which is much faster, as long as
-            neither side falls below this; None decodes all of it.
-
-    Raises:
-        PhotoError: As ``open_photo``.
+    A JPEG may come out at half, a quarter or an eighth of its size, which is much faster, as long as neither side falls
+    below ``at_least``; None decodes all of it.
     """
     image = _header(path, data)
     try:
@@ -201,14 +174,14 @@ def photo_problem(path: Path) -> str | None:
 
 def not_a_photo(start: bytes) -> str:
     """The funnel's reason for a file that isn't opened, from its first bytes."""
-    name = other_format(start)
+    name = _matching(_OTHERS, start)
     return NOT_A_PHOTO if name is None else f"photo is {name}, which isn't opened: save it as JPEG or PNG"
 
 
 def _header(path: Path, data: bytes) -> Image.Image:
     kind = format_of(data)
     if kind is None:
-        name = other_format(data[:SNIFFED])
+        name = _matching(_OTHERS, data[:SNIFFED])
         what = "isn't a photo that coordi opens" if name is None else f"is {name}"
         raise PhotoError(not_a_photo(data[:SNIFFED]), f"{path} {what}; accepted: {_ACCEPTED}")
     # Counting bytes is quick, but a phone's short film behind the photo holds such bytes by chance.

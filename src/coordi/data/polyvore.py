@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -22,21 +23,16 @@ from coordi.config import DataSettings
 from coordi.data.categories import maryland_categories, maryland_category, outfits_category
 from coordi.data.feed import inside, read_json, read_text
 from coordi.data.source import (
+    UNKNOWN_ANSWER,
     Funnel,
     Source,
-    SourceBlank,
-    SourceCompatibility,
     SourceItem,
     SourceOutfit,
-    SourceQuestions,
     parse_price,
-    with_examples,
 )
 from coordi.errors import DataError
-from coordi.types import NO_EXTRA, SPLITS, Split
+from coordi.types import NO_EXTRA, SPLITS, CompatibilityQuestion, FitbQuestion, ReleaseQuestions, Split
 
-MARYLAND_LAYOUT = "polyvore-maryland"
-OUTFITS_LAYOUT = "polyvore-outfits"
 VERSIONS = ("nondisjoint", "disjoint")
 QUESTION_SPLITS: tuple[Split, ...] = ("valid", "test")
 # The Maryland release's files of compatibility questions by protocol: random negatives, and negatives of the same
@@ -51,21 +47,21 @@ METADATA = "polyvore_item_metadata.json"
 OutfitEntry = Mapping[str, Any]
 Facts = Mapping[str, Mapping[str, Any]]
 """By item id, the columns of the release's metadata."""
-PhotoFinder = Callable[[str], Path | None]
+Photos = Mapping[str, Path | None]
+"""By item id, the path of its photo."""
 _HUB = "https://huggingface.co/datasets/mvasil/polyvore-outfits"
 _ROWS = 256  # of a Parquet file in memory at once: a few MB of photos
 _STRONGEST_FIRST: tuple[Split, ...] = ("test", "valid", "train")
 _NAME = re.compile(r"[\w-]+_\d+")
 _EXCERPT = 60
 _MIN_FOLLOWED = 0.9
+_BROKEN = "broken: no set_id or no items"
+_TWICE = "the same set id twice in a split"
+_ACROSS = "the same set id in another split (test wins over valid, valid over train)"
 
 
 def columns_of(table: Path) -> tuple[str, ...]:
-    """Names of a Parquet file's columns.
-
-    Raises:
-        DataError: If it isn't a Parquet file.
-    """
+    """Names of a Parquet file's columns."""
     with _parquet_errors(table):
         return tuple(pq.read_schema(table).names)
 
@@ -73,11 +69,7 @@ def columns_of(table: Path) -> tuple[str, ...]:
 def read_columns(
     tables: Sequence[Path], required: Sequence[str], optional: Sequence[str] = ()
 ) -> Iterator[dict[str, Any]]:
-    """Rows of several Parquet files with only these columns; a row has the optional ones that its file has.
-
-    Raises:
-        DataError: If a file isn't a Parquet file, is damaged or doesn't have a required column.
-    """
+    """Rows of several Parquet files with only these columns; a row has the optional ones that its file has."""
     for table in tables:
         names = columns_of(table)
         missing = [name for name in required if name not in names]
@@ -103,17 +95,8 @@ def _parquet_errors(table: Path) -> Iterator[None]:
 def extract_photos(tables: Sequence[Path], id_column: str, wanted: Collection[str]) -> Mapping[str, Path]:
     """Write the photos of items into coordi's cache, unless they are there already.
 
-    Args:
-        tables: Parquet files with a column of ids and a column ``image``, of bytes or of ``{bytes, path}``.
-        id_column: Name of the column of ids.
-        wanted: Ids of the items whose photos are written.
-
     Returns:
         Path of each photo by item id; an item without one is absent. Photos aren't checked.
-
-    Raises:
-        DataError: If a file isn't a Parquet file, is damaged or doesn't have a column.
-        ArtifactError: If the cache can't be written.
     """
     photos: dict[str, Path] = {}
     for table in tables:
@@ -147,15 +130,6 @@ def _write_photo(folder: Path, item_id: str, data: bytes) -> Path:
     return path
 
 
-def read_outfit_files(files: Mapping[Split, Path]) -> dict[Split, Sequence[Any]]:
-    """The entries of each split's file, not yet checked.
-
-    Raises:
-        DataError: If a file is broken, or isn't a list.
-    """
-    return {split: _read_list(path, "outfits") for split, path in files.items()}
-
-
 def _read_list(path: Path, what: str) -> list[Any]:
     entries = read_json(path)
     if not isinstance(entries, list):
@@ -163,17 +137,15 @@ def _read_list(path: Path, what: str) -> list[Any]:
     return entries
 
 
-def _read_object(path: Path, what: str) -> Mapping[str, Any] | None:
-    """A JSON object by id, without entries that aren't objects; None if there is no such file."""
-    if not path.is_file():
-        return None
-    entries = read_json(path)
+def _read_object(path: Path, what: str) -> Mapping[str, Mapping[str, Any]]:
+    """A JSON object by id, without entries that aren't objects; empty if there is no such file."""
+    entries = read_json(path) if path.is_file() else {}
     if not isinstance(entries, dict):
         raise DataError(f"{path} must hold {what} by id, got a {type(entries).__name__}; get the release's file")
     return {name: entry for name, entry in entries.items() if isinstance(entry, dict)}
 
 
-def size_of(entry: Any) -> int:
+def _size(entry: Any) -> int:
     """How many items an entry lists; 0 for something that isn't an outfit."""
     items = entry.get("items") if isinstance(entry, dict) else None
     return len(items) if isinstance(items, list) else 0
@@ -181,60 +153,41 @@ def size_of(entry: Any) -> int:
 
 def sound_entries(
     files: Mapping[Split, Path], funnel: Funnel, *, own_items: bool
-) -> tuple[dict[Split, list[OutfitEntry]], dict[Split, list[OutfitEntry]]]:
+) -> tuple[list[OutfitEntry], dict[Split, list[OutfitEntry]]]:
     """Read the outfits of a release; count those that are broken, or repeat a set id.
 
-    Args:
-        files: By split, the list of outfits.
-        funnel: Counts what is left out.
-        own_items: Whether every listed item belongs to its outfit alone and is counted with it.
+    ``own_items`` says that every listed item belongs to its outfit alone and is counted with it.
 
     Returns:
         All entries with a set id and items, and the first entry of each set id in the strongest split that has it.
-
-    Raises:
-        DataError: If a file is broken, or isn't a list.
     """
-    entries = read_outfit_files(files)
+    entries = {split: _read_list(path, "outfits") for split, path in files.items()}
     funnel.read("outfits", sum(len(part) for part in entries.values()))
     if own_items:
-        funnel.read("items", sum(size_of(entry) for part in entries.values() for entry in part))
-
-    def drop(reason: str, examples: Sequence[str], items_reason: str, items: int) -> None:
-        funnel.drop("outfits", with_examples(reason, examples), len(examples))
-        funnel.drop("items", items_reason, items if own_items else 0)
-
-    sound: dict[Split, list[OutfitEntry]] = {split: [] for split in entries}
-    broken: dict[str, int] = {}
-    for split, part in entries.items():
-        for number, entry in enumerate(part, start=1):
-            if size_of(entry) and str(entry.get("set_id") or ""):
-                sound[split].append(entry)
-            else:
-                broken[f"{files[split].name} entry {number}"] = size_of(entry)
-    drop("broken: no set_id or no items", list(broken), "in a broken outfit", sum(broken.values()))
-    owner: dict[str, Split] = {}
+        funnel.read("items", sum(_size(entry) for part in entries.values() for entry in part))
+    left_out: dict[str, list[tuple[str, int]]] = {_BROKEN: [], _TWICE: [], _ACROSS: []}
+    sound: dict[Split, list[OutfitEntry]] = {split: [] for split in SPLITS}
     unique: dict[Split, list[OutfitEntry]] = {split: [] for split in SPLITS}
-    twice: list[OutfitEntry] = []
-    across: list[OutfitEntry] = []
+    owner: dict[str, Split] = {}
     for split in _STRONGEST_FIRST:
-        for entry in sound.get(split, ()):
-            set_id = str(entry["set_id"])
-            if set_id not in owner:
+        for number, entry in enumerate(entries.get(split, ()), start=1):
+            set_id = str(entry.get("set_id") or "") if _size(entry) else ""
+            if not set_id:
+                left_out[_BROKEN].append((f"{files[split].name} entry {number}", _size(entry)))
+                continue
+            sound[split].append(entry)
+            if set_id in owner:
+                left_out[_TWICE if owner[set_id] == split else _ACROSS].append((set_id, _size(entry)))
+            else:
                 owner[set_id] = split
                 unique[split].append(entry)
-            else:
-                (twice if owner[set_id] == split else across).append(entry)
-    for repeats, reason in (
-        (twice, "the same set id twice in a split"),
-        (across, "the same set id in another split (test wins over valid, valid over train)"),
-    ):
-        names = [str(entry["set_id"]) for entry in repeats]
-        drop(reason, names, f"in an outfit left out: {reason}", sum(size_of(entry) for entry in repeats))
-    return sound, unique
+    for reason, cases in left_out.items():
+        funnel.drop("outfits", reason, [name for name, _ in cases])
+        funnel.drop("items", f"in an outfit left out: {reason}", sum(size for _, size in cases) if own_items else 0)
+    return [entry for split in SPLITS for entry in sound[split]], unique
 
 
-def read_compatibility_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) -> tuple[SourceCompatibility, ...]:
+def read_compatibility_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) -> tuple[CompatibilityQuestion, ...]:
     """Read a file of compatibility questions.
 
     Questions are grouped by the set of their positive. A negative belongs to the positive that it was made for where
@@ -242,39 +195,35 @@ def read_compatibility_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) 
     (Maryland), or where all negatives follow all positives with as many items, one for one (Polyvore Outfits).
     Elsewhere a negative is a group of its own.
 
-    Args:
-        path: The file.
-        item_ids: Item id by name; a name that isn't in it is its own id.
-
-    Raises:
-        DataError: If it can't be read, or a line isn't a question, with its number.
+    ``item_ids`` gives the item id of a name; a name that isn't in it is its own id.
     """
-    unit, questions = ("entry", _json_questions(path)) if path.suffix == ".json" else ("line", _text_questions(path))
-    for number, label, names in questions:
+    unit = "entry" if path.suffix == ".json" else "line"
+    questions: list[tuple[bool, tuple[str, ...], str]] = []
+    for number, label, names in _json_questions(path) if unit == "entry" else _text_questions(path):
         if label not in ("0", "1") or not names or not all(_NAME.fullmatch(name) for name in names):
             raise DataError(
                 f"{path}, {unit} {number} isn't a question: '{' '.join([label, *names])[:_EXCERPT]}'; expected 1 or 0 "
                 f"and then names such as 214272106_1; get the file again or mend that {unit}"
             )
-    groups = _groups([(label == "1", names, f"{unit}-{number}") for number, label, names in questions])
+        questions.append((label == "1", tuple(names), f"{unit}-{number}"))
     return tuple(
-        SourceCompatibility(tuple(item_ids.get(name, name) for name in names), label == "1", group)
-        for (_, label, names), group in zip(questions, groups, strict=True)
+        CompatibilityQuestion("", group, tuple(item_ids.get(name, name) for name in names), label)
+        for (label, names, _), group in zip(questions, _groups(questions), strict=True)
     )
 
 
-def _text_questions(path: Path) -> list[tuple[int, str, list[str]]]:
-    lines = [(number, line.split()) for number, line in enumerate(read_text(path).splitlines(), start=1)]
-    return [(number, words[0], words[1:]) for number, words in lines if words]
+def _text_questions(path: Path) -> Iterator[tuple[int, str, list[str]]]:
+    for number, line in enumerate(read_text(path).splitlines(), start=1):
+        if words := line.split():
+            yield number, words[0], words[1:]
 
 
-def _json_questions(path: Path) -> list[tuple[int, str, list[str]]]:
-    return [
-        (number, str(entry.get("label")), [str(name) for name in entry["items"]])
-        if isinstance(entry, dict) and isinstance(entry.get("items"), list)
-        else (number, str(entry), [])
-        for number, entry in enumerate(_read_list(path, "questions"), start=1)
-    ]
+def _json_questions(path: Path) -> Iterator[tuple[int, str, list[str]]]:
+    for number, entry in enumerate(_read_list(path, "questions"), start=1):
+        if isinstance(entry, dict) and isinstance(entry.get("items"), list):
+            yield number, str(entry.get("label")), [str(name) for name in entry["items"]]
+        else:
+            yield number, str(entry), []
 
 
 def _groups(questions: Sequence[tuple[bool, Sequence[str], str]]) -> list[str]:
@@ -299,24 +248,17 @@ def _set_of(names: Sequence[str]) -> str:
     return sets.pop() if len(sets) == 1 else ""
 
 
-def read_blanks_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) -> tuple[SourceBlank, ...]:
+def read_blanks_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) -> tuple[FitbQuestion, ...]:
     """Read a file of fill-in-the-blank questions.
 
     The right candidate is the one of the question's own set; if several are, the one whose index is the question's
     ``blank_position``. A ``label`` must agree. In the Maryland release it stands first, which isn't relied on.
-
-    Args:
-        path: The file.
-        item_ids: Item id by name; a name that isn't in it is its own id.
-
-    Raises:
-        DataError: If it can't be read, or an entry isn't a question, with its number.
     """
     entries = enumerate(_read_list(path, "questions"), start=1)
     return tuple(_blank(entry, path, f"entry {number}", item_ids) for number, entry in entries)
 
 
-def _blank(entry: Any, path: Path, number: str, item_ids: Mapping[str, str]) -> SourceBlank:
+def _blank(entry: Any, path: Path, number: str, item_ids: Mapping[str, str]) -> FitbQuestion:
     keys = ("items", "candidates") if isinstance(entry, dict) and "candidates" in entry else ("question", "answers")
     parts = []
     for key in keys:
@@ -339,15 +281,12 @@ def _blank(entry: Any, path: Path, number: str, item_ids: Mapping[str, str]) -> 
         right = [position for position in right if answers[position] == f"{own}_{entry.get('blank_position')}"]
     if "label" in entry:
         right = [position for position in right if str(position) == str(entry["label"])]
-    return SourceBlank(
-        item_ids=tuple(item_ids.get(name, name) for name in question),
-        candidates=tuple(item_ids.get(name, name) for name in answers),
-        answer=right[0] if len(right) == 1 else None,
-        outfit_id=own or number.replace(" ", "-"),
-    )
+    items, candidates = (tuple(item_ids.get(name, name) for name in names) for names in parts)
+    answer = right[0] if len(right) == 1 else UNKNOWN_ANSWER
+    return FitbQuestion("", own or number.replace(" ", "-"), items, candidates, answer)
 
 
-def split_file(split: Split) -> str:
+def split_file(split: str) -> str:
     """Name of the Maryland release's file for a split."""
     return f"{split}_no_dup.json"
 
@@ -356,32 +295,29 @@ def read_maryland(folder: Path) -> Source:
     """Read the split files of the Maryland release that are in ``folder``.
 
     Item ids are ``<set_id>_<index>``, as in the release's question files.
-
-    Raises:
-        DataError: If a split file is broken, or isn't a list of outfits.
     """
     funnel = Funnel()
-    files = {split: folder / split_file(split) for split in SPLITS if (folder / split_file(split)).exists()}
+    files = split_files(folder, split_file("{}"), SPLITS)
     _, unique = sound_entries(files, funnel, own_items=True)
     items: list[SourceItem] = []
     outfits: list[SourceOutfit] = []
-    faults: dict[str, list[str]] = {}
+    faults: dict[str, list[str]] = defaultdict(list)
     for split in SPLITS:
         for entry in unique[split]:
             own = _maryland_items(entry, folder, faults)
             items.extend(own.values())
             outfits.append(SourceOutfit(str(entry["set_id"]), tuple(own), split, str(entry.get("name") or "")))
     for reason, examples in faults.items():
-        funnel.drop("items", with_examples(reason, examples), len(examples))
+        funnel.drop("items", reason, examples)
     questions = []
     for name, file in COMPATIBILITY_FILES.items():
         compatibility = read_compatibility_file(folder / file) if (folder / file).exists() else ()
         has_blanks = name == "release" and (folder / BLANKS_FILE).exists()
         blanks = read_blanks_file(folder / BLANKS_FILE) if has_blanks else ()
         if compatibility or blanks:
-            questions.append(SourceQuestions(name, "test", compatibility, blanks))
+            questions.append(ReleaseQuestions(name, "test", compatibility, blanks))
     return Source(
-        folder.name, MARYLAND_LAYOUT, tuple(items), tuple(outfits), funnel, keeps_single_items=False,
+        folder.name, "polyvore-maryland", tuple(items), tuple(outfits), funnel, keeps_single_items=False,
         splits=tuple(files), questions=tuple(questions),
     )  # fmt: skip
 
@@ -391,20 +327,20 @@ def _maryland_items(entry: OutfitEntry, folder: Path, faults: dict[str, list[str
     set_id = str(entry["set_id"])
     for position, raw in enumerate(entry["items"], start=1):
         if not isinstance(raw, dict) or raw.get("index") is None:
-            faults.setdefault("broken item: no index", []).append(f"set {set_id}, item {position}")
+            faults["broken item: no index"].append(f"set {set_id}, item {position}")
             continue
         item_id = f"{set_id}_{raw['index']}"
         if item_id in items:
-            faults.setdefault("the same index twice in an outfit", []).append(item_id)
+            faults["the same index twice in an outfit"].append(item_id)
             continue
         # The release's own path of the photo first, then the path that the item names; an address is no path.
         image = inside(folder, f"images/{set_id}/{raw['index']}.jpg")
         if image is None or not image.is_file():
             image = inside(folder, str(raw.get("image") or ""))
         title = str(raw.get("name") or "")
-        category_id = _integer(raw.get("categoryid"))
+        category = str(raw.get("categoryid"))
+        category_id = int(category) if category.isdecimal() else -1
         row = maryland_categories().get(category_id)
-        likes = raw.get("likes")
         items[item_id] = SourceItem(
             id=item_id,
             title=title,
@@ -412,30 +348,16 @@ def _maryland_items(entry: OutfitEntry, folder: Path, faults: dict[str, list[str
             subcategory=row.name if row else "",
             image=image,
             price=parse_price(raw.get("price")),
-            extra=MappingProxyType({} if likes is None else {"likes": str(likes)}),
+            extra=MappingProxyType({"likes": str(raw["likes"])} if raw.get("likes") is not None else {}),
         )
     return items
-
-
-def _integer(value: Any) -> int:
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        return -1
 
 
 @dataclass(frozen=True, slots=True)
 class OutfitsRelease:
     """The files of one version of Polyvore Outfits, whatever the copy's layout.
 
-    Attributes:
-        name: For the report; includes the version.
-        outfits: By split, the list of outfits.
-        compatibility: By split, the compatibility questions.
-        blanks: By split, the fill-in-the-blank questions.
-        titles: By set id, the titles of outfits.
-        items_file: The file with the titles of items, for messages.
-        without_id: Rows of it that have no item id.
+    ``titles`` are of outfits by set id; ``without_id`` counts rows of ``items_file`` that have no item id.
     """
 
     name: str
@@ -450,84 +372,70 @@ class OutfitsRelease:
 
 def is_version(folder: Path) -> bool:
     """Whether a folder is one of the release's two, with at least one list of outfits."""
-    lists = any((folder / f"{split}.json").is_file() for split in SPLITS)
-    return lists and (folder.name in VERSIONS or any((path / METADATA).is_file() for path in (folder, folder.parent)))
+    lists = split_files(folder, "{}.json", SPLITS)
+    return bool(lists) and (
+        folder.name in VERSIONS or any((path / METADATA).is_file() for path in (folder, folder.parent))
+    )
 
 
 def read_outfits(path: Path, settings: DataSettings) -> Source:
-    """Read one version of the release.
-
-    Args:
-        path: The release's folder, or one of its versions' folders.
-        settings: ``release`` is the version; None takes the one that is there, of both ``nondisjoint``.
-
-    Raises:
-        DataError: If the version isn't there, a file is broken, or there are neither titles nor photos.
-    """
+    """Read one version of the release, of its folder or the one above it; ``data.release`` says which."""
     folder = _version_folder(path, settings)
     parent = path if folder != path else folder.parent if folder.name in VERSIONS else folder
-    titles = _read_object(_nearest(folder, "polyvore_outfit_titles.json"), "outfits") or {}
+    titles = _read_object(_nearest(folder, "polyvore_outfit_titles.json"), "outfits")
     release = OutfitsRelease(
         name=parent.name if parent == folder else f"{parent.name} ({folder.name})",
-        layout=OUTFITS_LAYOUT,
-        outfits=present({split: folder / f"{split}.json" for split in SPLITS}),
-        compatibility=present({split: folder / f"compatibility_{split}.txt" for split in QUESTION_SPLITS}),
-        blanks=present({split: folder / f"fill_in_blank_{split}.json" for split in QUESTION_SPLITS}),
+        layout="polyvore-outfits",
+        outfits=split_files(folder, "{}.json", SPLITS),
+        compatibility=split_files(folder, "compatibility_{}.txt", QUESTION_SPLITS),
+        blanks=split_files(folder, "fill_in_blank_{}.json", QUESTION_SPLITS),
         titles={set_id: _title(entry) for set_id, entry in titles.items()},
     )
     table = _category_rows(_nearest(folder, "categories.csv"))
-    metadata = _read_object(_nearest(folder, METADATA), "items")
     facts: dict[str, Mapping[str, Any]] = {}
-    for item_id, row in (metadata or {}).items():
+    for item_id, row in _read_object(_nearest(folder, METADATA), "items").items():
         filled = {name: value for name, value in row.items() if value}
         facts[item_id] = {**table.get(str(row.get("category_id", "")), {}), **filled}
-    return release_source(release, facts, _photos(folder), parent)
+    images = _nearest(folder, "images")
+    tables = sorted(_nearest(folder, f"data/{folder.name}").glob("*.parquet"))
+
+    def photos(item_ids: Sequence[str]) -> Photos:
+        if images.is_dir():
+            return {item_id: inside(images, f"{item_id}.jpg") for item_id in item_ids}
+        return extract_photos(tables, "item_id", set(item_ids))
+
+    return release_source(release, facts, photos, parent)
 
 
 def release_source(
-    release: OutfitsRelease, facts: Facts, photos: Callable[[Iterable[str]], PhotoFinder], where: Path
+    release: OutfitsRelease, facts: Facts, photos: Callable[[Sequence[str]], Photos], where: Path
 ) -> Source:
-    """Assemble a version.
-
-    Args:
-        release: Its files.
-        facts: The metadata of items; empty if there is no such file.
-        photos: Given every item's id, returns a function from an id to the path of its photo.
-        where: The folder that an error names.
-
-    Raises:
-        DataError: If a file is broken, or there are neither titles nor photos.
-    """
+    """Assemble a version; ``photos`` gives the photos of items, ``where`` is the folder that an error names."""
     funnel = Funnel()
-    sound, unique = sound_entries(release.outfits, funnel, own_items=False)
-    entries = [entry for part in sound.values() for entry in part]
+    entries, unique = sound_entries(release.outfits, funnel, own_items=False)
     named = {name: item_id for entry in entries for name, item_id in _listed(entry)}
     outfits = tuple(_outfit(entry, split, release) for split in SPLITS for entry in unique[split])
     item_ids = tuple(dict.fromkeys(named.values()))
     funnel.read("items", len(item_ids))
     cut = [str(entry["set_id"]) for entry in entries if len(_listed(entry)) < len(entry["items"])]
-    funnel.note("outfits", with_examples("lists an item without item_id or index, which is passed over", cut), len(cut))
-    photo_of = photos(item_ids)
-    if not facts and not any((image := photo_of(item_id)) and image.is_file() for item_id in item_ids):
+    funnel.note("outfits", "lists an item without item_id or index, which is passed over", cut)
+    images = photos(item_ids)
+    if not facts and not any(image.is_file() for image in images.values() if image):
         raise DataError(
             f"{where} has outfits but neither titles nor photos of their items: it lacks {release.items_file} (titles) "
             f"and images/<item_id>.jpg (photos); one of them must lie in it, see docs/data.md: get it from {_HUB}"
         )
     funnel.note("items", f"without an id in {release.items_file}, which nothing can wear", release.without_id)
     missing = [item_id for item_id in item_ids if item_id not in facts]
-    funnel.note("items", with_examples(f"not in {release.items_file}", missing), len(missing))
-    items = tuple(_outfits_item(name, facts.get(name, {}), photo_of(name)) for name in item_ids)
+    funnel.note("items", f"not in {release.items_file}", missing)
+    items = tuple(_outfits_item(name, facts.get(name, {}), images.get(name)) for name in item_ids)
     questions = []
     for split in QUESTION_SPLITS:
         compatibility, blanks = release.compatibility.get(split), release.blanks.get(split)
         if compatibility or blanks:
-            questions.append(
-                SourceQuestions(
-                    "release", split,
-                    read_compatibility_file(compatibility, named) if compatibility else (),
-                    read_blanks_file(blanks, named) if blanks else (),
-                )
-            )  # fmt: skip
+            pairs = read_compatibility_file(compatibility, named) if compatibility else ()
+            choices = read_blanks_file(blanks, named) if blanks else ()
+            questions.append(ReleaseQuestions("release", split, pairs, choices))
     return Source(
         release.name, release.layout, items, outfits, funnel, keeps_single_items=False,
         splits=tuple(release.outfits), questions=tuple(questions),
@@ -542,23 +450,12 @@ def _version_folder(path: Path, settings: DataSettings) -> Path:
                 f"{path} is the {path.name} version, but data.release={wanted} was asked for; give the folder above it"
             )
         return path
-    there = [name for name in VERSIONS if any((path / name / f"{split}.json").is_file() for split in SPLITS)]
+    there = [name for name in VERSIONS if split_files(path / name, "{}.json", SPLITS)]
     return path / chosen_version(path, settings, there, "", _HUB)
 
 
 def chosen_version(path: Path, settings: DataSettings, there: Sequence[str], suffix: str, hub: str) -> str:
-    """The version of the settings; if they have none the one that is there, of both ``nondisjoint``.
-
-    Args:
-        path: The release's folder, for messages.
-        settings: ``release`` is the version.
-        there: Versions in the folder.
-        suffix: Of the folder of a version.
-        hub: Where to get it.
-
-    Raises:
-        DataError: If it isn't there.
-    """
+    """The version of the settings; if they have none the one that is there, of both ``nondisjoint``."""
     wanted = settings.release or (*there, *VERSIONS)[0]
     if wanted in there:
         return wanted
@@ -572,20 +469,9 @@ def _nearest(folder: Path, name: str) -> Path:
     return folder / name if (folder / name).exists() else folder.parent / name
 
 
-def _photos(folder: Path) -> Callable[[Iterable[str]], PhotoFinder]:
-    images = _nearest(folder, "images")
-    tables = sorted(_nearest(folder, f"data/{folder.name}").glob("*.parquet"))
-
-    def photos(item_ids: Iterable[str]) -> PhotoFinder:
-        if images.is_dir():
-            return lambda item_id: inside(images, f"{item_id}.jpg")
-        return extract_photos(tables, "item_id", set(item_ids)).get
-
-    return photos
-
-
-def present(paths: Mapping[Split, Path]) -> dict[Split, Path]:
-    """The files that exist."""
+def split_files(folder: Path, name: str, splits: Sequence[Split]) -> dict[Split, Path]:
+    """The files of a name such as ``"{}.json"`` that exist, by split."""
+    paths = {split: folder / name.format(split) for split in splits}
     return {split: path for split, path in paths.items() if path.is_file()}
 
 
@@ -613,9 +499,8 @@ def _listed(entry: OutfitEntry) -> list[tuple[str, str]]:
 
 
 def _outfit(entry: OutfitEntry, split: Split, release: OutfitsRelease) -> SourceOutfit:
-    set_id = str(entry["set_id"])
     item_ids = tuple(dict.fromkeys(item_id for _, item_id in _listed(entry)))
-    return SourceOutfit(set_id, item_ids, split, release.titles.get(set_id, ""))
+    return SourceOutfit(str(entry["set_id"]), item_ids, split, release.titles.get(str(entry["set_id"]), ""))
 
 
 def _outfits_item(item_id: str, facts: Mapping[str, Any], image: Path | None) -> SourceItem:

@@ -6,10 +6,12 @@ import logging
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from coordi.data.loading import outfits_for
+from coordi.data.source import shuffled
 from coordi.errors import DataError
 from coordi.types import (
     FITB_NEGATIVES,
@@ -38,52 +40,32 @@ Occurrence = tuple[int, Item]
 Pool = Sequence[Occurrence]
 
 
-@dataclass(frozen=True, slots=True)
-class Compatibility:
-    """Drawn compatibility questions.
-
-    Attributes:
-        questions: One positive and one negative of each outfit, in a shuffled order.
-        left_out: Outfits without a question, as the split has no other items for their negative.
-    """
-
-    questions: tuple[CompatibilityQuestion, ...]
-    left_out: int
+Question = TypeVar("Question", CompatibilityQuestion, FitbQuestion)
 
 
 @dataclass(frozen=True, slots=True)
-class FillInTheBlank:
-    """Drawn fill-in-the-blank questions.
+class Drawn(Generic[Question]):
+    """Drawn questions.
 
     Attributes:
-        questions: One of each outfit, in the outfits' order.
+        questions: Shuffled compatibility questions, a positive and a negative of each outfit; or blanks, one of each
+            outfit, in the outfits' order.
+        left_out: Outfits without a question, as the split has too few other items for it.
         fallbacks: Wrong candidates of another category, as the same category has too few items.
+        not_drawn: Outfits with a retrieval query beyond the maximum.
     """
 
-    questions: tuple[FitbQuestion, ...]
-    fallbacks: int
-
-
-@dataclass(frozen=True, slots=True)
-class Retrieval:
-    """Drawn retrieval queries.
-
-    Attributes:
-        queries: Each with as many candidates, in the outfits' order.
-        left_out: Outfits none of whose items has enough others of its category to fill a pool.
-        not_drawn: Outfits with a query beyond the maximum.
-    """
-
-    queries: tuple[FitbQuestion, ...]
-    left_out: int
-    not_drawn: int
+    questions: tuple[Question, ...]
+    left_out: int = 0
+    fallbacks: int = 0
+    not_drawn: int = 0
 
 
 class ItemPools:
     """Every occurrence of an item in the outfits of one split, by garment category and by kind."""
 
     def __init__(self, dataset: Dataset, outfits: Sequence[Outfit]) -> None:
-        self._items = dataset.items
+        self.items = dataset.items
         self.everything: Pool = [
             (number, dataset.items[item_id]) for number, outfit in enumerate(outfits) for item_id in outfit.item_ids
         ]
@@ -110,20 +92,16 @@ class ItemPools:
         """
         if negatives == "random":
             return (self.everything,)
-        item = self._items[item_id]
+        item = self.items[item_id]
         same_kind = self._by_kind[item.category, item.subcategory]
         own = sum(
             self._occurrences[name]
             for name in set(outfit.item_ids)
-            if (self._items[name].category, self._items[name].subcategory) == (item.category, item.subcategory)
+            if (self.items[name].category, self.items[name].subcategory) == (item.category, item.subcategory)
         )
         if len(same_kind) - own >= MIN_SAME_KIND:
             return same_kind, self.by_category[item.category]
         return self._of_rare_kind[item.category], self.by_category[item.category]
-
-    def of_category(self, item_id: str) -> Pool:
-        """Occurrences of all items of an item's garment category, itself included."""
-        return self.by_category[self._items[item_id].category]
 
     def share_an_outfit(self, item_ids: Sequence[str]) -> bool:
         """Whether an outfit of any split holds all of them, so that they do go together."""
@@ -131,7 +109,7 @@ class ItemPools:
 
     def sampler(self, outfit: Outfit) -> NegativeSampler:
         """Start to replace an outfit's items."""
-        return NegativeSampler([self._items[item_id] for item_id in outfit.item_ids])
+        return NegativeSampler([self.items[item_id] for item_id in outfit.item_ids])
 
 
 class NegativeSampler:
@@ -146,30 +124,22 @@ class NegativeSampler:
     def draw(self, pools: Iterable[Pool], generator: np.random.Generator) -> str | None:
         """An item that is new, from an outfit that is new if there is one; None if no pool has a new item."""
         for pool in pools:
-            occurrence = self._draw_quickly(pool, generator) or self._draw_from_all(pool, generator)
-            if occurrence is not None:
-                number, item = occurrence
+            # Most draws succeed at once; only the others look at the whole pool.
+            positions = generator.integers(len(pool), size=_QUICK_TRIES) if pool else ()
+            quick = (pool[int(position)] for position in positions)
+            drawn = next((pair for pair in quick if pair[0] not in self._outfits and self._is_new(pair[1])), None)
+            if drawn is None:
+                fresh = [occurrence for occurrence in pool if self._is_new(occurrence[1])]
+                choices = [occurrence for occurrence in fresh if occurrence[0] not in self._outfits] or fresh
+                drawn = choices[int(generator.integers(len(choices)))] if choices else None
+            if drawn is not None:
+                number, item = drawn
                 self._outfits.add(number)
                 self._ids.add(item.id)
-                if item.title:
-                    self._titles.add(item.title.casefold())
+                self._titles |= {item.title.casefold()} - {""}
                 self.drawn.append(item.id)
                 return item.id
         return None
-
-    def _draw_quickly(self, pool: Pool, generator: np.random.Generator) -> Occurrence | None:
-        """Most draws succeed at once; only the others look at the whole pool."""
-        if pool:
-            for position in generator.integers(len(pool), size=_QUICK_TRIES):
-                number, item = pool[int(position)]
-                if number not in self._outfits and self._is_new(item):
-                    return number, item
-        return None
-
-    def _draw_from_all(self, pool: Pool, generator: np.random.Generator) -> Occurrence | None:
-        fresh = [occurrence for occurrence in pool if self._is_new(occurrence[1])]
-        choices = [occurrence for occurrence in fresh if occurrence[0] not in self._outfits] or fresh
-        return choices[int(generator.integers(len(choices)))] if choices else None
 
     def _is_new(self, item: Item) -> bool:
         return item.id not in self._ids and item.title.casefold() not in self._titles
@@ -190,7 +160,7 @@ def compatibility_questions(
 
 def draw_compatibility(
     dataset: Dataset, split: Split, negatives: Negatives, seed: int, epoch: int = 0
-) -> Compatibility:
+) -> Drawn[CompatibilityQuestion]:
     """Draw a positive and a negative of each outfit.
 
     A negative has as many items as its outfit but none of them (and no title of them), no item twice, items of as many
@@ -199,12 +169,7 @@ def draw_compatibility(
     the positive's two. Items and questions are shuffled; ids are numbered after that, so that neither reveals the
     answer. An outfit has the same shuffled order under every kind of negatives, so that it need be scored only once.
 
-    Args:
-        dataset: Where outfits and items are.
-        split: Whose outfits are asked about; negatives come from it too.
-        negatives: How negatives are drawn.
-        seed: Of the run.
-        epoch: Each epoch has other negatives and orders.
+    Each epoch has other negatives and orders.
 
     Raises:
         DataError: If the split has no outfits, or too few to make any negative.
@@ -233,7 +198,7 @@ def draw_compatibility(
         CompatibilityQuestion(f"{prefix}-{number:06d}", *drawn[int(position)])
         for number, position in enumerate(generator.permutation(len(drawn)))
     )
-    return Compatibility(questions, len(outfits) - len(drawn) // 2)
+    return Drawn(questions, len(outfits) - len(drawn) // 2)
 
 
 def _negative(
@@ -243,10 +208,8 @@ def _negative(
     for _ in range(_TRIES):
         sampler = pools.sampler(outfit)
         swapped = [positive[int(generator.integers(len(positive)))]] if negatives in _SWAPS else positive
-        complete = all(
-            sampler.draw(pools.replacements(item_id, outfit, negatives), generator) is not None for item_id in swapped
-        )
-        items = (*(item_id for item_id in positive if item_id not in swapped), *sampler.drawn)
+        complete = all(sampler.draw(pools.replacements(name, outfit, negatives), generator) for name in swapped)
+        items = (*(name for name in positive if name not in swapped), *sampler.drawn)
         if complete and not pools.share_an_outfit(items):
             return items
         if not complete and negatives not in _SWAPS:
@@ -269,18 +232,11 @@ def fill_in_the_blank_questions(
 
 def draw_fill_in_the_blank(
     dataset: Dataset, split: Split, negatives: FitbNegatives, seed: int, choices: int = 4
-) -> FillInTheBlank:
+) -> Drawn[FitbQuestion]:
     """Blank one item of each outfit, every one equally likely, and hide it among wrong candidates.
 
     Wrong candidates are of other outfits, never the same item or title twice, and never complete another real outfit.
     The answer's position is uniform.
-
-    Args:
-        dataset: Where outfits and items are.
-        split: Whose outfits are asked about; candidates come from it too.
-        negatives: How wrong candidates are drawn.
-        seed: Of the run.
-        choices: Candidates, the right one included.
 
     Raises:
         DataError: If the split has no outfits, or fewer other items than wrong candidates.
@@ -307,7 +263,7 @@ def draw_fill_in_the_blank(
         question_id = f"{split}-{negatives}-blank-{number:06d}"
         items = shuffled(context, generator)
         questions.append(FitbQuestion(question_id, outfit.id, items, candidates, candidates.index(blank)))
-    return FillInTheBlank(tuple(questions), fallbacks)
+    return Drawn(tuple(questions), fallbacks=fallbacks)
 
 
 def _wrong_candidates(
@@ -325,19 +281,16 @@ def _wrong_candidates(
     return wrong
 
 
-def draw_retrieval(dataset: Dataset, split: Split, seed: int, pool: int, most: int | None = None) -> Retrieval:
+def draw_retrieval(
+    dataset: Dataset, split: Split, seed: int, pool: int, most: int | None = None
+) -> Drawn[FitbQuestion]:
     """Blank one item of each outfit, and hide it in a pool of items of its garment category.
 
     The blanked item is drawn among those whose category can fill the pool. The others of the pool are of other outfits
     of the split, each occurrence equally likely, never the same item or title twice, and never complete another real
     outfit. The answer's position is uniform. A larger ``most`` gives all queries of a smaller one.
 
-    Args:
-        dataset: Where outfits and items are.
-        split: Whose outfits are asked about; the pool comes from it too.
-        seed: Of the run.
-        pool: Candidates of each query, the right one included; 2 or more.
-        most: Maximum queries, drawn with the seed; all if None.
+    ``pool`` counts the right candidate too; ``most`` is the maximum of queries, drawn with the seed, None for all.
 
     Raises:
         DataError: If the split has no outfits.
@@ -349,7 +302,7 @@ def draw_retrieval(dataset: Dataset, split: Split, seed: int, pool: int, most: i
     outfits = outfits_for(dataset, split)
     pools = ItemPools(dataset, outfits)
     if all(len(occurrences) < pool for occurrences in pools.by_category.values()):
-        return Retrieval((), len(outfits), 0)
+        return Drawn((), len(outfits))
     drawn: list[tuple[int, FitbQuestion]] = []
     for number in (int(position) for position in generator.permutation(len(outfits))):
         query = _query(outfits[number], f"{split}-retrieval-{number:06d}", pools, pool, generator)
@@ -357,7 +310,7 @@ def draw_retrieval(dataset: Dataset, split: Split, seed: int, pool: int, most: i
             drawn.append((number, query))
     chosen = drawn[:most]
     queries = tuple(query for _, query in sorted(chosen, key=lambda pair: pair[0]))
-    return Retrieval(queries, len(outfits) - len(drawn), len(drawn) - len(chosen))
+    return Drawn(queries, len(outfits) - len(drawn), not_drawn=len(drawn) - len(chosen))
 
 
 def _query(
@@ -367,15 +320,10 @@ def _query(
         blank = outfit.item_ids[int(position)]
         context = [item_id for item_id in outfit.item_ids if item_id != blank]
         wrong = _wrong_candidates(
-            context, [pools.of_category(blank)], pools, pools.sampler(outfit), size - 1, generator
+            context, [pools.by_category[pools.items[blank].category]], pools, pools.sampler(outfit), size - 1, generator
         )
         if len(wrong) == size - 1:
             candidates = shuffled((blank, *wrong), generator)
             items = shuffled(context, generator)
             return FitbQuestion(name, outfit.id, items, candidates, candidates.index(blank))
     return None
-
-
-def shuffled(item_ids: Sequence[str], generator: np.random.Generator) -> tuple[str, ...]:
-    """The items in an order that the generator draws."""
-    return tuple(item_ids[int(position)] for position in generator.permutation(len(item_ids)))

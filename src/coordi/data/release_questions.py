@@ -12,13 +12,13 @@ import numpy as np
 
 from coordi.data.source import (
     MIN_ITEMS,
+    UNKNOWN_ANSWER,
     Source,
-    SourceBlank,
-    SourceCompatibility,
     SourceItem,
     SourceOutfit,
-    SourceQuestions,
-    title_key,
+    first_of_each_title,
+    shuffled,
+    title_set,
 )
 from coordi.types import (
     SPLITS,
@@ -28,6 +28,8 @@ from coordi.types import (
     RandomStream,
     ReleaseQuestions,
 )
+
+AnyQuestion = CompatibilityQuestion | FitbQuestion
 
 SHORTENED = "asked without items that cleaning left out (nobody wears them, no title, ...)"
 LATER = "asked without items that were left out later (nothing tells what they are)"
@@ -45,18 +47,12 @@ OTHER_CHOICES = "left out, as it has another number of candidates than most"
 def release_questions(
     source: Source, items: Mapping[str, SourceItem], outfits: Sequence[SourceOutfit]
 ) -> tuple[ReleaseQuestions, ...]:
-    """The questions of a source's files that can be used; the same whatever the run's seed.
-
-    Args:
-        source: Its items and outfits are those that were read.
-        items: The items after cleaning, with their titles, by id.
-        outfits: The outfits after cleaning, each with its split, before any cap.
-    """
+    """The questions of a source's files that can be used; the same whatever the run's seed."""
     rules = _ReleaseFilter(source, items, outfits)
     return tuple(_read_part(part, stream, rules) for stream, part in enumerate(source.questions))
 
 
-def capped(part: SourceQuestions, cap: int | None) -> tuple[SourceQuestions, int]:
+def capped(part: ReleaseQuestions, cap: int | None) -> tuple[ReleaseQuestions, int]:
     """The questions of at most ``cap`` outfits, the same ones for every seed, and how many outfits are left aside.
 
     Negatives whose outfit is unknown count apart, so that no file is left with one answer only.
@@ -86,55 +82,45 @@ def named_items(parts: Sequence[ReleaseQuestions]) -> set[str]:
 
 def without_items(part: ReleaseQuestions, items: Collection[str]) -> ReleaseQuestions:
     """The questions with the items that are still there, after a step later than cleaning left some out."""
-    losses, blank_losses = Counter(part.compatibility_file.losses), Counter(part.blanks_file.losses)
-    compatibility = []
-    for question in part.compatibility:
+
+    def remaining(question: AnyQuestion, losses: Counter[str]) -> tuple[str, ...]:
         left = tuple(name for name in question.item_ids if name in items)
-        if len(left) < MIN_ITEMS:
-            losses[TOO_FEW] += 1
-        else:
-            losses[LATER] += len(left) < len(question.item_ids)
-            compatibility.append(replace(question, item_ids=left))
-    blanks = []
-    for blank in part.blanks:
-        left = tuple(name for name in blank.item_ids if name in items)
-        if not all(name in items for name in blank.candidates):
-            blank_losses[NO_CANDIDATE] += 1
-        elif len(left) + 1 < MIN_ITEMS:
-            blank_losses[TOO_FEW] += 1
-        else:
-            blank_losses[LATER] += len(left) < len(blank.item_ids)
-            blanks.append(replace(blank, item_ids=left))
-    return _with(part, compatibility, blanks, losses, blank_losses)
+        reason = LATER if len(left) < len(question.item_ids) else ""
+        candidates = question.candidates if isinstance(question, FitbQuestion) else ()
+        if not all(name in items for name in candidates):
+            reason = NO_CANDIDATE
+        elif len(left) + bool(candidates) < MIN_ITEMS:
+            reason = TOO_FEW
+        losses[reason] += bool(reason)
+        return left if reason in ("", LATER) else ()
+
+    return _filtered(part, remaining)
 
 
 def without_training_outfits(part: ReleaseQuestions, is_trained: Callable[[Sequence[str]], bool]) -> ReleaseQuestions:
-    """The questions without those of outfits that a model was trained on.
+    """The questions without those of outfits that a model was trained on, as ``is_trained`` says of their items."""
 
-    Args:
-        part: The questions.
-        is_trained: Whether these items, in any order, were a training outfit.
-    """
-    losses, blank_losses = Counter(part.compatibility_file.losses), Counter(part.blanks_file.losses)
-    compatibility = [
-        question for question in part.compatibility if not (question.compatible and is_trained(question.item_ids))
-    ]
-    blanks = [blank for blank in part.blanks if not is_trained((*blank.item_ids, blank.candidates[blank.answer]))]
-    losses[TRAINED] += len(part.compatibility) - len(compatibility)
-    blank_losses[TRAINED] += len(part.blanks) - len(blanks)
-    return _with(part, compatibility, blanks, losses, blank_losses)
+    def remaining(question: AnyQuestion, losses: Counter[str]) -> tuple[str, ...]:
+        if isinstance(question, FitbQuestion):
+            trained = is_trained((*question.item_ids, question.candidates[question.answer]))
+        else:
+            trained = question.compatible and is_trained(question.item_ids)
+        losses[TRAINED] += trained
+        return () if trained else question.item_ids
+
+    return _filtered(part, remaining)
 
 
-def _with(
-    part: ReleaseQuestions,
-    compatibility: Iterable[CompatibilityQuestion],
-    blanks: Iterable[FitbQuestion],
-    losses: Mapping[str, int],
-    blank_losses: Mapping[str, int],
+def _filtered(
+    part: ReleaseQuestions, remaining: Callable[[AnyQuestion, Counter[str]], tuple[str, ...]]
 ) -> ReleaseQuestions:
+    """The questions with the items that a function leaves; it counts why it changes or drops (no items) one."""
+    losses, blank_losses = Counter(part.compatibility_file.losses), Counter(part.blanks_file.losses)
+    pairs = [replace(each, item_ids=left) for each in part.compatibility if (left := remaining(each, losses))]
+    blanks = [replace(each, item_ids=left) for each in part.blanks if (left := remaining(each, blank_losses))]
     return replace(
         part,
-        compatibility=tuple(compatibility),
+        compatibility=tuple(pairs),
         blanks=tuple(blanks),
         compatibility_file=_file(part.compatibility_file.count, losses),
         blanks_file=_file(part.blanks_file.count, blank_losses),
@@ -149,37 +135,34 @@ def _rank(outfit_id: str) -> bytes:
     return hashlib.sha256(f"{RandomStream.RELEASE:d}\0{outfit_id}".encode()).digest()
 
 
-def _read_part(part: SourceQuestions, stream: int, rules: _ReleaseFilter) -> ReleaseQuestions:
+def _read_part(part: ReleaseQuestions, stream: int, rules: _ReleaseFilter) -> ReleaseQuestions:
     generator = np.random.default_rng([RandomStream.RELEASE, SPLITS.index(part.split), stream])
-    losses: Counter[str] = Counter()
-    blank_losses: Counter[str] = Counter()
-    usable = [(question, left) for question in part.compatibility if (left := rules.compatibility(question, losses))]
-    blanks = [(blank, left) for blank in part.blanks if (left := rules.blank(blank, blank_losses))]
-    choices = Counter(len(blank.candidates) for blank, _ in blanks).most_common(1)
-    even = [(blank, left) for blank, left in blanks if len(blank.candidates) == choices[0][0]]
-    blank_losses[OTHER_CHOICES] += len(blanks) - len(even)
+    counted = replace(
+        part, compatibility_file=QuestionFile(len(part.compatibility)), blanks_file=QuestionFile(len(part.blanks))
+    )
+    usable = _filtered(counted, rules.remaining)
+    choices = Counter(len(blank.candidates) for blank in usable.blanks).most_common(1)
+    even = [blank for blank in usable.blanks if len(blank.candidates) == choices[0][0]]
+    odd = {OTHER_CHOICES: len(usable.blanks) - len(even)}
     prefix = f"{part.split}-{part.name}"
-    compatibility: list[CompatibilityQuestion] = []
-    for position in generator.permutation(len(usable)):
-        question, left = usable[int(position)]
-        name = f"{prefix}-{len(compatibility):06d}"
-        items = _shuffled(left, generator)
-        compatibility.append(CompatibilityQuestion(name, question.outfit_id, items, compatible=question.compatible))
-    fitb: list[FitbQuestion] = []
-    for position in generator.permutation(len(even)):
-        blank, left = even[int(position)]
-        name = f"{prefix}-blank-{len(fitb):06d}"
-        candidates = _shuffled(blank.candidates, generator)
-        answer = candidates.index(blank.candidates[blank.answer or 0])
-        fitb.append(FitbQuestion(name, blank.outfit_id, _shuffled(left, generator), candidates, answer))
-    return ReleaseQuestions(
-        part.name, part.split, tuple(compatibility), tuple(fitb),
-        _file(len(part.compatibility), losses), _file(len(part.blanks), blank_losses),
-    )  # fmt: skip
-
-
-def _shuffled(item_ids: Sequence[str], generator: np.random.Generator) -> tuple[str, ...]:
-    return tuple(item_ids[int(position)] for position in generator.permutation(len(item_ids)))
+    pairs = []
+    for number, position in enumerate(generator.permutation(len(usable.compatibility))):
+        question = usable.compatibility[position]
+        items = shuffled(question.item_ids, generator)
+        pairs.append(replace(question, id=f"{prefix}-{number:06d}", item_ids=items))
+    blanks = []
+    for number, position in enumerate(generator.permutation(len(even))):
+        blank = even[position]
+        candidates = shuffled(blank.candidates, generator)
+        answer = candidates.index(blank.candidates[blank.answer])
+        items, name = shuffled(blank.item_ids, generator), f"{prefix}-blank-{number:06d}"
+        blanks.append(replace(blank, id=name, item_ids=items, candidates=candidates, answer=answer))
+    return replace(
+        usable,
+        compatibility=tuple(pairs),
+        blanks=tuple(blanks),
+        blanks_file=_file(len(part.blanks), Counter(usable.blanks_file.losses) + Counter(odd)),
+    )
 
 
 class _ReleaseFilter:
@@ -190,46 +173,46 @@ class _ReleaseFilter:
         self._read = {item.id for item in source.items}
         training = [outfit for outfit in outfits if outfit.split == "train"]
         self._training_ids = {outfit.id for outfit in training}
-        self._training_titles = {self._titles(outfit.item_ids) for outfit in training}
+        self._training_titles = {title_set(outfit.item_ids, items) for outfit in training}
         self._outfits_with: dict[str, set[str]] = defaultdict(set)
         for outfit in source.outfits:
             for name in outfit.item_ids:
                 self._outfits_with[name].add(outfit.id)
 
-    def compatibility(self, question: SourceCompatibility, losses: Counter[str]) -> tuple[str, ...]:
+    def remaining(self, question: AnyQuestion, losses: Counter[str]) -> tuple[str, ...]:
         """The items that are left; none if the question is left out. Either way it is counted."""
         left, changes = self._left(question.item_ids)
-        reason = None
-        if len(left) < MIN_ITEMS:
-            reason = TOO_FEW
-        elif question.compatible and self._is_trained(question.outfit_id, left):
-            reason = TRAINED
-        elif not question.compatible and set.intersection(*(self._outfits_with[name] for name in left)):
-            reason = REAL
+        if isinstance(question, FitbQuestion):
+            reason = self._why_no_blank(question, left)
+        else:
+            reason = self._why_no_pair(question, left)
         losses.update([reason] if reason else changes)
         return () if reason else left
 
-    def blank(self, question: SourceBlank, losses: Counter[str]) -> tuple[str, ...]:
-        """The other items of the outfit; none if the question is left out. Either way it is counted."""
-        left, changes = self._left(question.item_ids)
-        reason = None
-        if question.answer is None:
-            reason = NO_ANSWER
-        elif not all(name in self._items for name in question.candidates):
-            reason = NO_CANDIDATE
-        elif len(left) + 1 < MIN_ITEMS:
-            reason = TOO_FEW
-        elif len(self._first_of_each_title((*left, *question.candidates))) < len(left) + len(question.candidates):
-            reason = SAME_TITLE_CANDIDATE
-        elif self._is_trained(question.outfit_id, (*left, question.candidates[question.answer])):
-            reason = TRAINED
-        losses.update([reason] if reason else changes)
-        return () if reason else left
+    def _why_no_pair(self, question: CompatibilityQuestion, left: Sequence[str]) -> str:
+        if len(left) < MIN_ITEMS:
+            return TOO_FEW
+        if question.compatible:
+            return TRAINED if self._is_trained(question.outfit_id, left) else ""
+        return REAL if set.intersection(*(self._outfits_with[name] for name in left)) else ""
+
+    def _why_no_blank(self, question: FitbQuestion, left: Sequence[str]) -> str:
+        if question.answer == UNKNOWN_ANSWER:
+            return NO_ANSWER
+        if not all(name in self._items for name in question.candidates):
+            return NO_CANDIDATE
+        if len(left) + 1 < MIN_ITEMS:
+            return TOO_FEW
+        names = (*left, *question.candidates)
+        if len(first_of_each_title(names, self._items)) < len(names):
+            return SAME_TITLE_CANDIDATE
+        is_trained = self._is_trained(question.outfit_id, (*left, question.candidates[question.answer]))
+        return TRAINED if is_trained else ""
 
     def _left(self, names: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
         """The items after cleaning, each title once, and what that changed."""
         clean = [name for name in names if name in self._items]
-        left = self._first_of_each_title(clean)
+        left = first_of_each_title(clean, self._items)
         changes = {
             UNKNOWN: any(name not in self._read for name in names),
             SHORTENED: any(name in self._read and name not in self._items for name in names),
@@ -237,14 +220,5 @@ class _ReleaseFilter:
         }
         return left, [change for change, applies in changes.items() if applies]
 
-    def _first_of_each_title(self, names: Collection[str]) -> tuple[str, ...]:
-        first: dict[str, str] = {}
-        for name in names:
-            first.setdefault(title_key(self._items[name]), name)
-        return tuple(first.values())
-
-    def _titles(self, names: Iterable[str]) -> tuple[str, ...]:
-        return tuple(sorted(title_key(self._items[name]) for name in names))
-
     def _is_trained(self, outfit_id: str, names: Iterable[str]) -> bool:
-        return outfit_id in self._training_ids or self._titles(names) in self._training_titles
+        return outfit_id in self._training_ids or title_set(names, self._items) in self._training_titles

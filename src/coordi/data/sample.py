@@ -19,11 +19,7 @@ MARKER = "sample.json"
 
 
 def sample_folder() -> Path:
-    """Folder of the sample in coordi's cache; unpacked on first use.
-
-    Raises:
-        ArtifactError: If the cache can't be written or the disk is full.
-    """
+    """Folder of the sample in coordi's cache; unpacked on first use."""
     folder = cache_folder() / f"{SAMPLE}-{metadata.version('coordi')}" / SAMPLE
     if not (folder / MARKER).is_file():
         write_sample(folder)
@@ -35,13 +31,6 @@ def write_sample(folder: Path, progress: Progress = no_progress) -> None:
 
     The folder gets ``items.csv``, ``outfits.jsonl`` (``id``, ``items``, ``split``, ``title``), ``images/<id>.jpg`` and,
     last, the marker ``sample.json``. Existing files of these names are replaced, the marker first.
-
-    Args:
-        folder: Created if it doesn't exist.
-        progress: Called after each file.
-
-    Raises:
-        ArtifactError: If the folder can't be written or the disk is full.
     """
     with clear_write_errors(folder / MARKER):
         (folder / MARKER).unlink(missing_ok=True)

@@ -9,11 +9,12 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import ftfy
+import numpy as np
 
-from coordi.types import NO_EXTRA, FunnelRow, GarmentCategory, Split
+from coordi.types import NO_EXTRA, FunnelRow, GarmentCategory, ReleaseQuestions, Split
 
 Unit = Literal["items", "outfits"]
 READ = "read"
@@ -32,16 +33,20 @@ class Funnel:
         self._left[unit] += count
         self._rows.append(FunnelRow(unit, READ, count, self._left[unit], dropped=False))
 
-    def drop(self, unit: Unit, reason: str, count: int) -> None:
-        """Note that so many were left out; a count of 0 leaves no row."""
-        if count:
-            self._left[unit] -= count
-            self._rows.append(FunnelRow(unit, reason, count, self._left[unit]))
+    def drop(self, unit: Unit, reason: str, cases: int | Sequence[str]) -> None:
+        """Note that so many were left out; no case leaves no row. Cases by name are given as examples."""
+        self._count(unit, reason, cases, dropped=True)
 
-    def note(self, unit: Unit, reason: str, count: int) -> None:
-        """Note what was repaired or is missing in things that stay; a count of 0 leaves no row."""
+    def note(self, unit: Unit, reason: str, cases: int | Sequence[str]) -> None:
+        """Note what was repaired or is missing in things that stay, as ``drop`` does."""
+        self._count(unit, reason, cases, dropped=False)
+
+    def _count(self, unit: Unit, reason: str, cases: int | Sequence[str], *, dropped: bool) -> None:
+        count, examples = (cases, ()) if isinstance(cases, int) else (len(cases), cases)
         if count:
-            self._rows.append(FunnelRow(unit, reason, count, self._left[unit], dropped=False))
+            self._left[unit] -= count * dropped
+            reason = f"{reason} ({listed(examples)})" if examples else reason
+            self._rows.append(FunnelRow(unit, reason, count, self._left[unit], dropped))
 
     @property
     def rows(self) -> tuple[FunnelRow, ...]:
@@ -55,23 +60,19 @@ def biggest_reasons(rows: Sequence[FunnelRow], unit: Unit, most: int = 2) -> str
     return "; ".join(f"{row.count} {unit}: {row.reason}" for row in dropped[:most]) or f"there were no {unit}"
 
 
-def with_examples(reason: str, examples: Iterable[str]) -> str:
-    """A reason with the first few cases in brackets, so that they can be found and mended."""
-    cases = list(examples)
-    if not cases:
-        return reason
-    more = f" and {len(cases) - _EXAMPLES} more" if len(cases) > _EXAMPLES else ""
-    return f"{reason} ({', '.join(cases[:_EXAMPLES])}{more})"
+def listed(cases: Iterable[str], most: int = _EXAMPLES) -> str:
+    """The first few cases in words, so that they can be found and mended: ``"a, b and 4 more"``."""
+    names = list(cases)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
-_SPACE = re.compile(r"\s+")
 _WORD = re.compile(r"[^\W\d_]{3,}")
 _CAMERA = re.compile(r"^(img|dsc|dscn|dscf|pxl|photo|image|foto|bild|screenshot|whatsapp|scan|pict?|untitled)$")
 _LEVELS_OF_MARKUP = 3
 
 
-@dataclass(frozen=True, slots=True)
-class CleanTitle:
+class CleanTitle(NamedTuple):
     """A title and whether its encoding had to be repaired (``hermÃ¨s`` -> ``hermès``, ``&amp;`` -> ``&``)."""
 
     text: str
@@ -80,13 +81,12 @@ class CleanTitle:
 
 def clean_title(raw: str) -> CleanTitle:
     """Repair wrong encodings and left-over HTML entities, drop control characters, squeeze white space."""
-    text = _unescape(raw)
-    sound = text if text.isascii() else ftfy.fix_encoding(text)
-    repaired = sound != raw
-    visible = sound
-    if not sound.isprintable():
-        visible = "".join(" " if unicodedata.category(letter).startswith("C") else letter for letter in sound)
-    return CleanTitle(_SPACE.sub(" ", unicodedata.normalize("NFC", visible)).strip(), repaired)
+    sound = raw
+    for _ in range(_LEVELS_OF_MARKUP):
+        sound = html.unescape(sound)
+    sound = sound if sound.isascii() else ftfy.fix_encoding(sound)
+    visible = "".join(" " if unicodedata.category(letter).startswith("C") else letter for letter in sound)
+    return CleanTitle(" ".join(unicodedata.normalize("NFC", visible).split()), sound != raw)
 
 
 def title_of_file(stem: str) -> str:
@@ -102,15 +102,6 @@ def title_of_file(stem: str) -> str:
     return " ".join(piece for piece in pieces if piece.isalpha() and not _CAMERA.match(piece.lower()))
 
 
-def _unescape(text: str) -> str:
-    for _ in range(_LEVELS_OF_MARKUP):
-        unescaped = html.unescape(text) if "&" in text else text
-        if unescaped == text:
-            break
-        text = unescaped
-    return text
-
-
 MIN_ITEMS = 2
 """Fewest worn items of an outfit: two, because "do these two go together?" is the smallest question coordi answers,
 and a shop's own outfits are often a shirt and trousers. One item has no question."""
@@ -122,13 +113,12 @@ class SourceItem:
 
     Attributes:
         category: A garment category, ``""`` if nobody wears it, None if no text names it.
-        image: Where its photo should be; None if the source names none. The file may be missing.
-        why_no_photo: The funnel's reason where ``image`` is None.
+        image: Where its photo should be, maybe missing; None if the source names none, as ``why_no_photo`` says.
     """
 
     id: str
     title: str
-    category: GarmentCategory | str | None
+    category: GarmentCategory | Literal[""] | None
     subcategory: str = ""
     image: Path | None = None
     why_no_photo: str = "no photo"
@@ -141,16 +131,30 @@ def title_key(item: SourceItem) -> str:
     return item.title.casefold() or f"\0{item.id}"
 
 
+def first_of_each_title(item_ids: Iterable[str], items: Mapping[str, SourceItem]) -> tuple[str, ...]:
+    """The items, of several with one title the first."""
+    first: dict[str, str] = {}
+    for name in item_ids:
+        first.setdefault(title_key(items[name]), name)
+    return tuple(first.values())
+
+
+def title_set(item_ids: Iterable[str], items: Mapping[str, SourceItem]) -> tuple[str, ...]:
+    """The titles of an outfit, sorted: two outfits with the same titles are the same to a model that reads titles."""
+    return tuple(sorted(title_key(items[name]) for name in item_ids))
+
+
+def shuffled(item_ids: Sequence[str], generator: np.random.Generator) -> tuple[str, ...]:
+    """The items in an order that the generator draws."""
+    return tuple(item_ids[position] for position in generator.permutation(len(item_ids)))
+
+
 @dataclass(frozen=True, slots=True)
 class RowProblem:
     """Something wrong with one row or photo, so that it can be found and mended.
 
-    Attributes:
-        reason: In a user's words, the same for every such row, so that they can be counted.
-        item_id: Empty where the row has none.
-        line: Line (CSV, JSON Lines) or row number (Parquet), from 1; None for what is no row of a table.
-        value: The value there; empty where the reason says it all.
-        usable: Whether the item stays, without what is wrong.
+    ``line`` is the line (CSV, JSON Lines) or row number (Parquet) from 1, None for what is no row of a table. A
+    ``usable`` item stays, without what is wrong.
     """
 
     reason: str
@@ -176,64 +180,22 @@ class SourceOutfit:
     title: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceCompatibility:
-    """A compatibility question as a release's file asks it.
-
-    Attributes:
-        item_ids: In the file's order; an id that no item has is a name that the file alone knows.
-        outfit_id: The set that a positive is of; a negative has that of the positive it was made for where the file
-            lets one know, else a name of its own (``line-12``).
-    """
-
-    item_ids: tuple[str, ...]
-    compatible: bool
-    outfit_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class SourceBlank:
-    """A fill-in-the-blank question as a release's file asks it.
-
-    Attributes:
-        answer: Position of the right candidate; None if the file doesn't say.
-        outfit_id: The set that the items are of; a name of its own (``entry-12``) if they are of several.
-    """
-
-    item_ids: tuple[str, ...]
-    candidates: tuple[str, ...]
-    answer: int | None
-    outfit_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class SourceQuestions:
-    """The question files of one split that belong to each other, before cleaning.
-
-    Attributes:
-        name: The protocol's name: ``release``, or ``release-`` and what sets a second file apart.
-    """
-
-    name: str
-    split: Split
-    compatibility: tuple[SourceCompatibility, ...] = ()
-    blanks: tuple[SourceBlank, ...] = ()
+UNKNOWN_ANSWER = -1
+"""``FitbQuestion.answer`` where a release's file doesn't say which candidate is right."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Everything that a reader reads.
+    """Everything that a reader reads; ids of items and of outfits are unique.
 
     Attributes:
-        items: Ids are unique.
-        outfits: Ids are unique.
         funnel: What the reader already left out, such as broken rows and duplicate ids.
         keeps_single_items: Whether an item that is in no outfit is of use (a catalogue) or not (a release).
         titles_needed: Whether the paper's filter asks for a title; a folder of photos has none.
         splits: Splits that the source has of its own; one that has no outfit left is an error.
-        questions: The question files that came with it.
+        questions: Its files of questions as they are: without ids, with names that the file alone knows, and groups as
+            ``outfit_id``.
         lines: By item id, the line or row of its table; empty for what isn't a table.
-        problems: Of a table and of a folder of photos, one for each row or file with something wrong in it.
     """
 
     name: str
@@ -244,7 +206,7 @@ class Source:
     keeps_single_items: bool
     titles_needed: bool = True
     splits: tuple[Split, ...] = ()
-    questions: tuple[SourceQuestions, ...] = ()
+    questions: tuple[ReleaseQuestions, ...] = ()
     lines: Mapping[str, int] = field(default_factory=dict)
     problems: tuple[RowProblem, ...] = ()
 

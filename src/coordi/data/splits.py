@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import heapq
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from coordi.config import DataSettings
-from coordi.data.source import Funnel, SourceItem, SourceOutfit, title_key, with_examples
+from coordi.data.source import Funnel, SourceItem, SourceOutfit, title_key, title_set
 from coordi.errors import DataError
 from coordi.types import SPLITS, RandomStream, Split
 
@@ -24,26 +25,13 @@ def assign_disjoint_splits(
     drawn: Callable[[str], bytes],
     funnel: Funnel,
 ) -> list[SourceOutfit]:
-    """Draw a split for every outfit, whatever it had, with about these shares.
-
-    Args:
-        outfits: Those that are left after cleaning.
-        items: By id; their titles count too, empty ones don't.
-        shares: Of each split; they add up to 1.
-        drawn: Order of equals, by outfit id.
-        funnel: Counts outfits that are left out because they share an item or title with two splits.
-
-    Raises:
-        DataError: If a split stays empty.
-    """
-    shared = _SharedKeys(outfits, items)
+    """Draw a split for every outfit, whatever it had, with about these shares."""
+    near = _neighbours(outfits, items)
     order = sorted(range(len(outfits)), key=lambda each: drawn(outfits[each].id))
-    quotas = {split: max(round(shares[split] * len(outfits)), 1) for split in _EVALUATION_SPLITS}
-    splits = _deal_groups(shared.groups(order), quotas)
-    _GreedySplit(splits, shared, order).fill(shares)
-    left_out = [outfits[each].id for each in range(len(outfits)) if splits[each] is None]
-    reason = "shares an item or title with another split (data.split=item-disjoint)"
-    funnel.drop("outfits", with_examples(reason, left_out), len(left_out))
+    splits = _deal_groups(near, order, {split: shares[split] * len(outfits) for split in _EVALUATION_SPLITS})
+    _GreedySplit(splits, near, order).fill(shares)
+    left_out = [outfit.id for outfit, split in zip(outfits, splits, strict=True) if split is None]
+    funnel.drop("outfits", "shares an item or title with another split (data.split=item-disjoint)", left_out)
     for split in SPLITS:
         if split not in splits:
             raise DataError(
@@ -53,46 +41,33 @@ def assign_disjoint_splits(
     return [replace(outfit, split=split) for outfit, split in zip(outfits, splits, strict=True) if split is not None]
 
 
-class _SharedKeys:
-    """Outfits, by position, with the items and titles that they have in common."""
-
-    def __init__(self, outfits: Sequence[SourceOutfit], items: Mapping[str, SourceItem]) -> None:
-        # A title and an id never meet: the key of an untitled item is its id behind a character no title has.
-        self.keys = [
-            {key for name in outfit.item_ids for key in (f"\0{name}", title_key(items[name]))} for outfit in outfits
-        ]
-        self.outfits_with: dict[str, list[int]] = {}
-        for position, keys in enumerate(self.keys):
-            for key in keys:
-                self.outfits_with.setdefault(key, []).append(position)
-
-    def groups(self, order: Sequence[int]) -> list[list[int]]:
-        """Outfits that share something, directly or through others, in the order of their first."""
-        groups: list[list[int]] = []
-        grouped: set[int] = set()
-        for first in order:
-            if first in grouped:
-                continue
-            group = [first]
-            grouped.add(first)
-            for position in group:
-                for other in self.beside(position):
-                    if other not in grouped:
-                        grouped.add(other)
-                        group.append(other)
-            groups.append(group)
-        return groups
-
-    def beside(self, position: int) -> list[int]:
-        """Outfits that share something with this one, itself included; one may come twice."""
-        return [other for key in self.keys[position] for other in self.outfits_with[key]]
+def _neighbours(outfits: Sequence[SourceOutfit], items: Mapping[str, SourceItem]) -> list[set[int]]:
+    """By position, the outfits that share an item or a title with it."""
+    # A title and an id never meet: the key of an untitled item is its id behind a character no title has.
+    keys = [{key for name in outfit.item_ids for key in (f"\0{name}", title_key(items[name]))} for outfit in outfits]
+    outfits_with: dict[str, list[int]] = defaultdict(list)
+    for position, own in enumerate(keys):
+        for key in own:
+            outfits_with[key].append(position)
+    return [{other for key in own for other in outfits_with[key]} - {each} for each, own in enumerate(keys)]
 
 
-def _deal_groups(groups: Sequence[Sequence[int]], quotas: Mapping[Split, int]) -> list[Split | None]:
-    """Whole groups go to the first of test and validation that has room for them, else to training."""
-    splits: list[Split | None] = ["train"] * sum(len(group) for group in groups)
-    room = dict(quotas)
-    for group in groups:
+def _deal_groups(near: Sequence[set[int]], order: Sequence[int], quotas: Mapping[Split, float]) -> list[Split | None]:
+    """Outfits that share something, directly or through others, go to one split.
+
+    It is the first of test and validation that has room for all of them, else training.
+    """
+    splits: list[Split | None] = ["train"] * len(near)
+    room = {split: max(round(quota), 1) for split, quota in quotas.items()}
+    grouped: set[int] = set()
+    for first in order:
+        if first in grouped:
+            continue
+        group = [first]
+        grouped.add(first)
+        for position in group:  # it grows on the way
+            group += near[position] - grouped
+            grouped |= near[position]
         for split in _EVALUATION_SPLITS:
             if len(group) <= room[split]:
                 room[split] -= len(group)
@@ -105,12 +80,12 @@ def _deal_groups(groups: Sequence[Sequence[int]], quotas: Mapping[Split, int]) -
 class _GreedySplit:
     """Moves outfits out of training, cheapest first; those that share something with them can't stay there."""
 
-    def __init__(self, splits: list[Split | None], shared: _SharedKeys, order: Sequence[int]) -> None:
+    def __init__(self, splits: list[Split | None], near: Sequence[set[int]], order: Sequence[int]) -> None:
         self._splits = splits
-        self._near = {each: set(shared.beside(each)) - {each} for each in order if splits[each] == "train"}
+        self._near = near
         self._rank = {position: rank for rank, position in enumerate(order)}
         # How many outfits would be claimed by moving this one; it only falls, as more and more are claimed already.
-        self._cost = {position: len(near) for position, near in self._near.items()}
+        self._cost = {each: len(near[each]) for each in order if splits[each] == "train"}
         self._heap = [(cost, self._rank[position], position) for position, cost in self._cost.items()]
         heapq.heapify(self._heap)
         self._claimed: dict[int, Split | None] = {}  # None: by both, so it is lost
@@ -171,18 +146,7 @@ _STRENGTH: Mapping[Split | None, int] = {"test": 0, "valid": 1, "train": 2, None
 def draw_splits(
     outfits: Sequence[SourceOutfit], items: Mapping[str, SourceItem], settings: DataSettings, seed: int, funnel: Funnel
 ) -> list[SourceOutfit]:
-    """Give every outfit a split, as ``settings.split`` says; duplicates are left out first.
-
-    Args:
-        outfits: With the source's splits, or None.
-        items: By id.
-        settings: ``released`` keeps splits that there are; the others forget them.
-        seed: Of what is drawn.
-        funnel: Counts outfits that are left out.
-
-    Raises:
-        DataError: If splits that are drawn anew can't all have an outfit.
-    """
+    """Give every outfit a split, as ``settings.split`` says; duplicates are left out first."""
     if settings.split == "released":
         return assign_splits(drop_duplicates(outfits, items, funnel), seed)
     anew = drop_duplicates([replace(outfit, split=None) for outfit in outfits], items, funnel)
@@ -206,20 +170,17 @@ def drop_duplicates(
     can't tell them apart. An item without a title counts by its id.
     """
     first: dict[tuple[str, ...], SourceOutfit] = {}
-    twice: list[str] = []
-    across: list[str] = []
+    across = "the same titles as an outfit of another split (test wins over valid, valid over train)"
+    repeated: dict[str, list[str]] = {"the same titles as another outfit of its split": [], across: []}
+    twice, others = repeated.values()
     for outfit in sorted(outfits, key=lambda each: _STRENGTH[each.split]):
-        key = tuple(sorted(title_key(items[name]) for name in outfit.item_ids))
-        earlier = first.setdefault(key, outfit)
-        if earlier is not outfit and earlier.split == outfit.split:
-            twice.append(outfit.id)
-        elif earlier is not outfit:
-            across.append(outfit.id)
-    funnel.drop("outfits", with_examples("the same titles as another outfit of its split", twice), len(twice))
-    reason = "the same titles as an outfit of another split (test wins over valid, valid over train)"
-    funnel.drop("outfits", with_examples(reason, across), len(across))
-    repeated = {*twice, *across}
-    return [outfit for outfit in outfits if outfit.id not in repeated]
+        earlier = first.setdefault(title_set(outfit.item_ids, items), outfit)
+        if earlier is not outfit:
+            (twice if earlier.split == outfit.split else others).append(outfit.id)
+    for reason, names in repeated.items():
+        funnel.drop("outfits", reason, names)
+    left_out = {*twice, *others}
+    return [outfit for outfit in outfits if outfit.id not in left_out]
 
 
 def assign_splits(outfits: Sequence[SourceOutfit], seed: int) -> list[SourceOutfit]:
@@ -228,21 +189,22 @@ def assign_splits(outfits: Sequence[SourceOutfit], seed: int) -> list[SourceOutf
     The draw goes by a hash of the seed and each outfit's id, so that an outfit mostly keeps its split when a catalogue
     grows.
     """
-    open_positions = [position for position, outfit in enumerate(outfits) if outfit.split is None]
-    order = sorted(range(len(open_positions)), key=lambda each: _drawn(outfits[open_positions[each]].id, seed))
-    count = len(open_positions)
-    tests = max(round(count * _SHARES["test"]), min(count, 1))
-    valids = max(round(count * _SHARES["valid"]), 1 if count > 2 else 0)
-    assigned = list(outfits)
-    for rank, drawn in enumerate(order):
-        split: Split = "test" if rank < tests else "valid" if rank < tests + valids else "train"
-        position = open_positions[drawn]
-        assigned[position] = replace(assigned[position], split=split)
-    return assigned
+    order = sorted((outfit.id for outfit in outfits if outfit.split is None), key=lambda name: _drawn(name, seed))
+    tests = max(round(len(order) * _SHARES["test"]), min(len(order), 1))
+    valids = max(round(len(order) * _SHARES["valid"]), 1 if len(order) > 2 else 0)
+    drawn: dict[str, Split] = dict.fromkeys(order, "train")
+    drawn |= dict.fromkeys(order[:tests], "test")
+    drawn |= dict.fromkeys(order[tests : tests + valids], "valid")
+    return [replace(outfit, split=outfit.split or drawn[outfit.id]) for outfit in outfits]
 
 
 def _drawn(outfit_id: str, seed: int) -> bytes:
     return hashlib.sha256(f"{seed}\0{RandomStream.SPLIT:d}\0{outfit_id}".encode()).digest()
+
+
+def outfit_caps(settings: DataSettings) -> Mapping[Split, int | None]:
+    """Maximum outfits of each split."""
+    return {"train": settings.train_outfits, "valid": settings.valid_outfits, "test": settings.test_outfits}
 
 
 def cap_splits(
@@ -252,9 +214,7 @@ def cap_splits(
 
     A smaller cap keeps a subset of what a larger one keeps. The funnel notes a split that has fewer.
     """
-    caps: Mapping[Split, int | None] = {
-        "train": settings.train_outfits, "valid": settings.valid_outfits, "test": settings.test_outfits,
-    }  # fmt: skip
+    caps = outfit_caps(settings)
     left_aside: set[str] = set()
     for stream, split in enumerate(SPLITS):
         ids = [outfit.id for outfit in outfits if outfit.split == split]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from coordi.artifacts import Progress, no_progress
-from coordi.data.leaks import Leak, audit
-from coordi.data.questions import FillInTheBlank, draw_compatibility, draw_fill_in_the_blank
+from coordi.data.leaks import audit
+from coordi.data.questions import draw_compatibility, draw_fill_in_the_blank
 from coordi.errors import DataError
 from coordi.types import (
     FITB_NEGATIVES,
@@ -19,129 +19,67 @@ from coordi.types import (
     CompatibilityQuestion,
     Dataset,
     FitbQuestion,
-    Negatives,
-    Split,
 )
 
 CHOICES = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
-    """Questions that a split gives under a protocol.
-
-    Attributes:
-        compatibility: Questions, half of them positive.
-        positives: How many are positive.
-        left_out: Outfits of which no negative can be made.
-        blanks: Fill-in-the-blank questions of four choices; none under ``one-swapped`` and ``pairs``.
-        fallbacks: Wrong candidates of another category than the true item's; 0 under ``random``.
-        problem: Why there are none; empty if there are.
-    """
-
-    split: Split
-    protocol: Negatives
-    compatibility: int = 0
-    positives: int = 0
-    left_out: int = 0
-    blanks: int = 0
-    fallbacks: int = 0
-    problem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """A data set in figures.
-
-    Attributes:
-        items_by_category: Garment categories that occur, in the domain's order, with counts by split and ``"all"``
-            (which includes items that are in no outfit).
-        balances: By split and protocol, for splits that have outfits.
-        leaks: What the audit found.
-    """
-
-    dataset: Dataset
-    items_by_category: dict[str, dict[str, int]]
-    balances: tuple[Balance, ...]
-    leaks: tuple[Leak, ...]
-
-    def as_json(self) -> dict[str, Any]:
-        """For ``--json``."""
-        dataset = self.dataset
-        return {
-            "name": dataset.name,
-            "layout": dataset.layout,
-            "text_only": dataset.text_only,
-            "items": len(dataset.items),
-            "items_with_photo": sum(item.image is not None for item in dataset.items.values()),
-            "outfits": {split: len(dataset.outfits_of(split)) for split in SPLITS},
-            "funnel": [asdict(row) for row in dataset.funnel],
-            "categories": self.items_by_category,
-            "questions": [asdict(balance) for balance in self.balances],
-            "released": [
-                {
-                    "protocol": part.name,
-                    "split": part.split,
-                    "tasks": {
-                        task: {"in_its_file": file.count, "can_be_asked": count, "losses": dict(file.losses)}
-                        for task, (count, file) in part.by_task().items()
-                    },
-                }
-                for part in dataset.released
-            ],
-            "leaks": [leak.as_json() for leak in self.leaks],
-        }
-
-
-def survey(dataset: Dataset, seed: int, progress: Progress = no_progress) -> Survey:
-    """Count items, outfits and questions, and audit them for leaks.
+def survey(dataset: Dataset, seed: int, progress: Progress = no_progress) -> dict[str, Any]:
+    """Count items, outfits and questions, and audit them for leaks, as ``--json`` prints it.
 
     Questions are those that an evaluation with this seed, four choices and the same data settings draws under each
     protocol, for the training split too, and those that came with the source. Retrieval queries aren't drawn here.
-
-    Args:
-        dataset: After cleaning.
-        seed: Of the questions.
-        progress: Called after each photo that the audit opens.
     """
     questions: dict[str, Sequence[CompatibilityQuestion]] = {}
     blanks: dict[str, Sequence[FitbQuestion]] = {}
     balances = []
-    for split in SPLITS:
+    for split in (split for split in SPLITS if dataset.outfits_of(split)):
         for protocol in NEGATIVES:
-            if dataset.outfits_of(split):
-                drawn = _drawn(dataset, split, protocol, seed)
-                balances.append(drawn[0])
-                questions[f"{split} {protocol}"], blanks[f"{split} {protocol}"] = drawn[1:]
+            key, balance = f"{split} {protocol}", {"split": split, "protocol": protocol}
+            questions[key] = blanks[key] = ()
+            counts, problem = (0, 0, 0, 0, 0), ""
+            try:
+                pairs = draw_compatibility(dataset, split, protocol, seed)
+                fallbacks = 0
+                if protocol in FITB_NEGATIVES:
+                    drawn = draw_fill_in_the_blank(dataset, split, protocol, seed, CHOICES)
+                    blanks[key], fallbacks = drawn.questions, drawn.fallbacks
+                questions[key] = pairs.questions
+                positives = sum(question.compatible for question in pairs.questions)
+                counts = (len(pairs.questions), positives, pairs.left_out, len(blanks[key]), fallbacks)
+            except DataError as error:
+                problem = str(error)
+            names = ("compatibility", "positives", "left_out", "blanks", "fallbacks")
+            balances.append({**balance, **dict(zip(names, counts, strict=True)), "problem": problem})
     for part in dataset.released:
         questions[f"{part.split} {part.name}"], blanks[f"{part.split} {part.name}"] = part.compatibility, part.blanks
-    leaks = audit(dataset, questions, blanks=blanks, progress=progress)
-    return Survey(dataset, _by_category(dataset), tuple(balances), leaks)
-
-
-def _drawn(
-    dataset: Dataset, split: Split, protocol: Negatives, seed: int
-) -> tuple[Balance, Sequence[CompatibilityQuestion], Sequence[FitbQuestion]]:
-    try:
-        pairs = draw_compatibility(dataset, split, protocol, seed)
-        blanks = FillInTheBlank((), 0)
-        if protocol in FITB_NEGATIVES:
-            blanks = draw_fill_in_the_blank(dataset, split, protocol, seed, CHOICES)
-    except DataError as error:
-        return Balance(split, protocol, problem=str(error)), (), ()
-    balance = Balance(
-        split,
-        protocol,
-        compatibility=len(pairs.questions),
-        positives=sum(question.compatible for question in pairs.questions),
-        left_out=pairs.left_out,
-        blanks=len(blanks.questions),
-        fallbacks=blanks.fallbacks,
-    )
-    return balance, pairs.questions, blanks.questions
+    return {
+        "name": dataset.name,
+        "layout": dataset.layout,
+        "text_only": dataset.text_only,
+        "items": len(dataset.items),
+        "items_with_photo": sum(item.image is not None for item in dataset.items.values()),
+        "outfits": {split: len(dataset.outfits_of(split)) for split in SPLITS},
+        "funnel": [asdict(row) for row in dataset.funnel],
+        "categories": _by_category(dataset),
+        "questions": balances,
+        "released": [
+            {
+                "protocol": part.name,
+                "split": part.split,
+                "tasks": {
+                    task: {"in_its_file": file.count, "can_be_asked": count, "losses": dict(file.losses)}
+                    for task, (count, file) in part.by_task().items()
+                },
+            }
+            for part in dataset.released
+        ],
+        "leaks": [leak.as_json() for leak in audit(dataset, questions, blanks=blanks, progress=progress)],
+    }
 
 
 def _by_category(dataset: Dataset) -> dict[str, dict[str, int]]:
+    """Garment categories that occur, with counts by split and ``"all"``, which includes items that are in no outfit."""
     counts = {"all": Counter(item.category for item in dataset.items.values())}
     for split in SPLITS:
         used = {item_id for outfit in dataset.outfits_of(split) for item_id in outfit.item_ids}

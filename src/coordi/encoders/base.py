@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from coordi.artifacts import cache_folder, write_json
+from coordi.artifacts import cache_folder
 from coordi.config import DescribeSettings
-from coordi.data.hub import COMMIT, COMPLETE, Repository, fetch_files, gone, online
+from coordi.data.hub import Repository, fetch_repositories
 from coordi.errors import EncoderError, require
 
 if TYPE_CHECKING:
@@ -83,11 +83,9 @@ class ImageTextEncoder(Protocol):
 def load_encoder(name: str, allow_download: bool = False, revision: str | None = None) -> ImageTextEncoder:
     """Load an encoder; nothing is downloaded unless that is allowed.
 
-    Args:
-        name: ``edge`` (bundled); the folder of a CLIP or SigLIP checkpoint, or of one exported to ONNX;
-            ``fashion-clip`` or the ``owner/name`` of a checkpoint on the Hugging Face hub.
-        allow_download: Whether it may be downloaded from the hub.
-        revision: The commit on the hub, 40 hexadecimal digits; None takes the pinned one, if there is one.
+    A name is ``edge`` (bundled); the folder of a CLIP or SigLIP checkpoint, or of one exported to ONNX;
+    ``fashion-clip`` or the ``owner/name`` of a checkpoint on the Hugging Face hub, with a ``revision`` (40 hexadecimal
+    digits) or the pinned one.
 
     Raises:
         EncoderError: If there is no such encoder, it may not be downloaded, or its files are damaged or not what they
@@ -138,36 +136,15 @@ def pinned_name(repository: str, revision: str | None) -> str:
 
 
 def fetch_checkpoint(repository: str, allow_download: bool, revision: str | None) -> Path:
-    """The folder of a checkpoint, downloaded unless an earlier download is still complete in the hub's cache.
-
-    Args:
-        repository: ``owner/name``.
-        allow_download: Whether the network may be used.
-        revision: The commit; None takes the pinned one.
-
-    Raises:
-        EncoderError: If it isn't on this machine and may not be downloaded, has no pinned commit, or the download
-            fails.
-        MissingDependencyError: If huggingface_hub isn't installed.
-        ArtifactError: If the cache can't be written.
-    """
+    """The folder of a checkpoint; see ``fetch_repositories``."""
     pin = revision or PINNED_COMMITS.get(repository)
-    if pin is None and not allow_download:
-        raise _not_allowed(repository)
-    if pin is None or not COMMIT.fullmatch(pin):
-        raise EncoderError(
-            f"the revision is {revision!r}; give the commit of {repository} to pin, 40 hexadecimal digits, with "
-            f"{_HOW_TO_PIN}: https://huggingface.co/{repository}/commits/main lists them"
-        )
     folder = cache_folder() / "encoders" / pinned_name(repository, pin).replace("/", "--")
-    if (folder / COMPLETE).is_file() and not gone(folder):
-        return folder
-    if not allow_download:
-        raise _not_allowed(repository)
-    with online(EncoderError) as hub:
-        fetched = fetch_files(hub, Repository(repository, "model", pin, _HOW_TO_PIN, EncoderError), folder, _choose)
-    write_json(folder / COMPLETE, {f"{repository}@{pin}": fetched})
-    return folder
+    advice = (
+        "allow it with --allow-download (where a command takes settings: describe.allow_download=true) and pin a "
+        f"commit with {_HOW_TO_PIN}, give a folder that holds it, or use the bundled 'edge'"
+    )
+    checkpoint = Repository(repository, "model", pin, _HOW_TO_PIN, EncoderError, _choose)
+    return fetch_repositories(folder, [checkpoint], allow_download, advice)
 
 
 def _choose(where: str, listed: list[str]) -> list[str]:
@@ -190,22 +167,11 @@ def _choose(where: str, listed: list[str]) -> list[str]:
     return [file for file in listed if file in _SMALL_FILES] + weights
 
 
-def _not_allowed(repository: str) -> EncoderError:
-    return EncoderError(
-        f"{repository} isn't on this machine, and nothing is fetched unless allowed; allow it with --allow-download "
-        f"(where a command takes settings: describe.allow_download=true) and pin a commit with {_HOW_TO_PIN}, give a "
-        "folder that holds it, or use the bundled 'edge'"
-    )
-
-
 def import_onnxruntime(module: str = "onnxruntime") -> ModuleType:
     """Import onnxruntime, or a module of it, with its telemetry off; coordi imports it nowhere else.
 
     Since 1.32 onnxruntime records how it is used, stores that beside an id of the machine and sends it to its maker,
     unless ``ORT_DISABLE_TELEMETRY`` is set before the import. A value that the user has set stays.
-
-    Raises:
-        MissingDependencyError: If the module isn't installed.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     return require(module, "train")
@@ -216,12 +182,6 @@ def onnx_session(content: bytes) -> Any:
 
     Idle threads don't spin: photos are opened by other threads at the same time, and spinning took a third of the CPU
     from them.
-
-    Args:
-        content: The bytes of the network's file.
-
-    Raises:
-        Exception: Of onnxruntime's own types, if it can't be read.
     """
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
@@ -231,16 +191,7 @@ def onnx_session(content: bytes) -> Any:
 
 
 def read_checked(path: Path, sha256: str, advice: str) -> bytes:
-    """The bytes of a file that must have this SHA-256.
-
-    Args:
-        path: The file.
-        sha256: Expected hash, as the manifest beside it says.
-        advice: What the user should do if the file is missing or was changed.
-
-    Raises:
-        EncoderError: If it is missing or was changed.
-    """
+    """The bytes of a file that must have this SHA-256."""
     try:
         content = path.read_bytes()
     except OSError as error:

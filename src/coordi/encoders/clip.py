@@ -55,9 +55,6 @@ class PhotoRecipe(Settings):
         size: Height and width after resizing, whatever the proportions. Not with ``shortest_edge``.
         resample: Pillow's number of the filter, which always antialiases: 2 bilinear, 3 bicubic.
         crop: Height and width of the crop around the centre; None for no crop.
-        scale: Pixel values of 0 to 255 are multiplied by it.
-        mean: Per channel, subtracted after scaling.
-        std: Per channel, the last divisor.
     """
 
     shortest_edge: int | None = Field(default=None, ge=1)
@@ -85,10 +82,6 @@ class PhotoRecipe(Settings):
         """The recipe of a ``preprocessor_config.json``, whatever version of transformers wrote it.
 
         transformers' own class reads the file, with its defaults and the spellings of older versions.
-
-        Raises:
-            ValueError: If it is another kind of processor, or needs a step that isn't supported here.
-            MissingDependencyError: If transformers isn't installed.
         """
         name = str(config.get("image_processor_type") or config.get("feature_extractor_type") or _IMAGE_PROCESSORS[0])
         kind = name.removesuffix("Fast").removesuffix("Pil").replace("FeatureExtractor", "ImageProcessor")
@@ -125,8 +118,8 @@ class PhotoRecipe(Settings):
         pixels = np.empty((len(images), height, width, 3), dtype=np.uint8)
         for row, image in zip(pixels, images, strict=True):
             row[:] = np.asarray(self._resized(image.convert("RGB") if image.mode != "RGB" else image))
-        factor = np.float32(self.scale) / np.asarray(self.std, dtype=np.float32)
-        shift = np.asarray(self.mean, dtype=np.float32) / np.asarray(self.std, dtype=np.float32)
+        mean, std = (np.array(values, dtype=np.float32) for values in (self.mean, self.std))
+        factor, shift = np.float32(self.scale) / std, mean / std
         prepared = np.empty((len(images), 3, height, width), dtype=np.float32)
         for channel in range(3):
             np.multiply(pixels[..., channel], factor[channel], out=prepared[:, channel])
@@ -186,11 +179,7 @@ class TextRecipe(Settings):
     pad_id: int = Field(ge=0)
 
     def cleaned(self, text: str) -> str:
-        """The text for the tokenizer.
-
-        References:
-            ``canonicalize_text`` of big_vision, as SiglipTokenizer of transformers and open_clip have it.
-        """
+        """The text for the tokenizer: ``canonicalize_text`` of big_vision, as transformers and open_clip have it."""
         if self.clean == "none":
             return text
         if self.clean == "lowercase":
@@ -230,12 +219,7 @@ Tower = Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]
 class TowersEncoder:
     """A checkpoint as an ``ImageTextEncoder``, its two networks in torch or in ONNX.
 
-    Attributes:
-        photos: How photos are prepared.
-        tokens: How texts are.
-        image_tower: Network of the photos.
-        text_tower: Network of the texts.
-        model: The torch model; None for an export.
+    ``model`` is the torch model; None for an export.
     """
 
     name: str
@@ -273,10 +257,6 @@ def load_checkpoint(folder: Path, name: str | None = None) -> TowersEncoder:
 
     A folder with both layouts (``config.json`` of transformers, ``open_clip_config.json``) is read in transformers',
     unless its ``config.json`` only points to code of its own.
-
-    Args:
-        folder: The checkpoint's folder.
-        name: Name of the encoder; None for the folder.
 
     Raises:
         EncoderError: If a file is missing, the weights are pickle only, the model is of another kind, or the files
@@ -428,11 +408,7 @@ def _token(config: Mapping[str, Any], name: str) -> str:
 
 
 def _load_model(kind: Any, folder: Path) -> Any:
-    """A model with every weight from the folder's safetensors, in float32; no code is run.
-
-    Raises:
-        ValueError: If a weight is missing, or the configuration has no use for one.
-    """
+    """A model with every weight from the folder's safetensors, in float32; no code is run."""
     _weights(folder)
     model, report = kind.from_pretrained(
         folder, use_safetensors=True, local_files_only=True, trust_remote_code=False,
@@ -474,13 +450,11 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _processor_config(folder: Path) -> dict[str, Any]:
     """Settings of the image processor, from its own file or from the one that it shares with the tokenizer."""
-    shared = (
-        {}
-        if (folder / _PROCESSOR).is_file() or not (folder / _SHARED_PROCESSOR).is_file()
-        else _read_json(folder / _SHARED_PROCESSOR)
-    )
-    config = shared.get("image_processor")
-    return config if isinstance(config, dict) else _read_json(folder / _PROCESSOR)
+    if not (folder / _PROCESSOR).is_file() and (folder / _SHARED_PROCESSOR).is_file():
+        config = _read_json(folder / _SHARED_PROCESSOR).get("image_processor")
+        if isinstance(config, dict):
+            return config
+    return _read_json(folder / _PROCESSOR)
 
 
 def _tokenizer_config(folder: Path) -> dict[str, Any]:
@@ -489,11 +463,7 @@ def _tokenizer_config(folder: Path) -> dict[str, Any]:
 
 
 def _weights(folder: Path, name: str = WEIGHTS) -> list[Path]:
-    """The weights in safetensors, in one file or in shards with their index.
-
-    Raises:
-        EncoderError: If they are missing, or there only as pickle.
-    """
+    """The weights in safetensors, in one file or in shards with their index."""
     if name == WEIGHTS and not (folder / name).is_file() and (folder / _SHARDS).is_file():
         index = _read_json(folder / _SHARDS).get("weight_map", {})
         return [folder / _SHARDS, *(_existing(folder / shard) for shard in sorted(set(index.values())) or [name])]
@@ -512,12 +482,9 @@ def _weights(folder: Path, name: str = WEIGHTS) -> list[Path]:
 
 def _identity(folder: Path, is_open_clip: bool) -> str:
     """SHA-256 over names and contents of the files that shape the embeddings."""
-    names = [CONFIG, _TOKENIZER_CONFIG]
-    names += [TOKENIZER] if (folder / TOKENIZER).is_file() else _CLIP_VOCABULARY
-    if is_open_clip:
-        names.append(OPEN_CLIP_CONFIG)
-    else:
-        names.append(_PROCESSOR if (folder / _PROCESSOR).is_file() else _SHARED_PROCESSOR)
+    tokenizer = [TOKENIZER] if (folder / TOKENIZER).is_file() else _CLIP_VOCABULARY
+    processor = _PROCESSOR if (folder / _PROCESSOR).is_file() else _SHARED_PROCESSOR
+    names = [CONFIG, _TOKENIZER_CONFIG, *tokenizer, OPEN_CLIP_CONFIG if is_open_clip else processor]
     paths = [folder / name for name in names] + _weights(folder, OPEN_CLIP_WEIGHTS if is_open_clip else WEIGHTS)
     lines = sorted(f"{path.name} {hash_file(path)}" for path in paths if path.is_file())
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
@@ -585,10 +552,8 @@ def _open_clip_photos(prepared: Mapping[str, Any], side: int) -> PhotoRecipe:
         raise ValueError(f"preprocess_cfg.interpolation is {filter_name!r}, supported are {', '.join(_FILTERS)}")
     if mode not in ("squash", "shortest"):
         raise ValueError(f"preprocess_cfg.resize_mode is {mode!r}, supported are squash and shortest")
-    clip = PhotoRecipe.of_processor({})
-    resize: dict[str, Any] = (
-        {"size": (side, side)} if mode == "squash" else {"shortest_edge": side, "crop": (side, side)}
-    )
+    clip, square = PhotoRecipe.of_processor({}), (side, side)
+    resize: dict[str, Any] = {"size": square} if mode == "squash" else {"shortest_edge": side, "crop": square}
     mean, std = prepared.get("mean", clip.mean), prepared.get("std", clip.std)
     return PhotoRecipe(resample=_FILTERS[filter_name], mean=mean, std=std, **resize)
 
@@ -597,9 +562,6 @@ def rename_open_clip(tensors: Mapping[str, Any]) -> dict[str, Any]:
     """open_clip's SigLIP weights under transformers' names; other names stay, for the strict loading to refuse.
 
     Query, key and value are separate in transformers' layers, and together in its pooling; in open_clip the reverse.
-
-    Raises:
-        ValueError: If one of the pooling's parts is missing.
     """
     torch = require("torch", EXTRA)
     old, renamed = dict(tensors), {}

@@ -18,14 +18,8 @@ def shortlist(
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
     """The ``top_k`` catalogue rows with the highest cosine to each query.
 
-    Args:
-        query_vectors: Unit vectors, shape ``(Q, D)``: see ``outfit_query``.
-        catalogue_vectors: Unit vectors, shape ``(N, D)``: of the photos of the wanted category.
-        top_k: Rows per query; a smaller catalogue gives all of its rows.
-
-    Returns:
-        Row indices and their cosines, both ``(Q, min(top_k, N))``, best first; equal cosines in the order of their
-        indices.
+    Unit vectors of the queries ``(Q, D)`` (see ``outfit_query``) and of the photos of the wanted category ``(N, D)``
+    give row indices and their cosines, both ``(Q, min(top_k, N))``, best first; of equal cosines the lowest index.
 
     Raises:
         ValueError: If the shapes disagree or ``top_k`` is below 1.
@@ -42,9 +36,6 @@ def outfit_query(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
     """Query vector of an outfit, ``(1, D)``: the unit mean of its items' unit vectors ``(M, D)``, of photos or texts.
 
     Items that cancel each other out give zeros, whose cosine with everything is 0.
-
-    Raises:
-        ValueError: If there is no item.
     """
     if vectors.ndim != 2 or not len(vectors):
         raise ValueError(f"need the vectors (M, D) of at least 1 item, got {vectors.shape}")
@@ -60,19 +51,11 @@ def complementary_labels(
 ) -> tuple[Label, ...]:
     """The garment types of a wanted category whose words are most similar to an outfit's photos.
 
-    Args:
-        query: Shape ``(1, D)``, of ``outfit_query``.
-        wanted: A garment category.
-        encoder: Of the outfit's photos.
-        vocabulary: Its first attribute with labels of that category is used; in the bundled one it is ``category``.
-        top_k: Maximum labels.
+    ``query`` is that of ``outfit_query``. The vocabulary's first attribute with labels of that category is used.
 
     Returns:
         Labels with their probability among the labels of the wanted category (a sigmoid encoder classifies each
         alone), most probable first; none if the vocabulary has none of that category.
-
-    Raises:
-        ValueError: If ``top_k`` is below 1.
     """
     _check_top_k(top_k)
     for name, attribute in vocabulary.attributes.items():

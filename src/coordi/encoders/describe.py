@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,13 +57,10 @@ class DescriptionSummary:
     """Counts over a catalogue's descriptions, which are in its folder.
 
     Attributes:
-        photos: Photos that were described.
         encoded: Photos that went through the encoder; the others were in the cache, or the same as another.
         labels: By attribute, how many photos have each label, most frequent first.
-        unreadable: Photos that couldn't be opened.
         examples: Items with their descriptions, spread evenly over the catalogue's order; all of a small one.
         encoder: Name and identity.
-        attributes: Names of the vocabulary's attributes, in its order.
         is_sigmoid: Whether the encoder classifies each label by itself (sigmoid), not against the others.
     """
 
@@ -92,11 +88,7 @@ class CatalogueDescriber:
     are encoded. Labels are computed again from the vectors, so another vocabulary costs no encoding either. Neither
     vectors nor descriptions stay in memory: it grows by about a kilobyte per item, its name and digest.
 
-    Args:
-        encoder: Of photos and labels.
-        vocabulary: Possible labels.
-        settings: Only ``batch_size`` is read; it changes speed, not results.
-        cache: Of this encoder.
+    Of the settings only ``batch_size`` is read; it changes speed, not results.
     """
 
     def __init__(
@@ -113,11 +105,8 @@ class CatalogueDescriber:
     ) -> DescriptionSummary:
         """Write ``descriptions.parquet``, ``embeddings.safetensors`` and ``unreadable.json``.
 
-        Args:
-            items: With unique ids.
-            folder: For the files; what an earlier, killed run left half written there is removed.
-            examples: Maximum descriptions to return.
-            progress: Called with the number of opened photos.
+        What an earlier, killed run left half written in the folder is removed. ``examples`` is the maximum of
+        descriptions to return, with items of unique ids; ``progress`` is called with the number of opened photos.
 
         Raises:
             ArtifactError: If the folder or the cache can't be written.
@@ -136,18 +125,12 @@ class CatalogueDescriber:
                     labels[name].update(label.text for label in attribute_labels)
                 if item.id in chosen:
                     returned.append((item, description))
-        unreadable = [{"item_id": row.item_id, "kind": row.kind, "reason": row.reason} for row in opened.unreadable]
-        write_json(folder / UNREADABLE, unreadable)
+        write_json(folder / UNREADABLE, [asdict(row) for row in opened.unreadable])
+        counted = {name: dict(counts.most_common()) for name, counts in labels.items() if counts}
         return DescriptionSummary(
-            photos=len(rows),
-            encoded=opened.encoded,
-            labels={name: dict(counts.most_common()) for name, counts in labels.items() if counts},
-            unreadable=opened.unreadable,
-            examples=tuple(returned),
-            encoder=encoder,
-            attributes=self._attributes,
+            len(rows), opened.encoded, counted, opened.unreadable, tuple(returned), encoder, self._attributes,
             is_sigmoid=self._encoder.logit_bias is not None,
-        )
+        )  # fmt: skip
 
     def _described_rows(self, rows: Sequence[tuple[Item, bytes]], write: _Write) -> Iterator[tuple[Item, Description]]:
         for start in range(0, len(rows), _ROWS_PER_PART):
@@ -172,10 +155,7 @@ def _writer(folder: Path, encoder: tuple[str, str], ids: Sequence[str], dimensio
 
     ``descriptions.parquet`` has a row per label (``item_id``, ``attribute``, ``label``, ``probability``), most
     probable first. ``embeddings.safetensors`` holds ``vectors`` ``(N, D)`` with the ids in its metadata. The same
-    parts give the same bytes.
-
-    Yields:
-        A function that writes the next descriptions and their vectors ``(B, D)``.
+    parts give the same bytes. The function that is yielded writes the next descriptions and vectors ``(B, D)``.
     """
     import pyarrow as pa
     from pyarrow import parquet
@@ -242,7 +222,7 @@ def read_described(folder: Path) -> Described:
             by_attribute = labels.setdefault(row["item_id"], {})
             by_attribute.setdefault(row["attribute"], []).append(Label(row["label"], row["probability"]))
         path = folder / UNREADABLE
-        unreadable = tuple(Unreadable(row["item_id"], row["reason"], row.get("kind", "")) for row in read_json(path))
+        unreadable = tuple(Unreadable(**row) for row in read_json(path))
     except ArtifactError:
         raise
     # safetensors raises a bare subclass of Exception for a broken file, and a broken JSON or table may be anything.
@@ -260,27 +240,16 @@ def render_page(summary: DescriptionSummary, name: str, left_out: Sequence[tuple
 
     The same photos and descriptions give the same text. It holds small copies of photos without metadata, and names
     the first 200 of the photos that couldn't be opened.
-
-    Args:
-        summary: What the page shows.
-        name: Of the data set.
-        left_out: Reasons and counts of photos that were left out before any was opened.
     """
     photos = [item.image for item, _ in summary.examples]
     with ThreadPoolExecutor(2) as pool:
         copies = pool.map(lambda photo: None if photo is None else photo_uri(photo, _PHOTO_PIXELS), photos)
     environment = Environment(
-        loader=PackageLoader("coordi.encoders"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
+        loader=PackageLoader("coordi.encoders"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
-    )
-    filters: dict[str, Callable[[Any], str]] = {
-        "thousands": lambda number: f"{number:,}",
-        "percent": lambda share: f"{100 * share:.0f}",
-    }
-    environment.filters.update(filters)
+    )  # fmt: skip
+    environment.filters["thousands"] = "{:,}".format
+    environment.filters["percent"] = lambda share: f"{100 * share:.0f}"
     return environment.get_template("descriptions.html").render(
         name=name,
         summary=summary,

@@ -66,8 +66,8 @@ def calibration_of(encoder: object) -> Calibration:
 def word_key(words: str) -> str:
     """A key that is the same for singular and plural, upper and lower case, with hyphens, spaces or neither.
 
-    By the rules of English: ``Kurta`` and ``kurtas``, ``T-Shirt`` and ``tshirts``, ``watch`` and ``Watches``, ``body``
-    and ``bodies``, ``hoodie`` and ``hoodies``. It is for comparing and isn't always a word.
+    By the rules of English: ``T-Shirt`` and ``tshirts``, ``watch`` and ``Watches``, ``hoodie`` and ``hoodies``. It is
+    for comparing and isn't always a word.
     """
     return "".join(_singular(word) for word in words.lower().replace("-", "").split())
 
@@ -118,21 +118,13 @@ class EdgeEncoder:
 
     @classmethod
     def bundled(cls) -> EdgeEncoder:
-        """The encoder in coordi's package.
-
-        Raises:
-            EncoderError: If a file is missing or was changed.
-        """
+        """The encoder in coordi's package."""
         with resources.as_file(resources.files("coordi.encoders.weights")) as folder:
             return cls.from_folder(folder)
 
     @classmethod
     def from_folder(cls, folder: Path) -> EdgeEncoder:
-        """An edge encoder from its folder, every file checked against the manifest before it is opened.
-
-        Raises:
-            EncoderError: If a file is missing, was changed, or can't be read.
-        """
+        """An edge encoder from its folder, every file checked against the manifest before it is opened."""
         path = folder / EDGE_MANIFEST
         try:
             manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))

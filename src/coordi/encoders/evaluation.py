@@ -72,11 +72,7 @@ def is_holdout(photo_id: int) -> bool:
 
 
 def holdout_photos(photos: Sequence[LabelledPhoto]) -> tuple[LabelledPhoto, ...]:
-    """The photos that the edge encoder wasn't trained on, by their numeric ids.
-
-    Raises:
-        DataError: If none is left, or an id isn't a number.
-    """
+    """The photos that the edge encoder wasn't trained on, by their numeric ids."""
     strange = [photo.id for photo in photos if not photo.id.isdecimal()]
     if strange:
         raise DataError(f"'{strange[0]}' isn't an id of the fashion products, whose ids are numbers; drop --held-out")
@@ -92,12 +88,7 @@ def may_be_trained_on(photo: LabelledPhoto) -> bool:
 
 
 def with_new_titles(photos: Sequence[LabelledPhoto], every: Sequence[LabelledPhoto]) -> frozenset[str]:
-    """Ids of holdout photos whose title no trained photo has: shops sell one product under several ids.
-
-    Args:
-        photos: Holdout photos.
-        every: All photos of the release, by numeric ids.
-    """
+    """Ids of holdout photos whose title no trained photo has: shops sell one product under several ids."""
     trained = {_title_key(photo) for photo in every if not is_holdout(int(photo.id))} - {""}
     return frozenset(photo.id for photo in photos if _title_key(photo) not in trained)
 
@@ -129,20 +120,8 @@ def label_lists(photos: Sequence[LabelledPhoto]) -> dict[str, list[str]]:
     return {name: sorted({p.labels[name] for p in photos if name in p.labels}) for name in TEMPLATES}
 
 
-@dataclass(frozen=True, slots=True)
-class LeftOut:
-    """Rows without a photo, and photos without a row, of a folder of labelled photos."""
-
-    rows: int
-    photos: int
-
-
 def read_labelled(folder: Path) -> tuple[LabelledPhoto, ...]:
-    """Rows of ``styles.csv`` whose ``images/<id>.jpg`` (or .png, ...) exists; of a repeated id the first.
-
-    Raises:
-        DataError: If ``styles.csv`` is missing, isn't UTF-8, lacks ``id`` or every label column, or no row has a photo.
-    """
+    """Rows of ``styles.csv`` whose ``images/<id>.jpg`` (or .png, ...) exists; of a repeated id the first."""
     rows, paths = _read_rows(folder), _photo_paths(folder)
     photos: dict[str, LabelledPhoto] = {}
     for cells in rows:
@@ -155,10 +134,13 @@ def read_labelled(folder: Path) -> tuple[LabelledPhoto, ...]:
     return tuple(photos.values())
 
 
-def left_out(folder: Path, photos: Sequence[LabelledPhoto]) -> LeftOut:
-    """Count the rows of ``styles.csv`` without a photo and the photos of ``images`` without a row."""
+def left_out(folder: Path, photos: Sequence[LabelledPhoto]) -> dict[str, int]:
+    """How many ``rows`` of ``styles.csv`` have no photo, and how many ``photos`` of ``images`` no row."""
     ids = {row["id"] for row in _read_rows(folder)} - {""}
-    return LeftOut(len(ids - {photo.id for photo in photos}), len(_photo_paths(folder).keys() - ids))
+    return {
+        "rows": len(ids - {photo.id for photo in photos}),
+        "photos": len(_photo_paths(folder).keys() - ids),
+    }
 
 
 def _photo_paths(folder: Path) -> dict[str, Path]:
@@ -187,10 +169,8 @@ def _read_rows(folder: Path) -> list[dict[str, str]]:
 def label_metrics(truth: _Truth, shares: _Shares, generator: np.random.Generator) -> dict[str, Any]:
     """Metrics of one attribute.
 
-    Args:
-        truth: Index of the right label, ``(N,)``.
-        shares: Probabilities, ``(N, L)``; the highest is the answer, the first of equals.
-        generator: Draws the bootstrap's photos.
+    ``truth`` is the index of the right label, ``(N,)``; ``shares`` are probabilities, ``(N, L)``, of which the highest
+    is the answer, the first of equals.
 
     Returns:
         ``n``, ``classes`` (possible labels), ``accuracy``, ``top3`` (the right label is among the three most
@@ -243,22 +223,13 @@ def f1(truth: _Truth, guess: _Truth, classes: int) -> tuple[float, float]:
     return float((each * support).sum() / support.sum()), float(each[both > 0].mean())
 
 
-def of_common_labels(truth: _Truth, least: int) -> npt.NDArray[np.bool_]:
-    """Photos whose right label has ``least`` photos or more, ``(N,)``."""
-    return np.asarray(np.bincount(truth)[truth] >= least)
-
-
 def merged(
     labels: Sequence[str], shares: _Shares, groups: Mapping[str, str], is_sigmoid: bool = False
 ) -> tuple[list[str], _Shares, _Truth]:
     """Merge the probabilities of labels that count as one.
 
-    Args:
-        labels: The columns of ``shares``.
-        shares: Probabilities, ``(N, L)``.
-        groups: A label's group, for those that have another name.
-        is_sigmoid: Whether each label was classified by itself. Then labels don't exclude one another, and a group is
-            as probable as its most probable label; else probabilities are added up.
+    ``groups`` gives a label's group where that has another name. With ``is_sigmoid``, each label was classified by
+    itself: a group is as probable as its most probable label; else probabilities are added up.
 
     Returns:
         The groups' names, their probabilities ``(N, G)``, and the group of each label, ``(L,)``.
@@ -286,18 +257,12 @@ def label_shares(
     name: str,
     labels: Sequence[str],
     rows: npt.NDArray[np.float32],
-    *,
     bonus: bool = False,
 ) -> npt.NDArray[np.float32]:
     """Calibrated probabilities ``(N, L)`` of a column's labels.
 
-    Args:
-        encoder: Of the photos.
-        name: The column.
-        labels: As in ``styles.csv``.
-        rows: Unit vectors of photos, ``(N, D)``.
-        bonus: Add the encoder's constant to the cosines of labels without trained photos, which trained labels crowd
-            out otherwise (calibrated stacking). It makes the trained ones worse.
+    ``bonus`` adds the encoder's constant to the cosines of labels without trained photos, which trained labels crowd
+    out otherwise (calibrated stacking). It makes the trained ones worse.
 
     References:
         Chao et al., An Empirical Study and Analysis of Generalized Zero-Shot Learning, 2016.
@@ -315,11 +280,9 @@ class EncoderReport:
     Attributes:
         attributes: By column, the result of ``label_metrics``, and under ``common`` the same of the photos whose label
             has ``min_photos`` or more (absent where there is none). ``baseColour merged`` counts near-synonyms as one.
-        unseen: A row per label that was withheld from the encoder's training: ``attribute``, ``label``, ``n``,
-            ``top1``, ``top3`` among all labels, and ``ci95`` of both (Wilson). Label ``all`` has all their photos.
+        unseen: A row per label that was withheld from the encoder's training, with the share of its photos that have
+            it first or among three, and Wilson intervals. Label ``all`` has all their photos.
         photos_per_second: Of all photos, opening and encoding; those in the cache are only read.
-        unreadable: Photos that couldn't be opened; they are left out.
-        encoded: Photos that went through the encoder; the others were in the cache, or the same as another.
     """
 
     attributes: Mapping[str, Mapping[str, Any]]
@@ -338,8 +301,7 @@ class EvaluationOptions:
             release, also where only a part of it is measured: a shorter list is an easier question.
         min_photos: Photos per label of the ``common`` metrics.
         others: Photos for the withheld labels' rows alone.
-        new: Ids of photos that are also measured apart: no photo of their title was trained on. Empty for no such rows.
-        seed: Of the bootstrap.
+        new: Ids of photos that are also measured apart: no photo of their title was trained on.
     """
 
     lists: Mapping[str, Sequence[str]]
@@ -358,18 +320,16 @@ def evaluate_encoder(
 ) -> EncoderReport:
     """Zero-shot labels of every photo over full lists of labels, with intervals.
 
-    Args:
-        photos: The measured photos.
-        encoder: Of photos and labels. Its ``calibration``, if it has one, is applied.
-        options: Labels, seed and further photos.
-        progress: Called after each batch.
-        cache: Of this encoder: its photos cost no more than reading their files. None for one in memory.
-
-    Raises:
-        DataError: If no photo can be opened.
+    The encoder's ``calibration``, if it has one, is applied. Photos in its ``cache`` cost no more than reading their
+    files; None for a cache in memory.
     """
     every, started, measured = [*photos, *options.others], time.monotonic(), {photo.id for photo in photos}
-    opened, rows, encoded = _encode(every, encoder, progress, cache)
+    items = [Item(photo.id, photo.title, None, image=photo.path) for photo in every]
+    with nullcontext(cache) if cache is not None else EmbeddingCache(None, encoder.dimension) as vectors:
+        result = encode_photos(items, encoder, vectors, _BATCH_SIZE, progress)
+        digests = [digest for digest in result.digests if digest is not None]
+        rows = vectors.vectors(digests)  # (N, D)
+    opened = [photo for photo, digest in zip(every, result.digests, strict=True) if digest is not None]
     speed = len(opened) / max(time.monotonic() - started, 1e-9)
     if not any(photo.id in measured for photo in opened):
         raise DataError(f"none of the {len(photos)} photos can be opened; see docs/describing.md for what coordi opens")
@@ -385,19 +345,7 @@ def evaluate_encoder(
         is_measured, is_new = (np.array([i in ids for i in column.ids]) for ids in (measured, options.new & measured))
         for title, truth, shares in _tables(column, plain, (is_measured, is_new), encoder.logit_bias is not None):
             attributes[title] = _with_common(truth, shares, options.min_photos, generator)
-    return EncoderReport(attributes, tuple(unseen), speed, len(every) - len(opened), encoded)
-
-
-def _encode(
-    photos: Sequence[LabelledPhoto], encoder: ImageTextEncoder, progress: Progress, cache: EmbeddingCache | None
-) -> tuple[list[LabelledPhoto], npt.NDArray[np.float32], int]:
-    """The photos that could be opened, their vectors ``(N, D)``, and how many went through the encoder."""
-    items = [Item(photo.id, photo.title, None, image=photo.path) for photo in photos]
-    with nullcontext(cache) if cache is not None else EmbeddingCache(None, encoder.dimension) as vectors:
-        result = encode_photos(items, encoder, vectors, _BATCH_SIZE, progress)
-        digests = [digest for digest in result.digests if digest is not None]
-        opened = [photo for photo, digest in zip(photos, result.digests, strict=True) if digest is not None]
-        return opened, vectors.vectors(digests), result.encoded
+    return EncoderReport(attributes, tuple(unseen), speed, len(every) - len(opened), result.encoded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -441,7 +389,7 @@ def _tables(
 
 def _with_common(truth: _Truth, shares: _Shares, least: int, generator: np.random.Generator) -> dict[str, Any]:
     metrics = label_metrics(truth, shares, generator)
-    common = of_common_labels(truth, least)
+    common = np.bincount(truth)[truth] >= least
     if common.any():
         part = label_metrics(truth[common], shares[common], generator)
         metrics["common"] = {**part, "min_photos": least, "labels_measured": len(np.unique(truth[common]))}
@@ -456,17 +404,14 @@ def _withheld_rows(column: _Column, plain: _Shares, helped: _Shares, withheld: S
         groups["all"] = np.any(list(groups.values()), axis=0)
     table: list[dict[str, Any]] = []
     for label, rows in groups.items():
-        if rows.any():
-            hits = {k: among_best(column.truth[rows], helped[rows], k) for k in (1, 3)}
-            intervals = {f"top{k}": share_with_interval(hits[k]) for k in hits}
-            table.append(
-                {
-                    "attribute": column.name,
-                    "label": label,
-                    "n": int(rows.sum()),
-                    **{name: share for name, (share, _) in intervals.items()},
-                    "plain": {f"top{k}": float(among_best(column.truth[rows], plain[rows], k).mean()) for k in hits},
-                    "ci95": {name: interval for name, (_, interval) in intervals.items()},
-                }
-            )
+        if not rows.any():
+            continue
+        truth = column.truth[rows]
+        shares = {f"top{k}": share_with_interval(among_best(truth, helped[rows], k)) for k in (1, 3)}
+        table.append(
+            {"attribute": column.name, "label": label, "n": int(rows.sum())}
+            | {name: share for name, (share, _) in shares.items()}
+            | {"plain": {f"top{k}": float(among_best(truth, plain[rows], k).mean()) for k in (1, 3)}}
+            | {"ci95": {name: interval for name, (_, interval) in shares.items()}}
+        )
     return table

@@ -88,9 +88,6 @@ class Vocabulary(Settings):
 def load_vocabulary(name: str) -> Vocabulary:
     """The bundled vocabulary, or one from a YAML file.
 
-    Args:
-        name: ``fashion``, or a file's path.
-
     Raises:
         ConfigError: All problems at once: not there, not YAML, unknown keys, empty or repeated labels, a template
             without ``{}``, values out of range.
@@ -98,16 +95,15 @@ def load_vocabulary(name: str) -> Vocabulary:
     values = _read(name)
     try:
         vocabulary = Vocabulary.model_validate(values)
+        problems = list(_problems(vocabulary))
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, detail['loc']))}: {detail['msg']}" for detail in error.errors()]
-    else:
-        problems = list(_problems(vocabulary))
-        if not problems:
-            return vocabulary
-    raise ConfigError(
-        f"vocabulary '{name}': {'; '.join(problems)}; an example that works is "
-        "src/coordi/encoders/vocabularies/fashion.yaml"
-    )
+    if problems:
+        raise ConfigError(
+            f"vocabulary '{name}': {'; '.join(problems)}; an example that works is "
+            "src/coordi/encoders/vocabularies/fashion.yaml"
+        )
+    return vocabulary
 
 
 def _read(name: str) -> Any:
@@ -167,14 +163,10 @@ class LabelClassifier:
 
     Attributes:
         vectors: Unit vectors of the labels, ``(L, D)``.
-        logit_scale: The encoder's.
-        logit_bias: The encoder's. None: softmax over labels of the scaled cosines, so every row adds up to 1, and one
-            label is the most probable even where none is true. A number: sigmoid of each scaled cosine plus the bias,
-            so each label is classified alone and rows add up to anything from 0 to L. The order of a photo's labels is
-            that of their cosines either way, but a threshold means "of these labels, this one" or "this photo and this
-            text belong together", and the second is often small even for the right label.
-        temperature: Logits, a sigmoid's bias included, are divided by it. It moves no label past another, and none
-            past a sigmoid's half.
+        logit_bias: The encoder's. None: softmax over labels of the scaled cosines, so one label is the most probable
+            even where none is true. A number: sigmoid of each scaled cosine plus the bias, so each label is classified
+            alone and rows add up to anything from 0 to L; the right label's probability is often small.
+        temperature: Logits, a sigmoid's bias included, are divided by it, which moves no label past another.
         bonuses: Added to the labels' cosines, ``(L,)``; None for nothing.
 
     References:
@@ -238,12 +230,7 @@ class Labeller:
         }
 
     def descriptions(self, ids: Sequence[str], vectors: npt.NDArray[np.float32]) -> list[Description]:
-        """Labels of each photo that pass their attribute's threshold.
-
-        Args:
-            ids: Item ids, as many as vectors.
-            vectors: Unit vectors ``(N, D)`` of the photos, by this labeller's encoder.
-        """
+        """Labels of each photo that pass their attribute's threshold."""
         if not len(vectors):
             return []
         by_attribute = {name: self._labels(name, vectors) for name in self._classifiers}
@@ -257,13 +244,8 @@ class Labeller:
     ) -> list[GarmentCategory | None]:
         """Garment category of each photo: of its garment type, or of the types that are together the most probable.
 
-        A garment that could be a shirt or a blouse is a top, though neither passes the threshold. On photos of products
-        that were kept out of training this gives a category to 99 of 100 photos instead of 95, and the shares that are
-        right are alike (docs/describing.md).
-
-        Args:
-            descriptions: Of the photos.
-            vectors: Of the photos, ``(N, D)``.
+        A garment that could be a shirt or a blouse is a top, though neither passes the threshold (docs/describing.md
+        has figures).
 
         Returns:
             None where no category has more than half of the probability; for an encoder that classifies each label

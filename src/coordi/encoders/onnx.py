@@ -71,10 +71,6 @@ def is_onnx_folder(folder: Path) -> bool:
 def load_onnx(folder: Path, name: str | None = None) -> TowersEncoder:
     """An exported encoder, each file checked against the manifest before it is opened.
 
-    Args:
-        folder: The export's folder.
-        name: Name of the encoder; None for the folder.
-
     Raises:
         EncoderError: If a file is missing, was changed, or can't be read.
     """
@@ -126,12 +122,8 @@ def _onnx_tower(session: Any, name: str, weights: Weights = "float32") -> Tower:
 class Exported:
     """An export and how it compares with its checkpoint.
 
-    Attributes:
-        folder: The export's folder.
-        mebibytes: Size of all its files.
-        difference: Largest difference of a unit vector's number between torch and ONNX, over a few photos and texts;
-            over texts alone in 8 bits.
-        cosine: Smallest cosine of a photo's vector with the checkpoint's own.
+    ``difference`` is the largest of a unit vector's number between torch and ONNX, over a few photos and texts (over
+    texts alone in 8 bits); ``cosine`` the smallest of a photo's vector with the checkpoint's own.
     """
 
     folder: Path
@@ -145,11 +137,8 @@ def export_onnx(encoder: TowersEncoder, out: Path, weights: Weights = "float32")
 
     The manifest is written last, so a folder with one is complete.
 
-    Args:
-        encoder: Loaded from a checkpoint.
-        out: A new or empty folder.
-        weights: Of the image tower. In ``int8`` its matrices have 8 bits per number and one scale per column, and
-            their inputs are rounded to 8 bits too, with a scale for each photo.
+    In ``int8`` the image tower's matrices have 8 bits per number and one scale per column, and their inputs are rounded
+    to 8 bits too, with a scale for each photo.
 
     Raises:
         ArtifactError: If ``out`` holds something, or can't be written.
@@ -179,12 +168,10 @@ def export_onnx(encoder: TowersEncoder, out: Path, weights: Weights = "float32")
 
 
 def _check_vectors(encoder: TowersEncoder, exported: Exported, weights: Weights) -> None:
-    problem, advice = "", ""
+    problem = advice = ""
     if not exported.difference <= TOLERANCE:
-        problem, advice = (
-            f"differ by {exported.difference:.2g}, more than {TOLERANCE}",
-            "report which checkpoint this is",
-        )
+        problem = f"differ by {exported.difference:.2g}, more than {TOLERANCE}"
+        advice = "report which checkpoint this is"
     elif weights == "int8" and not exported.cosine >= LEAST_COSINE:
         problem = f"have a cosine of {exported.cosine:.3f} with its own, less than {LEAST_COSINE}"
         advice = "export it in float32 instead: leave out --int8"

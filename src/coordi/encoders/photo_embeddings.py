@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib import metadata
+from itertools import islice
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
@@ -40,7 +41,6 @@ IN_FLIGHT = 40_000_000
 _AHEAD = 64
 _MAX_THREADS = 8
 _LOCK_TIMEOUT = 60.0  # seconds that another run may lock the file
-_ROWS_PER_QUERY = 500  # SQLite's smallest limit of values in one query is 999
 _PROGRESS_EVERY = 50
 
 
@@ -65,17 +65,15 @@ class OpenedPhoto:
     Attributes:
         digest: SHA-256 of the file's bytes; None if it is unreadable.
         pixels: Of the decoded image; 0 if it is unreadable or in the cache.
-        image: None if it is unreadable or in the cache.
-        problem: None for a photo that can be read.
+        content: The file's bytes while it waits to be decoded.
     """
 
-    digest: bytes | None
+    item: Item
+    digest: bytes | None = None
     pixels: int = 0
+    content: bytes | None = None
     image: Image.Image | None = None
     problem: Unreadable | None = None
-
-
-_Read = tuple[OpenedPhoto, bytes | None, Item]
 
 
 def open_photos(
@@ -83,25 +81,28 @@ def open_photos(
 ) -> Generator[OpenedPhoto, None, None]:
     """Open the photos of items by threads, one result per item in their order.
 
-    Threads read files and decode photos ahead of the caller. Photos that are decoded and not yet yielded have at most
-    ``max_pixels``, or are one photo. Close the generator (``contextlib.closing``) to end its threads at once.
-
-    Args:
-        items: Items with or without photos.
-        is_cached: Called in a thread with the digest of a file's bytes; a cached photo isn't decoded.
-        max_pixels: Of decoded photos, of 4 bytes each.
+    Threads read files and decode photos ahead of the caller; ``is_cached`` is called in them with the digest of a
+    file's bytes. Photos that are decoded and not yet yielded have at most ``max_pixels``, or are one photo. Close the
+    generator (``contextlib.closing``) to end its threads at once.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     pool = ThreadPoolExecutor(min(_MAX_THREADS, max(2, cores)), thread_name_prefix="photo")
+    # ``Executor.map`` would read all files at once.
+    opening: deque[Future[OpenedPhoto]] = deque()
     decoding: deque[tuple[int, Future[OpenedPhoto]]] = deque()
+    waiting = iter(items)
     pixels = 0
     try:
-        for photo, content, item in _in_order(pool, lambda item: _read(item, is_cached), items):
+        while True:
+            opening.extend(pool.submit(_read, item, is_cached) for item in islice(waiting, _AHEAD - len(opening)))
+            if not opening:
+                break
+            photo = opening.popleft().result()
             while decoding and (pixels + photo.pixels > max_pixels or len(decoding) == _AHEAD):
                 size, future = decoding.popleft()
                 pixels -= size
                 yield future.result()
-            decoding.append((photo.pixels, pool.submit(_decode, photo, content, item)))
+            decoding.append((photo.pixels, pool.submit(_decode, photo)))
             pixels += photo.pixels
         while decoding:
             yield decoding.popleft()[1].result()
@@ -109,44 +110,31 @@ def open_photos(
         pool.shutdown(cancel_futures=True)
 
 
-def _in_order(
-    pool: ThreadPoolExecutor, read: Callable[[Item], _Read], items: Sequence[Item]
-) -> Generator[_Read, None, None]:
-    """Results of a function in threads, a few items ahead: ``Executor.map`` would read all files at once."""
-    waiting: deque[Future[_Read]] = deque()
-    for item in items:
-        waiting.append(pool.submit(read, item))
-        if len(waiting) == _AHEAD:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
-
-
-def _read(item: Item, is_cached: Callable[[bytes], bool]) -> _Read:
-    """Digest, size and bytes of a photo; no bytes where nothing is to be decoded."""
+def _read(item: Item, is_cached: Callable[[bytes], bool]) -> OpenedPhoto:
+    """A photo with its digest; with size and bytes where it is to be decoded."""
     if item.image is None:
-        return OpenedPhoto(None, problem=Unreadable(item.id, "it has no photo", NO_PHOTO)), None, item
+        return OpenedPhoto(item, problem=Unreadable(item.id, "it has no photo", NO_PHOTO))
     try:
         content = photo_bytes(item.image)
         digest = hashlib.sha256(content).digest()
         if is_cached(digest):
-            return OpenedPhoto(digest), None, item
-        return OpenedPhoto(digest, photo_pixels(content, item.image)), content, item
-    except PhotoError as error:
-        return _unreadable(item, error), None, item
-
-
-def _decode(photo: OpenedPhoto, content: bytes | None, item: Item) -> OpenedPhoto:
-    if content is None or item.image is None:
-        return photo
-    try:
-        return replace(photo, image=decode_photo(content, item.image))
+            return OpenedPhoto(item, digest)
+        return OpenedPhoto(item, digest, photo_pixels(content, item.image), content)
     except PhotoError as error:
         return _unreadable(item, error)
 
 
+def _decode(photo: OpenedPhoto) -> OpenedPhoto:
+    if photo.content is None or photo.item.image is None:
+        return photo
+    try:
+        return replace(photo, image=decode_photo(photo.content, photo.item.image), content=None)
+    except PhotoError as error:
+        return _unreadable(photo.item, error)
+
+
 def _unreadable(item: Item, error: PhotoError) -> OpenedPhoto:
-    return OpenedPhoto(None, problem=Unreadable(item.id, " ".join(str(error).split()), error.reason))
+    return OpenedPhoto(item, problem=Unreadable(item.id, " ".join(str(error).split()), error.reason))
 
 
 class EmbeddingCache:
@@ -156,10 +144,7 @@ class EmbeddingCache:
     thread; everything else belongs to the thread that opened the cache. Every method raises ``ArtifactError`` if the
     file can't be read or written, or isn't a cache.
 
-    Args:
-        path: None for a cache in memory.
-        dimension: D of the vectors.
-        save_every: Vectors between two saves.
+    A ``path`` of None is a cache in memory; ``save_every`` is the number of vectors between two saves.
     """
 
     def __init__(self, path: Path | None, dimension: int, save_every: int = SAVE_EVERY) -> None:
@@ -222,14 +207,13 @@ class EmbeddingCache:
 
     def vectors(self, digests: Sequence[bytes]) -> npt.NDArray[np.float32]:
         """Vectors ``(N, D)`` of photos in the cache, in the order of ``digests``."""
-        stored: dict[bytes, bytes] = {}
+        select = "SELECT vector FROM vectors WHERE photo = ?"
         with self._locked():
-            for start in range(0, len(digests), _ROWS_PER_QUERY):
-                part = digests[start : start + _ROWS_PER_QUERY]
-                marks = ",".join("?" * len(part))
-                stored.update(self._database.execute(f"SELECT * FROM vectors WHERE photo IN ({marks})", part))
-            stored |= self._pending
-        rows = b"".join(stored.get(digest, b"") for digest in digests)
+            stored = (
+                self._pending.get(digest) or (self._database.execute(select, (digest,)).fetchone() or [b""])[0]
+                for digest in digests
+            )
+            rows = b"".join(stored)
         if len(rows) != len(digests) * self._dimension * 4:
             raise ArtifactError(f"{self._name} lacks vectors that were saved; delete it and run the same command again")
         return np.frombuffer(rows, dtype="<f4").reshape(len(digests), self._dimension).astype(np.float32)
@@ -269,10 +253,8 @@ def encoding_key(encoder: ImageTextEncoder) -> str:
 class EncodedPhotos:
     """Result of encoding the photos of some items.
 
-    Attributes:
-        digests: By item in order, its photo's key in the cache; None if it couldn't be opened.
-        unreadable: Photos that couldn't be opened, in order.
-        encoded: Photos that went through the encoder; the others were in the cache, or the same as another.
+    ``digests`` are their keys in the cache, None where a photo couldn't be opened; ``encoded`` counts photos that went
+    through the encoder: the others were in the cache, or the same as another.
     """
 
     digests: tuple[bytes | None, ...]
@@ -289,15 +271,9 @@ def encode_photos(
 ) -> EncodedPhotos:
     """Bring the vectors of all photos into the cache; cached photos cost no more than reading their files.
 
-    Threads open photos while the encoder works. Memory grows by a digest per item: half of ``IN_FLIGHT``
-    pixels may be decoded ahead and half may wait in the batch, each exceeded by at most one photo.
-
-    Args:
-        items: A photo that can't be opened is a row of ``unreadable``, not an error.
-        encoder: Called in this thread only.
-        cache: Of this encoder.
-        batch_size: Photos encoded at once; fewer where they are large.
-        progress: Called after each batch, and from time to time where photos are cached.
+    A photo that can't be opened is a row of ``unreadable``, not an error. Threads open photos while the encoder works.
+    Memory grows by a digest per item: half of ``IN_FLIGHT`` pixels may be decoded ahead and half may wait in the batch,
+    each exceeded by at most one photo; large photos make smaller batches.
     """
     digests: list[bytes | None] = []
     unreadable: list[Unreadable] = []

@@ -136,7 +136,7 @@ def _drawn(dataset: Dataset, protocol: Negatives, settings: EvaluateSettings, se
     retrieval: tuple[FitbQuestion, ...] = ()
     if protocol == _RETRIEVAL_PROTOCOL and settings.retrieval_pool:
         pools = draw_retrieval(dataset, "test", seed, settings.retrieval_pool, settings.retrieval_queries)
-        retrieval = pools.queries
+        retrieval = pools.questions
         if pools.left_out:
             warnings.append(
                 f"{pools.left_out} test outfits have no retrieval query: no item of theirs has "

@@ -97,7 +97,7 @@ def test_what_no_model_is_shown_comes_last_and_once(shop: Dataset, sampled: tupl
 
 
 def test_retrieval_queries_are_blanks_too(shop: Dataset) -> None:
-    queries = draw_retrieval(shop, "test", 1, 20).queries
+    queries = draw_retrieval(shop, "test", 1, 20).questions
     assert audit(shop, {}, blanks={"retrieval": queries}) == ()
     first = [replace(query, candidates=_true_first(query), answer=0) for query in queries]
     (leak,) = audit(shop, {}, blanks={"retrieval": first})

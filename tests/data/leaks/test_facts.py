@@ -70,5 +70,5 @@ def test_blanks_as_arrays(facts: ItemFacts) -> None:
     assert blanks.groups.tolist() == [0, 0, 1, 1, 1, 1]
     assert blanks.items.tolist() == [1, 0, 1, 3, 1, 3, 0, 1, 3, 3, 1, 3, 2, 1, 3, 1]
     assert blanks.count == 2
-    assert blanks.test("missing", "", "", np.zeros(6)).chance == pytest.approx((1 / 2 + 1 / 4) / 2)
+    assert blanks.test("missing", "", np.zeros(6)).chance == pytest.approx((1 / 2 + 1 / 4) / 2)
     assert blanks.split is None
