@@ -139,7 +139,7 @@ def test_batched_reading_gives_what_the_model_itself_says(
     # Two outfits of different lengths with candidates, which are read on from what each begins with.
     questions = [[*begun, entry, texts[-1]] for begun in (outfit, outfit[::-2]) for entry in texts[:6]]
     prompts = [renderer.render(compatibility_instruction(entry)).prompt_ids for entry in questions]
-    answers = answer_tokens(renderer).ids
+    answers = answer_tokens(renderer)
     read = PromptRunner(loaded.model, answers).read(prompts, PoolSpec(2, 5))
     logits, states = plainly(base, prompts, answers, 2)
     np.testing.assert_allclose(read.logits, logits, atol=1e-3)
@@ -155,7 +155,7 @@ def test_the_word_is_taught_and_scored(
 ) -> None:
     model = settings.model.model_copy(update={"quantization": quantization})
     settings = settings.model_copy(update={"model": model})
-    first = answer_tokens(renderer).ids
+    first = answer_tokens(renderer)
     result = finetune(epoch, epoch(99), settings, tmp_path)
     outfits = [items_of("red skirt", "navy boots"), items_of("pink skirt", "navy boots", "green coat")]
     scorer = load_scorer(base, result.adapter, settings)

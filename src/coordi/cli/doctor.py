@@ -36,11 +36,10 @@ def model_checks(settings: RunSettings) -> list[Check]:
 
 
 def _engine(settings: RunSettings) -> Check:
-    from coordi.model.engines import choose_engine, engine_for_head
+    from coordi.model.engines import choose_engine
 
-    choose = engine_for_head if settings.finetune.head == "pooled" else choose_engine
     try:
-        return Check("engine", choose(settings.model)[1])
+        return Check("engine", choose_engine(settings.model, settings.finetune.head)[1])
     except CoordiError as error:
         return Check("engine", str(error), _command(error))
 

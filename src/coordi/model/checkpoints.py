@@ -23,13 +23,10 @@ _STATE = "state.json"
 _TENSORS = "tensors.safetensors"
 _NEWEST = 2  # checkpoints that stay
 _NAME = re.compile(r"step-(\d+)")
-_MIB = 2**20
 
 
 class Interruption:
     """Ctrl-C in a training: the first one waits until a checkpoint is written, a second one ends the work at once.
-
-    Only inside ``deferred``, in the main thread, and where Ctrl-C has Python's default handler.
 
     Attributes:
         requested: Whether Ctrl-C was pressed.
@@ -38,11 +35,13 @@ class Interruption:
     def __init__(self, say: Callable[[str], None]) -> None:
         self.requested = False
         self._say = say
-        self._immediate = False
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Note Ctrl-C instead of raising ``KeyboardInterrupt``."""
+        """Note Ctrl-C instead of raising ``KeyboardInterrupt``.
+
+        Only in the main thread, and where Ctrl-C has Python's default handler.
+        """
         handler = signal.getsignal(signal.SIGINT)
         if threading.current_thread() is not threading.main_thread() or handler is not signal.default_int_handler:
             yield
@@ -53,17 +52,8 @@ class Interruption:
         finally:
             signal.signal(signal.SIGINT, handler)
 
-    @contextmanager
-    def immediate(self) -> Iterator[None]:
-        """Let Ctrl-C end the work at once, where nothing would be lost."""
-        self._immediate = True
-        try:
-            yield
-        finally:
-            self._immediate = False
-
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.requested or self._immediate:
+        if self.requested:
             raise KeyboardInterrupt
         self.requested = True
         self._say("stopping after this step, so that nothing of the training is lost; Ctrl-C again stops at once")
@@ -71,13 +61,7 @@ class Interruption:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A training after a step.
-
-    Attributes:
-        step: Optimizer steps so far.
-        state: What ``Checkpoints.save`` was given.
-        adapter: Folder of the best adapter so far; None if there was none.
-    """
+    """A training after a step: what ``Checkpoints.save`` was given, and the folder of the best adapter so far."""
 
     step: int
     state: dict[str, Any]
@@ -88,11 +72,8 @@ class Checkpoints:
     """The checkpoints of one training, in a folder.
 
     Each is written under another name, synced to the disk and renamed. Its manifest holds the SHA-256 of its files, so
-    a truncated or damaged one is detected. Nothing is pickled: tensors are safetensors, the rest is JSON.
-
-    Args:
-        folder: Of all checkpoints.
-        fingerprint: Of the training; checkpoints of another one aren't used.
+    a truncated or damaged one is detected. Nothing is pickled: tensors are safetensors, the rest is JSON. Checkpoints
+    of a training with another fingerprint aren't used.
     """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
@@ -116,31 +97,26 @@ class Checkpoints:
             with clear_write_errors(final):
                 shutil.rmtree(fresh, ignore_errors=True)
                 fresh.mkdir(parents=True)
-                _write_state(state, fresh)
+                tensors: dict[str, Any] = {}
+                plain = _pack(state, tensors)
+                require("safetensors.torch", "train").save_file(tensors, fresh / _TENSORS)
+                (fresh / _STATE).write_text(json.dumps(plain, allow_nan=False), encoding="utf-8")
                 if adapter.is_dir():
                     copy_files(adapter, fresh / BEST)
                 manifest = {"step": step, "training": self._fingerprint, "files": _hashes(fresh)}
                 (fresh / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
                 for path in (*fresh.rglob("*"), fresh):
                     _sync(path)
-                if final.exists():
-                    shutil.rmtree(final)
+                shutil.rmtree(final, ignore_errors=True)
                 fresh.rename(final)
                 _sync(self._folder)
-        except ArtifactError as error:
-            shutil.rmtree(fresh, ignore_errors=True)
-            raise ArtifactError(f"{error} ({self._disk_use()})") from error
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
         for old in self._folders()[_NEWEST:]:
             shutil.rmtree(old, ignore_errors=True)
 
     def newest(self, say: Callable[[str], None]) -> Checkpoint | None:
-        """The newest complete checkpoint; None if there is none. Damaged ones are reported and removed.
-
-        Raises:
-            ArtifactError: If a damaged one can't be removed.
-        """
+        """The newest complete checkpoint; None if there is none. Damaged ones are reported and removed."""
         with clear_write_errors(self._folder):
             for partial in self._folder.glob(".step-*"):  # a save that was cut short, as by a power cut
                 shutil.rmtree(partial)
@@ -174,15 +150,6 @@ class Checkpoints:
         differing = sorted(name for name in expected.keys() | actual.keys() if expected.get(name) != actual.get(name))
         return f"{', '.join(differing)} differ from the SHA-256 in {MANIFEST}" if differing else None
 
-    def _disk_use(self) -> str:
-        free = shutil.disk_usage(next(path for path in (self._folder, *self._folder.parents) if path.exists())).free
-        folders = self._folders()
-        if not folders:
-            return f"{free / _MIB:.1f} MiB are free; it was the first checkpoint"
-        size = sum(path.stat().st_size for path in folders[0].rglob("*"))
-        newest = f"the one of step {_step(folders[0])} is complete"
-        return f"a checkpoint takes about {size / _MIB:.1f} MiB, {free / _MIB:.1f} MiB are free; {newest}"
-
 
 def copy_files(source: Path, target: Path) -> None:
     """Copy a folder's files into a new one; unlike ``copytree``, a full disk raises its own ``OSError``."""
@@ -190,13 +157,6 @@ def copy_files(source: Path, target: Path) -> None:
     for path in source.iterdir():
         if path.is_file():
             shutil.copyfile(path, target / path.name)
-
-
-def _write_state(state: Mapping[str, Any], folder: Path) -> None:
-    tensors: dict[str, Any] = {}
-    plain = _pack(state, tensors)
-    require("safetensors.torch", "train").save_file(tensors, folder / _TENSORS)
-    (folder / _STATE).write_text(json.dumps(plain, allow_nan=False), encoding="utf-8")
 
 
 def _pack(value: Any, tensors: dict[str, Any]) -> Any:

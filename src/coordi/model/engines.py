@@ -7,14 +7,14 @@ import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 
 from coordi.artifacts import read_json
 from coordi.config import FinetuneSettings, ModelSettings
 from coordi.errors import ModelError, require
-from coordi.model.base import Base, quiet_libraries, stay_offline
+from coordi.model.base import Base, forget_quantization, quiet_libraries, stay_offline
 from coordi.model.prefix_cache import middle_layer
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def has_fast_int8() -> bool:
 
 
 def to_int8(network: Any) -> Any:
-    """Convert the linear layers of a decoder's blocks to 8-bit integers, in place; its head and norms stay.
+    """Convert the linear layers of a decoder's blocks to 8-bit integers, in place.
 
     Weights have 8 bits and a scale per output. Inputs have two bytes and a scale per token: these models have a few
     large states beside many small ones, and a single byte loses what matters (measured: dev/LOG.md). Sums of either
@@ -96,109 +96,64 @@ def _int8_linear() -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A model in memory with its tokenizer.
-
-    Attributes:
-        model: A causal language model; with an adapter, a ``PeftModel`` around it.
-        tokenizer: Pads on the right.
-    """
+    """A causal language model in memory, a ``PeftModel`` if it has an adapter, with its tokenizer."""
 
     model: nn.Module
     tokenizer: PreTrainedTokenizerBase
 
 
-class Engine(Protocol):
-    """Loads a base model, for fine-tuning or for scoring."""
-
-    name: str
-
-    def for_training(self, base: Base, model: ModelSettings, finetune: FinetuneSettings, seed: int) -> Loaded:
-        """A base model with a new adapter, whose weights alone are trainable.
-
-        The same seed gives the same adapter, and a new adapter changes no output.
-
-        Raises:
-            ModelError: If the files can't be loaded, or ``finetune`` names layers that the model doesn't have.
-        """
-        ...
-
-    def for_scoring(self, base: Base, adapter: Path | None, model: ModelSettings) -> Loaded:
-        """A base model in evaluation mode, with a fine-tuned adapter unless it is None.
-
-        Raises:
-            ModelError: If the files can't be loaded or don't fit each other.
-        """
-        ...
-
-
-def choose_engine(settings: ModelSettings) -> tuple[Engine, str]:
-    """The engine to use on this machine, and why, in words for the user.
+def choose_engine(settings: ModelSettings, head: str = "answer") -> tuple[Engine, str]:
+    """The engine to use on this machine for a head, and why, in words for the user.
 
     Raises:
-        ModelError: If the settings demand Unsloth where it can't run.
+        ModelError: If the settings demand Unsloth where it can't run, or for a pooled head.
         MissingDependencyError: If they demand it, there is a GPU, and it isn't installed.
     """
     stay_offline()
+    if head == "pooled":
+        if settings.engine == "unsloth":
+            raise ModelError(
+                "a pooled head reads a model's hidden states, which coordi doesn't do through Unsloth; set "
+                "model.engine=auto, or finetune.head=answer"
+            )
+        return PeftEngine(), "PEFT, which a pooled head needs"
     torch = require("torch", "train")
     gpu = bool(torch.cuda.is_available())
-    installed = importlib.util.find_spec("unsloth") is not None
-    if settings.engine == "unsloth":
-        if not gpu:
-            raise ModelError(
-                "model.engine is unsloth, which needs an NVIDIA GPU, and PyTorch sees none; set model.engine=auto"
-            )
-        require("unsloth", "cuda")
-        return UnslothEngine(), "Unsloth, as the settings ask"
     if settings.engine == "peft":
         return PeftEngine(), "PEFT, as the settings ask"
-    if gpu and installed:
-        require("unsloth", "cuda")  # now, before transformers, which it rewrites
-        return UnslothEngine(), f"Unsloth, on {torch.cuda.get_device_name(0)}"
-    if gpu:
-        return PeftEngine(), f"PEFT on {torch.cuda.get_device_name(0)}; for Unsloth: pip install 'coordi[cuda]'"
-    return PeftEngine(), "PEFT, on the CPU: Unsloth needs an NVIDIA GPU"
-
-
-def engine_for_head(settings: ModelSettings) -> tuple[Engine, str]:
-    """The engine for a pooled head, which needs hidden states that Unsloth's models don't give.
-
-    Raises:
-        ModelError: If the settings demand Unsloth.
-    """
-    stay_offline()
-    if settings.engine == "unsloth":
+    if settings.engine == "unsloth" and not gpu:
         raise ModelError(
-            "a pooled head reads a model's hidden states, which coordi doesn't do through Unsloth; set "
-            "model.engine=auto, or finetune.head=answer"
+            "model.engine is unsloth, which needs an NVIDIA GPU, and PyTorch sees none; set model.engine=auto"
         )
-    return PeftEngine(), "PEFT, which a pooled head needs"
+    if not gpu:
+        return PeftEngine(), "PEFT, on the CPU: Unsloth needs an NVIDIA GPU"
+    name = torch.cuda.get_device_name(0)
+    if settings.engine == "auto" and importlib.util.find_spec("unsloth") is None:
+        return PeftEngine(), f"PEFT on {name}; for Unsloth: pip install 'coordi[cuda]'"
+    require("unsloth", "cuda")  # now, before transformers, which it rewrites
+    return UnslothEngine(), "Unsloth, as the settings ask" if settings.engine == "unsloth" else f"Unsloth, on {name}"
 
 
 def load_tokenizer(base: Base) -> PreTrainedTokenizerBase:
-    """The tokenizer of a base model, padding on the right.
-
-    Raises:
-        ModelError: If it can't be loaded.
-    """
+    """The tokenizer of a base model, padding on the right."""
     stay_offline()
     transformers = require("transformers", "train")
     try:
         with quiet_libraries():
             tokenizer: Any = transformers.AutoTokenizer.from_pretrained(base.folder, local_files_only=True)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"the tokenizer of '{base.name}' can't be loaded: {first_line(error)}") from error
-    prepare_tokenizer(tokenizer)
-    return tokenizer  # type: ignore[no-any-return]
+        raise ModelError(f"the tokenizer of '{base.name}' can't be loaded: {_first_line(error)}") from error
+    return _pad_on_the_right(tokenizer)
 
 
-def prepare_tokenizer(tokenizer: Any) -> None:
-    """Set padding on the right, by the end of a turn where there is no padding token."""
+def _pad_on_the_right(tokenizer: Any) -> PreTrainedTokenizerBase:
     tokenizer.padding_side = "right"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    return tokenizer  # type: ignore[no-any-return]
 
 
-def first_line(error: Exception) -> str:
+def _first_line(error: Exception) -> str:
     """The first line of an error's message, or its type's name if it says nothing."""
     return (str(error).splitlines() or [type(error).__name__])[0]
 
@@ -209,13 +164,19 @@ class PeftEngine:
     name = "peft"
 
     def for_training(self, base: Base, model: ModelSettings, finetune: FinetuneSettings, seed: int) -> Loaded:
-        """See ``Engine.for_training``."""
+        """A base model with a new adapter, whose weights alone are trainable.
+
+        The same seed gives the same adapter, and a new adapter changes no output.
+
+        Raises:
+            ModelError: If the files can't be loaded, or ``finetune`` names layers that the model doesn't have.
+        """
         torch = require("torch", "train")
         peft = require("peft", "train")
         with quiet_libraries():
             tokenizer = load_tokenizer(base)
             network = _load(base, model)
-            layers = layers_to_train(base, network, finetune)
+            layers = _layers_to_train(base, network, finetune)
             if finetune.head == "pooled":
                 backbone = network.base_model
                 if not hasattr(backbone, "layers") or not hasattr(backbone, "norm"):
@@ -232,14 +193,25 @@ class PeftEngine:
                 network.enable_input_require_grads()
             network.requires_grad_(False)
             torch.manual_seed(seed)
+            some = finetune.first_layer > 0 or finetune.head == "pooled"  # the model's config names more than are run
+            config = peft.LoraConfig(
+                **_lora_options(finetune),
+                layers_to_transform=list(range(finetune.first_layer, layers)) if some else None,
+                layers_pattern="layers" if some else None,
+                task_type="CAUSAL_LM",
+            )
             try:
-                adapted = peft.get_peft_model(network, lora_config(finetune, layers))
+                adapted = peft.get_peft_model(network, config)
             except ValueError as error:
                 raise ModelError(f"an adapter can't be put on '{base.name}': {error}") from error
         return Loaded(adapted, tokenizer)
 
     def for_scoring(self, base: Base, adapter: Path | None, model: ModelSettings) -> Loaded:
-        """See ``Engine.for_scoring``."""
+        """A base model in evaluation mode, with a fine-tuned adapter unless it is None.
+
+        Raises:
+            ModelError: If the files can't be loaded or don't fit each other.
+        """
         with quiet_libraries():
             tokenizer = load_tokenizer(base)
             network = _load(base, model)
@@ -254,12 +226,8 @@ class PeftEngine:
         return Loaded(network.eval(), tokenizer)
 
 
-def layers_to_train(base: Base, network: Any, finetune: FinetuneSettings) -> int:
-    """Number of a model's layers that run in training.
-
-    Raises:
-        ModelError: If the settings name layers that it doesn't have.
-    """
+def _layers_to_train(base: Base, network: Any, finetune: FinetuneSettings) -> int:
+    """Number of a model's layers that run in training."""
     layers = int(network.config.get_text_config().num_hidden_layers)
     if finetune.head == "pooled":
         wanted = finetune.last_layer or middle_layer(layers)
@@ -273,19 +241,13 @@ def layers_to_train(base: Base, network: Any, finetune: FinetuneSettings) -> int
     return layers
 
 
-def lora_config(finetune: FinetuneSettings, layers: int) -> Any:
-    """PEFT's configuration of the adapter that the settings describe, for a model of so many layers."""
-    peft = require("peft", "train")
-    some = finetune.first_layer > 0 or finetune.head == "pooled"  # the config of the latter names more than are run
-    return peft.LoraConfig(
-        r=finetune.lora_rank,
-        lora_alpha=finetune.lora_alpha,
-        lora_dropout=finetune.lora_dropout,
-        target_modules=list(finetune.target_modules),
-        layers_to_transform=list(range(finetune.first_layer, layers)) if some else None,
-        layers_pattern="layers" if some else None,
-        task_type="CAUSAL_LM",
-    )
+def _lora_options(finetune: FinetuneSettings) -> dict[str, Any]:
+    return {
+        "r": finetune.lora_rank,
+        "lora_alpha": finetune.lora_alpha,
+        "lora_dropout": finetune.lora_dropout,
+        "target_modules": list(finetune.target_modules),
+    }
 
 
 def compute_dtype() -> torch.dtype:
@@ -309,7 +271,11 @@ def _load(base: Base, model: ModelSettings) -> Any:
         options["quantization_config"] = transformers.BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=compute_dtype()
         )
-    if _caps_attention(base):
+    config = read_json(base.folder / "config.json")
+    text = config.get("text_config") or config
+    # A configuration may leave out the default of its type.
+    cap = 50.0 if text.get("model_type") == "gemma2" else None
+    if text.get("attn_logit_softcapping", cap) is not None:
         options["attn_implementation"] = "eager"  # PyTorch's own attention has no soft-capping and leaves it out
     device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if gpu else "cpu"  # torchrun sets the rank
     try:
@@ -317,21 +283,13 @@ def _load(base: Base, model: ModelSettings) -> Any:
             base.folder, local_files_only=True, use_safetensors=True, device_map=device, **options
         )
     except _LOAD_ERRORS as error:
-        raise ModelError(f"'{base.name}' can't be loaded: {first_line(error)}") from error
+        raise ModelError(f"'{base.name}' can't be loaded: {_first_line(error)}") from error
     for layer in _four_bit_layers(network).values():
         # bitsandbytes repacks a layer's weights when it is first evaluated, and no gradient flows through a repacked
         # layer: training after an evaluation would learn nothing.
         layer.support_avx512bf16_for_cpu = False
     network.config.use_cache = False
     return network
-
-
-def _caps_attention(base: Base) -> bool:
-    config = read_json(base.folder / "config.json")
-    text = config.get("text_config") or config
-    kind = str(text.get("model_type", ""))
-    # A configuration may leave out the default of its kind.
-    return text.get("attn_logit_softcapping", 50.0 if kind == "gemma2" else None) is not None
 
 
 def _four_bit_layers(network: Any) -> dict[str, Any]:
@@ -364,35 +322,24 @@ def _unpack(network: Any, dtype: torch.dtype | None = None) -> bool:
             plain.bias = torch.nn.Parameter(layer.bias.data.to(torch.float32), requires_grad=False)
         parent, _, last = name.rpartition(".")
         setattr(network.get_submodule(parent), last, plain)
-    for attribute in ("hf_quantizer", "is_loaded_in_4bit", "is_quantized", "quantization_method"):
-        if attribute in vars(network):
-            delattr(network, attribute)
-    if hasattr(network.config, "quantization_config"):
-        del network.config.quantization_config
+    forget_quantization(network)
     return bool(layers)
 
 
 class UnslothEngine:
-    """Loads and adapts through ``FastLanguageModel``.
-
-    Unsloth rewrites parts of transformers, peft and trl when it is imported, so it must be imported before them; after
-    them it works too, more slowly, and says so.
-    """
+    """Loads and adapts through ``FastLanguageModel``; imported after transformers it works too, more slowly."""
 
     name = "unsloth"
 
     def for_training(self, base: Base, model: ModelSettings, finetune: FinetuneSettings, seed: int) -> Loaded:
-        """See ``Engine.for_training``."""
+        """See ``PeftEngine.for_training``."""
         fast, network, tokenizer = _load_with_unsloth(base, model)
-        layers = layers_to_train(base, network, finetune)
+        layers = _layers_to_train(base, network, finetune)
         with quiet_libraries():
             try:
                 adapted = fast.get_peft_model(
                     network,
-                    r=finetune.lora_rank,
-                    lora_alpha=finetune.lora_alpha,
-                    lora_dropout=finetune.lora_dropout,
-                    target_modules=list(finetune.target_modules),
+                    **_lora_options(finetune),
                     layers_to_transform=list(range(finetune.first_layer, layers)) if finetune.first_layer else None,
                     bias="none",
                     use_gradient_checkpointing="unsloth" if finetune.gradient_checkpointing else False,
@@ -403,7 +350,7 @@ class UnslothEngine:
         return Loaded(fast.for_training(adapted), tokenizer)
 
     def for_scoring(self, base: Base, adapter: Path | None, model: ModelSettings) -> Loaded:
-        """See ``Engine.for_scoring``."""
+        """See ``PeftEngine.for_scoring``."""
         fast, network, tokenizer = _load_with_unsloth(base, model)
         if adapter is not None:
             network = _with_adapter(network, base, adapter)
@@ -424,9 +371,8 @@ def _load_with_unsloth(base: Base, model: ModelSettings) -> tuple[Any, Any, Any]
                 local_files_only=True,
             )
     except (*_LOAD_ERRORS, NotImplementedError) as error:
-        raise ModelError(f"Unsloth can't load '{base.name}': {first_line(error)}; set model.engine=peft") from error
-    prepare_tokenizer(tokenizer)
-    return fast, network, tokenizer
+        raise ModelError(f"Unsloth can't load '{base.name}': {_first_line(error)}; set model.engine=peft") from error
+    return fast, network, _pad_on_the_right(tokenizer)
 
 
 def _with_adapter(network: Any, base: Base, adapter: Path) -> Any:
@@ -434,4 +380,8 @@ def _with_adapter(network: Any, base: Base, adapter: Path) -> Any:
         with quiet_libraries():
             return require("peft", "train").PeftModel.from_pretrained(network, adapter, local_files_only=True)
     except _LOAD_ERRORS as error:
-        raise ModelError(f"the adapter '{adapter}' doesn't fit '{base.name}': {first_line(error)}") from error
+        raise ModelError(f"the adapter '{adapter}' doesn't fit '{base.name}': {_first_line(error)}") from error
+
+
+Engine = PeftEngine | UnslothEngine
+"""A library that loads base models and puts adapters on them."""

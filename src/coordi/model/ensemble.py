@@ -23,6 +23,7 @@ from coordi.artifacts import clear_write_errors, read_json, write_json
 from coordi.config import RunSettings, Settings
 from coordi.data.loading import outfits_for
 from coordi.data.questions import compatibility_questions, draw_compatibility
+from coordi.encoders.base import sigmoid
 from coordi.encoders.edge import EdgeEncoder
 from coordi.encoders.labels import Vocabulary
 from coordi.errors import ArtifactError, EvaluationError, ModelError, require
@@ -38,7 +39,7 @@ from coordi.model.features import (
     group_sums,
     text_embeddings,
 )
-from coordi.model.scoring import CachedScorer, sigmoid
+from coordi.model.scoring import CachedScorer
 from coordi.types import CompatibilityQuestion, Dataset, GarmentCategory, Item, Negatives, OutfitScorer
 
 ENSEMBLE_FILE = "ensemble.json"
@@ -69,8 +70,8 @@ class LogisticModel(Settings):
     Attributes:
         weights: By feature.
         offset: Intercept.
-        ranges: Smallest and largest value of each feature that it was fitted on; values are clipped to them, since
-            nothing was learned beyond.
+        ranges: Smallest and largest value of each feature in the fit; values are clipped to them, since nothing was
+            learned beyond.
     """
 
     weights: dict[str, float]
@@ -99,13 +100,9 @@ class EnsembleFile(Settings):
     """Content of ``ensemble.json``.
 
     Attributes:
-        format: Of the file.
         text_encoder: ``EdgeEncoder.text_identity`` of the encoder behind the similarity.
         questions: Number of validation questions that the regressions were fitted on.
-        with_language_model: Regression on all features.
-        without_language_model: Regression on all features but the language model.
-        pairs: Weights of ``CategoryPairs``.
-        intercept: Of ``CategoryPairs``.
+        pairs: Weights of ``CategoryPairs``, whose intercept is ``intercept``.
         idf: Of ``TitleSimilarity``; None where training items have no titles.
     """
 
@@ -121,12 +118,7 @@ class EnsembleFile(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Ensemble:
-    """What was learned beside an adapter.
-
-    Attributes:
-        file: Weights.
-        centering: Means that are subtracted before similarity is computed.
-    """
+    """What was learned beside an adapter: weights, and means that are subtracted before similarity is computed."""
 
     file: EnsembleFile
     centering: CategoryCentering
@@ -146,19 +138,17 @@ class Ensemble:
         Raises:
             DataError: If a split has too few outfits for questions.
             EvaluationError: If all validation questions have the same answer.
-            MissingDependencyError: If scikit-learn isn't installed.
         """
         items, seed = training_items(dataset), settings.seed
         pairs = CategoryPairs.fit(*outfits_and_labels(dataset, training_questions(dataset, seed)))
         try:
-            idf: dict[str, float] | None = TitleSimilarity.fit(items).idf
+            titles: TitleSimilarity | None = TitleSimilarity.fit(items)
         except EvaluationError:  # photos without titles
-            idf = None
+            titles = None
         centering = CategoryCentering.learn(items, text_embeddings(items))
         questions = [question for part in validation_questions(dataset, seed) for question in part]
         outfits, truth = outfits_and_labels(dataset, questions)
         check_both_classes("an ensemble", truth)
-        titles = None if idf is None else TitleSimilarity.from_idf(idf)
         # Adapted as when the ensemble is used.
         adapted = centering.with_photo_only(vocabulary, settings.prompt, text_encoder())
         adapted = adapted.for_catalogue(group_sums(list(dataset.items.values())))
@@ -171,7 +161,7 @@ class Ensemble:
             without_language_model=LogisticModel.fit(values, truth),
             pairs=dict(pairs.weights),
             intercept=pairs.intercept,
-            idf=idf,
+            idf=None if titles is None else titles.idf,
         )
         return cls(file, centering)
 
@@ -180,11 +170,7 @@ class Ensemble:
         return EnsembleScorer(name, self.file, centering, language_model)
 
     def save(self, folder: Path) -> None:
-        """Write it into an adapter's folder.
-
-        Raises:
-            ArtifactError: If it can't be written.
-        """
+        """Write it into an adapter's folder."""
         means = {} if self.centering.overall is None else {_OVERALL: self.centering.overall}
         means |= {str(category): mean for (category, titled), mean in self.centering.by_group.items() if titled}
         with clear_write_errors(folder / MEANS_FILE):
@@ -220,14 +206,7 @@ class Ensemble:
 
 
 class EnsembleScorer:
-    """P(yes) of outfits by an ensemble.
-
-    Args:
-        name: For reports.
-        file: The fitted weights.
-        centering: For the similarity of texts.
-        language_model: Returns P(yes); None for the ensemble without it.
-    """
+    """P(yes) of outfits by an ensemble, with a language model or, if it is None, without."""
 
     gives_probabilities = True
 
@@ -242,11 +221,7 @@ class EnsembleScorer:
         self._model = file.without_language_model if language_model is None else file.with_language_model
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
-        """P(yes) of each outfit, shape ``(N,)``.
-
-        Raises:
-            CoordiError: What the language model raises.
-        """
+        """P(yes) of each outfit, shape ``(N,)``."""
         return self._model.probabilities(self.features(outfits)) if outfits else np.zeros(0)
 
     def features(self, outfits: Sequence[Sequence[Item]]) -> dict[str, NDArray[np.float64]]:
@@ -294,21 +269,13 @@ def text_encoder() -> EdgeEncoder:
 
 
 def training_items(dataset: Dataset) -> tuple[Item, ...]:
-    """Items of training outfits, each once, in the outfits' order.
-
-    Raises:
-        DataError: If the training split has no outfits.
-    """
+    """Items of training outfits, each once, in the outfits' order."""
     outfits = outfits_for(dataset, "train")
     return dataset.items_of(tuple(dict.fromkeys(item_id for outfit in outfits for item_id in outfit.item_ids)))
 
 
 def training_questions(dataset: Dataset, seed: int, epochs: int = TRAINING_EPOCHS) -> list[CompatibilityQuestion]:
-    """Training questions of the first epochs, of all training negatives.
-
-    Raises:
-        DataError: If the training split has no outfits, or too few to make a negative.
-    """
+    """Training questions of the first epochs, of all training negatives."""
     return [
         question
         for epoch in range(epochs)
@@ -320,10 +287,7 @@ def training_questions(dataset: Dataset, seed: int, epochs: int = TRAINING_EPOCH
 def validation_questions(dataset: Dataset, seed: int, draws: int = 1) -> tuple[tuple[CompatibilityQuestion, ...], ...]:
     """Validation questions of each kind of training negatives.
 
-    Args:
-        dataset: With a validation split.
-        seed: Of the negatives.
-        draws: How often negatives are drawn; the first draw is what an evaluation with this seed uses.
+    Negatives are drawn ``draws`` times; the first draw is what an evaluation with this seed uses.
 
     Raises:
         DataError: If the validation split has no outfits, or too few to make a negative.
@@ -349,11 +313,7 @@ def outfits_and_labels(
 def _answers(language_model: OutfitScorer, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
     """Log odds of a language model's P(yes), corrected for items without a title, ``(N,)``."""
     clipped = np.clip(language_model.score(outfits), _EPSILON, 1 - _EPSILON)
-    return np.asarray(np.log(clipped / (1 - clipped)) - _photo_only_correction(outfits))
-
-
-def _photo_only_correction(outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
-    """Excess of the language model's log odds for items without a title, ``(N,)``."""
     shares = np.array([sum(not item.title for item in outfit) / len(outfit) for outfit in outfits])
     sizes = np.array([len(outfit) for outfit in outfits], dtype=np.float64)
-    return np.asarray(shares * (_CORRECTION_PER_ITEM * sizes + _CORRECTION_OFFSET), dtype=np.float64)
+    correction = shares * (_CORRECTION_PER_ITEM * sizes + _CORRECTION_OFFSET)
+    return np.asarray(np.log(clipped / (1 - clipped)) - correction)

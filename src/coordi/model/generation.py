@@ -15,20 +15,10 @@ if TYPE_CHECKING:
 def name_complement(
     loaded: Loaded, context: Sequence[str], want: GarmentCategory, max_length: int, max_tokens: int = 16
 ) -> str:
-    """What the model would add, such as ``"black ankle boots"``: its first line, most likely word by word.
+    """What the model would add, such as ``"black ankle boots"``: the first line of its most likely answer, or nothing.
 
-    Args:
-        loaded: A model in evaluation mode.
-        context: Texts of the outfit's items.
-        want: The worn category to name something of.
-        max_length: Tokens of the prompt and the name together.
-        max_tokens: Tokens of the name at most.
-
-    Returns:
-        One line, empty if the model says nothing.
-
-    Raises:
-        PromptError: If there is no item, or the prompt can't be shortened enough.
+    ``max_length`` limits the tokens of the prompt and the name together, ``max_tokens`` those of the name. The model is
+    in evaluation mode.
     """
     import torch
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,14 +26,8 @@ _MIDDLE = 2 / 3
 _TOLERANCE = 0.02  # of the largest logit: bfloat16 has 8 bits, and sums may be taken in another order
 
 
-@dataclass(frozen=True, slots=True)
-class PrefixGroup:
-    """Prompts that begin with the same tokens.
-
-    Attributes:
-        shared: Number of these tokens; each prompt has at least one more.
-        rows: Positions of the prompts.
-    """
+class PrefixGroup(NamedTuple):
+    """Prompts, by their rows, that begin with the same ``shared`` tokens and have at least one more each."""
 
     shared: int
     rows: tuple[int, ...]
@@ -43,8 +37,7 @@ def shared_prefix_length(prompts: Sequence[Sequence[int]]) -> int:
     """Number of tokens that all prompts begin with, each having at least one more; 0 if too few to be worth a cache."""
     if len(prompts) < 2:
         return 0
-    shared = common_prefix_length(min(map(tuple, prompts)), max(map(tuple, prompts)))
-    shared = min(shared, min(map(len, prompts)) - 1)
+    shared = min(common_prefix_length(*prompts), min(map(len, prompts)) - 1)
     return shared if shared >= _MIN_SHARED else 0
 
 
@@ -75,10 +68,11 @@ def prefix_groups(prompts: Sequence[Sequence[int]], shared: int) -> tuple[list[P
     return groups, single
 
 
-def common_prefix_length(first: Sequence[int], second: Sequence[int]) -> int:
-    """Number of tokens that two sequences begin with in common."""
-    pairs = enumerate(zip(first, second, strict=False))
-    return next((index for index, (left, right) in pairs if left != right), min(len(first), len(second)))
+def common_prefix_length(*prompts: Sequence[int]) -> int:
+    """Number of tokens that all prompts begin with."""
+    first, last = min(map(tuple, prompts)), max(map(tuple, prompts))
+    pairs = enumerate(zip(first, last, strict=False))
+    return next((index for index, (left, right) in pairs if left != right), min(len(first), len(last)))
 
 
 def middle_layer(layers: int) -> int:
@@ -86,14 +80,8 @@ def middle_layer(layers: int) -> int:
     return max(1, round(_MIDDLE * layers))
 
 
-@dataclass(frozen=True, slots=True)
-class PoolSpec:
-    """Which hidden states are averaged.
-
-    Attributes:
-        layer: From 1 for the output of the first layer.
-        skip: Number of tokens at the beginning of each prompt that don't count, such as the question's.
-    """
+class PoolSpec(NamedTuple):
+    """Which hidden states are averaged: those of a layer, from 1, after each prompt's first ``skip`` tokens."""
 
     layer: int
     skip: int = 0
@@ -135,14 +123,14 @@ def forward_with_cache(
     pool: PoolSpec | None = None,
     store: bool = False,
 ) -> tuple[torch.Tensor, PrefixCache]:
-    """Run the decoder on texts that continue prefixes.
+    """Run the decoder, in evaluation mode, on texts that continue prefixes.
 
     Args:
-        backbone: A decoder's layers, in evaluation mode.
+        backbone: A decoder's layers.
         prefixes: Results of earlier passes.
         owners: Row of the prefix that each text continues.
         texts: Tokens after the prefixes, at least one each.
-        pool: Which hidden states are summed; None for none.
+        pool: Which hidden states are summed.
         store: Store keys and values, for passes that continue these texts.
 
     Returns:
@@ -153,16 +141,21 @@ def forward_with_cache(
     device = next(backbone.parameters()).device
     rows = torch.tensor(list(owners))
     lengths = torch.tensor([len(text) for text in texts])
-    ids = torch.zeros((len(texts), int(lengths.max())), dtype=torch.long)
-    for row, text in enumerate(texts):
-        ids[row, : len(text)] = torch.tensor(list(text))
-    places = torch.arange(ids.shape[1])[None, :]
-    own = (places < lengths[:, None]).long()
+    ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(text) for text in texts], batch_first=True)
+    offsets = torch.arange(ids.shape[1])[None, :]
+    own = (offsets < lengths[:, None]).long()
     mask = torch.cat([prefixes.mask[rows], own], dim=1)
-    positions = prefixes.lengths[rows][:, None] + places
+    positions = prefixes.lengths[rows][:, None] + offsets
     counted = own * (positions >= pool.skip) if pool is not None else own * 0
+    total = prefixes.sums[rows]
+
+    def add(module: Any, inputs: Any, output: Any) -> None:
+        nonlocal total
+        states = output[0] if isinstance(output, tuple) else output  # (B, T, H)
+        total = total + (states.float() * counted.to(device)[:, :, None]).sum(dim=1).cpu()
+
     cache = _new_cache(backbone, prefixes, rows.to(device)) if store or prefixes.layers else None
-    with _summed_states(backbone, pool, counted.to(device)) as sums:
+    with nullcontext() if pool is None else backbone.layers[pool.layer - 1].register_forward_hook(add):
         out = backbone(
             input_ids=ids.to(device),
             attention_mask=mask.to(device),
@@ -171,9 +164,12 @@ def forward_with_cache(
             use_cache=cache is not None,
         )
     last = out.last_hidden_state[torch.arange(len(texts)), (lengths - 1).to(device)]
-    total = prefixes.sums[rows] + (sums[0].cpu() if sums else 0)
     counts = prefixes.counts[rows] + counted.sum(dim=1)
-    layers = _keys_and_values(out.past_key_values) if store else ()
+    stored = out.past_key_values if store else ()
+    if isinstance(stored, tuple):
+        layers = tuple((layer[0], layer[1]) for layer in stored)
+    else:
+        layers = tuple((layer.keys, layer.values) for layer in stored.layers)
     return last, PrefixCache(layers, prefixes.lengths[rows] + lengths, mask, total, counts)
 
 
@@ -190,33 +186,7 @@ def _new_cache(backbone: Any, prefixes: PrefixCache, rows: torch.Tensor) -> Any:
     return cache
 
 
-def _keys_and_values(cache: Any) -> tuple[tuple[torch.Tensor, torch.Tensor], ...]:
-    if isinstance(cache, tuple):
-        return tuple((layer[0], layer[1]) for layer in cache)
-    return tuple((layer.keys, layer.values) for layer in cache.layers)
-
-
-@contextmanager
-def _summed_states(backbone: Any, pool: PoolSpec | None, counted: torch.Tensor) -> Iterator[list[torch.Tensor]]:
-    """Sum a layer's output over the counted tokens, ``(B, T)``; each pass adds its sum ``(B, H)`` to the list."""
-    sums: list[torch.Tensor] = []
-    if pool is None:
-        yield sums
-        return
-
-    def add(module: Any, inputs: Any, output: Any) -> None:
-        states = output[0] if isinstance(output, tuple) else output  # (B, T, H)
-        sums.append((states.float() * counted[:, :, None]).sum(dim=1))
-
-    hook = backbone.layers[pool.layer - 1].register_forward_hook(add)
-    try:
-        yield sums
-    finally:
-        hook.remove()
-
-
-@dataclass(frozen=True, slots=True)
-class ModelOutputs:
+class ModelOutputs(NamedTuple):
     """Outputs of a model for some prompts.
 
     Attributes:
@@ -243,14 +213,7 @@ class PromptRunner:
     batch_tokens: int = 2048
 
     def logits(self, prompts: Sequence[Sequence[int]]) -> NDArray[np.float64]:
-        """Logits of the answer tokens right after each prompt, shape ``(N, A)``.
-
-        Prompts are batched by length, and shared prefixes are computed once. In float32 that changes a logit by no more
-        than rounding. The model is in evaluation mode meanwhile.
-
-        Raises:
-            ModelError: If a logit isn't finite.
-        """
+        """Logits of the answer tokens right after each prompt, shape ``(N, A)``; see ``read``."""
         return self.read(prompts).logits
 
     def read(
@@ -258,16 +221,17 @@ class PromptRunner:
     ) -> ModelOutputs:
         """Logits of the answers, and mean hidden states.
 
+        Prompts are batched by length, and shared prefixes are computed once. In float32 that changes a logit by no more
+        than rounding. The model is in evaluation mode meanwhile.
+
         Args:
             prompts: Token ids, at least one each.
-            pool: Which hidden states are averaged; None for none.
+            pool: Which hidden states are averaged.
             answer: False skips the layers above ``pool.layer`` and the logits.
 
         Raises:
             ModelError: If there is no such layer, a prompt has no token to average over, or a number isn't finite.
         """
-        import torch
-
         backbone, _ = backbone_and_head(self.model)
         if pool is not None:
             _check_pool(backbone, pool, prompts)
@@ -276,13 +240,8 @@ class PromptRunner:
         outputs = ModelOutputs(
             np.zeros((len(numbers), len(self.answers) if answer else 0)), np.zeros((len(numbers), size), np.float32)
         )
-        was_training = self.model.training
-        self.model.eval()
-        try:
-            with torch.no_grad(), _first_layers(backbone, None if answer or pool is None else pool.layer):
-                self._fill(outputs, list(numbers), pool)
-        finally:
-            self.model.train(was_training)
+        with _evaluation(self.model), _first_layers(backbone, None if answer or pool is None else pool.layer):
+            self._fill(outputs, list(numbers), pool)
         if not (np.isfinite(outputs.logits).all() and np.isfinite(outputs.states).all()):
             raise ModelError("the model's output isn't a finite number; its weights are damaged")
         rows = [numbers[tuple(prompt)] for prompt in prompts]
@@ -352,11 +311,7 @@ def backbone_and_head(model: Any) -> tuple[Any, Any]:
 
 
 def apply_logit_scaling(model: Any, logits: Any) -> Any:
-    """Scale or cap the head's product as the model's own forward pass does.
-
-    Args:
-        model: A causal language model, with or without an adapter.
-        logits: States times the head's weights, of any shape.
+    """Scale or cap the head's product, of any shape, as the model's own forward pass does.
 
     References:
         Gemma Team, Gemma 2: Improving Open Language Models at a Practical Size, 2024 (soft-capping).
@@ -380,12 +335,8 @@ def attention_window(config: Any) -> int | None:
 def check_logits(model: Any, name: str) -> None:
     """Refuse a model whose logits aren't its last states times its head; tested types are accepted at once.
 
-    Args:
-        model: A causal language model, with or without an adapter.
-        name: Of the base, for the message.
-
     Raises:
-        ModelError: If its own forward pass gives other logits.
+        ModelError: If its own forward pass gives other logits; ``name`` is the base's, for the message.
     """
     import torch
 
@@ -394,15 +345,10 @@ def check_logits(model: Any, name: str) -> None:
         return
     backbone, head = backbone_and_head(model)
     ids = torch.arange(1, 5, device=next(model.parameters()).device)[None, :]
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            expected = model(input_ids=ids, use_cache=False).logits[0, -1].float()
-            states = backbone(input_ids=ids, use_cache=False).last_hidden_state[0, -1:]
-            logits = apply_logit_scaling(model, head(states)[0].float())
-    finally:
-        model.train(was_training)
+    with _evaluation(model):
+        expected = model(input_ids=ids, use_cache=False).logits[0, -1].float()
+        states = backbone(input_ids=ids, use_cache=False).last_hidden_state[0, -1:]
+        logits = apply_logit_scaling(model, head(states)[0].float())
     if (expected - logits).abs().max() > _TOLERANCE * max(1.0, float(expected.abs().max())):
         raise ModelError(
             f"'{name}' is of type '{kind}', which computes its logits in a way that coordi doesn't know; choose a base "
@@ -411,17 +357,30 @@ def check_logits(model: Any, name: str) -> None:
 
 
 @contextmanager
+def _evaluation(model: Any) -> Iterator[None]:
+    """Evaluation mode, without gradients."""
+    import torch
+
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(was_training)
+
+
+@contextmanager
 def _first_layers(backbone: Any, layers: int | None) -> Iterator[None]:
     """Run the first layers alone; all if None."""
-    if layers is None:
-        yield
-        return
-    every = backbone.layers
-    backbone.layers = every[:layers]
+    every = getattr(backbone, "layers", None)
+    if layers is not None and every is not None:
+        backbone.layers = every[:layers]
     try:
         yield
     finally:
-        backbone.layers = every
+        if layers is not None and every is not None:
+            backbone.layers = every
 
 
 def _batches(lengths: Sequence[int], limit: int) -> list[list[int]]:
@@ -433,8 +392,3 @@ def _batches(lengths: Sequence[int], limit: int) -> list[list[int]]:
             batches.append([])
         batches[-1].append(index)
     return batches
-
-
-def probability_of_yes(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Softmax over the logits of (yes, no), shape ``(N, 2)`` to ``(N,)``."""
-    return np.asarray(1.0 / (1.0 + np.exp(np.clip(logits[:, 1] - logits[:, 0], -500, 500))))  # (N,)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
@@ -12,20 +12,20 @@ from coordi.artifacts import read_json
 from coordi.config import RunSettings
 from coordi.errors import ModelError, require
 from coordi.model.base import Base, check_base, resolve_base
-from coordi.model.engines import UNPACK_UP_TO, Engine, choose_engine, compute_dtype, engine_for_head, load_tokenizer
-from coordi.prompts import PromptRenderer, answer_tokens
+from coordi.model.engines import UNPACK_UP_TO, Engine, choose_engine, compute_dtype, load_tokenizer
+from coordi.model.heads import AnswerHead, GroupHead, Head
 
 GIB = 2**30
 _NF4_BYTES = 0.5 + 4 / 64  # of a weight, with a float32 scale for every 64
 
 
-@dataclass(frozen=True, slots=True)
-class Preflight:
-    """The engine for some settings on this machine, why in words for the user, and the base model."""
+class Preflight(NamedTuple):
+    """What fine-tuning needs of the settings on this machine: an engine, why this one, the base model, the head."""
 
     engine: Engine
     reason: str
     base: Base
+    head: Head
 
 
 def preflight(settings: RunSettings) -> Preflight:
@@ -38,24 +38,16 @@ def preflight(settings: RunSettings) -> Preflight:
             for yes and no.
         MissingDependencyError: If an engine's package is missing.
     """
-    pooled = settings.finetune.head == "pooled"
     # Unsloth must be imported before transformers, so the engine comes first.
-    engine, reason = engine_for_head(settings.model) if pooled else choose_engine(settings.model)
+    engine, reason = choose_engine(settings.model, settings.finetune.head)
     base = resolve_base(settings.model)
     check_base(base, settings)
-    if not pooled:
-        answer_tokens(PromptRenderer(load_tokenizer(base), settings.prompt.max_length))
-    return Preflight(engine, reason, base)
+    head = GroupHead if settings.finetune.head == "pooled" else AnswerHead
+    return Preflight(engine, reason, base, head(load_tokenizer(base), settings.prompt.max_length))
 
 
 def weights_in_memory(folder: Path, settings: RunSettings, *, gpu: bool, scoring: bool) -> int:
-    """Bytes that a base's weights take at most once loaded, from the headers of its files.
-
-    An adapter, its optimizer and the batches come on top.
-
-    Raises:
-        ModelError: If a file isn't a safetensors file.
-    """
+    """Bytes that a base's weights take at most once loaded, from the headers of its files; batches come on top."""
     blocks = others = 0
     tied = bool(read_json(folder / "config.json").get("tie_word_embeddings"))
     for path in sorted(folder.glob("*.safetensors")):
@@ -87,26 +79,20 @@ def _tensors(path: Path) -> dict[str, tuple[str, list[int]]]:
 
 
 def try_four_bits() -> str:
-    """Quantize and multiply a small layer in NF4; returns where that worked.
-
-    Raises:
-        MissingDependencyError: If bitsandbytes or torch isn't installed.
-        ModelError: If it doesn't work here.
-    """
+    """Quantize and multiply a small layer in NF4; returns where that worked, and raises a ``ModelError`` if not."""
     torch = require("torch", "train")
-    bitsandbytes = require("bitsandbytes", "train")
+    linear = require("bitsandbytes", "train").nn.Linear4bit
     device = "cuda" if torch.cuda.is_available() else "cpu"
     plain = torch.nn.Linear(64, 64, bias=False)
     try:
-        layer = bitsandbytes.nn.Linear4bit(64, 64, bias=False, compute_dtype=torch.float32, quant_type="nf4")
+        layer = linear(64, 64, bias=False, compute_dtype=torch.float32, quant_type="nf4")
         layer.load_state_dict(plain.state_dict())
-        layer = layer.to(device)
         rows = torch.randn(4, 64, device=device, requires_grad=True)
-        product = layer(rows)
+        product = layer.to(device)(rows)
         product.sum().backward()
     except (RuntimeError, NotImplementedError, AttributeError, OSError) as error:
         raise ModelError(f"bitsandbytes can't multiply in 4 bits here: {error}") from error
     expected = plain.to(device)(rows)
-    if not (product - expected).abs().mean() < 0.2 * expected.abs().mean() or rows.grad is None:
+    if not (product - expected).abs().mean() < 0.2 * expected.abs().mean():
         raise ModelError("bitsandbytes multiplies wrongly in 4 bits here; install another version of it")
     return "the GPU" if device == "cuda" else "the CPU"

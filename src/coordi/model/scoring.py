@@ -17,9 +17,10 @@ from safetensors.numpy import load_file, save_file
 
 from coordi.artifacts import read_json, write_json
 from coordi.config import RunSettings
+from coordi.encoders.base import sigmoid
 from coordi.errors import ArtifactError, ModelError, require
 from coordi.model.base import Base, check_base
-from coordi.model.engines import Loaded, choose_engine, engine_for_head
+from coordi.model.engines import Loaded, choose_engine
 from coordi.model.prefix_cache import (
     PoolSpec,
     PromptRunner,
@@ -27,7 +28,6 @@ from coordi.model.prefix_cache import (
     check_logits,
     common_prefix_length,
     middle_layer,
-    probability_of_yes,
 )
 from coordi.prompts import Instruction, ListRenderer, PromptRenderer, answer_tokens, compatibility_instruction
 from coordi.types import Item, OutfitScorer
@@ -44,13 +44,7 @@ Texts = tuple[str, ...]
 
 
 class LanguageModelScorer:
-    """Scores outfits by a language model's answer to the question whether their items go together.
-
-    Attributes:
-        name: ``fine-tuned`` or ``base``.
-        gives_probabilities: True.
-        renderer: Counts the prompts that were shortened.
-    """
+    """Scores outfits by a language model's answer to the question whether their items go together."""
 
     gives_probabilities = True
 
@@ -62,7 +56,7 @@ class LanguageModelScorer:
         """
         self.name = name
         self.renderer = renderer
-        self._runner = PromptRunner(model, answer_tokens(renderer).ids)
+        self._runner = PromptRunner(model, answer_tokens(renderer))
 
     @property
     def layers(self) -> int:
@@ -98,13 +92,14 @@ class LanguageModelScorer:
         prompts = [self.renderer.render(compatibility_prompt(outfit)).prompt_ids for outfit in outfits]
         pool = None if layer is None else PoolSpec(layer, self._question_tokens(prompts))
         outputs = self._runner.read(prompts, pool, answer=answer)
-        yes = probability_of_yes(outputs.logits) if answer else np.full(len(prompts), np.nan)
+        logits = outputs.logits
+        yes = sigmoid(logits[:, 0] - logits[:, 1]) if answer else np.full(len(prompts), np.nan)
         return yes, outputs.states
 
     def _question_tokens(self, prompts: Sequence[Sequence[int]]) -> int:
         """Number of tokens before the items, which are the same in all prompts."""
         question = self.renderer.question_ids(compatibility_instruction(["", ""]))
-        return min((common_prefix_length(question, prompt) for prompt in prompts), default=0)
+        return common_prefix_length(question, *prompts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +110,7 @@ class PooledHead:
 
     Attributes:
         layer: Layer, from 1, whose output is averaged.
-        gain: Of the layer norm, shape ``(H,)``.
-        shift: Of the layer norm, shape ``(H,)``.
-        weight: Of the linear unit, shape ``(H,)``.
+        gain: Of the layer norm, shape ``(H,)``, as are ``shift`` and the linear unit's ``weight``.
         bias: Of the linear unit, shape ``(1,)``.
         slope: ``P(yes) = sigmoid(slope * logit + offset)``, fitted on the validation split.
         offset: See ``slope``.
@@ -159,9 +152,8 @@ class PooledHead:
         """
         try:
             tensors, settings = load_file(str(folder / HEAD)), read_json(folder / HEAD_SETTINGS)
-            gain, shift, weight, bias = (tensors[name] for name in _TENSORS)
-            slope, offset = float(settings["slope"]), float(settings["offset"])
-            head = cls(int(settings["layer"]), gain, shift, weight, bias, slope, offset)
+            layer, slope, offset = int(settings["layer"]), float(settings["slope"]), float(settings["offset"])
+            head = cls(layer, slope=slope, offset=offset, **{name: tensors[name] for name in _TENSORS})
         except (ArtifactError, OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
             raise ModelError(
                 f"the head of the adapter '{folder}' can't be read ({type(error).__name__}: {error}); copy the whole "
@@ -169,19 +161,13 @@ class PooledHead:
             ) from error
         if not np.isfinite([head.slope, head.offset]).all() or head.bias.shape != (1,):
             raise ModelError(f"the head in '{folder}' holds numbers that aren't finite; fine-tune again")
-        if len({gain.shape, shift.shape, weight.shape}) > 1 or head.gain.ndim != 1:
+        if len({head.gain.shape, head.shift.shape, head.weight.shape}) > 1 or head.gain.ndim != 1:
             raise ModelError(f"'{folder / HEAD}' holds vectors of different sizes; fine-tune again")
         return head
 
 
 class PooledScorer:
-    """Scores outfits by a head on the mean hidden state of their items.
-
-    Attributes:
-        name: ``fine-tuned``.
-        gives_probabilities: True.
-        renderer: Counts the prompts that were shortened.
-    """
+    """Scores outfits by a head on the mean hidden state of their items."""
 
     gives_probabilities = True
 
@@ -208,7 +194,7 @@ class PooledScorer:
         """P(yes) of each outfit, shape ``(N,)``, in ``[0, 1]``; see ``LanguageModelScorer.score``."""
         if not outfits:
             return np.zeros(0)
-        prompts = [self.renderer.prompt(compatibility_prompt(outfit)) for outfit in outfits]
+        prompts = [self.renderer.render(compatibility_prompt(outfit)).prompt_ids for outfit in outfits]
         pool = PoolSpec(self._head.layer, self.renderer.before)
         return self._head.probabilities(self._runner.read(prompts, pool, answer=False).states)
 
@@ -225,11 +211,7 @@ class LazyScorer:
         self._lock = Lock()
 
     def load(self) -> OutfitScorer:
-        """Load the scorer now, once.
-
-        Raises:
-            CoordiError: What loading raises.
-        """
+        """Load the scorer now, once."""
         with self._lock:
             if self._scorer is None:
                 self._scorer = self._load()
@@ -278,10 +260,6 @@ class BaseModelScorer:
 
     The last bits of a number depend on what shares its batch, so states are cached by the list of outfits that they
     were computed in: an interrupted evaluation then ends like an undisturbed one.
-
-    Attributes:
-        name: ``base``.
-        gives_probabilities: True.
     """
 
     name = "base"
@@ -293,12 +271,7 @@ class BaseModelScorer:
         self._states: dict[tuple[Texts, ...], NDArray[np.float32]] = {}
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
-        """Zero-shot P(yes) of each outfit, shape ``(N,)``, in ``[0, 1]``; caches the states of new outfits.
-
-        Raises:
-            ModelError: If an item has no text, or the model can't be loaded.
-            PromptError: If an outfit has fewer than two items, or can't be shortened enough.
-        """
+        """Zero-shot P(yes) of each outfit, shape ``(N,)``, in ``[0, 1]``; caches the states of new outfits."""
         keys = [texts_of(outfit) for outfit in outfits]
         new = {key: outfit for key, outfit in zip(keys, outfits, strict=True) if key not in self._yes}
         if new:
@@ -311,10 +284,6 @@ class BaseModelScorer:
         """Mean hidden state of each outfit's items at two thirds of the layers, shape ``(N, H)``.
 
         The layers above run only for outfits that were scored.
-
-        Raises:
-            ModelError: As ``score``.
-            PromptError: As ``score``.
         """
         keys = tuple(map(texts_of, outfits))
         if keys not in self._states:
@@ -334,12 +303,7 @@ def texts_of(outfit: Sequence[Item]) -> Texts:
 
 
 def compatibility_prompt(outfit: Sequence[Item]) -> Instruction:
-    """The question whether an outfit's items go together.
-
-    Raises:
-        ModelError: If an item has no text.
-        PromptError: If there are fewer than two items.
-    """
+    """The question whether an outfit's items go together; raises a ``ModelError`` if one has no text."""
     for item in outfit:
         if not item.text:
             raise ModelError(f"item '{item.id}' has no text; describe it first (recommend.items.describe_items)")
@@ -358,16 +322,13 @@ def load_scorer(base: Base, adapter: Path | None, settings: RunSettings) -> Lang
     check_origin(adapter, base)
     head = PooledHead.load(adapter)
     loaded = _load(base, adapter, settings)
-    renderer = ListRenderer(loaded.tokenizer, settings.prompt.max_length)
-    return PooledScorer("fine-tuned", loaded.model, head, renderer)
+    return PooledScorer("fine-tuned", loaded.model, head, ListRenderer(loaded.tokenizer, settings.prompt.max_length))
 
 
 def load_answers(base: Base, adapter: Path | None, settings: RunSettings) -> LanguageModelScorer:
-    """Load a base model, or an adapter with an answer head, as a scorer; see ``load_scorer``.
-
-    Raises:
-        ModelError: As ``load_scorer``.
-    """
+    """Load a base model, or an adapter with an answer head, as a scorer; see ``load_scorer``."""
+    if adapter is not None:
+        check_origin(adapter, base)
     loaded = _load(base, adapter, settings)
     check_logits(loaded.model, base.name)
     name = "base" if adapter is None else "fine-tuned"
@@ -375,20 +336,14 @@ def load_answers(base: Base, adapter: Path | None, settings: RunSettings) -> Lan
 
 
 def _load(base: Base, adapter: Path | None, settings: RunSettings) -> Loaded:
-    if adapter is not None:
-        check_origin(adapter, base)
     check_base(base, settings)
     # One engine per process: Unsloth patches the transformers library for every model in it.
-    choose = engine_for_head if settings.finetune.head == "pooled" else choose_engine
-    return choose(settings.model)[0].for_scoring(base, adapter, settings.model)
+    engine, _ = choose_engine(settings.model, settings.finetune.head)
+    return engine.for_scoring(base, adapter, settings.model)
 
 
 def check_origin(adapter: Path, base: Base) -> None:
-    """Refuse an adapter that was trained on another base model.
-
-    Raises:
-        ModelError: If it was, or if the folder isn't an adapter of coordi.
-    """
+    """Raise a ``ModelError`` if an adapter was trained on another base model, or the folder isn't an adapter."""
     if not (adapter / "adapter_model.safetensors").is_file():
         raise ModelError(f"'{adapter}' isn't an adapter: it has no adapter_model.safetensors; see: coordi finetune")
     try:
@@ -430,8 +385,3 @@ def platt_regression(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> t
     start = np.array([0.0, np.log((yes + 1) / (no + 1))])
     fitted = require("scipy.optimize", "train").root(gradient, start, jac=curvature, tol=1e-13)
     return float(fitted.x[0]), float(fitted.x[1])
-
-
-def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``1 / (1 + exp(-x))`` without overflow."""
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -500, 500))))

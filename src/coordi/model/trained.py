@@ -16,9 +16,10 @@ from coordi.artifacts import hash_file, read_json
 from coordi.config import EvaluateSettings, RunSettings, apply_overrides, load_settings
 from coordi.encoders.labels import load_vocabulary
 from coordi.errors import ConfigError, ModelError
+from coordi.model.base import resolve_base
 from coordi.model.ensemble import ENSEMBLE_FILE, LANGUAGE_MODEL, WITHOUT_LANGUAGE_MODEL, Ensemble, text_encoder
 from coordi.model.features import CategoryCentering, GroupSums
-from coordi.model.scoring import BaseModelScorer, CachedScorer, LanguageModelScorer, LazyScorer
+from coordi.model.scoring import BaseModelScorer, CachedScorer, LazyScorer, load_answers, load_scorer
 from coordi.types import Item, OutfitScorer
 
 BUNDLED = Path(__file__).parent / "adapter"
@@ -39,7 +40,7 @@ class TrainedModel:
         name: ``fine-tuned`` or ``base``.
         settings: Of the run that made it: its base model, prompts and encoder.
         adapter: Folder of its adapter; None for the base model.
-        curve: File of its training curve; None if there is none.
+        curve: File of its training curve, if there is one.
     """
 
     name: str
@@ -70,13 +71,11 @@ class TrainedModel:
 
     def base_scorer(self) -> BaseModelScorer:
         """Scorer of the base model without the adapter, loaded by its first outfits."""
-        return BaseModelScorer(self._load_base)
+        return BaseModelScorer(lambda: load_answers(resolve_base(self.settings.model), None, self.settings))
 
-    def _load_base(self) -> LanguageModelScorer:
-        from coordi.model.base import resolve_base
-        from coordi.model.scoring import load_answers
-
-        return load_answers(resolve_base(self.settings.model), None, self.settings)
+    def load_scorer(self) -> OutfitScorer:
+        """Load the language model, with the adapter if there is one."""
+        return load_scorer(resolve_base(self.settings.model), self.adapter, self.settings)
 
 
 class ModelScorers:
@@ -90,13 +89,9 @@ class ModelScorers:
     """
 
     def __init__(self, model: TrainedModel) -> None:
-        """Read the ensemble of a model.
-
-        Raises:
-            ModelError: If the ensemble can't be read.
-        """
+        """Read the ensemble of a model; raises a ``ModelError`` if it can't be read."""
         self._trained = model
-        self._lazy = LazyScorer(model.name, self._load)
+        self._lazy = LazyScorer(model.name, model.load_scorer)
         self._own = None if model.adapter is None else Ensemble.load(model.adapter)
         ensemble = self._own or Ensemble.load(BUNDLED)
         if ensemble is None:
@@ -115,11 +110,7 @@ class ModelScorers:
         return other
 
     def load(self) -> None:
-        """Load the language model now.
-
-        Raises:
-            CoordiError: If it can't be loaded.
-        """
+        """Load the language model now."""
         self._lazy.load()
 
     def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
@@ -131,13 +122,6 @@ class ModelScorers:
         self.model: OutfitScorer = self.language_model
         if self._own is not None:
             self.model = self._own.scorer(self._trained.name, centering, self.language_model)
-
-    def _load(self) -> OutfitScorer:
-        from coordi.model.base import resolve_base
-        from coordi.model.scoring import load_scorer
-
-        model = self._trained
-        return load_scorer(resolve_base(model.settings.model), model.adapter, model.settings)
 
 
 def find_model(name: str, overrides: Sequence[str] = ()) -> TrainedModel:
