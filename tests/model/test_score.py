@@ -11,9 +11,8 @@ from coordi.encoders.base import sigmoid
 from coordi.errors import ModelError, PromptError
 from coordi.model.base import Base
 from coordi.model.engines import Loaded, PeftEngine
-from coordi.model.generation import name_complement
 from coordi.model.prefix_cache import PoolSpec, PromptRunner, prefix_groups, shared_prefix_length
-from coordi.model.scoring import LanguageModelScorer, load_scorer
+from coordi.model.scoring import LanguageModelScorer, load_scorer, name_complement
 from coordi.model.training import finetune
 from coordi.prompts import PromptRenderer, answer_tokens, compatibility_instruction
 from coordi.types import Item
@@ -71,13 +70,13 @@ def test_prompts_of_one_outfit_share_it_and_equal_whole_prompts(loaded: Loaded) 
             if layer < 3:  # transformers gives the last layer's states after the final norm
                 mean = out.hidden_states[layer][0, 4:].mean(dim=0).numpy()
                 np.testing.assert_allclose(read.states[row], mean, atol=1e-4)
-        only = PromptRunner(loaded.model, answers).read(prompts, PoolSpec(layer, 4), answer=False)
+        only = PromptRunner(loaded.model, ()).read(prompts, PoolSpec(layer, 4))
         np.testing.assert_allclose(only.states, read.states, atol=1e-4)
         assert only.logits.shape == (len(prompts), 0)
 
 
 def test_a_layer_that_is_not_there(loaded: Loaded) -> None:
-    with pytest.raises(ModelError, match="layers 1 to 3, got 4"):
+    with pytest.raises(ModelError, match="layers 1 to 3 that can be read, got 4"):
         PromptRunner(loaded.model, (1, 2)).read([(1, 2)], PoolSpec(4))
 
 

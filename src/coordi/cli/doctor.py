@@ -47,7 +47,7 @@ def _engine(settings: RunSettings) -> Check:
 def _four_bits(settings: RunSettings) -> Check:
     if settings.model.quantization != "nf4":
         return Check("4 bits", "not used: model.quantization is none")
-    from coordi.model.preflight import try_four_bits
+    from coordi.model.engines import try_four_bits
 
     try:
         return Check("4 bits", f"bitsandbytes NF4 works on {try_four_bits()}")
@@ -74,7 +74,7 @@ def _arithmetic(settings: RunSettings) -> Check:
 
 def _base(settings: RunSettings) -> Check:
     from coordi.model.base import INSTALL, check_base, find_gguf, is_converted, resolve_base
-    from coordi.model.preflight import weights_in_memory
+    from coordi.model.engines import weights_in_memory
 
     name, part = settings.model.base, "base model"
     if name == "bundled" and not is_converted():

@@ -48,18 +48,18 @@ def quiet_libraries() -> Iterator[None]:
     stay_offline()
     from transformers.utils import logging as transformers_logging
 
-    levels = {name: logging.getLogger(name).level for name in _CHATTY}
+    levels = {logger: logger.level for logger in map(logging.getLogger, _CHATTY)}
     bars = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    for name in _CHATTY:
-        logging.getLogger(name).setLevel(logging.ERROR)
+    for logger in levels:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
+        for logger, level in levels.items():
+            logger.setLevel(level)
         if bars:
             transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
@@ -209,9 +209,9 @@ def check_base(base: Base, settings: RunSettings) -> None:
     stored = config.get("quantization_config") or {}
     kind = "nf4" if stored.get("bnb_4bit_quant_type") == "nf4" else stored.get("quant_method")
     if kind is not None and kind != settings.model.quantization:
-        help_ = "set model.quantization=nf4" if kind == "nf4" else "choose a base in NF4 or one that isn't quantized"
+        advice = "set model.quantization=nf4" if kind == "nf4" else "choose a base in NF4 or one that isn't quantized"
         raise ModelError(
-            f"model.quantization is {settings.model.quantization}, but '{base.name}' is stored in {kind}; {help_}"
+            f"model.quantization is {settings.model.quantization}, but '{base.name}' is stored in {kind}; {advice}"
         )
 
 
@@ -230,9 +230,8 @@ def _downloaded(settings: ModelSettings) -> Path:
     try:
         return Path(hub.snapshot_download(settings.base, revision=settings.revision, allow_patterns=_FETCHED))
     except (OSError, ValueError) as error:  # the hub's errors are OSErrors and ValueErrors of its own
-        raise ModelError(
-            f"{settings.base} at {settings.revision[:12]} can't be downloaded: {str(error).splitlines()[0]}"
-        ) from error
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{settings.base} at {settings.revision[:12]} can't be downloaded: {reason}") from error
     finally:
         stay_offline()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 import threading
@@ -22,14 +21,12 @@ BEST = "adapter"  # in a checkpoint: the best adapter so far
 _STATE = "state.json"
 _TENSORS = "tensors.safetensors"
 _NEWEST = 2  # checkpoints that stay
-_NAME = re.compile(r"step-(\d+)")
 
 
 class Interruption:
     """Ctrl-C in a training: the first one waits until a checkpoint is written, a second one ends the work at once.
 
-    Attributes:
-        requested: Whether Ctrl-C was pressed.
+    ``requested`` says whether it was pressed.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
@@ -83,10 +80,7 @@ class Checkpoints:
     def save(self, step: int, state: Mapping[str, Any], adapter: Path) -> None:
         """Write a checkpoint, then remove all but the newest two.
 
-        Args:
-            step: Optimizer steps so far.
-            state: Nested dicts and lists of tensors and JSON values.
-            adapter: Folder of the best adapter so far; it need not exist.
+        The state is nested dicts and lists of tensors and JSON values; the best adapter's folder need not exist.
 
         Raises:
             ArtifactError: If it can't be written; earlier ones stay, and nothing is left of this one.
@@ -98,9 +92,8 @@ class Checkpoints:
                 shutil.rmtree(fresh, ignore_errors=True)
                 fresh.mkdir(parents=True)
                 tensors: dict[str, Any] = {}
-                plain = _pack(state, tensors)
+                (fresh / _STATE).write_text(json.dumps(_pack(state, tensors), allow_nan=False), encoding="utf-8")
                 require("safetensors.torch", "train").save_file(tensors, fresh / _TENSORS)
-                (fresh / _STATE).write_text(json.dumps(plain, allow_nan=False), encoding="utf-8")
                 if adapter.is_dir():
                     copy_files(adapter, fresh / BEST)
                 manifest = {"step": step, "training": self._fingerprint, "files": _hashes(fresh)}
@@ -137,7 +130,7 @@ class Checkpoints:
 
     def _folders(self) -> list[Path]:
         """Folders of checkpoints, the newest first."""
-        return sorted((path for path in self._folder.glob("step-*") if _NAME.fullmatch(path.name)), key=_step)[::-1]
+        return sorted(self._folder.glob("step-*"), key=_step, reverse=True)
 
     def _damage(self, folder: Path) -> str | None:
         try:
@@ -161,8 +154,7 @@ def copy_files(source: Path, target: Path) -> None:
 
 def _pack(value: Any, tensors: dict[str, Any]) -> Any:
     """The value as JSON, its tensors moved to ``tensors``; keys keep their type, which a JSON object doesn't allow."""
-    torch = require("torch", "train")
-    if isinstance(value, torch.Tensor):
+    if isinstance(value, require("torch", "train").Tensor):
         name = str(len(tensors))
         tensors[name] = value.detach().to("cpu", copy=True).contiguous()
         return {"tensor": name}
@@ -176,11 +168,9 @@ def _pack(value: Any, tensors: dict[str, Any]) -> Any:
 def _unpack(value: Any, tensors: Mapping[str, Any]) -> Any:
     if isinstance(value, list):
         return [_unpack(entry, tensors) for entry in value]
-    if not isinstance(value, dict):
-        return value
-    if "tensor" in value:
-        return tensors[value["tensor"]]
-    return {key: _unpack(entry, tensors) for key, entry in value["dict"]}
+    if isinstance(value, dict):
+        return tensors[value["tensor"]] if "tensor" in value else dict(_unpack(value["dict"], tensors))
+    return value
 
 
 def _hashes(folder: Path) -> dict[str, str]:
@@ -190,8 +180,7 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 
 def _step(folder: Path) -> int:
-    match = _NAME.fullmatch(folder.name)
-    return int(match[1]) if match else -1
+    return int(folder.name.removeprefix("step-"))
 
 
 def _sync(path: Path) -> None:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
 from coordi.artifacts import read_json
-from coordi.config import FinetuneSettings, ModelSettings
+from coordi.config import FinetuneSettings, ModelSettings, RunSettings
 from coordi.errors import ModelError, require
 from coordi.model.base import Base, forget_quantization, quiet_libraries, stay_offline
 from coordi.model.prefix_cache import middle_layer
@@ -30,7 +33,7 @@ _MIN_SCALE = 1e-12  # a token of zeros is divided by this
 # has to unpack them again for every batch (measured: dev/LOG.md). A larger model would not fit in memory unpacked.
 UNPACK_UP_TO = 1_000_000_000
 _UNSLOTH_POSITIONS = 4096  # that Unsloth prepares; prompts stay under prompt.max_length
-_LOAD_ERRORS = (OSError, ValueError, RuntimeError, KeyError, SafetensorError)
+_NF4_BYTES = 0.5 + 4 / 64  # of a weight, with a float32 scale for every 64
 
 
 def has_fast_int8() -> bool:
@@ -43,12 +46,8 @@ def to_int8(network: Any) -> Any:
     """Convert the linear layers of a decoder's blocks to 8-bit integers, in place.
 
     Weights have 8 bits and a scale per output. Inputs have two bytes and a scale per token: these models have a few
-    large states beside many small ones, and a single byte loses what matters (measured: dev/LOG.md). Sums of either
-    byte are exact in 32 bits.
-
-    References:
-        Dettmers et al., LLM.int8(): 8-bit Matrix Multiplication for Transformers at Scale, 2022 (vector-wise scales,
-        and why inputs need more than 8 bits).
+    large states beside many small ones, and a single byte loses what matters (Dettmers et al., LLM.int8(), 2022;
+    measured: dev/LOG.md). Sums of either byte are exact in 32 bits.
     """
     torch = require("torch", "train")
     for block in getattr(network.base_model, "layers", ()):  # other architectures keep their floats
@@ -107,7 +106,6 @@ def choose_engine(settings: ModelSettings, head: str = "answer") -> tuple[Engine
 
     Raises:
         ModelError: If the settings demand Unsloth where it can't run, or for a pooled head.
-        MissingDependencyError: If they demand it, there is a GPU, and it isn't installed.
     """
     stay_offline()
     if head == "pooled":
@@ -138,11 +136,8 @@ def load_tokenizer(base: Base) -> PreTrainedTokenizerBase:
     """The tokenizer of a base model, padding on the right."""
     stay_offline()
     transformers = require("transformers", "train")
-    try:
-        with quiet_libraries():
-            tokenizer: Any = transformers.AutoTokenizer.from_pretrained(base.folder, local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"the tokenizer of '{base.name}' can't be loaded: {_first_line(error)}") from error
+    with _clear_errors(f"the tokenizer of '{base.name}' can't be loaded"):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(base.folder, local_files_only=True)
     return _pad_on_the_right(tokenizer)
 
 
@@ -153,9 +148,15 @@ def _pad_on_the_right(tokenizer: Any) -> PreTrainedTokenizerBase:
     return tokenizer  # type: ignore[no-any-return]
 
 
-def _first_line(error: Exception) -> str:
-    """The first line of an error's message, or its type's name if it says nothing."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+@contextmanager
+def _clear_errors(what: str, advice: str = "") -> Iterator[None]:
+    """Replace the model libraries' errors by a ``ModelError``."""
+    try:
+        with quiet_libraries():
+            yield
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"{what}: {reason}{advice}") from error
 
 
 class PeftEngine:
@@ -200,10 +201,8 @@ class PeftEngine:
                 layers_pattern="layers" if some else None,
                 task_type="CAUSAL_LM",
             )
-            try:
+            with _clear_errors(f"an adapter can't be put on '{base.name}'"):
                 adapted = peft.get_peft_model(network, config)
-            except ValueError as error:
-                raise ModelError(f"an adapter can't be put on '{base.name}': {error}") from error
         return Loaded(adapted, tokenizer)
 
     def for_scoring(self, base: Base, adapter: Path | None, model: ModelSettings) -> Loaded:
@@ -278,12 +277,10 @@ def _load(base: Base, model: ModelSettings) -> Any:
     if text.get("attn_logit_softcapping", cap) is not None:
         options["attn_implementation"] = "eager"  # PyTorch's own attention has no soft-capping and leaves it out
     device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if gpu else "cpu"  # torchrun sets the rank
-    try:
+    with _clear_errors(f"'{base.name}' can't be loaded"):
         network = transformers.AutoModelForCausalLM.from_pretrained(
             base.folder, local_files_only=True, use_safetensors=True, device_map=device, **options
         )
-    except _LOAD_ERRORS as error:
-        raise ModelError(f"'{base.name}' can't be loaded: {_first_line(error)}") from error
     for layer in _four_bit_layers(network).values():
         # bitsandbytes repacks a layer's weights when it is first evaluated, and no gradient flows through a repacked
         # layer: training after an evaluation would learn nothing.
@@ -335,18 +332,15 @@ class UnslothEngine:
         """See ``PeftEngine.for_training``."""
         fast, network, tokenizer = _load_with_unsloth(base, model)
         layers = _layers_to_train(base, network, finetune)
-        with quiet_libraries():
-            try:
-                adapted = fast.get_peft_model(
-                    network,
-                    **_lora_options(finetune),
-                    layers_to_transform=list(range(finetune.first_layer, layers)) if finetune.first_layer else None,
-                    bias="none",
-                    use_gradient_checkpointing="unsloth" if finetune.gradient_checkpointing else False,
-                    random_state=seed,
-                )
-            except ValueError as error:
-                raise ModelError(f"an adapter can't be put on '{base.name}': {error}") from error
+        with _clear_errors(f"an adapter can't be put on '{base.name}'"):
+            adapted = fast.get_peft_model(
+                network,
+                **_lora_options(finetune),
+                layers_to_transform=list(range(finetune.first_layer, layers)) if finetune.first_layer else None,
+                bias="none",
+                use_gradient_checkpointing="unsloth" if finetune.gradient_checkpointing else False,
+                random_state=seed,
+            )
         return Loaded(fast.for_training(adapted), tokenizer)
 
     def for_scoring(self, base: Base, adapter: Path | None, model: ModelSettings) -> Loaded:
@@ -361,27 +355,73 @@ class UnslothEngine:
 def _load_with_unsloth(base: Base, model: ModelSettings) -> tuple[Any, Any, Any]:
     stay_offline()
     fast = require("unsloth", "cuda").FastLanguageModel
-    try:
-        with quiet_libraries():
-            network, tokenizer = fast.from_pretrained(
-                model_name=str(base.folder.resolve()),  # a name like a hub model's would be mapped to another one
-                max_seq_length=_UNSLOTH_POSITIONS,
-                load_in_4bit=model.quantization == "nf4",
-                dtype=None,
-                local_files_only=True,
-            )
-    except (*_LOAD_ERRORS, NotImplementedError) as error:
-        raise ModelError(f"Unsloth can't load '{base.name}': {_first_line(error)}; set model.engine=peft") from error
+    with _clear_errors(f"Unsloth can't load '{base.name}'", "; set model.engine=peft"):
+        network, tokenizer = fast.from_pretrained(
+            model_name=str(base.folder.resolve()),  # a name like a hub model's would be mapped to another one
+            max_seq_length=_UNSLOTH_POSITIONS,
+            load_in_4bit=model.quantization == "nf4",
+            dtype=None,
+            local_files_only=True,
+        )
     return fast, network, _pad_on_the_right(tokenizer)
 
 
 def _with_adapter(network: Any, base: Base, adapter: Path) -> Any:
-    try:
-        with quiet_libraries():
-            return require("peft", "train").PeftModel.from_pretrained(network, adapter, local_files_only=True)
-    except _LOAD_ERRORS as error:
-        raise ModelError(f"the adapter '{adapter}' doesn't fit '{base.name}': {_first_line(error)}") from error
+    with _clear_errors(f"the adapter '{adapter}' doesn't fit '{base.name}'"):
+        return require("peft", "train").PeftModel.from_pretrained(network, adapter, local_files_only=True)
 
 
 Engine = PeftEngine | UnslothEngine
 """A library that loads base models and puts adapters on them."""
+
+
+def weights_in_memory(folder: Path, settings: RunSettings, *, gpu: bool, scoring: bool) -> int:
+    """Bytes that a base's weights take at most once loaded, from the headers of its files; batches come on top."""
+    blocks = others = 0
+    tied = bool(read_json(folder / "config.json").get("tie_word_embeddings"))
+    for path in sorted(folder.glob("*.safetensors")):
+        for name, (dtype, shape) in _tensors(path).items():
+            stored_4_bit = dtype == "U8"
+            if ".weight." in name or (tied and name == "lm_head.weight"):
+                continue  # scales of 4-bit weights are counted with them
+            count = math.prod(shape) * (2 if stored_4_bit else 1)
+            if stored_4_bit or (".layers." in name and len(shape) == 2):
+                blocks += count
+            else:
+                others += count
+    plain = each = 2.0 if gpu else 4.0
+    if settings.model.quantization == "nf4":
+        each = _NF4_BYTES
+        if not gpu and blocks <= UNPACK_UP_TO and (scoring or settings.finetune.head == "pooled"):
+            each = plain if scoring else compute_dtype().itemsize  # the engine unpacks small models on a CPU
+    return round(blocks * each + others * plain)
+
+
+def _tensors(path: Path) -> dict[str, tuple[str, list[int]]]:
+    """Type and shape of each tensor in a file, whose data isn't read."""
+    try:
+        with safe_open(path, framework="numpy") as file:
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
+            return {name: (tensor.get_dtype(), tensor.get_shape()) for name, tensor in slices.items()}
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"'{path}' isn't a safetensors file ({error}); get the base model again") from error
+
+
+def try_four_bits() -> str:
+    """Quantize and multiply a small layer in NF4; returns where that worked, and raises a ``ModelError`` if not."""
+    torch = require("torch", "train")
+    linear = require("bitsandbytes", "train").nn.Linear4bit
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    plain = torch.nn.Linear(64, 64, bias=False)
+    try:
+        layer = linear(64, 64, bias=False, compute_dtype=torch.float32, quant_type="nf4")
+        layer.load_state_dict(plain.state_dict())
+        rows = torch.randn(4, 64, device=device, requires_grad=True)
+        product = layer.to(device)(rows)
+        product.sum().backward()
+    except (RuntimeError, NotImplementedError, AttributeError, OSError) as error:
+        raise ModelError(f"bitsandbytes can't multiply in 4 bits here: {error}") from error
+    expected = plain.to(device)(rows)
+    if not (product - expected).abs().mean() < 0.2 * expected.abs().mean():
+        raise ModelError("bitsandbytes multiplies wrongly in 4 bits here; install another version of it")
+    return "the GPU" if device == "cuda" else "the CPU"

@@ -67,11 +67,7 @@ Values = Mapping[str, NDArray[np.float64]]
 class LogisticModel(Settings):
     """A fitted logistic regression.
 
-    Attributes:
-        weights: By feature.
-        offset: Intercept.
-        ranges: Smallest and largest value of each feature in the fit; values are clipped to them, since nothing was
-            learned beyond.
+    Values are clipped to the smallest and largest value of each feature in the fit: nothing was learned beyond.
     """
 
     weights: dict[str, float]
@@ -86,9 +82,11 @@ class LogisticModel(Settings):
         regression: Any = require("sklearn.linear_model", "train").LogisticRegression(C=_C, max_iter=1000)
         fitted = regression.fit((rows - mean) / deviation, truth)
         weights = fitted.coef_[0] / deviation
-        offset = float(fitted.intercept_[0] - (weights * mean).sum())
-        ranges = {name: (float(column.min()), float(column.max())) for name, column in values.items()}
-        return cls(weights=dict(zip(values, weights.tolist(), strict=True)), offset=offset, ranges=ranges)
+        return cls(
+            weights=dict(zip(values, weights.tolist(), strict=True)),
+            offset=float(fitted.intercept_[0] - (weights * mean).sum()),
+            ranges={name: (float(column.min()), float(column.max())) for name, column in values.items()},
+        )
 
     def probabilities(self, values: Values) -> NDArray[np.float64]:
         """P(yes), shape ``(N,)``."""
@@ -127,13 +125,7 @@ class Ensemble:
     def learn(
         cls, language_model: OutfitScorer, dataset: Dataset, vocabulary: Vocabulary, settings: RunSettings
     ) -> Ensemble:
-        """Fit the features on the training split and the regressions on the validation split.
-
-        Args:
-            language_model: Returns P(yes).
-            dataset: Of described items, with a training and a validation split.
-            vocabulary: Its labels describe photos.
-            settings: ``prompt`` and ``seed`` are used.
+        """Fit the features on the training split of described items and the regressions on its validation split.
 
         Raises:
             DataError: If a split has too few outfits for questions.
@@ -234,8 +226,8 @@ class EnsembleScorer:
     def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
         """Direction in which text embeddings lie that fit an outfit: the sum of its centred embeddings, ``(T,)``.
 
-        Of two candidates of one category, the one with the larger inner product with it has the higher similarity to
-        the outfit, so a nearest-neighbour search finds the candidates that are worth scoring.
+        Of two candidates of one category, the one with the larger inner product has the higher similarity to the
+        outfit, so a nearest-neighbour search finds the candidates that are worth scoring.
         """
         return np.asarray(self._centering.centre(outfit, text_embeddings(outfit)).sum(axis=0), dtype=np.float32)
 
@@ -285,13 +277,7 @@ def training_questions(dataset: Dataset, seed: int, epochs: int = TRAINING_EPOCH
 
 
 def validation_questions(dataset: Dataset, seed: int, draws: int = 1) -> tuple[tuple[CompatibilityQuestion, ...], ...]:
-    """Validation questions of each kind of training negatives.
-
-    Negatives are drawn ``draws`` times; the first draw is what an evaluation with this seed uses.
-
-    Raises:
-        DataError: If the validation split has no outfits, or too few to make a negative.
-    """
+    """Validation questions of each kind of training negatives; the first draw is that of an evaluation."""
     return tuple(
         tuple(
             question

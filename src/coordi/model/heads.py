@@ -55,13 +55,7 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """All examples of a training, in order.
-
-    Attributes:
-        examples: ``steps * batch_size`` of them.
-        steps: Number of optimizer steps.
-        batch_size: Examples per step.
-    """
+    """All ``steps * batch_size`` examples of a training, in order."""
 
     examples: Sequence[Example]
     steps: int
@@ -75,18 +69,12 @@ class TrainingData:
 class Head(ABC):
     """What a head adds to a language model in training."""
 
-    unit: str
-    """Name of an example, in the plural, for messages."""
+    unit: str  # name of an example, in the plural, for messages
     renderer: PromptRenderer
-    """Renderer of the prompts; it counts those that were shortened."""
 
     @abstractmethod
     def group(self, instructions: Sequence[Instruction]) -> list[tuple[Instruction, ...]]:
-        """Group the instructions of an epoch into examples.
-
-        Raises:
-            TrainingError: If nothing can be learned from them.
-        """
+        """Group the instructions of an epoch into examples; raises a ``TrainingError`` if they teach nothing."""
 
     @abstractmethod
     def encode(self, group: tuple[Instruction, ...]) -> Example:
@@ -106,21 +94,10 @@ class Head(ABC):
 
     @abstractmethod
     def logits(self, network: Any, prompts: Sequence[Sequence[int]]) -> NDArray[np.float64]:
-        """Log odds of yes of validation questions, shape ``(N,)``.
-
-        Raises:
-            ModelError: If one isn't finite.
-        """
+        """Log odds of yes of validation questions, shape ``(N,)``; raises a ``ModelError`` if one isn't finite."""
 
     def save(self, network: Any, folder: Path, logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> None:
-        """Write the adapter, and what belongs to the head.
-
-        Args:
-            network: Made by ``network``.
-            folder: Of the adapter.
-            logits: Of all validation questions, ``(N,)``.
-            truth: Their answers, ``(N,)``.
-        """
+        """Write the adapter, and what belongs to the head, given logits and truth of all validation questions."""
         network.model.save_pretrained(folder, save_embedding_layers=False)
 
 
@@ -141,10 +118,7 @@ def draw_training_data(
     while not steps or len(groups) < steps * size:
         drawn = head.group(examples_for_epoch(epoch))
         if not drawn:
-            raise TrainingError(
-                f"there is nothing to train on: epoch {epoch} of the training split gives 0 {head.unit}; see: coordi "
-                "data info"
-            )
+            raise TrainingError(f"epoch {epoch} of the training split gives 0 {head.unit}; see: coordi data info")
         groups += drawn
         if not steps:
             steps = max(1, round(settings.epochs * len(drawn) / size))
@@ -283,7 +257,7 @@ class GroupHead(Head):
         head = network.pooled_head()
         pool = PoolSpec(head.layer, ListRenderer.before)
         with _fast_autocast():
-            states = PromptRunner(network.model, ()).read(prompts, pool, answer=False).states
+            states = PromptRunner(network.model, ()).read(prompts, pool).states
         return np.asarray(head.logits(states))
 
     def save(self, network: Any, folder: Path, logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> None:
@@ -345,12 +319,8 @@ def group_losses(logits: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:
     A group's loss is the cross-entropy of its answers, the outfit weighing as much as all its negatives, plus the mean
     of ``-log sigmoid(outfit - negative)`` over its negatives.
 
-    Args:
-        logits: ``(N,)``, group after group, the outfit first.
-        sizes: Number of logits of each group.
-
-    References:
-        Rendle et al., BPR: Bayesian Personalized Ranking from Implicit Feedback, 2009 (the second part).
+    ``logits``, ``(N,)``, are group after group, the outfit first. The second part is Rendle et al., BPR: Bayesian
+    Personalized Ranking from Implicit Feedback, 2009.
     """
     import torch
     from torch.nn.functional import softplus

@@ -44,10 +44,7 @@ def shared_prefix_length(prompts: Sequence[Sequence[int]]) -> int:
 def prefix_groups(prompts: Sequence[Sequence[int]], shared: int) -> tuple[list[PrefixGroup], list[int]]:
     """Group prompts that share more than their first ``shared`` tokens, such as an outfit with several candidates.
 
-    Sorted by their tokens, such prompts are neighbours.
-
-    Returns:
-        The groups, and the rows that are in none, both in sorted order.
+    Sorted by their tokens, such prompts are neighbours. The second result are the rows that are in no group.
     """
     order = sorted(range(len(prompts)), key=lambda row: tuple(prompts[row]))
     groups: list[PrefixGroup] = []
@@ -93,10 +90,8 @@ class PrefixCache:
 
     Attributes:
         layers: Keys and values by layer, each ``(F, heads, T, D)``; empty if they weren't stored.
-        lengths: Number of tokens of each row, ``(F,)``.
-        mask: Which of the tokens aren't padding, ``(F, T)``.
-        sums: Sum of the hidden states that are averaged, ``(F, H)``; empty if there are none.
-        counts: Number of them, ``(F,)``.
+        lengths: Number of tokens of each row, ``(F,)``; ``mask``, ``(F, T)``, is 0 for padding.
+        sums: Sum of the hidden states that are averaged, ``(F, H)``, whose number is ``counts``, ``(F,)``.
     """
 
     layers: tuple[tuple[torch.Tensor, torch.Tensor], ...]
@@ -123,18 +118,11 @@ def forward_with_cache(
     pool: PoolSpec | None = None,
     store: bool = False,
 ) -> tuple[torch.Tensor, PrefixCache]:
-    """Run the decoder, in evaluation mode, on texts that continue prefixes.
-
-    Args:
-        backbone: A decoder's layers.
-        prefixes: Results of earlier passes.
-        owners: Row of the prefix that each text continues.
-        texts: Tokens after the prefixes, at least one each.
-        pool: Which hidden states are summed.
-        store: Store keys and values, for passes that continue these texts.
+    """Run a decoder, in evaluation mode, on texts of a token or more, each continuing the prefix that is its owner.
 
     Returns:
-        Last hidden state of each text's last token, after the final norm, ``(B, H)``, and the texts as prefixes.
+        Last hidden state of each text's last token, after the final norm, ``(B, H)``, and the texts as prefixes, with
+        keys and values if ``store``.
     """
     import torch
 
@@ -154,7 +142,7 @@ def forward_with_cache(
         states = output[0] if isinstance(output, tuple) else output  # (B, T, H)
         total = total + (states.float() * counted.to(device)[:, :, None]).sum(dim=1).cpu()
 
-    cache = _new_cache(backbone, prefixes, rows.to(device)) if store or prefixes.layers else None
+    cache = _select(backbone, prefixes, rows.to(device)) if store or prefixes.layers else None
     with nullcontext() if pool is None else backbone.layers[pool.layer - 1].register_forward_hook(add):
         out = backbone(
             input_ids=ids.to(device),
@@ -173,7 +161,7 @@ def forward_with_cache(
     return last, PrefixCache(layers, prefixes.lengths[rows] + lengths, mask, total, counts)
 
 
-def _new_cache(backbone: Any, prefixes: PrefixCache, rows: torch.Tensor) -> Any:
+def _select(backbone: Any, prefixes: PrefixCache, rows: torch.Tensor) -> Any:
     """A cache of the library's own kind that holds the keys and values of some prefixes."""
     from transformers import DynamicCache
 
@@ -187,11 +175,9 @@ def _new_cache(backbone: Any, prefixes: PrefixCache, rows: torch.Tensor) -> Any:
 
 
 class ModelOutputs(NamedTuple):
-    """Outputs of a model for some prompts.
+    """Logits of the answer tokens right after each prompt, ``(N, A)``, and mean hidden states of it, ``(N, H)``.
 
-    Attributes:
-        logits: Of the answer tokens right after each prompt, ``(N, A)``; no columns if the last layers weren't run.
-        states: Mean hidden state of each prompt's tokens at a layer, ``(N, H)``; no columns without a layer.
+    Without answer tokens or without a layer they have no columns.
     """
 
     logits: NDArray[np.float64]
@@ -200,12 +186,9 @@ class ModelOutputs(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PromptRunner:
-    """Runs prompts through a model in batches.
+    """Runs prompts through a causal language model in batches of at most ``batch_tokens``, padding included.
 
-    Attributes:
-        model: A causal language model, with or without an adapter.
-        answers: Token ids of the answers, in the order of the columns of ``logits``.
-        batch_tokens: Maximum number of tokens in a batch, padding included.
+    ``answers`` are the tokens whose logits are computed; without them only the first layers run.
     """
 
     model: Any
@@ -216,18 +199,11 @@ class PromptRunner:
         """Logits of the answer tokens right after each prompt, shape ``(N, A)``; see ``read``."""
         return self.read(prompts).logits
 
-    def read(
-        self, prompts: Sequence[Sequence[int]], pool: PoolSpec | None = None, *, answer: bool = True
-    ) -> ModelOutputs:
+    def read(self, prompts: Sequence[Sequence[int]], pool: PoolSpec | None = None) -> ModelOutputs:
         """Logits of the answers, and mean hidden states.
 
         Prompts are batched by length, and shared prefixes are computed once. In float32 that changes a logit by no more
         than rounding. The model is in evaluation mode meanwhile.
-
-        Args:
-            prompts: Token ids, at least one each.
-            pool: Which hidden states are averaged.
-            answer: False skips the layers above ``pool.layer`` and the logits.
 
         Raises:
             ModelError: If there is no such layer, a prompt has no token to average over, or a number isn't finite.
@@ -237,10 +213,8 @@ class PromptRunner:
             _check_pool(backbone, pool, prompts)
         size = int(backbone.config.hidden_size) if pool is not None else 0
         numbers = {prompt: number for number, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))}
-        outputs = ModelOutputs(
-            np.zeros((len(numbers), len(self.answers) if answer else 0)), np.zeros((len(numbers), size), np.float32)
-        )
-        with _evaluation(self.model), _first_layers(backbone, None if answer or pool is None else pool.layer):
+        outputs = ModelOutputs(np.zeros((len(numbers), len(self.answers))), np.zeros((len(numbers), size), np.float32))
+        with _evaluation(self.model), _first_layers(backbone, None if self.answers or pool is None else pool.layer):
             self._fill(outputs, list(numbers), pool)
         if not (np.isfinite(outputs.logits).all() and np.isfinite(outputs.states).all()):
             raise ModelError("the model's output isn't a finite number; its weights are damaged")
@@ -292,13 +266,10 @@ class PromptRunner:
 
 
 def _check_pool(backbone: Any, pool: PoolSpec, prompts: Sequence[Sequence[int]]) -> None:
-    if not hasattr(backbone, "layers"):
-        raise ModelError(
-            f"the layers of a model of type '{backbone.config.model_type}' can't be read one by one; choose a base of "
-            f"type {', '.join(TESTED_MODEL_TYPES)}"
-        )
-    if not 1 <= pool.layer <= len(backbone.layers):
-        raise ModelError(f"the model has layers 1 to {len(backbone.layers)}, got {pool.layer}")
+    count = len(getattr(backbone, "layers", ()))
+    if not 1 <= pool.layer <= count:
+        kind = backbone.config.model_type
+        raise ModelError(f"this model of type '{kind}' has layers 1 to {count} that can be read, got {pool.layer}")
     shortest = min(map(len, prompts), default=pool.skip + 1)
     if shortest <= pool.skip:
         raise ModelError(f"a prompt of {shortest} tokens has none after the first {pool.skip}")
@@ -311,15 +282,11 @@ def backbone_and_head(model: Any) -> tuple[Any, Any]:
 
 
 def apply_logit_scaling(model: Any, logits: Any) -> Any:
-    """Scale or cap the head's product, of any shape, as the model's own forward pass does.
-
-    References:
-        Gemma Team, Gemma 2: Improving Open Language Models at a Practical Size, 2024 (soft-capping).
-    """
+    """Scale or cap the head's product, of any shape, as the model's own forward pass does."""
     config = (model.get_base_model() if hasattr(model, "get_base_model") else model).config.get_text_config()
     logits = logits * float(getattr(config, "logit_scale", None) or 1.0)  # Cohere
     logits = logits / float(getattr(config, "logits_scaling", None) or 1.0)  # Granite
-    cap = getattr(config, "final_logit_softcapping", None)  # Gemma 2
+    cap = getattr(config, "final_logit_softcapping", None)  # Gemma 2 (Gemma Team, 2024)
     return logits if cap is None else cap * (logits / cap).tanh()
 
 
@@ -333,11 +300,7 @@ def attention_window(config: Any) -> int | None:
 
 
 def check_logits(model: Any, name: str) -> None:
-    """Refuse a model whose logits aren't its last states times its head; tested types are accepted at once.
-
-    Raises:
-        ModelError: If its own forward pass gives other logits; ``name`` is the base's, for the message.
-    """
+    """Raise a ``ModelError`` if a model's logits aren't its last states times its head; tested types are accepted."""
     import torch
 
     kind = str(model.config.model_type)
@@ -373,14 +336,15 @@ def _evaluation(model: Any) -> Iterator[None]:
 @contextmanager
 def _first_layers(backbone: Any, layers: int | None) -> Iterator[None]:
     """Run the first layers alone; all if None."""
-    every = getattr(backbone, "layers", None)
-    if layers is not None and every is not None:
-        backbone.layers = every[:layers]
+    if layers is None:
+        yield
+        return
+    every = backbone.layers
+    backbone.layers = every[:layers]
     try:
         yield
     finally:
-        if layers is not None and every is not None:
-            backbone.layers = every
+        backbone.layers = every
 
 
 def _batches(lengths: Sequence[int], limit: int) -> list[list[int]]:

@@ -29,8 +29,15 @@ from coordi.model.prefix_cache import (
     common_prefix_length,
     middle_layer,
 )
-from coordi.prompts import Instruction, ListRenderer, PromptRenderer, answer_tokens, compatibility_instruction
-from coordi.types import Item, OutfitScorer
+from coordi.prompts import (
+    Instruction,
+    ListRenderer,
+    PromptRenderer,
+    answer_tokens,
+    compatibility_instruction,
+    complement_instruction,
+)
+from coordi.types import GarmentCategory, Item, OutfitScorer
 
 ORIGIN = "coordi.json"  # in an adapter's folder: which base it was made on
 HEAD = "pooled_head.safetensors"
@@ -49,11 +56,6 @@ class LanguageModelScorer:
     gives_probabilities = True
 
     def __init__(self, name: str, model: Any, renderer: PromptRenderer) -> None:
-        """Wrap a loaded model, with a renderer of its tokenizer.
-
-        Raises:
-            ModelError: If the tokenizer has no separate tokens for yes and no.
-        """
         self.name = name
         self.renderer = renderer
         self._runner = PromptRunner(model, answer_tokens(renderer))
@@ -64,10 +66,7 @@ class LanguageModelScorer:
         return len(backbone_and_head(self._runner.model)[0].layers)
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
-        """P(yes) of each outfit, shape ``(N,)``, in ``[0, 1]``.
-
-        Args:
-            outfits: Two items or more each, in the order in which the prompt lists them.
+        """P(yes) of each outfit, shape ``(N,)``, in ``[0, 1]``; the prompt lists its items in their order.
 
         Raises:
             ModelError: If an item has no text.
@@ -80,21 +79,15 @@ class LanguageModelScorer:
     ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         """P(yes) of each outfit, shape ``(N,)``, and the mean hidden state of its items, shape ``(N, H)``.
 
-        Args:
-            outfits: As for ``score``.
-            layer: Layer, from 1, whose output is averaged; None returns states without columns.
-            answer: False skips the layers above ``layer``, and P(yes) is NaN.
-
-        Raises:
-            ModelError: As ``score``, or if there is no such layer.
-            PromptError: As ``score``.
+        The states are the output of ``layer``, from 1; None returns states without columns. ``answer=False`` skips the
+        layers above, and P(yes) is NaN. It raises what ``score`` raises.
         """
         prompts = [self.renderer.render(compatibility_prompt(outfit)).prompt_ids for outfit in outfits]
         pool = None if layer is None else PoolSpec(layer, self._question_tokens(prompts))
-        outputs = self._runner.read(prompts, pool, answer=answer)
-        logits = outputs.logits
+        runner = self._runner if answer else PromptRunner(self._runner.model, ())
+        logits, states = runner.read(prompts, pool)
         yes = sigmoid(logits[:, 0] - logits[:, 1]) if answer else np.full(len(prompts), np.nan)
-        return yes, outputs.states
+        return yes, states
 
     def _question_tokens(self, prompts: Sequence[Sequence[int]]) -> int:
         """Number of tokens before the items, which are the same in all prompts."""
@@ -108,15 +101,9 @@ class PooledHead:
 
     More accurate than the next token yes or no for small models.
 
-    Attributes:
-        layer: Layer, from 1, whose output is averaged.
-        gain: Of the layer norm, shape ``(H,)``, as are ``shift`` and the linear unit's ``weight``.
-        bias: Of the linear unit, shape ``(1,)``.
-        slope: ``P(yes) = sigmoid(slope * logit + offset)``, fitted on the validation split.
-        offset: See ``slope``.
-
-    References:
-        Platt, Probabilistic Outputs for Support Vector Machines, 1999.
+    The output of ``layer``, from 1, is averaged. ``gain`` and ``shift`` of the layer norm and ``weight`` of the linear
+    unit have shape ``(H,)``, its ``bias`` ``(1,)``. ``P(yes) = sigmoid(slope * logit + offset)``, a line fitted on the
+    validation split (Platt, Probabilistic Outputs for Support Vector Machines, 1999).
     """
 
     layer: int
@@ -145,11 +132,7 @@ class PooledHead:
 
     @classmethod
     def load(cls, folder: Path) -> PooledHead:
-        """Read the head from an adapter's folder.
-
-        Raises:
-            ModelError: If a file is missing or damaged.
-        """
+        """Read the head from an adapter's folder; raises a ``ModelError`` if a file is missing or damaged."""
         try:
             tensors, settings = load_file(str(folder / HEAD)), read_json(folder / HEAD_SETTINGS)
             layer, slope, offset = int(settings["layer"]), float(settings["slope"]), float(settings["offset"])
@@ -172,11 +155,7 @@ class PooledScorer:
     gives_probabilities = True
 
     def __init__(self, name: str, model: Any, head: PooledHead, renderer: ListRenderer) -> None:
-        """Wrap a loaded model with its adapter, and drop the layers above the head's.
-
-        Raises:
-            ModelError: If the head doesn't fit the size or the number of the model's layers.
-        """
+        """Drop the layers above the head's; raises a ``ModelError`` if the head doesn't fit the model's layers."""
         backbone, _ = backbone_and_head(model)
         size, layers = int(backbone.config.hidden_size), len(backbone.layers)
         if head.gain.shape != (size,) or head.layer > layers:
@@ -195,8 +174,8 @@ class PooledScorer:
         if not outfits:
             return np.zeros(0)
         prompts = [self.renderer.render(compatibility_prompt(outfit)).prompt_ids for outfit in outfits]
-        pool = PoolSpec(self._head.layer, self.renderer.before)
-        return self._head.probabilities(self._runner.read(prompts, pool, answer=False).states)
+        pool = PoolSpec(self._head.layer, ListRenderer.before)
+        return self._head.probabilities(self._runner.read(prompts, pool).states)
 
 
 class LazyScorer:
@@ -223,12 +202,9 @@ class LazyScorer:
 
 
 class CachedScorer:
-    """A language model's scores, cached by the texts of an outfit's items. Safe to call from several threads.
+    """A language model's scores, cached by the texts of an outfit's items in their order. Safe for several threads.
 
-    Args:
-        name: For reports.
-        scorer: Depends on the items' texts and their order alone. One thread calls it at a time.
-        size: Maximum number of cached scores; the least recently used one is dropped first.
+    One thread calls the scorer at a time. Of more than ``size`` scores the least recently used are dropped.
     """
 
     gives_probabilities = True
@@ -275,9 +251,8 @@ class BaseModelScorer:
         keys = [texts_of(outfit) for outfit in outfits]
         new = {key: outfit for key, outfit in zip(keys, outfits, strict=True) if key not in self._yes}
         if new:
-            yes, states = self._read(list(new.values()), answer=True)
+            yes, self._states[tuple(new)] = self._read(list(new.values()))
             self._yes.update(zip(new, yes.tolist(), strict=True))
-            self._states[tuple(new)] = states
         return np.array([self._yes[key] for key in keys], dtype=np.float64)
 
     def states(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float32]:
@@ -290,9 +265,7 @@ class BaseModelScorer:
             self._states[keys] = self._read(outfits, answer=False)[1]
         return self._states[keys]
 
-    def _read(
-        self, outfits: Sequence[Sequence[Item]], *, answer: bool
-    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    def _read(self, outfits: Sequence[Sequence[Item]], answer: bool = True) -> tuple[Any, NDArray[np.float32]]:
         scorer = self._load()
         return scorer.read(outfits, middle_layer(scorer.layers), answer=answer)
 
@@ -308,6 +281,34 @@ def compatibility_prompt(outfit: Sequence[Item]) -> Instruction:
         if not item.text:
             raise ModelError(f"item '{item.id}' has no text; describe it first (recommend.items.describe_items)")
     return compatibility_instruction(texts_of(outfit))
+
+
+def name_complement(
+    loaded: Loaded, context: Sequence[str], want: GarmentCategory, max_length: int, max_tokens: int = 16
+) -> str:
+    """What the model would add, such as ``"black ankle boots"``: the first line of its most likely answer, or nothing.
+
+    ``max_length`` limits the tokens of the prompt and the name together, ``max_tokens`` those of the name. The model is
+    in evaluation mode.
+    """
+    import torch
+
+    renderer = PromptRenderer(loaded.tokenizer, max_length - max_tokens)
+    prompt = renderer.render(complement_instruction(context, want)).prompt_ids
+    model: Any = loaded.model
+    ids = torch.tensor([list(prompt)], device=next(model.parameters()).device)
+    with torch.no_grad():
+        written = model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=max_tokens,
+            do_sample=False,
+            use_cache=True,
+            pad_token_id=loaded.tokenizer.pad_token_id,
+            eos_token_id=list(renderer.end_ids()),
+        )[0, len(prompt) :]
+    text = str(loaded.tokenizer.decode(written, skip_special_tokens=True)).strip()
+    return text.splitlines()[0].strip() if text else ""
 
 
 def load_scorer(base: Base, adapter: Path | None, settings: RunSettings) -> LanguageModelScorer | PooledScorer:
@@ -368,8 +369,7 @@ def platt_regression(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> t
     """Slope and offset of the logistic regression of the truth ``(N,)`` on scores ``(N,)`` that vary.
 
     Targets are smoothed by ``1 / (n + 2)`` as in Platt's paper, so that the slope stays finite where the scores
-    separate the classes. It is the root of the loss's gradient: scikit-learn's solvers watch the loss, which is flat
-    near its minimum, and stop some digits earlier.
+    separate the classes. It is the root of the loss's gradient, which has more digits than scikit-learn's minimum.
     """
     yes, no = int(truth.sum()), int((~truth).sum())
     targets = np.where(truth, (yes + 1) / (yes + 2), 1 / (no + 2))

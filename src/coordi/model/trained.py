@@ -83,8 +83,8 @@ class ModelScorers:
 
     Attributes:
         model: The scorer that is measured and served: the ensemble where the adapter has one, else the language model.
-        quick: The ensemble without the language model: microseconds per outfit, less accurate. A model without an
-            ensemble uses that of the bundled adapter.
+        quick: The ensemble without the language model, that of the bundled adapter where the adapter has none:
+            microseconds per outfit, less accurate.
         language_model: The language model alone, with a cache.
     """
 
@@ -127,30 +127,27 @@ class ModelScorers:
 def find_model(name: str, overrides: Sequence[str] = ()) -> TrainedModel:
     """The model that a command's ``--model`` names.
 
-    Settings of the evaluation are not the model's own: they are the defaults unless overridden, so that all models are
-    measured alike.
-
     Args:
         name: ``bundled`` for the adapter that comes with coordi, ``base`` for the model that it was made on, a folder
             that ``coordi run`` or ``coordi finetune`` made, or the folder of an adapter.
-        overrides: ``key=value`` settings. An adapter's base, prompts and encoder stay as they were in training.
+        overrides: ``key=value`` settings. An adapter's base, prompts and encoder stay as they were in training;
+            settings of the evaluation are the defaults unless overridden, so that all models are measured alike.
 
     Raises:
         ConfigError: If an override is wrong, or isn't the user's to set.
         ModelError: If it is none of them, or its fine-tuning isn't finished.
     """
     if name == "base":
-        settings = apply_overrides(_default_evaluation(load_settings(_DEFAULT_PRESET)), overrides)
-        return TrainedModel("base", settings, None)
+        settings = load_settings(_DEFAULT_PRESET).model_copy(update={"evaluate": EvaluateSettings()})
+        return TrainedModel("base", apply_overrides(settings, overrides), None)
     if name == "bundled":
         return TrainedModel("fine-tuned", _settings_of(BUNDLED, overrides), BUNDLED)
     folder = Path(name)
     for adapter in (folder / FINETUNE / ADAPTER, folder / ADAPTER, folder):
         if (adapter / "adapter_config.json").is_file():
             return TrainedModel("fine-tuned", _settings_of(adapter, overrides), adapter, adapter.parent / CURVE)
-    reason = "its fine-tuning isn't finished" if (folder / FINETUNE).is_dir() else "no adapter is in it"
-    if not folder.exists():
-        reason = "no such folder"
+    reason = "no adapter is in it" if folder.exists() else "no such folder"
+    reason = "its fine-tuning isn't finished" if (folder / FINETUNE).is_dir() else reason
     raise ModelError(
         f"no model at '{name}': {reason}; accepted are a folder that coordi run or coordi finetune made, an adapter's "
         "folder, 'bundled' or 'base'"
@@ -165,9 +162,7 @@ def _settings_of(adapter: Path, overrides: Sequence[str]) -> RunSettings:
             "finetune again"
         )
     try:
-        settings = RunSettings.model_validate(
-            {key: value for key, value in read_json(path).items() if key != "evaluate"}
-        )
+        settings = RunSettings.model_validate({**read_json(path), "evaluate": {}})
     except ValidationError as error:
         raise ModelError(
             f"'{path}' was written by another version of coordi ({error.error_count()} settings don't fit); fine-tune "
@@ -179,8 +174,4 @@ def _settings_of(adapter: Path, overrides: Sequence[str]) -> RunSettings:
                 f"'{override}' can't be set for a fine-tuned model, which is used as it was trained; accepted are keys "
                 f"that begin with {' or '.join(_FREE)}"
             )
-    return apply_overrides(_default_evaluation(settings), overrides)
-
-
-def _default_evaluation(settings: RunSettings) -> RunSettings:
-    return settings.model_copy(update={"evaluate": EvaluateSettings()})
+    return apply_overrides(settings, overrides)

@@ -21,12 +21,11 @@ from coordi.artifacts import Progress, clear_write_errors, no_progress, read_jso
 from coordi.config import FinetuneSettings, RunSettings
 from coordi.encoders.base import sigmoid
 from coordi.errors import MissingDependencyError, ModelError, TrainingError, require
-from coordi.model.base import Base, quiet_libraries
+from coordi.model.base import Base, check_base, quiet_libraries, resolve_base
 from coordi.model.checkpoints import Checkpoint, Checkpoints, Interruption, copy_files
-from coordi.model.engines import compute_dtype
-from coordi.model.heads import Head, TrainingData, draw_training_data
+from coordi.model.engines import Engine, choose_engine, compute_dtype, load_tokenizer
+from coordi.model.heads import AnswerHead, GroupHead, Head, TrainingData, draw_training_data
 from coordi.model.prefix_cache import check_logits
-from coordi.model.preflight import preflight
 from coordi.model.scoring import ORIGIN
 from coordi.prompts import NO, YES, Instruction
 from coordi.types import RandomStream
@@ -42,11 +41,8 @@ CHECKPOINTS = "checkpoints"
 LOGS = "logs"  # of TensorBoard
 _MIN_PROBABILITY = 1e-12  # keeps a logarithm finite
 _MAX_GRADIENT_NORM = 1.0
+_TRACKED = {"learning_rate", "batch_size", "epochs", "lora_rank", "lora_alpha", "lora_dropout"}
 _CHECKPOINT_SHARE = 0.01  # of the time that checkpoints may take
-_DIVERGED = (
-    "the best adapter and the last checkpoint so far are kept, but resuming from there would end the same way: start "
-    "another run, with another --out, and set a lower finetune.learning_rate"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +53,7 @@ class CurvePoint:
         examples: Training examples so far.
         train_loss: Mean loss since the last evaluation, in nats: per answer token, or per group for a pooled head.
         valid_loss: Mean of ``-log P(truth)`` with P over yes and no alone, in nats; log 2 is guessing.
-        valid_auc: Area under the ROC curve of P(yes); 0.5 is guessing.
+        valid_auc: Area under the ROC curve of P(yes).
     """
 
     step: int
@@ -73,6 +69,32 @@ class FinetuneResult(NamedTuple):
     adapter: Path
     curve: tuple[CurvePoint, ...]
     steps: int
+
+
+class Preflight(NamedTuple):
+    """What fine-tuning needs of the settings on this machine: an engine, why this one, the base model, the head."""
+
+    engine: Engine
+    reason: str
+    base: Base
+    head: Head
+
+
+def preflight(settings: RunSettings) -> Preflight:
+    """Refuse settings that can't be fine-tuned with on this machine, before any work is done.
+
+    A base that may be downloaded is, and the bundled one is converted.
+
+    Raises:
+        ModelError: If a demanded engine can't run, the base is missing or doesn't fit the settings, or it has no tokens
+            for yes and no.
+    """
+    # Unsloth must be imported before transformers, so the engine comes first.
+    engine, reason = choose_engine(settings.model, settings.finetune.head)
+    base = resolve_base(settings.model)
+    check_base(base, settings)
+    head = GroupHead if settings.finetune.head == "pooled" else AnswerHead
+    return Preflight(engine, reason, base, head(load_tokenizer(base), settings.prompt.max_length))
 
 
 def finetune(
@@ -150,10 +172,8 @@ def new_accelerator(settings: FinetuneSettings, out: Path) -> Accelerator:
 class TrainingLoop:
     """The network, its optimizer and its schedule, and the optimizer steps.
 
-    With several processes each takes its share of every step's examples, and their gradients are averaged.
-
-    Attributes:
-        network: The model, with its new adapter and its head; what is scored and saved.
+    With several processes each takes its share of every step's examples, and their gradients are averaged. ``network``
+    is the model with its adapter and its head.
     """
 
     def __init__(
@@ -182,11 +202,7 @@ class TrainingLoop:
         self._loss_sum, self._loss_count = 0.0, 0
 
     def step(self, number: int) -> None:
-        """Take an optimizer step, counted from 1.
-
-        Raises:
-            TrainingError: If the loss, a gradient or a weight isn't a finite number.
-        """
+        """Take an optimizer step, counted from 1; raises a ``TrainingError`` if a number isn't finite."""
         torch = require("torch", "train")
         accelerator, examples = self._accelerator, self._data.step(number)
         weight = sum(example.weight for example in examples)
@@ -276,37 +292,32 @@ def _new_optimizer(network: Any, model: Any, settings: FinetuneSettings) -> torc
 
 
 def _diverged(reason: str) -> TrainingError:
-    return TrainingError(f"{reason}; {_DIVERGED}")
+    return TrainingError(
+        f"{reason}; the best adapter and the last checkpoint so far are kept, but resuming from there would end the "
+        "same way: start another run, with another --out, and set a lower finetune.learning_rate"
+    )
 
 
 class Validation:
-    """Validation questions, scored by a model in training.
-
-    Attributes:
-        truth: Their answers, ``(N,)``.
-
-    Raises:
-        TrainingError: If not both answers occur.
-    """
+    """Validation questions with their truth ``(N,)``, scored by a model in training."""
 
     def __init__(self, head: Head, questions: Sequence[Instruction]) -> None:
         self.questions = questions
         self.truth = np.array([question.answer == YES for question in questions], dtype=bool)
-        yes = int(self.truth.sum())
-        if yes in (0, len(questions)):
+        yes, count = int(self.truth.sum()), len(questions)
+        if yes in (0, count):
             raise TrainingError(
-                f"the validation split needs questions answered {YES} and {NO}, got {yes} and "
-                f"{len(questions) - yes} of {len(questions)}; see: coordi data info"
+                f"the validation split needs questions answered {YES} and {NO}, got {yes} and {count - yes} of "
+                f"{count}; see: coordi data info"
             )
         self.head = head
         self._prompts = [head.prompt(question) for question in questions]
 
     def logits(self, network: Any, accelerator: Accelerator) -> NDArray[np.float64]:
         """Log odds of yes of each question, ``(N,)``; every process scores its share."""
-        rank, processes = accelerator.process_index, accelerator.num_processes
-        share: NDArray[np.float64] | ModelError
+        processes = accelerator.num_processes
         try:
-            share = self.head.logits(network, self._prompts[rank::processes])
+            share: Any = self.head.logits(network, self._prompts[accelerator.process_index :: processes])
         except ModelError as error:  # raised below, by all processes
             share = error
         logits = np.zeros(len(self._prompts))
@@ -461,10 +472,7 @@ class _Run:
 
     def train(self, loop: TrainingLoop, checkpoint: Checkpoint | None) -> None:
         """Take all steps after a checkpoint."""
-        options = self.settings.model_dump().items()
-        self.accelerator.init_trackers(
-            "coordi", {name: value for name, value in options if isinstance(value, int | float | str)}
-        )
+        self.accelerator.init_trackers("coordi", self.settings.model_dump(include=_TRACKED))
         first = 0
         if checkpoint is not None:
             first = checkpoint.step
