@@ -24,10 +24,7 @@ _NEWEST = 2  # checkpoints that stay
 
 
 class Interruption:
-    """Ctrl-C in a training: the first one waits until a checkpoint is written, a second one ends the work at once.
-
-    ``requested`` says whether it was pressed.
-    """
+    """Ctrl-C in a training: the first one waits until a checkpoint is written, a second one ends the work at once."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.requested = False
@@ -35,10 +32,7 @@ class Interruption:
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Note Ctrl-C instead of raising ``KeyboardInterrupt``.
-
-        Only in the main thread, and where Ctrl-C has Python's default handler.
-        """
+        """Note Ctrl-C; only in the main thread, and where it has Python's default handler."""
         handler = signal.getsignal(signal.SIGINT)
         if threading.current_thread() is not threading.main_thread() or handler is not signal.default_int_handler:
             yield

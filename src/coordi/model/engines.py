@@ -115,10 +115,10 @@ def choose_engine(settings: ModelSettings, head: str = "answer") -> tuple[Engine
                 "model.engine=auto, or finetune.head=answer"
             )
         return PeftEngine(), "PEFT, which a pooled head needs"
-    torch = require("torch", "train")
-    gpu = bool(torch.cuda.is_available())
     if settings.engine == "peft":
         return PeftEngine(), "PEFT, as the settings ask"
+    torch = require("torch", "train")
+    gpu = bool(torch.cuda.is_available())
     if settings.engine == "unsloth" and not gpu:
         raise ModelError(
             "model.engine is unsloth, which needs an NVIDIA GPU, and PyTorch sees none; set model.engine=auto"
@@ -229,10 +229,10 @@ def _layers_to_train(base: Base, network: Any, finetune: FinetuneSettings) -> in
     """Number of a model's layers that run in training."""
     layers = int(network.config.get_text_config().num_hidden_layers)
     if finetune.head == "pooled":
-        wanted = finetune.last_layer or middle_layer(layers)
-        if wanted > layers:
-            raise ModelError(f"finetune.last_layer is {wanted}, but '{base.name}' has {layers} layers")
-        layers = wanted
+        last = finetune.last_layer or middle_layer(layers)
+        if last > layers:
+            raise ModelError(f"finetune.last_layer is {last}, but '{base.name}' has {layers} layers")
+        layers = last
     if finetune.first_layer >= layers:
         raise ModelError(
             f"finetune.first_layer is {finetune.first_layer}, but '{base.name}' has layers 0 to {layers - 1} to train"
@@ -241,12 +241,8 @@ def _layers_to_train(base: Base, network: Any, finetune: FinetuneSettings) -> in
 
 
 def _lora_options(finetune: FinetuneSettings) -> dict[str, Any]:
-    return {
-        "r": finetune.lora_rank,
-        "lora_alpha": finetune.lora_alpha,
-        "lora_dropout": finetune.lora_dropout,
-        "target_modules": list(finetune.target_modules),
-    }
+    options = {"r": finetune.lora_rank, "lora_alpha": finetune.lora_alpha, "lora_dropout": finetune.lora_dropout}
+    return {**options, "target_modules": list(finetune.target_modules)}
 
 
 def compute_dtype() -> torch.dtype:

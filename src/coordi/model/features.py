@@ -27,7 +27,7 @@ GroupSums = Mapping[Group, tuple[int, NDArray[np.float64]]]
 """Number of items of each group, and the sum of their text embeddings ``(D,)``."""
 Embed = Callable[[Sequence[Item]], NDArray[np.float32]]
 """Embeddings of items, unit length or zero, shape ``(N, D)``."""
-Key = TypeVar("Key", bound=Hashable)
+_Key = TypeVar("_Key", bound=Hashable)
 
 # Number of training items of a category that weigh as much as the mean of all.
 _SHRINKAGE = 10
@@ -45,13 +45,10 @@ class CategoryCentering:
     All bags look and read alike; what is left after centring tells one bag from another. The mean of a category is
     shrunk towards the mean of all items, because a few items don't determine it.
 
-    Attributes:
-        overall: Mean of all training items, ``(D,)``; None leaves embeddings as they are.
-        by_group: Mean of each group, ``(D,)``; a group that is absent has the overall mean.
+    A group that is absent in ``by_group`` has the overall mean; without one, embeddings are left as they are.
 
     References:
-        Mu and Viswanath, All-but-the-Top: Simple and Effective Postprocessing for Word Representations, 2018; Liang et
-        al., Mind the Gap: Understanding the Modality Gap in Multi-modal Contrastive Representation Learning, 2022.
+        Mu and Viswanath, All-but-the-Top, 2018; Liang et al., Mind the Gap, 2022.
     """
 
     overall: NDArray[np.float64] | None = None
@@ -137,9 +134,9 @@ def group_sums(items: Sequence[Item]) -> dict[Group, tuple[int, NDArray[np.float
     return _sums([(item.category, bool(item.title)) for item in items], text_embeddings(items))
 
 
-def _sums(keys: Sequence[Key], rows: NDArray[np.float32]) -> dict[Key, tuple[int, NDArray[np.float64]]]:
+def _sums(keys: Sequence[_Key], rows: NDArray[np.float32]) -> dict[_Key, tuple[int, NDArray[np.float64]]]:
     """Number and sum of the rows of each key."""
-    groups: dict[Key, list[NDArray[np.float32]]] = defaultdict(list)
+    groups: dict[_Key, list[NDArray[np.float32]]] = defaultdict(list)
     for key, row in zip(keys, rows, strict=True):
         groups[key].append(row)
     return {key: (len(own), np.sum(own, axis=0, dtype=np.float64)) for key, own in groups.items()}
@@ -161,17 +158,12 @@ class CategoryPairs:
     gives_probabilities = True
 
     def __init__(self, weights: Mapping[str, float], intercept: float) -> None:
-        """Use fitted weights; a pair without a weight counts nothing."""
         self.weights = weights
         self.intercept = intercept
 
     @classmethod
     def fit(cls, outfits: Sequence[Sequence[Item]], labels: NDArray[np.bool_]) -> CategoryPairs:
-        """Fit the weights of pairs on N outfits; labels ``(N,)`` are True for real ones.
-
-        Raises:
-            EvaluationError: If the labels don't hold both classes.
-        """
+        """Fit the weights of pairs on N outfits; labels ``(N,)`` are True for real ones, and of both classes."""
         check_both_classes(cls.name, labels)
         vectorizer = require("sklearn.feature_extraction", "train").DictVectorizer()
         model = require("sklearn.linear_model", "train").LogisticRegression(C=_PAIRS_C, max_iter=2000, tol=1e-6)
@@ -202,7 +194,6 @@ class TitleSimilarity:
     gives_probabilities = False
 
     def __init__(self, vectorizer: Any) -> None:
-        """Use a fitted TF-IDF vectorizer of scikit-learn."""
         self._vectorizer = vectorizer
 
     @classmethod
@@ -279,9 +270,8 @@ def check_both_classes(name: str, labels: NDArray[np.bool_]) -> None:
 def _mean_cosine(vectors: Any, outfits: Sequence[Sequence[int]]) -> NDArray[np.float64]:
     """Mean cosine over the pairs of each outfit, ``(N,)``: the square of a sum holds each pair twice.
 
-    Args:
-        vectors: Unit length or zero, dense or sparse, ``(U, D)``.
-        outfits: Rows of each outfit's items. They are sorted, so that sums round the same whatever the items' order.
+    An outfit is rows of the vectors, ``(U, D)``, dense or sparse. They are sorted, so that sums round the same whatever
+    the items' order.
     """
     sizes = np.array([len(rows) for rows in outfits])
     columns = [row for rows in outfits for row in sorted(rows)]

@@ -178,7 +178,28 @@ class AnswerHead(Head):
 
     def network(self, model: Any) -> nn.Module:
         """See ``Head.network``."""
-        return _answer_network(model)
+        import torch
+
+        class AnswerNetwork(torch.nn.Module):
+            """A causal language model whose head runs on the answers' positions alone."""
+
+            def __init__(self) -> None:
+                super().__init__()
+                self.model = model
+
+            def forward(
+                self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor
+            ) -> torch.Tensor:
+                """Sum of the negative log-likelihoods of the answers' tokens."""
+                backbone, head = backbone_and_head(self.model)
+                output = backbone(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
+                targets = labels[:, 1:]  # (B, T - 1)
+                learned = targets != IGNORED
+                states = output.last_hidden_state[:, :-1][learned]  # (answer tokens, H)
+                logits = apply_logit_scaling(self.model, head(states).float())  # (answer tokens, V)
+                return torch.nn.functional.cross_entropy(logits, targets[learned], reduction="sum")
+
+        return AnswerNetwork()
 
     def batch(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
         """See ``Head.batch``."""
@@ -193,29 +214,6 @@ class AnswerHead(Head):
         """See ``Head.logits``."""
         yes, no = PromptRunner(network.model, self._answers).logits(prompts).T
         return np.asarray(yes - no)
-
-
-def _answer_network(model: Any) -> nn.Module:
-    import torch
-
-    class AnswerNetwork(torch.nn.Module):
-        """A causal language model whose head runs on the answers' positions alone."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-
-        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-            """Sum of the negative log-likelihoods of the answers' tokens."""
-            backbone, head = backbone_and_head(self.model)
-            output = backbone(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
-            targets = labels[:, 1:]  # (B, T - 1)
-            learned = targets != IGNORED
-            states = output.last_hidden_state[:, :-1][learned]  # (answer tokens, H)
-            logits = apply_logit_scaling(self.model, head(states).float())  # (answer tokens, V)
-            return torch.nn.functional.cross_entropy(logits, targets[learned], reduction="sum")
-
-    return AnswerNetwork()
 
 
 class GroupHead(Head):
@@ -242,7 +240,43 @@ class GroupHead(Head):
 
     def network(self, model: Any) -> nn.Module:
         """See ``Head.network``."""
-        return _pooled_network(model, ListRenderer.before)
+        import torch
+
+        class PooledNetwork(torch.nn.Module):
+            """A decoder without its last norm, and a new head."""
+
+            def __init__(self) -> None:
+                super().__init__()
+                self.model = model
+                backbone, _ = backbone_and_head(model)
+                self.layer = len(backbone.layers)
+                backbone.norm = torch.nn.Identity()  # the head reads the output of the last layer itself
+                size, device = int(backbone.config.hidden_size), next(backbone.parameters()).device
+                self.norm = torch.nn.LayerNorm(size, eps=EPSILON, device=device)
+                self.unit = torch.nn.Linear(size, 1, device=device)
+                torch.nn.init.zeros_(self.unit.weight)  # all outfits are alike before anything is learned
+                torch.nn.init.zeros_(self.unit.bias)
+
+            def forward(
+                self, input_ids: torch.Tensor, attention_mask: torch.Tensor, sizes: torch.Tensor
+            ) -> torch.Tensor:
+                """Sum of the losses of groups; see ``group_losses``."""
+                backbone, _ = backbone_and_head(self.model)
+                counted = attention_mask.clone()
+                counted[:, : ListRenderer.before] = 0
+                with _fast_autocast():
+                    output = backbone(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
+                states = output.last_hidden_state  # (N, T, H)
+                mean = (states.float() * counted[:, :, None]).sum(dim=1) / counted.sum(dim=1, keepdim=True)
+                return group_losses(self.unit(self.norm(mean))[:, 0], sizes.tolist()).sum()
+
+            def pooled_head(self, slope: float = 1.0, offset: float = 0.0) -> PooledHead:
+                """The head as it is now."""
+                weights = (self.norm.weight, self.norm.bias, self.unit.weight[0], self.unit.bias)
+                gain, shift, weight, bias = (value.detach().float().cpu().numpy().copy() for value in weights)
+                return PooledHead(self.layer, gain, shift, weight, bias, slope, offset)
+
+        return PooledNetwork()
 
     def batch(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
         """See ``Head.batch``."""
@@ -273,44 +307,6 @@ def _fast_autocast() -> torch.autocast:
     dtype = compute_dtype()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.autocast(device, dtype, enabled=dtype is torch.bfloat16)
-
-
-def _pooled_network(model: Any, skip: int) -> nn.Module:
-    import torch
-
-    class PooledNetwork(torch.nn.Module):
-        """A decoder without its last norm, and a new head; ``skip`` tokens of each prompt aren't averaged."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-            backbone, _ = backbone_and_head(model)
-            self.layer = len(backbone.layers)
-            backbone.norm = torch.nn.Identity()  # the head reads the output of the last layer itself
-            size, device = int(backbone.config.hidden_size), next(backbone.parameters()).device
-            self.norm = torch.nn.LayerNorm(size, eps=EPSILON, device=device)
-            self.unit = torch.nn.Linear(size, 1, device=device)
-            torch.nn.init.zeros_(self.unit.weight)  # all outfits are alike before anything is learned
-            torch.nn.init.zeros_(self.unit.bias)
-
-        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
-            """Sum of the losses of groups; see ``group_losses``."""
-            backbone, _ = backbone_and_head(self.model)
-            counted = attention_mask.clone()
-            counted[:, :skip] = 0
-            with _fast_autocast():
-                output = backbone(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
-            states = output.last_hidden_state  # (N, T, H)
-            mean = (states.float() * counted[:, :, None]).sum(dim=1) / counted.sum(dim=1, keepdim=True)
-            return group_losses(self.unit(self.norm(mean))[:, 0], sizes.tolist()).sum()
-
-        def pooled_head(self, slope: float = 1.0, offset: float = 0.0) -> PooledHead:
-            """The head as it is now."""
-            weights = (self.norm.weight, self.norm.bias, self.unit.weight[0], self.unit.bias)
-            gain, shift, weight, bias = (value.detach().float().cpu().numpy().copy() for value in weights)
-            return PooledHead(self.layer, gain, shift, weight, bias, slope, offset)
-
-    return PooledNetwork()
 
 
 def group_losses(logits: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:

@@ -47,19 +47,12 @@ _CHECKPOINT_SHARE = 0.01  # of the time that checkpoints may take
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """One evaluation of the validation split.
-
-    Attributes:
-        examples: Training examples so far.
-        train_loss: Mean loss since the last evaluation, in nats: per answer token, or per group for a pooled head.
-        valid_loss: Mean of ``-log P(truth)`` with P over yes and no alone, in nats; log 2 is guessing.
-        valid_auc: Area under the ROC curve of P(yes).
-    """
+    """One evaluation of the validation split, after ``step`` optimizer steps on so many examples."""
 
     step: int
     examples: int
-    train_loss: float
-    valid_loss: float
+    train_loss: float  # mean since the last evaluation, in nats: per answer token, or per group for a pooled head
+    valid_loss: float  # mean of -log P(truth) with P over yes and no alone, in nats; log 2 is guessing
     valid_auc: float
 
 
@@ -161,11 +154,11 @@ def new_accelerator(settings: FinetuneSettings, out: Path) -> Accelerator:
         raise MissingDependencyError(
             f"finetune.track is '{track}', which isn't installed; run: pip install {track}, or set finetune.track=none"
         )
-    if not torch.cuda.is_available():
-        options = {"cpu": True, "mixed_precision": "no"}
-    else:
-        options = {"mixed_precision": "bf16" if compute_dtype() is torch.bfloat16 else "fp16"}
-    accelerator: Accelerator = accelerate.Accelerator(**options, log_with=track, project_dir=str(out / LOGS))
+    gpu = torch.cuda.is_available()
+    precision = ("bf16" if compute_dtype() is torch.bfloat16 else "fp16") if gpu else "no"
+    accelerator: Accelerator = accelerate.Accelerator(
+        cpu=not gpu, mixed_precision=precision, log_with=track, project_dir=str(out / LOGS)
+    )
     return accelerator
 
 
@@ -337,10 +330,7 @@ class Validation:
 
 
 class TrainingFolder:
-    """Files of a training: its curve, its best adapter, its checkpoints, and the fingerprint it was started with.
-
-    The folder of the best adapter is absent before the first evaluation.
-    """
+    """Files of a training: its curve, its best adapter (from the first evaluation on), its checkpoints, its start."""
 
     def __init__(self, out: Path, base: Base, fingerprint: str) -> None:
         self.curve: list[CurvePoint] = []
@@ -352,17 +342,19 @@ class TrainingFolder:
         """Whether this very training has ended; if so, its curve is read."""
         finished = self._was_started(finished=True)
         if finished:
-            self.curve = [CurvePoint(**point) for point in read_json(self._out / CURVE)]
+            self.curve = _curve(read_json(self._out / CURVE))
         return finished
 
-    def finish(self) -> None:
-        """Mark the training as finished."""
-        write_json(self._out / STARTED, {"fingerprint": self._fingerprint, "finished": True})
+    def mark(self, *, finished: bool) -> None:
+        """Write whether the training is finished."""
+        write_json(self._out / STARTED, {"fingerprint": self._fingerprint, "finished": finished})
 
     def resume(self, say: Callable[[str], None]) -> Checkpoint | None:
         """Go back to the newest complete checkpoint; without one, what an earlier training left is removed."""
         checkpoint = self.checkpoints.newest(say) if self._was_started(finished=False) else None
-        if checkpoint is None and (self._out / STARTED).is_file():
+        if checkpoint is not None:
+            say(f"fine-tuning is resumed after step {checkpoint.step}")
+        elif (self._out / STARTED).is_file():
             say("fine-tuning starts at its first step: there is no complete checkpoint of these settings and examples")
         with clear_write_errors(self._out):
             if checkpoint is None or checkpoint.adapter is None:
@@ -373,17 +365,10 @@ class TrainingFolder:
             (self._out / CURVE).unlink(missing_ok=True)
             if checkpoint is None:
                 shutil.rmtree(self._out / CHECKPOINTS, ignore_errors=True)
-                write_json(self._out / STARTED, {"fingerprint": self._fingerprint, "finished": False})
-                return None
-        say(f"fine-tuning is resumed after step {checkpoint.step}")
-        self.restore_curve(checkpoint)
-        if self.curve:
-            self._write_curve()
+                self.mark(finished=False)
+            elif checkpoint.state["curve"]:
+                write_json(self._out / CURVE, checkpoint.state["curve"])
         return checkpoint
-
-    def restore_curve(self, checkpoint: Checkpoint) -> None:
-        """Go back to the curve of a checkpoint."""
-        self.curve = [CurvePoint(**point) for point in checkpoint.state["curve"]]
 
     def add(self, point: CurvePoint, save: Callable[[Path], None]) -> None:
         """Add a point to the curve, and save the adapter if it is the best so far."""
@@ -397,14 +382,11 @@ class TrainingFolder:
                 config["target_modules"] = sorted(config["target_modules"])  # a set, written in any order
                 write_json(fresh / "adapter_config.json", config)
                 write_json(fresh / ORIGIN, {"base": self._base.name, "identity": self._base.identity})
-        self._write_curve()
+        write_json(self._out / CURVE, [asdict(entry) for entry in self.curve])
 
     def _was_started(self, *, finished: bool) -> bool:
         record = {"fingerprint": self._fingerprint, "finished": finished}
         return (self._out / STARTED).is_file() and bool(read_json(self._out / STARTED) == record)
-
-    def _write_curve(self) -> None:
-        write_json(self._out / CURVE, [asdict(point) for point in self.curve])
 
     @contextmanager
     def _new_adapter(self) -> Iterator[Path]:
@@ -417,6 +399,10 @@ class TrainingFolder:
             fresh.rename(self.adapter)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _curve(rows: Sequence[Mapping[str, Any]]) -> list[CurvePoint]:
+    return [CurvePoint(**row) for row in rows]
 
 
 def best_point(curve: Sequence[CurvePoint]) -> CurvePoint:
@@ -467,7 +453,7 @@ class _Run:
         require("accelerate.utils", "train").broadcast_object_list(step)
         if checkpoint is None and step[0] is not None:
             checkpoint = self.files.checkpoints.load(step[0])
-            self.files.restore_curve(checkpoint)
+        self.files.curve = _curve(checkpoint.state["curve"]) if checkpoint else []
         return checkpoint
 
     def train(self, loop: TrainingLoop, checkpoint: Checkpoint | None) -> None:
@@ -489,7 +475,7 @@ class _Run:
         for tracker in self.accelerator.trackers:  # end_training would end the processes' group too
             tracker.finish()
         if self.accelerator.is_main_process:
-            self.files.finish()
+            self.files.mark(finished=True)
 
     def _save(self, loop: TrainingLoop, step: int) -> None:
         """Write a checkpoint where one is due: before every evaluation, by time, and on Ctrl-C."""
