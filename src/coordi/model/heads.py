@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,22 +29,14 @@ _WORD_AND_END = 2
 _PAD_MULTIPLE = 16  # few different lengths, so that memory freed at one length is reused at the next (dev/LOG.md)
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A training example.
+class Example(NamedTuple):
+    """A training example: a prompt followed by its answer, or the prompts of an outfit and of its negatives.
 
-    Attributes:
-        texts: Token ids: a prompt followed by its answer, or the prompts of an outfit and of its negatives.
-        answer_length: Number of tokens at the end of the text that are learned; 0 under a pooled head.
+    ``answer_length`` tokens at the end of the text are learned; 0 under a pooled head.
     """
 
     texts: tuple[tuple[int, ...], ...]
     answer_length: int = 0
-
-    @property
-    def weight(self) -> int:
-        """Number of losses that the example adds to the mean of its step: one per answer token, or one."""
-        return self.answer_length or 1
 
     @property
     def tokens(self) -> int:
@@ -53,8 +44,7 @@ class Example:
         return sum(map(len, self.texts))
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingData:
+class TrainingData(NamedTuple):
     """All ``steps * batch_size`` examples of a training, in order."""
 
     examples: Sequence[Example]
@@ -107,11 +97,8 @@ def draw_training_data(
     """Draw epochs until there are enough examples for every step.
 
     The examples of one step are sorted by length, so that micro-batches hold little padding; which examples share a
-    step is left as drawn. Groups of a pooled head keep their order.
-
-    Raises:
-        TrainingError: If an epoch is empty, all answers are the same word, or an example has no answer.
-        PromptError: If an example can't be shortened enough.
+    step is left as drawn. Groups of a pooled head keep their order. Raises a ``TrainingError`` if an epoch is empty,
+    all answers are the same word, or an example has no answer.
     """
     groups: list[tuple[Instruction, ...]] = []
     size, steps, epoch = settings.batch_size, 0, 0
@@ -125,12 +112,10 @@ def draw_training_data(
             steps = min(steps, settings.max_steps or steps)
         epoch += 1
     examples = [head.encode(group) for group in groups[: steps * size]]
-    ordered = [
-        example
-        for start in range(0, len(examples), size)
-        for example in sorted(examples[start : start + size], key=lambda row: row.tokens if row.answer_length else 0)
-    ]
-    return TrainingData(ordered, steps, size)
+    for start in range(0, len(examples), size):
+        step = slice(start, start + size)
+        examples[step] = sorted(examples[step], key=lambda example: example.tokens if example.answer_length else 0)
+    return TrainingData(examples, steps, size)
 
 
 def _pad(texts: Sequence[Sequence[int]], value: int = 0) -> tuple[torch.Tensor, torch.Tensor]:

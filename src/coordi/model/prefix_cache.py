@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from coordi.errors import ModelError
+from coordi.errors import ModelError, require
 
 if TYPE_CHECKING:
     import torch
@@ -84,8 +84,7 @@ class PoolSpec(NamedTuple):
     skip: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class PrefixCache:
+class PrefixCache(NamedTuple):
     """Result of a forward pass that later ones continue, with ``F`` rows padded on the right to ``T`` tokens.
 
     Attributes:
@@ -99,14 +98,6 @@ class PrefixCache:
     mask: torch.Tensor
     sums: torch.Tensor
     counts: torch.Tensor
-
-    @classmethod
-    def empty(cls) -> PrefixCache:
-        """A single row of no tokens."""
-        import torch
-
-        zero = torch.zeros(1, dtype=torch.long)
-        return cls((), zero, torch.zeros((1, 0), dtype=torch.long), torch.zeros((1, 1)), zero)
 
 
 def forward_with_cache(
@@ -224,13 +215,15 @@ class PromptRunner:
     def _fill(self, outputs: ModelOutputs, prompts: Sequence[Sequence[int]], pool: PoolSpec | None) -> None:
         if not prompts:
             return
+        torch = require("torch", "train")
         backbone, _ = backbone_and_head(self.model)
         # Prefixes are padded to one width, and an attention window counts padding: prompts that come near its edge are
         # computed as they are.
         window = attention_window(backbone.config)
         use_prefixes = window is None or 2 * max(map(len, prompts)) <= window
         shared = shared_prefix_length(prompts) if use_prefixes else 0
-        start = PrefixCache.empty()
+        zero = torch.zeros(1, dtype=torch.long)
+        start = PrefixCache((), zero, torch.zeros((1, 0), dtype=torch.long), torch.zeros((1, 1)), zero)  # no tokens
         if shared:
             _, start = forward_with_cache(backbone, start, [0], [prompts[0][:shared]], pool=pool, store=True)
         groups, single = prefix_groups(prompts, shared) if use_prefixes else ([], list(range(len(prompts))))

@@ -80,7 +80,7 @@ class LanguageModelScorer:
         """P(yes) of each outfit, shape ``(N,)``, and the mean hidden state of its items, shape ``(N, H)``.
 
         The states are the output of ``layer``, from 1; None returns states without columns. ``answer=False`` skips the
-        layers above, and P(yes) is NaN. It raises what ``score`` raises.
+        layers above, and P(yes) is NaN. Raises what ``score`` raises.
         """
         prompts = [self.renderer.render(compatibility_prompt(outfit)).prompt_ids for outfit in outfits]
         pool = None if layer is None else PoolSpec(layer, self._question_tokens(prompts))
@@ -256,10 +256,7 @@ class BaseModelScorer:
         return np.array([self._yes[key] for key in keys], dtype=np.float64)
 
     def states(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float32]:
-        """Mean hidden state of each outfit's items at two thirds of the layers, shape ``(N, H)``.
-
-        The layers above run only for outfits that were scored.
-        """
+        """Mean hidden state of each outfit's items at two thirds of the layers, shape ``(N, H)``."""
         keys = tuple(map(texts_of, outfits))
         if keys not in self._states:
             self._states[keys] = self._read(outfits, answer=False)[1]
@@ -288,8 +285,7 @@ def name_complement(
 ) -> str:
     """What the model would add, such as ``"black ankle boots"``: the first line of its most likely answer, or nothing.
 
-    ``max_length`` limits the tokens of the prompt and the name together, ``max_tokens`` those of the name. The model is
-    in evaluation mode.
+    ``max_length`` limits the tokens of the prompt and the name together, ``max_tokens`` those of the name.
     """
     import torch
 
@@ -315,8 +311,7 @@ def load_scorer(base: Base, adapter: Path | None, settings: RunSettings) -> Lang
     """Load a base model with a fine-tuned adapter (None: without one) as a scorer, with the prompts of its training.
 
     Raises:
-        ModelError: If the files can't be loaded, the adapter was trained on another base, or the model has no answer
-            tokens.
+        ModelError: If the files can't be loaded, don't fit each other, or the model has no answer tokens.
     """
     if adapter is None or settings.finetune.head != "pooled":
         return load_answers(base, adapter, settings)

@@ -34,19 +34,12 @@ _FREE = ("data.", "evaluate.", "recommend.")
 
 @dataclass(frozen=True, slots=True)
 class TrainedModel:
-    """A fine-tuned model, or a base model.
+    """A fine-tuned model, or a base model."""
 
-    Attributes:
-        name: ``fine-tuned`` or ``base``.
-        settings: Of the run that made it: its base model, prompts and encoder.
-        adapter: Folder of its adapter; None for the base model.
-        curve: File of its training curve, if there is one.
-    """
-
-    name: str
-    settings: RunSettings
-    adapter: Path | None
-    curve: Path | None = None
+    name: str  # fine-tuned or base
+    settings: RunSettings  # of the run that made it: its base model, prompts and encoder
+    adapter: Path | None  # folder; None for the base model
+    curve: Path | None = None  # file of its training curve, if there is one
 
     @property
     def is_ensemble(self) -> bool:
@@ -55,12 +48,9 @@ class TrainedModel:
 
     def facts(self) -> dict[str, Any]:
         """Facts for ``report.json``."""
-        return {
-            "name": self.name,
-            "base": self.settings.model.base,
-            "quantization": self.settings.model.quantization,
-            "fine_tuned": self.adapter is not None,
-        }
+        model = self.settings.model
+        tuned = self.adapter is not None
+        return {"name": self.name, "base": model.base, "quantization": model.quantization, "fine_tuned": tuned}
 
     def identity(self) -> str:
         """SHA-256 over everything in the adapter's folder but its card; ``base`` without an adapter."""

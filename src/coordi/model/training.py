@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
 import math
 import shutil
 import time
@@ -76,11 +75,8 @@ class Preflight(NamedTuple):
 def preflight(settings: RunSettings) -> Preflight:
     """Refuse settings that can't be fine-tuned with on this machine, before any work is done.
 
-    A base that may be downloaded is, and the bundled one is converted.
-
-    Raises:
-        ModelError: If a demanded engine can't run, the base is missing or doesn't fit the settings, or it has no tokens
-            for yes and no.
+    A base that may be downloaded is, and the bundled one is converted. Raises a ``ModelError`` if a demanded engine
+    can't run, the base is missing or doesn't fit the settings, or it has no tokens for yes and no.
     """
     # Unsloth must be imported before transformers, so the engine comes first.
     engine, reason = choose_engine(settings.model, settings.finetune.head)
@@ -187,9 +183,8 @@ class TrainingLoop:
             weight.data = weight.data.float()
         optimizer = _new_optimizer(self.network, model, settings)
         name = "constant_with_warmup" if settings.schedule == "constant" else settings.schedule
-        self._scheduler = transformers.get_scheduler(
-            name, optimizer, round(settings.warmup_ratio * data.steps), data.steps
-        )
+        warmup = round(settings.warmup_ratio * data.steps)
+        self._scheduler = transformers.get_scheduler(name, optimizer, warmup, data.steps)
         self._model = accelerator.prepare_model(self.network, device_placement=False)
         self._optimizer = accelerator.prepare_optimizer(optimizer)
         self._loss_sum, self._loss_count = 0.0, 0
@@ -198,7 +193,7 @@ class TrainingLoop:
         """Take an optimizer step, counted from 1; raises a ``TrainingError`` if a number isn't finite."""
         torch = require("torch", "train")
         accelerator, examples = self._accelerator, self._data.step(number)
-        weight = sum(example.weight for example in examples)
+        weight = sum(example.answer_length or 1 for example in examples)  # number of losses
         loss = self._backward(number, examples[accelerator.process_index :: accelerator.num_processes], weight)
         if not math.isfinite(loss):
             raise _diverged(f"the training loss is {loss} at step {number}")
@@ -342,7 +337,7 @@ class TrainingFolder:
         """Whether this very training has ended; if so, its curve is read."""
         finished = self._was_started(finished=True)
         if finished:
-            self.curve = _curve(read_json(self._out / CURVE))
+            self.curve = [CurvePoint(**point) for point in read_json(self._out / CURVE)]
         return finished
 
     def mark(self, *, finished: bool) -> None:
@@ -401,10 +396,6 @@ class TrainingFolder:
             shutil.rmtree(fresh, ignore_errors=True)
 
 
-def _curve(rows: Sequence[Mapping[str, Any]]) -> list[CurvePoint]:
-    return [CurvePoint(**row) for row in rows]
-
-
 def best_point(curve: Sequence[CurvePoint]) -> CurvePoint:
     """The point whose adapter is saved: highest AUC, then lowest loss, then the earliest."""
     return max(curve, key=lambda point: (point.valid_auc, -point.valid_loss, -point.step))
@@ -453,7 +444,7 @@ class _Run:
         require("accelerate.utils", "train").broadcast_object_list(step)
         if checkpoint is None and step[0] is not None:
             checkpoint = self.files.checkpoints.load(step[0])
-        self.files.curve = _curve(checkpoint.state["curve"]) if checkpoint else []
+        self.files.curve = [CurvePoint(**point) for point in checkpoint.state["curve"]] if checkpoint else []
         return checkpoint
 
     def train(self, loop: TrainingLoop, checkpoint: Checkpoint | None) -> None:
@@ -497,8 +488,6 @@ class _Run:
 
     def _any(self, flag: bool) -> bool:
         """Whether a flag is true in any process."""
-        if self.accelerator.num_processes == 1:
-            return flag
         torch = require("torch", "train")
         return bool(self.accelerator.reduce(torch.tensor(int(flag), device=self.accelerator.device), "sum"))
 
@@ -518,6 +507,5 @@ class _Run:
 
 def _fingerprint(base: Base, settings: RunSettings, data: TrainingData, validation: Validation) -> str:
     finetune = settings.finetune.model_dump_json(exclude={"checkpoint_minutes", "track"})  # which change nothing
-    examples = hashlib.sha256(repr(data.examples).encode()).hexdigest()
-    parts = [base.identity, finetune, settings.model.model_dump_json(), settings.seed, examples]
-    return hashlib.sha256(json.dumps([*parts, repr(validation.questions)]).encode()).hexdigest()
+    parts = [base.identity, finetune, settings.model.model_dump_json(), settings.seed, data.examples]
+    return hashlib.sha256(repr([*parts, validation.questions]).encode()).hexdigest()
