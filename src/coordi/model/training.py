@@ -335,8 +335,7 @@ class TrainingFolder:
 
     def is_finished(self) -> bool:
         """Whether this very training has ended; if so, its curve is read."""
-        finished = self._was_started(finished=True)
-        if finished:
+        if finished := self._was_started(finished=True):
             self.curve = [CurvePoint(**point) for point in read_json(self._out / CURVE)]
         return finished
 
