@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from coordi.config import PromptSettings
@@ -21,21 +21,8 @@ NO = "no"
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerTokens:
-    """First token of each answer after a prompt.
-
-    Attributes:
-        words: The answers.
-        ids: Their first tokens, all different, in the same order.
-    """
-
-    words: tuple[str, ...]
-    ids: tuple[int, ...]
-
-
-def answer_tokens(renderer: PromptRenderer, words: tuple[str, ...] = (YES, NO)) -> AnswerTokens:
-    """The tokens that distinguish answers at the answer's position.
+def answer_tokens(renderer: PromptRenderer, words: tuple[str, ...] = (YES, NO)) -> tuple[int, ...]:
+    """First token of each answer after a prompt, all different, in the order of the answers.
 
     Raises:
         ModelError: If a word has no token of its own, or two words begin with the same token.
@@ -54,7 +41,7 @@ def answer_tokens(renderer: PromptRenderer, words: tuple[str, ...] = (YES, NO)) 
             f"this base model begins the answers {', '.join(words)} with the same token ({ids}), so they can't be told "
             "apart at the answer's position; choose another base model"
         )
-    return AnswerTokens(words, tuple(ids))
+    return tuple(ids)
 
 
 # The encoder's type of garment repeats what a title says, with less certainty.
@@ -119,7 +106,6 @@ class Instruction:
         options: Texts of lettered candidates; shortened, but never dropped.
         closing: Text after the items; never shortened.
         answer: The right answer; None in scoring.
-        rejected: A wrong answer, for training on preference pairs; None in scoring, or if there is none.
     """
 
     question: str
@@ -127,7 +113,6 @@ class Instruction:
     options: tuple[str, ...] = ()
     closing: str = ""
     answer: str | None = None
-    rejected: str | None = None
 
     def body(self) -> str:
         """The items and options as lines, then the closing."""
@@ -149,10 +134,7 @@ def compatibility_instruction(texts: Sequence[str], answer: bool | None = None) 
     if len(texts) < 2:
         raise PromptError(f"an outfit needs 2 items or more to ask whether they go together, got {len(texts)}")
     question = "Do these clothes go together? Answer yes or no."
-    if answer is None:
-        return Instruction(question, tuple(texts))
-    right, wrong = (YES, NO) if answer else (NO, YES)
-    return Instruction(question, tuple(texts), answer=right, rejected=wrong)
+    return Instruction(question, tuple(texts), answer=None if answer is None else (YES if answer else NO))
 
 
 def choose_instruction(context: Sequence[str], candidates: Sequence[str], answer: int | None = None) -> Instruction:
@@ -161,7 +143,7 @@ def choose_instruction(context: Sequence[str], candidates: Sequence[str], answer
     Args:
         context: Texts of the outfit's items, shuffled.
         candidates: Texts of the candidates, shuffled: release files have the right one first.
-        answer: Position of the right candidate; None in scoring. The candidate after it is the rejected answer.
+        answer: Position of the right candidate; None in scoring.
 
     Raises:
         PromptError: If there is no item, there aren't 2 to 26 candidates, or the answer is none of them.
@@ -178,20 +160,16 @@ def choose_instruction(context: Sequence[str], candidates: Sequence[str], answer
         tuple(context),
         tuple(candidates),
         answer=None if answer is None else LETTERS[answer],
-        rejected=None if answer is None else LETTERS[(answer + 1) % len(candidates)],
     )
 
 
-def complement_instruction(
-    context: Sequence[str], want: GarmentCategory, answer: str | None = None, rejected: str | None = None
-) -> Instruction:
+def complement_instruction(context: Sequence[str], want: GarmentCategory, answer: str | None = None) -> Instruction:
     """Question what would complete an outfit, to be answered in words.
 
     Args:
         context: Texts of the outfit's items, shuffled.
         want: The garment category of the answer.
         answer: Text of the item that completes it; None in scoring.
-        rejected: Text of an item that doesn't; None if there is none.
 
     Raises:
         PromptError: If there is no item.
@@ -199,11 +177,7 @@ def complement_instruction(
     if not context:
         raise PromptError("naming what to add needs 1 item or more, got 0")
     return Instruction(
-        "Name what would complete this outfit.",
-        tuple(context),
-        closing=f"Wanted: {want}",
-        answer=answer,
-        rejected=rejected,
+        "Name what would complete this outfit.", tuple(context), closing=f"Wanted: {want}", answer=answer
     )
 
 
@@ -246,17 +220,13 @@ class PromptRenderer:
     """Renders instructions with a tokenizer's chat template where it has one, else in the Alpaca form.
 
     Attributes:
-        tokenizer: Of the base model.
         max_length: Tokens of prompt and answer together.
-        shortened: How many prompts so far had words cut (``"words"``) or items dropped (``"items"``).
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
         self.tokenizer = tokenizer
         self.max_length = max_length
-        self.shortened: Counter[str] = Counter()
-        self._shells: dict[str, tuple[str, str]] = {}
-        self._around: tuple[str, str] | None = None
+        self._shell = cache(self._new_shell)
 
     def render(self, instruction: Instruction) -> Rendered:
         """Tokens of an instruction, shortened to ``max_length``.
@@ -292,7 +262,7 @@ class PromptRenderer:
             ModelError: If the tokenizer joins the answer to the prompt's end, so that it has no position of its own.
         """
         _, after = self._shell("")
-        gap, end = self._around_answer()
+        gap, end = self._around_answer
         alone = self._encode(after)
         joined = self._encode(after + gap + answer + (end if ends else ""))
         if joined[: len(alone)] != alone:
@@ -304,19 +274,15 @@ class PromptRenderer:
 
     def end_ids(self) -> tuple[int, ...]:
         """Tokens that end an answer: the template's end of turn, and the end of text."""
-        _, end = self._around_answer()
+        _, end = self._around_answer
         ids: Sequence[int] = self.tokenizer(end, add_special_tokens=False)["input_ids"]
         ends = ids[:1] if end else ()
         eos = self.tokenizer.eos_token_id
         return tuple(dict.fromkeys([*ends, *([] if eos is None else [eos])]))
 
+    @cached_property
     def _around_answer(self) -> tuple[str, str]:
         """Text that the chat template puts before and after an answer (Mistral: a space; Gemma: an end of turn)."""
-        if self._around is None:
-            self._around = self._text_around_answer()
-        return self._around
-
-    def _text_around_answer(self) -> tuple[str, str]:
         end = str(self.tokenizer.eos_token or "")
         if self.tokenizer.chat_template is None:
             return "", end
@@ -341,13 +307,8 @@ class PromptRenderer:
             return (bos, *ids)
         return tuple(ids)
 
-    def _shell(self, question: str) -> tuple[str, str]:
-        """The text before and after an instruction's body, computed once per question."""
-        if question not in self._shells:
-            self._shells[question] = self._new_shell(question)
-        return self._shells[question]
-
     def _new_shell(self, question: str) -> tuple[str, str]:
+        """The text before and after an instruction's body."""
         if self.tokenizer.chat_template is None:
             text = ALPACA.format(question=question, body=_BODY)
         else:
@@ -404,7 +365,6 @@ class PromptRenderer:
             cut = len(lines) - optional
             instruction = replace(instruction, items=tuple(lines[:cut]), options=tuple(lines[cut:]))
             prompt = self._prompt_ids(instruction)
-        self.shortened["items" if dropped else "words"] += 1
         return Rendered(prompt, answer, words - sum(map(len, texts)), dropped)
 
     def _heaviest(self, texts: Sequence[Sequence[str]]) -> int | None:
@@ -424,13 +384,13 @@ class ListRenderer(PromptRenderer):
     before = 1
     """Number of tokens before the items."""
 
-    def prompt(self, instruction: Instruction) -> tuple[int, ...]:
-        """Tokens of an instruction's items, shortened to ``max_length``.
+    def render(self, instruction: Instruction) -> Rendered:
+        """Tokens of an instruction's items, without an answer, shortened to ``max_length``.
 
         Raises:
             PromptError: If it doesn't fit even with its items shortened.
         """
-        return self.render(replace(instruction, answer=None)).prompt_ids
+        return super().render(replace(instruction, answer=None))
 
     def text(self, instruction: Instruction) -> str:
         """The items, one per line."""

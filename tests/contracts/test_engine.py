@@ -219,7 +219,7 @@ torch.cuda.is_available = lambda: True
 torch.cuda.get_device_name = lambda number: "a GPU that isn't there"
 import coordi.cli.main
 from coordi.config import RunSettings
-from coordi.model.preflight import preflight
+from coordi.model.training import preflight
 
 ready = preflight(RunSettings.model_validate({"model": {"base": sys.argv[1]}, "prompt": {"max_length": 128}}))
 import unsloth

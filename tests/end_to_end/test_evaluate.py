@@ -76,7 +76,7 @@ def test_another_system_is_put_beside_the_model_by_a_csv(run: Run, tmp_path: Pat
         for protocol in task.values():
             assert "my-model" in protocol["baselines"]
     again = run("--scores", str(tmp_path / "my-model.csv"))
-    assert "all stages: done before" in again.stderr
+    assert "all stages: finished before" in again.stderr
     with (tmp_path / "measured" / "scores.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert {row["scorer"] for row in rows} >= {"base", "my-model", "chance", "category-pairs"}

@@ -14,9 +14,8 @@ from coordi.config import RunSettings
 from coordi.errors import ModelError
 from coordi.model.base import Base, resolve_base
 from coordi.model.engines import PeftEngine, load_tokenizer
-from coordi.model.generation import name_complement
 from coordi.model.prefix_cache import PoolSpec, PromptRunner, attention_window, backbone_and_head, check_logits
-from coordi.model.scoring import load_answers, load_scorer
+from coordi.model.scoring import load_answers, load_scorer, name_complement
 from coordi.model.training import finetune
 from coordi.prompts import PromptRenderer, answer_tokens, compatibility_instruction, complement_instruction
 
@@ -139,7 +138,7 @@ def test_batched_reading_gives_what_the_model_itself_says(
     # Two outfits of different lengths with candidates, which are read on from what each begins with.
     questions = [[*begun, entry, texts[-1]] for begun in (outfit, outfit[::-2]) for entry in texts[:6]]
     prompts = [renderer.render(compatibility_instruction(entry)).prompt_ids for entry in questions]
-    answers = answer_tokens(renderer).ids
+    answers = answer_tokens(renderer)
     read = PromptRunner(loaded.model, answers).read(prompts, PoolSpec(2, 5))
     logits, states = plainly(base, prompts, answers, 2)
     np.testing.assert_allclose(read.logits, logits, atol=1e-3)
@@ -155,7 +154,7 @@ def test_the_word_is_taught_and_scored(
 ) -> None:
     model = settings.model.model_copy(update={"quantization": quantization})
     settings = settings.model_copy(update={"model": model})
-    first = answer_tokens(renderer).ids
+    first = answer_tokens(renderer)
     result = finetune(epoch, epoch(99), settings, tmp_path)
     outfits = [items_of("red skirt", "navy boots"), items_of("pink skirt", "navy boots", "green coat")]
     scorer = load_scorer(base, result.adapter, settings)

@@ -52,7 +52,7 @@ def test_a_model_answers_as_before(tiny_base: Base, tiny_settings: RunSettings) 
         assert ("Linear" in kinds) == (arithmetic != "int8")
         renderer = PromptRenderer(loaded.tokenizer, 128)
         prompts = [renderer.render(entry).prompt_ids for entry in epoch(3)]
-        logits = PromptRunner(loaded.model, answer_tokens(renderer).ids).logits(prompts)
+        logits = PromptRunner(loaded.model, answer_tokens(renderer)).logits(prompts)
         return np.asarray(logits[:, 0] - logits[:, 1])
 
     plain, bytes_ = ask("float32"), ask("int8")

@@ -10,10 +10,11 @@ from safetensors.numpy import load_file, save_file
 
 from coordi.artifacts import read_json
 from coordi.config import FinetuneSettings, RunSettings
+from coordi.encoders.base import sigmoid
 from coordi.errors import ModelError
 from coordi.model.base import Base
 from coordi.model.heads import group_losses
-from coordi.model.scoring import HEAD, HEAD_SETTINGS, PooledHead, PooledScorer, fit_platt_line, load_scorer, sigmoid
+from coordi.model.scoring import HEAD, HEAD_SETTINGS, PooledHead, PooledScorer, fit_platt_line, load_scorer
 from coordi.model.training import finetune
 from coordi.prompts import Instruction, ListRenderer, compatibility_instruction
 from coordi.types import Item
@@ -102,7 +103,7 @@ def _plainly(outfits: list[list[Item]], adapter: Path, base: Base, renderer: Lis
     head, expected = load_file(adapter / HEAD), read_json(adapter / HEAD_SETTINGS)
     result = []
     for items in outfits:
-        ids = renderer.prompt(compatibility_instruction([item.text for item in items]))
+        ids = renderer.render(compatibility_instruction([item.text for item in items])).prompt_ids
         with torch.no_grad():
             states = model(input_ids=torch.tensor([list(ids)]), output_hidden_states=True).hidden_states
             mean = states[expected["layer"]][0, 1:].mean(dim=0)

@@ -12,10 +12,9 @@ import torch
 from coordi.config import RunSettings, load_settings
 from coordi.errors import ConfigError, ModelError
 from coordi.model.base import Base, resolve_base
-from coordi.model.engines import PeftEngine
-from coordi.model.preflight import preflight, try_four_bits, weights_in_memory
+from coordi.model.engines import PeftEngine, try_four_bits, weights_in_memory
 from coordi.model.scoring import load_scorer
-from coordi.model.training import finetune
+from coordi.model.training import finetune, preflight
 
 from .conftest import CHAT, epoch, write_llama
 

@@ -7,12 +7,12 @@ import pytest
 
 from coordi.artifacts import write_json
 from coordi.config import RunSettings
+from coordi.encoders.base import sigmoid
 from coordi.errors import ModelError, PromptError
 from coordi.model.base import Base
 from coordi.model.engines import Loaded, PeftEngine
-from coordi.model.generation import name_complement
-from coordi.model.prefix_cache import PoolSpec, PromptRunner, prefix_groups, probability_of_yes, shared_prefix_length
-from coordi.model.scoring import LanguageModelScorer, load_scorer
+from coordi.model.prefix_cache import PoolSpec, PromptRunner, prefix_groups, shared_prefix_length
+from coordi.model.scoring import LanguageModelScorer, load_scorer, name_complement
 from coordi.model.training import finetune
 from coordi.prompts import PromptRenderer, answer_tokens, compatibility_instruction
 from coordi.types import Item
@@ -33,7 +33,7 @@ def test_batches_with_a_shared_prefix_equal_whole_prompts_one_by_one(loaded: Loa
 
     renderer = PromptRenderer(loaded.tokenizer, 128)
     prompts = [renderer.render(entry).prompt_ids for entry in epoch(3)]
-    answers = answer_tokens(renderer).ids
+    answers = answer_tokens(renderer)
     reader = PromptRunner(loaded.model, answers, batch_tokens=300)
     joint = reader.logits(prompts)
     with torch.no_grad():
@@ -60,7 +60,7 @@ def test_prompts_of_one_outfit_share_it_and_equal_whole_prompts(loaded: Loaded) 
     prompts = _completions(renderer)
     result, _ = prefix_groups(prompts, shared_prefix_length(prompts))
     assert sorted(len(family.rows) for family in result)[-2:] == [4, 4]
-    answers = answer_tokens(renderer).ids
+    answers = answer_tokens(renderer)
     for layer in (1, 2, 3):
         read = PromptRunner(loaded.model, answers, batch_tokens=120).read(prompts, PoolSpec(layer, 4))
         for row, prompt in enumerate(prompts):
@@ -70,13 +70,13 @@ def test_prompts_of_one_outfit_share_it_and_equal_whole_prompts(loaded: Loaded) 
             if layer < 3:  # transformers gives the last layer's states after the final norm
                 mean = out.hidden_states[layer][0, 4:].mean(dim=0).numpy()
                 np.testing.assert_allclose(read.states[row], mean, atol=1e-4)
-        only = PromptRunner(loaded.model, answers).read(prompts, PoolSpec(layer, 4), answer=False)
+        only = PromptRunner(loaded.model, ()).read(prompts, PoolSpec(layer, 4))
         np.testing.assert_allclose(only.states, read.states, atol=1e-4)
         assert only.logits.shape == (len(prompts), 0)
 
 
 def test_a_layer_that_is_not_there(loaded: Loaded) -> None:
-    with pytest.raises(ModelError, match="layers 1 to 3, got 4"):
+    with pytest.raises(ModelError, match="layers 1 to 3 that can be read, got 4"):
         PromptRunner(loaded.model, (1, 2)).read([(1, 2)], PoolSpec(4))
 
 
@@ -87,7 +87,7 @@ def test_a_prompt_without_a_token_to_average_over(loaded: Loaded) -> None:
 
 def test_p_of_yes_is_the_softmax_of_two_answers() -> None:
     logits = np.array([[0.0, 0.0], [np.log(3.0), 0.0], [-1e9, 1e9]])
-    np.testing.assert_allclose(probability_of_yes(logits), [0.5, 0.75, 0.0], atol=1e-12)
+    np.testing.assert_allclose(sigmoid(logits[:, 0] - logits[:, 1]), [0.5, 0.75, 0.0], atol=1e-12)
 
 
 def test_scores_keep_the_order_and_do_not_depend_on_company(tiny_base: Base, tiny_settings: RunSettings) -> None:
@@ -134,7 +134,7 @@ def test_a_model_of_broken_numbers_is_told(loaded: Loaded) -> None:
     with torch.no_grad():
         loaded.model.get_parameter("model.norm.weight").fill_(float("nan"))
     with pytest.raises(ModelError, match="isn't a finite number"):
-        PromptRunner(loaded.model, answer_tokens(renderer).ids).logits([prompt])
+        PromptRunner(loaded.model, answer_tokens(renderer)).logits([prompt])
 
 
 def test_naming_gives_one_line(loaded: Loaded) -> None:

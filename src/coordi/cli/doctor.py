@@ -36,11 +36,10 @@ def model_checks(settings: RunSettings) -> list[Check]:
 
 
 def _engine(settings: RunSettings) -> Check:
-    from coordi.model.engines import choose_engine, engine_for_head
+    from coordi.model.engines import choose_engine
 
-    choose = engine_for_head if settings.finetune.head == "pooled" else choose_engine
     try:
-        return Check("engine", choose(settings.model)[1])
+        return Check("engine", choose_engine(settings.model, settings.finetune.head)[1])
     except CoordiError as error:
         return Check("engine", str(error), _command(error))
 
@@ -48,7 +47,7 @@ def _engine(settings: RunSettings) -> Check:
 def _four_bits(settings: RunSettings) -> Check:
     if settings.model.quantization != "nf4":
         return Check("4 bits", "not used: model.quantization is none")
-    from coordi.model.preflight import try_four_bits
+    from coordi.model.engines import try_four_bits
 
     try:
         return Check("4 bits", f"bitsandbytes NF4 works on {try_four_bits()}")
@@ -75,7 +74,7 @@ def _arithmetic(settings: RunSettings) -> Check:
 
 def _base(settings: RunSettings) -> Check:
     from coordi.model.base import INSTALL, check_base, find_gguf, is_converted, resolve_base
-    from coordi.model.preflight import weights_in_memory
+    from coordi.model.engines import weights_in_memory
 
     name, part = settings.model.base, "base model"
     if name == "bundled" and not is_converted():

@@ -204,6 +204,11 @@ def read_checked(path: Path, sha256: str, advice: str) -> bytes:
     return content
 
 
+def sigmoid(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """``1 / (1 + exp(-x))`` without overflow."""
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -500, 500, dtype=np.float64))))
+
+
 def unit_vectors(rows: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
     """Rows ``(N, D)`` divided by their lengths; a row of zeros stays one."""
     norms = np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12)

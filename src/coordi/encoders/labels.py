@@ -14,7 +14,7 @@ import yaml
 from pydantic import AliasChoices, Field, ValidationError, model_validator
 
 from coordi.config import Settings
-from coordi.encoders.base import ImageTextEncoder, unit_vectors
+from coordi.encoders.base import ImageTextEncoder, sigmoid, unit_vectors
 from coordi.encoders.edge import calibration_of
 from coordi.errors import ConfigError
 from coordi.types import Description, GarmentCategory, Label
@@ -214,7 +214,7 @@ class LabelClassifier:
         if self.logit_bias is not None:
             # In double precision no logit of a usual scale overflows.
             shifted = logits.astype(np.float64) + self.logit_bias / self.temperature
-            return np.asarray(1 / (1 + np.exp(-shifted)), dtype=np.float32)
+            return sigmoid(shifted).astype(np.float32)
         shares = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(shares / shares.sum(axis=1, keepdims=True), dtype=np.float32)
 

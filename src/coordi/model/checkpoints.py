@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 from coordi.artifacts import MANIFEST, clear_write_errors, hash_file, read_json
 from coordi.errors import ArtifactError, require
@@ -22,27 +20,18 @@ BEST = "adapter"  # in a checkpoint: the best adapter so far
 _STATE = "state.json"
 _TENSORS = "tensors.safetensors"
 _NEWEST = 2  # checkpoints that stay
-_NAME = re.compile(r"step-(\d+)")
-_MIB = 2**20
 
 
 class Interruption:
-    """Ctrl-C in a training: the first one waits until a checkpoint is written, a second one ends the work at once.
-
-    Only inside ``deferred``, in the main thread, and where Ctrl-C has Python's default handler.
-
-    Attributes:
-        requested: Whether Ctrl-C was pressed.
-    """
+    """Ctrl-C in a training: the first one waits until a checkpoint is written, a second one ends the work at once."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.requested = False
         self._say = say
-        self._immediate = False
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Note Ctrl-C instead of raising ``KeyboardInterrupt``."""
+        """Note Ctrl-C; only in the main thread, and where it has Python's default handler."""
         handler = signal.getsignal(signal.SIGINT)
         if threading.current_thread() is not threading.main_thread() or handler is not signal.default_int_handler:
             yield
@@ -53,31 +42,15 @@ class Interruption:
         finally:
             signal.signal(signal.SIGINT, handler)
 
-    @contextmanager
-    def immediate(self) -> Iterator[None]:
-        """Let Ctrl-C end the work at once, where nothing would be lost."""
-        self._immediate = True
-        try:
-            yield
-        finally:
-            self._immediate = False
-
     def _handle(self, number: int, frame: FrameType | None) -> None:
-        if self.requested or self._immediate:
+        if self.requested:
             raise KeyboardInterrupt
         self.requested = True
         self._say("stopping after this step, so that nothing of the training is lost; Ctrl-C again stops at once")
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """A training after a step.
-
-    Attributes:
-        step: Optimizer steps so far.
-        state: What ``Checkpoints.save`` was given.
-        adapter: Folder of the best adapter so far; None if there was none.
-    """
+class Checkpoint(NamedTuple):
+    """A training after a step: what ``Checkpoints.save`` was given, and the folder of the best adapter so far."""
 
     step: int
     state: dict[str, Any]
@@ -88,11 +61,8 @@ class Checkpoints:
     """The checkpoints of one training, in a folder.
 
     Each is written under another name, synced to the disk and renamed. Its manifest holds the SHA-256 of its files, so
-    a truncated or damaged one is detected. Nothing is pickled: tensors are safetensors, the rest is JSON.
-
-    Args:
-        folder: Of all checkpoints.
-        fingerprint: Of the training; checkpoints of another one aren't used.
+    a truncated or damaged one is detected. Nothing is pickled: tensors are safetensors, the rest is JSON. Checkpoints
+    of a training with another fingerprint aren't used.
     """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
@@ -102,13 +72,8 @@ class Checkpoints:
     def save(self, step: int, state: Mapping[str, Any], adapter: Path) -> None:
         """Write a checkpoint, then remove all but the newest two.
 
-        Args:
-            step: Optimizer steps so far.
-            state: Nested dicts and lists of tensors and JSON values.
-            adapter: Folder of the best adapter so far; it need not exist.
-
-        Raises:
-            ArtifactError: If it can't be written; earlier ones stay, and nothing is left of this one.
+        The state is nested dicts and lists of tensors and JSON values; the best adapter's folder need not exist. If it
+        can't be written, earlier ones stay, and nothing is left of this one.
         """
         final = self._folder / f"step-{step:06d}"
         fresh = self._folder / f".{final.name}.new"
@@ -116,39 +81,31 @@ class Checkpoints:
             with clear_write_errors(final):
                 shutil.rmtree(fresh, ignore_errors=True)
                 fresh.mkdir(parents=True)
-                _write_state(state, fresh)
+                tensors: dict[str, Any] = {}
+                (fresh / _STATE).write_text(json.dumps(_pack(state, tensors), allow_nan=False), encoding="utf-8")
+                require("safetensors.torch", "train").save_file(tensors, fresh / _TENSORS)
                 if adapter.is_dir():
                     copy_files(adapter, fresh / BEST)
-                manifest = {"step": step, "training": self._fingerprint, "files": _hashes(fresh)}
-                (fresh / MANIFEST).write_text(json.dumps(manifest, indent=2), encoding="utf-8")
+                (fresh / MANIFEST).write_text(json.dumps(self._manifest(fresh, step), indent=2), encoding="utf-8")
                 for path in (*fresh.rglob("*"), fresh):
                     _sync(path)
-                if final.exists():
-                    shutil.rmtree(final)
+                shutil.rmtree(final, ignore_errors=True)
                 fresh.rename(final)
                 _sync(self._folder)
-        except ArtifactError as error:
-            shutil.rmtree(fresh, ignore_errors=True)
-            raise ArtifactError(f"{error} ({self._disk_use()})") from error
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
         for old in self._folders()[_NEWEST:]:
             shutil.rmtree(old, ignore_errors=True)
 
     def newest(self, say: Callable[[str], None]) -> Checkpoint | None:
-        """The newest complete checkpoint; None if there is none. Damaged ones are reported and removed.
-
-        Raises:
-            ArtifactError: If a damaged one can't be removed.
-        """
+        """The newest complete checkpoint; None if there is none. Damaged ones are reported and removed."""
         with clear_write_errors(self._folder):
             for partial in self._folder.glob(".step-*"):  # a save that was cut short, as by a power cut
                 shutil.rmtree(partial)
             for folder in self._folders():
-                damage = self._damage(folder)
-                if damage is None:
+                if self._is_complete(folder):
                     return self.load(_step(folder))
-                say(f"the checkpoint {folder} is damaged and is not used: {damage}")
+                say(f"the checkpoint {folder} is damaged and is not used: its files aren't those of its {MANIFEST}")
                 shutil.rmtree(folder)
         return None
 
@@ -161,27 +118,19 @@ class Checkpoints:
 
     def _folders(self) -> list[Path]:
         """Folders of checkpoints, the newest first."""
-        return sorted((path for path in self._folder.glob("step-*") if _NAME.fullmatch(path.name)), key=_step)[::-1]
+        return sorted(self._folder.glob("step-*"), key=_step, reverse=True)
 
-    def _damage(self, folder: Path) -> str | None:
+    def _manifest(self, folder: Path, step: int) -> dict[str, Any]:
+        """Step, training, and SHA-256 by relative path of all files but the manifest."""
+        files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)
+        hashes = {path.relative_to(folder).as_posix(): hash_file(path) for path in files}
+        return {"step": step, "training": self._fingerprint, "files": hashes}
+
+    def _is_complete(self, folder: Path) -> bool:
         try:
-            manifest = read_json(folder / MANIFEST)
-            if manifest["training"] != self._fingerprint or manifest["step"] != _step(folder):
-                return "it is of another training or step"
-            expected, actual = dict(manifest["files"]), _hashes(folder)
-        except (ArtifactError, KeyError, TypeError, ValueError) as error:
-            return f"its {MANIFEST} or a file can't be read ({type(error).__name__})"
-        differing = sorted(name for name in expected.keys() | actual.keys() if expected.get(name) != actual.get(name))
-        return f"{', '.join(differing)} differ from the SHA-256 in {MANIFEST}" if differing else None
-
-    def _disk_use(self) -> str:
-        free = shutil.disk_usage(next(path for path in (self._folder, *self._folder.parents) if path.exists())).free
-        folders = self._folders()
-        if not folders:
-            return f"{free / _MIB:.1f} MiB are free; it was the first checkpoint"
-        size = sum(path.stat().st_size for path in folders[0].rglob("*"))
-        newest = f"the one of step {_step(folders[0])} is complete"
-        return f"a checkpoint takes about {size / _MIB:.1f} MiB, {free / _MIB:.1f} MiB are free; {newest}"
+            return bool(read_json(folder / MANIFEST) == self._manifest(folder, _step(folder)))
+        except ArtifactError:
+            return False
 
 
 def copy_files(source: Path, target: Path) -> None:
@@ -192,17 +141,9 @@ def copy_files(source: Path, target: Path) -> None:
             shutil.copyfile(path, target / path.name)
 
 
-def _write_state(state: Mapping[str, Any], folder: Path) -> None:
-    tensors: dict[str, Any] = {}
-    plain = _pack(state, tensors)
-    require("safetensors.torch", "train").save_file(tensors, folder / _TENSORS)
-    (folder / _STATE).write_text(json.dumps(plain, allow_nan=False), encoding="utf-8")
-
-
 def _pack(value: Any, tensors: dict[str, Any]) -> Any:
     """The value as JSON, its tensors moved to ``tensors``; keys keep their type, which a JSON object doesn't allow."""
-    torch = require("torch", "train")
-    if isinstance(value, torch.Tensor):
+    if isinstance(value, require("torch", "train").Tensor):
         name = str(len(tensors))
         tensors[name] = value.detach().to("cpu", copy=True).contiguous()
         return {"tensor": name}
@@ -216,22 +157,13 @@ def _pack(value: Any, tensors: dict[str, Any]) -> Any:
 def _unpack(value: Any, tensors: Mapping[str, Any]) -> Any:
     if isinstance(value, list):
         return [_unpack(entry, tensors) for entry in value]
-    if not isinstance(value, dict):
-        return value
-    if "tensor" in value:
-        return tensors[value["tensor"]]
-    return {key: _unpack(entry, tensors) for key, entry in value["dict"]}
-
-
-def _hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 by relative path of all files but the manifest."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)
-    return {path.relative_to(folder).as_posix(): hash_file(path) for path in files}
+    if isinstance(value, dict):
+        return tensors[value["tensor"]] if "tensor" in value else dict(_unpack(value["dict"], tensors))
+    return value
 
 
 def _step(folder: Path) -> int:
-    match = _NAME.fullmatch(folder.name)
-    return int(match[1]) if match else -1
+    return int(folder.name.removeprefix("step-"))
 
 
 def _sync(path: Path) -> None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
 from coordi.artifacts import read_json
-from coordi.config import FinetuneSettings, ModelSettings
+from coordi.config import FinetuneSettings, ModelSettings, RunSettings
 from coordi.errors import ModelError, require
-from coordi.model.base import Base, quiet_libraries, stay_offline
+from coordi.model.base import Base, forget_quantization, quiet_libraries, stay_offline
 from coordi.model.prefix_cache import middle_layer
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ _MIN_SCALE = 1e-12  # a token of zeros is divided by this
 # has to unpack them again for every batch (measured: dev/LOG.md). A larger model would not fit in memory unpacked.
 UNPACK_UP_TO = 1_000_000_000
 _UNSLOTH_POSITIONS = 4096  # that Unsloth prepares; prompts stay under prompt.max_length
-_LOAD_ERRORS = (OSError, ValueError, RuntimeError, KeyError, SafetensorError)
+_NF4_BYTES = 0.5 + 4 / 64  # of a weight, with a float32 scale for every 64
 
 
 def has_fast_int8() -> bool:
@@ -40,22 +42,17 @@ def has_fast_int8() -> bool:
 
 
 def to_int8(network: Any) -> Any:
-    """Convert the linear layers of a decoder's blocks to 8-bit integers, in place; its head and norms stay.
+    """Convert the linear layers of a decoder's blocks to 8-bit integers, in place.
 
     Weights have 8 bits and a scale per output. Inputs have two bytes and a scale per token: these models have a few
-    large states beside many small ones, and a single byte loses what matters (measured: dev/LOG.md). Sums of either
-    byte are exact in 32 bits.
-
-    References:
-        Dettmers et al., LLM.int8(): 8-bit Matrix Multiplication for Transformers at Scale, 2022 (vector-wise scales,
-        and why inputs need more than 8 bits).
+    large states beside many small ones, and a single byte loses what matters (Dettmers et al., LLM.int8(), 2022;
+    measured: dev/LOG.md). Sums of either byte are exact in 32 bits.
     """
     torch = require("torch", "train")
     for block in getattr(network.base_model, "layers", ()):  # other architectures keep their floats
         for name, layer in list(block.named_modules()):
             if type(layer) is torch.nn.Linear:
-                parent, _, last = name.rpartition(".")
-                setattr(block.get_submodule(parent), last, _int8_linear()(layer))
+                block.set_submodule(name, _int8_linear()(layer))
     return network
 
 
@@ -94,113 +91,65 @@ def _int8_linear() -> Any:
     return Int8Linear
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A model in memory with its tokenizer.
-
-    Attributes:
-        model: A causal language model; with an adapter, a ``PeftModel`` around it.
-        tokenizer: Pads on the right.
-    """
+class Loaded(NamedTuple):
+    """A causal language model in memory, a ``PeftModel`` if it has an adapter, with its tokenizer."""
 
     model: nn.Module
     tokenizer: PreTrainedTokenizerBase
 
 
-class Engine(Protocol):
-    """Loads a base model, for fine-tuning or for scoring."""
-
-    name: str
-
-    def for_training(self, base: Base, model: ModelSettings, finetune: FinetuneSettings, seed: int) -> Loaded:
-        """A base model with a new adapter, whose weights alone are trainable.
-
-        The same seed gives the same adapter, and a new adapter changes no output.
-
-        Raises:
-            ModelError: If the files can't be loaded, or ``finetune`` names layers that the model doesn't have.
-        """
-        ...
-
-    def for_scoring(self, base: Base, adapter: Path | None, model: ModelSettings) -> Loaded:
-        """A base model in evaluation mode, with a fine-tuned adapter unless it is None.
-
-        Raises:
-            ModelError: If the files can't be loaded or don't fit each other.
-        """
-        ...
-
-
-def choose_engine(settings: ModelSettings) -> tuple[Engine, str]:
-    """The engine to use on this machine, and why, in words for the user.
-
-    Raises:
-        ModelError: If the settings demand Unsloth where it can't run.
-        MissingDependencyError: If they demand it, there is a GPU, and it isn't installed.
-    """
+def choose_engine(settings: ModelSettings, head: str = "answer") -> tuple[Engine, str]:
+    """The engine for a head on this machine, and why, for the user; raises a ``ModelError`` if there is none."""
     stay_offline()
-    torch = require("torch", "train")
-    gpu = bool(torch.cuda.is_available())
-    installed = importlib.util.find_spec("unsloth") is not None
-    if settings.engine == "unsloth":
-        if not gpu:
+    if head == "pooled":
+        if settings.engine == "unsloth":
             raise ModelError(
-                "model.engine is unsloth, which needs an NVIDIA GPU, and PyTorch sees none; set model.engine=auto"
+                "a pooled head reads a model's hidden states, which coordi doesn't do through Unsloth; set "
+                "model.engine=auto, or finetune.head=answer"
             )
-        require("unsloth", "cuda")
-        return UnslothEngine(), "Unsloth, as the settings ask"
+        return PeftEngine(), "PEFT, which a pooled head needs"
     if settings.engine == "peft":
         return PeftEngine(), "PEFT, as the settings ask"
-    if gpu and installed:
-        require("unsloth", "cuda")  # now, before transformers, which it rewrites
-        return UnslothEngine(), f"Unsloth, on {torch.cuda.get_device_name(0)}"
-    if gpu:
-        return PeftEngine(), f"PEFT on {torch.cuda.get_device_name(0)}; for Unsloth: pip install 'coordi[cuda]'"
-    return PeftEngine(), "PEFT, on the CPU: Unsloth needs an NVIDIA GPU"
-
-
-def engine_for_head(settings: ModelSettings) -> tuple[Engine, str]:
-    """The engine for a pooled head, which needs hidden states that Unsloth's models don't give.
-
-    Raises:
-        ModelError: If the settings demand Unsloth.
-    """
-    stay_offline()
-    if settings.engine == "unsloth":
+    torch = require("torch", "train")
+    gpu = bool(torch.cuda.is_available())
+    if settings.engine == "unsloth" and not gpu:
         raise ModelError(
-            "a pooled head reads a model's hidden states, which coordi doesn't do through Unsloth; set "
-            "model.engine=auto, or finetune.head=answer"
+            "model.engine is unsloth, which needs an NVIDIA GPU, and PyTorch sees none; set model.engine=auto"
         )
-    return PeftEngine(), "PEFT, which a pooled head needs"
+    if not gpu:
+        return PeftEngine(), "PEFT, on the CPU: Unsloth needs an NVIDIA GPU"
+    name = torch.cuda.get_device_name(0)
+    if settings.engine == "auto" and importlib.util.find_spec("unsloth") is None:
+        return PeftEngine(), f"PEFT on {name}; for Unsloth: pip install 'coordi[cuda]'"
+    require("unsloth", "cuda")  # now, before transformers, which it rewrites
+    return UnslothEngine(), "Unsloth, as the settings ask" if settings.engine == "unsloth" else f"Unsloth, on {name}"
 
 
 def load_tokenizer(base: Base) -> PreTrainedTokenizerBase:
-    """The tokenizer of a base model, padding on the right.
-
-    Raises:
-        ModelError: If it can't be loaded.
-    """
+    """The tokenizer of a base model, padding on the right."""
     stay_offline()
     transformers = require("transformers", "train")
-    try:
-        with quiet_libraries():
-            tokenizer: Any = transformers.AutoTokenizer.from_pretrained(base.folder, local_files_only=True)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"the tokenizer of '{base.name}' can't be loaded: {first_line(error)}") from error
-    prepare_tokenizer(tokenizer)
-    return tokenizer  # type: ignore[no-any-return]
+    with _clear_errors(f"the tokenizer of '{base.name}' can't be loaded"):
+        tokenizer = transformers.AutoTokenizer.from_pretrained(base.folder, local_files_only=True)
+    return _pad_on_the_right(tokenizer)
 
 
-def prepare_tokenizer(tokenizer: Any) -> None:
-    """Set padding on the right, by the end of a turn where there is no padding token."""
+def _pad_on_the_right(tokenizer: Any) -> PreTrainedTokenizerBase:
     tokenizer.padding_side = "right"
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token
+    return tokenizer  # type: ignore[no-any-return]
 
 
-def first_line(error: Exception) -> str:
-    """The first line of an error's message, or its type's name if it says nothing."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+@contextmanager
+def _clear_errors(what: str, advice: str = "") -> Iterator[None]:
+    """Replace the model libraries' errors by a ``ModelError``."""
+    try:
+        with quiet_libraries():
+            yield
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"{what}: {reason}{advice}") from error
 
 
 class PeftEngine:
@@ -209,13 +158,17 @@ class PeftEngine:
     name = "peft"
 
     def for_training(self, base: Base, model: ModelSettings, finetune: FinetuneSettings, seed: int) -> Loaded:
-        """See ``Engine.for_training``."""
+        """A base model with a new adapter, whose weights alone are trainable.
+
+        The same seed gives the same adapter, and a new adapter changes no output. Raises a ``ModelError`` if the files
+        can't be loaded, or ``finetune`` names layers that the model doesn't have.
+        """
         torch = require("torch", "train")
         peft = require("peft", "train")
         with quiet_libraries():
             tokenizer = load_tokenizer(base)
             network = _load(base, model)
-            layers = layers_to_train(base, network, finetune)
+            layers = _layers_to_train(base, network, finetune)
             if finetune.head == "pooled":
                 backbone = network.base_model
                 if not hasattr(backbone, "layers") or not hasattr(backbone, "norm"):
@@ -232,14 +185,19 @@ class PeftEngine:
                 network.enable_input_require_grads()
             network.requires_grad_(False)
             torch.manual_seed(seed)
-            try:
-                adapted = peft.get_peft_model(network, lora_config(finetune, layers))
-            except ValueError as error:
-                raise ModelError(f"an adapter can't be put on '{base.name}': {error}") from error
+            some = finetune.first_layer > 0 or finetune.head == "pooled"  # the model's config names more than are run
+            config = peft.LoraConfig(
+                **_lora_options(finetune),
+                layers_to_transform=list(range(finetune.first_layer, layers)) if some else None,
+                layers_pattern="layers" if some else None,
+                task_type="CAUSAL_LM",
+            )
+            with _clear_errors(f"an adapter can't be put on '{base.name}'"):
+                adapted = peft.get_peft_model(network, config)
         return Loaded(adapted, tokenizer)
 
     def for_scoring(self, base: Base, adapter: Path | None, model: ModelSettings) -> Loaded:
-        """See ``Engine.for_scoring``."""
+        """A base model in evaluation mode, with a fine-tuned adapter unless it is None."""
         with quiet_libraries():
             tokenizer = load_tokenizer(base)
             network = _load(base, model)
@@ -254,18 +212,14 @@ class PeftEngine:
         return Loaded(network.eval(), tokenizer)
 
 
-def layers_to_train(base: Base, network: Any, finetune: FinetuneSettings) -> int:
-    """Number of a model's layers that run in training.
-
-    Raises:
-        ModelError: If the settings name layers that it doesn't have.
-    """
+def _layers_to_train(base: Base, network: Any, finetune: FinetuneSettings) -> int:
+    """Number of a model's layers that run in training."""
     layers = int(network.config.get_text_config().num_hidden_layers)
     if finetune.head == "pooled":
-        wanted = finetune.last_layer or middle_layer(layers)
-        if wanted > layers:
-            raise ModelError(f"finetune.last_layer is {wanted}, but '{base.name}' has {layers} layers")
-        layers = wanted
+        last = finetune.last_layer or middle_layer(layers)
+        if last > layers:
+            raise ModelError(f"finetune.last_layer is {last}, but '{base.name}' has {layers} layers")
+        layers = last
     if finetune.first_layer >= layers:
         raise ModelError(
             f"finetune.first_layer is {finetune.first_layer}, but '{base.name}' has layers 0 to {layers - 1} to train"
@@ -273,19 +227,9 @@ def layers_to_train(base: Base, network: Any, finetune: FinetuneSettings) -> int
     return layers
 
 
-def lora_config(finetune: FinetuneSettings, layers: int) -> Any:
-    """PEFT's configuration of the adapter that the settings describe, for a model of so many layers."""
-    peft = require("peft", "train")
-    some = finetune.first_layer > 0 or finetune.head == "pooled"  # the config of the latter names more than are run
-    return peft.LoraConfig(
-        r=finetune.lora_rank,
-        lora_alpha=finetune.lora_alpha,
-        lora_dropout=finetune.lora_dropout,
-        target_modules=list(finetune.target_modules),
-        layers_to_transform=list(range(finetune.first_layer, layers)) if some else None,
-        layers_pattern="layers" if some else None,
-        task_type="CAUSAL_LM",
-    )
+def _lora_options(finetune: FinetuneSettings) -> dict[str, Any]:
+    options = {"r": finetune.lora_rank, "lora_alpha": finetune.lora_alpha, "lora_dropout": finetune.lora_dropout}
+    return {**options, "target_modules": list(finetune.target_modules)}
 
 
 def compute_dtype() -> torch.dtype:
@@ -309,29 +253,23 @@ def _load(base: Base, model: ModelSettings) -> Any:
         options["quantization_config"] = transformers.BitsAndBytesConfig(
             load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=compute_dtype()
         )
-    if _caps_attention(base):
+    config = read_json(base.folder / "config.json")
+    text = config.get("text_config") or config
+    # A configuration may leave out the default of its type.
+    cap = 50.0 if text.get("model_type") == "gemma2" else None
+    if text.get("attn_logit_softcapping", cap) is not None:
         options["attn_implementation"] = "eager"  # PyTorch's own attention has no soft-capping and leaves it out
     device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if gpu else "cpu"  # torchrun sets the rank
-    try:
+    with _clear_errors(f"'{base.name}' can't be loaded"):
         network = transformers.AutoModelForCausalLM.from_pretrained(
             base.folder, local_files_only=True, use_safetensors=True, device_map=device, **options
         )
-    except _LOAD_ERRORS as error:
-        raise ModelError(f"'{base.name}' can't be loaded: {first_line(error)}") from error
     for layer in _four_bit_layers(network).values():
         # bitsandbytes repacks a layer's weights when it is first evaluated, and no gradient flows through a repacked
         # layer: training after an evaluation would learn nothing.
         layer.support_avx512bf16_for_cpu = False
     network.config.use_cache = False
     return network
-
-
-def _caps_attention(base: Base) -> bool:
-    config = read_json(base.folder / "config.json")
-    text = config.get("text_config") or config
-    kind = str(text.get("model_type", ""))
-    # A configuration may leave out the default of its kind.
-    return text.get("attn_logit_softcapping", 50.0 if kind == "gemma2" else None) is not None
 
 
 def _four_bit_layers(network: Any) -> dict[str, Any]:
@@ -362,48 +300,33 @@ def _unpack(network: Any, dtype: torch.dtype | None = None) -> bool:
         plain.weight = torch.nn.Parameter(weight.to(dtype or torch.float32), requires_grad=False)
         if layer.bias is not None:
             plain.bias = torch.nn.Parameter(layer.bias.data.to(torch.float32), requires_grad=False)
-        parent, _, last = name.rpartition(".")
-        setattr(network.get_submodule(parent), last, plain)
-    for attribute in ("hf_quantizer", "is_loaded_in_4bit", "is_quantized", "quantization_method"):
-        if attribute in vars(network):
-            delattr(network, attribute)
-    if hasattr(network.config, "quantization_config"):
-        del network.config.quantization_config
+        network.set_submodule(name, plain)
+    forget_quantization(network)
     return bool(layers)
 
 
 class UnslothEngine:
-    """Loads and adapts through ``FastLanguageModel``.
-
-    Unsloth rewrites parts of transformers, peft and trl when it is imported, so it must be imported before them; after
-    them it works too, more slowly, and says so.
-    """
+    """Loads and adapts through ``FastLanguageModel``; imported after transformers it works too, more slowly."""
 
     name = "unsloth"
 
     def for_training(self, base: Base, model: ModelSettings, finetune: FinetuneSettings, seed: int) -> Loaded:
-        """See ``Engine.for_training``."""
+        """See ``PeftEngine.for_training``."""
         fast, network, tokenizer = _load_with_unsloth(base, model)
-        layers = layers_to_train(base, network, finetune)
-        with quiet_libraries():
-            try:
-                adapted = fast.get_peft_model(
-                    network,
-                    r=finetune.lora_rank,
-                    lora_alpha=finetune.lora_alpha,
-                    lora_dropout=finetune.lora_dropout,
-                    target_modules=list(finetune.target_modules),
-                    layers_to_transform=list(range(finetune.first_layer, layers)) if finetune.first_layer else None,
-                    bias="none",
-                    use_gradient_checkpointing="unsloth" if finetune.gradient_checkpointing else False,
-                    random_state=seed,
-                )
-            except ValueError as error:
-                raise ModelError(f"an adapter can't be put on '{base.name}': {error}") from error
+        layers = _layers_to_train(base, network, finetune)
+        with _clear_errors(f"an adapter can't be put on '{base.name}'"):
+            adapted = fast.get_peft_model(
+                network,
+                **_lora_options(finetune),
+                layers_to_transform=list(range(finetune.first_layer, layers)) if finetune.first_layer else None,
+                bias="none",
+                use_gradient_checkpointing="unsloth" if finetune.gradient_checkpointing else False,
+                random_state=seed,
+            )
         return Loaded(fast.for_training(adapted), tokenizer)
 
     def for_scoring(self, base: Base, adapter: Path | None, model: ModelSettings) -> Loaded:
-        """See ``Engine.for_scoring``."""
+        """See ``PeftEngine.for_scoring``."""
         fast, network, tokenizer = _load_with_unsloth(base, model)
         if adapter is not None:
             network = _with_adapter(network, base, adapter)
@@ -414,24 +337,73 @@ class UnslothEngine:
 def _load_with_unsloth(base: Base, model: ModelSettings) -> tuple[Any, Any, Any]:
     stay_offline()
     fast = require("unsloth", "cuda").FastLanguageModel
-    try:
-        with quiet_libraries():
-            network, tokenizer = fast.from_pretrained(
-                model_name=str(base.folder.resolve()),  # a name like a hub model's would be mapped to another one
-                max_seq_length=_UNSLOTH_POSITIONS,
-                load_in_4bit=model.quantization == "nf4",
-                dtype=None,
-                local_files_only=True,
-            )
-    except (*_LOAD_ERRORS, NotImplementedError) as error:
-        raise ModelError(f"Unsloth can't load '{base.name}': {first_line(error)}; set model.engine=peft") from error
-    prepare_tokenizer(tokenizer)
-    return fast, network, tokenizer
+    with _clear_errors(f"Unsloth can't load '{base.name}'", "; set model.engine=peft"):
+        network, tokenizer = fast.from_pretrained(
+            model_name=str(base.folder.resolve()),  # a name like a hub model's would be mapped to another one
+            max_seq_length=_UNSLOTH_POSITIONS,
+            load_in_4bit=model.quantization == "nf4",
+            dtype=None,
+            local_files_only=True,
+        )
+    return fast, network, _pad_on_the_right(tokenizer)
 
 
 def _with_adapter(network: Any, base: Base, adapter: Path) -> Any:
+    with _clear_errors(f"the adapter '{adapter}' doesn't fit '{base.name}'"):
+        return require("peft", "train").PeftModel.from_pretrained(network, adapter, local_files_only=True)
+
+
+Engine = PeftEngine | UnslothEngine
+"""A library that loads base models and puts adapters on them."""
+
+
+def weights_in_memory(folder: Path, settings: RunSettings, *, gpu: bool, scoring: bool) -> int:
+    """Bytes that a base's weights take at most once loaded, from the headers of its files; batches come on top."""
+    blocks = others = 0
+    tied = bool(read_json(folder / "config.json").get("tie_word_embeddings"))
+    for path in sorted(folder.glob("*.safetensors")):
+        for name, dtype, shape in _tensors(path):
+            stored_4_bit = dtype == "U8"
+            if ".weight." in name or (tied and name == "lm_head.weight"):
+                continue  # scales of 4-bit weights are counted with them
+            count = math.prod(shape) * (2 if stored_4_bit else 1)
+            if stored_4_bit or (".layers." in name and len(shape) == 2):
+                blocks += count
+            else:
+                others += count
+    plain = each = 2.0 if gpu else 4.0
+    if settings.model.quantization == "nf4":
+        each = _NF4_BYTES
+        if not gpu and blocks <= UNPACK_UP_TO and (scoring or settings.finetune.head == "pooled"):
+            each = plain if scoring else compute_dtype().itemsize  # the engine unpacks small models on a CPU
+    return round(blocks * each + others * plain)
+
+
+def _tensors(path: Path) -> list[tuple[str, str, list[int]]]:
+    """Name, type and shape of each tensor in a file, whose data isn't read."""
     try:
-        with quiet_libraries():
-            return require("peft", "train").PeftModel.from_pretrained(network, adapter, local_files_only=True)
-    except _LOAD_ERRORS as error:
-        raise ModelError(f"the adapter '{adapter}' doesn't fit '{base.name}': {first_line(error)}") from error
+        with safe_open(path, framework="numpy") as file:
+            slices = [(name, file.get_slice(name)) for name in file.keys()]  # noqa: SIM118
+            return [(name, tensor.get_dtype(), tensor.get_shape()) for name, tensor in slices]
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"'{path}' isn't a safetensors file ({error}); get the base model again") from error
+
+
+def try_four_bits() -> str:
+    """Quantize and multiply a small layer in NF4; returns where that worked, and raises a ``ModelError`` if not."""
+    torch = require("torch", "train")
+    linear = require("bitsandbytes", "train").nn.Linear4bit
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    plain = torch.nn.Linear(64, 64, bias=False)
+    try:
+        layer = linear(64, 64, bias=False, compute_dtype=torch.float32, quant_type="nf4")
+        layer.load_state_dict(plain.state_dict())
+        rows = torch.randn(4, 64, device=device, requires_grad=True)
+        product = layer.to(device)(rows)
+        product.sum().backward()
+    except (RuntimeError, NotImplementedError, AttributeError, OSError) as error:
+        raise ModelError(f"bitsandbytes can't multiply in 4 bits here: {error}") from error
+    expected = plain.to(device)(rows)
+    if not (product - expected).abs().mean() < 0.2 * expected.abs().mean():
+        raise ModelError("bitsandbytes multiplies wrongly in 4 bits here; install another version of it")
+    return "the GPU" if device == "cuda" else "the CPU"

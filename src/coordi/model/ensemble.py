@@ -23,6 +23,7 @@ from coordi.artifacts import clear_write_errors, read_json, write_json
 from coordi.config import RunSettings, Settings
 from coordi.data.loading import outfits_for
 from coordi.data.questions import compatibility_questions, draw_compatibility
+from coordi.encoders.base import sigmoid
 from coordi.encoders.edge import EdgeEncoder
 from coordi.encoders.labels import Vocabulary
 from coordi.errors import ArtifactError, EvaluationError, ModelError, require
@@ -38,7 +39,7 @@ from coordi.model.features import (
     group_sums,
     text_embeddings,
 )
-from coordi.model.scoring import CachedScorer, sigmoid
+from coordi.model.scoring import CachedScorer
 from coordi.types import CompatibilityQuestion, Dataset, GarmentCategory, Item, Negatives, OutfitScorer
 
 ENSEMBLE_FILE = "ensemble.json"
@@ -66,11 +67,7 @@ Values = Mapping[str, NDArray[np.float64]]
 class LogisticModel(Settings):
     """A fitted logistic regression.
 
-    Attributes:
-        weights: By feature.
-        offset: Intercept.
-        ranges: Smallest and largest value of each feature that it was fitted on; values are clipped to them, since
-            nothing was learned beyond.
+    Values are clipped to the smallest and largest value of each feature in the fit: nothing was learned beyond.
     """
 
     weights: dict[str, float]
@@ -85,9 +82,11 @@ class LogisticModel(Settings):
         regression: Any = require("sklearn.linear_model", "train").LogisticRegression(C=_C, max_iter=1000)
         fitted = regression.fit((rows - mean) / deviation, truth)
         weights = fitted.coef_[0] / deviation
-        offset = float(fitted.intercept_[0] - (weights * mean).sum())
-        ranges = {name: (float(column.min()), float(column.max())) for name, column in values.items()}
-        return cls(weights=dict(zip(values, weights.tolist(), strict=True)), offset=offset, ranges=ranges)
+        return cls(
+            weights=dict(zip(values, weights.tolist(), strict=True)),
+            offset=float(fitted.intercept_[0] - (weights * mean).sum()),
+            ranges={name: (float(column.min()), float(column.max())) for name, column in values.items()},
+        )
 
     def probabilities(self, values: Values) -> NDArray[np.float64]:
         """P(yes), shape ``(N,)``."""
@@ -96,37 +95,21 @@ class LogisticModel(Settings):
 
 
 class EnsembleFile(Settings):
-    """Content of ``ensemble.json``.
-
-    Attributes:
-        format: Of the file.
-        text_encoder: ``EdgeEncoder.text_identity`` of the encoder behind the similarity.
-        questions: Number of validation questions that the regressions were fitted on.
-        with_language_model: Regression on all features.
-        without_language_model: Regression on all features but the language model.
-        pairs: Weights of ``CategoryPairs``.
-        intercept: Of ``CategoryPairs``.
-        idf: Of ``TitleSimilarity``; None where training items have no titles.
-    """
+    """Content of ``ensemble.json``."""
 
     format: Literal["coordi-ensemble-1"] = "coordi-ensemble-1"
-    text_encoder: str
-    questions: int
+    text_encoder: str  # EdgeEncoder.text_identity of the encoder behind the similarity
+    questions: int  # number of validation questions that the regressions were fitted on
     with_language_model: LogisticModel
     without_language_model: LogisticModel
-    pairs: dict[str, float]
-    intercept: float
-    idf: dict[str, float] | None
+    pairs: dict[str, float]  # weights of CategoryPairs
+    intercept: float  # of CategoryPairs
+    idf: dict[str, float] | None  # of TitleSimilarity; None where training items have no titles
 
 
 @dataclass(frozen=True, slots=True)
 class Ensemble:
-    """What was learned beside an adapter.
-
-    Attributes:
-        file: Weights.
-        centering: Means that are subtracted before similarity is computed.
-    """
+    """What was learned beside an adapter: weights, and means that are subtracted before similarity is computed."""
 
     file: EnsembleFile
     centering: CategoryCentering
@@ -135,30 +118,20 @@ class Ensemble:
     def learn(
         cls, language_model: OutfitScorer, dataset: Dataset, vocabulary: Vocabulary, settings: RunSettings
     ) -> Ensemble:
-        """Fit the features on the training split and the regressions on the validation split.
+        """Fit the features on the training split of described items and the regressions on its validation split.
 
-        Args:
-            language_model: Returns P(yes).
-            dataset: Of described items, with a training and a validation split.
-            vocabulary: Its labels describe photos.
-            settings: ``prompt`` and ``seed`` are used.
-
-        Raises:
-            DataError: If a split has too few outfits for questions.
-            EvaluationError: If all validation questions have the same answer.
-            MissingDependencyError: If scikit-learn isn't installed.
+        Raises a ``DataError`` or an ``EvaluationError`` if a split is too small.
         """
         items, seed = training_items(dataset), settings.seed
         pairs = CategoryPairs.fit(*outfits_and_labels(dataset, training_questions(dataset, seed)))
         try:
-            idf: dict[str, float] | None = TitleSimilarity.fit(items).idf
+            titles: TitleSimilarity | None = TitleSimilarity.fit(items)
         except EvaluationError:  # photos without titles
-            idf = None
+            titles = None
         centering = CategoryCentering.learn(items, text_embeddings(items))
         questions = [question for part in validation_questions(dataset, seed) for question in part]
         outfits, truth = outfits_and_labels(dataset, questions)
         check_both_classes("an ensemble", truth)
-        titles = None if idf is None else TitleSimilarity.from_idf(idf)
         # Adapted as when the ensemble is used.
         adapted = centering.with_photo_only(vocabulary, settings.prompt, text_encoder())
         adapted = adapted.for_catalogue(group_sums(list(dataset.items.values())))
@@ -171,7 +144,7 @@ class Ensemble:
             without_language_model=LogisticModel.fit(values, truth),
             pairs=dict(pairs.weights),
             intercept=pairs.intercept,
-            idf=idf,
+            idf=None if titles is None else titles.idf,
         )
         return cls(file, centering)
 
@@ -180,11 +153,7 @@ class Ensemble:
         return EnsembleScorer(name, self.file, centering, language_model)
 
     def save(self, folder: Path) -> None:
-        """Write it into an adapter's folder.
-
-        Raises:
-            ArtifactError: If it can't be written.
-        """
+        """Write it into an adapter's folder."""
         means = {} if self.centering.overall is None else {_OVERALL: self.centering.overall}
         means |= {str(category): mean for (category, titled), mean in self.centering.by_group.items() if titled}
         with clear_write_errors(folder / MEANS_FILE):
@@ -220,14 +189,7 @@ class Ensemble:
 
 
 class EnsembleScorer:
-    """P(yes) of outfits by an ensemble.
-
-    Args:
-        name: For reports.
-        file: The fitted weights.
-        centering: For the similarity of texts.
-        language_model: Returns P(yes); None for the ensemble without it.
-    """
+    """P(yes) of outfits by an ensemble, with a language model or, if it is None, without."""
 
     gives_probabilities = True
 
@@ -242,11 +204,7 @@ class EnsembleScorer:
         self._model = file.without_language_model if language_model is None else file.with_language_model
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
-        """P(yes) of each outfit, shape ``(N,)``.
-
-        Raises:
-            CoordiError: What the language model raises.
-        """
+        """P(yes) of each outfit, shape ``(N,)``."""
         return self._model.probabilities(self.features(outfits)) if outfits else np.zeros(0)
 
     def features(self, outfits: Sequence[Sequence[Item]]) -> dict[str, NDArray[np.float64]]:
@@ -257,10 +215,10 @@ class EnsembleScorer:
         return values
 
     def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
-        """Direction in which text embeddings lie that fit an outfit: the sum of its centred embeddings, ``(T,)``.
+        """Sum of an outfit's centred text embeddings, ``(T,)``.
 
-        Of two candidates of one category, the one with the larger inner product with it has the higher similarity to
-        the outfit, so a nearest-neighbour search finds the candidates that are worth scoring.
+        The larger a candidate's inner product with it, the higher is its similarity to the outfit within its category:
+        a nearest-neighbour search finds the candidates that are worth scoring.
         """
         return np.asarray(self._centering.centre(outfit, text_embeddings(outfit)).sum(axis=0), dtype=np.float32)
 
@@ -276,14 +234,10 @@ def plain_features(
     Similarity is a mean over an outfit's pairs. Three similar pairs say more than one, so it is multiplied by the
     square root of their number.
     """
-
-    def embed(items: Sequence[Item]) -> NDArray[np.float32]:
-        return centering.centre(items, text_embeddings(items))
-
     counts = np.array([len(outfit) for outfit in outfits], dtype=np.float64)
     scale = np.sqrt(counts * (counts - 1) / 2)
-    similarity = EmbeddingSimilarity(SIMILARITY, embed).score(outfits)
-    values = {CATEGORY_PAIRS: pairs.logits(outfits), SIMILARITY: scale * similarity}
+    similarity = EmbeddingSimilarity(SIMILARITY, lambda items: centering.centre(items, text_embeddings(items)))
+    values = {CATEGORY_PAIRS: pairs.logits(outfits), SIMILARITY: scale * similarity.score(outfits)}
     return values if titles is None else {**values, TITLE_SIMILARITY: scale * titles.score(outfits)}
 
 
@@ -294,21 +248,13 @@ def text_encoder() -> EdgeEncoder:
 
 
 def training_items(dataset: Dataset) -> tuple[Item, ...]:
-    """Items of training outfits, each once, in the outfits' order.
-
-    Raises:
-        DataError: If the training split has no outfits.
-    """
+    """Items of training outfits, each once, in the outfits' order."""
     outfits = outfits_for(dataset, "train")
     return dataset.items_of(tuple(dict.fromkeys(item_id for outfit in outfits for item_id in outfit.item_ids)))
 
 
 def training_questions(dataset: Dataset, seed: int, epochs: int = TRAINING_EPOCHS) -> list[CompatibilityQuestion]:
-    """Training questions of the first epochs, of all training negatives.
-
-    Raises:
-        DataError: If the training split has no outfits, or too few to make a negative.
-    """
+    """Training questions of the first epochs, of all training negatives."""
     return [
         question
         for epoch in range(epochs)
@@ -318,16 +264,7 @@ def training_questions(dataset: Dataset, seed: int, epochs: int = TRAINING_EPOCH
 
 
 def validation_questions(dataset: Dataset, seed: int, draws: int = 1) -> tuple[tuple[CompatibilityQuestion, ...], ...]:
-    """Validation questions of each kind of training negatives.
-
-    Args:
-        dataset: With a validation split.
-        seed: Of the negatives.
-        draws: How often negatives are drawn; the first draw is what an evaluation with this seed uses.
-
-    Raises:
-        DataError: If the validation split has no outfits, or too few to make a negative.
-    """
+    """Validation questions of each kind of training negatives; the first draw is that of an evaluation."""
     return tuple(
         tuple(
             question
@@ -349,11 +286,7 @@ def outfits_and_labels(
 def _answers(language_model: OutfitScorer, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
     """Log odds of a language model's P(yes), corrected for items without a title, ``(N,)``."""
     clipped = np.clip(language_model.score(outfits), _EPSILON, 1 - _EPSILON)
-    return np.asarray(np.log(clipped / (1 - clipped)) - _photo_only_correction(outfits))
-
-
-def _photo_only_correction(outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
-    """Excess of the language model's log odds for items without a title, ``(N,)``."""
     shares = np.array([sum(not item.title for item in outfit) / len(outfit) for outfit in outfits])
     sizes = np.array([len(outfit) for outfit in outfits], dtype=np.float64)
-    return np.asarray(shares * (_CORRECTION_PER_ITEM * sizes + _CORRECTION_OFFSET), dtype=np.float64)
+    correction = shares * (_CORRECTION_PER_ITEM * sizes + _CORRECTION_OFFSET)
+    return np.asarray(np.log(clipped / (1 - clipped)) - correction)

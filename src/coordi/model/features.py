@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, product
 from math import fsum
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coordi.config import PromptSettings
-from coordi.encoders.base import ImageTextEncoder
+from coordi.encoders.base import ImageTextEncoder, sigmoid, unit_vectors
 from coordi.encoders.labels import Vocabulary
 from coordi.errors import EvaluationError, require
 from coordi.prompts import item_text
@@ -27,11 +27,10 @@ GroupSums = Mapping[Group, tuple[int, NDArray[np.float64]]]
 """Number of items of each group, and the sum of their text embeddings ``(D,)``."""
 Embed = Callable[[Sequence[Item]], NDArray[np.float32]]
 """Embeddings of items, unit length or zero, shape ``(N, D)``."""
+_Key = TypeVar("_Key", bound=Hashable)
 
-# Number of training items of a category that weigh as much as the mean of all.
-_SHRINKAGE = 10
-# Attributes whose labels a photo's text combines with the garment type.
-_PHOTO_ATTRIBUTES = ("colour", "pattern", "material")
+_SHRINKAGE = 10  # number of training items of a category that weigh as much as the mean of all
+_PHOTO_ATTRIBUTES = ("colour", "pattern", "material")  # whose labels a photo's text combines with the garment type
 # Validation AUC on our Maryland split, random and same-category negatives: 0.914 and 0.521 with C = 0.01, 0.903 and
 # 0.524 with 0.03, 0.882 and 0.518 with 0.1, 0.821 and 0.499 with 1.
 _PAIRS_C = 0.03
@@ -42,15 +41,9 @@ class CategoryCentering:
     """Mean embedding per garment category, subtracted before similarity is computed.
 
     All bags look and read alike; what is left after centring tells one bag from another. The mean of a category is
-    shrunk towards the mean of all items, because a few items don't determine it.
-
-    Attributes:
-        overall: Mean of all training items, ``(D,)``; None leaves embeddings as they are.
-        by_group: Mean of each group, ``(D,)``; a group that is absent has the overall mean.
-
-    References:
-        Mu and Viswanath, All-but-the-Top: Simple and Effective Postprocessing for Word Representations, 2018; Liang et
-        al., Mind the Gap: Understanding the Modality Gap in Multi-modal Contrastive Representation Learning, 2022.
+    shrunk towards the mean of all items, because a few items don't determine it. A group that isn't in ``by_group`` has
+    the overall mean; without one, embeddings are left as they are. (Mu and Viswanath, All-but-the-Top, 2018; Liang et
+    al., Mind the Gap, 2022.)
     """
 
     overall: NDArray[np.float64] | None = None
@@ -58,23 +51,13 @@ class CategoryCentering:
 
     @classmethod
     def learn(cls, items: Sequence[Item], embeddings: NDArray[np.float32]) -> CategoryCentering:
-        """Average embeddings by category, of items with a title and without one alike.
-
-        Args:
-            items: Of training outfits, each once.
-            embeddings: Unit length, of one encoder and one kind (photos or texts), shape ``(N, D)``.
-        """
+        """Average unit embeddings ``(N, D)``, photos' or texts', by category; each item of training outfits once."""
         if not items:
             return cls()
-        rows: dict[GarmentCategory | None, list[NDArray[np.float32]]] = defaultdict(list)
-        for item, row in zip(items, embeddings, strict=True):
-            rows[item.category].append(row)
-        overall = np.asarray(
-            np.mean([row for group in rows.values() for row in group], axis=0, dtype=np.float64)
-        )  # (D,)
+        sums = _sums([item.category for item in items], embeddings)
+        overall = np.sum([total for _, total in sums.values()], axis=0) / len(items)  # (D,)
         means = {
-            category: np.asarray((np.sum(group, axis=0) + _SHRINKAGE * overall) / (len(group) + _SHRINKAGE))
-            for category, group in rows.items()
+            category: (total + _SHRINKAGE * overall) / (count + _SHRINKAGE) for category, (count, total) in sums.items()
         }
         return cls.by_category(overall, means)
 
@@ -91,13 +74,8 @@ class CategoryCentering:
     ) -> CategoryCentering:
         """Give items without a title means of their own.
 
-        Their texts consist of labels, so they share words and brackets. The mean is over the texts of every garment
-        type of a category with every colour, pattern and material.
-
-        Args:
-            vocabulary: Its labels describe photos.
-            prompt: How an item becomes a text.
-            encoder: Of texts.
+        Their texts consist of the vocabulary's labels, so they share words and brackets. The mean is over the texts of
+        every garment type of a category with every colour, pattern and material.
         """
         if self.overall is None:
             return self
@@ -109,14 +87,11 @@ class CategoryCentering:
         return CategoryCentering(self.overall, groups)
 
     def for_catalogue(self, sums: GroupSums) -> CategoryCentering:
-        """Shift the means by the items of a catalogue, whose titles share words that say nothing of style.
+        """Shift the means by ``group_sums`` of a catalogue, whose titles share words that say nothing of style.
 
         It raises the AUC of the bundled model on sources that it wasn't trained on: 300 Chictopia looks from 0.694 to
         0.713 (random negatives) and 0.644 to 0.650 (same category), 200 MANGO outfits without titles from 0.657 to
         0.724 and 0.568 to 0.585. On Maryland it changes nothing (dev/LOG.md).
-
-        Args:
-            sums: Of all items of the catalogue; see ``group_sums``.
         """
         if self.overall is None:
             return self
@@ -135,9 +110,8 @@ class CategoryCentering:
         return CategoryCentering(self.overall, means)
 
     def mean(self, group: Group) -> NDArray[np.float64]:
-        """Mean of a group, ``(D,)``."""
-        if self.overall is None:
-            raise ValueError("no means were learned")
+        """Mean of a group, ``(D,)``, once means were learned."""
+        assert self.overall is not None
         return self.by_group.get(group, self.overall)
 
     def centre(self, items: Sequence[Item], embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -146,16 +120,21 @@ class CategoryCentering:
             return embeddings
         means = np.stack([self.mean((item.category, bool(item.title))) for item in items])  # (N, D)
         rows = embeddings - means
-        lengths = np.linalg.norm(rows, axis=1, keepdims=True)  # (N, 1)
-        return np.asarray(np.where(lengths > 1e-6, rows / np.maximum(lengths, 1e-6), 0), dtype=np.float32)
+        rows[np.abs(rows).max(axis=1) < 1e-6] = 0
+        return unit_vectors(rows)
 
 
 def group_sums(items: Sequence[Item]) -> dict[Group, tuple[int, NDArray[np.float64]]]:
     """Number of items and sum of text embeddings of each group, for ``CategoryCentering.for_catalogue``."""
-    rows: dict[Group, list[NDArray[np.float32]]] = defaultdict(list)
-    for item in items:
-        rows[item.category, bool(item.title)].append(item.text_embedding)
-    return {group: (len(own), np.stack(own).sum(axis=0, dtype=np.float64)) for group, own in rows.items()}
+    return _sums([(item.category, bool(item.title)) for item in items], text_embeddings(items))
+
+
+def _sums(keys: Sequence[_Key], rows: NDArray[np.float32]) -> dict[_Key, tuple[int, NDArray[np.float64]]]:
+    """Number and sum of the rows of each key."""
+    groups: dict[_Key, list[NDArray[np.float32]]] = defaultdict(list)
+    for key, row in zip(keys, rows, strict=True):
+        groups[key].append(row)
+    return {key: (len(own), np.sum(own, axis=0, dtype=np.float64)) for key, own in groups.items()}
 
 
 def text_embeddings(items: Sequence[Item]) -> NDArray[np.float32]:
@@ -174,22 +153,12 @@ class CategoryPairs:
     gives_probabilities = True
 
     def __init__(self, weights: Mapping[str, float], intercept: float) -> None:
-        """Use fitted weights; a pair without a weight counts nothing."""
         self.weights = weights
         self.intercept = intercept
 
     @classmethod
     def fit(cls, outfits: Sequence[Sequence[Item]], labels: NDArray[np.bool_]) -> CategoryPairs:
-        """Fit the weights of pairs.
-
-        Args:
-            outfits: Training outfits and their negatives, N of them.
-            labels: True for real outfits, ``(N,)``.
-
-        Raises:
-            EvaluationError: If the labels don't hold both classes.
-            MissingDependencyError: If scikit-learn isn't installed.
-        """
+        """Fit the weights of pairs on N outfits; labels ``(N,)`` are True for real ones, and of both classes."""
         check_both_classes(cls.name, labels)
         vectorizer = require("sklearn.feature_extraction", "train").DictVectorizer()
         model = require("sklearn.linear_model", "train").LogisticRegression(C=_PAIRS_C, max_iter=2000, tol=1e-6)
@@ -199,10 +168,10 @@ class CategoryPairs:
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
         """Probability that the items are worn together, shape ``(N,)``."""
-        return np.asarray(1 / (1 + np.exp(-np.clip(self.logits(outfits), -500, 500))), dtype=np.float64)
+        return sigmoid(self.logits(outfits))
 
     def logits(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
-        """Log odds that the items are worn together, shape ``(N,)``."""
+        """Log odds of ``score``, shape ``(N,)``."""
         sums = [
             fsum(self.weights.get(pair, 0.0) * count for pair, count in _pair_counts(outfit).items())
             for outfit in outfits
@@ -220,19 +189,14 @@ class TitleSimilarity:
     gives_probabilities = False
 
     def __init__(self, vectorizer: Any) -> None:
-        """Use a fitted TF-IDF vectorizer of scikit-learn."""
         self._vectorizer = vectorizer
 
     @classmethod
     def fit(cls, items: Sequence[Item]) -> TitleSimilarity:
-        """Count words.
-
-        Args:
-            items: Of training outfits, each once.
+        """Count words of the items of training outfits, each item once.
 
         Raises:
             EvaluationError: If no title has a word of two letters or more: subcategories alone are no titles.
-            MissingDependencyError: If scikit-learn isn't installed.
         """
         vectorizer = _new_vectorizer()
         words_of = vectorizer.build_analyzer()
@@ -244,11 +208,7 @@ class TitleSimilarity:
 
     @classmethod
     def from_idf(cls, idf: Mapping[str, float]) -> TitleSimilarity:
-        """Restore a fitted one from the inverse document frequency of its words.
-
-        Raises:
-            MissingDependencyError: If scikit-learn isn't installed.
-        """
+        """Restore a fitted one from the inverse document frequency of its words."""
         vectorizer = _new_vectorizer(vocabulary=list(idf))
         vectorizer.idf_ = np.array(list(idf.values()), dtype=np.float64)
         return cls(vectorizer)
@@ -261,32 +221,18 @@ class TitleSimilarity:
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
         """Mean cosine in ``[0, 1]``, shape ``(N,)``."""
-        # Sorted, so that sums round the same whatever the order of the items.
-        phrases = [sorted(_words(item) for item in outfit) for outfit in outfits]
-        columns_of = {words: n for n, words in enumerate(sorted({words for outfit in phrases for words in outfit}))}
-        if not columns_of:
+        words = sorted({_words(item) for outfit in outfits for item in outfit})
+        if not words:
             return np.zeros(len(outfits))
-        vectors = self._vectorizer.transform(list(columns_of))  # (U, words), unit length or zero
-        sizes = np.array([len(outfit) for outfit in phrases])
-        columns = [columns_of[words] for outfit in phrases for words in outfit]
-        starts = np.concatenate([[0], np.cumsum(sizes)])
-        counts = require("scipy.sparse", "train").csr_matrix(
-            (np.ones(len(columns)), columns, starts), shape=(len(phrases), len(columns_of))
-        )  # (N, U)
-        total = counts @ vectors  # (N, words)
-        square_of_sum = np.asarray(total.multiply(total).sum(axis=1)).ravel()
-        sum_of_squares = counts @ np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel()
-        return _mean_over_pairs(square_of_sum, sum_of_squares, sizes)
+        row_of = {phrase: n for n, phrase in enumerate(words)}
+        rows = [[row_of[_words(item)] for item in outfit] for outfit in outfits]
+        return _mean_cosine(self._vectorizer.transform(words), rows)
 
 
 class EmbeddingSimilarity:
     """Mean cosine over all pairs of an outfit's items, of any embeddings; needs no fitting.
 
     An outfit of fewer than two items scores 0.
-
-    Args:
-        name: For reports.
-        embed: Centred embeddings of items.
     """
 
     gives_probabilities = False
@@ -297,28 +243,17 @@ class EmbeddingSimilarity:
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
         """Mean cosine in ``[-1, 1]``, shape ``(N,)``."""
-        unique = {id(item): item for outfit in outfits for item in outfit}
-        embeddings = self._embed(list(unique.values()))  # (U, D)
-        row_of = {key: (row.tobytes(), n) for n, (key, row) in enumerate(zip(unique, embeddings, strict=True))}
-        sizes = np.array([len(outfit) for outfit in outfits], dtype=np.intp)
-        square_of_sum, sum_of_squares = np.zeros(len(outfits)), np.zeros(len(outfits))
-        filled = np.flatnonzero(sizes)
-        if filled.size:
-            # Sorted by content, so that sums round the same whatever the order of the items.
-            order = [n for outfit in outfits for _, n in sorted(row_of[id(item)] for item in outfit)]
-            rows = embeddings[order].astype(np.float64)  # (sum of sizes, D)
-            starts = np.concatenate([[0], np.cumsum(sizes[filled])[:-1]])
-            square_of_sum[filled] = np.square(np.add.reduceat(rows, starts)).sum(axis=1)
-            sum_of_squares[filled] = np.add.reduceat(np.square(rows).sum(axis=1), starts)
-        return _mean_over_pairs(square_of_sum, sum_of_squares, sizes)
+        unique = list({id(item): item for outfit in outfits for item in outfit}.values())
+        if not unique:
+            return np.zeros(len(outfits))
+        embeddings = self._embed(unique).astype(np.float64)  # (U, D)
+        order = sorted(range(len(unique)), key=lambda n: embeddings[n].tobytes())
+        row_of = {id(unique[n]): row for row, n in enumerate(order)}
+        return _mean_cosine(embeddings[order], [[row_of[id(item)] for item in outfit] for outfit in outfits])
 
 
 def check_both_classes(name: str, labels: NDArray[np.bool_]) -> None:
-    """Refuse labels that nothing can be learned from.
-
-    Raises:
-        EvaluationError: If they don't hold both classes.
-    """
+    """Raise an ``EvaluationError`` unless labels hold both classes."""
     compatible = int(labels.sum())
     if compatible in (0, len(labels)):
         raise EvaluationError(
@@ -327,12 +262,27 @@ def check_both_classes(name: str, labels: NDArray[np.bool_]) -> None:
         )
 
 
-def _mean_over_pairs(
-    square_of_sum: NDArray[np.float64], sum_of_squares: NDArray[np.float64], sizes: NDArray[np.intp]
-) -> NDArray[np.float64]:
-    """Mean cosine over the pairs of each outfit, ``(N,)``: the square of a sum holds each pair twice."""
-    pairs = np.maximum(sizes * (sizes - 1), 1)
-    return np.asarray((square_of_sum - sum_of_squares) / pairs * (sizes > 1), dtype=np.float64)
+def _mean_cosine(vectors: Any, outfits: Sequence[Sequence[int]]) -> NDArray[np.float64]:
+    """Mean cosine over the pairs of each outfit, ``(N,)``: the square of a sum holds each pair twice.
+
+    An outfit is rows of the vectors, ``(U, D)``, dense or sparse. They are sorted, so that sums round the same whatever
+    the items' order.
+    """
+    sizes = np.array([len(rows) for rows in outfits])
+    columns = [row for rows in outfits for row in sorted(rows)]
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    counts = require("scipy.sparse", "train").csr_matrix(
+        (np.ones(len(columns)), columns, starts), shape=(len(outfits), vectors.shape[0])
+    )  # (N, U)
+    difference = _squares(counts @ vectors) - counts @ _squares(vectors)
+    return np.asarray(difference / np.maximum(sizes * (sizes - 1), 1) * (sizes > 1), dtype=np.float64)
+
+
+def _squares(vectors: Any) -> NDArray[np.float64]:
+    """Squared length of each row of a dense or sparse matrix."""
+    if isinstance(vectors, np.ndarray):
+        return np.asarray(np.square(vectors).sum(axis=1))
+    return np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel()
 
 
 def _pair_counts(outfit: Sequence[Item]) -> dict[str, int]:
@@ -351,22 +301,22 @@ def _pair_counts(outfit: Sequence[Item]) -> dict[str, int]:
 
 def _photo_texts(category: GarmentCategory, vocabulary: Vocabulary, prompt: PromptSettings) -> list[str]:
     """Texts of a category's garment types, each with every label of the other attributes."""
+    attributes = vocabulary.attributes
     types = [
-        (name, entry.text)
-        for name, attribute in vocabulary.attributes.items()
+        {name: (Label(entry.text, 1.0),)}
+        for name, attribute in attributes.items()
         for entry in attribute.labels
         if entry.category == category
     ]
     labels = [
-        (name, entry.text)
+        {name: (Label(entry.text, 1.0),)}
         for name in _PHOTO_ATTRIBUTES
-        if name in vocabulary.attributes
-        for entry in vocabulary.attributes[name].labels
+        if name in attributes
+        for entry in attributes[name].labels
     ]
     item = Item("", "", category)
-    pairs = [(type_, label) for type_ in types or [("", "")] for label in labels or [("", "")]]
-    attributes = [{name: (Label(label, 1.0),) for name, label in pair if name} for pair in pairs]
-    return [item_text(item, Description("", row), prompt) for row in attributes]
+    pairs = product(types or [{}], labels or [{}])
+    return [item_text(item, Description("", {**kind, **label}), prompt) for kind, label in pairs]
 
 
 def _new_vectorizer(**options: Any) -> Any:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,22 +29,14 @@ _WORD_AND_END = 2
 _PAD_MULTIPLE = 16  # few different lengths, so that memory freed at one length is reused at the next (dev/LOG.md)
 
 
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A training example.
+class Example(NamedTuple):
+    """A training example: a prompt followed by its answer, or the prompts of an outfit and of its negatives.
 
-    Attributes:
-        texts: Token ids: a prompt followed by its answer, or the prompts of an outfit and of its negatives.
-        answer_length: Number of tokens at the end of the text that are learned; 0 under a pooled head.
+    ``answer_length`` tokens at the end of the text are learned; 0 under a pooled head.
     """
 
     texts: tuple[tuple[int, ...], ...]
     answer_length: int = 0
-
-    @property
-    def weight(self) -> int:
-        """Number of losses that the example adds to the mean of its step: one per answer token, or one."""
-        return self.answer_length or 1
 
     @property
     def tokens(self) -> int:
@@ -53,15 +44,8 @@ class Example:
         return sum(map(len, self.texts))
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingData:
-    """All examples of a training, in order.
-
-    Attributes:
-        examples: ``steps * batch_size`` of them.
-        steps: Number of optimizer steps.
-        batch_size: Examples per step.
-    """
+class TrainingData(NamedTuple):
+    """All ``steps * batch_size`` examples of a training, in order."""
 
     examples: Sequence[Example]
     steps: int
@@ -71,71 +55,40 @@ class TrainingData:
         """Examples of a step, counted from 1."""
         return self.examples[(number - 1) * self.batch_size : number * self.batch_size]
 
-    def tokens(self, steps: int) -> int:
-        """Number of tokens of the first steps."""
-        return sum(example.tokens for example in self.examples[: steps * self.batch_size])
 
-    def fingerprint(self) -> str:
-        """SHA-256 of the examples; a training is resumed only with the same ones."""
-        return hashlib.sha256(repr(self.examples).encode()).hexdigest()
+class Head(ABC):
+    """What a head adds to a language model in training."""
 
+    unit: str  # name of an example, in the plural, for messages
+    renderer: PromptRenderer
 
-class Head(Protocol):
-    """What a head adds to a language model in training.
-
-    Attributes:
-        unit: Name of an example, in the plural, for messages.
-    """
-
-    unit: str
-
-    @property
-    def renderer(self) -> PromptRenderer:
-        """Renderer of the prompts; it counts those that were shortened."""
-        ...
-
+    @abstractmethod
     def group(self, instructions: Sequence[Instruction]) -> list[tuple[Instruction, ...]]:
-        """Group the instructions of an epoch into examples.
+        """Group the instructions of an epoch into examples; raises a ``TrainingError`` if they teach nothing."""
 
-        Raises:
-            TrainingError: If nothing can be learned from them.
-        """
-        ...
-
+    @abstractmethod
     def encode(self, group: tuple[Instruction, ...]) -> Example:
         """Tokens of an example."""
-        ...
 
     def prompt(self, instruction: Instruction) -> tuple[int, ...]:
-        """Tokens of a validation question."""
-        ...
+        """Tokens of a question."""
+        return self.renderer.render(instruction).prompt_ids
 
+    @abstractmethod
     def network(self, model: Any) -> nn.Module:
         """A module around the model; called with ``batch``, it returns the sum of the examples' losses, a scalar."""
-        ...
 
+    @abstractmethod
     def batch(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
         """Arguments of the network for some examples."""
-        ...
 
+    @abstractmethod
     def logits(self, network: Any, prompts: Sequence[Sequence[int]]) -> NDArray[np.float64]:
-        """Log odds of yes of validation questions, shape ``(N,)``.
-
-        Raises:
-            ModelError: If one isn't finite.
-        """
-        ...
+        """Log odds of yes of validation questions, shape ``(N,)``; raises a ``ModelError`` if one isn't finite."""
 
     def save(self, network: Any, folder: Path, logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> None:
-        """Write the adapter, and what belongs to the head.
-
-        Args:
-            network: Made by ``network``.
-            folder: Of the adapter.
-            logits: Of all validation questions, ``(N,)``.
-            truth: Their answers, ``(N,)``.
-        """
-        ...
+        """Write the adapter, and what belongs to the head, given logits and truth of all validation questions."""
+        network.model.save_pretrained(folder, save_embedding_layers=False)
 
 
 def draw_training_data(
@@ -144,66 +97,47 @@ def draw_training_data(
     """Draw epochs until there are enough examples for every step.
 
     The examples of one step are sorted by length, so that micro-batches hold little padding; which examples share a
-    step is left as drawn. Groups of a pooled head keep their order.
-
-    Args:
-        examples_for_epoch: Gives the shuffled examples of epoch 0, 1, ..., each with its answer.
-        head: Groups and encodes them.
-        settings: Epochs, the limit on steps, the batch size.
-
-    Raises:
-        TrainingError: If an epoch is empty, all answers are the same word, or an example has no answer.
-        PromptError: If an example can't be shortened enough.
+    step is left as drawn. Groups of a pooled head keep their order. Raises a ``TrainingError`` if an epoch is empty,
+    all answers are the same word, or an example has no answer.
     """
     groups: list[tuple[Instruction, ...]] = []
     size, steps, epoch = settings.batch_size, 0, 0
     while not steps or len(groups) < steps * size:
         drawn = head.group(examples_for_epoch(epoch))
         if not drawn:
-            raise TrainingError(
-                f"there is nothing to train on: epoch {epoch} of the training split gives 0 {head.unit}; see: coordi "
-                "data info"
-            )
+            raise TrainingError(f"epoch {epoch} of the training split gives 0 {head.unit}; see: coordi data info")
         groups += drawn
         if not steps:
             steps = max(1, round(settings.epochs * len(drawn) / size))
             steps = min(steps, settings.max_steps or steps)
         epoch += 1
     examples = [head.encode(group) for group in groups[: steps * size]]
-    ordered = [
-        example
-        for start in range(0, len(examples), size)
-        for example in sorted(examples[start : start + size], key=lambda row: row.tokens if row.answer_length else 0)
-    ]
-    return TrainingData(ordered, steps, size)
+    for start in range(0, len(examples), size):
+        step = slice(start, start + size)
+        examples[step] = sorted(examples[step], key=lambda example: example.tokens if example.answer_length else 0)
+    return TrainingData(examples, steps, size)
 
 
-def pad(texts: Sequence[Sequence[int]], value: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+def _pad(texts: Sequence[Sequence[int]], value: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
     """Token ids, padded on the right, and the attention mask, both ``(N, T)``; T is a multiple of 16."""
     import torch
 
-    width = -(-max(map(len, texts)) // _PAD_MULTIPLE) * _PAD_MULTIPLE
-    ids = torch.full((len(texts), width), value)
-    mask = torch.zeros((len(texts), width), dtype=torch.long)
-    for row, text in enumerate(texts):
-        ids[row, : len(text)] = torch.tensor(text)
-        mask[row, : len(text)] = 1
+    rows = [torch.tensor(text) for text in texts]
+    ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)
+    ids = torch.nn.functional.pad(ids, (0, -ids.shape[1] % _PAD_MULTIPLE), value=value)
+    lengths = torch.tensor([len(text) for text in texts])
+    mask = (torch.arange(ids.shape[1]) < lengths[:, None]).long()
     return ids, mask
 
 
-class AnswerHead:
+class AnswerHead(Head):
     """The model's own next-token head: cross-entropy on the answer's tokens, as in the paper."""
 
     unit = "examples"
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
-        """Prepare the prompts.
-
-        Raises:
-            ModelError: If the tokenizer has no separate tokens for yes and no.
-        """
         self.renderer = PromptRenderer(tokenizer, max_length)
-        self._answers = answer_tokens(self.renderer).ids
+        self._answers = answer_tokens(self.renderer)
 
     def group(self, instructions: Sequence[Instruction]) -> list[tuple[Instruction, ...]]:
         """See ``Head.group``; every instruction is an example."""
@@ -227,20 +161,37 @@ class AnswerHead:
         answer = answer[:1] if len(answer) == _WORD_AND_END else answer
         return Example(((*rendered.prompt_ids, *answer),), len(answer))
 
-    def prompt(self, instruction: Instruction) -> tuple[int, ...]:
-        """See ``Head.prompt``."""
-        return self.renderer.render(instruction).prompt_ids
-
     def network(self, model: Any) -> nn.Module:
         """See ``Head.network``."""
-        return _answer_network(model)
+        import torch
+
+        class AnswerNetwork(torch.nn.Module):
+            """A causal language model whose head runs on the answers' positions alone."""
+
+            def __init__(self) -> None:
+                super().__init__()
+                self.model = model
+
+            def forward(
+                self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor
+            ) -> torch.Tensor:
+                """Sum of the negative log-likelihoods of the answers' tokens."""
+                backbone, head = backbone_and_head(self.model)
+                output = backbone(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
+                targets = labels[:, 1:]  # (B, T - 1)
+                learned = targets != IGNORED
+                states = output.last_hidden_state[:, :-1][learned]  # (answer tokens, H)
+                logits = apply_logit_scaling(self.model, head(states).float())  # (answer tokens, V)
+                return torch.nn.functional.cross_entropy(logits, targets[learned], reduction="sum")
+
+        return AnswerNetwork()
 
     def batch(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
         """See ``Head.batch``."""
-        ids, mask = pad([example.texts[0] for example in examples])
-        ignored = [[IGNORED] * (len(row.texts[0]) - row.answer_length) for row in examples]
-        labels, _ = pad(
-            [[*left, *row.texts[0][len(left) :]] for left, row in zip(ignored, examples, strict=True)], IGNORED
+        ids, mask = _pad([example.texts[0] for example in examples])
+        labels, _ = _pad(
+            [(*[IGNORED] * (row.tokens - row.answer_length), *row.texts[0][-row.answer_length :]) for row in examples],
+            IGNORED,
         )
         return {"input_ids": ids, "attention_mask": mask, "labels": labels}
 
@@ -249,36 +200,8 @@ class AnswerHead:
         yes, no = PromptRunner(network.model, self._answers).logits(prompts).T
         return np.asarray(yes - no)
 
-    def save(self, network: Any, folder: Path, logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> None:
-        """See ``Head.save``."""
-        network.model.save_pretrained(folder, save_embedding_layers=False)
 
-
-def _answer_network(model: Any) -> nn.Module:
-    import torch
-
-    class AnswerNetwork(torch.nn.Module):
-        """A causal language model whose head runs on the answers' positions alone."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-
-        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-            """Sum of the negative log-likelihoods of the answers' tokens."""
-            backbone, head = backbone_and_head(self.model)
-            states = backbone(input_ids=input_ids, attention_mask=attention_mask, use_cache=False).last_hidden_state[
-                :, :-1
-            ]  # (B, T - 1, H)
-            targets = labels[:, 1:]  # (B, T - 1)
-            learned = targets != IGNORED
-            logits = apply_logit_scaling(self.model, head(states[learned]).float())  # (answer tokens, V)
-            return torch.nn.functional.cross_entropy(logits, targets[learned], reduction="sum")
-
-    return AnswerNetwork()
-
-
-class GroupHead:
+class GroupHead(Head):
     """A linear head on the mean hidden state of an outfit's items, trained on groups of an outfit and its negatives."""
 
     unit = "outfits with a negative"
@@ -300,37 +223,69 @@ class GroupHead:
         """See ``Head.encode``."""
         return Example(tuple(map(self.prompt, group)))
 
-    def prompt(self, instruction: Instruction) -> tuple[int, ...]:
-        """See ``Head.prompt``."""
-        return self.renderer.prompt(instruction)
-
     def network(self, model: Any) -> nn.Module:
         """See ``Head.network``."""
-        return _pooled_network(model, self.renderer.before)
+        import torch
+
+        class PooledNetwork(torch.nn.Module):
+            """A decoder without its last norm, and a new head."""
+
+            def __init__(self) -> None:
+                super().__init__()
+                self.model = model
+                backbone, _ = backbone_and_head(model)
+                self.layer = len(backbone.layers)
+                backbone.norm = torch.nn.Identity()  # the head reads the output of the last layer itself
+                size, device = int(backbone.config.hidden_size), next(backbone.parameters()).device
+                self.norm = torch.nn.LayerNorm(size, eps=EPSILON, device=device)
+                self.unit = torch.nn.Linear(size, 1, device=device)
+                torch.nn.init.zeros_(self.unit.weight)  # all outfits are alike before anything is learned
+                torch.nn.init.zeros_(self.unit.bias)
+
+            def forward(
+                self, input_ids: torch.Tensor, attention_mask: torch.Tensor, sizes: torch.Tensor
+            ) -> torch.Tensor:
+                """Sum of the losses of groups; see ``group_losses``."""
+                backbone, _ = backbone_and_head(self.model)
+                counted = attention_mask.clone()
+                counted[:, : ListRenderer.before] = 0
+                with _fast_autocast():
+                    output = backbone(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
+                states = output.last_hidden_state  # (N, T, H)
+                mean = (states.float() * counted[:, :, None]).sum(dim=1) / counted.sum(dim=1, keepdim=True)
+                return group_losses(self.unit(self.norm(mean))[:, 0], sizes.tolist()).sum()
+
+            def pooled_head(self, slope: float = 1.0, offset: float = 0.0) -> PooledHead:
+                """The head as it is now."""
+                weights = (self.norm.weight, self.norm.bias, self.unit.weight[0], self.unit.bias)
+                gain, shift, weight, bias = (value.detach().float().cpu().numpy().copy() for value in weights)
+                return PooledHead(self.layer, gain, shift, weight, bias, slope, offset)
+
+        return PooledNetwork()
 
     def batch(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
         """See ``Head.batch``."""
         import torch
 
-        ids, mask = pad([text for example in examples for text in example.texts])
+        ids, mask = _pad([text for example in examples for text in example.texts])
         sizes = torch.tensor([len(example.texts) for example in examples])
         return {"input_ids": ids, "attention_mask": mask, "sizes": sizes}
 
     def logits(self, network: Any, prompts: Sequence[Sequence[int]]) -> NDArray[np.float64]:
         """See ``Head.logits``."""
         head = network.pooled_head()
-        pool = PoolSpec(head.layer, self.renderer.before)
-        with fast_autocast():
-            states = PromptRunner(network.model, ()).read(prompts, pool, answer=False).states
+        pool = PoolSpec(head.layer, ListRenderer.before)
+        with _fast_autocast():
+            states = PromptRunner(network.model, ()).read(prompts, pool).states
         return np.asarray(head.logits(states))
 
     def save(self, network: Any, folder: Path, logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> None:
         """See ``Head.save``; the head's probabilities are calibrated on the validation questions."""
-        network.model.save_pretrained(folder, save_embedding_layers=False)
+        super().save(network, folder, logits, truth)
         network.pooled_head(*fit_platt_line(logits, truth)).save(folder)
 
 
-def fast_autocast() -> torch.autocast:
+def _fast_autocast() -> torch.autocast:
     """A context in which matrix products run in bfloat16 where the hardware has it."""
     import torch
 
@@ -339,57 +294,14 @@ def fast_autocast() -> torch.autocast:
     return torch.autocast(device, dtype, enabled=dtype is torch.bfloat16)
 
 
-def _pooled_network(model: Any, skip: int) -> nn.Module:
-    import torch
-
-    class PooledNetwork(torch.nn.Module):
-        """A decoder without its last norm, and a new head; ``skip`` tokens of each prompt aren't averaged."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.model = model
-            backbone, _ = backbone_and_head(model)
-            self.layer = len(backbone.layers)
-            backbone.norm = torch.nn.Identity()  # the head reads the output of the last layer itself
-            size, device = int(backbone.config.hidden_size), next(backbone.parameters()).device
-            self.norm = torch.nn.LayerNorm(size, eps=EPSILON, device=device)
-            self.unit = torch.nn.Linear(size, 1, device=device)
-            torch.nn.init.zeros_(self.unit.weight)  # all outfits are alike before anything is learned
-            torch.nn.init.zeros_(self.unit.bias)
-
-        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor, sizes: torch.Tensor) -> torch.Tensor:
-            """Sum of the losses of groups; see ``group_losses``."""
-            backbone, _ = backbone_and_head(self.model)
-            counted = attention_mask.clone()
-            counted[:, :skip] = 0
-            with fast_autocast():
-                states = backbone(
-                    input_ids=input_ids, attention_mask=attention_mask, use_cache=False
-                ).last_hidden_state  # (N, T, H)
-            mean = (states.float() * counted[:, :, None]).sum(dim=1) / counted.sum(dim=1, keepdim=True)
-            return group_losses(self.unit(self.norm(mean))[:, 0], sizes.tolist()).sum()
-
-        def pooled_head(self, slope: float = 1.0, offset: float = 0.0) -> PooledHead:
-            """The head as it is now."""
-            weights = (self.norm.weight, self.norm.bias, self.unit.weight[0], self.unit.bias)
-            gain, shift, weight, bias = (value.detach().float().cpu().numpy().copy() for value in weights)
-            return PooledHead(self.layer, gain, shift, weight, bias, slope, offset)
-
-    return PooledNetwork()
-
-
 def group_losses(logits: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:
     """Losses of groups, shape ``(G,)``.
 
     A group's loss is the cross-entropy of its answers, the outfit weighing as much as all its negatives, plus the mean
     of ``-log sigmoid(outfit - negative)`` over its negatives.
 
-    Args:
-        logits: ``(N,)``, group after group, the outfit first.
-        sizes: Number of logits of each group.
-
-    References:
-        Rendle et al., BPR: Bayesian Personalized Ranking from Implicit Feedback, 2009 (the second part).
+    ``logits``, ``(N,)``, are group after group, the outfit first. The second part is Rendle et al., BPR: Bayesian
+    Personalized Ranking from Implicit Feedback, 2009.
     """
     import torch
     from torch.nn.functional import softplus

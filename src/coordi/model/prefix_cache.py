@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coordi.errors import ModelError
+from coordi.errors import ModelError, require
 
 if TYPE_CHECKING:
     import torch
@@ -26,14 +26,8 @@ _MIDDLE = 2 / 3
 _TOLERANCE = 0.02  # of the largest logit: bfloat16 has 8 bits, and sums may be taken in another order
 
 
-@dataclass(frozen=True, slots=True)
-class PrefixGroup:
-    """Prompts that begin with the same tokens.
-
-    Attributes:
-        shared: Number of these tokens; each prompt has at least one more.
-        rows: Positions of the prompts.
-    """
+class PrefixGroup(NamedTuple):
+    """Prompts, by their rows, that begin with the same ``shared`` tokens and have at least one more each."""
 
     shared: int
     rows: tuple[int, ...]
@@ -43,18 +37,14 @@ def shared_prefix_length(prompts: Sequence[Sequence[int]]) -> int:
     """Number of tokens that all prompts begin with, each having at least one more; 0 if too few to be worth a cache."""
     if len(prompts) < 2:
         return 0
-    shared = common_prefix_length(min(map(tuple, prompts)), max(map(tuple, prompts)))
-    shared = min(shared, min(map(len, prompts)) - 1)
+    shared = min(common_prefix_length(*prompts), min(map(len, prompts)) - 1)
     return shared if shared >= _MIN_SHARED else 0
 
 
 def prefix_groups(prompts: Sequence[Sequence[int]], shared: int) -> tuple[list[PrefixGroup], list[int]]:
     """Group prompts that share more than their first ``shared`` tokens, such as an outfit with several candidates.
 
-    Sorted by their tokens, such prompts are neighbours.
-
-    Returns:
-        The groups, and the rows that are in none, both in sorted order.
+    Sorted by their tokens, such prompts are neighbours. The second result are the rows that are in no group.
     """
     order = sorted(range(len(prompts)), key=lambda row: tuple(prompts[row]))
     groups: list[PrefixGroup] = []
@@ -75,10 +65,11 @@ def prefix_groups(prompts: Sequence[Sequence[int]], shared: int) -> tuple[list[P
     return groups, single
 
 
-def common_prefix_length(first: Sequence[int], second: Sequence[int]) -> int:
-    """Number of tokens that two sequences begin with in common."""
-    pairs = enumerate(zip(first, second, strict=False))
-    return next((index for index, (left, right) in pairs if left != right), min(len(first), len(second)))
+def common_prefix_length(*prompts: Sequence[int]) -> int:
+    """Number of tokens that all prompts begin with."""
+    first, last = min(map(tuple, prompts)), max(map(tuple, prompts))
+    pairs = enumerate(zip(first, last, strict=False))
+    return next((index for index, (left, right) in pairs if left != right), min(len(first), len(last)))
 
 
 def middle_layer(layers: int) -> int:
@@ -86,29 +77,20 @@ def middle_layer(layers: int) -> int:
     return max(1, round(_MIDDLE * layers))
 
 
-@dataclass(frozen=True, slots=True)
-class PoolSpec:
-    """Which hidden states are averaged.
-
-    Attributes:
-        layer: From 1 for the output of the first layer.
-        skip: Number of tokens at the beginning of each prompt that don't count, such as the question's.
-    """
+class PoolSpec(NamedTuple):
+    """Which hidden states are averaged: those of a layer, from 1, after each prompt's first ``skip`` tokens."""
 
     layer: int
     skip: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class PrefixCache:
+class PrefixCache(NamedTuple):
     """Result of a forward pass that later ones continue, with ``F`` rows padded on the right to ``T`` tokens.
 
     Attributes:
         layers: Keys and values by layer, each ``(F, heads, T, D)``; empty if they weren't stored.
-        lengths: Number of tokens of each row, ``(F,)``.
-        mask: Which of the tokens aren't padding, ``(F, T)``.
-        sums: Sum of the hidden states that are averaged, ``(F, H)``; empty if there are none.
-        counts: Number of them, ``(F,)``.
+        lengths: Number of tokens of each row, ``(F,)``; ``mask``, ``(F, T)``, is 0 for padding.
+        sums: Sum of the hidden states that are averaged, ``(F, H)``, whose number is ``counts``, ``(F,)``.
     """
 
     layers: tuple[tuple[torch.Tensor, torch.Tensor], ...]
@@ -116,14 +98,6 @@ class PrefixCache:
     mask: torch.Tensor
     sums: torch.Tensor
     counts: torch.Tensor
-
-    @classmethod
-    def empty(cls) -> PrefixCache:
-        """A single row of no tokens."""
-        import torch
-
-        zero = torch.zeros(1, dtype=torch.long)
-        return cls((), zero, torch.zeros((1, 0), dtype=torch.long), torch.zeros((1, 1)), zero)
 
 
 def forward_with_cache(
@@ -135,34 +109,32 @@ def forward_with_cache(
     pool: PoolSpec | None = None,
     store: bool = False,
 ) -> tuple[torch.Tensor, PrefixCache]:
-    """Run the decoder on texts that continue prefixes.
-
-    Args:
-        backbone: A decoder's layers, in evaluation mode.
-        prefixes: Results of earlier passes.
-        owners: Row of the prefix that each text continues.
-        texts: Tokens after the prefixes, at least one each.
-        pool: Which hidden states are summed; None for none.
-        store: Store keys and values, for passes that continue these texts.
+    """Run a decoder, in evaluation mode, on texts of a token or more, each continuing the prefix that is its owner.
 
     Returns:
-        Last hidden state of each text's last token, after the final norm, ``(B, H)``, and the texts as prefixes.
+        Last hidden state of each text's last token, after the final norm, ``(B, H)``, and the texts as prefixes, with
+        keys and values if ``store``.
     """
     import torch
 
     device = next(backbone.parameters()).device
     rows = torch.tensor(list(owners))
     lengths = torch.tensor([len(text) for text in texts])
-    ids = torch.zeros((len(texts), int(lengths.max())), dtype=torch.long)
-    for row, text in enumerate(texts):
-        ids[row, : len(text)] = torch.tensor(list(text))
-    places = torch.arange(ids.shape[1])[None, :]
-    own = (places < lengths[:, None]).long()
+    ids = torch.nn.utils.rnn.pad_sequence([torch.tensor(text) for text in texts], batch_first=True)
+    offsets = torch.arange(ids.shape[1])[None, :]
+    own = (offsets < lengths[:, None]).long()
     mask = torch.cat([prefixes.mask[rows], own], dim=1)
-    positions = prefixes.lengths[rows][:, None] + places
+    positions = prefixes.lengths[rows][:, None] + offsets
     counted = own * (positions >= pool.skip) if pool is not None else own * 0
-    cache = _new_cache(backbone, prefixes, rows.to(device)) if store or prefixes.layers else None
-    with _summed_states(backbone, pool, counted.to(device)) as sums:
+    total = prefixes.sums[rows]
+
+    def add(module: Any, inputs: Any, output: Any) -> None:
+        nonlocal total
+        states = output[0] if isinstance(output, tuple) else output  # (B, T, H)
+        total = total + (states.float() * counted.to(device)[:, :, None]).sum(dim=1).cpu()
+
+    cache = _select(backbone, prefixes, rows.to(device)) if store or prefixes.layers else None
+    with nullcontext() if pool is None else backbone.layers[pool.layer - 1].register_forward_hook(add):
         out = backbone(
             input_ids=ids.to(device),
             attention_mask=mask.to(device),
@@ -171,13 +143,16 @@ def forward_with_cache(
             use_cache=cache is not None,
         )
     last = out.last_hidden_state[torch.arange(len(texts)), (lengths - 1).to(device)]
-    total = prefixes.sums[rows] + (sums[0].cpu() if sums else 0)
     counts = prefixes.counts[rows] + counted.sum(dim=1)
-    layers = _keys_and_values(out.past_key_values) if store else ()
+    stored = out.past_key_values if store else ()
+    if isinstance(stored, tuple):
+        layers = tuple((layer[0], layer[1]) for layer in stored)
+    else:
+        layers = tuple((layer.keys, layer.values) for layer in stored.layers)
     return last, PrefixCache(layers, prefixes.lengths[rows] + lengths, mask, total, counts)
 
 
-def _new_cache(backbone: Any, prefixes: PrefixCache, rows: torch.Tensor) -> Any:
+def _select(backbone: Any, prefixes: PrefixCache, rows: torch.Tensor) -> Any:
     """A cache of the library's own kind that holds the keys and values of some prefixes."""
     from transformers import DynamicCache
 
@@ -190,38 +165,10 @@ def _new_cache(backbone: Any, prefixes: PrefixCache, rows: torch.Tensor) -> Any:
     return cache
 
 
-def _keys_and_values(cache: Any) -> tuple[tuple[torch.Tensor, torch.Tensor], ...]:
-    if isinstance(cache, tuple):
-        return tuple((layer[0], layer[1]) for layer in cache)
-    return tuple((layer.keys, layer.values) for layer in cache.layers)
+class ModelOutputs(NamedTuple):
+    """Logits of the answer tokens right after each prompt, ``(N, A)``, and mean hidden states of it, ``(N, H)``.
 
-
-@contextmanager
-def _summed_states(backbone: Any, pool: PoolSpec | None, counted: torch.Tensor) -> Iterator[list[torch.Tensor]]:
-    """Sum a layer's output over the counted tokens, ``(B, T)``; each pass adds its sum ``(B, H)`` to the list."""
-    sums: list[torch.Tensor] = []
-    if pool is None:
-        yield sums
-        return
-
-    def add(module: Any, inputs: Any, output: Any) -> None:
-        states = output[0] if isinstance(output, tuple) else output  # (B, T, H)
-        sums.append((states.float() * counted[:, :, None]).sum(dim=1))
-
-    hook = backbone.layers[pool.layer - 1].register_forward_hook(add)
-    try:
-        yield sums
-    finally:
-        hook.remove()
-
-
-@dataclass(frozen=True, slots=True)
-class ModelOutputs:
-    """Outputs of a model for some prompts.
-
-    Attributes:
-        logits: Of the answer tokens right after each prompt, ``(N, A)``; no columns if the last layers weren't run.
-        states: Mean hidden state of each prompt's tokens at a layer, ``(N, H)``; no columns without a layer.
+    Without answer tokens or without a layer they have no columns.
     """
 
     logits: NDArray[np.float64]
@@ -230,12 +177,9 @@ class ModelOutputs:
 
 @dataclass(frozen=True, slots=True)
 class PromptRunner:
-    """Runs prompts through a model in batches.
+    """Runs prompts through a causal language model in batches of at most ``batch_tokens``, padding included.
 
-    Attributes:
-        model: A causal language model, with or without an adapter.
-        answers: Token ids of the answers, in the order of the columns of ``logits``.
-        batch_tokens: Maximum number of tokens in a batch, padding included.
+    ``answers`` are the tokens whose logits are computed; without them only the first layers run.
     """
 
     model: Any
@@ -243,46 +187,26 @@ class PromptRunner:
     batch_tokens: int = 2048
 
     def logits(self, prompts: Sequence[Sequence[int]]) -> NDArray[np.float64]:
-        """Logits of the answer tokens right after each prompt, shape ``(N, A)``.
+        """Logits of the answer tokens right after each prompt, shape ``(N, A)``; see ``read``."""
+        return self.read(prompts).logits
+
+    def read(self, prompts: Sequence[Sequence[int]], pool: PoolSpec | None = None) -> ModelOutputs:
+        """Logits of the answers, and mean hidden states.
 
         Prompts are batched by length, and shared prefixes are computed once. In float32 that changes a logit by no more
         than rounding. The model is in evaluation mode meanwhile.
 
         Raises:
-            ModelError: If a logit isn't finite.
-        """
-        return self.read(prompts).logits
-
-    def read(
-        self, prompts: Sequence[Sequence[int]], pool: PoolSpec | None = None, *, answer: bool = True
-    ) -> ModelOutputs:
-        """Logits of the answers, and mean hidden states.
-
-        Args:
-            prompts: Token ids, at least one each.
-            pool: Which hidden states are averaged; None for none.
-            answer: False skips the layers above ``pool.layer`` and the logits.
-
-        Raises:
             ModelError: If there is no such layer, a prompt has no token to average over, or a number isn't finite.
         """
-        import torch
-
         backbone, _ = backbone_and_head(self.model)
         if pool is not None:
             _check_pool(backbone, pool, prompts)
         size = int(backbone.config.hidden_size) if pool is not None else 0
         numbers = {prompt: number for number, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))}
-        outputs = ModelOutputs(
-            np.zeros((len(numbers), len(self.answers) if answer else 0)), np.zeros((len(numbers), size), np.float32)
-        )
-        was_training = self.model.training
-        self.model.eval()
-        try:
-            with torch.no_grad(), _first_layers(backbone, None if answer or pool is None else pool.layer):
-                self._fill(outputs, list(numbers), pool)
-        finally:
-            self.model.train(was_training)
+        outputs = ModelOutputs(np.zeros((len(numbers), len(self.answers))), np.zeros((len(numbers), size), np.float32))
+        with _evaluation(self.model), _first_layers(backbone, None if self.answers or pool is None else pool.layer):
+            self._fill(outputs, list(numbers), pool)
         if not (np.isfinite(outputs.logits).all() and np.isfinite(outputs.states).all()):
             raise ModelError("the model's output isn't a finite number; its weights are damaged")
         rows = [numbers[tuple(prompt)] for prompt in prompts]
@@ -291,13 +215,15 @@ class PromptRunner:
     def _fill(self, outputs: ModelOutputs, prompts: Sequence[Sequence[int]], pool: PoolSpec | None) -> None:
         if not prompts:
             return
+        torch = require("torch", "train")
         backbone, _ = backbone_and_head(self.model)
         # Prefixes are padded to one width, and an attention window counts padding: prompts that come near its edge are
         # computed as they are.
         window = attention_window(backbone.config)
         use_prefixes = window is None or 2 * max(map(len, prompts)) <= window
         shared = shared_prefix_length(prompts) if use_prefixes else 0
-        start = PrefixCache.empty()
+        zero = torch.zeros(1, dtype=torch.long)
+        start = PrefixCache((), zero, torch.zeros((1, 0), dtype=torch.long), torch.zeros((1, 1)), zero)  # no tokens
         if shared:
             _, start = forward_with_cache(backbone, start, [0], [prompts[0][:shared]], pool=pool, store=True)
         groups, single = prefix_groups(prompts, shared) if use_prefixes else ([], list(range(len(prompts))))
@@ -333,13 +259,10 @@ class PromptRunner:
 
 
 def _check_pool(backbone: Any, pool: PoolSpec, prompts: Sequence[Sequence[int]]) -> None:
-    if not hasattr(backbone, "layers"):
-        raise ModelError(
-            f"the layers of a model of type '{backbone.config.model_type}' can't be read one by one; choose a base of "
-            f"type {', '.join(TESTED_MODEL_TYPES)}"
-        )
-    if not 1 <= pool.layer <= len(backbone.layers):
-        raise ModelError(f"the model has layers 1 to {len(backbone.layers)}, got {pool.layer}")
+    count = len(getattr(backbone, "layers", ()))
+    if not 1 <= pool.layer <= count:
+        kind = backbone.config.model_type
+        raise ModelError(f"this model of type '{kind}' has layers 1 to {count} that can be read, got {pool.layer}")
     shortest = min(map(len, prompts), default=pool.skip + 1)
     if shortest <= pool.skip:
         raise ModelError(f"a prompt of {shortest} tokens has none after the first {pool.skip}")
@@ -352,19 +275,11 @@ def backbone_and_head(model: Any) -> tuple[Any, Any]:
 
 
 def apply_logit_scaling(model: Any, logits: Any) -> Any:
-    """Scale or cap the head's product as the model's own forward pass does.
-
-    Args:
-        model: A causal language model, with or without an adapter.
-        logits: States times the head's weights, of any shape.
-
-    References:
-        Gemma Team, Gemma 2: Improving Open Language Models at a Practical Size, 2024 (soft-capping).
-    """
+    """Scale or cap the head's product, of any shape, as the model's own forward pass does."""
     config = (model.get_base_model() if hasattr(model, "get_base_model") else model).config.get_text_config()
     logits = logits * float(getattr(config, "logit_scale", None) or 1.0)  # Cohere
     logits = logits / float(getattr(config, "logits_scaling", None) or 1.0)  # Granite
-    cap = getattr(config, "final_logit_softcapping", None)  # Gemma 2
+    cap = getattr(config, "final_logit_softcapping", None)  # Gemma 2 (Gemma Team, 2024)
     return logits if cap is None else cap * (logits / cap).tanh()
 
 
@@ -378,15 +293,7 @@ def attention_window(config: Any) -> int | None:
 
 
 def check_logits(model: Any, name: str) -> None:
-    """Refuse a model whose logits aren't its last states times its head; tested types are accepted at once.
-
-    Args:
-        model: A causal language model, with or without an adapter.
-        name: Of the base, for the message.
-
-    Raises:
-        ModelError: If its own forward pass gives other logits.
-    """
+    """Raise a ``ModelError`` if a model's logits aren't its last states times its head; tested types are accepted."""
     import torch
 
     kind = str(model.config.model_type)
@@ -394,20 +301,29 @@ def check_logits(model: Any, name: str) -> None:
         return
     backbone, head = backbone_and_head(model)
     ids = torch.arange(1, 5, device=next(model.parameters()).device)[None, :]
-    was_training = model.training
-    model.eval()
-    try:
-        with torch.no_grad():
-            expected = model(input_ids=ids, use_cache=False).logits[0, -1].float()
-            states = backbone(input_ids=ids, use_cache=False).last_hidden_state[0, -1:]
-            logits = apply_logit_scaling(model, head(states)[0].float())
-    finally:
-        model.train(was_training)
+    with _evaluation(model):
+        expected = model(input_ids=ids, use_cache=False).logits[0, -1].float()
+        states = backbone(input_ids=ids, use_cache=False).last_hidden_state[0, -1:]
+        logits = apply_logit_scaling(model, head(states)[0].float())
     if (expected - logits).abs().max() > _TOLERANCE * max(1.0, float(expected.abs().max())):
         raise ModelError(
             f"'{name}' is of type '{kind}', which computes its logits in a way that coordi doesn't know; choose a base "
             f"of type {', '.join(TESTED_MODEL_TYPES)}"
         )
+
+
+@contextmanager
+def _evaluation(model: Any) -> Iterator[None]:
+    """Evaluation mode, without gradients."""
+    import torch
+
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(was_training)
 
 
 @contextmanager
@@ -433,8 +349,3 @@ def _batches(lengths: Sequence[int], limit: int) -> list[list[int]]:
             batches.append([])
         batches[-1].append(index)
     return batches
-
-
-def probability_of_yes(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Softmax over the logits of (yes, no), shape ``(N, 2)`` to ``(N,)``."""
-    return np.asarray(1.0 / (1.0 + np.exp(np.clip(logits[:, 1] - logits[:, 0], -500, 500))))  # (N,)

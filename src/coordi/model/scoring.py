@@ -17,9 +17,10 @@ from safetensors.numpy import load_file, save_file
 
 from coordi.artifacts import read_json, write_json
 from coordi.config import RunSettings
+from coordi.encoders.base import sigmoid
 from coordi.errors import ArtifactError, ModelError, require
 from coordi.model.base import Base, check_base
-from coordi.model.engines import Loaded, choose_engine, engine_for_head
+from coordi.model.engines import Loaded, choose_engine
 from coordi.model.prefix_cache import (
     PoolSpec,
     PromptRunner,
@@ -27,10 +28,16 @@ from coordi.model.prefix_cache import (
     check_logits,
     common_prefix_length,
     middle_layer,
-    probability_of_yes,
 )
-from coordi.prompts import Instruction, ListRenderer, PromptRenderer, answer_tokens, compatibility_instruction
-from coordi.types import Item, OutfitScorer
+from coordi.prompts import (
+    Instruction,
+    ListRenderer,
+    PromptRenderer,
+    answer_tokens,
+    compatibility_instruction,
+    complement_instruction,
+)
+from coordi.types import GarmentCategory, Item, OutfitScorer
 
 ORIGIN = "coordi.json"  # in an adapter's folder: which base it was made on
 HEAD = "pooled_head.safetensors"
@@ -44,25 +51,14 @@ Texts = tuple[str, ...]
 
 
 class LanguageModelScorer:
-    """Scores outfits by a language model's answer to the question whether their items go together.
-
-    Attributes:
-        name: ``fine-tuned`` or ``base``.
-        gives_probabilities: True.
-        renderer: Counts the prompts that were shortened.
-    """
+    """Scores outfits by a language model's answer to the question whether their items go together."""
 
     gives_probabilities = True
 
     def __init__(self, name: str, model: Any, renderer: PromptRenderer) -> None:
-        """Wrap a loaded model, with a renderer of its tokenizer.
-
-        Raises:
-            ModelError: If the tokenizer has no separate tokens for yes and no.
-        """
         self.name = name
         self.renderer = renderer
-        self._runner = PromptRunner(model, answer_tokens(renderer).ids)
+        self._runner = PromptRunner(model, answer_tokens(renderer))
 
     @property
     def layers(self) -> int:
@@ -70,10 +66,7 @@ class LanguageModelScorer:
         return len(backbone_and_head(self._runner.model)[0].layers)
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
-        """P(yes) of each outfit, shape ``(N,)``, in ``[0, 1]``.
-
-        Args:
-            outfits: Two items or more each, in the order in which the prompt lists them.
+        """P(yes) of each outfit, shape ``(N,)``, in ``[0, 1]``; the prompt lists its items in their order.
 
         Raises:
             ModelError: If an item has no text.
@@ -86,25 +79,20 @@ class LanguageModelScorer:
     ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
         """P(yes) of each outfit, shape ``(N,)``, and the mean hidden state of its items, shape ``(N, H)``.
 
-        Args:
-            outfits: As for ``score``.
-            layer: Layer, from 1, whose output is averaged; None returns states without columns.
-            answer: False skips the layers above ``layer``, and P(yes) is NaN.
-
-        Raises:
-            ModelError: As ``score``, or if there is no such layer.
-            PromptError: As ``score``.
+        The states are the output of ``layer``, from 1; None returns states without columns. ``answer=False`` skips the
+        layers above, and P(yes) is NaN. Raises what ``score`` raises.
         """
         prompts = [self.renderer.render(compatibility_prompt(outfit)).prompt_ids for outfit in outfits]
         pool = None if layer is None else PoolSpec(layer, self._question_tokens(prompts))
-        outputs = self._runner.read(prompts, pool, answer=answer)
-        yes = probability_of_yes(outputs.logits) if answer else np.full(len(prompts), np.nan)
-        return yes, outputs.states
+        runner = self._runner if answer else PromptRunner(self._runner.model, ())
+        logits, states = runner.read(prompts, pool)
+        yes = sigmoid(logits[:, 0] - logits[:, 1]) if answer else np.full(len(prompts), np.nan)
+        return yes, states
 
     def _question_tokens(self, prompts: Sequence[Sequence[int]]) -> int:
         """Number of tokens before the items, which are the same in all prompts."""
         question = self.renderer.question_ids(compatibility_instruction(["", ""]))
-        return min((common_prefix_length(question, prompt) for prompt in prompts), default=0)
+        return common_prefix_length(question, *prompts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +101,9 @@ class PooledHead:
 
     More accurate than the next token yes or no for small models.
 
-    Attributes:
-        layer: Layer, from 1, whose output is averaged.
-        gain: Of the layer norm, shape ``(H,)``.
-        shift: Of the layer norm, shape ``(H,)``.
-        weight: Of the linear unit, shape ``(H,)``.
-        bias: Of the linear unit, shape ``(1,)``.
-        slope: ``P(yes) = sigmoid(slope * logit + offset)``, fitted on the validation split.
-        offset: See ``slope``.
-
-    References:
-        Platt, Probabilistic Outputs for Support Vector Machines, 1999.
+    The output of ``layer``, from 1, is averaged. ``gain`` and ``shift`` of the layer norm and ``weight`` of the linear
+    unit have shape ``(H,)``, its ``bias`` ``(1,)``. ``P(yes) = sigmoid(slope * logit + offset)``, a line fitted on the
+    validation split (Platt, Probabilistic Outputs for Support Vector Machines, 1999).
     """
 
     layer: int
@@ -152,16 +132,11 @@ class PooledHead:
 
     @classmethod
     def load(cls, folder: Path) -> PooledHead:
-        """Read the head from an adapter's folder.
-
-        Raises:
-            ModelError: If a file is missing or damaged.
-        """
+        """Read the head from an adapter's folder; raises a ``ModelError`` if a file is missing or damaged."""
         try:
             tensors, settings = load_file(str(folder / HEAD)), read_json(folder / HEAD_SETTINGS)
-            gain, shift, weight, bias = (tensors[name] for name in _TENSORS)
-            slope, offset = float(settings["slope"]), float(settings["offset"])
-            head = cls(int(settings["layer"]), gain, shift, weight, bias, slope, offset)
+            layer, slope, offset = int(settings["layer"]), float(settings["slope"]), float(settings["offset"])
+            head = cls(layer, slope=slope, offset=offset, **{name: tensors[name] for name in _TENSORS})
         except (ArtifactError, OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
             raise ModelError(
                 f"the head of the adapter '{folder}' can't be read ({type(error).__name__}: {error}); copy the whole "
@@ -169,28 +144,18 @@ class PooledHead:
             ) from error
         if not np.isfinite([head.slope, head.offset]).all() or head.bias.shape != (1,):
             raise ModelError(f"the head in '{folder}' holds numbers that aren't finite; fine-tune again")
-        if len({gain.shape, shift.shape, weight.shape}) > 1 or head.gain.ndim != 1:
+        if len({head.gain.shape, head.shift.shape, head.weight.shape}) > 1 or head.gain.ndim != 1:
             raise ModelError(f"'{folder / HEAD}' holds vectors of different sizes; fine-tune again")
         return head
 
 
 class PooledScorer:
-    """Scores outfits by a head on the mean hidden state of their items.
-
-    Attributes:
-        name: ``fine-tuned``.
-        gives_probabilities: True.
-        renderer: Counts the prompts that were shortened.
-    """
+    """Scores outfits by a head on the mean hidden state of their items."""
 
     gives_probabilities = True
 
     def __init__(self, name: str, model: Any, head: PooledHead, renderer: ListRenderer) -> None:
-        """Wrap a loaded model with its adapter, and drop the layers above the head's.
-
-        Raises:
-            ModelError: If the head doesn't fit the size or the number of the model's layers.
-        """
+        """Drop the layers above the head's; raises a ``ModelError`` if the head doesn't fit the model's layers."""
         backbone, _ = backbone_and_head(model)
         size, layers = int(backbone.config.hidden_size), len(backbone.layers)
         if head.gain.shape != (size,) or head.layer > layers:
@@ -208,9 +173,9 @@ class PooledScorer:
         """P(yes) of each outfit, shape ``(N,)``, in ``[0, 1]``; see ``LanguageModelScorer.score``."""
         if not outfits:
             return np.zeros(0)
-        prompts = [self.renderer.prompt(compatibility_prompt(outfit)) for outfit in outfits]
-        pool = PoolSpec(self._head.layer, self.renderer.before)
-        return self._head.probabilities(self._runner.read(prompts, pool, answer=False).states)
+        prompts = [self.renderer.render(compatibility_prompt(outfit)).prompt_ids for outfit in outfits]
+        pool = PoolSpec(self._head.layer, ListRenderer.before)
+        return self._head.probabilities(self._runner.read(prompts, pool).states)
 
 
 class LazyScorer:
@@ -225,11 +190,7 @@ class LazyScorer:
         self._lock = Lock()
 
     def load(self) -> OutfitScorer:
-        """Load the scorer now, once.
-
-        Raises:
-            CoordiError: What loading raises.
-        """
+        """Load the scorer now, once."""
         with self._lock:
             if self._scorer is None:
                 self._scorer = self._load()
@@ -241,12 +202,9 @@ class LazyScorer:
 
 
 class CachedScorer:
-    """A language model's scores, cached by the texts of an outfit's items. Safe to call from several threads.
+    """A language model's scores, cached by the texts of an outfit's items in their order. Safe for several threads.
 
-    Args:
-        name: For reports.
-        scorer: Depends on the items' texts and their order alone. One thread calls it at a time.
-        size: Maximum number of cached scores; the least recently used one is dropped first.
+    One thread calls the scorer at a time. Of more than ``size`` scores the least recently used are dropped.
     """
 
     gives_probabilities = True
@@ -278,10 +236,6 @@ class BaseModelScorer:
 
     The last bits of a number depend on what shares its batch, so states are cached by the list of outfits that they
     were computed in: an interrupted evaluation then ends like an undisturbed one.
-
-    Attributes:
-        name: ``base``.
-        gives_probabilities: True.
     """
 
     name = "base"
@@ -293,37 +247,22 @@ class BaseModelScorer:
         self._states: dict[tuple[Texts, ...], NDArray[np.float32]] = {}
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
-        """Zero-shot P(yes) of each outfit, shape ``(N,)``, in ``[0, 1]``; caches the states of new outfits.
-
-        Raises:
-            ModelError: If an item has no text, or the model can't be loaded.
-            PromptError: If an outfit has fewer than two items, or can't be shortened enough.
-        """
+        """Zero-shot P(yes) of each outfit, shape ``(N,)``, in ``[0, 1]``; caches the states of new outfits."""
         keys = [texts_of(outfit) for outfit in outfits]
         new = {key: outfit for key, outfit in zip(keys, outfits, strict=True) if key not in self._yes}
         if new:
-            yes, states = self._read(list(new.values()), answer=True)
+            yes, self._states[tuple(new)] = self._read(list(new.values()))
             self._yes.update(zip(new, yes.tolist(), strict=True))
-            self._states[tuple(new)] = states
         return np.array([self._yes[key] for key in keys], dtype=np.float64)
 
     def states(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float32]:
-        """Mean hidden state of each outfit's items at two thirds of the layers, shape ``(N, H)``.
-
-        The layers above run only for outfits that were scored.
-
-        Raises:
-            ModelError: As ``score``.
-            PromptError: As ``score``.
-        """
+        """Mean hidden state of each outfit's items at two thirds of the layers, shape ``(N, H)``."""
         keys = tuple(map(texts_of, outfits))
         if keys not in self._states:
             self._states[keys] = self._read(outfits, answer=False)[1]
         return self._states[keys]
 
-    def _read(
-        self, outfits: Sequence[Sequence[Item]], *, answer: bool
-    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    def _read(self, outfits: Sequence[Sequence[Item]], answer: bool = True) -> tuple[Any, NDArray[np.float32]]:
         scorer = self._load()
         return scorer.read(outfits, middle_layer(scorer.layers), answer=answer)
 
@@ -334,40 +273,58 @@ def texts_of(outfit: Sequence[Item]) -> Texts:
 
 
 def compatibility_prompt(outfit: Sequence[Item]) -> Instruction:
-    """The question whether an outfit's items go together.
-
-    Raises:
-        ModelError: If an item has no text.
-        PromptError: If there are fewer than two items.
-    """
+    """The question whether an outfit's items go together; raises a ``ModelError`` if one has no text."""
     for item in outfit:
         if not item.text:
             raise ModelError(f"item '{item.id}' has no text; describe it first (recommend.items.describe_items)")
     return compatibility_instruction(texts_of(outfit))
 
 
+def name_complement(
+    loaded: Loaded, context: Sequence[str], want: GarmentCategory, max_length: int, max_tokens: int = 16
+) -> str:
+    """What the model would add, such as ``"black ankle boots"``: the first line of its most likely answer, or nothing.
+
+    ``max_length`` limits the tokens of the prompt and the name together, ``max_tokens`` those of the name.
+    """
+    import torch
+
+    renderer = PromptRenderer(loaded.tokenizer, max_length - max_tokens)
+    prompt = renderer.render(complement_instruction(context, want)).prompt_ids
+    model: Any = loaded.model
+    ids = torch.tensor([list(prompt)], device=next(model.parameters()).device)
+    with torch.no_grad():
+        written = model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=max_tokens,
+            do_sample=False,
+            use_cache=True,
+            pad_token_id=loaded.tokenizer.pad_token_id,
+            eos_token_id=list(renderer.end_ids()),
+        )[0, len(prompt) :]
+    text = str(loaded.tokenizer.decode(written, skip_special_tokens=True)).strip()
+    return text.splitlines()[0].strip() if text else ""
+
+
 def load_scorer(base: Base, adapter: Path | None, settings: RunSettings) -> LanguageModelScorer | PooledScorer:
     """Load a base model with a fine-tuned adapter (None: without one) as a scorer, with the prompts of its training.
 
     Raises:
-        ModelError: If the files can't be loaded, the adapter was trained on another base, or the model has no answer
-            tokens.
+        ModelError: If the files can't be loaded, don't fit each other, or the model has no answer tokens.
     """
     if adapter is None or settings.finetune.head != "pooled":
         return load_answers(base, adapter, settings)
     check_origin(adapter, base)
     head = PooledHead.load(adapter)
     loaded = _load(base, adapter, settings)
-    renderer = ListRenderer(loaded.tokenizer, settings.prompt.max_length)
-    return PooledScorer("fine-tuned", loaded.model, head, renderer)
+    return PooledScorer("fine-tuned", loaded.model, head, ListRenderer(loaded.tokenizer, settings.prompt.max_length))
 
 
 def load_answers(base: Base, adapter: Path | None, settings: RunSettings) -> LanguageModelScorer:
-    """Load a base model, or an adapter with an answer head, as a scorer; see ``load_scorer``.
-
-    Raises:
-        ModelError: As ``load_scorer``.
-    """
+    """Load a base model, or an adapter with an answer head, as a scorer; see ``load_scorer``."""
+    if adapter is not None:
+        check_origin(adapter, base)
     loaded = _load(base, adapter, settings)
     check_logits(loaded.model, base.name)
     name = "base" if adapter is None else "fine-tuned"
@@ -375,20 +332,14 @@ def load_answers(base: Base, adapter: Path | None, settings: RunSettings) -> Lan
 
 
 def _load(base: Base, adapter: Path | None, settings: RunSettings) -> Loaded:
-    if adapter is not None:
-        check_origin(adapter, base)
     check_base(base, settings)
     # One engine per process: Unsloth patches the transformers library for every model in it.
-    choose = engine_for_head if settings.finetune.head == "pooled" else choose_engine
-    return choose(settings.model)[0].for_scoring(base, adapter, settings.model)
+    engine, _ = choose_engine(settings.model, settings.finetune.head)
+    return engine.for_scoring(base, adapter, settings.model)
 
 
 def check_origin(adapter: Path, base: Base) -> None:
-    """Refuse an adapter that was trained on another base model.
-
-    Raises:
-        ModelError: If it was, or if the folder isn't an adapter of coordi.
-    """
+    """Raise a ``ModelError`` if an adapter was trained on another base model, or the folder isn't an adapter."""
     if not (adapter / "adapter_model.safetensors").is_file():
         raise ModelError(f"'{adapter}' isn't an adapter: it has no adapter_model.safetensors; see: coordi finetune")
     try:
@@ -413,8 +364,7 @@ def platt_regression(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> t
     """Slope and offset of the logistic regression of the truth ``(N,)`` on scores ``(N,)`` that vary.
 
     Targets are smoothed by ``1 / (n + 2)`` as in Platt's paper, so that the slope stays finite where the scores
-    separate the classes. It is the root of the loss's gradient: scikit-learn's solvers watch the loss, which is flat
-    near its minimum, and stop some digits earlier.
+    separate the classes. It is the root of the loss's gradient, which has more digits than scikit-learn's minimum.
     """
     yes, no = int(truth.sum()), int((~truth).sum())
     targets = np.where(truth, (yes + 1) / (yes + 2), 1 / (no + 2))
@@ -430,8 +380,3 @@ def platt_regression(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> t
     start = np.array([0.0, np.log((yes + 1) / (no + 1))])
     fitted = require("scipy.optimize", "train").root(gradient, start, jac=curvature, tol=1e-13)
     return float(fitted.x[0]), float(fitted.x[1])
-
-
-def sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
-    """``1 / (1 + exp(-x))`` without overflow."""
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logits, -500, 500))))

@@ -16,9 +16,10 @@ from coordi.artifacts import hash_file, read_json
 from coordi.config import EvaluateSettings, RunSettings, apply_overrides, load_settings
 from coordi.encoders.labels import load_vocabulary
 from coordi.errors import ConfigError, ModelError
+from coordi.model.base import resolve_base
 from coordi.model.ensemble import ENSEMBLE_FILE, LANGUAGE_MODEL, WITHOUT_LANGUAGE_MODEL, Ensemble, text_encoder
 from coordi.model.features import CategoryCentering, GroupSums
-from coordi.model.scoring import BaseModelScorer, CachedScorer, LanguageModelScorer, LazyScorer
+from coordi.model.scoring import BaseModelScorer, CachedScorer, LazyScorer, load_answers, load_scorer
 from coordi.types import Item, OutfitScorer
 
 BUNDLED = Path(__file__).parent / "adapter"
@@ -33,19 +34,12 @@ _FREE = ("data.", "evaluate.", "recommend.")
 
 @dataclass(frozen=True, slots=True)
 class TrainedModel:
-    """A fine-tuned model, or a base model.
+    """A fine-tuned model, or a base model."""
 
-    Attributes:
-        name: ``fine-tuned`` or ``base``.
-        settings: Of the run that made it: its base model, prompts and encoder.
-        adapter: Folder of its adapter; None for the base model.
-        curve: File of its training curve; None if there is none.
-    """
-
-    name: str
-    settings: RunSettings
-    adapter: Path | None
-    curve: Path | None = None
+    name: str  # fine-tuned or base
+    settings: RunSettings  # of the run that made it: its base model, prompts and encoder
+    adapter: Path | None  # folder; None for the base model
+    curve: Path | None = None  # file of its training curve, if there is one
 
     @property
     def is_ensemble(self) -> bool:
@@ -54,12 +48,9 @@ class TrainedModel:
 
     def facts(self) -> dict[str, Any]:
         """Facts for ``report.json``."""
-        return {
-            "name": self.name,
-            "base": self.settings.model.base,
-            "quantization": self.settings.model.quantization,
-            "fine_tuned": self.adapter is not None,
-        }
+        model = self.settings.model
+        tuned = self.adapter is not None
+        return {"name": self.name, "base": model.base, "quantization": model.quantization, "fine_tuned": tuned}
 
     def identity(self) -> str:
         """SHA-256 over everything in the adapter's folder but its card; ``base`` without an adapter."""
@@ -70,13 +61,11 @@ class TrainedModel:
 
     def base_scorer(self) -> BaseModelScorer:
         """Scorer of the base model without the adapter, loaded by its first outfits."""
-        return BaseModelScorer(self._load_base)
+        return BaseModelScorer(lambda: load_answers(resolve_base(self.settings.model), None, self.settings))
 
-    def _load_base(self) -> LanguageModelScorer:
-        from coordi.model.base import resolve_base
-        from coordi.model.scoring import load_answers
-
-        return load_answers(resolve_base(self.settings.model), None, self.settings)
+    def load_scorer(self) -> OutfitScorer:
+        """Load the language model, with the adapter if there is one."""
+        return load_scorer(resolve_base(self.settings.model), self.adapter, self.settings)
 
 
 class ModelScorers:
@@ -84,19 +73,15 @@ class ModelScorers:
 
     Attributes:
         model: The scorer that is measured and served: the ensemble where the adapter has one, else the language model.
-        quick: The ensemble without the language model: microseconds per outfit, less accurate. A model without an
-            ensemble uses that of the bundled adapter.
+        quick: The ensemble without the language model, that of the bundled adapter where the adapter has none:
+            microseconds per outfit, less accurate.
         language_model: The language model alone, with a cache.
     """
 
     def __init__(self, model: TrainedModel) -> None:
-        """Read the ensemble of a model.
-
-        Raises:
-            ModelError: If the ensemble can't be read.
-        """
+        """Read the ensemble of a model; raises a ``ModelError`` if it can't be read."""
         self._trained = model
-        self._lazy = LazyScorer(model.name, self._load)
+        self._lazy = LazyScorer(model.name, model.load_scorer)
         self._own = None if model.adapter is None else Ensemble.load(model.adapter)
         ensemble = self._own or Ensemble.load(BUNDLED)
         if ensemble is None:
@@ -115,11 +100,7 @@ class ModelScorers:
         return other
 
     def load(self) -> None:
-        """Load the language model now.
-
-        Raises:
-            CoordiError: If it can't be loaded.
-        """
+        """Load the language model now."""
         self._lazy.load()
 
     def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
@@ -132,41 +113,31 @@ class ModelScorers:
         if self._own is not None:
             self.model = self._own.scorer(self._trained.name, centering, self.language_model)
 
-    def _load(self) -> OutfitScorer:
-        from coordi.model.base import resolve_base
-        from coordi.model.scoring import load_scorer
-
-        model = self._trained
-        return load_scorer(resolve_base(model.settings.model), model.adapter, model.settings)
-
 
 def find_model(name: str, overrides: Sequence[str] = ()) -> TrainedModel:
     """The model that a command's ``--model`` names.
 
-    Settings of the evaluation are not the model's own: they are the defaults unless overridden, so that all models are
-    measured alike.
-
     Args:
         name: ``bundled`` for the adapter that comes with coordi, ``base`` for the model that it was made on, a folder
             that ``coordi run`` or ``coordi finetune`` made, or the folder of an adapter.
-        overrides: ``key=value`` settings. An adapter's base, prompts and encoder stay as they were in training.
+        overrides: ``key=value`` settings. An adapter's base, prompts and encoder stay as they were in training;
+            settings of the evaluation are the defaults unless overridden, so that all models are measured alike.
 
     Raises:
         ConfigError: If an override is wrong, or isn't the user's to set.
         ModelError: If it is none of them, or its fine-tuning isn't finished.
     """
     if name == "base":
-        settings = apply_overrides(_default_evaluation(load_settings(_DEFAULT_PRESET)), overrides)
-        return TrainedModel("base", settings, None)
+        settings = load_settings(_DEFAULT_PRESET).model_copy(update={"evaluate": EvaluateSettings()})
+        return TrainedModel("base", apply_overrides(settings, overrides), None)
     if name == "bundled":
         return TrainedModel("fine-tuned", _settings_of(BUNDLED, overrides), BUNDLED)
     folder = Path(name)
     for adapter in (folder / FINETUNE / ADAPTER, folder / ADAPTER, folder):
         if (adapter / "adapter_config.json").is_file():
             return TrainedModel("fine-tuned", _settings_of(adapter, overrides), adapter, adapter.parent / CURVE)
-    reason = "its fine-tuning isn't finished" if (folder / FINETUNE).is_dir() else "no adapter is in it"
-    if not folder.exists():
-        reason = "no such folder"
+    reason = "no adapter is in it" if folder.exists() else "no such folder"
+    reason = "its fine-tuning isn't finished" if (folder / FINETUNE).is_dir() else reason
     raise ModelError(
         f"no model at '{name}': {reason}; accepted are a folder that coordi run or coordi finetune made, an adapter's "
         "folder, 'bundled' or 'base'"
@@ -181,9 +152,7 @@ def _settings_of(adapter: Path, overrides: Sequence[str]) -> RunSettings:
             "finetune again"
         )
     try:
-        settings = RunSettings.model_validate(
-            {key: value for key, value in read_json(path).items() if key != "evaluate"}
-        )
+        settings = RunSettings.model_validate({**read_json(path), "evaluate": {}})
     except ValidationError as error:
         raise ModelError(
             f"'{path}' was written by another version of coordi ({error.error_count()} settings don't fit); fine-tune "
@@ -195,8 +164,4 @@ def _settings_of(adapter: Path, overrides: Sequence[str]) -> RunSettings:
                 f"'{override}' can't be set for a fine-tuned model, which is used as it was trained; accepted are keys "
                 f"that begin with {' or '.join(_FREE)}"
             )
-    return apply_overrides(_default_evaluation(settings), overrides)
-
-
-def _default_evaluation(settings: RunSettings) -> RunSettings:
-    return settings.model_copy(update={"evaluate": EvaluateSettings()})
+    return apply_overrides(settings, overrides)

@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import json
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coordi.artifacts import Progress, clear_write_errors, no_progress, read_json, write_json
 from coordi.config import FinetuneSettings, RunSettings
+from coordi.encoders.base import sigmoid
 from coordi.errors import MissingDependencyError, ModelError, TrainingError, require
 from coordi.model.base import Base, check_base, quiet_libraries, resolve_base
 from coordi.model.checkpoints import Checkpoint, Checkpoints, Interruption, copy_files
-from coordi.model.engines import choose_engine, compute_dtype, engine_for_head, load_tokenizer
+from coordi.model.engines import Engine, choose_engine, compute_dtype, load_tokenizer
 from coordi.model.heads import AnswerHead, GroupHead, Head, TrainingData, draw_training_data
 from coordi.model.prefix_cache import check_logits
-from coordi.model.scoring import ORIGIN, sigmoid
+from coordi.model.scoring import ORIGIN
 from coordi.prompts import NO, YES, Instruction
 from coordi.types import RandomStream
 
@@ -40,55 +40,50 @@ CHECKPOINTS = "checkpoints"
 LOGS = "logs"  # of TensorBoard
 _MIN_PROBABILITY = 1e-12  # keeps a logarithm finite
 _MAX_GRADIENT_NORM = 1.0
+_TRACKED = {"learning_rate", "batch_size", "epochs", "lora_rank", "lora_alpha", "lora_dropout"}
 _CHECKPOINT_SHARE = 0.01  # of the time that checkpoints may take
-_DIVERGED = (
-    "the best adapter and the last checkpoint so far are kept, but resuming from there would end the same way: start "
-    "another run, with another --out, and set a lower finetune.learning_rate"
-)
 
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """One evaluation of the validation split.
-
-    Attributes:
-        step: Optimizer steps so far.
-        examples: Training examples so far.
-        train_loss: Mean loss since the last evaluation, in nats: per answer token, or per group for a pooled head.
-        valid_loss: Mean of ``-log P(truth)`` with P over yes and no alone, in nats; log 2 is guessing.
-        valid_auc: Area under the ROC curve of P(yes); 0.5 is guessing.
-    """
+    """One evaluation of the validation split, after ``step`` optimizer steps on so many examples."""
 
     step: int
     examples: int
-    train_loss: float
-    valid_loss: float
+    train_loss: float  # mean since the last evaluation, in nats: per answer token, or per group for a pooled head
+    valid_loss: float  # mean of -log P(truth) with P over yes and no alone, in nats; log 2 is guessing
     valid_auc: float
 
 
-@dataclass(frozen=True, slots=True)
-class FinetuneResult:
-    """Result of a fine-tuning.
-
-    Attributes:
-        adapter: Folder of the best adapter, in PEFT's layout.
-        curve: Every evaluation of the validation split.
-        best: The point of the curve whose adapter was saved.
-        engine: Name of the engine.
-        reason: Why it was chosen.
-        steps: Optimizer steps.
-        tokens_per_second: Training tokens over training time, validation left out; None if nothing was left to train.
-        shortened: Prompts that had words cut (``"words"``) or items dropped (``"items"``).
-    """
+class FinetuneResult(NamedTuple):
+    """Folder of the best adapter, in PEFT's layout; every evaluation of the validation split; optimizer steps."""
 
     adapter: Path
     curve: tuple[CurvePoint, ...]
-    best: CurvePoint
-    engine: str
-    reason: str
     steps: int
-    tokens_per_second: float | None
-    shortened: dict[str, int]
+
+
+class Preflight(NamedTuple):
+    """What fine-tuning needs of the settings on this machine: an engine, why this one, the base model, the head."""
+
+    engine: Engine
+    reason: str
+    base: Base
+    head: Head
+
+
+def preflight(settings: RunSettings) -> Preflight:
+    """Refuse settings that can't be fine-tuned with on this machine, before any work is done.
+
+    A base that may be downloaded is, and the bundled one is converted. Raises a ``ModelError`` if a demanded engine
+    can't run, the base is missing or doesn't fit the settings, or it has no tokens for yes and no.
+    """
+    # Unsloth must be imported before transformers, so the engine comes first.
+    engine, reason = choose_engine(settings.model, settings.finetune.head)
+    base = resolve_base(settings.model)
+    check_base(base, settings)
+    head = GroupHead if settings.finetune.head == "pooled" else AnswerHead
+    return Preflight(engine, reason, base, head(load_tokenizer(base), settings.prompt.max_length))
 
 
 def finetune(
@@ -113,7 +108,7 @@ def finetune(
         settings: ``finetune``, ``model``, ``prompt`` and ``seed`` are used.
         out: Folder for ``adapter/`` and ``curve.json``, and while training for ``checkpoints/``.
         progress: Counts optimizer steps.
-        say: Shows a line to the user: from which step it is resumed, and which checkpoint is damaged.
+        say: Shows a line to the user.
 
     Raises:
         TrainingError: If there is nothing to train on or to validate with, or the loss, a gradient or a weight stops
@@ -122,58 +117,41 @@ def finetune(
         PromptError: If an example can't be shortened enough.
         ArtifactError: If something can't be written, as on a full disk; the checkpoints so far stay.
     """
-    pooled = settings.finetune.head == "pooled"
-    # Unsloth must be imported before transformers, so the engine is chosen before anything is loaded.
-    engine, reason = engine_for_head(settings.model) if pooled else choose_engine(settings.model)
-    base = resolve_base(settings.model)
-    check_base(base, settings)
-    tokenizer, length = load_tokenizer(base), settings.prompt.max_length
-    head: Head = GroupHead(tokenizer, length) if pooled else AnswerHead(tokenizer, length)
-    data = draw_training_data(examples_for_epoch, head, settings.finetune)
-    validation = Validation(head, draw_questions(valid, settings.finetune.valid_questions, settings.seed))
-    accelerator = new_accelerator(settings.finetune, out)
+    ready, options = preflight(settings), settings.finetune
+    head, base = ready.head, ready.base
+    data = draw_training_data(examples_for_epoch, head, options)
+    validation = Validation(head, draw_questions(valid, options.valid_questions, settings.seed))
+    accelerator = new_accelerator(options, out)
     if not accelerator.is_main_process:
         progress, say = no_progress, lambda line: None
-    fingerprint, results = _fingerprint(base, settings, data, validation), AdapterFolder(out, base)
-    run = _Run(data, validation, results, settings.finetune, fingerprint, accelerator, progress, say)
-    if _is_finished(out, fingerprint):
-        results.restore_curve()
-    else:
+    files = TrainingFolder(out, base, _fingerprint(base, settings, data, validation))
+    if not files.is_finished():
+        run = _Run(data, validation, files, options, accelerator, progress, say)
         checkpoint = run.start()
-        loaded = engine.for_training(base, settings.model, settings.finetune, settings.seed)
-        if not pooled:
+        loaded = ready.engine.for_training(base, settings.model, options, settings.seed)
+        if options.head == "answer":
             check_logits(loaded.model, base.name)
         with quiet_libraries(), clear_write_errors(out):
-            run.train(TrainingLoop(loaded.model, head, data, settings.finetune, settings.seed, accelerator), checkpoint)
+            run.train(TrainingLoop(loaded.model, head, data, options, settings.seed, accelerator), checkpoint)
     if accelerator.is_main_process:
         with clear_write_errors(out):
             shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
     accelerator.wait_for_everyone()
     progress(data.steps, data.steps)
-    curve, shortened = tuple(results.curve), dict(head.renderer.shortened)
-    adapter = results.adapter
-    return FinetuneResult(
-        adapter, curve, best_point(curve), engine.name, reason, data.steps, run.tokens_per_second(), shortened
-    )
+    return FinetuneResult(files.adapter, tuple(files.curve), data.steps)
 
 
 def new_accelerator(settings: FinetuneSettings, out: Path) -> Accelerator:
-    """Set up the processes, mixed precision and the tracker.
-
-    Raises:
-        MissingDependencyError: If the tracker's package isn't installed.
-    """
+    """Set up the processes, mixed precision and the tracker."""
     torch = require("torch", "train")
     accelerate = require("accelerate", "train")
-    gpu = torch.cuda.is_available()
-    precision = "no"
-    if gpu:
-        precision = "bf16" if compute_dtype() is torch.bfloat16 else "fp16"
     track = None if settings.track == "none" else settings.track
     if track is not None and importlib.util.find_spec(track) is None:
         raise MissingDependencyError(
             f"finetune.track is '{track}', which isn't installed; run: pip install {track}, or set finetune.track=none"
         )
+    gpu = torch.cuda.is_available()
+    precision = ("bf16" if compute_dtype() is torch.bfloat16 else "fp16") if gpu else "no"
     accelerator: Accelerator = accelerate.Accelerator(
         cpu=not gpu, mixed_precision=precision, log_with=track, project_dir=str(out / LOGS)
     )
@@ -183,18 +161,8 @@ def new_accelerator(settings: FinetuneSettings, out: Path) -> Accelerator:
 class TrainingLoop:
     """The network, its optimizer and its schedule, and the optimizer steps.
 
-    With several processes each takes its share of every step's examples, and their gradients are averaged.
-
-    Attributes:
-        network: The model with its head; what is scored and saved.
-
-    Args:
-        model: With a new adapter.
-        head: Adds the loss.
-        data: All examples.
-        settings: Optimizer, schedule and batch sizes.
-        seed: Of dropout.
-        accelerator: Of the processes.
+    With several processes each takes its share of every step's examples, and their gradients are averaged. ``network``
+    is the model with its adapter and its head.
     """
 
     def __init__(
@@ -215,23 +183,17 @@ class TrainingLoop:
             weight.data = weight.data.float()
         optimizer = _new_optimizer(self.network, model, settings)
         name = "constant_with_warmup" if settings.schedule == "constant" else settings.schedule
-        self._scheduler = transformers.get_scheduler(
-            name, optimizer, round(settings.warmup_ratio * data.steps), data.steps
-        )
+        warmup = round(settings.warmup_ratio * data.steps)
+        self._scheduler = transformers.get_scheduler(name, optimizer, warmup, data.steps)
         self._model = accelerator.prepare_model(self.network, device_placement=False)
         self._optimizer = accelerator.prepare_optimizer(optimizer)
         self._loss_sum, self._loss_count = 0.0, 0
 
     def step(self, number: int) -> None:
-        """Take an optimizer step, counted from 1.
-
-        Raises:
-            TrainingError: If the loss, a gradient or a weight isn't a finite number; of the first two the step isn't
-                taken.
-        """
-        accelerator = self._accelerator
-        examples = self._data.step(number)
-        weight = sum(example.weight for example in examples)
+        """Take an optimizer step, counted from 1; raises a ``TrainingError`` if a number isn't finite."""
+        torch = require("torch", "train")
+        accelerator, examples = self._accelerator, self._data.step(number)
+        weight = sum(example.answer_length or 1 for example in examples)  # number of losses
         loss = self._backward(number, examples[accelerator.process_index :: accelerator.num_processes], weight)
         if not math.isfinite(loss):
             raise _diverged(f"the training loss is {loss} at step {number}")
@@ -244,7 +206,8 @@ class TrainingLoop:
         if not self._optimizer.step_was_skipped:
             self._scheduler.step()
         self._optimizer.zero_grad()
-        if not _all_finite(self._trained().values()):
+        largest = torch.stack([weight.detach().abs().max() for weight in self._trained().values()])
+        if not bool(torch.isfinite(largest).all()):
             raise _diverged(f"weights stopped being finite numbers in step {number}")
         self._loss_sum += loss
         self._loss_count += weight
@@ -287,25 +250,13 @@ class TrainingLoop:
             "losses": [self._loss_sum, self._loss_count],
         }
 
-    def restore(self, state: Mapping[str, Any], step: int) -> None:
-        """Continue after a step, from what ``state`` returned.
-
-        Raises:
-            TrainingError: If the state is of another model.
-        """
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue from what ``state`` returned."""
         import torch
 
-        trained, weights = self._trained(), state["weights"]
-        if {name: weight.shape for name, weight in trained.items()} != {
-            name: weight.shape for name, weight in weights.items()
-        }:
-            raise TrainingError(
-                f"the checkpoint of step {step} holds {len(weights)} weights that aren't the {len(trained)} to train; "
-                "delete the checkpoints and run the command again"
-            )
         with torch.no_grad():
-            for name, weight in trained.items():
-                weight.copy_(weights[name])
+            for name, weight in self._trained().items():
+                weight.copy_(state["weights"][name])
         self._optimizer.load_state_dict(state["optimizer"])
         self._scheduler.load_state_dict(state["scheduler"])
         if state["scaler"] is not None and self._accelerator.scaler is not None:
@@ -318,65 +269,43 @@ class TrainingLoop:
 
 def _new_optimizer(network: Any, model: Any, settings: FinetuneSettings) -> torch.optim.Optimizer:
     """AdamW; a head outside of the model starts from zero and has a learning rate of its own."""
-    adapter = [weight for weight in model.parameters() if weight.requires_grad]
     inside = set(map(id, model.parameters()))
-    groups: list[dict[str, Any]] = [{"params": adapter}]
+    groups: list[dict[str, Any]] = [{"params": [weight for weight in model.parameters() if weight.requires_grad]}]
     if head := [weight for weight in network.parameters() if id(weight) not in inside]:
         groups.append({"params": head, "lr": settings.head_learning_rate})
-    options = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
-    if settings.optimizer == "adamw_8bit":
-        optimizer: torch.optim.Optimizer = require("bitsandbytes", "train").optim.AdamW8bit(groups, **options)
-    else:
-        optimizer = require("torch", "train").optim.AdamW(groups, **options)
+    eight_bits = settings.optimizer == "adamw_8bit"
+    kind = require("bitsandbytes", "train").optim.AdamW8bit if eight_bits else require("torch", "train").optim.AdamW
+    optimizer: torch.optim.Optimizer = kind(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
     return optimizer
 
 
-def _all_finite(tensors: Iterable[torch.Tensor]) -> bool:
-    import torch
-
-    largest = [torch.linalg.vector_norm(tensor.detach(), float("inf")) for tensor in tensors if tensor.numel()]
-    return not largest or bool(torch.isfinite(torch.stack(largest)).all())
-
-
 def _diverged(reason: str) -> TrainingError:
-    return TrainingError(f"{reason}; {_DIVERGED}")
+    return TrainingError(
+        f"{reason}; the best adapter and the last checkpoint so far are kept, but resuming from there would end the "
+        "same way: start another run, with another --out, and set a lower finetune.learning_rate"
+    )
 
 
 class Validation:
-    """Validation questions, scored by a model in training.
-
-    Attributes:
-        truth: Their answers, ``(N,)``.
-        questions: The questions.
-    """
+    """Validation questions with their truth ``(N,)``, scored by a model in training."""
 
     def __init__(self, head: Head, questions: Sequence[Instruction]) -> None:
-        """Encode the questions.
-
-        Raises:
-            TrainingError: If not both answers occur.
-        """
         self.questions = questions
         self.truth = np.array([question.answer == YES for question in questions], dtype=bool)
-        yes = int(self.truth.sum())
-        if yes in (0, len(questions)):
+        yes, count = int(self.truth.sum()), len(questions)
+        if yes in (0, count):
             raise TrainingError(
-                f"the validation split needs questions answered {YES} and {NO}, got {yes} and "
-                f"{len(questions) - yes} of {len(questions)}; see: coordi data info"
+                f"the validation split needs questions answered {YES} and {NO}, got {yes} and {count - yes} of "
+                f"{count}; see: coordi data info"
             )
         self.head = head
         self._prompts = [head.prompt(question) for question in questions]
 
     def logits(self, network: Any, accelerator: Accelerator) -> NDArray[np.float64]:
-        """Log odds of yes of each question, ``(N,)``; every process scores its share.
-
-        Raises:
-            ModelError: If one isn't finite.
-        """
-        rank, processes = accelerator.process_index, accelerator.num_processes
-        share: NDArray[np.float64] | ModelError
+        """Log odds of yes of each question, ``(N,)``; every process scores its share."""
+        processes = accelerator.num_processes
         try:
-            share = self.head.logits(network, self._prompts[rank::processes])
+            share: Any = self.head.logits(network, self._prompts[accelerator.process_index :: processes])
         except ModelError as error:  # raised below, by all processes
             share = error
         logits = np.zeros(len(self._prompts))
@@ -395,46 +324,51 @@ class Validation:
         return CurvePoint(step, examples, train_loss, float(-np.log(correct).mean()), float(auc))
 
 
-class AdapterFolder:
-    """The curve of a training and its best adapter, on disk.
+class TrainingFolder:
+    """Files of a training: its curve, its best adapter (from the first evaluation on), its checkpoints, its start."""
 
-    Attributes:
-        curve: All points so far.
-        adapter: Folder of the best adapter; absent before the first evaluation.
-
-    Args:
-        out: Folder of both.
-        base: The adapter's base model.
-    """
-
-    def __init__(self, out: Path, base: Base) -> None:
+    def __init__(self, out: Path, base: Base, fingerprint: str) -> None:
         self.curve: list[CurvePoint] = []
         self.adapter = out / ADAPTER
-        self._out = out
-        self._base = base
+        self.checkpoints = Checkpoints(out / CHECKPOINTS, fingerprint)
+        self._out, self._base, self._fingerprint = out, base, fingerprint
 
-    def restore_curve(self) -> None:
-        """Read the curve of a finished training."""
-        self.curve = [CurvePoint(**point) for point in read_json(self._out / CURVE)]
+    def is_finished(self) -> bool:
+        """Whether this very training has ended; if so, its curve is read."""
+        if finished := self._was_started(finished=True):
+            self.curve = [CurvePoint(**point) for point in read_json(self._out / CURVE)]
+        return finished
 
-    def restore(self, curve: Sequence[Mapping[str, Any]], adapter: Path | None) -> None:
-        """Go back to the curve and the best adapter of a checkpoint; later ones are removed."""
-        self.curve = [CurvePoint(**point) for point in curve]
-        with clear_write_errors(self.adapter):
-            if adapter is None:
+    def mark(self, *, finished: bool) -> None:
+        """Write whether the training is finished."""
+        write_json(self._out / STARTED, {"fingerprint": self._fingerprint, "finished": finished})
+
+    def resume(self, say: Callable[[str], None]) -> Checkpoint | None:
+        """Go back to the newest complete checkpoint; without one, what an earlier training left is removed."""
+        checkpoint = self.checkpoints.newest(say) if self._was_started(finished=False) else None
+        if checkpoint is not None:
+            say(f"fine-tuning is resumed after step {checkpoint.step}")
+        elif (self._out / STARTED).is_file():
+            say("fine-tuning starts at its first step: there is no complete checkpoint of these settings and examples")
+        with clear_write_errors(self._out):
+            if checkpoint is None or checkpoint.adapter is None:
                 shutil.rmtree(self.adapter, ignore_errors=True)
             else:
-                with self._replaced_adapter() as fresh:
-                    copy_files(adapter, fresh)
+                with self._new_adapter() as fresh:
+                    copy_files(checkpoint.adapter, fresh)
             (self._out / CURVE).unlink(missing_ok=True)
-        if self.curve:
-            self._write_curve()
+            if checkpoint is None:
+                shutil.rmtree(self._out / CHECKPOINTS, ignore_errors=True)
+                self.mark(finished=False)
+            elif checkpoint.state["curve"]:
+                write_json(self._out / CURVE, checkpoint.state["curve"])
+        return checkpoint
 
     def add(self, point: CurvePoint, save: Callable[[Path], None]) -> None:
         """Add a point to the curve, and save the adapter if it is the best so far."""
         self.curve.append(point)
         if best_point(self.curve) is point:
-            with clear_write_errors(self.adapter), self._replaced_adapter() as fresh:
+            with clear_write_errors(self.adapter), self._new_adapter() as fresh:
                 save(fresh)
                 (fresh / "README.md").unlink(missing_ok=True)  # PEFT's empty model card
                 config = read_json(fresh / "adapter_config.json")
@@ -442,23 +376,21 @@ class AdapterFolder:
                 config["target_modules"] = sorted(config["target_modules"])  # a set, written in any order
                 write_json(fresh / "adapter_config.json", config)
                 write_json(fresh / ORIGIN, {"base": self._base.name, "identity": self._base.identity})
-        self._write_curve()
+        write_json(self._out / CURVE, [asdict(entry) for entry in self.curve])
 
-    def _write_curve(self) -> None:
-        write_json(self._out / CURVE, [asdict(point) for point in self.curve])
+    def _was_started(self, *, finished: bool) -> bool:
+        record = {"fingerprint": self._fingerprint, "finished": finished}
+        return (self._out / STARTED).is_file() and bool(read_json(self._out / STARTED) == record)
 
     @contextmanager
-    def _replaced_adapter(self) -> Iterator[Path]:
-        """Give a folder that replaces the adapter once the block ends; if it fails, the earlier adapter stays."""
-        fresh, old = (self._out / f".{ADAPTER}.{name}" for name in ("new", "old"))
-        for leftover in (fresh, old):
-            shutil.rmtree(leftover, ignore_errors=True)
+    def _new_adapter(self) -> Iterator[Path]:
+        """Yield a folder that replaces the adapter once the block ends; if it fails, the earlier adapter stays."""
+        fresh = self._out / f".{ADAPTER}.new"
+        shutil.rmtree(fresh, ignore_errors=True)
         try:
             yield fresh
-            if self.adapter.exists():
-                self.adapter.rename(old)
+            shutil.rmtree(self.adapter, ignore_errors=True)
             fresh.rename(self.adapter)
-            shutil.rmtree(old, ignore_errors=True)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
 
@@ -484,7 +416,7 @@ def draw_questions(valid: Sequence[Instruction], limit: int | None, seed: int) -
     ]
     few = min(limit // 2, *map(len, sides))
     drawn = [side[: max(few, limit - max(few, min(len(other), limit - few)))] for side, other in (sides, sides[::-1])]
-    return [valid[index] for index in sorted(int(index) for side in drawn for index in side)]
+    return [valid[index] for index in sorted(np.concatenate(drawn).tolist())]
 
 
 @dataclass
@@ -493,76 +425,47 @@ class _Run:
 
     data: TrainingData
     validation: Validation
-    results: AdapterFolder
+    files: TrainingFolder
     settings: FinetuneSettings
-    fingerprint: str
     accelerator: Accelerator
     progress: Progress
     say: Callable[[str], None]
 
     def __post_init__(self) -> None:
-        self._out = self.results.adapter.parent
         self._evaluations = validation_steps(self.data.steps, self.settings.evaluations)
-        self._checkpoints = Checkpoints(self._out / CHECKPOINTS, self.fingerprint)
         self._last_save, self._save_seconds = time.monotonic(), 0.0
         self._interruption = Interruption(self.say)
-        self._seconds = 0.0
-        self._tokens = 0
 
     def start(self) -> Checkpoint | None:
         """The checkpoint to resume from; without one, what an earlier training left is removed."""
-        checkpoint = self._prepare() if self.accelerator.is_main_process else None
+        checkpoint = self.files.resume(self.say) if self.accelerator.is_main_process else None
         step = [checkpoint.step if checkpoint else None]
         require("accelerate.utils", "train").broadcast_object_list(step)
         if checkpoint is None and step[0] is not None:
-            checkpoint = self._checkpoints.load(step[0])
-            self.results.curve = [CurvePoint(**point) for point in checkpoint.state["curve"]]
+            checkpoint = self.files.checkpoints.load(step[0])
+        self.files.curve = [CurvePoint(**point) for point in checkpoint.state["curve"]] if checkpoint else []
         return checkpoint
-
-    def _prepare(self) -> Checkpoint | None:
-        started = {"fingerprint": self.fingerprint, "finished": False}
-        if (self._out / STARTED).is_file():
-            if read_json(self._out / STARTED) == started:
-                checkpoint = self._checkpoints.newest(self.say)
-                if checkpoint is not None:
-                    self.say(f"fine-tuning is resumed after step {checkpoint.step}")
-                    self.results.restore(checkpoint.state["curve"], checkpoint.adapter)
-                    return checkpoint
-            self.say(
-                "fine-tuning starts at its first step: there is no complete checkpoint of these settings and examples"
-            )
-        with clear_write_errors(self._out):
-            for name in (ADAPTER, CHECKPOINTS):
-                shutil.rmtree(self._out / name, ignore_errors=True)
-            write_json(self._out / STARTED, started)
-        return None
 
     def train(self, loop: TrainingLoop, checkpoint: Checkpoint | None) -> None:
         """Take all steps after a checkpoint."""
-        options = self.settings.model_dump().items()
-        self.accelerator.init_trackers(
-            "coordi", {name: value for name, value in options if isinstance(value, int | float | str)}
-        )
-        with self._interruption.deferred():
-            first = 0
-            if checkpoint is not None:
-                first = checkpoint.step
-                loop.restore(checkpoint.state["loop"], first)
-                self.progress(first, self.data.steps)
-                if first in self._evaluations and first not in {point.step for point in self.results.curve}:
-                    self._evaluate(loop, first)  # the checkpoint was written before it
-            for step in range(first + 1, self.data.steps + 1):
-                started = time.monotonic()
+        self.accelerator.init_trackers("coordi", self.settings.model_dump(include=_TRACKED))
+        first = 0
+        if checkpoint is not None:
+            first = checkpoint.step
+            loop.restore(checkpoint.state["loop"])
+            self.progress(first, self.data.steps)
+            if first in self._evaluations and first not in {point.step for point in self.files.curve}:
+                self._evaluate(loop, first)  # the checkpoint was written before it
+        for step in range(first + 1, self.data.steps + 1):
+            with self._interruption.deferred():
                 loop.step(step)
                 self._save(loop, step)
-                self._seconds += time.monotonic() - started
-                self._tokens += sum(example.tokens for example in self.data.step(step))
-                if step in self._evaluations:
-                    self._evaluate(loop, step)
-            for tracker in self.accelerator.trackers:  # end_training would end the processes' group too
-                tracker.finish()
-            if self.accelerator.is_main_process:
-                write_json(self._out / STARTED, {**read_json(self._out / STARTED), "finished": True})
+            if step in self._evaluations:
+                self._evaluate(loop, step)
+        for tracker in self.accelerator.trackers:  # end_training would end the processes' group too
+            tracker.finish()
+        if self.accelerator.is_main_process:
+            self.files.mark(finished=True)
 
     def _save(self, loop: TrainingLoop, step: int) -> None:
         """Write a checkpoint where one is due: before every evaluation, by time, and on Ctrl-C."""
@@ -573,8 +476,8 @@ class _Run:
         started = time.monotonic()
         if step in self._evaluations or interrupted or self._any(started - self._last_save >= pause):
             if self.accelerator.is_main_process:
-                state = {"loop": loop.state(), "curve": [asdict(point) for point in self.results.curve]}
-                self._checkpoints.save(step, state, self.results.adapter)
+                state = {"loop": loop.state(), "curve": [asdict(point) for point in self.files.curve]}
+                self.files.checkpoints.save(step, state, self.files.adapter)
             self._last_save = time.monotonic()
             self._save_seconds = self._last_save - started
         if interrupted:
@@ -584,37 +487,24 @@ class _Run:
 
     def _any(self, flag: bool) -> bool:
         """Whether a flag is true in any process."""
-        if self.accelerator.num_processes == 1:
-            return flag
         torch = require("torch", "train")
         return bool(self.accelerator.reduce(torch.tensor(int(flag), device=self.accelerator.device), "sum"))
 
     def _evaluate(self, loop: TrainingLoop, step: int) -> None:
-        with self._interruption.immediate():  # a checkpoint has just been written
-            try:
-                logits = self.validation.logits(loop.network, self.accelerator)
-            except ModelError as error:  # finite weights can be so large that the logits aren't
-                raise _diverged(f"the validation loss is nan at step {step}") from error
-            point = self.validation.point(logits, step, step * self.data.batch_size, loop.mean_loss())
-            if self.accelerator.is_main_process:
-                truth, head = self.validation.truth, self.validation.head
-                self.results.add(point, lambda folder: head.save(loop.network, folder, logits, truth))
-            else:
-                self.results.curve.append(point)
-            self.accelerator.log({"valid_loss": point.valid_loss, "valid_auc": point.valid_auc}, step)
-
-    def tokens_per_second(self) -> float | None:
-        """Training tokens over training time, since the training was started or resumed."""
-        return round(self._tokens / self._seconds, 1) if self._seconds else None
+        try:
+            logits = self.validation.logits(loop.network, self.accelerator)
+        except ModelError as error:  # finite weights can be so large that the logits aren't
+            raise _diverged(f"the validation loss is nan at step {step}") from error
+        point = self.validation.point(logits, step, step * self.data.batch_size, loop.mean_loss())
+        if self.accelerator.is_main_process:
+            truth, head = self.validation.truth, self.validation.head
+            self.files.add(point, lambda folder: head.save(loop.network, folder, logits, truth))
+        else:
+            self.files.curve.append(point)
+        self.accelerator.log({"valid_loss": point.valid_loss, "valid_auc": point.valid_auc}, step)
 
 
 def _fingerprint(base: Base, settings: RunSettings, data: TrainingData, validation: Validation) -> str:
     finetune = settings.finetune.model_dump_json(exclude={"checkpoint_minutes", "track"})  # which change nothing
-    parts = [base.identity, finetune, settings.model.model_dump_json(), settings.seed, data.fingerprint()]
-    return hashlib.sha256(json.dumps([*parts, repr(validation.questions)]).encode()).hexdigest()
-
-
-def _is_finished(out: Path, fingerprint: str) -> bool:
-    if not (out / STARTED).is_file():
-        return False
-    return bool(read_json(out / STARTED) == {"fingerprint": fingerprint, "finished": True})
+    parts = [base.identity, finetune, settings.model.model_dump_json(), settings.seed, data.examples]
+    return hashlib.sha256(repr([*parts, validation.questions]).encode()).hexdigest()

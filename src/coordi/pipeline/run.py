@@ -99,7 +99,7 @@ def export_questions(work: Workspace, model: TrainedModel) -> Path:
 
 def _preflight(work: Workspace) -> None:
     """Show which engine will fine-tune and why, or raise before other work is done in vain."""
-    from coordi.model.preflight import preflight
+    from coordi.model.training import preflight
 
     if not is_finished(work.out / FINETUNE):
         work.say(f"engine: {preflight(work.settings).reason}")

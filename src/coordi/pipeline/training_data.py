@@ -124,6 +124,4 @@ def _choose(question: FitbQuestion, dataset: Dataset) -> Instruction:
 
 def _complement(question: FitbQuestion, dataset: Dataset) -> Instruction:
     answer = dataset.items[question.candidates[question.answer]]
-    wrong = dataset.items[question.candidates[(question.answer + 1) % len(question.candidates)]]
-    context = _texts(question.item_ids, dataset)
-    return complement_instruction(context, answer.category or "accessory", answer.text, wrong.text)
+    return complement_instruction(_texts(question.item_ids, dataset), answer.category or "accessory", answer.text)
