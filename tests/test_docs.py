@@ -26,12 +26,19 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 # The same commands on fewer outfits.
-SMALL = [
-    "data.train_outfits=16", "data.valid_outfits=8", "data.test_outfits=8", "finetune.epochs=1", "finetune.max_steps=1",
-    "finetune.evaluations=1", "evaluate.bootstrap=100", "evaluate.retrieval_pool=0", "evaluate.learning_curve=[]",
-    "evaluate.examples=1", "evaluate.baselines=none", "recommend.candidates=4",
-]  # fmt: skip
-SHRUNK = {"run", "finetune", "evaluate"}
+SMALL = {
+    "data": ["data.train_outfits=16", "data.valid_outfits=8", "data.test_outfits=8"],
+    "finetune": ["finetune.epochs=1", "finetune.max_steps=1", "finetune.evaluations=1"],
+    "evaluate": [
+        "evaluate.bootstrap=100", "evaluate.retrieval_pool=0", "evaluate.learning_curve=[]", "evaluate.examples=1",
+        "evaluate.baselines=none",
+    ],
+}  # fmt: skip
+SHRUNK = {
+    "run": SMALL["data"] + SMALL["finetune"] + SMALL["evaluate"],
+    "finetune": SMALL["data"] + SMALL["finetune"],
+    "evaluate": SMALL["data"] + SMALL["evaluate"],
+}
 
 # Commands that aren't run, only parsed, with the reason.
 PARSED = {
@@ -66,10 +73,15 @@ def snippets(page: Path) -> list[Snippet]:
 
 
 def commands(snippet: Snippet) -> Iterator[list[str]]:
-    """Command lines of a console block, their comments and prompts removed."""
+    """Command lines of a console block, without their prompts, comments and output."""
     text = snippet.text.replace("\\\n", " ").replace("$(date +%F)", "2026-11-30")
-    for line in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
-        yield shlex.split(line.splitlines()[0] if line.count("'") % 2 == 0 else line, comments=True)
+    for block in re.findall(r"^\$ (.*(?:\n(?!\$ ).*)*)", text, flags=re.MULTILINE):
+        line, *further = block.splitlines()
+        for more in further:  # a quoted text may go over several lines
+            if line.count("'") % 2 == 0:
+                break
+            line += f"\n{more}"
+        yield shlex.split(line, comments=True)
 
 
 @pytest.fixture
@@ -86,6 +98,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("outfits", "polyvore", "polyvore-maryland"):
         (tmp_path / "path" / "to" / name).symlink_to(sample)
     rows = (sample / "items.csv").read_text(encoding="utf-8").splitlines()[:25]
+    rows[1:3] = [re.sub("^[^,]+", name, row) for name, row in zip(("4711", "815"), rows[1:3], strict=True)]
     for name in ("shop.csv", "products.csv", "catalogue.csv", "shop/products.csv"):
         (tmp_path / name).write_text("\n".join(rows) + "\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
@@ -101,8 +114,7 @@ def run_coordi(arguments: list[str]) -> None:
             command = command.commands[arguments.pop(0)]
         command.make_context("coordi", arguments)
         return
-    if arguments[0] in SHRUNK:
-        arguments = [*arguments, *SMALL]
+    arguments = [*arguments, *SHRUNK.get(arguments[0], ())]
     for name in ("another-run", "measured-a", "measured-b"):
         if name in arguments and not Path(name).exists():
             shutil.copytree("measured", name)
