@@ -15,7 +15,7 @@ from coordi.prompts import Instruction, choose_instruction, compatibility_instru
 from coordi.types import CompatibilityQuestion, Dataset, FitbNegatives, FitbQuestion, Negatives, RandomStream
 
 _Name = TypeVar("_Name", bound=str)
-_EPOCH_SEED = 1_000_003  # keeps the seeds of an epoch's fill-in-the-blank questions away from all others
+_EPOCH_SEED = 1_000_003  # separates the seeds of an epoch's fill-in-the-blank questions from all others
 
 
 def training_examples(dataset: Dataset, settings: RunSettings) -> Callable[[int], tuple[Instruction, ...]]:
@@ -24,11 +24,7 @@ def training_examples(dataset: Dataset, settings: RunSettings) -> Callable[[int]
     In an epoch every training outfit, in shuffled order, gives the examples of one task: it and one negative for
     ``compatibility``, one example for ``choose`` or ``complement``. The task and the kind of negatives are drawn by
     their shares in the settings. An outfit and its negative follow each other, so that they share an optimizer step and
-    what they have in common cancels out. For a pooled head an outfit is followed by one negative of every kind.
-
-    Args:
-        dataset: Of described items, with a training split.
-        settings: ``finetune.tasks``, ``finetune.negatives``, ``evaluate.choices`` and ``seed`` are used.
+    their common features cancel out. For a pooled head an outfit is followed by one negative of every kind.
     """
 
     def draw(epoch: int) -> tuple[Instruction, ...]:
@@ -72,7 +68,7 @@ class _EpochQuestions:
     _fitb: dict[FitbNegatives, dict[str, list[FitbQuestion]]] = field(default_factory=dict)
 
     def examples(self, outfit_id: str, task: str, negatives: Negatives) -> list[Instruction]:
-        """Examples of one task; none if its questions can't be made."""
+        """Examples of one task; none if no question of it could be drawn."""
         if task == "compatibility":
             return [_yes_or_no(question, self.dataset) for question in self._of(outfit_id, negatives)]
         questions = self._fitb_of(outfit_id, "random" if negatives == "random" else "same-category")
@@ -80,7 +76,7 @@ class _EpochQuestions:
         return [make(question, self.dataset) for question in questions]
 
     def with_negatives(self, outfit_id: str, kinds: Sequence[Negatives]) -> list[Instruction]:
-        """An outfit and one negative of each kind; nothing if one of them can't be made."""
+        """An outfit and one negative of each kind; nothing if one of them couldn't be drawn."""
         parts = [self._of(outfit_id, kind) for kind in kinds]
         if not all(parts):
             return []
