@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from coordi.artifacts import RUN_FILE, Progress, cache_folder, no_progress, read_json
-from coordi.config import DataSettings, DescribeSettings, EvaluateSettings, RunSettings, validate
+from coordi.config import DataSettings, EvaluateSettings, RunSettings, validate
 from coordi.data.categories import category_of
 from coordi.data.loading import load as load_dataset
 from coordi.data.loading import located
@@ -332,7 +332,8 @@ def _open_catalogue(source: Path, model: Model, say: Say, progress: ShowProgress
         return Catalogue.open(source)
     if (source / RUN_FILE).is_file():
         described_with = RunSettings.model_validate(read_json(source / RUN_FILE)["settings"]).describe
-        if not _equal_descriptions(described_with, settings.describe):
+        irrelevant = {"batch_size", "allow_download"}  # neither changes a description
+        if described_with.model_dump(exclude=irrelevant) != settings.describe.model_dump(exclude=irrelevant):
             raise RecommendationError(
                 f"'{source}' was described by the encoder '{described_with.encoder}' with the vocabulary "
                 f"'{described_with.vocabulary}', but the model was trained with '{settings.describe.encoder}' with "
@@ -353,11 +354,6 @@ def _is_photo(path: str | Path) -> bool:
         return Path(path).is_file()
     except (OSError, ValueError):  # too long for a file's name, or not a name at all
         return False
-
-
-def _equal_descriptions(first: DescribeSettings, second: DescribeSettings) -> bool:
-    same = {"batch_size": 1, "allow_download": False}  # neither changes a description
-    return first.model_copy(update=same) == second.model_copy(update=same)
 
 
 def _described_once(source: Path, settings: RunSettings, say: Say, progress: ShowProgress) -> stages.PreparedData:
