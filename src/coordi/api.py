@@ -341,7 +341,13 @@ def _open_catalogue(source: Path, model: Model, say: Say, progress: ShowProgress
             )
         prepared = stages.prepared_data(source, settings)
     else:
-        prepared = _described_once(source, settings, say, progress)
+        inputs = fingerprint(source)
+        key = json.dumps([code_identity(), str(source.resolve()), inputs, settings.describe.model_dump(mode="json")])
+        out = cache_folder() / "catalogues" / hashlib.sha256(key.encode()).hexdigest()[:16]
+        with_all_items = {"data": settings.data.model_copy(update={"photos": "optional"})}
+        command = f"coordi recommend --catalogue {source}"
+        work = Workspace(source, out, settings.model_copy(update=with_all_items), command, say, progress)
+        prepared = stages.prepare(work, inputs)
     prepared.check_encoder((model.encoder.name, model.encoder.identity))
     return stages.catalogue_of(prepared, settings, tuple(prepared.dataset.items.values()), str(source))
 
@@ -354,15 +360,6 @@ def _is_photo(path: str | Path) -> bool:
         return Path(path).is_file()
     except (OSError, ValueError):  # too long for a file's name, or not a name at all
         return False
-
-
-def _described_once(source: Path, settings: RunSettings, say: Say, progress: ShowProgress) -> stages.PreparedData:
-    inputs = fingerprint(source)
-    key = json.dumps([code_identity(), str(source.resolve()), inputs, settings.describe.model_dump(mode="json")])
-    out = cache_folder() / "catalogues" / hashlib.sha256(key.encode()).hexdigest()[:16]
-    settings = settings.model_copy(update={"data": settings.data.model_copy(update={"photos": "optional"})})
-    work = Workspace(source, out, settings, f"coordi recommend --catalogue {source}", say, progress)
-    return stages.prepare(work, inputs)
 
 
 def _new_id() -> str:

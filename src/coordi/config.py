@@ -181,9 +181,7 @@ class FinetuneSettings(Settings):
                 raise ValueError(f"{name} needs shares of 0 or more with at least one above 0, got {dict(shares)}")
         if self.head == "answer":
             if self.last_layer is not None:
-                raise ValueError(
-                    "last_layer is a pooled head's, but head is 'answer'; set head=pooled or leave it out"
-                )
+                raise ValueError("last_layer is a pooled head's, but head is 'answer'; set head=pooled or leave it out")
             return self
         if any(share for task, share in self.tasks.items() if task != "compatibility"):
             raise ValueError(

@@ -10,10 +10,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from coordi.cli.advise import LOADING, QuickOption
+from coordi.cli.advise import LOADING, ModelOption, QuickOption
 from coordi.cli.console import echo_json, note, progress_bar
 from coordi.cli.options import DownloadOption, JsonOption, OutOption, typed_command, with_rules
-from coordi.data.loading import located
 from coordi.encoders.photo_embeddings import SAVE_EVERY
 from coordi.recommend.rules import Rules
 
@@ -121,10 +120,7 @@ def _contents(folder: Path) -> dict[str, Any]:
             "items": len(index),
             "with_photo": index.photographed(),
             "categories": dict(facets.categories),
-            "price_range": facets.price_range,
-            "brands": facets.brands,
-            "seasons": facets.seasons,
-            "genders": facets.genders,
+            **{name: getattr(facets, name) for name in ("price_range", "brands", "seasons", "genders")},
             "source": origin.source,
             "encoder": {"name": origin.encoder[0], "identity": origin.encoder[1]},
             "vocabulary": {"name": origin.describe.vocabulary, "sha256": origin.vocabulary},
@@ -183,7 +179,7 @@ def complete(
     everything: Annotated[bool, typer.Option("--all", help="Complete every item of the catalogue.")] = False,
     top_k: Annotated[int, typer.Option("-k", min=1, max=50, help="Suggestions for each item.")] = 5,
     reasons: Annotated[bool, typer.Option("--reasons", help="Also write reasons; takes about twice as long.")] = False,
-    model: Annotated[str, typer.Option("--model", help="As for `coordi score`.")] = "bundled",
+    model: ModelOption = "bundled",
     quick: QuickOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -242,8 +238,7 @@ def build(
     settings = find_model(model).settings
     update = {"batch_size": batch_size, "allow_download": allow_download}
     pipeline = DescriptionPipeline.of(settings.describe.model_copy(update=update), settings.prompt)
-    path = located(source, _data(allow_download))
-    _show(build_catalogue(path, pipeline, _work(out, save_every, allow_download, may_shrink)), out, as_json)
+    _show(build_catalogue(source, pipeline, _job(out, save_every, allow_download, may_shrink)), out, as_json)
 
 
 def add(
@@ -255,8 +250,7 @@ def add(
     """
     from coordi.recommend.build import add_to_catalogue
 
-    work = _work(folder, save_every)
-    _show(add_to_catalogue(located(source), work), folder, as_json)
+    _show(add_to_catalogue(source, _job(folder, save_every)), folder, as_json)
 
 
 def remove(
@@ -270,7 +264,7 @@ def remove(
     """
     from coordi.recommend.build import remove_from_catalogue
 
-    _show(remove_from_catalogue(ids, _work(folder, SAVE_EVERY)), folder, as_json)
+    _show(remove_from_catalogue(ids, _job(folder, SAVE_EVERY)), folder, as_json)
 
 
 def refresh(
@@ -291,8 +285,7 @@ def refresh(
     """
     from coordi.recommend.build import refresh_catalogue
 
-    feed = None if source is None else located(source)
-    _show(refresh_catalogue(feed, _work(folder, save_every, may_shrink=may_shrink)), folder, as_json)
+    _show(refresh_catalogue(source, _job(folder, save_every, may_shrink=may_shrink)), folder, as_json)
 
 
 def _show(result: BuildResult, folder: Path, as_json: bool) -> None:
@@ -321,16 +314,12 @@ def _show(result: BuildResult, folder: Path, as_json: bool) -> None:
     typer.echo(f"{changes}: {result.items:,} items in {folder}")
 
 
-def _work(folder: Path, save_every: int, allow_download: bool = False, may_shrink: bool = False) -> CatalogueJob:
+def _job(folder: Path, save_every: int, allow_download: bool = False, may_shrink: bool = False) -> CatalogueJob:
+    from coordi.config import DataSettings
     from coordi.recommend.build import CatalogueJob
 
-    return CatalogueJob(folder, typed_command(), progress_bar, _data(allow_download), save_every, may_shrink)
-
-
-def _data(allow_download: bool) -> Any:
-    from coordi.config import DataSettings
-
-    return DataSettings(photos="optional", allow_download=allow_download)
+    data = DataSettings(photos="optional", allow_download=allow_download)
+    return CatalogueJob(folder, typed_command(), progress_bar, data, save_every, may_shrink)
 
 
 def register(app: typer.Typer) -> None:
