@@ -19,20 +19,13 @@ if TYPE_CHECKING:
 
 
 ModelOption = Annotated[
-    str,
-    typer.Option(
-        "--model", help="'bundled', a folder that `coordi run` or `coordi finetune` made, an adapter's, or 'base'."
-    ),
+    str, typer.Option("--model", help="'bundled', 'base', or a folder of `coordi run`, `finetune` or an adapter.")
 ]
 ItemsArgument = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="ITEM", help="A photo's path, or words: 'navy wool blazer'; with a catalogue also an id of it."
-    ),
+    list[str], typer.Argument(metavar="ITEM", help="A photo's path, words ('navy wool blazer') or a catalogue's id.")
 ]
 QuickOption = Annotated[
-    bool,
-    typer.Option("--quick", help="Score without the language model: milliseconds instead of seconds, less accurate."),
+    bool, typer.Option("--quick", help="Score without the language model: milliseconds instead of seconds, less exact.")
 ]
 LOADING = "loading the language model; the first use also unpacks it, which takes a minute"
 
@@ -81,17 +74,11 @@ def score(
 def recommend(
     items: ItemsArgument,
     catalogue: Annotated[
-        str,
-        typer.Option(
-            "--catalogue", help="A folder of `coordi catalogue build` or `coordi run`, any data set, or 'sample'."
-        ),
+        str, typer.Option(help="Folder of `coordi catalogue build` or `coordi run`, any data set, or 'sample'.")
     ],
     rules: Rules,
     model: Annotated[
-        str | None,
-        typer.Option(
-            "--model", help="As for `coordi score`. Default: the model of the catalogue's run, else 'bundled'."
-        ),
+        str | None, typer.Option(help="As for `coordi score`. Default: the catalogue's run, else 'bundled'.")
     ] = None,
     top_k: Annotated[int, typer.Option("-k", min=1, max=100, help="Number of suggestions.")] = 5,
     looks: Annotated[bool, typer.Option("--looks", help="Build complete outfits around one item.")] = False,
@@ -215,45 +202,19 @@ def _item_as_json(item: Item) -> dict[str, Any]:
 
 
 def serve(
-    catalogue: Annotated[
-        Path | None,
-        typer.Option("--catalogue", help="A folder of `coordi catalogue build`, for suggestions."),
-    ] = None,
-    model: Annotated[str | None, typer.Option("--model", help="As for `coordi score`.")] = None,
-    host: Annotated[
-        str, typer.Option("--host", help="Address to listen on; other addresses than this machine's own need a token.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 for any free one.")] = 8000,
-    name: Annotated[
-        list[str] | None,
-        typer.Option("--name", help="Allowed host name, such as a reverse proxy's; repeatable."),
-    ] = None,
-    token: Annotated[
-        str | None,
-        typer.Option("--token", help="Token that requests must send; other users of this machine can see it."),
-    ] = None,
-    token_file: Annotated[
-        Path | None, typer.Option("--token-file", help="File with the token; or set COORDI_TOKEN.")
-    ] = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Maximum concurrent requests.")] = 8,
-    queue: Annotated[
-        int, typer.Option("--queue", min=0, max=10_000, help="Maximum waiting requests; the next one gets status 503.")
-    ] = 64,
-    max_batch: Annotated[
-        int,
-        typer.Option(
-            "--max-batch", min=1, help="Maximum outfits per batched model call across requests (1 disables batching)."
-        ),
-    ] = 128,
-    photo_megabytes: Annotated[
-        int, typer.Option("--photo-megabytes", min=1, max=100, help="Maximum size of a photo.")
-    ] = 20,
-    stop_seconds: Annotated[
-        int, typer.Option("--stop-seconds", min=1, help="Maximum time to finish requests after Ctrl-C.")
-    ] = 30,
-    access_log: Annotated[
-        bool, typer.Option("--access-log", help="Log method, path (without query) and status of each request.")
-    ] = False,
+    catalogue: Annotated[Path | None, typer.Option(help="Folder of `coordi catalogue build`, for suggestions.")] = None,
+    model: Annotated[str | None, typer.Option(help="As for `coordi score`.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; others than localhost need a token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any free one.")] = 8000,
+    name: Annotated[list[str] | None, typer.Option(help="Allowed host name, as of a proxy; repeatable.")] = None,
+    token: Annotated[str | None, typer.Option(help="Required token; other users of this machine can see it.")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="File with the token; or set COORDI_TOKEN.")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Maximum concurrent requests.")] = 8,
+    queue: Annotated[int, typer.Option(min=0, max=10_000, help="Maximum waiting requests; more get status 503.")] = 64,
+    max_batch: Annotated[int, typer.Option(min=1, help="Maximum outfits per model call; 1 disables batching.")] = 128,
+    photo_megabytes: Annotated[int, typer.Option(min=1, max=100, help="Maximum size of a photo.")] = 20,
+    stop_seconds: Annotated[int, typer.Option(min=1, help="Maximum time to finish requests after Ctrl-C.")] = 30,
+    access_log: Annotated[bool, typer.Option("--access-log", help="Log method, path and status of requests.")] = False,
 ) -> None:
     """Serve the page at / and the API under /api/v1 over HTTP on this machine. Ctrl-C stops it.
 

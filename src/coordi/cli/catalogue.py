@@ -23,20 +23,13 @@ if TYPE_CHECKING:
 
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `coordi catalogue build` made.")]
-WordsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="WORDS", help="All of them must be in title, brand or description.")
-]
+WordsArgument = Annotated[list[str] | None, typer.Argument(metavar="[WORDS]...", help="Words in the title, brand or description.")]
 SourceArgument = Annotated[
-    str,
-    typer.Argument(metavar="SRC", help="A .csv, .jsonl or .parquet table, a folder of photos, a data set, 'sample'."),
+    str, typer.Argument(metavar="SRC", help="A .csv, .jsonl or .parquet table, a folder of photos, or a data set.")
 ]
-ShrinkOption = Annotated[
-    bool, typer.Option("--may-shrink", help="Allow an update that removes more than half of the items.")
-]
+ShrinkOption = Annotated[bool, typer.Option("--may-shrink", help="Allow removing more than half of the items.")]
 SaveOption = Annotated[int, typer.Option("--save-every", min=1, help="Photos between two saves.")]
-_FIELDS = (
-    "id", "title", "category", "text", "brand", "colours", "gender", "season", "price", "in_stock",
-)  # fmt: skip
+_FIELDS = ("id", "title", "category", "text", "brand", "colours", "gender", "season", "price", "in_stock")
 _MAX_BRANDS = 10
 _MAX_LINES = 5
 _WIDTH_IN_A_PIPE = 120
@@ -78,9 +71,7 @@ def search(
     folder: FolderArgument,
     rules: Rules,
     words: WordsArgument = None,
-    photo: Annotated[
-        Path | None, typer.Option("--photo", help="Find items whose photos are most similar to this one.")
-    ] = None,
+    photo: Annotated[Path | None, typer.Option(help="Find items with photos most similar to this one.")] = None,
     top_k: Annotated[int, typer.Option("-k", min=1, max=1000, help="Maximum number of items.")] = 10,
     as_json: JsonOption = False,
 ) -> None:
@@ -174,7 +165,7 @@ def complete(
     out: Annotated[Path, typer.Option("--out", help="File to write, with a line of JSON for each item.")],
     rules: Rules,
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", help="Ids of the items to complete; none with --all.")
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Items to complete; none with --all.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Complete every item of the catalogue.")] = False,
     top_k: Annotated[int, typer.Option("-k", min=1, max=50, help="Suggestions for each item.")] = 5,
@@ -216,10 +207,8 @@ def complete(
 def build(
     source: SourceArgument,
     out: OutOption,
-    model: Annotated[
-        str, typer.Option("--model", help="Describe items for this model: 'bundled', 'base' or a model folder.")
-    ] = "bundled",
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Photos encoded at once.")] = 16,
+    model: Annotated[str, typer.Option(help="Model to describe items for: 'bundled', 'base' or a folder.")] = "bundled",
+    batch_size: Annotated[int, typer.Option(min=1, help="Photos encoded at once.")] = 16,
     save_every: SaveOption = SAVE_EVERY,
     allow_download: DownloadOption = False,
     may_shrink: ShrinkOption = False,
@@ -254,9 +243,7 @@ def add(
 
 
 def remove(
-    folder: FolderArgument,
-    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of the items.")],
-    as_json: JsonOption = False,
+    folder: FolderArgument, ids: Annotated[list[str], typer.Argument(metavar="ID...")], as_json: JsonOption = False
 ) -> None:
     """Remove items; if an id is unknown, nothing is removed.
 
@@ -269,9 +256,7 @@ def remove(
 
 def refresh(
     folder: FolderArgument,
-    source: Annotated[
-        str | None, typer.Argument(metavar="[SRC]", help="The feed. Default: the source of the catalogue.")
-    ] = None,
+    source: Annotated[str | None, typer.Argument(metavar="[SRC]", help="Default: the catalogue's source.")] = None,
     save_every: SaveOption = SAVE_EVERY,
     may_shrink: ShrinkOption = False,
     as_json: JsonOption = False,

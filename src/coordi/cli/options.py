@@ -21,28 +21,18 @@ from coordi.pipeline.workspace import Workspace, process_rank
 
 DataOption = Annotated[
     str,
-    typer.Option(
-        "--data",
-        help="Folder of a release, a catalogue file, a folder of photos, 'sample', or a hub data set: OWNER/NAME.",
-    ),
+    typer.Option("--data", help="A release's folder, a catalogue file, a photo folder, 'sample', or hub OWNER/NAME."),
 ]
 OutOption = Annotated[Path, typer.Option("--out", help="Output folder.")]
 PresetOption = Annotated[str, typer.Option("--preset", help="A preset's name or the path of a YAML file.")]
 Overrides = Annotated[
-    list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings that override the preset's: finetune.epochs=2")
+    list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Settings over the preset's: finetune.epochs=2")
 ]
 EncoderOption = Annotated[
-    str,
-    typer.Option(
-        "--encoder", help="'edge' (bundled), 'fashion-clip', a hub id, a folder of CLIP or SigLIP, or its export."
-    ),
+    str, typer.Option("--encoder", help="'edge', 'fashion-clip', a hub id, or a folder of CLIP or SigLIP or an export.")
 ]
-DownloadOption = Annotated[
-    bool, typer.Option("--allow-download", help="Download the encoder from the Hugging Face hub if it isn't cached.")
-]
-RevisionOption = Annotated[
-    str | None, typer.Option("--revision", help="Commit of the hub repository, 40 hexadecimal digits.")
-]
+DownloadOption = Annotated[bool, typer.Option("--allow-download", help="Allow downloads from the Hugging Face hub.")]
+RevisionOption = Annotated[str | None, typer.Option("--revision", help="Commit on the hub, 40 hexadecimal digits.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
 
 

@@ -71,20 +71,13 @@ ProtocolName = StrEnum("ProtocolName", ["random", "same-category", "one-swapped"
 def evaluate(
     data: DataOption,
     out: OutOption,
-    model: Annotated[
-        str, typer.Option("--model", help="'bundled', a run's or an adapter's folder, or 'base'.")
-    ] = "bundled",
+    model: Annotated[str, typer.Option(help="'bundled', a run's or an adapter's folder, or 'base'.")] = "bundled",
     protocol: Annotated[
-        list[ProtocolName] | None,
-        typer.Option("--protocol", help="Evaluation protocol; repeatable. Default: all that the data allows."),
+        list[ProtocolName] | None, typer.Option(help="Protocol; repeatable. Default: all that the data allows.")
     ] = None,
-    baselines: Annotated[
-        bool | None,
-        typer.Option("--baselines/--no-baselines", help="Also evaluate the base model and the baselines."),
-    ] = None,
+    baselines: Annotated[bool | None, typer.Option(help="Also evaluate the base model and the baselines.")] = None,
     scores: Annotated[
-        list[Path] | None,
-        typer.Option("--scores", help="Scores of another system, in the CSV format of --questions-only; repeatable."),
+        list[Path] | None, typer.Option(help="Scores of another system, as --questions-only explains; repeatable.")
     ] = None,
     questions_only: Annotated[
         bool, typer.Option("--questions-only", help="Write the questions for other systems to score, then stop.")
