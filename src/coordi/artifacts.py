@@ -187,9 +187,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a finished stage; raises ``ArtifactError`` if the folder isn't one."""
     if not is_finished(folder):
         raise ArtifactError(f"{folder} isn't finished: it has no {MANIFEST}; run the command that wrote it again")
-    manifest = read_json(folder / MANIFEST)
-    if not isinstance(manifest, dict):
-        raise ArtifactError(f"{folder / MANIFEST} isn't a manifest; delete the folder and run the command again")
+    manifest: dict[str, Any] = read_json(folder / MANIFEST)
     return manifest
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from coordi.errors import ConfigError
 from coordi.types import Negatives
@@ -229,19 +229,15 @@ class EvaluateSettings(Settings):
     calibration_bins: int = Field(default=10, ge=2)
     examples: int = Field(default=6, ge=0)
 
-    @field_validator("protocols")
-    @classmethod
-    def _no_duplicates(cls, protocols: tuple[EvaluationProtocol, ...] | None) -> tuple[EvaluationProtocol, ...] | None:
-        if protocols and len(set(protocols)) < len(protocols):
-            raise ValueError("duplicate protocol; list each once")
-        return protocols
-
-    @field_validator("retrieval_pool")
-    @classmethod
-    def _enough_candidates(cls, pool: int) -> int:
-        if pool == 1:
-            raise ValueError("a pool of 1 leaves nothing to choose; give 2 or more, or 0 for no retrieval")
-        return pool
+    @model_validator(mode="after")
+    def _check(self) -> EvaluateSettings:
+        if self.protocols and len(set(self.protocols)) < len(self.protocols):
+            raise ValueError(f"protocols has a duplicate: {', '.join(self.protocols)}; list each once")
+        if self.retrieval_pool == 1:
+            raise ValueError(
+                "retrieval_pool is 1, which leaves nothing to choose; give 2 or more, or 0 for no retrieval"
+            )
+        return self
 
 
 class RecommendSettings(Settings):

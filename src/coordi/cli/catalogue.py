@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `coordi catalogue build` made.")]
-WordsArgument = Annotated[list[str] | None, typer.Argument(metavar="[WORDS]...", help="Words in the title, brand or description.")]
+WordsArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[WORDS]...", help="Words in the title, brand or description.")
+]
 SourceArgument = Annotated[
     str, typer.Argument(metavar="SRC", help="A .csv, .jsonl or .parquet table, a folder of photos, or a data set.")
 ]

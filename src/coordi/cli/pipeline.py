@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -35,12 +34,8 @@ def run(data: DataOption, out: OutOption, preset: PresetOption = "edge", overrid
 
 
 def _command() -> str:
-    """The command that starts coordi: its name if that is on the path, else the path it was started by."""
-    started = sys.argv[0]
-    if Path(started).name == "__main__.py":
-        return f"{sys.executable} -m coordi"
-    path = shutil.which("coordi")
-    return "coordi" if path is not None and Path(path).resolve() == Path(started).resolve() else started
+    """The command that starts coordi as this process was started."""
+    return f"{sys.executable} -m coordi" if Path(sys.argv[0]).name == "__main__.py" else sys.argv[0]
 
 
 def finetune(

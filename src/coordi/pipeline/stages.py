@@ -119,14 +119,9 @@ def _is_unfinished(work: Workspace, folder: Path, label: str) -> bool:
 def _described_data(dataset: Dataset, described: Described, settings: RunSettings) -> PreparedData:
     vocabulary = load_vocabulary(settings.describe.vocabulary)
     dataset = _with_photo_categories(dataset, described, vocabulary)
-    items = describe_items(
-        list(dataset.items.values()),
-        described.descriptions,
-        dict(zip(described.ids, described.embeddings, strict=True)),
-        settings.prompt,
-        vocabulary,
-        text_encoder(),
-    )
+    embeddings = dict(zip(described.ids, described.embeddings, strict=True))
+    items = list(dataset.items.values())
+    items = describe_items(items, described.descriptions, embeddings, settings.prompt, vocabulary, text_encoder())
     return PreparedData(replace(dataset, items={item.id: item for item in items}), described.encoder)
 
 
