@@ -21,9 +21,6 @@ BANNED = frozenset(_WORDS.split())
 
 # Names that hold a banned word and mean it, each with its reason.
 ALLOWED = {
-    "watch": "the garment category",
-    "lacks": "a field of the looks that the API and `--json` return",
-    "ONE_SWAPPED": "the protocol's name, one-swapped, in settings and reports",
     "held_out": "the field's word for data that isn't trained on",
     "--held-out": "likewise",
 }
