@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,10 +43,31 @@ def info(folder: FolderArgument, as_json: JsonOption = False) -> None:
 
     Example: coordi catalogue info catalogue
     """
-    contents = _contents(folder)
+    from coordi.recommend.catalogue import Catalogue
+    from coordi.recommend.catalogue_file import ITEMS_FILE
+
+    with Catalogue.open(folder) as index:
+        facets, origin = index.facets(), index.info
+        contents = {
+            "name": origin.name,
+            "items": len(index),
+            "with_photo": index.photographed(),
+            "categories": dict(facets.categories),
+            **{name: getattr(facets, name) for name in ("price_range", "brands", "seasons", "genders")},
+            "source": origin.source,
+            "encoder": {"name": origin.encoder[0], "identity": origin.encoder[1]},
+            "vocabulary": {"name": origin.describe.vocabulary, "sha256": origin.vocabulary},
+            "prompt": origin.prompt.model_dump(mode="json"),
+            "made": origin.changed_at,
+            "bytes": (folder / ITEMS_FILE).stat().st_size,
+        }
     if as_json:
         echo_json(contents)
-        return
+    else:
+        _show_contents(contents)
+
+
+def _show_contents(contents: Mapping[str, Any]) -> None:
     price, brands = contents["price_range"], contents["brands"]
     more = f" and {len(brands) - _MAX_BRANDS} more" if len(brands) > _MAX_BRANDS else ""
     lines = {
@@ -54,6 +76,7 @@ def info(folder: FolderArgument, as_json: JsonOption = False) -> None:
         "encoder": f"{contents['encoder']['name']} ({contents['encoder']['identity'][:12]})",
         "vocabulary": f"{contents['vocabulary']['name']} ({contents['vocabulary']['sha256'][:12]})",
         "size": f"{contents['bytes'] / 2**20:,.1f} MiB",
+        "categories": ", ".join(f"{category} {count:,}" for category, count in contents["categories"].items()),
         "prices": "unknown" if price is None else f"{price[0]:,.2f} to {price[1]:,.2f}",
         "brands": f"{', '.join(brands[:_MAX_BRANDS])}{more}" or "unknown",
         "seasons": ", ".join(contents["seasons"]) or "unknown",
@@ -62,10 +85,6 @@ def info(folder: FolderArgument, as_json: JsonOption = False) -> None:
     typer.echo(f"{contents['name']}: {contents['items']:,} items, {contents['with_photo']:,} with a photo")
     for name, text in lines.items():
         typer.echo(f"{name:<11} {text}")
-    table = Table("category", Column("items", justify="right"), title="Items by category", title_justify="left")
-    for category, count in contents["categories"].items():
-        table.add_row(category, f"{count:,}")
-    _print_table(table)
 
 
 @with_rules
@@ -102,27 +121,6 @@ def search(
         _show_items(matches, total)
 
 
-def _contents(folder: Path) -> dict[str, Any]:
-    from coordi.recommend.catalogue import Catalogue
-    from coordi.recommend.catalogue_file import ITEMS_FILE
-
-    with Catalogue.open(folder) as index:
-        facets, origin = index.facets(), index.info
-        return {
-            "name": origin.name,
-            "items": len(index),
-            "with_photo": index.photographed(),
-            "categories": dict(facets.categories),
-            **{name: getattr(facets, name) for name in ("price_range", "brands", "seasons", "genders")},
-            "source": origin.source,
-            "encoder": {"name": origin.encoder[0], "identity": origin.encoder[1]},
-            "vocabulary": {"name": origin.describe.vocabulary, "sha256": origin.vocabulary},
-            "prompt": origin.prompt.model_dump(mode="json"),
-            "made": origin.changed_at,
-            "bytes": (folder / ITEMS_FILE).stat().st_size,
-        }
-
-
 def _similar(index: Catalogue, folder: Path, photo: Path, top_k: int, rules: Rules) -> list[tuple[Item, float]]:
     from coordi.data.photos import open_photo
     from coordi.recommend.build import DescriptionPipeline
@@ -152,14 +150,10 @@ def _show_items(matches: list[tuple[Item, float | None]], total: int) -> None:
         price = "" if item.price is None else f"{item.price:,.2f}"
         cells = [item.id, item.category or "", item.title or item.text, item.brand, ", ".join(item.colours), price]
         table.add_row(*map(escape, cells), *([] if cosine is None else [f"{cosine:.3f}"]))
-    _print_table(table)
-    typer.echo(f"{len(matches):,} of {total:,} items shown")
-
-
-def _print_table(table: Table) -> None:
     console = Console(highlight=False)
     console = console if console.is_terminal else Console(highlight=False, width=_WIDTH_IN_A_PIPE)
     console.print(table)
+    typer.echo(f"{len(matches):,} of {total:,} items shown")
 
 
 def complete(
