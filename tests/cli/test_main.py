@@ -5,33 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer.main
 
-from coordi.cli import main
 from coordi.cli.main import build_app
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
+from ..commands import Command, coordi
 
-
-@pytest.fixture
-def coordi(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Runs a command in this process, whose environment and logging it leaves alone."""
-    monkeypatch.setattr(main, "_be_offline_and_quiet", lambda: None)
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        monkeypatch.setattr(sys, "argv", ["coordi", *arguments])
-        with pytest.raises(SystemExit) as ending:
-            main.main()
-        output = capsys.readouterr()
-        code = ending.value.code
-        return subprocess.CompletedProcess(arguments, code if isinstance(code, int) else 0, output.out, output.err)
-
-    return run
+__all__ = ["coordi"]
 
 
 def commands(command: Any, name: str = "") -> dict[str, Any]:
