@@ -38,7 +38,7 @@ def outfits(loaded: Model, count: int, seed: int) -> list[Outfit]:
     while len(drawn) < count:
         outfit: Outfit = []
         for place in rng.permutation(len(ids))[:12]:
-            (item,) = loaded.items_of_ids([ids[int(place)]])
+            (item,) = loaded.find_items([ids[int(place)]])
             worn = {one.category for one in outfit}
             if item.category not in worn and category_conflict(item.category, worn) is None:
                 outfit.append(item)

@@ -14,7 +14,6 @@ from coordi.artifacts import (
     Record,
     atomic_path,
     clear_write_errors,
-    discard,
     hash_file,
     is_finished,
     lock_folder,
@@ -104,16 +103,13 @@ def test_no_space_left_says_that_finished_work_is_kept() -> None:
         file.write("x" * 100_000)
 
 
-def test_hashes_and_discards(tmp_path: Path) -> None:
+def test_hashes(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "a.bin"
     path.parent.mkdir()
     path.write_bytes(b"abc")
     assert hash_file(path) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     with pytest.raises(ArtifactError, match=r"none\.bin can't be read"):
         hash_file(tmp_path / "none.bin")
-    discard(path.parent)
-    discard(path.parent)
-    assert not path.parent.exists()
 
 
 def test_a_manifest_is_plain_json(tmp_path: Path) -> None:

@@ -21,7 +21,6 @@ BANNED = frozenset(_WORDS.split())
 
 # Names that hold a banned word and mean it, each with its reason.
 ALLOWED = {
-    "ONE_SWAPPED": "the protocol's name, one-swapped, in settings and reports",
     "held_out": "the field's word for data that isn't trained on",
     "--held-out": "likewise",
 }

@@ -1,4 +1,4 @@
-"""The Python API: a model with its encoder and a catalogue, for scripts, the command line and the server alike."""
+"""The Python API: a model with its encoder and a catalogue, for scripts, the command line and the server."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from coordi.artifacts import RUN_FILE, Progress, cache_folder, no_progress, read_json
-from coordi.config import DataSettings, DescribeSettings, EvaluateSettings, RunSettings, validate
+from coordi.config import DataSettings, EvaluateSettings, RunSettings, validate
 from coordi.data.categories import category_of
 from coordi.data.loading import load as load_dataset
 from coordi.data.loading import located
@@ -45,26 +45,16 @@ ShowProgress = Callable[[str], AbstractContextManager[Progress]]
 
 DEFAULT_SEED = RunSettings().seed
 
-_numbers = count()  # of items that are in no catalogue
+_numbers = count()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PhotoDescription:
-    """What an encoder finds in one photo.
-
-    Attributes:
-        description: Labels that passed their thresholds; its item id is empty.
-        category: None if no garment type passed its threshold.
-        embedding: Unit length, shape ``(D,)``.
-    """
+    """Labels, category (None if no garment type passed its threshold) and embedding ``(D,)`` of one photo."""
 
     description: Description
     category: GarmentCategory | None
     embedding: NDArray[np.float32]
-
-
-def _say_nothing(line: str) -> None:
-    pass
 
 
 @contextmanager
@@ -76,15 +66,16 @@ def _show_nothing(label: str) -> Iterator[Progress]:
 class Model:
     """A model that scores and completes outfits. Safe to call from several threads.
 
-    Items are given as a photo's path, as a few words, as the id of a catalogue's item, or as an ``Item``.
+    Items are given as a photo's path, as a few words, as the id of a catalogue's item, or as an ``Item``. Methods raise
+    ``DataError`` if words name no garment or a photo shows none, and ``ImageError`` if a photo can't be opened.
 
     Attributes:
         trained: Name, settings and adapter.
-        scorers: Of the model; the language model is loaded by the first outfit.
-        encoder: Describes photos; the one that described the training photos.
+        scorers: The language model is loaded by the first outfit.
+        encoder: Describes photos, as it described the training photos.
         vocabulary: Labels that describe photos.
         labeller: Finds the labels of photo embeddings.
-        catalogue: Its items are suggested; None if there is none.
+        catalogue: Source of suggestions; None if there is none.
     """
 
     trained: TrainedModel
@@ -105,8 +96,6 @@ class Model:
             language_model: False takes microseconds and is less accurate.
 
         Raises:
-            DataError: If words name no garment, or a photo shows none.
-            ImageError: If a photo can't be opened.
             RecommendationError: If there are fewer than two items.
         """
         model = self.with_catalogue(catalogue)
@@ -129,14 +118,12 @@ class Model:
             items: One or more.
             catalogue: None for that of the model.
             want: Only this category; None for those that the outfit lacks.
-            k: Number of suggestions at most.
+            k: Maximum number of suggestions.
             rules: Which items may be suggested; None for all.
             language_model: False takes milliseconds and is less accurate.
-            reasons: Also compute what moved each score, which takes about as long again.
+            reasons: Also compute how each item moves each score, which takes about as long again.
 
         Raises:
-            DataError: If words name no garment, or a photo shows none.
-            ImageError: If a photo can't be opened.
             RecommendationError: If there is no catalogue, or a rule can't be followed.
         """
         model = self.with_catalogue(catalogue)
@@ -152,7 +139,7 @@ class Model:
         rules: Rules | None = None,
         language_model: bool = True,
     ) -> Looks:
-        """Build whole outfits around an item; arguments and errors as ``complete``."""
+        """Build complete outfits around an item; arguments and errors as for ``complete``."""
         model = self.with_catalogue(catalogue)
         return model.stylist.outfits(model.find_item(item), k, rules, language_model=language_model)
 
@@ -170,27 +157,15 @@ class Model:
         """
         if catalogue is None or catalogue is self.catalogue:
             return self
-        self.check_catalogue(catalogue)
-        return replace(self, catalogue=catalogue)
-
-    def check_catalogue(self, catalogue: Catalogue) -> None:
-        """Refuse a catalogue that was made with another encoder or other prompts.
-
-        Raises:
-            ArtifactError: If it was.
-        """
-        settings = self.trained.settings
+        settings, info = self.trained.settings, catalogue.info
         pipeline = DescriptionPipeline(settings.describe, settings.prompt, self.encoder, self.vocabulary)
-        check_fits(
-            catalogue.folder or catalogue.info.name,
-            catalogue.info,
-            pipeline.info(catalogue.info.name, catalogue.info.source),
-        )
+        check_fits(catalogue.folder or info.name, info, pipeline.info(info.name, info.source))
+        return replace(self, catalogue=catalogue)
 
     def reopened(self) -> Model | None:
         """The same model with the catalogue as it is on disk now; None if that hasn't changed.
 
-        The catalogue that was open stays open: requests may be using it.
+        The earlier catalogue stays open for requests that use it.
 
         Raises:
             CoordiError: If it can't be opened, or wasn't made for this model.
@@ -198,7 +173,7 @@ class Model:
         if self.catalogue is None or self.catalogue.folder is None or not self.catalogue.is_replaced:
             return None
         model = self.with_catalogue(Catalogue.open(self.catalogue.folder))
-        _ = model.stylist  # which reads the items, so that no request waits for it
+        _ = model.stylist  # reads the items, so that no request waits for it
         return model
 
     def describe_photos(self, images: Sequence[Image.Image]) -> list[PhotoDescription]:
@@ -215,29 +190,16 @@ class Model:
         return [self.find_item(item) for item in items]
 
     def find_item(self, item: str | Path | Item) -> Item:
-        """The described item that an id of the catalogue, a photo's path or words stand for.
-
-        Raises:
-            DataError: If words name no garment, or a photo shows none.
-            ImageError: If a photo can't be opened.
-        """
+        """The described item for an id of the catalogue, a photo's path or words."""
         if isinstance(item, Item):
             return item if item.text else self._described(item, item.description, item.photo_embedding)
-        if isinstance(item, Path):
-            return self.item_of_photo(item)
-        if self.catalogue is not None:
+        if isinstance(item, str) and self.catalogue is not None:
             items = self.catalogue.get([item])
             if item in items:
                 return items[item]
-        return self.item_of_photo(Path(item)) if is_photo(item) else self.item_of_words(item)
+        return self._item_of_photo(Path(item)) if _is_photo(item) else self.item_of_words(str(item))
 
-    def item_of_photo(self, path: Path) -> Item:
-        """Describe a photo's file as an item.
-
-        Raises:
-            ImageError: If it is missing or can't be opened.
-            DataError: If no garment type passed its threshold.
-        """
+    def _item_of_photo(self, path: Path) -> Item:
         (photo,) = self.describe_photos([open_photo(path)])
         if photo.category is None:
             raise DataError(f"the encoder can't tell what '{path}' shows; say it in words, like 'navy wool blazer'")
@@ -261,16 +223,10 @@ class Model:
     def item_of_labels(
         self, category: GarmentCategory, attributes: Mapping[str, Sequence[str]], title: str = ""
     ) -> Item:
-        """Describe an item by labels of the vocabulary, such as those of a photo that a user corrected.
-
-        Args:
-            category: Of the item.
-            attributes: Labels by attribute.
-            title: A few words of the user's own; may be empty.
+        """Describe an item by a few words, which may be empty, and its labels by attribute of the vocabulary.
 
         Raises:
-            DataError: If an attribute or a label isn't in the vocabulary, or a garment type has another category, with
-                what is accepted.
+            DataError: If an attribute or a label isn't in the vocabulary, or a garment type has another category.
         """
         for name, labels in attributes.items():
             if name not in self.vocabulary.attributes:
@@ -286,18 +242,6 @@ class Model:
         item = Item(_new_id(), " ".join(title.split()), category)
         return self._described(item, Description(item.id, certain), None)
 
-    def items_of_ids(self, ids: Sequence[str]) -> list[Item]:
-        """Items of the catalogue.
-
-        Raises:
-            RecommendationError: If there is no catalogue, or an id is unknown, with similar ids.
-        """
-        if self.catalogue is None:
-            raise RecommendationError(
-                f"no item '{ids[0]}': there is no catalogue to look it up in; give words or a photo"
-            )
-        return self.catalogue.items_of(ids)
-
     def _described(self, item: Item, description: Description | None, embedding: NDArray[np.float32] | None) -> Item:
         prompt = self.trained.settings.prompt
         return describe_item(item, description, embedding, prompt, self.vocabulary, text_encoder())
@@ -306,15 +250,16 @@ class Model:
 def load(
     model: str | Path | None = None,
     catalogue: str | Path | None = None,
-    say: Say = _say_nothing,
+    say: Say = lambda line: None,
     progress: ShowProgress = _show_nothing,
 ) -> Model:
     """Load a model, and open a catalogue for it.
 
     Args:
-        model: As for ``model.trained.find_model``: ``bundled``, ``base``, or a folder of ``coordi run`` or ``coordi
-            finetune``. None takes the model of the run in ``catalogue``, or the bundled one.
-        catalogue: As for ``open_catalogue``, or ``sample``; None for no catalogue.
+        model: ``bundled``, ``base``, or a folder of ``coordi run`` or ``coordi finetune``. None for the model of the
+            run in ``catalogue``, or the bundled one.
+        catalogue: A folder of ``coordi catalogue build`` or ``coordi run``, ``sample``, or any data set that coordi
+            reads, which is described once and cached; None for no catalogue.
         say: Shows one line to the user.
         progress: Shows progress of describing a catalogue for the first time.
 
@@ -328,7 +273,7 @@ def load(
     encoder = load_settled_encoder(settings.describe)
     vocabulary = load_vocabulary(settings.describe.vocabulary)
     loaded = Model(trained, ModelScorers(trained), encoder, vocabulary, Labeller(encoder, vocabulary))
-    return loaded if source is None else loaded.with_catalogue(open_catalogue(source, loaded, say, progress))
+    return loaded if source is None else loaded.with_catalogue(_open_catalogue(source, loaded, say, progress))
 
 
 def read_dataset(source: str | Path, *, seed: int = DEFAULT_SEED, **settings: Any) -> Dataset:
@@ -337,7 +282,7 @@ def read_dataset(source: str | Path, *, seed: int = DEFAULT_SEED, **settings: An
     Args:
         source: A release's folder, a catalogue file, a folder of photos, ``sample``, or a hub data set
             (``OWNER/NAME``, with ``allow_download=True`` unless it is in the cache).
-        seed: Of splits that the source doesn't have, and of samples of outfits.
+        seed: Seed of splits that the source doesn't have, and of samples of outfits.
         settings: Fields of ``config.DataSettings``, such as ``photos="optional"`` or ``test_outfits=500``.
 
     Raises:
@@ -355,14 +300,14 @@ def evaluate(
     seed: int = DEFAULT_SEED,
     **settings: Any,
 ) -> dict[str, Any]:
-    """Measure a scorer under every protocol that the data allows, with confidence intervals.
+    """Evaluate a scorer under every protocol that the data allows, with confidence intervals.
 
     Args:
         scorer: An ``OutfitScorer``, or a function that returns one finite score per outfit, higher for more compatible
             ones. Items have the fields of their source; ids must not be used, since they name the outfit in some
             releases.
         data: A data set, or a source for ``read_dataset``.
-        seed: Of the questions, the intervals and, for a source, its splits.
+        seed: Seed of the questions, the intervals and, for a source, its splits.
         settings: Fields of ``config.EvaluateSettings``, such as ``protocols=("random",)`` or ``bootstrap=2000``.
 
     Returns:
@@ -381,61 +326,40 @@ def evaluate(
     return evaluate_callable(score, dataset, validated, seed)
 
 
-def open_catalogue(
-    source: Path, model: Model, say: Say = _say_nothing, progress: ShowProgress = _show_nothing
-) -> Catalogue:
-    """Open a catalogue for a model.
-
-    Args:
-        source: What ``coordi catalogue build`` made, a run's output folder, or any data set that coordi reads, which is
-            described once and cached.
-        model: Its encoder and prompts describe the items.
-        say: Shows one line to the user.
-        progress: Shows progress of describing.
-
-    Raises:
-        CoordiError: If there is none, or it was made for another encoder or other prompts than the model's.
-    """
+def _open_catalogue(source: Path, model: Model, say: Say, progress: ShowProgress) -> Catalogue:
     settings = model.trained.settings
     if (source / INFO_FILE).is_file():
         return Catalogue.open(source)
     if (source / RUN_FILE).is_file():
         described_with = RunSettings.model_validate(read_json(source / RUN_FILE)["settings"]).describe
-        if not _equal_descriptions(described_with, settings.describe):
+        irrelevant = {"batch_size", "allow_download"}  # neither changes a description
+        if described_with.model_dump(exclude=irrelevant) != settings.describe.model_dump(exclude=irrelevant):
             raise RecommendationError(
                 f"'{source}' was described by the encoder '{described_with.encoder}' with the vocabulary "
-                f"'{described_with.vocabulary}', but the model learned from '{settings.describe.encoder}' with "
+                f"'{described_with.vocabulary}', but the model was trained with '{settings.describe.encoder}' with "
                 f"'{settings.describe.vocabulary}'; give the data itself with --catalogue"
             )
         prepared = stages.prepared_data(source, settings)
     else:
-        prepared = _described_once(source, settings, say, progress)
+        inputs = fingerprint(source)
+        key = json.dumps([code_identity(), str(source.resolve()), inputs, settings.describe.model_dump(mode="json")])
+        out = cache_folder() / "catalogues" / hashlib.sha256(key.encode()).hexdigest()[:16]
+        with_all_items = {"data": settings.data.model_copy(update={"photos": "optional"})}
+        command = f"coordi recommend --catalogue {source}"
+        work = Workspace(source, out, settings.model_copy(update=with_all_items), command, say, progress)
+        prepared = stages.prepare(work, inputs)
     prepared.check_encoder((model.encoder.name, model.encoder.identity))
     return stages.catalogue_of(prepared, settings, tuple(prepared.dataset.items.values()), str(source))
 
 
-def is_photo(text: str) -> bool:
-    """Whether a user means a path: the text ends like a photo, or names a file that exists."""
-    if text.lower().endswith(PHOTO_SUFFIXES):
+def _is_photo(path: str | Path) -> bool:
+    """Whether a user means a path: a ``Path``, text that ends like a photo, or the name of a file that exists."""
+    if isinstance(path, Path) or path.lower().endswith(PHOTO_SUFFIXES):
         return True
     try:
-        return Path(text).is_file()
-    except (OSError, ValueError):  # too long for a file's name, or no name at all
+        return Path(path).is_file()
+    except (OSError, ValueError):  # too long for a file's name, or not a name at all
         return False
-
-
-def _equal_descriptions(first: DescribeSettings, second: DescribeSettings) -> bool:
-    same = {"batch_size": 1, "allow_download": False}  # neither changes a description
-    return first.model_copy(update=same) == second.model_copy(update=same)
-
-
-def _described_once(source: Path, settings: RunSettings, say: Say, progress: ShowProgress) -> stages.PreparedData:
-    inputs = fingerprint(source)
-    key = json.dumps([code_identity(), str(source.resolve()), inputs, settings.describe.model_dump(mode="json")])
-    out = cache_folder() / "catalogues" / hashlib.sha256(key.encode()).hexdigest()[:16]
-    settings = settings.model_copy(update={"data": settings.data.model_copy(update={"photos": "optional"})})
-    work = Workspace(source, out, settings, f"coordi recommend --catalogue {source}", say, progress)
-    return stages.prepare(work, inputs)
 
 
 def _new_id() -> str:

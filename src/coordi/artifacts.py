@@ -7,16 +7,15 @@ import hashlib
 import json
 import os
 import platform
-import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import filelock
 import platformdirs
@@ -25,17 +24,13 @@ from coordi.errors import ArtifactError
 
 MANIFEST = "manifest.json"
 LOCK = ".lock"
-RUN_FILE = "run.json"  # in a run's output folder: what it was started with
+RUN_FILE = "run.json"  # in a run's output folder: its settings, data and versions
 _VERSIONS_OF = ("coordi", "numpy", "onnxruntime", "torch", "transformers", "peft", "accelerate", "bitsandbytes")
 
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Yield a temporary path that replaces ``path`` when the block ends without an error.
-
-    Raises:
-        ArtifactError: If the disk is full or the folder isn't writable.
-    """
+    """Yield a temporary path that replaces ``path`` when the block ends without an error."""
     with clear_write_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -54,11 +49,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def clear_write_errors(path: Path) -> Iterator[None]:
-    """Replace write errors of ``path`` by an ``ArtifactError`` that says what to do.
+    """Raise an ``ArtifactError`` that says what to do, instead of a write error of the block.
 
-    Raises:
-        ArtifactError: Instead of any ``OSError`` of the block, and of the errors that safetensors and PyTorch raise
-            when a write fails.
+    Write errors are any ``OSError``, and those of safetensors and PyTorch.
     """
     try:
         yield
@@ -75,11 +68,9 @@ def clear_write_errors(path: Path) -> Iterator[None]:
 
 
 def _is_failed_write(error: Exception) -> bool:
-    is_safetensors = type(error).__name__ == "SafetensorError" and "I/O" in str(error)
-    is_torch = isinstance(error, RuntimeError) and (
-        "PytorchStreamWriter" in str(error) or "unexpected pos" in str(error)
-    )
-    return isinstance(error, OSError) or is_safetensors or is_torch
+    if isinstance(error, RuntimeError):
+        return "PytorchStreamWriter" in str(error) or "unexpected pos" in str(error)
+    return isinstance(error, OSError) or (type(error).__name__ == "SafetensorError" and "I/O" in str(error))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -106,11 +97,7 @@ def read_json(path: Path) -> Any:
 
 
 def hash_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal.
-
-    Raises:
-        ArtifactError: If the file can't be read.
-    """
+    """SHA-256 of a file's bytes, in hexadecimal."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -134,9 +121,6 @@ def stage_folder(folder: Path, record: Record) -> Iterator[Path]:
 
     Files of an earlier, interrupted attempt stay, so that a stage can resume. A finished folder counts as unfinished
     from the start of the block until its end.
-
-    Raises:
-        ArtifactError: If the folder can't be written.
     """
     started = time.monotonic()
     with clear_write_errors(folder):
@@ -147,23 +131,18 @@ def stage_folder(folder: Path, record: Record) -> Iterator[Path]:
 
 
 def write_manifest(folder: Path, record: Record, started: float) -> None:
-    """Write a stage's manifest, which marks the folder as finished.
-
-    Args:
-        folder: The stage's folder; an earlier manifest in it is replaced.
-        record: Contents of the manifest.
-        started: Start of the work by ``time.monotonic``.
-
-    Raises:
-        ArtifactError: If the manifest can't be written.
-    """
+    """Write a stage's manifest, which marks the folder as finished; ``started`` is by ``time.monotonic``."""
     manifest = {
         "command": record.command,
         "settings": dict(record.settings),
         "seed": record.seed,
         "inputs": dict(record.inputs or {}),
         "versions": versions(),
-        "machine": machine(),
+        "machine": {
+            "system": platform.system(),
+            "processor": platform.machine(),
+            "cores": str(os.cpu_count() or "unknown"),
+        },
         "seconds": round(time.monotonic() - started, 3),
         "peak_memory_mib": peak_memory_mib(),
     }
@@ -176,12 +155,8 @@ def lock_folder(folder: Path, *, wait: bool = False) -> Iterator[None]:
 
     The operating system releases the lock when the process ends, even after ``kill -9``.
 
-    Args:
-        folder: To be locked.
-        wait: Wait until the lock is free instead of raising.
-
     Raises:
-        ArtifactError: If another process holds the lock (the message has its process id), or the folder isn't writable.
+        ArtifactError: If another process holds the lock and ``wait`` is false; the message has its process id.
     """
     path = folder / LOCK
     with clear_write_errors(folder):
@@ -209,23 +184,11 @@ def is_finished(folder: Path) -> bool:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a finished stage.
-
-    Raises:
-        ArtifactError: If the folder isn't a finished stage.
-    """
+    """The manifest of a finished stage; raises ``ArtifactError`` if the folder isn't one."""
     if not is_finished(folder):
-        raise ArtifactError(f"{folder} isn't finished: it has no {MANIFEST}; run the command that makes it again")
-    manifest = read_json(folder / MANIFEST)
-    if not isinstance(manifest, dict):
-        raise ArtifactError(f"{folder / MANIFEST} isn't a manifest; delete the folder and run the command again")
+        raise ArtifactError(f"{folder} isn't finished: it has no {MANIFEST}; run the command that wrote it again")
+    manifest: dict[str, Any] = read_json(folder / MANIFEST)
     return manifest
-
-
-def discard(folder: Path) -> None:
-    """Delete a stage's folder and everything in it."""
-    with clear_write_errors(folder):
-        shutil.rmtree(folder, ignore_errors=False) if folder.exists() else None
 
 
 def cache_folder() -> Path:
@@ -243,13 +206,8 @@ def versions() -> dict[str, str]:
     return installed
 
 
-def machine() -> dict[str, str]:
-    """System, processor and number of cores; nothing that identifies the machine."""
-    return {"system": platform.system(), "processor": platform.machine(), "cores": str(os.cpu_count() or "unknown")}
-
-
 def peak_memory_mib() -> float | None:
-    """Largest resident size of this process so far, in MiB; None where Python can't tell it (Windows)."""
+    """Largest resident size of this process so far, in MiB; None where Python has no ``resource`` (Windows)."""
     try:
         import resource
     except ImportError:
@@ -264,12 +222,8 @@ def _umask() -> int:
     return current
 
 
-class Progress(Protocol):
-    """Progress callback; ``done == total`` ends the work."""
-
-    def __call__(self, done: int, total: int) -> None:
-        """Report that ``done`` of ``total`` units are finished."""
-        ...
+Progress = Callable[[int, int], None]
+"""Callback with the number of finished units and the total; equal numbers end the work."""
 
 
 def no_progress(done: int, total: int) -> None:

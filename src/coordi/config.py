@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from coordi.errors import ConfigError
 from coordi.types import Negatives
@@ -190,8 +190,8 @@ class FinetuneSettings(Settings):
         shares = {name: share for name, share in self.negatives.items() if share}
         if len(set(shares.values())) > 1 or ("pairs" in shares and len(shares) > 1):
             raise ValueError(
-                "a pooled head sees a negative of every protocol beside each outfit, so negatives need equal shares, "
-                f"and 'pairs' no other beside it; got {dict(self.negatives)}"
+                "a pooled head is trained with a negative of every protocol for each outfit, so shares must be equal, "
+                f"and 'pairs' must be the only protocol; got {dict(self.negatives)}"
             )
         if self.last_layer is not None and self.first_layer >= self.last_layer:
             raise ValueError(
@@ -227,19 +227,15 @@ class EvaluateSettings(Settings):
     calibration_bins: int = Field(default=10, ge=2)
     examples: int = Field(default=6, ge=0)
 
-    @field_validator("protocols")
-    @classmethod
-    def _no_duplicates(cls, protocols: tuple[EvaluationProtocol, ...] | None) -> tuple[EvaluationProtocol, ...] | None:
-        if protocols and len(set(protocols)) < len(protocols):
-            raise ValueError("duplicate protocol; list each once")
-        return protocols
-
-    @field_validator("retrieval_pool")
-    @classmethod
-    def _enough_candidates(cls, pool: int) -> int:
-        if pool == 1:
-            raise ValueError("a pool of 1 leaves nothing to choose; give 2 or more, or 0 for no retrieval")
-        return pool
+    @model_validator(mode="after")
+    def _check(self) -> EvaluateSettings:
+        if self.protocols and len(set(self.protocols)) < len(self.protocols):
+            raise ValueError(f"protocols has a duplicate: {', '.join(self.protocols)}; list each once")
+        if self.retrieval_pool == 1:
+            raise ValueError(
+                "retrieval_pool is 1, which leaves nothing to choose; give 2 or more, or 0 for no retrieval"
+            )
+        return self
 
 
 class RecommendSettings(Settings):
@@ -298,11 +294,7 @@ def preset_names() -> tuple[str, ...]:
 
 
 def preset_text(preset: str) -> str:
-    """Text of a preset that comes with coordi, or of a file.
-
-    Raises:
-        ConfigError: If it is neither.
-    """
+    """Text of a preset that comes with coordi, or of a YAML file; raises ``ConfigError`` if it is neither."""
     if preset in preset_names():
         return resources.files("coordi.presets").joinpath(f"{preset}.yaml").read_text(encoding="utf-8")
     path = Path(preset)
@@ -324,13 +316,13 @@ def load_settings(preset: str, overrides: Iterable[str] = ()) -> RunSettings:
     NAME`` inherits from that preset and overrides it key by key in each group.
 
     Raises:
-        ConfigError: All problems at once: unknown keys, wrong types, values out of range.
+        ConfigError: With all problems at once: unknown keys, wrong types, values out of range.
     """
     return _validated(_values(preset, ()), overrides, f"preset '{preset}'")
 
 
 def _values(preset: str, above: tuple[str, ...]) -> dict[str, Any]:
-    """Values of a preset, merged over those of the preset that it extends."""
+    """Values of a preset over those of the preset that it extends; ``above`` are the presets that extend it."""
     try:
         values = yaml.safe_load(preset_text(preset)) or {}
     except yaml.YAMLError as error:
@@ -354,11 +346,7 @@ def _values(preset: str, above: tuple[str, ...]) -> dict[str, Any]:
 
 
 def apply_overrides(settings: RunSettings, overrides: Iterable[str]) -> RunSettings:
-    """Settings with ``key=value`` overrides.
-
-    Raises:
-        ConfigError: All problems at once, as ``load_settings`` does.
-    """
+    """Settings with ``key=value`` overrides; raises ``ConfigError`` with all problems at once."""
     return _validated(settings.model_dump(mode="json"), overrides, "the settings")
 
 
@@ -369,16 +357,7 @@ def _validated(values: dict[str, Any], overrides: Iterable[str], source: str) ->
 
 
 def validate(model: type[AnySettings], values: Mapping[str, Any], source: str) -> AnySettings:
-    """Validate settings.
-
-    Args:
-        model: The class of the settings.
-        values: By field name.
-        source: Where the values are from, for the message.
-
-    Raises:
-        ConfigError: With all problems at once.
-    """
+    """Settings from values by field name; raises ``ConfigError`` with ``source`` and all problems at once."""
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -394,8 +373,6 @@ def _apply(values: dict[str, Any], override: str) -> None:
         value = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"the value of '{override}' can't be read: {' '.join(str(error).split())}") from error
-    if isinstance(value, str):
-        value = _number_or_text(value)
     *parents, last = key.split(".")
     for parent in parents:
         values = values.setdefault(parent, {})
@@ -404,25 +381,10 @@ def _apply(values: dict[str, Any], override: str) -> None:
     values[last] = value
 
 
-def _number_or_text(text: str) -> float | str:
-    """YAML 1.1 reads ``2e-4`` as text; users mean the number."""
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
-def _problem(detail: Any, model: type[BaseModel]) -> str:
-    where = ".".join(str(part) for part in detail["loc"]) or "settings"
-    if detail["type"] == "extra_forbidden":
-        return f"unknown key '{where}' ({_siblings(detail['loc'], model)})"
-    return f"{where}: {detail['msg']}, got {detail['input']!r}"
-
-
-def _siblings(location: tuple[Any, ...], model: type[BaseModel]) -> str:
-    for part in location[:-1]:
-        annotation = model.model_fields[part].annotation if part in model.model_fields else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return "see: coordi presets show edge"
-        model = annotation
-    return f"accepted are {', '.join(model.model_fields)}"
+def _problem(detail: Any, model: Any) -> str:
+    key = ".".join(map(str, detail["loc"])) or "settings"
+    if detail["type"] != "extra_forbidden":
+        return f"{key}: {detail['msg']}, got {detail['input']!r}"
+    for group in detail["loc"][:-1]:
+        model = model.model_fields[group].annotation
+    return f"unknown key '{key}' (accepted are {', '.join(model.model_fields)})"

@@ -1,4 +1,4 @@
-"""Every error coordi raises on purpose, and the one way to ask for an optional part."""
+"""Every error that coordi raises on purpose, and the import of optional dependencies."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from types import ModuleType
 class CoordiError(Exception):
     """Base of every error that coordi raises on purpose.
 
-    The message is one line a user can act on: what is wrong, the value that was found, what is accepted and what to
-    do. The command line prints it and exits with 1.
+    The message is one line that a user can act on: what is wrong, the value, what is accepted and what to do. The
+    command line prints it and exits with 1.
     """
 
 
@@ -31,15 +31,15 @@ class EncoderError(CoordiError):
 
 
 class ModelError(CoordiError):
-    """A base model or adapter can't be loaded, or doesn't fit what is asked of it."""
+    """A base model or adapter can't be loaded, or doesn't fit the settings."""
 
 
 class TrainingError(ModelError):
-    """Fine-tuning can't start or can't go on; what was finished is kept."""
+    """Fine-tuning can't start or can't continue; what was finished is kept."""
 
 
 class PromptError(CoordiError):
-    """A prompt can't be made to fit the model's maximum length without cutting the question or the answer."""
+    """A prompt can't be shortened to the maximum length without cutting the question or the answer."""
 
 
 class EvaluationError(CoordiError, ValueError):
@@ -51,7 +51,7 @@ class RecommendationError(CoordiError):
 
 
 class ArtifactError(CoordiError):
-    """An output folder can't be written, or isn't what it should be."""
+    """An output folder can't be written, or has the wrong contents."""
 
 
 class MissingDependencyError(CoordiError):
@@ -59,15 +59,10 @@ class MissingDependencyError(CoordiError):
 
 
 def require(module: str, extra: str) -> ModuleType:
-    """Import an optional dependency where it is used.
-
-    Args:
-        module: Dotted name of the module, such as ``"transformers"``.
-        extra: The extra of the ``coordi`` package that installs it, such as ``"train"``.
+    """Import an optional dependency that the extra ``coordi[extra]`` installs.
 
     Raises:
-        MissingDependencyError: If the module isn't installed, with the command that adds it. An installed module that
-            fails inside its own import is named with that failure instead.
+        MissingDependencyError: If it, or a module that it needs, isn't installed.
     """
     try:
         return importlib.import_module(module)

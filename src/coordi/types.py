@@ -1,4 +1,4 @@
-"""Items, outfits, descriptions, data sets and questions as frozen types. No input or output here."""
+"""Items, outfits, descriptions, data sets and questions as frozen types."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Item:
         brand: As the source has it; empty if unknown.
         colours: Labels of the vocabulary's ``colour``, from the source's column, its title and its photo, in this
             order; empty if unknown.
-        gender: Whom it is made for; None if unknown.
+        gender: None if unknown.
         season: As the source has it, in lower case; empty if unknown.
         in_stock: None if unknown, which counts as in stock.
     """
@@ -135,11 +135,9 @@ class OutfitScorer(Protocol):
     def gives_probabilities(self) -> bool: ...  # noqa: D102
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
-        """Compatibility of each outfit, shape ``(N,)``, finite, higher is better.
+        """Compatibility of each outfit of two items or more, shape ``(N,)``, finite, higher is better.
 
-        Args:
-            outfits: Two items or more each. A scorer must not use an item's id as a feature: in the Maryland release it
-                names the outfit.
+        A scorer must not use an item's id as a feature: in the Maryland release it names the outfit.
         """
         ...
 
@@ -164,12 +162,9 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """Labels of a photo.
+    """Labels of a photo by attribute (``"category"``, ``"colour"``, ...), in the vocabulary's order.
 
-    Attributes:
-        item_id: The item described.
-        attributes: By attribute name (``"category"``, ``"colour"``, ...) in the vocabulary's order, the labels that
-            passed its threshold, most probable first. An attribute with no label that passed is absent.
+    The labels of an attribute are those that passed its threshold, most probable first; there is no empty attribute.
     """
 
     item_id: str
@@ -181,7 +176,6 @@ class FunnelRow:
     """One step of the cleaning funnel: how many items or outfits were dropped and why, or were repaired.
 
     Attributes:
-        unit: What is counted.
         reason: For users, such as ``"nobody wears it (rugs, lipstick, ...)"``.
         count: Number of units affected.
         left: Number of units after this step.
@@ -232,8 +226,8 @@ class CompatibilityQuestion:
     """Do these items go together?
 
     Attributes:
-        outfit_id: The true outfit it was made from; positives and their negatives share it, so that intervals can be
-            resampled by outfit.
+        outfit_id: The true outfit that it was made from; positives and their negatives share it, so that intervals can
+            be resampled by outfit.
         item_ids: Shuffled.
         compatible: True for an outfit that somebody put together.
     """
@@ -279,12 +273,10 @@ class ReleaseQuestions:
     """The usable questions of a release's files for one split.
 
     Attributes:
-        name: The protocol's name: ``release``, or ``release-`` and what sets a second file apart.
-        split: Whose outfits are asked.
+        name: The protocol's name: ``release``, or ``release-`` and the name of a second file.
+        split: Split of the outfits.
         compatibility: Items shuffled, ids numbered after shuffling; empty if there is no such file.
-        blanks: Likewise; the right answer stands first in the files, so candidates are shuffled.
-        compatibility_file: Where ``compatibility`` is from.
-        blanks_file: Where ``blanks`` are from.
+        blanks: Likewise; the right answer is first in the files, so candidates are shuffled.
     """
 
     name: str

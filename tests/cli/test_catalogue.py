@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -54,10 +52,7 @@ def told(*arguments: str | Path) -> Any:
 
 @pytest.mark.slow
 def test_building_says_what_was_left_out_and_where(made: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "coordi.cli.main", "catalogue", "build", made.parent / "shop", "--out", made],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    done = RUNNER.invoke(build_app(), ["catalogue", "build", str(made.parent / "shop"), "--out", str(made)])
     assert done.stdout == f"0 added, 0 changed, 0 removed, 3 unchanged: 3 items in {made}\n"
     said = " ".join(done.stderr.split())
     assert "left out 1: duplicate id, the first is kept (line 6)" in said
@@ -70,10 +65,8 @@ def test_building_says_what_was_left_out_and_where(made: Path) -> None:
 @pytest.mark.slow
 def test_what_cannot_be_told_is_told_how_to_be(tmp_path: Path) -> None:
     (tmp_path / "shop.csv").write_text("id,title\na,White shirt\nb,Gizmo\n", encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "coordi.cli.main", "catalogue", "build", tmp_path / "shop.csv", "--out", tmp_path / "c"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
+    arguments = ["catalogue", "build", str(tmp_path / "shop.csv"), "--out", str(tmp_path / "c")]
+    done = RUNNER.invoke(build_app(), arguments)
     said = " ".join(done.stderr.split())
     assert "left out 1: neither its words nor a photo tell its category (line 3 'Gizmo') say what it is in" in said
     assert "the problem, a line each: " in said

@@ -13,11 +13,9 @@ import typer.main
 
 from coordi.cli.main import build_app
 
+from ..commands import Command, coordi
 
-def coordi(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "coordi.cli.main", *arguments], capture_output=True, text=True, check=False
-    )
+__all__ = ["coordi"]
 
 
 def commands(command: Any, name: str = "") -> dict[str, Any]:
@@ -46,8 +44,7 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
     assert f"Example: coordi {name}" in text or name == "presets check"
 
 
-@pytest.mark.slow
-def test_version_and_no_arguments() -> None:
+def test_version_and_no_arguments(coordi: Command) -> None:
     assert coordi("--version").stdout.startswith("coordi 0.")
     assert "Usage" in coordi("--help").stdout
 
@@ -66,7 +63,7 @@ def test_version_and_no_arguments() -> None:
     ],
 )
 @pytest.mark.slow
-def test_an_error_is_one_line_and_exit_code_1(arguments: list[str], told: str, tmp_path: Path) -> None:
+def test_an_error_is_one_line_and_exit_code_1(coordi: Command, arguments: list[str], told: str, tmp_path: Path) -> None:
     done = coordi(*(argument.format(tmp=tmp_path) for argument in arguments))
     assert done.returncode == 1, done.stderr
     assert told in done.stderr
@@ -75,8 +72,7 @@ def test_an_error_is_one_line_and_exit_code_1(arguments: list[str], told: str, t
     assert done.stdout == ""
 
 
-@pytest.mark.slow
-def test_wrong_usage_is_exit_code_2() -> None:
+def test_wrong_usage_is_exit_code_2(coordi: Command) -> None:
     assert coordi("run", "--data", "sample").returncode == 2
     assert coordi("paint").returncode == 2
 
@@ -103,7 +99,7 @@ def test_the_package_is_the_command() -> None:
 
 
 @pytest.mark.slow
-def test_presets_are_listed_shown_and_checked(tmp_path: Path) -> None:
+def test_presets_are_listed_shown_and_checked(coordi: Command, tmp_path: Path) -> None:
     assert "paper" in coordi("presets", "list").stdout
     assert "learning_rate" in coordi("presets", "show", "paper").stdout
     assert json.loads(coordi("presets", "show", "edge", "--json").stdout)["name"] == "edge"
@@ -115,7 +111,7 @@ def test_presets_are_listed_shown_and_checked(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_doctor_says_what_the_machine_can_do() -> None:
+def test_doctor_says_what_the_machine_can_do(coordi: Command) -> None:
     findings = {finding["part"]: finding for finding in json.loads(coordi("doctor", "--json").stdout)}
     assert findings["coordi[train]"]["state"] == "installed"
     assert findings["edge encoder"]["fix"] == ""

@@ -5,16 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from ..commands import Command, coordi
 from ..sample import write_small_sample
-from .test_interruptions import environment
 
-Run = Callable[..., "subprocess.CompletedProcess[str]"]
+__all__ = ["coordi"]
 
 
 @pytest.fixture(scope="module")
@@ -24,15 +22,14 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(sample: Path, tiny_folder: Path, tmp_path: Path) -> Run:
+def run(coordi: Command, sample: Path, tiny_folder: Path, tmp_path: Path) -> Command:
     def call(*options: str) -> subprocess.CompletedProcess[str]:
         arguments = [
             "evaluate", "--data", str(sample), "--model", "base", "--out", str(tmp_path / "measured"), *options,
             f"model.base={tiny_folder}", "evaluate.bootstrap=100", "evaluate.retrieval_pool=4",
             "evaluate.learning_curve=[]", "evaluate.baselines=quick",
         ]  # fmt: skip
-        command = [sys.executable, "-m", "coordi.cli.main", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
+        return coordi(*arguments)
 
     return call
 
@@ -48,7 +45,7 @@ def fill_in(template: Path, filled: Path, leave_out: int = 0) -> None:
             writer.writerow({**row, "score": place % 7})
 
 
-def test_another_system_is_put_beside_the_model_by_a_csv(run: Run, tmp_path: Path) -> None:
+def test_another_system_is_put_beside_the_model_by_a_csv(run: Command, tmp_path: Path) -> None:
     done = run("--questions-only")
     assert done.returncode == 0, done.stderr
     questions = tmp_path / "measured" / "questions"
@@ -87,7 +84,7 @@ def test_another_system_is_put_beside_the_model_by_a_csv(run: Run, tmp_path: Pat
     assert without["tasks"]["compatibility"]["random"]["auc"] == report["tasks"]["compatibility"]["random"]["auc"]
 
 
-def test_a_release_protocol_without_its_files_is_one_clear_line(run: Run) -> None:
+def test_a_release_protocol_without_its_files_is_one_clear_line(run: Command) -> None:
     done = run("--protocol", "release")
     assert done.returncode == 1
     assert "'sample' has no question files for its test split" in done.stderr.splitlines()[-1]

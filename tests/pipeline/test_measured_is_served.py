@@ -78,6 +78,7 @@ def test_the_quick_scorer_is_the_one_that_is_measured(
 def test_the_model_is_the_one_that_is_measured(
     prepared: PreparedData, settings: RunSettings, served: Model, outfits: list[tuple[Item, ...]]
 ) -> None:
+    outfits = outfits[::3]
     expected = measured(prepared, settings)["fine-tuned"].score(outfits)
     batching = BatchingScorers(served.stylist.scorers, scorer_batcher(128))
     # In one batch: what shares a batch changes the last bits of a language model's answer.

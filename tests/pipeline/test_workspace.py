@@ -12,7 +12,7 @@ import pytest
 from coordi.artifacts import RUN_FILE, Progress, Record, no_progress, read_json, stage_folder
 from coordi.config import RunSettings
 from coordi.errors import ArtifactError, DataError
-from coordi.pipeline.workspace import Workspace, claim_folder, fingerprint, finished_stages
+from coordi.pipeline.workspace import Workspace, claim_folder, fingerprint
 
 
 @contextlib.contextmanager
@@ -59,7 +59,6 @@ def test_the_output_may_lie_in_the_datas_folder(work: Workspace) -> None:
         (inside.out / "data" / "items.csv").write_text("id\n", encoding="utf-8")
     with claim_folder(inside) as again:
         assert again == inputs  # the output is no part of the data
-    assert finished_stages(inside.out) == ("data",)
 
 
 def test_a_changed_vocabulary_is_refused(work: Workspace, tmp_path: Path) -> None:
@@ -110,11 +109,3 @@ def test_two_runs_at_once_are_refused(work: Workspace) -> None:
 def test_missing_data_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no data at '.*nowhere'"):
         fingerprint(tmp_path / "nowhere")
-
-
-def test_finished_stages_are_those_with_a_manifest(work: Workspace) -> None:
-    assert finished_stages(work.out) == ()
-    with stage_folder(work.out / "data", Record("c", {})):
-        pass
-    (work.out / "finetune").mkdir()
-    assert finished_stages(work.out) == ("data",)

@@ -95,7 +95,7 @@ def test_a_question_goes_on_with_the_catalogue_it_began_with(
     write(table, "cd")
     refresh_catalogue(None, work)
     assert service.renew()
-    result = before.stylist.complete(before.items_of_ids(["a"]), language_model=False)
+    result = before.stylist.complete(before.find_items(["a"]), language_model=False)
     assert [entry.item.id for entry in result.suggestions] == ["b"]
 
 
@@ -107,7 +107,7 @@ def test_what_is_likened_is_centred_in_the_new_catalogue(
     write(table, "abcd")
     refresh_catalogue(None, work)
     assert service.renew()
-    outfit = service.model.items_of_ids(["b", "d", "a"])
+    outfit = service.model.find_items(["b", "d", "a"])
     fresh = load(catalogue=work.folder)
     expected = fresh.score(outfit, language_model=False).score
     assert service.model.score(outfit, language_model=False).score == pytest.approx(expected)

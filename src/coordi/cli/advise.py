@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,26 +14,18 @@ from coordi.cli.options import JsonOption, with_rules
 from coordi.recommend.rules import Rules
 
 if TYPE_CHECKING:
-    from coordi.api import Model
-    from coordi.recommend.answers import Completion, Judge, Looks, OutfitScore, Suggestion
+    from coordi.recommend.answers import Completion, Judge, Looks, Reason, Suggestion
     from coordi.types import Item
 
 
 ModelOption = Annotated[
-    str,
-    typer.Option(
-        "--model", help="'bundled', a folder that `coordi run` or `coordi finetune` made, an adapter's, or 'base'."
-    ),
+    str, typer.Option("--model", help="'bundled', 'base', or a folder of `coordi run`, `finetune` or an adapter.")
 ]
 ItemsArgument = Annotated[
-    list[str],
-    typer.Argument(
-        metavar="ITEM", help="A photo's path, or words: 'navy wool blazer'; with a catalogue also an id of it."
-    ),
+    list[str], typer.Argument(metavar="ITEM", help="A photo's path, words ('navy wool blazer') or a catalogue's id.")
 ]
 QuickOption = Annotated[
-    bool,
-    typer.Option("--quick", help="Score without the language model: milliseconds instead of seconds, less accurate."),
+    bool, typer.Option("--quick", help="Score without the language model: milliseconds instead of seconds, less exact.")
 ]
 LOADING = "loading the language model; the first use also unpacks it, which takes a minute"
 
@@ -57,46 +50,35 @@ def score(
     if not quick:
         note(LOADING)
     answer = loaded.stylist.score(outfit, language_model=not quick)
-    name = loaded.trained.name if not quick else answer.judge
-    if as_json:
-        echo_json(_as_json(items, answer, name))
-        return
-    typer.echo(f"{answer.score:.2f}  P(yes) of the {name} model" if not quick else f"{answer.score:.2f}  {name}")
-    for given, item, without in zip(items, answer.items, answer.without, strict=True):
-        score_without = "" if without is None else f"  (without it: {without:.2f})"
-        typer.echo(f"  {given}{f': {item.text}' if item.text != given.lower() else ''}{score_without}")
-    for caution in answer.cautions:
-        typer.echo(f"Warning: people don't wear {caution} in one outfit. The score judges style and ignores this.")
-    if answer.weakest is not None:
-        typer.echo(f"Fits least: {items[answer.weakest]}")
-
-
-def _as_json(items: list[str], answer: OutfitScore, name: str) -> dict[str, Any]:
-    scored_items = [
+    name = answer.judge if quick else loaded.trained.name
+    weakest = None if answer.weakest is None else items[answer.weakest]
+    rows: list[dict[str, Any]] = [
         {"given": given, "text": item.text, "score_without": without}
         for given, item, without in zip(items, answer.items, answer.without, strict=True)
     ]
-    weakest = None if answer.weakest is None else items[answer.weakest]
-    return {
-        "score": answer.score, "model": name, "judge": answer.judge, "weakest": weakest, "items": scored_items,
-        "cautions": answer.cautions,
-    }  # fmt: skip
+    if as_json:
+        fields = {"score": answer.score, "model": name, "judge": answer.judge, "weakest": weakest}
+        echo_json({**fields, "items": rows, "cautions": answer.cautions})
+        return
+    typer.echo(f"{answer.score:.2f}  {name if quick else f'P(yes) of the {name} model'}")
+    for row in rows:
+        text = f": {row['text']}" if row["text"] != row["given"].lower() else ""
+        without = "" if row["score_without"] is None else f"  (without it: {row['score_without']:.2f})"
+        typer.echo(f"  {row['given']}{text}{without}")
+    for caution in answer.cautions:
+        typer.echo(f"Warning: people don't wear {caution} in one outfit. The score judges style and ignores this.")
+    if weakest is not None:
+        typer.echo(f"Fits least: {weakest}")
 
 
 def recommend(
     items: ItemsArgument,
     catalogue: Annotated[
-        str,
-        typer.Option(
-            "--catalogue", help="A folder of `coordi catalogue build` or `coordi run`, any data set, or 'sample'."
-        ),
+        str, typer.Option(help="Folder of `coordi catalogue build` or `coordi run`, any data set, or 'sample'.")
     ],
     rules: Rules,
     model: Annotated[
-        str | None,
-        typer.Option(
-            "--model", help="As for `coordi score`. Default: the model of the catalogue's run, else 'bundled'."
-        ),
+        str | None, typer.Option(help="As for `coordi score`. Default: the catalogue's run, else 'bundled'.")
     ] = None,
     top_k: Annotated[int, typer.Option("-k", min=1, max=100, help="Number of suggestions.")] = 5,
     looks: Annotated[bool, typer.Option("--looks", help="Build complete outfits around one item.")] = False,
@@ -114,8 +96,9 @@ def recommend(
     from coordi.errors import RecommendationError
 
     if looks and len(items) > 1:
-        raise typer.BadParameter(f"whole looks are made around 1 item, got {len(items)}; add the others with --pin ID")
+        raise typer.BadParameter(f"--looks builds around 1 item, got {len(items)}; add the others with --pin ID")
     loaded = load(model, catalogue, note, progress_bar)
+    name = loaded.trained.name
     outfit = loaded.find_items(items)
     if not quick:
         note(LOADING)
@@ -123,18 +106,12 @@ def recommend(
         answer = loaded.stylist.outfits(outfit[0], top_k, rules, language_model=not quick)
         if answer.nothing:
             raise RecommendationError(answer.nothing)
-        if as_json:
-            echo_json(_looks_as_json(items[0], answer, loaded.trained.name))
-        else:
-            _print_looks(items[0], answer, loaded.trained.name)
+        echo_json(_looks_as_json(items[0], answer, name)) if as_json else _print_looks(items[0], answer, name)
         return
     completion = loaded.stylist.complete(outfit, k=top_k, rules=rules, language_model=not quick)
     if completion.nothing and not completion.suggestions:
         raise RecommendationError(completion.nothing)
-    if as_json:
-        echo_json(_completion_as_json(items, completion, loaded.trained.name))
-    else:
-        _print_completion(completion, loaded.trained.name)
+    echo_json(_completion_as_json(items, completion, name)) if as_json else _print_completion(completion, name)
 
 
 def _print_completion(completion: Completion, model: str) -> None:
@@ -175,26 +152,16 @@ def _item_line(item: Item) -> str:
 
 def _looks_as_json(given: str, answer: Looks, model: str) -> dict[str, Any]:
     around = answer.looks[0].items[0]
-    return {
-        "around": {"given": given, "text": around.text},
-        "model": model,
-        "judge": answer.judge,
-        "looks": [
-            {
-                "score": look.score,
-                "added": [item_as_json(item) for item in look.items[1:]],
-                "lacks": look.missing,
-                "reason": {
-                    "text": look.reason.text,
-                    "items": [
-                        {"item": given if moved.what == around.id else moved.what, "by": moved.by}
-                        for moved in look.reason.items
-                    ],
-                },
-            }
-            for look in answer.looks
-        ],
-    }
+    looks = [
+        {
+            "score": look.score,
+            "added": [_item_as_json(item) for item in look.items[1:]],
+            "lacks": look.missing,
+            "reason": {"text": look.reason.text, "items": _effects(look.reason, {around.id: given})},
+        }
+        for look in answer.looks
+    ]
+    return {"around": {"given": given, "text": around.text}, "model": model, "judge": answer.judge, "looks": looks}
 
 
 def _completion_as_json(given: list[str], completion: Completion, model: str) -> dict[str, Any]:
@@ -207,86 +174,47 @@ def _completion_as_json(given: list[str], completion: Completion, model: str) ->
         "candidates": completion.candidates,
         "ranked": completion.ranked,
         "shortlist": "everything" if completion.ranked >= completion.candidates else "without-language-model",
-        "suggestions": [suggestion_as_json(suggestion, names) for suggestion in completion.suggestions],
-        "left_out": [
-            {"name": row.name, "rule": row.rule, "count": row.count, "left": row.left} for row in completion.left_out
-        ],
+        "suggestions": [_suggestion_as_json(suggestion, names) for suggestion in completion.suggestions],
+        "left_out": [asdict(row) for row in completion.left_out],
     }
 
 
-def suggestion_as_json(suggestion: Suggestion, names: Mapping[str, str]) -> dict[str, Any]:
-    """A suggestion for ``--json``.
-
-    Args:
-        suggestion: From a completion.
-        names: What the user typed for each item of the outfit, by its id.
-    """
+def _suggestion_as_json(suggestion: Suggestion, names: Mapping[str, str]) -> dict[str, Any]:
     reason = None
     if suggestion.reason is not None:
-        items = [{"item": names.get(part.what, part.what), "by": part.by} for part in suggestion.reason.items]
         labels = [
             {"attribute": part.attribute, "label": part.what, "by": part.by} for part in suggestion.reason.attributes
         ]
+        items = _effects(suggestion.reason, names)
         reason = {"text": suggestion.reason.text, "items": items, "attributes": labels}
-    item = item_as_json(suggestion.item)
-    return {**item, "score": suggestion.score, "is_pinned": suggestion.is_pinned, "reason": reason}
+    fields = {"score": suggestion.score, "is_pinned": suggestion.is_pinned, "reason": reason}
+    return _item_as_json(suggestion.item) | fields
 
 
-def item_as_json(item: Item) -> dict[str, Any]:
-    """An item for ``--json``."""
-    return {
-        "id": item.id,
-        "text": item.text,
-        "title": item.title,
-        "category": item.category,
-        "price": item.price,
-        "image": None if item.image is None else str(item.image),
-    }
+def _effects(reason: Reason, names: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Effects of items, by what the user typed for them where ``names`` has their ids."""
+    return [{"item": names.get(part.what, part.what), "by": part.by} for part in reason.items]
 
 
-_NEEDED = ("fastapi", "uvicorn", "python_multipart", "torch", "duckdb")
+def _item_as_json(item: Item) -> dict[str, Any]:
+    fields = {name: getattr(item, name) for name in ("id", "text", "title", "category", "price")}
+    return {**fields, "image": None if item.image is None else str(item.image)}
 
 
 def serve(
-    catalogue: Annotated[
-        Path | None,
-        typer.Option("--catalogue", help="A folder of `coordi catalogue build`, for suggestions."),
-    ] = None,
-    model: Annotated[str | None, typer.Option("--model", help="As for `coordi score`.")] = None,
-    host: Annotated[
-        str, typer.Option("--host", help="Address to listen on; other addresses than this machine's own need a token.")
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 for any free one.")] = 8000,
-    name: Annotated[
-        list[str] | None,
-        typer.Option("--name", help="Allowed host name, such as a reverse proxy's; repeatable."),
-    ] = None,
-    token: Annotated[
-        str | None,
-        typer.Option("--token", help="Token that requests must send; other users of this machine can see it."),
-    ] = None,
-    token_file: Annotated[
-        Path | None, typer.Option("--token-file", help="File with the token; or set COORDI_TOKEN.")
-    ] = None,
-    workers: Annotated[int, typer.Option("--workers", min=1, max=64, help="Maximum concurrent requests.")] = 8,
-    queue: Annotated[
-        int, typer.Option("--queue", min=0, max=10_000, help="Maximum waiting requests; the next one gets status 503.")
-    ] = 64,
-    max_batch: Annotated[
-        int,
-        typer.Option(
-            "--max-batch", min=1, help="Maximum outfits per batched model call across requests (1 disables batching)."
-        ),
-    ] = 128,
-    photo_megabytes: Annotated[
-        int, typer.Option("--photo-megabytes", min=1, max=100, help="Maximum size of a photo.")
-    ] = 20,
-    stop_seconds: Annotated[
-        int, typer.Option("--stop-seconds", min=1, help="Maximum time to finish requests after Ctrl-C.")
-    ] = 30,
-    access_log: Annotated[
-        bool, typer.Option("--access-log", help="Log method, path (without query) and status of each request.")
-    ] = False,
+    catalogue: Annotated[Path | None, typer.Option(help="Folder of `coordi catalogue build`, for suggestions.")] = None,
+    model: Annotated[str | None, typer.Option(help="As for `coordi score`.")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; others than localhost need a token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any free one.")] = 8000,
+    name: Annotated[list[str] | None, typer.Option(help="Allowed host name, as of a proxy; repeatable.")] = None,
+    token: Annotated[str | None, typer.Option(help="Required token; other users of this machine can see it.")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="File with the token; or set COORDI_TOKEN.")] = None,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Maximum concurrent requests.")] = 8,
+    queue: Annotated[int, typer.Option(min=0, max=10_000, help="Maximum waiting requests; more get status 503.")] = 64,
+    max_batch: Annotated[int, typer.Option(min=1, help="Maximum outfits per model call; 1 disables batching.")] = 128,
+    photo_megabytes: Annotated[int, typer.Option(min=1, max=100, help="Maximum size of a photo.")] = 20,
+    stop_seconds: Annotated[int, typer.Option(min=1, help="Maximum time to finish requests after Ctrl-C.")] = 30,
+    access_log: Annotated[bool, typer.Option("--access-log", help="Log method, path and status of requests.")] = False,
 ) -> None:
     """Serve the page at / and the API under /api/v1 over HTTP on this machine. Ctrl-C stops it.
 
@@ -296,8 +224,9 @@ def serve(
     """
     from coordi.errors import require
 
-    for module in _NEEDED:
+    for module in ("fastapi", "uvicorn", "python_multipart", "torch", "duckdb"):
         require(module, "serve")
+    from coordi.api import load
     from coordi.serve.app import run
     from coordi.serve.schemas import ServeSettings
     from coordi.serve.security import find_token
@@ -316,7 +245,7 @@ def serve(
     )
     if catalogue is not None:
         _check_catalogue(catalogue)
-    run(settings, lambda: _open(catalogue, model), note)
+    run(settings, lambda: load(model, catalogue, note, progress_bar), note)
 
 
 def _check_catalogue(folder: Path) -> None:
@@ -333,12 +262,6 @@ def _check_catalogue(folder: Path) -> None:
         f"'{folder}' {what}; build one with: coordi catalogue build '{source}' --out my-catalogue, then: coordi serve "
         "--catalogue my-catalogue"
     )
-
-
-def _open(catalogue: Path | None, model: str | None) -> Model:
-    from coordi.api import load
-
-    return load(model, catalogue, note, progress_bar)
 
 
 def register(app: typer.Typer) -> None:

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
-from coordi.cli.advise import LOADING, QuickOption
+from coordi.cli.advise import LOADING, ModelOption, QuickOption
 from coordi.cli.console import echo_json, note, progress_bar
 from coordi.cli.options import DownloadOption, JsonOption, OutOption, typed_command, with_rules
-from coordi.data.loading import located
 from coordi.encoders.photo_embeddings import SAVE_EVERY
 from coordi.recommend.rules import Rules
 
@@ -26,9 +25,16 @@ if TYPE_CHECKING:
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `coordi catalogue build` made.")]
 WordsArgument = Annotated[
-    list[str] | None, typer.Argument(metavar="WORDS", help="All of them must be in title, brand or description.")
+    list[str] | None, typer.Argument(metavar="[WORDS]...", help="Words in the title, brand or description.")
 ]
+SourceArgument = Annotated[
+    str, typer.Argument(metavar="SRC", help="A .csv, .jsonl or .parquet table, a folder of photos, or a data set.")
+]
+ShrinkOption = Annotated[bool, typer.Option("--may-shrink", help="Allow removing more than half of the items.")]
+SaveOption = Annotated[int, typer.Option("--save-every", min=1, help="Photos between two saves.")]
+_FIELDS = ("id", "title", "category", "text", "brand", "colours", "gender", "season", "price", "in_stock")
 _MAX_BRANDS = 10
+_MAX_LINES = 5
 _WIDTH_IN_A_PIPE = 120
 
 
@@ -37,22 +43,48 @@ def info(folder: FolderArgument, as_json: JsonOption = False) -> None:
 
     Example: coordi catalogue info catalogue
     """
-    contents = _contents(folder)
+    from coordi.recommend.catalogue import Catalogue
+    from coordi.recommend.catalogue_file import ITEMS_FILE
+
+    with Catalogue.open(folder) as index:
+        facets, origin = index.facets(), index.info
+        contents = {
+            "name": origin.name,
+            "items": len(index),
+            "with_photo": index.photographed(),
+            "categories": dict(facets.categories),
+            **{name: getattr(facets, name) for name in ("price_range", "brands", "seasons", "genders")},
+            "source": origin.source,
+            "encoder": {"name": origin.encoder[0], "identity": origin.encoder[1]},
+            "vocabulary": {"name": origin.describe.vocabulary, "sha256": origin.vocabulary},
+            "prompt": origin.prompt.model_dump(mode="json"),
+            "made": origin.changed_at,
+            "bytes": (folder / ITEMS_FILE).stat().st_size,
+        }
     if as_json:
         echo_json(contents)
-        return
-    console = _console()
-    console.print(
-        f"{contents['name']}: {contents['items']:,} items, {contents['with_photo']:,} with a photo", markup=False
-    )
-    for name, text in _lines(contents):
-        console.print(f"{name:<11} {text}", markup=False)
-    table = Table(title="Items by category", title_justify="left")
-    table.add_column("category")
-    table.add_column("items", justify="right")
-    for category, count in contents["categories"].items():
-        table.add_row(category, f"{count:,}")
-    console.print(table)
+    else:
+        _show_contents(contents)
+
+
+def _show_contents(contents: Mapping[str, Any]) -> None:
+    price, brands = contents["price_range"], contents["brands"]
+    more = f" and {len(brands) - _MAX_BRANDS} more" if len(brands) > _MAX_BRANDS else ""
+    lines = {
+        "made of": contents["source"],
+        "changed": contents["made"],
+        "encoder": f"{contents['encoder']['name']} ({contents['encoder']['identity'][:12]})",
+        "vocabulary": f"{contents['vocabulary']['name']} ({contents['vocabulary']['sha256'][:12]})",
+        "size": f"{contents['bytes'] / 2**20:,.1f} MiB",
+        "categories": ", ".join(f"{category} {count:,}" for category, count in contents["categories"].items()),
+        "prices": "unknown" if price is None else f"{price[0]:,.2f} to {price[1]:,.2f}",
+        "brands": f"{', '.join(brands[:_MAX_BRANDS])}{more}" or "unknown",
+        "seasons": ", ".join(contents["seasons"]) or "unknown",
+        "made for": ", ".join(contents["genders"]) or "unknown",
+    }
+    typer.echo(f"{contents['name']}: {contents['items']:,} items, {contents['with_photo']:,} with a photo")
+    for name, text in lines.items():
+        typer.echo(f"{name:<11} {text}")
 
 
 @with_rules
@@ -60,10 +92,8 @@ def search(
     folder: FolderArgument,
     rules: Rules,
     words: WordsArgument = None,
-    photo: Annotated[
-        Path | None, typer.Option("--photo", help="Items whose photos are most similar to this one.")
-    ] = None,
-    top_k: Annotated[int, typer.Option("-k", min=1, max=1000, help="How many to show.")] = 10,
+    photo: Annotated[Path | None, typer.Option(help="Find items with photos most similar to this one.")] = None,
+    top_k: Annotated[int, typer.Option("-k", min=1, max=1000, help="Maximum number of items.")] = 10,
     as_json: JsonOption = False,
 ) -> None:
     """Find items by words, by a photo, and by category, price, brand or colour.
@@ -76,11 +106,11 @@ def search(
     from coordi.recommend.rules import check_colours
 
     if words and photo:
-        raise RecommendationError("give words or --photo, not both; --want, --colour and the like go with either")
+        raise RecommendationError("give words or --photo, not both; other options can be combined with either")
     with Catalogue.open(folder) as index:
         check_colours(rules, load_vocabulary(index.info.describe.vocabulary))
         if photo is not None:
-            matches: list[tuple[Item, float | None]] = [*_alike(index, folder, photo, top_k, rules)]
+            matches: list[tuple[Item, float | None]] = [*_similar(index, folder, photo, top_k, rules)]
             total = index.count(rules)
         else:
             items, total = index.page(rules, " ".join(words or ()), limit=top_k)
@@ -91,108 +121,52 @@ def search(
         _show_items(matches, total)
 
 
-def _contents(folder: Path) -> dict[str, Any]:
-    from coordi.recommend.catalogue import Catalogue
-    from coordi.recommend.catalogue_file import ITEMS_FILE
-
-    with Catalogue.open(folder) as index:
-        facets, origin = index.facets(), index.info
-        return {
-            "name": origin.name,
-            "items": len(index),
-            "with_photo": index.photographed(),
-            "categories": dict(facets.categories),
-            "price_range": facets.price_range,
-            "brands": facets.brands,
-            "seasons": facets.seasons,
-            "genders": facets.genders,
-            "source": origin.source,
-            "encoder": {"name": origin.encoder[0], "identity": origin.encoder[1]},
-            "vocabulary": {"name": origin.describe.vocabulary, "sha256": origin.vocabulary},
-            "prompt": origin.prompt.model_dump(mode="json"),
-            "made": origin.changed_at,
-            "bytes": (folder / ITEMS_FILE).stat().st_size,
-        }
-
-
-def _lines(contents: Mapping[str, Any]) -> list[tuple[str, str]]:
-    price, brands = contents["price_range"], contents["brands"]
-    more = f" and {len(brands) - _MAX_BRANDS} more" if len(brands) > _MAX_BRANDS else ""
-    return [
-        ("made of", contents["source"]),
-        ("changed", contents["made"]),
-        ("encoder", f"{contents['encoder']['name']} ({contents['encoder']['identity'][:12]})"),
-        ("vocabulary", f"{contents['vocabulary']['name']} ({contents['vocabulary']['sha256'][:12]})"),
-        ("size", f"{contents['bytes'] / 2**20:,.1f} MiB"),
-        ("prices", "none is known" if price is None else f"{price[0]:,.2f} to {price[1]:,.2f}"),
-        ("brands", f"{', '.join(brands[:_MAX_BRANDS])}{more}" or "none is known"),
-        ("seasons", ", ".join(contents["seasons"]) or "none is known"),
-        ("made for", ", ".join(contents["genders"]) or "nothing is known"),
-    ]
-
-
-def _alike(index: Catalogue, folder: Path, photo: Path, top_k: int, rules: Rules) -> list[tuple[Item, float]]:
+def _similar(index: Catalogue, folder: Path, photo: Path, top_k: int, rules: Rules) -> list[tuple[Item, float]]:
     from coordi.data.photos import open_photo
     from coordi.recommend.build import DescriptionPipeline
     from coordi.recommend.catalogue_file import check_fits
 
     pipeline = DescriptionPipeline.of(index.info.describe, index.info.prompt)
     check_fits(folder, index.info, pipeline.info("", ""))
-    matches: list[tuple[Item, float]] = index.nearest(
-        pipeline.encoder.encode_images([open_photo(photo)])[0], "photo", top_k, rules
-    )
-    return matches
+    embedding = pipeline.encoder.encode_images([open_photo(photo)])[0]
+    return index.nearest(embedding, "photo", top_k, rules)
 
 
 def _item_as_json(item: Item, cosine: float | None) -> dict[str, Any]:
-    fields = {
-        "id": item.id,
-        "title": item.title,
-        "category": item.category,
-        "text": item.text,
-        "brand": item.brand,
-        "colours": item.colours,
-        "gender": item.gender,
-        "season": item.season,
-        "price": item.price,
-        "in_stock": item.in_stock,
-        "photo": None if item.image is None else str(item.image),
-    }
+    fields = {name: getattr(item, name) for name in _FIELDS}
+    fields["photo"] = None if item.image is None else str(item.image)
     return fields if cosine is None else {**fields, "cosine": cosine}
 
 
 def _show_items(matches: list[tuple[Item, float | None]], total: int) -> None:
-    table = Table()
-    for column in ("id", "category", "item", "brand", "colours"):
-        table.add_column(column, overflow="fold")
-    table.add_column("price", justify="right")
-    if matches and matches[0][1] is not None:
+    if not matches:
+        typer.echo("no item fits these words and options; remove some")
+        return
+    columns = [Column(name, overflow="fold") for name in ("id", "category", "item", "brand", "colours")]
+    table = Table(*columns, Column("price", justify="right"))
+    if matches[0][1] is not None:
         table.add_column("cosine", justify="right")
     for item, cosine in matches:
         price = "" if item.price is None else f"{item.price:,.2f}"
         cells = [item.id, item.category or "", item.title or item.text, item.brand, ", ".join(item.colours), price]
         table.add_row(*map(escape, cells), *([] if cosine is None else [f"{cosine:.3f}"]))
-    if matches:
-        _console().print(table)
-    typer.echo(f"{len(matches):,} of {total:,} items shown" if matches else "no item fits; ask for less")
-
-
-def _console() -> Console:
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_WIDTH_IN_A_PIPE)
+    console = console if console.is_terminal else Console(highlight=False, width=_WIDTH_IN_A_PIPE)
+    console.print(table)
+    typer.echo(f"{len(matches):,} of {total:,} items shown")
 
 
 def complete(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `coordi catalogue build` made.")],
-    out: Annotated[Path, typer.Option("--out", help="The file to write: a line of JSON for each item.")],
+    folder: FolderArgument,
+    out: Annotated[Path, typer.Option("--out", help="File to write, with a line of JSON for each item.")],
     rules: Rules,
     ids: Annotated[
-        list[str] | None, typer.Argument(metavar="[ID]...", help="The items to complete; with --all none.")
+        list[str] | None, typer.Argument(metavar="[ID]...", help="Items to complete; none with --all.")
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Complete every item of the catalogue.")] = False,
     top_k: Annotated[int, typer.Option("-k", min=1, max=50, help="Suggestions for each item.")] = 5,
-    reasons: Annotated[bool, typer.Option("--reasons", help="Say why; takes about as long again.")] = False,
-    model: Annotated[str, typer.Option("--model", help="As for `coordi score`.")] = "bundled",
+    reasons: Annotated[bool, typer.Option("--reasons", help="Also write reasons; takes about twice as long.")] = False,
+    model: ModelOption = "bundled",
     quick: QuickOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -226,24 +200,11 @@ def complete(
     typer.echo(f"{out}: {done.lines} items{before}; nothing completes {done.nothing} of them (their lines say why)")
 
 
-SourceArgument = Annotated[
-    str,
-    typer.Argument(metavar="SRC", help="A .csv, .jsonl or .parquet table, a folder of photos, a data set, 'sample'."),
-]
-ShrinkOption = Annotated[
-    bool, typer.Option("--may-shrink", help="Allow an update that removes more than half of the items.")
-]
-SaveOption = Annotated[int, typer.Option("--save-every", min=1, help="Photos between two saves.")]
-_MAX_LINES = 5
-
-
 def build(
     source: SourceArgument,
     out: OutOption,
-    model: Annotated[
-        str, typer.Option("--model", help="Describe items for this model: 'bundled', 'base' or a model folder.")
-    ] = "bundled",
-    batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Photos encoded at once.")] = 16,
+    model: Annotated[str, typer.Option(help="Model to describe items for: 'bundled', 'base' or a folder.")] = "bundled",
+    batch_size: Annotated[int, typer.Option(min=1, help="Photos encoded at once.")] = 16,
     save_every: SaveOption = SAVE_EVERY,
     allow_download: DownloadOption = False,
     may_shrink: ShrinkOption = False,
@@ -262,8 +223,7 @@ def build(
     settings = find_model(model).settings
     update = {"batch_size": batch_size, "allow_download": allow_download}
     pipeline = DescriptionPipeline.of(settings.describe.model_copy(update=update), settings.prompt)
-    path = located(source, _data(allow_download))
-    _show(build_catalogue(path, pipeline, _work(out, save_every, allow_download, may_shrink)), out, as_json)
+    _show(build_catalogue(source, pipeline, _job(out, save_every, allow_download, may_shrink)), out, as_json)
 
 
 def add(
@@ -275,14 +235,11 @@ def add(
     """
     from coordi.recommend.build import add_to_catalogue
 
-    work = _work(folder, save_every)
-    _show(add_to_catalogue(located(source), work), folder, as_json)
+    _show(add_to_catalogue(source, _job(folder, save_every)), folder, as_json)
 
 
 def remove(
-    folder: FolderArgument,
-    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of the items.")],
-    as_json: JsonOption = False,
+    folder: FolderArgument, ids: Annotated[list[str], typer.Argument(metavar="ID...")], as_json: JsonOption = False
 ) -> None:
     """Remove items; if an id is unknown, nothing is removed.
 
@@ -290,14 +247,12 @@ def remove(
     """
     from coordi.recommend.build import remove_from_catalogue
 
-    _show(remove_from_catalogue(ids, _work(folder, SAVE_EVERY)), folder, as_json)
+    _show(remove_from_catalogue(ids, _job(folder, SAVE_EVERY)), folder, as_json)
 
 
 def refresh(
     folder: FolderArgument,
-    source: Annotated[
-        str | None, typer.Argument(metavar="[SRC]", help="The feed. Default: what the catalogue was made of.")
-    ] = None,
+    source: Annotated[str | None, typer.Argument(metavar="[SRC]", help="Default: the catalogue's source.")] = None,
     save_every: SaveOption = SAVE_EVERY,
     may_shrink: ShrinkOption = False,
     as_json: JsonOption = False,
@@ -311,35 +266,22 @@ def refresh(
     """
     from coordi.recommend.build import refresh_catalogue
 
-    feed = None if source is None else located(source)
-    _show(refresh_catalogue(feed, _work(folder, save_every, may_shrink=may_shrink)), folder, as_json)
-
-
-def summary(result: BuildResult) -> dict[str, Any]:
-    """Counts of what was done, and of each problem."""
-    from coordi.recommend.build import by_reason
-
-    problems = by_reason(result.problems)
-    return {
-        "items": result.items,
-        "added": result.added,
-        "changed": result.changed,
-        "removed": result.removed,
-        "unchanged": result.unchanged,
-        "encoded": result.encoded,
-        "left_out": {reason: len(rows) for reason, rows in problems.items() if not rows[0].usable}
-        | {row.reason: row.count for row in result.left_out},
-        "noted": {reason: len(rows) for reason, rows in problems.items() if rows[0].usable},
-    }
+    _show(refresh_catalogue(source, _job(folder, save_every, may_shrink=may_shrink)), folder, as_json)
 
 
 def _show(result: BuildResult, folder: Path, as_json: bool) -> None:
     from coordi.recommend.build import NO_CATEGORY, PROBLEMS_FILE, by_reason, examples
 
+    counts = {name: getattr(result, name) for name in ("added", "changed", "removed", "unchanged")}
+    problems = by_reason(result.problems)
     if as_json:
-        echo_json(summary(result))
+        left_out = {reason: len(rows) for reason, rows in problems.items() if not rows[0].usable}
+        left_out |= {row.reason: row.count for row in result.left_out}
+        noted = {reason: len(rows) for reason, rows in problems.items() if rows[0].usable}
+        fields = {"items": result.items, **counts, "encoded": result.encoded}
+        echo_json({**fields, "left_out": left_out, "noted": noted})
         return
-    for reason, rows in by_reason(result.problems).items():
+    for reason, rows in problems.items():
         what = "noted" if rows[0].usable else "left out"
         note(f"{what} {len(rows):,}: {reason} ({examples(rows, _MAX_LINES)})")
         if reason == NO_CATEGORY:
@@ -347,29 +289,18 @@ def _show(result: BuildResult, folder: Path, as_json: bool) -> None:
     for row in result.left_out:
         note(f"left out {row.count:,}: {row.reason}")
     if result.problems:
-        all_of_them = f"all {len(result.problems):,} problems" if len(result.problems) > 1 else "the problem"
-        note(f"{all_of_them}, a line each: {folder / PROBLEMS_FILE}")
-    counts = {
-        "added": result.added,
-        "changed": result.changed,
-        "removed": result.removed,
-        "unchanged": result.unchanged,
-    }
-    typer.echo(
-        f"{', '.join(f'{count:,} {name}' for name, count in counts.items())}: {result.items:,} items in {folder}"
-    )
+        all_problems = f"all {len(result.problems):,} problems" if len(result.problems) > 1 else "the problem"
+        note(f"{all_problems}, a line each: {folder / PROBLEMS_FILE}")
+    changes = ", ".join(f"{count:,} {name}" for name, count in counts.items())
+    typer.echo(f"{changes}: {result.items:,} items in {folder}")
 
 
-def _work(folder: Path, save_every: int, allow_download: bool = False, may_shrink: bool = False) -> CatalogueJob:
+def _job(folder: Path, save_every: int, allow_download: bool = False, may_shrink: bool = False) -> CatalogueJob:
+    from coordi.config import DataSettings
     from coordi.recommend.build import CatalogueJob
 
-    return CatalogueJob(folder, typed_command(), progress_bar, _data(allow_download), save_every, may_shrink)
-
-
-def _data(allow_download: bool) -> Any:
-    from coordi.config import DataSettings
-
-    return DataSettings(photos="optional", allow_download=allow_download)
+    data = DataSettings(photos="optional", allow_download=allow_download)
+    return CatalogueJob(folder, typed_command(), progress_bar, data, save_every, may_shrink)
 
 
 def register(app: typer.Typer) -> None:

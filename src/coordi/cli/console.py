@@ -47,16 +47,10 @@ def progress_bar(label: str) -> Iterator[ProgressCallback]:
     )
     with Progress(*columns, console=errors, transient=False) as bars:
         task = bars.add_task(label, total=None)
-
-        def advance(done: int, total: int) -> None:
-            bars.update(task, completed=done, total=total)
-
-        yield advance
+        yield lambda done, total: bars.update(task, completed=done, total=total)
 
 
 class _RateColumn(ProgressColumn):
-    """Recent units per second."""
-
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
         return Text("" if speed is None else f"{speed:,.1f}/s")
@@ -67,21 +61,18 @@ class _PlainProgress:
 
     def __init__(self, label: str) -> None:
         self._label = label
-        self._started = time.monotonic()
-        self._last_line = self._started
-        self._done_then = 0
+        self._started = self._last_time = time.monotonic()
+        self._last_done = 0
         self._ended = False
 
     def __call__(self, done: int, total: int) -> None:
-        if not total:
-            return
         now = time.monotonic()
         ends = done >= total and not self._ended
-        if not ends and now - self._last_line < _PLAIN_EVERY_SECONDS:
+        if not total or (not ends and now - self._last_time < _PLAIN_EVERY_SECONDS):
             return
-        # The rate since the last line, since resumed work passes at once; the overall rate at the end.
-        since, before = (self._started, 0) if done >= total else (self._last_line, self._done_then)
-        self._last_line, self._done_then, self._ended = now, done, done >= total
+        # The rate since the last line, because resumed work is counted at once; the overall rate at the end.
+        since, before = (self._started, 0) if done >= total else (self._last_time, self._last_done)
+        self._last_time, self._last_done, self._ended = now, done, done >= total
         rate = (done - before) / max(now - since, 1e-9)
         left = f", about {round((total - done) / rate)} s left" if rate and done < total else ""
         note(f"  {self._label}: {done}/{total}, {rate:,.1f}/s{left}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import platform
-import re
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -15,10 +15,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from coordi.artifacts import cache_folder
 from coordi.cli.console import echo_json
 from coordi.cli.options import JsonOption, Overrides, PresetOption
 from coordi.config import RunSettings, load_settings
-from coordi.errors import CoordiError
+from coordi.errors import CoordiError, ModelError
+
+_PARTS = {
+    "train": ("torch", "transformers", "peft", "accelerate", "bitsandbytes", "sklearn", "gguf", "duckdb"),
+    "serve": ("fastapi", "uvicorn", "python_multipart"),
+    "cuda": ("unsloth",),
+}
+_DOWNLOAD = "set model.allow_download=true and model.revision to a commit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,145 +38,15 @@ class Check:
     fix: str = ""
 
 
-def model_checks(settings: RunSettings) -> list[Check]:
-    """Engine, arithmetic and memory of fine-tuning and scoring with these settings; nothing is downloaded."""
-    return [_engine(settings), _four_bits(settings), _arithmetic(settings), _base(settings)]
-
-
-def _engine(settings: RunSettings) -> Check:
-    from coordi.model.engines import choose_engine
-
-    try:
-        return Check("engine", choose_engine(settings.model, settings.finetune.head)[1])
-    except CoordiError as error:
-        return Check("engine", str(error), _command(error))
-
-
-def _four_bits(settings: RunSettings) -> Check:
-    if settings.model.quantization != "nf4":
-        return Check("4 bits", "not used: model.quantization is none")
-    from coordi.model.engines import try_four_bits
-
-    try:
-        return Check("4 bits", f"bitsandbytes NF4 works on {try_four_bits()}")
-    except CoordiError as error:
-        return Check("4 bits", str(error), _command(error))
-
-
-def _arithmetic(settings: RunSettings) -> Check:
-    from coordi.model.engines import has_fast_int8
-
-    part, chosen = "scoring", settings.model.arithmetic
-    try:
-        if _gpu():
-            return Check(part, "on the GPU, in 16-bit floats")
-        fast = has_fast_int8()
-    except CoordiError as error:
-        return Check(part, str(error), _command(error))
-    vnni = "the CPU has AVX-512 VNNI" if fast else "the CPU has no AVX-512 VNNI"
-    if chosen == "int8" or (chosen == "auto" and fast):
-        slow = "" if fast else ", so this is slower than floats would be; set model.arithmetic=auto"
-        return Check(part, f"small models in 8-bit integers: {vnni}{slow}")
-    return Check(part, f"in 32-bit floats: {vnni if chosen == 'auto' else 'model.arithmetic is float32'}")
-
-
-def _base(settings: RunSettings) -> Check:
-    from coordi.model.base import INSTALL, check_base, find_gguf, is_converted, resolve_base
-    from coordi.model.engines import weights_in_memory
-
-    name, part = settings.model.base, "base model"
-    if name == "bundled" and not is_converted():
-        if find_gguf() is None:
-            return Check(part, "SmolLM2-135M-Instruct isn't installed", INSTALL)
-        return Check(part, "SmolLM2-135M-Instruct, will be converted on first use, which takes about half a minute")
-    if name != "bundled" and not Path(name).is_dir():
-        return Check(part, f"{name} {_to_fetch(settings)}{_by_its_name(name, settings)}")
-    try:
-        base = resolve_base(settings.model)
-        check_base(base, settings)
-        gpu = _gpu()
-        training, scoring = (
-            weights_in_memory(base.folder, settings, gpu=gpu, scoring=scoring) for scoring in (False, True)
-        )
-    except CoordiError as error:
-        return Check(part, str(error), _command(error))
-    title = "SmolLM2-135M-Instruct, converted" if name == "bundled" else name
-    state = f"{title}; its weights take up to {_gib(training)} in training, {_gib(scoring)} in scoring"
-    return Check(part, state + _too_large(max(training, scoring)))
-
-
-def _to_fetch(settings: RunSettings) -> str:
-    if not settings.model.allow_download:
-        return "is no folder here; to fetch it, set model.allow_download=true and model.revision to a commit"
-    if settings.model.revision is None:
-        return "may be fetched once model.revision names a commit"
-    return "is fetched on first use unless it was before"
-
-
-def _by_its_name(name: str, settings: RunSettings) -> str:
-    """Estimate of the weights from the parameters in a hub name: 0.7 bytes each in NF4, embeddings included."""
-    match = re.search(r"(\d+(?:\.\d+)?)b(?![a-z])", name.lower().rsplit("/", 1)[-1])
-    if match is None:
-        return ""
-    each = 0.7 if settings.model.quantization == "nf4" else 2.0 if _gpu() else 4.0
-    weights = float(match.group(1)) * 1e9 * each
-    return f"; of {match.group(1)} billion parameters by its name, some {_gib(weights)}{_too_large(weights)}"
-
-
-def _too_large(weights: float) -> str:
-    if _gpu():
-        import torch
-
-        has, where = float(torch.cuda.mem_get_info()[1]), "the GPU has"
-    else:
-        has, where = float(_memory()), "this machine has"
-    return f", more than the {_gib(has)} that {where}" if weights > has else f"; {where} {_gib(has)}"
-
-
-def _memory() -> int:
-    """Memory of this machine in bytes."""
-    import psutil
-
-    return int(psutil.virtual_memory().total)
-
-
-def _gpu() -> bool:
-    from coordi.errors import require
-
-    try:
-        return bool(require("torch", "train").cuda.is_available())
-    except CoordiError:
-        return False
-
-
-def _gib(size: float) -> str:
-    return f"{size / 2**30:.2g} GiB" if size < 10 * 2**30 else f"{size / 2**30:.0f} GiB"
-
-
-def _command(error: CoordiError) -> str:
-    """The command in an error's message; empty if there is none."""
-    return str(error).partition("run: ")[2]
-
-
-_PARTS = {
-    "train": ("torch", "transformers", "peft", "accelerate", "bitsandbytes", "sklearn", "gguf", "duckdb"),
-    "serve": ("fastapi", "uvicorn", "python_multipart"),
-    "cuda": ("unsloth",),
-}
-
-
-def register(app: typer.Typer) -> None:
-    """Add the command to the command line."""
-    app.command("doctor")(doctor)
-
-
 def doctor(preset: PresetOption = "edge", overrides: Overrides = None, as_json: JsonOption = False) -> None:
     """Show what this machine can run, and the engine, arithmetic and memory of a preset on it. Downloads nothing.
 
     Example: coordi doctor --preset paper
     """
     settings = load_settings(preset, overrides or ())
-    checks = [_machine(), *map(_extra, _PARTS), _encoder(), *model_checks(settings), _cache()]
+    cache = Check("cache", f"{cache_folder()} (set COORDI_CACHE for another)")
+    encoder = _check("edge encoder", _encoder, settings)
+    checks = [_machine(), *map(_extra, _PARTS), encoder, *model_checks(settings), cache]
     if as_json:
         echo_json([asdict(check) for check in checks])
         return
@@ -177,6 +55,93 @@ def doctor(preset: PresetOption = "edge", overrides: Overrides = None, as_json: 
         fix = f"\n[bold]{escape(check.fix)}[/bold]" if check.fix else ""
         table.add_row(escape(check.part), escape(check.state) + fix)
     Console().print(table)
+
+
+def model_checks(settings: RunSettings) -> list[Check]:
+    """Engine, arithmetic and memory of fine-tuning and scoring with these settings; nothing is downloaded."""
+    states = {"engine": _engine, "4 bits": _four_bits, "scoring": _arithmetic, "base model": _base}
+    return [_check(part, state, settings) for part, state in states.items()]
+
+
+def _check(part: str, state: Callable[[RunSettings], str], settings: RunSettings) -> Check:
+    try:
+        return Check(part, state(settings))
+    except CoordiError as error:
+        return Check(part, str(error), str(error).partition("run: ")[2])
+
+
+def _engine(settings: RunSettings) -> str:
+    from coordi.model.engines import choose_engine
+
+    return choose_engine(settings.model, settings.finetune.head)[1]
+
+
+def _four_bits(settings: RunSettings) -> str:
+    from coordi.model.engines import try_four_bits
+
+    if settings.model.quantization != "nf4":
+        return "not used: model.quantization is none"
+    return f"bitsandbytes NF4 works on {try_four_bits()}"
+
+
+def _arithmetic(settings: RunSettings) -> str:
+    from coordi.model.engines import has_fast_int8
+
+    if _gpu_memory() is not None:
+        return "on the GPU, in 16-bit floats"
+    chosen, fast = settings.model.arithmetic, has_fast_int8()
+    vnni = "the CPU has AVX-512 VNNI" if fast else "the CPU has no AVX-512 VNNI"
+    if chosen == "int8" or (chosen == "auto" and fast):
+        slow = "" if fast else ", so this is slower than floats would be; set model.arithmetic=auto"
+        return f"small models in 8-bit integers: {vnni}{slow}"
+    return f"in 32-bit floats: {vnni if chosen == 'auto' else 'model.arithmetic is float32'}"
+
+
+def _base(settings: RunSettings) -> str:
+    from coordi.model.base import INSTALL, check_base, find_gguf, is_converted, resolve_base
+    from coordi.model.engines import weights_in_memory
+
+    model, title = settings.model, settings.model.base
+    if title == "bundled":
+        title = "SmolLM2-135M-Instruct"
+        if not is_converted() and find_gguf() is None:
+            raise ModelError(f"{title} isn't installed; run: {INSTALL}")
+        if not is_converted():
+            return f"{title}, will be converted on first use, which takes about half a minute"
+    elif not Path(title).is_dir():
+        if not model.allow_download:
+            return f"{title} is no folder here; to download it, {_DOWNLOAD}"
+        revision = f"at {model.revision[:12]}" if model.revision else "once model.revision names a commit"
+        return f"{title} is downloaded {revision}, unless it is in the cache"
+    base = resolve_base(model)
+    check_base(base, settings)
+    gpu = _gpu_memory()
+    training, scoring = (
+        weights_in_memory(base.folder, settings, gpu=gpu is not None, scoring=scoring) for scoring in (False, True)
+    )
+    total, owner = (_memory(), "this machine has") if gpu is None else (gpu, "the GPU has")
+    memory = (
+        f", more than the {_gib(total)} that {owner}" if max(training, scoring) > total else f"; {owner} {_gib(total)}"
+    )
+    return f"{title}; its weights take up to {_gib(training)} in training, {_gib(scoring)} in scoring{memory}"
+
+
+def _memory() -> int:
+    import psutil
+
+    return int(psutil.virtual_memory().total)
+
+
+def _gpu_memory() -> int | None:
+    if importlib.util.find_spec("torch") is None:
+        return None
+    import torch
+
+    return torch.cuda.mem_get_info()[1] if torch.cuda.is_available() else None
+
+
+def _gib(size: float) -> str:
+    return f"{size / 2**30:.2g} GiB" if size < 10 * 2**30 else f"{size / 2**30:.0f} GiB"
 
 
 def _machine() -> Check:
@@ -194,17 +159,13 @@ def _extra(extra: str) -> Check:
     return Check(f"coordi[{extra}]", f"missing: {', '.join(missing)}", f"pip install 'coordi[{extra}]'")
 
 
-def _encoder() -> Check:
+def _encoder(settings: RunSettings) -> str:
     from coordi.encoders.base import load_encoder
 
-    try:
-        encoder = load_encoder("edge")
-    except CoordiError as error:
-        return Check("edge encoder", str(error), "install coordi again")
-    return Check("edge encoder", f"bundled, {encoder.dimension} dimensions, {encoder.identity[:12]}")
+    encoder = load_encoder("edge")
+    return f"bundled, {encoder.dimension} dimensions, {encoder.identity[:12]}"
 
 
-def _cache() -> Check:
-    from coordi.artifacts import cache_folder
-
-    return Check("cache", f"{cache_folder()} (set COORDI_CACHE for another)")
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command("doctor")(doctor)

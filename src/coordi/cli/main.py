@@ -19,7 +19,7 @@ _INTERRUPTED = 130
 
 
 def build_app() -> typer.Typer:
-    """The command line with all subcommands."""
+    """Build the command line with all subcommands."""
     app = typer.Typer(
         name="coordi",
         no_args_is_help=True,
@@ -49,7 +49,7 @@ def main() -> None:
     except (KeyboardInterrupt, SystemExit) as ending:
         if isinstance(ending, SystemExit) and ending.code != _INTERRUPTED:
             raise
-        note("coordi: interrupted; finished stages are kept, and the same command goes on from there")
+        note("coordi: interrupted; finished stages are kept, and the same command resumes")
         sys.exit(_INTERRUPTED)
 
 
@@ -64,7 +64,7 @@ def _options(
         bool, typer.Option("--version", help="Print coordi's version and stop.", is_eager=True, callback=_show_version)
     ] = False,
 ) -> None:
-    """Tell whether clothes go together and what would complete an outfit, on your own machine.
+    """Score how well clothes go together and find what completes an outfit, on your own machine.
 
     Start with: [bold]coordi run --data sample --out demo --preset demo[/bold]
     """
@@ -77,28 +77,16 @@ def _be_offline_and_quiet() -> None:
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    # Threads that spin for long while they wait bring a machine with other work on it to a crawl; ones that never
-    # spin cost a third on a quiet one (measured: dev/LOG.md).
+    # Threads that spin long while they wait slow down a busy machine a lot; threads that never spin cost a third on an
+    # idle one (measured: dev/LOG.md).
     os.environ.setdefault("GOMP_SPINCOUNT", "20000")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("  %(message)s"))
-    handler.addFilter(_OncePerMessage())
+    # Each stage draws the same questions, and would repeat their warnings.
+    first_records: dict[str, logging.LogRecord] = {}
+    handler.addFilter(lambda record: first_records.setdefault(record.getMessage(), record) is record)
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-
-
-class _OncePerMessage(logging.Filter):
-    """Drops a message that was logged before: each stage draws the same questions again."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._messages: set[str] = set()
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        message = record.getMessage()
-        is_new = message not in self._messages
-        self._messages.add(message)
-        return is_new
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -18,12 +17,7 @@ from coordi.config import load_settings
 from coordi.pipeline.workspace import process_rank
 
 
-def run(
-    data: DataOption,
-    out: OutOption,
-    preset: PresetOption = "edge",
-    overrides: Overrides = None,
-) -> None:
+def run(data: DataOption, out: OutOption, preset: PresetOption = "edge", overrides: Overrides = None) -> None:
     """Run all stages: read, describe, fine-tune, evaluate, recommend, and write a report.
 
     Interrupted at any time, the same command resumes from the last finished stage and ends with the same report.
@@ -33,20 +27,15 @@ def run(
     from coordi.pipeline.run import run as run_all
 
     report = run_all(workspace(data, out, load_settings(preset, overrides or ())))
-    if process_rank():
-        return
-    note("")
-    typer.echo(f"The report is at {Path(report).resolve()}")
-    typer.echo(f"To open a page on your machine that suggests from these items: {_called()} serve --catalogue {out}")
+    if not process_rank():
+        note("")
+        typer.echo(f"The report is at {report.resolve()}")
+        typer.echo(f"To open a page that suggests from these items: {_command()} serve --catalogue {out}")
 
 
-def _called() -> str:
-    """The command that starts coordi: its name if that is on the path, else the path it was started by."""
-    name, started = "coordi", sys.argv[0]
-    if Path(started).name == "__main__.py":
-        return f"{sys.executable} -m {name}"
-    path = shutil.which(name)
-    return name if path is not None and Path(path).resolve() == Path(started).resolve() else started
+def _command() -> str:
+    """The command that starts coordi as this process was started."""
+    return f"{sys.executable} -m coordi" if Path(sys.argv[0]).name == "__main__.py" else sys.argv[0]
 
 
 def finetune(
@@ -70,41 +59,24 @@ def finetune(
         typer.echo(f"The adapter is at {adapter.resolve()}")
 
 
-class ProtocolName(StrEnum):
-    """The protocols, as an enum because typer takes lists of enums but not of literals."""
-
-    RANDOM = "random"
-    SAME_CATEGORY = "same-category"
-    ONE_SWAPPED = "one-swapped"
-    PAIRS = "pairs"
-    RELEASE = "release"
-
-
-ModelOption = Annotated[str, typer.Option("--model", help="'bundled', a run's or an adapter's folder, or 'base'.")]
-ProtocolOption = Annotated[
-    list[ProtocolName] | None,
-    typer.Option("--protocol", help="Evaluation protocol; repeatable. Default: all that the data allows."),
-]
-BaselinesOption = Annotated[
-    bool | None, typer.Option("--baselines/--no-baselines", help="Also evaluate the base model and the baselines.")
-]
-ScoresOption = Annotated[
-    list[Path] | None,
-    typer.Option("--scores", help="Scores of another system, in the CSV format of --questions-only; repeatable."),
-]
-QuestionsOption = Annotated[
-    bool, typer.Option("--questions-only", help="Write the questions for other systems to score, then stop.")
-]
+# Typer takes lists of enums but not of literals.
+ProtocolName = StrEnum("ProtocolName", ["random", "same-category", "one-swapped", "pairs", "release"])
 
 
 def evaluate(
     data: DataOption,
     out: OutOption,
-    model: ModelOption = "bundled",
-    protocol: ProtocolOption = None,
-    baselines: BaselinesOption = None,
-    scores: ScoresOption = None,
-    questions_only: QuestionsOption = False,
+    model: Annotated[str, typer.Option(help="'bundled', a run's or an adapter's folder, or 'base'.")] = "bundled",
+    protocol: Annotated[
+        list[ProtocolName] | None, typer.Option(help="Protocol; repeatable. Default: all that the data allows.")
+    ] = None,
+    baselines: Annotated[bool | None, typer.Option(help="Also evaluate the base model and the baselines.")] = None,
+    scores: Annotated[
+        list[Path] | None, typer.Option(help="Scores of another system, as --questions-only explains; repeatable.")
+    ] = None,
+    questions_only: Annotated[
+        bool, typer.Option("--questions-only", help="Write the questions for other systems to score, then stop.")
+    ] = False,
     as_json: JsonOption = False,
     overrides: Overrides = None,
 ) -> None:
@@ -135,7 +107,7 @@ def evaluate(
     if as_json:
         echo_json(read_json(report.with_suffix(".json")))
     else:
-        typer.echo(f"The report is at {Path(report).resolve()}")
+        typer.echo(f"The report is at {report.resolve()}")
 
 
 def list_presets() -> None:
@@ -150,10 +122,10 @@ def list_presets() -> None:
 
 def show(
     name: Annotated[str, typer.Argument(help="A preset's name, or the path of a YAML file.")],
-    resolved: Annotated[bool, typer.Option("--resolved", help="With every default filled in.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The resolved settings as JSON.")] = False,
+    resolved: Annotated[bool, typer.Option("--resolved", help="Fill in every default.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Print a preset as it is written, with its reasons, or with every default filled in.
+    """Print a preset's text with its comments, or with every default filled in (always so with --json).
 
     Example: coordi presets show edge --resolved
     """

@@ -1,4 +1,4 @@
-"""Runs in an output folder: the whole way, fine-tuning alone, or evaluation alone. READ THIS FIRST."""
+"""Runs in an output folder: all stages, fine-tuning alone, or evaluation alone. READ THIS FIRST."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ REPORT = "report.html"
 
 
 def run(work: Workspace) -> Path:
-    """Prepare the data, fine-tune, measure and report; returns the report's path.
+    """Prepare the data, fine-tune, evaluate and report; returns the report's path.
 
-    A stage with a manifest is skipped. The same data, settings and seed end with the same report, however often the run
-    was interrupted.
+    Finished stages are skipped. The same data, settings and seed give the same report, however often the run was
+    interrupted.
 
     Raises:
-        CoordiError: What a stage raises; stages that were finished before stay.
+        CoordiError: From any stage; finished stages stay.
     """
     if process_rank():
         _join_training(work)
@@ -38,23 +38,19 @@ def run(work: Workspace) -> Path:
                 prepared = stages.prepare(work, inputs)
                 adapter = stages.finetune_model(work, prepared, inputs)
                 model = TrainedModel("fine-tuned", work.settings, adapter, adapter.parent / CURVE)
-                _measure_and_report(work, prepared, model, inputs)
+                stages.evaluate_model(work, prepared, model, inputs)
     return work.out / REPORT
 
 
 def finetune(work: Workspace, must_exist: bool = False) -> Path:
-    """Prepare the data and fine-tune; returns the adapter's folder. ``run`` with the same settings goes on from there.
-
-    Args:
-        work: Where to read and write.
-        must_exist: Only go on with what is in the output folder.
+    """Prepare the data and fine-tune; returns the adapter's folder. ``run`` with the same settings resumes from it.
 
     Raises:
-        ArtifactError: If ``must_exist`` and there is nothing to go on with.
-        CoordiError: What a stage raises; stages that were finished before stay.
+        ArtifactError: If ``must_exist`` and the output folder holds no run.
+        CoordiError: From any stage; finished stages stay.
     """
     if must_exist and not (work.out / RUN_FILE).is_file():
-        raise ArtifactError(f"nothing to resume: {work.out} holds no run of coordi; leave --resume out to begin one")
+        raise ArtifactError(f"nothing to resume: {work.out} holds no run of coordi; leave out --resume to start one")
     if process_rank():
         return _join_training(work)
     with claim_folder(work) as inputs:
@@ -63,18 +59,18 @@ def finetune(work: Workspace, must_exist: bool = False) -> Path:
 
 
 def evaluate(work: Workspace, model: TrainedModel, scores: Sequence[Path] = ()) -> Path:
-    """Measure a trained model; returns the report's path.
+    """Evaluate a trained model; returns the report's path.
 
     Outfits that the model was trained on are left out and counted. Saved scores are used again when scores of another
     system are added later in the same folder.
 
     Args:
-        work: With the model's own settings, so that it is used as it was trained.
-        model: What is measured.
+        work: With the model's own settings.
+        model: To be evaluated.
         scores: Scores of other systems, as CSV files.
 
     Raises:
-        CoordiError: What a stage raises; stages that were finished before stay.
+        CoordiError: From any stage; finished stages stay.
     """
     external = [ExternalScores.read(path) for path in scores]
     with claim_folder(work, {"model": model.identity()}) as inputs:
@@ -83,16 +79,12 @@ def evaluate(work: Workspace, model: TrainedModel, scores: Sequence[Path] = ()) 
             work.say(f"all stages: finished before, in {work.out}")
         else:
             with stage_folder(work.out, work.record(inputs)):
-                _measure_and_report(work, _test_data(work, model, inputs), model, inputs, external)
+                stages.evaluate_model(work, _test_data(work, model, inputs), model, inputs, external)
     return work.out / REPORT
 
 
 def export_questions(work: Workspace, model: TrainedModel) -> Path:
-    """Write the questions of ``evaluate`` for other systems to score; returns their folder.
-
-    Raises:
-        CoordiError: What a stage raises; stages that were finished before stay.
-    """
+    """Write the questions of ``evaluate`` for other systems to score; returns their folder."""
     with claim_folder(work, {"model": model.identity()}) as inputs:
         return stages.export_questions(work, _test_data(work, model, inputs).dataset)
 
@@ -119,13 +111,3 @@ def _join_training(work: Workspace) -> Path:
 def _test_data(work: Workspace, model: TrainedModel, inputs: Mapping[str, str]) -> PreparedData:
     prepared = stages.prepare(work, inputs)
     return prepared if model.adapter is None else stages.without_trained_on(prepared, model.adapter)
-
-
-def _measure_and_report(
-    work: Workspace,
-    prepared: PreparedData,
-    model: TrainedModel,
-    inputs: Mapping[str, str],
-    external: Sequence[ExternalScores] = (),
-) -> None:
-    stages.report(work, prepared, model, stages.measure_model(work, prepared, model, inputs, external))

@@ -1,4 +1,4 @@
-"""The stages of a run in their order: prepare, fine-tune, measure, report. Each is skipped once it is finished."""
+"""The stages of a run in their order: prepare, fine-tune, evaluate. Finished stages are skipped."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from coordi.encoders.labels import KINDS, Vocabulary, load_vocabulary
 from coordi.encoders.photo_embeddings import EmbeddingCache
 from coordi.errors import DataError, EncoderError, EvaluationError, ModelError
 from coordi.evaluation.baselines import BaselineInputs, build_baselines, learning_curve
-from coordi.evaluation.benchmark import Evaluation, EvaluationRun, Scorer, measure, measure_seeds
+from coordi.evaluation.benchmark import EvaluationRun, Scorer, measure, measure_seeds
 from coordi.evaluation.external import ExternalScores, write_questions_to_score
 from coordi.evaluation.page import write_report
 from coordi.evaluation.question_sets import ProtocolQuestions, draw_questions
@@ -38,7 +38,7 @@ from coordi.recommend.build import DescriptionPipeline
 from coordi.recommend.catalogue import Catalogue
 from coordi.recommend.items import describe_items
 from coordi.recommend.stylist import Stylist
-from coordi.types import Dataset, FunnelRow, GarmentCategory, Item, Outfit, OutfitScorer, RandomStream, Split
+from coordi.types import Dataset, FunnelRow, Item, Outfit, OutfitScorer, RandomStream, Split
 
 DATA = "data"
 DESCRIPTIONS = "descriptions"
@@ -51,18 +51,13 @@ CHOSEN_ON = "chosen_on.json"  # the outfits that selected the adapter and fitted
 
 @dataclass(frozen=True, slots=True)
 class PreparedData:
-    """What every later stage works on.
-
-    Attributes:
-        dataset: Cleaned and split, its items described.
-        encoder: Name and identity of the encoder of the photos.
-    """
+    """Cleaned, split and described data, with the name and identity of the encoder of its photos."""
 
     dataset: Dataset
     encoder: tuple[str, str]
 
     def check_encoder(self, encoder: tuple[str, str]) -> None:
-        """Refuse photos that another encoder described: embeddings of two encoders can't be compared.
+        """Refuse photos that another encoder described.
 
         Args:
             encoder: Name and identity of the encoder that is needed.
@@ -74,19 +69,27 @@ class PreparedData:
         if identity != its_identity and any(item.photo_embedding is not None for item in self.dataset.items.values()):
             raise EncoderError(
                 f"these photos were described by the encoder '{name}' ({identity[:12]}), but the one that is loaded is "
-                f"'{needed}' ({its_identity[:12]}), and embeddings of two encoders can't be compared; use the first "
-                "one, or describe the photos again into a new folder"
+                f"'{needed}' ({its_identity[:12]}), and embeddings of two encoders can't be compared; use '{name}', or "
+                "describe the photos again into a new folder"
             )
 
 
 def prepare(work: Workspace, inputs: Mapping[str, str]) -> PreparedData:
     """Read and clean the data and describe its photos."""
-    dataset = _prepare_data(work, inputs)
-    return _described_data(dataset, _describe_photos(work, dataset, inputs), work.settings)
+    folder = work.out / DATA
+    if _is_unfinished(work, folder, "reading and cleaning the data"):
+        with stage_folder(folder, work.record(inputs)):
+            write_dataset(folder, load(work.data, work.settings.data, work.settings.seed))
+    dataset = read_dataset(folder)
+    folder = work.out / DESCRIPTIONS
+    if _is_unfinished(work, folder, "describing photos"):
+        with stage_folder(folder, work.record(inputs)):
+            _describe_photos(work, dataset, folder)
+    return _described_data(dataset, read_described(folder), work.settings)
 
 
 def prepared_data(out: Path, settings: RunSettings) -> PreparedData:
-    """What an earlier run prepared, with the texts of the given settings.
+    """Data that an earlier run prepared, with the texts of the given settings.
 
     Raises:
         ArtifactError: If its stages aren't finished.
@@ -96,25 +99,13 @@ def prepared_data(out: Path, settings: RunSettings) -> PreparedData:
     return _described_data(read_dataset(out / DATA), read_described(out / DESCRIPTIONS), settings)
 
 
-def _prepare_data(work: Workspace, inputs: Mapping[str, str]) -> Dataset:
-    folder = work.out / DATA
-    if _is_unfinished(work, folder, "reading and cleaning the data"):
-        with stage_folder(folder, work.record(inputs)):
-            write_dataset(folder, load(work.data, work.settings.data, work.settings.seed))
-    return read_dataset(folder)
-
-
-def _describe_photos(work: Workspace, dataset: Dataset, inputs: Mapping[str, str]) -> Described:
-    folder = work.out / DESCRIPTIONS
-    if _is_unfinished(work, folder, "describing photos"):
-        settings = work.settings.describe
-        items = [item for item in dataset.items.values() if item.image is not None]
-        with stage_folder(folder, work.record(inputs)), work.progress("describing photos") as progress:
-            encoder = load_settled_encoder(settings)
-            with EmbeddingCache.of(encoder) as cache:
-                describer = CatalogueDescriber(encoder, load_vocabulary(settings.vocabulary), settings, cache)
-                describer.describe(items, folder, progress=progress)
-    return read_described(folder)
+def _describe_photos(work: Workspace, dataset: Dataset, folder: Path) -> None:
+    settings = work.settings.describe
+    items = [item for item in dataset.items.values() if item.image is not None]
+    encoder = load_settled_encoder(settings)
+    with work.progress("describing photos") as progress, EmbeddingCache.of(encoder) as cache:
+        describer = CatalogueDescriber(encoder, load_vocabulary(settings.vocabulary), settings, cache)
+        describer.describe(items, folder, progress=progress)
 
 
 def _is_unfinished(work: Workspace, folder: Path, label: str) -> bool:
@@ -128,27 +119,23 @@ def _is_unfinished(work: Workspace, folder: Path, label: str) -> bool:
 def _described_data(dataset: Dataset, described: Described, settings: RunSettings) -> PreparedData:
     vocabulary = load_vocabulary(settings.describe.vocabulary)
     dataset = _with_photo_categories(dataset, described, vocabulary)
-    items = describe_items(
-        list(dataset.items.values()),
-        described.descriptions,
-        dict(zip(described.ids, described.embeddings, strict=True)),
-        settings.prompt,
-        vocabulary,
-        text_encoder(),
-    )
+    embeddings = dict(zip(described.ids, described.embeddings, strict=True))
+    items = list(dataset.items.values())
+    items = describe_items(items, described.descriptions, embeddings, settings.prompt, vocabulary, text_encoder())
     return PreparedData(replace(dataset, items={item.id: item for item in items}), described.encoder)
 
 
 def _with_photo_categories(dataset: Dataset, described: Described, vocabulary: Vocabulary) -> Dataset:
-    """Take categories that no text tells from the photos; leave out and count items that stay without one."""
+    """Complete missing categories from the photos; leave out and count items that stay without one."""
     items = dict(dataset.items)
     for item in dataset.items.values():
         if item.category is None:
-            category = _photo_category(item, described, vocabulary)
+            description = described.descriptions.get(item.id)
+            labels = () if description is None else description.attributes.get(KINDS, ())
+            category = vocabulary.category_of(KINDS, labels[0].text) if labels else None
+            items[item.id] = replace(item, category=category)
             if category is None:
                 del items[item.id]
-            else:
-                items[item.id] = replace(item, category=category)
     unknown = len(dataset.items) - len(items)
     if not unknown:
         return replace(dataset, items=items)
@@ -165,13 +152,6 @@ def _with_photo_categories(dataset: Dataset, described: Described, vocabulary: V
     return replace(dataset, items=items, outfits=outfits, funnel=(*dataset.funnel, *rows), released=released)
 
 
-def _photo_category(item: Item, described: Described, vocabulary: Vocabulary) -> GarmentCategory | None:
-    """Category of the garment type in an item's photo; None if no type passed its threshold."""
-    description = described.descriptions.get(item.id)
-    labels = description.attributes.get(KINDS, ()) if description is not None else ()
-    return vocabulary.category_of(KINDS, labels[0].text) if labels else None
-
-
 def finetune_model(work: Workspace, prepared: PreparedData, inputs: Mapping[str, str]) -> Path:
     """Fine-tune an adapter on the training split; returns its folder."""
     folder, settings = work.out / FINETUNE, work.settings
@@ -179,9 +159,11 @@ def finetune_model(work: Workspace, prepared: PreparedData, inputs: Mapping[str,
         dataset = prepared.dataset
         with stage_folder(folder, work.record(inputs)):
             train(work, dataset)
-            _write_outfits(dataset, folder / ADAPTER)
+            for name, split in ((TRAINED_ON, "train"), (CHOSEN_ON, "valid")):
+                keys = {outfit_key(outfit.item_ids, dataset) for outfit in dataset.outfits if outfit.split == split}
+                write_json(folder / ADAPTER / name, sorted(keys))
             if settings.finetune.ensemble:
-                fit_ensemble(work, dataset, folder / ADAPTER)
+                _fit_ensemble(work, dataset, folder / ADAPTER)
             write_json(folder / ADAPTER / SETTINGS, settings.model_dump(mode="json"))
     return folder / ADAPTER
 
@@ -196,8 +178,8 @@ def train(work: Workspace, dataset: Dataset) -> None:
         finetune(examples, valid, settings, work.out / FINETUNE, progress, work.say)
 
 
-def fit_ensemble(work: Workspace, dataset: Dataset, adapter: Path) -> None:
-    """Fit the ensemble of an adapter; if that isn't possible, say so and leave the language model alone."""
+def _fit_ensemble(work: Workspace, dataset: Dataset, adapter: Path) -> None:
+    """Fit the ensemble of an adapter; if that isn't possible, say so and use the language model alone."""
     from coordi.model.base import resolve_base
     from coordi.model.scoring import load_scorer
 
@@ -211,15 +193,8 @@ def fit_ensemble(work: Workspace, dataset: Dataset, adapter: Path) -> None:
         work.say(f"  no ensemble, the language model is used alone: {error}")
 
 
-def _write_outfits(dataset: Dataset, adapter: Path) -> None:
-    """Write the outfits that an adapter was trained on and selected by."""
-    for name, split in ((TRAINED_ON, "train"), (CHOSEN_ON, "valid")):
-        keys = {outfit_key(outfit.item_ids, dataset) for outfit in dataset.outfits if outfit.split == split}
-        write_json(adapter / name, sorted(keys))
-
-
 def without_trained_on(prepared: PreparedData, adapter: Path) -> PreparedData:
-    """The data without validation and test outfits that an adapter was trained on, counted in the funnel.
+    """Leave out validation and test outfits that an adapter was trained on, counted in the funnel.
 
     Test outfits that selected the adapter, or fitted its ensemble, are left out too where the adapter lists them.
 
@@ -240,7 +215,8 @@ def without_trained_on(prepared: PreparedData, adapter: Path) -> PreparedData:
         outfit for outfit in dataset.outfits if outfit_key(outfit.item_ids, dataset) not in excluded[outfit.split]
     )
     released = tuple(
-        without_training_outfits(part, partial(_is_in, dataset, excluded[part.split])) for part in dataset.released
+        without_training_outfits(part, partial(_is_excluded, dataset, excluded[part.split]))
+        for part in dataset.released
     )
     left_out = len(dataset.outfits) - len(outfits)
     if not left_out and released == dataset.released:
@@ -257,33 +233,12 @@ def outfit_key(item_ids: Sequence[str], dataset: Dataset) -> str:
     return hashlib.sha256("\0".join(items).encode()).hexdigest()
 
 
-def _is_in(dataset: Dataset, keys: set[str], item_ids: Sequence[str]) -> bool:
+def _is_excluded(dataset: Dataset, keys: set[str], item_ids: Sequence[str]) -> bool:
     return outfit_key(item_ids, dataset) in keys
 
 
-@dataclass(frozen=True, slots=True)
-class Measurement:
-    """Result of an evaluation.
-
-    Attributes:
-        evaluation: Figures and scores of the first set of questions.
-        leaks: Result of the audit of the questions.
-        seeds: Figures of every set of questions, as in ``report.json``; None for one set.
-        learning_curve: AUC by number of training outfits, as in ``report.json``.
-        warnings: Those that belong to no protocol, such as baselines that couldn't be made.
-    """
-
-    evaluation: Evaluation
-    leaks: tuple[Leak, ...]
-    seeds: Mapping[str, Any] | None
-    learning_curve: tuple[Mapping[str, Any], ...]
-    warnings: tuple[ReportWarning, ...]
-
-
 class MeasuredScorers:
-    """The model under test and everything that it is compared with.
-
-    The base model's zero-shot answers and the hidden states of the probe come from one loaded model.
+    """The model under test, the base model and the baselines, which share one loaded base model.
 
     Attributes:
         models: The model under test; of an ensemble also its language model alone, and it without the language model.
@@ -296,18 +251,14 @@ class MeasuredScorers:
         self._base = model.base_scorer()
         self.models: tuple[OutfitScorer, ...] = (self._base,)
         if model.adapter is not None:
-            # The scorers of coordi recommend on a catalogue of these items, so that what is measured is what is served.
+            # The same scorers as those of coordi recommend on a catalogue of these items.
             scorers = ModelScorers(model).for_catalogue(group_sums(list(prepared.dataset.items.values())))
             parts = (scorers.language_model, scorers.quick) if model.is_ensemble else ()
             self.models = (scorers.model, *parts)
         self.left_out: dict[str, str] = {}
 
     def scorers(self, seed: int) -> tuple[Scorer, ...]:
-        """The model under test, then everything that it is compared with.
-
-        Args:
-            seed: Of the baselines' training negatives and first weights.
-        """
+        """The model under test, then its comparisons; ``seed`` is that of the baselines' negatives and weights."""
         which = self._settings.evaluate.baselines
         if which == "none":
             return self.models[:1]
@@ -338,18 +289,47 @@ class MeasuredScorers:
         return BaselineInputs(self._prepared.dataset, encoder, self._settings.evaluate, seed, self._base.states)
 
 
-def measure_model(
+def evaluate_model(
     work: Workspace,
     prepared: PreparedData,
     model: TrainedModel,
     inputs: Mapping[str, str],
     external: Sequence[ExternalScores] = (),
-) -> Measurement:
-    """Score the same questions with a model and everything that it is compared with; scores are saved as they come.
+) -> None:
+    """Score the same questions with a model and its comparisons, and write the report; scores are saved on the way.
 
     Raises:
         EvaluationError: If scores of other systems don't fit the questions, before anything is scored.
     """
+    results = _measure(work, prepared, model, inputs, external)
+    work.say("writing the report")
+    items = prepared.dataset.items.values()
+    curve = read_json(model.curve) if model.curve is not None and model.curve.is_file() else ()
+    data = ReportData(
+        command=work.command,
+        dataset=prepared.dataset,
+        model=model.facts(),
+        settings=work.settings.model_dump(mode="json"),
+        training=tuple(
+            TrainingPoint(point["step"], point["train_loss"], point["valid_loss"], point["valid_auc"])
+            for point in curve
+        ),
+        descriptions={item.id: item.description for item in items if item.description is not None},
+        recommendations=_recommendations(work.settings, prepared, model),
+        versions=versions(),
+        **results,
+    )
+    write_report(work.out, data)
+
+
+def _measure(
+    work: Workspace,
+    prepared: PreparedData,
+    model: TrainedModel,
+    inputs: Mapping[str, str],
+    external: Sequence[ExternalScores],
+) -> dict[str, Any]:
+    """Results of an evaluation, by their names in ``ReportData``."""
     settings, seed, dataset = work.settings.evaluate, work.settings.seed, prepared.dataset
     folder = work.out / EVALUATION
     questions = draw_questions(dataset, settings, seed)
@@ -360,7 +340,7 @@ def measure_model(
         _write_questions(folder, questions)
         export_questions(work, dataset, questions)
         measured = MeasuredScorers(prepared, model, work.settings)
-        work.say(f"measuring {model.name} and what it is compared with")
+        work.say(f"measuring {model.name} and its comparisons")
         scorers: list[Scorer] = [*measured.scorers(seed), *external]
         with work.progress("measuring") as progress:
             run = EvaluationRun(settings, seed, dataset.items, progress, folder)
@@ -374,7 +354,8 @@ def measure_model(
                     replace(run, progress=progress),
                 )
         curve = _learning_curve(measured, questions, folder / LEARNING_CURVE_FILE)
-    return Measurement(evaluation, leaks, seeds, curve, measured.warnings())
+    results = {"evaluation": evaluation, "leaks": leaks, "seeds": seeds, "learning_curve": curve}
+    return {**results, "warnings": measured.warnings()}
 
 
 def export_questions(work: Workspace, dataset: Dataset, questions: Sequence[ProtocolQuestions] | None = None) -> Path:
@@ -386,7 +367,7 @@ def export_questions(work: Workspace, dataset: Dataset, questions: Sequence[Prot
 
 
 def _audit(work: Workspace, dataset: Dataset, parts: Sequence[ProtocolQuestions]) -> tuple[Leak, ...]:
-    """Look for leaks in the questions that are measured and in those that choose thresholds."""
+    """Look for leaks in the test questions and in those that choose thresholds."""
     questions = {part.protocol: part.test for part in parts if part.test}
     for part in parts:
         if part.valid and part.valid not in questions.values():  # a release may choose its threshold on drawn ones
@@ -395,19 +376,16 @@ def _audit(work: Workspace, dataset: Dataset, parts: Sequence[ProtocolQuestions]
     choices |= {f"{part.protocol} retrieval": part.retrieval for part in parts if part.retrieval}
     work.say("looking for leaks")
     with work.progress("looking for leaks") as progress:
-        leaks = audit(dataset, questions, _texts(dataset), blanks=choices, progress=progress)
+        texts = {item.id: item.text for item in dataset.items.values()}
+        leaks = audit(dataset, questions, texts, blanks=choices, progress=progress)
     for leak in leaks:
         if leak.visible or leak.name == "unaudited":
             work.say(f"  {leak.name} ({leak.where}): {leak.detail}")
     return leaks
 
 
-def _texts(dataset: Dataset) -> dict[str, str]:
-    return {item.id: item.text for item in dataset.items.values()}
-
-
 def _redrawn(dataset: Dataset, work: Workspace, seed: int) -> tuple[ProtocolQuestions, ...]:
-    """The questions that another seed changes: a release's own are the same for all."""
+    """Questions of another seed, without a release's own, which are the same for all seeds."""
     parts = draw_questions(dataset, work.settings.evaluate, seed)
     return tuple(part for part in parts if not part.protocol.startswith("release"))
 
@@ -415,7 +393,7 @@ def _redrawn(dataset: Dataset, work: Workspace, seed: int) -> tuple[ProtocolQues
 def _learning_curve(
     measured: MeasuredScorers, questions: Sequence[ProtocolQuestions], file: Path
 ) -> tuple[Mapping[str, Any], ...]:
-    """The curve, saved with what it leaves out, so that an interrupted evaluation fits nothing twice."""
+    """The curve, saved with the baselines it leaves out, so that an interrupted evaluation fits nothing twice."""
     if not file.is_file():
         write_json(file, {"rows": measured.learning_curve(questions), "left_out": measured.left_out})
     saved = read_json(file)
@@ -432,46 +410,8 @@ def _write_questions(folder: Path, parts: Sequence[ProtocolQuestions]) -> None:
             write_questions(folder / f"retrieval-test-{part.protocol}.parquet", part.retrieval)
 
 
-def report(work: Workspace, prepared: PreparedData, model: TrainedModel, measurement: Measurement) -> None:
-    """Write the report in all its forms into the output folder."""
-    work.say("writing the report")
-    dataset = prepared.dataset
-    data = ReportData(
-        command=work.command,
-        dataset=dataset,
-        evaluation=measurement.evaluation,
-        model=model.facts(),
-        settings=work.settings.model_dump(mode="json"),
-        leaks=measurement.leaks,
-        training=_training_curve(model.curve),
-        descriptions={item.id: item.description for item in dataset.items.values() if item.description is not None},
-        recommendations=_recommendations(work.settings, prepared, model),
-        versions=versions(),
-        warnings=measurement.warnings,
-        seeds=measurement.seeds,
-        learning_curve=measurement.learning_curve,
-    )
-    write_report(work.out, data)
-
-
-def _training_curve(file: Path | None) -> tuple[TrainingPoint, ...]:
-    if file is None or not file.is_file():
-        return ()
-    return tuple(
-        TrainingPoint(point["step"], point["train_loss"], point["valid_loss"], point["valid_auc"])
-        for point in read_json(file)
-    )
-
-
 def catalogue_of(prepared: PreparedData, settings: RunSettings, items: Sequence[Item], source: str) -> Catalogue:
-    """A catalogue in memory of some items of a data set.
-
-    Args:
-        prepared: The data set.
-        settings: With which it was described.
-        items: Of the data set.
-        source: Path of the data set.
-    """
+    """A catalogue in memory of some items of a data set, whose path is ``source``."""
     info = DescriptionPipeline.of(settings.describe, settings.prompt).info(prepared.dataset.name, source)
     return Catalogue.in_memory(info, items)
 
@@ -504,9 +444,9 @@ def _recommendations(settings: RunSettings, prepared: PreparedData, model: Train
 def _most_photographed(dataset: Dataset, count: int, rng: np.random.Generator) -> list[Outfit]:
     """Outfits of three items or more, those with the most photos first."""
     outfits = [outfit for outfit in dataset.outfits_of("test") if len(outfit.item_ids) >= 3]
-    drawn = [outfits[n] for n in rng.permutation(len(outfits))]
 
     def photos(outfit: Outfit) -> int:
         return sum(item.image is not None for item in dataset.items_of(outfit.item_ids))
 
-    return sorted(drawn, key=lambda outfit: -photos(outfit))[:count]
+    drawn = [outfits[n] for n in rng.permutation(len(outfits))]
+    return sorted(drawn, key=photos, reverse=True)[:count]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import TypeVar
 
 import numpy as np
@@ -15,7 +15,8 @@ from coordi.prompts import Instruction, choose_instruction, compatibility_instru
 from coordi.types import CompatibilityQuestion, Dataset, FitbNegatives, FitbQuestion, Negatives, RandomStream
 
 _Name = TypeVar("_Name", bound=str)
-_EPOCH_SEED = 1_000_003  # keeps the seeds of an epoch's fill-in-the-blank questions away from all others
+_Question = TypeVar("_Question", CompatibilityQuestion, FitbQuestion)
+_EPOCH_SEED = 1_000_003  # separates the seeds of an epoch's fill-in-the-blank questions from all others
 
 
 def training_examples(dataset: Dataset, settings: RunSettings) -> Callable[[int], tuple[Instruction, ...]]:
@@ -24,11 +25,7 @@ def training_examples(dataset: Dataset, settings: RunSettings) -> Callable[[int]
     In an epoch every training outfit, in shuffled order, gives the examples of one task: it and one negative for
     ``compatibility``, one example for ``choose`` or ``complement``. The task and the kind of negatives are drawn by
     their shares in the settings. An outfit and its negative follow each other, so that they share an optimizer step and
-    what they have in common cancels out. For a pooled head an outfit is followed by one negative of every kind.
-
-    Args:
-        dataset: Of described items, with a training split.
-        settings: ``finetune.tasks``, ``finetune.negatives``, ``evaluate.choices`` and ``seed`` are used.
+    their common features cancel out. For a pooled head an outfit is followed by one negative of every kind.
     """
 
     def draw(epoch: int) -> tuple[Instruction, ...]:
@@ -61,48 +58,48 @@ def validation_examples(dataset: Dataset, settings: RunSettings) -> tuple[Instru
     )
 
 
-@dataclass
 class _EpochQuestions:
     """Questions of one epoch by outfit, drawn when they are needed."""
 
-    dataset: Dataset
-    settings: RunSettings
-    epoch: int
-    _compatibility: dict[Negatives, dict[str, list[CompatibilityQuestion]]] = field(default_factory=dict)
-    _fitb: dict[FitbNegatives, dict[str, list[FitbQuestion]]] = field(default_factory=dict)
+    def __init__(self, dataset: Dataset, settings: RunSettings, epoch: int) -> None:
+        self._dataset = dataset
+        blanks_seed, choices = settings.seed + _EPOCH_SEED * (epoch + 1), settings.evaluate.choices
+
+        @cache
+        def compatibility(negatives: Negatives) -> dict[str, list[CompatibilityQuestion]]:
+            return _by_outfit(compatibility_questions(dataset, "train", negatives, settings.seed, epoch))
+
+        @cache
+        def blanks(negatives: FitbNegatives) -> dict[str, list[FitbQuestion]]:
+            return _by_outfit(fill_in_the_blank_questions(dataset, "train", negatives, blanks_seed, choices))
+
+        self._compatibility, self._blanks = compatibility, blanks
 
     def examples(self, outfit_id: str, task: str, negatives: Negatives) -> list[Instruction]:
-        """Examples of one task; none if its questions can't be made."""
+        """Examples of one task; none if no question of it could be drawn."""
         if task == "compatibility":
-            return [_yes_or_no(question, self.dataset) for question in self._of(outfit_id, negatives)]
-        questions = self._fitb_of(outfit_id, "random" if negatives == "random" else "same-category")
+            return [
+                _yes_or_no(question, self._dataset) for question in self._compatibility(negatives).get(outfit_id, [])
+            ]
+        questions = self._blanks("random" if negatives == "random" else "same-category").get(outfit_id, [])
         make = _choose if task == "choose" else _complement
-        return [make(question, self.dataset) for question in questions]
+        return [make(question, self._dataset) for question in questions]
 
     def with_negatives(self, outfit_id: str, kinds: Sequence[Negatives]) -> list[Instruction]:
-        """An outfit and one negative of each kind; nothing if one of them can't be made."""
-        parts = [self._of(outfit_id, kind) for kind in kinds]
+        """An outfit and one negative of each kind; nothing if one of them couldn't be drawn."""
+        parts = [self._compatibility(kind).get(outfit_id, []) for kind in kinds]
         if not all(parts):
             return []
         positive = next(question for question in parts[0] if question.compatible)
         negatives = [question for part in parts for question in part if not question.compatible]
-        return [_yes_or_no(question, self.dataset) for question in (positive, *negatives)]
+        return [_yes_or_no(question, self._dataset) for question in (positive, *negatives)]
 
-    def _of(self, outfit_id: str, negatives: Negatives) -> list[CompatibilityQuestion]:
-        if negatives not in self._compatibility:
-            by_outfit = self._compatibility[negatives] = {}
-            for question in compatibility_questions(self.dataset, "train", negatives, self.settings.seed, self.epoch):
-                by_outfit.setdefault(question.outfit_id, []).append(question)
-        return self._compatibility[negatives].get(outfit_id, [])
 
-    def _fitb_of(self, outfit_id: str, negatives: FitbNegatives) -> list[FitbQuestion]:
-        if negatives not in self._fitb:
-            by_outfit = self._fitb[negatives] = {}
-            seed = self.settings.seed + _EPOCH_SEED * (self.epoch + 1)
-            choices = self.settings.evaluate.choices
-            for question in fill_in_the_blank_questions(self.dataset, "train", negatives, seed, choices):
-                by_outfit.setdefault(question.outfit_id, []).append(question)
-        return self._fitb[negatives].get(outfit_id, [])
+def _by_outfit(questions: Iterable[_Question]) -> dict[str, list[_Question]]:
+    by_outfit: dict[str, list[_Question]] = {}
+    for question in questions:
+        by_outfit.setdefault(question.outfit_id, []).append(question)
+    return by_outfit
 
 
 def _shares(shares: Mapping[_Name, float]) -> tuple[list[_Name], NDArray[np.float64]]:

@@ -38,7 +38,6 @@ class Workspace:
     Attributes:
         data: File or folder of the data.
         out: Output folder; each stage has a folder in it.
-        settings: Of the run.
         command: The command line, for manifests and the report.
         say: Shows one line to the user.
         progress: Returns a context that shows a stage's progress under a label.
@@ -57,11 +56,7 @@ class Workspace:
 
 
 def fingerprint(data: Path, out: Path | None = None) -> dict[str, str]:
-    """Hashes of a data source, so that a change is noticed.
-
-    Args:
-        data: File or folder.
-        out: Ignored if it lies in the data's folder: it changes while coordi works.
+    """Hashes of a data source, by which a change is noticed; ``out`` is left out where it lies in the data's folder.
 
     Returns:
         SHA-256 by file name of every table or annotation file of 256 MiB or less, and under ``"photos"`` one of all
@@ -93,11 +88,11 @@ def fingerprint(data: Path, out: Path | None = None) -> dict[str, str]:
 
 @contextmanager
 def claim_folder(work: Workspace, extra: Mapping[str, str] | None = None) -> Iterator[dict[str, str]]:
-    """Lock the output folder for one run and give the hashes of the run's inputs.
+    """Lock the output folder for one run and yield the hashes of the run's inputs.
 
     Args:
-        work: Whose folder.
-        extra: Hashes of inputs beside the data, such as the model that is measured.
+        work: The run.
+        extra: Hashes of inputs beside the data, such as the model that is evaluated.
 
     Raises:
         ArtifactError: If another run works in the folder, or it holds something else: other files, or finished stages
@@ -110,7 +105,7 @@ def claim_folder(work: Workspace, extra: Mapping[str, str] | None = None) -> Ite
 
 
 def process_rank() -> int:
-    """Number of this process under ``torchrun``; 0 for the first, and for a process of its own."""
+    """Number of this process under ``torchrun``; 0 for the first, and without ``torchrun``."""
     return int(os.environ.get("RANK", "0"))
 
 
@@ -122,13 +117,6 @@ def code_identity() -> str:
     for path in sorted(path for path in package.rglob("*") if path.suffix in (".py", ".yaml", ".csv", ".json")):
         digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:12]
-
-
-def finished_stages(out: Path) -> tuple[str, ...]:
-    """Names of the stages in an output folder that have their manifest, sorted."""
-    if not out.is_dir():
-        return ()
-    return tuple(sorted(entry.name for entry in out.iterdir() if entry.is_dir() and is_finished(entry)))
 
 
 def _claim(work: Workspace, inputs: dict[str, str]) -> None:
@@ -150,13 +138,13 @@ def _claim(work: Workspace, inputs: dict[str, str]) -> None:
         write_json(path, claim)
         return
     changes = _differences(read_json(path), claim)
-    if changes and not finished_stages(work.out):
-        write_json(path, claim)
-    elif changes:
+    if changes and any(is_finished(entry) for entry in work.out.iterdir()):
         raise ArtifactError(
             f"{work.out} holds a run that was started with something else: {'; '.join(changes[:5])}; run it with the "
-            "same to go on, or choose another --out"
+            "same settings and data to resume it, or choose another --out"
         )
+    if changes:
+        write_json(path, claim)
 
 
 def _setting_hashes(settings: RunSettings) -> dict[str, str]:
@@ -166,12 +154,11 @@ def _setting_hashes(settings: RunSettings) -> dict[str, str]:
         "encoder": settings.describe.encoder,
         "base model": settings.model.base,
     }
-    hashes = {}
-    for name, path in paths.items():
-        if Path(path).exists():
-            content = json.dumps(fingerprint(Path(path)), sort_keys=True)
-            hashes[name] = hashlib.sha256(content.encode()).hexdigest()
-    return hashes
+    return {
+        name: hashlib.sha256(json.dumps(fingerprint(Path(path)), sort_keys=True).encode()).hexdigest()
+        for name, path in paths.items()
+        if Path(path).exists()
+    }
 
 
 def _differences(before: Any, now: Any, key: str = "") -> list[str]:
