@@ -77,8 +77,7 @@ def audit(
 
     Args:
         dataset: Its outfits are compared across splits.
-        questions: Compatibility questions by any name. Sets of fewer than 20, or with one answer only, can't be
-            tested; ``unaudited`` names them.
+        questions: Compatibility questions by any name; ``unaudited`` names sets that are too small to be tested.
         texts: The text of each item in a prompt, by item id; ids are searched in it.
         blanks: Fill-in-the-blank questions, or retrieval queries, by any name.
         photos: Whether photos are compared, which opens each once: about 2 ms for one of 224 x 224 pixels.

@@ -95,10 +95,7 @@ def open_photo(path: Path) -> Image.Image:
     """Decode a photo: upright by its EXIF orientation, on white where it is transparent.
 
     The first picture of an animation is used. 16-bit photos keep their upper 8 bits; CMYK becomes RGB without a colour
-    profile.
-
-    Returns:
-        An image in mode ``RGB`` that holds no metadata.
+    profile. The image has mode ``RGB`` and holds no metadata.
 
     Raises:
         PhotoError: If the file is missing, isn't JPEG, PNG, WebP, GIF or BMP, has more than 50 megapixels or
@@ -248,12 +245,9 @@ PIXELS = 160
 
 
 def photo_uri(path: Path, pixels: int = PIXELS) -> str | None:
-    """A photo as a JPEG data URI whose longer side is at most ``pixels``.
+    """A photo as a JPEG data URI whose longer side is at most ``pixels``, without metadata; the same bytes every time.
 
-    The same photo gives the same bytes, without metadata such as GPS position and camera.
-
-    Returns:
-        None if ``open_photo`` can't open the file (any more): the page then shows a drawing.
+    None if ``open_photo`` can't open the file (any more): the page then shows a drawing.
     """
     try:
         photo = decode_photo(photo_bytes(path), path, at_least=2 * pixels)

@@ -162,14 +162,12 @@ class TextRecipe(Settings):
     """From texts to the text tower's input, ``(B, T)`` int64.
 
     Attributes:
-        clean: Cleaning before the tokenizer. ``none``; ``lowercase`` (SigLIP 2); ``siglip``: lower case, without ASCII
-            punctuation and repeated spaces; ``open_clip``: its ``canonicalize``, the same after mending broken
-            encodings and HTML, with a space for each underscore.
+        clean: Before the tokenizer: ``none``; ``lowercase`` (SigLIP 2); ``siglip``: lower case, without ASCII
+            punctuation and repeated spaces; ``open_clip``: the same after mending broken encodings and HTML, with a
+            space for each underscore.
         length: Maximum tokens of a text, special ones included; longer texts are cut.
         padding: ``longest`` pads to the longest text of a batch (CLIP ignores what follows the end token); ``full`` to
             ``length`` (SigLIP was trained so and reads the last position).
-        side: Side of the padding.
-        pad_id: The padding token.
     """
 
     clean: Cleaning = "none"

@@ -36,9 +36,8 @@ class Calibration(Settings):
 
     Attributes:
         withheld: Labels that training saw neither in a photo, nor in a photo's title, nor as a name beside photos.
-        trained: Labels, in the words of prompts, that photos were trained on (``seen`` in the manifest); a column that
-            is absent has no bonus.
-        bonus: Added to the cosine of a label that isn't among the trained ones, however it is spelt: ``word_key``.
+        trained: Labels, in the words of prompts, that photos were trained on (``seen`` in the manifest).
+        bonus: Added to the cosine of a label that isn't among the trained ones; none for an absent column.
         temperatures: Logits are divided by it; 1 where absent.
     """
 

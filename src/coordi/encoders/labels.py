@@ -54,7 +54,6 @@ class Attribute(Settings):
         temperatures: By name of an encoder (of one from the hub without ``@`` and its commit); its logits for these
             labels are divided by it, so that labels of probability 0.8 are right in 8 of 10 photos. For an encoder
             that isn't listed see ``LabelClassifier.of_attribute``.
-        max_labels: Maximum labels per photo.
         labels: Possible labels; probabilities are over these.
     """
 

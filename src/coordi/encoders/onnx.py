@@ -242,10 +242,7 @@ def _quantize(path: Path) -> None:
 
 
 def _compare(
-    source: TowersEncoder,
-    out: Path,
-    examples: tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]],
-    weights: Weights,
+    source: TowersEncoder, out: Path, examples: tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]], weights: Weights
 ) -> Exported:
     """Load what was written and compare its vectors with the source's."""
     exported, (pixels, tokens) = load_onnx(out), examples

@@ -10,7 +10,7 @@ import sqlite3
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from importlib import metadata
 from itertools import islice
@@ -137,7 +137,7 @@ def _unreadable(item: Item, error: PhotoError) -> OpenedPhoto:
     return OpenedPhoto(item, problem=Unreadable(item.id, " ".join(str(error).split()), error.reason))
 
 
-class EmbeddingCache:
+class EmbeddingCache(AbstractContextManager["EmbeddingCache"]):
     """Unit vectors by the SHA-256 of the photo's bytes, in one SQLite file.
 
     Saved vectors survive any end of the process. Several runs may share a file. ``knows`` may be called from any
@@ -165,10 +165,6 @@ class EmbeddingCache:
     def of(cls, encoder: ImageTextEncoder, save_every: int = SAVE_EVERY) -> EmbeddingCache:
         """Cache of an encoder on this machine."""
         return cls(cache_folder() / FOLDER / f"{encoding_key(encoder)[:32]}.sqlite", encoder.dimension, save_every)
-
-    def __enter__(self) -> EmbeddingCache:
-        """Return the cache itself."""
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
