@@ -99,6 +99,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tmp_path / "path" / "to" / name).symlink_to(sample)
     rows = (sample / "items.csv").read_text(encoding="utf-8").splitlines()[:25]
     rows[1:3] = [re.sub("^[^,]+", name, row) for name, row in zip(("4711", "815"), rows[1:3], strict=True)]
+    rows.append("sku-1,black leather boots,shoes,ankle boots,images/i0001.jpg,80.00")  # that a snippet looks for
     for name in ("shop.csv", "products.csv", "catalogue.csv", "shop/products.csv"):
         (tmp_path / name).write_text("\n".join(rows) + "\n", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
