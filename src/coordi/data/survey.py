@@ -63,19 +63,24 @@ def survey(dataset: Dataset, seed: int, progress: Progress = no_progress) -> dic
         "funnel": [asdict(row) for row in dataset.funnel],
         "categories": _by_category(dataset),
         "questions": balances,
-        "released": [
-            {
-                "protocol": part.name,
-                "split": part.split,
-                "tasks": {
-                    task: {"in_its_file": file.count, "can_be_asked": count, "losses": dict(file.losses)}
-                    for task, (count, file) in part.by_task().items()
-                },
-            }
-            for part in dataset.released
-        ],
+        "released": _release_counts(dataset),
         "leaks": [leak.as_json() for leak in audit(dataset, questions, blanks=blanks, progress=progress)],
     }
+
+
+def _release_counts(dataset: Dataset) -> list[dict[str, Any]]:
+    """Questions of a release's files: how many are in a file, how many of them are usable, and why not the others."""
+    return [
+        {
+            "protocol": part.name,
+            "split": part.split,
+            "tasks": {
+                task: {"in_its_file": file.count, "can_be_asked": count, "losses": dict(file.losses)}
+                for task, (count, file) in part.by_task().items()
+            },
+        }
+        for part in dataset.released
+    ]
 
 
 def _by_category(dataset: Dataset) -> dict[str, dict[str, int]]:
