@@ -42,13 +42,7 @@ _PROBE_C = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1)
 
 @dataclass(frozen=True, slots=True)
 class BaselineInputs:
-    """Inputs of the baselines.
-
-    Attributes:
-        dataset: Of described items, with training outfits.
-        encoder: Encoder of the photos, and of the titles of items without a photo.
-        states: Hidden states of the base model; None without a language model.
-    """
+    """Inputs of the baselines: described items with training outfits; ``states`` is None without a language model."""
 
     dataset: Dataset
     encoder: ImageTextEncoder
@@ -60,10 +54,7 @@ class BaselineInputs:
 def build_baselines(
     inputs: BaselineInputs, which: BaselineSet = "all"
 ) -> tuple[tuple[OutfitScorer | ScoreSource, ...], dict[str, str]]:
-    """Baselines in the order of ``NAMES``, fitted on the training split alone, and why others can't be built.
-
-    ``quick`` builds those that take seconds and need no language model. The reasons are clauses, by name.
-    """
+    """Baselines in the order of ``NAMES``, and why others can't be built, by name; ``quick`` ones take seconds."""
     builder = _Builder(inputs)
     scorers: list[OutfitScorer | ScoreSource] = []
     left_out: dict[str, str] = {}
@@ -76,10 +67,7 @@ def build_baselines(
 
 
 def make_baseline(name: str, inputs: BaselineInputs) -> OutfitScorer:
-    """Build one baseline that scores outfits, not a leak baseline, which scores questions.
-
-    Raises ``DataError`` or ``EvaluationError`` if it can't be built on this data.
-    """
+    """Build one that isn't a leak baseline; raises ``DataError`` or ``EvaluationError`` if it can't be built."""
     if name not in _MAKERS:
         raise EvaluationError(f"no baseline '{name}'; accepted are {', '.join(_MAKERS)}")
     return _MAKERS[name](_Builder(inputs))
@@ -88,8 +76,7 @@ def make_baseline(name: str, inputs: BaselineInputs) -> OutfitScorer:
 class Chance:
     """A random score per outfit, from a hash of its items' words and the seed: AUC 0.5, accuracy 1 / C.
 
-    The same items get the same score in any order and under any ids. Items with equal words, such as those without a
-    title, also use their position among all items: equal scores would be ties, which count as misses.
+    The order of items and their ids don't matter. Items with equal words also use their position: ties count as misses.
     """
 
     name = "chance"
@@ -156,9 +143,8 @@ class FrozenProbe:
     def fit(cls, dataset: Dataset, states: States, seed: int, among: Collection[str] | None = None) -> FrozenProbe:
         """Learn from the training questions of one epoch, with the regularisation that is best on the validation split.
 
-        At most ``MOST_PROBE_OUTFITS`` training outfits are used, each once as a positive and once as a negative of each
-        kind of training negatives. ``among`` are the ids of those to learn from; states are computed for all anyway, so
-        that they are computed once for every share of a learning curve.
+        At most ``MOST_PROBE_OUTFITS`` outfits are used, each once as a positive and once as a negative of each kind.
+        ``among`` are the ids to learn from; states are computed for all, so only once for a learning curve.
         """
         questions = _probe_questions(dataset, seed)
         outfits, labels = ensemble.outfits_and_labels(dataset, questions)
@@ -196,12 +182,10 @@ class _Builder:
 
     @cached_property
     def items(self) -> tuple[Item, ...]:
-        """Items of training outfits, each once."""
         return ensemble.training_items(self.dataset)
 
     @cached_property
     def texts(self) -> Embed:
-        """Centred embeddings of items' prompt texts by the bundled text encoder."""
         return _centred(features.text_embeddings, self.items)
 
     def photos(self, titles: bool) -> Embed:
@@ -270,7 +254,6 @@ _MAKERS: Mapping[str, Callable[[_Builder], OutfitScorer]] = {
     "frozen-probe": _Builder.frozen_probe,
 }
 NAMES = ("chance", *_LEAK_BASELINES, *(name for name in _MAKERS if name != "chance"))
-"""All baselines, in the order of reports."""
 
 
 def _centred(embed: Embed, items: Sequence[Item]) -> Embed:
@@ -323,9 +306,8 @@ def learning_curve(
 ) -> tuple[tuple[dict[str, Any], ...], dict[str, str]]:
     """The ``learning_curve`` of ``report.json``, and why baselines are left out (clauses), by baseline and size.
 
-    The trained baselines are fitted on each share of the settings and measured on the same questions: those of
-    protocols with training negatives, or all. Negatives come from the share's own outfits; those of the frozen probe
-    come from all, so that the language model reads each once. The intervals don't cover the draw of training outfits.
+    Questions are those of protocols with training negatives, or all. Negatives are from the share's outfits; the frozen
+    probe's are from all, so the language model reads each once. Intervals don't cover the draw of outfits.
     """
     names = [name for name in TRAINED if name != FrozenProbe.name or inputs.states is not None]
     try:

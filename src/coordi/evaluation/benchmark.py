@@ -27,14 +27,7 @@ MakeSet = Callable[[int], tuple[Sequence[ProtocolQuestions], Sequence[Scorer]]]
 
 @dataclass(frozen=True, slots=True)
 class EvaluationRun:
-    """Options of an evaluation.
-
-    Attributes:
-        seed: Of the questions and of the intervals; every scorer is measured on the same resamples.
-        progress: Counts scored outfits, over all scorers.
-        folder: Where scores are saved as they come, so that an interrupted evaluation can be resumed; None saves none.
-            Clear it when a model changes.
-    """
+    """Options of an evaluation. Scores are saved in the folder and used again: clear it when a model changes."""
 
     settings: EvaluateSettings
     seed: int
@@ -110,15 +103,11 @@ def measure(questions: Sequence[ProtocolQuestions], scorers: Sequence[Scorer], r
 def gather(
     questions: Sequence[ProtocolQuestions], scorers: Sequence[Scorer], run: EvaluationRun
 ) -> tuple[ProtocolResult, ...]:
-    """scoring.Scores of each scorer, with its threshold and calibration from the validation split.
+    """Scores of each scorer, with its threshold and calibration from the validation split.
 
-    Every outfit is scored once per scorer. The answer to a fill-in-the-blank question or a retrieval query is the
-    candidate whose completed outfit, with the candidate at the end, scores highest. The first scorer, the model under
-    test, must answer everything; a score source may leave out whole tasks.
-
-    Raises:
-        EvaluationError: If questions or scores don't fit each other, or names of scorers repeat.
-        ArtifactError: If saved scores can't be read or written.
+    The first scorer, the model under test, must answer everything; a score source may leave out whole tasks. Raises
+    ``EvaluationError`` if questions or scores don't fit each other or names of scorers repeat, ``ArtifactError`` if
+    saved scores can't be read or written.
     """
     names = [scorer.name for scorer in scorers]
     if not names or len(set(names)) < len(names):
@@ -153,14 +142,9 @@ def gather(
 def measure_seeds(first: Evaluation, make: MakeSet, run: EvaluationRun) -> dict[str, Any] | None:
     """The ``seeds`` of ``report.json``: figures of questions drawn with ``seed``, ``seed + 1``, ...; None for one seed.
 
-    Values are listed in the order of the seeds; those that weren't measured with every seed are left out.
-
-    Args:
-        first: Result for ``run.seed``; it isn't measured again.
-        make: Called once for each further seed. Score sources that it returns aren't used: they are for the first
-            questions, whose ids recur for other questions.
-        run: Scores of a further seed are saved in ``seed-<seed>`` below its folder. The total of the progress is an
-            estimate, as if later sets were as large as the current one.
+    Values are in the order of the seeds; those that weren't measured with every seed are left out. ``make`` is called
+    for each further seed; score sources that it returns aren't used, as ids of questions recur for others. Scores are
+    saved in ``seed-<seed>`` below the run's folder. The progress takes later sets to be as large as the current one.
     """
     settings, seed = run.settings, run.seed
     if settings.seeds == 1:
@@ -223,7 +207,6 @@ def _outfits_of(questions: ProtocolQuestions) -> list[ItemIds]:
 
 
 def _look_up(questions: ProtocolQuestions, scores: scoring.Scores) -> RawScores:
-    """Scores of one protocol's questions, from those of all outfits."""
     valid = questions.valid if questions.test else ()
     outfits = [np.array([scores[question.item_ids] for question in part]) for part in (valid, questions.test)]
     choices = []
@@ -237,7 +220,6 @@ def _look_up(questions: ProtocolQuestions, scores: scoring.Scores) -> RawScores:
 
 
 def _check_shapes(questions: ProtocolQuestions, name: str, raw: RawScores, *, answers_all: bool) -> None:
-    """Compare scores with the questions; a whole task may be left out unless ``answers_all``."""
     valid = questions.valid if questions.test else ()
     for task, scores, shape in (
         ("validation", raw.valid, (len(valid),)),
@@ -282,7 +264,6 @@ def _scorer_result(
 
 
 def _values(evaluation: Evaluation) -> dict[tuple[str, str, str, str], float]:
-    """Value of each task, protocol, scorer and metric."""
     under_test = evaluation.protocols[0].results[0].scorer
     return {
         (task, protocol, scorer, metric): row[metric]

@@ -66,11 +66,7 @@ class FinishedRun:
 
 
 def read_run(path: Path) -> FinishedRun:
-    """Read a run from its folder, or from a ``report.json`` alone.
-
-    Raises:
-        ArtifactError: If there is no finished run, or another version of coordi made the report.
-    """
+    """Read a run's folder or ``report.json``; raises ``ArtifactError`` if unfinished or of another version."""
     file = path if path.is_file() else path / REPORT_JSON
     folder = file.parent
     where = "give the folder that coordi run or coordi evaluate wrote"
@@ -113,14 +109,9 @@ Differing = dict[str, tuple[str | None, str | None]]
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two runs.
+    """Two runs; ``scorers`` are others that both have, ``differing`` is by ``data``, ``settings`` and ``versions``.
 
-    Attributes:
-        models: The models under test.
-        scorers: Other scorers that both have by the same name.
-        refused: Why questions aren't the same, in whole sentences by task and protocol; empty if all are.
-        left_out: Tasks and protocols that only one of them has, in words.
-        differing: Differing ``data``, ``settings`` (with facts of the models) and ``versions``.
+    ``refused`` are sentences on why questions aren't the same; ``left_out`` are tasks and protocols that only one has.
     """
 
     first: FinishedRun
@@ -151,11 +142,8 @@ def compare_runs(first: FinishedRun, second: FinishedRun) -> Comparison:
     """Compare the models under test of two runs, and the other scorers that both have.
 
     Where both answered the same questions, differences are paired: outfits are resampled for both at once, with the
-    first run's seed and the larger number of resamples. Otherwise figures stand side by side without a test.
-
-    Raises:
-        EvaluationError: If they share no task under any protocol.
-        ArtifactError: If saved scores can't be read, or don't agree with the report.
+    first run's seed and the larger number of resamples. Otherwise there is no test. Raises ``EvaluationError`` if they
+    share no task under any protocol, ``ArtifactError`` if saved scores are broken or don't agree with the report.
     """
     keys = [key for key in first.tasks if key in second.tasks]
     if not keys:
@@ -297,7 +285,6 @@ def _corrected(rows: Sequence[ComparedRow]) -> tuple[ComparedRow, ...]:
 
 
 def _refusal(first: FinishedRun, second: FinishedRun, key: TaskKey) -> str | None:
-    """Why the two can't be paired, as a sentence; None if they can."""
     digests = [run.report["questions"].get(key[0], {}).get(key[1]) for run in (first, second)]
     if digests[0] is None or digests[0] != digests[1]:
         return f"{task_title(*key)}: the questions differ ({_reason(first, second)}), so there is no test."

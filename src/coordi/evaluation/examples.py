@@ -25,10 +25,7 @@ _SHORTLISTS = {
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One item with its photo, if it has one.
-
-    ``note`` and ``mark`` distinguish it among candidates; ``score`` is of the outfit completed with it.
-    """
+    """An item; ``note`` and ``mark`` tell it from other candidates, ``score`` is of the outfit completed with it."""
 
     title: str
     category: str
@@ -40,10 +37,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A question and the model's answer, a recommendation, or a described photo.
-
-    Cards are by heading, labels and their probabilities by attribute.
-    """
+    """An answer, a recommendation, or a described photo; cards are by heading, labels by attribute."""
 
     title: str
     note: str
@@ -168,5 +162,4 @@ def _protocol_note(protocol: ProtocolResult) -> str:
 
 
 def _alternate(first: Sequence[T], second: Sequence[T]) -> list[T]:
-    """Elements of both in turn; the remainder of the longer one follows."""
     return [element for pair in zip_longest(first, second) for element in pair if element is not None]

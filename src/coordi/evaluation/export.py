@@ -30,10 +30,7 @@ _LATEX_ESCAPES = str.maketrans({
 
 @dataclass(frozen=True, slots=True)
 class TableCell:
-    """Text of a cell, fine print such as an interval below it, and a scorer's colour.
-
-    ``bold`` is the best of its column; ``mark`` says how the model under test compares with this scorer.
-    """
+    """A cell with fine print below it; ``bold`` is the best of its column, ``mark`` how the model compares with it."""
 
     text: str
     below: str = ""
@@ -176,7 +173,6 @@ def escape_markdown(text: str) -> str:
 
 
 def _markdown_table(table: Table) -> str:
-    """A table under its caption."""
     left = ("left",) * table.numbers
     frame = require("pandas", "train").DataFrame(
         [[_markdown_cell(cell) for cell in row] for row in table.rows],

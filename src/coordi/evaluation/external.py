@@ -48,11 +48,7 @@ Key = tuple[str, int | None]
 
 
 def exported_id(question: Question) -> str:
-    """The ``question_id`` of the files: the question's own id and a digest of its items and candidates.
-
-    Another seed or other data give other questions the same numbers; the digest keeps scores from being used for
-    questions that they weren't made for. It doesn't depend on the answer.
-    """
+    """The ``question_id`` of files: the id, which other seeds reuse, and a digest of items and candidates."""
     digest = hashlib.sha256(json.dumps([question.item_ids, _candidates(question)]).encode()).hexdigest()
     return f"{question.id}.{digest[:8]}"
 
@@ -62,7 +58,6 @@ def _candidates(question: Question) -> tuple[str, ...]:
 
 
 def _keys(question: Question) -> list[Key]:
-    """The rows that a question needs."""
     question_id = exported_id(question)
     return [(question_id, position) for position in range(len(_candidates(question)))] or [(question_id, None)]
 
@@ -75,11 +70,7 @@ def _exported(part: ProtocolQuestions) -> Iterator[tuple[Task, Split, Question]]
 
 
 def write_questions_to_score(folder: Path, protocols: Sequence[ProtocolQuestions], dataset: Dataset) -> None:
-    """Write every question without its answer, the table of scores to fill in, and the rules.
-
-    Items have ``id``, ``title``, ``category``, ``text`` (as in prompts) and ``image`` (path or null). A question of two
-    protocols is written once, under the first.
-    """
+    """Write questions without answers, each under its first protocol, the scores to fill in, and the rules."""
     exported: dict[str, tuple[str, Task, Split, Question]] = {}
     for part in protocols:
         for task, split, question in _exported(part):
@@ -114,9 +105,8 @@ def _item(dataset: Dataset, item_id: str) -> dict[str, Any]:
 def score_table(evaluation: Evaluation) -> pa.Table:
     """One row per question and scorer, and per candidate where there are candidates.
 
-    ``candidate`` is its position, null for compatibility questions; ``truth`` says whether the outfit, or the
-    candidate, is the real one. Rows are ordered by protocol, scorer, task and question; a scorer has none for a task
-    that it didn't answer.
+    ``candidate`` is its position, null for compatibility; ``truth`` says whether the outfit or candidate is the real
+    one. Rows are ordered by protocol, scorer, task and question; a task that a scorer didn't answer has none.
     """
     parts = [
         _score_rows(task, protocol.questions, result.scorer, scores)
@@ -179,10 +169,7 @@ def read_scores(path: Path) -> pa.Table:
 
 
 def question_digests(protocols: Sequence[ProtocolQuestions]) -> dict[str, dict[str, str]]:
-    """By task and protocol, SHA-256 of ids, outfits, items, candidates and answers of the questions, in their order.
-
-    Question ids are numbers that recur for other questions under another seed or on other data; these don't.
-    """
+    """By task and protocol, SHA-256 of ids, outfits, items, candidates and answers of the questions, in their order."""
     digests: dict[str, dict[str, str]] = {}
     for part in protocols:
         for task, questions in part.by_task.items():
@@ -193,10 +180,7 @@ def question_digests(protocols: Sequence[ProtocolQuestions]) -> dict[str, dict[s
 
 @dataclass(frozen=True, slots=True)
 class ExternalScores:
-    """Scores that were made outside coordi, named as their file.
-
-    ``rows`` are line and score by question id and candidate.
-    """
+    """Scores made outside coordi, named as their file; ``rows`` are line and score by question id and candidate."""
 
     name: str
     path: Path
@@ -204,13 +188,10 @@ class ExternalScores:
 
     @classmethod
     def read(cls, path: Path) -> ExternalScores:
-        """Read a filled-in table, its columns in any order; ``check`` compares it with the questions.
+        """Read a filled-in table, its columns in any order and candidates as ``2`` or ``2.0``; ``check`` compares it.
 
-        A candidate may be written ``2`` or ``2.0``, as spreadsheets do.
-
-        Raises:
-            DataError: If the file can't be read, isn't UTF-8 or isn't CSV.
-            EvaluationError: If the file has the name of one of coordi's scorers, or a column or row is wrong.
+        Raises ``DataError`` if the file isn't readable UTF-8 and CSV, ``EvaluationError`` if it has the name of one of
+        coordi's scorers, or a column or row is wrong.
         """
         if path.suffix.lower() != ".csv":
             raise EvaluationError(f"scores are read from a .csv file, got {path}; {_WHAT_TO_DO}")
@@ -247,11 +228,7 @@ class ExternalScores:
         return cls(path.stem, path, rows)
 
     def check(self, protocols: Sequence[ProtocolQuestions]) -> None:
-        """Compare the file with all questions.
-
-        Raises:
-            EvaluationError: If a row answers no question, or a task is answered in part.
-        """
+        """Raise ``EvaluationError`` if a row answers no question, or a task is answered in part."""
         questions = {key for part in protocols for *_, question in _exported(part) for key in _keys(question)}
         self._check_rows(
             questions,
@@ -278,10 +255,7 @@ class ExternalScores:
             )
 
     def scores(self, part: ProtocolQuestions) -> RawScores | None:
-        """The scores of one protocol, in the order of its questions; None if it answers none of its tasks.
-
-        Compatibility is one task: a score for a test question needs those of the validation split too.
-        """
+        """Scores in the order of the questions, or None; test scores of compatibility need those of validation too."""
         answered = self._answered(part)
         for task in TASKS:
             keys = [(split, key) for name, split, question in answered if name == task for key in _keys(question)]

@@ -1,8 +1,7 @@
 """Leak baselines: how well the number of items, or their order, predicts the answers of the questions themselves.
 
-They learn from the answers to other outfits' questions of the same set, which no model may use. They are no competitors
-of a model: they measure how much of a figure the construction of the questions could explain. An AUC of 0.5 means no
-leak.
+They learn from answers to other outfits' questions of the same set, which no model may use: they measure how much of a
+figure the construction of the questions could explain. An AUC of 0.5 means no leak.
 """
 
 from __future__ import annotations
@@ -37,9 +36,8 @@ Fit = Callable[[Sequence[CompatibilityQuestion]], LogOdds]
 class SizeBaseline:
     """Log odds of compatibility by the number of items alone, learned from the other half of the same questions.
 
-    Relative to the overall share of positives; 0 for a size that isn't in the other half. Constant under all protocols
-    that coordi draws: a negative has as many items as its outfit. A release's questions may differ. It has no scores
-    for fill-in-the-blank and retrieval, whose candidates complete an outfit to one size.
+    Relative to the overall share of positives; 0 for a size that isn't in the other half. Constant on questions that
+    coordi draws: a negative has as many items as its outfit. Tasks with candidates, all of one size, get no scores.
     """
 
     name: ClassVar[str] = "size"
@@ -68,10 +66,7 @@ class OrderBaseline:
         self._seed = seed
 
     def scores(self, part: ProtocolQuestions) -> RawScores | None:
-        """Log odds; 0 if all categories are equal, or the other half has one order or one class only.
-
-        Candidates of fill-in-the-blank and retrieval come last. None if the protocol has no compatibility questions.
-        """
+        """Log odds, 0 if categories, orders or classes are all equal; None without compatibility questions."""
         choices = (*part.blanks, *part.retrieval)
         check_items([question.item_ids for question in (*part.valid, *part.test)], self._items)
         check_items([(*question.item_ids, *question.candidates) for question in choices], self._items)
@@ -130,7 +125,6 @@ class _Halves:
         return self._fit(self._questions)
 
     def scores_of(self, questions: Sequence[CompatibilityQuestion]) -> NDArray[np.float64]:
-        """Log odds, shape ``(N,)``."""
         return self._scores([(question.outfit_id, question.item_ids) for question in questions])
 
     def candidate_scores_of(self, questions: Sequence[FitbQuestion]) -> NDArray[np.float64]:
@@ -165,10 +159,7 @@ def _cross_fitted(part: ProtocolQuestions, fit: Fit, seed: int) -> RawScores | N
 
 
 def _halves(questions: Sequence[CompatibilityQuestion], rng: np.random.Generator) -> dict[str, int]:
-    """The half of each outfit, 0 or 1, drawn with nearly equal numbers of each class.
-
-    A half with more positives would leave fewer of them to the model that scores it.
-    """
+    """The half of each outfit, 0 or 1, balanced by class: a half with more positives leaves its model fewer."""
     answers: dict[str, list[bool]] = {}
     for question in questions:
         answers.setdefault(question.outfit_id, []).append(question.compatible)

@@ -38,8 +38,7 @@ def f1(predicted: Bools, labels: Bools) -> float:
 def roc_auc(scores: Floats, labels: Bools) -> float:
     """Probability that a compatible outfit scores above an incompatible one; a tie counts half.
 
-    The Mann-Whitney U statistic over the number of pairs (Hanley and McNeil, 1982). It equals scikit-learn's
-    ``roc_auc_score`` but for its rounding, which gives a perfect scorer 0.9999999999999999.
+    The Mann-Whitney U statistic over the number of pairs (Hanley and McNeil, 1982); scikit-learn's rounds 1 down.
     """
     _check_scored(scores, labels)
     positives = int(labels.sum())
@@ -140,10 +139,7 @@ class PlattScaling:
 
 
 def fit_platt(scores: Floats, labels: Bools) -> PlattScaling:
-    """Platt scaling (Platt, 1999) of standardised scores, so that their scale has no effect.
-
-    Fit it on validation, never on test.
-    """
+    """Platt scaling (Platt, 1999) of standardised scores, so that their scale has no effect; fit it on validation."""
     _check_pair(scores, labels, "scores")
     _check_finite(scores, "scores")
     scale = float(np.max(np.abs(scores))) or 1.0  # first, so that no square overflows
@@ -179,9 +175,8 @@ class ReliabilityBin:
 def reliability(probabilities: Floats, labels: Bools, bins: int = 10) -> tuple[ReliabilityBin, ...]:
     """The reliability curve in bins of equal mass, from the lowest probability up.
 
-    Edges are the quantiles of the probabilities; a value on an edge belongs below it. Equal probabilities share a bin,
-    so ties make bins uneven, and empty bins are left out. The bins are those of scikit-learn's ``calibration_curve``
-    with the strategy ``quantile``, which doesn't return their sizes.
+    The bins of scikit-learn's ``calibration_curve`` by ``quantile``, which doesn't return their sizes. A value on an
+    edge belongs below it. Equal probabilities share a bin, so ties make bins uneven; empty bins are left out.
     """
     _check_probabilities(probabilities, labels)
     if bins < 1:
@@ -198,8 +193,7 @@ def reliability(probabilities: Floats, labels: Bools, bins: int = 10) -> tuple[R
 def expected_calibration_error(probabilities: Floats, labels: Bools, bins: int = 10) -> float:
     """Mean gap between probability and share of true answers over the bins of ``reliability``, weighted by size.
 
-    Bins are of equal mass, which is less biased than bins of equal width (Roelofs et al., 2022). The remaining bias is
-    upwards: with few questions in a bin, even true probabilities have a gap.
+    Bins of equal mass are less biased than those of equal width (Roelofs et al., 2022); the remaining bias is upwards.
     """
     curve = reliability(probabilities, labels, bins)
     gaps = [row.n * abs(row.mean_probability - row.share_compatible) for row in curve]
@@ -214,9 +208,8 @@ _LEAST_WIDTH = 32
 class Resamples:
     """Draws of outfits with replacement, kept as the number of times that each outfit is in each of ``count`` draws.
 
-    ``groups`` are the outfit of each question: an outfit's questions share its items, so intervals by question would be
-    too narrow. All draws are computed at once from these counts; calling a metric for each of 1000 draws, as scipy's
-    ``bootstrap`` does, takes minutes for a report.
+    ``groups`` are the outfits of the questions: intervals by question would be too narrow. All draws are computed at
+    once; calling a metric for each of 1000, as scipy's ``bootstrap`` does, takes minutes for a report.
     """
 
     def __init__(self, groups: Sequence[Hashable], rng: np.random.Generator, count: int = 1000) -> None:
@@ -241,11 +234,7 @@ class Resamples:
         return _ratio(2 * self._totals(predicted & labels), np.where(positives > 0, marked, 0))
 
     def auc(self, scores: Floats, labels: Bools) -> NDArray[np.float64]:
-        """``metrics.roc_auc`` of each draw, shape ``(B,)``; NaN for a draw of one class.
-
-        A question that was drawn w times is a question of weight w: each positive wins the weight of the negatives
-        below it and half the weight of those that tie with it.
-        """
+        """``metrics.roc_auc`` of each draw, ``(B,)``; NaN for one class. A question drawn w times has weight w."""
         positives, negatives = (
             rows[np.argsort(scores[rows], kind="stable")] for rows in (np.flatnonzero(labels), np.flatnonzero(~labels))
         )
@@ -299,10 +288,8 @@ def paired_p_value(differences: NDArray[np.float64]) -> float | None:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's step-down correction (1979), in the order of the p-values; too short to be worth depending on statsmodels.
-
-    The k-th smallest of m is multiplied by ``m - k + 1``, is at most 1 and never below the previous one.
-    """
+    """Holm's step-down correction (1979), in the order given: the k-th smallest of m times ``m - k + 1``, at most 1."""
+    # Too short to be worth depending on statsmodels.
     broken = [p for p in p_values if not 0 <= p <= 1]
     if broken:
         raise EvaluationError(f"p-values lie between 0 and 1, got {broken[0]}")
@@ -330,7 +317,6 @@ def smallest_difference(draws: NDArray[np.float64]) -> float | None:
 
 
 def _finite_draws(draws: NDArray[np.float64]) -> NDArray[np.float64] | None:
-    """The draws that have a value; None if they are fewer than half or none."""
     values = draws[np.isfinite(draws)]
     return values if len(values) and 2 * len(values) >= len(draws) else None
 

@@ -49,14 +49,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Axes:
-    """Axes of a chart.
-
-    Attributes:
-        description: Read out in place of the drawing.
-        unit: Both axes go from 0 to 1.
-        chance: Points of a dashed line.
-        x_ticks: Ticks of the horizontal axis; empty for automatic ones.
-    """
+    """Axes of a chart; the description is read out, ``unit`` axes go from 0 to 1, ``chance`` is a dashed line."""
 
     description: str
     x: str

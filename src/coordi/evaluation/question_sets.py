@@ -36,13 +36,8 @@ _LEAST_SHARE = 0.5
 class ProtocolQuestions:
     """The questions of one protocol; a part that the protocol doesn't have is empty.
 
-    Attributes:
-        protocol: ``random``, ``same-category``, ``one-swapped``, ``pairs``, ``release`` or ``release-`` and a name.
-        valid: Compatibility questions of the validation split, which choose the threshold and the calibration.
-        test: Compatibility questions that are measured.
-        blanks: Fill-in-the-blank questions of the test split, all with as many candidates.
-        retrieval: Retrieval queries of the test split, all with as many candidates.
-        warnings: For readers of the figures, in whole sentences.
+    ``valid`` chooses the threshold and the calibration, ``test`` is measured. Blanks and retrieval queries are of the
+    test split, each kind with as many candidates. Warnings are whole sentences for readers of the figures.
     """
 
     protocol: str
@@ -82,11 +77,8 @@ def answers_of(questions: Sequence[FitbQuestion]) -> NDArray[np.intp]:
 def draw_questions(dataset: Dataset, settings: EvaluateSettings, seed: int) -> tuple[ProtocolQuestions, ...]:
     """The questions of each protocol of the settings, or of every protocol that the data allows.
 
-    Where all are taken, the first one's warnings name the protocols that the data doesn't allow.
-
-    Raises:
-        DataError: If a split has no outfits, or too few to make any question.
-        EvaluationError: If the release's own questions are wanted and of no task enough of them are usable.
+    Where all are taken, the first one's warnings name the protocols that the data doesn't allow. Raises ``DataError``
+    if a split has too few outfits, ``EvaluationError`` if a release's own questions are wanted and too few are usable.
     """
     if settings.protocols is not None:
         return tuple(
@@ -177,7 +169,6 @@ def _problems(part: ReleaseQuestions) -> dict[ReleaseTask, str]:
 
 
 def _of_release(dataset: Dataset, part: ReleaseQuestions, seed: int) -> ProtocolQuestions:
-    """A release's questions of the usable tasks; warnings name the others and all changes."""
     problems = _problems(part)
     warnings = [
         f"The release's own {task} questions ('{part.name}') aren't asked: {problem}."

@@ -32,11 +32,7 @@ class TrainingPoint:
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """An outfit and the suggestions to complete it, item ids with their scores.
-
-    ``shortlist`` says how candidates were chosen before the model ranked them; ``removed`` is the item that was taken
-    out of a real outfit to make the example.
-    """
+    """An outfit and scored item ids; ``shortlist`` is how candidates were chosen, ``removed`` was in the outfit."""
 
     outfit: tuple[str, ...]
     want: str | None
@@ -49,12 +45,8 @@ class Recommendation:
 class ReportData:
     """Contents of a report. They hold no times and no memory: the same seed gives the same bytes.
 
-    Attributes:
-        evaluation: Figures and scores; the first scorer is the model under test.
-        model: Facts about the model under test by name; ``name`` is its name on the page.
-        settings: The resolved settings, with ``seed`` and ``evaluate`` in them.
-        descriptions: By item id.
-        warnings: Warnings beside those of the evaluation.
+    The evaluation's first scorer is the model under test; ``model`` holds its facts, with its ``name`` on the page. The
+    resolved settings have ``seed`` and ``evaluate`` in them; descriptions are by item id.
     """
 
     command: str

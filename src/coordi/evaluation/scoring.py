@@ -35,10 +35,7 @@ def score_all(
     progress: Progress,
     folder: Path | None,
 ) -> list[Scores]:
-    """Scores of every outfit by each scorer, an outfit of several groups only once.
-
-    The progress counts outfits over all scorers. Scores are saved in the folder as they come; None saves none.
-    """
+    """Every outfit's score by each scorer, saved in the folder as they come; progress counts over all scorers."""
     chunks = _chunks(groups)
     check_items([outfit for chunk in chunks for outfit in chunk], items)
     size, done = sum(map(len, chunks)), 0
@@ -97,12 +94,8 @@ class RawScores:
 class ScorerResult:
     """One scorer under one protocol; a task that the protocol lacks, or the scorer didn't answer, is empty.
 
-    Attributes:
-        threshold: Chosen on the validation split; outfits with this score or more are predicted compatible. NaN without
-            compatibility questions.
-        scores: Of the test questions, shape ``(N,)``.
-        probabilities: Of the test questions, shape ``(N,)``: scores after Platt scaling on the validation split.
-        gives_probabilities: True if the scores themselves are probabilities.
+    Scores of at least ``threshold``, chosen on the validation split, are predicted compatible; it is NaN without such
+    questions. ``probabilities`` are ``scores``, shape ``(N,)``, after Platt scaling on validation.
     """
 
     scorer: str

@@ -54,9 +54,8 @@ _SCORE_BATCH = 256
 class SetTransformer:
     """Self-attention over the items of an outfit, without positions, on embeddings that aren't trained.
 
-    A small variant of OutfitTransformer (Sarkar et al., 2022): embeddings and garment categories of the items go
-    through two attention layers with a token for the outfit. Negatives are redrawn in each epoch; the weights that are
-    best on the validation split are restored at the end.
+    A small variant of OutfitTransformer (Sarkar et al., 2022): two attention layers with a token for the outfit.
+    Negatives are redrawn in each epoch; the weights that are best on the validation split are restored at the end.
     """
 
     name = "set-transformer"
@@ -68,10 +67,7 @@ class SetTransformer:
 
     @classmethod
     def fit(cls, dataset: Dataset, sources: Sequence[Embed], seed: int) -> SetTransformer:
-        """Train on the training split, on one thread, so that the number of threads doesn't change the result.
-
-        ``sources`` are embeddings of texts and perhaps of photos, of length 1 or 0, ``(N, D)`` each.
-        """
+        """Train on one thread: more would change the result. ``sources`` give rows ``(N, D)`` of length 1 or 0."""
         torch = require("torch", "train")
         # A positive and a negative of each outfit and kind of negatives.
         per_outfit = 2 * len(TRAINING_NEGATIVES)
@@ -101,11 +97,7 @@ class SetTransformer:
         return scores
 
     def _logits(self, outfits: Sequence[Sequence[Item]]) -> torch.Tensor:
-        """Logits of outfits, ``(B,)``.
-
-        An outfit token attends to the items; its last state is the input of the head. The mean cosine of the items'
-        own embeddings is added, source by source: that similar items are compatible need not be learned.
-        """
+        """Logits ``(B,)``: a head on the outfit token, plus mean cosines, so that similarity need not be learned."""
         import torch
 
         network = self._network
@@ -169,10 +161,7 @@ class _Features:
         self._add(items)
 
     def batch(self, outfits: Sequence[Sequence[Item]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Features ``(B, T, D)``, category numbers ``(B, T)`` and padding ``(B, T)``, True where there is no item.
-
-        Items are sorted by their content, so that sums round the same whatever their order.
-        """
+        """Features ``(B, T, D)``, categories and padding ``(B, T)``; items are sorted, so that sums round the same."""
         import torch
 
         self._add([item for outfit in outfits for item in outfit if id(item) not in self._numbers])
@@ -237,7 +226,6 @@ def _mean_cosines(features: torch.Tensor, padding: torch.Tensor, widths: Sequenc
 
 
 def _batches(dataset: Dataset, seed: int) -> Iterator[Part]:
-    """Endless batches of outfits with labels; negatives are redrawn in each epoch."""
     for epoch in itertools.count():
         questions = [
             question

@@ -95,10 +95,7 @@ Interval = tuple[float, float] | None
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One task under one protocol; ``n`` questions of ``among`` candidates, 0 for compatibility.
-
-    ``chance`` is what guessing reaches, ``smallest`` the smallest difference from it that shows.
-    """
+    """One task under one protocol; ``among`` is 0 for compatibility, ``smallest`` the least difference that shows."""
 
     task: Task
     protocol: str

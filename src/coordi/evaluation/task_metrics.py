@@ -51,10 +51,7 @@ Row = Callable[[str, NDArray[np.bool_]], Figures]
 def task_metrics(
     protocols: Sequence[ProtocolResult], settings: EvaluateSettings, seed: int, items: Mapping[str, Item]
 ) -> dict[str, dict[str, Any]]:
-    """The ``tasks`` of ``report.json``; see the module's docstring.
-
-    The first scorer of each protocol is the model under test. The same seed gives the same figures to the last bit.
-    """
+    """The ``tasks`` of ``report.json`` (see the module's docstring); each first scorer is the model under test."""
     tasks: dict[str, dict[str, Any]] = {task: {} for task in TASKS}
     for protocol in protocols:
         name, warnings = protocol.questions.protocol, protocol.questions.warnings
@@ -78,7 +75,6 @@ def task_warnings(tasks: Mapping[str, Mapping[str, Any]]) -> tuple[ReportWarning
 def _task(
     protocol: ProtocolResult, task: Task, settings: EvaluateSettings, seed: int, items: Mapping[str, Item]
 ) -> Figures:
-    """Figures of the model under test, the first result, and of the others as its baselines."""
     # A new generator each time, so that a task's draws don't depend on which other tasks there are.
     rng = np.random.default_rng([seed, RandomStream.BOOTSTRAP])
     outfits = [question.outfit_id for question in protocol.questions.by_task[task]]
@@ -165,9 +161,8 @@ def _retrieval(result: ScorerResult, answers: NDArray[np.intp], resamples: Resam
 def _compatibility_breakdown(protocol: ProtocolResult, items: Mapping[str, Item]) -> dict[str, list[Figures]]:
     """Rows ``{value, n, positives, auc, accuracy}`` by size, garment category and confidence.
 
-    A question counts in the row of each category that it holds, so those rows overlap. Quarters by confidence are
-    split at the quartiles of the distance from the threshold; ties make them uneven. ``auc`` is None in a row of one
-    class. Rows have no intervals, so they prove nothing.
+    A question counts in the row of each category that it holds, so those overlap. Quarters are split at the quartiles
+    of the distance from the threshold; ties make them uneven. Rows have no intervals, so they prove nothing.
     """
     questions, labels, result = protocol.questions.test, protocol.questions.labels, protocol.results[0]
 
@@ -192,7 +187,6 @@ def _compatibility_breakdown(protocol: ProtocolResult, items: Mapping[str, Item]
 
 
 def _fitb_breakdown(protocol: ProtocolResult, items: Mapping[str, Item]) -> dict[str, list[Figures]]:
-    """Rows ``{value, n, accuracy}`` by the garment category of the true item."""
     questions = protocol.questions.blanks
     hits = metrics.fitb_hits(protocol.results[0].blank_scores, protocol.questions.answers)
 
@@ -226,7 +220,6 @@ def _warnings(resamples: Resamples, draws: Draws) -> list[str]:
 
 
 def _baselines(metric: str, measured: Mapping[str, tuple[Figures, Draws]]) -> Figures:
-    """Figures of the other scorers, and how far the model under test, the first, is ahead of each."""
     (model, model_draws), *_ = measured.values()
     others = dict(list(measured.items())[1:])
     differences = {name: model_draws - draws for name, (_, draws) in others.items()}
