@@ -34,12 +34,8 @@ _MODIFIERS = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class MarylandCategory:
-    """A row of the checked-in table of the Maryland release's categories.
-
-    Attributes:
-        category: The garment category; ``""`` if nobody wears it as part of an outfit.
-        decided_by_title: True for a department that holds all kinds of things ("Clothing", "Baby"): words of an
-            item's title decide, and ``category`` is used when they don't.
+    """A row of ``categories.csv``; ``category`` is ``""`` if nobody wears the thing as part of an outfit.
+    ``decided_by_title`` marks departments of all kinds of things ("Clothing"): the title decides, else ``category``.
     """
 
     id: int
@@ -68,10 +64,8 @@ def maryland_category(category_id: int, title: str) -> GarmentCategory | Literal
 
 
 def outfits_category(row: MarylandCategory | None, semantic: str, title: str) -> GarmentCategory | Literal[""] | None:
-    """Garment category of an item of Polyvore Outfits, whose category ids are those of the Maryland release.
-
-    Without a row of the table, the release's own coarse category (``"tops"``, ``"all-body"``) decides; its accessories
-    and jewellery are distinguished by the title's words. ``""`` if nobody wears it, None if it is unknown.
+    """Garment category of an item of Polyvore Outfits; ``""`` if nobody wears it, None if it is unknown. Without a row
+    the release's coarse category decides; its accessories and jewellery are told apart by the title's words.
     """
     if row is not None:
         return maryland_category(row.id, title)
@@ -83,10 +77,8 @@ def outfits_category(row: MarylandCategory | None, semantic: str, title: str) ->
 
 
 def category_of(text: str) -> GarmentCategory | None:
-    """Garment category that free text names, such as ``"Tshirts"``, ``"Track Pants"`` or ``"red leather belt"``.
-
-    The head noun of an English phrase comes last, so of several garment words the last one decides, and of phrases
-    that end there the longest one. None if no word is known, or names something that isn't worn to be seen.
+    """Garment category that free text names, such as ``"Tshirts"`` or ``"red leather belt"``, else None. The head noun
+    of an English phrase comes last, so the last garment word decides, and of phrases that end there the longest.
     """
     return classify(text) or None
 
@@ -120,7 +112,6 @@ def _longest_phrase() -> int:
 
 
 def _forms(phrase: str) -> set[str]:
-    """The phrase and its regular plural."""
     if phrase.endswith(("ss", "sh", "ch", "x")):
         return {phrase, f"{phrase}es"}
     if phrase.endswith("s"):

@@ -1,8 +1,4 @@
-"""The cleaning funnel from a source to a data set; everything left out is counted with its reason.
-
-The paper keeps images that have a description (section 2.2): an item needs a photo and a title. The text-only mode
-keeps items without a photo, and the data set says so.
-"""
+"""The cleaning funnel from a source to a data set. The paper's items have a photo and a title (section 2.2)."""
 
 from __future__ import annotations
 
@@ -36,14 +32,7 @@ _AUTO_SHARE = 0.5
 def clean(
     source: Source, settings: DataSettings, seed: int, progress: Progress = no_progress, *, check_photos: bool = True
 ) -> Dataset:
-    """Clean a source.
-
-    The source's funnel is extended. ``seed`` is of the drawn splits and of the caps; ``progress`` is called after each
-    photo that is checked, none with ``check_photos=False``.
-
-    Raises:
-        DataError: If nothing is left, or a split that had outfits has none left; with the biggest reasons.
-    """
+    """Clean a source; raises DataError if nothing is left, or a split that had outfits has none left."""
     funnel = source.funnel
     garments = [item for item in source.items if item.category != NO_GARMENT]
     unworn = len(source.items) - len(garments)
@@ -81,7 +70,6 @@ def _repair_titles(items: Sequence[SourceItem], funnel: Funnel) -> list[SourceIt
 
 
 def _photo_problems(items: Sequence[SourceItem], progress: Progress, *, check: bool) -> dict[str, str]:
-    """By item id, why it has no sound photo; each file is opened once, or none where ``check`` is False."""
     problems: dict[str, str] = {}
     for done, item in enumerate(items, start=1):
         if problem := item.why_no_photo if item.image is None else photo_problem(item.image) if check else None:
@@ -133,7 +121,6 @@ def _apply_filter(
 
 
 def _with_category(items: Sequence[SourceItem], funnel: Funnel) -> dict[str, SourceItem]:
-    """Items with a category, or with a photo that can give one, by id."""
     usable = {item.id: item for item in items if item.category is not None or item.image is not None}
     unusable = [f"'{item.subcategory or item.title}'" for item in items if item.id not in usable]
     reason = "no word tells its category, and it has no photo"
@@ -160,10 +147,7 @@ def _clean_outfits(
 
 
 def _with_questions_for(source: Source, settings: DataSettings) -> Source:
-    """The source with the question files that go with the settings.
-
-    They go with the release's own splits. A cap on a split holds for the outfits of its question files too.
-    """
+    """The source with its question files, which go with its own splits; a split's cap holds for their outfits too."""
     caps = outfit_caps(settings)
     parts = []
     for part in source.questions:
@@ -176,10 +160,7 @@ def _with_questions_for(source: Source, settings: DataSettings) -> Source:
 
 
 def _with_unique_titles(source: Source, items: Mapping[str, SourceItem]) -> list[SourceOutfit]:
-    """Outfits with the items that are left, each title once.
-
-    A made-up outfit never holds a title twice, so one that does would give itself away.
-    """
+    """Each title once per outfit: a made-up outfit never repeats a title, so one that does would give itself away."""
     reduced, repeated = [], 0
     for outfit in source.outfits:
         left = [name for name in outfit.item_ids if name in items]

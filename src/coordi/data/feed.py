@@ -93,10 +93,8 @@ def read_json(path: Path) -> Any:
 
 
 def inside(folder: Path, named: str) -> Path | None:
-    """The path that a source names relative to its folder; None for an address, or a path that leads out of it.
-
-    A catalogue from elsewhere must not make coordi open, or show in a report, files outside it. Links within the folder
-    are the user's own and are followed.
+    """The path that a source names in its folder; None for an address or a path that leads out. A strange catalogue
+    must not make coordi open, or show, files outside it. Links within the folder are the user's own and are followed.
     """
     if not named or "://" in named or "\0" in named:
         return None
@@ -106,12 +104,7 @@ def inside(folder: Path, named: str) -> Path | None:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A file's rows.
-
-    Attributes:
-        rows: Line (CSV, JSON Lines) or row number (Parquet), from 1, with the values by column, without empty ones.
-        faults: By reason, the lines that can't be read.
-    """
+    """A file's rows, by line or row number from 1, without empty values; ``faults`` are unreadable lines by reason."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[int, Row], ...]
@@ -195,10 +188,8 @@ def find_table(folder: Path) -> Path | None:
 
 
 def read_catalogue(path: Path, layout: str = "catalogue") -> Source:
-    """Read a table of items, with ``outfits.jsonl`` beside it if there is one.
-
-    Columns are recognised by common names whatever their case: id, title, category, image, price; all others go to
-    ``Item.extra``. Without an image column, the photo is ``<id>.<suffix>`` beside the table or in ``images``.
+    """Read a table of items, and ``outfits.jsonl`` beside it if there is one. Unknown columns go to ``Item.extra``.
+    Without an image column, the photo is ``<id>.<suffix>`` beside the table or in ``images``.
     """
     table = read_table(path)
     columns = _Columns(path, table.columns)
@@ -235,8 +226,6 @@ def read_catalogue(path: Path, layout: str = "catalogue") -> Source:
 
 
 class _Columns:
-    """The meaning of a table's columns."""
-
     def __init__(self, path: Path, names: Sequence[str]) -> None:
         by_key = {re.sub(r"[\s_\-]+", "", name).lower(): name for name in reversed(names)}
         self._of = {
@@ -311,7 +300,6 @@ def _later_lines(value: Any) -> list[str]:
 
 
 def _lines_after(line: int, row: Row) -> str:
-    """The lines that a row goes on over, in words."""
     last = line + sum(str(value).count("\n") for value in row.values())
     return f"line {last}" if last == line + 1 else f"lines {line + 1} to {last}"
 
@@ -348,7 +336,6 @@ def _read_outfits(path: Path, items: Mapping[str, SourceItem], funnel: Funnel) -
 
 
 def _outfit(row: Row, line: int) -> SourceOutfit | str:
-    """The outfit of a line, or the reason why it is none."""
     names, split = row.get("items"), row.get("split")
     if not isinstance(names, list) or not all(isinstance(name, (str, int)) for name in names):
         return "bad outfit: 'items' isn't a list of ids"
@@ -373,11 +360,8 @@ class FolderEntry(NamedTuple):
 
 
 def walk(folder: Path) -> Iterator[FolderEntry]:
-    """Everything in a folder and the folders in it, folder by folder and sorted in each.
-
-    Links to files are followed and links to folders aren't, so a circle of links ends. A photo's suffix is enough
-    here; a file with another suffix is a photo if its first bytes say so. Hidden folders and those that coordi wrote
-    are listed but not entered.
+    """Everything in a folder and its folders, sorted in each. Links to files are followed, those to folders aren't;
+    hidden folders and those that coordi wrote aren't entered. A photo is known by its suffix or its first bytes.
     """
     closed: list[OSError] = []
     for name, folders, names in os.walk(folder, onerror=closed.append):
@@ -396,10 +380,8 @@ def find_photos(folder: Path) -> Iterator[Path]:
 
 
 def read_photos(folder: Path) -> Source:
-    """Read a folder of photos: an item's id is its path without suffix, its title the words of its name.
-
-    The name of its folder (``shoes/IMG_1.jpg``) gives the category where the file's own name doesn't. Where neither
-    does, the category stays open until an encoder describes the photo. Every other file is a row of the funnel.
+    """Read a folder of photos: an item's id is its path without suffix, its title the words of its name. Its folder's
+    name gives the category where its own doesn't; else an encoder must. Every other file is a row of the funnel.
     """
     entries = [(_printable(entry.path.relative_to(folder).as_posix()), entry) for entry in walk(folder)]
     left_out: Examples = defaultdict(list)
@@ -453,5 +435,4 @@ def _why_no_photo(path: Path) -> str | None:
 
 
 def _printable(name: str) -> str:
-    """A name that can be written as UTF-8: bytes of another encoding become escapes."""
     return name.encode("utf-8", "backslashreplace").decode()

@@ -49,14 +49,9 @@ _PAGES = {"dataset": "https://huggingface.co/datasets/", "model": "https://huggi
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A repository at a commit of 40 hexadecimal digits.
-
-    Attributes:
-        commit: None where the user has to give one.
-        setting: How the user gives the commit, for messages.
-        error: Raised where it can't be fetched.
-        choose: Given the repository in words and the names of all its files, returns the wanted ones; may raise.
-        access: What to do where access is restricted; empty if it isn't.
+    """A repository at a commit of 40 hexadecimal digits; None where the user has to give one, by ``setting``.
+    ``choose`` gets the repository in words and its file names, and returns those wanted; ``access`` tells what
+    restricted access needs.
     """
 
     name: str
@@ -69,17 +64,11 @@ class Repository:
 
 
 def fetch_repositories(folder: Path, repositories: Sequence[Repository], allowed: bool, advice: str) -> Path:
-    """The folder with links to files in the hub's own cache; nothing is fetched if all of them are still there.
-
-    Args:
-        folder: In coordi's cache.
-        repositories: The first is the one that the user names.
-        allowed: Whether the network may be used.
-        advice: What to do where it may not.
+    """The folder with links to files in the hub's own cache; nothing is fetched if all of them are still there. The
+    first repository is the one that the user names; ``advice`` says what to do where the network isn't ``allowed``.
 
     Raises:
-        CoordiError: Of the repository's type: it isn't there yet and may not be fetched, isn't pinned, or can't be
-            fetched.
+        CoordiError: Of the repository's type: it isn't there and may not be fetched, isn't pinned, or can't be fetched.
         MissingDependencyError: If huggingface_hub isn't installed.
         ArtifactError: If the cache can't be written.
     """
@@ -106,7 +95,6 @@ def fetch_repositories(folder: Path, repositories: Sequence[Repository], allowed
 
 @contextmanager
 def _online(error: type[CoordiError]) -> Iterator[ModuleType]:
-    """Allow huggingface_hub the network within the block."""
     before = os.environ.get(_OFFLINE)
     os.environ[_OFFLINE] = "0"  # coordi's command sets it to 1; the library reads it when it is first imported
     try:
@@ -234,7 +222,6 @@ def _marqo_item(item_id: str, row: Mapping[str, Any]) -> SourceItem:
 
 @cache
 def _rows_by_name() -> Mapping[str, MarylandCategory]:
-    """The table's rows by name; of rows of one name the first."""
     return {row.name.casefold(): row for row in reversed(tuple(maryland_categories().values()))}
 
 
@@ -242,13 +229,8 @@ _PREFIX = re.compile(r"hf:/{1,2}datasets/")  # a Path squeezes the two slashes i
 
 
 class HubPart(NamedTuple):
-    """A repository, or some files of it.
-
-    Attributes:
-        repository: ``owner/name``.
-        revision: The commit that coordi was written against; None if it isn't known, so that the user must give one.
-        files: Patterns of the files that are used; ``{version}`` is the version of Polyvore Outfits.
-        access: What to do where access is restricted; empty if it isn't.
+    """A repository, or the files of it that match patterns, in which ``{version}`` is that of Polyvore Outfits.
+    ``revision`` is the commit that coordi was written against; None if the user must give one.
     """
 
     repository: str
@@ -280,10 +262,7 @@ COPIES: dict[str, tuple[HubPart, ...]] = {
 
 
 def hub_name(path: Path | str) -> str | None:
-    """The data set that ``hf://datasets/OWNER/NAME`` or plain ``OWNER/NAME`` names; None for anything else.
-
-    A plain name means the hub only where there is no such file or folder and coordi knows it.
-    """
+    """The data set that ``hf://datasets/OWNER/NAME`` names, or a known ``OWNER/NAME`` that is no path."""
     text = str(path)
     match = _PREFIX.match(text)
     if match is None:
@@ -295,11 +274,7 @@ def hub_name(path: Path | str) -> str | None:
 
 
 def fetch(name: str, settings: DataSettings) -> Path:
-    """The folder of one of ``COPIES``; see ``fetch_repositories``.
-
-    ``data.revision`` is the commit of the repository that is named, ``data.release`` the version, by default
-    ``nondisjoint``.
-    """
+    """The folder of one of ``COPIES``; ``data.release`` is ``nondisjoint`` by default. See ``fetch_repositories``."""
     release = settings.release or VERSIONS[0]
     repositories = []
     for number, part in enumerate(COPIES[name]):

@@ -1,7 +1,4 @@
-"""Tests that answer questions from features that know nothing of clothes.
-
-Every test has one feature (order, ids, sizes, popularity, ...) and a p-value: how often chance alone reaches as much.
-"""
+"""Tests that answer questions from features that know nothing of clothes; a p-value is how often chance does so."""
 
 from __future__ import annotations
 
@@ -59,17 +56,12 @@ class Leak:
     """One way in which answers leak, or one thing that two splits share.
 
     Attributes:
-        name: What leaks; docs/method.md explains each. What two splits share isn't always a fault (common words make
-            some titles unavoidable): the figure says what it is worth. ``unaudited`` is no leak: it names sets of
-            questions that are too small to find one in them.
+        name: What leaks, or is shared (docs/method.md); ``unaudited`` is no leak: it names sets too small to test.
         where: The questions (their key, with ``blanks`` after it for blanks), the splits, or ``"texts"``.
-        detail: In a user's words, with the figures.
         auc: What a classifier reaches that uses only this, in ``[0.5, 1]``; None where it answers no such question.
-        count: How many; None for what isn't counted.
         accuracy: Share of blanks (or, for ``balance``, of questions) answered with only this; None elsewhere.
         chance: What guessing reaches of ``accuracy``, else of ``auc``; None where neither is given.
-        visible: Whether a model reads it: False for ids, and for the order of the questions, which coordi gives to no
-            scorer. They matter to whoever writes another reader of the same questions.
+        visible: Whether a model reads it: False for ids and the order of questions, which coordi gives to no scorer.
     """
 
     name: LeakName
@@ -106,9 +98,8 @@ class LeakResult:
 
 
 def significant_leaks(results: Sequence[LeakResult]) -> list[Leak]:
-    """The significant results as leaks: one per name and questions, with the figure of the strongest.
-
-    Leaks that no model can read are reported once for all questions of a kind.
+    """The significant results as leaks: one per name and questions, with the figure of the strongest. Leaks that no
+    model can read are reported once for all questions of a kind.
     """
     tests = Counter(result.where for result in results)
     groups: dict[tuple[str, str], list[LeakResult]] = defaultdict(list)
@@ -167,11 +158,8 @@ def binomial_tail(wins: int, questions: int, chance: float) -> float:
 
 
 def sign_flip_p(values: Floats, positive: Flags, groups: Ints) -> float:
-    """Two-sided p-value of a permutation test that swaps the answers within each group, shapes ``(Q,)``.
-
-    An outfit and the negative made of it are a group: what both have in common adds nothing. The sum of randomly
-    flipped signs is nearly normal, so that its standard deviation replaces the permutations. ``values`` are ranks to
-    test the AUC, or plain values to test the means.
+    """Two-sided p-value of a permutation test that swaps the answers within each group, shapes ``(Q,)``; an outfit and
+    its negative are a group. The sum of random signs is nearly normal: its standard deviation replaces permutations.
     """
     parts = np.bincount(groups, weights=(values - values.mean()) * (positive - positive.mean()))
     spread = math.sqrt(float((parts**2).sum()))
@@ -180,13 +168,8 @@ def sign_flip_p(values: Floats, positive: Flags, groups: Ints) -> float:
 
 def cross_fitted_auc(rows: Ints, marks: Ints, positive: Flags, halves: Flags, opposite: Ints | None = None) -> float:
     """Mean AUC of naive Bayes on binary features: each half of the questions is scored by a model of the other half.
-
-    Args:
-        rows: The question of each mark, shape ``(N,)``.
-        marks: Numbers of the features that a question has, from 0, shape ``(N,)``; repeats count once.
-        positive: The answers, shape ``(Q,)``.
-        halves: Which half each question belongs to, shape ``(Q,)``; a half with only one answer counts 0.5.
-        opposite: By mark the one that replaces it; then only which of the two a question has counts.
+    ``rows`` and ``marks`` are the question and feature of each mark, ``(N,)``; repeats count once. A half with only one
+    answer counts 0.5. ``opposite`` gives the mark that replaces each; then only which of the two there is counts.
     """
     width = int(marks.max(initial=0)) + 1 if opposite is None else len(opposite)
     rows, marks = np.divmod(np.unique(rows * width + marks), width)
@@ -209,12 +192,8 @@ def cross_fitted_auc(rows: Ints, marks: Ints, positive: Flags, halves: Flags, op
 class QuestionSet:
     """Questions of one name as arrays. A blank has one row for each candidate: the outfit's others, the candidate last.
 
-    Shapes: ``(Q,)`` by row, ``(N,)`` by item of a row.
-
     Attributes:
         split: Of most of the outfits; None if none is in the data set.
-        ids: Of the question of each row.
-        outfit_ids: The outfit that each row was made of.
         rows: The row of each item, ascending, ``(N,)``.
         items: The item's position in the data set, ``(N,)``.
         positive: Whether a row is compatible, or holds the right candidate, ``(Q,)``.
@@ -266,10 +245,8 @@ class QuestionSet:
         return float((1 / ties[self.groups[picked & self.positive]]).sum() / self.count)
 
     def test(self, name: LeakName, what: str, scores: Floats, by_mean: bool = False) -> LeakResult:
-        """Test a score, shape ``(Q,)``, in whichever direction answers more.
-
-        ``by_mean`` compares means instead of ranks. Items of one outfit are alike, in popularity too, so that means
-        over them spread wider than over items of many outfits. That alone moves an AUC and isn't a fault of the draw.
+        """Test a score, shape ``(Q,)``, in whichever direction answers more. ``by_mean`` compares means, not ranks:
+        items of one outfit are alike, so means over them spread wider, which moves an AUC without a fault.
         """
         if self.is_fitb:
             return self.wins(name, what, max(self.accuracy(scores), self.accuracy(-scores)), ways=2)
@@ -278,10 +255,8 @@ class QuestionSet:
         return LeakResult(name, self.where, what, "AUC", max(reached, 1 - reached), 0.5, p_value)
 
     def learned(self, name: LeakName, what: str, reached: float, chance: float = 0.5) -> LeakResult:
-        """Test a held-out AUC against what the same model reaches without the leak.
-
-        What one half teaches fits the other half as well as the reverse, so both halves count as one: on shuffled
-        questions the spread is 1.0 to 1.7 times that of as many independent questions, and this allows 1.4.
+        """Test a held-out AUC against what the same model reaches without the leak. Both halves count as one: on
+        shuffled questions the spread is 1.0 to 1.7 times that of independent ones; this allows 1.4.
         """
         positives = int(self.positive.sum())
         negatives = len(self.positive) - positives
@@ -289,9 +264,8 @@ class QuestionSet:
         return LeakResult(name, self.where, what, "AUC", reached, chance, normal_tail((reached - chance) / spread))
 
     def wins(self, name: LeakName, what: str, reached: float, ways: int = 1) -> LeakResult:
-        """Test a share of questions that were answered right, the best of so many ways to answer.
-
-        Where nothing but the position was learned from one half to answer the other, both halves count as one.
+        """Test a share of questions that were answered right, the best of so many ways to answer. Where only the
+        position was learned from one half to answer the other, both halves count as one.
         """
         count = self.count // 2 if name == "position" else self.count
         chance = float(np.mean(1 / np.bincount(self.groups))) if self.is_fitb else 0.5
@@ -331,7 +305,6 @@ def fitb_set(name: str, questions: Sequence[FitbQuestion], facts: ItemFacts) -> 
 
 
 def _numbered(labels: Iterable[object]) -> Ints:
-    """Numbers from 0 for labels, in the order of their first appearance."""
     numbers: dict[object, int] = {}
     return np.array([numbers.setdefault(label, len(numbers)) for label in labels], dtype=np.int64)
 
@@ -411,7 +384,6 @@ def leak_tests(part: QuestionSet, facts: ItemFacts) -> Iterator[LeakResult]:
 
 
 def _order_tests(part: QuestionSet, facts: ItemFacts) -> Iterator[LeakResult]:
-    """Models that learn the order by category, and two orders that the source has."""
     labels = facts.category[part.items]
     generator = np.random.default_rng([RandomStream.AUDIT_ORDER, len(part.outfits)])
     shuffles = [np.lexsort((generator.random(len(labels)), part.rows)) for _ in range(_SHUFFLES)]
@@ -468,7 +440,6 @@ def _size_tests(part: QuestionSet) -> Iterator[LeakResult]:
 
 
 def _item_tests(part: QuestionSet, facts: ItemFacts) -> Iterator[LeakResult]:
-    """Popularity, words, lengths and gaps."""
     often, kinds = (part.mean(np.log1p(counts)[part.items]) for counts in (facts.title_count, facts.kind_count))
     yield part.test("popularity", "how often titles are in training outfits", often, by_mean=True)
     whose = "candidates'" if part.is_fitb else "items'"
@@ -499,7 +470,6 @@ def _shared_words(part: QuestionSet, facts: ItemFacts) -> tuple[list[str], Float
 
 
 def _question_id_tests(part: QuestionSet) -> Iterator[LeakResult]:
-    """The id of a question, and its position among the questions."""
     numbers = np.array([int((_DIGITS.findall(name) or ["0"])[-1]) for name in part.ids], dtype=np.float64)
     places = np.arange(len(numbers), dtype=np.float64)
     words = [
@@ -515,7 +485,6 @@ def _question_id_tests(part: QuestionSet) -> Iterator[LeakResult]:
 
 
 def _item_id_tests(part: QuestionSet, facts: ItemFacts) -> Iterator[LeakResult]:
-    """The ids of items: prefixes in common or with the outfit, near numbers, low or high numbers."""
     prefixes, numbers = facts.id_prefix[part.items], facts.id_number[part.items]
     keys, counts = np.unique(part.rows * len(facts.items) + prefixes, return_counts=True)
     pairs = np.bincount(keys // len(facts.items), weights=counts * (counts - 1) / 2, minlength=len(part.outfits))
@@ -534,7 +503,6 @@ def _item_id_tests(part: QuestionSet, facts: ItemFacts) -> Iterator[LeakResult]:
 
 
 def _choice_tests(part: QuestionSet, facts: ItemFacts) -> Iterator[LeakResult]:
-    """Positions and categories of candidates, and outfits that training has."""
     starts = np.unique(part.groups, return_index=True)[1]
     position = np.arange(len(part.groups)) - starts[part.groups]
     scores = np.zeros(len(position))

@@ -1,8 +1,4 @@
-"""The leak audit: what answers questions without knowing anything of clothes, and what splits share.
-
-Questions are tested by ``leak_tests``. What two splits share (outfits, items, titles, photos) is counted, and measured
-by what a memoriser would gain.
-"""
+"""The leak audit: what answers questions without knowing anything of clothes, and what splits share."""
 
 from __future__ import annotations
 
@@ -70,24 +66,11 @@ def audit(
     photos: bool = True,
     progress: Progress = no_progress,
 ) -> tuple[Leak, ...]:
-    """Look for every leak that coordi knows.
-
-    A leak of questions is reported only if chance doesn't explain it among all tests of the same questions; the result
-    for one set doesn't depend on which others are given. What two splits share is reported from the first case on.
-
-    Args:
-        dataset: Its outfits are compared across splits.
-        questions: Compatibility questions by any name; ``unaudited`` names sets that are too small to be tested.
-        texts: The text of each item in a prompt, by item id; ids are searched in it.
-        blanks: Fill-in-the-blank questions, or retrieval queries, by any name.
-        photos: Whether photos are compared, which opens each once: about 2 ms for one of 224 x 224 pixels.
-        progress: Called after each photo.
-
-    Returns:
-        Leaks that a model can read first; empty for clean data with enough questions.
-
-    Raises:
-        DataError: If a question names an item that the data set doesn't have.
+    """Look for every leak that coordi knows; those that a model can read come first, none for clean data. A leak of
+    questions is reported only if chance doesn't explain it among all tests of the same questions, whatever other sets
+    are given. What two splits share is reported from the first case on. ``texts`` are prompts' texts by item id,
+    searched for ids; comparing ``photos`` opens each once, about 2 ms for one of 224 x 224 pixels. Raises DataError if
+    a question names an item that the data set doesn't have.
     """
     facts = ItemFacts(dataset)
     sets = [question_set(name, part, facts) for name, part in questions.items() if part]
@@ -229,7 +212,6 @@ def _share(cases: Sized, total: Sized, unit: str) -> str:
 
 
 def _between_splits(dataset: Dataset, sets: Sequence[QuestionSet], photos: bool, progress: Progress) -> Iterator[Leak]:
-    """What two splits share: outfits of every two, items, titles and photos of training and another."""
     present = [split for split in SPLITS if dataset.outfits_of(split)]
     pairs = [SplitPair(dataset, splits, sets) for splits in combinations(present, 2)]
     for pair in pairs:
@@ -269,13 +251,8 @@ def near_keys(members: Key) -> list[Key]:
 
 
 def matches_by_title(earlier: Sequence[Item], later: Sequence[Item]) -> tuple[Matches, Matches]:
-    """Later items with the same title as an earlier one, whatever its case, and with nearly the same title.
-
-    Nearly the same: the same words in another order or with other punctuation, or all words but one, of titles of
-    ``NEAR_SIZE`` words or more. Items without a title match nothing; no item matches itself.
-
-    Returns:
-        Each later item is in one of the two at most.
+    """Later items with an earlier one's title, in any case; and others with nearly the same: the same words in another
+    order or punctuation, or all words but one, of titles of ``NEAR_SIZE`` words or more. None matches itself.
     """
     same = _matches(*({item.id: [item.title.casefold()] for item in part if item.title} for part in (earlier, later)))
     near = _matches(*({item.id: near_keys(words_of(item.title)) for item in part} for part in (earlier, later)))
@@ -312,11 +289,7 @@ def hash_photo(path: Path) -> PhotoHash:
 
 
 def hash_photos(items: Iterable[Item], progress: Progress = no_progress) -> tuple[dict[str, PhotoHash], list[str]]:
-    """Read the photos of items, each file once.
-
-    Returns:
-        By item id, and the ids of items whose photo can't be opened; items without a photo are in neither.
-    """
+    """Hashes by item id, each file read once, and the ids of items whose photo can't be opened."""
 
     def read(path: Path) -> PhotoHash | None:
         try:
@@ -347,9 +320,8 @@ def matches_by_photo(earlier: Mapping[str, PhotoHash], later: Mapping[str, Photo
 
 
 def near_pairs(earlier: Sequence[PhotoHash], later: Sequence[PhotoHash]) -> Ints:
-    """Pairs of nearly the same photo, as positions in both, ascending, shape ``(P, 2)``.
-
-    The root mean square of the differences is compared with the contrast, so that pale photos must be more alike.
+    """Pairs of nearly the same photo, as positions in both, ascending, shape ``(P, 2)``. The root mean square of the
+    differences is compared with the contrast, so that pale photos must be more alike.
     """
     if not earlier or not later:
         return np.zeros((0, 2), dtype=np.int64)

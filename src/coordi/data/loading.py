@@ -56,12 +56,7 @@ Stored = TypeVar("Stored", Outfit, CompatibilityQuestion, FitbQuestion)
 
 def write_dataset(folder: Path, dataset: Dataset) -> None:
     """Write a data set: items, outfits, a release's questions (``released-<split>-<name>.parquet`` and
-    ``...-blanks.parquet``) and, last, ``dataset.json`` with the funnel and the other fields.
-
-    Photos stay where they are; their paths are written as they are.
-
-    Raises:
-        ArtifactError: If the folder can't be written.
+    ``...-blanks.parquet``) and, last, ``dataset.json``. Photos stay where they are. Raises ArtifactError.
     """
     items = [
         {
@@ -98,11 +93,7 @@ def write_dataset(folder: Path, dataset: Dataset) -> None:
 
 
 def read_dataset(folder: Path) -> Dataset:
-    """Read what ``write_dataset`` wrote; items and outfits keep their order.
-
-    Raises:
-        ArtifactError: If a file is missing or isn't what it should be.
-    """
+    """Read what ``write_dataset`` wrote, in order; raises ArtifactError if a file is missing or broken."""
     fields = read_json(folder / FIELDS)
     try:
         items = {row["id"]: _item(row) for row in _read(folder / ITEMS, _ITEM)}
@@ -186,13 +177,9 @@ _ACCEPTED = (
 def load(
     path: Path, settings: DataSettings, seed: int, progress: Progress = no_progress, *, check_photos: bool = True
 ) -> Dataset:
-    """Read and clean a source; see ``recognise`` for what may be given.
-
-    The same source, settings and seed give an equal data set. ``check_photos=False`` skips photo validation, for
-    callers that open every photo themselves.
-
-    Raises:
-        DataError: If it isn't recognised, is broken, or nothing usable is left after cleaning.
+    """Read and clean a source (see ``located``); the same source, settings and seed give an equal data set.
+    ``check_photos=False`` is for callers that open every photo themselves. Raises DataError if it isn't recognised, is
+    broken, or nothing usable is left.
     """
     return clean(read_source(path, settings), settings, seed, progress, check_photos=check_photos)
 
@@ -213,12 +200,8 @@ def read_source(path: Path, settings: DataSettings) -> Source:
 
 
 def located(path: Path | str, settings: DataSettings | None = None) -> Path:
-    """Path of a source on this machine.
-
-    It may be a path, ``sample``, ``hf://datasets/OWNER/NAME`` or plain ``OWNER/NAME``.
-
-    Raises:
-        DataError: If a hub data set can't or may not be downloaded.
+    """Path on this machine of a source: a path, ``sample``, ``hf://datasets/OWNER/NAME`` or plain ``OWNER/NAME``.
+    Raises DataError if a hub data set can't or may not be downloaded.
     """
     if str(path) == SAMPLE and not Path(path).exists():
         return sample_folder()
@@ -227,11 +210,7 @@ def located(path: Path | str, settings: DataSettings | None = None) -> Path:
 
 
 def recognise(path: Path) -> Layout:
-    """The layout of a source, from its files.
-
-    Raises:
-        DataError: If it is none of them, with what is there and what is accepted.
-    """
+    """The layout of a source, from its files; raises DataError if it is none that coordi knows."""
     if not path.exists():
         raise DataError(f"there is no file or folder at {path}; {_ACCEPTED}")
     if path.is_file():

@@ -92,14 +92,10 @@ class PhotoError(ImageError):
 
 
 def open_photo(path: Path) -> Image.Image:
-    """Decode a photo: upright by its EXIF orientation, on white where it is transparent.
-
+    """Decode a photo to ``RGB`` without metadata: upright by its EXIF orientation, on white where it is transparent.
     The first picture of an animation is used. 16-bit photos keep their upper 8 bits; CMYK becomes RGB without a colour
-    profile. The image has mode ``RGB`` and holds no metadata.
-
-    Raises:
-        PhotoError: If the file is missing, isn't JPEG, PNG, WebP, GIF or BMP, has more than 50 megapixels or
-            one side more than 50 times the other (checked before any pixel is decoded), or is cut short.
+    profile. Raises PhotoError if the file is missing, cut short or not of ``FORMATS``, or (before any pixel is decoded)
+    has more than 50 megapixels or one side more than 50 times the other.
     """
     return decode_photo(photo_bytes(path), path)
 
@@ -127,10 +123,8 @@ def photo_pixels(data: bytes, path: Path) -> int:
 
 
 def decode_photo(data: bytes, path: Path, at_least: int | None = None) -> Image.Image:
-    """Decode a photo from its file's bytes, as ``open_photo`` does; ``path`` names it in errors.
-
-    A JPEG may come out at half, a quarter or an eighth of its size, which is much faster, as long as neither side falls
-    below ``at_least``; None decodes all of it.
+    """Decode a photo from its file's bytes, as ``open_photo`` does; ``path`` names it in errors. With ``at_least``, a
+    JPEG may come out at half, a quarter or an eighth of its size (much faster) while neither side falls below that.
     """
     image = _header(path, data)
     try:
@@ -146,10 +140,8 @@ def decode_photo(data: bytes, path: Path, at_least: int | None = None) -> Image.
 
 
 def photo_problem(path: Path) -> str | None:
-    """Why cleaning leaves a photo out, or None. Most photos are judged by header and end only.
-
-    A JPEG without an end marker near its end, a GIF and a BMP are decoded to be sure; checksums of PNG and the length
-    of WebP are verified without decoding.
+    """Why cleaning leaves a photo out, or None. Most are judged by header and end: a JPEG without an end marker, a GIF
+    and a BMP are decoded; checksums of PNG and the length of WebP are verified without decoding.
     """
     try:
         data = photo_bytes(path)
@@ -220,7 +212,6 @@ def _scans(data: bytes) -> int:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Turn a photo as its EXIF orientation says; leave it where that can't be read."""
     try:
         return ImageOps.exif_transpose(image)
     except _BROKEN:
@@ -228,7 +219,6 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _plain(image: Image.Image) -> Image.Image:
-    """Convert to mode ``RGB``, always a new image."""
     if image.mode.startswith("I"):  # 16 bits; Pillow's own conversion makes everything above 255 white
         image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
     elif image.mode == "1":
@@ -245,10 +235,7 @@ PIXELS = 160
 
 
 def photo_uri(path: Path, pixels: int = PIXELS) -> str | None:
-    """A photo as a JPEG data URI whose longer side is at most ``pixels``, without metadata; the same bytes every time.
-
-    None if ``open_photo`` can't open the file (any more): the page then shows a drawing.
-    """
+    """A photo as a JPEG data URI, its longer side at most ``pixels``, without metadata; None if it can't be opened."""
     try:
         photo = decode_photo(photo_bytes(path), path, at_least=2 * pixels)
     except ImageError:

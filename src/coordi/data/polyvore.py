@@ -93,11 +93,7 @@ def _parquet_errors(table: Path) -> Iterator[None]:
 
 
 def extract_photos(tables: Sequence[Path], id_column: str, wanted: Collection[str]) -> Mapping[str, Path]:
-    """Write the photos of items into coordi's cache, unless they are there already.
-
-    Returns:
-        Path of each photo by item id; an item without one is absent. Photos aren't checked.
-    """
+    """Write items' photos into coordi's cache, unless they are there; their paths by id, unchecked."""
     photos: dict[str, Path] = {}
     for table in tables:
         # A changed file gets another folder; the hub's cache resolves to a path that names the content.
@@ -138,7 +134,6 @@ def _read_list(path: Path, what: str) -> list[Any]:
 
 
 def _read_object(path: Path, what: str) -> Mapping[str, Mapping[str, Any]]:
-    """A JSON object by id, without entries that aren't objects; empty if there is no such file."""
     entries = read_json(path) if path.is_file() else {}
     if not isinstance(entries, dict):
         raise DataError(f"{path} must hold {what} by id, got a {type(entries).__name__}; get the release's file")
@@ -146,7 +141,6 @@ def _read_object(path: Path, what: str) -> Mapping[str, Mapping[str, Any]]:
 
 
 def _size(entry: Any) -> int:
-    """How many items an entry lists; 0 for something that isn't an outfit."""
     items = entry.get("items") if isinstance(entry, dict) else None
     return len(items) if isinstance(items, list) else 0
 
@@ -154,12 +148,8 @@ def _size(entry: Any) -> int:
 def sound_entries(
     files: Mapping[Split, Path], funnel: Funnel, *, own_items: bool
 ) -> tuple[list[OutfitEntry], dict[Split, list[OutfitEntry]]]:
-    """Read the outfits of a release; count those that are broken, or repeat a set id.
-
-    ``own_items`` says that every listed item belongs to its outfit alone and is counted with it.
-
-    Returns:
-        All entries with a set id and items, and the first entry of each set id in the strongest split that has it.
+    """A release's outfits with a set id and items: all, and the first of each set id in the strongest split that has
+    it. Others are counted in the funnel, with their items where each belongs to its outfit alone (``own_items``).
     """
     entries = {split: _read_list(path, "outfits") for split, path in files.items()}
     funnel.read("outfits", sum(len(part) for part in entries.values()))
@@ -188,14 +178,10 @@ def sound_entries(
 
 
 def read_compatibility_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) -> tuple[CompatibilityQuestion, ...]:
-    """Read a file of compatibility questions.
-
-    Questions are grouped by the set of their positive. A negative belongs to the positive that it was made for where
-    the file shows it: where each negative directly follows a positive and nearly every positive is followed by one
-    (Maryland), or where all negatives follow all positives with as many items, one for one (Polyvore Outfits).
-    Elsewhere a negative is a group of its own.
-
-    ``item_ids`` gives the item id of a name; a name that isn't in it is its own id.
+    """Read a file of compatibility questions, grouped by the set of their positive. A negative belongs to the positive
+    before it, where each directly follows one and nearly every positive is followed by one (Maryland), or to the one at
+    its place where all negatives follow all positives with as many items, one for one (Polyvore Outfits). Elsewhere it
+    is a group of its own. A name that isn't in ``item_ids`` is its own id.
     """
     unit = "entry" if path.suffix == ".json" else "line"
     questions: list[tuple[bool, tuple[str, ...], str]] = []
@@ -227,7 +213,6 @@ def _json_questions(path: Path) -> Iterator[tuple[int, str, list[str]]]:
 
 
 def _groups(questions: Sequence[tuple[bool, Sequence[str], str]]) -> list[str]:
-    """The group of each question, from its label, its names and a name for a group of its own."""
     groups = [(_set_of(names) if label else "") or alone for label, names, alone in questions]
     labels = [label for label, _, _ in questions]
     positives = labels.count(True)
@@ -249,10 +234,8 @@ def _set_of(names: Sequence[str]) -> str:
 
 
 def read_blanks_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) -> tuple[FitbQuestion, ...]:
-    """Read a file of fill-in-the-blank questions.
-
-    The right candidate is the one of the question's own set; if several are, the one whose index is the question's
-    ``blank_position``. A ``label`` must agree. In the Maryland release it stands first, which isn't relied on.
+    """Read a file of fill-in-the-blank questions. The right candidate is of the question's own set; of several, the one
+    at ``blank_position``. A ``label`` must agree. That Maryland's stands first isn't relied on.
     """
     entries = enumerate(_read_list(path, "questions"), start=1)
     return tuple(_blank(entry, path, f"entry {number}", item_ids) for number, entry in entries)
@@ -292,10 +275,7 @@ def split_file(split: str) -> str:
 
 
 def read_maryland(folder: Path) -> Source:
-    """Read the split files of the Maryland release that are in ``folder``.
-
-    Item ids are ``<set_id>_<index>``, as in the release's question files.
-    """
+    """Read the Maryland release's split files; item ids are ``<set_id>_<index>``, as in its question files."""
     funnel = Funnel()
     files = split_files(folder, split_file("{}"), SPLITS)
     _, unique = sound_entries(files, funnel, own_items=True)
@@ -355,9 +335,8 @@ def _maryland_items(entry: OutfitEntry, folder: Path, faults: dict[str, list[str
 
 @dataclass(frozen=True, slots=True)
 class OutfitsRelease:
-    """The files of one version of Polyvore Outfits, whatever the copy's layout.
-
-    ``titles`` are of outfits by set id; ``without_id`` counts rows of ``items_file`` that have no item id.
+    """The files of one version of Polyvore Outfits, whatever the copy's layout. ``titles`` are of outfits by set id;
+    ``without_id`` counts rows of ``items_file`` that have no item id.
     """
 
     name: str
@@ -465,7 +444,6 @@ def chosen_version(path: Path, settings: DataSettings, there: Sequence[str], suf
 
 
 def _nearest(folder: Path, name: str) -> Path:
-    """A part of the release in the version's folder, else in the one above it."""
     return folder / name if (folder / name).exists() else folder.parent / name
 
 

@@ -45,14 +45,9 @@ Question = TypeVar("Question", CompatibilityQuestion, FitbQuestion)
 
 @dataclass(frozen=True, slots=True)
 class Drawn(Generic[Question]):
-    """Drawn questions.
-
-    Attributes:
-        questions: Shuffled compatibility questions, a positive and a negative of each outfit; or blanks, one of each
-            outfit, in the outfits' order.
-        left_out: Outfits without a question, as the split has too few other items for it.
-        fallbacks: Wrong candidates of another category, as the same category has too few items.
-        not_drawn: Outfits with a retrieval query beyond the maximum.
+    """Drawn questions: shuffled, a positive and a negative of each outfit; or blanks, one of each, in the outfits'
+    order. ``left_out`` outfits have too few other items for a question; ``fallbacks`` are wrong candidates of another
+    category; ``not_drawn`` are outfits beyond the maximum of retrieval queries.
     """
 
     questions: tuple[Question, ...]
@@ -85,10 +80,8 @@ class ItemPools:
                 self._outfits_with[item_id].add(number)
 
     def replacements(self, item_id: str, outfit: Outfit, negatives: Negatives) -> tuple[Pool, ...]:
-        """Pools from which an item may be replaced, best first.
-
-        An item of a rare kind is replaced by another of a rare kind where there is one: drawn from the whole category,
-        negatives would hold fewer rare kinds than outfits do, which answered with AUC 0.59 on Maryland outfits.
+        """Pools from which an item may be replaced, best first. A rare kind is replaced by a rare kind: with fewer of
+        them in negatives than in outfits, they answered with AUC 0.59 on Maryland outfits.
         """
         if negatives == "random":
             return (self.everything,)
@@ -161,18 +154,12 @@ def compatibility_questions(
 def draw_compatibility(
     dataset: Dataset, split: Split, negatives: Negatives, seed: int, epoch: int = 0
 ) -> Drawn[CompatibilityQuestion]:
-    """Draw a positive and a negative of each outfit.
-
-    A negative has as many items as its outfit but none of them (and no title of them), no item twice, items of as many
-    different outfits as possible, and isn't part of any outfit of the data set. Under ``same-category`` it has the
-    outfit's garment categories. Under ``one-swapped`` it has all but one of the outfit's items, under ``pairs`` one of
-    the positive's two. Items and questions are shuffled; ids are numbered after that, so that neither reveals the
-    answer. An outfit has the same shuffled order under every kind of negatives, so that it need be scored only once.
-
-    Each epoch has other negatives and orders.
-
-    Raises:
-        DataError: If the split has no outfits, or too few to make any negative.
+    """Draw a positive and a negative of each outfit. A negative has as many items as its outfit but none of them (and
+    no title of them), no item twice, items of as many different outfits as possible, and isn't part of any outfit of
+    the data set. Under ``same-category`` it has the outfit's garment categories; under ``one-swapped`` all but one of
+    its items, under ``pairs`` one of the positive's two. Ids are numbered after shuffling, so that they don't reveal
+    the answer. An outfit's shuffled order is the same under every kind of negatives, so that it need be scored only
+    once; epochs differ. Raises DataError if the split has no outfits, or too few to make any negative.
     """
     streams = (SPLITS.index(split), NEGATIVES.index(negatives), epoch)
     generator = np.random.default_rng([seed, RandomStream.COMPATIBILITY, *streams])
@@ -233,13 +220,9 @@ def fill_in_the_blank_questions(
 def draw_fill_in_the_blank(
     dataset: Dataset, split: Split, negatives: FitbNegatives, seed: int, choices: int = 4
 ) -> Drawn[FitbQuestion]:
-    """Blank one item of each outfit, every one equally likely, and hide it among wrong candidates.
-
-    Wrong candidates are of other outfits, never the same item or title twice, and never complete another real outfit.
-    The answer's position is uniform.
-
-    Raises:
-        DataError: If the split has no outfits, or fewer other items than wrong candidates.
+    """Blank one item of each outfit, every one equally likely, and hide it among wrong candidates at a uniform
+    position. They are of other outfits, never the same item or title twice, and never complete another real outfit.
+    Raises DataError if the split has no outfits, or fewer other items than wrong candidates.
     """
     streams = (SPLITS.index(split), FITB_NEGATIVES.index(negatives), choices)
     generator = np.random.default_rng([seed, RandomStream.FITB, *streams])
@@ -284,19 +267,11 @@ def _wrong_candidates(
 def draw_retrieval(
     dataset: Dataset, split: Split, seed: int, pool: int, most: int | None = None
 ) -> Drawn[FitbQuestion]:
-    """Blank one item of each outfit, and hide it in a pool of items of its garment category.
-
-    The blanked item is drawn among those whose category can fill the pool. The others of the pool are of other outfits
-    of the split, each occurrence equally likely, never the same item or title twice, and never complete another real
-    outfit. The answer's position is uniform. A larger ``most`` gives all queries of a smaller one.
-
-    ``pool`` counts the right candidate too; ``most`` is the maximum of queries, drawn with the seed, None for all.
-
-    Raises:
-        DataError: If the split has no outfits.
-
-    References:
-        Lin et al., Fashion Outfit Complementary Item Retrieval, 2020, whose pools hold 3,000 items.
+    """Blank one item of each outfit, and hide it in a pool of items of its garment category, as Lin et al., 2020
+    (Fashion Outfit Complementary Item Retrieval), do with 3,000. The blanked item is drawn among those whose category
+    can fill the pool, which counts it too. The others are of other outfits of the split, each occurrence equally
+    likely, never the same item or title twice, and never complete another real outfit. The answer's position is
+    uniform. A larger ``most`` gives all queries of a smaller one. Raises DataError if the split has no outfits.
     """
     generator = np.random.default_rng([seed, RandomStream.RETRIEVAL, SPLITS.index(split), pool])
     outfits = outfits_for(dataset, split)

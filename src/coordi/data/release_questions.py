@@ -54,7 +54,6 @@ def release_questions(
 
 def capped(part: ReleaseQuestions, cap: int | None) -> tuple[ReleaseQuestions, int]:
     """The questions of at most ``cap`` outfits, the same ones for every seed, and how many outfits are left aside.
-
     Negatives whose outfit is unknown count apart, so that no file is left with one answer only.
     """
     positive = dict.fromkeys(
@@ -166,8 +165,6 @@ def _read_part(part: ReleaseQuestions, stream: int, rules: _ReleaseFilter) -> Re
 
 
 class _ReleaseFilter:
-    """The items of a question that are left, and why a question can't be used."""
-
     def __init__(self, source: Source, items: Mapping[str, SourceItem], outfits: Sequence[SourceOutfit]) -> None:
         self._items = items
         self._read = {item.id for item in source.items}
@@ -210,7 +207,6 @@ class _ReleaseFilter:
         return TRAINED if is_trained else ""
 
     def _left(self, names: Sequence[str]) -> tuple[tuple[str, ...], list[str]]:
-        """The items after cleaning, each title once, and what that changed."""
         clean = [name for name in names if name in self._items]
         left = first_of_each_title(clean, self._items)
         changes = {

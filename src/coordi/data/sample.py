@@ -1,7 +1,4 @@
-"""The bundled sample: drawn garments, and outfits put together by written rules, for trying coordi without data.
-
-``training/draw_sample.py`` drew it. No figure that is measured on it is a result.
-"""
+"""The bundled sample, drawn by ``training/draw_sample.py`` to try coordi without data; its figures are no results."""
 
 from __future__ import annotations
 
@@ -27,11 +24,7 @@ def sample_folder() -> Path:
 
 
 def write_sample(folder: Path, progress: Progress = no_progress) -> None:
-    """Unpack the sample as a catalogue with outfits.
-
-    The folder gets ``items.csv``, ``outfits.jsonl`` (``id``, ``items``, ``split``, ``title``), ``images/<id>.jpg`` and,
-    last, the marker ``sample.json``. Existing files of these names are replaced, the marker first.
-    """
+    """Unpack the sample's files over older ones; its marker, last, shows that it is complete."""
     with clear_write_errors(folder / MARKER):
         (folder / MARKER).unlink(missing_ok=True)
     with resources.files("coordi.data").joinpath("sample.zip").open("rb") as file, ZipFile(file) as archive:

@@ -90,10 +90,8 @@ def clean_title(raw: str) -> CleanTitle:
 
 
 def title_of_file(stem: str) -> str:
-    """Title that a photo's file name gives, ``"red_leather-boots 2"`` -> ``"red leather boots"``.
-
-    Returns:
-        ``""`` for a name that a camera or a program gave (``IMG_2041``, a hash), as it says nothing about the item.
+    """Title that a photo's file name gives, ``"red_leather-boots 2"`` -> ``"red leather boots"``; ``""`` for a name
+    that a camera or a program gave (``IMG_2041``, a hash).
     """
     pieces = [piece for piece in re.split(r"[\W_]+", stem) if piece]
     words = [piece for piece in pieces if _WORD.fullmatch(piece) and not _CAMERA.match(piece.lower())]
@@ -109,11 +107,8 @@ and a shop's own outfits are often a shirt and trousers. One item has no questio
 
 @dataclass(frozen=True, slots=True)
 class SourceItem:
-    """An item as its source gives it.
-
-    Attributes:
-        category: A garment category, ``""`` if nobody wears it, None if no text names it.
-        image: Where its photo should be, maybe missing; None if the source names none, as ``why_no_photo`` says.
+    """An item as its source gives it. ``category`` is ``""`` if nobody wears it, None if no text names it; ``image``
+    may be missing, and is None if the source names none.
     """
 
     id: str
@@ -151,10 +146,8 @@ def shuffled(item_ids: Sequence[str], generator: np.random.Generator) -> tuple[s
 
 @dataclass(frozen=True, slots=True)
 class RowProblem:
-    """Something wrong with one row or photo, so that it can be found and mended.
-
-    ``line`` is the line (CSV, JSON Lines) or row number (Parquet) from 1, None for what is no row of a table. A
-    ``usable`` item stays, without what is wrong.
+    """Something wrong with one row or photo; a ``usable`` item stays, without what is wrong. ``line`` is the line (CSV,
+    JSON Lines) or row number (Parquet) from 1, None for what is no row of a table.
     """
 
     reason: str
@@ -189,12 +182,10 @@ class Source:
     """Everything that a reader reads; ids of items and of outfits are unique.
 
     Attributes:
-        funnel: What the reader already left out, such as broken rows and duplicate ids.
         keeps_single_items: Whether an item that is in no outfit is of use (a catalogue) or not (a release).
         titles_needed: Whether the paper's filter asks for a title; a folder of photos has none.
         splits: Splits that the source has of its own; one that has no outfit left is an error.
-        questions: Its files of questions as they are: without ids, with names that the file alone knows, and groups as
-            ``outfit_id``.
+        questions: As in its files: without ids, with names that the file alone knows, and groups as ``outfit_id``.
         lines: By item id, the line or row of its table; empty for what isn't a table.
     """
 
@@ -215,9 +206,8 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 
 def parse_price(value: object) -> float | None:
-    """A price from a number or a text such as ``"$1,299.00"``; None where it is unknown (empty, -1, no number).
-
-    In a text the last ``.`` or ``,`` marks decimals if one or two digits follow it; others group thousands.
+    """A price from a number or a text such as ``"$1,299.00"``; None where it is unknown (empty, -1, no number). In a
+    text the last ``.`` or ``,`` marks decimals if one or two digits follow it; others group thousands.
     """
     if isinstance(value, bool) or value is None:
         return None

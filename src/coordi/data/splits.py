@@ -42,7 +42,6 @@ def assign_disjoint_splits(
 
 
 def _neighbours(outfits: Sequence[SourceOutfit], items: Mapping[str, SourceItem]) -> list[set[int]]:
-    """By position, the outfits that share an item or a title with it."""
     # A title and an id never meet: the key of an untitled item is its id behind a character no title has.
     keys = [{key for name in outfit.item_ids for key in (f"\0{name}", title_key(items[name]))} for outfit in outfits]
     outfits_with: dict[str, list[int]] = defaultdict(list)
@@ -53,10 +52,7 @@ def _neighbours(outfits: Sequence[SourceOutfit], items: Mapping[str, SourceItem]
 
 
 def _deal_groups(near: Sequence[set[int]], order: Sequence[int], quotas: Mapping[Split, float]) -> list[Split | None]:
-    """Outfits that share something, directly or through others, go to one split.
-
-    It is the first of test and validation that has room for all of them, else training.
-    """
+    """Outfits that share something, even through others, go together: to test or valid if it has room, else train."""
     splits: list[Split | None] = ["train"] * len(near)
     room = {split: max(round(quota), 1) for split, quota in quotas.items()}
     grouped: set[int] = set()
@@ -132,7 +128,6 @@ class _GreedySplit:
             self._claimed[position] = None
 
     def _make_nearer_cheaper(self, position: int) -> None:
-        """Note that an outfit isn't free any more, so that those near it have one fewer to claim."""
         for other in self._near[position]:
             if other in self._cost:
                 self._cost[other] -= 1
@@ -164,10 +159,8 @@ def draw_splits(
 def drop_duplicates(
     outfits: Sequence[SourceOutfit], items: Mapping[str, SourceItem], funnel: Funnel
 ) -> list[SourceOutfit]:
-    """Leave out outfits whose titles are those of another; the test split wins over valid, valid over train.
-
-    Two outfits are the same if the sorted titles of their items are, whatever the ids: a model that reads titles
-    can't tell them apart. An item without a title counts by its id.
+    """Leave out outfits whose sorted titles are those of another, whatever the ids: a model that reads titles can't
+    tell them apart. Test wins over valid, valid over train. An item without a title counts by its id.
     """
     first: dict[tuple[str, ...], SourceOutfit] = {}
     across = "the same titles as an outfit of another split (test wins over valid, valid over train)"
@@ -184,10 +177,8 @@ def drop_duplicates(
 
 
 def assign_splits(outfits: Sequence[SourceOutfit], seed: int) -> list[SourceOutfit]:
-    """Draw a split, 70/10/20, for each outfit that has none; from three outfits on, no split stays empty.
-
-    The draw goes by a hash of the seed and each outfit's id, so that an outfit mostly keeps its split when a catalogue
-    grows.
+    """Draw a split, 70/10/20, for each outfit that has none; from three outfits on, no split stays empty. A hash of
+    seed and id decides, so that an outfit mostly keeps its split when a catalogue grows.
     """
     order = sorted((outfit.id for outfit in outfits if outfit.split is None), key=lambda name: _drawn(name, seed))
     tests = max(round(len(order) * _SHARES["test"]), min(len(order), 1))
@@ -210,9 +201,8 @@ def outfit_caps(settings: DataSettings) -> Mapping[Split, int | None]:
 def cap_splits(
     outfits: Sequence[SourceOutfit], settings: DataSettings, seed: int, funnel: Funnel
 ) -> list[SourceOutfit]:
-    """Keep at most so many outfits of each split as the settings ask for, drawn with the seed, in their order.
-
-    A smaller cap keeps a subset of what a larger one keeps. The funnel notes a split that has fewer.
+    """Keep at most so many outfits of each split as the settings ask for, drawn with the seed, in their order. A
+    smaller cap keeps a subset of what a larger one keeps.
     """
     caps = outfit_caps(settings)
     left_aside: set[str] = set()

@@ -25,10 +25,8 @@ CHOICES = 4
 
 
 def survey(dataset: Dataset, seed: int, progress: Progress = no_progress) -> dict[str, Any]:
-    """Count items, outfits and questions, and audit them for leaks, as ``--json`` prints it.
-
-    Questions are those that an evaluation with this seed, four choices and the same data settings draws under each
-    protocol, for the training split too, and those that came with the source. Retrieval queries aren't drawn here.
+    """Count items, outfits and questions, and audit them for leaks, as ``--json`` prints it. Questions are the source's
+    own and those that an evaluation with this seed and four choices draws, for training too; no retrieval queries.
     """
     questions: dict[str, Sequence[CompatibilityQuestion]] = {}
     blanks: dict[str, Sequence[FitbQuestion]] = {}
@@ -69,7 +67,6 @@ def survey(dataset: Dataset, seed: int, progress: Progress = no_progress) -> dic
 
 
 def _release_counts(dataset: Dataset) -> list[dict[str, Any]]:
-    """Questions of a release's files: how many are in a file, how many of them are usable, and why not the others."""
     return [
         {
             "protocol": part.name,
@@ -84,7 +81,6 @@ def _release_counts(dataset: Dataset) -> list[dict[str, Any]]:
 
 
 def _by_category(dataset: Dataset) -> dict[str, dict[str, int]]:
-    """Garment categories that occur, with counts by split and ``"all"``, which includes items that are in no outfit."""
     counts = {"all": Counter(item.category for item in dataset.items.values())}
     for split in SPLITS:
         used = {item_id for outfit in dataset.outfits_of(split) for item_id in outfit.item_ids}

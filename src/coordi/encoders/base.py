@@ -44,14 +44,11 @@ _HOW_TO_PIN = "--revision (where a command takes settings: describe.revision)"
 
 
 class ImageTextEncoder(Protocol):
-    """Photos and texts as embeddings in one space, as in CLIP.
-
-    An embedding depends on its own photo or text alone, never on the others in its batch.
+    """Photos and texts as embeddings in one space, as in CLIP, each independent of the others in its batch.
 
     Attributes:
         name: What the user asked for; of a checkpoint on the hub ``owner/name@`` and its commit's first 12 digits.
         identity: SHA-256 over the encoder's files; embeddings of two identities can't be compared.
-        dimension: D of every embedding.
         logit_scale: Cosines are multiplied by it before they become probabilities.
         logit_bias: None if probabilities are a softmax over labels; else what is added before a sigmoid per label.
     """
@@ -81,15 +78,12 @@ class ImageTextEncoder(Protocol):
 
 
 def load_encoder(name: str, allow_download: bool = False, revision: str | None = None) -> ImageTextEncoder:
-    """Load an encoder; nothing is downloaded unless that is allowed.
-
-    A name is ``edge`` (bundled); the folder of a CLIP or SigLIP checkpoint, or of one exported to ONNX;
-    ``fashion-clip`` or the ``owner/name`` of a checkpoint on the Hugging Face hub, with a ``revision`` (40 hexadecimal
-    digits) or the pinned one.
+    """Load an encoder; nothing is downloaded unless that is allowed. A name is ``edge`` (bundled); the folder of a CLIP
+    or SigLIP checkpoint, or of one exported to ONNX; ``fashion-clip`` or the ``owner/name`` of a checkpoint on the
+    Hugging Face hub, with a ``revision`` (40 hexadecimal digits) or the pinned one.
 
     Raises:
-        EncoderError: If there is no such encoder, it may not be downloaded, or its files are damaged or not what they
-            claim to be.
+        EncoderError: If there is no such encoder, it may not be downloaded, or its files are damaged or wrong.
         MissingDependencyError: If a checkpoint is loaded without the ``train`` extra.
     """
     if name == EDGE:
@@ -148,10 +142,8 @@ def fetch_checkpoint(repository: str, allow_download: bool, revision: str | None
 
 
 def _choose(where: str, listed: list[str]) -> list[str]:
-    """The files of a checkpoint that are downloaded: never code, never pickle.
-
-    Where a repository has both layouts and code of its own, only its ``config.json`` says which weights can be read;
-    it isn't downloaded yet, so open_clip's are taken.
+    """The files of a checkpoint that are downloaded: never code, never pickle. Where a repository has both layouts and
+    code of its own, only its ``config.json``, not yet downloaded, says which can be read; so open_clip's are taken.
     """
     weights = [file for file in listed if _SHARD.fullmatch(file)]
     has_code = any(file.endswith(".py") for file in listed)
@@ -168,21 +160,15 @@ def _choose(where: str, listed: list[str]) -> list[str]:
 
 
 def import_onnxruntime(module: str = "onnxruntime") -> ModuleType:
-    """Import onnxruntime, or a module of it, with its telemetry off; coordi imports it nowhere else.
-
-    Since 1.32 onnxruntime records how it is used, stores that beside an id of the machine and sends it to its maker,
-    unless ``ORT_DISABLE_TELEMETRY`` is set before the import. A value that the user has set stays.
+    """Import onnxruntime, or a module of it, without telemetry; coordi imports it nowhere else. Since 1.32 it sends its
+    maker how it is used, with an id of the machine, unless ``ORT_DISABLE_TELEMETRY`` is set before the import.
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     return require(module, "train")
 
 
 def onnx_session(content: bytes) -> Any:
-    """An onnxruntime session on the CPU.
-
-    Idle threads don't spin: photos are opened by other threads at the same time, and spinning took a third of the CPU
-    from them.
-    """
+    """A session on the CPU. Idle threads don't spin: that took a third of the CPU from those that open photos."""
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")

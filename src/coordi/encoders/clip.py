@@ -1,7 +1,5 @@
-"""CLIP and SigLIP checkpoints from a folder, in the layouts of transformers and open_clip.
-
-The networks are transformers' own. Photos and texts are prepared here, by recipes that an export to ONNX takes along:
-it must run without torch and transformers, and transformers' CLIP processors for torch need torchvision.
+"""CLIP and SigLIP checkpoints from a folder, in the layouts of transformers and open_clip. An export to ONNX must run
+without torch and transformers, whose CLIP processors need torchvision, so photos and texts are prepared here.
 """
 
 from __future__ import annotations
@@ -45,16 +43,14 @@ _UNSUPPORTED_STEPS = ("do_pad", "do_reduce_labels", "do_thumbnail", "do_align_lo
 
 
 class PhotoRecipe(Settings):
-    """From an RGB photo to the image tower's input, ``(3, H, W)`` float32.
-
-    The steps are those of the checkpoint's own image processor, in its order: resize, crop around the centre (with
-    black where the photo is smaller), multiply by ``scale``, subtract ``mean``, divide by ``std``.
+    """From an RGB photo to the image tower's input, ``(3, H, W)`` float32: resize, crop around the centre (black where
+    the photo is smaller), multiply by ``scale``, subtract ``mean``, divide by ``std``.
 
     Attributes:
         shortest_edge: The shorter side after resizing; the longer keeps the proportions, rounded down.
         size: Height and width after resizing, whatever the proportions. Not with ``shortest_edge``.
         resample: Pillow's number of the filter, which always antialiases: 2 bilinear, 3 bicubic.
-        crop: Height and width of the crop around the centre; None for no crop.
+        crop: Height and width; None for no crop.
     """
 
     shortest_edge: int | None = Field(default=None, ge=1)
@@ -79,10 +75,7 @@ class PhotoRecipe(Settings):
 
     @classmethod
     def of_processor(cls, config: Mapping[str, Any]) -> PhotoRecipe:
-        """The recipe of a ``preprocessor_config.json``, whatever version of transformers wrote it.
-
-        transformers' own class reads the file, with its defaults and the spellings of older versions.
-        """
+        """The recipe of a ``preprocessor_config.json`` of any version, read by transformers' own class."""
         name = str(config.get("image_processor_type") or config.get("feature_extractor_type") or _IMAGE_PROCESSORS[0])
         kind = name.removesuffix("Fast").removesuffix("Pil").replace("FeatureExtractor", "ImageProcessor")
         if kind not in _IMAGE_PROCESSORS:
@@ -162,12 +155,11 @@ class TextRecipe(Settings):
     """From texts to the text tower's input, ``(B, T)`` int64.
 
     Attributes:
-        clean: Before the tokenizer: ``none``; ``lowercase`` (SigLIP 2); ``siglip``: lower case, without ASCII
-            punctuation and repeated spaces; ``open_clip``: the same after mending broken encodings and HTML, with a
-            space for each underscore.
+        clean: ``lowercase`` (SigLIP 2); ``siglip``: also without ASCII punctuation and repeated spaces; ``open_clip``:
+            the same after mending broken encodings and HTML, with a space for each underscore.
         length: Maximum tokens of a text, special ones included; longer texts are cut.
-        padding: ``longest`` pads to the longest text of a batch (CLIP ignores what follows the end token); ``full`` to
-            ``length`` (SigLIP was trained so and reads the last position).
+        padding: To the ``longest`` text of a batch (CLIP ignores what follows the end token), or ``full`` to ``length``
+            (SigLIP was trained so and reads the last position).
     """
 
     clean: Cleaning = "none"
@@ -215,10 +207,7 @@ Tower = Callable[[npt.NDArray[Any]], npt.NDArray[np.float32]]
 
 @dataclass(frozen=True, slots=True)
 class TowersEncoder:
-    """A checkpoint as an ``ImageTextEncoder``, its two networks in torch or in ONNX.
-
-    ``model`` is the torch model; None for an export.
-    """
+    """A checkpoint as an ``ImageTextEncoder``, its two networks in torch or in ONNX (then ``model`` is None)."""
 
     name: str
     identity: str
@@ -251,15 +240,8 @@ _Parts = tuple[PhotoRecipe, TextTokenizer, Any]
 
 
 def load_checkpoint(folder: Path, name: str | None = None) -> TowersEncoder:
-    """Load CLIP or SigLIP from a folder: safetensors only, no code from the folder, no network.
-
-    A folder with both layouts (``config.json`` of transformers, ``open_clip_config.json``) is read in transformers',
-    unless its ``config.json`` only points to code of its own.
-
-    Raises:
-        EncoderError: If a file is missing, the weights are pickle only, the model is of another kind, or the files
-            don't fit together.
-        MissingDependencyError: If torch or transformers isn't installed.
+    """Load CLIP or SigLIP from a folder: safetensors only, no code from the folder, no network. Of two layouts,
+    transformers' is read, unless its ``config.json`` only points to code of its own. Raises as ``load_encoder`` does.
     """
     load = _loader(folder)
     try:
@@ -290,7 +272,6 @@ def load_checkpoint(folder: Path, name: str | None = None) -> TowersEncoder:
 
 
 def _check_fit(config: Any, photos: PhotoRecipe, tokens: TextTokenizer) -> None:
-    """Check that the prepared input is what the model takes."""
     side, text, size = int(config.vision_config.image_size), config.text_config, tokens.tokenizer.get_vocab_size()
     if photos.shape != (side, side):
         shape = " x ".join(map(str, photos.shape))
@@ -359,10 +340,8 @@ def _load_siglip(folder: Path) -> _Parts:
 
 
 def _siglip_cleaning(config: Mapping[str, Any]) -> Cleaning:
-    """Cleaning that ``tokenizer.json`` doesn't always include.
-
-    SigLIP 2 was trained on lower-case text, which the Gemma tokenizer named in its files doesn't make (Tschannen et
-    al., SigLIP 2, 2025, section 2.1).
+    """Cleaning that ``tokenizer.json`` doesn't always include: SigLIP 2 was trained on lower-case text, which the Gemma
+    tokenizer of its files doesn't make (Tschannen et al., SigLIP 2, 2025, section 2.1).
     """
     kind = str(config.get("tokenizer_class", "")).removesuffix("Fast")
     if kind == "SiglipTokenizer":
@@ -447,7 +426,6 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _processor_config(folder: Path) -> dict[str, Any]:
-    """Settings of the image processor, from its own file or from the one that it shares with the tokenizer."""
     if not (folder / _PROCESSOR).is_file() and (folder / _SHARED_PROCESSOR).is_file():
         config = _read_json(folder / _SHARED_PROCESSOR).get("image_processor")
         if isinstance(config, dict):
@@ -461,7 +439,6 @@ def _tokenizer_config(folder: Path) -> dict[str, Any]:
 
 
 def _weights(folder: Path, name: str = WEIGHTS) -> list[Path]:
-    """The weights in safetensors, in one file or in shards with their index."""
     if name == WEIGHTS and not (folder / name).is_file() and (folder / _SHARDS).is_file():
         index = _read_json(folder / _SHARDS).get("weight_map", {})
         return [folder / _SHARDS, *(_existing(folder / shard) for shard in sorted(set(index.values())) or [name])]
@@ -479,7 +456,6 @@ def _weights(folder: Path, name: str = WEIGHTS) -> list[Path]:
 
 
 def _identity(folder: Path, is_open_clip: bool) -> str:
-    """SHA-256 over names and contents of the files that shape the embeddings."""
     tokenizer = [TOKENIZER] if (folder / TOKENIZER).is_file() else _CLIP_VOCABULARY
     processor = _PROCESSOR if (folder / _PROCESSOR).is_file() else _SHARED_PROCESSOR
     names = [CONFIG, _TOKENIZER_CONFIG, *tokenizer, OPEN_CLIP_CONFIG if is_open_clip else processor]
@@ -557,9 +533,8 @@ def _open_clip_photos(prepared: Mapping[str, Any], side: int) -> PhotoRecipe:
 
 
 def rename_open_clip(tensors: Mapping[str, Any]) -> dict[str, Any]:
-    """open_clip's SigLIP weights under transformers' names; other names stay, for the strict loading to refuse.
-
-    Query, key and value are separate in transformers' layers, and together in its pooling; in open_clip the reverse.
+    """open_clip's SigLIP weights under transformers' names; other names stay, for the strict loading to refuse. Query,
+    key and value are separate in transformers' layers, and together in its pooling; in open_clip the reverse.
     """
     torch = require("torch", EXTRA)
     old, renamed = dict(tensors), {}

@@ -1,7 +1,4 @@
-"""The paper's zero-shot step: garment types and items that complement an outfit, by the encoder alone.
-
-No command calls it yet; ``benchmarks/zero_shot_shortlist.py`` measures it.
-"""
+"""The paper's zero-shot step, by the encoder alone; only ``benchmarks/zero_shot_shortlist.py`` calls it."""
 
 from __future__ import annotations
 
@@ -16,13 +13,8 @@ from coordi.types import GarmentCategory, Label
 def shortlist(
     query_vectors: npt.NDArray[np.floating], catalogue_vectors: npt.NDArray[np.floating], top_k: int
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
-    """The ``top_k`` catalogue rows with the highest cosine to each query.
-
-    Unit vectors of the queries ``(Q, D)`` (see ``outfit_query``) and of the photos of the wanted category ``(N, D)``
-    give row indices and their cosines, both ``(Q, min(top_k, N))``, best first; of equal cosines the lowest index.
-
-    Raises:
-        ValueError: If the shapes disagree or ``top_k`` is below 1.
+    """Row numbers of unit vectors ``(N, D)`` with the highest cosine to each query ``(Q, D)``, and these cosines, both
+    ``(Q, min(top_k, N))``; best first, of equals the lowest row. Raises ValueError for wrong shapes or ``top_k``.
     """
     if query_vectors.ndim != 2 or catalogue_vectors.ndim != 2 or query_vectors.shape[1] != catalogue_vectors.shape[1]:
         raise ValueError(f"need (Q, D) and (N, D), got {query_vectors.shape} and {catalogue_vectors.shape}")
@@ -33,10 +25,7 @@ def shortlist(
 
 
 def outfit_query(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
-    """Query vector of an outfit, ``(1, D)``: the unit mean of its items' unit vectors ``(M, D)``, of photos or texts.
-
-    Items that cancel each other out give zeros, whose cosine with everything is 0.
-    """
+    """Query of an outfit, ``(1, D)``: the unit mean of its items' unit vectors ``(M, D)``; zeros if they cancel out."""
     if vectors.ndim != 2 or not len(vectors):
         raise ValueError(f"need the vectors (M, D) of at least 1 item, got {vectors.shape}")
     return unit_vectors(vectors.mean(axis=0, keepdims=True))
@@ -49,13 +38,8 @@ def complementary_labels(
     vocabulary: Vocabulary,
     top_k: int = 3,
 ) -> tuple[Label, ...]:
-    """The garment types of a wanted category whose words are most similar to an outfit's photos.
-
-    ``query`` is that of ``outfit_query``. The vocabulary's first attribute with labels of that category is used.
-
-    Returns:
-        Labels with their probability among the labels of the wanted category (a sigmoid encoder classifies each
-        alone), most probable first; none if the vocabulary has none of that category.
+    """The garment types of a category most similar to an outfit (``outfit_query``), most probable first, from the first
+    attribute with labels of that category. Probabilities are among these (a sigmoid encoder's: of each alone).
     """
     _check_top_k(top_k)
     for name, attribute in vocabulary.attributes.items():

@@ -35,15 +35,7 @@ _Write = Callable[[Sequence[Description], npt.NDArray[np.float32]], None]
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """Descriptions and embeddings of the photos of a data set.
-
-    Attributes:
-        descriptions: By item id.
-        ids: Item ids of the rows of ``embeddings``, in the order of the items.
-        embeddings: Unit vectors, ``(N, D)``.
-        unreadable: Items without a photo, or with one that can't be opened.
-        encoder: Name and identity of the encoder; embeddings of two identities can't be compared.
-    """
+    """Descriptions by item id, and unit vectors ``(N, D)`` in the order of ``ids``; the encoder's name and identity."""
 
     descriptions: Mapping[str, Description]
     ids: tuple[str, ...]
@@ -54,14 +46,8 @@ class Described:
 
 @dataclass(frozen=True, slots=True)
 class DescriptionSummary:
-    """Counts over a catalogue's descriptions, which are in its folder.
-
-    Attributes:
-        encoded: Photos that went through the encoder; the others were in the cache, or the same as another.
-        labels: By attribute, how many photos have each label, most frequent first.
-        examples: Items with their descriptions, spread evenly over the catalogue's order; all of a small one.
-        encoder: Name and identity.
-        is_sigmoid: Whether the encoder classifies each label by itself (sigmoid), not against the others.
+    """Counts over a catalogue's descriptions: by attribute, photos of each label, most frequent first. ``encoded``
+    photos weren't in the cache; ``examples`` are spread evenly over the catalogue; ``encoder`` is name and identity.
     """
 
     photos: int
@@ -82,13 +68,8 @@ class DescriptionSummary:
 
 
 class CatalogueDescriber:
-    """Describes photos into a folder.
-
-    Vectors go into the cache in batches, so a run that was killed is resumed there, and only new photos of a catalogue
-    are encoded. Labels are computed again from the vectors, so another vocabulary costs no encoding either. Neither
-    vectors nor descriptions stay in memory: it grows by about a kilobyte per item, its name and digest.
-
-    Of the settings only ``batch_size`` is read; it changes speed, not results.
+    """Describes photos into a folder; memory grows by about a kilobyte per item. A killed run is resumed from the
+    vectors in the cache. Of the settings only ``batch_size`` is read; it changes speed, not results.
     """
 
     def __init__(
@@ -103,14 +84,9 @@ class CatalogueDescriber:
     def describe(
         self, items: Sequence[Item], folder: Path, examples: int = 0, progress: Progress = no_progress
     ) -> DescriptionSummary:
-        """Write ``descriptions.parquet``, ``embeddings.safetensors`` and ``unreadable.json``.
-
-        What an earlier, killed run left half written in the folder is removed. ``examples`` is the maximum of
-        descriptions to return, with items of unique ids; ``progress`` is called with the number of opened photos.
-
-        Raises:
-            ArtifactError: If the folder or the cache can't be written.
-            DataError: If there are photos and none of them can be opened, with the reasons.
+        """Write ``descriptions.parquet``, ``embeddings.safetensors`` and ``unreadable.json``; what a killed run left is
+        removed. ``examples`` is the maximum to return; ``progress`` counts opened photos. Raises ArtifactError if the
+        folder or the cache can't be written, DataError if there are photos and none can be opened.
         """
         opened = encode_photos(items, self._encoder, self._cache, self._batch_size, progress)
         _check_any_opened(opened)
@@ -151,11 +127,9 @@ def _check_any_opened(opened: EncodedPhotos) -> None:
 
 @contextmanager
 def _writer(folder: Path, encoder: tuple[str, str], ids: Sequence[str], dimension: int) -> Iterator[_Write]:
-    """Write descriptions and embeddings part by part, both files atomically.
-
-    ``descriptions.parquet`` has a row per label (``item_id``, ``attribute``, ``label``, ``probability``), most
-    probable first. ``embeddings.safetensors`` holds ``vectors`` ``(N, D)`` with the ids in its metadata. The same
-    parts give the same bytes. The function that is yielded writes the next descriptions and vectors ``(B, D)``.
+    """Write both files atomically, part by part; the function that is yielded writes the next vectors ``(B, D)``.
+    ``descriptions.parquet`` has a row per label, most probable first; ``embeddings.safetensors`` holds ``vectors``
+    ``(N, D)``, with ids in its metadata. The same parts give the same bytes.
     """
     import pyarrow as pa
     from pyarrow import parquet
@@ -188,11 +162,7 @@ def _writer(folder: Path, encoder: tuple[str, str], ids: Sequence[str], dimensio
 
 
 def _safetensors_header(rows: int, dimension: int, metadata: Mapping[str, str]) -> bytes:
-    """Header of a file with the one tensor ``vectors``, whose numbers may then be written in parts.
-
-    References:
-        https://github.com/huggingface/safetensors#format
-    """
+    """Header for one tensor, written in parts later (https://github.com/huggingface/safetensors#format)."""
     tensor = {"dtype": "F32", "shape": [rows, dimension], "data_offsets": [0, 4 * rows * dimension]}
     text = json.dumps({"__metadata__": metadata, "vectors": tensor}, separators=(",", ":")).encode()
     padded = text + b" " * (-len(text) % 8)
@@ -200,11 +170,7 @@ def _safetensors_header(rows: int, dimension: int, metadata: Mapping[str, str]) 
 
 
 def read_described(folder: Path) -> Described:
-    """Read the files of ``CatalogueDescriber.describe``.
-
-    Raises:
-        ArtifactError: If a file is missing or broken.
-    """
+    """Read the files of ``CatalogueDescriber.describe``; raises ArtifactError if one is missing or broken."""
     from pyarrow import parquet
     from safetensors import safe_open
 
@@ -236,11 +202,7 @@ def read_described(folder: Path) -> Described:
 
 
 def render_page(summary: DescriptionSummary, name: str, left_out: Sequence[tuple[str, int]] = ()) -> str:
-    """The page as text: counts by label, a card per example, and every photo that couldn't be opened.
-
-    The same photos and descriptions give the same text. It holds small copies of photos without metadata, and names
-    the first 200 of the photos that couldn't be opened.
-    """
+    """The page, with small copies of photos; of those that couldn't be opened it names the first 200."""
     photos = [item.image for item, _ in summary.examples]
     with ThreadPoolExecutor(2) as pool:
         copies = pool.map(lambda photo: None if photo is None else photo_uri(photo, _PHOTO_PIXELS), photos)

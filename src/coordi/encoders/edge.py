@@ -63,11 +63,7 @@ def calibration_of(encoder: object) -> Calibration:
 
 
 def word_key(words: str) -> str:
-    """A key that is the same for singular and plural, upper and lower case, with hyphens, spaces or neither.
-
-    By the rules of English: ``T-Shirt`` and ``tshirts``, ``watch`` and ``Watches``, ``hoodie`` and ``hoodies``. It is
-    for comparing and isn't always a word.
-    """
+    """A key to compare by, without case, hyphens, spaces and English plurals: ``T-Shirt`` equals ``tshirts``."""
     return "".join(_singular(word) for word in words.lower().replace("-", "").split())
 
 
@@ -80,21 +76,15 @@ def _singular(word: str) -> str:
 
 
 class EdgeEncoder:
-    """EfficientNet-Lite0 features with a projection, and the weighted sum of a text's token vectors.
-
-    Both towers run on the CPU and need neither torch nor a network. A text without any token of the vocabulary, such as
-    the empty one, gets the vector of the unknown token.
-
-    Attributes:
-        calibration: Constants of ``coordi encoder evaluate``, and the labels that were withheld from training.
-        text_identity: Hash of what text vectors depend on; a new image tower leaves it as it is.
+    """EfficientNet-Lite0 features with a projection, and the weighted sum of a text's token vectors, on the CPU without
+    torch. A text without a known token gets the vector of the unknown token. ``text_identity`` hashes what text vectors
+    depend on; a new image tower leaves it as it is.
     """
 
     name = "edge"
     logit_bias = None
 
     def __init__(self, contents: Mapping[str, bytes], manifest: Mapping[str, Any], calibration: Calibration) -> None:
-        """Open files that were checked already; see ``from_folder``."""
         from safetensors.numpy import load
         from tokenizers import Tokenizer
 
@@ -157,10 +147,8 @@ class EdgeEncoder:
 
 
 def prepare(image: Image.Image) -> npt.NDArray[np.uint8]:
-    """A photo as the image tower takes it: ``(224, 224, 3)`` uint8 RGB, normalised inside the tower.
-
-    The longer side becomes 224 (bilinear with antialiasing) and the shorter is padded on both sides with the median
-    colour of the photo's border, so that nothing is cut off or squeezed.
+    """A photo as the image tower takes it: ``(224, 224, 3)`` uint8 RGB, normalised inside the tower. The longer side
+    becomes 224 (bilinear with antialiasing); the shorter is padded on both sides with the border's median colour.
     """
     from PIL import Image as Images
 

@@ -144,13 +144,11 @@ def left_out(folder: Path, photos: Sequence[LabelledPhoto]) -> dict[str, int]:
 
 
 def _photo_paths(folder: Path) -> dict[str, Path]:
-    """By id, the photo: an id can't lead out of the folder."""
     paths = sorted((folder / "images").glob("*.*"), key=lambda path: (path.suffix.lower() != ".jpg", path))
     return {path.stem: path for path in reversed(paths) if path.suffix.lower() in PHOTO_SUFFIXES}
 
 
 def _read_rows(folder: Path) -> list[dict[str, str]]:
-    """Rows as cells by column, without space around them; each has an ``id``."""
     path = folder / "styles.csv"
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -167,14 +165,8 @@ def _read_rows(folder: Path) -> list[dict[str, str]]:
 
 
 def label_metrics(truth: _Truth, shares: _Shares, generator: np.random.Generator) -> dict[str, Any]:
-    """Metrics of one attribute.
-
-    ``truth`` is the index of the right label, ``(N,)``; ``shares`` are probabilities, ``(N, L)``, of which the highest
-    is the answer, the first of equals.
-
-    Returns:
-        ``n``, ``classes`` (possible labels), ``accuracy``, ``top3``, ``weighted_f1``, ``macro_f1``, ``ci95`` of these
-        four by bootstrap over photos, and ``ece``.
+    """Metrics of one attribute, with 95% bootstrap intervals over photos as ``ci95``. ``truth`` is the index of the
+    right label, ``(N,)``; ``shares`` are probabilities, ``(N, L)``; the highest is the answer, the first of equals.
     """
     guess, classes = shares.argmax(axis=1), shares.shape[1]
     is_right, is_top3 = truth == guess, among_best(truth, shares, 3)
@@ -200,21 +192,14 @@ def among_best(truth: _Truth, shares: _Shares, k: int) -> npt.NDArray[np.bool_]:
 
 
 def expected_calibration_error(right: npt.NDArray[np.bool_], confidence: _Shares) -> float:
-    """Mean distance between confidence and accuracy over 15 bins of equal width, weighted by their sizes.
-
-    References:
-        Guo et al., On Calibration of Modern Neural Networks, 2017.
-    """
+    """Mean distance of confidence and accuracy over 15 equal bins, weighted by their sizes (Guo et al., 2017)."""
     bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
     gaps = np.bincount(bins, weights=confidence - right, minlength=_BINS)
     return float(np.abs(gaps).sum() / len(right))
 
 
 def f1(truth: _Truth, guess: _Truth, classes: int) -> tuple[float, float]:
-    """Weighted and macro F1, as scikit-learn's ``f1_score`` with ``zero_division=0``, which takes 6 to 10 ms a call.
-
-    A bootstrap calls it 2,000 times for each row of the table.
-    """
+    """Weighted and macro F1, ``zero_division=0``; scikit-learn's takes 6 to 10 ms, 2,000 times for each table row."""
     hits = np.bincount(truth[truth == guess], minlength=classes)
     support = np.bincount(truth, minlength=classes)
     both = support + np.bincount(guess, minlength=classes)
@@ -225,13 +210,8 @@ def f1(truth: _Truth, guess: _Truth, classes: int) -> tuple[float, float]:
 def merged(
     labels: Sequence[str], shares: _Shares, groups: Mapping[str, str], is_sigmoid: bool = False
 ) -> tuple[list[str], _Shares, _Truth]:
-    """Merge the probabilities of labels that count as one.
-
-    ``groups`` gives a label's group where that has another name. With ``is_sigmoid``, each label was classified by
-    itself: a group is as probable as its most probable label; else probabilities are added up.
-
-    Returns:
-        The groups' names, their probabilities ``(N, G)``, and the group of each label, ``(L,)``.
+    """The groups' names, their probabilities ``(N, G)``, and the group of each label, ``(L,)``; a label without one is
+    its own. A group is as probable as its most probable label if ``is_sigmoid``, else as the sum of its labels.
     """
     names = list(dict.fromkeys(groups.get(label, label) for label in labels))
     owner = np.array([names.index(groups.get(label, label)) for label in labels])
@@ -240,11 +220,7 @@ def merged(
 
 
 def share_with_interval(hits: npt.NDArray[np.bool_]) -> tuple[float, list[float]]:
-    """A share and its 95% interval, which holds for a few photos too.
-
-    References:
-        Wilson, Probable Inference, the Law of Succession, and Statistical Inference, 1927.
-    """
+    """A share and its 95% interval (Wilson, Probable Inference, 1927), which holds for a few photos too."""
     n, share = len(hits), float(hits.mean())
     middle = (share + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
     half = _Z / (1 + _Z**2 / n) * float(np.sqrt(share * (1 - share) / n + _Z**2 / (4 * n**2)))
@@ -258,13 +234,8 @@ def label_shares(
     rows: npt.NDArray[np.float32],
     bonus: bool = False,
 ) -> npt.NDArray[np.float32]:
-    """Calibrated probabilities ``(N, L)`` of a column's labels.
-
-    ``bonus`` adds the encoder's constant to the cosines of labels without trained photos, which trained labels crowd
-    out otherwise (calibrated stacking). It makes the trained ones worse.
-
-    References:
-        Chao et al., An Empirical Study and Analysis of Generalized Zero-Shot Learning, 2016.
+    """Calibrated probabilities ``(N, L)``. ``bonus`` favours labels without trained photos, which trained ones crowd
+    out, at the cost of these (calibrated stacking: Chao et al., Generalized Zero-Shot Learning, 2016).
     """
     calibration, words = calibration_of(encoder), [label_words(label) for label in labels]
     temperature = calibration.temperatures.get(name, 1.0)
@@ -277,10 +248,8 @@ class EncoderReport:
     """How an encoder labels photos.
 
     Attributes:
-        attributes: By column, the result of ``label_metrics``, and under ``common`` the same of the photos whose label
-            has ``min_photos`` or more (absent where there is none). ``baseColour merged`` counts near-synonyms as one.
-        unseen: A row per label that was withheld from the encoder's training, with the share of its photos that have
-            it first or among three, and Wilson intervals. Label ``all`` has all their photos.
+        attributes: By column ``label_metrics``, and under ``common`` those of labels with ``min_photos`` or more.
+        unseen: A row per withheld label, and ``all``: the share of its photos that have it first or among three.
         photos_per_second: Of all photos, opening and encoding; those in the cache are only read.
     """
 
@@ -317,11 +286,7 @@ def evaluate_encoder(
     progress: Progress = no_progress,
     cache: EmbeddingCache | None = None,
 ) -> EncoderReport:
-    """Zero-shot labels of every photo over full lists of labels, with intervals.
-
-    The encoder's ``calibration``, if it has one, is applied. Photos in its ``cache`` cost no more than reading their
-    files; None for a cache in memory.
-    """
+    """Zero-shot labels of every photo over full lists, with intervals; without a ``cache`` one in memory is used."""
     every, started, measured = [*photos, *options.others], time.monotonic(), {photo.id for photo in photos}
     items = [Item(photo.id, photo.title, None, image=photo.path) for photo in every]
     with nullcontext(cache) if cache is not None else EmbeddingCache(None, encoder.dimension) as vectors:

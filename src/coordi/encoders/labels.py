@@ -27,13 +27,7 @@ _MORE_LIKELY_THAN_NOT = 0.5
 
 
 class LabelEntry(Settings):
-    """One label.
-
-    Attributes:
-        text: The label in descriptions.
-        synonyms: Other words for it; the label's vector is the mean over its text and these.
-        category: Of a garment type, the garment category it belongs to. Older files call this key ``worn``.
-    """
+    """One label, its synonyms and, of a garment type, its category (``worn`` in older files)."""
 
     text: str
     synonyms: tuple[str, ...] = ()
@@ -51,10 +45,8 @@ class Attribute(Settings):
     Attributes:
         template: The sentence a label is put into, at ``{}``.
         threshold: Labels with a lower probability are left out.
-        temperatures: By name of an encoder (of one from the hub without ``@`` and its commit); its logits for these
-            labels are divided by it, so that labels of probability 0.8 are right in 8 of 10 photos. For an encoder
-            that isn't listed see ``LabelClassifier.of_attribute``.
-        labels: Possible labels; probabilities are over these.
+        temperatures: By name of an encoder (without ``@`` and commit); its logits for these labels are divided by it,
+            so that labels of probability 0.8 are right in 8 of 10 photos. Others: see ``LabelClassifier.of_attribute``.
     """
 
     template: str = "a photo of a {}"
@@ -66,7 +58,6 @@ class Attribute(Settings):
     @model_validator(mode="before")
     @classmethod
     def _plain_labels(cls, value: Any) -> Any:
-        """A label may be written as plain text."""
         if isinstance(value, dict) and isinstance(value.get("labels"), list):
             labels = [{"text": label} if isinstance(label, str) else label for label in value["labels"]]
             return {**value, "labels": labels}
@@ -85,12 +76,7 @@ class Vocabulary(Settings):
 
 
 def load_vocabulary(name: str) -> Vocabulary:
-    """The bundled vocabulary, or one from a YAML file.
-
-    Raises:
-        ConfigError: All problems at once: not there, not YAML, unknown keys, empty or repeated labels, a template
-            without ``{}``, values out of range.
-    """
+    """The bundled vocabulary, or one from a YAML file. Raises ConfigError with all problems at once."""
     values = _read(name)
     try:
         vocabulary = Vocabulary.model_validate(values)
@@ -145,11 +131,7 @@ def _problems(vocabulary: Vocabulary) -> Iterator[str]:
 def label_vectors(
     encoder: ImageTextEncoder, template: str, phrases: Sequence[Sequence[str]]
 ) -> npt.NDArray[np.float32]:
-    """One unit vector per label, ``(L, D)``: the mean over the label's phrases in the template.
-
-    References:
-        Radford et al., Learning Transferable Visual Models From Natural Language Supervision, 2021, section 3.1.4.
-    """
+    """A unit vector per label, ``(L, D)``: the mean over its phrases (Radford et al., CLIP, 2021, section 3.1.4)."""
     texts = [template.replace(SLOT, phrase) for label in phrases for phrase in label]
     vectors = encoder.encode_texts(texts)
     ends = np.cumsum([len(label) for label in phrases])[:-1]
@@ -158,20 +140,15 @@ def label_vectors(
 
 @dataclass(frozen=True, slots=True)
 class LabelClassifier:
-    """Zero-shot classifier of photos over the labels of one attribute.
+    """Zero-shot classifier of photos over the labels of one attribute (Radford et al., CLIP, 2021).
 
     Attributes:
         vectors: Unit vectors of the labels, ``(L, D)``.
-        logit_bias: The encoder's. None: softmax over labels of the scaled cosines, so one label is the most probable
-            even where none is true. A number: sigmoid of each scaled cosine plus the bias, so each label is classified
-            alone and rows add up to anything from 0 to L; the right label's probability is often small.
-        temperature: Logits, a sigmoid's bias included, are divided by it, which moves no label past another.
-        bonuses: Added to the labels' cosines, ``(L,)``; None for nothing.
-
-    References:
-        Radford et al., Learning Transferable Visual Models From Natural Language Supervision, 2021.
-        Zhai et al., Sigmoid Loss for Language Image Pre-Training, 2023, section 3.2.
-        Guo et al., On Calibration of Modern Neural Networks, 2017, section 4.2.
+        logit_bias: None: softmax over the scaled cosines, so one label is the most probable even where none is true. A
+            number: sigmoid of each plus the bias (Zhai et al., Sigmoid Loss, 2023, section 3.2), so rows add up to
+            anything from 0 to L; the right label's probability is often small.
+        temperature: Divides logits, a sigmoid's bias included (Guo et al., On Calibration, 2017, section 4.2).
+        bonuses: Added to the labels' cosines, ``(L,)``.
     """
 
     vectors: npt.NDArray[np.float32]
@@ -190,10 +167,8 @@ class LabelClassifier:
 
     @classmethod
     def of_attribute(cls, name: str, attribute: Attribute, encoder: ImageTextEncoder) -> LabelClassifier:
-        """A classifier over an attribute of a vocabulary, with the temperature that fits best.
-
-        That is the attribute's own for this encoder (``temperatures``); else the one that the encoder was calibrated
-        with for a column of this name, such as ``gender``; else 1, the encoder as it was trained.
+        """A classifier over an attribute, at its own temperature for this encoder; else the one that the encoder was
+        calibrated with for a column of this name, such as ``gender``; else 1.
         """
         fallback = calibration_of(encoder).temperatures.get(name, 1.0)
         temperature = attribute.temperatures.get(encoder.name.split("@")[0], fallback)
@@ -241,14 +216,8 @@ class Labeller:
     def categories(
         self, descriptions: Sequence[Description], vectors: npt.NDArray[np.float32]
     ) -> list[GarmentCategory | None]:
-        """Garment category of each photo: of its garment type, or of the types that are together the most probable.
-
-        A garment that could be a shirt or a blouse is a top, though neither passes the threshold (docs/describing.md
-        has figures).
-
-        Returns:
-            None where no category has more than half of the probability; for an encoder that classifies each label
-            alone, wherever no garment type passed its threshold.
+        """Garment category of each photo: of its garment type, else the one whose types have more than half of the
+        probability (a shirt or a blouse is a top), else None. A sigmoid encoder has only the first.
         """
         if KINDS not in self._classifiers or not len(vectors):
             return [None] * len(descriptions)

@@ -69,11 +69,7 @@ def is_onnx_folder(folder: Path) -> bool:
 
 
 def load_onnx(folder: Path, name: str | None = None) -> TowersEncoder:
-    """An exported encoder, each file checked against the manifest before it is opened.
-
-    Raises:
-        EncoderError: If a file is missing, was changed, or can't be read.
-    """
+    """An exported encoder; raises EncoderError if a file is missing, differs from the manifest, or can't be read."""
     from tokenizers import Tokenizer
 
     path = folder / MANIFEST
@@ -105,10 +101,8 @@ def load_onnx(folder: Path, name: str | None = None) -> TowersEncoder:
 
 
 def _onnx_tower(session: Any, name: str, weights: Weights = "float32") -> Tower:
-    """A session as a function.
-
-    In 8 bits all photos of a call share the scales of the layers' inputs, so photos go one by one: a vector must not
-    depend on the others in its batch.
+    """A session as a function. In 8 bits all photos of a call share the scales of the layers' inputs, so photos go one
+    by one: a vector must not depend on the others in its batch.
     """
 
     def tower(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
@@ -120,10 +114,8 @@ def _onnx_tower(session: Any, name: str, weights: Weights = "float32") -> Tower:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """An export and how it compares with its checkpoint.
-
-    ``difference`` is the largest of a unit vector's number between torch and ONNX, over a few photos and texts (over
-    texts alone in 8 bits); ``cosine`` the smallest of a photo's vector with the checkpoint's own.
+    """An export compared with its checkpoint: the largest ``difference`` of a unit vector's number over a few photos
+    and texts (texts alone in 8 bits), and the smallest ``cosine`` of a photo's two vectors.
     """
 
     folder: Path
@@ -133,17 +125,13 @@ class Exported:
 
 
 def export_onnx(encoder: TowersEncoder, out: Path, weights: Weights = "float32") -> Exported:
-    """Write an encoder as ONNX, load it again, and compare its vectors with the encoder's own.
-
-    The manifest is written last, so a folder with one is complete.
-
-    In ``int8`` the image tower's matrices have 8 bits per number and one scale per column, and their inputs are rounded
-    to 8 bits too, with a scale for each photo.
+    """Write an encoder as ONNX, the manifest last, load it again, and compare its vectors with the encoder's own.
+    ``int8`` rounds the image tower's matrices, with a scale for each column, and their inputs, with one for each photo.
 
     Raises:
         ArtifactError: If ``out`` holds something, or can't be written.
-        EncoderError: If the encoder was exported already, is too large for one ONNX file per tower, can't be traced,
-            or its vectors differ after the export by more than 0.001, or in 8 bits have a cosine below 0.98.
+        EncoderError: If the encoder was exported already, is too large for one ONNX file per tower, can't be traced, or
+            its vectors differ after the export by more than 0.001, or in 8 bits have a cosine below 0.98.
     """
     if encoder.model is None:
         raise EncoderError(f"{encoder.name} is in ONNX already; give the folder of a checkpoint")
@@ -183,7 +171,6 @@ def _check_vectors(encoder: TowersEncoder, exported: Exported, weights: Weights)
 
 
 def _write_towers(model: Any, out: Path, pixels: npt.NDArray[np.float32], tokens: npt.NDArray[np.int64]) -> None:
-    """Trace both towers with their projections, as modules with one input and one output."""
     torch = require("torch", EXTRA)
 
     class Tower(torch.nn.Module):  # type: ignore[misc,name-defined]
@@ -244,7 +231,6 @@ def _quantize(path: Path) -> None:
 def _compare(
     source: TowersEncoder, out: Path, examples: tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]], weights: Weights
 ) -> Exported:
-    """Load what was written and compare its vectors with the source's."""
     exported, (pixels, tokens) = load_onnx(out), examples
     photos = [unit_vectors(encoder.image_tower(pixels)) for encoder in (source, exported)]
     texts = [unit_vectors(encoder.text_tower(tokens)) for encoder in (source, exported)]

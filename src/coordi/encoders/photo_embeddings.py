@@ -46,12 +46,7 @@ _PROGRESS_EVERY = 50
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """An item whose photo couldn't be described.
-
-    Attributes:
-        reason: One line that names the file.
-        kind: The same words for every photo with this problem, so that they can be counted.
-    """
+    """An item whose photo couldn't be described; ``kind`` is the same text for every photo with this problem."""
 
     item_id: str
     reason: str
@@ -60,13 +55,7 @@ class Unreadable:
 
 @dataclass(frozen=True, slots=True)
 class OpenedPhoto:
-    """One item's photo, read, and decoded unless the cache has it.
-
-    Attributes:
-        digest: SHA-256 of the file's bytes; None if it is unreadable.
-        pixels: Of the decoded image; 0 if it is unreadable or in the cache.
-        content: The file's bytes while it waits to be decoded.
-    """
+    """An item's photo; ``digest`` is its file's SHA-256, ``content`` only waits to be decoded."""
 
     item: Item
     digest: bytes | None = None
@@ -79,11 +68,9 @@ class OpenedPhoto:
 def open_photos(
     items: Sequence[Item], is_cached: Callable[[bytes], bool], max_pixels: int
 ) -> Generator[OpenedPhoto, None, None]:
-    """Open the photos of items by threads, one result per item in their order.
-
-    Threads read files and decode photos ahead of the caller; ``is_cached`` is called in them with the digest of a
-    file's bytes. Photos that are decoded and not yet yielded have at most ``max_pixels``, or are one photo. Close the
-    generator (``contextlib.closing``) to end its threads at once.
+    """Open the photos of items by threads ahead of the caller, one result per item in their order. ``is_cached`` is
+    called in the threads with a file's digest. Decoded photos not yet yielded have at most ``max_pixels``, or are one
+    photo. Close the generator (``contextlib.closing``) to end its threads at once.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     pool = ThreadPoolExecutor(min(_MAX_THREADS, max(2, cores)), thread_name_prefix="photo")
@@ -111,7 +98,6 @@ def open_photos(
 
 
 def _read(item: Item, is_cached: Callable[[bytes], bool]) -> OpenedPhoto:
-    """A photo with its digest; with size and bytes where it is to be decoded."""
     if item.image is None:
         return OpenedPhoto(item, problem=Unreadable(item.id, "it has no photo", NO_PHOTO))
     try:
@@ -138,13 +124,9 @@ def _unreadable(item: Item, error: PhotoError) -> OpenedPhoto:
 
 
 class EmbeddingCache(AbstractContextManager["EmbeddingCache"]):
-    """Unit vectors by the SHA-256 of the photo's bytes, in one SQLite file.
-
-    Saved vectors survive any end of the process. Several runs may share a file. ``knows`` may be called from any
-    thread; everything else belongs to the thread that opened the cache. Every method raises ``ArtifactError`` if the
-    file can't be read or written, or isn't a cache.
-
-    A ``path`` of None is a cache in memory; ``save_every`` is the number of vectors between two saves.
+    """Unit vectors by the SHA-256 of the photo's bytes, in one SQLite file that several runs may share; in memory
+    without a path. Saved vectors survive any end of the process. ``knows`` may be called from any thread; everything
+    else belongs to the thread that opened the cache. Every method raises ``ArtifactError`` if the file can't be used.
     """
 
     def __init__(self, path: Path | None, dimension: int, save_every: int = SAVE_EVERY) -> None:
@@ -169,14 +151,12 @@ class EmbeddingCache(AbstractContextManager["EmbeddingCache"]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Save what is pending, also after an error or Ctrl-C, and close the file."""
         try:
             self.save()
         finally:
             self._database.close()
 
     def __len__(self) -> int:
-        """Number of saved vectors."""
         with self._locked():
             return int(self._database.execute("SELECT COUNT(*) FROM vectors").fetchone()[0])
 
@@ -220,7 +200,6 @@ class EmbeddingCache(AbstractContextManager["EmbeddingCache"]):
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        """Lock the database for this thread, and turn SQLite's errors into one clear line."""
         with self._lock:
             try:
                 yield
@@ -247,11 +226,7 @@ def encoding_key(encoder: ImageTextEncoder) -> str:
 
 @dataclass(frozen=True, slots=True)
 class EncodedPhotos:
-    """Result of encoding the photos of some items.
-
-    ``digests`` are their keys in the cache, None where a photo couldn't be opened; ``encoded`` counts photos that went
-    through the encoder: the others were in the cache, or the same as another.
-    """
+    """Keys in the cache, None where a photo couldn't be opened; ``encoded`` counts photos that weren't in it."""
 
     digests: tuple[bytes | None, ...]
     unreadable: tuple[Unreadable, ...]
@@ -265,9 +240,7 @@ def encode_photos(
     batch_size: int,
     progress: Progress = no_progress,
 ) -> EncodedPhotos:
-    """Bring the vectors of all photos into the cache; cached photos cost no more than reading their files.
-
-    A photo that can't be opened is a row of ``unreadable``, not an error. Threads open photos while the encoder works.
+    """Bring the vectors of all photos into the cache, opened by threads; one that can't be opened is in ``unreadable``.
     Memory grows by a digest per item: half of ``IN_FLIGHT`` pixels may be decoded ahead and half may wait in the batch,
     each exceeded by at most one photo; large photos make smaller batches.
     """
@@ -294,7 +267,6 @@ def encode_photos(
 
 
 def _encode_batch(batch: dict[bytes, OpenedPhoto], encoder: ImageTextEncoder, cache: EmbeddingCache) -> int:
-    """Encode the photos of a batch and clear it; the number of photos."""
     images = [photo.image for photo in batch.values() if photo.image is not None]
     if images:
         cache.add(tuple(batch), encoder.encode_images(images))
