@@ -89,7 +89,6 @@ def _cached() -> Path:
 
 
 def _bundled_folder() -> Path:
-    """The bundled base model in the Hugging Face layout, converted on first use, by one process at a time."""
     folder = _cached()
     if is_finished(folder):
         return folder
@@ -129,10 +128,7 @@ def _convert(source: Path, folder: Path) -> None:
 
 
 def forget_quantization(model: Any) -> None:
-    """Remove the marks of quantization from a model whose weights are plain numbers.
-
-    With them transformers takes it for a quantized one and refuses to load or to convert it.
-    """
+    """Remove the marks of quantization, with which transformers refuses to load or convert a model of plain numbers."""
     for name in ("hf_quantizer", "is_loaded_in_4bit", "is_quantized", "quantization_method"):
         if name in vars(model):
             delattr(model, name)
@@ -141,10 +137,8 @@ def forget_quantization(model: Any) -> None:
 
 
 def _repair_tokenizer(tokenizer: Any) -> None:
-    """Restore what transformers 5.17 loses of a GGUF's tokenizer.
-
-    It takes ``<|im_start|>`` for the end of a turn, sets no padding token, and drops the rule of the ``smollm``
-    pre-tokenizer that digits are separate tokens (llama.cpp, ``LLAMA_VOCAB_PRE_TYPE_SMOLLM``).
+    """Restore what transformers 5.17 loses of a GGUF's tokenizer: the end of a turn, the padding token, and the rule of
+    the ``smollm`` pre-tokenizer that digits are separate tokens (llama.cpp, ``LLAMA_VOCAB_PRE_TYPE_SMOLLM``).
     """
     from tokenizers import decoders, pre_tokenizers
 
@@ -172,12 +166,8 @@ class Base:
 
 
 def resolve_base(settings: ModelSettings) -> Base:
-    """Find the base model that the settings name; the bundled one is converted on first use.
-
-    Raises:
-        ModelError: If it isn't there, isn't a causal language model, has no safetensors, or would need a download that
-            isn't allowed or isn't pinned to a commit.
-        ArtifactError: If the cache of the bundled model can't be written.
+    """Find the base model that the settings name; the bundled one is converted on first use. Raises a ``ModelError`` if
+    it is missing, isn't a causal language model in safetensors, or needs a download that isn't allowed or pinned.
     """
     if settings.base == "bundled":
         folder = _bundled_folder()
@@ -258,9 +248,8 @@ def _check_layout(folder: Path) -> None:
 
 
 def _identity(folder: Path) -> str:
-    """Hash of the configuration, the tokenizer and of the size, first and last MiB of every weights file.
-
-    Reading all of an 8B model would take minutes; a safetensors file begins with a table of all its tensors.
+    """Hash of the configuration, the tokenizer and of the size, first and last MiB of every weights file. Reading all
+    of an 8B model would take minutes; a safetensors file begins with a table of all its tensors.
     """
     digest = hashlib.sha256()
     for path in sorted([*folder.glob("config.json"), *folder.glob("tokenizer.json"), *folder.glob("*.safetensors")]):

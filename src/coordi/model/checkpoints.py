@@ -58,22 +58,15 @@ class Checkpoint(NamedTuple):
 
 
 class Checkpoints:
-    """The checkpoints of one training, in a folder.
-
-    Each is written under another name, synced to the disk and renamed. Its manifest holds the SHA-256 of its files, so
-    a truncated or damaged one is detected. Nothing is pickled: tensors are safetensors, the rest is JSON. Checkpoints
-    of a training with another fingerprint aren't used.
-    """
+    """Checkpoints of one training as safetensors and JSON; damaged ones and those of another training aren't used."""
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
         self._folder = folder
         self._fingerprint = fingerprint
 
     def save(self, step: int, state: Mapping[str, Any], adapter: Path) -> None:
-        """Write a checkpoint, then remove all but the newest two.
-
-        The state is nested dicts and lists of tensors and JSON values; the best adapter's folder need not exist. If it
-        can't be written, earlier ones stay, and nothing is left of this one.
+        """Write a checkpoint, then remove all but the newest two; if it can't be written, earlier ones stay. The state
+        is nested dicts and lists of tensors and JSON values; the best adapter's folder need not exist.
         """
         final = self._folder / f"step-{step:06d}"
         fresh = self._folder / f".{final.name}.new"
@@ -117,11 +110,9 @@ class Checkpoints:
         return Checkpoint(step, _unpack(read_json(folder / _STATE), tensors), adapter if adapter.is_dir() else None)
 
     def _folders(self) -> list[Path]:
-        """Folders of checkpoints, the newest first."""
         return sorted(self._folder.glob("step-*"), key=_step, reverse=True)
 
     def _manifest(self, folder: Path, step: int) -> dict[str, Any]:
-        """Step, training, and SHA-256 by relative path of all files but the manifest."""
         files = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST)
         hashes = {path.relative_to(folder).as_posix(): hash_file(path) for path in files}
         return {"step": step, "training": self._fingerprint, "files": hashes}

@@ -42,11 +42,9 @@ def has_fast_int8() -> bool:
 
 
 def to_int8(network: Any) -> Any:
-    """Convert the linear layers of a decoder's blocks to 8-bit integers, in place.
-
-    Weights have 8 bits and a scale per output. Inputs have two bytes and a scale per token: these models have a few
-    large states beside many small ones, and a single byte loses what matters (Dettmers et al., LLM.int8(), 2022;
-    measured: dev/LOG.md). Sums of either byte are exact in 32 bits.
+    """Convert the linear layers of a decoder's blocks to 8-bit integers, in place. Inputs have two bytes and a scale
+    per token: these models have a few large states beside many small ones, and a single byte loses what matters
+    (Dettmers et al., LLM.int8(), 2022; measured: dev/LOG.md).
     """
     torch = require("torch", "train")
     for block in getattr(network.base_model, "layers", ()):  # other architectures keep their floats
@@ -58,7 +56,6 @@ def to_int8(network: Any) -> Any:
 
 @cache
 def _int8_linear() -> Any:
-    """The layer's class; defined here because torch is imported late."""
     torch = require("torch", "train")
 
     class Int8Linear(torch.nn.Module):  # type: ignore[misc,name-defined]
@@ -158,11 +155,7 @@ class PeftEngine:
     name = "peft"
 
     def for_training(self, base: Base, model: ModelSettings, finetune: FinetuneSettings, seed: int) -> Loaded:
-        """A base model with a new adapter, whose weights alone are trainable.
-
-        The same seed gives the same adapter, and a new adapter changes no output. Raises a ``ModelError`` if the files
-        can't be loaded, or ``finetune`` names layers that the model doesn't have.
-        """
+        """A base model with a new adapter, which alone is trainable and changes no output; reproducible by the seed."""
         torch = require("torch", "train")
         peft = require("peft", "train")
         with quiet_libraries():
@@ -213,7 +206,6 @@ class PeftEngine:
 
 
 def _layers_to_train(base: Base, network: Any, finetune: FinetuneSettings) -> int:
-    """Number of a model's layers that run in training."""
     layers = int(network.config.get_text_config().num_hidden_layers)
     if finetune.head == "pooled":
         last = finetune.last_layer or middle_layer(layers)
@@ -243,7 +235,6 @@ def compute_dtype() -> torch.dtype:
 
 
 def _load(base: Base, model: ModelSettings) -> Any:
-    """The base model; what isn't in 4 bits stays in float32 on a CPU."""
     torch = require("torch", "train")
     transformers = require("transformers", "train")
     gpu = torch.cuda.is_available()
@@ -282,7 +273,6 @@ def _is_small_on_cpu(network: Any) -> bool:
 
 
 def _in_bytes(network: Any, model: ModelSettings) -> bool:
-    """Whether a model is scored in 8-bit integers."""
     can = network.device.type == "cpu" and not _four_bit_layers(network) and not hasattr(network, "get_base_model")
     if model.arithmetic == "int8" and not can:
         raise ModelError("model.arithmetic is int8, which is for small models on a CPU; set model.arithmetic=auto")
@@ -354,7 +344,6 @@ def _with_adapter(network: Any, base: Base, adapter: Path) -> Any:
 
 
 Engine = PeftEngine | UnslothEngine
-"""A library that loads base models and puts adapters on them."""
 
 
 def weights_in_memory(folder: Path, settings: RunSettings, *, gpu: bool, scoring: bool) -> int:

@@ -1,8 +1,6 @@
-"""The ensemble: a logistic regression on the language model's answer, category pairs and similarity.
-
-A small language model that was trained on a few hundred outfits learns which styles go together, but knows rare pairs
-of categories less well than a count of them, and similarity less well than a sentence encoder. The regression is
-fitted on the validation split, with and without the language model, so that its contribution can be measured.
+"""The ensemble: a logistic regression on the language model's answer, category pairs and similarity. A small language
+model knows rare pairs of categories less well than a count of them, and similarity less well than a sentence encoder. A
+second regression, without the language model, shows what it contributes.
 """
 
 from __future__ import annotations
@@ -65,10 +63,7 @@ Values = Mapping[str, NDArray[np.float64]]
 
 
 class LogisticModel(Settings):
-    """A fitted logistic regression.
-
-    Values are clipped to the smallest and largest value of each feature in the fit: nothing was learned beyond.
-    """
+    """A fitted logistic regression; values are clipped to the range of each feature in the fit."""
 
     weights: dict[str, float]
     offset: float
@@ -118,10 +113,7 @@ class Ensemble:
     def learn(
         cls, language_model: OutfitScorer, dataset: Dataset, vocabulary: Vocabulary, settings: RunSettings
     ) -> Ensemble:
-        """Fit the features on the training split of described items and the regressions on its validation split.
-
-        Raises a ``DataError`` or an ``EvaluationError`` if a split is too small.
-        """
+        """Fit the features on the training split of described items, and the regressions on its validation split."""
         items, seed = training_items(dataset), settings.seed
         pairs = CategoryPairs.fit(*outfits_and_labels(dataset, training_questions(dataset, seed)))
         try:
@@ -162,11 +154,7 @@ class Ensemble:
 
     @classmethod
     def load(cls, folder: Path) -> Ensemble | None:
-        """Read it from an adapter's folder; None if the adapter has no ensemble.
-
-        Raises:
-            ModelError: If a file is missing or damaged, or the similarity is by another text encoder.
-        """
+        """Read it from an adapter's folder; None if there is none, a ``ModelError`` for damage or another encoder."""
         if not (folder / ENSEMBLE_FILE).exists() and not (folder / MEANS_FILE).exists():
             return None
         try:
@@ -215,11 +203,7 @@ class EnsembleScorer:
         return values
 
     def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
-        """Sum of an outfit's centred text embeddings, ``(T,)``.
-
-        The larger a candidate's inner product with it, the higher is its similarity to the outfit within its category:
-        a nearest-neighbour search finds the candidates that are worth scoring.
-        """
+        """Sum of an outfit's centred text embeddings, ``(T,)``; see ``recommend.answers.Scorers.direction``."""
         return np.asarray(self._centering.centre(outfit, text_embeddings(outfit)).sum(axis=0), dtype=np.float32)
 
 
@@ -229,10 +213,8 @@ def plain_features(
     centering: CategoryCentering,
     titles: TitleSimilarity | None,
 ) -> dict[str, NDArray[np.float64]]:
-    """Values ``(N,)`` of each feature that needs no language model.
-
-    Similarity is a mean over an outfit's pairs. Three similar pairs say more than one, so it is multiplied by the
-    square root of their number.
+    """Values ``(N,)`` of each feature that needs no language model. Similarity is a mean over an outfit's pairs, times
+    the square root of their number, because three similar pairs say more than one.
     """
     counts = np.array([len(outfit) for outfit in outfits], dtype=np.float64)
     scale = np.sqrt(counts * (counts - 1) / 2)

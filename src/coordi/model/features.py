@@ -38,12 +38,9 @@ _PAIRS_C = 0.03
 
 @dataclass(frozen=True, slots=True)
 class CategoryCentering:
-    """Mean embedding per garment category, subtracted before similarity is computed.
-
-    All bags look and read alike; what is left after centring tells one bag from another. The mean of a category is
-    shrunk towards the mean of all items, because a few items don't determine it. A group that isn't in ``by_group`` has
-    the overall mean; without one, embeddings are left as they are. (Mu and Viswanath, All-but-the-Top, 2018; Liang et
-    al., Mind the Gap, 2022.)
+    """Mean embedding per garment category, subtracted before similarity is computed: all bags look and read alike. The
+    mean of a category is shrunk towards that of all items, which a group that isn't in ``by_group`` has. Without means,
+    embeddings stay as they are. See Mu and Viswanath, All-but-the-Top, 2018; Liang et al., Mind the Gap, 2022.
     """
 
     overall: NDArray[np.float64] | None = None
@@ -72,11 +69,7 @@ class CategoryCentering:
     def with_photo_only(
         self, vocabulary: Vocabulary, prompt: PromptSettings, encoder: ImageTextEncoder
     ) -> CategoryCentering:
-        """Give items without a title means of their own.
-
-        Their texts consist of the vocabulary's labels, so they share words and brackets. The mean is over the texts of
-        every garment type of a category with every colour, pattern and material.
-        """
+        """Give items without a title, whose texts are the vocabulary's labels, the mean of their category's texts."""
         if self.overall is None:
             return self
         groups: dict[Group, NDArray[np.float64]] = {(None, True): self.overall, (None, False): self.overall}
@@ -87,11 +80,8 @@ class CategoryCentering:
         return CategoryCentering(self.overall, groups)
 
     def for_catalogue(self, sums: GroupSums) -> CategoryCentering:
-        """Shift the means by ``group_sums`` of a catalogue, whose titles share words that say nothing of style.
-
-        It raises the AUC of the bundled model on sources that it wasn't trained on: 300 Chictopia looks from 0.694 to
-        0.713 (random negatives) and 0.644 to 0.650 (same category), 200 MANGO outfits without titles from 0.657 to
-        0.724 and 0.568 to 0.585. On Maryland it changes nothing (dev/LOG.md).
+        """Shift the means by ``group_sums`` of a catalogue, whose titles share words that say nothing of style. AUC
+        rises by 0.006 to 0.067 on sources that the bundled model wasn't trained on; Maryland's stays (dev/LOG.md).
         """
         if self.overall is None:
             return self
@@ -130,7 +120,6 @@ def group_sums(items: Sequence[Item]) -> dict[Group, tuple[int, NDArray[np.float
 
 
 def _sums(keys: Sequence[_Key], rows: NDArray[np.float32]) -> dict[_Key, tuple[int, NDArray[np.float64]]]:
-    """Number and sum of the rows of each key."""
     groups: dict[_Key, list[NDArray[np.float32]]] = defaultdict(list)
     for key, row in zip(keys, rows, strict=True):
         groups[key].append(row)
@@ -143,10 +132,8 @@ def text_embeddings(items: Sequence[Item]) -> NDArray[np.float32]:
 
 
 class CategoryPairs:
-    """Logistic regression on how often each unordered pair of categories occurs in an outfit.
-
-    A pair counts twice, by garment category (``shoes + top``) and by subcategory (``Ankle Booties + Blouses``). It
-    reads no title and no photo, so its accuracy is what categories alone give away.
+    """Logistic regression on how often each unordered pair of garment categories, and of subcategories, occurs in an
+    outfit. It reads no title and no photo, so its accuracy is what categories alone give away.
     """
 
     name = CATEGORY_PAIRS
@@ -180,9 +167,8 @@ class CategoryPairs:
 
 
 class TitleSimilarity:
-    """Mean cosine over all pairs of an outfit's items, as TF-IDF vectors of the words of title and subcategory.
-
-    An item without words has similarity 0 to all others, and an outfit of fewer than two items scores 0.
+    """Mean cosine over all pairs of an outfit's items, as TF-IDF vectors of the words of title and subcategory. An item
+    without words is similar to no other, and an outfit of fewer than two items scores 0.
     """
 
     name = TITLE_SIMILARITY
@@ -193,11 +179,7 @@ class TitleSimilarity:
 
     @classmethod
     def fit(cls, items: Sequence[Item]) -> TitleSimilarity:
-        """Count words of the items of training outfits, each item once.
-
-        Raises:
-            EvaluationError: If no title has a word of two letters or more: subcategories alone are no titles.
-        """
+        """Count words of training items, each once; an ``EvaluationError`` if their titles have no words."""
         vectorizer = _new_vectorizer()
         words_of = vectorizer.build_analyzer()
         if not any(words_of(item.title) for item in items):
@@ -230,10 +212,7 @@ class TitleSimilarity:
 
 
 class EmbeddingSimilarity:
-    """Mean cosine over all pairs of an outfit's items, of any embeddings; needs no fitting.
-
-    An outfit of fewer than two items scores 0.
-    """
+    """Mean cosine over all pairs of an outfit's items, of any embeddings; 0 for fewer than two items."""
 
     gives_probabilities = False
 
@@ -263,10 +242,8 @@ def check_both_classes(name: str, labels: NDArray[np.bool_]) -> None:
 
 
 def _mean_cosine(vectors: Any, outfits: Sequence[Sequence[int]]) -> NDArray[np.float64]:
-    """Mean cosine over the pairs of each outfit, ``(N,)``: the square of a sum holds each pair twice.
-
-    An outfit is rows of the vectors, ``(U, D)``, dense or sparse. They are sorted, so that sums round the same whatever
-    the items' order.
+    """Mean cosine over the pairs of each outfit, ``(N,)``: the square of a sum holds each pair twice. An outfit is rows
+    of the vectors, ``(U, D)``, sorted so that sums round the same whatever the items' order.
     """
     sizes = np.array([len(rows) for rows in outfits])
     columns = [row for rows in outfits for row in sorted(rows)]

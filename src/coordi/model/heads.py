@@ -30,10 +30,7 @@ _PAD_MULTIPLE = 16  # few different lengths, so that memory freed at one length 
 
 
 class Example(NamedTuple):
-    """A training example: a prompt followed by its answer, or the prompts of an outfit and of its negatives.
-
-    ``answer_length`` tokens at the end of the text are learned; 0 under a pooled head.
-    """
+    """A prompt and its answer of ``answer_length`` tokens; or, with 0, prompts of an outfit and of its negatives."""
 
     texts: tuple[tuple[int, ...], ...]
     answer_length: int = 0
@@ -94,11 +91,8 @@ class Head(ABC):
 def draw_training_data(
     examples_for_epoch: Callable[[int], Sequence[Instruction]], head: Head, settings: FinetuneSettings
 ) -> TrainingData:
-    """Draw epochs until there are enough examples for every step.
-
-    The examples of one step are sorted by length, so that micro-batches hold little padding; which examples share a
-    step is left as drawn. Groups of a pooled head keep their order. Raises a ``TrainingError`` if an epoch is empty,
-    all answers are the same word, or an example has no answer.
+    """Draw epochs until there are enough examples for every step. Those of a step are sorted by length, so that
+    micro-batches hold little padding; pooled groups aren't. Raises a ``TrainingError`` if they teach nothing.
     """
     groups: list[tuple[Instruction, ...]] = []
     size, steps, epoch = settings.batch_size, 0, 0
@@ -166,8 +160,6 @@ class AnswerHead(Head):
         import torch
 
         class AnswerNetwork(torch.nn.Module):
-            """A causal language model whose head runs on the answers' positions alone."""
-
             def __init__(self) -> None:
                 super().__init__()
                 self.model = model
@@ -175,7 +167,6 @@ class AnswerHead(Head):
             def forward(
                 self, input_ids: torch.Tensor, attention_mask: torch.Tensor, labels: torch.Tensor
             ) -> torch.Tensor:
-                """Sum of the negative log-likelihoods of the answers' tokens."""
                 backbone, head = backbone_and_head(self.model)
                 output = backbone(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
                 targets = labels[:, 1:]  # (B, T - 1)
@@ -228,8 +219,6 @@ class GroupHead(Head):
         import torch
 
         class PooledNetwork(torch.nn.Module):
-            """A decoder without its last norm, and a new head."""
-
             def __init__(self) -> None:
                 super().__init__()
                 self.model = model
@@ -245,7 +234,6 @@ class GroupHead(Head):
             def forward(
                 self, input_ids: torch.Tensor, attention_mask: torch.Tensor, sizes: torch.Tensor
             ) -> torch.Tensor:
-                """Sum of the losses of groups; see ``group_losses``."""
                 backbone, _ = backbone_and_head(self.model)
                 counted = attention_mask.clone()
                 counted[:, : ListRenderer.before] = 0
@@ -256,7 +244,6 @@ class GroupHead(Head):
                 return group_losses(self.unit(self.norm(mean))[:, 0], sizes.tolist()).sum()
 
             def pooled_head(self, slope: float = 1.0, offset: float = 0.0) -> PooledHead:
-                """The head as it is now."""
                 weights = (self.norm.weight, self.norm.bias, self.unit.weight[0], self.unit.bias)
                 gain, shift, weight, bias = (value.detach().float().cpu().numpy().copy() for value in weights)
                 return PooledHead(self.layer, gain, shift, weight, bias, slope, offset)
@@ -286,7 +273,6 @@ class GroupHead(Head):
 
 
 def _fast_autocast() -> torch.autocast:
-    """A context in which matrix products run in bfloat16 where the hardware has it."""
     import torch
 
     dtype = compute_dtype()
@@ -295,13 +281,9 @@ def _fast_autocast() -> torch.autocast:
 
 
 def group_losses(logits: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:
-    """Losses of groups, shape ``(G,)``.
-
-    A group's loss is the cross-entropy of its answers, the outfit weighing as much as all its negatives, plus the mean
-    of ``-log sigmoid(outfit - negative)`` over its negatives.
-
-    ``logits``, ``(N,)``, are group after group, the outfit first. The second part is Rendle et al., BPR: Bayesian
-    Personalized Ranking from Implicit Feedback, 2009.
+    """Losses ``(G,)`` of groups, whose logits ``(N,)`` are group after group, the outfit first: the cross-entropy of
+    the answers, the outfit weighing as much as all its negatives, plus the mean of ``-log sigmoid(outfit - negative)``
+    (Rendle et al., BPR: Bayesian Personalized Ranking from Implicit Feedback, 2009).
     """
     import torch
     from torch.nn.functional import softplus

@@ -42,10 +42,7 @@ def shared_prefix_length(prompts: Sequence[Sequence[int]]) -> int:
 
 
 def prefix_groups(prompts: Sequence[Sequence[int]], shared: int) -> tuple[list[PrefixGroup], list[int]]:
-    """Group prompts that share more than their first ``shared`` tokens, such as an outfit with several candidates.
-
-    Sorted by their tokens, such prompts are neighbours. The second result are the rows that are in no group.
-    """
+    """Group prompts that share more than their first ``shared`` tokens; the second result are the rows in no group."""
     order = sorted(range(len(prompts)), key=lambda row: tuple(prompts[row]))
     groups: list[PrefixGroup] = []
     single: list[int] = []
@@ -86,11 +83,8 @@ class PoolSpec(NamedTuple):
 
 class PrefixCache(NamedTuple):
     """Result of a forward pass that later ones continue, with ``F`` rows padded on the right to ``T`` tokens.
-
-    Attributes:
-        layers: Keys and values by layer, each ``(F, heads, T, D)``; empty if they weren't stored.
-        lengths: Number of tokens of each row, ``(F,)``; ``mask``, ``(F, T)``, is 0 for padding.
-        sums: Sum of the hidden states that are averaged, ``(F, H)``, whose number is ``counts``, ``(F,)``.
+    ``layers`` are keys and values, each ``(F, heads, T, D)``, or empty; ``lengths`` is ``(F,)``; ``mask``, ``(F, T)``,
+    is 0 for padding; ``sums`` of the averaged states is ``(F, H)``, ``counts`` ``(F,)``.
     """
 
     layers: tuple[tuple[torch.Tensor, torch.Tensor], ...]
@@ -110,10 +104,7 @@ def forward_with_cache(
     store: bool = False,
 ) -> tuple[torch.Tensor, PrefixCache]:
     """Run a decoder, in evaluation mode, on texts of a token or more, each continuing the prefix that is its owner.
-
-    Returns:
-        Last hidden state of each text's last token, after the final norm, ``(B, H)``, and the texts as prefixes, with
-        keys and values if ``store``.
+    Returns each text's last hidden state after the final norm, ``(B, H)``, and the texts as prefixes.
     """
     import torch
 
@@ -166,10 +157,7 @@ def _select(backbone: Any, prefixes: PrefixCache, rows: torch.Tensor) -> Any:
 
 
 class ModelOutputs(NamedTuple):
-    """Logits of the answer tokens right after each prompt, ``(N, A)``, and mean hidden states of it, ``(N, H)``.
-
-    Without answer tokens or without a layer they have no columns.
-    """
+    """Logits of the answers after each prompt, ``(N, A)``, and mean states, ``(N, H)``; no columns if not asked."""
 
     logits: NDArray[np.float64]
     states: NDArray[np.float32]
@@ -177,10 +165,7 @@ class ModelOutputs(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PromptRunner:
-    """Runs prompts through a causal language model in batches of at most ``batch_tokens``, padding included.
-
-    ``answers`` are the tokens whose logits are computed; without them only the first layers run.
-    """
+    """Runs prompts in batches of at most ``batch_tokens``, padding included; without ``answers``, few layers run."""
 
     model: Any
     answers: tuple[int, ...]
@@ -191,13 +176,8 @@ class PromptRunner:
         return self.read(prompts).logits
 
     def read(self, prompts: Sequence[Sequence[int]], pool: PoolSpec | None = None) -> ModelOutputs:
-        """Logits of the answers, and mean hidden states.
-
-        Prompts are batched by length, and shared prefixes are computed once. In float32 that changes a logit by no more
-        than rounding. The model is in evaluation mode meanwhile.
-
-        Raises:
-            ModelError: If there is no such layer, a prompt has no token to average over, or a number isn't finite.
+        """Logits of the answers, and mean hidden states; batching changes a logit by no more than rounding. Raises a
+        ``ModelError`` if there is no such layer, no token to average over, or a number isn't finite.
         """
         backbone, _ = backbone_and_head(self.model)
         if pool is not None:
@@ -314,7 +294,6 @@ def check_logits(model: Any, name: str) -> None:
 
 @contextmanager
 def _evaluation(model: Any) -> Iterator[None]:
-    """Evaluation mode, without gradients."""
     import torch
 
     was_training = model.training
@@ -328,7 +307,6 @@ def _evaluation(model: Any) -> Iterator[None]:
 
 @contextmanager
 def _first_layers(backbone: Any, layers: int | None) -> Iterator[None]:
-    """Run the first layers alone; all if None."""
     if layers is None:
         yield
         return

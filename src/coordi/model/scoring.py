@@ -66,21 +66,16 @@ class LanguageModelScorer:
         return len(backbone_and_head(self._runner.model)[0].layers)
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
-        """P(yes) of each outfit, shape ``(N,)``, in ``[0, 1]``; the prompt lists its items in their order.
-
-        Raises:
-            ModelError: If an item has no text.
-            PromptError: If an outfit has fewer than two items, or can't be shortened enough.
+        """P(yes) of each outfit, shape ``(N,)``; the prompt lists its items in their order. A ``ModelError`` if an item
+        has no text, a ``PromptError`` if an outfit has fewer than two items, or can't be shortened enough.
         """
         return self.read(outfits)[0]
 
     def read(
         self, outfits: Sequence[Sequence[Item]], layer: int | None = None, *, answer: bool = True
     ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-        """P(yes) of each outfit, shape ``(N,)``, and the mean hidden state of its items, shape ``(N, H)``.
-
-        The states are the output of ``layer``, from 1; None returns states without columns. ``answer=False`` skips the
-        layers above, and P(yes) is NaN. Raises what ``score`` raises.
+        """P(yes) of each outfit, ``(N,)``, and mean hidden states of its items at a layer, from 1, ``(N, H)``, without
+        columns for None. ``answer=False`` skips the layers above, and P(yes) is NaN. Errors as ``score``.
         """
         prompts = [self.renderer.render(compatibility_prompt(outfit)).prompt_ids for outfit in outfits]
         pool = None if layer is None else PoolSpec(layer, self._question_tokens(prompts))
@@ -97,13 +92,9 @@ class LanguageModelScorer:
 
 @dataclass(frozen=True, slots=True)
 class PooledHead:
-    """Layer norm and one linear unit on the mean hidden state of an outfit's items, with Platt scaling.
-
-    More accurate than the next token yes or no for small models.
-
-    The output of ``layer``, from 1, is averaged. ``gain`` and ``shift`` of the layer norm and ``weight`` of the linear
-    unit have shape ``(H,)``, its ``bias`` ``(1,)``. ``P(yes) = sigmoid(slope * logit + offset)``, a line fitted on the
-    validation split (Platt, Probabilistic Outputs for Support Vector Machines, 1999).
+    """Layer norm and one linear unit on the mean state of an outfit's items after ``layer``, from 1, with Platt
+    scaling: ``P(yes) = sigmoid(slope * logit + offset)`` (Platt, Probabilistic Outputs for Support Vector Machines,
+    1999). ``gain``, ``shift`` and ``weight`` have shape ``(H,)``, ``bias`` ``(1,)``.
     """
 
     layer: int
@@ -202,10 +193,7 @@ class LazyScorer:
 
 
 class CachedScorer:
-    """A language model's scores, cached by the texts of an outfit's items in their order. Safe for several threads.
-
-    One thread calls the scorer at a time. Of more than ``size`` scores the least recently used are dropped.
-    """
+    """Scores cached by an outfit's texts in their order, the ``size`` last used ones; safe for several threads."""
 
     gives_probabilities = True
 
@@ -232,10 +220,8 @@ class CachedScorer:
 
 
 class BaseModelScorer:
-    """The base model without fine-tuning: zero-shot answers, and hidden states for a probe, from one forward pass.
-
-    The last bits of a number depend on what shares its batch, so states are cached by the list of outfits that they
-    were computed in: an interrupted evaluation then ends like an undisturbed one.
+    """The base model without fine-tuning. The last bits of a number depend on what shares its batch, so states are
+    cached by list of outfits: an interrupted evaluation then ends like an undisturbed one.
     """
 
     name = "base"
@@ -284,8 +270,7 @@ def name_complement(
     loaded: Loaded, context: Sequence[str], want: GarmentCategory, max_length: int, max_tokens: int = 16
 ) -> str:
     """What the model would add, such as ``"black ankle boots"``: the first line of its most likely answer, or nothing.
-
-    ``max_length`` limits the tokens of the prompt and the name together, ``max_tokens`` those of the name.
+    ``max_length`` limits the tokens of the prompt and the name together.
     """
     import torch
 
@@ -308,11 +293,7 @@ def name_complement(
 
 
 def load_scorer(base: Base, adapter: Path | None, settings: RunSettings) -> LanguageModelScorer | PooledScorer:
-    """Load a base model with a fine-tuned adapter (None: without one) as a scorer, with the prompts of its training.
-
-    Raises:
-        ModelError: If the files can't be loaded, don't fit each other, or the model has no answer tokens.
-    """
+    """Load a base model with an adapter (None: without one) as a scorer; a ``ModelError`` if they don't fit."""
     if adapter is None or settings.finetune.head != "pooled":
         return load_answers(base, adapter, settings)
     check_origin(adapter, base)
@@ -361,10 +342,9 @@ def fit_platt_line(logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> tup
 
 
 def platt_regression(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, float]:
-    """Slope and offset of the logistic regression of the truth ``(N,)`` on scores ``(N,)`` that vary.
-
-    Targets are smoothed by ``1 / (n + 2)`` as in Platt's paper, so that the slope stays finite where the scores
-    separate the classes. It is the root of the loss's gradient, which has more digits than scikit-learn's minimum.
+    """Slope and offset of the logistic regression of the truth ``(N,)`` on scores ``(N,)`` that vary. Targets are
+    smoothed by ``1 / (n + 2)`` as in Platt's paper, so that the slope stays finite; the root of the gradient has more
+    digits than scikit-learn's minimum.
     """
     yes, no = int(truth.sum()), int((~truth).sum())
     targets = np.where(truth, (yes + 1) / (yes + 2), 1 / (no + 2))

@@ -69,17 +69,12 @@ class TrainedModel:
 
 
 class ModelScorers:
-    """Scorers of one trained model. Safe to call from several threads; the language model is loaded when needed.
-
-    Attributes:
-        model: The scorer that is measured and served: the ensemble where the adapter has one, else the language model.
-        quick: The ensemble without the language model, that of the bundled adapter where the adapter has none:
-            microseconds per outfit, less accurate.
-        language_model: The language model alone, with a cache.
+    """Scorers of one trained model, safe for several threads; the language model is loaded when needed. ``model`` is
+    the adapter's ensemble, or else the language model; ``quick`` an ensemble without it, the bundled one if there is
+    none.
     """
 
     def __init__(self, model: TrainedModel) -> None:
-        """Read the ensemble of a model; raises a ``ModelError`` if it can't be read."""
         self._trained = model
         self._lazy = LazyScorer(model.name, model.load_scorer)
         self._own = None if model.adapter is None else Ensemble.load(model.adapter)
@@ -115,17 +110,11 @@ class ModelScorers:
 
 
 def find_model(name: str, overrides: Sequence[str] = ()) -> TrainedModel:
-    """The model that a command's ``--model`` names.
+    """The model that a command's ``--model`` names: ``bundled``, ``base``, the folder of a run or of an adapter.
 
-    Args:
-        name: ``bundled`` for the adapter that comes with coordi, ``base`` for the model that it was made on, a folder
-            that ``coordi run`` or ``coordi finetune`` made, or the folder of an adapter.
-        overrides: ``key=value`` settings. An adapter's base, prompts and encoder stay as they were in training;
-            settings of the evaluation are the defaults unless overridden, so that all models are measured alike.
-
-    Raises:
-        ConfigError: If an override is wrong, or isn't the user's to set.
-        ModelError: If it is none of them, or its fine-tuning isn't finished.
+    An adapter's base, prompts and encoder stay as they were in training; settings of the evaluation are the defaults
+    unless overridden, so that all models are measured alike. Raises a ``ConfigError`` for a wrong override, and a
+    ``ModelError`` if the name is none of them, or its fine-tuning isn't finished.
     """
     if name == "base":
         settings = load_settings(_DEFAULT_PRESET).model_copy(update={"evaluate": EvaluateSettings()})

@@ -73,10 +73,8 @@ class Preflight(NamedTuple):
 
 
 def preflight(settings: RunSettings) -> Preflight:
-    """Refuse settings that can't be fine-tuned with on this machine, before any work is done.
-
-    A base that may be downloaded is, and the bundled one is converted. Raises a ``ModelError`` if a demanded engine
-    can't run, the base is missing or doesn't fit the settings, or it has no tokens for yes and no.
+    """Refuse settings that can't be fine-tuned with on this machine; a base that may be downloaded is. A ``ModelError``
+    if a demanded engine can't run, or the base is missing, doesn't fit the settings, or has no tokens for yes and no.
     """
     # Unsloth must be imported before transformers, so the engine comes first.
     engine, reason = choose_engine(settings.model, settings.finetune.head)
@@ -100,19 +98,11 @@ def finetune(
     an undisturbed one would; a finished one isn't done again. With other examples or settings it starts anew. The same
     seed on the same machine gives the same adapter. Ctrl-C waits for the step to end and a checkpoint to be written; a
     second one doesn't. Under ``torchrun`` every process makes the same call; the first one writes.
-
-    Args:
-        examples_for_epoch: Gives the shuffled examples of epoch 0, 1, ..., each with its answer; must give the same
-            for the same epoch.
-        valid: Compatibility questions with their answers.
-        settings: ``finetune``, ``model``, ``prompt`` and ``seed`` are used.
-        out: Folder for ``adapter/`` and ``curve.json``, and while training for ``checkpoints/``.
-        progress: Counts optimizer steps.
-        say: Shows a line to the user.
+    ``examples_for_epoch`` must give the same for the same epoch, from 0. ``out`` receives ``adapter/`` and
+    ``curve.json``, and while training ``checkpoints/``.
 
     Raises:
-        TrainingError: If there is nothing to train on or to validate with, or the loss, a gradient or a weight stops
-            being a number; the best adapter and the last checkpoint so far stay in ``out``.
+        TrainingError: If there is nothing to train on or to validate with, or a number isn't finite any more.
         ModelError: If the base model can't be loaded.
         PromptError: If an example can't be shortened enough.
         ArtifactError: If something can't be written, as on a full disk; the checkpoints so far stay.
@@ -159,11 +149,7 @@ def new_accelerator(settings: FinetuneSettings, out: Path) -> Accelerator:
 
 
 class TrainingLoop:
-    """The network, its optimizer and its schedule, and the optimizer steps.
-
-    With several processes each takes its share of every step's examples, and their gradients are averaged. ``network``
-    is the model with its adapter and its head.
-    """
+    """The network, its optimizer and its schedule; several processes share every step's examples."""
 
     def __init__(
         self, model: Any, head: Head, data: TrainingData, settings: FinetuneSettings, seed: int,
@@ -421,8 +407,6 @@ def draw_questions(valid: Sequence[Instruction], limit: int | None, seed: int) -
 
 @dataclass
 class _Run:
-    """A training on disk: its steps, checkpoints and evaluations in their order."""
-
     data: TrainingData
     validation: Validation
     files: TrainingFolder
@@ -437,7 +421,6 @@ class _Run:
         self._interruption = Interruption(self.say)
 
     def start(self) -> Checkpoint | None:
-        """The checkpoint to resume from; without one, what an earlier training left is removed."""
         checkpoint = self.files.resume(self.say) if self.accelerator.is_main_process else None
         step = [checkpoint.step if checkpoint else None]
         require("accelerate.utils", "train").broadcast_object_list(step)
@@ -447,7 +430,6 @@ class _Run:
         return checkpoint
 
     def train(self, loop: TrainingLoop, checkpoint: Checkpoint | None) -> None:
-        """Take all steps after a checkpoint."""
         self.accelerator.init_trackers("coordi", self.settings.model_dump(include=_TRACKED))
         first = 0
         if checkpoint is not None:

@@ -27,9 +27,8 @@ class Contribution:
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why an item is suggested: effects of the outfit's items and of the labels in its text, the most helpful first.
-
-    An outfit of one item has no effects of items. ``text`` is an English sentence of both.
+    """Why an item is suggested: effects of the outfit's items and of the labels in its text, the most helpful first. An
+    outfit of one item has no effects of items. ``text`` is an English sentence of both.
     """
 
     items: tuple[Contribution, ...]
@@ -104,7 +103,6 @@ class OutfitScore:
 @dataclass(frozen=True, slots=True)
 class Look:
     """An outfit that was built around an item: the given and pinned items, then in the order of ``COMPLETION_ORDER``.
-
     ``missing`` are the categories that an outfit needs and that no item was found for, without unwanted ones.
     """
 
@@ -116,10 +114,8 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """Outfits around an item, those that miss the fewest categories first, then best first.
-
-    ``left_out`` are rules that left items out of the categories that a look misses; of all searched categories if there
-    is no look, and ``nothing`` then says why, in one sentence.
+    """Outfits around an item, those that miss the fewest categories first, then best first. ``left_out`` are rules that
+    left items out of the categories that a look misses, or of all if there is no look; ``nothing`` then says why.
     """
 
     looks: tuple[Look, ...]
@@ -143,10 +139,8 @@ class Scorers(Protocol):
         """The same scorers adapted to the items of a catalogue; whatever is loaded is shared."""
 
     def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
-        """Direction in which text embeddings of fitting items lie, ``(T,)``.
-
-        Within a category, ``quick`` scores grow with the inner product, apart from shared words and rounding, so that a
-        nearest-neighbour search finds the best candidates.
+        """Direction in which text embeddings of fitting items lie, ``(T,)``: within a category, ``quick`` scores grow
+        with the inner product, apart from shared words and rounding, so that a nearest-neighbour search finds the best.
         """
 
 

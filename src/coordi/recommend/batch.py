@@ -57,13 +57,9 @@ class Completed:
 def complete_catalogue(batch: Batch, stylist: Stylist, model: str, out: Path, progress: Progress) -> Completed:
     """Write a line for each item: ``{"id", "suggestions": [{"id", "category", "score", ...}], "nothing", ...}``.
 
-    Lines are written into the folder ``<out>.work``; once all are there they become ``out``, with
-    ``<out>.manifest.json`` beside it. The same command resumes an interrupted run.
-
-    Raises:
-        ArtifactError: If ``out`` exists, its folder belongs to another batch, another process writes it, or it can't be
-            written.
-        RecommendationError: If the catalogue is empty or a rule can't be followed.
+    Lines are written into ``<out>.work``; once all are there they become ``out``, with ``<out>.manifest.json`` beside
+    it. The same command resumes. An ``ArtifactError`` if ``out`` exists or can't be written, or its folder belongs to
+    another batch or process; a ``RecommendationError`` if the catalogue is empty or a rule can't be followed.
     """
     if out.exists():
         raise ArtifactError(f"{out} is there already, so nothing was computed; delete it or choose another --out")

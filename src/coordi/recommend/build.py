@@ -83,9 +83,8 @@ class FeedRow:
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """The rows of a source that can go into a catalogue, in the source's order, with unique ids.
-
-    ``problems`` are those of rows, before photos are opened; ``left_out`` counts what the reader of a release left out.
+    """The rows of a source that can go into a catalogue, in the source's order, with unique ids. ``problems`` are those
+    of rows, before photos are opened; ``left_out`` counts what the reader of a release left out.
     """
 
     name: str
@@ -134,7 +133,6 @@ def read_feed(path: Path | str, settings: DataSettings) -> Feed:
 
 
 def _refusal(item: SourceItem, title: str) -> str:
-    """Why an item can't go into a catalogue; empty if it can."""
     if len(item.id) > MAX_ID_LENGTH or _text(item.id) != item.id:
         return BAD_ID
     if item.category == NO_GARMENT:
@@ -195,11 +193,7 @@ _AS_THEY_ARE = DataSettings()
 
 @dataclass(frozen=True, slots=True)
 class CatalogueJob:
-    """Folder and options of a change to a catalogue.
-
-    ``command`` is for the manifest, ``save_every`` is in photos, ``may_shrink`` allows a feed that removes more than
-    half of the items.
-    """
+    """Folder and options of a change. ``save_every`` is in photos; ``may_shrink`` allows removing over half."""
 
     folder: Path
     command: str
@@ -359,13 +353,8 @@ class BuildResult:
 
 
 def build_catalogue(source: Path | str, pipeline: DescriptionPipeline, job: CatalogueJob) -> BuildResult:
-    """Build a catalogue from a source, or update the one that was built from it.
-
-    After an interruption the same call resumes: embeddings are cached as they are computed.
-
-    Raises:
-        DataError: If the source can't be read, or has no usable row.
-        ArtifactError: If the folder contains something else, or a catalogue of another source or encoder.
+    """Build a catalogue from a source, or update the one that was built from it; the same call resumes. A ``DataError``
+    if the source has no usable row, an ``ArtifactError`` if the folder contains something else.
     """
     built_from = source_of(source, job.data)
     check_out(job.folder, built_from)
@@ -386,10 +375,8 @@ def add_to_catalogue(source: Path | str, job: CatalogueJob) -> BuildResult:
 
 
 def refresh_catalogue(source: Path | str | None, job: CatalogueJob) -> BuildResult:
-    """Make a catalogue equal to a feed: add new items, describe changed ones again, remove the others.
-
-    The feed is by default what the catalogue was built from. Errors are those of ``build_catalogue``, and a
-    ``DataError`` for a feed that would remove more than half, unless the job allows it.
+    """Make a catalogue equal to a feed, by default what it was built from: add items, describe changed ones again,
+    remove others. Errors as ``build_catalogue``, and a ``DataError`` if over half would go, unless the job allows it.
     """
     check_is_catalogue(job.folder)
     with lock_folder(job.folder):
@@ -470,7 +457,6 @@ def _update(
 
 
 def _check_not_cut(feed: Feed, stored: Mapping[str, StoredRow], job: CatalogueJob) -> None:
-    """Refuse a feed that would remove more than half of a catalogue: it may be cut short."""
     ids = {row.item.id for row in feed.rows}
     lost = sum(name not in ids for name in stored)
     if lost >= _MANY and 2 * lost > len(stored) and not job.may_shrink:
@@ -509,8 +495,6 @@ def _positions(rows: Sequence[FeedRow], stored: Mapping[str, StoredRow], *, gone
 
 @dataclass(eq=False)
 class _Staging:
-    """Describes rows and hands them to a writer."""
-
     pipeline: DescriptionPipeline
     cache: EmbeddingCache
     writer: CatalogueWriter

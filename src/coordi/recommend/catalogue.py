@@ -47,9 +47,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Facets:
-    """Values that a catalogue can be filtered by, the most frequent first, seasons in lower case.
-
-    ``brands`` are the first hundred, ``genders`` in the order of ``GENDERS``. Without prices ``price_range`` is None.
+    """Values that a catalogue can be filtered by, the most frequent first: the first hundred brands, seasons in lower
+    case. ``genders`` are in the order of ``GENDERS``; without prices ``price_range`` is None.
     """
 
     categories: Mapping[GarmentCategory, int]
@@ -68,14 +67,8 @@ _GATHERED = 0.2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CatalogueContents:
-    """All items in the order of the database's rows, which is category by category.
-
-    Attributes:
-        columns: Those of ``ITEM_COLUMNS``.
-        positions: By id, the item's position, which is its row number in the database.
-        matrices: By column, shape ``(N, D)``; zeros where there is no vector.
-        present: By column, whether there is one, shape ``(N,)``.
-        spans: By category, the positions of its items.
+    """All items in the order of the database's rows, category by category. ``matrices`` by column are ``(N, D)``, zeros
+    where ``present``, ``(N,)``, is False; ``spans`` are the positions of each category's items.
     """
 
     columns: pa.Table
@@ -260,10 +253,8 @@ class Catalogue:
         rules: Rules = NO_RULES,
         category: GarmentCategory | None = None,
     ) -> list[tuple[Item, float]]:
-        """The items whose embeddings have the largest inner product with a query, by exact search; ties by id.
-
-        The query has shape ``(D,)`` or ``(T,)`` and is from the catalogue's encoder of this space. There are fewer than
-        ``k`` items if fewer have such an embedding and pass the rules (all but ``pinned``).
+        """The items whose embeddings have the largest inner product with a query ``(D,)`` or ``(T,)``, by exact search;
+        ties by id. Fewer than ``k`` if fewer have such an embedding and pass the rules (all but ``pinned``).
         """
         column = PHOTO if space == "photo" else TEXT
         dimension = self.info.photo_dimension if space == "photo" else self.info.text_dimension
@@ -298,10 +289,8 @@ class Catalogue:
     def page(
         self, rules: Rules = NO_RULES, words: str = "", offset: int = 0, limit: int = 50
     ) -> tuple[list[Item], int]:
-        """A page of the items that pass the rules (all but ``pinned``) and contain all words, and their total number.
-
+        """A page of the items that pass the rules (all but ``pinned``), in the source's order, and their total number.
         Each of the first twenty words must begin a word of the item's title, kind, brand or text, whatever its case.
-        Items are in the source's order.
         """
         terms = list(dict.fromkeys(search_words(words)))[:_MOST_WORDS]
         clauses = [*rule_clauses(rules), *(Clause("words", word, "contains(words, ?)", word) for word in terms)]
@@ -353,7 +342,6 @@ class Catalogue:
 
     @property
     def _contents(self) -> CatalogueContents:
-        """All items and embeddings, read when they are first needed."""
         with self._contents_lock:
             if self._contents_read is None:
                 dimensions = {PHOTO: self.info.photo_dimension, TEXT: self.info.text_dimension}
@@ -366,7 +354,6 @@ class Catalogue:
         return int(self._values(f"SELECT count(*) FROM {ITEMS} WHERE {condition}", parameters)[0][0])
 
     def _positions(self, query: str, parameters: Sequence[Any]) -> NDArray[np.int64]:
-        """Positions of the items that a query returns, in its order."""
         with self._cursor() as cursor:
             return np.asarray(cursor.execute(query, list(parameters)).fetchnumpy()["row_number"], dtype=np.int64)
 

@@ -144,10 +144,8 @@ SHUT_OFF: Mapping[str, Any] = {"autoinstall_known_extensions": False, "autoload_
 
 
 class CatalogueInfo(Settings):
-    """Source and settings of a catalogue; in its database and, for people, in catalogue.json.
-
-    ``encoder`` and ``text_encoder`` are identities, the former with its name; ``vocabulary`` is the SHA-256 of its
-    content. ``changed_at`` is in UTC, such as ``2026-11-24T00:10:00Z``; it is empty for a catalogue in memory.
+    """Source and settings of a catalogue; in its database and, for people, in catalogue.json. The encoders and the
+    vocabulary are hashes; ``changed_at`` is UTC, such as ``2026-11-24T00:10:00Z``, empty in memory.
     """
 
     format: Literal["coordi-catalogue-2"] = "coordi-catalogue-2"
@@ -341,11 +339,7 @@ class CatalogueWriter:
 
 @contextmanager
 def writing_catalogue(folder: Path, info: CatalogueInfo) -> Iterator[CatalogueWriter]:
-    """Open a writer for a catalogue's folder, which this process must have locked (``artifacts.lock_folder``).
-
-    Nothing changes unless ``finish`` is called. Leftovers of an interrupted write are removed. An ``ArtifactError`` is
-    raised if the folder can't be written, or its database is damaged.
-    """
+    """Open a writer for a folder that this process has locked; nothing changes unless ``finish`` is called."""
     _remove_leftovers(folder)
     try:
         with clear_write_errors(folder), closing(connect()) as connection:

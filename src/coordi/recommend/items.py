@@ -76,9 +76,8 @@ def brand_of(item: Item) -> str:
 
 
 def gender_of(item: Item) -> Gender | None:
-    """Whom an item is made for, by the source's column, else its kind, else its title; None if unknown.
-
-    Women and men are ``unisex``; girls and boys are None, since no value of ``Gender`` stands for both.
+    """Whom an item is made for, by the source's column, else its kind, else its title; None if unknown. Women and men
+    are ``unisex``; girls and boys are None, since no value of ``Gender`` stands for both.
     """
     for value in _values(item, GENDER_COLUMNS):
         words = words_of(value)
@@ -96,10 +95,7 @@ def season_of(item: Item) -> str:
 
 
 def in_stock_of(item: Item) -> bool | None:
-    """Whether the item is in stock by the source's column; a number is a quantity; None if unknown.
-
-    An item on backorder or preorder isn't in stock.
-    """
+    """Whether the source's column, a number or words, says in stock, not on backorder or preorder; None if unknown."""
     for value in _values(item, STOCK_COLUMNS):
         text = " ".join(words_of(value))
         if text in _UNKNOWN - {"not available"}:
@@ -172,10 +168,8 @@ def describe_items(
     vocabulary: Vocabulary,
     text_encoder: ImageTextEncoder,
 ) -> list[Item]:
-    """Add texts, embeddings and facets to items with categories, in their order.
-
-    Descriptions and photo vectors ``(D,)`` are by item id; items without one are absent. ``text_encoder`` is the
-    bundled encoder, whatever encoder described the photos.
+    """Add texts, embeddings and facets to items with categories, in their order. Photo vectors ``(D,)`` are by item id;
+    ``text_encoder`` is the bundled encoder, whatever encoder described the photos.
     """
     words = ColourWords(vocabulary)
     texts = [item_text(item, descriptions.get(item.id), prompt) for item in items]

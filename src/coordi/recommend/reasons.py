@@ -30,10 +30,7 @@ class TextLabel:
 
 
 def labels_in_text(text: str, vocabulary: Vocabulary) -> tuple[TextLabel, ...]:
-    """The labels in a text, in the vocabulary's order, without those of the garment type (``category``).
-
-    A phrase within a longer one doesn't count: ``navy blue`` doesn't contain ``blue``, and ``casual shoes`` are a type.
-    """
+    """Labels in a text but garment types, in the vocabulary's order; ``navy blue`` doesn't contain ``blue``."""
     phrases = [
         TextLabel(name, entry.text, phrase)
         for name, attribute in vocabulary.attributes.items()
@@ -138,7 +135,6 @@ def _reason(of_items: list[Contribution], of_labels: list[Contribution], items: 
 
 
 def _name(item: Item) -> str:
-    """Name of an item in a sentence: its title, or the colour and type in its photo."""
     if item.title or item.description is None:
         return item.title or item.text.split(": ", 1)[-1]
     labels = [item.description.attributes.get(name, ()) for name in (COLOUR, KINDS)]

@@ -56,10 +56,7 @@ ScoredLook = tuple[Items, float]
 
 
 class Stylist:
-    """Scores and completes outfits. Safe to call from several threads.
-
-    Without a catalogue, outfits can be scored and nothing else. ``scorers`` are adapted to the catalogue.
-    """
+    """Scores and completes outfits; safe for several threads. Without a catalogue, it scores and does nothing else."""
 
     def __init__(
         self,
@@ -99,25 +96,13 @@ class Stylist:
         language_model: bool = True,
         reasons: bool = True,
     ) -> Completion:
-        """Find items that complete an outfit.
+        """Find items that complete an outfit; ``want`` is added to the categories of the rules.
 
-        Candidates are the items that the rules allow in the wanted category, or in up to four categories that can be
+        Candidates are the items that the rules allow in the wanted categories, or in up to four categories that can be
         added. Those whose texts are nearest to the outfit are scored without the language model, and the best of these
         with it; the result is diversified. Duplicates of the outfit's items are left out, and so is what can't be worn
-        with it: a second pair of shoes, a dress over trousers. If the rules name no gender, items for other people
-        than the outfit's are left out.
-
-        Args:
-            outfit: One item or more, of the catalogue or not.
-            want: A category to search, in addition to those of the rules.
-            k: Number of suggestions at most, without pinned items.
-            rules: Which items may be suggested; None for all.
-            language_model: False ranks without it; ``judge`` in the answer says so.
-            reasons: Also compute what moved each score, which takes about as long again.
-
-        Raises:
-            RecommendationError: If there is no catalogue or it is empty, the outfit is empty, ``k`` is below 1, a
-                pinned item is unknown or can't be worn with the outfit, or a colour isn't in the vocabulary.
+        with it: a second pair of shoes, a dress over trousers. If the rules name no gender, items for other people than
+        the outfit's are left out.
         """
         if not outfit:
             raise RecommendationError("the outfit is empty: name at least 1 item to complete")
@@ -185,7 +170,6 @@ class Stylist:
         return Reasoner(scorer_of(self.scorers, language_model), self.vocabulary, self._encode_texts)
 
     def _rank(self, candidates: Sequence[Sequence[Scored]], outfit: Items) -> list[list[Scored]]:
-        """Candidates of each category in the language model's order."""
         outfits = [(*outfit, item) for part in candidates for item, _ in part]
         scores = iter(scores_of(self.scorers.model, outfits))  # all categories in one call
         return [ranked_order([(item, next(scores)) for item, _ in part], outfit) for part in candidates]
@@ -221,7 +205,6 @@ def check_catalogue(catalogue: Catalogue | None) -> Catalogue:
 
 
 def _pinned(catalogue: Catalogue, outfit: Items, rules: Rules) -> list[Item]:
-    """The pinned items that aren't in the outfit yet."""
     ids = {item.id for item in outfit}
     pinned = [item_id for item_id in dict.fromkeys(rules.pinned) if item_id not in ids]
     items = catalogue.get(pinned)
@@ -254,9 +237,7 @@ def title_key(item: Item) -> str:
 
 def drop_duplicates(items: Sequence[Item], of: Sequence[Item]) -> list[Item]:
     """The items without duplicates of others, or of ``of``; of duplicates the first with a photo stays, in its order.
-
-    Duplicates have the same id, or the same title or photo within a category: a photo of an outfit may show both its
-    shirt and its trousers.
+    Duplicates have the same id, or the same title or photo within a category, since a photo may show a whole outfit.
     """
     candidates = (*of, *items)
     titles = np.array([title_key(item) or f"\0{position}" for position, item in enumerate(candidates)], dtype=str)
@@ -294,12 +275,8 @@ def similarity(item: Item, other: Item) -> float:
 
 
 def diversified(ranked: Sequence[Scored], count: int, weight: float) -> list[Scored]:
-    """Choose items by maximal marginal relevance: the score minus the largest similarity to an item chosen before.
-
-    Ties are in the order of ``ranked``; a weight of 0 keeps that order.
-
-    References:
-        Carbonell and Goldstein, The Use of MMR, Diversity-Based Reranking for Reordering Documents, 1998.
+    """Choose by maximal marginal relevance: the score minus the largest similarity to an item chosen before; ties as
+    ranked. See Carbonell and Goldstein, The Use of MMR, Diversity-Based Reranking for Reordering Documents, 1998.
     """
     left = list(ranked)
     nearest = [0.0] * len(left)
@@ -353,11 +330,8 @@ class CandidateSearch:
         return counts
 
     def find(self, outfit: Sequence[Item], rules: Rules, category: GarmentCategory, most: int) -> list[Scored]:
-        """The best candidates of a category and P(yes) of the outfit with them, in ``ranked_order``.
-
-        Four times as many, or 64 if that is more, are nearest to the outfit by their texts and are scored without the
-        language model. Items of the outfit and their duplicates are no candidates. Wanted categories of the rules are
-        ignored.
+        """The best candidates of a category and P(yes) of the outfit with them, in ``ranked_order``, of four times as
+        many, or 64, whose texts are nearest; scored without the language model. Wanted categories are ignored.
         """
         depth = max(_MIN_SEARCH_DEPTH, _DEPTH_FACTOR * most)
         direction = self.scorers.direction(outfit)
@@ -374,10 +348,8 @@ def _rules_for(outfit: Sequence[Item], rules: Rules) -> Rules:
 
 
 def build_looks(finder: CandidateSearch, start: Items, rules: Rules) -> list[Items]:
-    """Looks that begin with the given items, by beam search without the language model.
-
-    A body (a top and a bottom, or a dress) comes first, then shoes and a bag, then the wanted categories. A category
-    without allowed items is left out. Each look has more items than ``start``; there is none if nothing can be added.
+    """Looks that begin with the given items, by beam search without the language model; none if nothing can be added. A
+    body (a top and a bottom, or a dress) comes first, then shoes and a bag, then the wanted categories.
     """
     looks: dict[frozenset[str], Items] = {}
     for categories in _plans(start, rules):
@@ -446,7 +418,6 @@ def missing_from(look: Items, rules: Rules) -> tuple[GarmentCategory, ...]:
 
 
 def _left_out(catalogue: Catalogue, rules: Rules, categories: tuple[GarmentCategory, ...]) -> tuple[LeftOut, ...]:
-    """Counts of what the rules left out of these categories."""
     within = rules.model_copy(update={"want": categories, "unwanted": ()})
     return tuple(row for row in catalogue.left_out(within) if row.name != "want") if categories else ()
 
