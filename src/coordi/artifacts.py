@@ -49,10 +49,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def clear_write_errors(path: Path) -> Iterator[None]:
-    """Raise an ``ArtifactError`` that says what to do, instead of a write error of the block.
-
-    Write errors are any ``OSError``, and those of safetensors and PyTorch.
-    """
+    """Raise an ``ArtifactError`` that says what to do, instead of any ``OSError`` or failed write of the block."""
     try:
         yield
     except Exception as error:
@@ -85,11 +82,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file that coordi wrote.
-
-    Raises:
-        ArtifactError: If it is missing or broken.
-    """
+    """Read a JSON file that coordi wrote; an ``ArtifactError`` if it is missing or broken."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -119,8 +112,7 @@ class Record:
 def stage_folder(folder: Path, record: Record) -> Iterator[Path]:
     """Yield a folder for a stage's files and write its manifest when the block ends without an error.
 
-    Files of an earlier, interrupted attempt stay, so that a stage can resume. A finished folder counts as unfinished
-    from the start of the block until its end.
+    Files of an interrupted attempt stay, so that a stage can resume. During the block the folder counts as unfinished.
     """
     started = time.monotonic()
     with clear_write_errors(folder):
@@ -151,12 +143,9 @@ def write_manifest(folder: Path, record: Record, started: float) -> None:
 
 @contextmanager
 def lock_folder(folder: Path, *, wait: bool = False) -> Iterator[None]:
-    """Lock a folder for this process, so that no two processes write into it; create it if it doesn't exist.
+    """Lock a folder, created if missing, for this process; the lock ends with the process, even by ``kill -9``.
 
-    The operating system releases the lock when the process ends, even after ``kill -9``.
-
-    Raises:
-        ArtifactError: If another process holds the lock and ``wait`` is false; the message has its process id.
+    Unless ``wait``, an ``ArtifactError`` names the process that holds it.
     """
     path = folder / LOCK
     with clear_write_errors(folder):

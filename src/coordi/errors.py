@@ -9,8 +9,7 @@ from types import ModuleType
 class CoordiError(Exception):
     """Base of every error that coordi raises on purpose.
 
-    The message is one line that a user can act on: what is wrong, the value, what is accepted and what to do. The
-    command line prints it and exits with 1.
+    The message is one line: what is wrong, the value, what is accepted and what to do. The command line exits with 1.
     """
 
 
@@ -59,11 +58,7 @@ class MissingDependencyError(CoordiError):
 
 
 def require(module: str, extra: str) -> ModuleType:
-    """Import an optional dependency that the extra ``coordi[extra]`` installs.
-
-    Raises:
-        MissingDependencyError: If it, or a module that it needs, isn't installed.
-    """
+    """Import what the extra ``coordi[extra]`` installs; a ``MissingDependencyError`` if a module is missing."""
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:

@@ -22,11 +22,7 @@ LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
 def answer_tokens(renderer: PromptRenderer, words: tuple[str, ...] = (YES, NO)) -> tuple[int, ...]:
-    """First token of each answer after a prompt, all different, in the order of the answers.
-
-    Raises:
-        ModelError: If a word has no token of its own, or two words begin with the same token.
-    """
+    """First token of each answer after a prompt, in their order; a ``ModelError`` if one has none or two share it."""
     ids = []
     for word in words:
         tokens = renderer.answer_ids(word)
@@ -49,19 +45,12 @@ _IN_TITLES = "category"
 
 
 def item_text(item: Item, description: Description | None, settings: PromptSettings) -> str:
-    """Text of an item in a prompt, such as ``"bottom: lace midi skirt (black, floral)"``.
+    """Text of an item in a prompt: one line in lower case, such as ``"bottom: lace midi skirt (black, floral)"``.
 
     The garment category comes first, since a small model can't infer it from every title (measured: dev/LOG.md). The
     title follows, cut to ``settings.max_title_words``, or else the source's subcategory; then, in brackets, the most
-    probable label of each attribute, unless the text has its words already.
-
-    Args:
-        item: Its id, price, photo's path and extra columns are never read: they may leak the answer.
-        description: Labels of its photo; None for an item without a photo.
-        settings: Attributes in the text, and the maximum length of a title.
-
-    Returns:
-        One line in lower case, never empty.
+    probable label of each attribute, unless the text has its words already. The item's id, price, photo's path and
+    extra columns are never read: they may leak the answer.
     """
     title = " ".join(item.title.split()[: settings.max_title_words]).lower()
     name = title or " ".join(item.subcategory.split()).lower()
@@ -97,15 +86,9 @@ def _stem(word: str) -> str:
 class Instruction:
     """A question about items, in training with its answer.
 
-    The question comes first: all prompts of a task then begin with the same tokens, which a scorer computes once.
-
-    Attributes:
-        question: Never shortened.
-        items: Texts of the outfit's items, one line each; shortened, and dropped from the end, where a prompt is too
-            long.
-        options: Texts of lettered candidates; shortened, but never dropped.
-        closing: Text after the items; never shortened.
-        answer: The right answer; None in scoring.
+    The question comes first: all prompts of a task then begin with the same tokens, which a scorer computes once. Where
+    a prompt is too long, ``items`` are shortened, then dropped from the end, and ``options`` (lettered candidates) are
+    shortened; ``question`` and ``closing`` (after the items) never are. ``answer`` is None in scoring.
     """
 
     question: str
@@ -122,14 +105,9 @@ class Instruction:
 
 
 def compatibility_instruction(texts: Sequence[str], answer: bool | None = None) -> Instruction:
-    """Question whether items go together.
+    """Question whether 2 or more items go together (else a ``PromptError``).
 
-    Args:
-        texts: Items' texts, shuffled by the caller: the source's order leaks the answer.
-        answer: The truth; None in scoring.
-
-    Raises:
-        PromptError: If there are fewer than two items.
+    The caller shuffles ``texts``, since the source's order leaks the answer.
     """
     if len(texts) < 2:
         raise PromptError(f"an outfit needs 2 items or more to ask whether they go together, got {len(texts)}")
@@ -138,15 +116,9 @@ def compatibility_instruction(texts: Sequence[str], answer: bool | None = None) 
 
 
 def choose_instruction(context: Sequence[str], candidates: Sequence[str], answer: int | None = None) -> Instruction:
-    """Question which of the lettered candidates completes an outfit.
+    """Question which of 2 to 26 lettered candidates completes 1 item or more (else a ``PromptError``).
 
-    Args:
-        context: Texts of the outfit's items, shuffled.
-        candidates: Texts of the candidates, shuffled: release files have the right one first.
-        answer: Position of the right candidate; None in scoring.
-
-    Raises:
-        PromptError: If there is no item, there aren't 2 to 26 candidates, or the answer is none of them.
+    The caller shuffles both, since release files have the right candidate first; ``answer`` is its position.
     """
     if not context or not 2 <= len(candidates) <= len(LETTERS):
         raise PromptError(
@@ -164,16 +136,7 @@ def choose_instruction(context: Sequence[str], candidates: Sequence[str], answer
 
 
 def complement_instruction(context: Sequence[str], want: GarmentCategory, answer: str | None = None) -> Instruction:
-    """Question what would complete an outfit, to be answered in words.
-
-    Args:
-        context: Texts of the outfit's items, shuffled.
-        want: The garment category of the answer.
-        answer: Text of the item that completes it; None in scoring.
-
-    Raises:
-        PromptError: If there is no item.
-    """
+    """Question what of the category ``want`` completes 1 or more shuffled items; ``answer`` is the text of one."""
     if not context:
         raise PromptError("naming what to add needs 1 item or more, got 0")
     return Instruction(
@@ -201,13 +164,9 @@ _MIN_ITEMS = 1
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """A prompt as tokens.
+    """A prompt and its answer as tokens; ``answer_ids`` include the end of the turn, and are empty in scoring.
 
-    Attributes:
-        prompt_ids: Everything up to the answer's position.
-        answer_ids: The answer and the end of the turn; empty in scoring.
-        words_cut: Words removed from items' texts; shortened words are not counted.
-        items_dropped: Items removed from the end.
+    ``words_cut`` counts words removed from items' texts, not shortened ones.
     """
 
     prompt_ids: tuple[int, ...]
@@ -217,11 +176,7 @@ class Rendered:
 
 
 class PromptRenderer:
-    """Renders instructions with a tokenizer's chat template where it has one, else in the Alpaca form.
-
-    Attributes:
-        max_length: Tokens of prompt and answer together.
-    """
+    """Renders instructions with a tokenizer's chat template where it has one, else in the Alpaca form."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
         self.tokenizer = tokenizer
@@ -229,14 +184,11 @@ class PromptRenderer:
         self._shell = cache(self._new_shell)
 
     def render(self, instruction: Instruction) -> Rendered:
-        """Tokens of an instruction, shortened to ``max_length``.
+        """Tokens of an instruction, prompt and answer shortened to ``max_length``; a ``PromptError`` if they can't be.
 
         First the longest texts lose words from their ends, evenly, down to two words each; then the texts with the most
         tokens lose letters, down to eight tokens each; then items are dropped from the end. The question, the
         candidates' letters, the closing and the answer stay.
-
-        Raises:
-            PromptError: If it doesn't fit even then.
         """
         answer = self.answer_ids(instruction.answer, ends=True) if instruction.answer is not None else ()
         room = self.max_length - max(len(answer), 1)
@@ -256,11 +208,7 @@ class PromptRenderer:
         return f"{before}{instruction.body()}{after}"
 
     def answer_ids(self, answer: str, *, ends: bool = False) -> tuple[int, ...]:
-        """Tokens of an answer after a prompt, with the end of the turn if ``ends``.
-
-        Raises:
-            ModelError: If the tokenizer joins the answer to the prompt's end, so that it has no position of its own.
-        """
+        """Tokens of an answer, with the turn's end if ``ends``; a ``ModelError`` if it merges with the prompt's end."""
         _, after = self._shell("")
         gap, end = self._around_answer
         alone = self._encode(after)
@@ -377,19 +325,14 @@ class PromptRenderer:
 class ListRenderer(PromptRenderer):
     """Renders an outfit as its items' lines, without a question, for a pooled head.
 
-    The first token is the beginning of text, or else the end of text: models use their first token as an attention
-    sink, so it is excluded from the pooled states.
+    Models use their first token (beginning or end of text) as an attention sink, so it isn't pooled.
     """
 
     before = 1
     """Number of tokens before the items."""
 
     def render(self, instruction: Instruction) -> Rendered:
-        """Tokens of an instruction's items, without an answer, shortened to ``max_length``.
-
-        Raises:
-            PromptError: If it doesn't fit even with its items shortened.
-        """
+        """As ``PromptRenderer.render``, of the items alone, without an answer."""
         return super().render(replace(instruction, answer=None))
 
     def text(self, instruction: Instruction) -> str:

@@ -31,10 +31,7 @@ def echo_json(value: Any) -> None:
 
 @contextmanager
 def progress_bar(label: str) -> Iterator[ProgressCallback]:
-    """Yield a callback that shows progress, rate and time left on standard error.
-
-    On a terminal it is a bar; elsewhere (a log file, CI) a line every 15 seconds and one at the end.
-    """
+    """Yield a callback that shows progress on standard error: a bar on a terminal, else a line every 15 seconds."""
     if not errors.is_terminal:
         yield _PlainProgress(label)
         return
@@ -57,8 +54,6 @@ class _RateColumn(ProgressColumn):
 
 
 class _PlainProgress:
-    """Progress as lines, for output that is not a terminal."""
-
     def __init__(self, label: str) -> None:
         self._label = label
         self._started = self._last_time = time.monotonic()

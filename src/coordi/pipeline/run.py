@@ -20,11 +20,7 @@ REPORT = "report.html"
 def run(work: Workspace) -> Path:
     """Prepare the data, fine-tune, evaluate and report; returns the report's path.
 
-    Finished stages are skipped. The same data, settings and seed give the same report, however often the run was
-    interrupted.
-
-    Raises:
-        CoordiError: From any stage; finished stages stay.
+    Finished stages are skipped. However often a run was interrupted, its data, settings and seed give the same report.
     """
     if process_rank():
         _join_training(work)
@@ -45,9 +41,7 @@ def run(work: Workspace) -> Path:
 def finetune(work: Workspace, must_exist: bool = False) -> Path:
     """Prepare the data and fine-tune; returns the adapter's folder. ``run`` with the same settings resumes from it.
 
-    Raises:
-        ArtifactError: If ``must_exist`` and the output folder holds no run.
-        CoordiError: From any stage; finished stages stay.
+    With ``must_exist``, an output folder without a run is an ``ArtifactError``.
     """
     if must_exist and not (work.out / RUN_FILE).is_file():
         raise ArtifactError(f"nothing to resume: {work.out} holds no run of coordi; leave out --resume to start one")
@@ -59,18 +53,11 @@ def finetune(work: Workspace, must_exist: bool = False) -> Path:
 
 
 def evaluate(work: Workspace, model: TrainedModel, scores: Sequence[Path] = ()) -> Path:
-    """Evaluate a trained model; returns the report's path.
+    """Evaluate a trained model, whose own settings ``work`` has; returns the report's path.
 
-    Outfits that the model was trained on are left out and counted. Saved scores are used again when scores of another
-    system are added later in the same folder.
-
-    Args:
-        work: With the model's own settings.
-        model: To be evaluated.
-        scores: Scores of other systems, as CSV files.
-
-    Raises:
-        CoordiError: From any stage; finished stages stay.
+    Outfits that the model was trained on are left out and counted. ``scores`` are CSV files of other systems; if
+    they don't fit the questions, that is an ``EvaluationError`` before anything is scored. If more are added later in
+    the same folder, saved scores are used again.
     """
     external = [ExternalScores.read(path) for path in scores]
     with claim_folder(work, {"model": model.identity()}) as inputs:

@@ -57,14 +57,7 @@ class PreparedData:
     encoder: tuple[str, str]
 
     def check_encoder(self, encoder: tuple[str, str]) -> None:
-        """Refuse photos that another encoder described.
-
-        Args:
-            encoder: Name and identity of the encoder that is needed.
-
-        Raises:
-            EncoderError: If there are photos and another encoder described them.
-        """
+        """Raise an ``EncoderError`` if there are photos and another encoder (name, identity) described them."""
         (name, identity), (needed, its_identity) = self.encoder, encoder
         if identity != its_identity and any(item.photo_embedding is not None for item in self.dataset.items.values()):
             raise EncoderError(
@@ -89,11 +82,7 @@ def prepare(work: Workspace, inputs: Mapping[str, str]) -> PreparedData:
 
 
 def prepared_data(out: Path, settings: RunSettings) -> PreparedData:
-    """Data that an earlier run prepared, with the texts of the given settings.
-
-    Raises:
-        ArtifactError: If its stages aren't finished.
-    """
+    """Data that an earlier run prepared, with texts of these settings; an ``ArtifactError`` if it isn't finished."""
     for stage in (DATA, DESCRIPTIONS):
         read_manifest(out / stage)
     return _described_data(read_dataset(out / DATA), read_described(out / DESCRIPTIONS), settings)
@@ -196,10 +185,7 @@ def _fit_ensemble(work: Workspace, dataset: Dataset, adapter: Path) -> None:
 def without_trained_on(prepared: PreparedData, adapter: Path) -> PreparedData:
     """Leave out validation and test outfits that an adapter was trained on, counted in the funnel.
 
-    Test outfits that selected the adapter, or fitted its ensemble, are left out too where the adapter lists them.
-
-    Raises:
-        ModelError: If the adapter doesn't list its training outfits.
+    Test outfits that selected it or fitted its ensemble go too. A ``ModelError`` if it lists no training outfits.
     """
     path = adapter / TRAINED_ON
     if not path.is_file():
@@ -240,9 +226,7 @@ def _is_excluded(dataset: Dataset, keys: set[str], item_ids: Sequence[str]) -> b
 class MeasuredScorers:
     """The model under test, the base model and the baselines, which share one loaded base model.
 
-    Attributes:
-        models: The model under test; of an ensemble also its language model alone, and it without the language model.
-        left_out: Reasons why a baseline couldn't be made on this data, by its name.
+    ``models`` are the model under test and, of an ensemble, its language model alone and it without that.
     """
 
     def __init__(self, prepared: PreparedData, model: TrainedModel, settings: RunSettings) -> None:
@@ -296,11 +280,7 @@ def evaluate_model(
     inputs: Mapping[str, str],
     external: Sequence[ExternalScores] = (),
 ) -> None:
-    """Score the same questions with a model and its comparisons, and write the report; scores are saved on the way.
-
-    Raises:
-        EvaluationError: If scores of other systems don't fit the questions, before anything is scored.
-    """
+    """Score the same questions with a model and its comparisons, saving scores on the way, and write the report."""
     results = _measure(work, prepared, model, inputs, external)
     work.say("writing the report")
     items = prepared.dataset.items.values()
@@ -367,7 +347,6 @@ def export_questions(work: Workspace, dataset: Dataset, questions: Sequence[Prot
 
 
 def _audit(work: Workspace, dataset: Dataset, parts: Sequence[ProtocolQuestions]) -> tuple[Leak, ...]:
-    """Look for leaks in the test questions and in those that choose thresholds."""
     questions = {part.protocol: part.test for part in parts if part.test}
     for part in parts:
         if part.valid and part.valid not in questions.values():  # a release may choose its threshold on drawn ones
@@ -442,7 +421,6 @@ def _recommendations(settings: RunSettings, prepared: PreparedData, model: Train
 
 
 def _most_photographed(dataset: Dataset, count: int, rng: np.random.Generator) -> list[Outfit]:
-    """Outfits of three items or more, those with the most photos first."""
     outfits = [outfit for outfit in dataset.outfits_of("test") if len(outfit.item_ids) >= 3]
 
     def photos(outfit: Outfit) -> int:

@@ -23,9 +23,9 @@ def training_examples(dataset: Dataset, settings: RunSettings) -> Callable[[int]
     """Function that draws the examples of an epoch, each with its answer.
 
     In an epoch every training outfit, in shuffled order, gives the examples of one task: it and one negative for
-    ``compatibility``, one example for ``choose`` or ``complement``. The task and the kind of negatives are drawn by
-    their shares in the settings. An outfit and its negative follow each other, so that they share an optimizer step and
-    their common features cancel out. For a pooled head an outfit is followed by one negative of every kind.
+    ``compatibility``, one example for ``choose`` or ``complement``. Task and negatives are drawn by their shares in the
+    settings. An outfit and its negative follow each other, so that they share an optimizer step and their common
+    features cancel out. For a pooled head an outfit is followed by one negative of every kind.
     """
 
     def draw(epoch: int) -> tuple[Instruction, ...]:
@@ -59,8 +59,6 @@ def validation_examples(dataset: Dataset, settings: RunSettings) -> tuple[Instru
 
 
 class _EpochQuestions:
-    """Questions of one epoch by outfit, drawn when they are needed."""
-
     def __init__(self, dataset: Dataset, settings: RunSettings, epoch: int) -> None:
         self._dataset = dataset
         blanks_seed, choices = settings.seed + _EPOCH_SEED * (epoch + 1), settings.evaluate.choices

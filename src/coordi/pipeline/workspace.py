@@ -35,12 +35,7 @@ _LARGEST_HASHED = 256 * 2**20  # bytes; a larger table holds photos
 class Workspace:
     """Where a run reads and writes, its settings, and how it reports progress.
 
-    Attributes:
-        data: File or folder of the data.
-        out: Output folder; each stage has a folder in it.
-        command: The command line, for manifests and the report.
-        say: Shows one line to the user.
-        progress: Returns a context that shows a stage's progress under a label.
+    ``progress`` returns a context that shows a stage's progress under a label.
     """
 
     data: Path
@@ -58,12 +53,8 @@ class Workspace:
 def fingerprint(data: Path, out: Path | None = None) -> dict[str, str]:
     """Hashes of a data source, by which a change is noticed; ``out`` is left out where it lies in the data's folder.
 
-    Returns:
-        SHA-256 by file name of every table or annotation file of 256 MiB or less, and under ``"photos"`` one of all
-        other files' names and sizes (their bytes are not read).
-
-    Raises:
-        DataError: If the path doesn't exist.
+    They are the SHA-256 by file name of every table or annotation file of 256 MiB or less, and under ``"photos"`` one
+    of all other files' names and sizes (their bytes are not read). A missing path is a ``DataError``.
     """
     if not data.exists():
         raise DataError(
@@ -88,15 +79,10 @@ def fingerprint(data: Path, out: Path | None = None) -> dict[str, str]:
 
 @contextmanager
 def claim_folder(work: Workspace, extra: Mapping[str, str] | None = None) -> Iterator[dict[str, str]]:
-    """Lock the output folder for one run and yield the hashes of the run's inputs.
+    """Lock the output folder for one run; yield the hashes of its inputs, with ``extra`` ones such as the model's.
 
-    Args:
-        work: The run.
-        extra: Hashes of inputs beside the data, such as the model that is evaluated.
-
-    Raises:
-        ArtifactError: If another run works in the folder, or it holds something else: other files, or finished stages
-            of a run with other settings or other data. Nothing finished is overwritten.
+    An ``ArtifactError`` if another run works in it, or it holds other files, or finished stages with other settings or
+    data: nothing finished is overwritten.
     """
     with lock_folder(work.out):
         inputs = {**fingerprint(work.data, work.out), **_setting_hashes(work.settings), **(extra or {})}
@@ -148,7 +134,6 @@ def _claim(work: Workspace, inputs: dict[str, str]) -> None:
 
 
 def _setting_hashes(settings: RunSettings) -> dict[str, str]:
-    """Hashes of the user's own files and folders that settings name."""
     paths = {
         "vocabulary": settings.describe.vocabulary,
         "encoder": settings.describe.encoder,

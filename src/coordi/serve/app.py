@@ -45,11 +45,9 @@ _access = logging.getLogger("coordi.access")
 
 
 class Service:
-    """A model that may still be loading, and the threads that work with it.
+    """A model that may still be loading, and pools of threads, so that a photo is described while looks are built.
 
-    Requests that use the language model, other requests about outfits, and photos have a pool of threads each, so that
-    a photo is described while looks are being built. ``catalogue_problem`` says why a changed catalogue can't be
-    opened; it is empty if there is no such problem.
+    ``catalogue_problem`` says why a changed catalogue can't be opened; it is empty if there is no such problem.
     """
 
     def __init__(self, settings: ServeSettings, load: Callable[[], Model]) -> None:
@@ -88,10 +86,7 @@ class Service:
         self._model = model
 
     def renew(self) -> bool:
-        """Reopen the catalogue if it has changed on disk, for requests from now on; return whether it had.
-
-        If it can't be opened, or wasn't made for this model, that is a ``CoordiError``: the previous one stays in use.
-        """
+        """Reopen a changed catalogue and return whether it was; on a ``CoordiError`` the previous one stays in use."""
         model = None if self._model is None else self._model.reopened()
         self._model = model or self._model
         return model is not None
@@ -163,8 +158,7 @@ def build_api(service: Service) -> FastAPI:
 def run(settings: ServeSettings, load: Callable[[], Model], say: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT; return once requests in work are answered or their time is over.
 
-    ``health`` answers at once, everything else once the models are loaded. Call it from the main thread. ``say`` shows
-    one line to the user. A ``CoordiError`` says why the server can't start.
+    Call it from the main thread. A ``CoordiError`` says why the server can't start.
     """
     check_host(settings)
     listening = listen(settings)
@@ -230,7 +224,6 @@ class _StoppedError(BaseException):
 
 
 def _address_of(settings: ServeSettings, listening: socket.socket) -> str:
-    """Address of the server for a browser on this machine."""
     port = listening.getsockname()[1]
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -53,8 +53,7 @@ class WorkerPool:
     async def run(self, work: Callable[[], T], disconnect: Coroutine[Any, Any, None] | None = None) -> T:
         """Run ``work`` in one of the threads and return its result; a full or closed pool is a ``busy`` error.
 
-        Once ``disconnect`` ends, the client is gone: work that waits is dropped, work that has begun ends at its next
-        ``check_client``, and ``ClientGoneError`` is raised.
+        Once ``disconnect`` ends, waiting work is dropped, begun work ends at ``check_client``: a ``ClientGoneError``.
         """
         gone = threading.Event()
         leaving = None if disconnect is None else asyncio.ensure_future(disconnect)
@@ -120,8 +119,6 @@ class MemoryBudget:
 
 @dataclass(eq=False)
 class _Call(Generic[Q, A]):
-    """The questions of one caller, which waits for their answers."""
-
     questions: Sequence[Q]
     kind: object
     gone: threading.Event | None
@@ -145,8 +142,7 @@ class _Call(Generic[Q, A]):
 class MicroBatcher(Generic[Q, A]):
     """Calls a model from one thread; what arrives during a call is batched into the next one.
 
-    No call waits for others to arrive: the first one is answered at once, alone. A call has at most ``max_batch``
-    questions, unless a single caller has more.
+    A call has at most ``max_batch`` questions, unless a single caller has more.
     """
 
     def __init__(self, work: Callable[[Sequence[Q], Any], Sequence[A]], max_batch: int, name: str) -> None:
@@ -168,8 +164,7 @@ class MicroBatcher(Generic[Q, A]):
     def call(self, questions: Sequence[Q], kind: object = None) -> Sequence[A]:
         """Wait for the answers to some questions, in their order; only questions of one kind share a call.
 
-        An error is that of these questions alone. ``ClientGoneError`` is raised if the client went away before the
-        model began, a ``busy`` ``RefusedError`` if this is closed before the questions are answered.
+        Errors are those of these questions alone; ``ClientGoneError`` if the client left first, ``busy`` once closed.
         """
         if not questions:
             return []
@@ -238,10 +233,7 @@ class MicroBatcher(Generic[Q, A]):
 
 
 class BatchingScorers:
-    """The scorers of a model, its language model called by one thread (``scorer_batcher``) for all requests.
-
-    ``quick`` is called directly, since it takes microseconds.
-    """
+    """Scorers whose language model is called by one thread for all requests; the fast ``quick`` is called directly."""
 
     def __init__(self, scorers: Scorers, batcher: MicroBatcher[Sequence[Item], float]) -> None:
         self._scorers = scorers

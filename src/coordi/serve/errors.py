@@ -158,7 +158,6 @@ def wrong_type(accepted: str, request: Request) -> RefusedError:
 
 
 def _of_http(error: HTTPException) -> RefusedError:
-    """An error of Starlette's or FastAPI's own."""
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "another one")
         message = f"method not allowed; allowed: {allowed}"

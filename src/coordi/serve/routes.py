@@ -109,7 +109,6 @@ def _items_of(model: Model, items: Sequence[schemas.RequestItem]) -> list[Item]:
 
 
 def _item_of(model: Model, item: schemas.RequestItem, field: str) -> Item:
-    """The described item that a request names by id, words or labels."""
     if item.id is not None:
         return _catalogue_item(model, item.id, f"{field}.id")
     if item.labels is not None:
@@ -233,7 +232,6 @@ class _PhotoFormParser(MultiPartParser):
 
 
 async def _read_photo(request: Request, max_bytes: int) -> bytes:
-    """The one file of a form, in the field ``photo``."""
     kind, _, options = request.headers.get("content-type", "").partition(";")
     if kind.strip().lower() != "multipart/form-data" or "boundary=" not in options:
         raise wrong_type("multipart/form-data with a boundary, and one file in the field 'photo'", request)
@@ -435,7 +433,6 @@ _MEDIA_TYPES = {
 
 
 def _add_page(app: FastAPI) -> None:
-    """Serve ``index.html`` at ``/`` and the folder's files under ``/static/``."""
     for suffix, media_type in _MEDIA_TYPES.items():  # systems differ in these
         mimetypes.add_type(media_type, suffix)
 

@@ -52,11 +52,7 @@ _access = logging.getLogger("coordi.access")
 
 
 def find_token(option: str | None, file: Path | None) -> SecretStr | None:
-    """The token that requests must carry: the option, or the file's content, or that of ``COORDI_TOKEN``.
-
-    Raises:
-        ConfigError: If the file can't be read, or the token is too short or can't be sent in a header.
-    """
+    """The required token: the option, else the file's content, else ``COORDI_TOKEN``; a ``ConfigError`` if it's bad."""
     token, source = option, "--token"
     if token is None and file is not None:
         source = f"the token in {file}"
@@ -202,7 +198,6 @@ class _Exchange:
         return message
 
     async def send(self, message: Message) -> None:
-        """Send a part of the response."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             headers = MutableHeaders(scope=message)
