@@ -30,7 +30,7 @@ SMALL = {
     "data": ["data.train_outfits=16", "data.valid_outfits=8", "data.test_outfits=8"],
     "finetune": ["finetune.epochs=1", "finetune.max_steps=1", "finetune.evaluations=1"],
     "evaluate": [
-        "evaluate.bootstrap=100", "evaluate.retrieval_pool=0", "evaluate.learning_curve=[]", "evaluate.examples=1",
+        "evaluate.bootstrap=100", "evaluate.retrieval_pool=0", "evaluate.examples=1",
         "evaluate.baselines=none",
     ],
 }  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -211,7 +211,6 @@ class EvaluateSettings(Settings):
         bootstrap: Resamples of outfits for each 95% interval.
         seeds: Number of question sets, each drawn with its own seed; intervals are of the first.
         baselines: ``all``; ``quick`` for the base model and baselines that take seconds; ``none``.
-        learning_curve: Shares of the training outfits to fit the trained baselines on; empty for no curve.
         calibration_bins: Bins of the reliability curve, of equal size.
         examples: Examples of each kind in the report.
     """
@@ -223,7 +222,6 @@ class EvaluateSettings(Settings):
     bootstrap: int = Field(default=1000, ge=100)
     seeds: int = Field(default=1, ge=1)
     baselines: Literal["all", "quick", "none"] = "all"
-    learning_curve: tuple[Annotated[float, Field(gt=0, le=1)], ...] = (0.1, 0.25, 0.5, 1.0)
     calibration_bins: int = Field(default=10, ge=2)
     examples: int = Field(default=6, ge=0)
 

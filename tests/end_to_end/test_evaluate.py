@@ -27,7 +27,7 @@ def run(coordi: Command, sample: Path, tiny_folder: Path, tmp_path: Path) -> Com
         arguments = [
             "evaluate", "--data", str(sample), "--model", "base", "--out", str(tmp_path / "measured"), *options,
             f"model.base={tiny_folder}", "evaluate.bootstrap=100", "evaluate.retrieval_pool=4",
-            "evaluate.learning_curve=[]", "evaluate.baselines=quick",
+            "evaluate.baselines=quick",
         ]  # fmt: skip
         return coordi(*arguments)
 

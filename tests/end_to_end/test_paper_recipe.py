@@ -74,7 +74,7 @@ def test_the_paper_is_one_command(release: Path, tiny_folder: Path, tiny_clip: P
         # What can't be had without a network and a GPU.
         f"model.base={tiny_folder}", "model.engine=peft", "prompt.max_length=512", f"describe.encoder={tiny_clip}",
         # What a tiny model and a small set need less of.
-        "finetune.max_steps=2", "finetune.batch_size=8", "evaluate.bootstrap=100", "evaluate.learning_curve=[0.5, 1]",
+        "finetune.max_steps=2", "finetune.batch_size=8", "evaluate.bootstrap=100",
         "evaluate.retrieval_pool=4",
     ]  # fmt: skip
     command = [sys.executable, "-m", "coordi.cli.main", *arguments]
@@ -93,5 +93,4 @@ def test_the_paper_is_one_command(release: Path, tiny_folder: Path, tiny_clip: P
     baselines = set(tasks["compatibility"]["random"]["baselines"])
     assert {"base", "chance", "size", "order", "popularity", "category-pairs", "title-cosine"} <= baselines
     assert {"sentence-cosine", "encoder-similarity", "set-transformer", "frozen-probe"} <= baselines
-    assert {row["scorer"] for row in report["learning_curve"]} >= {"category-pairs", "set-transformer"}
     assert any("12 test outfits" in warning["text"] for warning in report["warnings"])

@@ -121,15 +121,10 @@ STRENGTHS = {
     "fine-tuned": 3.0, "base": 0.5, "chance": 0.0, "size": 0.1, "order": 0.2, "popularity": 0.3, "category-pairs": 6.0,
     "title-cosine": 2.5, "sentence-cosine": 2.0, "encoder-similarity": 1.5, "set-transformer": 4.0, "frozen-probe": 1.0,
 }  # fmt: skip
-CURVE = tuple(
-    {"scorer": scorer, "protocol": "random", "outfits": outfits, "auc": auc, "ci95": [auc - 0.05, auc + 0.05]}
-    for scorer, aucs in (("category-pairs", (0.55, 0.65, 0.75)), ("set-transformer", (0.5, 0.6, 0.8)))
-    for outfits, auc in zip((3, 8, 30), aucs, strict=True)
-)
 
 
 def wide_report(wardrobe: Dataset, seed: int = 17, strength: float = 3.0) -> ReportData:
-    """Twelve scorers and one from a file, all protocols with a release's, retrieval, seeds and a learning curve.
+    """Twelve scorers and one from a file, all protocols with a release's, retrieval and seeds.
 
     Args:
         wardrobe: The data.
@@ -156,7 +151,6 @@ def wide_report(wardrobe: Dataset, seed: int = 17, strength: float = 3.0) -> Rep
         versions={"coordi": "0.1.0"},
         warnings=(ReportWarning("baselines", "encoder-vectors were left out: no photo <b>."),),
         seeds=seeds,
-        learning_curve=CURVE,
     )
 
 

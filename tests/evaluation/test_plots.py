@@ -105,18 +105,3 @@ def test_a_chart_needs_nothing_else_and_is_the_same_each_time() -> None:
     assert not re.search(r"url\(|https?:|<style|<metadata|20\d\d-", svg)
     ids = re.findall(r' id="([^"]*)"', svg + draw([Line([(0, 0.2), (1, 0.9)], 2)], UNIT))
     assert len(ids) == len(set(ids)) > 0
-
-
-def test_equal_factors_are_equally_far_apart_on_a_logarithmic_axis() -> None:
-    svg = draw([Line([(10, 0), (100, 0.5), (1000, 1)], 0)], Axes("t", "x", "y", x_log=True, x_ticks=(10, 100, 1000)))
-    (((first, _), (middle, _), (last, _)),) = paths_of(svg, "var(--c0)")
-    assert abs(first + last - 2 * middle) < 1e-3
-    assert re.findall(r">(1000?|10)</text>", svg) == ["10", "100", "1000"]
-
-
-def test_intervals_are_bars_through_their_points() -> None:
-    svg = draw([Line([(0, 0.5), (1, 0.5)], 3, [(0.25, 0.75), (0.4, 0.6)])], UNIT)
-    bars = [path for path in paths_of(svg, "var(--c3)") if path[0][0] == path[1][0]]
-    heights = [abs(path[0][1] - path[1][1]) for path in bars]
-    assert len(heights) == 2
-    assert abs(heights[0] - 2.5 * heights[1]) < 1e-3

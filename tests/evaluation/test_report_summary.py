@@ -136,7 +136,7 @@ def test_markdown_says_what_the_figures_stand_for(wide_run: FinishedRun) -> None
             assert line.replace("\\|", "").count("|") in {1 + count for count in (6, 5, 4, 2)}
 
 
-def test_markdown_has_calibration_seeds_and_the_learning_curve(wide_run: FinishedRun) -> None:
+def test_markdown_has_calibration_and_seeds(wide_run: FinishedRun) -> None:
     run = wide_run
     lines = render_markdown([run]).splitlines()
     known = run.report["tasks"]["compatibility"]["pairs"]
@@ -146,8 +146,6 @@ def test_markdown_has_calibration_seeds_and_the_learning_curve(wide_run: Finishe
     auc = run.report["tasks"]["compatibility"]["random"]["auc"]
     spread = f"| Fine-tuned model | {(auc + 0.625) / 2:.3f} | {abs(auc - 0.625) / 2**0.5:.3f} | "
     assert any(line.startswith(spread) for line in lines)
-    assert "| scorer | protocol | 3 | 8 | 30 |" in lines
-    assert "| Set transformer | Random items | 0.500 | 0.600 | 0.800 |" in lines
 
 
 def test_markdown_of_several_runs_has_a_section_each(wardrobe: Dataset, tmp_path: Path) -> None:

@@ -1,26 +1,23 @@
-"""The baselines that a model is compared with, and learning curves of the trained ones."""
+"""The baselines that a model is compared with."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from coordi.artifacts import Progress, no_progress
 from coordi.config import EvaluateSettings
 from coordi.data.loading import outfits_for
 from coordi.data.questions import draw_compatibility
 from coordi.encoders.base import ImageTextEncoder
 from coordi.errors import DataError, EvaluationError, MissingDependencyError, require
 from coordi.evaluation.leak_baselines import OrderBaseline, SizeBaseline
-from coordi.evaluation.metrics import Resamples, percentile_interval, roc_auc
-from coordi.evaluation.question_sets import ProtocolQuestions
 from coordi.evaluation.scoring import ScoreSource
 from coordi.evaluation.set_transformer import SetTransformer, mean_auc
 from coordi.model import ensemble, features
@@ -140,20 +137,15 @@ class FrozenProbe:
         self._model = model
 
     @classmethod
-    def fit(cls, dataset: Dataset, states: States, seed: int, among: Collection[str] | None = None) -> FrozenProbe:
+    def fit(cls, dataset: Dataset, states: States, seed: int) -> FrozenProbe:
         """Learn from the training questions of one epoch, with the regularisation that is best on the validation split.
 
         At most ``MOST_PROBE_OUTFITS`` outfits are used, each once as a positive and once as a negative of each kind.
-        ``among`` are the ids to learn from; states are computed for all, so only once for a learning curve.
         """
         questions = _probe_questions(dataset, seed)
         outfits, labels = ensemble.outfits_and_labels(dataset, questions)
         features.check_both_classes(cls.name, labels)
         rows = _states_of(states, outfits)  # (N, H)
-        if among is not None:
-            chosen = np.array([question.outfit_id in among for question in questions])
-            rows, labels = rows[chosen], labels[chosen]
-            features.check_both_classes(cls.name, labels)
         pipeline, linear = require("sklearn.pipeline", "train"), require("sklearn.linear_model", "train")
         scaler = require("sklearn.preprocessing", "train").StandardScaler
         # Two negatives for each outfit have the weight of one positive.
@@ -299,62 +291,3 @@ def _states_of(states: States, outfits: Sequence[Sequence[Item]]) -> NDArray[np.
             "all finite: check the base model"
         )
     return rows
-
-
-def learning_curve(
-    inputs: BaselineInputs, questions: Sequence[ProtocolQuestions], progress: Progress = no_progress
-) -> tuple[tuple[dict[str, Any], ...], dict[str, str]]:
-    """The ``learning_curve`` of ``report.json``, and why baselines are left out (clauses), by baseline and size.
-
-    Questions are those of protocols with training negatives, or all. Negatives are from the share's outfits; the frozen
-    probe's are from all, so the language model reads each once. Intervals don't cover the draw of outfits.
-    """
-    names = [name for name in TRAINED if name != FrozenProbe.name or inputs.states is not None]
-    try:
-        # By number of outfits, smallest first: two shares may be of as many.
-        drawn = [training_share(inputs.dataset, share, inputs.seed) for share in sorted(inputs.settings.learning_curve)]
-    except DataError as error:
-        return (), dict.fromkeys(names, str(error))
-    shares = {len(dataset.outfits_of("train")): dataset for dataset in drawn}
-    parts = [part for part in questions if part.test]
-    parts = [part for part in parts if part.protocol in ensemble.TRAINING_NEGATIVES] or parts
-    rows: list[dict[str, Any]] = []
-    left_out: dict[str, str] = {}
-    for done, (name, outfits) in enumerate((name, outfits) for name in names for outfits in shares):
-        progress(done, len(shares) * len(names))
-        try:
-            scorer = _fitted(name, inputs, shares[outfits])
-            rows += [_curve_row(scorer, part, outfits, inputs) for part in parts]
-        except (DataError, EvaluationError, MissingDependencyError) as error:
-            left_out[f"{name} on {outfits} training outfits"] = str(error)
-    progress(len(shares) * len(names), len(shares) * len(names))
-    return tuple(rows), left_out
-
-
-def training_share(dataset: Dataset, share: float, seed: int) -> Dataset:
-    """The data set with a share of its training outfits, at least one; a larger share includes a smaller one."""
-    train = outfits_for(dataset, "train")
-    order = np.random.default_rng([seed, RandomStream.LEARNING_CURVE]).permutation(len(train))
-    chosen = {train[int(n)].id for n in order[: max(1, round(share * len(train)))]}
-    outfits = tuple(outfit for outfit in dataset.outfits if outfit.split != "train" or outfit.id in chosen)
-    return replace(dataset, outfits=outfits)
-
-
-def _fitted(name: str, inputs: BaselineInputs, share: Dataset) -> OutfitScorer:
-    if name == FrozenProbe.name and inputs.states is not None:
-        among = {outfit.id for outfit in share.outfits_of("train")}
-        return FrozenProbe.fit(inputs.dataset, inputs.states, inputs.seed, among)
-    return make_baseline(name, replace(inputs, dataset=share))
-
-
-def _curve_row(scorer: OutfitScorer, part: ProtocolQuestions, outfits: int, inputs: BaselineInputs) -> dict[str, Any]:
-    scores = scorer.score([inputs.dataset.items_of(question.item_ids) for question in part.test])
-    rng = np.random.default_rng([inputs.seed, RandomStream.LEARNING_CURVE_BOOTSTRAP])
-    resamples = Resamples([question.outfit_id for question in part.test], rng, inputs.settings.bootstrap)
-    return {
-        "scorer": scorer.name,
-        "protocol": part.protocol,
-        "outfits": outfits,
-        "auc": roc_auc(scores, part.labels),
-        "ci95": percentile_interval(resamples.auc(scores, part.labels)),
-    }

@@ -162,7 +162,7 @@ def _markdown_context(run: FinishedRun) -> dict[str, Any]:
         "conclusion": words.conclude(summary, report["data"]["splits"]["test"]["outfits"]),
         "summaries": [summary_table(part) for part in summary.by_task().values()],
         "protocols": {column.protocol: words.protocol_words(column.protocol) for column in summary.columns},
-        "tables": [_calibration(report, run.under_test), *seed_tables(report.get("seeds")), _learning_curve(report)],
+        "tables": [_calibration(report, run.under_test), *seed_tables(report.get("seeds"))],
         "facts": [*facts, f"{resamples:,} resamples"] if resamples else facts,
     }
 
@@ -204,23 +204,6 @@ def _calibration(report: Mapping[str, Any], under_test: str) -> Table:
     ]
     title = f"Calibration of {words.subject_words(under_test, start=False)}"
     return Table(title, ["protocol", "ECE as it is", "ECE after calibration", "Brier score"], rows)
-
-
-def _learning_curve(report: Mapping[str, Any]) -> Table:
-    points = report.get("learning_curve") or []
-    sizes = sorted({point["outfits"] for point in points})
-    aucs: dict[tuple[str, str], dict[int, float]] = {}
-    for point in points:
-        aucs.setdefault((point["scorer"], point["protocol"]), {})[point["outfits"]] = point["auc"]
-    rows = [
-        [
-            words.scorer_words(scorer).label,
-            words.protocol_words(protocol)[0],
-            *(words.format_figure(values.get(size)) for size in sizes),
-        ]
-        for (scorer, protocol), values in aucs.items()
-    ]
-    return Table("AUC by training outfits", ["scorer", "protocol", *(f"{size:,}" for size in sizes)], rows, numbers=2)
 
 
 def render_latex(report: Mapping[str, Any]) -> str:

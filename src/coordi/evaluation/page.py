@@ -294,8 +294,7 @@ def _stability_section(report: ReportData, colours: Mapping[str, int]) -> Sectio
         "Tables: variation of the figures when questions are drawn, and trained baselines fitted, with another seed: "
         f"{seeds}. The model under test is the same each time."
     ]
-    charts = plots.size_charts(report.learning_curve, colours)
-    return Section("stability", "Seeds and training sizes", notes if tables else (), tables=tables, charts=charts)
+    return Section("stability", "Seeds", notes if tables else (), tables=tables)
 
 
 def _data_section(report: ReportData, splits: Mapping[str, Mapping[str, int]]) -> Section:

@@ -40,11 +40,10 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A line of a chart: ``(x, y)`` in drawing order, its colour's number, and a 95% interval at each point or none."""
+    """A line of a chart: ``(x, y)`` in drawing order, and its colour's number."""
 
     points: Sequence[tuple[float, float]]
     colour: int
-    intervals: Sequence[tuple[float, float]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +55,6 @@ class Axes:
     y: str
     unit: bool = False
     chance: Sequence[tuple[float, float]] = ()
-    x_ticks: Sequence[float] = ()
-    x_log: bool = False
 
 
 def draw(lines: Sequence[Line], axes: Axes) -> Markup:
@@ -72,11 +69,6 @@ def draw(lines: Sequence[Line], axes: Axes) -> Markup:
             _draw_line(plot, line, width=1.4 if number else 2.6)
         if axes.unit:
             plot.set(xlim=(0, 1), ylim=(0, 1))
-        if axes.x_log:
-            plot.set_xscale("log")
-        if axes.x_ticks:
-            plot.set_xticks(axes.x_ticks, [f"{tick:g}" for tick in axes.x_ticks])
-            plot.minorticks_off()
         plot.set(xlabel=axes.x, ylabel=axes.y)
         for artist in plot.get_children():
             artist.set_clip_on(False)
@@ -91,9 +83,6 @@ def _draw_line(plot: Any, line: Line, width: float) -> None:
     xs, ys = zip(*line.points, strict=True)
     colour = f"#0000{min(line.colour, MOST_COLOURS):02x}"
     plot.plot(xs, ys, color=colour, linewidth=width, marker="o" if len(xs) <= _MOST_DOTS else "", markersize=width + 2)
-    if line.intervals:
-        low, high = np.asarray(line.intervals).T
-        plot.vlines(xs, low, high, color=colour, linewidth=1)
 
 
 def _inline(svg: str, description: str) -> Markup:
@@ -136,29 +125,6 @@ def reliability_chart(protocol: str, scored: Sequence[Scored]) -> Chart:
         "share of real outfits", unit=True, chance=((0, 0), (1, 1)),
     )  # fmt: skip
     return Chart("Reliability, with ECE", draw(lines, axes), _legend((name, n, c["ece"]) for name, n, c in scored))
-
-
-def size_charts(rows: Sequence[Mapping[str, Any]], colours: Mapping[str, int]) -> tuple[Chart, ...]:
-    """AUC over the number of training outfits, from the ``learning_curve`` of ``report.json``; a chart per protocol."""
-    charts = []
-    for protocol in dict.fromkeys(row["protocol"] for row in rows):
-        chosen = sorted((row for row in rows if row["protocol"] == protocol), key=lambda row: row["outfits"])
-        names = {row["scorer"]: colours.get(row["scorer"], MOST_COLOURS) for row in chosen}
-        lines, legend, values = [], [], []
-        for name, colour in sorted(names.items(), key=lambda pair: (pair[1], pair[0])):
-            points = [(row["outfits"], row["auc"]) for row in chosen if row["scorer"] == name]
-            intervals = [tuple(row["ci95"]) for row in chosen if row["scorer"] == name and row.get("ci95")]
-            lines.append(Line(points, colour, intervals if len(intervals) == len(points) else ()))
-            legend.append((name, colour, points[-1][1]))
-            label = scorer_words(name).label
-            values.append(f"{label} " + ", ".join(f"{auc:.2f} with {outfits}" for outfits, auc in points))
-        sizes = sorted({row["outfits"] for row in chosen})
-        axes = Axes(
-            f"AUC by training outfits, {_lower(protocol)}: {'; '.join(values)}", "training outfits", "AUC",
-            chance=[(sizes[0], 0.5), (sizes[-1], 0.5)], x_ticks=sizes, x_log=True,
-        )  # fmt: skip
-        charts.append(Chart(protocol_words(protocol)[0], draw(lines, axes), _legend(legend)))
-    return tuple(charts)
 
 
 def training_charts(points: Sequence[TrainingPoint]) -> tuple[Chart, ...]:

@@ -61,7 +61,6 @@ class ReportData:
     versions: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[ReportWarning, ...] = ()
     seeds: Mapping[str, Any] | None = None
-    learning_curve: tuple[Mapping[str, Any], ...] = ()
 
     @property
     def under_test(self) -> str:
@@ -119,7 +118,6 @@ def report_json(report: ReportData) -> dict[str, Any]:
         "tasks": dict(report.evaluation.tasks),
         "warnings": [{"where": where, "text": text} for where, text in warnings],
         "seeds": report.seeds and dict(report.seeds),
-        "learning_curve": [dict(point) for point in report.learning_curve],
         "training": [asdict(point) for point in report.training],
         "recommendations": [
             {

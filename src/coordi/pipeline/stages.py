@@ -22,7 +22,7 @@ from coordi.encoders.describe import CatalogueDescriber, Described, read_describ
 from coordi.encoders.labels import KINDS, Vocabulary, load_vocabulary
 from coordi.encoders.photo_embeddings import EmbeddingCache
 from coordi.errors import DataError, EncoderError, EvaluationError, ModelError
-from coordi.evaluation.baselines import BaselineInputs, build_baselines, learning_curve
+from coordi.evaluation.baselines import BaselineInputs, build_baselines
 from coordi.evaluation.benchmark import EvaluationRun, Scorer, measure, measure_seeds
 from coordi.evaluation.external import ExternalScores, write_questions_to_score
 from coordi.evaluation.page import write_report
@@ -44,7 +44,6 @@ DATA = "data"
 DESCRIPTIONS = "descriptions"
 EVALUATION = "evaluation"
 QUESTIONS = "questions"
-LEARNING_CURVE_FILE = "learning_curve.json"
 TRAINED_ON = "trained_on.json"  # in an adapter's folder, so that no evaluation uses its training outfits
 CHOSEN_ON = "chosen_on.json"  # the outfits that selected the adapter and fitted its ensemble
 
@@ -251,15 +250,6 @@ class MeasuredScorers:
         self.left_out |= left_out
         return (*self.models, *base, *baselines)
 
-    def learning_curve(self, questions: Sequence[ProtocolQuestions]) -> tuple[Mapping[str, Any], ...]:
-        """AUC by number of training outfits, as in ``report.json``; empty if the settings have no curve."""
-        settings = self._settings.evaluate
-        if settings.baselines != "all" or not settings.learning_curve:
-            return ()
-        rows, left_out = learning_curve(self._inputs(self._settings.seed), questions)
-        self.left_out |= {f"{name} (learning curve)": reason for name, reason in left_out.items()}
-        return rows
-
     def warnings(self) -> tuple[ReportWarning, ...]:
         """Baselines that were left out, for the report."""
         return tuple(
@@ -333,9 +323,7 @@ def _measure(
                     lambda further: (_redrawn(dataset, work, further), measured.scorers(further)),
                     replace(run, progress=progress),
                 )
-        curve = _learning_curve(measured, questions, folder / LEARNING_CURVE_FILE)
-    results = {"evaluation": evaluation, "leaks": leaks, "seeds": seeds, "learning_curve": curve}
-    return {**results, "warnings": measured.warnings()}
+    return {"evaluation": evaluation, "leaks": leaks, "seeds": seeds, "warnings": measured.warnings()}
 
 
 def export_questions(work: Workspace, dataset: Dataset, questions: Sequence[ProtocolQuestions] | None = None) -> Path:
@@ -367,17 +355,6 @@ def _redrawn(dataset: Dataset, work: Workspace, seed: int) -> tuple[ProtocolQues
     """Questions of another seed, without a release's own, which are the same for all seeds."""
     parts = draw_questions(dataset, work.settings.evaluate, seed)
     return tuple(part for part in parts if not part.protocol.startswith("release"))
-
-
-def _learning_curve(
-    measured: MeasuredScorers, questions: Sequence[ProtocolQuestions], file: Path
-) -> tuple[Mapping[str, Any], ...]:
-    """The curve, saved with the baselines it leaves out, so that an interrupted evaluation fits nothing twice."""
-    if not file.is_file():
-        write_json(file, {"rows": measured.learning_curve(questions), "left_out": measured.left_out})
-    saved = read_json(file)
-    measured.left_out |= saved["left_out"]
-    return tuple(saved["rows"])
 
 
 def _write_questions(folder: Path, parts: Sequence[ProtocolQuestions]) -> None:
