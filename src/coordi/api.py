@@ -318,12 +318,13 @@ def evaluate(
         DataError: If the data can't be read or has too few outfits.
         EvaluationError: If the scorer returns anything else than one finite score per outfit.
     """
-    from coordi.evaluation.benchmark import evaluate_callable
+    from coordi.evaluation import benchmark
 
     validated = validate(EvaluateSettings, settings, "evaluate")
     dataset = data if isinstance(data, Dataset) else read_dataset(data, seed=seed)
-    score = scorer if callable(scorer) else scorer.score
-    return evaluate_callable(score, dataset, validated, seed)
+    if callable(scorer):
+        scorer = benchmark.CallableScorer(getattr(scorer, "__name__", type(scorer).__name__), scorer)
+    return dict(benchmark.evaluate(dataset, [scorer], validated, seed).tasks)
 
 
 def _open_catalogue(source: Path, model: Model, say: Say, progress: ShowProgress) -> Catalogue:

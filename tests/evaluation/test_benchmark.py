@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import coordi
 from coordi.config import EvaluateSettings
 from coordi.errors import ArtifactError, EvaluationError
 from coordi.evaluation import scoring
-from coordi.evaluation.benchmark import evaluate, evaluate_callable
+from coordi.evaluation.benchmark import evaluate
 from coordi.evaluation.question_sets import ProtocolQuestions, draw_questions
 from coordi.types import Dataset, FitbQuestion, Item
 
@@ -228,12 +229,12 @@ def test_any_callable_on_outfits_is_measured(wardrobe: Dataset, tmp_path: Path) 
     def same_style(outfits: Sequence[Sequence[Item]]) -> list[float]:
         return [float(-len({item.title.split()[0] for item in outfit})) for outfit in outfits]
 
-    found = evaluate_callable(same_style, wardrobe, SETTINGS, seed=3)
+    found = coordi.evaluate(same_style, wardrobe, seed=3, **SETTINGS.model_dump())
     assert found["compatibility"]["random"]["auc"] > 0.9
     assert set(found) == {"compatibility", "fill_in_the_blank", "retrieval"}
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     with pytest.raises(EvaluationError, match=r"<lambda> returned scores of shape \(1,\)"):
-        evaluate_callable(lambda outfits: [1.0], wardrobe, SETTINGS)
+        coordi.evaluate(lambda outfits: [1.0], wardrobe, **SETTINGS.model_dump())
 
 
 def test_a_callable_is_measured_on_a_path(tmp_path: Path) -> None:
@@ -244,5 +245,5 @@ def test_a_callable_is_measured_on_a_path(tmp_path: Path) -> None:
     (tmp_path / "products.csv").write_text("\n".join(["id,title,category", *items]), encoding="utf-8")
     outfits = [json.dumps({"id": str(n), "items": [str(3 * n + k) for k in range(3)]}) for n in range(40)]
     (tmp_path / "outfits.jsonl").write_text("\n".join(outfits), encoding="utf-8")
-    found = evaluate_callable(lambda outfits: [len(outfit) for outfit in outfits], str(tmp_path), SETTINGS)
+    found = coordi.evaluate(lambda outfits: [len(outfit) for outfit in outfits], str(tmp_path), **SETTINGS.model_dump())
     assert found["compatibility"]["random"]["auc"] == 0.5

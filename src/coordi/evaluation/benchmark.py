@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from coordi.artifacts import Progress, no_progress
-from coordi.config import EvaluateSettings, RunSettings
-from coordi.data.loading import load
+from coordi.config import EvaluateSettings
 from coordi.errors import EvaluationError
 from coordi.evaluation import metrics, scoring
 from coordi.evaluation.question_sets import TASKS, ProtocolQuestions, draw_questions, labels_of
@@ -45,38 +44,16 @@ class Evaluation:
     warnings: tuple[ReportWarning, ...] = ()
 
 
-def evaluate_callable(
-    scorer: Callable[[Sequence[Sequence[Item]]], ArrayLike],
-    data: Dataset | Path | str,
-    settings: EvaluateSettings | None = None,
-    seed: int | None = None,
-) -> dict[str, Any]:
-    """Measure any callable on outfits, with intervals; returns the ``tasks`` of ``report.json``, without baselines.
-
-    Args:
-        scorer: Returns a score for each of a sequence of outfits (sequences of items), higher for more compatible ones.
-        data: A data set, or the path of one: Polyvore, a catalogue of outfits, a folder of coordi.
-        settings: Protocols and number of resamples; None takes every protocol that the data allows.
-        seed: Of the questions and intervals; None takes that of the default settings.
-
-    Raises:
-        DataError: If the data can't be read or has too few outfits.
-        EvaluationError: If the callable returns anything but one finite score per outfit.
-    """
-    defaults = RunSettings()
-    seed = defaults.seed if seed is None else seed
-    dataset = data if isinstance(data, Dataset) else load(Path(data), defaults.data, seed)
-    named = _CallableScorer(getattr(scorer, "__name__", type(scorer).__name__), scorer)
-    return dict(evaluate(dataset, [named], settings or defaults.evaluate, seed).tasks)
-
-
 @dataclass(frozen=True, slots=True)
-class _CallableScorer:
+class CallableScorer:
+    """A scorer from a function that returns one score per outfit."""
+
     name: str
     call: Callable[[Sequence[Sequence[Item]]], ArrayLike]
     gives_probabilities: bool = False
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
+        """What the function returns, shape ``(N,)``."""
         return np.asarray(self.call(outfits), dtype=np.float64)
 
 
