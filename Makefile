@@ -1,4 +1,4 @@
-# make demo            install everything, then the whole way on the drawn sample
+# make demo            install everything, then run all stages on the drawn sample
 # make demo DATA=PATH  the same on your own data
 # make install         what it needs, into .venv
 # make test            every test

@@ -322,7 +322,7 @@ def evaluate(
 
     validated = validate(EvaluateSettings, settings, "evaluate")
     dataset = data if isinstance(data, Dataset) else read_dataset(data, seed=seed)
-    if callable(scorer):
+    if not isinstance(scorer, OutfitScorer):
         scorer = benchmark.CallableScorer(getattr(scorer, "__name__", type(scorer).__name__), scorer)
     return dict(benchmark.evaluate(dataset, [scorer], validated, seed).tasks)
 

@@ -240,7 +240,7 @@ class RecommendSettings(Settings):
     """Search for complementary items.
 
     Attributes:
-        candidates: Items per wanted category that the language model ranks.
+        candidates: Items that the language model ranks, over all wanted categories; at least four times ``k``.
         top_k: Number of suggestions.
         diversity: Penalty on a suggestion's similarity to earlier ones, so that five black pumps aren't suggested; 0
             ranks by score alone.

@@ -8,7 +8,7 @@ from enum import IntEnum
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Literal, Protocol, get_args, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,7 +48,7 @@ class RandomStream(IntEnum):
     COMPATIBILITY = 111
     FITB = 112
     ITEM_ORDER = 113
-    RETRIEVAL = 113
+    RETRIEVAL = 113  # the number of ITEM_ORDER: another one would change every published figure of retrieval
     AUDIT_HALVES = 121
     AUDIT_ORDER = 122
     RELEASE = 131
@@ -118,6 +118,7 @@ class Item:
     in_stock: bool | None = None
 
 
+@runtime_checkable
 class OutfitScorer(Protocol):
     """Scores how well the items of an outfit go together: a trained model, a baseline, or a user's own.
 
