@@ -225,17 +225,19 @@ def _is_excluded(dataset: Dataset, keys: set[str], item_ids: Sequence[str]) -> b
 class MeasuredScorers:
     """The model under test, the base model and the baselines, which share one loaded base model.
 
-    ``models`` are the model under test and, of an ensemble, its language model alone and it without that.
+    ``models`` are the model under test and, of an ensemble, its language model alone and it without that. ``trained``
+    are the scorers behind them, before they are adapted to a catalogue; all of them load the language model once.
     """
 
     def __init__(self, prepared: PreparedData, model: TrainedModel, settings: RunSettings) -> None:
+        self.trained = ModelScorers(model)
         self._prepared = prepared
         self._settings = settings
         self._base = model.base_scorer()
         self.models: tuple[OutfitScorer, ...] = (self._base,)
         if model.adapter is not None:
             # The same scorers as those of coordi recommend on a catalogue of these items.
-            scorers = ModelScorers(model).for_catalogue(group_sums(list(prepared.dataset.items.values())))
+            scorers = self.trained.for_catalogue(group_sums(list(prepared.dataset.items.values())))
             parts = (scorers.language_model, scorers.quick) if model.is_ensemble else ()
             self.models = (scorers.model, *parts)
         self.left_out: dict[str, str] = {}
@@ -271,7 +273,8 @@ def evaluate_model(
     external: Sequence[ExternalScores] = (),
 ) -> None:
     """Score the same questions with a model and its comparisons, saving scores on the way, and write the report."""
-    results = _measure(work, prepared, model, inputs, external)
+    measured = MeasuredScorers(prepared, model, work.settings)
+    results = _measure(work, prepared, measured, inputs, external)
     work.say("writing the report")
     items = prepared.dataset.items.values()
     curve = read_json(model.curve) if model.curve is not None and model.curve.is_file() else ()
@@ -285,7 +288,7 @@ def evaluate_model(
             for point in curve
         ),
         descriptions={item.id: item.description for item in items if item.description is not None},
-        recommendations=_recommendations(work.settings, prepared, model),
+        recommendations=_recommendations(work.settings, prepared, measured.trained),
         versions=versions(),
         **results,
     )
@@ -295,7 +298,7 @@ def evaluate_model(
 def _measure(
     work: Workspace,
     prepared: PreparedData,
-    model: TrainedModel,
+    measured: MeasuredScorers,
     inputs: Mapping[str, str],
     external: Sequence[ExternalScores],
 ) -> dict[str, Any]:
@@ -309,8 +312,7 @@ def _measure(
     with stage_folder(folder, work.record(inputs)):
         _write_questions(folder, questions)
         export_questions(work, dataset, questions)
-        measured = MeasuredScorers(prepared, model, work.settings)
-        work.say(f"measuring {model.name} and its comparisons")
+        work.say(f"measuring {measured.models[0].name} and its comparisons")
         scorers: list[Scorer] = [*measured.scorers(seed), *external]
         with work.progress("measuring") as progress:
             run = EvaluationRun(settings, seed, dataset.items, progress, folder)
@@ -372,7 +374,9 @@ def catalogue_of(prepared: PreparedData, settings: RunSettings, items: Sequence[
     return Catalogue.in_memory(info, items)
 
 
-def _recommendations(settings: RunSettings, prepared: PreparedData, model: TrainedModel) -> tuple[Recommendation, ...]:
+def _recommendations(
+    settings: RunSettings, prepared: PreparedData, scorers: ModelScorers
+) -> tuple[Recommendation, ...]:
     """A few test outfits with one item removed, and what the model recommends from the test split."""
     dataset = prepared.dataset
     item_ids = tuple(dict.fromkeys(item_id for outfit in dataset.outfits_of("test") for item_id in outfit.item_ids))
@@ -381,7 +385,7 @@ def _recommendations(settings: RunSettings, prepared: PreparedData, model: Train
     rng = np.random.default_rng([settings.seed, RandomStream.RECOMMENDATIONS])
     catalogue = catalogue_of(prepared, settings, dataset.items_of(item_ids), dataset.name)
     vocabulary = load_vocabulary(settings.describe.vocabulary)
-    stylist = Stylist(catalogue, ModelScorers(model), settings.recommend, vocabulary, text_encoder().encode_texts)
+    stylist = Stylist(catalogue, scorers, settings.recommend, vocabulary, text_encoder().encode_texts)
     examples = []
     for outfit in _most_photographed(dataset, settings.evaluate.examples, rng):
         position = int(rng.integers(len(outfit.item_ids)))
