@@ -6,7 +6,7 @@ from importlib import metadata, resources
 from pathlib import Path
 from zipfile import ZipFile
 
-from coordi.artifacts import Progress, atomic_path, cache_folder, clear_write_errors, no_progress
+from coordi.artifacts import Progress, atomic_path, cache_folder, clear_write_errors, lock_folder, no_progress
 
 SAMPLE = "sample"
 """Name of the sample wherever a path of data is accepted."""
@@ -19,7 +19,9 @@ def sample_folder() -> Path:
     """Folder of the sample in coordi's cache; unpacked on first use."""
     folder = cache_folder() / f"{SAMPLE}-{metadata.version('coordi')}" / SAMPLE
     if not (folder / MARKER).is_file():
-        write_sample(folder)
+        with lock_folder(folder.parent, wait=True):  # two processes may need it for the first time
+            if not (folder / MARKER).is_file():
+                write_sample(folder)
     return folder
 
 
