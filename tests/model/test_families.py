@@ -14,8 +14,9 @@ from coordi.config import RunSettings
 from coordi.errors import ModelError
 from coordi.model.base import Base, resolve_base
 from coordi.model.engines import PeftEngine, load_tokenizer
+from coordi.model.generation import name_complement
 from coordi.model.prefix_cache import PoolSpec, PromptRunner, attention_window, backbone_and_head, check_logits
-from coordi.model.scoring import load_answers, load_scorer, name_complement
+from coordi.model.scoring import load_answers, load_scorer
 from coordi.model.training import finetune
 from coordi.prompts import PromptRenderer, answer_tokens, compatibility_instruction, complement_instruction
 

@@ -11,8 +11,9 @@ from coordi.encoders.base import sigmoid
 from coordi.errors import ModelError, PromptError
 from coordi.model.base import Base
 from coordi.model.engines import Loaded, PeftEngine
+from coordi.model.generation import name_complement
 from coordi.model.prefix_cache import PoolSpec, PromptRunner, prefix_groups, shared_prefix_length
-from coordi.model.scoring import LanguageModelScorer, load_scorer, name_complement
+from coordi.model.scoring import LanguageModelScorer, load_scorer
 from coordi.model.training import finetune
 from coordi.prompts import PromptRenderer, answer_tokens, compatibility_instruction
 from coordi.types import Item
