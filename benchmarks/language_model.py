@@ -5,7 +5,8 @@
 Each part runs in a process of its own, so that its peak memory is its own.
 
 - Fine-tuning: the ``edge`` preset's steps against trl's ``SFTTrainer`` at its defaults, NF4 and PEFT on all linear
-  layers, which answers yes or no about the same outfits. Examples are questions; validation is left out of both.
+  layers, which answers yes or no about the same outfits. Examples are questions; validation is left out of both. trl
+  and datasets aren't installed with coordi: ``pip install trl==1.12.0 'datasets<4.4'``.
 - Scoring: one outfit of four items with 50 candidates, as ``coordi recommend`` asks it, against transformers in
   float32, one candidate after another, whole logits.
 """

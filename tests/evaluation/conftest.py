@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from coordi.evaluation.page import render_html
 from coordi.evaluation.report import ReportData
 from coordi.types import Dataset, FunnelRow, GarmentCategory, Item, Outfit, Split
 
-from .reports import wide_report
+from .reports import small_report, wide_report
 
 STYLES = ("denim", "silk", "tweed", "linen", "velvet", "leather")
 WORN: tuple[tuple[GarmentCategory, str], ...] = (
@@ -74,6 +75,12 @@ def wardrobe() -> Dataset:
 @pytest.fixture
 def wardrobe_with_ids() -> MakeWardrobe:
     return make_wardrobe
+
+
+@pytest.fixture
+def report(wardrobe: Dataset, tmp_path: Path) -> ReportData:
+    """The report of one scorer on a few questions."""
+    return small_report(wardrobe, tmp_path)
 
 
 @pytest.fixture(scope="session")

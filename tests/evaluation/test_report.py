@@ -25,16 +25,10 @@ from coordi.evaluation.question_sets import ProtocolQuestions
 from coordi.evaluation.report import ReportData, report_json
 from coordi.evaluation.scoring import ProtocolResult, ReportWarning, ScorerResult
 from coordi.evaluation.summary import summarise
-from coordi.types import Dataset
 
-from .reports import TEST, make_question, small_report
+from .reports import TEST, make_question
 
 FILES = ("report.json", "report.html", "table.tex", "scores.parquet", "scores.csv")
-
-
-@pytest.fixture
-def report(wardrobe: Dataset, tmp_path: Path) -> ReportData:
-    return small_report(wardrobe, tmp_path)
 
 
 def test_report_json_has_the_keys_of_the_design(report: ReportData) -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from coordi.evaluation.examples import Example, ExamplePicker
 from coordi.evaluation.page import render_html
 from coordi.evaluation.question_sets import ProtocolQuestions
 from coordi.evaluation.report import ReportData
-from coordi.types import Dataset, Item
+from coordi.types import Item
 
 from .reports import (
     BLANKS,
@@ -21,14 +19,8 @@ from .reports import (
     VALID,
     TableScorer,
     make_question,
-    small_report,
 )
 from .scorers import measure
-
-
-@pytest.fixture
-def report(wardrobe: Dataset, tmp_path: Path) -> ReportData:
-    return small_report(wardrobe, tmp_path)
 
 
 def is_real(example: Example) -> bool:

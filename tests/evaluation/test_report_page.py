@@ -6,13 +6,9 @@ import re
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
-
-import pytest
 
 from coordi.evaluation.page import render_html
 from coordi.evaluation.report import ReportData
-from coordi.types import Dataset
 
 from .reports import (
     HOSTILE,
@@ -20,14 +16,8 @@ from .reports import (
     SETTINGS,
     Page,
     TableScorer,
-    small_report,
 )
 from .scorers import measure
-
-
-@pytest.fixture
-def report(wardrobe: Dataset, tmp_path: Path) -> ReportData:
-    return small_report(wardrobe, tmp_path)
 
 
 def test_the_page_fetches_nothing_and_runs_nothing(report: ReportData, wide_html: str) -> None:

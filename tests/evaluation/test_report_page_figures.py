@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from dataclasses import replace
 from html import unescape
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +15,6 @@ from coordi.evaluation.page import render_html
 from coordi.evaluation.question_sets import ProtocolQuestions
 from coordi.evaluation.report import ReportData
 from coordi.evaluation.summary import protocol_words, scorer_words
-from coordi.types import Dataset
 
 from .reports import (
     BLANKS,
@@ -28,14 +26,8 @@ from .reports import (
     Page,
     PartialScores,
     TableScorer,
-    small_report,
 )
 from .scorers import measure
-
-
-@pytest.fixture
-def report(wardrobe: Dataset, tmp_path: Path) -> ReportData:
-    return small_report(wardrobe, tmp_path)
 
 
 def test_every_protocol_and_scorer_has_its_place_with_its_figures(wide: ReportData, wide_html: str) -> None:

@@ -30,8 +30,6 @@ States = Callable[[Sequence[Sequence[Item]]], NDArray[np.float32]]
 Embed = Callable[[Sequence[Item]], NDArray[np.float32]]
 
 QUICK = ("chance", "category-pairs", "title-cosine", "encoder-similarity")
-TRAINED = ("category-pairs", "set-transformer", "frozen-probe")
-"""Baselines that depend on the number of training outfits."""
 # Each costs three prompts, and a linear model of some hundred weights learns little from more.
 MOST_PROBE_OUTFITS = 2000
 _PROBE_C = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1)
