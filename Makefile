@@ -3,7 +3,7 @@
 # make install         what it needs, into .venv
 # make test            every test
 # make test-fast       the tests that take less than a second each, in two minutes
-# make check           format, lint, types, layers and names
+# make check           format, lint, types, layers, names and the size of the house
 # make house           the size of the code, and the ways through it
 # make lock            write requirements.lock again, after a change of pyproject.toml
 # make results DATA=PATH    measure the bundled adapter on a release under every protocol, write docs/results.md
@@ -40,6 +40,7 @@ check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest tests/test_layers.py tests/test_words.py
+	$(BIN)/python dev/house.py
 
 house:
 	$(PYTHON) dev/house.py

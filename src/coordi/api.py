@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
@@ -55,11 +55,6 @@ class PhotoDescription:
     description: Description
     category: GarmentCategory | None
     embedding: NDArray[np.float32]
-
-
-@contextmanager
-def _show_nothing(label: str) -> Iterator[Progress]:
-    yield no_progress
 
 
 @dataclass(frozen=True, eq=False)
@@ -251,7 +246,7 @@ def load(
     model: str | Path | None = None,
     catalogue: str | Path | None = None,
     say: Say = lambda line: None,
-    progress: ShowProgress = _show_nothing,
+    progress: ShowProgress = lambda _: nullcontext(no_progress),
 ) -> Model:
     """Load a model, and open a catalogue for it.
 

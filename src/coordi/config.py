@@ -209,7 +209,6 @@ class EvaluateSettings(Settings):
         retrieval_pool: Candidates of a retrieval query, the true item included; 0 for no retrieval.
         retrieval_queries: Maximum retrieval queries; None for all test outfits.
         bootstrap: Resamples of outfits for each 95% interval.
-        seeds: Number of question sets, each drawn with its own seed; intervals are of the first.
         baselines: ``all``; ``quick`` for the base model and baselines that take seconds; ``none``.
         calibration_bins: Bins of the reliability curve, of equal size.
         examples: Examples of each kind in the report.
@@ -220,7 +219,6 @@ class EvaluateSettings(Settings):
     retrieval_pool: int = Field(default=30, ge=0)
     retrieval_queries: int | None = Field(default=64, ge=1)
     bootstrap: int = Field(default=1000, ge=100)
-    seeds: int = Field(default=1, ge=1)
     baselines: Literal["all", "quick", "none"] = "all"
     calibration_bins: int = Field(default=10, ge=2)
     examples: int = Field(default=6, ge=0)

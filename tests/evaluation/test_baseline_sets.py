@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from coordi.config import EvaluateSettings
 from coordi.encoders.edge import EdgeEncoder
-from coordi.errors import EvaluationError
 from coordi.evaluation import set_transformer
-from coordi.evaluation.baselines import NAMES, QUICK, BaselineInputs, build_baselines, make_baseline
+from coordi.evaluation.baselines import NAMES, QUICK, BaselineInputs, build_baselines
 from coordi.evaluation.benchmark import Scorer
 from coordi.evaluation.scoring import ScoreSource
 from coordi.evaluation.set_transformer import SetTransformer
@@ -61,6 +60,11 @@ def outfits_of(dataset: Dataset, *outfits: Sequence[str]) -> list[tuple[Item, ..
 
 def outfit_scorers(scorers: Sequence[Scorer]) -> list[OutfitScorer]:
     return [scorer for scorer in scorers if not isinstance(scorer, ScoreSource)]
+
+
+def baseline(name: str, inputs: BaselineInputs) -> OutfitScorer:
+    scorers, _ = build_baselines(inputs, "quick" if name in QUICK else "all")
+    return next(scorer for scorer in outfit_scorers(scorers) if scorer.name == name)
 
 
 def without(dataset: Dataset, split: str) -> Dataset:
@@ -123,7 +127,7 @@ def test_encoder_similarity_reads_photos_and_titles_where_there_are_none(
     wardrobe: Dataset, make_inputs: MakeInputs, edge: EdgeEncoder
 ) -> None:
     def scores(dataset: Dataset, outfit: str) -> float:
-        return float(make_baseline("encoder-similarity", make_inputs(dataset)).score(outfits_of(dataset, outfit))[0])
+        return float(baseline("encoder-similarity", make_inputs(dataset)).score(outfits_of(dataset, outfit))[0])
 
     photos = photos_of(wardrobe, edge.dimension, every=2)
     turned = {item_id: row[::-1].copy() for item_id, row in photos.items()}
@@ -154,10 +158,5 @@ def test_the_set_transformer_sees_photos_if_most_items_have_one(
         patch.setattr(set_transformer, "_MOST_STEPS", 1)
         patch.setattr(set_transformer, "_CHECKS", 1)
         dataset = described(wardrobe, photos_of(wardrobe, edge.dimension, every))
-        make_baseline("set-transformer", make_inputs(dataset)).score(outfits_of(dataset, "01"))
+        baseline("set-transformer", make_inputs(dataset)).score(outfits_of(dataset, "01"))
     assert given == [sources]
-
-
-def test_an_unknown_baseline_is_named(make_inputs: MakeInputs) -> None:
-    with pytest.raises(EvaluationError, match="no baseline 'guess'; accepted are chance, popularity, category-pairs"):
-        make_baseline("guess", make_inputs())

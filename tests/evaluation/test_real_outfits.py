@@ -9,7 +9,7 @@ import pytest
 from coordi.config import DataSettings, EvaluateSettings
 from coordi.data.loading import load
 from coordi.encoders.edge import EdgeEncoder
-from coordi.evaluation.baselines import BaselineInputs, make_baseline
+from coordi.evaluation.baselines import BaselineInputs, build_baselines
 from coordi.evaluation.benchmark import Evaluation, evaluate
 from coordi.types import Dataset
 
@@ -30,7 +30,8 @@ def dataset() -> Dataset:
 def evaluation(dataset: Dataset) -> Evaluation:
     settings = EvaluateSettings(bootstrap=100, retrieval_pool=0)
     inputs = BaselineInputs(dataset, EdgeEncoder.bundled(), settings, SEED)
-    scorers = [make_baseline(name, inputs) for name in ("category-pairs", "title-cosine")]
+    baselines, _ = build_baselines(inputs, "quick")
+    scorers = [scorer for scorer in baselines if scorer.name in ("category-pairs", "title-cosine")]
     return evaluate(dataset, scorers, settings, SEED)
 
 

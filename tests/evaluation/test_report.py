@@ -43,12 +43,11 @@ def test_report_json_has_the_keys_of_the_design(report: ReportData) -> None:
     assert found["settings"]["seed"] == 17
     assert found["training"][1] == {"step": 10, "train_loss": 0.6, "valid_loss": 0.6, "valid_auc": 0.6}
     assert found["recommendations"][0]["suggestions"][0] == {"item": "175", "score": 0.75}
-    assert (found["seeds"], found["format"]) == (None, 2)
+    assert found["format"] == 2
 
 
-def test_report_json_has_seeds_and_every_warning_once(wide: ReportData) -> None:
+def test_report_json_has_every_warning_once(wide: ReportData) -> None:
     found = report_json(replace(wide, warnings=(*wide.warnings, *wide.warnings)))
-    assert found["seeds"]["seeds"] == [17, 18]
     told = [(one["where"], one["text"]) for one in found["warnings"]]
     assert told[0] == ("baselines", "encoder-vectors were left out: no photo <b>.")
     assert len(set(told)) == len(told)

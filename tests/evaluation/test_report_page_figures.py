@@ -128,13 +128,6 @@ def test_warnings_stand_out_once_with_all_their_sources(wide: ReportData, wide_h
     assert 'id="warnings"' not in render_html(quiet)
 
 
-def test_seeds_are_shown(wide: ReportData, wide_html: str) -> None:
-    page = Page(wide_html)
-    auc = wide.evaluation.tasks["compatibility"]["random"]["auc"]
-    assert "trained baselines fitted, with another seed: 17, 18." in page.text
-    assert f"{(auc + 0.625) / 2:.3f} {abs(auc - 0.625) / 2**0.5:.3f} {min(auc, 0.625):.3f} to" in page.text
-
-
 def test_retrieval_breakdowns_and_reliability_are_shown(wide: ReportData, wide_html: str) -> None:
     page = Page(wide_html)
     retrieval = wide.evaluation.tasks["retrieval"]["same-category"]

@@ -9,7 +9,7 @@ import pytest
 
 from coordi.artifacts import write_json
 from coordi.evaluation.compare import FinishedRun, read_run
-from coordi.evaluation.export import escape_markdown, render_markdown, seed_tables
+from coordi.evaluation.export import escape_markdown, render_markdown
 from coordi.evaluation.page import breakdown_tables, write_report
 from coordi.evaluation.report import ReportData, report_json
 from coordi.evaluation.summary import (
@@ -92,16 +92,6 @@ def test_breakdowns_leave_out_what_has_no_rows() -> None:
     assert [list(row) for row in found[0].rows] == [["2", "5", "5", "–", "0.800"]]
 
 
-def test_seeds_have_a_mean_a_deviation_and_a_range() -> None:
-    seeds = {"seeds": [1, 2, 3], "retrieval": {"same-category": {"base": {"mrr": [0.41, 0.45, 0.49]}}}}
-    (table,) = seed_tables(seeds)
-    assert table.caption == "Retrieval, same categories, MRR over seeds"
-    assert table.rows == [["Base model", "0.450", "0.040", "0.410 to 0.490"]]
-    assert seed_tables(None) == []
-    (table,) = seed_tables({"seeds": [1], "compatibility": {"x": {"base": {"auc": [1.0]}}}})
-    assert table.rows == [["Base model", "1.000", "–", "1.000 to 1.000"]]
-
-
 def test_words_and_numbers_as_they_are_printed() -> None:
     assert (format_figure(None), format_figure(0.12345), format_signed(-0.1), format_signed(-0.0001)) == (
         "–",
@@ -136,16 +126,12 @@ def test_markdown_says_what_the_figures_stand_for(wide_run: FinishedRun) -> None
             assert line.replace("\\|", "").count("|") in {1 + count for count in (6, 5, 4, 2)}
 
 
-def test_markdown_has_calibration_and_seeds(wide_run: FinishedRun) -> None:
+def test_markdown_has_calibration(wide_run: FinishedRun) -> None:
     run = wide_run
     lines = render_markdown([run]).splitlines()
     known = run.report["tasks"]["compatibility"]["pairs"]
     ece = known["calibration"]
     assert f"| Pairs of items | {ece['raw_ece']:.3f} | {ece['ece']:.3f} | {ece['brier']:.3f} |" in lines
-    assert "### Compatibility, random items, AUC over seeds" in lines
-    auc = run.report["tasks"]["compatibility"]["random"]["auc"]
-    spread = f"| Fine-tuned model | {(auc + 0.625) / 2:.3f} | {abs(auc - 0.625) / 2**0.5:.3f} | "
-    assert any(line.startswith(spread) for line in lines)
 
 
 def test_markdown_of_several_runs_has_a_section_each(wardrobe: Dataset, tmp_path: Path) -> None:

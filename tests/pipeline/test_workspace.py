@@ -12,7 +12,7 @@ import pytest
 from coordi.artifacts import RUN_FILE, Progress, Record, no_progress, read_json, stage_folder
 from coordi.config import RunSettings
 from coordi.errors import ArtifactError, DataError
-from coordi.pipeline.workspace import Workspace, claim_folder, fingerprint
+from coordi.pipeline.workspace import Workspace, claim_folder, fingerprint, process_rank
 
 
 @contextlib.contextmanager
@@ -36,6 +36,15 @@ def test_the_same_run_may_go_on(work: Workspace) -> None:
         pass
     assert first == second
     assert set(first) == {"items.csv", "photos"}
+
+
+@pytest.mark.parametrize(("size", "rank"), [("2", 1), ("1", 0), (None, 0)])
+def test_a_rank_alone_is_not_torchrun(size: str | None, rank: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "1")
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    if size is not None:
+        monkeypatch.setenv("WORLD_SIZE", size)
+    assert process_rank() == rank
 
 
 @pytest.fixture

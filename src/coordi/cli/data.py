@@ -50,7 +50,7 @@ def info(
         Photos,
         typer.Option(help="required: as the paper; optional: text-only too; auto: required if half survives."),
     ] = Photos.auto,
-    seed: Annotated[int, typer.Option(help="Of drawn splits and questions.", min=0)] = RunSettings().seed,
+    seed: Annotated[int, typer.Option(help="Seed of splits and questions.", min=0)] = RunSettings().seed,
     as_json: Annotated[bool, typer.Option("--json", help="JSON alone on standard output.")] = False,
     overrides: DataOverrides = None,
 ) -> None:
@@ -92,7 +92,7 @@ def _show(result: dict[str, Any]) -> None:
     console.print(_table("Cleaning funnel", columns, 2, steps))
     counts = [("outfits", *outfits.values())]
     counts += [(category, *row.values()) for category, row in result["categories"].items()]
-    console.print(_table("Outfits by split, items by split and worn category", ("", *outfits), 1, counts))
+    console.print(_table("Outfits by split, items by split and garment category", ("", *outfits), 1, counts))
     columns = ("split", "negatives", "compatibility", "positive", "left out", "fill in the blank", "other category")
     if result["questions"]:
         console.print(_table("Questions", columns, 2, [tuple(row.values())[:-1] for row in result["questions"]]))

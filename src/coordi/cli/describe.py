@@ -211,7 +211,7 @@ def evaluate(
     min_photos: Annotated[
         int, typer.Option("--min-photos", min=1, help="Minimum photos of a label in the rows of common labels.")
     ] = 20,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the bootstrap behind the intervals.")] = 17,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of the bootstrap, which gives the intervals.")] = 17,
     allow_download: DownloadOption = False,
     revision: RevisionOption = None,
     as_json: JsonOption = False,

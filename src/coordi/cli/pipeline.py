@@ -85,7 +85,7 @@ def evaluate(
     Writes report.html, report.json, scores.csv, scores.parquet and table.tex, with the model's own prompts and encoder.
     docs/method.md defines the protocols; docs/benchmark.md shows how to compare another system.
 
-    Example: coordi evaluate --data path/to/outfits --out measured --scores mine.csv evaluate.seeds=3
+    Example: coordi evaluate --data path/to/outfits --out measured --scores mine.csv
     """
     from coordi.artifacts import read_json
     from coordi.model.trained import find_model

@@ -512,9 +512,9 @@ def _choice_tests(part: QuestionSet, facts: ItemFacts) -> Iterator[LeakResult]:
     yield part.wins("position", "positions of the true candidate", part.accuracy(scores))
     keys = np.unique(part.rows * len(facts.items) + facts.category[part.items])
     categories = np.bincount(keys // len(facts.items), minlength=len(part.outfits)).astype(np.float64)
-    yield part.test("categories", "candidates of a worn category that the outfit lacks", categories)
+    yield part.test("categories", "candidates of a garment category that the outfit lacks", categories)
     candidates = np.append(part.rows[1:] != part.rows[:-1], True)
-    for what, labels in (("worn category", facts.category), ("kind", facts.kind)):
+    for what, labels in (("garment category", facts.category), ("kind", facts.kind)):
         keys = part.groups * len(facts.items) + labels[part.items[candidates]]
         _, inverse, counts = np.unique(keys, return_inverse=True, return_counts=True)
         yield part.test("categories", f"candidates alone in their {what}", (counts[inverse] == 1).astype(np.float64))

@@ -61,13 +61,6 @@ def build_baselines(
     return tuple(scorers), left_out
 
 
-def make_baseline(name: str, inputs: BaselineInputs) -> OutfitScorer:
-    """Build one that isn't a leak baseline; raises ``DataError`` or ``EvaluationError`` if it can't be built."""
-    if name not in _MAKERS:
-        raise EvaluationError(f"no baseline '{name}'; accepted are {', '.join(_MAKERS)}")
-    return _MAKERS[name](_Builder(inputs))
-
-
 class Chance:
     """A random score per outfit, from a hash of its items' words and the seed: AUC 0.5, accuracy 1 / C.
 

@@ -1,9 +1,9 @@
-"""Evaluation of scorers on the same questions: scores, thresholds, calibration, and other seeds."""
+"""Evaluation of scorers on the same questions: scores, thresholds, calibration."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,12 @@ from coordi.artifacts import Progress, no_progress
 from coordi.config import EvaluateSettings
 from coordi.errors import EvaluationError
 from coordi.evaluation import metrics, scoring
-from coordi.evaluation.question_sets import TASKS, ProtocolQuestions, draw_questions, labels_of
+from coordi.evaluation.question_sets import ProtocolQuestions, draw_questions, labels_of
 from coordi.evaluation.scoring import ItemIds, ProtocolResult, RawScores, ReportWarning, ScorerResult, ScoreSource
 from coordi.evaluation.task_metrics import task_metrics, task_warnings
 from coordi.types import Dataset, FitbQuestion, Item, OutfitScorer
 
 Scorer = OutfitScorer | ScoreSource
-MakeSet = Callable[[int], tuple[Sequence[ProtocolQuestions], Sequence[Scorer]]]
-"""Questions of a seed, and the scorers as fitted with that seed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,48 +114,6 @@ def gather(
     return tuple(protocols)
 
 
-def measure_seeds(first: Evaluation, make: MakeSet, run: EvaluationRun) -> dict[str, Any] | None:
-    """The ``seeds`` of ``report.json``: figures of questions drawn with ``seed``, ``seed + 1``, ...; None for one seed.
-
-    Values are in the order of the seeds; those that weren't measured with every seed are left out. ``make`` is called
-    for each further seed; score sources that it returns aren't used, as ids of questions recur for others. Scores are
-    saved in ``seed-<seed>`` below the run's folder. The progress takes later sets to be as large as the current one.
-    """
-    settings, seed = run.settings, run.seed
-    if settings.seeds == 1:
-        return None
-    sets = [_values(first)]
-    # Figures of further seeds have no intervals.
-    quick = settings.model_copy(update={"bootstrap": 1})
-    before = size = 0
-    for number in range(1, settings.seeds):
-        further, remaining = seed + number, settings.seeds - number
-
-        def progress(done: int, total: int, before: int = before, remaining: int = remaining) -> None:
-            nonlocal size
-            size = total
-            run.progress(before + done, before + total * remaining)
-
-        questions, scorers = make(further)
-        folder = None if run.folder is None else run.folder / f"seed-{further}"
-        models = [scorer for scorer in scorers if not isinstance(scorer, ScoreSource)]
-        further_run = replace(run, settings=quick, progress=progress, folder=folder)
-        sets.append(_values(measure(questions, models, further_run)))
-        before += size
-    shared = [key for key in sets[0] if all(key in values for values in sets[1:])]
-    if not shared:
-        raise EvaluationError(
-            f"nothing was measured with all of the {settings.seeds} seeds from {seed}; give each the same protocols "
-            "and scorers"
-        )
-    result: dict[str, Any] = {"seeds": list(range(seed, seed + settings.seeds)), **{task: {} for task in TASKS}}
-    for key in shared:
-        task, protocol, scorer, metric = key
-        row = result[task].setdefault(protocol, {}).setdefault(scorer, {})
-        row[metric] = [values[key] for values in sets]
-    return result
-
-
 def _check_questions(questions: ProtocolQuestions) -> None:
     name = questions.protocol
     if not questions.by_task:
@@ -238,15 +194,3 @@ def _scorer_result(
     return ScorerResult(
         name, threshold, raw.test, raw.blanks, raw.retrieval, probabilities, gives_probabilities=gives_probabilities
     )
-
-
-def _values(evaluation: Evaluation) -> dict[tuple[str, str, str, str], float]:
-    under_test = evaluation.protocols[0].results[0].scorer
-    return {
-        (task, protocol, scorer, metric): row[metric]
-        for task, protocols in evaluation.tasks.items()
-        for protocol, figures in protocols.items()
-        for scorer, row in {under_test: figures, **figures["baselines"]}.items()
-        for metric in ("auc", "accuracy", "mrr")
-        if metric in row
-    }

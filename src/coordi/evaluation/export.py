@@ -7,12 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
 
 from coordi.errors import require
 from coordi.evaluation import summary as words
-from coordi.evaluation.question_sets import TASKS
 from coordi.evaluation.task_metrics import METRIC
 
 if TYPE_CHECKING:
@@ -112,24 +110,6 @@ def differing_tables(comparison: Comparison, names: tuple[str, str]) -> list[Tab
     ]
 
 
-def seed_tables(seeds: Mapping[str, Any] | None, colours: Mapping[str, int] | None = None) -> list[Table]:
-    """Mean, deviation and range over the ``seeds`` of ``report.json``, a table per task and protocol."""
-    tables = []
-    for task in TASKS:
-        for protocol, scorers in (seeds or {}).get(task, {}).items():
-            rows = []
-            order = [name for name in colours or () if name in scorers]
-            for name in dict.fromkeys((*order, *scorers)):
-                values = np.array(scorers[name][METRIC[task]], dtype=np.float64)
-                deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
-                figures = [words.format_figure(value) for value in (float(values.mean()), deviation)]
-                ends = f"{words.format_figure(values.min())} to {words.format_figure(values.max())}"
-                rows.append([words.scorer_words(name).label, *figures, ends])
-            title = f"{words.task_title(task, protocol)}, {words.METRIC_WORDS[METRIC[task]]} over seeds"
-            tables.append(Table(title, ("scorer", "mean", "deviation", "lowest to highest"), rows))
-    return tables
-
-
 def template(name: str) -> Template:
     """A template of this package; values in HTML are escaped."""
     environment = Environment(
@@ -162,7 +142,7 @@ def _markdown_context(run: FinishedRun) -> dict[str, Any]:
         "conclusion": words.conclude(summary, report["data"]["splits"]["test"]["outfits"]),
         "summaries": [summary_table(part) for part in summary.by_task().values()],
         "protocols": {column.protocol: words.protocol_words(column.protocol) for column in summary.columns},
-        "tables": [_calibration(report, run.under_test), *seed_tables(report.get("seeds"))],
+        "tables": [_calibration(report, run.under_test)],
         "facts": [*facts, f"{resamples:,} resamples"] if resamples else facts,
     }
 

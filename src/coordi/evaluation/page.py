@@ -74,7 +74,6 @@ def render_html(report: ReportData) -> str:
         Section("warnings", "Warnings", warnings=_grouped(report.all_warnings)),
         _leak_section(report),
         _protocol_section(report, colours),
-        _stability_section(report, colours),
         Section("answers", "Answers", examples=answers),
         Section("recommended", "Recommended", examples=picker.recommended()),
         Section("photos", "Labels of photos", examples=picker.described()),
@@ -285,16 +284,6 @@ def breakdown_tables(task: Task, figures: Mapping[str, Any]) -> list[export.Tabl
 
 def _count_or_figure(value: float | None) -> str:
     return f"{value:,}" if isinstance(value, int) else words.format_figure(value)
-
-
-def _stability_section(report: ReportData, colours: Mapping[str, int]) -> Section:
-    tables = export.seed_tables(report.seeds, colours)
-    seeds = ", ".join(map(str, report.seeds["seeds"])) if report.seeds else ""
-    notes = [
-        "Tables: variation of the figures when questions are drawn, and trained baselines fitted, with another seed: "
-        f"{seeds}. The model under test is the same each time."
-    ]
-    return Section("stability", "Seeds", notes if tables else (), tables=tables)
 
 
 def _data_section(report: ReportData, splits: Mapping[str, Mapping[str, int]]) -> Section:

@@ -60,7 +60,6 @@ class ReportData:
     recommendations: tuple[Recommendation, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[ReportWarning, ...] = ()
-    seeds: Mapping[str, Any] | None = None
 
     @property
     def under_test(self) -> str:
@@ -117,7 +116,6 @@ def report_json(report: ReportData) -> dict[str, Any]:
         "settings": dict(report.settings),
         "tasks": dict(report.evaluation.tasks),
         "warnings": [{"where": where, "text": text} for where, text in warnings],
-        "seeds": report.seeds and dict(report.seeds),
         "training": [asdict(point) for point in report.training],
         "recommendations": [
             {

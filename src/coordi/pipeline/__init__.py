@@ -1,1 +1,1 @@
-"""The whole way, stage by stage, in one output folder."""
+"""All stages of a run, in one output folder."""

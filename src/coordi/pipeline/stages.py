@@ -23,7 +23,7 @@ from coordi.encoders.labels import KINDS, Vocabulary, load_vocabulary
 from coordi.encoders.photo_embeddings import EmbeddingCache
 from coordi.errors import DataError, EncoderError, EvaluationError, ModelError
 from coordi.evaluation.baselines import BaselineInputs, build_baselines
-from coordi.evaluation.benchmark import EvaluationRun, Scorer, measure, measure_seeds
+from coordi.evaluation.benchmark import EvaluationRun, Scorer, measure
 from coordi.evaluation.external import ExternalScores, write_questions_to_score
 from coordi.evaluation.page import write_report
 from coordi.evaluation.question_sets import ProtocolQuestions, draw_questions
@@ -242,13 +242,13 @@ class MeasuredScorers:
             self.models = (scorers.model, *parts)
         self.left_out: dict[str, str] = {}
 
-    def scorers(self, seed: int) -> tuple[Scorer, ...]:
-        """The model under test, then its comparisons; ``seed`` is that of the baselines' negatives and weights."""
+    def scorers(self) -> tuple[Scorer, ...]:
+        """The model under test, then its comparisons."""
         which = self._settings.evaluate.baselines
         if which == "none":
             return self.models[:1]
         base = () if self.models[0] is self._base else (self._base,)
-        baselines, left_out = build_baselines(self._inputs(seed), which)
+        baselines, left_out = build_baselines(self._inputs(), which)
         self.left_out |= left_out
         return (*self.models, *base, *baselines)
 
@@ -259,10 +259,11 @@ class MeasuredScorers:
             for name, reason in self.left_out.items()
         )
 
-    def _inputs(self, seed: int) -> BaselineInputs:
+    def _inputs(self) -> BaselineInputs:
         encoder = load_settled_encoder(self._settings.describe)
         self._prepared.check_encoder((encoder.name, encoder.identity))
-        return BaselineInputs(self._prepared.dataset, encoder, self._settings.evaluate, seed, self._base.states)
+        settings = self._settings
+        return BaselineInputs(self._prepared.dataset, encoder, settings.evaluate, settings.seed, self._base.states)
 
 
 def evaluate_model(
@@ -313,19 +314,11 @@ def _measure(
         _write_questions(folder, questions)
         export_questions(work, dataset, questions)
         work.say(f"measuring {measured.models[0].name} and its comparisons")
-        scorers: list[Scorer] = [*measured.scorers(seed), *external]
+        scorers: list[Scorer] = [*measured.scorers(), *external]
         with work.progress("measuring") as progress:
             run = EvaluationRun(settings, seed, dataset.items, progress, folder)
             evaluation = measure(questions, scorers, run)
-        seeds = None
-        if settings.seeds > 1:
-            with work.progress("measuring further seeds") as progress:
-                seeds = measure_seeds(
-                    evaluation,
-                    lambda further: (_redrawn(dataset, work, further), measured.scorers(further)),
-                    replace(run, progress=progress),
-                )
-    return {"evaluation": evaluation, "leaks": leaks, "seeds": seeds, "warnings": measured.warnings()}
+    return {"evaluation": evaluation, "leaks": leaks, "warnings": measured.warnings()}
 
 
 def export_questions(work: Workspace, dataset: Dataset, questions: Sequence[ProtocolQuestions] | None = None) -> Path:
@@ -351,12 +344,6 @@ def _audit(work: Workspace, dataset: Dataset, parts: Sequence[ProtocolQuestions]
         if leak.visible or leak.name == "unaudited":
             work.say(f"  {leak.name} ({leak.where}): {leak.detail}")
     return leaks
-
-
-def _redrawn(dataset: Dataset, work: Workspace, seed: int) -> tuple[ProtocolQuestions, ...]:
-    """Questions of another seed, without a release's own, which are the same for all seeds."""
-    parts = draw_questions(dataset, work.settings.evaluate, seed)
-    return tuple(part for part in parts if not part.protocol.startswith("release"))
 
 
 def _write_questions(folder: Path, parts: Sequence[ProtocolQuestions]) -> None:

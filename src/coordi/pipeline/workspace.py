@@ -92,7 +92,7 @@ def claim_folder(work: Workspace, extra: Mapping[str, str] | None = None) -> Ite
 
 def process_rank() -> int:
     """Number of this process under ``torchrun``; 0 for the first, and without ``torchrun``."""
-    return int(os.environ.get("RANK", "0"))
+    return int(os.environ.get("RANK", "0")) if int(os.environ.get("WORLD_SIZE", "1")) > 1 else 0
 
 
 @cache

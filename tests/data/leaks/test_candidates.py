@@ -65,7 +65,7 @@ def test_the_answers_position(shop: Dataset, blanks: Blanks) -> None:
 def test_random_wrong_candidates_are_of_categories_that_the_outfit_has(shop: Dataset) -> None:
     leak = _only(shop, fill_in_the_blank_questions(shop, "test", "random", 1))
     assert leak.name == "categories"
-    assert "a worn category that the outfit lacks" in leak.detail
+    assert "a garment category that the outfit lacks" in leak.detail
 
 
 def test_the_only_one_of_its_category(shop: Dataset, blanks: Blanks) -> None:
@@ -79,7 +79,7 @@ def test_the_only_one_of_its_category(shop: Dataset, blanks: Blanks) -> None:
     others = [one for one in planted if shop.items[one.candidates[one.answer]].category != "top"]
     (leak,) = [leak for leak in audit(shop, {}, blanks={"planted": others}) if leak.name == "categories"]
     assert leak.accuracy == 1.0
-    assert "alone in their worn category" in leak.detail
+    assert "alone in their garment category" in leak.detail
 
 
 def test_the_only_one_of_its_kind(shop: Dataset, blanks: Blanks) -> None:
