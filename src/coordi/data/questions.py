@@ -47,13 +47,12 @@ Question = TypeVar("Question", CompatibilityQuestion, FitbQuestion)
 class Drawn(Generic[Question]):
     """Drawn questions: shuffled, a positive and a negative of each outfit; or blanks, one of each, in the outfits'
     order. ``left_out`` outfits have too few other items for a question; ``fallbacks`` are wrong candidates of another
-    category; ``not_drawn`` are outfits beyond the maximum of retrieval queries.
+    category.
     """
 
     questions: tuple[Question, ...]
     left_out: int = 0
     fallbacks: int = 0
-    not_drawn: int = 0
 
 
 class ItemPools:
@@ -283,9 +282,8 @@ def draw_retrieval(
         query = _query(outfits[number], f"{split}-retrieval-{number:06d}", pools, pool, generator)
         if query is not None:
             drawn.append((number, query))
-    chosen = drawn[:most]
-    queries = tuple(query for _, query in sorted(chosen, key=lambda pair: pair[0]))
-    return Drawn(queries, len(outfits) - len(drawn), not_drawn=len(drawn) - len(chosen))
+    queries = tuple(query for _, query in sorted(drawn[:most], key=lambda pair: pair[0]))
+    return Drawn(queries, len(outfits) - len(drawn))
 
 
 def _query(
