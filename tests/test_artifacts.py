@@ -122,3 +122,9 @@ def test_a_lock_that_another_tool_wrote_holds_nobody_up(tmp_path: Path) -> None:
     (tmp_path / ".lock").write_bytes(b"\xff\xfe\x00")
     with lock_folder(tmp_path):
         assert (tmp_path / ".lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_json_keeps_the_bytes_of_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9.jpg")
+    write_json(tmp_path / "a.json", {"photo": name})
+    assert read_json(tmp_path / "a.json") == {"photo": name}

@@ -23,7 +23,7 @@ from coordi.data.loading import located
 from coordi.data.photos import PHOTO_SUFFIXES, open_photo
 from coordi.encoders.base import ImageTextEncoder, load_settled_encoder
 from coordi.encoders.labels import KINDS, Labeller, Vocabulary, load_vocabulary
-from coordi.errors import DataError, RecommendationError
+from coordi.errors import DataError, EvaluationError, RecommendationError
 from coordi.model.ensemble import text_encoder
 from coordi.model.trained import ModelScorers, TrainedModel, find_model
 from coordi.pipeline import stages
@@ -33,9 +33,9 @@ from coordi.recommend.build import DescriptionPipeline
 from coordi.recommend.catalogue import Catalogue
 from coordi.recommend.catalogue_file import INFO_FILE, check_fits
 from coordi.recommend.items import describe_item
-from coordi.recommend.rules import Rules
+from coordi.recommend.rules import Rules, parse_rules
 from coordi.recommend.stylist import Stylist
-from coordi.types import Dataset, Description, GarmentCategory, Item, Label, OutfitScorer
+from coordi.types import GARMENT_CATEGORIES, Dataset, Description, GarmentCategory, Item, Label, OutfitScorer
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -44,6 +44,8 @@ Say = Callable[[str], None]
 ShowProgress = Callable[[str], AbstractContextManager[Progress]]
 
 DEFAULT_SEED = RunSettings().seed
+_CATEGORIES = f"accepted are {', '.join(GARMENT_CATEGORIES)} and None"
+_SCORER = "name, gives_probabilities and score(outfits)"
 
 _numbers = count()
 
@@ -81,7 +83,11 @@ class Model:
     catalogue: Catalogue | None = None
 
     def score(
-        self, items: Sequence[str | Path | Item], catalogue: Catalogue | None = None, *, language_model: bool = True
+        self,
+        items: Sequence[str | Path | Item],
+        catalogue: Catalogue | str | Path | None = None,
+        *,
+        language_model: bool = True,
     ) -> OutfitScore:
         """Score how well items go together, and find the one that fits least.
 
@@ -99,11 +105,11 @@ class Model:
     def complete(  # noqa: PLR0913 - a caller names what it needs
         self,
         items: Sequence[str | Path | Item],
-        catalogue: Catalogue | None = None,
+        catalogue: Catalogue | str | Path | None = None,
         *,
         want: GarmentCategory | None = None,
         k: int = 5,
-        rules: Rules | None = None,
+        rules: Rules | Mapping[str, Any] | None = None,
         language_model: bool = True,
         reasons: bool = True,
     ) -> Completion:
@@ -113,8 +119,8 @@ class Model:
             items: One or more.
             catalogue: None for that of the model.
             want: Only this category; None for those that the outfit lacks.
-            k: Maximum number of suggestions.
-            rules: Which items may be suggested; None for all.
+            k: Maximum number of suggestions beside pinned items.
+            rules: Which items may be suggested, as ``Rules`` or its fields by name; None for all.
             language_model: False takes milliseconds and is less accurate.
             reasons: Also compute how each item moves each score, which takes about as long again.
 
@@ -123,19 +129,21 @@ class Model:
         """
         model = self.with_catalogue(catalogue)
         outfit = model.find_items(items)
+        rules = parse_rules(rules) if isinstance(rules, Mapping) else rules
         return model.stylist.complete(outfit, want, k, rules, language_model=language_model, reasons=reasons)
 
     def looks(
         self,
         item: str | Path | Item,
-        catalogue: Catalogue | None = None,
+        catalogue: Catalogue | str | Path | None = None,
         *,
         k: int = 3,
-        rules: Rules | None = None,
+        rules: Rules | Mapping[str, Any] | None = None,
         language_model: bool = True,
     ) -> Looks:
         """Build complete outfits around an item; arguments and errors as for ``complete``."""
         model = self.with_catalogue(catalogue)
+        rules = parse_rules(rules) if isinstance(rules, Mapping) else rules
         return model.stylist.outfits(model.find_item(item), k, rules, language_model=language_model)
 
     @cached_property
@@ -144,12 +152,12 @@ class Model:
         settings = self.trained.settings.recommend
         return Stylist(self.catalogue, self.scorers, settings, self.vocabulary, text_encoder().encode_texts)
 
-    def with_catalogue(self, catalogue: Catalogue | None) -> Model:
-        """The same model with another catalogue; None returns it as it is.
-
-        Raises:
-            ArtifactError: If another encoder or other prompts made the catalogue.
+    def with_catalogue(self, catalogue: Catalogue | str | Path | None) -> Model:
+        """The same model with another catalogue or a folder of one; None returns it as it is. Raises ``ArtifactError``
+        if it can't be opened, or another encoder or other prompts made it.
         """
+        if isinstance(catalogue, str | Path):
+            catalogue = Catalogue.open(Path(catalogue))
         if catalogue is None or catalogue is self.catalogue:
             return self
         settings, info = self.trained.settings, catalogue.info
@@ -158,12 +166,8 @@ class Model:
         return replace(self, catalogue=catalogue)
 
     def reopened(self) -> Model | None:
-        """The same model with the catalogue as it is on disk now; None if that hasn't changed.
-
-        The earlier catalogue stays open for requests that use it.
-
-        Raises:
-            CoordiError: If it can't be opened, or wasn't made for this model.
+        """The same model with the catalogue as it is on disk now, None if that hasn't changed; the earlier one stays
+        open for requests that use it. Raises ``CoordiError`` if it can't be opened, or wasn't made for this model.
         """
         if self.catalogue is None or self.catalogue.folder is None or not self.catalogue.is_replaced:
             return None
@@ -182,12 +186,22 @@ class Model:
 
     def find_items(self, items: Sequence[str | Path | Item]) -> list[Item]:
         """Described items; see ``find_item``."""
-        return [self.find_item(item) for item in items]
+        return [self.find_item(item) for item in ([items] if isinstance(items, str | Path | Item) else items)]
 
     def find_item(self, item: str | Path | Item) -> Item:
         """The described item for an id of the catalogue, a photo's path or words."""
+        if not isinstance(item, str | Path | Item):
+            raise DataError(f"an item is words, an id, a path or an Item, got {item!r} ({type(item).__name__})")
         if isinstance(item, Item):
-            return item if item.text else self._described(item, item.description, item.photo_embedding)
+            if item.category not in (None, *GARMENT_CATEGORIES):
+                raise DataError(f"item '{item.id}' has the category '{item.category}'; {_CATEGORIES}")
+            if len(item.text_embedding):
+                return item
+            if item.image is None or item.photo_embedding is not None:
+                return self._described(item, item.description, item.photo_embedding)
+            (photo,) = self.describe_photos([open_photo(item.image)])
+            item = replace(item, category=item.category or photo.category)
+            return self._described(item, photo.description, photo.embedding)
         if isinstance(item, str) and self.catalogue is not None:
             items = self.catalogue.get([item])
             if item in items:
@@ -201,11 +215,7 @@ class Model:
         return self._described(Item(_new_id(), "", photo.category, image=path), photo.description, photo.embedding)
 
     def item_of_words(self, words: str) -> Item:
-        """Describe a few words as an item.
-
-        Raises:
-            DataError: If they name no garment.
-        """
+        """Describe a few words as an item; raises ``DataError`` if they name no garment."""
         title = " ".join(words.split())
         category = category_of(title)
         if category is None:
@@ -263,7 +273,7 @@ def load(
     """
     source = None if catalogue is None else located(catalogue)
     is_run = source is not None and (source / RUN_FILE).is_file()
-    trained = find_model(str(model or (source if is_run else "bundled")))
+    trained = find_model(str((source if is_run else "bundled") if model is None else model))
     settings = trained.settings
     encoder = load_settled_encoder(settings.describe)
     vocabulary = load_vocabulary(settings.describe.vocabulary)
@@ -285,6 +295,7 @@ def read_dataset(source: str | Path, *, seed: int = DEFAULT_SEED, **settings: An
         DataError: If the source isn't there, has an unknown layout, or has nothing usable in it.
     """
     validated = validate(DataSettings, settings, "read_dataset")
+    seed = validate(RunSettings, {"seed": seed}, "read_dataset").seed
     return load_dataset(located(source, validated), validated, seed)
 
 
@@ -314,12 +325,17 @@ def evaluate(
         EvaluationError: If the scorer returns anything else than one finite score per outfit.
     """
     from coordi.evaluation import benchmark
+    from coordi.evaluation.question_sets import draw_questions
 
     validated = validate(EvaluateSettings, settings, "evaluate")
+    seed = validate(RunSettings, {"seed": seed}, "evaluate").seed
+    if not isinstance(scorer, OutfitScorer) and not callable(scorer):
+        raise EvaluationError(f"a scorer is a function of outfits, or an object with {_SCORER}; got {scorer!r}")
     dataset = data if isinstance(data, Dataset) else read_dataset(data, seed=seed)
     if not isinstance(scorer, OutfitScorer):
         scorer = benchmark.CallableScorer(getattr(scorer, "__name__", type(scorer).__name__), scorer)
-    return dict(benchmark.evaluate(dataset, [scorer], validated, seed).tasks)
+    run = benchmark.EvaluationRun(validated, seed, dataset.items)
+    return dict(benchmark.measure(draw_questions(dataset, validated, seed), [scorer], run).tasks)
 
 
 def _open_catalogue(source: Path, model: Model, say: Say, progress: ShowProgress) -> Catalogue:

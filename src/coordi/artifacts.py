@@ -61,7 +61,7 @@ def clear_write_errors(path: Path) -> Iterator[None]:
                 "free some space and run the same command again"
             ) from error
         reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise ArtifactError(f"{path} can't be written: {reason}; choose another --out") from error
+        raise ArtifactError(f"{path} can't be written: {reason}; choose another --out, or COORDI_CACHE") from error
 
 
 def _is_failed_write(error: Exception) -> bool:
@@ -73,7 +73,8 @@ def _is_failed_write(error: Exception) -> bool:
 def write_text(path: Path, text: str) -> None:
     """Write a UTF-8 file atomically."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        # In JSON, the escape of a byte of a file's name that isn't UTF-8 is read as that byte again.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -253,7 +253,7 @@ class RunSettings(Settings):
     """All settings of ``coordi run``."""
 
     name: str = "custom"
-    seed: int = Field(default=17, ge=0)
+    seed: int = Field(default=17, ge=0, lt=2**63)
     data: DataSettings = DataSettings()
     describe: DescribeSettings = DescribeSettings()
     prompt: PromptSettings = PromptSettings()

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, Protocol, get_args, runtime_checkable
 
 if TYPE_CHECKING:
@@ -61,10 +60,6 @@ class RandomStream(IntEnum):
     RECOMMENDATIONS = 601
 
 
-NO_EXTRA: Mapping[str, str] = MappingProxyType({})
-NO_LOSSES: Mapping[str, int] = MappingProxyType({})
-
-
 @cache
 def _no_embedding() -> NDArray[np.float32]:
     import numpy as np
@@ -106,7 +101,7 @@ class Item:
     subcategory: str = ""
     image: Path | None = None
     price: float | None = None
-    extra: Mapping[str, str] = field(default_factory=lambda: NO_EXTRA)
+    extra: Mapping[str, str] = field(default_factory=dict)
     description: Description | None = None
     text: str = ""
     text_embedding: NDArray[np.float32] = field(default_factory=_no_embedding, compare=False, repr=False)
@@ -264,7 +259,7 @@ class QuestionFile:
     """
 
     count: int = 0
-    losses: Mapping[str, int] = field(default_factory=lambda: NO_LOSSES)
+    losses: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from coordi.types import CompatibilityQuestion, FitbQuestion
 
 def _groups(folder: Path, text: str) -> list[str]:
     (folder / "questions.txt").write_text(text)
-    return [one.outfit_id for one in read_compatibility_file(folder / "questions.txt")]
+    return [one.outfit_id for one in read_compatibility_file(folder / "questions.txt", {})]
 
 
 def test_names_become_item_ids_and_others_stay(tmp_path: Path) -> None:
@@ -106,23 +106,23 @@ def test_an_entry_that_isnt_a_question_is_named(tmp_path: Path, entry: Any, said
 def test_broken_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "blanks.json").write_text('{"question": []}')
     with pytest.raises(DataError, match=r"blanks\.json must hold a list of questions, got dict"):
-        read_blanks_file(tmp_path / "blanks.json")
+        read_blanks_file(tmp_path / "blanks.json", {})
     (tmp_path / "blanks.json").write_text("[{]")
     with pytest.raises(DataError, match=r"blanks\.json isn't JSON: .* line 1, column 3"):
-        read_blanks_file(tmp_path / "blanks.json")
+        read_blanks_file(tmp_path / "blanks.json", {})
     (tmp_path / "q.txt").write_bytes(b"1 1_1 \xff")
     with pytest.raises(DataError, match=r"q\.txt isn't UTF-8"):
-        read_compatibility_file(tmp_path / "q.txt")
+        read_compatibility_file(tmp_path / "q.txt", {})
 
 
 def test_the_real_files_let_every_group_be_known(real_data: Path) -> None:
     """Maryland: each negative follows its positive. Polyvore Outfits: 5,000 positives, then as many negatives."""
     maryland = real_data / "polyvore-maryland"
     for name in ("", "_RESAMPLED"):
-        found = read_compatibility_file(maryland / f"fashion_compatibility_prediction{name}.txt")
+        found = read_compatibility_file(maryland / f"fashion_compatibility_prediction{name}.txt", {})
         assert all(one.outfit_id.isdigit() for one in found)
         assert all(one.outfit_id == one.item_ids[0].split("_")[0] for one in found if one.compatible)
-    blanks = read_blanks_file(maryland / "fill_in_blank_test.json")
+    blanks = read_blanks_file(maryland / "fill_in_blank_test.json", {})
     assert {one.answer for one in blanks} == {0}
-    others = read_compatibility_file(real_data / "polyvore-outfits" / "nondisjoint" / "compatibility_valid.txt")
+    others = read_compatibility_file(real_data / "polyvore-outfits" / "nondisjoint" / "compatibility_valid.txt", {})
     assert [one.outfit_id for one in others[:5000]] == [one.outfit_id for one in others[5000:]]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from coordi.artifacts import Progress, no_progress
 from coordi.config import EvaluateSettings
 from coordi.evaluation import benchmark
 from coordi.evaluation.benchmark import Evaluation, EvaluationRun, Scorer
-from coordi.evaluation.question_sets import ProtocolQuestions
-from coordi.types import CompatibilityQuestion, Item
+from coordi.evaluation.question_sets import ProtocolQuestions, draw_questions
+from coordi.types import CompatibilityQuestion, Dataset, Item
 
 
 class ConstantScorer:
@@ -64,3 +66,16 @@ def measure(
 
 def make_question(item_ids: str, outfit_id: str, compatible: bool) -> CompatibilityQuestion:
     return CompatibilityQuestion(item_ids, outfit_id, tuple(item_ids), compatible)
+
+
+def evaluate(
+    dataset: Dataset,
+    scorers: Sequence[Scorer],
+    settings: EvaluateSettings,
+    seed: int,
+    progress: Progress = no_progress,
+    folder: Path | None = None,
+) -> Evaluation:
+    """Draw the questions of a data set and measure scorers on them."""
+    run = EvaluationRun(settings, seed, dataset.items, progress, folder)
+    return benchmark.measure(draw_questions(dataset, settings, seed), scorers, run)

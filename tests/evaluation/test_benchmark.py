@@ -15,11 +15,10 @@ import coordi
 from coordi.config import EvaluateSettings
 from coordi.errors import ArtifactError, EvaluationError
 from coordi.evaluation import scoring
-from coordi.evaluation.benchmark import evaluate
 from coordi.evaluation.question_sets import ProtocolQuestions, draw_questions
 from coordi.types import Dataset, FitbQuestion, Item
 
-from .scorers import ConstantScorer, TableScorer, make_question, measure
+from .scorers import ConstantScorer, TableScorer, evaluate, make_question, measure
 
 SETTINGS = EvaluateSettings(bootstrap=100, protocols=("random", "same-category"), retrieval_pool=0)
 

@@ -10,8 +10,10 @@ from coordi.config import DataSettings, EvaluateSettings
 from coordi.data.loading import load
 from coordi.encoders.edge import EdgeEncoder
 from coordi.evaluation.baselines import BaselineInputs, build_baselines
-from coordi.evaluation.benchmark import Evaluation, evaluate
+from coordi.evaluation.benchmark import Evaluation
 from coordi.types import Dataset
+
+from .scorers import evaluate
 
 pytest.importorskip("sklearn")
 

@@ -27,7 +27,7 @@ ItemsArgument = Annotated[
 QuickOption = Annotated[
     bool, typer.Option("--quick", help="Score without the language model: milliseconds instead of seconds, less exact.")
 ]
-LOADING = "loading the language model; the first use also unpacks it, which takes a minute"
+LOADING = "loading the language model; its first use takes a minute longer"
 
 
 def score(
@@ -60,7 +60,7 @@ def score(
         fields = {"score": answer.score, "model": name, "judge": answer.judge, "weakest": weakest}
         echo_json({**fields, "items": rows, "cautions": answer.cautions})
         return
-    typer.echo(f"{answer.score:.2f}  {name if quick else f'P(yes) of the {name} model'}")
+    typer.echo(f"{answer.score:.2f}  {'without the language model' if quick else f'P(yes) of the {name} model'}")
     for row in rows:
         text = f": {row['text']}" if row["text"] != row["given"].lower() else ""
         without = "" if row["score_without"] is None else f"  (without it: {row['score_without']:.2f})"
@@ -106,7 +106,7 @@ def recommend(
         answer = loaded.stylist.outfits(outfit[0], top_k, rules, language_model=not quick)
         if answer.nothing:
             raise RecommendationError(answer.nothing)
-        echo_json(_looks_as_json(items[0], answer, name)) if as_json else _print_looks(items[0], answer, name)
+        echo_json(_looks_as_json(items[0], answer, name)) if as_json else _print_looks(answer, name)
         return
     completion = loaded.stylist.complete(outfit, k=top_k, rules=rules, language_model=not quick)
     if completion.nothing and not completion.suggestions:
@@ -129,9 +129,9 @@ def _print_completion(completion: Completion, model: str) -> None:
         typer.echo(f"  {row.rule}: leaves out {row.count}, {row.left} left")
 
 
-def _print_looks(given: str, answer: Looks, model: str) -> None:
+def _print_looks(answer: Looks, model: str) -> None:
     for look in answer.looks:
-        typer.echo(f"{look.score:.2f}  {given}")
+        typer.echo(f"{look.score:.2f}  {look.items[0].text}")
         for item in look.items[1:]:
             typer.echo(f"      {_item_line(item)}")
         if look.missing:
@@ -146,7 +146,7 @@ def _judged(judge: Judge, model: str) -> str:
 
 
 def _item_line(item: Item) -> str:
-    price = "" if item.price is None else f", {item.price:g}"
+    price = "" if item.price is None else f", {item.price:.2f}"
     return f"{item.text}{price}  [{item.id}]"
 
 

@@ -26,7 +26,8 @@ def note(text: str) -> None:
 
 def echo_json(value: Any) -> None:
     """Print JSON on standard output."""
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    typer.echo(text.encode("utf-8", "backslashreplace"))  # a path may hold bytes that aren't UTF-8
 
 
 @contextmanager

@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 from coordi.artifacts import MANIFEST
@@ -272,7 +271,7 @@ class _Columns:
             image=image,
             why_no_photo=OUTSIDE if image is None and named else "no photo",
             price=parse_price(row.get(self._of["price"])),
-            extra=MappingProxyType({name: _plain(value) for name, value in row.items() if name not in self._own}),
+            extra={name: _plain(value) for name, value in row.items() if name not in self._own},
         )
 
     def problems(self, row: Row, item: SourceItem, line: int) -> Iterator[RowProblem]:

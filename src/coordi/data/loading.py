@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, Literal, TypeVar
 
 import pyarrow as pa
@@ -22,7 +22,6 @@ from coordi.data.sample import MARKER, SAMPLE, sample_folder
 from coordi.data.source import Source, listed
 from coordi.errors import ArtifactError, DataError
 from coordi.types import (
-    NO_EXTRA,
     SPLITS,
     CompatibilityQuestion,
     Dataset,
@@ -40,7 +39,7 @@ ITEMS, OUTFITS, FIELDS = "items.parquet", "outfits.parquet", "dataset.json"
 _TEXT, _TEXTS = pa.string(), pa.list_(pa.string())
 _ITEM = pa.schema(
     {
-        "id": _TEXT, "title": _TEXT, "category": _TEXT, "kind": _TEXT, "image": _TEXT, "price": pa.float64(),
+        "id": _TEXT, "title": _TEXT, "category": _TEXT, "kind": _TEXT, "image": pa.binary(), "price": pa.float64(),
         "extra": pa.map_(_TEXT, _TEXT),
     }
 )  # fmt: skip
@@ -61,7 +60,7 @@ def write_dataset(folder: Path, dataset: Dataset) -> None:
     items = [
         {
             "id": item.id, "title": item.title, "category": item.category, "kind": item.subcategory,
-            "image": None if item.image is None else str(item.image), "price": item.price,
+            "image": None if item.image is None else os.fsencode(item.image), "price": item.price,
             "extra": list(item.extra.items()),
         }
         for item in dataset.items.values()
@@ -126,17 +125,13 @@ def _released(folder: Path, fields: Mapping[str, Any]) -> ReleaseQuestions:
     path = folder / f"released-{split}-{name}.parquet"
     compatibility = read_stored(path, CompatibilityQuestion)
     blanks = read_stored(path.with_stem(f"{path.stem}-blanks"), FitbQuestion)
-    files = (
-        QuestionFile(fields[task]["asked"], MappingProxyType(dict(fields[task]["losses"])))
-        for task in ("compatibility", "blanks")
-    )
+    files = (QuestionFile(fields[task]["asked"], dict(fields[task]["losses"])) for task in ("compatibility", "blanks"))
     return ReleaseQuestions(name, split, compatibility, blanks, *files)
 
 
 def _item(row: Mapping[str, Any]) -> Item:
-    extra = MappingProxyType(dict(row["extra"])) if row["extra"] else NO_EXTRA
-    image = None if row["image"] is None else Path(row["image"])
-    return Item(row["id"], row["title"], row["category"], row["kind"], image, row["price"], extra)
+    image = None if row["image"] is None else Path(os.fsdecode(row["image"]))
+    return Item(row["id"], row["title"], row["category"], row["kind"], image, row["price"], dict(row["extra"] or {}))
 
 
 def _write_stored(path: Path, rows: Sequence[Outfit | CompatibilityQuestion | FitbQuestion], kind: type) -> None:
@@ -203,6 +198,8 @@ def located(path: Path | str, settings: DataSettings | None = None) -> Path:
     """Path on this machine of a source: a path, ``sample``, ``hf://datasets/OWNER/NAME`` or plain ``OWNER/NAME``.
     Raises DataError if a hub data set can't or may not be downloaded.
     """
+    if not str(path):
+        raise DataError(f"the path of the data is empty; {_ACCEPTED}")
     if str(path) == SAMPLE and not Path(path).exists():
         return sample_folder()
     name = hub_name(path)

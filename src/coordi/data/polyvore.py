@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -31,7 +30,7 @@ from coordi.data.source import (
     parse_price,
 )
 from coordi.errors import DataError
-from coordi.types import NO_EXTRA, SPLITS, CompatibilityQuestion, FitbQuestion, ReleaseQuestions, Split
+from coordi.types import SPLITS, CompatibilityQuestion, FitbQuestion, ReleaseQuestions, Split
 
 VERSIONS = ("nondisjoint", "disjoint")
 QUESTION_SPLITS: tuple[Split, ...] = ("valid", "test")
@@ -177,7 +176,7 @@ def sound_entries(
     return [entry for split in SPLITS for entry in sound[split]], unique
 
 
-def read_compatibility_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) -> tuple[CompatibilityQuestion, ...]:
+def read_compatibility_file(path: Path, item_ids: Mapping[str, str]) -> tuple[CompatibilityQuestion, ...]:
     """Read a file of compatibility questions, grouped by the set of their positive. A negative belongs to the positive
     before it, where each directly follows one and nearly every positive is followed by one (Maryland), or to the one at
     its place where all negatives follow all positives with as many items, one for one (Polyvore Outfits). Elsewhere it
@@ -233,7 +232,7 @@ def _set_of(names: Sequence[str]) -> str:
     return sets.pop() if len(sets) == 1 else ""
 
 
-def read_blanks_file(path: Path, item_ids: Mapping[str, str] = NO_EXTRA) -> tuple[FitbQuestion, ...]:
+def read_blanks_file(path: Path, item_ids: Mapping[str, str]) -> tuple[FitbQuestion, ...]:
     """Read a file of fill-in-the-blank questions. The right candidate is of the question's own set; of several, the one
     at ``blank_position``. A ``label`` must agree. That Maryland's stands first isn't relied on.
     """
@@ -291,9 +290,9 @@ def read_maryland(folder: Path) -> Source:
         funnel.drop("items", reason, examples)
     questions = []
     for name, file in COMPATIBILITY_FILES.items():
-        compatibility = read_compatibility_file(folder / file) if (folder / file).exists() else ()
+        compatibility = read_compatibility_file(folder / file, {}) if (folder / file).exists() else ()
         has_blanks = name == "release" and (folder / BLANKS_FILE).exists()
-        blanks = read_blanks_file(folder / BLANKS_FILE) if has_blanks else ()
+        blanks = read_blanks_file(folder / BLANKS_FILE, {}) if has_blanks else ()
         if compatibility or blanks:
             questions.append(ReleaseQuestions(name, "test", compatibility, blanks))
     return Source(
@@ -328,7 +327,7 @@ def _maryland_items(entry: OutfitEntry, folder: Path, faults: dict[str, list[str
             subcategory=row.name if row else "",
             image=image,
             price=parse_price(raw.get("price")),
-            extra=MappingProxyType({"likes": str(raw["likes"])} if raw.get("likes") is not None else {}),
+            extra={"likes": str(raw["likes"])} if raw.get("likes") is not None else {},
         )
     return items
 
@@ -344,7 +343,7 @@ class OutfitsRelease:
     outfits: Mapping[Split, Path]
     compatibility: Mapping[Split, Path]
     blanks: Mapping[Split, Path]
-    titles: Mapping[str, str] = field(default_factory=lambda: NO_EXTRA)
+    titles: Mapping[str, str] = field(default_factory=dict)
     items_file: str = METADATA
     without_id: int = 0
 
@@ -493,5 +492,5 @@ def _outfits_item(item_id: str, facts: Mapping[str, Any], image: Path | None) ->
         category=outfits_category(row, semantic, title),
         subcategory=row.name if row else str(facts.get("fine_category") or semantic),
         image=image,
-        extra=MappingProxyType({"description": description} if description else {}),
+        extra={"description": description} if description else {},
     )

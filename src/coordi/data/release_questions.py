@@ -6,7 +6,6 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from types import MappingProxyType
 
 import numpy as np
 
@@ -127,7 +126,7 @@ def _filtered(
 
 
 def _file(count: int, losses: Mapping[str, int]) -> QuestionFile:
-    return QuestionFile(count, MappingProxyType({reason: lost for reason, lost in losses.items() if lost}))
+    return QuestionFile(count, {reason: lost for reason, lost in losses.items() if lost})
 
 
 def _rank(outfit_id: str) -> bytes:

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import ftfy
 import numpy as np
 
-from coordi.types import NO_EXTRA, FunnelRow, GarmentCategory, ReleaseQuestions, Split
+from coordi.types import FunnelRow, GarmentCategory, ReleaseQuestions, Split
 
 Unit = Literal["items", "outfits"]
 READ = "read"
@@ -118,7 +118,7 @@ class SourceItem:
     image: Path | None = None
     why_no_photo: str = "no photo"
     price: float | None = None
-    extra: Mapping[str, str] = field(default_factory=lambda: NO_EXTRA)
+    extra: Mapping[str, str] = field(default_factory=dict)
 
 
 def title_key(item: SourceItem) -> str:

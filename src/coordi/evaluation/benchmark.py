@@ -14,10 +14,10 @@ from coordi.artifacts import Progress, no_progress
 from coordi.config import EvaluateSettings
 from coordi.errors import EvaluationError
 from coordi.evaluation import metrics, scoring
-from coordi.evaluation.question_sets import ProtocolQuestions, draw_questions, labels_of
+from coordi.evaluation.question_sets import ProtocolQuestions, labels_of
 from coordi.evaluation.scoring import ItemIds, ProtocolResult, RawScores, ReportWarning, ScorerResult, ScoreSource
 from coordi.evaluation.task_metrics import task_metrics, task_warnings
-from coordi.types import Dataset, FitbQuestion, Item, OutfitScorer
+from coordi.types import FitbQuestion, Item, OutfitScorer
 
 Scorer = OutfitScorer | ScoreSource
 
@@ -52,20 +52,15 @@ class CallableScorer:
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
         """What the function returns, shape ``(N,)``."""
-        return np.asarray(self.call(outfits), dtype=np.float64)
-
-
-def evaluate(
-    dataset: Dataset,
-    scorers: Sequence[Scorer],
-    settings: EvaluateSettings,
-    seed: int,
-    progress: Progress = no_progress,
-    folder: Path | None = None,
-) -> Evaluation:
-    """Draw the questions of a data set and measure scorers on them; see ``measure`` and ``EvaluationRun``."""
-    run = EvaluationRun(settings, seed, dataset.items, progress, folder)
-    return measure(draw_questions(dataset, settings, seed), scorers, run)
+        returned = self.call(outfits)
+        try:
+            scores = np.asarray(returned)
+        except (RuntimeError, TypeError, ValueError):  # a list of lists, a tensor on a GPU or with gradients
+            scores = np.asarray(None)
+        if scores.dtype.kind not in "biuf":
+            what = f"{type(returned).__name__} of {scores.dtype}"
+            raise EvaluationError(f"{self.name} must return an array of one number per outfit, got {what}")
+        return scores.astype(np.float64)
 
 
 def measure(questions: Sequence[ProtocolQuestions], scorers: Sequence[Scorer], run: EvaluationRun) -> Evaluation:

@@ -78,7 +78,7 @@ def read_run(path: Path) -> FinishedRun:
     if not file.is_file() or (started and not is_finished(folder)):
         absent = MANIFEST if file.is_file() else f"{REPORT_JSON} yet"
         raise ArtifactError(
-            f"the run in {folder} isn't finished: it has no {absent}; run its command again to finish it"
+            f"the run in {folder} isn't finished: it has no {absent}; finish it with coordi run or coordi evaluate"
         )
     report = read_json(file)
     if not isinstance(report, dict) or "tasks" not in report:

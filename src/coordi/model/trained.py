@@ -29,7 +29,7 @@ ADAPTER = "adapter"
 CURVE = "curve.json"
 SETTINGS = "settings.json"  # beside the adapter's weights, so that a copied adapter is used as it was trained
 _DEFAULT_PRESET = "edge"
-_FREE = ("data.", "evaluate.", "recommend.")
+_FREE = ("seed=", "data.", "evaluate.", "recommend.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +150,7 @@ def _settings_of(adapter: Path, overrides: Sequence[str]) -> RunSettings:
     for override in overrides:
         if not override.startswith(_FREE):
             raise ConfigError(
-                f"'{override}' can't be set for a fine-tuned model, which is used as it was trained; accepted are keys "
-                f"that begin with {' or '.join(_FREE)}"
+                f"'{override}' can't be set for a fine-tuned model, which is used as it was trained; accepted are seed "
+                f"and keys that begin with {' or '.join(_FREE[1:])}"
             )
     return apply_overrides(settings, overrides)

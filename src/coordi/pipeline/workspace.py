@@ -72,7 +72,7 @@ def fingerprint(data: Path, out: Path | None = None) -> dict[str, str]:
         if path.suffix.lower() in _HASHED_SUFFIXES and path.stat().st_size <= _LARGEST_HASHED:
             hashes[name] = hash_file(path)
         else:
-            photos.update(f"{name}\0{path.stat().st_size}\n".encode())
+            photos.update(os.fsencode(f"{name}\0{path.stat().st_size}\n"))
     hashes["photos"] = photos.hexdigest()
     return hashes
 

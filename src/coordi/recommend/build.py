@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import NoReturn, cast
 
 import numpy as np
@@ -143,9 +142,9 @@ def _refusal(item: SourceItem, title: str) -> str:
 
 
 def _item(item: SourceItem, title: str) -> Item:
-    extra = MappingProxyType({_text(name): _text(value) for name, value in item.extra.items()})
     category = cast("GarmentCategory | None", item.category)
     image = None if item.image is None else item.image.absolute()
+    extra = {_text(name): _text(value) for name, value in item.extra.items()}
     return Item(item.id, _text(title), category, _text(item.subcategory), image, item.price, extra)
 
 

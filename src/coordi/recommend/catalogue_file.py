@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -92,7 +91,7 @@ def item_of(row: Mapping[str, Any], photo: NDArray[np.float32] | None, text: NDA
     return Item(
         **{name: row[name] for name in _PLAIN_FIELDS},
         image=None if row["image"] is None else Path(os.fsdecode(row["image"])),
-        extra=MappingProxyType(json.loads(row["extra"])),
+        extra=json.loads(row["extra"]),
         description=description,
         colours=tuple(row["colours"]),
         text_embedding=text,

@@ -13,6 +13,7 @@ from coordi.config import Settings
 from coordi.data.categories import category_of
 from coordi.encoders.labels import Vocabulary
 from coordi.errors import RecommendationError
+from coordi.recommend.items import ColourWords
 from coordi.types import GARMENT_CATEGORIES, GENDERS, GarmentCategory, Gender
 
 # Order in which people look for what is missing: shoes before gloves.
@@ -145,7 +146,8 @@ def parse_rules(values: Mapping[str, Any]) -> Rules:
     """Rules from a user's options, with categories and genders in any case; problems are ``RecommendationError``."""
     given = dict(values)
     for name, parse in (("want", parse_category), ("unwanted", parse_category), ("unwanted_genders", _parse_gender)):
-        given[name] = tuple(parse(entry) for entry in given.get(name) or ())
+        entries = given.get(name) or ()
+        given[name] = tuple(parse(entry) for entry in ([entries] if isinstance(entries, str) else entries))
     if given.get("gender") is not None:
         given["gender"] = _parse_gender(given["gender"])
     try:
@@ -171,7 +173,9 @@ def check_colours(rules: Rules, vocabulary: Vocabulary) -> None:
     labels = [entry.text for entry in attribute.labels] if attribute else []
     for colour in (*rules.colours, *rules.unwanted_colours):
         if colour.strip().casefold() not in labels:
-            raise RecommendationError(f"no colour '{colour}': accepted are {', '.join(labels) or 'none'}")
+            meant = ColourWords(vocabulary).labels_in(colour)
+            hint = f", but '{meant[0]}' is accepted" if meant else ""
+            raise RecommendationError(f"no colour '{colour}'{hint}: accepted are {', '.join(labels) or 'none'}")
 
 
 _MAX_NAMED = 3

@@ -60,9 +60,10 @@ async function findLooks(quick, signal, show) {
   let looks = [];
   for (const category of AROUND) {
     const { items } = await ask(`catalogue/items?${new URLSearchParams({ category, limit: String(PAGE) })}`, { signal });
-    const with_photo = items.filter((item) => item.photo);
-    if (!with_photo.length) continue;
-    const shown = with_photo[Math.floor(Math.random() * with_photo.length)];
+    if (!items.length) continue;
+    const withPhoto = items.filter((item) => item.photo);
+    const choices = withPhoto.length ? withPhoto : items;
+    const shown = choices[Math.floor(Math.random() * choices.length)];
     const answer = await ask("looks", { body: { around: { id: shown.id }, k: 1, language_model: !quick }, signal });
     const [look] = answer.looks;
     if (look) looks = [...looks, { look, judge: answer.judge, around: fromCatalogue(shown) }];

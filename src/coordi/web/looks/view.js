@@ -33,7 +33,7 @@ function Around() {
     <div class="strip" role="radiogroup" aria-label=${t("looks.around")}>
       ${choices.map((item) => html`<label class="strip__item" key=${item.uid} title=${nameOf(item)}>
         <input type="radio" name="around" value=${item.uid} checked=${item.uid === around?.uid} onChange=${() => setUid(item.uid)} />
-        <${Photo} item=${item} size=${320} /><span class="unseen">${nameOf(item)}</span>
+        <${Photo} item=${item} size=${320} named=${true} />
       </label>`)}
     </div>
     <${FilterPanel} />
