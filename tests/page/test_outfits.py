@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from .conftest import QUICK, OpenContext, Server
 from .doing import add_photos, asked, keep, outfit_score, pieces, settle, suggestions, until_asked
 
 # The bytes of the one photo that the browser keeps, which are those that were sent.
@@ -33,6 +36,27 @@ IDBObjectStore.prototype.put = function (...given) {
   return request;
 };
 """
+
+
+def test_a_catalogue_without_photos_offers_looks_by_their_names(tmp_path: Path, open_context: OpenContext) -> None:
+    titles = ("navy wool blazer", "white cotton shirt", "grey flannel trousers", "brown leather oxfords")
+    rows = "".join(f"{number},{title}\n" for number, title in enumerate(titles))
+    (tmp_path / "shop.csv").write_text(f"id,title\n{rows}", encoding="utf-8")
+    command = [sys.executable, "-m", "coordi.cli.main", "catalogue", "build", str(tmp_path / "shop.csv")]
+    subprocess.run([*command, "--out", str(tmp_path / "shop")], check=True, capture_output=True)
+    server = Server(("--catalogue", str(tmp_path / "shop")))
+    server.start()
+    try:
+        context = open_context(server, viewport={"width": 1280, "height": 900})
+        context.add_init_script(QUICK)
+        page = context.new_page()
+        page.goto("/")
+        expect(page.locator(".opening-looks .looks > li").first).to_be_visible()
+        page.goto("/#looks")
+        for title in titles:
+            expect(page.locator(".strip").get_by_text(title)).to_be_visible()
+    finally:
+        server.stop()
 
 
 def test_the_opening_offers_looks_of_the_catalogue(page: Page) -> None:
