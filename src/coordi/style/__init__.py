@@ -1,0 +1,1 @@
+"""What is known of clothes in general: a lexicon of the kinds of garment that people wear."""

@@ -1,0 +1,336 @@
+"""The lexicon: every kind of garment that people wear, its names and what is known of it; finds kinds in free text."""
+
+from __future__ import annotations
+
+import csv
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from coordi.errors import DataError
+from coordi.types import GARMENT_CATEGORIES, GarmentCategory
+
+COLUMNS = (
+    "kind", "category", "parents", "words", "formality", "warmth", "seasons", "purposes", "tradition", "for",
+    "materials",
+)  # fmt: skip
+UNDERWEAR: Literal["none"] = "none"
+"""Category, in the tables, of what is worn and belongs to no outfit category."""
+
+# By warmth, where a table names no seasons.
+_SEASONS = (("summer",), ("spring", "summer"), ("spring", "autumn"), ("autumn", "winter"), ("winter",))
+_WARMTHS = tuple(map(str, range(len(_SEASONS))))
+_NOT_LETTERS = re.compile(r"[^a-z]+")
+_APOSTROPHE = re.compile(r"['’`](?=s\b)|['’`]")
+_ASIDE = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
+_PATH = re.compile(r"\s*[>»›]\s*")
+# What follows one of these says what comes with a garment, or what it is made of, not what it is.
+_BREAK = re.compile(r"[,;:|+&•–—]|\s[-/]\s|\b(?:with|w|in|for|by|from|and|featuring|including|plus|without)\b")
+# A garment's name that describes another one: "short sleeve", "boot cut", "tie front", "dress code", "cap sleeve".
+_PARTS = (
+    "sleeve", "sleeves", "sleeved", "shoulder", "shoulders", "heel", "heels", "heeled", "neck", "neckline", "necked",
+    "front", "back", "collar", "collared", "toe", "hem", "waist", "waisted", "cut", "fit", "leg", "legged", "style",
+    "print", "printed", "detail", "length", "size", "straps", "code", "up", "knit", "dye", "dyed", "dial",
+)  # fmt: skip
+# The regular singular of these plurals is another word: a material, an adjective, a drink.
+_NO_SINGULAR = frozenset({
+    "tights", "glasses", "leathers", "whites", "flannels", "sweats", "blues", "tails", "greens", "scrubs", "boxers",
+    "waders", "colours", "braces", "combats", "fatigues", "bottoms", "separates", "basics", "blacks", "specs", "shades",
+    "scuffs", "thongs", "loungers", "readers", "runners", "racers", "tops", "overalls", "khakis", "cords", "slides",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of garment; what it doesn't say itself it has from its parents, the first of which is the closest.
+
+    Attributes:
+        name: Its usual name in British English, lower case.
+        category: None if it is worn and belongs to no outfit category (underwear).
+        parents: Names of more general kinds.
+        words: Other names of it.
+        formality: Lowest and highest dress code that it meets, 0 (sport, beach, sleep) to 6 (white tie); see
+            docs/lexicon.md. None if it says nothing of formality.
+        warmth: 0 (for heat) to 4 (deep winter), or None.
+        seasons: When it is worn: its own, else those of its warmth.
+        purposes: What it is made for, such as "running" or "bridal".
+        tradition: People whose national or religious dress it belongs to; "" for what is worn all over the world.
+        made_for: Whom it is made for, if its name alone says so.
+        materials: What it is usually made of.
+    """
+
+    name: str
+    category: GarmentCategory | None
+    parents: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    formality: tuple[int, int] | None = None
+    warmth: int | None = None
+    seasons: tuple[str, ...] = ()
+    purposes: tuple[str, ...] = ()
+    tradition: str = ""
+    made_for: tuple[str, ...] = ()
+    materials: tuple[str, ...] = ()
+
+
+NOT_WORN = Kind("", None)
+"""What is found for a thing that nobody wears, such as a sofa or a ring binder."""
+
+
+class Lexicon:
+    """Kinds by name, and the words that name them."""
+
+    def __init__(self, kinds: Mapping[str, Kind], not_worn: Sequence[str] = ()) -> None:
+        """Raises ``DataError`` if a word names two kinds."""
+        self.kinds = MappingProxyType(dict(kinds))
+        self._phrases: dict[str, Kind] = {}
+        for kind in kinds.values():
+            for phrase in (kind.name, *kind.words):
+                self._add(phrase, kind)
+        for phrase in not_worn:
+            self._add(phrase, NOT_WORN)
+        for kind in kinds.values():  # a regular plural or singular names a kind only if no kind has that very name
+            for phrase in (kind.name, *kind.words):
+                for form in _other_forms(plain(phrase)):
+                    self._phrases.setdefault(form, kind)
+        for phrase in not_worn:
+            for form in _other_forms(plain(phrase)):
+                self._phrases.setdefault(form, NOT_WORN)
+        self._longest = max(phrase.count(" ") + 1 for phrase in self._phrases)
+
+    @classmethod
+    def load(cls, *own: Path) -> Lexicon:
+        """The bundled lexicon with a user's own tables, whose kinds are added or replace those of the same name.
+
+        Raises:
+            DataError: If a table can't be read, lacks a column or has a value that isn't accepted; if a parent is
+                unknown or parents are in a circle; if a word names two kinds.
+        """
+        folder = resources.files("coordi.style").joinpath("kinds")
+        rows: dict[str, dict[str, str]] = {}
+        for path in sorted(
+            (part for part in folder.iterdir() if part.name.endswith(".csv")), key=lambda part: part.name
+        ):
+            rows |= _rows(path)
+        for path in own:
+            rows |= _rows(path)
+        builder = _Builder(rows)
+        not_worn = folder.joinpath("not_worn.txt").read_text(encoding="utf-8").splitlines()
+        return cls({name: builder.build(name) for name in rows}, [phrase for phrase in not_worn if plain(phrase)])
+
+    def find(self, text: str) -> Kind | None:
+        """The kind that a title, a shop's path of categories or a few words name; None if no word is known.
+
+        The head of the phrase decides: the last garment before a comma or before what follows "with", "in" or the like.
+        Of a path ("Men > Shoes > Dress") the last part decides, read with the part above it ("dress shoes").
+        """
+        parts = [part for part in map(plain, _PATH.split(text)) if part]
+        if len(parts) > 1:
+            for number in range(len(parts) - 1, -1, -1):
+                above = parts[number - 1] if number else ""
+                found = self._phrases.get(f"{parts[number]} {above}") or self._of_title(parts[number])
+                if found is not None:
+                    return found
+            return None
+        return self._of_title(text)
+
+    def ancestors(self, kind: Kind) -> Iterator[Kind]:
+        """A kind, its parents, theirs, and so on, each once."""
+        seen, queue = {kind.name}, [kind]
+        while queue:
+            kind = queue.pop(0)
+            yield kind
+            queue += [self.kinds[name] for name in kind.parents if name not in seen]
+            seen.update(kind.parents)
+
+    def _of_title(self, text: str) -> Kind | None:
+        outside = _ASIDE.sub(" , ", text)
+        return self._of_phrase(outside) or self._of_phrase(text.replace("(", " ").replace(")", " "))
+
+    def _of_phrase(self, text: str) -> Kind | None:
+        """The last kind of the first segment with one; a known phrase may hold a word that ends a segment."""
+        words: list[str] = []
+        for segment in _BREAK.split(_fold(text)):
+            words += [*_NOT_LETTERS.sub(" ", segment).split(), ","]
+        position, found = 0, None
+        while position < len(words):
+            if words[position] == ",":
+                if found is not None:
+                    return found
+                position += 1
+                continue
+            size = self._match(words, position)
+            if size and not self._describes(words, position + size):
+                kind = self._phrases[" ".join(words[position : position + size])]
+                if found in (None, NOT_WORN) or self._overrides(words[position : position + size], kind):
+                    found = kind
+            position += size or 1
+        return found
+
+    def _match(self, words: list[str], start: int) -> int:
+        """Number of words of the longest phrase that starts here; 0 if none does."""
+        for end in range(min(len(words), start + self._longest), start, -1):
+            if " ".join(words[start:end]) in self._phrases:
+                return end - start
+        return 0
+
+    def _overrides(self, words: list[str], kind: Kind) -> bool:
+        """Whether a phrase decides after a garment: "jacket zip" and "scarf accessories" are worn, "shoe rack" isn't."""
+        if kind is NOT_WORN:
+            return any(self._phrases.get(word, NOT_WORN) is not NOT_WORN for word in words)
+        return kind.name != "accessory"
+
+    def _describes(self, words: list[str], after: int) -> bool:
+        return after < len(words) and words[after] in _PARTS
+
+    def _add(self, phrase: str, kind: Kind) -> None:
+        owner = self._phrases.setdefault(plain(phrase), kind)
+        if owner is not kind:
+            names = " and ".join(f"'{one.name}'" if one.name else "a thing that nobody wears" for one in (owner, kind))
+            raise DataError(f"the lexicon gives '{phrase}' to {names}; leave it with one of them")
+
+
+@cache
+def bundled_lexicon() -> Lexicon:
+    """The lexicon that comes with coordi."""
+    return Lexicon.load()
+
+
+def plain(text: str) -> str:
+    """Text as words of the lexicon are compared: lower case, without accents, letters and spaces alone."""
+    return _NOT_LETTERS.sub(" ", _fold(text)).strip()
+
+
+def _fold(text: str) -> str:
+    letters = unicodedata.normalize("NFKD", text.casefold())
+    return _APOSTROPHE.sub("", "".join(letter for letter in letters if not unicodedata.combining(letter)))
+
+
+def _other_forms(phrase: str) -> Iterator[str]:
+    """Regular plurals of a singular and the singular of a plural."""
+    start, _, word = phrase.rpartition(" ")
+    start += " " if start else ""
+    if word.endswith(("ss", "sh", "ch", "x", "z")):
+        yield f"{start}{word}es"
+    elif word.endswith("ies"):
+        yield f"{start}{word[:-3]}y"
+    elif word.endswith("s"):
+        if word not in _NO_SINGULAR:
+            yield start + (word[:-2] if word.endswith(("sses", "shes", "ches", "xes")) else word[:-1])
+    elif word.endswith("f") and not word.endswith("ff"):
+        yield f"{start}{word[:-1]}ves"
+    elif word.endswith("y") and word[-2:-1] not in "aeiou":
+        yield f"{start}{word[:-1]}ies"
+    else:
+        yield f"{start}{word}s"
+
+
+def _rows(path: Path | Traversable) -> Iterator[tuple[str, dict[str, str]]]:
+    """Names of a table's kinds, each with its cells; ``where`` is the cell's place for errors."""
+    try:
+        reader = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines())
+        columns = reader.fieldnames or ()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"the lexicon '{path}' can't be read ({error}); give a CSV file in UTF-8") from error
+    unknown = [name for name in columns if name not in COLUMNS]
+    if "kind" not in columns or unknown:
+        what = f"the columns {', '.join(unknown)}" if unknown else "no column 'kind'"
+        raise DataError(f"the lexicon '{path}' has {what}; accepted are {', '.join(COLUMNS)}, of which kind is needed")
+    own: set[str] = set()
+    for row in reader:
+        where = f"line {reader.line_num} of the lexicon '{path}'"
+        if None in row:
+            raise DataError(f"{where} has more cells than columns; quote a cell with a comma in it")
+        cells = {name: (row.get(name) or "").strip() for name in COLUMNS}
+        name = plain(cells["kind"])
+        if not name:
+            raise DataError(f"{where} has no kind; write its name in letters from a to z")
+        if name in own:
+            raise DataError(f"{where} has '{name}' for the second time; leave it in one line")
+        own.add(name)
+        yield name, {**cells, "where": where}
+
+
+class _Builder:
+    """Makes kinds of tables' rows: an empty cell has the value of the first parent with one."""
+
+    def __init__(self, rows: Mapping[str, Mapping[str, str]]) -> None:
+        self._rows = rows
+        self.kinds: dict[str, Kind] = {}
+
+    def build(self, name: str, children: tuple[str, ...] = ()) -> Kind:
+        """The kind of a name, after its parents."""
+        if name in self.kinds:
+            return self.kinds[name]
+        cells = self._rows[name]
+        if name in children:
+            circle = " > ".join((*children[children.index(name) :], name))
+            raise DataError(f"{cells['where']} makes a circle of parents, {circle}; remove one of them")
+        parents = []
+        for parent in map(plain, _list(cells["parents"])):
+            if parent not in self._rows:
+                raise DataError(f"{cells['where']} gives '{name}' the parent '{parent}', which is no kind; add it")
+            parents.append(self.build(parent, (*children, name)))
+        self.kinds[name] = kind = self._kind(name, cells, parents)
+        return kind
+
+    def _kind(self, name: str, cells: Mapping[str, str], parents: list[Kind]) -> Kind:
+        where = cells["where"]
+        if not cells["category"] and not parents:
+            raise DataError(f"{where} gives '{name}' neither a category nor a parent; give it one")
+        warmth = _warmth(cells["warmth"], where)
+        own: dict[str, Any] = {
+            "formality": _range(cells["formality"], where),
+            "warmth": warmth,
+            "seasons": _list(cells["seasons"]) or (() if warmth is None else _SEASONS[warmth]),
+            "purposes": _list(cells["purposes"]),
+            "tradition": cells["tradition"],
+            "made_for": _list(cells["for"]),
+            "materials": _list(cells["materials"]),
+        }
+        for column, value in own.items():
+            if value in (None, (), ""):
+                given = (getattr(parent, column) for parent in parents)
+                own[column] = next((one for one in given if one not in (None, (), "")), value)
+        return Kind(
+            name,
+            _category(cells["category"], where) if cells["category"] else parents[0].category,
+            tuple(parent.name for parent in parents),
+            tuple(filter(None, map(plain, _list(cells["words"])))),
+            **own,
+        )
+
+
+def _list(cell: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in cell.split("|") if part.strip())
+
+
+def _category(cell: str, where: str) -> GarmentCategory | None:
+    if cell == UNDERWEAR:
+        return None
+    if cell not in GARMENT_CATEGORIES:
+        raise DataError(
+            f"{where} has the category '{cell}'; accepted are {', '.join((*GARMENT_CATEGORIES, UNDERWEAR))}"
+        )
+    return cell
+
+
+def _range(cell: str, where: str) -> tuple[int, int] | None:
+    if not cell:
+        return None
+    match = re.fullmatch(r"([0-6])-([0-6])", cell)
+    if match is None or match[1] > match[2]:
+        raise DataError(f"{where} has the formality '{cell}'; accepted is a range from 0-0 to 6-6, such as 1-3")
+    return int(match[1]), int(match[2])
+
+
+def _warmth(cell: str, where: str) -> int | None:
+    if cell and cell not in _WARMTHS:
+        raise DataError(f"{where} has the warmth '{cell}'; accepted are {', '.join(_WARMTHS)}")
+    return int(cell) if cell else None
