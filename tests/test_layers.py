@@ -13,7 +13,7 @@ import pytest
 SOURCE = Path(__file__).parents[1] / "src" / "coordi"
 
 ORDER = (
-    "errors", "types", "config", "artifacts", "data", "encoders", "prompts", "model", "evaluation",
+    "errors", "types", "config", "artifacts", "style", "data", "encoders", "prompts", "model", "evaluation",
     "recommend", "pipeline", "api", "serve", "cli",
 )  # fmt: skip
 ON_TOP = {"__init__", "__main__"}  # the few public names, and the command

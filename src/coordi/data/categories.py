@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -12,6 +11,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from coordi.errors import DataError
+from coordi.style.lexicon import bundled_lexicon
 from coordi.types import GARMENT_CATEGORIES, GarmentCategory
 
 NO_GARMENT: Literal[""] = ""
@@ -22,14 +22,6 @@ _SEMANTIC: Mapping[str, GarmentCategory] = {
     "jewellery": "jewellery", "hats": "headwear", "sunglasses": "eyewear", "scarves": "scarf",
     "accessories": "accessory",
 }  # fmt: skip
-_NOT_LETTERS = re.compile(r"[^a-z]+")
-_POSSESSIVE = re.compile(r"['’]s\b")
-# A modifier that is also the name of a garment: "short sleeve", "high heel charm", "dress code", "tie front".
-_MODIFIERS = re.compile(
-    r"\b(short|cap|bell|puff|cold|off|one|drop|flat|high|round|polo|shirt|tie|dress|cape|boat|crew|halter|wrap|tank"
-    r"|cropped|open) (sleeves?|sleeved|shoulders?|heel|heeled|neck|neckline|necked|front|back|collar|toe"
-    r"|hem|waist|up)\b"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,51 +69,16 @@ def outfits_category(row: MarylandCategory | None, semantic: str, title: str) ->
 
 
 def category_of(text: str) -> GarmentCategory | None:
-    """Garment category that free text names, such as ``"Tshirts"`` or ``"red leather belt"``, else None. The head noun
-    of an English phrase comes last, so the last garment word decides, and of phrases that end there the longest.
+    """Garment category that free text names, such as ``"Tshirts"`` or ``"red leather belt"``, else None; by the head of
+    the phrase, see ``Lexicon.find``.
     """
     return classify(text) or None
 
 
 def classify(text: str) -> GarmentCategory | Literal[""] | None:
-    """Like ``category_of``, but ``""`` for a thing that nobody wears and None only if no word is known."""
-    phrases = _phrases()
-    words = _plain(text).split()
-    for end in range(len(words), 0, -1):
-        for start in range(max(0, end - _longest_phrase()), end):
-            category = phrases.get(" ".join(words[start:end]))
-            if category is not None:
-                return category
-    return None
-
-
-@cache
-def _phrases() -> Mapping[str, GarmentCategory | Literal[""]]:
-    phrases: dict[str, GarmentCategory | Literal[""]] = {}
-    for row in csv.DictReader(_table("category_words.csv")):
-        category = _checked(row["category"])
-        for form in (form for phrase in row["words"].split("|") for form in _forms(phrase)):
-            if phrases.setdefault(form, category) != category:
-                raise DataError(f"category_words.csv gives '{form}' to '{phrases[form]}' and to '{category}'")
-    return MappingProxyType(phrases)
-
-
-@cache
-def _longest_phrase() -> int:
-    return max(len(phrase.split()) for phrase in _phrases())
-
-
-def _forms(phrase: str) -> set[str]:
-    if phrase.endswith(("ss", "sh", "ch", "x")):
-        return {phrase, f"{phrase}es"}
-    if phrase.endswith("s"):
-        return {phrase}
-    return {phrase, re.sub(r"(?<![aeiou])y$", "ie", phrase) + "s"}
-
-
-def _plain(text: str) -> str:
-    letters = _NOT_LETTERS.sub(" ", _POSSESSIVE.sub("", text.lower())).strip()
-    return _MODIFIERS.sub(" ", letters)
+    """Like ``category_of``, but ``""`` for underwear and what nobody wears, and None only if no word is known."""
+    kind = bundled_lexicon().find(text)
+    return None if kind is None else kind.category or NO_GARMENT
 
 
 def _table(name: str) -> list[str]:

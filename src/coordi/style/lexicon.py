@@ -42,7 +42,7 @@ _PARTS = (
 # The regular singular of these plurals is another word: a material, an adjective, a drink.
 _NO_SINGULAR = frozenset({
     "tights", "glasses", "leathers", "whites", "flannels", "sweats", "blues", "tails", "greens", "scrubs", "boxers",
-    "waders", "colours", "braces", "combats", "fatigues", "bottoms", "separates", "basics", "blacks", "specs", "shades",
+    "waders", "denims", "hipsters", "colours", "braces", "combats", "fatigues", "bottoms", "separates", "basics", "blacks", "specs", "shades",
     "scuffs", "thongs", "loungers", "readers", "runners", "racers", "tops", "overalls", "khakis", "cords", "slides",
 })  # fmt: skip
 
