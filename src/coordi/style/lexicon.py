@@ -37,7 +37,7 @@ _BREAK = re.compile(r"[,;:|+&•–—]|\s[-/]\s|\b(?:with|w|in|for|by|from|and|
 _PARTS = (
     "sleeve", "sleeves", "sleeved", "shoulder", "shoulders", "heel", "heels", "heeled", "neck", "neckline", "necked",
     "front", "back", "collar", "collared", "toe", "hem", "waist", "waisted", "cut", "fit", "leg", "legged", "style",
-    "print", "printed", "detail", "length", "size", "straps", "code", "up", "knit", "dye", "dyed", "dial",
+    "print", "printed", "detail", "length", "straps", "code", "up", "knit", "dye", "dyed", "dial",
 )  # fmt: skip
 # The regular singular of these plurals is another word: a material, an adjective, a drink.
 _NO_SINGULAR = frozenset({
