@@ -4,8 +4,8 @@
 
 Categories: titles of ``fashion-products`` against the category of their article type (types of several categories are
 left out), of Maryland Polyvore against the category of their category id, of Chictopia against the category of the
-title's last word. Formality: the middle of a kind's range against the products' usage. Titles that name no garment can't
-be right; their share is printed beside.
+title's last word. Formality: the middle of a kind's range against the products' usage. Titles that name no garment
+can't be right; their share is printed beside.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 from sklearn.metrics import roc_auc_score
 
 from coordi.data.categories import NO_GARMENT, classify, maryland_categories
-from coordi.style.lexicon import NOT_WORN, Lexicon, bundled_lexicon
+from coordi.style.lexicon import NOT_WORN, Lexicon, default_lexicon
 
 # "Free Gifts" are watches, sarees and bags; a "Travel Accessory" may be a bag.
 SEVERAL = frozenset({"Free Gifts", "Accessory Gift Set", "Travel Accessory", "Beauty Accessory", "Clothing Set"})
@@ -81,7 +81,7 @@ def formality_auc(lexicon: Lexicon, rows: Iterable[dict[str, str]], other: str) 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="folder of fashion-products, polyvore-maryland and chictopia")
-    data, lexicon = parser.parse_args().data, bundled_lexicon()
+    data, lexicon = parser.parse_args().data, default_lexicon()
     traditions = {kind.tradition for kind in lexicon.kinds.values()} - {""}
     print(f"{len(lexicon.kinds):,} kinds of {len(traditions)} traditions")
     rows = products(data)

@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from coordi.artifacts import RUN_FILE, Progress, cache_folder, no_progress, read_json
 from coordi.config import DataSettings, EvaluateSettings, RunSettings, validate
-from coordi.data.categories import category_of
 from coordi.data.loading import load as load_dataset
 from coordi.data.loading import located
 from coordi.data.photos import PHOTO_SUFFIXES, open_photo
@@ -35,6 +34,7 @@ from coordi.recommend.catalogue_file import INFO_FILE, check_fits
 from coordi.recommend.items import describe_item
 from coordi.recommend.rules import Rules, parse_rules
 from coordi.recommend.stylist import Stylist
+from coordi.style.lexicon import NOT_WORN, default_lexicon
 from coordi.types import GARMENT_CATEGORIES, Dataset, Description, GarmentCategory, Item, Label, OutfitScorer
 
 if TYPE_CHECKING:
@@ -215,15 +215,17 @@ class Model:
         return self._described(Item(_new_id(), "", photo.category, image=path), photo.description, photo.embedding)
 
     def item_of_words(self, words: str) -> Item:
-        """Describe a few words as an item; raises ``DataError`` if they name no garment."""
+        """Describe a few words as an item. Its category is None if the lexicon doesn't know them; ``DataError`` if they
+        are no words, or name what nobody wears.
+        """
         title = " ".join(words.split())
-        category = category_of(title)
-        if category is None:
+        kind = default_lexicon().find(title)
+        if kind is NOT_WORN or not any(map(str.isalnum, title)):
             raise DataError(
                 f"'{words}' names nothing that is worn, no photo and no item of a catalogue; write it like 'navy wool "
                 f"blazer', or give the path of a photo ({', '.join(PHOTO_SUFFIXES)})"
             )
-        return self._described(Item(_new_id(), title, category), None, None)
+        return self._described(Item(_new_id(), title, None if kind is None else kind.category), None, None)
 
     def item_of_labels(
         self, category: GarmentCategory, attributes: Mapping[str, Sequence[str]], title: str = ""

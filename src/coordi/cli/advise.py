@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +14,7 @@ from coordi.cli.options import JsonOption, with_rules
 from coordi.recommend.rules import Rules
 
 if TYPE_CHECKING:
+    from coordi.api import Model
     from coordi.recommend.answers import Completion, Judge, Looks, Reason, Suggestion
     from coordi.types import Item
 
@@ -28,6 +29,14 @@ QuickOption = Annotated[
     bool, typer.Option("--quick", help="Score without the language model: milliseconds instead of seconds, less exact.")
 ]
 LOADING = "loading the language model; its first use takes a minute longer"
+
+
+def _find_items(model: Model, given: Sequence[str]) -> list[Item]:
+    items = model.find_items(given)
+    for words, item in zip(given, items, strict=True):
+        if item.category is None:
+            note(f"'{words}' is no garment that coordi knows; it is judged by its words alone, without a category")
+    return items
 
 
 def score(
@@ -46,7 +55,7 @@ def score(
     if len(items) < 2:
         raise DataError(f"scoring needs 2 items or more, got {len(items)}; add what should go with '{items[0]}'")
     loaded = load(model)
-    outfit = loaded.find_items(items)
+    outfit = _find_items(loaded, items)
     if not quick:
         note(LOADING)
     answer = loaded.stylist.score(outfit, language_model=not quick)
@@ -99,7 +108,7 @@ def recommend(
         raise typer.BadParameter(f"--looks builds around 1 item, got {len(items)}; add the others with --pin ID")
     loaded = load(model, catalogue, note, progress_bar)
     name = loaded.trained.name
-    outfit = loaded.find_items(items)
+    outfit = _find_items(loaded, items)
     if not quick:
         note(LOADING)
     if looks:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from coordi.errors import DataError
-from coordi.style.lexicon import bundled_lexicon
+from coordi.style.lexicon import default_lexicon
 from coordi.types import GARMENT_CATEGORIES, GarmentCategory
 
 NO_GARMENT: Literal[""] = ""
@@ -77,7 +77,7 @@ def category_of(text: str) -> GarmentCategory | None:
 
 def classify(text: str) -> GarmentCategory | Literal[""] | None:
     """Like ``category_of``, but ``""`` for underwear and what nobody wears, and None only if no word is known."""
-    kind = bundled_lexicon().find(text)
+    kind = default_lexicon().find(text)
     return None if kind is None else kind.category or NO_GARMENT
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,6 +22,8 @@ COLUMNS = (
     "kind", "category", "parents", "words", "formality", "warmth", "seasons", "purposes", "tradition", "for",
     "materials",
 )  # fmt: skip
+OWN_TABLE = "COORDI_LEXICON"
+"""Environment variable with the path of a user's own table."""
 UNDERWEAR: Literal["none"] = "none"
 """Category, in the tables, of what is worn and belongs to no outfit category."""
 
@@ -32,18 +35,27 @@ _APOSTROPHE = re.compile(r"['’`](?=s\b)|['’`]")
 _ASIDE = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _PATH = re.compile(r"\s*[>»›]\s*")
 # What follows one of these says what comes with a garment, or what it is made of, not what it is.
-_BREAK = re.compile(r"[,;:|+&•–—]|\s[-/]\s|\b(?:with|w|in|for|by|from|and|featuring|including|plus|without)\b")
+_BREAK = re.compile(r"[,;:|+&•–—]|\s[-/]\s")
+_BREAK_WORDS = frozenset(
+    {",", "with", "w", "in", "for", "by", "from", "and", "featuring", "including", "plus", "without"}
+)
 # A garment's name that describes another one: "short sleeve", "boot cut", "tie front", "dress code", "cap sleeve".
 _PARTS = (
     "sleeve", "sleeves", "sleeved", "shoulder", "shoulders", "heel", "heels", "heeled", "neck", "neckline", "necked",
     "front", "back", "collar", "collared", "toe", "hem", "waist", "waisted", "cut", "fit", "leg", "legged", "style",
     "print", "printed", "detail", "length", "straps", "code", "up", "knit", "dye", "dyed", "dial",
 )  # fmt: skip
+# What is kept, cleaned or made of a garment, and is none.
+_OBJECTS = frozenset({
+    "binder", "box", "boxes", "brush", "cleaner", "hanger", "hangers", "hook", "hooks", "horn", "organiser",
+    "organizer", "polish", "rack", "racks", "storage", "stretcher", "tree", "trees",
+})  # fmt: skip
 # The regular singular of these plurals is another word: a material, an adjective, a drink.
 _NO_SINGULAR = frozenset({
-    "tights", "glasses", "leathers", "whites", "flannels", "sweats", "blues", "tails", "greens", "scrubs", "boxers",
-    "waders", "denims", "hipsters", "colours", "braces", "combats", "fatigues", "bottoms", "separates", "basics", "blacks", "specs", "shades",
-    "scuffs", "thongs", "loungers", "readers", "runners", "racers", "tops", "overalls", "khakis", "cords", "slides",
+    "basics", "blacks", "blues", "bottoms", "boxers", "braces", "colours", "combats", "cords", "denims",
+    "fatigues", "flannels", "glasses", "greens", "hipsters", "khakis", "leathers", "loungers", "overalls",
+    "racers", "readers", "runners", "scrubs", "scuffs", "separates", "shades", "slides", "specs", "sweats",
+    "tails", "thongs", "tights", "tops", "waders", "whites",
 })  # fmt: skip
 
 
@@ -155,18 +167,17 @@ class Lexicon:
 
     def _of_phrase(self, text: str) -> Kind | None:
         """The last kind of the first segment with one; a known phrase may hold a word that ends a segment."""
-        words: list[str] = []
-        for segment in _BREAK.split(_fold(text)):
-            words += [*_NOT_LETTERS.sub(" ", segment).split(), ","]
+        words = [
+            word for segment in _BREAK.split(_fold(text)) for word in (*_NOT_LETTERS.sub(" ", segment).split(), ",")
+        ]
         position, found = 0, None
         while position < len(words):
-            if words[position] == ",":
-                if found is not None:
-                    return found
-                position += 1
-                continue
             size = self._match(words, position)
-            if size and not self._describes(words, position + size):
+            if not size and found is not None and words[position] in _BREAK_WORDS:
+                break
+            if self._describes(words, position + size):
+                size = 1  # what is described may begin a longer phrase later on: "merino polo" and "polo neck"
+            elif size:
                 kind = self._phrases[" ".join(words[position : position + size])]
                 if found in (None, NOT_WORN) or self._overrides(words[position : position + size], kind):
                     found = kind
@@ -181,9 +192,9 @@ class Lexicon:
         return 0
 
     def _overrides(self, words: list[str], kind: Kind) -> bool:
-        """Whether a phrase decides after a garment: "jacket zip" and "scarf accessories" are worn, "shoe rack" isn't."""
+        """Whether a phrase decides after a garment: "box" of "shoe box" does, "zip" of "jacket zip" doesn't."""
         if kind is NOT_WORN:
-            return any(self._phrases.get(word, NOT_WORN) is not NOT_WORN for word in words)
+            return any(word in _OBJECTS or self._phrases.get(word, NOT_WORN) is not NOT_WORN for word in words)
         return kind.name != "accessory"
 
     def _describes(self, words: list[str], after: int) -> bool:
@@ -197,9 +208,15 @@ class Lexicon:
 
 
 @cache
-def bundled_lexicon() -> Lexicon:
-    """The lexicon that comes with coordi."""
-    return Lexicon.load()
+def default_lexicon() -> Lexicon:
+    """The lexicon that comes with coordi, with the user's own table where ``COORDI_LEXICON`` names one."""
+    return Lexicon.load(*own_tables())
+
+
+def own_tables() -> tuple[Path, ...]:
+    """The user's own tables."""
+    own = os.environ.get(OWN_TABLE)
+    return (Path(own),) if own else ()
 
 
 def plain(text: str) -> str:
