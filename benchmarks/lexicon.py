@@ -20,7 +20,7 @@ from pathlib import Path
 from sklearn.metrics import roc_auc_score
 
 from coordi.data.categories import NO_GARMENT, classify, maryland_categories
-from coordi.style.lexicon import NOT_WORN, Lexicon, default_lexicon
+from coordi.style.lexicon import NOT_WEARABLE, Lexicon, default_lexicon
 
 # "Free Gifts" are watches, sarees and bags; a "Travel Accessory" may be a bag.
 SEVERAL = frozenset({"Free Gifts", "Accessory Gift Set", "Travel Accessory", "Beauty Accessory", "Clothing Set"})
@@ -63,7 +63,7 @@ def measure(lexicon: Lexicon, rows: Iterable[tuple[str, str]]) -> dict[str, floa
         counts["n"] += 1
         counts["right"] += found == truth
         counts["nothing found"] += found is None
-        counts["refused"] += kind is NOT_WORN and truth != NO_GARMENT
+        counts["refused"] += kind is NOT_WEARABLE and truth != NO_GARMENT
     return {"n": counts["n"], **{name: counts[name] / counts["n"] for name in ("right", "nothing found", "refused")}}
 
 
@@ -78,6 +78,23 @@ def formality_auc(lexicon: Lexicon, rows: Iterable[dict[str, str]], other: str) 
     return float(roc_auc_score(truth, scores)), len(truth)
 
 
+def contradictions(lexicon: Lexicon, rows: Iterable[dict[str, str]], least: int = 10) -> list[tuple[str, str, int]]:
+    """Kinds of ``least`` products or more whose usual usage their formality can't be: the kind, the usage, products."""
+    usages: dict[str, Counter[str]] = {}
+    for row in rows:
+        kind = lexicon.find(row["productDisplayName"])
+        if kind is not None and kind.formality is not None:
+            usages.setdefault(kind.name, Counter())[row["usage"]] += 1
+    listed = []
+    for name, counts in usages.items():
+        (usage, most), total = counts.most_common(1)[0], counts.total()
+        low, high = lexicon.kinds[name].formality or (0, 6)
+        impossible = (usage == "Formal" and high < 2) or (usage == "Sports" and low > 1)
+        if total >= least and most > total / 2 and impossible:
+            listed.append((name, usage, total))
+    return sorted(listed, key=lambda entry: -entry[2])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path, help="folder of fashion-products, polyvore-maryland and chictopia")
@@ -87,7 +104,8 @@ def main() -> None:
     rows = products(data)
     labelled = [(row["productDisplayName"], classify(row["articleType"])) for row in rows
                 if row["articleType"] not in SEVERAL]  # fmt: skip
-    sources = {"products": ((title, truth) for title, truth in labelled if truth is not None)}
+    sources: dict[str, Iterable[tuple[str, str]]] = {}
+    sources["products"] = [(title, truth) for title, truth in labelled if truth is not None]
     sources |= {f"maryland {split}": maryland(data, split) for split in ("train", "valid")}
     sources["chictopia"] = chictopia(data)
     for name, part in sources.items():
@@ -95,6 +113,9 @@ def main() -> None:
     for other in ("Sports", "Casual", "Ethnic"):
         auc, n = formality_auc(lexicon, rows, other)
         print(f"formal against {other.lower()}: AUC {auc:.3f} (n = {n:,})")
+    for name, usage, n in contradictions(lexicon, rows):
+        low, high = lexicon.kinds[name].formality or (0, 6)
+        print(f"contradiction: {name} has formality {low}-{high}, but most of its {n} products are for {usage}")
 
 
 if __name__ == "__main__":

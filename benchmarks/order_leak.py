@@ -41,7 +41,7 @@ C = 0.03
 below, moves by more than 0.023 (seed 17)."""
 STREAM = 701
 BOOTSTRAP = 1000
-NOT_WORN = "not worn"
+NOT_WEARABLE = "not worn"
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ MODELS: Mapping[str, Features] = {
 def settings_of(source: Source, dataset: Dataset) -> dict[str, Questions]:
     """The questions to compare, by name."""
     things = {
-        item.id: Thing(str(item.category or NOT_WORN), item.kind, tuple(item.title.casefold().split()))
+        item.id: Thing(str(item.category or NOT_WEARABLE), item.kind, tuple(item.title.casefold().split()))
         for item in source.items
     }
     whole = {split: [one.item_ids for one in source.outfits if one.split == split] for split in ("train", "test")}

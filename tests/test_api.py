@@ -125,3 +125,17 @@ def test_a_photo_whose_name_is_not_utf8_is_kept(tmp_path: Path) -> None:
     item = Item("a", "shirt", "top", image=Path(os.fsdecode(b"/photos/caf\xe9.jpg")))
     write_dataset(tmp_path, Dataset("shop", "photos", {"a": item}, (), (), text_only=False))
     assert read_dataset(tmp_path).items["a"].image == item.image
+
+
+@pytest.mark.parametrize("words", ["frobnicator", "빨간 치마", "navy blue", "black lace thong", "Levi's"])
+def test_words_without_a_category_are_scored_by_themselves(words: str, model: Model) -> None:
+    item = model.find_item(words)
+    assert (item.category, item.text) == (None, words.lower())
+    assert 0 < quick(model, item, "blue jeans") < 1
+    assert model.complete([item], k=2, language_model=False, reasons=False).suggestions
+
+
+@pytest.mark.parametrize("words", ["a purple sofa", "ring binder", "shoe trees", "", "  ", "🧦", "--"])
+def test_what_nobody_wears_is_refused(words: str, model: Model) -> None:
+    with pytest.raises(DataError, match="names nothing that is worn"):
+        model.score([words, "blue jeans"], language_model=False)

@@ -34,7 +34,7 @@ from coordi.recommend.catalogue_file import INFO_FILE, check_fits
 from coordi.recommend.items import describe_item
 from coordi.recommend.rules import Rules, parse_rules
 from coordi.recommend.stylist import Stylist
-from coordi.style.lexicon import NOT_WORN, default_lexicon
+from coordi.style.lexicon import NOT_WEARABLE, default_lexicon
 from coordi.types import GARMENT_CATEGORIES, Dataset, Description, GarmentCategory, Item, Label, OutfitScorer
 
 if TYPE_CHECKING:
@@ -220,7 +220,7 @@ class Model:
         """
         title = " ".join(words.split())
         kind = default_lexicon().find(title)
-        if kind is NOT_WORN or not any(map(str.isalnum, title)):
+        if kind is NOT_WEARABLE or not any(map(str.isalnum, title)):
             raise DataError(
                 f"'{words}' names nothing that is worn, no photo and no item of a catalogue; write it like 'navy wool "
                 f"blazer', or give the path of a photo ({', '.join(PHOTO_SUFFIXES)})"

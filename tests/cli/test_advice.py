@@ -85,6 +85,14 @@ def test_whole_looks(shop: Path) -> None:
     assert lines[-1] == "1 look, judged without the language model"
 
 
+def test_words_of_no_known_garment_are_scored_and_named() -> None:
+    result = RUNNER.invoke(build_app(), ["score", "frobnicator", "blue jeans", "--quick"])
+    assert result.exit_code == 0
+    assert "'frobnicator' is no garment that coordi knows; it is judged by its words alone" in " ".join(
+        result.output.split()
+    )
+
+
 def test_whole_looks_are_around_one_item(shop: Path) -> None:
     result = RUNNER.invoke(build_app(), ["recommend", "t1", "b1", "--looks", "--catalogue", str(shop)])
     assert result.exit_code == 2

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from coordi.errors import DataError
-from coordi.style.lexicon import COLUMNS, NOT_WORN, Kind, Lexicon, default_lexicon, plain
+from coordi.style.lexicon import COLUMNS, NOT_WEARABLE, Kind, Lexicon, default_lexicon, plain
 
 REPOSITORY = Path(__file__).parents[2]
 LEXICON = default_lexicon()
@@ -20,7 +20,7 @@ PAIRS = REPOSITORY.parent / "shared" / "data" / "style-pairs" / "dev.tsv"
 def found(text: str) -> str | None:
     """Category of what is found: None if nothing is, "" for what nobody wears, "none" for underwear."""
     kind = LEXICON.find(text)
-    return None if kind is None else "" if kind is NOT_WORN else kind.category or "none"
+    return None if kind is None else "" if kind is NOT_WEARABLE else kind.category or "none"
 
 
 def test_it_holds_over_a_thousand_kinds_of_the_whole_world() -> None:
@@ -38,9 +38,9 @@ def test_every_kind_is_recognised_in_a_sentence() -> None:
 
 def test_every_garment_of_the_glossary_is_known() -> None:
     names = yaml.safe_load((REPOSITORY / "training" / "glossary.yaml").read_text(encoding="utf-8"))["garments"]
-    not_worn = {name for name in names if found(name) == ""}
+    not_wearable = {name for name in names if found(name) == ""}
     assert {name for name in names if found(name) is None} == set()
-    assert not_worn == {
+    assert not_wearable == {
         "shoe accessories", "shoe laces", "tablet sleeve", "travel accessory", "accessory gift set", "water bottle",
         "perfume and body mist", "perfume", "deodorant", "fragrance gift set", "lipstick", "nail polish", "free gifts",
         "footballs",
@@ -142,7 +142,7 @@ def wrap_of(kind: Kind | None) -> tuple[Any, ...]:
     """What a kind has from its parents."""
     dress = LEXICON.kinds["dress"]
     assert kind is not None
-    return (dress.warmth, dress.seasons, dress.purposes, dress.tradition, dress.made_for, dress.materials)
+    return (dress.warmth, dress.seasons, dress.purposes, dress.tradition, dress.audience, dress.materials)
 
 
 @pytest.mark.parametrize(

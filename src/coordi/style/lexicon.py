@@ -74,7 +74,7 @@ class Kind:
         seasons: When it is worn: its own, else those of its warmth.
         purposes: What it is made for, such as "running" or "bridal".
         tradition: People whose national or religious dress it belongs to; "" for what is worn all over the world.
-        made_for: Whom it is made for, if its name alone says so.
+        audience: Whom it is made for, if its name alone says so.
         materials: What it is usually made of.
     """
 
@@ -87,33 +87,33 @@ class Kind:
     seasons: tuple[str, ...] = ()
     purposes: tuple[str, ...] = ()
     tradition: str = ""
-    made_for: tuple[str, ...] = ()
+    audience: tuple[str, ...] = ()
     materials: tuple[str, ...] = ()
 
 
-NOT_WORN = Kind("", None)
+NOT_WEARABLE = Kind("", None)
 """What is found for a thing that nobody wears, such as a sofa or a ring binder."""
 
 
 class Lexicon:
     """Kinds by name, and the words that name them."""
 
-    def __init__(self, kinds: Mapping[str, Kind], not_worn: Sequence[str] = ()) -> None:
+    def __init__(self, kinds: Mapping[str, Kind], not_wearable: Sequence[str] = ()) -> None:
         """Raises ``DataError`` if a word names two kinds."""
         self.kinds = MappingProxyType(dict(kinds))
         self._phrases: dict[str, Kind] = {}
         for kind in kinds.values():
             for phrase in (kind.name, *kind.words):
                 self._add(phrase, kind)
-        for phrase in not_worn:
-            self._add(phrase, NOT_WORN)
+        for phrase in not_wearable:
+            self._add(phrase, NOT_WEARABLE)
         for kind in kinds.values():  # a regular plural or singular names a kind only if no kind has that very name
             for phrase in (kind.name, *kind.words):
                 for form in _other_forms(plain(phrase)):
                     self._phrases.setdefault(form, kind)
-        for phrase in not_worn:
+        for phrase in not_wearable:
             for form in _other_forms(plain(phrase)):
-                self._phrases.setdefault(form, NOT_WORN)
+                self._phrases.setdefault(form, NOT_WEARABLE)
         self._longest = max(phrase.count(" ") + 1 for phrase in self._phrases)
 
     @classmethod
@@ -133,8 +133,8 @@ class Lexicon:
         for path in own:
             rows |= _rows(path)
         builder = _Builder(rows)
-        not_worn = folder.joinpath("not_worn.txt").read_text(encoding="utf-8").splitlines()
-        return cls({name: builder.build(name) for name in rows}, [phrase for phrase in not_worn if plain(phrase)])
+        not_wearable = folder.joinpath("not_wearable.txt").read_text(encoding="utf-8").splitlines()
+        return cls({name: builder.build(name) for name in rows}, [phrase for phrase in not_wearable if plain(phrase)])
 
     def find(self, text: str) -> Kind | None:
         """The kind that a title, a shop's path of categories or a few words name; None if no word is known.
@@ -146,20 +146,20 @@ class Lexicon:
         if len(parts) > 1:
             for number in range(len(parts) - 1, -1, -1):
                 above = parts[number - 1] if number else ""
-                found = self._phrases.get(f"{parts[number]} {above}") or self._of_title(parts[number])
-                if found is not None:
-                    return found
+                kind = self._phrases.get(f"{parts[number]} {above}") or self._of_title(parts[number])
+                if kind is not None:
+                    return kind
             return None
         return self._of_title(text)
 
     def ancestors(self, kind: Kind) -> Iterator[Kind]:
         """A kind, its parents, theirs, and so on, each once."""
-        seen, queue = {kind.name}, [kind]
+        names, queue = {kind.name}, [kind]
         while queue:
             kind = queue.pop(0)
             yield kind
-            queue += [self.kinds[name] for name in kind.parents if name not in seen]
-            seen.update(kind.parents)
+            queue += [self.kinds[name] for name in kind.parents if name not in names]
+            names.update(kind.parents)
 
     def _of_title(self, text: str) -> Kind | None:
         outside = _ASIDE.sub(" , ", text)
@@ -170,19 +170,19 @@ class Lexicon:
         words = [
             word for segment in _BREAK.split(_fold(text)) for word in (*_NOT_LETTERS.sub(" ", segment).split(), ",")
         ]
-        position, found = 0, None
+        position, head = 0, None
         while position < len(words):
             size = self._match(words, position)
-            if not size and found is not None and words[position] in _BREAK_WORDS:
+            if not size and head is not None and words[position] in _BREAK_WORDS:
                 break
             if self._describes(words, position + size):
                 size = 1  # what is described may begin a longer phrase later on: "merino polo" and "polo neck"
             elif size:
                 kind = self._phrases[" ".join(words[position : position + size])]
-                if found in (None, NOT_WORN) or self._overrides(words[position : position + size], kind):
-                    found = kind
+                if head in (None, NOT_WEARABLE) or self._overrides(words[position : position + size], kind):
+                    head = kind
             position += size or 1
-        return found
+        return head
 
     def _match(self, words: list[str], start: int) -> int:
         """Number of words of the longest phrase that starts here; 0 if none does."""
@@ -193,8 +193,8 @@ class Lexicon:
 
     def _overrides(self, words: list[str], kind: Kind) -> bool:
         """Whether a phrase decides after a garment: "box" of "shoe box" does, "zip" of "jacket zip" doesn't."""
-        if kind is NOT_WORN:
-            return any(word in _OBJECTS or self._phrases.get(word, NOT_WORN) is not NOT_WORN for word in words)
+        if kind is NOT_WEARABLE:
+            return any(word in _OBJECTS or self._phrases.get(word, NOT_WEARABLE) is not NOT_WEARABLE for word in words)
         return kind.name != "accessory"
 
     def _describes(self, words: list[str], after: int) -> bool:
@@ -203,7 +203,9 @@ class Lexicon:
     def _add(self, phrase: str, kind: Kind) -> None:
         owner = self._phrases.setdefault(plain(phrase), kind)
         if owner is not kind:
-            names = " and ".join(f"'{one.name}'" if one.name else "a thing that nobody wears" for one in (owner, kind))
+            names = " and ".join(
+                f"'{part.name}'" if part.name else "a thing that nobody wears" for part in (owner, kind)
+            )
             raise DataError(f"the lexicon gives '{phrase}' to {names}; leave it with one of them")
 
 
@@ -308,13 +310,13 @@ class _Builder:
             "seasons": _list(cells["seasons"]) or (() if warmth is None else _SEASONS[warmth]),
             "purposes": _list(cells["purposes"]),
             "tradition": cells["tradition"],
-            "made_for": _list(cells["for"]),
+            "audience": _list(cells["for"]),
             "materials": _list(cells["materials"]),
         }
         for column, value in own.items():
             if value in (None, (), ""):
                 given = (getattr(parent, column) for parent in parents)
-                own[column] = next((one for one in given if one not in (None, (), "")), value)
+                own[column] = next((inherited for inherited in given if inherited not in (None, (), "")), value)
         return Kind(
             name,
             _category(cells["category"], where) if cells["category"] else parents[0].category,
