@@ -77,13 +77,11 @@ def test_a_season_is_the_columns_own_word_in_lower_case() -> None:
     assert season_of(item("Summer dress")) == ""
 
 
-def test_colours_come_from_column_title_and_photo_in_this_order(vocabulary: Vocabulary) -> None:
+def test_the_first_of_column_title_and_photo_that_names_a_colour_is_used(vocabulary: Vocabulary) -> None:
     description = Description("1", {"colour": (Label("charcoal", 0.5), Label("black", 0.4))})
-    assert colours_of(item("Grey wool coat", baseColour="Black"), description, vocabulary) == (
-        "black",
-        "grey",
-        "charcoal",
-    )
+    assert colours_of(item("Grey wool coat", baseColour="Black"), description, vocabulary) == ("black",)
+    assert colours_of(item("Grey wool coat", baseColour="NA"), description, vocabulary) == ("grey",)
+    assert colours_of(item("Wool coat", baseColour="NA"), description, vocabulary) == ("charcoal", "black")
 
 
 @pytest.mark.parametrize(

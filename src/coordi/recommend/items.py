@@ -139,11 +139,11 @@ class ColourWords:
 
 
 def colours_of(item: Item, description: Description | None, vocabulary: Vocabulary | ColourWords) -> tuple[str, ...]:
-    """Labels of the vocabulary's ``colour``: from the source's column, the title and the photo, in this order."""
+    """Labels of the vocabulary's ``colour``, of the first that names one: the source's column, the title, the photo."""
     words = vocabulary if isinstance(vocabulary, ColourWords) else ColourWords(vocabulary)
     named = [label for value in _values(item, COLOUR_COLUMNS) for label in words.labels_in(value)]
     of_photo = [label.text for label in description.attributes.get(COLOUR, ())] if description is not None else []
-    return tuple(dict.fromkeys([*named, *words.labels_in(item.title), *of_photo]))
+    return tuple(dict.fromkeys(named or words.labels_in(item.title) or of_photo))
 
 
 def describe_item(
