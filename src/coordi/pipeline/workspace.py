@@ -26,7 +26,7 @@ from coordi.artifacts import (
 )
 from coordi.config import RunSettings
 from coordi.errors import ArtifactError, DataError
-from coordi.style.lexicon import default_lexicon, own_tables
+from coordi.style.lexicon import own_tables
 
 _HASHED_SUFFIXES = {".json", ".jsonl", ".csv", ".txt", ".parquet"}
 _LARGEST_HASHED = 256 * 2**20  # bytes; a larger table holds photos
@@ -100,12 +100,11 @@ def process_rank() -> int:
 def code_identity() -> str:
     """The first 12 digits of a SHA-256 of coordi's own modules, word lists and manifests of bundled weights."""
     digest = hashlib.sha256()
-    default_lexicon()  # a table of the user's that can't be read is an error before a run begins
     package = Path(coordi.__file__).parent
     for path in sorted(path for path in package.rglob("*") if path.suffix in (".py", ".yaml", ".csv", ".json", ".txt")):
         digest.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
     for path in own_tables():
-        digest.update(path.read_bytes())
+        digest.update(hash_file(path).encode())
     return digest.hexdigest()[:12]
 
 

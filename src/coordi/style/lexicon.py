@@ -31,7 +31,7 @@ UNDERWEAR: Literal["none"] = "none"
 _SEASONS = (("summer",), ("spring", "summer"), ("spring", "autumn"), ("autumn", "winter"), ("winter",))
 _WARMTHS = tuple(map(str, range(len(_SEASONS))))
 _NOT_LETTERS = re.compile(r"[^a-z]+")
-_APOSTROPHE = re.compile(r"['’`](?=s\b)|['’`]")
+_APOSTROPHE = re.compile(r"['’`]")
 _ASIDE = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _PATH = re.compile(r"\s*[>»›]\s*")
 # What follows one of these says what comes with a garment, or what it is made of, not what it is.
@@ -40,11 +40,11 @@ _BREAK_WORDS = frozenset(
     {",", "with", "w", "in", "for", "by", "from", "and", "featuring", "including", "plus", "without"}
 )
 # A garment's name that describes another one: "short sleeve", "boot cut", "tie front", "dress code", "cap sleeve".
-_PARTS = (
+_PARTS = frozenset({
     "sleeve", "sleeves", "sleeved", "shoulder", "shoulders", "heel", "heels", "heeled", "neck", "neckline", "necked",
     "front", "back", "collar", "collared", "toe", "hem", "waist", "waisted", "cut", "fit", "leg", "legged", "style",
     "print", "printed", "detail", "length", "straps", "code", "up", "knit", "dye", "dyed", "dial",
-)  # fmt: skip
+})  # fmt: skip
 # What is kept, cleaned or made of a garment, and is none.
 _OBJECTS = frozenset({
     "binder", "box", "boxes", "brush", "cleaner", "hanger", "hangers", "hook", "hooks", "horn", "organiser",
@@ -102,18 +102,13 @@ class Lexicon:
         """Raises ``DataError`` if a word names two kinds."""
         self.kinds = MappingProxyType(dict(kinds))
         self._phrases: dict[str, Kind] = {}
-        for kind in kinds.values():
-            for phrase in (kind.name, *kind.words):
-                self._add(phrase, kind)
-        for phrase in not_wearable:
-            self._add(phrase, NOT_WEARABLE)
-        for kind in kinds.values():  # a regular plural or singular names a kind only if no kind has that very name
-            for phrase in (kind.name, *kind.words):
-                for form in _other_forms(plain(phrase)):
-                    self._phrases.setdefault(form, kind)
-        for phrase in not_wearable:
-            for form in _other_forms(plain(phrase)):
-                self._phrases.setdefault(form, NOT_WEARABLE)
+        named = [(plain(phrase), kind) for kind in kinds.values() for phrase in (kind.name, *kind.words)]
+        named += [(plain(phrase), NOT_WEARABLE) for phrase in not_wearable]
+        for phrase, kind in named:
+            self._add(phrase, kind)
+        for phrase, kind in named:  # a regular plural or singular names a kind only if no kind has that very name
+            for form in _other_forms(phrase):
+                self._phrases.setdefault(form, kind)
         self._longest = max(phrase.count(" ") + 1 for phrase in self._phrases)
 
     @classmethod
@@ -126,11 +121,8 @@ class Lexicon:
         """
         folder = resources.files("coordi.style").joinpath("kinds")
         rows: dict[str, dict[str, str]] = {}
-        for path in sorted(
-            (part for part in folder.iterdir() if part.name.endswith(".csv")), key=lambda part: part.name
-        ):
-            rows |= _rows(path)
-        for path in own:
+        bundled = (part for part in folder.iterdir() if part.name.endswith(".csv"))
+        for path in (*sorted(bundled, key=lambda part: part.name), *own):
             rows |= _rows(path)
         builder = _Builder(rows)
         not_wearable = folder.joinpath("not_wearable.txt").read_text(encoding="utf-8").splitlines()
@@ -151,15 +143,6 @@ class Lexicon:
                     return kind
             return None
         return self._of_title(text)
-
-    def ancestors(self, kind: Kind) -> Iterator[Kind]:
-        """A kind, its parents, theirs, and so on, each once."""
-        names, queue = {kind.name}, [kind]
-        while queue:
-            kind = queue.pop(0)
-            yield kind
-            queue += [self.kinds[name] for name in kind.parents if name not in names]
-            names.update(kind.parents)
 
     def _of_title(self, text: str) -> Kind | None:
         outside = _ASIDE.sub(" , ", text)
@@ -201,7 +184,7 @@ class Lexicon:
         return after < len(words) and words[after] in _PARTS
 
     def _add(self, phrase: str, kind: Kind) -> None:
-        owner = self._phrases.setdefault(plain(phrase), kind)
+        owner = self._phrases.setdefault(phrase, kind)
         if owner is not kind:
             names = " and ".join(
                 f"'{part.name}'" if part.name else "a thing that nobody wears" for part in (owner, kind)
