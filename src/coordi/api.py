@@ -128,9 +128,9 @@ class Model:
             RecommendationError: If there is no catalogue, or a rule can't be followed.
         """
         model = self.with_catalogue(catalogue)
-        outfit = model.find_items(items)
-        rules = parse_rules(rules) if isinstance(rules, Mapping) else rules
-        return model.stylist.complete(outfit, want, k, rules, language_model=language_model, reasons=reasons)
+        return model.stylist.complete(
+            model.find_items(items), want, k, parse_rules(rules), language_model=language_model, reasons=reasons
+        )
 
     def looks(
         self,
@@ -143,8 +143,7 @@ class Model:
     ) -> Looks:
         """Build complete outfits around an item; arguments and errors as for ``complete``."""
         model = self.with_catalogue(catalogue)
-        rules = parse_rules(rules) if isinstance(rules, Mapping) else rules
-        return model.stylist.outfits(model.find_item(item), k, rules, language_model=language_model)
+        return model.stylist.outfits(model.find_item(item), k, parse_rules(rules), language_model=language_model)
 
     @cached_property
     def stylist(self) -> Stylist:
@@ -199,9 +198,7 @@ class Model:
                 return item
             if item.image is None or item.photo_embedding is not None:
                 return self._described(item, item.description, item.photo_embedding)
-            (photo,) = self.describe_photos([open_photo(item.image)])
-            item = replace(item, category=item.category or photo.category)
-            return self._described(item, photo.description, photo.embedding)
+            return self._described_by_photo(item, item.image)
         if isinstance(item, str) and self.catalogue is not None:
             items = self.catalogue.get([item])
             if item in items:
@@ -209,10 +206,15 @@ class Model:
         return self._item_of_photo(Path(item)) if _is_photo(item) else self.item_of_words(str(item))
 
     def _item_of_photo(self, path: Path) -> Item:
-        (photo,) = self.describe_photos([open_photo(path)])
-        if photo.category is None:
+        item = self._described_by_photo(Item(_new_id(), "", None, image=path), path)
+        if item.category is None:
             raise DataError(f"the encoder can't tell what '{path}' shows; say it in words, like 'navy wool blazer'")
-        return self._described(Item(_new_id(), "", photo.category, image=path), photo.description, photo.embedding)
+        return item
+
+    def _described_by_photo(self, item: Item, path: Path) -> Item:
+        (photo,) = self.describe_photos([open_photo(path)])
+        item = replace(item, category=item.category or photo.category)
+        return self._described(item, photo.description, photo.embedding)
 
     def item_of_words(self, words: str) -> Item:
         """Describe a few words as an item. Its category is None if the lexicon doesn't know them; ``DataError`` if they

@@ -142,9 +142,11 @@ class Rules(Settings):
         return self
 
 
-def parse_rules(values: Mapping[str, Any]) -> Rules:
+def parse_rules(values: Rules | Mapping[str, Any] | None) -> Rules:
     """Rules from a user's options, with categories and genders in any case; problems are ``RecommendationError``."""
-    given = dict(values)
+    if isinstance(values, Rules):
+        return values
+    given = dict(values or {})
     for name, parse in (("want", parse_category), ("unwanted", parse_category), ("unwanted_genders", _parse_gender)):
         entries = given.get(name) or ()
         given[name] = tuple(parse(entry) for entry in ([entries] if isinstance(entries, str) else entries))
