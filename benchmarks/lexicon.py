@@ -1,4 +1,4 @@
-"""How often the lexicon is right on real titles: categories, formality and whom things are made for.
+"""How often the lexicon is right on real titles: categories and formality.
 
     python benchmarks/lexicon.py ../shared/data
 
@@ -59,10 +59,10 @@ def measure(lexicon: Lexicon, rows: Iterable[tuple[str, str]]) -> dict[str, floa
     counts: Counter[str] = Counter()
     for title, truth in rows:
         kind = lexicon.find(title)
-        found = None if kind is None else kind.category or NO_GARMENT
+        category = None if kind is None else kind.category or NO_GARMENT
         counts["n"] += 1
-        counts["right"] += found == truth
-        counts["nothing found"] += found is None
+        counts["right"] += category == truth
+        counts["nothing found"] += category is None
         counts["refused"] += kind is NOT_WEARABLE and truth != NO_GARMENT
     return {"n": counts["n"], **{name: counts[name] / counts["n"] for name in ("right", "nothing found", "refused")}}
 

@@ -260,9 +260,9 @@ class MeasuredScorers:
         )
 
     def _inputs(self) -> BaselineInputs:
-        encoder = load_settled_encoder(self._settings.describe)
-        self._prepared.check_encoder((encoder.name, encoder.identity))
         settings = self._settings
+        encoder = load_settled_encoder(settings.describe)
+        self._prepared.check_encoder((encoder.name, encoder.identity))
         return BaselineInputs(self._prepared.dataset, encoder, settings.evaluate, settings.seed, self._base.states)
 
 
