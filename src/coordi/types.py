@@ -33,8 +33,16 @@ GarmentCategory = Literal[
 ]  # fmt: skip
 GARMENT_CATEGORIES: tuple[GarmentCategory, ...] = get_args(GarmentCategory)
 
-Gender = Literal["women", "men", "girls", "boys", "unisex"]
-GENDERS: tuple[Gender, ...] = ("women", "men", "girls", "boys", "unisex")
+# Whom an item is made for: ``unisex`` are women and men, ``children`` are girls and boys.
+Gender = Literal["women", "men", "girls", "boys", "unisex", "children"]
+GENDERS: tuple[Gender, ...] = ("women", "men", "girls", "boys", "unisex", "children")
+
+FactName = Literal[
+    "kind", "category", "colour", "pattern", "material", "formality", "seasons", "purposes", "tradition", "audience",
+]  # fmt: skip
+# Whose word a fact is, the first of which counts: the user, a shop's column, the title, the photo, or what is usual for
+# the item's kind.
+FactSource = Literal["user", "shop", "title", "photo", "kind"]
 
 
 class RandomStream(IntEnum):
@@ -68,6 +76,14 @@ def _no_embedding() -> NDArray[np.float32]:
 
 
 @dataclass(frozen=True, slots=True)
+class Fact:
+    """What one source says of an item, such as its colours, the most important first."""
+
+    values: tuple[str, ...]
+    source: FactSource
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """One garment or accessory, with the fields of its source and those that coordi adds.
 
@@ -88,11 +104,12 @@ class Item:
             it is described.
         photo_embedding: Of its photo, unit length, shape ``(D,)``; None without a photo.
         brand: As the source has it; empty if unknown.
-        colours: Labels of the vocabulary's ``colour``, from the source's column, its title and its photo, in this
-            order; empty if unknown.
+        colours: Labels of the vocabulary's ``colour``, of the first source that names one; empty if unknown.
         gender: None if unknown.
         season: As the source has it, in lower case; empty if unknown.
         in_stock: None if unknown, which counts as in stock.
+        facts: What is known of it, by name; the first fact of a name counts, the others are of sources that come later.
+        is_users: True if its title is a user's own words, not a shop's.
     """
 
     id: str
@@ -111,6 +128,8 @@ class Item:
     gender: Gender | None = None
     season: str = ""
     in_stock: bool | None = None
+    facts: Mapping[FactName, tuple[Fact, ...]] = field(default_factory=dict)
+    is_users: bool = False
 
 
 @runtime_checkable
@@ -159,10 +178,12 @@ class Description:
     """Labels of a photo by attribute (``"category"``, ``"colour"``, ...), in the vocabulary's order.
 
     The labels of an attribute are those that passed its threshold, most probable first; there is no empty attribute.
+    Labels of the attributes in ``corrected`` are a person's.
     """
 
     item_id: str
     attributes: Mapping[str, tuple[Label, ...]]
+    corrected: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

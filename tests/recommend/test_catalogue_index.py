@@ -19,6 +19,11 @@ from coordi.recommend.catalogue_file import CatalogueInfo
 from coordi.recommend.rules import Rules
 from coordi.types import GARMENT_CATEGORIES, GENDERS, GarmentCategory, Item
 
+MADE_FOR = {
+    "women": ("women", "unisex"), "men": ("men", "unisex"), "unisex": ("unisex",),
+    "girls": ("girls", "children"), "boys": ("boys", "children"), "children": ("children", "girls", "boys"),
+}  # fmt: skip
+
 
 def allows(entry: Item, rules: Rules, category: GarmentCategory | None = None) -> bool:
     """The rules as a reader of ``Rules`` understands them."""
@@ -34,7 +39,7 @@ def allows(entry: Item, rules: Rules, category: GarmentCategory | None = None) -
         not rules.colours or bool(set(entry.colours) & set(map(key, rules.colours))),
         not set(entry.colours) & set(map(key, rules.unwanted_colours)),
         entry.gender not in rules.unwanted_genders,
-        rules.gender is None or entry.gender in (rules.gender, "unisex"),
+        rules.gender is None or entry.gender in MADE_FOR[rules.gender],
         not rules.seasons or entry.season in map(key, rules.seasons),
         not rules.in_stock or entry.in_stock is not False,
         entry.id not in rules.excluded,

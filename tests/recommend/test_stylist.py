@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -216,7 +217,26 @@ def test_nothing_is_suggested_that_is_made_for_others_unless_asked_for() -> None
         "u", "m", "n",
     ]  # fmt: skip
     left_out = stylist.complete(outfit, "shoes", reasons=False).left_out
-    assert left_out == (LeftOut("unwanted_genders", "not made for men, girls or boys", 1, 3),)
+    assert left_out == (LeftOut("unwanted_genders", "not made for men or children", 1, 3),)
+
+
+def test_nothing_for_children_goes_with_adults_or_the_other_way_unless_asked_for() -> None:
+    shelf = described(
+        ("b", "navy wool blazer", "outerwear"), ("g", "girls' denim skirt", "bottom"), ("c", "kids' jacket", "outerwear"),
+        ("t", "toddler shoes", "shoes"), ("k", "unisex kids sandals", "shoes"), ("w", "women's pumps", "shoes"),
+        ("y", "boys' school shoes", "shoes"), ("u", "unisex sneakers", "shoes"), ("n", "brogues", "shoes"),
+    )  # fmt: skip
+    stylist = stylist_of(shelf, Judge(longest_title))
+
+    def shoes_for(item_id: str, **rules: Any) -> set[str]:
+        return set(ids(stylist.complete(by_id(shelf, item_id), "shoes", 9, Rules(**rules), reasons=False)))
+
+    assert shoes_for("b") == {"w", "u", "n"}
+    assert shoes_for("g") == {"t", "k", "n"}
+    assert shoes_for("c") == {"t", "k", "y", "n"}
+    assert shoes_for("b", gender="children") == {"t", "k", "y"}
+    assert shoes_for("b", gender="boys") == {"t", "k", "y"}
+    assert shoes_for("g", gender="women") == {"w", "u"}
 
 
 def test_pinned_items_come_first_and_what_they_are_is_no_longer_missing() -> None:

@@ -78,7 +78,7 @@ def test_values_are_of_their_scales() -> None:
     assert {row["warmth"] for row in (*rows, *rows_of("materials"))} == {"", "0", "1", "2", "3", "4"}
     assert {name for row in rows for name in parts(row["seasons"])} == {"spring", "summer", "autumn", "winter"}
     assert {name for row in rows for name in parts(row["for"])} == {
-        "women", "men", "girls", "boys", "children", "baby"
+        "women", "men", "girls", "boys", "children", "baby", "female", "male"
     }  # fmt: skip
     assert [row for row in rows if not any(row[column] for column in row if column != "words")] == []
 

@@ -59,7 +59,11 @@ _RULE_OPTIONS: dict[str, tuple[Any, str, str]] = {
     "unwanted_brands": (_Texts, "--not-brand", "Never this brand; repeatable."),
     "colours": (_Texts, "--colour", "Only this colour; repeatable."),
     "unwanted_colours": (_Texts, "--not-colour", "Never this colour; repeatable."),
-    "gender": (str | None, "--gender", "women, men, girls, boys or unisex; unisex items are always included."),
+    "gender": (
+        str | None,
+        "--gender",
+        "women, men, girls, boys, unisex or children; women and men get unisex items too.",
+    ),
     "unwanted_genders": (_Texts, "--not-gender", "Never items for this gender; repeatable."),
     "seasons": (_Texts, "--season", "Only this season; repeatable."),
     "in_stock": (bool, "--in-stock", "Only items in stock."),

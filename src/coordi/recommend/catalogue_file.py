@@ -17,9 +17,9 @@ from pydantic import AliasChoices, Field, ValidationError
 from coordi.artifacts import MANIFEST, clear_write_errors, read_json, write_json
 from coordi.config import DescribeSettings, PromptSettings, Settings
 from coordi.errors import ArtifactError, require
-from coordi.recommend.items import words_of
 from coordi.recommend.rules import caseless
-from coordi.types import GARMENT_CATEGORIES, Description, Item, Label
+from coordi.style.words import words_of
+from coordi.types import GARMENT_CATEGORIES, Description, Fact, FactName, Item, Label
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,10 +35,10 @@ _COLUMNS: Mapping[str, str] = {
     "image": "BLOB", "price": "DOUBLE", "extra": "VARCHAR", "text": "VARCHAR", "description": "VARCHAR",
     "brand": "VARCHAR", "brand_key": "VARCHAR", "colours": "VARCHAR[]", "colour_keys": "VARCHAR[]", "gender": "VARCHAR",
     "season": "VARCHAR", "season_key": "VARCHAR", "in_stock": "BOOLEAN", "words": "VARCHAR", "row_hash": "BLOB",
-    "photo_hash": "BLOB",
+    "photo_hash": "BLOB", "facts": "VARCHAR",
 }  # fmt: skip
 _PLAIN_FIELDS = ("id", "title", "category", "subcategory", "price", "text", "brand", "gender", "season", "in_stock")
-ITEM_COLUMNS = (*_PLAIN_FIELDS, "image", "extra", "description", "colours")
+ITEM_COLUMNS = (*_PLAIN_FIELDS, "image", "extra", "description", "colours", "facts")
 _WORD_SEPARATOR = " "  # before each word of ``words``, so that a search matches beginnings of words
 
 
@@ -94,9 +94,17 @@ def item_of(row: Mapping[str, Any], photo: NDArray[np.float32] | None, text: NDA
         extra=json.loads(row["extra"]),
         description=description,
         colours=tuple(row["colours"]),
+        facts=_facts_of(row["facts"]),
         text_embedding=text,
         photo_embedding=photo,
     )
+
+
+def _facts_of(text: str) -> dict[FactName, tuple[Fact, ...]]:
+    return {
+        name: tuple(Fact(tuple(values), source) for source, *values in facts)
+        for name, facts in json.loads(text).items()
+    }
 
 
 def search_words(text: str) -> list[str]:
@@ -122,6 +130,9 @@ def _values(row: CatalogueRow) -> dict[str, Any]:
         "colour_keys": [caseless(colour) for colour in item.colours],
         "season_key": caseless(item.season),
         "words": "".join(f"{_WORD_SEPARATOR}{word}" for word in words_of(words)),
+        "facts": json.dumps(
+            {name: [[fact.source, *fact.values] for fact in facts] for name, facts in item.facts.items()}
+        ),
         "row_hash": row.row_hash,
         "photo_hash": row.photo_hash,
     }
@@ -147,7 +158,7 @@ class CatalogueInfo(Settings):
     vocabulary are hashes; ``changed_at`` is UTC, such as ``2026-11-24T00:10:00Z``, empty in memory.
     """
 
-    format: Literal["coordi-catalogue-2"] = "coordi-catalogue-2"
+    format: Literal["coordi-catalogue-3"] = "coordi-catalogue-3"
     name: str
     source: str
     encoder: tuple[str, str]

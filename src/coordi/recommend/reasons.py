@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from coordi.encoders.labels import KINDS, Vocabulary
 from coordi.recommend.answers import Contribution, Reason
-from coordi.recommend.items import COLOUR
+from coordi.recommend.facts import COLOUR
 from coordi.types import Item, OutfitScorer
 
 EncodeTexts = Callable[[Sequence[str]], NDArray[np.float32]]

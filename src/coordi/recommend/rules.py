@@ -13,7 +13,7 @@ from coordi.config import Settings
 from coordi.data.categories import category_of
 from coordi.encoders.labels import Vocabulary
 from coordi.errors import RecommendationError
-from coordi.recommend.items import ColourWords
+from coordi.recommend.facts import COLOUR, label_words
 from coordi.types import GARMENT_CATEGORIES, GENDERS, GarmentCategory, Gender
 
 # Order in which people look for what is missing: shoes before gloves.
@@ -83,6 +83,11 @@ def _with_article(category: GarmentCategory) -> str:
     return category if category in ("shoes", "swimwear") else f"a {category}"
 
 
+ALSO_FOR: Mapping[Gender, tuple[Gender, ...]] = {
+    "women": ("women", "unisex"), "men": ("men", "unisex"), "unisex": ("unisex",), "girls": ("girls", "children"),
+    "boys": ("boys", "children"), "children": ("children", "girls", "boys"),
+}  # fmt: skip
+"""By gender, those for which its items are made too."""
 _MAX_VALUES = 100
 Words = Annotated[str, Field(min_length=1, max_length=100)]
 ItemId = Annotated[str, Field(min_length=1, max_length=200)]
@@ -103,7 +108,8 @@ class Rules(Settings):
         unwanted_brands: Never these.
         colours: Only items with one of these labels of the vocabulary.
         unwanted_colours: No item with one of these.
-        gender: Only items for these people or for everybody (``unisex``).
+        gender: Only items for these people, or for women and men (``unisex``), or for all ``children``; of children
+            all that is made for them.
         unwanted_genders: No item that is known to be for these people.
         seasons: Only these of the catalogue's, in any case.
         in_stock: No item that is known to be out of stock.
@@ -175,7 +181,7 @@ def check_colours(rules: Rules, vocabulary: Vocabulary) -> None:
     labels = [entry.text for entry in attribute.labels] if attribute else []
     for colour in (*rules.colours, *rules.unwanted_colours):
         if colour.strip().casefold() not in labels:
-            meant = ColourWords(vocabulary).labels_in(colour)
+            meant = label_words(vocabulary, COLOUR).labels_in(colour)
             hint = f", but '{meant[0]}' is accepted" if meant else ""
             raise RecommendationError(f"no colour '{colour}'{hint}: accepted are {', '.join(labels) or 'none'}")
 
@@ -191,12 +197,16 @@ _CONDITIONS = {
     "unwanted_brands": ("brand not {}", "NOT list_contains(?::VARCHAR[], brand_key)"),
     "colours": ("colour {}", "list_has_any(colour_keys, ?::VARCHAR[])"),
     "unwanted_colours": ("colour not {}", "NOT list_has_any(colour_keys, ?::VARCHAR[])"),
-    "gender": ("made for {} or everybody", "list_contains([?, 'unisex'], gender)"),
+    "gender": ("made for {}", "list_contains(?::VARCHAR[], gender)"),
     "unwanted_genders": ("not made for {}", "NOT list_contains(?::VARCHAR[], coalesce(gender, ''))"),
     "seasons": ("season {}", "list_contains(?::VARCHAR[], season_key)"),
     "in_stock": ("in stock", "? AND in_stock IS DISTINCT FROM FALSE"),
     "excluded": ("items that were excluded", "id NOT IN (SELECT unnest(?::VARCHAR[]))"),
 }
+_FOR: Mapping[Gender, str] = {
+    "women": "women or everybody", "men": "men or everybody", "unisex": "everybody", "girls": "girls or all children",
+    "boys": "boys or all children", "children": "children",
+}  # fmt: skip
 _COMPARED_CASELESS = ("brands", "unwanted_brands", "colours", "unwanted_colours", "seasons")
 
 
@@ -230,9 +240,22 @@ def rule_clauses(rules: Rules) -> tuple[Clause, ...]:
         parameter = list(value) if isinstance(value, tuple) else value
         if name in _COMPARED_CASELESS:
             parameter = [caseless(entry) for entry in value]
-        in_words = words.format(_in_words(value)).replace("unisex or everybody", "everybody")
+        in_words = words.format(_in_words(value))
+        if rules.gender is not None and name == "gender":
+            parameter = list(ALSO_FOR[rules.gender])
+            in_words = words.format(_FOR[rules.gender])
+        elif name == "unwanted_genders":
+            in_words = words.format(_people_in_words(rules.unwanted_genders))
         clauses.append(Clause(name, in_words, sql, parameter))
     return tuple(clauses)
+
+
+def _people_in_words(genders: Sequence[Gender]) -> str:
+    """Such as ``"men or children"``."""
+    of_children = {"girls", "boys", "children"}
+    if of_children <= set(genders):
+        genders = (*(gender for gender in genders if gender not in of_children), "children")
+    return _in_words(tuple(genders))
 
 
 def where(clauses: Sequence[Clause]) -> tuple[str, list[Any]]:

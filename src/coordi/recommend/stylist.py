@@ -27,6 +27,7 @@ from coordi.recommend.answers import (
 from coordi.recommend.catalogue import Catalogue
 from coordi.recommend.reasons import EncodeTexts, Items, Reasoner, scores_of, without_each
 from coordi.recommend.rules import (
+    ALSO_FOR,
     COMPLETION_ORDER,
     Rules,
     addable_categories,
@@ -222,11 +223,19 @@ def _pinned(catalogue: Catalogue, outfit: Items, rules: Rules) -> list[Item]:
 
 
 def _same_people(outfit: Items, rules: Rules) -> Rules:
-    """Rules without items for other people than the outfit's, unless the rules name a gender themselves."""
-    genders = {item.gender for item in outfit if item.gender not in (None, "unisex")}
-    if rules.gender is not None or rules.unwanted_genders or not genders:
+    """Rules without items for other people than the outfit's, unless the rules name a gender themselves.
+
+    An outfit of which nothing is for children is an adult's.
+    """
+    if rules.gender is not None or rules.unwanted_genders:
         return rules
-    others = tuple(gender for gender in GENDERS if gender != "unisex" and gender not in genders)
+    genders = {item.gender for item in outfit if item.gender is not None}
+    named = genders - {"unisex", "children"}
+    if named:
+        wanted = {also for gender in named for also in ALSO_FOR[gender]}
+    else:
+        wanted = {"children", "girls", "boys"} if "children" in genders else {"unisex", "women", "men"}
+    others = tuple(gender for gender in GENDERS if gender not in wanted)
     return rules.model_copy(update={"unwanted_genders": others})
 
 

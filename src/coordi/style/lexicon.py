@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from importlib.resources.abc import Traversable
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -27,9 +28,9 @@ OWN_TABLE = "COORDI_LEXICON"
 UNDERWEAR: Literal["none"] = "none"
 """Category, in the tables, of what is worn and belongs to no outfit category."""
 
-# By warmth, where a table names no seasons.
-_SEASONS = (("summer",), ("spring", "summer"), ("spring", "autumn"), ("autumn", "winter"), ("winter",))
-_WARMTHS = tuple(map(str, range(len(_SEASONS))))
+SEASONS_OF_WARMTH = (("summer",), ("spring", "summer"), ("spring", "autumn"), ("autumn", "winter"), ("winter",))
+"""By warmth, when a garment is worn that names no seasons."""
+_WARMTHS = tuple(map(str, range(len(SEASONS_OF_WARMTH))))
 _NOT_LETTERS = re.compile(r"[^a-z]+")
 _APOSTROPHE = re.compile(r"['’`]")
 _ASIDE = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
@@ -123,7 +124,7 @@ class Lexicon:
         rows: dict[str, dict[str, str]] = {}
         bundled = (part for part in folder.iterdir() if part.name.endswith(".csv"))
         for path in (*sorted(bundled, key=lambda part: part.name), *own):
-            rows |= _rows(path)
+            rows |= read_rows(path, COLUMNS)
         builder = _Builder(rows)
         not_wearable = folder.joinpath("not_wearable.txt").read_text(encoding="utf-8").splitlines()
         return cls({name: builder.build(name) for name in rows}, [phrase for phrase in not_wearable if plain(phrase)])
@@ -134,36 +135,48 @@ class Lexicon:
         The head of the phrase decides: the last garment before a comma or before what follows "with", "in" or the like.
         Of a path ("Men > Shoes > Dress") the last part decides, read with the part above it ("dress shoes").
         """
+        return self.match(text)[0]
+
+    def match(self, text: str) -> tuple[Kind | None, str]:
+        """The kind that ``find`` finds, and the words that name it, as ``plain`` writes them."""
+        phrase = self._head(text)
+        return self._phrases.get(phrase), phrase
+
+    def is_a(self, kind: Kind, general: Kind) -> bool:
+        """Whether a kind has another among its parents and theirs."""
+        return any(parent == general.name or self.is_a(self.kinds[parent], general) for parent in kind.parents)
+
+    def _head(self, text: str) -> str:
         parts = [part for part in map(plain, _PATH.split(text)) if part]
-        if len(parts) > 1:
-            for number in range(len(parts) - 1, -1, -1):
-                above = parts[number - 1] if number else ""
-                kind = self._phrases.get(f"{parts[number]} {above}") or self._of_title(parts[number])
-                if kind is not None:
-                    return kind
-            return None
-        return self._of_title(text)
+        if len(parts) < 2:
+            return self._head_of_title(text)
+        for above, part in reversed(list(pairwise(("", *parts)))):
+            both = f"{part} {above}"
+            phrase = both if both in self._phrases else self._head_of_title(part)
+            if phrase:
+                return phrase
+        return ""
 
-    def _of_title(self, text: str) -> Kind | None:
+    def _head_of_title(self, text: str) -> str:
         outside = _ASIDE.sub(" , ", text)
-        return self._of_phrase(outside) or self._of_phrase(text.replace("(", " ").replace(")", " "))
+        return self._head_of_phrase(outside) or self._head_of_phrase(text.replace("(", " ").replace(")", " "))
 
-    def _of_phrase(self, text: str) -> Kind | None:
+    def _head_of_phrase(self, text: str) -> str:
         """The last kind of the first segment with one; a known phrase may hold a word that ends a segment."""
         words = [
-            word for segment in _BREAK.split(_fold(text)) for word in (*_NOT_LETTERS.sub(" ", segment).split(), ",")
+            word for segment in _BREAK.split(fold(text)) for word in (*_NOT_LETTERS.sub(" ", segment).split(), ",")
         ]
-        position, head = 0, None
+        position, head = 0, ""
         while position < len(words):
             size = self._match(words, position)
-            if not size and head is not None and words[position] in _BREAK_WORDS:
+            if not size and head and words[position] in _BREAK_WORDS:
                 break
             if self._describes(words, position + size):
                 size = 1  # what is described may begin a longer phrase later on: "merino polo" and "polo neck"
             elif size:
-                kind = self._phrases[" ".join(words[position : position + size])]
-                if head in (None, NOT_WEARABLE) or self._overrides(words[position : position + size], kind):
-                    head = kind
+                phrase = " ".join(words[position : position + size])
+                if self._phrases.get(head, NOT_WEARABLE) is NOT_WEARABLE or self._overrides(phrase):
+                    head = phrase
             position += size or 1
         return head
 
@@ -174,11 +187,13 @@ class Lexicon:
                 return end - start
         return 0
 
-    def _overrides(self, words: list[str], kind: Kind) -> bool:
+    def _overrides(self, phrase: str) -> bool:
         """Whether a phrase decides after a garment: "box" of "shoe box" does, "zip" of "jacket zip" doesn't."""
-        if kind is NOT_WEARABLE:
-            return any(word in _OBJECTS or self._phrases.get(word, NOT_WEARABLE) is not NOT_WEARABLE for word in words)
-        return kind.name != "accessory"
+        if self._phrases[phrase] is NOT_WEARABLE:
+            return any(
+                word in _OBJECTS or self._phrases.get(word, NOT_WEARABLE) is not NOT_WEARABLE for word in phrase.split()
+            )
+        return self._phrases[phrase].name != "accessory"
 
     def _describes(self, words: list[str], after: int) -> bool:
         return after < len(words) and words[after] in _PARTS
@@ -206,10 +221,11 @@ def own_tables() -> tuple[Path, ...]:
 
 def plain(text: str) -> str:
     """Text as words of the lexicon are compared: lower case, without accents, letters and spaces alone."""
-    return _NOT_LETTERS.sub(" ", _fold(text)).strip()
+    return _NOT_LETTERS.sub(" ", fold(text)).strip()
 
 
-def _fold(text: str) -> str:
+def fold(text: str) -> str:
+    """Text in lower case, without accents and apostrophes."""
     letters = unicodedata.normalize("NFKD", text.casefold())
     return _APOSTROPHE.sub("", "".join(letter for letter in letters if not unicodedata.combining(letter)))
 
@@ -233,26 +249,32 @@ def _other_forms(phrase: str) -> Iterator[str]:
         yield f"{start}{word}s"
 
 
-def _rows(path: Path | Traversable) -> Iterator[tuple[str, dict[str, str]]]:
-    """Names of a table's kinds, each with its cells; ``where`` is the cell's place for errors."""
+def read_rows(
+    path: Path | Traversable, columns: Sequence[str], key: str = "kind"
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Names of a table's rows, which are in the column ``key``, each with its cells; ``where`` is its place for errors.
+
+    Raises:
+        DataError: If the table can't be read, has other columns, or a row lacks its name or repeats one.
+    """
     try:
         reader = csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines())
-        columns = reader.fieldnames or ()
+        given = reader.fieldnames or ()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"the lexicon '{path}' can't be read ({error}); give a CSV file in UTF-8") from error
-    unknown = [name for name in columns if name not in COLUMNS]
-    if "kind" not in columns or unknown:
-        what = f"the columns {', '.join(unknown)}" if unknown else "no column 'kind'"
-        raise DataError(f"the lexicon '{path}' has {what}; accepted are {', '.join(COLUMNS)}, of which kind is needed")
+    unknown = [name for name in given if name not in columns]
+    if key not in given or unknown:
+        what = f"the columns {', '.join(unknown)}" if unknown else f"no column '{key}'"
+        raise DataError(f"the lexicon '{path}' has {what}; accepted are {', '.join(columns)}, of which {key} is needed")
     own: set[str] = set()
     for row in reader:
         where = f"line {reader.line_num} of the lexicon '{path}'"
         if None in row:
             raise DataError(f"{where} has more cells than columns; quote a cell with a comma in it")
-        cells = {name: (row.get(name) or "").strip() for name in COLUMNS}
-        name = plain(cells["kind"])
+        cells = {name: (row.get(name) or "").strip() for name in columns}
+        name = plain(cells[key].split("|")[0])
         if not name:
-            raise DataError(f"{where} has no kind; write its name in letters from a to z")
+            raise DataError(f"{where} has no {key}; write its name in letters from a to z")
         if name in own:
             raise DataError(f"{where} has '{name}' for the second time; leave it in one line")
         own.add(name)
@@ -275,7 +297,7 @@ class _Builder:
             circle = " > ".join((*children[children.index(name) :], name))
             raise DataError(f"{cells['where']} makes a circle of parents, {circle}; remove one of them")
         parents = []
-        for parent in map(plain, _list(cells["parents"])):
+        for parent in map(plain, list_cell(cells["parents"])):
             if parent not in self._rows:
                 raise DataError(f"{cells['where']} gives '{name}' the parent '{parent}', which is no kind; add it")
             parents.append(self.build(parent, (*children, name)))
@@ -286,15 +308,15 @@ class _Builder:
         where = cells["where"]
         if not cells["category"] and not parents:
             raise DataError(f"{where} gives '{name}' neither a category nor a parent; give it one")
-        warmth = _warmth(cells["warmth"], where)
+        warmth = warmth_cell(cells["warmth"], where)
         own: dict[str, Any] = {
-            "formality": _range(cells["formality"], where),
+            "formality": range_cell(cells["formality"], where),
             "warmth": warmth,
-            "seasons": _list(cells["seasons"]) or (() if warmth is None else _SEASONS[warmth]),
-            "purposes": _list(cells["purposes"]),
+            "seasons": list_cell(cells["seasons"]) or (() if warmth is None else SEASONS_OF_WARMTH[warmth]),
+            "purposes": list_cell(cells["purposes"]),
             "tradition": cells["tradition"],
-            "audience": _list(cells["for"]),
-            "materials": _list(cells["materials"]),
+            "audience": list_cell(cells["for"]),
+            "materials": list_cell(cells["materials"]),
         }
         for column, value in own.items():
             if value in (None, (), ""):
@@ -304,12 +326,13 @@ class _Builder:
             name,
             _category(cells["category"], where) if cells["category"] else parents[0].category,
             tuple(parent.name for parent in parents),
-            tuple(filter(None, map(plain, _list(cells["words"])))),
+            tuple(filter(None, map(plain, list_cell(cells["words"])))),
             **own,
         )
 
 
-def _list(cell: str) -> tuple[str, ...]:
+def list_cell(cell: str) -> tuple[str, ...]:
+    """Parts of a cell that are separated by ``|``."""
     return tuple(part.strip() for part in cell.split("|") if part.strip())
 
 
@@ -323,7 +346,8 @@ def _category(cell: str, where: str) -> GarmentCategory | None:
     return cell
 
 
-def _range(cell: str, where: str) -> tuple[int, int] | None:
+def range_cell(cell: str, where: str) -> tuple[int, int] | None:
+    """Range of formality such as ``1-3``; None for an empty cell."""
     if not cell:
         return None
     match = re.fullmatch(r"([0-6])-([0-6])", cell)
@@ -332,7 +356,8 @@ def _range(cell: str, where: str) -> tuple[int, int] | None:
     return int(match[1]), int(match[2])
 
 
-def _warmth(cell: str, where: str) -> int | None:
+def warmth_cell(cell: str, where: str) -> int | None:
+    """Warmth from 0 to 4; None for an empty cell."""
     if cell and cell not in _WARMTHS:
         raise DataError(f"{where} has the warmth '{cell}'; accepted are {', '.join(_WARMTHS)}")
     return int(cell) if cell else None
