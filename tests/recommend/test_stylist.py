@@ -222,7 +222,7 @@ def test_nothing_is_suggested_that_is_made_for_others_unless_asked_for() -> None
 
 def test_nothing_for_children_goes_with_adults_or_the_other_way_unless_asked_for() -> None:
     shelf = described(
-        ("b", "navy wool blazer", "outerwear"), ("g", "girls' denim skirt", "bottom"), ("c", "kids' jacket", "outerwear"),
+        ("b", "navy wool blazer", "outerwear"), ("g", "girls' denim skirt", "bottom"), ("c", "kids' coat", "outerwear"),
         ("t", "toddler shoes", "shoes"), ("k", "unisex kids sandals", "shoes"), ("w", "women's pumps", "shoes"),
         ("y", "boys' school shoes", "shoes"), ("u", "unisex sneakers", "shoes"), ("n", "brogues", "shoes"),
     )  # fmt: skip
