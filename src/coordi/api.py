@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from coordi.artifacts import RUN_FILE, Progress, cache_folder, no_progress, read_json
-from coordi.config import DataSettings, EvaluateSettings, RunSettings, validate
+from coordi.config import DataSettings, DescribeSettings, EvaluateSettings, RunSettings, validate
 from coordi.data.loading import load as load_dataset
 from coordi.data.loading import located
 from coordi.data.photos import PHOTO_SUFFIXES, open_photo
@@ -164,6 +164,12 @@ class Model:
         check_fits(catalogue.folder or info.name, info, pipeline.info(info.name, info.source))
         return replace(self, catalogue=catalogue)
 
+    def with_encoder(self, settings: DescribeSettings) -> Model:
+        """The same model with another encoder and vocabulary for photos, and without a catalogue."""
+        encoder, vocabulary = load_settled_encoder(settings), load_vocabulary(settings.vocabulary)
+        labeller = Labeller(encoder, vocabulary)
+        return replace(self, encoder=encoder, vocabulary=vocabulary, labeller=labeller, catalogue=None)
+
     def reopened(self) -> Model | None:
         """The same model with the catalogue as it is on disk now, None if that hasn't changed; the earlier one stays
         open for requests that use it. Raises ``CoordiError`` if it can't be opened, or wasn't made for this model.
@@ -227,19 +233,26 @@ class Model:
                 f"'{words}' names nothing that is worn, no photo and no item of a catalogue; write it like 'navy wool "
                 f"blazer', or give the path of a photo ({', '.join(PHOTO_SUFFIXES)})"
             )
-        return self._described(Item(_new_id(), title, None if kind is None else kind.category), None, None)
+        category = None if kind is None else kind.category
+        return self._described(Item(_new_id(), title, category, is_users=True), None, None)
 
     def item_of_labels(
-        self, category: GarmentCategory, attributes: Mapping[str, Sequence[str]], title: str = ""
+        self,
+        category: GarmentCategory,
+        attributes: Mapping[str, Sequence[str]],
+        title: str = "",
+        corrected: Collection[str] = (),
     ) -> Item:
-        """Describe an item by a few words, which may be empty, and its labels by attribute of the vocabulary.
+        """Describe an item by a few words, which may be empty, and its labels by attribute of the vocabulary; those of
+        the attributes in ``corrected`` are a person's, the others a photo's.
 
         Raises:
             DataError: If an attribute or a label isn't in the vocabulary, or a garment type has another category.
         """
-        for name, labels in attributes.items():
+        for name in (*attributes, *corrected):
             if name not in self.vocabulary.attributes:
                 raise DataError(f"no attribute '{name}': accepted are {', '.join(self.vocabulary.attributes)}")
+        for name, labels in attributes.items():
             entries = {entry.text: entry for entry in self.vocabulary.attributes[name].labels}
             for label in labels:
                 if label not in entries:
@@ -248,8 +261,8 @@ class Model:
                 if name == KINDS and expected not in (None, category):
                     raise DataError(f"a '{label}' is worn as '{expected}', not as '{category}': change one of them")
         certain = {name: tuple(Label(text, 1.0) for text in labels) for name, labels in attributes.items() if labels}
-        item = Item(_new_id(), " ".join(title.split()), category)
-        return self._described(item, Description(item.id, certain), None)
+        item = Item(_new_id(), " ".join(title.split()), category, is_users=True)
+        return self._described(item, Description(item.id, certain, tuple(corrected)), None)
 
     def _described(self, item: Item, description: Description | None, embedding: NDArray[np.float32] | None) -> Item:
         prompt = self.trained.settings.prompt

@@ -11,6 +11,7 @@ import typer
 
 from coordi.cli.console import echo_json, note, progress_bar
 from coordi.cli.options import JsonOption, with_rules
+from coordi.recommend.facts import facts_as_json
 from coordi.recommend.rules import Rules
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def score(
     name = answer.judge if quick else loaded.trained.name
     weakest = None if answer.weakest is None else items[answer.weakest]
     rows: list[dict[str, Any]] = [
-        {"given": given, "text": item.text, "score_without": without}
+        {"given": given, "text": item.text, "score_without": without, "facts": facts_as_json(item.facts)}
         for given, item, without in zip(items, answer.items, answer.without, strict=True)
     ]
     if as_json:
@@ -207,7 +208,7 @@ def _effects(reason: Reason, names: Mapping[str, str]) -> list[dict[str, Any]]:
 
 def _item_as_json(item: Item) -> dict[str, Any]:
     fields = {name: getattr(item, name) for name in ("id", "text", "title", "category", "price")}
-    return {**fields, "image": None if item.image is None else str(item.image)}
+    return {**fields, "image": None if item.image is None else str(item.image), "facts": facts_as_json(item.facts)}
 
 
 def serve(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,21 +13,24 @@ import typer
 
 from coordi.cli.console import echo_json, note, progress_bar
 from coordi.cli.options import (
-    DataOption,
     DownloadOption,
     EncoderOption,
     JsonOption,
-    OutOption,
     RevisionOption,
     typed_command,
 )
 from coordi.data.loading import located
+from coordi.recommend.facts import FactReader, Facts, facts_as_json, facts_in_words
 
 if TYPE_CHECKING:
+    from coordi.config import DescribeSettings
     from coordi.encoders.describe import DescriptionSummary
     from coordi.encoders.evaluation import EncoderReport
+    from coordi.encoders.labels import Vocabulary
+    from coordi.types import Item
 
 PAGE = "descriptions.html"
+FACTS = "facts.jsonl"
 STARTED = "describe.json"  # inputs of an unfinished folder
 _MAX_EXAMPLES = 5
 _MAX_CARDS = 200
@@ -41,8 +46,13 @@ def register(app: typer.Typer) -> None:
 
 
 def describe(
-    data: DataOption,
-    out: OutOption,
+    items: Annotated[
+        list[str] | None, typer.Argument(metavar="ITEM", help="Photos' paths or words, instead of --data.")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option("--data", help="A release's folder, a catalogue file, a photo folder or 'sample'.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Output folder, with --data.")] = None,
     encoder: EncoderOption = "edge",
     vocabulary: Annotated[str, typer.Option("--vocabulary", help="'fashion' (bundled) or a YAML file.")] = "fashion",
     batch_size: Annotated[int, typer.Option("--batch-size", min=1, help="Photos encoded at once.")] = 16,
@@ -51,16 +61,53 @@ def describe(
     revision: RevisionOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Give every photo a category, colours, pattern, material, style and occasion, as far as the encoder is sure.
+    """Say what is known of items, and where it is from: the user, a shop's column, the title, the photo, or the kind.
 
-    Writes descriptions.html (to look at), descriptions.parquet (a row per label), embeddings.safetensors and
-    unreadable.json. The same command resumes after Ctrl-C or a crash, and brings a finished folder up to date: photos
-    are recognised by their content, from vectors (never photos) in coordi's cache folder.
+    Of --data every photo gets a category, colours, pattern, material, style and occasion, as far as the encoder is
+    sure. That writes descriptions.html (to look at), descriptions.parquet (a row per label), facts.jsonl (a row per
+    item), embeddings.safetensors and unreadable.json. The same command resumes after Ctrl-C or a crash, and brings a
+    finished folder up to date: photos are recognised by their content, from vectors (never photos) in coordi's cache
+    folder.
+
+    Example: coordi describe "linen blazer" shoes.jpg
 
     Example: coordi describe --data path/to/catalogue --out described
     """
+    from coordi.config import DescribeSettings
+
+    if bool(items) == (data is not None) or (data is None) != (out is None):
+        raise typer.BadParameter("give items, or --data with --out")
+    settings = DescribeSettings(
+        encoder=encoder, vocabulary=vocabulary, batch_size=batch_size, allow_download=allow_download, revision=revision
+    )
+    if data is not None and out is not None:
+        _describe_data(data, out, settings, save_every, as_json=as_json)
+    else:
+        _describe_items(items or [], settings, as_json=as_json)
+
+
+def _describe_items(given: list[str], settings: DescribeSettings, *, as_json: bool) -> None:
+    from coordi.api import load
+
+    rows = list(zip(given, load().with_encoder(settings).find_items(given), strict=True))
+    if as_json:
+        values = [
+            {"given": words, "text": item.text, "category": item.category, "facts": facts_as_json(item.facts)}
+            for words, item in rows
+        ]
+        echo_json({"items": values})
+        return
+    for words, item in rows:
+        typer.echo(words)
+        for name, fact in facts_in_words(item.facts).items():
+            typer.echo(f"  {name:<10}{fact}")
+        if not item.facts:
+            typer.echo("  nothing is known of these words")
+
+
+def _describe_data(data: str, out: Path, settings: DescribeSettings, save_every: int, *, as_json: bool) -> None:
     from coordi.artifacts import Record, lock_folder, stage_folder, write_json, write_text
-    from coordi.config import DataSettings, DescribeSettings
+    from coordi.config import DataSettings
     from coordi.data.loading import load
     from coordi.encoders.base import load_settled_encoder
     from coordi.encoders.describe import CatalogueDescriber, render_page
@@ -68,10 +115,7 @@ def describe(
     from coordi.encoders.photo_embeddings import EmbeddingCache
     from coordi.errors import DataError
 
-    settings = DescribeSettings(
-        encoder=encoder, vocabulary=vocabulary, batch_size=batch_size, allow_download=allow_download, revision=revision
-    )
-    labels, loaded = load_vocabulary(vocabulary), load_settled_encoder(settings)
+    labels, loaded = load_vocabulary(settings.vocabulary), load_settled_encoder(settings)
     inputs = {
         "data": str(Path(data).resolve()) if data != "sample" else data,
         "encoder": loaded.identity,
@@ -93,11 +137,30 @@ def describe(
             with progress_bar("describing photos") as progress:
                 describer = CatalogueDescriber(loaded, labels, settings, cache)
                 summary = describer.describe(items, out, _MAX_CARDS, progress)
-            write_text(out / PAGE, render_page(summary, dataset.name, left_out))
+            facts = _facts_of(dataset.items.values(), out, labels)
+            rows = ({"item_id": item_id, "facts": facts_as_json(known)} for item_id, known in facts.items())
+            write_text(out / FACTS, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
+            in_words = {item.id: facts_in_words(facts[item.id]) for item, _ in summary.examples}
+            write_text(out / PAGE, render_page(summary, dataset.name, in_words, left_out))
     if as_json:
         echo_json(summary_json(summary, left_out))
     else:
-        _show_summary(summary, out, cache.path)
+        _show_summary(summary, in_words, out, cache.path)
+
+
+def _facts_of(items: Iterable[Item], out: Path, vocabulary: Vocabulary) -> dict[str, Facts]:
+    """Facts of items by id, with the descriptions in a folder."""
+    from coordi.encoders.describe import read_described
+    from coordi.encoders.labels import KINDS
+
+    reader, descriptions = FactReader(vocabulary), read_described(out).descriptions
+    facts = {}
+    for item in items:
+        description = descriptions.get(item.id)
+        kinds = description.attributes.get(KINDS, ()) if description is not None else ()
+        of_photo = vocabulary.category_of(KINDS, kinds[0].text) if kinds else None
+        facts[item.id] = reader.facts(replace(item, category=item.category or of_photo), description)
+    return facts
 
 
 def summary_json(summary: DescriptionSummary, left_out: list[tuple[str, int]]) -> dict[str, Any]:
@@ -142,7 +205,9 @@ def _check_out(out: Path, data: str, inputs: dict[str, str]) -> None:
         )
 
 
-def _show_summary(summary: DescriptionSummary, out: Path, cache: Path | None) -> None:
+def _show_summary(
+    summary: DescriptionSummary, facts: Mapping[str, Mapping[str, str]], out: Path, cache: Path | None
+) -> None:
     for kind, ids in summary.problems().items():
         more = f" and {len(ids) - _MAX_EXAMPLES} more" if len(ids) > _MAX_EXAMPLES else ""
         note(f"not opened {len(ids)}: {kind} ({', '.join(ids[:_MAX_EXAMPLES])}{more})")
@@ -157,6 +222,7 @@ def _show_summary(summary: DescriptionSummary, out: Path, cache: Path | None) ->
             for attribute, labels in description.attributes.items()
         ]
         typer.echo(f"  {item.id}: {'; '.join(attributes) or 'no label is sure enough'}")
+        typer.echo(f"    {'; '.join(f'{name} {fact}' for name, fact in facts[item.id].items())}")
     typer.echo(f"Look at {(out / PAGE).resolve()}; the descriptions are beside it")
     if cache is not None:
         note(f"vectors are stored for the next run in {cache}; delete it whenever you like")

@@ -201,8 +201,15 @@ def read_described(folder: Path) -> Described:
     return Described(descriptions, ids, vectors, unreadable, encoder)
 
 
-def render_page(summary: DescriptionSummary, name: str, left_out: Sequence[tuple[str, int]] = ()) -> str:
-    """The page, with small copies of photos; of those that couldn't be opened it names the first 200."""
+def render_page(
+    summary: DescriptionSummary,
+    name: str,
+    facts: Mapping[str, Mapping[str, str]],
+    left_out: Sequence[tuple[str, int]] = (),
+) -> str:
+    """The page, with small copies of photos; of those that couldn't be opened it names the first 200. ``facts`` are
+    those of the examples in words, by item id and name.
+    """
     photos = [item.image for item, _ in summary.examples]
     with ThreadPoolExecutor(2) as pool:
         copies = pool.map(lambda photo: None if photo is None else photo_uri(photo, _PHOTO_PIXELS), photos)
@@ -217,6 +224,7 @@ def render_page(summary: DescriptionSummary, name: str, left_out: Sequence[tuple
         summary=summary,
         left_out=left_out,
         cards=list(zip(summary.examples, copies, strict=True)),
+        facts=facts,
         max_bars=_MAX_BARS,
         unreadable=summary.unreadable[:_MAX_UNREADABLE],
         problems={kind: len(ids) for kind, ids in summary.problems().items()},

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache, lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 from coordi.data.categories import category_of
 from coordi.encoders.labels import KINDS, Vocabulary
@@ -60,6 +60,25 @@ _CHILDREN, _ADULTS = frozenset({"girls", "boys", "children", "baby"}), frozenset
 
 Facts = Mapping[FactName, tuple[Fact, ...]]
 Range = tuple[int, int]
+
+
+_SOURCES_IN_WORDS: Mapping[FactSource, str] = {
+    "user": "you", "shop": "shop", "title": "title", "photo": "photo", "kind": "usual",
+}  # fmt: skip
+
+
+def facts_as_json(facts: Facts) -> dict[str, list[dict[str, Any]]]:
+    """By name, values and source of each fact; the first counts."""
+    return {name: [asdict(fact) for fact in row] for name, row in facts.items()}
+
+
+def facts_in_words(facts: Facts) -> dict[str, str]:
+    """What counts of each fact, such as ``"colour": "navy blue (title)"``; ``usual`` is for items of this kind."""
+    words: dict[str, str] = {}
+    for name, (fact, *_) in facts.items():
+        values = " to ".join(fact.values) if name == "formality" else ", ".join(fact.values)
+        words["for" if name == "audience" else name] = f"{values} ({_SOURCES_IN_WORDS[fact.source]})"
+    return words
 
 
 def column_values(item: Item, columns: Sequence[str]) -> list[str]:

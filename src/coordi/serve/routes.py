@@ -73,6 +73,13 @@ def _outfit_routes(service: Service) -> APIRouter:
         """Build outfits around one item from the catalogue."""
         return await service.outfit_pool(body).run(lambda: _looks(service.model, body), _disconnect(request))
 
+    @router.post("/items", operation_id="items")
+    async def items(
+        body: Annotated[schemas.ItemsRequest, Body(openapi_examples=schemas.ITEMS_EXAMPLES)], request: Request
+    ) -> schemas.ItemsResponse:
+        """Everything that is known of items, with its source."""
+        return await service.quick_pool.run(lambda: _items(service.model, body), _disconnect(request))
+
     return router
 
 
@@ -104,6 +111,13 @@ def _looks(model: Model, body: schemas.LooksRequest) -> schemas.LooksResponse:
     return schemas.LooksResponse.of(answer, in_catalogue=body.around.id is not None)
 
 
+def _items(model: Model, body: schemas.ItemsRequest) -> schemas.ItemsResponse:
+    rows = zip(_items_of(model, body.items), body.items, strict=True)
+    return schemas.ItemsResponse(
+        items=tuple(ItemResponse.of(item, in_catalogue=row.id is not None) for item, row in rows)
+    )
+
+
 def _items_of(model: Model, items: Sequence[schemas.RequestItem]) -> list[Item]:
     return [_item_of(model, item, f"items[{position}]") for position, item in enumerate(items)]
 
@@ -121,11 +135,15 @@ def _item_of(model: Model, item: schemas.RequestItem, field: str) -> Item:
 
 
 def _item_of_labels(model: Model, item: schemas.LabelledItem, field: str) -> Item:
-    for name, labels in item.attributes.items():
+    for part, name in (
+        *(("attributes", name) for name in item.attributes),
+        *(("corrected", name) for name in item.corrected),
+    ):
         if name not in model.vocabulary.attributes:
             names = tuple(model.vocabulary.attributes)
             message = f"no attribute {quoted(name)}; accepted are {', '.join(names)}"
-            raise RefusedError(422, "unknown_label", message, f"{field}.attributes", names)
+            raise RefusedError(422, "unknown_label", message, f"{field}.{part}", names)
+    for name, labels in item.attributes.items():
         accepted = tuple(entry.text for entry in model.vocabulary.attributes[name].labels)
         for position, label in enumerate(labels):
             if label not in accepted:
@@ -135,7 +153,8 @@ def _item_of_labels(model: Model, item: schemas.LabelledItem, field: str) -> Ite
                 where = f"{field}.attributes.{name}[{position}]"
                 raise RefusedError(422, "unknown_label", message, where, accepted)
     try:
-        return model.item_of_labels(item.category, item.attributes, _printable_words(item.title))
+        title = _printable_words(item.title)
+        return model.item_of_labels(item.category, item.attributes, title, item.corrected)
     except DataError as error:
         raise RefusedError(422, "contradiction", single_line(error), field) from error
 
@@ -265,12 +284,13 @@ async def _read_photo(request: Request, max_bytes: int) -> bytes:
 
 def _describe(model: Model, photo: bytes) -> schemas.DescribeResponse:
     result = _describe_photo(model, photo)
-    text = ""
+    values: dict[str, Any] = {"text": "", "facts": {}}
     if result.category is not None:
         labels = {name: [label.text for label in labels] for name, labels in result.description.attributes.items()}
-        text = model.item_of_labels(result.category, labels, "").text
-    values = {"category": result.category, "attributes": result.description, "encoder": model.encoder.name}
-    return schemas.DescribeResponse.model_validate({**values, "text": text})
+        item = model.item_of_labels(result.category, labels)
+        values = {"text": item.text, "facts": item.facts}
+    values |= {"category": result.category, "attributes": result.description, "encoder": model.encoder.name}
+    return schemas.DescribeResponse.model_validate(values)
 
 
 def _similar(model: Model, photo: bytes, k: int) -> schemas.SimilarResponse:

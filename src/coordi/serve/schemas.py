@@ -12,7 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, S
 from coordi.config import Settings
 from coordi.recommend.answers import Completion, Contribution, Judge, LeftOut, Looks, OutfitScore, Reason
 from coordi.recommend.rules import ItemId, Rules, Words
-from coordi.types import GarmentCategory, Gender, Item, Label
+from coordi.types import FactName, FactSource, GarmentCategory, Gender, Item, Label
 
 PREFIX = "/api/v1"
 MAX_ITEMS = 12
@@ -63,11 +63,15 @@ Count = Annotated[int, BeforeValidator(_integer)]
 
 
 class LabelledItem(BaseSchema):
-    """An item of the client's own, by labels of the vocabulary, as ``describe`` found them or a user corrected them."""
+    """An item of the client's own, by labels of the vocabulary, as ``describe`` found them or a user corrected them.
+
+    Labels of the attributes in ``corrected`` are the user's, and count before the title and the photo.
+    """
 
     category: GarmentCategory
     attributes: dict[LabelText, tuple[LabelText, ...]] = Field(default_factory=dict, max_length=20)
     title: str = Field(default="", max_length=MAX_TEXT_LENGTH)
+    corrected: tuple[LabelText, ...] = Field(default=(), max_length=20)
 
 
 _NULL: Any = {"type": "null"}
@@ -97,6 +101,12 @@ class RequestItem(BaseSchema):
         if len(given) != 1:
             raise ValueError(f"an item is exactly one of 'id', 'text' and 'seen', got {', '.join(given) or 'none'}")
         return self
+
+
+class ItemsRequest(BaseSchema):
+    """Items of which everything that is known is wanted."""
+
+    items: tuple[RequestItem, ...] = Field(min_length=1, max_length=MAX_ITEMS)
 
 
 class ScoreRequest(BaseSchema):
@@ -155,6 +165,19 @@ def _labels_of(description: object) -> object:
 Attributes = Annotated[dict[str, tuple[Label, ...]], BeforeValidator(_labels_of)]
 
 
+class FactResponse(BaseSchema):
+    """What one source says: the user, a shop's column, the title, the photo, or what is usual for the item's kind."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    values: tuple[str, ...]
+    source: FactSource
+
+
+FactsResponse = dict[FactName, tuple[FactResponse, ...]]
+"""By name; the first fact counts."""
+
+
 class DescribeResponse(BaseSchema):
     """What coordi recognises in a photo: by attribute, the labels that are sure enough, most probable first.
 
@@ -165,6 +188,7 @@ class DescribeResponse(BaseSchema):
     attributes: Attributes
     text: str
     encoder: str
+    facts: FactsResponse
 
 
 class ItemResponse(BaseSchema):
@@ -185,12 +209,19 @@ class ItemResponse(BaseSchema):
     in_stock: bool | None
     photo: str | None = None
     attributes: Attributes = Field(validation_alias="description")
+    facts: FactsResponse
 
     @classmethod
     def of(cls, item: Item, *, in_catalogue: bool = True) -> ItemResponse:
         """The response for an item; one of the client's own has neither id nor photo."""
         photo = f"{PREFIX}/catalogue/photos/{quote(item.id, safe='')}" if in_catalogue and item.image else None
         return cls.model_validate(item).model_copy(update={"id": item.id if in_catalogue else None, "photo": photo})
+
+
+class ItemsResponse(BaseSchema):
+    """Items in the order of the request."""
+
+    items: tuple[ItemResponse, ...]
 
 
 class ScoredItem(BaseSchema):
@@ -438,6 +469,7 @@ SCORE_EXAMPLES = {
     "words": Example(value={"items": [*_LOOK, {"text": "red running shoes"}]}),
     "seen": Example(value={"items": [{"seen": _DRESS}, {"text": "gold necklace"}], "language_model": False}),
 }
+ITEMS_EXAMPLES = {"words": Example(value={"items": _LOOK})}
 COMPLETE_EXAMPLES = {"words": Example(value={"items": _LOOK, "k": 3, "rules": _RULES, "language_model": False})}
 LOOKS_EXAMPLES = {
     "words": Example(value={"around": {"text": "black leather jacket"}, "k": 2, "language_model": False}),

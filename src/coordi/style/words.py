@@ -15,7 +15,7 @@ from typing import Generic, Protocol, TypeVar
 from coordi.errors import DataError
 from coordi.style.lexicon import fold, list_cell, plain, range_cell, read_rows, warmth_cell
 
-FORMALITIES = ("sport", "casual", "smart casual", "business", "cocktail", "black tie", "white tie")
+FORMALITIES = ("sport", "casual", "smart casual", "business", "cocktail", "black tie", "ceremonial")
 """Names of the dress codes 0 to 6; docs/lexicon.md says what each includes."""
 
 _Value = TypeVar("_Value")
