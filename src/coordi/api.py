@@ -31,6 +31,7 @@ from coordi.recommend.answers import Completion, Looks, OutfitScore, Scorers
 from coordi.recommend.build import DescriptionPipeline
 from coordi.recommend.catalogue import Catalogue
 from coordi.recommend.catalogue_file import INFO_FILE, check_fits
+from coordi.recommend.facts import FactReader
 from coordi.recommend.items import describe_item
 from coordi.recommend.rules import Rules, parse_rules
 from coordi.recommend.stylist import Stylist
@@ -244,7 +245,7 @@ class Model:
         corrected: Collection[str] = (),
     ) -> Item:
         """Describe an item by a few words, which may be empty, and its labels by attribute of the vocabulary; those of
-        the attributes in ``corrected`` are a person's, the others a photo's.
+        the attributes in ``corrected`` are a person's, the others a photo's. Words that they contradict don't count.
 
         Raises:
             DataError: If an attribute or a label isn't in the vocabulary, or a garment type has another category.
@@ -261,7 +262,8 @@ class Model:
                 if name == KINDS and expected not in (None, category):
                     raise DataError(f"a '{label}' is worn as '{expected}', not as '{category}': change one of them")
         certain = {name: tuple(Label(text, 1.0) for text in labels) for name, labels in attributes.items() if labels}
-        item = Item(_new_id(), " ".join(title.split()), category, is_users=True)
+        title = FactReader(self.vocabulary).corrected_title(" ".join(title.split()), attributes, corrected, category)
+        item = Item(_new_id(), title, category, is_users=True)
         return self._described(item, Description(item.id, certain, tuple(corrected)), None)
 
     def _described(self, item: Item, description: Description | None, embedding: NDArray[np.float32] | None) -> Item:

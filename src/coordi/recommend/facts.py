@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, lru_cache
 from typing import Any, Literal
@@ -21,7 +21,7 @@ from coordi.style.words import (
     style_tables,
     words_of,
 )
-from coordi.types import Description, Fact, FactName, FactSource, Gender, Item, Label
+from coordi.types import Description, Fact, FactName, FactSource, GarmentCategory, Gender, Item, Label
 
 # Attributes of the vocabulary.
 COLOUR: Literal["colour"] = "colour"
@@ -146,6 +146,11 @@ class LabelWords:
         """Labels in a text, in its order; a phrase within a longer one doesn't count (navy blue isn't blue)."""
         return self._phrases.values_in(text)
 
+    def without_others(self, text: str, labels: Collection[str]) -> str:
+        """A text without the words for labels other than the given ones; the same text if it has none."""
+        others = set(self.labels_in(own_words(text))) - set(labels)
+        return self._phrases.without(text, others) if others else text
+
 
 def label_words(vocabulary: Vocabulary, attribute: str) -> LabelWords:
     """Words for the labels of a vocabulary's colour, pattern or material, which it need not have."""
@@ -205,6 +210,27 @@ class FactReader:
         }
         facts["material"].sort(key=lambda fact: fact.source == "kind")
         return {name: tuple(rows) for name, rows in facts.items() if rows}
+
+    def corrected_title(
+        self, title: str, labels: Mapping[str, Sequence[str]], corrected: Collection[str], category: GarmentCategory
+    ) -> str:
+        """A title without the words that the user's labels contradict; the label of a corrected kind replaces its name.
+
+        A kind of a tradition keeps its name within its category: no label of a photo is as fine ("hanbok", "dress").
+        """
+        for name in _LABELLED:
+            if name in corrected:
+                title = self._labels[name].without_others(title, labels.get(name, ()))
+        kind, words = default_lexicon().match(title)
+        if KINDS not in corrected or kind is None or kind is NOT_WEARABLE:
+            return title
+        label = next(iter(labels.get(KINDS, ())), "")
+        general = default_lexicon().find(label) if label else None
+        is_finer = kind.tradition or (general and (kind is general or default_lexicon().is_a(kind, general)))
+        if kind.category in (None, category) and is_finer:
+            return title
+        before, _, after = f" {' '.join(words_of(title))} ".rpartition(f" {words} ")
+        return " ".join(f"{before} {label} {after}".split())
 
     def description_in_prompts(self, item: Item, description: Description | None, facts: Facts) -> Description | None:
         """The labels that a prompt has beside the title: the photo's, or the shop's column's where that speaks.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -93,15 +93,21 @@ class Phrases(Generic[_Value]):
 
     def values_in(self, text: str) -> list[_Value]:
         """Values of the phrases in a text, in its order."""
-        words, values, position = words_of(text), [], 0
+        return [self._values[phrase] for phrase in self._parts(text) if phrase in self._values]
+
+    def without(self, text: str, unwanted: Collection[_Value]) -> str:
+        """Words of a text without the phrases of unwanted values."""
+        return " ".join(part for part in self._parts(text) if self._values.get(part) not in unwanted)
+
+    def _parts(self, text: str) -> Iterator[str]:
+        """The phrases and the other words of a text, in its order."""
+        words, position = words_of(text), 0
         while position < len(words):
             size = self._sizes.get(words[position], 0)
             while size and " ".join(words[position : position + size]) not in self._values:
                 size -= 1
-            if size:
-                values.append(self._values[" ".join(words[position : position + size])])
+            yield " ".join(words[position : position + (size or 1)])
             position += size or 1
-        return values
 
 
 @dataclass(frozen=True, slots=True)
