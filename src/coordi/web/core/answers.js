@@ -5,7 +5,7 @@ import { useStore } from "./store.js";
 import { useEffect, useRef, useState } from "./ui.js";
 
 const PAUSE = 250;
-const MOST_REMEMBERED = 40;
+const MOST_REMEMBERED = 100;
 
 /** @type {Map<string, any>} */
 const remembered = new Map();
@@ -18,9 +18,10 @@ const nothingYet = () => ({ answer: null, error: null, pending: false, of: "", f
  * The answer to a request, and the one before it while the new one is on its way; none after a request that failed.
  * @param {string} path
  * @param {unknown} body Null asks nothing.
+ * @param {number} [pause] Milliseconds.
  * @returns {Answered} `of` is the body that `answer` is to, `failed` the one that `error` is to, as JSON.
  */
-export function useAnswer(path, body) {
+export function useAnswer(path, body, pause = PAUSE) {
   const epoch = useStore((state) => state.epoch);
   const isReady = useStore((state) => state.server === "ready");
   const [state, setState] = useState(nothingYet);
@@ -54,7 +55,7 @@ export function useAnswer(path, body) {
         failed.current = true;
         setState({ ...nothingYet(), error, failed: key });
       }
-    }, PAUSE);
+    }, pause);
     return () => {
       clearTimeout(timer);
       stop.abort();

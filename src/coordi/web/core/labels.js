@@ -2,32 +2,37 @@
 
 import * as i18n from "./i18n.js";
 import { changeItem } from "./items.js";
+import { read } from "./store.js";
 
 /** @typedef {import("./types.js").Item} Item */
 
 /** What the attribute is called whose labels say what an item is worn as. */
 export const KIND = "category";
 
-/** @param {Item} item @param {any} vocabulary @param {string} attribute @param {string} text @param {string} [instead] */
+/**
+ * One more label, or another instead of one.
+ * @param {Item} item As its chips show it. @param {any} vocabulary @param {string} attribute @param {string} text @param {string} [instead]
+ */
 export function say(item, vocabulary, attribute, text, instead) {
   const most = vocabulary.attributes.find((one) => one.name === attribute)?.most ?? 1;
   const had = (item.attributes[attribute] ?? []).filter((label) => label.text !== text && label.text !== instead);
   const labels = [...had.slice(-(most - 1) || had.length, had.length), { text, probability: null }];
   const category = attribute === KIND ? (vocabulary.worn_as[text] ?? item.category) : item.category;
-  changeItem(item.uid, {
-    attributes: { ...item.attributes, [attribute]: most === 1 ? labels.slice(-1) : labels }, category, corrected: true,
-  });
+  correct(item, attribute, most === 1 ? labels.slice(-1) : labels, category);
 }
 
-/** @param {Item} item @param {string} attribute @param {string} text */
-export function unsay(item, attribute, text) {
-  const labels = (item.attributes[attribute] ?? []).filter((label) => label.text !== text);
-  changeItem(item.uid, { attributes: { ...item.attributes, [attribute]: labels }, corrected: true });
-}
+/** @param {Item} item As its chips show it. @param {string} attribute @param {string} text */
+export const unsay = (item, attribute, text) =>
+  correct(item, attribute, (item.attributes[attribute] ?? []).filter((label) => label.text !== text), item.category);
 
 /** Worn as something, without saying which kind of it. @param {Item} item @param {string} category */
-export const wearAs = (item, category) =>
-  changeItem(item.uid, { category, attributes: { ...item.attributes, [KIND]: [] }, corrected: true });
+export const wearAs = (item, category) => correct(item, KIND, [], category);
+
+/** Changes one attribute: what the chips show of the others may be what was read from the item's words. */
+function correct({ uid }, attribute, labels, category) {
+  const attributes = { ...read().saved.items[uid]?.attributes, [attribute]: labels };
+  changeItem(uid, { attributes, category, corrected: true });
+}
 
 /** What an item is called: its title, or what is seen. @param {Item} item */
 export function nameOf(item) {
@@ -41,11 +46,20 @@ export function nameOf(item) {
 /** Whether the server can judge it: of a photo it must be known what it is worn as. @param {Item} item */
 export const isKnown = (item) => item.kind !== "photo" || item.category !== null;
 
-/** The request's `ItemGiven`. @param {Item} item */
+/** An item of a request. @param {Item} item */
 export function given(item) {
   if (item.kind === "catalogue") return { id: item.id };
   if (item.kind === "words" && (!item.corrected || !item.category)) return { text: item.title };
-  const said = Object.entries(item.attributes).filter(([, labels]) => labels.length);
-  const attributes = Object.fromEntries(said.map(([name, labels]) => [name, labels.map((label) => label.text)]));
-  return { seen: { category: item.category, attributes, title: item.title } };
+  const labelled = Object.entries(item.attributes).filter(([, labels]) => labels.length);
+  const attributes = Object.fromEntries(labelled.map(([name, labels]) => [name, labels.map((label) => label.text)]));
+  const corrected = correctedOf(item);
+  return { seen: { category: item.category, attributes, title: item.title, ...(corrected.length && { corrected }) } };
+}
+
+/** Attributes whose labels count before the title and the photo: the user's. Removed from words, they count as well. */
+function correctedOf(item) {
+  const names = Object.keys(item.attributes).filter((name) => item.attributes[name].some((label) => label.probability === null));
+  if (item.kind !== "words") return names;
+  const known = read().vocabulary?.attributes.map(({ name }) => name) ?? [];
+  return [...names, ...known.filter((name) => item.attributes[name]?.length === 0)];
 }

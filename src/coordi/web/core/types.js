@@ -3,6 +3,9 @@
  *
  * @typedef {{text: string, probability: number | null}} Label What is said of an item; null where the user said it.
  *
+ * @typedef {{values: string[], source: "user" | "shop" | "title" | "photo" | "kind"}} Fact What is known of an item, and who
+ *   says it; `kind`: it is usual for an item of this kind.
+ *
  * @typedef {object} Item
  * @property {string} uid `p-` and the photo's hash, `w-` and the words' hash, or `c-` and the catalogue's id: the same
  *   thing has the same one everywhere.

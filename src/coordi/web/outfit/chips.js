@@ -1,4 +1,4 @@
-/** What coordi sees in an item, each label a chip: changed, removed, or one more added. */
+/** What coordi sees in an item or reads from its words, each label a chip: changed, removed, or one more added. */
 
 import * as i18n from "../core/i18n.js";
 import { KIND, nameOf, say, unsay, wearAs } from "../core/labels.js";
@@ -10,7 +10,10 @@ import { Picker } from "../shared/picker.js";
 const { t } = i18n;
 const WORN_AS = "worn:";
 
-/** @param {{item: import("../core/types.js").Item, isRefused?: boolean}} props `isRefused`: the server can't judge it as it is. */
+/**
+ * @param {{item: import("../core/types.js").Item, isRefused?: boolean}} props `item`: with the labels that are read from its
+ *   words; `isRefused`: the server can't judge it as it is.
+ */
 export function Chips({ item, isRefused = false }) {
   const vocabulary = useStore((state) => state.vocabulary);
   const list = useRef(null);
@@ -19,7 +22,7 @@ export function Chips({ item, isRefused = false }) {
   useLayoutEffect(() => {
     if (hadFocus.current && document.activeElement === document.body) list.current?.querySelector("button")?.focus();
     hadFocus.current = Boolean(list.current?.contains(document.activeElement));
-  }, [item.attributes, item.category]);
+  }, [JSON.stringify(item.attributes), item.category]);
   if (!vocabulary) return null;
   const chips = vocabulary.attributes.flatMap(({ name }) => (item.attributes[name] ?? []).map((label, place) => ({ name, label, place })));
   const hasKind = (item.attributes[KIND] ?? []).length > 0;
@@ -52,7 +55,7 @@ function Chip({ item, vocabulary, attribute, label }) {
 
 /** What it is worn as, where no label says its kind; the one thing that has to be known. */
 function KindChip({ item, vocabulary, isRefused }) {
-  const isMissing = isRefused || (!item.category && item.kind === "photo");
+  const isMissing = isRefused || (!item.category && (item.kind === "photo" || item.corrected));
   const name = item.category ? i18n.category(item.category) : t(isMissing ? "chip.choose" : "chip.in_words");
   const what = t("chip.kind", { attribute: i18n.attribute(KIND), what: name });
   return html`<span class=${classes("chip", isMissing && "chip--missing")}>

@@ -1,5 +1,6 @@
 /** What lies on the table: each item with its photo, what is seen in it, and whether it is part of the outfit. */
 
+import { notInChips, useFacts, withLabels } from "../core/facts.js";
 import * as i18n from "../core/i18n.js";
 import { changeItem, takeOffTable, toggle } from "../core/items.js";
 import { nameOf } from "../core/labels.js";
@@ -9,6 +10,7 @@ import { Icon } from "../shared/icons.js";
 import { Photo } from "../shared/photo.js";
 import { sentence } from "../shared/trouble.js";
 import { Chips } from "./chips.js";
+import { Facts } from "./facts.js";
 
 const { t } = i18n;
 
@@ -27,6 +29,9 @@ export function Pieces({ weakest, without, refusals }) {
 function Piece({ item, on, isWeakest, without, refusal }) {
   const id = useId();
   const name = nameOf(item);
+  const vocabulary = useStore((state) => state.vocabulary);
+  const facts = useFacts(item, refusal !== null);
+  const labelled = vocabulary ? withLabels(item, facts, vocabulary) : item;
   return html`<li class=${classes("piece", !on && "piece--aside", isWeakest && "piece--weakest")}>
     <div class="piece__photo">
       <${Photo} item=${item} />
@@ -40,7 +45,8 @@ function Piece({ item, on, isWeakest, without, refusal }) {
       </div>
       ${item.kind === "catalogue"
         ? html`<p class="quiet">${i18n.list([i18n.category(item.category), ...(item.price === null || item.price === undefined ? [] : [i18n.price(item.price)])])}</p>`
-        : html`<${Chips} item=${item} isRefused=${refusal !== null} />`}
+        : html`<${Chips} item=${labelled} isRefused=${refusal !== null} />`}
+      <${Facts} item=${item} facts=${notInChips(labelled, facts)} />
       ${isWeakest && without !== null && html`<p class="piece__without">${t("piece.without", { n: i18n.points(without) })}</p>`}
       ${refusal && html`<${Refused} item=${item} error=${refusal} />`}
       <label class="switch" for=${id}>
