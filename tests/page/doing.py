@@ -35,6 +35,15 @@ def pieces(page: Page) -> Locator:
     return page.get_by_role("region", name="Your pieces").get_by_role("switch", name="In the outfit")
 
 
+def piece(page: Page, name: str) -> Locator:
+    """One of the items on the table, by its name."""
+    return (
+        page.get_by_role("region", name="Your pieces")
+        .get_by_role("listitem")
+        .filter(has=page.get_by_role("heading", name=name))
+    )
+
+
 def outfit_score(page: Page) -> Locator:
     """How the outfit goes together."""
     return page.get_by_role("region", name="How it goes together")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page, Response, Route, expect
 
-from .doing import add_photos, asked, outfit_score, pieces, settle, suggestions, until_asked
+from .doing import add_photos, asked, outfit_score, piece, pieces, settle, suggestions, until_asked
 
 NOTHING_WORN = "xyzzy toaster"
 # The browser's own keeping, changed as if the item had been pinned while another catalogue was there.
@@ -24,14 +24,6 @@ PIN = """async () => {
 def add_words(page: Page, words: str) -> None:
     page.get_by_label("An item in words").fill(words)
     page.keyboard.press("Enter")
-
-
-def piece(page: Page, name: str) -> Locator:
-    return (
-        page.get_by_role("region", name="Your pieces")
-        .get_by_role("listitem")
-        .filter(has=page.get_by_role("heading", name=name))
-    )
 
 
 def keep_button(page: Page) -> Locator:

@@ -19,8 +19,8 @@ export function Facts({ item, facts }) {
       ${glance.length > 0 && html`<span class="facts__glance">${glance.join(" · ")}</span>`}</summary>
     <dl class="facts__list">
       ${facts.map(([name, fact]) => html`<div key=${name}>
-        <dt>${i18n.tOr(`fact.${name}`, name)}</dt>${" "}
-        <dd><${Values} name=${name} values=${fact.values} /> <span class="facts__source">${t(`source.${fact.source}`)}</span></dd>
+        <dt>${i18n.tOr(`fact.${name}`, name)}:</dt>${" "}
+        <dd><${Values} name=${name} values=${fact.values} /> <span class="facts__source">· ${t(`source.${fact.source}`)}</span></dd>
       </div>`)}
     </dl>
   </details>`;
