@@ -135,7 +135,9 @@ def test_an_item_of_the_catalogue_has_the_facts_of_its_shop_and_its_title(page: 
     listed = facts(page.get_by_role("region", name="Your pieces"))
     assert [line for line in listed if line.startswith("Kind: ")]
     assert "For: everybody · from the shop" in listed
-    assert all(re.search("· (from the shop|from its title|from its photo|usual for its kind)$", line) for line in listed)
+    assert all(
+        re.search("· (from the shop|from its title|from its photo|usual for its kind)$", line) for line in listed
+    )
 
 
 def test_each_piece_is_asked_for_once_until_it_changes(page: Page, own_photos: list[Path]) -> None:
