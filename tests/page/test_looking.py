@@ -38,6 +38,7 @@ def test_no_part_has_a_barrier(page: Page, own_photos: list[Path], scheme: Any) 
     expect(page.get_by_role("region", name="Looks from your catalogue").get_by_role("article")).to_have_count(3)
     assert violations(page) == []
     fill(page, own_photos)
+    page.get_by_text("What is known").first.click()
     page.get_by_role("button", name="Filters").click()
     expect(suggestions(page)).to_have_count(6)
     assert violations(page) == []
@@ -140,7 +141,7 @@ def test_a_phone_shows_all_of_it_without_sideways_scrolling(phone: Page, own_pho
         wide = phone.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide == 0, view
         small = phone.evaluate(
-            """[...document.querySelectorAll("button, a, select, .upload, .switch")]
+            """[...document.querySelectorAll("button, a, select, summary, .upload, .switch")]
               .filter((one) => one.checkVisibility() && !one.matches(".skip"))
               .map((one) => [one.className, one.getBoundingClientRect().height])
               .filter(([, height]) => height < 43.5)"""

@@ -6,12 +6,14 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from coordi.encoders.labels import load_vocabulary
-from coordi.types import GARMENT_CATEGORIES, GENDERS
+from coordi.style.lexicon import SEASONS_OF_WARMTH
+from coordi.style.words import FORMALITIES
+from coordi.types import GARMENT_CATEGORIES, GENDERS, FactName, FactSource
 
 STATIC = Path(__file__).parents[2] / "src" / "coordi" / "web"
 VENDORED = (STATIC / "vendor", Path(__file__).parent / "vendor")
@@ -21,7 +23,7 @@ _NAMES = ("http://www.w3.org/2000/svg",)
 # Keys that are put together when they are used.
 _COMPOSED = (
     "category.", "attribute.", "label.", "gender.", "season.", "error.", "import.", "nav.", "score.", "upload.",
-    "rule.", "filter.pinned.count", "filter.excluded.count",
+    "rule.", "filter.pinned.count", "filter.excluded.count", "fact.", "source.", "formality.",
 )  # fmt: skip
 
 
@@ -95,4 +97,7 @@ def test_the_vocabulary_is_translated() -> None:
     expected = {f"category.{name}" for name in GARMENT_CATEGORIES} | {f"gender.{name}" for name in GENDERS}
     for name, attribute in vocabulary.attributes.items():
         expected |= {f"attribute.{name}", *(f"label.{label.text}" for label in attribute.labels)}
+    expected |= {f"fact.{name}" for name in get_args(FactName)} | {f"source.{name}" for name in get_args(FactSource)}
+    expected |= {f"formality.{name}" for name in FORMALITIES}
+    expected |= {f"season.{season}" for seasons in SEASONS_OF_WARMTH for season in seasons}
     assert expected <= english.keys()
