@@ -245,7 +245,7 @@ class Model:
         corrected: Collection[str] = (),
     ) -> Item:
         """Describe an item by a few words, which may be empty, and its labels by attribute of the vocabulary; those of
-        the attributes in ``corrected`` are a person's, the others a photo's. Words that they contradict don't count.
+        the attributes in ``corrected`` are a person's, the others a photo's. They replace words that they contradict.
 
         Raises:
             DataError: If an attribute or a label isn't in the vocabulary, or a garment type has another category.

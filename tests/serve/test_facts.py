@@ -85,7 +85,7 @@ def test_what_the_user_corrected_counts_before_the_title_and_the_photo(client: h
     corrected = item_of(client, labelled("outerwear", BLAZER, ("colour", "category"), kind=["coat"], colour=["red"]))
     assert first(corrected)["kind"] == (["coat"], "user")
     assert first(corrected)["colour"] == (["red"], "user")
-    assert corrected["text"] == "outerwear: wool coat (red)"
+    assert corrected["text"] == "outerwear: red wool coat"
 
 
 @pytest.mark.parametrize(
@@ -98,12 +98,15 @@ def test_what_the_user_corrected_counts_before_the_title_and_the_photo(client: h
         (labelled("top", "White T-shirt, red belt", ("material",), material=["linen"]),
          "top: white t-shirt, red belt (linen)"),
         (labelled("dress", "navy dress with red belt", ("colour",), colour=["pink"]),
-         "dress: dress with red belt (pink)"),
+         "dress: pink dress with red belt"),
+        (labelled("dress", "black and white dress", ("colour",), colour=["white", "pink"]),
+         "dress: pink and white dress"),
+        (labelled("top", "red shirt", ("colour",), colour=["navy blue", "gold"]), "top: navy blue and gold shirt"),
         (labelled("outerwear", "trench coat", ("category",), kind=["coat"]), "outerwear: trench coat"),
         (labelled("dress", "silk hanbok", ("category",), kind=["dress"]), "dress: silk hanbok"),
     ],
 )  # fmt: skip
-def test_words_that_a_correction_contradicts_do_not_count(
+def test_words_that_a_correction_contradicts_are_replaced(
     client: httpx.Client, given: dict[str, Any], text: str
 ) -> None:
     item = item_of(client, given)

@@ -146,10 +146,12 @@ class LabelWords:
         """Labels in a text, in its order; a phrase within a longer one doesn't count (navy blue isn't blue)."""
         return self._phrases.values_in(text)
 
-    def without_others(self, text: str, labels: Collection[str]) -> str:
-        """A text without the words for labels other than the given ones; the same text if it has none."""
-        others = set(self.labels_in(own_words(text))) - set(labels)
-        return self._phrases.without(text, others) if others else text
+    def corrected(self, text: str, labels: Sequence[str]) -> str:
+        """A text with these labels for the words of others; the same text if it has none of others."""
+        labels_before = self.labels_in(own_words(text))
+        others = set(labels_before) - set(labels)
+        added = " and ".join(label for label in labels if label not in labels_before)
+        return self._phrases.replaced(text, others, added) if others else text
 
 
 def label_words(vocabulary: Vocabulary, attribute: str) -> LabelWords:
@@ -214,13 +216,13 @@ class FactReader:
     def corrected_title(
         self, title: str, labels: Mapping[str, Sequence[str]], corrected: Collection[str], category: GarmentCategory
     ) -> str:
-        """A title without the words that the user's labels contradict; the label of a corrected kind replaces its name.
+        """A title with the labels that its user corrected for the words that they contradict.
 
         A kind of a tradition keeps its name within its category: no label of a photo is as fine ("hanbok", "dress").
         """
         for name in _LABELLED:
             if name in corrected:
-                title = self._labels[name].without_others(title, labels.get(name, ()))
+                title = self._labels[name].corrected(title, labels.get(name, ()))
         kind, words = default_lexicon().match(title)
         if KINDS not in corrected or kind is None or kind is NOT_WEARABLE:
             return title

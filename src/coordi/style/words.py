@@ -95,9 +95,14 @@ class Phrases(Generic[_Value]):
         """Values of the phrases in a text, in its order."""
         return [self._values[phrase] for phrase in self._parts(text) if phrase in self._values]
 
-    def without(self, text: str, unwanted: Collection[_Value]) -> str:
-        """Words of a text without the phrases of unwanted values."""
-        return " ".join(part for part in self._parts(text) if self._values.get(part) not in unwanted)
+    def replaced(self, text: str, unwanted: Collection[_Value], by: str) -> str:
+        """Words of a text, with other words for the first phrase of an unwanted value, and without the next ones."""
+        parts = []
+        for part in self._parts(text):
+            is_unwanted = self._values.get(part) in unwanted
+            parts.append(by if is_unwanted else part)
+            by = "" if is_unwanted else by
+        return " ".join(filter(None, parts))
 
     def _parts(self, text: str) -> Iterator[str]:
         """The phrases and the other words of a text, in its order."""
