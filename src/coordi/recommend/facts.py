@@ -81,9 +81,14 @@ def facts_in_words(facts: Facts) -> dict[str, str]:
     return words
 
 
+@lru_cache(maxsize=4096)
+def _key(column: str) -> str:
+    return "".join(words_of(column))
+
+
 def column_values(item: Item, columns: Sequence[str]) -> list[str]:
     """The source's values of these columns, in the columns' order; empty ones are left out."""
-    by_key = {"".join(words_of(name)): value.strip() for name, value in item.extra.items()}
+    by_key = {_key(name): value.strip() for name, value in item.extra.items()}
     return [by_key[column] for column in columns if by_key.get(column)]
 
 
@@ -113,11 +118,11 @@ def people_in_column(value: str) -> frozenset[str]:
     """Words for the people whom a column's value names; empty if there are none."""
     letters = _LETTERS.get(" ".join(words_of(value)), ())
     named = (person for people in _column_people().values_in(value) for person in people)
-    return frozenset((*letters, *named)) | _people_in(value)
+    return frozenset((*letters, *named)) | _people_of(_described_in(value))
 
 
-def _people_in(text: str) -> frozenset[str]:
-    return frozenset(person for word in _described_in(text) for person in word.audience)
+def _people_of(words: Iterable[Describing]) -> frozenset[str]:
+    return frozenset(person for word in words for person in word.audience)
 
 
 class LabelWords:
@@ -257,13 +262,14 @@ class FactReader:
         }
         words = [word for value in column_values(item, COLUMNS[OCCASION]) for word in _described_in(value)]
         people = [people_in_column(value) for value in column_values(item, GENDER_COLUMNS)]
-        in_kind = _people_in(item.subcategory)
+        in_kind = _people_of(_described_in(item.subcategory))
         return _Evidence("shop", labels, words, next((row for row in people if row), in_kind) | _ages(people))
 
     def _of_title(self, title: str, source: FactSource, kind_words: str) -> _Evidence:
-        labels = {name: words.labels_in(own_words(title)) for name, words in self._labels.items()}
-        text = own_words(title, kind_words)
-        return _Evidence(source, labels, _described_in(text), _people_in(text))
+        text = own_words(title)
+        labels = {name: words.labels_in(text) for name, words in self._labels.items()}
+        words = _described_in(own_words(title, kind_words))
+        return _Evidence(source, labels, words, _people_of(words))
 
 
 def _named_kinds(item: Item, description: Description | None, title: FactSource) -> list[_NamedKind]:

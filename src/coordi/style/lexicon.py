@@ -226,8 +226,12 @@ def plain(text: str) -> str:
 
 def fold(text: str) -> str:
     """Text in lower case, without accents and apostrophes."""
-    letters = unicodedata.normalize("NFKD", text.casefold())
-    return _APOSTROPHE.sub("", "".join(letter for letter in letters if not unicodedata.combining(letter)))
+    letters = text.casefold()
+    if not letters.isascii():
+        letters = "".join(
+            letter for letter in unicodedata.normalize("NFKD", letters) if not unicodedata.combining(letter)
+        )
+    return _APOSTROPHE.sub("", letters)
 
 
 def _other_forms(phrase: str) -> Iterator[str]:

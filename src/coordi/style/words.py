@@ -86,18 +86,21 @@ class Phrases(Generic[_Value]):
     def __init__(self, values: Mapping[str, _Value]) -> None:
         """Values by phrase; of phrases that differ in case, accents or signs alone the last counts."""
         self._values = {" ".join(words_of(phrase)): value for phrase, value in values.items()}
-        self._longest = max((phrase.count(" ") + 1 for phrase in self._values), default=0)
+        self._sizes: dict[str, int] = {}  # by first word, words of the longest phrase
+        for phrase in self._values:
+            first, size = phrase.partition(" ")[0], phrase.count(" ") + 1
+            self._sizes[first] = max(size, self._sizes.get(first, 0))
 
     def values_in(self, text: str) -> list[_Value]:
         """Values of the phrases in a text, in its order."""
         words, values, position = words_of(text), [], 0
         while position < len(words):
-            sizes = range(min(self._longest, len(words) - position), 0, -1)
-            phrases = ((size, " ".join(words[position : position + size])) for size in sizes)
-            size, phrase = next((entry for entry in phrases if entry[1] in self._values), (1, ""))
-            if phrase:
-                values.append(self._values[phrase])
-            position += size
+            size = self._sizes.get(words[position], 0)
+            while size and " ".join(words[position : position + size]) not in self._values:
+                size -= 1
+            if size:
+                values.append(self._values[" ".join(words[position : position + size])])
+            position += size or 1
         return values
 
 
