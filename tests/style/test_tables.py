@@ -109,8 +109,8 @@ def own_tables(folder: Path, table: str, old: str, new: str) -> Path:
         ("colours", "beige,brown,yes,", "beige,brown,maybe,", "line 2 .*neutral 'maybe'; accepted are nothing, yes"),
         ("patterns", "argyle,2,cable knit|", "argyle,2,toile de jouy|", "'argyle' the unknown 'toile de jouy'"),
         ("patterns", "abstract,2,", "abstract,4,", "line 2 .*boldness '4'; accepted are 0, 1, 2, 3"),
-        ("materials", "acetate,1,1,", "acetate,3,1,", "line 2 .*dressy '3'"),
-        ("materials", "acetate,1,1,", "acetate,1,5,", "line 2 .*warmth '5'"),
+        ("materials", "acetate,1,,", "acetate,3,,", "line 2 .*dressy '3'"),
+        ("materials", "acetate,1,,", "acetate,1,5,", "line 2 .*warmth '5'"),
         ("words", "laid back|weekend|", "laid back|boho|", "'boho' to 'casual' and 'bohemian'"),
         (
             "words",
