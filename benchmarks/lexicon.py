@@ -276,13 +276,13 @@ def main() -> None:
     for name, part in sources.items():
         print(name, json.dumps(measure(lexicon, part)))
     for other in ("Sports", "Casual", "Ethnic"):
-        auc, n = formality_auc(lexicon, rows, other)
-        print(f"formal against {other.lower()}: AUC {auc:.3f} (n = {n:,})")
+        area, n = formality_auc(lexicon, rows, other)
+        print(f"formal against {other.lower()}: AUC {area:.3f} (n = {n:,})")
     reader = FactReader(load_vocabulary("fashion"))
-    part = [row for row in rows if int(row["id"]) % 2 == (arguments.ids == "odd")]
+    compared = [row for row in rows if int(row["id"]) % 2 == (arguments.ids == "odd")]
     with (data / "mango" / "catalogue.csv").open(encoding="utf-8", newline="") as file:
         mango = list(csv.DictReader(file))
-    figures = (("products", product_facts(reader, part)), ("chictopia", look_facts(reader, looks(data))),
+    figures = (("products", product_facts(reader, compared)), ("chictopia", look_facts(reader, looks(data))),
                ("mango", mango_facts(reader, mango)))  # fmt: skip
     for name, lines in figures:
         for what, figure in lines:

@@ -20,6 +20,7 @@ from coordi.config import DataSettings, DescribeSettings, EvaluateSettings, RunS
 from coordi.data.loading import load as load_dataset
 from coordi.data.loading import located
 from coordi.data.photos import PHOTO_SUFFIXES, open_photo
+from coordi.data.source import title_of_file
 from coordi.encoders.base import ImageTextEncoder, load_settled_encoder
 from coordi.encoders.labels import KINDS, Labeller, Vocabulary, load_vocabulary
 from coordi.errors import DataError, EvaluationError, RecommendationError
@@ -213,7 +214,12 @@ class Model:
         return self._item_of_photo(Path(item)) if _is_photo(item) else self.item_of_words(str(item))
 
     def _item_of_photo(self, path: Path) -> Item:
-        item = self._described_by_photo(Item(_new_id(), "", None, image=path), path)
+        """Describe a photo, and its file's name if that names a garment ("white leather flats.jpg")."""
+        title = title_of_file(path.stem)
+        kind = default_lexicon().find(title)
+        is_named = kind is not None and kind is not NOT_WEARABLE
+        item = Item(_new_id(), title if is_named else "", kind.category if kind else None, image=path, is_users=True)
+        item = self._described_by_photo(item, path)
         if item.category is None:
             raise DataError(f"the encoder can't tell what '{path}' shows; say it in words, like 'navy wool blazer'")
         return item

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from coordi.encoders.labels import load_vocabulary
+from coordi.errors import DataError
 from coordi.style.lexicon import default_lexicon
+from coordi.style.words import StyleTables, style_tables
 
 FOLDER = Path(__file__).parents[2] / "src" / "coordi" / "style" / "tables"
 KEYS = {"colours": "colour", "patterns": "pattern", "materials": "material", "words": ""}
@@ -86,3 +88,48 @@ def test_values_are_of_their_scales() -> None:
 def test_purposes_of_words_are_purposes_of_kinds() -> None:
     purposes = {name for kind in default_lexicon().kinds.values() for name in kind.purposes}
     assert {name for row in rows_of("words") for name in parts(row["purposes"])} - purposes == {"party"}
+
+
+def own_tables(folder: Path, table: str, old: str, new: str) -> Path:
+    """A copy of the tables with one change."""
+    for path in FOLDER.glob("*.csv"):
+        text = path.read_text(encoding="utf-8")
+        if path.stem == table:
+            assert text.count(old) == 1
+            text = text.replace(old, new)
+        (folder / path.name).write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("table", "old", "new", "problem"),
+    [
+        ("colours", "beige,brown,yes,,", "beige,brown,yes,puce,", "'beige' the unknown 'puce'"),
+        ("colours", "jet black|", "snow white|", "'snow white' to 'black' and 'white'"),
+        ("colours", "beige,brown,yes,", "beige,brown,maybe,", "line 2 .*neutral 'maybe'; accepted are nothing, yes"),
+        ("patterns", "argyle,2,cable knit|", "argyle,2,toile de jouy|", "'argyle' the unknown 'toile de jouy'"),
+        ("patterns", "abstract,2,", "abstract,4,", "line 2 .*boldness '4'; accepted are 0, 1, 2, 3"),
+        ("materials", "acetate,1,,", "acetate,3,,", "line 2 .*dressy '3'"),
+        ("materials", "acetate,1,,", "acetate,1,5,", "line 2 .*warmth '5'"),
+        ("words", "laid back|weekend|", "laid back|boho|", "'boho' to 'casual' and 'bohemian'"),
+        (
+            "words",
+            "formal wear|formalwear|semi formal|office formal,3-5",
+            "formal wear,5-3",
+            "line 2 .*formality '5-3'",
+        ),
+    ],
+)
+def test_a_table_with_an_error_is_refused(table: str, old: str, new: str, problem: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=problem):
+        StyleTables.load(own_tables(tmp_path, table, old, new))
+
+
+def test_the_tables_that_come_with_coordi_are_read_whole() -> None:
+    tables = style_tables()
+    assert [*tables.colours] == keys("colours")
+    assert [*tables.patterns] == keys("patterns")
+    assert [*tables.materials] == keys("materials")
+    assert [*tables.describing] == keys("words")
+    assert tables.colours["gold"].clashes == ("silver",)
+    assert tables.describing["beach"].seasons == ("summer",)

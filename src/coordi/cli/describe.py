@@ -138,10 +138,10 @@ def _describe_data(data: str, out: Path, settings: DescribeSettings, save_every:
                 describer = CatalogueDescriber(loaded, labels, settings, cache)
                 summary = describer.describe(items, out, _MAX_CARDS, progress)
             facts = _facts_of(dataset.items.values(), out, labels)
-            rows = ({"item_id": item_id, "facts": facts_as_json(known)} for item_id, known in facts.items())
+            rows = ({"item_id": item_id, "facts": facts_as_json(of_item)} for item_id, of_item in facts.items())
             write_text(out / FACTS, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
             in_words = {item.id: facts_in_words(facts[item.id]) for item, _ in summary.examples}
-            write_text(out / PAGE, render_page(summary, dataset.name, in_words, left_out))
+            write_text(out / PAGE, render_page(summary, dataset.name, left_out, in_words))
     if as_json:
         echo_json(summary_json(summary, left_out))
     else:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -204,8 +205,8 @@ def read_described(folder: Path) -> Described:
 def render_page(
     summary: DescriptionSummary,
     name: str,
-    facts: Mapping[str, Mapping[str, str]],
     left_out: Sequence[tuple[str, int]] = (),
+    facts: Mapping[str, Mapping[str, str]] = MappingProxyType({}),
 ) -> str:
     """The page, with small copies of photos; of those that couldn't be opened it names the first 200. ``facts`` are
     those of the examples in words, by item id and name.

@@ -58,6 +58,9 @@ _LETTERS: Mapping[str, tuple[str, ...]] = {
 _FEMALE, _MALE = frozenset({"women", "girls", "female"}), frozenset({"men", "boys", "male"})
 _CHILDREN, _ADULTS = frozenset({"girls", "boys", "children", "baby"}), frozenset({"women", "men", "adults"})
 
+_CASUAL, _COCKTAIL = FORMALITIES.index("casual"), FORMALITIES.index("cocktail")
+_WARM = 3  # the warmth of wool
+
 Facts = Mapping[FactName, tuple[Fact, ...]]
 Range = tuple[int, int]
 
@@ -331,30 +334,46 @@ def _category(item: Item, description: Description | None, kinds: Sequence[_Name
 
 
 def _evidence_of_kind(kind: Kind, evidence: Sequence[_Evidence], kind_words: str) -> _Evidence:
-    """What is usual for a kind, moved by the materials that aren't part of its name ("linen blazer")."""
+    """What is usual for a kind, moved by the first material that isn't part of its name ("linen blazer")."""
     names = next((row.labels[MATERIAL] for row in evidence if row.labels.get(MATERIAL)), ())
     table = style_tables().materials
-    materials = [table[name] for name in names if name in table and name not in kind_words.split()]
     formality, seasons = kind.formality, kind.seasons
-    for material in materials[:1]:
-        if formality is not None:
-            low, high = formality
-            formality = (min(high, low + max(0, material.dressy)), max(low, high + min(0, material.dressy)))
+    for material in [table[name] for name in names if name in table and f" {name} " not in f" {kind_words} "][:1]:
+        formality = None if formality is None else _moved(formality, material.dressy)
         if kind.warmth is not None and material.warmth is not None:
-            seasons = SEASONS_OF_WARMTH[_between(kind.warmth, material.warmth)]
+            seasons = _seasons_in(material.warmth, kind.warmth) or seasons
     word = Describing(kind.name, (), formality, None, seasons, kind.purposes, kind.audience)
     return _Evidence("kind", {MATERIAL: kind.materials}, [word], frozenset(kind.audience))
 
 
-def _between(warmth: int, other: int) -> int:
-    """The mean, rounded towards the other."""
-    return (warmth + other + (other > warmth)) // 2
+def _moved(ends: Range, steps: int) -> Range:
+    """A range whose low end a dressy material raises, to cocktail at most; the opposite lowers the high end."""
+    low, high = ends
+    raised = min(high, max(low, min(low + steps, _COCKTAIL)))
+    return (raised, high) if steps > 0 else (low, max(low, min(high, max(high + steps, _CASUAL))))
+
+
+def _seasons_in(material: int, kind: int) -> tuple[str, ...]:
+    """Seasons that a very warm or very cool material gives a kind of another warmth; none for others."""
+    if material >= _WARM > kind:
+        return SEASONS_OF_WARMTH[_WARM]
+    return SEASONS_OF_WARMTH[max(1, kind - 1)] if material == 0 and kind > 0 else ()
 
 
 def _of_each(evidence: Sequence[_Evidence], values: Iterable[Iterable[str]]) -> list[Fact]:
     """A fact for each source that has values, which are given in the order of the sources."""
     rows = zip(evidence, (tuple(dict.fromkeys(row)) for row in values), strict=True)
     return [Fact(row, source.source) for source, row in rows if row]
+
+
+def _purposes(evidence: Sequence[_Evidence], named_by: FactSource | None) -> list[Fact]:
+    """Purposes by source; of a source that names the kind those of the kind too ("waterproof hiking boots")."""
+    of_kind = next((row.words[0].purposes for row in evidence if row.source == "kind"), ())
+    rows = [[what for word in row.words for what in word.purposes] for row in evidence]
+    rows = [
+        [*row, *of_kind] if row and part.source == named_by else row for row, part in zip(rows, evidence, strict=True)
+    ]
+    return _of_each(evidence, rows)
 
 
 def _seasons(word: Describing) -> tuple[str, ...]:
