@@ -69,6 +69,9 @@ def test_words_of_a_user_count_before_everything_but_a_correction(reader: FactRe
         ("shirt with floral print", "pattern", ("title", "floral")),
         ("houndstooth coat", "pattern", ("title", "houndstooth")),
         ("velvet slippers", "material", ("title", "velvet")),
+        ("silver leather sandals", "material", ("title", "leather")),
+        ("silver hoop earrings", "material", ("title", "silver")),
+        ("waterproof hiking boots", "purposes", ("title", "rain", "hiking")),
     ],
 )
 def test_own_words_count_before_what_is_usual_for_the_kind(
@@ -96,6 +99,8 @@ def test_a_photo_narrows_the_usual_formality_and_never_contradicts_it(reader: Fa
         "business",
         "cocktail",
     )
+    running = reader.facts(item("running shoes"), photo(occasion="casual"))
+    assert [row[0] for row in fact(running, "formality")] == ["kind", "photo"]
     gown = reader.facts(item("evening gown"), photo(occasion="sports"))
     assert [row[0] for row in fact(gown, "formality")] == ["kind", "photo"]
 

@@ -60,6 +60,7 @@ _CHILDREN, _ADULTS = frozenset({"girls", "boys", "children", "baby"}), frozenset
 
 _CASUAL, _COCKTAIL = FORMALITIES.index("casual"), FORMALITIES.index("cocktail")
 _WARM = 3  # the warmth of wool
+_OF_METAL = ("jewellery", "watch", "accessory", "belt", "eyewear")
 
 Facts = Mapping[FactName, tuple[Fact, ...]]
 Range = tuple[int, int]
@@ -204,12 +205,10 @@ class FactReader:
             "category": _category(item, description, kinds),
             "colour": _of_each(evidence, [row.labels.get(COLOUR, ()) for row in evidence]),
             "pattern": _of_each(evidence, [row.labels.get(PATTERN, ()) for row in evidence]),
-            "material": _of_each(evidence, [row.labels.get(MATERIAL, ()) for row in evidence]),
+            "material": _of_each(evidence, [_materials(row, item.category) for row in evidence]),
             "formality": _formality(evidence),
             "seasons": _of_each(evidence, [_shared([_seasons(word) for word in row.words]) for row in evidence]),
-            "purposes": _of_each(
-                evidence, [[what for word in row.words for what in word.purposes] for row in evidence]
-            ),
+            "purposes": _purposes(evidence, kinds[0].source if kinds else None),
             "tradition": [Fact((tradition,), "kind")] if tradition else [],
             "audience": _audience(evidence),
         }
@@ -366,6 +365,12 @@ def _of_each(evidence: Sequence[_Evidence], values: Iterable[Iterable[str]]) -> 
     return [Fact(row, source.source) for source, row in rows if row]
 
 
+def _materials(evidence: _Evidence, category: GarmentCategory | None) -> list[str]:
+    """Materials that a source names; "silver" shoes are of a colour, not of a metal."""
+    labels = evidence.labels.get(MATERIAL, ())
+    return [name for name in labels if category in _OF_METAL or name not in style_tables().colours]
+
+
 def _purposes(evidence: Sequence[_Evidence], named_by: FactSource | None) -> list[Fact]:
     """Purposes by source; of a source that names the kind those of the kind too ("waterproof hiking boots")."""
     of_kind = next((row.words[0].purposes for row in evidence if row.source == "kind"), ())
@@ -406,15 +411,17 @@ def _range_of(fact: Fact) -> Range:
 
 
 def _formality(evidence: Sequence[_Evidence]) -> list[Fact]:
-    """Ranges by source, narrowed by what is usual where they meet; a photo that contradicts it comes last."""
+    """Ranges by source, narrowed by what is usual where they meet. A photo that contradicts it comes last, and so does
+    any photo where two neighbouring dress codes are usual, as for running shoes.
+    """
     of_kind = next((_shared_range(row.words) for row in evidence if row.source == "kind"), None)
     ranges: list[tuple[int, FactSource, Range]] = []
     for row in evidence:
         stated = _shared_range(row.words)
         if stated is not None:
             both = stated if of_kind is None else _meet(stated, of_kind)
-            contradicts = both is None and row.source == "photo"
-            ranges.append((2 if contradicts else row.source == "kind", row.source, both or stated))
+            is_late = row.source == "photo" and of_kind is not None and (both is None or of_kind[1] - of_kind[0] < 2)
+            ranges.append((2 if is_late else row.source == "kind", row.source, both or stated))
     ranges.sort(key=lambda row: row[0])
     return [Fact(tuple(dict.fromkeys(FORMALITIES[end] for end in ends)), source) for _, source, ends in ranges]
 
