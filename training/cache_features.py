@@ -1,8 +1,8 @@
 """Step 1: run the frozen backbone over a view of every photo, once, into ``.cache/edge-encoder``.
 
 A view is two arrays, ``view0-maps.npy`` (pooled maps, float16) and ``view0-small.npy`` (28 x 28 pixels), with a row for
-each of ``shop_photos``; view 0 of all, the others of the training part alone. ``--made`` does the same for the photos
-of ``make_photos.py``: several garments in one, and other things.
+each of ``shop_photos``; view 0 of all, the others of a ninth of the training part. ``--made`` does the same for the
+photos of ``make_photos.py``: several garments in one, and other things.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import time
 import zlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -25,9 +26,10 @@ from coordi.encoders.edge import prepare
 from efficientnet_lite import load_backbone
 from export_encoder import fold_padding
 from image_features import SIDE, PooledMaps, augmented
-from shops import ShopPhoto, made_photos, shop_photos
+from shops import ShopPhoto, has_views, made_photos, shop_photos
 
 BATCH = 8
+Make = Callable[[int], NDArray[np.uint8]]
 
 
 def export_maps(backbone: Path, out: Path) -> None:
@@ -48,26 +50,29 @@ def view_of(photos: Sequence[ShopPhoto], view: int, seed: int, row: int) -> NDAr
     return np.asarray(augmented(Image.fromarray(pixels), view, generator))
 
 
-def run(session: onnxruntime.InferenceSession, out: Path, count: int, make: Callable[[int], NDArray[np.uint8]]) -> None:
+def run(session: onnxruntime.InferenceSession, out: Path, count: int, make: Make, threads: int) -> None:
     """Write the maps and the small images of ``count`` pictures, of which ``make`` gives each."""
-    started, maps, smalls = time.monotonic(), [], []
-    for start in range(0, count, BATCH):
+
+    def batch(start: int) -> tuple[NDArray[np.float16], NDArray[np.uint8]]:
         pixels = np.stack([make(row) for row in range(start, min(start + BATCH, count))])
-        found, small = session.run(["maps", "small"], {"pixels": pixels})
-        maps.append(found.astype(np.float16))
-        smalls.append(np.rint(small * 128 + 127).astype(np.uint8))
-        if start % (BATCH * 100) == 0:
+        maps, small = session.run(["maps", "small"], {"pixels": pixels})
+        if start % (BATCH * 25) == 0:
             print(f"{out.name}: {start} of {count}, {time.monotonic() - started:.0f} s", flush=True)
+        return maps.astype(np.float16), np.rint(small * 128 + 127).astype(np.uint8)
+
+    started = time.monotonic()
+    with ThreadPoolExecutor(threads) as pool:
+        maps, smalls = zip(*pool.map(batch, range(0, count, BATCH)), strict=True)
     np.save(f"{out}-maps.npy", np.concatenate(maps))
     np.save(f"{out}-small.npy", np.concatenate(smalls))
 
 
-def open_session(cache: Path, backbone: Path, threads: int) -> onnxruntime.InferenceSession:
+def open_session(cache: Path, backbone: Path) -> onnxruntime.InferenceSession:
     cache.mkdir(parents=True, exist_ok=True)
     if not (cache / "maps.onnx").exists():
         export_maps(backbone, cache / "maps.onnx")
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     return onnxruntime.InferenceSession(str(cache / "maps.onnx"), options)
 
 
@@ -81,13 +86,16 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=17)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
-    session = open_session(options.cache, options.backbone, options.threads)
+    session = open_session(options.cache, options.backbone)
     for view in options.views:
-        photos = [photo for photo in shop_photos(options.data) if view == 0 or photo.part == "train"]
-        run(session, options.cache / f"view{view}", len(photos), partial(view_of, photos, view, options.seed))
+        photos = [photo for photo in shop_photos(options.data) if view == 0 or has_views(photo)]
+        make = partial(view_of, photos, view, options.seed)
+        run(session, options.cache / f"view{view}", len(photos), make, options.threads)
     if options.made:
         made = made_photos(options.cache / "made")
-        run(session, options.cache / "made", len(made), lambda row: prepare(Image.open(made[row].path)))
+        run(
+            session, options.cache / "made", len(made), lambda row: prepare(Image.open(made[row].path)), options.threads
+        )
 
 
 if __name__ == "__main__":

@@ -81,12 +81,13 @@ def rows_of(seen: Seen, shop: str) -> dict[str, str]:
         "black called black": share(right[only["black"]]),
     }
     for name in ("occasion", "formality", "material"):
-        given = seen.of(name, shop)
-        if (name, shop) != ("occasion", MANGO):
-            table[name] = share(given.right)
-    given = seen.of("formality", shop)
-    formal = [seen.photos[place].labels["formality"] == ("formal",) for place in given.photos]
-    table["formality of what is formal"] = share(given.right[formal])
+        if name in seen.vocabulary.attributes and (name, shop) != ("occasion", MANGO):
+            table[name] = share(seen.of(name, shop).right)
+    for name in ("occasion", "formality"):
+        if name in seen.vocabulary.attributes:
+            given = seen.of(name, shop)
+            formal = [seen.photos[place].labels[name] == ("formal",) for place in given.photos]
+            table[f"{name} of what is formal"] = share(given.right[formal])
     return table | subject_rows(seen, shop)
 
 

@@ -32,7 +32,9 @@ def central_window() -> Tensor:
 
 
 class Colours(nn.Module):
-    """A small image ``(N, 3, 28, 28)`` to the square roots of a soft histogram, whole and central, ``(N, 192)``."""
+    """A small image ``(N, 3, 28, 28)`` to the square roots of soft histograms: of the whole, of the centre, and of what
+    stands out from the border's mean colour, ``(N, 288)``.
+    """
 
     def __init__(self, palette: NDArray[np.float32], sharpness: float) -> None:
         super().__init__()
@@ -44,7 +46,12 @@ class Colours(nn.Module):
         """Softmax over the nearness of each pixel to the palette's colours."""
         nearness = 2 * F.conv2d(small, self.palette[:, :, None, None]) - (self.palette**2).sum(1)[None, :, None, None]
         share = torch.softmax(self.sharpness * nearness, dim=1)
-        return torch.cat([share.mean(dim=(2, 3)), (share * self.window).mean(dim=(2, 3))], dim=1).sqrt()
+        edges = torch.cat([small[:, :, 0], small[:, :, -1], small[:, :, :, 0], small[:, :, :, -1]], dim=2)
+        border = edges.mean(dim=2)[:, :, None, None]
+        apart = (5 * (small - border).abs().amax(dim=1, keepdim=True)).clamp(max=1) + 0.03
+        weight = apart * self.window
+        standing_out = (share * weight).sum(dim=(2, 3)) / weight.sum(dim=(2, 3))
+        return torch.cat([share.mean(dim=(2, 3)), (share * self.window).mean(dim=(2, 3)), standing_out], dim=1).sqrt()
 
 
 class PooledMaps(nn.Module):

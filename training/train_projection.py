@@ -24,7 +24,7 @@ from coordi.encoders.evaluation import TEMPLATES, label_words
 from coordi.encoders.labels import NO_GARMENT, SUBJECT, Vocabulary, label_vectors, load_vocabulary
 from efficientnet_lite import HEAD_CHANNELS
 from image_features import COLOURS, Colours
-from shops import MANGO, PRODUCTS, MadePhoto, ShopPhoto, made_photos, shop_photos
+from shops import MANGO, PRODUCTS, MadePhoto, ShopPhoto, has_views, made_photos, shop_photos, words
 
 # What a wrong label costs, by attribute of the vocabulary and by column of the products.
 WEIGHTS = {
@@ -107,6 +107,7 @@ class Task:
     """
 
     name: str
+    labels: Sequence[str]
     vectors: Tensor
     right: Tensor
     balance: Tensor
@@ -148,14 +149,14 @@ def material(data: Path, cache: Path, encoder: EdgeEncoder, vocabulary: Vocabula
             known = [entry.text for entry in attribute.labels]
             right = matrix([row.get(name, ()) for row in labels], known)
             vectors = torch.from_numpy(attribute_vectors(vocabulary, name, encoder))
-            tasks.append(Task(name, vectors, right, balanced(right, training, name)))
+            tasks.append(Task(name, known, vectors, right, balanced(right, training, name)))
     for name, template in TEMPLATES.items():
         columns = [photo.columns.get(name) if photo.shop == PRODUCTS else None for photo in photos]
         known = sorted({value for value, kept in zip(columns, training, strict=False) if value and kept})
         if known:
             right = matrix([(value,) if value else () for value in columns] + [()] * len(made), known)
             vectors = torch.from_numpy(label_vectors(encoder, template, [[label_words(value)] for value in known]))
-            tasks.append(Task(name, vectors, right, torch.ones(len(right))))
+            tasks.append(Task(name, known, vectors, right, torch.ones(len(right))))
     return Material(photos, made, tasks)
 
 
@@ -201,21 +202,37 @@ def learn_palette(small: NDArray[np.uint8], generator: np.random.Generator) -> N
 
 @torch.inference_mode()
 def features_of(cache: Path, name: str, colours: Colours) -> Tensor:
-    """Maps and colours of a view, ``(N, F)`` in half precision."""
-    maps = torch.from_numpy(np.load(cache / f"{name}-maps.npy"))
-    small = np.load(cache / f"{name}-small.npy")
-    parts = [colours((torch.from_numpy(small[i : i + 1024]).float() - 127) / 128) for i in range(0, len(small), 1024)]
-    return torch.cat([maps, torch.cat(parts).half()], dim=1)
+    """Maps and colours of a view, ``(N, F)`` in half precision; colours are worked out once for a palette."""
+    known = cache / f"{name}-colours.npz"
+    palette = np.append(colours.palette.numpy().ravel(), np.float32(colours.sharpness))
+    if known.exists() and np.array_equal(np.load(known)["palette"], palette):
+        shares = torch.from_numpy(np.load(known)["shares"])
+    else:
+        small = torch.from_numpy(np.load(cache / f"{name}-small.npy"))
+        parts = [colours((small[i : i + 256].float() - 127) / 128).half() for i in range(0, len(small), 256)]
+        shares = torch.cat(parts)
+        np.savez(known, palette=palette, shares=shares.numpy())
+    return torch.cat([torch.from_numpy(np.load(cache / f"{name}-maps.npy")), shares], dim=1)
+
+
+def palette_of(options: argparse.Namespace, photos: Sequence[ShopPhoto]) -> NDArray[np.float32]:
+    """The palette of the training photos of both shops, learned once."""
+    path = options.cache / "palette.npy"
+    if not path.exists():
+        training = np.flatnonzero([photo.part == "train" for photo in photos])
+        small = np.load(options.cache / "view0-small.npy")[training]
+        np.save(path, learn_palette(small, np.random.default_rng([options.seed, 1])))
+    return np.asarray(np.load(path))
 
 
 class Views:
-    """Features of each view by photo; views other than 0 have the training part of the shops alone."""
+    """Features of each view by photo; views other than 0 have a ninth of the training part alone."""
 
     def __init__(self, cache: Path, names: Sequence[int], photos: Sequence[ShopPhoto], colours: Colours) -> None:
         self.whole = torch.cat([features_of(cache, "view0", colours), features_of(cache, "made", colours)])
         self.others = [features_of(cache, f"view{view}", colours) for view in names if view != 0]
-        is_trained = np.array([photo.part == "train" for photo in photos])
-        self.place = np.where(is_trained, np.cumsum(is_trained) - 1, -1)
+        changed = np.array([has_views(photo) for photo in photos])
+        self.place = np.where(changed, np.cumsum(changed) - 1, -1)
         self.place = np.concatenate([self.place, np.full(len(self.whole) - len(photos), -1)])
 
     def draw(self, rows: NDArray[np.integer], plain: float, generator: np.random.Generator) -> Tensor:
@@ -230,9 +247,20 @@ class Views:
         return features
 
 
+def of_colours(task: Task, right: Tensor, guess: Tensor) -> dict[str, float]:
+    """Shares of right families (navy being blue), of navy called navy, and of navy called black."""
+    owner = {colour: name.replace("navy", "blue") for name, these in words()["families"].items() for colour in these}
+    kin = torch.tensor([[owner[a] == owner[b] for b in task.labels] for a in task.labels]).float()
+    wide = (right.float() @ kin > 0).gather(1, guess[:, None]).float().mean()
+    navy, black = task.labels.index("navy blue"), task.labels.index("black")
+    said = guess[right[:, navy] & (right.sum(dim=1) == 1)]
+    shares = {"family": wide, "navy": (said == navy).float().mean(), "navy as black": (said == black).float().mean()}
+    return {name: round(float(share), 3) for name, share in shares.items()}
+
+
 @torch.inference_mode()
 def measure(model: Projection, views: Views, data: Material, rows: dict[str, NDArray[np.integer]]) -> dict[str, float]:
-    """Share of photos whose first label is right, by attribute and shop."""
+    """Share of photos whose first label is right, by attribute and shop; of colours, whose family is right, too."""
     model.eval()
     result = {}
     for name, part in rows.items():
@@ -243,6 +271,8 @@ def measure(model: Projection, views: Views, data: Material, rows: dict[str, NDA
             if task.name in PRINTED and known.sum() >= 20:
                 guess = (vectors[known] @ task.vectors.T).argmax(dim=1)
                 result[f"{name} {task.name}"] = round(float(right[known].gather(1, guess[:, None]).float().mean()), 3)
+                if task.name == "colour":
+                    result |= {f"{name} {row}": share for row, share in of_colours(task, right[known], guess).items()}
     model.train()
     return result
 
@@ -271,8 +301,7 @@ def train(options: argparse.Namespace) -> None:
     encoder, vocabulary = EdgeEncoder.bundled(), load_vocabulary("fashion")
     data = material(options.data, options.cache, encoder, vocabulary, SHOPS[options.shops])
     chosen = data.rows("train", SHOPS[options.shops])
-    small = np.load(options.cache / "view0-small.npy")[chosen[chosen < len(data.shops)]]
-    colours = Colours(learn_palette(small, np.random.default_rng([options.seed, 1])), options.sharpness)
+    colours = Colours(palette_of(options, data.shops), options.sharpness)
     views = Views(options.cache, options.views, data.shops, colours)
     checks = {shop: data.rows("choices", [shop]) for shop in (PRODUCTS, MANGO)}
     titles = torch.from_numpy(encoder.encode_texts([photo.title for photo in data.shops]))
@@ -330,10 +359,10 @@ def main() -> None:
     parser.add_argument("--shops", default="both", choices=list(SHOPS), help="whose photos are trained on")
     parser.add_argument("--name", help="of the file in the cache; default: the shops")
     parser.add_argument("--views", type=int, nargs="+", default=[0, 5])
-    for name, value in (("epochs", 18), ("batch", 256), ("hidden", 384), ("seed", 17), ("threads", 1)):
+    for name, value in (("epochs", 14), ("batch", 256), ("hidden", 384), ("seed", 17), ("threads", 1)):
         parser.add_argument(f"--{name}", type=int, default=value)
     defaults = {
-        "rate": 1e-3, "decay": 0.05, "dropout": 0.3, "smoothing": 0.02, "titles": 0.1, "plain": 0.5, "sharpness": 60.0,
+        "rate": 1e-3, "decay": 0.05, "dropout": 0.3, "smoothing": 0.02, "titles": 0.1, "plain": 0.5, "sharpness": 100.0,
     }  # fmt: skip
     for name, fraction in defaults.items():
         parser.add_argument(f"--{name}", type=float, default=fraction)
