@@ -1,4 +1,4 @@
-"""Step 1: run the frozen backbone over a view of every photo, once, into ``.cache/edge-encoder``.
+"""Step 2: run the frozen backbone over a view of every photo, once, into ``.cache/edge-encoder``.
 
 A view is two arrays, ``view0-maps.npy`` (pooled maps, float16) and ``view0-small.npy`` (28 x 28 pixels), with a row for
 each of ``shop_photos``; view 0 of all, the others of a ninth of the training part. ``--made`` does the same for the

@@ -95,28 +95,32 @@ def subject_rows(seen: Seen, shop: str) -> dict[str, str]:
     """How many garments are lost as no garment or as several, at the vocabulary's threshold."""
     if SUBJECT not in seen.vocabulary.attributes:
         return {}
-    threshold, labels = seen.vocabulary.attributes[SUBJECT].threshold, seen.labels(SUBJECT)
     these = [photo.shop == shop and photo.labels[SUBJECT] == ("one garment",) for photo in seen.photos]
-    shares = seen.judge(SUBJECT).probabilities(seen.rows[these])
+    said = subjects(seen, seen.rows[these])
     return {
-        "garments taken for no garment": share(shares[:, labels.index(NO_GARMENT)] >= threshold),
-        "one garment taken for several": share(shares[:, labels.index("several garments")] >= threshold),
+        "garments taken for no garment": share(said == NO_GARMENT),
+        "one garment taken for several": share(said == "several garments"),
     }
+
+
+def subjects(seen: Seen, rows: NDArray[np.float32]) -> NDArray[np.str_]:
+    """What descriptions say of the photos as wholes, ``(N,)``; empty where nothing is sure enough."""
+    shares = seen.judge(SUBJECT).probabilities(rows)
+    said = np.array(seen.labels(SUBJECT))[shares.argmax(axis=1)]
+    return np.where(shares.max(axis=1) >= seen.vocabulary.attributes[SUBJECT].threshold, said, "")
 
 
 def made_rows(seen: Seen) -> dict[str, str]:
     """How many of the made photos are known for what they are, at the vocabulary's threshold."""
     if SUBJECT not in seen.vocabulary.attributes:
         return {}
-    threshold, labels = seen.vocabulary.attributes[SUBJECT].threshold, seen.labels(SUBJECT)
-    shares = seen.judge(SUBJECT).probabilities(seen.made_rows)
-    table = {}
+    said, table = subjects(seen, seen.made_rows), {}
     for subject in (NO_GARMENT, "several garments"):
         these = np.array([photo.subject == subject for photo in seen.made])
-        table[subject] = share(shares[these, labels.index(subject)] >= threshold)
+        table[subject] = share(said[these] == subject)
     for source in sorted({photo.source.partition("-")[0] for photo in seen.made if photo.subject == NO_GARMENT}):
         these = np.array([photo.subject == NO_GARMENT and photo.source.startswith(source) for photo in seen.made])
-        table[f"{NO_GARMENT}, {source}"] = share(shares[these, labels.index(NO_GARMENT)] >= threshold)
+        table[f"{NO_GARMENT}, {source}"] = share(said[these] == NO_GARMENT)
     return table
 
 

@@ -1,4 +1,4 @@
-"""Make the photos that the shops don't have: several garments in one photo, and photos of other things.
+"""Step 1: make the photos that the shops don't have: several garments in one photo, and photos of other things.
 
 They go to ``.cache/edge-encoder/made/<part>/<subject>/<source>-<number>.jpg``. Photos of other things that are held out
 are of other sources than those that are trained on:
