@@ -21,16 +21,19 @@ from torch.nn import functional as F  # noqa: N812
 
 from coordi.encoders.edge import EdgeEncoder
 from coordi.encoders.evaluation import TEMPLATES, label_words
-from coordi.encoders.labels import NO_GARMENT, SUBJECT, Vocabulary, label_vectors, load_vocabulary
+from coordi.encoders.labels import KINDS, NO_GARMENT, SUBJECT, Vocabulary, label_vectors, load_vocabulary
+from coordi.style.lexicon import default_lexicon
 from efficientnet_lite import HEAD_CHANNELS
 from image_features import COLOURS, Colours
 from shops import MANGO, PRODUCTS, MadePhoto, ShopPhoto, has_views, made_photos, shop_photos, words
 
+WORDS = "words"
+DRAWS = 24
 # What a wrong label costs, by attribute of the vocabulary and by column of the products.
 WEIGHTS = {
-    "category": 1.2, "colour": 1.0, "pattern": 0.3, "material": 0.3, "occasion": 0.3, "formality": 0.4, "subject": 1.0,
-    "articleType": 0.8, "masterCategory": 0.3, "subCategory": 0.4, "gender": 0.4, "baseColour": 0.6, "season": 0.1,
-    "usage": 0.3,
+    "category": 1.2, WORDS: 0.6, "colour": 1.1, "pattern": 0.3, "material": 0.3, "occasion": 0.3, "formality": 0.4,
+    "subject": 1.0, "articleType": 0.8, "masterCategory": 0.3, "subCategory": 0.4, "gender": 0.4, "baseColour": 0.6,
+    "season": 0.1, "usage": 0.3,
 }  # fmt: skip
 PRINTED = ("category", "colour", "subject", "formality", "occasion", "material", "articleType")
 NAMES_SHARE = 0.3
@@ -96,12 +99,26 @@ def attribute_vectors(vocabulary: Vocabulary, name: str, encoder: EdgeEncoder) -
     return label_vectors(encoder, attribute.template, [entry.phrases for entry in attribute.labels])
 
 
+def word_vectors(vocabulary: Vocabulary, encoder: EdgeEncoder) -> NDArray[np.float32]:
+    """Sets of vectors of the garment types, ``(R, L, D)``, each by one word that the vocabulary or the lexicon has for
+    it, so that a word of a user's own is near photos of what it means.
+    """
+    attribute, lexicon, generator = vocabulary.attributes[KINDS], default_lexicon(), np.random.default_rng(5)
+    words = []
+    for entry in attribute.labels:
+        kind = lexicon.find(entry.text)
+        words.append([*entry.phrases, *(kind.words[:10] if kind is not None else ())])
+    forms = (attribute.template, attribute.template.replace("of {}", "of a {}"))
+    drawn = [[str(generator.choice(forms)).format(generator.choice(row)) for row in words] for _ in range(DRAWS)]
+    return np.stack([encoder.encode_texts(texts) for texts in drawn])
+
+
 @dataclass
 class Task:
     """One attribute or column.
 
     Attributes:
-        vectors: Of its labels, ``(L, D)``.
+        vectors: Of its labels, ``(L, D)``; or several sets of them, ``(R, L, D)``, of which each step takes one.
         right: Whether a label is right for a photo, ``(N, L)``; a row without one isn't trained on.
         balance: A factor per photo, ``(N,)``: rare labels count for more.
     """
@@ -118,7 +135,8 @@ class Task:
         known = right.any(dim=1)
         if not known.any():
             return torch.zeros(())
-        logs = F.log_softmax(scale * vectors[known] @ self.vectors.T, dim=1)
+        labels = self.vectors if self.vectors.dim() == 2 else self.vectors[int(torch.randint(len(self.vectors), ()))]
+        logs = F.log_softmax(scale * vectors[known] @ labels.T, dim=1)
         share = torch.logsumexp(logs.masked_fill(~right[known], -torch.inf), dim=1)
         each = -(1 - smoothing) * share - smoothing * logs.mean(dim=1)
         return (each * self.balance[rows][known]).sum() / len(rows)
@@ -150,6 +168,10 @@ def material(data: Path, cache: Path, encoder: EdgeEncoder, vocabulary: Vocabula
             right = matrix([row.get(name, ()) for row in labels], known)
             vectors = torch.from_numpy(attribute_vectors(vocabulary, name, encoder))
             tasks.append(Task(name, known, vectors, right, balanced(right, training, name)))
+    kinds = tasks[[task.name for task in tasks].index(KINDS)]
+    tasks.append(
+        Task(WORDS, kinds.labels, torch.from_numpy(word_vectors(vocabulary, encoder)), kinds.right, kinds.balance)
+    )
     for name, template in TEMPLATES.items():
         columns = [photo.columns.get(name) if photo.shop == PRODUCTS else None for photo in photos]
         known = sorted({value for value, kept in zip(columns, training, strict=False) if value and kept})

@@ -51,7 +51,7 @@ def describe(
     revision: RevisionOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Give every photo a category, colours, pattern, material, style and occasion, as far as the encoder is sure.
+    """Give every photo a category, colours, pattern, material, occasion and so on, as far as the encoder is sure.
 
     Writes descriptions.html (to look at), descriptions.parquet (a row per label), embeddings.safetensors and
     unreadable.json. The same command resumes after Ctrl-C or a crash, and brings a finished folder up to date: photos
