@@ -72,7 +72,7 @@ def test_of_a_photo_of_no_garment_nothing_else_is_said() -> None:
             return super().encode_texts([words.get(text.removeprefix("a photo of a "), text) for text in texts])
 
     entries = (
-        LabelEntry(text="one garment", shown=False),
+        LabelEntry(text="one garment", described=False),
         LabelEntry(text="several garments"),
         LabelEntry(text="no garment"),
     )

@@ -32,12 +32,12 @@ class LabelEntry(Settings):
     """One label, its synonyms and, of a garment type, its category (``worn`` in older files).
 
     Attributes:
-        shown: Whether descriptions hold it; else it only competes with the other labels.
+        described: Whether descriptions hold it; else it only competes with the other labels.
     """
 
     text: str
     synonyms: tuple[str, ...] = ()
-    shown: bool = True
+    described: bool = True
     category: GarmentCategory | None = Field(default=None, validation_alias=AliasChoices("category", "worn"))
 
     @property
@@ -246,7 +246,7 @@ class Labeller:
             tuple(
                 Label(attribute.labels[column].text, float(row[column]))
                 for column in columns
-                if row[column] >= attribute.threshold and attribute.labels[column].shown
+                if row[column] >= attribute.threshold and attribute.labels[column].described
             )
             for row, columns in zip(shares, best, strict=True)
         ]
