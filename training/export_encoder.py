@@ -1,4 +1,4 @@
-"""Step 5: write the towers, small and checked, into ``src/coordi/encoders/weights``.
+"""Step 4: write the image tower, small and checked, and the manifest into ``src/coordi/encoders/weights``.
 
 Weights are stored in 8 bits per output channel and multiplied out when the file is opened, so arithmetic stays in
 float32: a vector doesn't depend on what shares its batch, as it would with dynamically quantised activations.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +19,28 @@ import onnx.utils
 import onnxruntime
 import torch
 from onnx import helper, numpy_helper
-from safetensors.numpy import save
 from torch import Tensor, nn
 
-from efficientnet_lite import EfficientNetLite0
-from image_features import COLOURS, SIDE, ImageFeatures
+from efficientnet_lite import load_backbone
+from image_features import SIDE, Colours, PooledMaps
 from train_projection import Projection
 
 SMALLEST = 1024
+WEIGHTS = Path("src/coordi/encoders/weights")
+TEXT_SIDE = ("tokens.safetensors", "tokenizer.json")
 
 
 class ImageTower(nn.Module):
     """Pixels to unit vectors."""
 
-    def __init__(self, features: ImageFeatures, projection: Projection) -> None:
+    def __init__(self, maps: PooledMaps, colours: Colours, projection: Projection) -> None:
         super().__init__()
-        self.features, self.projection = features, projection
+        self.maps, self.colours, self.projection = maps, colours, projection
 
     def forward(self, pixels: Tensor) -> Tensor:
         """``(N, 224, 224, 3)`` uint8 to ``(N, D)``."""
-        return self.projection(self.features(pixels))
+        maps, small = self.maps(pixels)
+        return self.projection(torch.cat([maps, self.colours(small)], dim=1))
 
 
 def in_eight_bits(model: onnx.ModelProto) -> None:
@@ -66,7 +69,7 @@ def in_eight_bits(model: onnx.ModelProto) -> None:
         graph.node.insert(0, node)
 
 
-def fold_padding(model: onnx.ModelProto) -> onnx.ModelProto:
+def fold_padding(model: onnx.ModelProto, outputs: list[str]) -> onnx.ModelProto:
     """Give every convolution the padding that the graph works out before it, and drop what worked it out.
 
     SAME padding is exported as some twenty nodes and a ``Pad`` per convolution. Without them the convolutions follow
@@ -89,64 +92,56 @@ def fold_padding(model: onnx.ModelProto) -> onnx.ModelProto:
                 raise ValueError(f"{node.name} pads by {list(given.ints)} itself, expected no padding")
             given.ints[:] = [top, left, bottom, right]
             node.input[0] = pad.input[0]
-    return onnx.utils.Extractor(model).extract_model(["pixels"], ["vectors"])
+    return onnx.utils.Extractor(model).extract_model(["pixels"], outputs)
 
 
-def export_image(cache: Path, saved: dict[str, Tensor], out: Path) -> None:
-    features = ImageFeatures(EfficientNetLite0(), np.zeros((COLOURS, 3), dtype=np.float32))
-    features.load_state_dict(torch.load(cache / "features.pt", weights_only=True))
-    hidden, width = saved["first.weight"].shape
-    projection = Projection(torch.zeros(width), torch.ones(width), torch.zeros_like(saved["names"]), hidden)
-    projection.load_state_dict(saved)
+def load_projection(state: dict[str, Tensor]) -> Projection:
+    """The projection with the shapes and weights that were saved."""
+    hidden, width = state["first.weight"].shape
+    projection = Projection(torch.zeros(width), torch.ones(width), torch.zeros_like(state["names"]), hidden)
+    projection.load_state_dict(state)
+    return projection.eval()
+
+
+def export_image(backbone: Path, saved: dict[str, Any], out: Path) -> None:
+    colours = Colours(saved["colours"]["palette"].numpy(), saved["sharpness"])
+    tower = ImageTower(PooledMaps(load_backbone(backbone)), colours, load_projection(saved["projection"]))
     torch.onnx.export(
-        ImageTower(features, projection).eval(), (torch.zeros(2, SIDE, SIDE, 3, dtype=torch.uint8),), str(out),
+        tower.eval(), (torch.zeros(2, SIDE, SIDE, 3, dtype=torch.uint8),), str(out),
         input_names=["pixels"], output_names=["vectors"], dynamo=False, opset_version=17,
         dynamic_axes={"pixels": {0: "batch"}, "vectors": {0: "batch"}},
     )  # fmt: skip
-    model = fold_padding(onnx.load(out))
+    model = fold_padding(onnx.load(out), ["vectors"])
     in_eight_bits(model)
     onnx.checker.check_model(model)
     onnx.save(model, out)
 
 
-def small_tokenizer(tokenizer: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
-    """MiniLM's tokenizer without its placeholders and without tokens outside ASCII, and the ids that are left."""
-    model = tokenizer["model"]
-    ordered = sorted(model["vocab"].items(), key=lambda entry: entry[1])
-    kept = [(token, place) for token, place in ordered if token.isascii() and not token.startswith("[unused")]
-    model["vocab"] = {token: place for place, (token, _) in enumerate(kept)}
-    for added in tokenizer["added_tokens"]:
-        added["id"] = model["vocab"][added["content"]]
-    tokenizer["padding"] = tokenizer["truncation"] = tokenizer["post_processor"] = None
-    return tokenizer, [place for _, place in kept]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--cache", type=Path, default=Path(".cache/edge-encoder"))
-    parser.add_argument("--teacher", type=Path, required=True, help="folder of all-MiniLM-L6-v2")
-    parser.add_argument("--name", default="projection")
-    parser.add_argument("--out", type=Path, default=Path("src/coordi/encoders/weights"))
+    parser.add_argument("--backbone", type=Path, required=True, help="efficientnet-lite0-57934424.pth")
+    parser.add_argument("--name", default="both", help="of the projection in the cache")
+    parser.add_argument("--out", type=Path, default=WEIGHTS, help="a folder; without a text side it gets the package's")
     options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    for file in TEXT_SIDE:
+        if not (options.out / file).exists():
+            shutil.copyfile(WEIGHTS / file, options.out / file)
     saved = torch.load(options.cache / f"{options.name}.pt", weights_only=True)
-    export_image(options.cache, saved["projection"], options.out / "image.onnx")
-    tokenizer, kept = small_tokenizer(json.loads((options.teacher / "tokenizer.json").read_text()))
-    (options.out / "tokenizer.json").write_text(json.dumps(tokenizer, ensure_ascii=False, separators=(",", ":")))
-    table = saved["table"].numpy()[kept]
-    scales = np.maximum(np.abs(table).max(axis=1), 1e-12) / 127
-    tensors = {"tokens": np.rint(table / scales[:, None]).astype(np.int8), "scales": scales.astype(np.float32)}
-    (options.out / "tokens.safetensors").write_bytes(save(tensors))
-    files = ("image.onnx", "tokens.safetensors", "tokenizer.json")
+    export_image(options.backbone, saved, options.out / "image.onnx")
+    files = ("image.onnx", *TEXT_SIDE)
     digests = {name: hashlib.sha256((options.out / name).read_bytes()).hexdigest() for name in files}
     manifest = {
         "name": "edge",
-        "dimension": table.shape[1],
+        "dimension": saved["projection"]["names"].shape[1],
         "logit_scale": round(saved["scale"], 4),
-        "calibration": json.loads((options.cache / "calibration.json").read_text()),
+        "calibration": {"temperatures": saved["temperatures"]},
         "sha256": digests,
     }
     (options.out / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
-    print({name: (options.out / name).stat().st_size for name in files})
+    print({name: (options.out / name).stat().st_size for name in (*files, "manifest.json")})
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ histogram over learned colours sits beside those because a mean over a white bac
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -22,21 +20,49 @@ from efficientnet_lite import EfficientNetLite0
 
 SIDE = 224
 COLOURS = 96
-COLOUR_SHARPNESS = 60.0
+# Of backgrounds: the least white, the most of a step between neighbours and of a distance from the border's colour.
+WHITE, EVEN, FAR = 249, 3.0, 45
 
 
-class ImageFeatures(nn.Module):
-    """``(N, 224, 224, 3)`` uint8 RGB to ``(N, 3968)`` float32."""
+def central_window() -> Tensor:
+    """Weights ``(1, 1, 28, 28)`` of mean 1 that fall off from the centre."""
+    axis = torch.linspace(-1, 1, 28)
+    window = torch.exp(-(axis[:, None] ** 2 + axis[None, :] ** 2) / (2 * 0.4**2))
+    return window[None, None] / window.mean()
 
-    def __init__(self, backbone: EfficientNetLite0, palette: NDArray[np.float32]) -> None:
+
+class Colours(nn.Module):
+    """A small image ``(N, 3, 28, 28)`` to the square roots of soft histograms: of the whole, of the centre, and of what
+    stands out from the border's mean colour, ``(N, 288)``.
+    """
+
+    def __init__(self, palette: NDArray[np.float32], sharpness: float) -> None:
+        super().__init__()
+        self.sharpness = sharpness
+        self.register_buffer("palette", torch.from_numpy(palette))
+        self.register_buffer("window", central_window())
+
+    def forward(self, small: Tensor) -> Tensor:
+        """Softmax over the nearness of each pixel to the palette's colours."""
+        nearness = 2 * F.conv2d(small, self.palette[:, :, None, None]) - (self.palette**2).sum(1)[None, :, None, None]
+        share = torch.softmax(self.sharpness * nearness, dim=1)
+        edges = torch.cat([small[:, :, 0], small[:, :, -1], small[:, :, :, 0], small[:, :, :, -1]], dim=2)
+        border = edges.mean(dim=2)[:, :, None, None]
+        apart = (5 * (small - border).abs().amax(dim=1, keepdim=True)).clamp(max=1) + 0.03
+        weight = apart * self.window
+        standing_out = (share * weight).sum(dim=(2, 3)) / weight.sum(dim=(2, 3))
+        return torch.cat([share.mean(dim=(2, 3)), (share * self.window).mean(dim=(2, 3)), standing_out], dim=1).sqrt()
+
+
+class PooledMaps(nn.Module):
+    """``(N, 224, 224, 3)`` uint8 RGB to pooled maps ``(N, 3776)`` and a small image ``(N, 3, 28, 28)``, float32."""
+
+    def __init__(self, backbone: EfficientNetLite0) -> None:
         super().__init__()
         self.backbone = backbone
-        self.register_buffer("palette", torch.from_numpy(palette))
-        axis = torch.linspace(-1, 1, 28)
-        window = torch.exp(-(axis[:, None] ** 2 + axis[None, :] ** 2) / (2 * 0.4**2))
-        self.register_buffer("window", window[None, None] / window.mean())
+        self.register_buffer("window", central_window())
 
-    def forward(self, pixels: Tensor) -> Tensor:
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Normalise as the ImageNet weights want ((x - 127) / 128), then pool every map."""
         x = (pixels.to(torch.float32).permute(0, 3, 1, 2) - 127.0) / 128.0
         *taps, head = self.backbone.maps(x)
@@ -47,46 +73,43 @@ class ImageFeatures(nn.Module):
             small = F.avg_pool2d(tap, tap.shape[-1] // 14)
             window = F.avg_pool2d(self.window, 2)
             pooled.append((small * window).mean(dim=(2, 3)))
-        return torch.cat([*pooled, self._colours(x)], dim=1)
-
-    def _colours(self, x: Tensor) -> Tensor:
-        small = F.avg_pool2d(x, 8)
-        nearness = 2 * F.conv2d(small, self.palette[:, :, None, None]) - (self.palette**2).sum(1)[None, :, None, None]
-        share = torch.softmax(COLOUR_SHARPNESS * nearness, dim=1)
-        return torch.cat([share.mean(dim=(2, 3)), (share * self.window).mean(dim=(2, 3))], dim=1).sqrt()
+        return torch.cat(pooled, dim=1), F.avg_pool2d(x, 8)
 
 
 def foreground(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Pixels that aren't the near-white background touching the border, ``(H, W)``."""
-    white = pixels.min(axis=2) > 249
-    labels, _ = ndimage.label(white)
+    """Pixels that aren't background, ``(H, W)``; all of them where the background can't be told.
+
+    On white paper: what is near-white and in one piece with the border is background. On other paper, whose light falls
+    off: what is even (a small gradient) and in one piece with the border.
+    """
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    if np.median(border) > WHITE:
+        return ~_beside_the_border(pixels.min(axis=2) > WHITE)
+    smooth = ndimage.uniform_filter(pixels.astype(np.float32), (3, 3, 1))
+    steps = [np.abs(ndimage.sobel(smooth, axis) / 8).max(axis=2) for axis in (0, 1)]
+    far = np.abs(smooth - np.median(border, axis=0)).max(axis=2) > FAR
+    inside = np.pad(~_beside_the_border((np.maximum(*steps) < EVEN) & ~far), 4)
+    closed = ndimage.binary_fill_holes(ndimage.binary_closing(inside, iterations=3))[4:-4, 4:-4]
+    result = ndimage.binary_opening(ndimage.binary_erosion(closed))
+    return result if 0.02 < result.mean() < 0.7 else np.ones_like(result)
+
+
+def _beside_the_border(pixels: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    labels, _ = ndimage.label(pixels)
     touching = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
-    return ~np.isin(labels, touching[touching > 0])
-
-
-def learn_palette(photos: list[Path], generator: np.random.Generator) -> NDArray[np.float32]:
-    """Colour centres ``(96, 3)`` in the backbone's units: k-means over foreground pixels, plus white, grey, black."""
-    from scipy.cluster.vq import kmeans2
-
-    samples = []
-    for path in photos:
-        pixels = np.asarray(Image.open(path).convert("RGB").resize((56, 56), Image.Resampling.BOX))
-        inside = pixels[foreground(pixels)]
-        if len(inside):
-            samples.append(inside[generator.integers(len(inside), size=100)])
-    data = (np.concatenate(samples).astype(np.float32) - 127) / 128
-    centres, _ = kmeans2(data, COLOURS - 3, minit="++", rng=generator)
-    anchors = np.array([[1, 1, 1], [0, 0, 0], [-1, -1, -1]], dtype=np.float32)
-    return np.concatenate([centres.astype(np.float32), anchors])
+    return np.isin(labels, touching[touching > 0])
 
 
 def augmented(image: Image.Image, view: int, generator: np.random.Generator) -> Image.Image:
     """View 0 is the photo itself; 1 fills the frame, 2 changes the background, 3 does all, blurs and posterises.
 
     View 4 is a wardrobe: another light, a plain or busy background, a tighter or wider frame, a tilt, a worse camera.
+    View 5 is 3 or 4.
     """
     if view == 0:
         return image
+    if view == 5:
+        view = int(generator.choice([3, 4]))
     if view == 4:
         return _in_a_wardrobe(image, generator)
     pixels = np.asarray(image)
@@ -181,13 +204,3 @@ def _framed(
     square = Image.new("RGB", (SIDE, SIDE), tuple(int(c) for c in background))
     square.paste(part, ((SIDE - part.size[0]) // 2, (SIDE - part.size[1]) // 2))
     return np.asarray(square)
-
-
-def batches(photos: list[Path], view: int, seed: int, size: int = 16) -> Iterator[NDArray[np.uint8]]:
-    """Batches ``(B, 224, 224, 3)`` of one view, each photo with its own generator so that order doesn't matter."""
-    for start in range(0, len(photos), size):
-        rows = []
-        for path in photos[start : start + size]:
-            generator = np.random.default_rng([seed, view, int(path.stem)])
-            rows.append(np.asarray(augmented(Image.open(path).convert("RGB"), view, generator)))
-        yield np.stack(rows)

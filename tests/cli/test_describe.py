@@ -200,7 +200,7 @@ def test_encoder_evaluate_gives_the_documented_json(tmp_path: Path) -> None:
     Image.new("RGB", (64, 64)).save(tmp_path / "images" / "8.jpg")
     (tmp_path / "styles.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
     found = json.loads(run("encoder", "evaluate", "--data", tmp_path, "--json"))
-    assert set(found) == {"attributes", "unseen", "left_out", "may_be_trained_on", "photos_per_second", "encoded"}
+    assert set(found) == {"attributes", "left_out", "may_be_trained_on", "photos_per_second", "encoded"}
     assert found["left_out"] == {"rows": 1, "photos": 1, "unreadable": 0}
     assert set(found["attributes"]) == {"articleType"}  # one gender only: nothing to tell apart
     figures = found["attributes"]["articleType"]

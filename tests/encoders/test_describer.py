@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from PIL import Image
 from safetensors import safe_open
@@ -61,6 +63,28 @@ def test_what_could_be_two_kinds_of_top_is_a_top() -> None:
     either = Labeller(ColourEncoder(), garment_types("top", "bottom", None))
     assert either.categories(said, photos) == ["top", None, None]  # as probable as not, and nothing that is worn
     assert Labeller(ColourEncoder(), vocabulary(0.6)).categories(said, photos) == [None] * 3  # it has no kinds
+
+
+def test_of_a_photo_of_no_garment_nothing_else_is_said() -> None:
+    class Subjects(ColourEncoder):
+        def encode_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+            words = {"one garment": "red", "several garments": "green", "no garment": "blue"}
+            return super().encode_texts([words.get(text.removeprefix("a photo of a "), text) for text in texts])
+
+    entries = (
+        LabelEntry(text="one garment", described=False),
+        LabelEntry(text="several garments"),
+        LabelEntry(text="no garment"),
+    )
+    subject = Attribute(threshold=0.6, labels=entries)
+    kinds = garment_types("top", "bottom", "shoes").attributes["category"]
+    labeller = Labeller(Subjects(), Vocabulary(attributes={"category": kinds, "subject": subject}))
+    photos = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.6, 0, 0.8]], dtype=np.float32)
+    said = labeller.descriptions(list("abcd"), photos)
+    texts = [{name: labels[0].text for name, labels in row.attributes.items()} for row in said]
+    several, nothing = {"subject": "several garments"}, {"subject": "no garment"}
+    assert texts == [{"category": "red"}, {"category": "green"} | several, nothing, nothing]
+    assert labeller.categories(said, photos) == ["top", "bottom", None, None]
 
 
 def test_labels_that_are_judged_alone_are_not_added_up() -> None:

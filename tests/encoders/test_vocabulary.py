@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from coordi.encoders.labels import load_vocabulary
+from coordi.encoders.labels import NO_GARMENT, SUBJECT, load_vocabulary
 from coordi.errors import ConfigError
 from coordi.types import GARMENT_CATEGORIES
 
@@ -26,11 +26,14 @@ def written(folder: Path, text: str) -> str:
 
 def test_the_bundled_vocabulary_names_every_category() -> None:
     vocabulary = load_vocabulary("fashion")
-    assert list(vocabulary.attributes) == ["category", "colour", "pattern", "material", "style", "occasion"]
-    categories = {entry.category for entry in vocabulary.attributes["category"].labels}
+    described = ["category", "colour", "pattern", "material", "style", "occasion", "formality", "subject"]
+    assert list(vocabulary.attributes) == described
+    categories = {entry.category for entry in vocabulary.attributes["category"].labels if entry.text != "underwear"}
     assert categories == set(GARMENT_CATEGORIES)
+    assert vocabulary.category_of("category", "underwear") is None
     assert vocabulary.category_of("category", "skirt") == "bottom"
     assert vocabulary.category_of("category", "sofa") is None
+    assert NO_GARMENT in [entry.text for entry in vocabulary.attributes[SUBJECT].labels]
 
 
 def test_labels_may_be_plain_text(tmp_path: Path) -> None:

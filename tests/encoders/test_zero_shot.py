@@ -67,12 +67,6 @@ def test_a_temperature_divides_log_odds_a_sigmoids_bias_included(bias: float | N
     assert ((cooled > 0.5) == (plain > 0.5)).all()
 
 
-def test_bonuses_are_added_to_cosines() -> None:
-    classifier = LabelClassifier(LABELS, 10, bonuses=np.array([0.0, 0.3], dtype=np.float32))
-    moved = log_odds(classifier.probabilities(PHOTOS)) - log_odds(label_probabilities(PHOTOS, LABELS, 10))
-    np.testing.assert_allclose(moved, np.tile([-3, 3], (3, 1)), atol=1e-3)
-
-
 def test_an_attribute_takes_its_own_temperature_else_the_encoders_for_its_name_else_none() -> None:
     class Calibrated(ColourEncoder):
         calibration = Calibration(temperatures={"hue": 0.5})

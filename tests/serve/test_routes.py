@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from coordi.api import Model
+from coordi.data.sample import sample_folder
 from coordi.recommend.catalogue import Catalogue
 from coordi.serve.schemas import COMPLETE_EXAMPLES, LOOKS_EXAMPLES, SCORE_EXAMPLES
 
@@ -50,13 +51,20 @@ def test_the_vocabulary_is_that_of_model_and_catalogue(client: httpx.Client, mod
 
 
 def test_a_photo_is_described_as_the_advisor_sees_it(client: httpx.Client, model: Model) -> None:
-    photo = jpeg("red", kind="PNG")
-    result = client.post(f"{API}/describe", files={"photo": ("någon.png", photo, "image/png")}).json()
+    photo = (sample_folder() / "images" / "i0052.jpg").read_bytes()  # a red top
+    result = client.post(f"{API}/describe", files={"photo": ("någon.jpg", photo, "image/jpeg")}).json()
     (photo_description,) = model.describe_photos([Image.open(io.BytesIO(photo)).convert("RGB")])
     assert result["category"] == photo_description.category
     assert set(result["attributes"]) == set(photo_description.description.attributes)
     assert result["attributes"]["colour"][0]["text"] == "red"
     assert "red" in result["text"]
+
+
+def test_of_a_photo_of_no_garment_that_alone_is_said(client: httpx.Client) -> None:
+    result = client.post(f"{API}/describe", files={"photo": ("x.png", jpeg("black", kind="PNG"), "image/png")}).json()
+    assert result["category"] is None
+    assert [label["text"] for label in result["attributes"].pop("subject")] == ["no garment"]
+    assert not result["attributes"]
 
 
 def test_the_same_photo_is_most_alike(client: httpx.Client) -> None:

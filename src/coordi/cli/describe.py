@@ -63,7 +63,7 @@ def describe(
 ) -> None:
     """Say what is known of items, and where it is from: the user, a shop's column, the title, the photo, or the kind.
 
-    Of --data every photo gets a category, colours, pattern, material, style and occasion, as far as the encoder is
+    Of --data every photo gets a category, colours, pattern, material, occasion and so on, as far as the encoder is
     sure. That writes descriptions.html (to look at), descriptions.parquet (a row per label), facts.jsonl (a row per
     item), embeddings.safetensors and unreadable.json. The same command resumes after Ctrl-C or a crash, and brings a
     finished folder up to date: photos are recognised by their content, from vectors (never photos) in coordi's cache
@@ -284,9 +284,8 @@ def evaluate(
 ) -> None:
     """Label photos by zero-shot and compare with their hand-made labels.
 
-    With --held-out, labels that were withheld from the encoder's training are measured on all of their photos, and
-    photos whose title no trained photo has are also measured apart. Photos are recognised by their content, from
-    vectors (never photos) in coordi's cache folder.
+    With --held-out, photos whose title no trained photo has are also measured apart. Photos are recognised by their
+    content, from vectors (never photos) in coordi's cache folder.
 
     Example: coordi encoder evaluate --data fashion-products --held-out --json
     """
@@ -303,9 +302,8 @@ def evaluate(
     trained = 0 if held_out or encoder != "edge" else sum(map(evaluation.may_be_trained_on, every))
     if trained:
         note(f"{trained} of {len(every)} photos may have been trained on, by their ids; --held-out leaves them out")
-    withheld = evaluation.with_withheld_labels(every, loaded, photos)
     new = evaluation.with_new_titles(photos, every) if held_out else frozenset()
-    options = evaluation.EvaluationOptions(evaluation.label_lists(every), min_photos, withheld, new, seed)
+    options = evaluation.EvaluationOptions(evaluation.label_lists(every), min_photos, new, seed)
     with EmbeddingCache.of(loaded) as cache, progress_bar("encoding photos") as progress:
         report = evaluation.evaluate_encoder(photos, loaded, options, progress, cache)
     if report.unreadable:
@@ -314,7 +312,6 @@ def evaluate(
         echo_json(
             {
                 "attributes": report.attributes,
-                "unseen": report.unseen,
                 "left_out": {**left_out, "unreadable": report.unreadable},
                 "may_be_trained_on": trained,
                 "photos_per_second": report.photos_per_second,
@@ -336,11 +333,4 @@ def _show_report(report: EncoderReport, min_photos: int) -> None:
             f1 = f"{row['weighted_f1']:.3f} [{low:.3f}, {high:.3f}]"
             shares = f"{row['accuracy']:>10.3f}{row['top3']:>8.3f}"
             typer.echo(f"{title:<30}{row['n']:>7}{row['classes']:>8}{shares}{f1:>25}{row['ece']:>8.3f}")
-    if report.unseen:
-        typer.echo("\nWithheld from training; plain is without the constant that helps labels without trained photos.")
-        typer.echo(f"{'label':<30}{'n':>7}{'top 1 [95%]':>25}{'top 3 [95%]':>25}{'plain top 1, 3':>18}")
-    for row in report.unseen:
-        cells = [f"{row[k]:.3f} [{row['ci95'][k][0]:.3f}, {row['ci95'][k][1]:.3f}]" for k in ("top1", "top3")]
-        plain = f"{row['plain']['top1']:.3f}, {row['plain']['top3']:.3f}"
-        typer.echo(f"{row['label']:<30}{row['n']:>7}{cells[0]:>25}{cells[1]:>25}{plain:>18}")
     typer.echo(f"{report.photos_per_second:.1f} photos per second ({report.encoded:,} encoded now, the others cached)")

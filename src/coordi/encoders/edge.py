@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from coordi.config import Settings
 from coordi.encoders.base import onnx_session, read_checked, unit_vectors
@@ -32,47 +32,19 @@ _BATCH_SIZE = 8
 
 
 class Calibration(Settings):
-    """Constants by column of labelled photos, chosen on photos and labels apart from those that are reported.
+    """Constants chosen on photos apart from those that are trained on and from those that are reported.
 
     Attributes:
-        withheld: Labels that training saw neither in a photo, nor in a photo's title, nor as a name beside photos.
-        trained: Labels, in the words of prompts, that photos were trained on (``seen`` in the manifest).
-        bonus: Added to the cosine of a label that isn't among the trained ones; none for an absent column.
-        temperatures: Logits are divided by it; 1 where absent.
+        temperatures: By column of labelled photos, what logits are divided by; 1 where absent.
     """
 
-    withheld: Mapping[str, tuple[str, ...]] = Field(default_factory=dict)
-    trained: Mapping[str, frozenset[str]] = Field(
-        default_factory=dict, validation_alias=AliasChoices("trained", "seen")
-    )
-    bonus: Mapping[str, float] = Field(default_factory=dict)
     temperatures: Mapping[str, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
-
-    def bonuses(self, name: str, words: Sequence[str]) -> npt.NDArray[np.float32]:
-        """Bonus of each label of a column, added to its cosine, ``(L,)``."""
-        if name not in self.trained:
-            return np.zeros(len(words), dtype=np.float32)
-        trained, bonus = {word_key(word) for word in self.trained[name]}, self.bonus.get(name, 0.0)
-        return np.array([0.0 if word_key(word) in trained else bonus for word in words], dtype=np.float32)
 
 
 def calibration_of(encoder: object) -> Calibration:
     """An encoder's own calibration, or one without constants."""
     calibration = getattr(encoder, "calibration", None)
     return calibration if isinstance(calibration, Calibration) else Calibration()
-
-
-def word_key(words: str) -> str:
-    """A key to compare by, without case, hyphens, spaces and English plurals: ``T-Shirt`` equals ``tshirts``."""
-    return "".join(_singular(word) for word in words.lower().replace("-", "").split())
-
-
-def _singular(word: str) -> str:
-    if word.endswith(("ies", "ie")) and len(word) > 4:  # hoodie and hoodies alike
-        return word.removesuffix("s")[:-2] + "y"
-    if word.endswith(("ches", "shes", "sses", "xes")):
-        return word[:-2]
-    return word[:-1] if word.endswith("s") and not word.endswith("ss") else word
 
 
 class EdgeEncoder:

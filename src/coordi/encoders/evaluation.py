@@ -7,7 +7,7 @@ import hashlib
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -95,19 +95,6 @@ def with_new_titles(photos: Sequence[LabelledPhoto], every: Sequence[LabelledPho
 
 def _title_key(photo: LabelledPhoto) -> str:
     return " ".join(photo.title.lower().split())
-
-
-def with_withheld_labels(
-    photos: Sequence[LabelledPhoto], encoder: ImageTextEncoder, measured: Sequence[LabelledPhoto]
-) -> tuple[LabelledPhoto, ...]:
-    """Photos of labels that were withheld from the encoder's training, without those that are measured already."""
-    ids = {photo.id for photo in measured}
-    withheld = calibration_of(encoder).withheld
-    return tuple(
-        photo
-        for photo in photos
-        if photo.id not in ids and any(photo.labels.get(name) in labels for name, labels in withheld.items())
-    )
 
 
 def label_words(label: str) -> str:
@@ -232,15 +219,11 @@ def label_shares(
     name: str,
     labels: Sequence[str],
     rows: npt.NDArray[np.float32],
-    bonus: bool = False,
 ) -> npt.NDArray[np.float32]:
-    """Calibrated probabilities ``(N, L)``. ``bonus`` favours labels without trained photos, which trained ones crowd
-    out, at the cost of these (calibrated stacking: Chao et al., Generalized Zero-Shot Learning, 2016).
-    """
-    calibration, words = calibration_of(encoder), [label_words(label) for label in labels]
-    temperature = calibration.temperatures.get(name, 1.0)
-    classifier = LabelClassifier.of(encoder, TEMPLATES[name], [[word] for word in words], temperature)
-    return replace(classifier, bonuses=calibration.bonuses(name, words) if bonus else None).probabilities(rows)
+    """Calibrated probabilities ``(N, L)``."""
+    temperature = calibration_of(encoder).temperatures.get(name, 1.0)
+    words = [[label_words(label)] for label in labels]
+    return LabelClassifier.of(encoder, TEMPLATES[name], words, temperature).probabilities(rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,12 +232,10 @@ class EncoderReport:
 
     Attributes:
         attributes: By column ``label_metrics``, and under ``common`` those of labels with ``min_photos`` or more.
-        unseen: A row per withheld label, and ``all``: the share of its photos that have it first or among three.
         photos_per_second: Of all photos, opening and encoding; those in the cache are only read.
     """
 
     attributes: Mapping[str, Mapping[str, Any]]
-    unseen: tuple[Mapping[str, Any], ...]
     photos_per_second: float
     unreadable: int
     encoded: int
@@ -268,13 +249,11 @@ class EvaluationOptions:
         lists: By column, every possible label; a column with fewer than two is left out. Take them from the complete
             release, also where only a part of it is measured: a shorter list is an easier question.
         min_photos: Photos per label of the ``common`` metrics.
-        others: Photos for the withheld labels' rows alone.
         new: Ids of photos that are also measured apart: no photo of their title was trained on.
     """
 
     lists: Mapping[str, Sequence[str]]
     min_photos: int = 20
-    others: Sequence[LabelledPhoto] = ()
     new: frozenset[str] = frozenset()
     seed: int = 17
 
@@ -287,29 +266,27 @@ def evaluate_encoder(
     cache: EmbeddingCache | None = None,
 ) -> EncoderReport:
     """Zero-shot labels of every photo over full lists, with intervals; without a ``cache`` one in memory is used."""
-    every, started, measured = [*photos, *options.others], time.monotonic(), {photo.id for photo in photos}
-    items = [Item(photo.id, photo.title, None, image=photo.path) for photo in every]
+    started = time.monotonic()
+    items = [Item(photo.id, photo.title, None, image=photo.path) for photo in photos]
     with nullcontext(cache) if cache is not None else EmbeddingCache(None, encoder.dimension) as vectors:
         result = encode_photos(items, encoder, vectors, _BATCH_SIZE, progress)
         digests = [digest for digest in result.digests if digest is not None]
         rows = vectors.vectors(digests)  # (N, D)
-    opened = [photo for photo, digest in zip(every, result.digests, strict=True) if digest is not None]
+    opened = [photo for photo, digest in zip(photos, result.digests, strict=True) if digest is not None]
     speed = len(opened) / max(time.monotonic() - started, 1e-9)
-    if not any(photo.id in measured for photo in opened):
+    if not opened:
         raise DataError(f"none of the {len(photos)} photos can be opened; see docs/describing.md for what coordi opens")
     generator = np.random.default_rng([options.seed, 5])
     attributes: dict[str, Mapping[str, Any]] = {}
-    unseen: list[Mapping[str, Any]] = []
     for name in TEMPLATES:
         column = _Column.of(name, options.lists.get(name, ()), opened)
         if column is None:
             continue
-        plain, helped = (label_shares(encoder, name, column.labels, rows[column.rows], bonus=b) for b in (False, True))
-        unseen += _withheld_rows(column, plain, helped, calibration_of(encoder).withheld.get(name, ()))
-        is_measured, is_new = (np.array([i in ids for i in column.ids]) for ids in (measured, options.new & measured))
-        for title, truth, shares in _tables(column, plain, (is_measured, is_new), encoder.logit_bias is not None):
+        plain = label_shares(encoder, name, column.labels, rows[column.rows])
+        is_new = np.array([photo_id in options.new for photo_id in column.ids])
+        for title, truth, shares in _tables(column, plain, is_new, encoder.logit_bias is not None):
             attributes[title] = _with_common(truth, shares, options.min_photos, generator)
-    return EncoderReport(attributes, tuple(unseen), speed, len(every) - len(opened), result.encoded)
+    return EncoderReport(attributes, speed, len(photos) - len(opened), result.encoded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,20 +312,17 @@ class _Column:
 def _tables(
     column: _Column,
     shares: _Shares,
-    parts: tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]],
+    is_new: npt.NDArray[np.bool_],
     is_sigmoid: bool,
 ) -> Iterator[tuple[str, _Truth, _Shares]]:
     """Title, truth and probabilities of each table of a column: all measured photos, new titles, merged labels."""
-    is_measured, is_new = parts
-    if not is_measured.any():
-        return
-    yield column.name, column.truth[is_measured], shares[is_measured]
+    yield column.name, column.truth, shares
     if is_new.any():
         yield f"{column.name}, new titles", column.truth[is_new], shares[is_new]
     if column.name in MERGED:
-        names, sums, owner = merged(column.labels, shares[is_measured], MERGED[column.name], is_sigmoid)
+        names, sums, owner = merged(column.labels, shares, MERGED[column.name], is_sigmoid)
         if len(names) > 1:
-            yield f"{column.name} merged", owner[column.truth[is_measured]], sums
+            yield f"{column.name} merged", owner[column.truth], sums
 
 
 def _with_common(truth: _Truth, shares: _Shares, least: int, generator: np.random.Generator) -> dict[str, Any]:
@@ -358,24 +332,3 @@ def _with_common(truth: _Truth, shares: _Shares, least: int, generator: np.rando
         part = label_metrics(truth[common], shares[common], generator)
         metrics["common"] = {**part, "min_photos": least, "labels_measured": len(np.unique(truth[common]))}
     return metrics
-
-
-def _withheld_rows(column: _Column, plain: _Shares, helped: _Shares, withheld: Sequence[str]) -> list[dict[str, Any]]:
-    """A row for each withheld label and one for all; ``plain`` is without the constant for unseen labels."""
-    labels = list(column.labels)
-    groups = {label: column.truth == labels.index(label) for label in withheld if label in labels}
-    if len(groups) > 1:
-        groups["all"] = np.any(list(groups.values()), axis=0)
-    table: list[dict[str, Any]] = []
-    for label, rows in groups.items():
-        if not rows.any():
-            continue
-        truth = column.truth[rows]
-        shares = {f"top{k}": share_with_interval(among_best(truth, helped[rows], k)) for k in (1, 3)}
-        table.append(
-            {"attribute": column.name, "label": label, "n": int(rows.sum())}
-            | {name: share for name, (share, _) in shares.items()}
-            | {"plain": {f"top{k}": float(among_best(truth, plain[rows], k).mean()) for k in (1, 3)}}
-            | {"ci95": {name: interval for name, (_, interval) in shares.items()}}
-        )
-    return table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -23,14 +23,21 @@ BUNDLED = "fashion"
 SLOT = "{}"
 KINDS = "category"
 """The attribute that holds the garment type; photos without one aren't garments."""
+SUBJECT, NO_GARMENT = "subject", "no garment"
+"""The attribute of what a photo shows at all, and its label under which nothing else is said of the photo."""
 _MORE_LIKELY_THAN_NOT = 0.5
 
 
 class LabelEntry(Settings):
-    """One label, its synonyms and, of a garment type, its category (``worn`` in older files)."""
+    """One label, its synonyms and, of a garment type, its category (``worn`` in older files).
+
+    Attributes:
+        described: Whether descriptions hold it; else it only competes with the other labels.
+    """
 
     text: str
     synonyms: tuple[str, ...] = ()
+    described: bool = True
     category: GarmentCategory | None = Field(default=None, validation_alias=AliasChoices("category", "worn"))
 
     @property
@@ -148,14 +155,12 @@ class LabelClassifier:
             number: sigmoid of each plus the bias (Zhai et al., Sigmoid Loss, 2023, section 3.2), so rows add up to
             anything from 0 to L; the right label's probability is often small.
         temperature: Divides logits, a sigmoid's bias included (Guo et al., On Calibration, 2017, section 4.2).
-        bonuses: Added to the labels' cosines, ``(L,)``.
     """
 
     vectors: npt.NDArray[np.float32]
     logit_scale: float
     logit_bias: float | None = None
     temperature: float = 1.0
-    bonuses: npt.NDArray[np.float32] | None = None
 
     @classmethod
     def of(
@@ -181,10 +186,7 @@ class LabelClassifier:
 
     def probabilities(self, rows: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
         """Probabilities ``(N, L)`` of the labels for photos' unit vectors ``(N, D)``."""
-        cosines = rows @ self.vectors.T
-        if self.bonuses is not None:
-            cosines = cosines + self.bonuses
-        logits = self.logit_scale / self.temperature * cosines  # (N, L)
+        logits = self.logit_scale / self.temperature * (rows @ self.vectors.T)  # (N, L)
         if self.logit_bias is not None:
             # In double precision no logit of a usual scale overflows.
             shifted = logits.astype(np.float64) + self.logit_bias / self.temperature
@@ -204,28 +206,35 @@ class Labeller:
         }
 
     def descriptions(self, ids: Sequence[str], vectors: npt.NDArray[np.float32]) -> list[Description]:
-        """Labels of each photo that pass their attribute's threshold."""
+        """Labels of each photo that pass their attribute's threshold; of a photo of no garment that alone."""
         if not len(vectors):
             return []
         by_attribute = {name: self._labels(name, vectors) for name in self._classifiers}
+        rows = [{name: labels[row] for name, labels in by_attribute.items() if labels[row]} for row in range(len(ids))]
         return [
-            Description(item_id, {name: labels[row] for name, labels in by_attribute.items() if labels[row]})
-            for row, item_id in enumerate(ids)
+            Description(item_id, {SUBJECT: row[SUBJECT]} if _shows_no_garment(row) else row)
+            for item_id, row in zip(ids, rows, strict=True)
         ]
 
     def categories(
         self, descriptions: Sequence[Description], vectors: npt.NDArray[np.float32]
     ) -> list[GarmentCategory | None]:
         """Garment category of each photo: of its garment type, else the one whose types have more than half of the
-        probability (a shirt or a blouse is a top), else None. A sigmoid encoder has only the first.
+        probability (a shirt or a blouse is a top), else None. A sigmoid encoder has only the first. None for a photo of
+        no garment.
         """
         if KINDS not in self._classifiers or not len(vectors):
             return [None] * len(descriptions)
         likely = self._likely_categories(vectors)
-        types = [description.attributes.get(KINDS, ()) for description in descriptions]
+        rows = [description.attributes for description in descriptions]
+        types = [row.get(KINDS, ()) for row in rows]
         return [
-            self._vocabulary.category_of(KINDS, labels[0].text) if labels else category
-            for labels, category in zip(types, likely, strict=True)
+            None
+            if _shows_no_garment(row)
+            else self._vocabulary.category_of(KINDS, labels[0].text)
+            if labels
+            else category
+            for row, labels, category in zip(rows, types, likely, strict=True)
         ]
 
     def _labels(self, name: str, vectors: npt.NDArray[np.float32]) -> list[tuple[Label, ...]]:
@@ -237,7 +246,7 @@ class Labeller:
             tuple(
                 Label(attribute.labels[column].text, float(row[column]))
                 for column in columns
-                if row[column] >= attribute.threshold
+                if row[column] >= attribute.threshold and attribute.labels[column].described
             )
             for row, columns in zip(shares, best, strict=True)
         ]
@@ -254,3 +263,7 @@ class Labeller:
             categories[column] if row[column] > _MORE_LIKELY_THAN_NOT else None
             for row, column in zip(sums, sums.argmax(1), strict=True)
         ]
+
+
+def _shows_no_garment(attributes: Mapping[str, tuple[Label, ...]]) -> bool:
+    return any(label.text == NO_GARMENT for label in attributes.get(SUBJECT, ()))
