@@ -22,7 +22,7 @@ from coordi.data.loading import located
 from coordi.data.photos import PHOTO_SUFFIXES, open_photo
 from coordi.data.source import title_of_file
 from coordi.encoders.base import ImageTextEncoder, load_settled_encoder
-from coordi.encoders.labels import KINDS, Labeller, Vocabulary, load_vocabulary
+from coordi.encoders.labels import KINDS, NO_GARMENT, SUBJECT, Labeller, Vocabulary, load_vocabulary
 from coordi.errors import DataError, EvaluationError, RecommendationError
 from coordi.model.ensemble import text_encoder
 from coordi.model.trained import ModelScorers, TrainedModel, find_model
@@ -220,8 +220,12 @@ class Model:
         is_named = kind is not None and kind is not NOT_WEARABLE
         item = Item(_new_id(), title if is_named else "", kind.category if kind else None, image=path, is_users=True)
         item = self._described_by_photo(item, path)
-        if item.category is None:
-            raise DataError(f"the encoder can't tell what '{path}' shows; say it in words, like 'navy wool blazer'")
+        if item.category is None and not is_named:
+            subject = item.description.attributes.get(SUBJECT, ()) if item.description is not None else ()
+            what = (
+                "shows no garment" if NO_GARMENT in [label.text for label in subject] else "shows nothing that is sure"
+            )
+            raise DataError(f"the photo '{path}' {what}; say in words what it is, like 'navy wool blazer'")
         return item
 
     def _described_by_photo(self, item: Item, path: Path) -> Item:

@@ -19,7 +19,7 @@ from PIL import Image, ImageDraw
 from coordi.artifacts import Progress, is_finished, no_progress, read_json, read_manifest
 from coordi.config import DescribeSettings, PromptSettings
 from coordi.data.photos import open_photo
-from coordi.data.sample import write_sample
+from coordi.data.sample import sample_folder, write_sample
 from coordi.encoders.labels import Labeller
 from coordi.errors import ArtifactError, DataError, RecommendationError
 from coordi.recommend.build import (
@@ -228,7 +228,9 @@ def test_a_refresh_touches_only_what_changed(shop: Path, pipeline: DescriptionPi
     assert (again.added, again.changed, again.removed, again.unchanged, again.encoded) == (0, 0, 0, 3, 0)
     assert (work.folder / "items.duckdb").read_bytes() == database
 
-    photo(shop / "a.jpg", "green")  # the row is as it was
+    (shop / "a.jpg").write_bytes(
+        (sample_folder() / "images" / "i0025.jpg").read_bytes()
+    )  # a green top; the row is as it was
     new = {"sku": "d", "name": "Straw hat", "type": "hats", "image": "", "price": 15, "brand": "Lee"}
     write(shop, (new, GOOD[0], {**GOOD[1], "price": 25}))
     result = refresh_catalogue(None, work)

@@ -86,6 +86,67 @@ def test_what_comes_with_a_garment_says_nothing_of_it(reader: FactReader) -> Non
     assert fact(facts, "material")[0] == ("title", "cotton")
 
 
+@pytest.mark.parametrize(
+    ("title", "colours"),
+    [
+        ("white dress, black belt", ("white",)), ("white shirt + red tie", ("white",)),
+        ("navy blazer (red lining)", ("navy blue",)), ("black and white striped top", ("black", "white")),
+        ("top in black, white and red", ("black", "white", "red")), ("Plus size black floral dress", ("black",)),
+        ("over the knee black suede boots", ("black",)),
+        ("Under Armour women's black leggings", ("black",)),
+        ("W white shirt", ("white",)), ("white tie shirt, black", ("black",)),
+        ("Red Tape men's brown shoes", ("brown",)),
+        ("Black Coffee white shirt", ("white",)),
+    ],
+)  # fmt: skip
+def test_a_title_names_the_garments_own_colours(title: str, colours: tuple[str, ...], reader: FactReader) -> None:
+    assert [values for source, *values in fact(reader.facts(item(title), None), "colour")] == [list(colours)]
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "pearl white shirt",
+        "ruby red gown",
+        "denim blue kurti",
+        "suede effect boots",
+        "silk-like blouse",
+        "wool free sweater",
+    ],
+)
+def test_names_of_colours_and_imitations_are_no_materials(title: str, reader: FactReader) -> None:
+    assert [row for row in fact(reader.facts(item(title), None), "material") if row[0] == "title"] == []
+
+
+@pytest.mark.parametrize(
+    ("title", "corrected"),
+    [
+        ("white dress, black belt", "red dress, black belt"),
+        ("black dress with black belt", "red dress with black belt"),
+        ("size 10.5 black shoes", "size 10.5 red shoes"), ("black and white top", "red and top"),
+        ("red dress", "red dress"), ("dress", "dress"),
+    ],
+)  # fmt: skip
+def test_a_correction_replaces_the_garments_own_words_alone(title: str, corrected: str, reader: FactReader) -> None:
+    category = category_of(title)
+    assert category is not None
+    assert reader.corrected_title(title, {"colour": ["red"]}, ["colour"], category) == corrected
+
+
+def test_a_photos_kind_never_counts_before_the_shops(reader: FactReader) -> None:
+    facts = reader.facts(item("Vans authentic", "Shoes"), photo(category="sneakers"))
+    assert fact(facts, "category") == [("shop", "shoes")]
+    assert fact(facts, "kind")[0][0] == "shop"
+    assert fact(reader.facts(item("Nike running shoes", "Footwear"), None), "category") == [("shop", "shoes")]
+
+
+def test_an_age_column_beside_a_sex_column_decides_how_old(reader: FactReader) -> None:
+    assert fact(reader.facts(item("Tee", gender="Women", age_group="kids"), None), "audience") == [("shop", "girls")]
+    facts = reader.facts(item("Kids tee", gender="Unisex"), None)
+    assert fact(facts, "audience")[0][1] == "children"
+    assert fact(facts, "audience")[0][0] != "shop"
+
+
 def test_words_that_name_the_kind_arent_read_twice(reader: FactReader) -> None:
     """Work boots aren't for the office, and a baby blue shirt isn't a baby's."""
     boots = reader.facts(item("work boots"), None)

@@ -237,6 +237,7 @@ def test_nothing_for_children_goes_with_adults_or_the_other_way_unless_asked_for
     assert shoes_for("b", gender="children") == {"t", "k", "y"}
     assert shoes_for("b", gender="boys") == {"t", "k", "y"}
     assert shoes_for("g", gender="women") == {"w", "u"}
+    assert shoes_for("b", unwanted_genders=("men",)) == {"w", "u", "n"}
 
 
 def test_pinned_items_come_first_and_what_they_are_is_no_longer_missing() -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
+from coordi.data.sample import sample_folder
+
 from .conftest import jpeg
 
 API = "/api/v1"
@@ -70,11 +72,12 @@ def test_every_answer_with_items_has_their_facts(client: httpx.Client) -> None:
 
 
 def test_a_described_photo_has_facts_of_the_photo(client: httpx.Client) -> None:
-    described = client.post(f"{API}/describe", files={"photo": ("red.jpg", jpeg("red"), "image/jpeg")}).json()
-    if described["category"] is None:  # whose facts are those of an item, which has a category
-        assert described["facts"] == {}
-    else:
-        assert described["facts"]["colour"] == [{"values": ["red"], "source": "photo"}]
+    photo = (sample_folder() / "images" / "i0052.jpg").read_bytes()  # a red top
+    described = client.post(f"{API}/describe", files={"photo": ("top.jpg", photo, "image/jpeg")}).json()
+    assert described["facts"]["colour"] == [{"values": ["red"], "source": "photo"}]
+    assert described["facts"]["category"] == [{"values": [described["category"]], "source": "photo"}]
+    nothing = client.post(f"{API}/describe", files={"photo": ("red.jpg", jpeg("red"), "image/jpeg")}).json()
+    assert (nothing["category"], nothing["facts"]) == (None, {})
 
 
 def test_what_the_user_corrected_counts_before_the_title_and_the_photo(client: httpx.Client) -> None:

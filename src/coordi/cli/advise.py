@@ -37,6 +37,9 @@ def _find_items(model: Model, given: Sequence[str]) -> list[Item]:
     for words, item in zip(given, items, strict=True):
         if item.category is None:
             note(f"'{words}' is no garment that coordi knows; it is judged by its words alone, without a category")
+        subject = item.description.attributes.get("subject", ()) if item.description is not None else ()
+        if any(label.text == "several garments" for label in subject):
+            note(f"the photo '{words}' shows several garments; it is judged as one '{item.category}'")
     return items
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from coordi.config import DescribeSettings
     from coordi.encoders.describe import DescriptionSummary
     from coordi.encoders.evaluation import EncoderReport
-    from coordi.encoders.labels import Vocabulary
+    from coordi.encoders.labels import Labeller, Vocabulary
     from coordi.types import Item
 
 PAGE = "descriptions.html"
@@ -111,7 +111,7 @@ def _describe_data(data: str, out: Path, settings: DescribeSettings, save_every:
     from coordi.data.loading import load
     from coordi.encoders.base import load_settled_encoder
     from coordi.encoders.describe import CatalogueDescriber, render_page
-    from coordi.encoders.labels import load_vocabulary
+    from coordi.encoders.labels import Labeller, load_vocabulary
     from coordi.encoders.photo_embeddings import EmbeddingCache
     from coordi.errors import DataError
 
@@ -137,7 +137,7 @@ def _describe_data(data: str, out: Path, settings: DescribeSettings, save_every:
             with progress_bar("describing photos") as progress:
                 describer = CatalogueDescriber(loaded, labels, settings, cache)
                 summary = describer.describe(items, out, _MAX_CARDS, progress)
-            facts = _facts_of(dataset.items.values(), out, labels)
+            facts = _facts_of(dataset.items.values(), out, labels, Labeller(loaded, labels))
             rows = ({"item_id": item_id, "facts": facts_as_json(of_item)} for item_id, of_item in facts.items())
             write_text(out / FACTS, "".join(f"{json.dumps(row, ensure_ascii=False)}\n" for row in rows))
             in_words = {item.id: facts_in_words(facts[item.id]) for item, _ in summary.examples}
@@ -148,19 +148,19 @@ def _describe_data(data: str, out: Path, settings: DescribeSettings, save_every:
         _show_summary(summary, in_words, out, cache.path)
 
 
-def _facts_of(items: Iterable[Item], out: Path, vocabulary: Vocabulary) -> dict[str, Facts]:
-    """Facts of items by id, with the descriptions in a folder."""
+def _facts_of(items: Iterable[Item], out: Path, vocabulary: Vocabulary, labeller: Labeller) -> dict[str, Facts]:
+    """Facts of items by id, with the descriptions and vectors in a folder."""
     from coordi.encoders.describe import read_described
-    from coordi.encoders.labels import KINDS
 
-    reader, descriptions = FactReader(vocabulary), read_described(out).descriptions
-    facts = {}
-    for item in items:
-        description = descriptions.get(item.id)
-        kinds = description.attributes.get(KINDS, ()) if description is not None else ()
-        of_photo = vocabulary.category_of(KINDS, kinds[0].text) if kinds else None
-        facts[item.id] = reader.facts(replace(item, category=item.category or of_photo), description)
-    return facts
+    reader, described = FactReader(vocabulary), read_described(out)
+    descriptions = [described.descriptions[item_id] for item_id in described.ids]
+    of_photos = dict(zip(described.ids, labeller.categories(descriptions, described.embeddings), strict=True))
+    return {
+        item.id: reader.facts(
+            replace(item, category=item.category or of_photos.get(item.id)), described.descriptions.get(item.id)
+        )
+        for item in items
+    }
 
 
 def summary_json(summary: DescriptionSummary, left_out: list[tuple[str, int]]) -> dict[str, Any]:

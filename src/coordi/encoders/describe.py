@@ -19,7 +19,7 @@ from coordi.artifacts import Progress, atomic_path, clear_write_errors, no_progr
 from coordi.config import DescribeSettings
 from coordi.data.photos import photo_uri
 from coordi.encoders.base import ImageTextEncoder
-from coordi.encoders.labels import Labeller, Vocabulary
+from coordi.encoders.labels import SUBJECT, Labeller, Vocabulary
 from coordi.encoders.photo_embeddings import EmbeddingCache, EncodedPhotos, Unreadable, encode_photos
 from coordi.errors import ArtifactError, DataError
 from coordi.types import Description, Item, Label
@@ -80,7 +80,7 @@ class CatalogueDescriber:
         self._batch_size = settings.batch_size
         self._cache = cache
         self._labeller = Labeller(encoder, vocabulary)
-        self._attributes = tuple(vocabulary.attributes)
+        self._attributes = tuple(name for name in vocabulary.attributes if name != SUBJECT)
 
     def describe(
         self, items: Sequence[Item], folder: Path, examples: int = 0, progress: Progress = no_progress
@@ -93,7 +93,7 @@ class CatalogueDescriber:
         _check_any_opened(opened)
         rows = [(item, digest) for item, digest in zip(items, opened.digests, strict=True) if digest is not None]
         chosen = {rows[int(row)][0].id for row in np.linspace(0, len(rows) - 1, min(examples, len(rows)))}
-        labels: dict[str, Counter[str]] = {name: Counter() for name in self._attributes}
+        labels: dict[str, Counter[str]] = {name: Counter() for name in (*self._attributes, SUBJECT)}
         returned: list[tuple[Item, Description]] = []
         encoder = (self._encoder.name, self._encoder.identity)
         with _writer(folder, encoder, [item.id for item, _ in rows], self._encoder.dimension) as write:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -188,8 +188,13 @@ class EnsembleScorer:
         self._centering = centering
         self._language_model = language_model
         self._pairs = CategoryPairs(file.pairs, file.intercept)
-        self._titles = None if file.idf is None else TitleSimilarity.from_idf(file.idf)
+        self._idf = file.idf
         self._model = file.without_language_model if language_model is None else file.with_language_model
+
+    @cached_property
+    def _titles(self) -> TitleSimilarity | None:
+        """Made when it is needed: scikit-learn isn't in the light base, which describes items and scores none."""
+        return None if self._idf is None else TitleSimilarity.from_idf(self._idf)
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
         """P(yes) of each outfit, shape ``(N,)``."""

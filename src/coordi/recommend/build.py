@@ -52,6 +52,7 @@ from coordi.recommend.catalogue_file import (
     writing_catalogue,
 )
 from coordi.recommend.items import describe_items, not_understood
+from coordi.style.words import style_identity
 from coordi.types import FunnelRow, GarmentCategory, Item
 
 PROBLEMS_FILE = "problems.jsonl"
@@ -287,6 +288,7 @@ class DescriptionPipeline:
             describe=self.describe,
             prompt=self.prompt,
             vocabulary=hashlib.sha256(self.vocabulary.model_dump_json().encode()).hexdigest(),
+            style=style_identity(),
             photo_dimension=self.encoder.dimension,
             text_dimension=text_encoder().dimension,
             changed_at=changed_at,

@@ -154,8 +154,8 @@ SHUT_OFF: Mapping[str, Any] = {"autoinstall_known_extensions": False, "autoload_
 
 
 class CatalogueInfo(Settings):
-    """Source and settings of a catalogue; in its database and, for people, in catalogue.json. The encoders and the
-    vocabulary are hashes; ``changed_at`` is UTC, such as ``2026-11-24T00:10:00Z``, empty in memory.
+    """Source and settings of a catalogue; in its database and, for people, in catalogue.json. The encoders, the
+    vocabulary and the style tables are hashes; ``changed_at`` is UTC, such as ``2026-11-24T00:10:00Z``, else empty.
     """
 
     format: Literal["coordi-catalogue-3"] = "coordi-catalogue-3"
@@ -166,6 +166,7 @@ class CatalogueInfo(Settings):
     describe: DescribeSettings = DescribeSettings()
     prompt: PromptSettings = PromptSettings()
     vocabulary: str
+    style: str = ""
     photo_dimension: int = Field(ge=1)
     text_dimension: int = Field(ge=1)
     changed_at: str = Field(default="", validation_alias=AliasChoices("made", "changed_at"), serialization_alias="made")
@@ -176,6 +177,7 @@ def check_fits(folder: Path | str, info: CatalogueInfo, wanted: CatalogueInfo) -
     pairs = [
         ("the encoder", _with_hash(*info.encoder), _with_hash(*wanted.encoder)),
         ("the text encoder", info.text_encoder[:12], wanted.text_encoder[:12]),
+        ("the lexicon with the style tables", info.style[:12], wanted.style[:12]),
         (
             "the vocabulary",
             _with_hash(info.describe.vocabulary, info.vocabulary),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, lru_cache
@@ -18,6 +19,9 @@ from coordi.style.words import (
     Pattern,
     Phrases,
     own_words,
+    proper_names,
+    replaced,
+    stated,
     style_tables,
     words_of,
 )
@@ -55,11 +59,20 @@ _COLUMN_PEOPLE: Mapping[str, tuple[str, ...]] = {
 _LETTERS: Mapping[str, tuple[str, ...]] = {
     "w": ("women",), "f": ("female",), "m": ("male",), "u": ("female", "male"), "all": ("female", "male"),
 }  # fmt: skip
+_AGES = re.compile(r"(\d{1,2})\s*(years?|yrs?|y|months?|mths?)\b")  # of "5-7 years" the end
+_OLDEST_CHILD = 15
+_TITLE_AGES = re.compile(
+    r"\b\d{1,2}\s*(?:-|to)\s*(?:\d|1[0-5])\s*(?:years?|yrs?|months?|mths?)\b|\b\d{1,2}\s*months?\b"
+)
 _FEMALE, _MALE = frozenset({"women", "girls", "female"}), frozenset({"men", "boys", "male"})
 _CHILDREN, _ADULTS = frozenset({"girls", "boys", "children", "baby"}), frozenset({"women", "men", "adults"})
 
 _CASUAL, _COCKTAIL = FORMALITIES.index("casual"), FORMALITIES.index("cocktail")
 _WARM = 3  # the warmth of wool
+_OF_JEWELLERY = frozenset(
+    {"amber", "brass", "bronze metal", "copper metal", "coral stone", "diamond", "gemstone", "gold", "jade", "pearl",
+     "platinum", "silver", "turquoise stone"}
+)  # fmt: skip
 _OF_METAL = ("jewellery", "watch", "accessory", "belt", "eyewear")
 
 Facts = Mapping[FactName, tuple[Fact, ...]]
@@ -105,12 +118,13 @@ def _describing() -> Phrases[Describing | None]:
         *tables.patterns.values(),
         *tables.materials.values(),
     ]
-    hidden: dict[str, Describing | None] = dict.fromkeys(word for row in others for word in (row.name, *row.words))
+    words = (word for row in others for word in (row.name, *row.words))
+    hidden: dict[str, Describing | None] = dict.fromkeys((*words, *proper_names()))
     return Phrases(hidden | {word: row for row in tables.describing.values() for word in row.words})
 
 
 def _described_in(text: str) -> list[Describing]:
-    return [word for word in _describing().values_in(text) if word is not None]
+    return [word for word in _describing().values_in(stated(text)) if word is not None]
 
 
 @cache
@@ -121,6 +135,9 @@ def _column_people() -> Phrases[tuple[str, ...]]:
 def people_in_column(value: str) -> frozenset[str]:
     """Words for the people whom a column's value names; empty if there are none."""
     letters = _LETTERS.get(" ".join(words_of(value)), ())
+    years = _AGES.search(value.casefold())
+    if years is not None and ("m" in years[2] or int(years[1]) <= _OLDEST_CHILD):
+        letters = (*letters, "children")
     named = (person for people in _column_people().values_in(value) for person in people)
     return frozenset((*letters, *named)) | _people_of(_described_in(value))
 
@@ -141,21 +158,28 @@ class LabelWords:
         }  # fmt: skip
         # Suggestions are filtered by colour, and filters accept labels of the vocabulary alone.
         rows = [row for row in by_attribute[attribute].values() if row.name in self.names or attribute != COLOUR]
+        # Names of brands and what other tables name in several words hide the words within them ("pearl white").
+        others = [row for name, table in by_attribute.items() if name != attribute for row in table.values()]
+        hidden: dict[str, str] = dict.fromkeys((word for row in others for word in row.words if " " in word), "")
         self._phrases = Phrases(
-            {word: row.name for row in rows for word in (row.name, *row.words)}
+            hidden
+            | {word: row.name for row in rows for word in (row.name, *row.words)}
             | {phrase: label for label, phrases in labels for phrase in phrases}
+            | dict.fromkeys(proper_names(), "")
         )
 
     def labels_in(self, text: str) -> list[str]:
         """Labels in a text, in its order; a phrase within a longer one doesn't count (navy blue isn't blue)."""
-        return self._phrases.values_in(text)
+        return [label for label in self._phrases.values_in(stated(text)) if label]
 
     def corrected(self, text: str, labels: Sequence[str]) -> str:
-        """A text with these labels for the words of others; the same text if it has none of others."""
-        labels_before = self.labels_in(own_words(text))
-        others = set(labels_before) - set(labels)
-        added = " and ".join(label for label in labels if label not in labels_before)
-        return self._phrases.replaced(text, others, added) if others else text
+        """A text with these labels for the words of others that describe the garment itself."""
+        phrases = [(phrase, label) for phrase, label in self._phrases.phrases_in(own_words(text)) if label]
+        added = " and ".join(label for label in labels if label not in {label for _, label in phrases})
+        for phrase, label in phrases:
+            if label not in labels:
+                text, added = replaced(text, phrase, added), ""
+        return text
 
 
 def label_words(vocabulary: Vocabulary, attribute: str) -> LabelWords:
@@ -197,12 +221,13 @@ class FactReader:
         formality that is usual ("shirt"), not contradict it.
         """
         title: FactSource = "user" if item.is_users else "title"
-        kinds = _named_kinds(item, description, title)
+        named = _named_kinds(item, description, title)
+        kinds = _finest(named, title)
         evidence = self._evidence(item, description, title, kinds[0] if kinds else None)
         tradition = kinds[0].kind.tradition if kinds else ""
         facts: dict[FactName, list[Fact]] = {
             "kind": [Fact((named.kind.name,), named.source) for named in kinds],
-            "category": _category(item, description, kinds),
+            "category": _category(item, description, named),
             "colour": _of_each(evidence, [row.labels.get(COLOUR, ()) for row in evidence]),
             "pattern": _of_each(evidence, [row.labels.get(PATTERN, ()) for row in evidence]),
             "material": _of_each(evidence, [_materials(row, item.category) for row in evidence]),
@@ -233,8 +258,7 @@ class FactReader:
         is_finer = kind.tradition or (general and (kind is general or default_lexicon().is_a(kind, general)))
         if kind.category in (None, category) and is_finer:
             return title
-        before, _, after = f" {' '.join(words_of(title))} ".rpartition(f" {words} ")
-        return " ".join(f"{before} {label} {after}".split())
+        return replaced(title, words, label)
 
     def description_in_prompts(self, item: Item, description: Description | None, facts: Facts) -> Description | None:
         """The labels that a prompt has beside the title: the photo's, or the shop's column's where that speaks.
@@ -262,7 +286,7 @@ class FactReader:
     def _evidence(
         self, item: Item, description: Description | None, title: FactSource, named: _NamedKind | None
     ) -> list[_Evidence]:
-        kind_words = named.words if named is not None and named.source == title else ""
+        kind_words = default_lexicon().match(item.title)[1]
         evidence = [
             self._of_labels("user", description, corrected=True),
             self._of_columns(item),
@@ -293,17 +317,21 @@ class FactReader:
         words = [word for value in column_values(item, COLUMNS[OCCASION]) for word in _described_in(value)]
         people = [people_in_column(value) for value in column_values(item, GENDER_COLUMNS)]
         in_kind = _people_of(_described_in(item.subcategory))
-        return _Evidence("shop", labels, words, next((row for row in people if row), in_kind) | _ages(people))
+        first, ages = next((row for row in people if row), in_kind), _ages(people)
+        if ages:  # "Women" of a column beside "kids" of another says the sex alone
+            first = frozenset({"women": "female", "men": "male"}.get(person, person) for person in first)
+        return _Evidence("shop", labels, words, first | ages)
 
     def _of_title(self, title: str, source: FactSource, kind_words: str) -> _Evidence:
         text = own_words(title)
         labels = {name: words.labels_in(text) for name, words in self._labels.items()}
         words = _described_in(own_words(title, kind_words))
-        return _Evidence(source, labels, words, _people_of(words))
+        people = _people_of(_described_in(text)) | ({"children"} if _TITLE_AGES.search(title.casefold()) else set())
+        return _Evidence(source, labels, words, people)
 
 
 def _named_kinds(item: Item, description: Description | None, title: FactSource) -> list[_NamedKind]:
-    """Kinds of the item's category by source, the first of which counts: a title may be finer than a column."""
+    """Kinds of the item's category by source."""
     lexicon = default_lexicon()
     labels = description.attributes.get(KINDS, ()) if description is not None else ()
     is_corrected = description is not None and KINDS in description.corrected
@@ -317,9 +345,17 @@ def _named_kinds(item: Item, description: Description | None, title: FactSource)
         kind, words = lexicon.match(text)
         if kind is not None and kind is not NOT_WEARABLE and kind.category in (None, item.category):
             named.append(_NamedKind(kind, source, words))
-    if len(named) > 1 and named[0].source == "shop" and lexicon.is_a(named[1].kind, named[0].kind):
-        named[:2] = [named[1], named[0]]
     return named
+
+
+def _finest(named: list[_NamedKind], title: FactSource) -> list[_NamedKind]:
+    """Kinds as they count: a title's finer kind before the column's."""
+    is_finer = (
+        len(named) > 1
+        and (named[0].source, named[1].source) == ("shop", title)
+        and default_lexicon().is_a(named[1].kind, named[0].kind)
+    )
+    return [named[1], named[0], *named[2:]] if is_finer else named
 
 
 def _category(item: Item, description: Description | None, kinds: Sequence[_NamedKind]) -> list[Fact]:
@@ -366,9 +402,9 @@ def _of_each(evidence: Sequence[_Evidence], values: Iterable[Iterable[str]]) -> 
 
 
 def _materials(evidence: _Evidence, category: GarmentCategory | None) -> list[str]:
-    """Materials that a source names; "silver" shoes are of a colour, not of a metal."""
+    """Materials that a source names; "silver" shoes and a "ruby" gown are of a colour, not of a metal or a gem."""
     labels = evidence.labels.get(MATERIAL, ())
-    return [name for name in labels if category in _OF_METAL or name not in style_tables().colours]
+    return [name for name in labels if category in _OF_METAL or name not in _OF_JEWELLERY]
 
 
 def _purposes(evidence: Sequence[_Evidence], named_by: FactSource | None) -> list[Fact]:
@@ -417,11 +453,11 @@ def _formality(evidence: Sequence[_Evidence]) -> list[Fact]:
     of_kind = next((_shared_range(row.words) for row in evidence if row.source == "kind"), None)
     ranges: list[tuple[int, FactSource, Range]] = []
     for row in evidence:
-        stated = _shared_range(row.words)
-        if stated is not None:
-            both = stated if of_kind is None else _meet(stated, of_kind)
+        codes = _shared_range(row.words)
+        if codes is not None:
+            both = codes if of_kind is None or row.source == "shop" else _meet(codes, of_kind)
             is_late = row.source == "photo" and of_kind is not None and (both is None or of_kind[1] - of_kind[0] < 2)
-            ranges.append((2 if is_late else row.source == "kind", row.source, both or stated))
+            ranges.append((2 if is_late else row.source == "kind", row.source, both or codes))
     ranges.sort(key=lambda row: row[0])
     return [Fact(tuple(dict.fromkeys(FORMALITIES[end] for end in ends)), source) for _, source, ends in ranges]
 
@@ -438,7 +474,10 @@ def _audience(evidence: Sequence[_Evidence]) -> list[Fact]:
     genders = [_gender([row]) for row in people]
     used = _gender(people)
     facts = [Fact((gender,), row.source) for row, gender in zip(evidence, genders, strict=True) if gender is not None]
-    return [Fact((used,), facts[0].source), *facts[1:]] if used is not None and facts else []
+    if used is None or not facts:
+        return []
+    first = next((fact for fact in facts if fact.values == (used,)), Fact((used,), facts[0].source))
+    return [first, *(fact for fact in facts if fact is not first)]
 
 
 def _gender(sources: Sequence[frozenset[str]]) -> Gender | None:

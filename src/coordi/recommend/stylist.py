@@ -227,7 +227,7 @@ def _same_people(outfit: Items, rules: Rules) -> Rules:
 
     An outfit of which nothing is for children is an adult's.
     """
-    if rules.gender is not None or rules.unwanted_genders:
+    if rules.gender is not None:
         return rules
     genders = {item.gender for item in outfit if item.gender is not None}
     named = genders - {"unisex", "children"}
@@ -236,6 +236,9 @@ def _same_people(outfit: Items, rules: Rules) -> Rules:
     else:
         wanted = {"children", "girls", "boys"} if "children" in genders else {"unisex", "women", "men"}
     others = tuple(gender for gender in GENDERS if gender not in wanted)
+    if rules.unwanted_genders:  # the user says whose cut, and nothing of age
+        ages = {"girls", "boys", "children"} if wanted & {"women", "men"} else {"women", "men", "unisex"}
+        others = (*rules.unwanted_genders, *(other for other in others if other in ages - set(rules.unwanted_genders)))
     return rules.model_copy(update={"unwanted_genders": others})
 
 

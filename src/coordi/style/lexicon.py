@@ -28,6 +28,9 @@ OWN_TABLE = "COORDI_LEXICON"
 UNDERWEAR: Literal["none"] = "none"
 """Category, in the tables, of what is worn and belongs to no outfit category."""
 
+SEASONS = ("spring", "summer", "autumn", "winter")
+PEOPLE = ("women", "men", "girls", "boys", "children", "baby", "female", "male")
+"""Whom a garment is made for; ``female`` and ``male`` say nothing of age."""
 SEASONS_OF_WARMTH = (("summer",), ("spring", "summer"), ("spring", "autumn"), ("autumn", "winter"), ("winter",))
 """By warmth, when a garment is worn that names no seasons."""
 _WARMTHS = tuple(map(str, range(len(SEASONS_OF_WARMTH))))
@@ -46,6 +49,8 @@ _PARTS = frozenset({
     "front", "back", "collar", "collared", "toe", "hem", "waist", "waisted", "cut", "fit", "leg", "legged", "style",
     "print", "printed", "detail", "length", "straps", "code", "up", "knit", "dye", "dyed", "dial",
 })  # fmt: skip
+# Kinds by themselves, materials behind a garment: "dress corduroy", "earrings pearl".
+_MATERIALS = frozenset({"pearl", "pearls", "corduroy"})
 # What is kept, cleaned or made of a garment, and is none.
 _OBJECTS = frozenset({
     "binder", "box", "boxes", "brush", "cleaner", "hanger", "hangers", "hook", "hooks", "horn", "organiser",
@@ -193,7 +198,7 @@ class Lexicon:
             return any(
                 word in _OBJECTS or self._phrases.get(word, NOT_WEARABLE) is not NOT_WEARABLE for word in phrase.split()
             )
-        return self._phrases[phrase].name != "accessory"
+        return self._phrases[phrase].name != "accessory" and phrase not in _MATERIALS
 
     def _describes(self, words: list[str], after: int) -> bool:
         return after < len(words) and words[after] in _PARTS
@@ -316,10 +321,10 @@ class _Builder:
         own: dict[str, Any] = {
             "formality": range_cell(cells["formality"], where),
             "warmth": warmth,
-            "seasons": list_cell(cells["seasons"]) or (() if warmth is None else SEASONS_OF_WARMTH[warmth]),
+            "seasons": seasons_cell(cells["seasons"], where) or (() if warmth is None else SEASONS_OF_WARMTH[warmth]),
             "purposes": list_cell(cells["purposes"]),
             "tradition": cells["tradition"],
-            "audience": list_cell(cells["for"]),
+            "audience": whom_cell(cells["for"], where),
             "materials": list_cell(cells["materials"]),
         }
         for column, value in own.items():
@@ -348,6 +353,23 @@ def _category(cell: str, where: str) -> GarmentCategory | None:
             f"{where} has the category '{cell}'; accepted are {', '.join((*GARMENT_CATEGORIES, UNDERWEAR))}"
         )
     return cell
+
+
+def seasons_cell(cell: str, where: str) -> tuple[str, ...]:
+    """Seasons of a cell."""
+    return _accepted(list_cell(cell), SEASONS, "season", where)
+
+
+def whom_cell(cell: str, where: str) -> tuple[str, ...]:
+    """Words for people of a cell."""
+    return _accepted(list_cell(cell), PEOPLE, "for", where)
+
+
+def _accepted(values: tuple[str, ...], accepted: Sequence[str], column: str, where: str) -> tuple[str, ...]:
+    for value in values:
+        if value not in accepted:
+            raise DataError(f"{where} has the {column} '{value}'; accepted are {', '.join(accepted)}")
+    return values
 
 
 def range_cell(cell: str, where: str) -> tuple[int, int] | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -13,14 +14,32 @@ from types import MappingProxyType
 from typing import Generic, Protocol, TypeVar
 
 from coordi.errors import DataError
-from coordi.style.lexicon import fold, list_cell, plain, range_cell, read_rows, warmth_cell
+from coordi.style.lexicon import (
+    default_lexicon,
+    fold,
+    list_cell,
+    own_tables,
+    plain,
+    range_cell,
+    read_rows,
+    seasons_cell,
+    warmth_cell,
+    whom_cell,
+)
 
 FORMALITIES = ("sport", "casual", "smart casual", "business", "cocktail", "black tie", "ceremonial")
 """Names of the dress codes 0 to 6; docs/lexicon.md says what each includes."""
 
 _Value = TypeVar("_Value")
-# What follows these words, up to a comma, describes something else ("dress with leather belt"), unless it is a pattern.
-_BESIDE = re.compile(r"\b(?:with|w|featuring|including|plus|without|over|under)\b[^,;|()]*")
+# What follows one of these names another thing, or a part ("dress with leather belt"), unless it is a pattern.
+_BESIDE = re.compile(r"\b(?:with|featuring|including)\b|\bw/")
+_BREAK = re.compile(r"[,;|+&()\[\]]|\s[-/]\s|\band\b")
+_PARTS = re.compile(
+    r"\b(?:buttons?|collar|cuffs?|details?|edging|hardware|insoles?|laces|lining|piping|pockets?|seams?|soles?|stitch\w*|"
+    r"straps?|tassels?|trim\w*|zips?|zippers?)\b"
+)
+# "Suede effect" is no suede, and "without pattern" says of no pattern.
+_DENIED = re.compile(r"\b\w+[ -](?:free|like|effect|look)\b|\b(?:not for|not|non|without)[ -]\w+")
 _BETWEEN_WORDS = re.compile(r"[\W_]+")
 _PATTERN = re.compile(r"\b(?:prints?|printed|patterns?|motifs?|stripes?|checks?|dots?|embroidery)\b")
 
@@ -95,14 +114,9 @@ class Phrases(Generic[_Value]):
         """Values of the phrases in a text, in its order."""
         return [self._values[phrase] for phrase in self._parts(text) if phrase in self._values]
 
-    def replaced(self, text: str, unwanted: Collection[_Value], by: str) -> str:
-        """Words of a text, with other words for the first phrase of an unwanted value, and without the next ones."""
-        parts = []
-        for part in self._parts(text):
-            is_unwanted = self._values.get(part) in unwanted
-            parts.append(by if is_unwanted else part)
-            by = "" if is_unwanted else by
-        return " ".join(filter(None, parts))
+    def phrases_in(self, text: str) -> list[tuple[str, _Value]]:
+        """The phrases in a text with their values, in its order."""
+        return [(phrase, self._values[phrase]) for phrase in self._parts(text) if phrase in self._values]
 
     def _parts(self, text: str) -> Iterator[str]:
         """The phrases and the other words of a text, in its order."""
@@ -152,20 +166,55 @@ def phrases_of(rows: Iterable[_Row]) -> Phrases[_Row]:
     return Phrases({word: row for row in rows for word in (row.name, *row.words)})
 
 
+def style_identity() -> str:
+    """SHA-256 of the tables of kinds and words, a user's own included: facts differ where it does."""
+    package = resources.files("coordi.style")
+    files = [part for name in ("kinds", "tables") for part in package.joinpath(name).iterdir()]
+    contents = [part.read_bytes() for part in sorted(files, key=lambda part: part.name)]
+    return hashlib.sha256(b"\0".join([*contents, *(path.read_bytes() for path in own_tables())])).hexdigest()
+
+
 def words_of(text: str) -> list[str]:
     """Words of a text for comparing: lower case, without accents, split at everything but letters and digits."""
     return _BETWEEN_WORDS.sub(" ", fold(text)).split()
 
 
-def own_words(title: str, kind_words: str = "") -> str:
-    """The words of a title that describe the garment itself, without those that name its kind.
+def stated(text: str) -> str:
+    """A text in lower case without what it denies or imitates: "not black", "suede effect"."""
+    return _DENIED.sub(" ", text.casefold())
 
-    What follows "with" is left out up to a comma, unless it names a pattern ("with floral print").
+
+def own_words(title: str, kind_words: str = "") -> str:
+    """The words of a title that describe the garment itself, without the words that name its kind, if they are given.
+
+    Parts that name another garment ("white shirt, black tie"), follow "with" or name a part ("red lining") are left
+    out, unless they name a pattern ("with floral print").
     """
-    text = _BESIDE.sub(lambda beside: beside[0] if _PATTERN.search(beside[0]) else " ", title.casefold())
-    words = f" {' '.join(words_of(text))} "
-    before, named, after = words.rpartition(f" {kind_words} ") if kind_words else (words, "", "")
-    return f"{before} {after}".strip() if named else words.strip()
+    parts = [part for part in _BREAK.split(stated(title)) if part.strip()]
+    kinds = [default_lexicon().match(part)[1] for part in parts] if len(parts) > 1 else []
+    head = next((number for number, words in enumerate(kinds) if words), 0)
+    own = []
+    for number, part in enumerate(parts):
+        before, *beside = _BESIDE.split(part)
+        if number == head or not (kinds[number] or _PARTS.search(part)):
+            own.append(before)
+        own += [words for words in beside if _PATTERN.search(words)]
+    text = f" {' '.join(words_of(' '.join(own)))} "
+    start, named, after = text.rpartition(f" {kind_words} ") if kind_words else (text, "", "")
+    return f"{start} {after}".strip() if named else text.strip()
+
+
+def replaced(text: str, phrase: str, by: str) -> str:
+    """A text with other words for the first place of a phrase, whatever its case and the signs between its words."""
+    pattern = r"[\W_]+".join(map(re.escape, phrase.split()))
+    return " ".join(re.sub(rf"(?<!\w){pattern}(?!\w)", by, text, count=1, flags=re.IGNORECASE).split())
+
+
+@cache
+def proper_names() -> tuple[str, ...]:
+    """Phrases that hold words of colours, materials or people and say none of them, such as names of brands."""
+    lines = resources.files("coordi.style").joinpath("tables", "names.txt").read_text(encoding="utf-8").splitlines()
+    return tuple(line for line in lines if not line.startswith("#"))
 
 
 def _table(
@@ -210,9 +259,9 @@ def _describing(name: str, cells: Mapping[str, str]) -> Describing:
         _words(cells),
         range_cell(cells["formality"], cells["where"]),
         warmth_cell(cells["warmth"], cells["where"]),
-        list_cell(cells["seasons"]),
+        seasons_cell(cells["seasons"], cells["where"]),
         list_cell(cells["purposes"]),
-        list_cell(cells["for"]),
+        whom_cell(cells["for"], cells["where"]),
     )
 
 

@@ -56,10 +56,10 @@ export function given(item) {
   return { seen: { category: item.category, attributes, title: item.title, ...(corrected.length && { corrected }) } };
 }
 
-/** Attributes whose labels count before the title and the photo: the user's. Removed from words, they count as well. */
+/** Attributes whose labels count before the title and the photo: the user's. Removed ones of words count as well, and so does a kind that gave way to a category. */
 function correctedOf(item) {
   const names = Object.keys(item.attributes).filter((name) => item.attributes[name].some((label) => label.probability === null));
-  if (item.kind !== "words") return names;
+  if (item.kind !== "words") return item.corrected && item.attributes[KIND]?.length === 0 ? [...names, KIND] : names;
   const known = read().vocabulary?.attributes.map(({ name }) => name) ?? [];
   return [...names, ...known.filter((name) => item.attributes[name]?.length === 0)];
 }
