@@ -3,9 +3,10 @@
     python training/refit_ensemble.py path/to/polyvore-maryland --pairs path/to/style-pairs/dev.tsv
 
 Category pairs, words of titles and means are learned from the training outfits, the weights from questions about the
-validation outfits. Validation outfits that the adapter was trained on are left out. What was learned from is added to
-``trained_on.json`` and ``chosen_on.json``, so that no evaluation uses it. Figures on validation and on the pairs of
-common sense, with and without the language model, are printed before and after; nothing is saved without ``--save``.
+validation outfits. The adapter was trained on most of the release's validation outfits; as many training outfits, drawn
+with the settings' seed, take their place. What was learned from is added to ``trained_on.json`` and ``chosen_on.json``,
+so that no evaluation uses it. Figures on validation and on the pairs of common sense, with and without the language
+model, are printed before and after; nothing is saved without ``--save``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import argparse
 import csv
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -102,8 +104,18 @@ def _dataset(data: Path, work: Path, loaded: Model) -> Dataset:
     settings = loaded.trained.settings
     settings = settings.model_copy(update={"data": settings.data.model_copy(update={"photos": "optional"})})
     workspace = Workspace(data, work, settings, "refit", note, progress_bar)
-    prepared = stages.prepare(workspace, fingerprint(data))
-    return stages.without_trained_on(prepared, BUNDLED).dataset
+    dataset = stages.prepare(workspace, fingerprint(data)).dataset
+    trained = set(read_json(BUNDLED / TRAINED_ON))
+    fresh = [row for row in dataset.outfits if stages.outfit_key(row.item_ids, dataset) not in trained]
+    train = [position for position, row in enumerate(fresh) if row.split == "train"]
+    missing = sum(row.split == "valid" for row in dataset.outfits) - sum(row.split == "valid" for row in fresh)
+    for position in np.random.default_rng(settings.seed).permutation(train)[:missing].tolist():
+        fresh[position] = replace(fresh[position], split="valid")
+    note(", ".join(f"{split} {sum(row.split == split for row in fresh)}" for split in ("train", "valid")))
+    outfits = tuple(row for row in fresh if row.split != "test")
+    used = {item_id for row in outfits for item_id in row.item_ids}
+    items = {item_id: item for item_id, item in dataset.items.items() if item_id in used}
+    return replace(dataset, items=items, outfits=outfits, released=())
 
 
 def _pairs(path: Path, loaded: Model) -> Mapping[str, list[tuple[Item, ...]]]:
