@@ -146,41 +146,53 @@ class Ensemble:
 
     @classmethod
     def learn(
-        cls,
+        cls, language_model: OutfitScorer, dataset: Dataset, vocabulary: Vocabulary, settings: RunSettings
+    ) -> Ensemble:
+        """Fit the features on the training split of described items, and the regressions on its validation split."""
+        items = training_items(dataset)
+        pairs = CategoryPairs.fit(*outfits_and_labels(dataset, training_questions(dataset, settings.seed)))
+        try:
+            idf: dict[str, float] | None = TitleSimilarity.fit(items).idf
+        except EvaluationError:  # photos without titles
+            idf = None
+        unfitted = LogisticModel(weights={}, offset=0.0, ranges={})
+        file = EnsembleFile(
+            text_encoder=text_encoder().text_identity,
+            questions=0,
+            with_language_model=unfitted,
+            without_language_model=unfitted,
+            pairs=dict(pairs.weights),
+            intercept=pairs.intercept,
+            idf=idf,
+        )
+        features = cls(file, CategoryCentering.learn(items, text_embeddings(items)))
+        return features.refit(language_model, dataset, vocabulary, settings)
+
+    def refit(
+        self,
         language_model: OutfitScorer,
         dataset: Dataset,
         vocabulary: Vocabulary,
         settings: RunSettings,
         rules_by: float = 1.0,
     ) -> Ensemble:
-        """Fit the features on the training split of described items, and the regressions on its validation split; see
-        ``LogisticModel.fit`` for ``rules_by``.
+        """Fit the regressions anew on the validation split of described items; the features stay as they were learned.
+        See ``LogisticModel.fit`` for ``rules_by``.
         """
-        items, seed = training_items(dataset), settings.seed
-        pairs = CategoryPairs.fit(*outfits_and_labels(dataset, training_questions(dataset, seed)))
-        try:
-            titles: TitleSimilarity | None = TitleSimilarity.fit(items)
-        except EvaluationError:  # photos without titles
-            titles = None
-        centering = CategoryCentering.learn(items, text_embeddings(items))
-        questions = [question for part in validation_questions(dataset, seed) for question in part]
+        questions = [question for part in validation_questions(dataset, settings.seed) for question in part]
         outfits, truth = outfits_and_labels(dataset, questions)
         check_both_classes("an ensemble", truth)
         # Adapted as when the ensemble is used.
-        adapted = centering.with_photo_only(vocabulary, settings.prompt, text_encoder())
+        adapted = self.centering.with_photo_only(vocabulary, settings.prompt, text_encoder())
         adapted = adapted.for_catalogue(group_sums(list(dataset.items.values())))
-        values = plain_features(outfits, pairs, adapted, titles)
+        values = self.scorer(WITHOUT_LANGUAGE_MODEL, adapted, None).features(outfits)
         answers = _answers(CachedScorer(LANGUAGE_MODEL, language_model), outfits)
-        file = EnsembleFile(
-            text_encoder=text_encoder().text_identity,
-            questions=len(questions),
-            with_language_model=LogisticModel.fit({**values, LANGUAGE_MODEL: answers}, truth, rules_by),
-            without_language_model=LogisticModel.fit(values, truth, rules_by),
-            pairs=dict(pairs.weights),
-            intercept=pairs.intercept,
-            idf=None if titles is None else titles.idf,
-        )
-        return cls(file, centering)
+        fitted = {
+            "questions": len(questions),
+            "with_language_model": LogisticModel.fit({**values, LANGUAGE_MODEL: answers}, truth, rules_by),
+            "without_language_model": LogisticModel.fit(values, truth, rules_by),
+        }
+        return Ensemble(self.file.model_copy(update=fitted), self.centering)
 
     def scorer(self, name: str, centering: CategoryCentering, language_model: OutfitScorer | None) -> EnsembleScorer:
         """Scorer of the ensemble, with its centering adapted to photos and to a catalogue."""
