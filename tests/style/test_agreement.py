@@ -6,15 +6,13 @@ from typing import cast
 
 import pytest
 
-from coordi.style.agreement import NO_AMOUNTS, RULES, KnownFacts, amounts_of
+from coordi.style.agreement import NO_AMOUNTS, RULES, FactSets, amounts_of
 from coordi.types import Fact, FactName
 
 
-def known(**values: str) -> KnownFacts | None:
+def known(**values: str) -> FactSets | None:
     """Facts by name, values divided by slashes."""
-    return KnownFacts.of(
-        {cast(FactName, name): (Fact(tuple(text.split("/")), "user"),) for name, text in values.items()}
-    )
+    return FactSets.of({cast(FactName, name): (Fact(tuple(text.split("/")), "user"),) for name, text in values.items()})
 
 
 @pytest.mark.parametrize(
@@ -61,7 +59,7 @@ def test_each_rule_applies_to_the_pairs_that_it_names(
 
 
 def test_the_first_fact_of_a_name_counts() -> None:
-    facts = KnownFacts.of({"colour": (Fact(("red",), "user"), Fact(("green",), "photo"))})
+    facts = FactSets.of({"colour": (Fact(("red",), "user"), Fact(("green",), "photo"))})
     assert facts is not None
     assert facts.colours == {"red"}
 

@@ -17,7 +17,7 @@ from coordi.encoders.base import ImageTextEncoder, sigmoid, unit_vectors
 from coordi.encoders.labels import Vocabulary
 from coordi.errors import EvaluationError, require
 from coordi.prompts import item_text
-from coordi.style.agreement import NO_AMOUNTS, RULES, Amounts, KnownFacts, amounts_of
+from coordi.style.agreement import NO_AMOUNTS, RULES, Amounts, FactSets, amounts_of
 from coordi.types import GARMENT_CATEGORIES, Description, GarmentCategory, Item, Label
 
 CATEGORY_PAIRS, SIMILARITY, TITLE_SIMILARITY = "category-pairs", "sentence-cosine", "title-cosine"
@@ -239,13 +239,13 @@ def rule_values(outfits: Sequence[Sequence[Item]]) -> dict[str, NDArray[np.float
     """How much each rule of ``style.agreement`` applies to outfits, ``(N,)`` by names of ``RULE_SIGNS``: the mean over
     an outfit's pairs times the square root of their number. An outfit of fewer than two items has 0.
     """
-    known = {id(item): KnownFacts.of(item.facts) for outfit in outfits for item in outfit}
+    facts = {id(item): FactSets.of(item.facts) for outfit in outfits for item in outfit}
     of_pairs: dict[tuple[int, int], Amounts] = {}  # outfits that one item completes share most pairs
 
     def amounts(item: Item, other: Item) -> Amounts:
         key = (id(item), id(other))
         if key not in of_pairs:
-            of_pairs[key] = amounts_of(known[key[0]], known[key[1]])
+            of_pairs[key] = amounts_of(facts[key[0]], facts[key[1]])
         return of_pairs[key]
 
     rows = np.zeros((len(outfits), len(RULES)))

@@ -38,7 +38,7 @@ _OTHERS = (frozenset({"women", "men"}), frozenset({"girls", "boys"}))
 
 
 @dataclass(frozen=True, slots=True)
-class KnownFacts:
+class FactSets:
     """What the rules need of an item's facts: the first fact of each name."""
 
     dress_codes: tuple[int, int] | None  # the lowest and the highest
@@ -50,8 +50,8 @@ class KnownFacts:
     audience: frozenset[str]
 
     @classmethod
-    def of(cls, facts: Facts) -> KnownFacts | None:
-        """None if nothing is known."""
+    def of(cls, facts: Facts) -> FactSets | None:
+        """None if there are none."""
         if not facts:
             return None
         codes = facts["formality"][0].values if "formality" in facts else ()
@@ -61,23 +61,23 @@ class KnownFacts:
         )
 
 
-def amounts_of(known: KnownFacts | None, other: KnownFacts | None) -> Amounts:
+def amounts_of(facts: FactSets | None, other: FactSets | None) -> Amounts:
     """How much each rule applies to two items, whatever their order; nothing does if nothing is known of one."""
-    if known is None or other is None:
+    if facts is None or other is None:
         return NO_AMOUNTS
     amounts = {
-        **_of_dress_codes(known.dress_codes, other.dress_codes),
-        **_of_colours(known.colours, other.colours),
-        **_of_patterns(known.patterns, other.patterns),
+        **_of_dress_codes(facts.dress_codes, other.dress_codes),
+        **_of_colours(facts.colours, other.colours),
+        **_of_patterns(facts.patterns, other.patterns),
     }
-    if known.seasons and other.seasons:
-        shared = len(known.seasons & other.seasons) / len(known.seasons | other.seasons)
+    if facts.seasons and other.seasons:
+        shared = len(facts.seasons & other.seasons) / len(facts.seasons | other.seasons)
         amounts["seasons shared" if shared else "seasons apart"] = shared or 1.0
-    if known.purposes or other.purposes:  # an item without a purpose is for every day
-        amounts["purpose shared" if known.purposes & other.purposes else "purposes differ"] = 1.0
-    if known.tradition or other.tradition:
-        amounts["tradition shared" if known.tradition == other.tradition else "traditions differ"] = 1.0
-    people = known.audience | other.audience
+    if facts.purposes or other.purposes:  # an item without a purpose is for every day
+        amounts["purpose shared" if facts.purposes & other.purposes else "purposes differ"] = 1.0
+    if facts.tradition or other.tradition:
+        amounts["tradition shared" if facts.tradition == other.tradition else "traditions differ"] = 1.0
+    people = facts.audience | other.audience
     if any(group <= people for group in _OTHERS) or 0 < len(people & _CHILDREN) < len(people):
         amounts["made for others"] = 1.0
     return tuple(amounts.get(rule, 0.0) for rule in RULES)
