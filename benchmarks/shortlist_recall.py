@@ -2,9 +2,9 @@
 
     python benchmarks/shortlist_recall.py --data path/to/polyvore-maryland
 
-From each test outfit one item is taken away. Candidates are all items of its category in the test split; the stylist's
-way of finding them is compared with likeness of texts alone, at several depths. Then the language model ranks the best
-32 and diversity is applied, as ``coordi recommend --want CATEGORY`` does.
+From each outfit of a split one item is taken away. Candidates are all items of its category in that split; the way in
+which the stylist finds them is compared with likeness of texts alone, at several depths. Then the language model ranks
+the best 32 and diversity is applied, as ``coordi recommend --want CATEGORY`` does.
 """
 
 from __future__ import annotations
@@ -30,19 +30,20 @@ def main() -> None:
     """Find, and count."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", required=True)
+    parser.add_argument("--split", choices=("valid", "test"), default="test")
     parser.add_argument("--asked", type=int, default=40, help="outfits that the language model is asked about too")
     parser.add_argument("--seed", type=int, default=17)
     options = parser.parse_args()
     loaded = load()
     prepared = _prepared(options.data, loaded)
-    item_ids = dict.fromkeys(name for one in prepared.dataset.outfits_of("test") for name in one.item_ids)
+    item_ids = dict.fromkeys(name for one in prepared.dataset.outfits_of(options.split) for name in one.item_ids)
     items = prepared.dataset.items_of(tuple(item_ids))
-    index = stages.catalogue_of(prepared, loaded.trained.settings, items, "test")
+    index = stages.catalogue_of(prepared, loaded.trained.settings, items, options.split)
     stylist = loaded.with_catalogue(index).stylist
     rng = np.random.default_rng(options.seed)
     found: dict[str, list[int]] = {"by the stylist": [], "by likeness of texts": []}
     pools, ranked = [], []
-    for outfit in prepared.dataset.outfits_of("test"):
+    for outfit in prepared.dataset.outfits_of(options.split):
         place = int(rng.integers(len(outfit.item_ids)))
         known = index.get(outfit.item_ids)
         true = known[outfit.item_ids[place]]

@@ -20,14 +20,15 @@ from coordi.model.ensemble import (
     WITHOUT_LANGUAGE_MODEL,
     Ensemble,
     EnsembleScorer,
+    LogisticModel,
     outfits_and_labels,
     plain_features,
     text_encoder,
     validation_questions,
 )
-from coordi.model.features import CategoryPairs, TitleSimilarity
+from coordi.model.features import RULE_SIGNS, CategoryPairs, TitleSimilarity, rule_values
 from coordi.model.scoring import CachedScorer
-from coordi.types import Dataset, Item, OutfitScorer
+from coordi.types import Dataset, Fact, Item, OutfitScorer
 
 from ..evaluation.conftest import make_wardrobe
 
@@ -128,7 +129,8 @@ def test_items_without_titles_have_no_title_similarity(wardrobe: Dataset) -> Non
     dataset = replace(wardrobe, items=bare)
     file = learn(Adviser(dataset, 0.75), dataset).file
     assert file.idf is None
-    assert set(file.with_language_model.weights) == {"category-pairs", "sentence-cosine", "language-model"}
+    expected = {"category-pairs", "sentence-cosine", "language-model", *RULE_SIGNS}
+    assert set(file.with_language_model.weights) == expected
 
 
 def test_without_a_validation_split_nothing_is_weighed(wardrobe: Dataset) -> None:
@@ -161,6 +163,74 @@ def test_similarity_of_more_pairs_says_more(wardrobe: Dataset) -> None:
     )
     np.testing.assert_allclose(two["title-cosine"], titles.score([outfit[:2]]))
     np.testing.assert_allclose(four["title-cosine"], np.sqrt(6) * titles.score([outfit]))
+
+
+def test_rules_are_a_mean_over_pairs_times_the_root_of_their_number() -> None:
+    suit = Item("1", "", "outerwear", facts={"formality": (Fact(("black tie",), "user"),)})
+    shoes = Item(
+        "2", "", "shoes", facts={"formality": (Fact(("casual",), "user"),), "colour": (Fact(("red",), "user"),)}
+    )
+    bag = Item("3", "", "bag", facts={"colour": (Fact(("green",), "user"),)})
+    values = rule_values([(suit, shoes), (suit, shoes, bag), (bag, suit, shoes), (suit,), (suit, Item("4", "", "bag"))])
+    root = np.sqrt(3)
+    np.testing.assert_allclose(values["rule: dress codes apart"], [4, 4 / root, 4 / root, 0, 0])
+    np.testing.assert_allclose(values["rule: colours clash"], [0, 1 / root, 1 / root, 0, 0])
+    assert not np.any(values["rule: seasons apart"])
+    assert list(values) == list(RULE_SIGNS)
+
+
+def test_no_rule_is_weighed_against_its_sense() -> None:
+    """Outfits that keep no rule are real ones here; what they say of rules isn't learned."""
+    rng = np.random.default_rng(3)
+    truth = np.arange(400) % 2 == 0
+    values = {name: np.where(truth, -sign, sign) + rng.normal(size=400) for name, sign in RULE_SIGNS.items()}
+    values["likeness"] = truth + rng.normal(size=400)
+    weights = LogisticModel.fit(values, truth).weights
+    assert {weights[name] for name in RULE_SIGNS} == {0.0}
+    assert weights["likeness"] > 0.5
+    weights = LogisticModel.fit({name: -value for name, value in values.items()}, truth).weights
+    assert all(weights[name] * sign > 0 for name, sign in RULE_SIGNS.items())
+    assert weights["likeness"] < 0  # only rules have a sign
+
+
+def test_a_fit_without_rules_is_scikit_learns() -> None:
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(4)
+    rows = rng.normal(size=(300, 2))
+    truth = rows @ [1.0, -0.5] + rng.normal(size=300) > 0.3
+    model = LogisticModel.fit({"one": rows[:, 0], "two": rows[:, 1]}, truth)
+    standard = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+    expected = LogisticRegression(C=1.0, tol=1e-8).fit(standard, truth).predict_proba(standard)[:, 1]
+    np.testing.assert_allclose(model.probabilities({"one": rows[:, 0], "two": rows[:, 1]}), expected, atol=1e-5)
+
+
+def test_rules_weighed_twice_have_twice_the_weight() -> None:
+    rng = np.random.default_rng(5)
+    truth = np.arange(400) % 2 == 0
+    values = {name: sign * truth + 2 * rng.normal(size=400) for name, sign in RULE_SIGNS.items()}
+    values["likeness"] = truth + rng.normal(size=400)
+    single, twice = LogisticModel.fit(values, truth), LogisticModel.fit(values, truth, rules_by=2)
+    assert {name: twice.weights[name] for name in RULE_SIGNS} == pytest.approx(
+        {name: 2 * single.weights[name] for name in RULE_SIGNS}
+    )
+    assert twice.weights["likeness"] != single.weights["likeness"]
+
+
+def test_an_ensemble_from_before_the_rules_scores_as_it_did(wardrobe: Dataset, tmp_path: Path) -> None:
+    learn(Adviser(wardrobe, 0.75), wardrobe).save(tmp_path)
+    content = json.loads((tmp_path / ENSEMBLE_FILE).read_text())
+    for model in (content["with_language_model"], content["without_language_model"]):
+        for part in ("weights", "ranges"):
+            model[part] = {name: value for name, value in model[part].items() if name not in RULE_SIGNS}
+    (tmp_path / ENSEMBLE_FILE).write_text(json.dumps(content))
+    loaded = Ensemble.load(tmp_path)
+    assert loaded is not None
+    outfit = [replace(item, facts={}) for item in wardrobe.items_of(wardrobe.outfits[0].item_ids)]
+    clashing = [replace(item, facts={"tradition": (Fact((item.id,), "user"),)}) for item in outfit]
+    for scorer in scorers_of(loaded, Adviser(wardrobe, 0.75)):
+        scores = scorer.score([outfit, clashing])
+        assert scores[0] == scores[1]
 
 
 def test_damaged_files_are_named(wardrobe: Dataset, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from coordi.model.ensemble import text_encoder
 from coordi.model.features import group_sums
 from coordi.model.trained import ModelScorers, find_model
 from coordi.recommend.items import describe_items
+from coordi.style.lexicon import default_lexicon
 from coordi.types import Description, GarmentCategory, Item, Label
 
 ITEMS: tuple[tuple[str, GarmentCategory], ...] = (
@@ -95,10 +96,10 @@ def test_random_photos_are_no_outfit_however_many_they_are(scorers: ModelScorers
     rng = np.random.default_rng(5)
     items = photo_only(rng, 200)
     for size in (2, 4, 6):
-        outfits = [[items[int(index)] for index in rng.permutation(len(items))[:size]] for _ in range(12)]
+        outfits = [[items[int(index)] for index in rng.permutation(len(items))[:size]] for _ in range(100)]
         quick = scorers.quick.score(outfits)
         assert 0.1 < np.median(quick) < 0.85
-        assert 0.1 < np.median(scorers.model.score(outfits)) < 0.85
+        assert 0.1 < np.median(scorers.model.score(outfits[:12])) < 0.85
 
 
 def test_a_catalogues_own_words_are_usual_in_it(scorers: ModelScorers) -> None:
@@ -116,6 +117,35 @@ def test_a_catalogues_own_words_are_usual_in_it(scorers: ModelScorers) -> None:
     adapted = scorers.for_catalogue(group_sums(shelf))
     similarity = [part.quick.features(outfits)["sentence-cosine"][0] for part in (scorers, adapted)]
     assert similarity[0] > 1.0 > 0.5 > similarity[1]
+
+
+TUXEDO = ("men's black tuxedo trousers with satin side stripe", "white pleated-front dress shirt", "black silk bow tie")
+SUIT = ("men's charcoal wool suit jacket", "men's charcoal wool suit trousers", "white cotton dress shirt")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("outfit", "better", "worse"),
+    [
+        (TUXEDO, "black patent lace-up oxfords", "chunky white trainers"),
+        (SUIT, "black leather oxford shoes", "blue rubber flip-flops"),
+        (("grey jogging bottoms", "oversized fleece hoodie"), "white running trainers", "black patent lace-up oxfords"),
+    ],
+)
+def test_shoes_have_the_dress_code_of_the_outfit(
+    scorers: ModelScorers, outfit: tuple[str, ...], better: str, worse: str
+) -> None:
+    prompt = find_model("bundled").settings.prompt
+    categories = [default_lexicon().find(title) for title in (*outfit, better, worse)]
+    created = [
+        Item(title, title, None if kind is None else kind.category)
+        for title, kind in zip((*outfit, better, worse), categories, strict=True)
+    ]
+    *items, fitting, other = describe_items(created, {}, {}, prompt, load_vocabulary("fashion"), text_encoder())
+    for scorer in (scorers.quick, scorers.model):
+        scores = scorer.score([(*items, fitting), (*items, other)])
+        value, lower = np.log(scores / (1 - scores))
+        assert value > lower + 0.5
 
 
 def test_a_search_along_the_direction_orders_as_the_score_without_the_language_model(

@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 
 from coordi.config import RecommendSettings
+from coordi.encoders.edge import EdgeEncoder
 from coordi.errors import RecommendationError
+from coordi.model.trained import ModelScorers, find_model
 from coordi.recommend.answers import Completion, LeftOut
 from coordi.recommend.reasons import labels_in_text, without_phrase
 from coordi.recommend.rules import COMPLETION_ORDER, Rules, addable_categories, category_conflict
 from coordi.recommend.stylist import Stylist
 from coordi.types import GARMENT_CATEGORIES, GarmentCategory, Item
 
-from .shelves import ALL, VOCABULARY, Judge, described, longest_title, stylist_of
+from .shelves import ALL, VOCABULARY, Judge, described, index_of, longest_title, stylist_of
 
 WARDROBE: tuple[tuple[str, str, GarmentCategory], ...] = (
     ("t1", "white shirt", "top"),
@@ -424,3 +426,25 @@ def test_a_pinned_item_is_explained_by_what_it_stands_in() -> None:
     assert pinned.is_pinned
     assert pinned.reason is not None
     assert {entry.what: round(entry.by, 6) for entry in pinned.reason.items} == {"t1": 0.1, "b1": 0.1, "s1": 0.1}
+
+
+def test_formal_shoes_among_many_trainers_are_suggested_for_a_tuxedo() -> None:
+    colours = ("white", "black", "grey", "red", "navy", "green", "pink", "tan", "blue", "yellow")
+    kinds = ("canvas trainers", "running trainers", "chunky sneakers", "skate shoes", "flip-flops", "beach sandals")
+    makes = ("", "leather ", "knitted ")
+    casual: list[tuple[str, str, GarmentCategory]] = [
+        (title, f"men's {title}", "shoes")
+        for title in (f"{colour} {make}{kind}" for colour in colours for make in makes for kind in kinds)
+    ]
+    shelf = described(
+        ("t", "men's black tuxedo trousers with satin side stripe", "bottom"),
+        ("s", "white pleated-front dress shirt", "top"),
+        ("o", "black patent lace-up oxfords", "shoes"),
+        ("p", "patent leather opera pumps for men", "shoes"),
+        *casual,
+    )
+    quick = ModelScorers(find_model("bundled"))
+    settings = RecommendSettings(candidates=8, diversity=0.0)  # 64 of 182 shoes are scored
+    stylist = Stylist(index_of(shelf), quick, settings, VOCABULARY, EdgeEncoder.bundled().encode_texts)
+    result = stylist.complete(by_id(shelf, "t", "s"), "shoes", 2, language_model=False, reasons=False)
+    assert set(ids(result)) == {"o", "p"}

@@ -1,6 +1,6 @@
-"""The ensemble: a logistic regression on the language model's answer, category pairs and similarity. A small language
-model knows rare pairs of categories less well than a count of them, and similarity less well than a sentence encoder. A
-second regression, without the language model, shows what it contributes.
+"""The ensemble: a logistic regression on the language model's answer, category pairs, similarity and rules of facts. A
+small language model knows rare pairs of categories less well than a count of them, and similarity less well than a
+sentence encoder. A second regression, without the language model, shows what it contributes.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from coordi.encoders.labels import Vocabulary
 from coordi.errors import ArtifactError, EvaluationError, ModelError, require
 from coordi.model.features import (
     CATEGORY_PAIRS,
+    RULE_SIGNS,
     SIMILARITY,
     TITLE_SIMILARITY,
     CategoryCentering,
@@ -35,6 +36,7 @@ from coordi.model.features import (
     TitleSimilarity,
     check_both_classes,
     group_sums,
+    rule_values,
     text_embeddings,
 )
 from coordi.model.scoring import CachedScorer
@@ -70,16 +72,27 @@ class LogisticModel(Settings):
     ranges: dict[str, tuple[float, float]]
 
     @classmethod
-    def fit(cls, values: Values, truth: NDArray[np.bool_]) -> LogisticModel:
-        """Fit on features with mean 0 and deviation 1; the weights are for features as they are."""
+    def fit(cls, values: Values, truth: NDArray[np.bool_], rules_by: float = 1.0) -> LogisticModel:
+        """Fit on features with mean 0 and deviation 1; the weights are for features as they are.
+
+        Few outfits may reward what no stylist would, so the weight of a rule has its sign in ``RULE_SIGNS`` or is 0.
+        Then the rules are weighed ``rules_by`` times as much, and the other features fitted anew beside them.
+        """
         rows = np.stack(list(values.values()), axis=1)  # (N, features)
         mean, deviation = rows.mean(axis=0), np.maximum(rows.std(axis=0), 1e-9)
-        regression: Any = require("sklearn.linear_model", "train").LogisticRegression(C=_C, max_iter=1000)
-        fitted = regression.fit((rows - mean) / deviation, truth)
-        weights = fitted.coef_[0] / deviation
+        standard, signs = (rows - mean) / deviation, [RULE_SIGNS.get(name, 0) for name in values]
+        bounds = [(0.0 if sign > 0 else None, 0.0 if sign < 0 else None) for sign in signs]
+        fitted = _fit_within(bounds, standard, truth)
+        if rules_by != 1:
+            fixed = [
+                (rules_by * weight,) * 2 if sign else (None, None)
+                for weight, sign in zip(fitted[:-1], signs, strict=True)
+            ]
+            fitted = _fit_within(fixed, standard, truth)
+        weights = fitted[:-1] / deviation
         return cls(
             weights=dict(zip(values, weights.tolist(), strict=True)),
-            offset=float(fitted.intercept_[0] - (weights * mean).sum()),
+            offset=float(fitted[-1] - (weights * mean).sum()),
             ranges={name: (float(column.min()), float(column.max())) for name, column in values.items()},
         )
 
@@ -87,6 +100,28 @@ class LogisticModel(Settings):
         """P(yes), shape ``(N,)``."""
         total = sum(weight * np.clip(values[name], *self.ranges[name]) for name, weight in self.weights.items())  # (N,)
         return sigmoid(np.asarray(total + self.offset, dtype=np.float64))
+
+
+Bounds = Sequence[tuple[float | None, float | None]]
+
+
+def _fit_within(bounds: Bounds, rows: NDArray[np.float64], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Weights within bounds, and an offset after them, of a logistic regression on rows ``(N, features)``; it has the
+    penalty of scikit-learn's, which knows no bounds.
+    """
+    signs = np.where(truth, 1.0, -1.0)
+
+    def loss(fitted: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        weights, margins = fitted[:-1], signs * (rows @ fitted[:-1] + fitted[-1])
+        slopes = -_C * signs * sigmoid(-margins)  # (N,)
+        gradient = np.append(weights + rows.T @ slopes, slopes.sum())
+        return float(weights @ weights / 2 + _C * np.logaddexp(0, -margins).sum()), gradient
+
+    options = {"maxiter": 2000, "ftol": 1e-12, "gtol": 1e-6}
+    start = np.array([*(low if low == high and low is not None else 0.0 for low, high in bounds), 0.0])
+    minimize = require("scipy.optimize", "train").minimize
+    fitted = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[*bounds, (None, None)], options=options)
+    return np.asarray(fitted.x, dtype=np.float64)
 
 
 class EnsembleFile(Settings):
@@ -114,31 +149,50 @@ class Ensemble:
         cls, language_model: OutfitScorer, dataset: Dataset, vocabulary: Vocabulary, settings: RunSettings
     ) -> Ensemble:
         """Fit the features on the training split of described items, and the regressions on its validation split."""
-        items, seed = training_items(dataset), settings.seed
-        pairs = CategoryPairs.fit(*outfits_and_labels(dataset, training_questions(dataset, seed)))
+        items = training_items(dataset)
+        pairs = CategoryPairs.fit(*outfits_and_labels(dataset, training_questions(dataset, settings.seed)))
         try:
-            titles: TitleSimilarity | None = TitleSimilarity.fit(items)
+            idf: dict[str, float] | None = TitleSimilarity.fit(items).idf
         except EvaluationError:  # photos without titles
-            titles = None
-        centering = CategoryCentering.learn(items, text_embeddings(items))
-        questions = [question for part in validation_questions(dataset, seed) for question in part]
+            idf = None
+        unfitted = LogisticModel(weights={}, offset=0.0, ranges={})
+        file = EnsembleFile(
+            text_encoder=text_encoder().text_identity,
+            questions=0,
+            with_language_model=unfitted,
+            without_language_model=unfitted,
+            pairs=dict(pairs.weights),
+            intercept=pairs.intercept,
+            idf=idf,
+        )
+        features = cls(file, CategoryCentering.learn(items, text_embeddings(items)))
+        return features.refit(language_model, dataset, vocabulary, settings)
+
+    def refit(
+        self,
+        language_model: OutfitScorer,
+        dataset: Dataset,
+        vocabulary: Vocabulary,
+        settings: RunSettings,
+        rules_by: float = 1.0,
+    ) -> Ensemble:
+        """Fit the regressions anew on the validation split of described items; the features stay as they were learned.
+        See ``LogisticModel.fit`` for ``rules_by``.
+        """
+        questions = [question for part in validation_questions(dataset, settings.seed) for question in part]
         outfits, truth = outfits_and_labels(dataset, questions)
         check_both_classes("an ensemble", truth)
         # Adapted as when the ensemble is used.
-        adapted = centering.with_photo_only(vocabulary, settings.prompt, text_encoder())
+        adapted = self.centering.with_photo_only(vocabulary, settings.prompt, text_encoder())
         adapted = adapted.for_catalogue(group_sums(list(dataset.items.values())))
-        values = plain_features(outfits, pairs, adapted, titles)
+        values = self.scorer(WITHOUT_LANGUAGE_MODEL, adapted, None).features(outfits)
         answers = _answers(CachedScorer(LANGUAGE_MODEL, language_model), outfits)
-        file = EnsembleFile(
-            text_encoder=text_encoder().text_identity,
-            questions=len(questions),
-            with_language_model=LogisticModel.fit({**values, LANGUAGE_MODEL: answers}, truth),
-            without_language_model=LogisticModel.fit(values, truth),
-            pairs=dict(pairs.weights),
-            intercept=pairs.intercept,
-            idf=None if titles is None else titles.idf,
-        )
-        return cls(file, centering)
+        fitted = {
+            "questions": len(questions),
+            "with_language_model": LogisticModel.fit({**values, LANGUAGE_MODEL: answers}, truth, rules_by),
+            "without_language_model": LogisticModel.fit(values, truth, rules_by),
+        }
+        return Ensemble(self.file.model_copy(update=fitted), self.centering)
 
     def scorer(self, name: str, centering: CategoryCentering, language_model: OutfitScorer | None) -> EnsembleScorer:
         """Scorer of the ensemble, with its centering adapted to photos and to a catalogue."""
@@ -219,13 +273,15 @@ def plain_features(
     titles: TitleSimilarity | None,
 ) -> dict[str, NDArray[np.float64]]:
     """Values ``(N,)`` of each feature that needs no language model. Similarity is a mean over an outfit's pairs, times
-    the square root of their number, because three similar pairs say more than one.
+    the square root of their number, because three similar pairs say more than one; rules of facts likewise.
     """
     counts = np.array([len(outfit) for outfit in outfits], dtype=np.float64)
     scale = np.sqrt(counts * (counts - 1) / 2)
     similarity = EmbeddingSimilarity(SIMILARITY, lambda items: centering.centre(items, text_embeddings(items)))
     values = {CATEGORY_PAIRS: pairs.logits(outfits), SIMILARITY: scale * similarity.score(outfits)}
-    return values if titles is None else {**values, TITLE_SIMILARITY: scale * titles.score(outfits)}
+    if titles is not None:
+        values[TITLE_SIMILARITY] = scale * titles.score(outfits)
+    return values | rule_values(outfits)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Features of outfits that need no language model: category pairs, embedding similarity and title similarity."""
+"""Features of outfits that need no language model: category pairs, similarity of texts and titles, and rules."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, product
-from math import fsum
+from math import fsum, sqrt
 from typing import Any, TypeVar
 
 import numpy as np
@@ -17,9 +17,13 @@ from coordi.encoders.base import ImageTextEncoder, sigmoid, unit_vectors
 from coordi.encoders.labels import Vocabulary
 from coordi.errors import EvaluationError, require
 from coordi.prompts import item_text
+from coordi.style.agreement import NO_AMOUNTS, RULES, Amounts, FactSets, amounts_of
 from coordi.types import GARMENT_CATEGORIES, Description, GarmentCategory, Item, Label
 
 CATEGORY_PAIRS, SIMILARITY, TITLE_SIMILARITY = "category-pairs", "sentence-cosine", "title-cosine"
+
+RULE_SIGNS: Mapping[str, int] = {f"rule: {name}": sign for name, sign in RULES.items()}
+"""Sign that the weight of each rule's feature may have; the names are keys of the file of an ensemble."""
 
 Group = tuple[GarmentCategory | None, bool]
 """A garment category, and whether its items have a title."""
@@ -229,6 +233,28 @@ class EmbeddingSimilarity:
         order = sorted(range(len(unique)), key=lambda n: embeddings[n].tobytes())
         row_of = {id(unique[n]): row for row, n in enumerate(order)}
         return _mean_cosine(embeddings[order], [[row_of[id(item)] for item in outfit] for outfit in outfits])
+
+
+def rule_values(outfits: Sequence[Sequence[Item]]) -> dict[str, NDArray[np.float64]]:
+    """How much each rule of ``style.agreement`` applies to outfits, ``(N,)`` by names of ``RULE_SIGNS``: the mean over
+    an outfit's pairs times the square root of their number. An outfit of fewer than two items has 0.
+    """
+    facts = {id(item): FactSets.of(item.facts) for outfit in outfits for item in outfit}
+    of_pairs: dict[tuple[int, int], Amounts] = {}  # outfits that one item completes share most pairs
+
+    def amounts(item: Item, other: Item) -> Amounts:
+        key = (id(item), id(other))
+        if key not in of_pairs:
+            of_pairs[key] = amounts_of(facts[key[0]], facts[key[1]])
+        return of_pairs[key]
+
+    rows = np.zeros((len(outfits), len(RULES)))
+    for row, outfit in zip(rows, outfits, strict=True):
+        pairs = [amounts(item, other) for item, other in combinations(outfit, 2)]
+        applied = [pair for pair in pairs if pair is not NO_AMOUNTS]
+        if applied:  # fsum, so that sums round the same whatever the items' order
+            row[:] = [fsum(column) / sqrt(len(pairs)) for column in zip(*applied, strict=True)]
+    return dict(zip(RULE_SIGNS, rows.T, strict=True))
 
 
 def check_both_classes(name: str, labels: NDArray[np.bool_]) -> None:

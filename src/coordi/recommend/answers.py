@@ -140,7 +140,8 @@ class Scorers(Protocol):
 
     def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
         """Direction in which text embeddings of fitting items lie, ``(T,)``: within a category, ``quick`` scores grow
-        with the inner product, apart from shared words and rounding, so that a nearest-neighbour search finds the best.
+        with the inner product, but kinds, shared words and rules of facts move them too. So a nearest-neighbour search
+        finds good items, not always the best: those that it finds have to be scored.
         """
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from coordi.encoders.labels import KINDS, Vocabulary
 from coordi.recommend.answers import Contribution, Reason
-from coordi.recommend.facts import COLOUR
-from coordi.types import Item, OutfitScorer
+from coordi.recommend.facts import COLOUR, Facts
+from coordi.types import Fact, FactName, Item, OutfitScorer
 
 EncodeTexts = Callable[[Sequence[str]], NDArray[np.float32]]
 Items = tuple[Item, ...]
@@ -52,10 +52,21 @@ def ablate_labels(item: Item, labels: Sequence[TextLabel], encode: EncodeTexts) 
     """The item without each label, as many items as there are labels."""
     texts = [without_phrase(item.text, label.phrase) for label in labels]
     vectors = encode(texts)  # (N, T)
+    titles = [without_phrase(item.title, label.phrase) for label in labels]
+    facts = [_facts_without(item.facts, label) for label in labels]
     return [
-        replace(item, title=without_phrase(item.title, label.phrase), text=text, text_embedding=vector)
-        for label, text, vector in zip(labels, texts, vectors, strict=True)
+        replace(item, title=title, text=text, text_embedding=vector, facts=left)
+        for title, text, vector, left in zip(titles, texts, vectors, facts, strict=True)
     ]
+
+
+def _facts_without(facts: Facts, label: TextLabel) -> Facts:
+    """The first fact of each name, without a label's value."""
+    left: dict[FactName, tuple[Fact, ...]] = {}
+    for name, (fact, *_) in facts.items():
+        values = tuple(value for value in fact.values if (name, value) != (label.attribute, label.label))
+        left |= {name: (Fact(values, fact.source),)} if values else {}
+    return left
 
 
 def without_phrase(text: str, phrase: str) -> str:

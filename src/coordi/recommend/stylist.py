@@ -47,7 +47,8 @@ BEAM_WIDTH = 8
 # Without a wanted category, the model ranks candidates of so many categories, so that each has enough candidates.
 MAX_CATEGORIES = 4
 _MIN_SEARCH_DEPTH = 64
-_DEPTH_FACTOR = 4
+# The nearest texts aren't always the best items: rules of facts count too. See dev/LOG.md for recall by depth.
+_DEPTH_FACTOR = 8
 _MAX_USES = 2
 _BODIES: tuple[tuple[GarmentCategory, ...], ...] = (("top", "bottom"), ("dress",))
 _ADDITIONS: tuple[GarmentCategory, ...] = ("shoes", "bag")
@@ -342,7 +343,7 @@ class CandidateSearch:
         return counts
 
     def find(self, outfit: Sequence[Item], rules: Rules, category: GarmentCategory, most: int) -> list[Scored]:
-        """The best candidates of a category and P(yes) of the outfit with them, in ``ranked_order``, of four times as
+        """The best candidates of a category and P(yes) of the outfit with them, in ``ranked_order``, of eight times as
         many, or 64, whose texts are nearest; scored without the language model. Wanted categories are ignored.
         """
         depth = max(_MIN_SEARCH_DEPTH, _DEPTH_FACTOR * most)
