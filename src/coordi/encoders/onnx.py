@@ -223,6 +223,7 @@ def _quantize(path: Path) -> None:
             quantization.quantize_dynamic(
                 path, temporary, op_types_to_quantize=["MatMul", "Gemm"], per_channel=True,
                 weight_type=quantization.QuantType.QInt8, extra_options={"MatMulConstBOnly": True},
+                reduce_range=True,  # 8 bits overflow on processors without VNNI, and a file goes to other machines
             )  # fmt: skip
     finally:
         logging.root.setLevel(level)
