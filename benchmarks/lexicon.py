@@ -27,10 +27,10 @@ from sklearn.metrics import roc_auc_score
 
 from coordi.data.categories import NO_GARMENT, classify, maryland_categories
 from coordi.encoders.labels import load_vocabulary
-from coordi.recommend.facts import FactReader, Facts
+from coordi.recommend.facts import FactReader
 from coordi.style.lexicon import NOT_WEARABLE, Lexicon, default_lexicon
-from coordi.style.words import FORMALITIES, Describing, Phrases, phrases_of, style_tables
-from coordi.types import FactName, GarmentCategory, Item
+from coordi.style.words import Describing, Phrases, by_word, dress_codes, style_tables
+from coordi.types import FactName, Facts, GarmentCategory, Item
 
 # "Free Gifts" are watches, sarees and bags; a "Travel Accessory" may be a bag.
 SEVERAL = frozenset({"Free Gifts", "Accessory Gift Set", "Travel Accessory", "Beauty Accessory", "Clothing Set"})
@@ -137,7 +137,7 @@ def values(facts: Facts, name: FactName) -> tuple[str, ...]:
 
 def middle(facts: Facts) -> float | None:
     """The middle of the dress codes that an item meets."""
-    ends = [FORMALITIES.index(name) for name in values(facts, "formality")]
+    ends = dress_codes(values(facts, "formality")) if "formality" in facts else ()
     return (ends[0] + ends[-1]) / 2 if ends else None
 
 
@@ -227,7 +227,7 @@ def is_dressy(occasion: str, words: Phrases[Describing]) -> bool | None:
 
 def look_facts(reader: FactReader, rows: Iterable[tuple[list[str], dict[str, str]]]) -> Iterator[tuple[str, object]]:
     """Figures on looks: what is said of their items against the look's season and occasion."""
-    words = phrases_of(style_tables().describing.values())
+    words = Phrases(by_word(style_tables().describing.values()))
     seasons: list[tuple[str, frozenset[str]]] = []
     scores: list[tuple[bool, float | None]] = []
     for titles, look in rows:

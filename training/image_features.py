@@ -146,15 +146,30 @@ def _in_a_wardrobe(image: Image.Image, generator: np.random.Generator) -> Image.
     mask = mask.resize((side, side), Image.Resampling.BILINEAR).rotate(angle, Image.Resampling.BILINEAR)
     result = Image.fromarray(back)
     result.paste(thing.rotate(angle, Image.Resampling.BILINEAR), place, mask)
-    light = generator.uniform(0.35, 1.1) * generator.uniform(0.93, 1.07, size=3)
-    result = Image.fromarray(np.clip(np.asarray(result) * light, 0, 255).astype(np.uint8))
-    if generator.random() < 0.4:
-        result = result.filter(ImageFilter.GaussianBlur(generator.uniform(0.3, 2.0)))
-    if generator.random() < 0.5:
+    return spoiled(result, generator, darkest=0.35, tint=0.07, blurred=(0.4, 2.0), compressed=(0.5, 15, 60))
+
+
+def spoiled(
+    image: Image.Image,
+    generator: np.random.Generator,
+    *,
+    darkest: float,
+    tint: float,
+    blurred: tuple[float, float],
+    compressed: tuple[float, int, int],
+) -> Image.Image:
+    """Other light, a little blur, a worse file: ``blurred`` is a share of photos and the largest radius, ``compressed``
+    a share, and JPEG qualities from the lowest to below the highest.
+    """
+    light = generator.uniform(darkest, 1.1) * generator.uniform(1 - tint, 1 + tint, size=3)
+    image = Image.fromarray(np.clip(np.asarray(image.convert("RGB")) * light, 0, 255).astype(np.uint8))
+    if generator.random() < blurred[0]:
+        image = image.filter(ImageFilter.GaussianBlur(generator.uniform(0.3, blurred[1])))
+    if generator.random() < compressed[0]:
         file = io.BytesIO()
-        result.save(file, "JPEG", quality=int(generator.integers(15, 60)))
-        result = Image.open(file).convert("RGB")
-    return result
+        image.save(file, "JPEG", quality=int(generator.integers(*compressed[1:])))
+        image = Image.open(file).convert("RGB")
+    return image
 
 
 def texture(generator: np.random.Generator) -> NDArray[np.uint8]:

@@ -24,12 +24,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.random import Generator
-from PIL import Image, ImageFilter
+from PIL import Image
 from sklearn.datasets import load_sample_images
 
 from coordi.encoders.edge import prepare
 from drawings import DRAWINGS
-from image_features import SIDE, foreground, texture
+from image_features import SIDE, foreground, spoiled, texture
 from pages import charts, rendered_pages
 from shops import PARTS, ShopPhoto, shop_photos
 
@@ -114,20 +114,12 @@ def placed(thing: Image.Image, generator: Generator) -> Image.Image:
     thing = thing.resize((max(int(thing.width * scale), 4), max(int(thing.height * scale), 4)))
     place = tuple(int(v) for v in (np.array([SIDE, SIDE]) - thing.size) / 2 + generator.uniform(-0.1, 0.1, 2) * SIDE)
     canvas.paste(thing, place, thing)
-    return spoiled(canvas, generator)
+    return worse(canvas, generator)
 
 
-def spoiled(image: Image.Image, generator: Generator) -> Image.Image:
-    """Other light, a little blur, a worse file."""
-    light = generator.uniform(0.5, 1.1) * generator.uniform(0.95, 1.05, size=3)
-    image = Image.fromarray(np.clip(np.asarray(image.convert("RGB")) * light, 0, 255).astype(np.uint8))
-    if generator.random() < 0.3:
-        image = image.filter(ImageFilter.GaussianBlur(generator.uniform(0.3, 1.5)))
-    if generator.random() < 0.4:
-        file = io.BytesIO()
-        image.save(file, "JPEG", quality=int(generator.integers(20, 70)))
-        image = Image.open(file).convert("RGB")
-    return image
+def worse(image: Image.Image, generator: Generator) -> Image.Image:
+    """A picture as somebody may have taken it."""
+    return spoiled(image, generator, darkest=0.5, tint=0.05, blurred=(0.3, 1.5), compressed=(0.4, 20, 70))
 
 
 def crop(image: Image.Image, generator: Generator) -> Image.Image:
@@ -135,7 +127,7 @@ def crop(image: Image.Image, generator: Generator) -> Image.Image:
     image = image.convert("RGB")
     width, height = (int(length * generator.uniform(0.34, 1)) for length in image.size)
     left, top = int(generator.integers(image.width - width + 1)), int(generator.integers(image.height - height + 1))
-    return spoiled(image.crop((left, top, left + width, top + height)), generator)
+    return worse(image.crop((left, top, left + width, top + height)), generator)
 
 
 def stamps(packages: Path) -> Iterator[tuple[Image.Image, str]]:
@@ -182,7 +174,7 @@ def write_trained(writer: Writer, packages: Path, generator: Generator) -> None:
     for part, count in DRAWN.items():
         for number in range(count):
             name, draw = DRAWINGS[number % len(DRAWINGS)]
-            writer.save(spoiled(draw(generator), generator), part, "no garment", f"drawn-{name}")
+            writer.save(worse(draw(generator), generator), part, "no garment", f"drawn-{name}")
 
 
 def write_held_out(writer: Writer, packages: Path, generator: Generator) -> None:

@@ -22,7 +22,7 @@ from coordi.data.loading import located
 from coordi.data.photos import PHOTO_SUFFIXES, open_photo
 from coordi.data.source import title_of_file
 from coordi.encoders.base import ImageTextEncoder, load_settled_encoder
-from coordi.encoders.labels import KINDS, NO_GARMENT, SUBJECT, Labeller, Vocabulary, load_vocabulary
+from coordi.encoders.labels import KINDS, NO_GARMENT, Labeller, Vocabulary, load_vocabulary, shows
 from coordi.errors import DataError, EvaluationError, RecommendationError
 from coordi.model.ensemble import text_encoder
 from coordi.model.trained import ModelScorers, TrainedModel, find_model
@@ -168,6 +168,8 @@ class Model:
 
     def with_encoder(self, settings: DescribeSettings) -> Model:
         """The same model with another encoder and vocabulary for photos, and without a catalogue."""
+        if _describes_alike(settings, self.trained.settings.describe):
+            return replace(self, catalogue=None)
         encoder, vocabulary = load_settled_encoder(settings), load_vocabulary(settings.vocabulary)
         labeller = Labeller(encoder, vocabulary)
         return replace(self, encoder=encoder, vocabulary=vocabulary, labeller=labeller, catalogue=None)
@@ -221,11 +223,9 @@ class Model:
         item = Item(_new_id(), title if is_named else "", kind.category if kind else None, image=path, is_users=True)
         item = self._described_by_photo(item, path)
         if item.category is None and not is_named:
-            subject = item.description.attributes.get(SUBJECT, ()) if item.description is not None else ()
-            what = (
-                "shows no garment" if NO_GARMENT in [label.text for label in subject] else "shows nothing that is sure"
-            )
-            raise DataError(f"the photo '{path}' {what}; say in words what it is, like 'navy wool blazer'")
+            is_other = item.description is not None and shows(item.description.attributes, NO_GARMENT)
+            what = "no garment" if is_other else "nothing that is sure"
+            raise DataError(f"the photo '{path}' shows {what}; say in words what it is, like 'navy wool blazer'")
         return item
 
     def _described_by_photo(self, item: Item, path: Path) -> Item:
@@ -373,8 +373,7 @@ def _open_catalogue(source: Path, model: Model, say: Say, progress: ShowProgress
         return Catalogue.open(source)
     if (source / RUN_FILE).is_file():
         described_with = RunSettings.model_validate(read_json(source / RUN_FILE)["settings"]).describe
-        irrelevant = {"batch_size", "allow_download"}  # neither changes a description
-        if described_with.model_dump(exclude=irrelevant) != settings.describe.model_dump(exclude=irrelevant):
+        if not _describes_alike(described_with, settings.describe):
             raise RecommendationError(
                 f"'{source}' was described by the encoder '{described_with.encoder}' with the vocabulary "
                 f"'{described_with.vocabulary}', but the model was trained with '{settings.describe.encoder}' with "
@@ -391,6 +390,11 @@ def _open_catalogue(source: Path, model: Model, say: Say, progress: ShowProgress
         prepared = stages.prepare(work, inputs)
     prepared.check_encoder((model.encoder.name, model.encoder.identity))
     return stages.catalogue_of(prepared, settings, tuple(prepared.dataset.items.values()), str(source))
+
+
+def _describes_alike(settings: DescribeSettings, other: DescribeSettings) -> bool:
+    irrelevant = {"batch_size", "allow_download"}  # neither changes a description
+    return settings.model_dump(exclude=irrelevant) == other.model_dump(exclude=irrelevant)
 
 
 def _is_photo(path: str | Path) -> bool:

@@ -36,6 +36,7 @@ GARMENT_CATEGORIES: tuple[GarmentCategory, ...] = get_args(GarmentCategory)
 # Whom an item is made for: ``unisex`` are women and men, ``children`` are girls and boys.
 Gender = Literal["women", "men", "girls", "boys", "unisex", "children"]
 GENDERS: tuple[Gender, ...] = ("women", "men", "girls", "boys", "unisex", "children")
+OF_CHILDREN: frozenset[Gender] = frozenset({"girls", "boys", "children"})
 
 FactName = Literal[
     "kind", "category", "colour", "pattern", "material", "formality", "seasons", "purposes", "tradition", "audience",
@@ -83,6 +84,10 @@ class Fact:
     source: FactSource
 
 
+Facts = Mapping[FactName, tuple[Fact, ...]]
+"""By name; the first fact of a name counts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One garment or accessory, with the fields of its source and those that coordi adds.
@@ -128,7 +133,7 @@ class Item:
     gender: Gender | None = None
     season: str = ""
     in_stock: bool | None = None
-    facts: Mapping[FactName, tuple[Fact, ...]] = field(default_factory=dict)
+    facts: Facts = field(default_factory=dict)
     is_users: bool = False
 
 

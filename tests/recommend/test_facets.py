@@ -12,9 +12,9 @@ import pytest
 from coordi.config import PromptSettings
 from coordi.encoders.edge import EdgeEncoder
 from coordi.encoders.labels import Vocabulary
-from coordi.recommend.facts import FactReader, Facts
+from coordi.recommend.facts import FactReader
 from coordi.recommend.items import brand_of, describe_item, in_stock_of, season_of
-from coordi.types import Description, Gender, Item, Label
+from coordi.types import Description, Facts, Gender, Item, Label
 
 STYLES = Path(__file__).parents[3] / "shared" / "data" / "fashion-products" / "styles.csv"
 

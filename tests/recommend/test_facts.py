@@ -10,9 +10,9 @@ from coordi.config import PromptSettings
 from coordi.data.categories import category_of
 from coordi.encoders.edge import EdgeEncoder
 from coordi.encoders.labels import Vocabulary
-from coordi.recommend.facts import FactReader, Facts, facts_as_json, facts_in_words, label_words
+from coordi.recommend.facts import FactReader, LabelWords, facts_as_json, facts_in_words
 from coordi.recommend.items import describe_item
-from coordi.types import Description, FactName, Item, Label
+from coordi.types import Description, FactName, Facts, Item, Label
 
 
 def item(title: str, subcategory: str = "", **extra: str) -> Item:
@@ -187,7 +187,7 @@ def test_colours_of_other_languages_and_shades_are_labels_of_the_vocabulary(
     assert fact(reader.facts(item("", "Shoes", Farbe="x", colour="dunkelblau"), None), "colour") == [
         ("shop", "navy blue")
     ]
-    assert label_words(vocabulary, "colour").names >= {"cream", "navy blue"}
+    assert LabelWords.of(vocabulary, "colour").names >= {"cream", "navy blue"}
 
 
 @pytest.mark.parametrize(

@@ -33,12 +33,13 @@ LOADING = "loading the language model; its first use takes a minute longer"
 
 
 def _find_items(model: Model, given: Sequence[str]) -> list[Item]:
+    from coordi.encoders.labels import SEVERAL_GARMENTS, shows
+
     items = model.find_items(given)
     for words, item in zip(given, items, strict=True):
         if item.category is None:
             note(f"'{words}' is no garment that coordi knows; it is judged by its words alone, without a category")
-        subject = item.description.attributes.get("subject", ()) if item.description is not None else ()
-        if any(label.text == "several garments" for label in subject):
+        if item.description is not None and shows(item.description.attributes, SEVERAL_GARMENTS):
             note(f"the photo '{words}' shows several garments; it is judged as one '{item.category}'")
     return items
 

@@ -20,14 +20,14 @@ from coordi.cli.options import (
     typed_command,
 )
 from coordi.data.loading import located
-from coordi.recommend.facts import FactReader, Facts, facts_as_json, facts_in_words
+from coordi.recommend.facts import FactReader, facts_as_json, facts_in_words
 
 if TYPE_CHECKING:
     from coordi.config import DescribeSettings
     from coordi.encoders.describe import DescriptionSummary
     from coordi.encoders.evaluation import EncoderReport
     from coordi.encoders.labels import Labeller, Vocabulary
-    from coordi.types import Item
+    from coordi.types import Facts, Item
 
 PAGE = "descriptions.html"
 FACTS = "facts.jsonl"

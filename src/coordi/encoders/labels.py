@@ -23,8 +23,8 @@ BUNDLED = "fashion"
 SLOT = "{}"
 KINDS = "category"
 """The attribute that holds the garment type; photos without one aren't garments."""
-SUBJECT, NO_GARMENT = "subject", "no garment"
-"""The attribute of what a photo shows at all, and its label under which nothing else is said of the photo."""
+SUBJECT, NO_GARMENT, SEVERAL_GARMENTS = "subject", "no garment", "several garments"
+"""The attribute of what a photo shows at all, and its labels; of a photo of no garment nothing else is said."""
 _MORE_LIKELY_THAN_NOT = 0.5
 
 
@@ -212,7 +212,7 @@ class Labeller:
         by_attribute = {name: self._labels(name, vectors) for name in self._classifiers}
         rows = [{name: labels[row] for name, labels in by_attribute.items() if labels[row]} for row in range(len(ids))]
         return [
-            Description(item_id, {SUBJECT: row[SUBJECT]} if _shows_no_garment(row) else row)
+            Description(item_id, {SUBJECT: row[SUBJECT]} if shows(row, NO_GARMENT) else row)
             for item_id, row in zip(ids, rows, strict=True)
         ]
 
@@ -230,7 +230,7 @@ class Labeller:
         types = [row.get(KINDS, ()) for row in rows]
         return [
             None
-            if _shows_no_garment(row)
+            if shows(row, NO_GARMENT)
             else self._vocabulary.category_of(KINDS, labels[0].text)
             if labels
             else category
@@ -265,5 +265,6 @@ class Labeller:
         ]
 
 
-def _shows_no_garment(attributes: Mapping[str, tuple[Label, ...]]) -> bool:
-    return any(label.text == NO_GARMENT for label in attributes.get(SUBJECT, ()))
+def shows(attributes: Mapping[str, tuple[Label, ...]], subject: str) -> bool:
+    """Whether a photo's labels by attribute say that it shows ``NO_GARMENT`` or ``SEVERAL_GARMENTS``."""
+    return any(label.text == subject for label in attributes.get(SUBJECT, ()))

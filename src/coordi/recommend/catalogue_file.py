@@ -19,7 +19,7 @@ from coordi.config import DescribeSettings, PromptSettings, Settings
 from coordi.errors import ArtifactError, require
 from coordi.recommend.rules import caseless
 from coordi.style.words import words_of
-from coordi.types import GARMENT_CATEGORIES, Description, Fact, FactName, Item, Label
+from coordi.types import GARMENT_CATEGORIES, Description, Fact, Facts, Item, Label
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -100,7 +100,7 @@ def item_of(row: Mapping[str, Any], photo: NDArray[np.float32] | None, text: NDA
     )
 
 
-def _facts_of(text: str) -> dict[FactName, tuple[Fact, ...]]:
+def _facts_of(text: str) -> Facts:
     return {
         name: tuple(Fact(tuple(values), source) for source, *values in facts)
         for name, facts in json.loads(text).items()

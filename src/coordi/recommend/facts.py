@@ -18,6 +18,8 @@ from coordi.style.words import (
     Material,
     Pattern,
     Phrases,
+    by_word,
+    dress_codes,
     own_words,
     proper_names,
     replaced,
@@ -25,7 +27,7 @@ from coordi.style.words import (
     style_tables,
     words_of,
 )
-from coordi.types import Description, Fact, FactName, FactSource, GarmentCategory, Gender, Item, Label
+from coordi.types import Description, Fact, FactName, Facts, FactSource, GarmentCategory, Gender, Item, Label
 
 # Attributes of the vocabulary.
 COLOUR: Literal["colour"] = "colour"
@@ -75,9 +77,7 @@ _OF_JEWELLERY = frozenset(
 )  # fmt: skip
 _OF_METAL = ("jewellery", "watch", "accessory", "belt", "eyewear")
 
-Facts = Mapping[FactName, tuple[Fact, ...]]
 Range = tuple[int, int]
-
 
 _SOURCES_IN_WORDS: Mapping[FactSource, str] = {
     "user": "you", "shop": "shop", "title": "title", "photo": "photo", "kind": "usual",
@@ -118,9 +118,8 @@ def _describing() -> Phrases[Describing | None]:
         *tables.patterns.values(),
         *tables.materials.values(),
     ]
-    words = (word for row in others for word in (row.name, *row.words))
-    hidden: dict[str, Describing | None] = dict.fromkeys((*words, *proper_names()))
-    return Phrases(hidden | {word: row for row in tables.describing.values() for word in row.words})
+    hidden: dict[str, Describing | None] = dict.fromkeys((*by_word(others), *proper_names()))
+    return Phrases(hidden | by_word(tables.describing.values()))
 
 
 def _described_in(text: str) -> list[Describing]:
@@ -163,10 +162,16 @@ class LabelWords:
         hidden: dict[str, str] = dict.fromkeys((word for row in others for word in row.words if " " in word), "")
         self._phrases = Phrases(
             hidden
-            | {word: row.name for row in rows for word in (row.name, *row.words)}
+            | {word: row.name for word, row in by_word(rows).items()}
             | {phrase: label for label, phrases in labels for phrase in phrases}
             | dict.fromkeys(proper_names(), "")
         )
+
+    @classmethod
+    def of(cls, vocabulary: Vocabulary, attribute: str) -> LabelWords:
+        """Words for the labels of a vocabulary's colour, pattern or material, which it need not have."""
+        entries = vocabulary.attributes[attribute].labels if attribute in vocabulary.attributes else ()
+        return _label_words(attribute, tuple((entry.text, entry.phrases) for entry in entries))
 
     def labels_in(self, text: str) -> list[str]:
         """Labels in a text, in its order; a phrase within a longer one doesn't count (navy blue isn't blue)."""
@@ -180,12 +185,6 @@ class LabelWords:
             if label not in labels:
                 text, added = replaced(text, phrase, added), ""
         return text
-
-
-def label_words(vocabulary: Vocabulary, attribute: str) -> LabelWords:
-    """Words for the labels of a vocabulary's colour, pattern or material, which it need not have."""
-    entries = vocabulary.attributes[attribute].labels if attribute in vocabulary.attributes else ()
-    return _label_words(attribute, tuple((entry.text, entry.phrases) for entry in entries))
 
 
 _label_words = lru_cache(maxsize=16)(LabelWords)
@@ -212,7 +211,7 @@ class FactReader:
     """Reads facts of items; colours are labels of a vocabulary."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        self._labels: dict[str, LabelWords] = {name: label_words(vocabulary, name) for name in _LABELLED}
+        self._labels: dict[str, LabelWords] = {name: LabelWords.of(vocabulary, name) for name in _LABELLED}
 
     def facts(self, item: Item, description: Description | None) -> Facts:
         """What is known of an item and the labels of its photo; the first fact of each name counts.
@@ -281,7 +280,7 @@ class FactReader:
     def _agrees(self, label: str, facts: Facts) -> bool:
         """Whether the formality of an occasion's label has a dress code in common with what is known."""
         formality, of_label = facts.get("formality"), _shared_range(_described_in(label))
-        return not formality or of_label is None or _meet(_range_of(formality[0]), of_label) is not None
+        return not formality or of_label is None or _meet(dress_codes(formality[0].values), of_label) is not None
 
     def _evidence(
         self, item: Item, description: Description | None, title: FactSource, named: _NamedKind | None
@@ -440,10 +439,6 @@ def _shared_range(words: Iterable[Describing]) -> Range | None:
 def _meet(ends: Range, other: Range) -> Range | None:
     low, high = max(ends[0], other[0]), min(ends[1], other[1])
     return (low, high) if low <= high else None
-
-
-def _range_of(fact: Fact) -> Range:
-    return FORMALITIES.index(fact.values[0]), FORMALITIES.index(fact.values[-1])
 
 
 def _formality(evidence: Sequence[_Evidence]) -> list[Fact]:

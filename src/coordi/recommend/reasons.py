@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from coordi.encoders.labels import KINDS, Vocabulary
 from coordi.recommend.answers import Contribution, Reason
-from coordi.recommend.facts import COLOUR, Facts
-from coordi.types import Fact, FactName, Item, OutfitScorer
+from coordi.recommend.facts import COLOUR
+from coordi.types import Fact, FactName, Facts, Item, OutfitScorer
 
 EncodeTexts = Callable[[Sequence[str]], NDArray[np.float32]]
 Items = tuple[Item, ...]

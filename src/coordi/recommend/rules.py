@@ -13,8 +13,8 @@ from coordi.config import Settings
 from coordi.data.categories import category_of
 from coordi.encoders.labels import Vocabulary
 from coordi.errors import RecommendationError
-from coordi.recommend.facts import COLOUR, label_words
-from coordi.types import GARMENT_CATEGORIES, GENDERS, GarmentCategory, Gender
+from coordi.recommend.facts import COLOUR, LabelWords
+from coordi.types import GARMENT_CATEGORIES, GENDERS, OF_CHILDREN, GarmentCategory, Gender
 
 # Order in which people look for what is missing: shoes before gloves.
 COMPLETION_ORDER: tuple[GarmentCategory, ...] = (
@@ -181,7 +181,7 @@ def check_colours(rules: Rules, vocabulary: Vocabulary) -> None:
     labels = [entry.text for entry in attribute.labels] if attribute else []
     for colour in (*rules.colours, *rules.unwanted_colours):
         if colour.strip().casefold() not in labels:
-            meant = label_words(vocabulary, COLOUR).labels_in(colour)
+            meant = LabelWords.of(vocabulary, COLOUR).labels_in(colour)
             hint = f", but '{meant[0]}' is accepted" if meant else ""
             raise RecommendationError(f"no colour '{colour}'{hint}: accepted are {', '.join(labels) or 'none'}")
 
@@ -252,9 +252,8 @@ def rule_clauses(rules: Rules) -> tuple[Clause, ...]:
 
 def _people_in_words(genders: Sequence[Gender]) -> str:
     """Such as ``"men or children"``."""
-    of_children = {"girls", "boys", "children"}
-    if of_children <= set(genders):
-        genders = (*(gender for gender in genders if gender not in of_children), "children")
+    if set(genders) >= OF_CHILDREN:
+        genders = (*(gender for gender in genders if gender not in OF_CHILDREN), "children")
     return _in_words(tuple(genders))
 
 

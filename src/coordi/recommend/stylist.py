@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -37,7 +37,7 @@ from coordi.recommend.rules import (
     parse_rules,
     required_categories,
 )
-from coordi.types import GENDERS, GarmentCategory, Item
+from coordi.types import GENDERS, OF_CHILDREN, GarmentCategory, Gender, Item
 
 SAME_PHOTO = 0.99
 """Cosine from which two photos count as the same: a photo that is saved again as JPEG keeps 0.993 or more, and among
@@ -233,12 +233,12 @@ def _same_people(outfit: Items, rules: Rules) -> Rules:
     genders = {item.gender for item in outfit if item.gender is not None}
     named = genders - {"unisex", "children"}
     if named:
-        wanted = {also for gender in named for also in ALSO_FOR[gender]}
+        wanted: Set[Gender] = {also for gender in named for also in ALSO_FOR[gender]}
     else:
-        wanted = {"children", "girls", "boys"} if "children" in genders else {"unisex", "women", "men"}
+        wanted = OF_CHILDREN if "children" in genders else set(GENDERS) - OF_CHILDREN
     others = tuple(gender for gender in GENDERS if gender not in wanted)
     if rules.unwanted_genders:  # the user says whose cut, and nothing of age
-        ages = {"girls", "boys", "children"} if wanted & {"women", "men"} else {"women", "men", "unisex"}
+        ages = OF_CHILDREN if wanted & {"women", "men"} else set(GENDERS) - OF_CHILDREN
         others = (*rules.unwanted_genders, *(other for other in others if other in ages - set(rules.unwanted_genders)))
     return rules.model_copy(update={"unwanted_genders": others})
 

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 
-from coordi.style.words import FORMALITIES, style_tables
-from coordi.types import Fact, FactName
-
-Facts = Mapping[FactName, tuple[Fact, ...]]
+from coordi.style.words import dress_codes, style_tables
+from coordi.types import OF_CHILDREN, FactName, Facts
 
 RULES: Mapping[str, int] = {
     "dress codes apart": -1,
@@ -33,7 +31,6 @@ Amounts = tuple[float, ...]
 
 NO_AMOUNTS: Amounts = (0.0,) * len(RULES)
 _NAMES: tuple[FactName, ...] = ("seasons", "purposes", "tradition", "colour", "pattern", "audience")
-_CHILDREN = frozenset({"girls", "boys", "children"})
 _OTHERS = (frozenset({"women", "men"}), frozenset({"girls", "boys"}))
 
 
@@ -54,9 +51,8 @@ class FactSets:
         """None if there are none."""
         if not facts:
             return None
-        codes = facts["formality"][0].values if "formality" in facts else ()
         return cls(
-            (FORMALITIES.index(codes[0]), FORMALITIES.index(codes[-1])) if codes else None,
+            dress_codes(facts["formality"][0].values) if "formality" in facts else None,
             *(frozenset(facts[name][0].values) if name in facts else frozenset() for name in _NAMES),
         )
 
@@ -78,7 +74,7 @@ def amounts_of(facts: FactSets | None, other: FactSets | None) -> Amounts:
     if facts.tradition or other.tradition:
         amounts["tradition shared" if facts.tradition == other.tradition else "traditions differ"] = 1.0
     people = facts.audience | other.audience
-    if any(group <= people for group in _OTHERS) or 0 < len(people & _CHILDREN) < len(people):
+    if any(group <= people for group in _OTHERS) or 0 < len(people & OF_CHILDREN) < len(people):
         amounts["made for others"] = 1.0
     return tuple(amounts.get(rule, 0.0) for rule in RULES)
 

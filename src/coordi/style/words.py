@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -112,7 +112,7 @@ class Phrases(Generic[_Value]):
 
     def values_in(self, text: str) -> list[_Value]:
         """Values of the phrases in a text, in its order."""
-        return [self._values[phrase] for phrase in self._parts(text) if phrase in self._values]
+        return [value for _, value in self.phrases_in(text)]
 
     def phrases_in(self, text: str) -> list[tuple[str, _Value]]:
         """The phrases in a text with their values, in its order."""
@@ -161,9 +161,14 @@ def style_tables() -> StyleTables:
     return StyleTables.load(resources.files("coordi.style").joinpath("tables"))
 
 
-def phrases_of(rows: Iterable[_Row]) -> Phrases[_Row]:
-    """Finds rows by their names and words."""
-    return Phrases({word: row for row in rows for word in (row.name, *row.words)})
+def by_word(rows: Iterable[_Row]) -> dict[str, _Row]:
+    """Rows by their names and words."""
+    return {word: row for row in rows for word in (row.name, *row.words)}
+
+
+def dress_codes(names: Sequence[str]) -> tuple[int, int]:
+    """Numbers of the lowest and the highest of a range's names in ``FORMALITIES``."""
+    return FORMALITIES.index(names[0]), FORMALITIES.index(names[-1])
 
 
 def style_identity() -> str:

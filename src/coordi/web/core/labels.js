@@ -60,6 +60,6 @@ export function given(item) {
 function correctedOf(item) {
   const names = Object.keys(item.attributes).filter((name) => item.attributes[name].some((label) => label.probability === null));
   if (item.kind !== "words") return item.corrected && item.attributes[KIND]?.length === 0 ? [...names, KIND] : names;
-  const known = read().vocabulary?.attributes.map(({ name }) => name) ?? [];
-  return [...names, ...known.filter((name) => item.attributes[name]?.length === 0)];
+  const attributes = read().vocabulary?.attributes.map(({ name }) => name) ?? [];
+  return [...names, ...attributes.filter((name) => item.attributes[name]?.length === 0)];
 }
