@@ -19,7 +19,7 @@ from PIL import Image
 PHOTOS = 120
 PART = 4
 TRIES = 5
-MADE = ("descriptions.parquet", "embeddings.safetensors", "unreadable.json", "descriptions.html")
+MADE = ("descriptions.parquet", "embeddings.safetensors", "facts.jsonl", "unreadable.json", "descriptions.html")
 
 
 @pytest.fixture(scope="module")

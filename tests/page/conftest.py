@@ -129,8 +129,10 @@ def catalogue(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def own_photos(sample: Path) -> list[Path]:
-    """Photos that the catalogue doesn't have."""
-    return [sample / row["image"] for row in _rows(sample)[CATALOGUE_ITEMS:]]
+    """Photos that the catalogue doesn't have; the first three are a top, a bottom and shoes."""
+    rows = _rows(sample)[CATALOGUE_ITEMS:]
+    outfit = [next(row for row in rows if row["category"] == category) for category in ("top", "bottom", "shoes")]
+    return [sample / row["image"] for row in (*outfit, *(row for row in rows if row not in outfit))]
 
 
 @pytest.fixture(scope="session")
