@@ -102,17 +102,22 @@ class PromptSettings(Settings):
         max_length: Maximum tokens of prompt and answer; items are shortened to fit, the question and answer never.
         max_title_words: Maximum words of an item's title.
         attributes: Attributes of the description in an item's text, in this order.
+        facts: Whether the language model reads an item's facts after its text: dress codes, season, purposes and
+            tradition.
     """
 
     max_length: int = Field(default=2048, ge=64)
     max_title_words: int = Field(default=12, ge=1)
     attributes: tuple[str, ...] = ("category", "colour", "pattern", "material", "style", "occasion")
+    facts: bool = False
 
 
 class FinetuneSettings(Settings):
     """LoRA fine-tuning. Comments in ``edge.yaml`` and ``paper.yaml`` give the reasons for their values.
 
     Attributes:
+        start: Adapter whose training is continued: ``bundled``, or the folder of a run or of an adapter, of the same
+            base, layers and rank; None to begin with a fresh one.
         epochs: Passes over the training outfits; negatives are drawn again in each.
         max_steps: Maximum optimizer steps; None for no limit.
         batch_size: Examples per optimizer step; with a ``pooled`` head an outfit and its negatives count as one.
@@ -133,6 +138,8 @@ class FinetuneSettings(Settings):
         tasks: Share of examples per task; shares need not add up to 1.
         negatives: Share of negatives by protocol; shares need not add up to 1. With a ``pooled`` head each outfit is
             trained with one negative of each protocol, so shares are equal or 0.
+        without_facts: Share of outfits that are trained without their items' facts, where ``prompt.facts`` adds them,
+            so that an item of which nothing is known isn't taken for a wrong one.
         ensemble: Combine the model's P(yes) with category co-occurrence and text similarity, with weights fitted on the
             validation split. Evaluation also measures the parts.
         gradient_checkpointing: Use less memory and more time.
@@ -144,6 +151,7 @@ class FinetuneSettings(Settings):
             ``mlflow`` or ``trackio`` (where their own settings say).
     """
 
+    start: str | None = None
     epochs: float = Field(default=1.0, gt=0)
     max_steps: int | None = Field(default=None, ge=1)
     batch_size: int = Field(default=32, ge=1)
@@ -163,6 +171,7 @@ class FinetuneSettings(Settings):
     head_learning_rate: float = Field(default=1e-3, gt=0)
     tasks: dict[Literal["compatibility", "choose", "complement"], float] = {"compatibility": 1.0}
     negatives: dict[Negatives, float] = {"random": 0.5, "same-category": 0.5}
+    without_facts: float = Field(default=0.15, ge=0, le=1)
     ensemble: bool = False
     gradient_checkpointing: bool = False
     evaluations: int = Field(default=4, ge=1)

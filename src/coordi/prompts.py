@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from coordi.config import PromptSettings
 from coordi.errors import ModelError, PromptError
-from coordi.types import Description, GarmentCategory, Item
+from coordi.types import Description, Facts, GarmentCategory, Item
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -40,6 +40,10 @@ def answer_tokens(renderer: PromptRenderer, words: tuple[str, ...] = (YES, NO)) 
     return tuple(ids)
 
 
+# One token each.
+_SHORT_CODES = {"smart casual": "smart", "black tie": "formal", "ceremonial": "grand"}
+_MOST_PURPOSES = 2
+
 # The encoder's type of garment repeats what a title says, with less certainty.
 _IN_TITLES = "category"
 
@@ -67,6 +71,26 @@ def item_text(item: Item, description: Description | None, settings: PromptSetti
         if label and not _has_words(f"{text} {' '.join(added)}", label):
             added.append(label)
     return f"{text} ({', '.join(added)})" if added else text
+
+
+def text_in_prompts(item: Item, *, facts: bool) -> str:
+    """Text of a described item with its facts after it, such as ``"shoes: boots - casual/smart winter"``."""
+    words = _words_of_facts(item.facts) if facts else ""
+    return f"{item.text} - {words}" if words else item.text
+
+
+def _words_of_facts(facts: Facts) -> str:
+    """The facts that a small model can't infer from every title, in few tokens: dress codes, the season unless it is
+    worn in all of them, purposes and tradition.
+    """
+    first = {name: rows[0].values for name, rows in facts.items()}
+    words = ["/".join(dict.fromkeys(_SHORT_CODES.get(code, code) for code in first.get("formality", ())))]
+    seasons = set(first.get("seasons", ()))
+    for season, opposite in (("summer", "winter"), ("winter", "summer")):
+        if season in seasons and opposite not in seasons:
+            words.append(season)
+    words += [*first.get("purposes", ())[:_MOST_PURPOSES], *first.get("tradition", ())]
+    return " ".join(word for word in words if word)
 
 
 def _has_words(text: str, words: str) -> bool:

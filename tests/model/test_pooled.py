@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from coordi.artifacts import read_json
+from coordi.artifacts import read_json, write_json
 from coordi.config import FinetuneSettings, RunSettings
 from coordi.encoders.base import sigmoid
 from coordi.errors import ModelError
@@ -210,3 +210,38 @@ def test_a_layer_that_the_model_lacks(tmp_path: Path, pooled: RunSettings) -> No
     beyond = pooled.model_copy(update={"finetune": pooled.finetune.model_copy(update={"last_layer": 4})})
     with pytest.raises(ModelError, match=r"finetune\.last_layer is 4, but .* has 3 layers"):
         finetune(epoch, epoch(99), beyond, tmp_path)
+
+
+def continued(settings: RunSettings, start: Path, **changes: object) -> RunSettings:
+    write_json(start / "settings.json", settings.model_dump(mode="json"))
+    changes |= {"start": str(start)}
+    return settings.model_copy(update={"finetune": settings.finetune.model_copy(update=changes)})
+
+
+@pytest.mark.slow
+def test_a_training_goes_on_from_another_adapter(
+    copy: Path, tiny_base: Base, pooled: RunSettings, tmp_path: Path
+) -> None:
+    still: dict[str, Any] = {"learning_rate": 1e-12, "head_learning_rate": 1e-12}
+    same = train_briefly(continued(pooled, copy, **still), tmp_path / "same")
+    outfits = [items_of(*outfit(np.random.default_rng(n), fits=n % 2 == 0)) for n in range(6)]
+    before, after = (load_scorer(tiny_base, folder, pooled).score(outfits) for folder in (copy, same))
+    fresh = load_scorer(tiny_base, train_briefly(pooled, tmp_path / "fresh", **still), pooled).score(outfits)
+    order = before.argsort()
+    np.testing.assert_array_equal(after.argsort(), order)  # the Platt line is fitted anew
+    assert (fresh.argsort() != order).any()
+
+
+@pytest.mark.slow
+def test_an_adapter_of_another_shape_cannot_be_continued(copy: Path, pooled: RunSettings, tmp_path: Path) -> None:
+    for change in ({"lora_rank": 2}, {"last_layer": 1}, {"target_modules": ("q_proj",)}):
+        name = next(iter(change))
+        other = continued(pooled, copy).finetune.model_copy(update=change)
+        with pytest.raises(ModelError, match=f"finetune.{name} is .*, but the adapter .* was trained with"):
+            train_briefly(pooled.model_copy(update={"finetune": other}), tmp_path / name)
+    with pytest.raises(ModelError, match="no model at 'missing'"):
+        train_briefly(pooled, tmp_path / "missing", start="missing")
+    weights = load_file(copy / "adapter_model.safetensors")
+    save_file(dict(list(weights.items())[2:]), copy / "adapter_model.safetensors")
+    with pytest.raises(ModelError, match=r"has \d+ matrices, this training \d+ in other places"):
+        train_briefly(continued(pooled, copy), tmp_path / "cut")

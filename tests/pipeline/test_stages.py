@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from coordi.encoders.labels import load_vocabulary
 from coordi.errors import ModelError
 from coordi.pipeline import stages
 from coordi.pipeline.training_data import training_examples, validation_examples
-from coordi.types import Dataset, Description, Item, Label, Outfit
+from coordi.types import Dataset, Description, Fact, Facts, Item, Label, Outfit
 
 
 def unknown(item_id: str) -> Item:
@@ -102,6 +103,36 @@ def test_examples_hold_each_outfit_beside_its_negative_and_are_drawn_anew(wardro
         example.items for example in draw(1) if example.answer == "no"
     }
     assert {example.answer for example in validation_examples(wardrobe, settings)} == {"yes", "no"}
+
+
+def test_a_share_of_the_outfits_is_trained_without_facts(wardrobe: Dataset) -> None:
+    facts: Facts = {"seasons": (Fact(("winter",), "kind"),)}
+    known = replace(wardrobe, items={name: replace(item, facts=facts) for name, item in wardrobe.items.items()})
+    settings = RunSettings.model_validate({"prompt": {"facts": True}, "finetune": {"without_facts": 0.5}})
+    with_facts = [
+        [item.endswith(" - winter") for item in example.items]
+        for epoch in range(8)
+        for example in training_examples(known, settings)(epoch)
+    ]
+    assert all(len(set(row)) == 1 for row in with_facts)  # all of an outfit or none
+    assert with_facts[::2] == with_facts[1::2]  # an outfit's and its negative's alike
+    assert 0.2 < np.mean([row[0] for row in with_facts]) < 0.8
+    assert all(item.endswith(" - winter") for row in validation_examples(known, settings) for item in row.items)
+    unknown = training_examples(known, RunSettings())(0)
+    assert not any("winter" in item for example in unknown for item in example.items)
+
+
+def test_what_a_start_learned_from_is_neither_trained_on_nor_tested(wardrobe: Dataset, tmp_path: Path) -> None:
+    prepared = stages.PreparedData(wardrobe, ("edge", "0"))
+    assert stages.without_start(prepared, RunSettings()) is prepared
+    for name in (stages.TRAINED_ON, stages.CHOSEN_ON):
+        write_json(tmp_path / name, [])
+    write_json(tmp_path / stages.TRAINED_ON, [stages.outfit_key(wardrobe.outfits[0].item_ids, wardrobe)])
+    for name in ("adapter_config", "settings"):
+        write_json(tmp_path / f"{name}.json", {})
+    settings = RunSettings.model_validate({"finetune": {"start": str(tmp_path)}})
+    left = stages.without_start(prepared, settings).dataset
+    assert [len(left.outfits_of(split)) for split in ("train", "valid", "test")] == [6, 5, 5]
 
 
 @pytest.mark.parametrize(("task", "question"), [("choose", "Which one"), ("complement", "Name what")])

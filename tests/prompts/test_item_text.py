@@ -1,11 +1,12 @@
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from coordi.config import PromptSettings
-from coordi.prompts import item_text
-from coordi.types import Description, Item, Label
+from coordi.prompts import item_text, text_in_prompts
+from coordi.types import Description, Fact, Facts, Item, Label
 
 SETTINGS = PromptSettings(max_title_words=4)
 
@@ -52,3 +53,19 @@ def test_nothing_that_gives_an_answer_away_is_said(secret: str) -> None:
     item = Item(secret, "shirt", "top", "", Path(f"images/{secret}/1.jpg"), 12.5, {"set": secret})
     text = item_text(item, Description(secret, {"colour": (Label("red", 1.0),)}), SETTINGS)
     assert text == "top: shirt (red)"
+
+
+def test_facts_follow_the_text_where_they_are_wanted() -> None:
+    facts: Facts = {
+        "formality": (Fact(("smart casual", "black tie"), "kind"), Fact(("sport",), "photo")),
+        "seasons": (Fact(("autumn", "winter"), "kind"),),
+        "purposes": (Fact(("evening", "wedding", "work"), "title"),),
+        "tradition": (Fact(("Scottish",), "kind"),),
+        "colour": (Fact(("navy blue",), "title"),),
+    }
+    item = Item("i", "kilt", "bottom", text="bottom: kilt", facts=facts)
+    assert text_in_prompts(item, facts=False) == "bottom: kilt"
+    assert text_in_prompts(item, facts=True) == "bottom: kilt - smart/formal winter evening wedding Scottish"
+    assert text_in_prompts(replace(item, facts={}), facts=True) == "bottom: kilt"
+    all_year = {"seasons": (Fact(("spring", "summer", "autumn", "winter"), "kind"),)}
+    assert text_in_prompts(replace(item, facts=all_year), facts=True) == "bottom: kilt"

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 
 from coordi.config import FinetuneSettings
-from coordi.errors import TrainingError
+from coordi.errors import ModelError, TrainingError, require
 from coordi.model.engines import compute_dtype
 from coordi.model.prefix_cache import PoolSpec, PromptRunner, apply_logit_scaling, backbone_and_head
 from coordi.model.scoring import EPSILON, PooledHead, fit_platt_line
@@ -86,6 +87,17 @@ class Head(ABC):
     def save(self, network: Any, folder: Path, logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> None:
         """Write the adapter, and what belongs to the head, given logits and truth of all validation questions."""
         network.model.save_pretrained(folder, save_embedding_layers=False)
+
+    def restore(self, network: Any, folder: Path) -> None:
+        """Load the weights of another training's adapter; a ``ModelError`` if they are of other layers or shapes."""
+        weights = load_file(folder / "adapter_model.safetensors")
+        names = {name.replace(".default.", ".") for name, _ in network.model.named_parameters() if "lora_" in name}
+        if set(weights) != names:
+            raise ModelError(
+                f"the adapter '{folder}' has {len(weights)} matrices, this training {len(names)} in other places; set "
+                "finetune.first_layer, last_layer and target_modules as in its settings.json"
+            )
+        require("peft", "train").set_peft_model_state_dict(network.model, weights)
 
 
 def draw_training_data(
@@ -248,6 +260,13 @@ class GroupHead(Head):
                 gain, shift, weight, bias = (value.detach().float().cpu().numpy().copy() for value in weights)
                 return PooledHead(self.layer, gain, shift, weight, bias, slope, offset)
 
+            def load_head(self, head: PooledHead) -> None:
+                with torch.no_grad():
+                    self.norm.weight.copy_(torch.from_numpy(head.gain))
+                    self.norm.bias.copy_(torch.from_numpy(head.shift))
+                    self.unit.weight[0].copy_(torch.from_numpy(head.weight))
+                    self.unit.bias.copy_(torch.from_numpy(head.bias))
+
         return PooledNetwork()
 
     def batch(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
@@ -270,6 +289,11 @@ class GroupHead(Head):
         """See ``Head.save``; the head's probabilities are calibrated on the validation questions."""
         super().save(network, folder, logits, truth)
         network.pooled_head(*fit_platt_line(logits, truth)).save(folder)
+
+    def restore(self, network: Any, folder: Path) -> None:
+        """See ``Head.restore``; the head goes on too."""
+        super().restore(network, folder)
+        network.load_head(PooledHead.load(folder))
 
 
 def _fast_autocast() -> torch.autocast:

@@ -35,6 +35,7 @@ from coordi.prompts import (
     PromptRenderer,
     answer_tokens,
     compatibility_instruction,
+    text_in_prompts,
 )
 from coordi.types import Item, OutfitScorer
 
@@ -54,9 +55,10 @@ class LanguageModelScorer:
 
     gives_probabilities = True
 
-    def __init__(self, name: str, model: Any, renderer: PromptRenderer) -> None:
+    def __init__(self, name: str, model: Any, renderer: PromptRenderer, *, facts: bool = False) -> None:
         self.name = name
         self.renderer = renderer
+        self._facts = facts
         self._runner = PromptRunner(model, answer_tokens(renderer))
 
     @property
@@ -76,7 +78,7 @@ class LanguageModelScorer:
         """P(yes) of each outfit, ``(N,)``, and mean hidden states of its items at a layer, from 1, ``(N, H)``, without
         columns for None. ``answer=False`` skips the layers above, and P(yes) is NaN. Errors as ``score``.
         """
-        prompts = [self.renderer.render(compatibility_prompt(outfit)).prompt_ids for outfit in outfits]
+        prompts = [self.renderer.render(compatibility_prompt(outfit, self._facts)).prompt_ids for outfit in outfits]
         pool = None if layer is None else PoolSpec(layer, self._question_tokens(prompts))
         runner = self._runner if answer else PromptRunner(self._runner.model, ())
         logits, states = runner.read(prompts, pool)
@@ -144,7 +146,7 @@ class PooledScorer:
 
     gives_probabilities = True
 
-    def __init__(self, name: str, model: Any, head: PooledHead, renderer: ListRenderer) -> None:
+    def __init__(self, name: str, model: Any, head: PooledHead, renderer: ListRenderer, *, facts: bool = False) -> None:
         """Drop the layers above the head's; raises a ``ModelError`` if the head doesn't fit the model's layers."""
         backbone, _ = backbone_and_head(model)
         size, layers = int(backbone.config.hidden_size), len(backbone.layers)
@@ -157,13 +159,14 @@ class PooledScorer:
         self.name = name
         self.renderer = renderer
         self._head = head
+        self._facts = facts
         self._runner = PromptRunner(model, ())
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
         """P(yes) of each outfit, shape ``(N,)``, in ``[0, 1]``; see ``LanguageModelScorer.score``."""
         if not outfits:
             return np.zeros(0)
-        prompts = [self.renderer.render(compatibility_prompt(outfit)).prompt_ids for outfit in outfits]
+        prompts = [self.renderer.render(compatibility_prompt(outfit, self._facts)).prompt_ids for outfit in outfits]
         pool = PoolSpec(self._head.layer, ListRenderer.before)
         return self._head.probabilities(self._runner.read(prompts, pool).states)
 
@@ -253,16 +256,18 @@ class BaseModelScorer:
 
 
 def texts_of(outfit: Sequence[Item]) -> Texts:
-    """Texts of an outfit's items in their order."""
-    return tuple(item.text for item in outfit)
+    """Texts of an outfit's items, with their facts, in their order."""
+    return tuple(text_in_prompts(item, facts=True) for item in outfit)
 
 
-def compatibility_prompt(outfit: Sequence[Item]) -> Instruction:
-    """The question whether an outfit's items go together; raises a ``ModelError`` if one has no text."""
+def compatibility_prompt(outfit: Sequence[Item], facts: bool) -> Instruction:
+    """The question whether an outfit's items go together, with their facts or without; raises a ``ModelError`` if an
+    item has no text.
+    """
     for item in outfit:
         if not item.text:
             raise ModelError(f"item '{item.id}' has no text; describe it first (recommend.items.describe_items)")
-    return compatibility_instruction(texts_of(outfit))
+    return compatibility_instruction([text_in_prompts(item, facts=facts) for item in outfit])
 
 
 def load_scorer(base: Base, adapter: Path | None, settings: RunSettings) -> LanguageModelScorer | PooledScorer:
@@ -272,7 +277,8 @@ def load_scorer(base: Base, adapter: Path | None, settings: RunSettings) -> Lang
     check_origin(adapter, base)
     head = PooledHead.load(adapter)
     loaded = _load(base, adapter, settings)
-    return PooledScorer("fine-tuned", loaded.model, head, ListRenderer(loaded.tokenizer, settings.prompt.max_length))
+    renderer = ListRenderer(loaded.tokenizer, settings.prompt.max_length)
+    return PooledScorer("fine-tuned", loaded.model, head, renderer, facts=settings.prompt.facts)
 
 
 def load_answers(base: Base, adapter: Path | None, settings: RunSettings) -> LanguageModelScorer:
@@ -282,7 +288,8 @@ def load_answers(base: Base, adapter: Path | None, settings: RunSettings) -> Lan
     loaded = _load(base, adapter, settings)
     check_logits(loaded.model, base.name)
     name = "base" if adapter is None else "fine-tuned"
-    return LanguageModelScorer(name, loaded.model, PromptRenderer(loaded.tokenizer, settings.prompt.max_length))
+    renderer = PromptRenderer(loaded.tokenizer, settings.prompt.max_length)
+    return LanguageModelScorer(name, loaded.model, renderer, facts=settings.prompt.facts)
 
 
 def _load(base: Base, adapter: Path | None, settings: RunSettings) -> Loaded:

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from coordi.artifacts import hash_file, read_json
-from coordi.config import EvaluateSettings, RunSettings, apply_overrides, load_settings
+from coordi.config import EvaluateSettings, FinetuneSettings, RunSettings, apply_overrides, load_settings
 from coordi.encoders.labels import load_vocabulary
 from coordi.errors import ConfigError, ModelError
-from coordi.model.base import resolve_base
+from coordi.model.base import Base, resolve_base
 from coordi.model.ensemble import ENSEMBLE_FILE, LANGUAGE_MODEL, WITHOUT_LANGUAGE_MODEL, Ensemble, text_encoder
 from coordi.model.features import CategoryCentering, GroupSums
-from coordi.model.scoring import BaseModelScorer, CachedScorer, LazyScorer, load_answers, load_scorer
+from coordi.model.scoring import BaseModelScorer, CachedScorer, LazyScorer, check_origin, load_answers, load_scorer
 from coordi.types import Item, OutfitScorer
 
 BUNDLED = Path(__file__).parent / "adapter"
@@ -29,6 +29,7 @@ ADAPTER = "adapter"
 CURVE = "curve.json"
 SETTINGS = "settings.json"  # beside the adapter's weights, so that a copied adapter is used as it was trained
 _DEFAULT_PRESET = "edge"
+_OF_THE_START = ("head", "first_layer", "last_layer", "lora_rank", "lora_alpha", "target_modules")
 _FREE = ("seed=", "data.", "evaluate.", "recommend.")
 
 
@@ -131,6 +132,22 @@ def find_model(name: str, overrides: Sequence[str] = ()) -> TrainedModel:
         f"no model at '{name}': {reason}; accepted are a folder that coordi run or coordi finetune made, an adapter's "
         "folder, 'bundled' or 'base'"
     )
+
+
+def find_start(settings: FinetuneSettings, base: Base) -> Path:
+    """Folder of the adapter that ``finetune.start`` names; a ``ModelError`` if its training can't be continued so."""
+    model = find_model(settings.start or "")
+    if model.adapter is None:
+        raise ModelError("finetune.start=base has no adapter to go on from; leave it out to begin with a fresh one")
+    check_origin(model.adapter, base)
+    for name in _OF_THE_START:
+        own, of_start = getattr(settings, name), getattr(model.settings.finetune, name)
+        if own != of_start:
+            raise ModelError(
+                f"finetune.{name} is {own}, but the adapter that finetune.start names was trained with {of_start}; set "
+                f"finetune.{name} as that one, or leave out finetune.start"
+            )
+    return model.adapter
 
 
 def _settings_of(adapter: Path, overrides: Sequence[str]) -> RunSettings:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from coordi.artifacts import Progress, clear_write_errors, no_progress, read_json, write_json
+from coordi.artifacts import Progress, clear_write_errors, hash_file, no_progress, read_json, write_json
 from coordi.config import FinetuneSettings, RunSettings
 from coordi.encoders.base import sigmoid
 from coordi.errors import MissingDependencyError, ModelError, TrainingError, require
@@ -26,6 +26,7 @@ from coordi.model.engines import Engine, choose_engine, compute_dtype, load_toke
 from coordi.model.heads import AnswerHead, GroupHead, Head, TrainingData, draw_training_data
 from coordi.model.prefix_cache import check_logits
 from coordi.model.scoring import ORIGIN
+from coordi.model.trained import find_start
 from coordi.prompts import NO, YES, Instruction
 from coordi.types import RandomStream
 
@@ -70,6 +71,7 @@ class Preflight(NamedTuple):
     reason: str
     base: Base
     head: Head
+    start: Path | None  # folder of the adapter whose training is continued
 
 
 def preflight(settings: RunSettings) -> Preflight:
@@ -80,8 +82,9 @@ def preflight(settings: RunSettings) -> Preflight:
     engine, reason = choose_engine(settings.model, settings.finetune.head)
     base = resolve_base(settings.model)
     check_base(base, settings)
+    start = None if settings.finetune.start is None else find_start(settings.finetune, base)
     head = GroupHead if settings.finetune.head == "pooled" else AnswerHead
-    return Preflight(engine, reason, base, head(load_tokenizer(base), settings.prompt.max_length))
+    return Preflight(engine, reason, base, head(load_tokenizer(base), settings.prompt.max_length), start)
 
 
 def finetune(
@@ -114,7 +117,7 @@ def finetune(
     accelerator = new_accelerator(options, out)
     if not accelerator.is_main_process:
         progress, say = no_progress, lambda line: None
-    files = TrainingFolder(out, base, _fingerprint(base, settings, data, validation))
+    files = TrainingFolder(out, base, _fingerprint(ready, settings, data, validation))
     if not files.is_finished():
         run = _Run(data, validation, files, options, accelerator, progress, say)
         checkpoint = run.start()
@@ -122,7 +125,10 @@ def finetune(
         if options.head == "answer":
             check_logits(loaded.model, base.name)
         with quiet_libraries(), clear_write_errors(out):
-            run.train(TrainingLoop(loaded.model, head, data, options, settings.seed, accelerator), checkpoint)
+            loop = TrainingLoop(loaded.model, head, data, options, settings.seed, accelerator)
+            if ready.start is not None and checkpoint is None:
+                head.restore(loop.network, ready.start)
+            run.train(loop, checkpoint)
     if accelerator.is_main_process:
         with clear_write_errors(out):
             shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
@@ -486,7 +492,9 @@ class _Run:
         self.accelerator.log({"valid_loss": point.valid_loss, "valid_auc": point.valid_auc}, step)
 
 
-def _fingerprint(base: Base, settings: RunSettings, data: TrainingData, validation: Validation) -> str:
+def _fingerprint(ready: Preflight, settings: RunSettings, data: TrainingData, validation: Validation) -> str:
     finetune = settings.finetune.model_dump_json(exclude={"checkpoint_minutes", "track"})  # which change nothing
-    parts = [base.identity, finetune, settings.model.model_dump_json(), settings.seed, data.examples]
+    parts = [ready.base.identity, finetune, settings.model.model_dump_json(), settings.seed, data.examples]
+    if ready.start is not None:
+        parts.append([hash_file(path) for path in sorted(ready.start.glob("*.safetensors"))])
     return hashlib.sha256(repr([*parts, validation.questions]).encode()).hexdigest()

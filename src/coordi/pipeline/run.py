@@ -31,7 +31,7 @@ def run(work: Workspace) -> Path:
         else:
             with stage_folder(work.out, work.record(inputs)):
                 _preflight(work)
-                prepared = stages.prepare(work, inputs)
+                prepared = stages.without_start(stages.prepare(work, inputs), work.settings)
                 adapter = stages.finetune_model(work, prepared, inputs)
                 model = TrainedModel("fine-tuned", work.settings, adapter, adapter.parent / CURVE)
                 stages.evaluate_model(work, prepared, model, inputs)
@@ -49,7 +49,7 @@ def finetune(work: Workspace, must_exist: bool = False) -> Path:
         return _join_training(work)
     with claim_folder(work) as inputs:
         _preflight(work)
-        return stages.finetune_model(work, stages.prepare(work, inputs), inputs)
+        return stages.finetune_model(work, stages.without_start(stages.prepare(work, inputs), work.settings), inputs)
 
 
 def evaluate(work: Workspace, model: TrainedModel, scores: Sequence[Path] = ()) -> Path:
@@ -89,7 +89,8 @@ def _join_training(work: Workspace) -> Path:
     folder = work.out / FINETUNE
     while not is_finished(folder):
         if is_finished(work.out / stages.DESCRIPTIONS):
-            stages.train(work, stages.prepared_data(work.out, work.settings).dataset)
+            prepared = stages.without_start(stages.prepared_data(work.out, work.settings), work.settings)
+            stages.train(work, prepared.dataset)
             break
         time.sleep(0.2)
     return folder / ADAPTER

@@ -31,7 +31,7 @@ from coordi.evaluation.report import Recommendation, ReportData, TrainingPoint
 from coordi.evaluation.scoring import ReportWarning
 from coordi.model.ensemble import Ensemble, text_encoder
 from coordi.model.features import group_sums
-from coordi.model.trained import ADAPTER, FINETUNE, SETTINGS, ModelScorers, TrainedModel
+from coordi.model.trained import ADAPTER, FINETUNE, SETTINGS, ModelScorers, TrainedModel, find_model
 from coordi.pipeline.training_data import training_examples, validation_examples
 from coordi.pipeline.workspace import Workspace
 from coordi.recommend.build import DescriptionPipeline
@@ -145,15 +145,28 @@ def finetune_model(work: Workspace, prepared: PreparedData, inputs: Mapping[str,
     folder, settings = work.out / FINETUNE, work.settings
     if _is_unfinished(work, folder, "fine-tuning the language model"):
         dataset = prepared.dataset
+        start = start_of(settings)
         with stage_folder(folder, work.record(inputs)):
             train(work, dataset)
             for name, split in ((TRAINED_ON, "train"), (CHOSEN_ON, "valid")):
                 keys = {outfit_key(outfit.item_ids, dataset) for outfit in dataset.outfits if outfit.split == split}
+                keys |= set() if start is None else set(read_json(start / name))
                 write_json(folder / ADAPTER / name, sorted(keys))
             if settings.finetune.ensemble:
                 _fit_ensemble(work, dataset, folder / ADAPTER)
             write_json(folder / ADAPTER / SETTINGS, settings.model_dump(mode="json"))
     return folder / ADAPTER
+
+
+def start_of(settings: RunSettings) -> Path | None:
+    """Folder of the adapter whose training is continued; None if a fresh one is trained."""
+    return None if settings.finetune.start is None else find_model(settings.finetune.start).adapter
+
+
+def without_start(prepared: PreparedData, settings: RunSettings) -> PreparedData:
+    """Leave out what an adapter whose training is continued was trained or chosen on; see ``without_trained_on``."""
+    start = start_of(settings)
+    return prepared if start is None else without_trained_on(prepared, start)
 
 
 def train(work: Workspace, dataset: Dataset) -> None:

@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from coordi.config import RunSettings
 from coordi.data.questions import compatibility_questions, fill_in_the_blank_questions
-from coordi.prompts import Instruction, choose_instruction, compatibility_instruction, complement_instruction
+from coordi.prompts import (
+    Instruction,
+    choose_instruction,
+    compatibility_instruction,
+    complement_instruction,
+    text_in_prompts,
+)
 from coordi.types import CompatibilityQuestion, Dataset, FitbNegatives, FitbQuestion, Negatives, RandomStream
 
 _Name = TypeVar("_Name", bound=str)
@@ -25,8 +31,12 @@ def training_examples(dataset: Dataset, settings: RunSettings) -> Callable[[int]
     In an epoch every training outfit, in shuffled order, gives the examples of one task: it and one negative for
     ``compatibility``, one example for ``choose`` or ``complement``. Task and negatives are drawn by their shares in the
     settings. An outfit and its negative follow each other, so that they share an optimizer step and their common
-    features cancel out. For a pooled head an outfit is followed by one negative of every kind.
+    features cancel out. For a pooled head an outfit is followed by one negative of every kind. All of a share of the
+    outfits are without their items' facts; see ``finetune.without_facts``.
     """
+
+    def facts(rng: np.random.Generator) -> bool:
+        return settings.prompt.facts and rng.random() >= settings.finetune.without_facts
 
     def draw(epoch: int) -> tuple[Instruction, ...]:
         rng = np.random.default_rng([settings.seed, RandomStream.TRAINING_ORDER, epoch])
@@ -35,14 +45,14 @@ def training_examples(dataset: Dataset, settings: RunSettings) -> Callable[[int]
         order = [outfits[n].id for n in rng.permutation(len(outfits))]
         if settings.finetune.head == "pooled":
             kinds = [kind for kind, share in settings.finetune.negatives.items() if share]
-            return tuple(example for outfit in order for example in questions.with_negatives(outfit, kinds))
+            return tuple(example for outfit in order for example in questions.with_negatives(outfit, kinds, facts(rng)))
         tasks, task_shares = _shares(settings.finetune.tasks)
         negatives, negative_shares = _shares(settings.finetune.negatives)
         examples: list[Instruction] = []
         for outfit in order:
             task = tasks[rng.choice(len(tasks), p=task_shares)]
             kind = negatives[rng.choice(len(negatives), p=negative_shares)]
-            examples += questions.examples(outfit, task, kind)
+            examples += questions.examples(outfit, task, kind, facts(rng))
         return tuple(examples)
 
     return draw
@@ -51,7 +61,7 @@ def training_examples(dataset: Dataset, settings: RunSettings) -> Callable[[int]
 def validation_examples(dataset: Dataset, settings: RunSettings) -> tuple[Instruction, ...]:
     """Compatibility questions of the validation split with their answers, with all negatives of the training."""
     return tuple(
-        _yes_or_no(question, dataset)
+        _yes_or_no(question, dataset, settings.prompt.facts)
         for negatives, share in settings.finetune.negatives.items()
         if share
         for question in compatibility_questions(dataset, "valid", negatives, settings.seed)
@@ -73,24 +83,23 @@ class _EpochQuestions:
 
         self._compatibility, self._blanks = compatibility, blanks
 
-    def examples(self, outfit_id: str, task: str, negatives: Negatives) -> list[Instruction]:
+    def examples(self, outfit_id: str, task: str, negatives: Negatives, facts: bool) -> list[Instruction]:
         """Examples of one task; none if no question of it could be drawn."""
         if task == "compatibility":
-            return [
-                _yes_or_no(question, self._dataset) for question in self._compatibility(negatives).get(outfit_id, [])
-            ]
+            drawn = self._compatibility(negatives).get(outfit_id, [])
+            return [_yes_or_no(question, self._dataset, facts) for question in drawn]
         questions = self._blanks("random" if negatives == "random" else "same-category").get(outfit_id, [])
         make = _choose if task == "choose" else _complement
-        return [make(question, self._dataset) for question in questions]
+        return [make(question, self._dataset, facts) for question in questions]
 
-    def with_negatives(self, outfit_id: str, kinds: Sequence[Negatives]) -> list[Instruction]:
+    def with_negatives(self, outfit_id: str, kinds: Sequence[Negatives], facts: bool) -> list[Instruction]:
         """An outfit and one negative of each kind; nothing if one of them couldn't be drawn."""
         parts = [self._compatibility(kind).get(outfit_id, []) for kind in kinds]
         if not all(parts):
             return []
         positive = next(question for question in parts[0] if question.compatible)
         negatives = [question for part in parts for question in part if not question.compatible]
-        return [_yes_or_no(question, self._dataset) for question in (positive, *negatives)]
+        return [_yes_or_no(question, self._dataset, facts) for question in (positive, *negatives)]
 
 
 def _by_outfit(questions: Iterable[_Question]) -> dict[str, list[_Question]]:
@@ -105,18 +114,20 @@ def _shares(shares: Mapping[_Name, float]) -> tuple[list[_Name], NDArray[np.floa
     return list(shares), weights / weights.sum()
 
 
-def _texts(item_ids: Sequence[str], dataset: Dataset) -> list[str]:
-    return [item.text for item in dataset.items_of(item_ids)]
+def _texts(item_ids: Sequence[str], dataset: Dataset, facts: bool) -> list[str]:
+    return [text_in_prompts(item, facts=facts) for item in dataset.items_of(item_ids)]
 
 
-def _yes_or_no(question: CompatibilityQuestion, dataset: Dataset) -> Instruction:
-    return compatibility_instruction(_texts(question.item_ids, dataset), question.compatible)
+def _yes_or_no(question: CompatibilityQuestion, dataset: Dataset, facts: bool) -> Instruction:
+    return compatibility_instruction(_texts(question.item_ids, dataset, facts), question.compatible)
 
 
-def _choose(question: FitbQuestion, dataset: Dataset) -> Instruction:
-    return choose_instruction(_texts(question.item_ids, dataset), _texts(question.candidates, dataset), question.answer)
+def _choose(question: FitbQuestion, dataset: Dataset, facts: bool) -> Instruction:
+    context, candidates = (_texts(names, dataset, facts) for names in (question.item_ids, question.candidates))
+    return choose_instruction(context, candidates, question.answer)
 
 
-def _complement(question: FitbQuestion, dataset: Dataset) -> Instruction:
+def _complement(question: FitbQuestion, dataset: Dataset, facts: bool) -> Instruction:
     answer = dataset.items[question.candidates[question.answer]]
-    return complement_instruction(_texts(question.item_ids, dataset), answer.category or "accessory", answer.text)
+    context = _texts(question.item_ids, dataset, facts)
+    return complement_instruction(context, answer.category or "accessory", answer.text)
