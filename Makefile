@@ -7,7 +7,7 @@
 # make house           the size of the code, and the ways through it
 # make lock            write requirements.lock again, after a change of pyproject.toml
 # make results DATA=PATH    measure the bundled adapter on a release under every protocol, write docs/results.md
-# make adapter DATA=PATH    make the bundled adapter again
+# make adapter DATA=PATH    train the bundled adapter on, DATA the folder of polyvore-maryland, mango and chictopia
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -50,8 +50,9 @@ results: $(INSTALLED) | release
 	$(BIN)/coordi report markdown results/measured --out docs/results.md
 
 adapter: $(INSTALLED) | release
-	$(BIN)/coordi finetune --data "$(DATA)" --out results/tuned --preset edge finetune.epochs=8 finetune.evaluations=8
-	$(BIN)/python training/bundle_adapter.py results/tuned
+	$(BIN)/python -m training.train_adapter "$(DATA)" --work results/adapter
+	$(BIN)/python -m training.refit_ensemble "$(DATA)" --adapter results/adapter/finetune/adapter --work results/adapter --save
+	$(BIN)/python training/bundle_adapter.py results/adapter/finetune/adapter
 
 release:
 	@test "$(DATA)" != sample || { echo "give a release, not the sample: DATA=path/to/polyvore-maryland"; exit 1; }

@@ -1,7 +1,7 @@
 """Outfits composed from the lexicon, and outfits with one item wrong for a known reason: common sense to learn from.
 
 An item is some words that name a kind, its colour, and a pattern or a material; how well items agree is told by the
-rules of ``coordi.style.agreement`` with weights as a stylist would set them. A composed outfit takes, item by item,
+rules of ``coordi.style.agreement`` with a stylist's weights. A composed outfit takes, item by item,
 one of those that agree best with the items before; a twin has one item replaced by another of its category that breaks
 a rule. The rule is drawn first, so that rare reasons are taught as often as common ones.
 """
@@ -20,18 +20,11 @@ from coordi.api import Model
 from coordi.errors import DataError
 from coordi.style.agreement import RULES, FactSets, amounts_of
 from coordi.style.lexicon import Kind, default_lexicon
-from coordi.style.words import Colour, Material, Pattern, style_tables
+from coordi.style.words import style_tables
 from coordi.types import GarmentCategory, Item
 
-# As a stylist would weigh a rule, before anything is fitted.
-WEIGHTS: Mapping[str, float] = {
-    "dress codes apart": -1.0, "dress codes differ": -0.15, "seasons apart": -1.0, "seasons shared": 0.3,
-    "purpose shared": 0.8, "purposes differ": -0.2, "tradition shared": 1.0, "traditions differ": -0.5,
-    "colours clash": -0.8, "colours of a family": 0.2, "pattern shared": 0.4, "patterns clash": -0.8,
-    "made for others": -1.0,
-}  # fmt: skip
-_WEIGHTS = np.array([WEIGHTS[rule] for rule in RULES])
-_AGAINST = [place for place, sign in enumerate(RULES.values()) if sign < 0]
+_WEIGHTS = np.array(list(RULES.values()))
+_AGAINST = [place for place, weight in enumerate(RULES.values()) if weight < 0]
 _BROKEN = -0.6  # the weighted amount from which on a rule counts as broken
 _WORSE = 0.6  # by how much less a twin's items agree
 
@@ -97,16 +90,13 @@ class Composer:
         words = []
         if rng.random() < _COLOUR:
             colours = [row for row in tables.colours.values() if row.is_neutral == (rng.random() < _NEUTRAL)]
-            words.append(self._name(colours[int(rng.integers(len(colours)))]))
+            words.append(colours[int(rng.integers(len(colours)))].name)
         if rng.random() < _PATTERN:
             patterns = [row for row in tables.patterns.values() if row.boldness]
-            words.append(self._name(patterns[int(rng.integers(len(patterns)))]))
+            words.append(patterns[int(rng.integers(len(patterns)))].name)
         elif kind.materials and rng.random() < _MATERIAL:
             words.append(kind.materials[int(rng.integers(len(kind.materials)))])
         return " ".join([*words, name])
-
-    def _name(self, row: Colour | Pattern | Material) -> str:
-        return row.name
 
     def outfit(self) -> list[Item] | None:
         """An outfit whose items agree; None if a draw came to nothing."""

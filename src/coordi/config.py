@@ -14,7 +14,7 @@ from coordi.errors import ConfigError
 from coordi.types import Negatives
 
 MOST_CHOICES = 26  # candidates are named by a letter
-EvaluationProtocol = Negatives | Literal["release"]
+EvaluationProtocol = Negatives | Literal["release", "style-pairs"]
 
 
 class Settings(BaseModel):

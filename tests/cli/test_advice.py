@@ -186,6 +186,19 @@ def test_a_quick_score_says_what_judged(tmp_path: Path) -> None:
     assert run(*command).splitlines()[0].endswith("  without the language model")
 
 
+def test_a_score_says_what_speaks_for_it_and_against_it() -> None:
+    command = ("score", "navy wool coat", "white flip-flops", "blue jeans", "--quick")
+    lines = run(*command).splitlines()
+    of_items = "navy wool coat (autumn, winter, usual), white flip-flops (summer, usual)"
+    assert f"Against it: they are for other seasons: {of_items}" in lines
+    assert ("For it: their colours are of one family: navy wool coat (navy blue, you), blue jeans (blue, you)") in lines
+    remarks = json.loads(run(*command, "--json"))["remarks"]
+    assert [(row["rule"], row["speaks_for"], row["items"]) for row in remarks] == [
+        ("dress codes apart", False, [0, 1]), ("seasons apart", False, [0, 1]), ("colours of a family", True, [0, 2]),
+    ]  # fmt: skip
+    assert remarks[1]["text"].startswith("they are for other seasons: ")
+
+
 def test_a_photo_that_nobody_can_tell_is_refused_with_the_way_out(tmp_path: Path) -> None:
     Image.new("RGB", (64, 64), "white").save(tmp_path / "blank.png")
     with pytest.raises(

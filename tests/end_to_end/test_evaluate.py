@@ -88,3 +88,54 @@ def test_a_release_protocol_without_its_files_is_one_clear_line(run: Command) ->
     done = run("--protocol", "release")
     assert done.returncode == 1
     assert "'sample' has no question files for its test split" in done.stderr.splitlines()[-1]
+
+
+def test_style_pairs_are_measured_by_kind_beside_shared_words(
+    coordi: Command, tiny_folder: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "pairs.tsv"
+    rows = [
+        f"{row} {n}"
+        for n in range(6)
+        for row in (
+            "season\twhite wool coat\tgrey wool beanie\tblue flip-flops",
+            "colour\tred dress\tblack heels\tpink dress heels",
+        )
+    ]
+    table.write_text("kind\toutfit\tgood\tbad\n" + "\n".join(rows) + "\nstyle\tshirt\tjeans\tsofa\n", encoding="utf-8")
+    out = str(tmp_path / "measured")
+    command = ["evaluate", "--data", str(table), "--model", "base", "--out", out, "--protocol", "style-pairs"]
+    done = coordi(*command, "--json", f"model.base={tiny_folder}", "evaluate.bootstrap=100")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    figures = report["tasks"]["fill_in_the_blank"]["style-pairs"]
+    assert (figures["n"], figures["choices"], report["tasks"]["compatibility"]) == (12, 2, {})
+    assert [(row["value"], row["n"]) for row in figures["breakdown"]["kind"]] == [("season", 6), ("colour", 6)]
+    assert set(figures["baselines"]) == {"chance", "shared-words"}
+    # The beanie shares "wool" with the coat, the wrong heels "dress" with the dress.
+    assert figures["baselines"]["shared-words"]["accuracy"] == 0.5
+    assert figures["warnings"][0] == (
+        "1 of the 13 fill-in-the-blank questions of 'style-pairs': an item in it names nothing that is worn."
+    )
+    refused = coordi(*command[:-1], "random", f"model.base={tiny_folder}")
+    assert refused.returncode == 1
+    assert "asks about a .tsv of style pairs alone" in refused.stderr
+
+
+def test_a_test_split_alone_is_measured_with_the_models_own_threshold(
+    coordi: Command, tiny_folder: Path, tmp_path: Path
+) -> None:
+    folder = write_small_sample(tmp_path / "sample", {"train": 0, "valid": 0, "test": 12})
+    done = coordi(
+        "evaluate", "--data", str(folder), "--model", "base", "--out", str(tmp_path / "measured"), "--json",
+        f"model.base={tiny_folder}", "evaluate.bootstrap=100", "evaluate.retrieval_pool=0",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    figures = report["tasks"]["compatibility"]["random"]
+    assert (figures["n"], figures["threshold"], figures["baselines"]) == (24, 0.5, {})
+    assert figures["warnings"][0].startswith("There is no validation split: the threshold is 0.5 of a model's own")
+    texts = [warning["text"] for warning in report["warnings"]]
+    assert (
+        "The baseline is left out: it needs a validation split that chooses its threshold, and there is none." in texts
+    )

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import pytest
 
+from coordi.evaluation.metrics import FEW_OUTFITS
 from coordi.evaluation.summary import RIVALS, conclude, summarise
-from coordi.evaluation.task_metrics import FEW_OUTFITS
 
 from .reports import figures
 

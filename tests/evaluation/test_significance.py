@@ -11,8 +11,17 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from coordi.errors import EvaluationError
-from coordi.evaluation.metrics import Resamples, holm, paired_p_value, percentile_interval, smallest_difference
-from coordi.evaluation.task_metrics import FEW_OUTFITS
+from coordi.evaluation.metrics import (
+    FEW_OUTFITS,
+    Resamples,
+    exchange_p_value,
+    holm,
+    paired_p_value,
+    percentile_interval,
+    ranks,
+    roc_auc,
+    smallest_difference,
+)
 
 
 def test_p_value_by_hand() -> None:
@@ -128,3 +137,34 @@ def test_intervals_of_five_outfits_are_too_narrow_and_those_of_fifty_are_not() -
         held[outfits] = np.mean([low <= truth <= high for low, high in filter(None, intervals)])
     assert held[5] < 0.88
     assert held[FEW_OUTFITS] > 0.9
+
+
+def test_exchanges_by_hand() -> None:
+    # Three outfits, one of them a tie: of 8 ways to exchange, the 4 in which both differences have one sign.
+    one, other = np.array([1.0, 1.0, 0.0]), np.array([0.0, 0.0, 0.0])
+    p_value = exchange_p_value(one, other, ["a", "b", "c"], np.mean, np.random.default_rng(1))
+    assert p_value == 0.5
+    assert exchange_p_value(one, one, ["a", "b", "c"], np.mean, np.random.default_rng(1)) == 1
+    # Answers to one outfit are exchanged together.
+    assert exchange_p_value(one, other, ["a", "a", "b"], np.mean, np.random.default_rng(1)) == 1
+
+
+def test_a_small_difference_of_few_queries_is_not_significant() -> None:
+    """Eight queries, of which two have a slightly better rank; the bootstrap called a like difference p = 0.03."""
+    ranks = np.array([1, 3, 2, 1, 5, 1, 2, 8])
+    better = ranks - np.array([0, 1, 0, 0, 1, 0, 0, 0])
+    p_value = exchange_p_value(1 / better, 1 / ranks, range(8), np.mean, np.random.default_rng(1))
+    assert p_value == 0.5
+
+
+@pytest.mark.slow
+def test_equal_scorers_of_few_outfits_are_told_apart_no_more_often_than_the_level() -> None:
+    rng = np.random.default_rng(12)
+    labels = np.tile([True, False], 8)
+    groups = np.repeat(np.arange(8), 2)
+    p_values = []
+    for _ in range(200):
+        truth = rng.normal(size=16) + labels
+        one, other = (ranks(truth + rng.normal(size=16)) for _ in range(2))
+        p_values.append(exchange_p_value(one, other, groups, lambda rows: roc_auc(rows, labels), rng))
+    assert np.mean(np.array(p_values) < 0.05) < 0.1

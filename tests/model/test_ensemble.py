@@ -26,7 +26,7 @@ from coordi.model.ensemble import (
     text_encoder,
     validation_questions,
 )
-from coordi.model.features import RULE_SIGNS, CategoryPairs, TitleSimilarity, rule_values
+from coordi.model.features import RULE_WEIGHTS, CategoryPairs, TitleSimilarity, rule_values
 from coordi.model.scoring import CachedScorer
 from coordi.types import Dataset, Fact, Item, OutfitScorer
 
@@ -129,7 +129,7 @@ def test_items_without_titles_have_no_title_similarity(wardrobe: Dataset) -> Non
     dataset = replace(wardrobe, items=bare)
     file = learn(Adviser(dataset, 0.75), dataset).file
     assert file.idf is None
-    expected = {"category-pairs", "sentence-cosine", "language-model", *RULE_SIGNS}
+    expected = {"category-pairs", "sentence-cosine", "language-model", *RULE_WEIGHTS}
     assert set(file.with_language_model.weights) == expected
 
 
@@ -176,20 +176,20 @@ def test_rules_are_a_mean_over_pairs_times_the_root_of_their_number() -> None:
     np.testing.assert_allclose(values["rule: dress codes apart"], [4, 4 / root, 4 / root, 0, 0])
     np.testing.assert_allclose(values["rule: colours clash"], [0, 1 / root, 1 / root, 0, 0])
     assert not np.any(values["rule: seasons apart"])
-    assert list(values) == list(RULE_SIGNS)
+    assert list(values) == list(RULE_WEIGHTS)
 
 
 def test_no_rule_is_weighed_against_its_sense() -> None:
     """Outfits that keep no rule are real ones here; what they say of rules isn't learned."""
     rng = np.random.default_rng(3)
     truth = np.arange(400) % 2 == 0
-    values = {name: np.where(truth, -sign, sign) + rng.normal(size=400) for name, sign in RULE_SIGNS.items()}
+    values = {name: np.where(truth, -sign, sign) + rng.normal(size=400) for name, sign in RULE_WEIGHTS.items()}
     values["likeness"] = truth + rng.normal(size=400)
     weights = LogisticModel.fit(values, truth).weights
-    assert {weights[name] for name in RULE_SIGNS} == {0.0}
+    assert {weights[name] for name in RULE_WEIGHTS} == {0.0}
     assert weights["likeness"] > 0.5
     weights = LogisticModel.fit({name: -value for name, value in values.items()}, truth).weights
-    assert all(weights[name] * sign > 0 for name, sign in RULE_SIGNS.items())
+    assert all(weights[name] * sign > 0 for name, sign in RULE_WEIGHTS.items())
     assert weights["likeness"] < 0  # only rules have a sign
 
 
@@ -205,16 +205,41 @@ def test_a_fit_without_rules_is_scikit_learns() -> None:
     np.testing.assert_allclose(model.probabilities({"one": rows[:, 0], "two": rows[:, 1]}), expected, atol=1e-5)
 
 
-def test_rules_weighed_twice_have_twice_the_weight() -> None:
+def test_rules_may_have_a_stylists_weights_and_the_rest_is_fitted_beside_them() -> None:
     rng = np.random.default_rng(5)
     truth = np.arange(400) % 2 == 0
-    values = {name: sign * truth + 2 * rng.normal(size=400) for name, sign in RULE_SIGNS.items()}
+    values = {name: sign * truth + 2 * rng.normal(size=400) for name, sign in RULE_WEIGHTS.items()}
     values["likeness"] = truth + rng.normal(size=400)
-    single, twice = LogisticModel.fit(values, truth), LogisticModel.fit(values, truth, rules_by=2)
-    assert {name: twice.weights[name] for name in RULE_SIGNS} == pytest.approx(
-        {name: 2 * single.weights[name] for name in RULE_SIGNS}
+    free, given = LogisticModel.fit(values, truth), LogisticModel.fit(values, truth, rules=0.5)
+    assert {name: given.weights[name] for name in RULE_WEIGHTS} == pytest.approx(
+        {name: weight / 2 for name, weight in RULE_WEIGHTS.items()}
     )
-    assert twice.weights["likeness"] != single.weights["likeness"]
+    assert given.weights["likeness"] != free.weights["likeness"]
+
+
+def test_items_without_titles_have_a_regression_of_their_own(wardrobe: Dataset) -> None:
+    adviser = Adviser(wardrobe, 0.75)
+    untitled = replace(wardrobe, items={name: replace(item, title="") for name, item in wardrobe.items.items()})
+    settings, vocabulary = RunSettings(), load_vocabulary("fashion")
+    learned = learn(adviser, wardrobe)
+    both = learned.refit(adviser, wardrobe, vocabulary, settings, untitled=untitled)
+    assert both.file.questions == 2 * learned.file.questions
+    outfit = wardrobe.items_of(wardrobe.outfits[0].item_ids)
+    bare = untitled.items_of(wardrobe.outfits[0].item_ids)
+    mixed = (*outfit[:1], *bare[1:])
+    scorer = both.scorer("both", both.centering, adviser)
+    share = (len(outfit) - 1) / len(outfit)
+    assert both.file.untitled_with_language_model is not None
+    parts = both.file.with_language_model, both.file.untitled_with_language_model
+    expected = [
+        (1 - part) * parts[0].logits(values) + part * parts[1].logits(values)
+        for items, part in ((outfit, 0), (bare, 1), (mixed, share))
+        for values in [scorer.features([items])]
+    ]
+    scores = scorer.score([outfit, bare, mixed])
+    np.testing.assert_allclose(np.log(scores / (1 - scores)), np.concatenate(expected), atol=1e-9)
+    without = learned.scorer("learned", both.centering, adviser)
+    np.testing.assert_array_equal(without.score([outfit]), scorer.score([outfit]))
 
 
 def test_an_ensemble_from_before_the_rules_scores_as_it_did(wardrobe: Dataset, tmp_path: Path) -> None:
@@ -222,7 +247,7 @@ def test_an_ensemble_from_before_the_rules_scores_as_it_did(wardrobe: Dataset, t
     content = json.loads((tmp_path / ENSEMBLE_FILE).read_text())
     for model in (content["with_language_model"], content["without_language_model"]):
         for part in ("weights", "ranges"):
-            model[part] = {name: value for name, value in model[part].items() if name not in RULE_SIGNS}
+            model[part] = {name: value for name, value in model[part].items() if name not in RULE_WEIGHTS}
     (tmp_path / ENSEMBLE_FILE).write_text(json.dumps(content))
     loaded = Ensemble.load(tmp_path)
     assert loaded is not None

@@ -67,5 +67,5 @@ def test_facts_follow_the_text_where_they_are_wanted() -> None:
     assert text_in_prompts(item, facts=False) == "bottom: kilt"
     assert text_in_prompts(item, facts=True) == "bottom: kilt - smart/formal winter evening wedding Scottish"
     assert text_in_prompts(replace(item, facts={}), facts=True) == "bottom: kilt"
-    all_year = {"seasons": (Fact(("spring", "summer", "autumn", "winter"), "kind"),)}
+    all_year: Facts = {"seasons": (Fact(("spring", "summer", "autumn", "winter"), "kind"),)}
     assert text_in_prompts(replace(item, facts=all_year), facts=True) == "bottom: kilt"

@@ -224,7 +224,8 @@ def test_nothing_is_suggested_that_is_made_for_others_unless_asked_for() -> None
 
 def test_nothing_for_children_goes_with_adults_or_the_other_way_unless_asked_for() -> None:
     shelf = described(
-        ("b", "navy wool blazer", "outerwear"), ("g", "girls' denim skirt", "bottom"), ("c", "kids' coat", "outerwear"),
+        ("b", "navy wool blazer", "outerwear"), ("g", "girls' denim skirt", "bottom"),
+        ("c", "kids' jacket", "outerwear"),
         ("t", "toddler shoes", "shoes"), ("k", "unisex kids sandals", "shoes"), ("w", "women's pumps", "shoes"),
         ("y", "boys' school shoes", "shoes"), ("u", "unisex sneakers", "shoes"), ("n", "brogues", "shoes"),
     )  # fmt: skip
@@ -288,7 +289,7 @@ def test_a_kind_is_no_label_to_leave_unsaid() -> None:
 
 def test_a_reason_says_when_nothing_moves_the_score() -> None:
     shelf = described(*WARDROBE)
-    (first, *_) = stylist_of(shelf, Judge(lambda _: 0.5)).complete(by_id(shelf, "t1", "b1"), "shoes").suggestions
+    (first, *_) = stylist_of(shelf, Judge(lambda _: 0.5)).complete(by_id(shelf, "t1", "b1"), "bag").suggestions
     assert first.reason is not None
     assert first.reason.text == "No single item or label moves the score by 0.01 or more."
 
@@ -448,3 +449,64 @@ def test_formal_shoes_among_many_trainers_are_suggested_for_a_tuxedo() -> None:
     stylist = Stylist(index_of(shelf), quick, settings, VOCABULARY, EdgeEncoder.bundled().encode_texts)
     result = stylist.complete(by_id(shelf, "t", "s"), "shoes", 2, language_model=False, reasons=False)
     assert set(ids(result)) == {"o", "p"}
+
+
+SHOES: tuple[tuple[str, str, GarmentCategory], ...] = (
+    ("t1", "white dress shirt", "top"),
+    ("b1", "grey suit trousers", "bottom"),
+    ("s1", "black oxfords", "shoes"),
+    ("s2", "blue plastic flip flops with a long name", "shoes"),
+    ("s3", "neon running shoes for the longest of runs", "shoes"),
+    ("s4", "brown penny loafers", "shoes"),
+)
+
+
+def test_what_nobody_would_wear_with_it_is_suggested_only_on_request() -> None:
+    result = ask(["t1", "b1"], *SHOES, want="shoes")
+    assert ids(result) == ["s4", "s1"]
+    assert result.left_out == (LeftOut("far_apart", "for the outfit's season and dress code", 2, 2),)
+    assert ids(ask(["t1", "b1"], *SHOES, want="shoes", rules=Rules(far_apart=True))) == ["s3", "s2", "s4", "s1"]
+
+
+def test_an_outfit_that_breaks_a_rule_itself_still_gets_suggestions() -> None:
+    outfit = (*SHOES[:2], ("o1", "red ski jacket", "outerwear"))
+    rows: tuple[tuple[str, str, GarmentCategory], ...] = (*outfit, *SHOES[2:])  # type: ignore[assignment]
+    assert set(ids(ask(["t1", "b1", "o1"], *rows, want="shoes"))) == {"s1", "s2", "s3", "s4"}
+
+
+def test_nothing_left_says_that_all_is_far() -> None:
+    result = ask(["t1", "b1"], *SHOES[:2], *SHOES[3:5], want="shoes")
+    assert not result.suggestions
+    assert "'for the outfit's season and dress code' leaves out 2, 0 left" in result.nothing
+
+
+def test_more_is_searched_where_the_nearest_are_far() -> None:
+    many = [(f"r{n}", f"white dress shirt running shoes number {n}", "shoes") for n in range(300)]
+    rows: tuple[tuple[str, str, GarmentCategory], ...] = (*SHOES[:3], *many)  # type: ignore[assignment]
+    assert ids(ask(["t1", "b1"], *rows, want="shoes", settings=RecommendSettings(candidates=8, top_k=5))) == ["s1"]
+
+
+def test_a_reason_begins_with_what_a_stylist_would_say() -> None:
+    shelf = described(*SHOES)
+    stylist = stylist_of(shelf, Judge(longest_title), ALL)
+    (best, *_) = stylist.complete(by_id(shelf, "t1", "b1"), "shoes", 1, Rules(excluded=("s4",))).suggestions
+    assert best.reason is not None
+    assert best.reason.text.startswith(
+        "They share a dress code: white dress shirt (business to cocktail, usual), black oxfords (business to "
+    )
+    assert [remark.items for remark in best.reason.remarks] == [(0, 2)]
+    score = stylist.score(by_id(shelf, "t1", "s2"))
+    assert [(remark.rule, remark.speaks_for) for remark in score.remarks] == [("dress codes apart", False)]
+
+
+def test_a_suit_has_its_trousers() -> None:
+    rows: tuple[tuple[str, str, GarmentCategory], ...] = (
+        ("o1", "navy two piece suit", "outerwear"), ("o2", "navy suit jacket", "outerwear"), *SHOES,
+    )  # fmt: skip
+    shelf = described(*rows)
+    stylist = stylist_of(shelf, Judge(longest_title), ALL)
+    for name, expected in (("o1", {"top", "shoes"}), ("o2", {"top", "bottom", "shoes"})):
+        (look, *_) = stylist.outfits(by_id(shelf, name)[0], 1).looks
+        assert {item.category for item in look.items[1:]} == expected
+        assert look.missing == ()
+    assert ids(ask(["o1"], *rows, want="bottom")) == []

@@ -91,6 +91,23 @@ def test_score_cautions_of_two_pairs_of_shoes(client: httpx.Client) -> None:
     assert result["items"][0]["item"]["id"] == "shoe-1"
 
 
+def test_score_remarks_on_facts_that_do_not_agree(client: httpx.Client) -> None:
+    items = [{"text": "brown hiking boots"}, {"text": "black evening gown"}]
+    (remark,) = client.post(f"{API}/score", json={"items": items, "language_model": False}).json()["remarks"]
+    assert (remark["rule"], remark["speaks_for"], remark["fact"]) == ("dress codes apart", False, "formality")
+    assert [(row["position"], row["id"]) for row in remark["items"]] == [(0, None), (1, None)]
+    assert remark["items"][1]["fact"] == {"values": ["black tie", "ceremonial"], "source": "kind"}
+
+
+def test_a_reasons_remarks_name_the_suggestion_by_its_id(client: httpx.Client) -> None:
+    body = {"items": [{"text": "white dress shirt"}], "k": 20, "language_model": False, "rules": {"far_apart": True}}
+    suggestions = client.post(f"{API}/complete", json=body).json()["suggestions"]
+    remarks = [(row["item"]["id"], remark) for row in suggestions for remark in row["reason"]["remarks"]]
+    assert remarks
+    for item_id, remark in remarks:
+        assert [(row["position"], row["id"]) for row in remark["items"]] == [(0, None), (None, item_id)]
+
+
 def test_complete_suggests_what_the_rules_allow_and_says_why(client: httpx.Client) -> None:
     body = {**COMPLETE, "rules": {"want": ["shoes"], "price_max": 100, "in_stock": True}}
     result = client.post(f"{API}/complete", json=body).json()

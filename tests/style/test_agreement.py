@@ -6,8 +6,8 @@ from typing import cast
 
 import pytest
 
-from coordi.style.agreement import NO_AMOUNTS, RULES, FactSets, amounts_of
-from coordi.types import Fact, FactName
+from coordi.style.agreement import NO_AMOUNTS, RULES, FactSets, amounts_of, are_far_apart, remarks
+from coordi.types import Fact, FactName, Facts
 
 
 def known(**values: str) -> FactSets | None:
@@ -67,3 +67,50 @@ def test_the_first_fact_of_a_name_counts() -> None:
 def test_nothing_applies_to_an_item_of_which_nothing_is_known() -> None:
     assert known() is None
     assert amounts_of(known(purposes="running", tradition="Korean"), None) is NO_AMOUNTS
+
+
+def read(**values: str) -> Facts:
+    return {cast(FactName, name): (Fact(tuple(text.split("/")), "title"),) for name, text in values.items()}
+
+
+def test_remarks_name_each_rule_once_with_the_facts_that_it_reads() -> None:
+    gown = read(formality="black tie/ceremonial", colour="red", seasons="spring/summer/autumn/winter")
+    boots = read(formality="sport/casual", colour="red", seasons="autumn/winter")
+    trainers = read(formality="casual/smart casual", colour="pink")
+    said = remarks([gown, boots, trainers])
+    assert [(remark.rule, remark.items, remark.speaks_for) for remark in said] == [
+        ("dress codes apart", (0, 1), False),
+        ("colours clash", (0, 2), False),
+        ("colours of a family", (0, 1), True),
+    ]
+    assert said[0].fact == "formality"
+    assert said[0].facts == (gown["formality"][0], boots["formality"][0])
+    assert remarks([gown, {}]) == remarks([{}, {}]) == remarks([gown]) == ()
+
+
+def test_dressy_things_share_a_dress_code_and_everyday_ones_say_nothing_of_it() -> None:
+    oxfords, suit = read(formality="business/black tie"), read(formality="business/cocktail")
+    assert [remark.rule for remark in remarks([oxfords, suit])] == ["dress codes shared"]
+    assert [remark.rule for remark in remarks([read(formality="sport"), read(formality="sport/casual")])] == [
+        "dress codes shared"
+    ]
+    jeans = read(formality="casual/smart casual")
+    assert remarks([jeans, jeans]) == ()
+
+
+@pytest.mark.parametrize(
+    ("item", "other", "expected"),
+    [
+        ({"formality": "business"}, {"formality": "casual"}, True),
+        ({"formality": "business"}, {"formality": "smart casual"}, False),
+        ({"seasons": "autumn/winter"}, {"seasons": "spring/summer"}, True),
+        ({"seasons": "winter"}, {"seasons": "autumn"}, False),
+        ({"seasons": "autumn/winter"}, {"seasons": "spring/summer/autumn"}, False),
+        ({"colour": "red"}, {"colour": "pink"}, False),
+        ({"kind": "shirt"}, {"audience": "women"}, False),
+    ],
+)
+def test_far_apart_is_what_nobody_wears_together(item: dict[str, str], other: dict[str, str], expected: bool) -> None:
+    assert are_far_apart(known(**item), known(**other)) is expected
+    assert are_far_apart(known(**other), known(**item)) is expected
+    assert not are_far_apart(None, known(**other))

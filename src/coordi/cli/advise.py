@@ -16,7 +16,7 @@ from coordi.recommend.rules import Rules
 
 if TYPE_CHECKING:
     from coordi.api import Model
-    from coordi.recommend.answers import Completion, Judge, Looks, Reason, Suggestion
+    from coordi.recommend.answers import Completion, Judge, Looks, OutfitScore, Reason, Suggestion
     from coordi.types import Item
 
 
@@ -72,7 +72,7 @@ def score(
     ]
     if as_json:
         fields = {"score": answer.score, "model": name, "judge": answer.judge, "weakest": weakest}
-        echo_json({**fields, "items": rows, "cautions": answer.cautions})
+        echo_json({**fields, "items": rows, "cautions": answer.cautions, "remarks": _remarks(answer)})
         return
     typer.echo(f"{answer.score:.2f}  {'without the language model' if quick else f'P(yes) of the {name} model'}")
     for row in rows:
@@ -81,8 +81,16 @@ def score(
         typer.echo(f"  {row['given']}{text}{without}")
     for caution in answer.cautions:
         typer.echo(f"Warning: people don't wear {caution} in one outfit. The score judges style and ignores this.")
+    for row in _remarks(answer):
+        typer.echo(f"{'For' if row['speaks_for'] else 'Against'} it: {row['text']}")
     if weakest is not None:
         typer.echo(f"Fits least: {weakest}")
+
+
+def _remarks(answer: OutfitScore) -> list[dict[str, Any]]:
+    from coordi.recommend.reasons import remark_in_words
+
+    return [asdict(remark) | {"text": remark_in_words(remark, answer.items)} for remark in answer.remarks]
 
 
 def recommend(

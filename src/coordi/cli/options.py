@@ -67,6 +67,7 @@ _RULE_OPTIONS: dict[str, tuple[Any, str, str]] = {
     "unwanted_genders": (_Texts, "--not-gender", "Never items for this gender; repeatable."),
     "seasons": (_Texts, "--season", "Only this season; repeatable."),
     "in_stock": (bool, "--in-stock", "Only items in stock."),
+    "far_apart": (bool, "--far-apart", "Also what is far from the outfit in dress code or season."),
     "pinned": (_Texts, "--pin", "Always suggest the item with this id; repeatable."),
     "excluded": (_Texts, "--exclude", "Never suggest the item with this id; repeatable."),
 }

@@ -60,7 +60,7 @@ def finetune(
 
 
 # Typer takes lists of enums but not of literals.
-ProtocolName = StrEnum("ProtocolName", ["random", "same-category", "one-swapped", "pairs", "release"])
+ProtocolName = StrEnum("ProtocolName", ["random", "same-category", "one-swapped", "pairs", "release", "style-pairs"])
 
 
 def evaluate(

@@ -20,6 +20,7 @@ from coordi.data.photos import NOT_A_PHOTO
 from coordi.data.polyvore import VERSIONS, is_version, read_maryland, read_outfits, split_file
 from coordi.data.sample import MARKER, SAMPLE, sample_folder
 from coordi.data.source import Source, listed
+from coordi.data.style_pairs import STYLE_PAIRS, SUFFIX, read_style_pairs
 from coordi.errors import ArtifactError, DataError
 from coordi.types import (
     SPLITS,
@@ -159,13 +160,20 @@ def _read(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
 
 
 Layout = Literal[
-    "polyvore-maryland", "polyvore-outfits", "owj0421-polyvore", "marqo-polyvore", "catalogue", "photos", "sample"
+    "polyvore-maryland",
+    "polyvore-outfits",
+    "owj0421-polyvore",
+    "marqo-polyvore",
+    "catalogue",
+    "photos",
+    "sample",
+    "style-pairs",
 ]
 _ACCEPTED = (
     "accepted are a folder with train_no_dup.json, valid_no_dup.json or test_no_dup.json (Maryland Polyvore), a folder "
     "that holds nondisjoint or disjoint, or is one of them (Polyvore Outfits), a .csv, .jsonl or .parquet catalogue or "
     "a folder holding one, a folder of photos (JPEG, PNG, WebP, GIF or BMP), a data set on the hub "
-    f"({', '.join(COPIES)}), or, as --data of a command, 'sample'"
+    f"({', '.join(COPIES)}), or, as --data of a command, 'sample'; of coordi evaluate also a .tsv of style pairs"
 )
 
 
@@ -176,6 +184,8 @@ def load(
     ``check_photos=False`` is for callers that open every photo themselves. Raises DataError if it isn't recognised, is
     broken, or nothing usable is left.
     """
+    if path.suffix.lower() == SUFFIX and path.is_file():
+        return read_style_pairs(path.resolve(), seed)
     return clean(read_source(path, settings), settings, seed, progress, check_photos=check_photos)
 
 
@@ -183,6 +193,8 @@ def read_source(path: Path, settings: DataSettings) -> Source:
     """Read a source without cleaning it."""
     path = located(path, settings)
     layout = recognise(path)
+    if layout == STYLE_PAIRS:
+        raise DataError(f"{path} is a table of style pairs, which only coordi evaluate takes")
     if layout in ("polyvore-outfits", "owj0421-polyvore"):
         return (read_outfits if layout == "polyvore-outfits" else read_owj)(path.resolve(), settings)
     readers = {"polyvore-maryland": read_maryland, "marqo-polyvore": read_marqo, "photos": read_photos}
@@ -213,6 +225,8 @@ def recognise(path: Path) -> Layout:
     if path.is_file():
         if path.suffix.lower() in TABLE_SUFFIXES:
             return "catalogue"
+        if path.suffix.lower() == SUFFIX:
+            return "style-pairs"
         raise DataError(f"{path} isn't a data set; {_ACCEPTED}")
     try:
         names = {entry.name for entry in path.iterdir()}

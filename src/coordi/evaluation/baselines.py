@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from coordi.config import EvaluateSettings
 from coordi.data.loading import outfits_for
 from coordi.data.questions import draw_compatibility
+from coordi.data.style_pairs import STYLE_PAIRS
 from coordi.encoders.base import ImageTextEncoder
 from coordi.errors import DataError, EvaluationError, MissingDependencyError, require
 from coordi.evaluation.leak_baselines import OrderBaseline, SizeBaseline
@@ -29,6 +30,7 @@ States = Callable[[Sequence[Sequence[Item]]], NDArray[np.float32]]
 """Hidden states of outfits, ``(N, H)``."""
 Embed = Callable[[Sequence[Item]], NDArray[np.float32]]
 
+OF_STYLE_PAIRS = ("chance", "shared-words")
 QUICK = ("chance", "category-pairs", "title-cosine", "encoder-similarity")
 # Each costs three prompts, and a linear model of some hundred weights learns little from more.
 MOST_PROBE_OUTFITS = 2000
@@ -53,7 +55,10 @@ def build_baselines(
     builder = _Builder(inputs)
     scorers: list[OutfitScorer | ScoreSource] = []
     left_out: dict[str, str] = {}
-    for name in {"all": NAMES, "quick": QUICK, "none": ()}[which]:
+    names = {"all": NAMES, "quick": QUICK, "none": ()}[which]
+    if inputs.dataset.layout == STYLE_PAIRS and names:  # a table without outfits to train on
+        names = OF_STYLE_PAIRS
+    for name in names:
         try:
             scorers.append(_LEAK_BASELINES[name](builder) if name in _LEAK_BASELINES else _MAKERS[name](builder))
         except (DataError, EvaluationError, MissingDependencyError) as error:
@@ -85,6 +90,21 @@ class Chance:
     def _draw(self, outfit: Sequence[Item]) -> float:
         keys = sorted(self._keys.get(item.id, (*_source_words(item), -1)) for item in outfit)
         return int.from_bytes(hashlib.sha256(repr((self._seed, keys)).encode()).digest()[:6], "big") / 2**48
+
+
+class SharedWords:
+    """Share of the last item's words that another item has too; the choice of whoever knows nothing of clothes."""
+
+    name = "shared-words"
+    gives_probabilities = False
+
+    def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
+        """Shares in ``[0, 1]``, shape ``(N,)``; 0 for fewer than two items, or without words."""
+        return np.array([self._share(outfit) for outfit in outfits], dtype=np.float64)
+
+    def _share(self, outfit: Sequence[Item]) -> float:
+        *others, last = (set(item.title.casefold().split()) for item in outfit)
+        return len(last & set().union(*others)) / len(last) if last else 0.0
 
 
 class Popularity:
@@ -226,6 +246,7 @@ _LEAK_BASELINES: Mapping[str, Callable[[_Builder], ScoreSource]] = {
 }
 _MAKERS: Mapping[str, Callable[[_Builder], OutfitScorer]] = {
     "chance": lambda builder: Chance(builder.dataset.items, builder.inputs.seed),
+    "shared-words": lambda builder: SharedWords(),
     "popularity": _Builder.popularity,
     "category-pairs": lambda builder: features.CategoryPairs.fit(*builder.questions),
     "title-cosine": lambda builder: features.TitleSimilarity.fit(builder.items),
@@ -236,7 +257,7 @@ _MAKERS: Mapping[str, Callable[[_Builder], OutfitScorer]] = {
     "set-transformer": _Builder.set_transformer,
     "frozen-probe": _Builder.frozen_probe,
 }
-NAMES = ("chance", *_LEAK_BASELINES, *(name for name in _MAKERS if name != "chance"))
+NAMES = ("chance", *_LEAK_BASELINES, *(name for name in _MAKERS if name not in OF_STYLE_PAIRS))
 
 
 def _centred(embed: Embed, items: Sequence[Item]) -> Embed:

@@ -115,7 +115,8 @@ def _check_questions(questions: ProtocolQuestions) -> None:
         raise EvaluationError(f"the test split has 0 {name} questions; give a data set with more outfits in it")
     for split, part in (("valid", questions.valid), ("test", questions.test)):
         positives = sum(question.compatible for question in part)
-        if questions.test and positives in (0, len(part)):
+        is_optional = split == "valid" and not part
+        if questions.test and positives in (0, len(part)) and not is_optional:
             raise EvaluationError(
                 f"the {split} split has {len(part)} {name} questions, {positives} of them compatible, which must "
                 "hold both classes; give a data set with more outfits in it"
@@ -183,9 +184,17 @@ def _scorer_result(
                 f"{name} returns probabilities, but scores go from {raw.test.min()} to {raw.test.max()}; accepted are "
                 "0 to 1"
             )
-        truth = labels_of(questions.valid)
-        threshold = metrics.best_threshold(raw.valid, truth)
-        probabilities = metrics.fit_platt(raw.valid, truth).probabilities(raw.test)
+        if questions.valid:
+            truth = labels_of(questions.valid)
+            threshold = metrics.best_threshold(raw.valid, truth)
+            probabilities = metrics.fit_platt(raw.valid, truth).probabilities(raw.test)
+        elif gives_probabilities:
+            threshold = 0.5
+        else:
+            raise EvaluationError(
+                f"{name} gives no probabilities, and there is no validation split to choose its threshold on; leave it "
+                "out, or add a validation split"
+            )
     return ScorerResult(
         name, threshold, raw.test, raw.blanks, raw.retrieval, probabilities, gives_probabilities=gives_probabilities
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,16 @@ _LEAST_RESAMPLES = 1000
 Frame = Any  # a DataFrame of pandas, which is imported where it is used
 TaskKey = tuple[Task, str]
 """A task and a protocol."""
-PairedDraws = Callable[[TaskKey, tuple[str, str]], NDArray[np.float64]]
+
+
+class Difference(NamedTuple):
+    """Second minus first in each resample of the outfits, ``(B,)``, and the p-value of their difference."""
+
+    draws: NDArray[np.float64]
+    p_value: float | None
+
+
+PairedTest = Callable[[TaskKey, tuple[str, str]], Difference]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +166,7 @@ def compare_runs(first: FinishedRun, second: FinishedRun) -> Comparison:
     models, scorers = [], []
     under_test = (first.under_test, second.under_test)
     for key in keys:
-        draws = pairing.draws if pairing is not None and key not in refused else None
+        draws = pairing.difference if pairing is not None and key not in refused else None
         models.append(_row(first, second, key, under_test, draws))
         shared = [name for name in first.figures(key) if name in second.figures(key) and name not in under_test]
         scorers += [_row(first, second, key, (name, name), draws) for name in shared]
@@ -215,8 +224,8 @@ class _Pairing:
         self._count = max(_LEAST_RESAMPLES, *counts)
         self._resamples: dict[tuple[str, ...], metrics.Resamples] = {}
 
-    def draws(self, key: TaskKey, scorers: tuple[str, str]) -> NDArray[np.float64]:
-        """Second minus first in each resample of the outfits, shape ``(B,)``."""
+    def difference(self, key: TaskKey, scorers: tuple[str, str]) -> Difference:
+        """Second minus first in each resample of the outfits, and the p-value: an exact one for few outfits."""
         first, second = (self._rows(run, key, name) for run, name in zip(self._runs, scorers, strict=True))
         columns = ["question_id", "outfit_id", "candidate", "truth"]
         if not first[columns].equals(second[columns]):
@@ -229,7 +238,12 @@ class _Pairing:
             rng = np.random.default_rng([self._runs[0].seed or 0, RandomStream.COMPARISON])
             self._resamples[outfits] = metrics.Resamples(outfits, rng, self._count)
         resamples = self._resamples[outfits]
-        return _metric_draws(key[0], second, resamples) - _metric_draws(key[0], first, resamples)
+        draws = _metric_draws(key[0], second, resamples) - _metric_draws(key[0], first, resamples)
+        if resamples.outfits >= metrics.FEW_OUTFITS:
+            return Difference(draws, metrics.paired_p_value(draws))
+        rng = np.random.default_rng([self._runs[0].seed or 0, RandomStream.COMPARISON, 1])
+        (metric, one), (_, other) = _answers(key[0], first), _answers(key[0], second)
+        return Difference(draws, metrics.exchange_p_value(one, other, outfits, metric, rng))
 
     def _rows(self, run: FinishedRun, key: TaskKey, scorer: str) -> Frame:
         rows = self._answers[run.scores or Path()].get((*key, scorer))
@@ -244,22 +258,36 @@ class _Pairing:
         return rows.sort_values(["question_id", "candidate"], ignore_index=True)
 
 
+def _answers(task: Task, rows: Frame) -> tuple[Callable[[metrics.Floats], float], metrics.Floats]:
+    """The metric of a task as a function of answers ``(N,)`` that two scorers may exchange, and a scorer's answers."""
+    scores, truth = rows["score"].to_numpy(), rows["truth"].to_numpy(dtype=bool)
+    if task == "compatibility":
+        return lambda ranks: metrics.roc_auc(ranks, truth), metrics.ranks(scores)
+    found = _ranks(rows)
+    return lambda values: float(values.mean()), (found == 1) * 1.0 if task == "fill_in_the_blank" else 1 / found
+
+
+def _ranks(rows: Frame) -> NDArray[np.integer]:
+    shape = (rows["question_id"].nunique(), -1)
+    truth = rows["truth"].to_numpy(dtype=bool).reshape(shape)
+    return metrics.true_ranks(rows["score"].to_numpy().reshape(shape), np.argmax(truth, axis=1))
+
+
 def _metric_draws(task: Task, rows: Frame, resamples: metrics.Resamples) -> NDArray[np.float64]:
     scores, truth = rows["score"].to_numpy(), rows["truth"].to_numpy(dtype=bool)
     if task == "compatibility":
         return resamples.auc(scores, truth)
-    shape = (rows["question_id"].nunique(), -1)
-    ranks = metrics.true_ranks(scores.reshape(shape), np.argmax(truth.reshape(shape), axis=1))
+    ranks = _ranks(rows)
     return resamples.share(ranks == 1) if task == "fill_in_the_blank" else resamples.mean_reciprocal_rank(ranks)
 
 
 def _row(
-    first: FinishedRun, second: FinishedRun, key: TaskKey, scorers: tuple[str, str], paired: PairedDraws | None
+    first: FinishedRun, second: FinishedRun, key: TaskKey, scorers: tuple[str, str], paired: PairedTest | None
 ) -> ComparedRow:
     task, protocol = key
     figures = first.figures(key)[scorers[0]], second.figures(key)[scorers[1]]
     values = [float(each[METRIC[task]]) for each in figures]
-    draws = None if paired is None else paired(key, scorers)
+    draws, p_value = (None, None) if paired is None else paired(key, scorers)
     return {
         "task": task,
         "protocol": protocol,
@@ -270,7 +298,7 @@ def _row(
         "ahead": values[1] - values[0],
         "same_questions": draws is not None,
         "ahead_ci95": None if draws is None else metrics.percentile_interval(draws),
-        "p_value": None if draws is None else metrics.paired_p_value(draws),
+        "p_value": p_value,
         "p_holm": None,
         "smallest_difference": None if draws is None else metrics.smallest_difference(draws),
         "standing": "not comparable" if draws is None else "not significant",

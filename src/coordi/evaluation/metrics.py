@@ -6,7 +6,7 @@ score isn't finite, or a metric has no value. ``labels`` are the truth, shape ``
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -42,8 +42,13 @@ def roc_auc(scores: Floats, labels: Bools) -> float:
     """
     _check_scored(scores, labels)
     positives = int(labels.sum())
-    rank_sum = require("scipy.stats", "train").rankdata(scores)[labels].sum()
+    rank_sum = ranks(scores)[labels].sum()
     return float((rank_sum - positives * (positives + 1) / 2) / (positives * (len(labels) - positives)))
+
+
+def ranks(scores: Floats) -> NDArray[np.float64]:
+    """Ranks of scores from 1, shape ``(N,)``; equal scores have the mean of theirs."""
+    return np.asarray(require("scipy.stats", "train").rankdata(scores), dtype=np.float64)
 
 
 def roc_curve(scores: Floats, labels: Bools) -> NDArray[np.float64]:
@@ -200,6 +205,7 @@ def expected_calibration_error(probabilities: Floats, labels: Bools, bins: int =
     return float(sum(gaps) / len(labels))
 
 
+_ROUNDING = 1e-12  # equal differences may differ by it
 # Floats in memory while AUCs of draws are computed: 2 MiB, which fit a processor's cache.
 _BLOCK = 2**18
 _LEAST_WIDTH = 32
@@ -285,6 +291,38 @@ def paired_p_value(differences: NDArray[np.float64]) -> float | None:
         return None
     rarer = min(int(np.sum(values <= 0)), int(np.sum(values >= 0)))
     return min(1.0, 2 * (1 + rarer) / (1 + len(values)))
+
+
+# Simulated, the 95% bootstrap interval of an AUC of 0.71 covers it 81% of the time with 5 outfits, 91% with 10, 93%
+# with 20 or 50 and 95% with 100; two equal scorers are told apart 9.7%, 8.2%, 6.3%, 4.9% and 5.6% of the time.
+FEW_OUTFITS = 50
+"""With fewer test outfits than this, differences have an exact p-value."""
+_EXCHANGES = 1999
+
+
+def exchange_p_value(
+    one: Floats, other: Floats, groups: Sequence[Hashable], metric: Callable[[Floats], float], rng: np.random.Generator
+) -> float:
+    """Two-sided p-value of the difference of a metric between two scorers' answers, both ``(N,)`` and on one scale.
+
+    The answers to an outfit's questions are exchanged between the scorers, in every way that there is, or in 1,999
+    drawn ones (Bandos et al., A permutation test sensitive to differences in areas for comparing ROC curves from a
+    paired design, 2005). It keeps its level with few outfits, where the bootstrap's p-value is too low.
+    """
+    numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
+    group = np.array([numbers[name] for name in groups], dtype=np.intp)  # (N,)
+    is_exact = 2 ** len(numbers) <= _EXCHANGES
+    if is_exact:
+        ways = np.arange(2 ** len(numbers))[:, None] >> np.arange(len(numbers)) & 1
+    else:
+        ways = rng.integers(2, size=(_EXCHANGES, len(numbers)))
+    observed = abs(metric(one) - metric(other))
+    extreme = 0
+    for way in ways.astype(bool):
+        exchanged = way[group]
+        difference = metric(np.where(exchanged, other, one)) - metric(np.where(exchanged, one, other))
+        extreme += abs(difference) >= observed - _ROUNDING
+    return extreme / len(ways) if is_exact else (1 + extreme) / (1 + len(ways))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

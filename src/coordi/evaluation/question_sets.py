@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from coordi.config import EvaluateSettings
 from coordi.data.questions import draw_compatibility, draw_fill_in_the_blank, draw_retrieval
+from coordi.data.style_pairs import STYLE_PAIRS
 from coordi.errors import DataError, EvaluationError
 from coordi.types import (
     FITB_NEGATIVES,
@@ -30,13 +31,17 @@ Question = CompatibilityQuestion | FitbQuestion
 _RETRIEVAL_PROTOCOL = "same-category"
 # Of a release's questions of a task, the share that must be usable for a figure to represent them.
 _LEAST_SHARE = 0.5
+_NO_VALIDATION = (
+    "There is no validation split: the threshold is 0.5 of a model's own probabilities, which aren't calibrated anew."
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ProtocolQuestions:
     """The questions of one protocol; a part that the protocol doesn't have is empty.
 
-    ``valid`` chooses the threshold and the calibration, ``test`` is measured. Blanks and retrieval queries are of the
+    ``valid`` chooses the threshold and the calibration, ``test`` is measured; without ``valid``, P(yes) of 0.5 is the
+    threshold. Blanks and retrieval queries are of the
     test split, each kind with as many candidates. Warnings are whole sentences for readers of the figures.
     """
 
@@ -80,7 +85,14 @@ def draw_questions(dataset: Dataset, settings: EvaluateSettings, seed: int) -> t
     Where all are taken, the first one's warnings name the protocols that the data doesn't allow. Raises ``DataError``
     if a split has too few outfits, ``EvaluationError`` if a release's own questions are wanted and too few are usable.
     """
+    if dataset.layout == STYLE_PAIRS and settings.protocols in (None, (STYLE_PAIRS,)):
+        return tuple(_of_release(dataset, part, seed) for part in dataset.released)
     if settings.protocols is not None:
+        if STYLE_PAIRS in settings.protocols or dataset.layout == STYLE_PAIRS:
+            raise EvaluationError(
+                f"the protocol {STYLE_PAIRS} asks about a .tsv of style pairs alone, and such a table has no other; "
+                f"'{dataset.name}' is {dataset.layout}: leave the protocol out, or evaluate both one by one"
+            )
         return tuple(
             part
             for protocol in settings.protocols
@@ -110,7 +122,12 @@ def draw_questions(dataset: Dataset, settings: EvaluateSettings, seed: int) -> t
 
 def _drawn(dataset: Dataset, protocol: Negatives, settings: EvaluateSettings, seed: int) -> ProtocolQuestions:
     warnings: list[str] = []
-    valid, test = (draw_compatibility(dataset, split, protocol, seed) for split in ("valid", "test"))
+    test = draw_compatibility(dataset, "test", protocol, seed)
+    valid: tuple[CompatibilityQuestion, ...] = ()
+    if dataset.outfits_of("valid"):
+        valid = draw_compatibility(dataset, "valid", protocol, seed).questions
+    else:
+        warnings.append(_NO_VALIDATION)
     if test.left_out:
         warnings.append(
             f"{test.left_out} of {len(dataset.outfits_of('test'))} test outfits have no question: no other outfit has "
@@ -134,7 +151,7 @@ def _drawn(dataset: Dataset, protocol: Negatives, settings: EvaluateSettings, se
                 f"{pools.left_out} test outfits have no retrieval query: no item of theirs has "
                 f"{settings.retrieval_pool - 1} others of its category in the split."
             )
-    return ProtocolQuestions(protocol, valid.questions, test.questions, blanks, retrieval, tuple(warnings))
+    return ProtocolQuestions(protocol, valid, test.questions, blanks, retrieval, tuple(warnings))
 
 
 def _releases(dataset: Dataset, seed: int) -> list[ProtocolQuestions]:
@@ -184,7 +201,9 @@ def _of_release(dataset: Dataset, part: ReleaseQuestions, seed: int) -> Protocol
     blanks = () if "fill-in-the-blank" in problems else part.blanks
     valid = next((own for own in dataset.released if own.split == "valid" and own.name == part.name), None)
     chosen_on: Sequence[CompatibilityQuestion] = valid.compatibility if valid and test else ()
-    if test and not chosen_on:
+    if test and not chosen_on and not dataset.outfits_of("valid"):
+        warnings.append(_NO_VALIDATION)
+    elif test and not chosen_on:
         drawn: Negatives = "same-category" if "resampled" in part.name else "random"
         chosen_on = draw_compatibility(dataset, "valid", drawn, seed).questions
         warnings.append(

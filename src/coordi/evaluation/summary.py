@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Literal, NamedTuple
 
+from coordi.evaluation.metrics import FEW_OUTFITS
 from coordi.evaluation.question_sets import TASKS, Task
-from coordi.evaluation.task_metrics import FEW_OUTFITS, METRIC
+from coordi.evaluation.task_metrics import METRIC
 
 TASK_WORDS: Mapping[Task, str] = {
     "compatibility": "Compatibility",

@@ -1,8 +1,8 @@
 """The ``tasks`` of ``report.json``: metrics of each task under each protocol, with intervals and comparisons.
 
 All metrics of a task are resampled on the same draws of outfits, for every scorer, so that differences between scorers
-are paired. Thresholds and calibrations are not fitted again in a draw: intervals cover the variation of the test
-outfits, not of the validation outfits.
+are paired; p-values for fewer than 50 outfits are those of an exact test. Thresholds and calibrations are not fitted
+again in a draw: intervals cover the variation of the test outfits, not of the validation outfits.
 
 - ``compatibility[protocol]``: ``n``, ``positives``, ``accuracy``, ``f1``, ``auc``, ``ci95``, ``threshold``,
   ``confusion``, ``calibration``, ``breakdown``, ``smallest_difference`` (of the AUC from 0.5), ``warnings`` and
@@ -20,14 +20,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from coordi.config import EvaluateSettings
+from coordi.data.style_pairs import STYLE_PAIRS, kind_of_pair
 from coordi.evaluation import metrics
-from coordi.evaluation.metrics import Resamples, holm, paired_p_value, percentile_interval, smallest_difference
+from coordi.evaluation.metrics import (
+    FEW_OUTFITS,
+    Floats,
+    Resamples,
+    exchange_p_value,
+    holm,
+    paired_p_value,
+    percentile_interval,
+    smallest_difference,
+)
 from coordi.evaluation.question_sets import TASKS, Task, answers_of
 from coordi.evaluation.scoring import ProtocolResult, ReportWarning, ScorerResult
 from coordi.types import GARMENT_CATEGORIES, Item, RandomStream
@@ -35,15 +45,25 @@ from coordi.types import GARMENT_CATEGORIES, Item, RandomStream
 METRIC: Mapping[Task, str] = {"compatibility": "auc", "fill_in_the_blank": "accuracy", "retrieval": "mrr"}
 """The metric of each task that the summary shows and differences are tested on."""
 RECALL_AT = (1, 5, 10)
-# Simulated, the 95% interval of an AUC of 0.71 covers it 81% of the time with 5 outfits, 91% with 10, 93% with 20 or 50
-# and 95% with 100; two equal scorers are told apart 9.7%, 8.2%, 6.3%, 4.9% and 5.6% of the time.
-FEW_OUTFITS = 50
-"""With fewer test outfits than this there is a warning: their intervals are too narrow."""
 CONFIDENCE = ("least sure quarter", "second quarter", "third quarter", "surest quarter")
 """Quarters of the questions by distance of the score from the threshold."""
 
 Figures = dict[str, Any]
 Draws = NDArray[np.float64]
+ExactTest = Callable[[Floats, Floats], float]
+"""P-value of the difference between two scorers' ``Measured.answers``."""
+
+
+class Measured(NamedTuple):
+    """A scorer's figures, the draws of the metric that is tested, and its answers ``(N,)``: ranks of scores, hits, or
+    reciprocal ranks.
+    """
+
+    figures: Figures
+    draws: Draws
+    answers: Floats
+
+
 Row = Callable[[str, NDArray[np.bool_]], Figures]
 """Makes a row of a breakdown from its value and the questions in it, ``(N,)``."""
 
@@ -79,7 +99,7 @@ def _task(
     rng = np.random.default_rng([seed, RandomStream.BOOTSTRAP])
     outfits = [question.outfit_id for question in protocol.questions.by_task[task]]
     resamples = Resamples(outfits, rng, settings.bootstrap)
-    measured: dict[str, tuple[Figures, Draws]] = {}
+    measured: dict[str, Measured] = {}
     results = [result for result in protocol.results if task in result.by_task]
     for result in results:
         if task == "compatibility":
@@ -90,7 +110,7 @@ def _task(
         else:
             answers = answers_of(protocol.questions.retrieval)
             measured[result.scorer] = _retrieval(result, answers, resamples)
-    figures, draws = measured[results[0].scorer]
+    figures, draws, _ = measured[results[0].scorer]
     breakdowns = {"compatibility": _compatibility_breakdown, "fill_in_the_blank": _fitb_breakdown}
     if task in breakdowns:
         figures = {**figures, "breakdown": breakdowns[task](protocol, items)}
@@ -98,13 +118,11 @@ def _task(
         **figures,
         "smallest_difference": smallest_difference(draws),
         "warnings": _warnings(resamples, draws),
-        "baselines": _baselines(METRIC[task], measured),
+        "baselines": _baselines(METRIC[task], measured, _exact_test(task, protocol, outfits, resamples, rng)),
     }
 
 
-def _compatibility(
-    result: ScorerResult, labels: NDArray[np.bool_], resamples: Resamples, bins: int
-) -> tuple[Figures, Draws]:
+def _compatibility(result: ScorerResult, labels: NDArray[np.bool_], resamples: Resamples, bins: int) -> Measured:
     predicted, probabilities = result.predicted, result.probabilities
     draws = {
         "accuracy": resamples.share(predicted == labels),
@@ -133,17 +151,18 @@ def _compatibility(
             "bins": [asdict(row) for row in metrics.reliability(probabilities, labels, bins)],
         },
     }
-    return figures, draws["auc"]
+    return Measured(figures, draws["auc"], metrics.ranks(result.scores))
 
 
-def _fill_in_the_blank(result: ScorerResult, answers: NDArray[np.intp], resamples: Resamples) -> tuple[Figures, Draws]:
+def _fill_in_the_blank(result: ScorerResult, answers: NDArray[np.intp], resamples: Resamples) -> Measured:
     hits = metrics.fitb_hits(result.blank_scores, answers)
     draws = resamples.share(hits)
     count, choices = result.blank_scores.shape
-    return {"n": count, "choices": choices, "accuracy": float(np.mean(hits)), "ci95": _interval(draws)}, draws
+    figures = {"n": count, "choices": choices, "accuracy": float(np.mean(hits)), "ci95": _interval(draws)}
+    return Measured(figures, draws, hits.astype(np.float64))
 
 
-def _retrieval(result: ScorerResult, answers: NDArray[np.intp], resamples: Resamples) -> tuple[Figures, Draws]:
+def _retrieval(result: ScorerResult, answers: NDArray[np.intp], resamples: Resamples) -> Measured:
     ranks = metrics.true_ranks(result.retrieval_scores, answers)
     count, pool = result.retrieval_scores.shape
     cutoffs = [k for k in RECALL_AT if k <= pool]
@@ -155,7 +174,21 @@ def _retrieval(result: ScorerResult, answers: NDArray[np.intp], resamples: Resam
         "mrr": metrics.mean_reciprocal_rank(ranks),
         "ci95": {f"recall@{k}": _interval(resamples.share(ranks <= k)) for k in cutoffs} | {"mrr": _interval(draws)},
     }
-    return figures, draws
+    return Measured(figures, draws, 1 / ranks)
+
+
+def _exact_test(
+    task: Task, protocol: ProtocolResult, outfits: Sequence[str], resamples: Resamples, rng: np.random.Generator
+) -> ExactTest | None:
+    """A test of the difference between two scorers' answers for few outfits; None for more."""
+    if resamples.outfits >= FEW_OUTFITS:
+        return None
+    labels = protocol.questions.labels
+
+    def metric(answers: Floats) -> float:
+        return metrics.roc_auc(answers, labels) if task == "compatibility" else float(answers.mean())
+
+    return lambda one, other: exchange_p_value(one, other, outfits, metric, rng)
 
 
 def _compatibility_breakdown(protocol: ProtocolResult, items: Mapping[str, Item]) -> dict[str, list[Figures]]:
@@ -193,6 +226,9 @@ def _fitb_breakdown(protocol: ProtocolResult, items: Mapping[str, Item]) -> dict
     def row(value: str, chosen: NDArray[np.bool_]) -> Figures:
         return {"value": value, "n": int(chosen.sum()), "accuracy": float(np.mean(hits[chosen]))}
 
+    if protocol.questions.protocol == STYLE_PAIRS:
+        kinds = np.array([kind_of_pair(question) for question in questions])
+        return {"kind": [row(str(kind), kinds == kind) for kind in dict.fromkeys(kinds)]}
     return {"category": _by_category([[question.candidates[question.answer]] for question in questions], items, row)}
 
 
@@ -219,11 +255,14 @@ def _warnings(resamples: Resamples, draws: Draws) -> list[str]:
     return warnings
 
 
-def _baselines(metric: str, measured: Mapping[str, tuple[Figures, Draws]]) -> Figures:
-    (model, model_draws), *_ = measured.values()
+def _baselines(metric: str, measured: Mapping[str, Measured], exact_test: ExactTest | None) -> Figures:
+    (model, model_draws, model_answers), *_ = measured.values()
     others = dict(list(measured.items())[1:])
-    differences = {name: model_draws - draws for name, (_, draws) in others.items()}
-    p_values = {name: paired_p_value(difference) for name, difference in differences.items()}
+    differences = {name: model_draws - draws for name, (_, draws, _) in others.items()}
+    p_values = {
+        name: paired_p_value(differences[name]) if exact_test is None else exact_test(model_answers, answers)
+        for name, (_, _, answers) in others.items()
+    }
     tested = {name: p for name, p in p_values.items() if p is not None}
     corrected = dict(zip(tested, holm(list(tested.values())), strict=True))
     return {
@@ -237,7 +276,7 @@ def _baselines(metric: str, measured: Mapping[str, tuple[Figures, Draws]]) -> Fi
                 "smallest_difference": smallest_difference(differences[name]),
             },
         }
-        for name, (figures, _) in others.items()
+        for name, (figures, _, _) in others.items()
     }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,7 @@ from coordi.encoders.labels import Vocabulary
 from coordi.errors import ArtifactError, EvaluationError, ModelError, require
 from coordi.model.features import (
     CATEGORY_PAIRS,
-    RULE_SIGNS,
+    RULE_WEIGHTS,
     SIMILARITY,
     TITLE_SIMILARITY,
     CategoryCentering,
@@ -55,11 +55,6 @@ _OVERALL = "all"  # in the means file; no garment category has this name
 _C = 1.0  # of the logistic regression, on standardised features
 _EPSILON = 1e-6  # keeps the log odds of a probability of 0 or 1 finite
 
-# A language model that was trained on titles finds items that are described by labels alone too similar: random outfits
-# of 2, 3, 4 and 5 product photos got median log odds of 0.85, 1.38, 1.79 and 2.63, where the random negatives that it
-# was measured on get -0.6 to -2.2. A line through the former, less 0.5, is subtracted (dev/LOG.md).
-_CORRECTION_PER_ITEM, _CORRECTION_OFFSET = 0.58, 0.15
-
 Values = Mapping[str, NDArray[np.float64]]
 """Values of each feature by its name, ``(N,)``."""
 
@@ -72,23 +67,18 @@ class LogisticModel(Settings):
     ranges: dict[str, tuple[float, float]]
 
     @classmethod
-    def fit(cls, values: Values, truth: NDArray[np.bool_], rules_by: float = 1.0) -> LogisticModel:
+    def fit(cls, values: Values, truth: NDArray[np.bool_], rules: float | None = None) -> LogisticModel:
         """Fit on features with mean 0 and deviation 1; the weights are for features as they are.
 
-        Few outfits may reward what no stylist would, so the weight of a rule has its sign in ``RULE_SIGNS`` or is 0.
-        Then the rules are weighed ``rules_by`` times as much, and the other features fitted anew beside them.
+        Few outfits may reward what no stylist would, so the weight of a rule has its sign in ``RULE_WEIGHTS`` or is 0;
+        with ``rules`` it isn't fitted, but so many times the one there.
         """
         rows = np.stack(list(values.values()), axis=1)  # (N, features)
         mean, deviation = rows.mean(axis=0), np.maximum(rows.std(axis=0), 1e-9)
-        standard, signs = (rows - mean) / deviation, [RULE_SIGNS.get(name, 0) for name in values]
-        bounds = [(0.0 if sign > 0 else None, 0.0 if sign < 0 else None) for sign in signs]
-        fitted = _fit_within(bounds, standard, truth)
-        if rules_by != 1:
-            fixed = [
-                (rules_by * weight,) * 2 if sign else (None, None)
-                for weight, sign in zip(fitted[:-1], signs, strict=True)
-            ]
-            fitted = _fit_within(fixed, standard, truth)
+        bounds = [
+            _bounds(RULE_WEIGHTS.get(name, 0.0), scale, rules) for name, scale in zip(values, deviation, strict=True)
+        ]
+        fitted = _fit_within(bounds, (rows - mean) / deviation, truth)
         weights = fitted[:-1] / deviation
         return cls(
             weights=dict(zip(values, weights.tolist(), strict=True)),
@@ -96,10 +86,21 @@ class LogisticModel(Settings):
             ranges={name: (float(column.min()), float(column.max())) for name, column in values.items()},
         )
 
+    def logits(self, values: Values) -> NDArray[np.float64]:
+        """Log odds of yes, shape ``(N,)``."""
+        total = sum(weight * np.clip(values[name], *self.ranges[name]) for name, weight in self.weights.items())  # (N,)
+        return np.asarray(total + self.offset, dtype=np.float64)
+
     def probabilities(self, values: Values) -> NDArray[np.float64]:
         """P(yes), shape ``(N,)``."""
-        total = sum(weight * np.clip(values[name], *self.ranges[name]) for name, weight in self.weights.items())  # (N,)
-        return sigmoid(np.asarray(total + self.offset, dtype=np.float64))
+        return sigmoid(self.logits(values))
+
+
+def _bounds(weight: float, scale: float, rules: float | None) -> tuple[float | None, float | None]:
+    """Bounds of the weight of a standardised feature, given a stylist's weight: 0 for one that is no rule."""
+    if weight and rules is not None:
+        return (rules * weight * scale,) * 2
+    return (0.0 if weight > 0 else None, 0.0 if weight < 0 else None)
 
 
 Bounds = Sequence[tuple[float | None, float | None]]
@@ -132,6 +133,9 @@ class EnsembleFile(Settings):
     questions: int  # number of validation questions that the regressions were fitted on
     with_language_model: LogisticModel
     without_language_model: LogisticModel
+    # Of items without a title, which say less and in other words; None to use the former for all.
+    untitled_with_language_model: LogisticModel | None = None
+    untitled_without_language_model: LogisticModel | None = None
     pairs: dict[str, float]  # weights of CategoryPairs
     intercept: float  # of CategoryPairs
     idf: dict[str, float] | None  # of TitleSimilarity; None where training items have no titles
@@ -174,25 +178,34 @@ class Ensemble:
         dataset: Dataset,
         vocabulary: Vocabulary,
         settings: RunSettings,
-        rules_by: float = 1.0,
+        *,
+        untitled: Dataset | None = None,
+        rules: float | None = None,
     ) -> Ensemble:
         """Fit the regressions anew on the validation split of described items; the features stay as they were learned.
-        See ``LogisticModel.fit`` for ``rules_by``.
+        ``untitled`` is a data set of photos without titles, for regressions of their own. See ``LogisticModel.fit`` for
+        ``rules``, which are fitted for photos.
         """
-        questions = [question for part in validation_questions(dataset, settings.seed) for question in part]
-        outfits, truth = outfits_and_labels(dataset, questions)
-        check_both_classes("an ensemble", truth)
-        # Adapted as when the ensemble is used.
-        adapted = self.centering.with_photo_only(vocabulary, settings.prompt, text_encoder())
-        adapted = adapted.for_catalogue(group_sums(list(dataset.items.values())))
-        values = self.scorer(WITHOUT_LANGUAGE_MODEL, adapted, None).features(outfits)
-        answers = _answers(CachedScorer(LANGUAGE_MODEL, language_model), outfits)
-        fitted = {
-            "questions": len(questions),
-            "with_language_model": LogisticModel.fit({**values, LANGUAGE_MODEL: answers}, truth, rules_by),
-            "without_language_model": LogisticModel.fit(values, truth, rules_by),
-        }
-        return Ensemble(self.file.model_copy(update=fitted), self.centering)
+        centering = self.centering.with_photo_only(vocabulary, settings.prompt, text_encoder())
+        cached = CachedScorer(LANGUAGE_MODEL, language_model)
+
+        def fitted(of: Dataset, rules: float | None) -> tuple[LogisticModel, LogisticModel, int]:
+            questions = [question for part in validation_questions(of, settings.seed) for question in part]
+            outfits, truth = outfits_and_labels(of, questions)
+            check_both_classes("an ensemble", truth)
+            # Adapted as when the ensemble is used.
+            adapted = centering.for_catalogue(group_sums(list(of.items.values())))
+            values = self.scorer(WITHOUT_LANGUAGE_MODEL, adapted, cached).features(outfits)
+            quick = {name: rows for name, rows in values.items() if name != LANGUAGE_MODEL}
+            return LogisticModel.fit(values, truth, rules), LogisticModel.fit(quick, truth, rules), len(truth)
+
+        with_model, without_model, questions = fitted(dataset, rules)
+        update: dict[str, Any] = {"with_language_model": with_model, "without_language_model": without_model}
+        if untitled is not None:
+            with_model, without_model, of_untitled = fitted(untitled, None)
+            update |= {"untitled_with_language_model": with_model, "untitled_without_language_model": without_model}
+            questions += of_untitled
+        return Ensemble(self.file.model_copy(update={**update, "questions": questions}), self.centering)
 
     def scorer(self, name: str, centering: CategoryCentering, language_model: OutfitScorer | None) -> EnsembleScorer:
         """Scorer of the ensemble, with its centering adapted to photos and to a catalogue."""
@@ -244,6 +257,8 @@ class EnsembleScorer:
         self._pairs = CategoryPairs(file.pairs, file.intercept)
         self._idf = file.idf
         self._model = file.without_language_model if language_model is None else file.with_language_model
+        of_untitled = (file.untitled_without_language_model, file.untitled_with_language_model)
+        self._of_untitled = of_untitled[language_model is not None] or self._model
 
     @cached_property
     def _titles(self) -> TitleSimilarity | None:
@@ -251,8 +266,15 @@ class EnsembleScorer:
         return None if self._idf is None else TitleSimilarity.from_idf(self._idf)
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
-        """P(yes) of each outfit, shape ``(N,)``."""
-        return self._model.probabilities(self.features(outfits)) if outfits else np.zeros(0)
+        """P(yes) of each outfit, shape ``(N,)``; between items with and without titles, by their shares."""
+        if not outfits:
+            return np.zeros(0)
+        values = self.features(outfits)
+        logits = self._model.logits(values)
+        untitled = np.array([sum(not item.title for item in outfit) / max(len(outfit), 1) for outfit in outfits])
+        if self._of_untitled is not self._model and untitled.any():
+            logits = (1 - untitled) * logits + untitled * self._of_untitled.logits(values)
+        return sigmoid(logits)
 
     def features(self, outfits: Sequence[Sequence[Item]]) -> dict[str, NDArray[np.float64]]:
         """Values of each feature that the regression weighs, ``(N,)``."""
@@ -327,9 +349,6 @@ def outfits_and_labels(
 
 
 def _answers(language_model: OutfitScorer, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
-    """Log odds of a language model's P(yes), corrected for items without a title, ``(N,)``."""
+    """Log odds of a language model's P(yes), ``(N,)``."""
     clipped = np.clip(language_model.score(outfits), _EPSILON, 1 - _EPSILON)
-    shares = np.array([sum(not item.title for item in outfit) / len(outfit) for outfit in outfits])
-    sizes = np.array([len(outfit) for outfit in outfits], dtype=np.float64)
-    correction = shares * (_CORRECTION_PER_ITEM * sizes + _CORRECTION_OFFSET)
-    return np.asarray(np.log(clipped / (1 - clipped)) - correction)
+    return np.asarray(np.log(clipped / (1 - clipped)))

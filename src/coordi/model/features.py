@@ -22,8 +22,8 @@ from coordi.types import GARMENT_CATEGORIES, Description, GarmentCategory, Item,
 
 CATEGORY_PAIRS, SIMILARITY, TITLE_SIMILARITY = "category-pairs", "sentence-cosine", "title-cosine"
 
-RULE_SIGNS: Mapping[str, int] = {f"rule: {name}": sign for name, sign in RULES.items()}
-"""Sign that the weight of each rule's feature may have; the names are keys of the file of an ensemble."""
+RULE_WEIGHTS: Mapping[str, float] = {f"rule: {name}": weight for name, weight in RULES.items()}
+"""A stylist's weight of each rule's feature, whose sign a fit keeps; the names are keys of the file of an ensemble."""
 
 Group = tuple[GarmentCategory | None, bool]
 """A garment category, and whether its items have a title."""
@@ -236,8 +236,8 @@ class EmbeddingSimilarity:
 
 
 def rule_values(outfits: Sequence[Sequence[Item]]) -> dict[str, NDArray[np.float64]]:
-    """How much each rule of ``style.agreement`` applies to outfits, ``(N,)`` by names of ``RULE_SIGNS``: the mean over
-    an outfit's pairs times the square root of their number. An outfit of fewer than two items has 0.
+    """How much each rule of ``style.agreement`` applies to outfits, ``(N,)`` by names of ``RULE_WEIGHTS``: the mean
+    over an outfit's pairs times the square root of their number. An outfit of fewer than two items has 0.
     """
     facts = {id(item): FactSets.of(item.facts) for outfit in outfits for item in outfit}
     of_pairs: dict[tuple[int, int], Amounts] = {}  # outfits that one item completes share most pairs
@@ -254,7 +254,7 @@ def rule_values(outfits: Sequence[Sequence[Item]]) -> dict[str, NDArray[np.float
         applied = [pair for pair in pairs if pair is not NO_AMOUNTS]
         if applied:  # fsum, so that sums round the same whatever the items' order
             row[:] = [fsum(column) / sqrt(len(pairs)) for column in zip(*applied, strict=True)]
-    return dict(zip(RULE_SIGNS, rows.T, strict=True))
+    return dict(zip(RULE_WEIGHTS, rows.T, strict=True))
 
 
 def check_both_classes(name: str, labels: NDArray[np.bool_]) -> None:

@@ -17,12 +17,13 @@ from coordi.data.leaks import Leak, audit
 from coordi.data.loading import load, read_dataset, write_dataset, write_questions
 from coordi.data.release_questions import without_items, without_training_outfits
 from coordi.data.source import MIN_ITEMS
+from coordi.data.style_pairs import STYLE_PAIRS
 from coordi.encoders.base import load_settled_encoder
 from coordi.encoders.describe import CatalogueDescriber, Described, read_described
 from coordi.encoders.labels import KINDS, Vocabulary, load_vocabulary
 from coordi.encoders.photo_embeddings import EmbeddingCache
 from coordi.errors import DataError, EncoderError, EvaluationError, ModelError
-from coordi.evaluation.baselines import BaselineInputs, build_baselines
+from coordi.evaluation.baselines import NAMES, QUICK, BaselineInputs, build_baselines
 from coordi.evaluation.benchmark import EvaluationRun, Scorer, measure
 from coordi.evaluation.external import ExternalScores, write_questions_to_score
 from coordi.evaluation.page import write_report
@@ -114,7 +115,9 @@ def _described_data(dataset: Dataset, described: Described, settings: RunSetting
 
 
 def _with_photo_categories(dataset: Dataset, described: Described, vocabulary: Vocabulary) -> Dataset:
-    """Complete missing categories from the photos; leave out and count items that stay without one."""
+    """Complete missing categories from the photos; leave out and count items that stay without one, but for those of
+    style pairs, which are asked about by words alone.
+    """
     items = dict(dataset.items)
     for item in dataset.items.values():
         if item.category is None:
@@ -122,7 +125,7 @@ def _with_photo_categories(dataset: Dataset, described: Described, vocabulary: V
             labels = () if description is None else description.attributes.get(KINDS, ())
             category = vocabulary.category_of(KINDS, labels[0].text) if labels else None
             items[item.id] = replace(item, category=category)
-            if category is None:
+            if category is None and dataset.layout != STYLE_PAIRS:
                 del items[item.id]
     unknown = len(dataset.items) - len(items)
     if not unknown:
@@ -249,8 +252,10 @@ class MeasuredScorers:
         self._base = model.base_scorer()
         self.models: tuple[OutfitScorer, ...] = (self._base,)
         if model.adapter is not None:
-            # The same scorers as those of coordi recommend on a catalogue of these items.
-            scorers = self.trained.for_catalogue(group_sums(list(prepared.dataset.items.values())))
+            # The same scorers as those of coordi recommend on a catalogue of these items, or of coordi score.
+            scorers = self.trained
+            if prepared.dataset.layout != STYLE_PAIRS:
+                scorers = scorers.for_catalogue(group_sums(list(prepared.dataset.items.values())))
             parts = (scorers.language_model, scorers.quick) if model.is_ensemble else ()
             self.models = (scorers.model, *parts)
         self.left_out: dict[str, str] = {}
@@ -261,6 +266,10 @@ class MeasuredScorers:
         if which == "none":
             return self.models[:1]
         base = () if self.models[0] is self._base else (self._base,)
+        if self._prepared.dataset.outfits and not self._prepared.dataset.outfits_of("valid"):
+            reason = "it needs a validation split that chooses its threshold, and there is none"
+            self.left_out |= dict.fromkeys(NAMES if which == "all" else QUICK, reason)
+            return (*self.models, *base)
         baselines, left_out = build_baselines(self._inputs(), which)
         self.left_out |= left_out
         return (*self.models, *base, *baselines)

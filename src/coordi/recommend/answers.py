@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordi.model.features import GroupSums
+from coordi.style.agreement import Remark
 from coordi.types import GarmentCategory, Item, OutfitScorer
 
 Judge = Literal["language-model", "without-language-model"]
@@ -28,11 +29,13 @@ class Contribution:
 @dataclass(frozen=True, slots=True)
 class Reason:
     """Why an item is suggested: effects of the outfit's items and of the labels in its text, the most helpful first. An
-    outfit of one item has no effects of items. ``text`` is an English sentence of both.
+    outfit of one item has no effects of items. ``remarks`` are what the rules of style say of it, for it or against it;
+    their positions are those of the outfit with the item at its end. ``text`` is an English sentence of all.
     """
 
     items: tuple[Contribution, ...]
     attributes: tuple[Contribution, ...]
+    remarks: tuple[Remark, ...]
     text: str
 
 
@@ -90,6 +93,7 @@ class OutfitScore:
         without: P(yes) of the outfit without each item; None for an outfit of two items.
         weakest: Position of the item whose absence helps most; None if none does.
         cautions: Combinations that aren't an outfit, such as two pairs of shoes, which the score doesn't consider.
+        remarks: What the rules of style say of the items, for them or against them, what counts most first.
     """
 
     items: tuple[Item, ...]
@@ -98,6 +102,7 @@ class OutfitScore:
     weakest: int | None
     cautions: tuple[str, ...]
     judge: Judge
+    remarks: tuple[Remark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,9 +93,17 @@ def facts_in_words(facts: Facts) -> dict[str, str]:
     """What counts of each fact, such as ``"colour": "navy blue (title)"``; ``usual`` is for items of this kind."""
     words: dict[str, str] = {}
     for name, (fact, *_) in facts.items():
-        values = " to ".join(fact.values) if name == "formality" else ", ".join(fact.values)
-        words["for" if name == "audience" else name] = f"{values} ({_SOURCES_IN_WORDS[fact.source]})"
+        words["for" if name == "audience" else name] = f"{_values(name, fact)} ({_SOURCES_IN_WORDS[fact.source]})"
     return words
+
+
+def fact_in_words(name: FactName, fact: Fact) -> str:
+    """Values and source of one fact, such as ``"casual to cocktail, usual"``."""
+    return f"{_values(name, fact)}, {_SOURCES_IN_WORDS[fact.source]}"
+
+
+def _values(name: FactName, fact: Fact) -> str:
+    return (" to " if name == "formality" else ", ").join(fact.values)
 
 
 @lru_cache(maxsize=4096)

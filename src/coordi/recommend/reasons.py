@@ -1,4 +1,4 @@
-"""Reasons for a score: the difference that leaving out an item or a label makes."""
+"""Reasons for a score: what a stylist would say, and the difference that leaving out an item or a label makes."""
 
 from __future__ import annotations
 
@@ -11,13 +11,27 @@ from numpy.typing import NDArray
 
 from coordi.encoders.labels import KINDS, Vocabulary
 from coordi.recommend.answers import Contribution, Reason
-from coordi.recommend.facts import COLOUR
+from coordi.recommend.facts import COLOUR, fact_in_words
+from coordi.style.agreement import Remark, remarks
 from coordi.types import Fact, FactName, Facts, Item, OutfitScorer
 
 EncodeTexts = Callable[[Sequence[str]], NDArray[np.float32]]
 Items = tuple[Item, ...]
 _MIN_EFFECT = 0.005  # a smaller difference is displayed as 0.00
 _MAX_LISTED = 3
+_MAX_REMARKS = 2  # for an outfit, and as many against it, in a text
+_SENTENCES = {
+    "made for others": "they are made for others",
+    "dress codes apart": "their dress codes are apart",
+    "dress codes shared": "they share a dress code",
+    "seasons apart": "they are for other seasons",
+    "tradition shared": "they are of one tradition",
+    "purpose shared": "they are for the same",
+    "colours clash": "their colours clash",
+    "colours of a family": "their colours are of one family",
+    "patterns clash": "their patterns clash",
+    "pattern shared": "they share a pattern",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +130,9 @@ class Reasoner:
         for (item, score), labels in zip(suggested, labels_of, strict=True):
             of_items = [Contribution(other.id, "", score - next(scores)) for other in outfit[: len(smaller)]]
             of_labels = [Contribution(label.label, label.attribute, score - next(scores)) for label in labels]
-            reasons.append(_reason(of_items, of_labels, (*outfit, item)))
+            whole = (*outfit, item)
+            said = remarks([each.facts for each in whole], of=len(outfit))
+            reasons.append(_reason(of_items, of_labels, whole, said))
         return reasons
 
     def of_looks(self, looks: Sequence[tuple[Items, float]]) -> list[Reason]:
@@ -124,25 +140,50 @@ class Reasoner:
         outfits = [smaller for look, _ in looks if len(look) > 2 for smaller in without_each(look)]
         scores = iter(scores_of(self.scorer, outfits))
         return [
-            _reason([Contribution(item.id, "", score - next(scores)) for item in look if len(look) > 2], [], look)
+            _reason(
+                [Contribution(item.id, "", score - next(scores)) for item in look if len(look) > 2],
+                [],
+                look,
+                remarks_on(look),
+            )
             for look, score in looks
         ]
 
 
-def _reason(of_items: list[Contribution], of_labels: list[Contribution], items: Items) -> Reason:
+def remarks_on(outfit: Items) -> tuple[Remark, ...]:
+    """What the rules of style say of an outfit, by its items' facts."""
+    return remarks([item.facts for item in outfit])
+
+
+def remark_in_words(remark: Remark, outfit: Items) -> str:
+    """A remark as a clause, such as ``"their colours clash: red skirt (red, title), pink top (pink, title)"``."""
+    of_items = [
+        f"{_name(outfit[position])} ({fact_in_words(remark.fact, fact)})"
+        for position, fact in zip(remark.items, remark.facts, strict=True)
+    ]
+    return f"{_SENTENCES[remark.rule]}: {', '.join(of_items)}"
+
+
+def _reason(
+    of_items: list[Contribution], of_labels: list[Contribution], items: Items, said: tuple[Remark, ...]
+) -> Reason:
     names = {item.id: _name(item) for item in items}
     of_items.sort(key=lambda row: -row.by)
     of_labels.sort(key=lambda row: -row.by)
     effects = [(names[row.what], row.by) for row in of_items] + [(f"'{row.what}'", row.by) for row in of_labels]
     helped = [row for row in effects if row[1] >= _MIN_EFFECT]
     harmed = [row for row in effects if row[1] <= -_MIN_EFFECT]
-    parts = []
+    parts = [
+        f"{'but ' if not for_it else ''}{remark_in_words(remark, items)}"
+        for for_it in (True, False)
+        for remark in [row for row in said if row.speaks_for is for_it][:_MAX_REMARKS]
+    ]
     for verb, rows in (("helped by", helped), ("held back by", harmed)):
         strongest = sorted(rows, key=lambda row: -abs(row[1]))[:_MAX_LISTED]
         if strongest:
             parts.append(f"{verb} " + ", ".join(f"{name} ({by:+.2f})" for name, by in strongest))
     text = "; ".join(parts) or "no single item or label moves the score by 0.01 or more"
-    return Reason(tuple(of_items), tuple(of_labels), text[0].upper() + text[1:] + ".")
+    return Reason(tuple(of_items), tuple(of_labels), said, text[0].upper() + text[1:] + ".")
 
 
 def _name(item: Item) -> str:

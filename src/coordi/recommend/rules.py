@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -14,7 +14,8 @@ from coordi.data.categories import category_of
 from coordi.encoders.labels import Vocabulary
 from coordi.errors import RecommendationError
 from coordi.recommend.facts import COLOUR, LabelWords
-from coordi.types import GARMENT_CATEGORIES, GENDERS, OF_CHILDREN, GarmentCategory, Gender
+from coordi.style.lexicon import default_lexicon
+from coordi.types import GARMENT_CATEGORIES, GENDERS, OF_CHILDREN, GarmentCategory, Gender, Item
 
 # Order in which people look for what is missing: shoes before gloves.
 COMPLETION_ORDER: tuple[GarmentCategory, ...] = (
@@ -31,6 +32,20 @@ _EXCLUDES: dict[GarmentCategory, frozenset[GarmentCategory]] = {
     "dress": frozenset({"top", "bottom", "swimwear"}),
     "swimwear": frozenset({"top", "bottom", "dress"}),
 }
+
+
+_SUIT = "suit"  # a kind of outerwear
+
+
+def places_of(items: Iterable[Item]) -> set[GarmentCategory | None]:
+    """The categories that items take the place of: their own, and a suit that of the bottom too."""
+    kinds, places = default_lexicon().kinds, set()
+    for item in items:
+        places.add(item.category)
+        kind = kinds.get(item.facts["kind"][0].values[0]) if "kind" in item.facts else None
+        if kind is not None and (kind.name == _SUIT or default_lexicon().is_a(kind, kinds[_SUIT])):
+            places.add("bottom")
+    return places
 
 
 def addable_categories(present: Collection[GarmentCategory | None]) -> tuple[GarmentCategory, ...]:
@@ -113,6 +128,8 @@ class Rules(Settings):
         unwanted_genders: No item that is known to be for these people.
         seasons: Only these of the catalogue's, in any case.
         in_stock: No item that is known to be out of stock.
+        far_apart: Also items that hardly anybody would wear with the outfit: two or more dress codes apart from one of
+            its items, or for winter with one for summer.
         pinned: Ids that must be suggested; the other suggestions go with them.
         excluded: Ids that must not be suggested.
     """
@@ -129,6 +146,7 @@ class Rules(Settings):
     unwanted_genders: tuple[Gender, ...] = Field(default=(), max_length=len(GENDERS))
     seasons: tuple[Words, ...] = Field(default=(), max_length=_MAX_VALUES)
     in_stock: StrictBool = False
+    far_apart: StrictBool = False
     pinned: tuple[ItemId, ...] = Field(default=(), max_length=12)
     excluded: tuple[ItemId, ...] = Field(default=(), max_length=1000)
 

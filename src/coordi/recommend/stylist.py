@@ -25,7 +25,7 @@ from coordi.recommend.answers import (
     scorer_of,
 )
 from coordi.recommend.catalogue import Catalogue
-from coordi.recommend.reasons import EncodeTexts, Items, Reasoner, scores_of, without_each
+from coordi.recommend.reasons import EncodeTexts, Items, Reasoner, remarks_on, scores_of, without_each
 from coordi.recommend.rules import (
     ALSO_FOR,
     COMPLETION_ORDER,
@@ -35,8 +35,10 @@ from coordi.recommend.rules import (
     check_colours,
     outfit_warnings,
     parse_rules,
+    places_of,
     required_categories,
 )
+from coordi.style.agreement import FactSets, are_far_apart
 from coordi.types import GENDERS, OF_CHILDREN, GarmentCategory, Gender, Item
 
 SAME_PHOTO = 0.99
@@ -49,6 +51,8 @@ MAX_CATEGORIES = 4
 _MIN_SEARCH_DEPTH = 64
 # The nearest texts aren't always the best items: rules of facts count too. See dev/LOG.md for recall by depth.
 _DEPTH_FACTOR = 8
+_DEEPER, _MAX_SEARCH_DEPTH = 4, 4096
+_NOT_FAR = "for the outfit's season and dress code"
 _MAX_USES = 2
 _BODIES: tuple[tuple[GarmentCategory, ...], ...] = (("top", "bottom"), ("dress",))
 _ADDITIONS: tuple[GarmentCategory, ...] = ("shoes", "bag")
@@ -86,7 +90,8 @@ class Stylist:
         weakest = max(range(len(without)), key=without.__getitem__) if without and max(without) > score else None
         warnings = outfit_warnings([item.category for item in outfit])
         scores_without = tuple(without) or (None,) * len(outfit)
-        return OutfitScore(outfit, score, scores_without, weakest, warnings, judge(language_model))
+        judged = judge(language_model)
+        return OutfitScore(outfit, score, scores_without, weakest, warnings, judged, remarks_on(outfit))
 
     def complete(
         self,
@@ -112,7 +117,7 @@ class Stylist:
             given = (rules or Rules()).model_dump()
             rules = parse_rules({**given, "want": tuple(dict.fromkeys((want, *given["want"])))})
         catalogue, start, rules = self._start(tuple(outfit), k, rules)
-        categories, conflicts = wanted_categories({item.category for item in start}, rules)
+        categories, conflicts = wanted_categories(places_of(start), rules)
         finder = CandidateSearch(catalogue, self.scorers)
         counts = finder.count(start, rules, categories, len(rules.want) or MAX_CATEGORIES)
         count = max(1, max(self.settings.candidates, MAX_CATEGORIES * k) // max(1, len(counts)))
@@ -123,7 +128,9 @@ class Stylist:
         varied = [diversified(part, k, self.settings.diversity) for part in ranked]
         rounds = [[scored for scored in row if scored is not None] for row in zip_longest(*varied)]
         best = [scored for row in rounds for scored in ranked_order(row, ())][:k]
-        left_out = () if len(best) >= k else _left_out(catalogue, rules, categories)
+        left_out: tuple[LeftOut, ...] = ()
+        if len(best) < k:
+            left_out = (*_left_out(catalogue, rules, categories), *finder.left_out_as_far(start, rules, categories))
         reasoner = self._reasoner(language_model)
         return Completion(
             outfit=tuple(outfit),
@@ -139,10 +146,11 @@ class Stylist:
     def outfits(self, around: Item, k: int = 3, rules: Rules | None = None, *, language_model: bool = True) -> Looks:
         """Build at most k looks around an item, of the catalogue or not; options and errors as ``complete``."""
         catalogue, start, rules = self._start((around,), k, rules)
-        candidates = build_looks(CandidateSearch(catalogue, self.scorers), start, rules)
+        finder = CandidateSearch(catalogue, self.scorers)
+        candidates = build_looks(finder, start, rules)
         if not candidates:
-            categories, _ = wanted_categories({item.category for item in start}, rules.model_copy(update={"want": ()}))
-            left_out = _left_out(catalogue, rules, categories)
+            categories, _ = wanted_categories(places_of(start), rules.model_copy(update={"want": ()}))
+            left_out = (*_left_out(catalogue, rules, categories), *finder.left_out_as_far(start, rules, categories))
             nothing = f"no look: {_why_nothing(catalogue, categories, {}, left_out)}"
             return Looks((), judge(language_model), left_out, nothing)
         reasoner = self._reasoner(language_model)
@@ -155,8 +163,9 @@ class Stylist:
             Look(look, score, reason, missing_from(look, rules))
             for (look, score), reason in zip(best, reasons, strict=True)
         )
-        missing = dict.fromkeys(category for look in looks for category in look.missing)
-        return Looks(looks, judge(language_model), _left_out(catalogue, rules, tuple(missing)))
+        missing = tuple(dict.fromkeys(category for look in looks for category in look.missing))
+        left_out = (*_left_out(catalogue, rules, missing), *finder.left_out_as_far(start, rules, missing))
+        return Looks(looks, judge(language_model), left_out)
 
     def _start(self, outfit: Items, k: int, rules: Rules | None) -> tuple[Catalogue, Items, Rules]:
         """The catalogue, the outfit with the pinned items, and the rules for it, all checked."""
@@ -210,7 +219,7 @@ def _pinned(catalogue: Catalogue, outfit: Items, rules: Rules) -> list[Item]:
     ids = {item.id for item in outfit}
     pinned = [item_id for item_id in dict.fromkeys(rules.pinned) if item_id not in ids]
     items = catalogue.get(pinned)
-    categories = {item.category for item in outfit}
+    categories = places_of(outfit)
     for item_id in pinned:
         if item_id not in items:
             raise RecommendationError(
@@ -345,13 +354,42 @@ class CandidateSearch:
     def find(self, outfit: Sequence[Item], rules: Rules, category: GarmentCategory, most: int) -> list[Scored]:
         """The best candidates of a category and P(yes) of the outfit with them, in ``ranked_order``, of eight times as
         many, or 64, whose texts are nearest; scored without the language model. Wanted categories are ignored.
+
+        What is far from the outfit's items is left out unless the rules allow it; if few are left, more are searched.
         """
         depth = max(_MIN_SEARCH_DEPTH, _DEPTH_FACTOR * most)
-        direction = self.scorers.direction(outfit)
-        nearest = self.catalogue.nearest(direction, "text", depth, _rules_for(outfit, rules), category)
-        items = drop_duplicates([item for item, _ in nearest], outfit)
+        while True:
+            nearest = self._nearest(outfit, rules, category, depth)
+            items = drop_duplicates(_without_far(nearest, outfit, rules), outfit)
+            if len(items) >= most or len(nearest) < depth or depth >= _MAX_SEARCH_DEPTH:
+                break
+            depth *= _DEEPER
         scores = self.scorers.quick.score([(*outfit, item) for item in items]).tolist()
         return ranked_order(zip(items, scores, strict=True), outfit)[:most]
+
+    def left_out_as_far(
+        self, outfit: Sequence[Item], rules: Rules, categories: Sequence[GarmentCategory]
+    ) -> tuple[LeftOut, ...]:
+        """How many items of the categories are left out because they are far from the outfit's."""
+        found = [self._nearest(outfit, rules, category, _MAX_SEARCH_DEPTH) for category in categories]
+        left = sum(len(_without_far(items, outfit, rules)) for items in found)
+        count = sum(map(len, found)) - left
+        return (LeftOut("far_apart", _NOT_FAR, count, left),) if count else ()
+
+    def _nearest(self, outfit: Sequence[Item], rules: Rules, category: GarmentCategory, depth: int) -> list[Item]:
+        direction = self.scorers.direction(outfit)
+        found = self.catalogue.nearest(direction, "text", depth, _rules_for(outfit, rules), category)
+        return [item for item, _ in found]
+
+
+def _without_far(items: Sequence[Item], outfit: Sequence[Item], rules: Rules) -> list[Item]:
+    """Leave out items that are far from one of the outfit's, but for those that are far from others of it."""
+    if rules.far_apart:
+        return list(items)
+    own = [FactSets.of(item.facts) for item in outfit]
+    settled = [facts for facts in own if not any(are_far_apart(facts, other) for other in own)]
+    far = [any(are_far_apart(FactSets.of(item.facts), facts) for facts in settled) for item in items]
+    return [item for item, is_far in zip(items, far, strict=True) if not is_far]
 
 
 def _rules_for(outfit: Sequence[Item], rules: Rules) -> Rules:
@@ -371,7 +409,7 @@ def build_looks(finder: CandidateSearch, start: Items, rules: Rules) -> list[Ite
             longer = [
                 ((*look, item), score)
                 for look in beam
-                if category_conflict(category, {item.category for item in look}) is None
+                if category_conflict(category, places_of(look)) is None
                 for item, score in finder.find(look, rules, category, BEAM_WIDTH)
             ]
             beam = _best_varied(longer, len(start)) or beam
@@ -384,7 +422,7 @@ def build_looks(finder: CandidateSearch, start: Items, rules: Rules) -> list[Ite
 
 def _plans(start: Items, rules: Rules) -> list[tuple[GarmentCategory, ...]]:
     """Categories to add, in their order, for each body that fits."""
-    present = {item.category for item in start}
+    present = places_of(start)
     wanted = [category for category in COMPLETION_ORDER if category in rules.want]
 
     def plan(body: Sequence[GarmentCategory]) -> tuple[GarmentCategory, ...]:
@@ -426,7 +464,7 @@ def distinct_looks(looks: Sequence[ScoredLook], start: Items, count: int) -> lis
 
 def missing_from(look: Items, rules: Rules) -> tuple[GarmentCategory, ...]:
     """Categories that an outfit needs and a look misses, without those that the rules refuse."""
-    required = required_categories({item.category for item in look})
+    required = required_categories(places_of(look))
     return tuple(category for category in required if category not in rules.unwanted)
 
 

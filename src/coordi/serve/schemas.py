@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, S
 from coordi.config import Settings
 from coordi.recommend.answers import Completion, Contribution, Judge, LeftOut, Looks, OutfitScore, Reason
 from coordi.recommend.rules import ItemId, Rules, Words
+from coordi.style.agreement import Remark
 from coordi.types import FactName, FactSource, GarmentCategory, Gender, Item, Label
 
 PREFIX = "/api/v1"
@@ -231,10 +232,41 @@ class ScoredItem(BaseSchema):
     score_without: Probability | None
 
 
+class RemarkItem(BaseSchema):
+    """An item of a remark and the fact that the rule reads; one that wasn't in the request has its id, no position."""
+
+    position: int | None
+    id: str | None
+    fact: FactResponse
+
+
+class RemarkResponse(BaseSchema):
+    """What a rule of style says of two items, for them or against them, by a fact of each."""
+
+    rule: str
+    speaks_for: bool
+    fact: FactName
+    items: tuple[RemarkItem, RemarkItem]
+
+    @classmethod
+    def of(cls, remark: Remark, ids: Sequence[str], given: int) -> RemarkResponse:
+        """The response for a remark on the items with these ids, of which the request had the first ``given``."""
+        one, other = (
+            RemarkItem(
+                position=position if position < given else None,
+                id=None if position < given else ids[position],
+                fact=FactResponse.model_validate(fact),
+            )
+            for position, fact in zip(remark.items, remark.facts, strict=True)
+        )
+        return cls(rule=remark.rule, speaks_for=remark.speaks_for, fact=remark.fact, items=(one, other))
+
+
 class ScoreResponse(BaseSchema):
     """How well items go together: P(yes).
 
-    ``weakest`` is the position of the item whose absence helps most; cautions are combinations that aren't an outfit.
+    ``weakest`` is the position of the item whose absence helps most; cautions are combinations that aren't an outfit;
+    remarks are what the rules of style say, which the score need not agree with.
     """
 
     score: Probability
@@ -242,6 +274,7 @@ class ScoreResponse(BaseSchema):
     weakest: int | None
     items: tuple[ScoredItem, ...]
     cautions: tuple[str, ...]
+    remarks: tuple[RemarkResponse, ...]
 
     @classmethod
     def of(cls, answer: OutfitScore, in_catalogue: Sequence[bool]) -> ScoreResponse:
@@ -251,7 +284,9 @@ class ScoreResponse(BaseSchema):
             for item, has_id, without in zip(answer.items, in_catalogue, answer.without, strict=True)
         )
         fields = ("score", "judge", "weakest", "cautions")
-        return cls(items=items, **{name: getattr(answer, name) for name in fields})
+        ids = [item.id for item in answer.items]
+        said = tuple(RemarkResponse.of(remark, ids, len(ids)) for remark in answer.remarks)
+        return cls(items=items, remarks=said, **{name: getattr(answer, name) for name in fields})
 
 
 class ItemEffect(BaseSchema):
@@ -271,15 +306,20 @@ class LabelEffect(BaseSchema):
 
 
 class ReasonResponse(BaseSchema):
-    """Why an item or look is suggested: how the score changes without each part, also as an English sentence."""
+    """Why an item or look is suggested: what the rules of style say, and how the score changes without each part; also
+    as an English sentence.
+    """
 
     items: tuple[ItemEffect, ...]
     attributes: tuple[LabelEffect, ...]
+    remarks: tuple[RemarkResponse, ...]
     text: str
 
     @classmethod
-    def of(cls, reason: Reason, ids: Sequence[str]) -> ReasonResponse:
-        """The response for a reason; items that are in ``ids`` are named by their position there."""
+    def of(cls, reason: Reason, ids: Sequence[str], added: Sequence[str] = ()) -> ReasonResponse:
+        """The response for a reason; items that are in ``ids`` are named by their position there, ``added`` ones, which
+        follow them in the outfit, by their ids.
+        """
         left = list(enumerate(ids))  # an id that occurs twice takes its positions in order
 
         def effect(moved: Contribution) -> ItemEffect:
@@ -290,7 +330,12 @@ class ReasonResponse(BaseSchema):
             return ItemEffect(position=entry[0], id=None, by=moved.by)
 
         labels = [LabelEffect(label=row.what, attribute=row.attribute, by=row.by) for row in reason.attributes]
-        return cls(items=tuple(effect(row) for row in reason.items), attributes=tuple(labels), text=reason.text)
+        return cls(
+            items=tuple(effect(row) for row in reason.items),
+            attributes=tuple(labels),
+            remarks=tuple(RemarkResponse.of(remark, [*ids, *added], len(ids)) for remark in reason.remarks),
+            text=reason.text,
+        )
 
 
 class SuggestionResponse(BaseSchema):
@@ -320,12 +365,13 @@ class CompleteResponse(BaseSchema):
     def of(cls, answer: Completion) -> CompleteResponse:
         """The response for an answer."""
         ids = [item.id for item in answer.outfit]
+        pinned = [row.item.id for row in answer.suggestions if row.is_pinned]
         suggestions = tuple(
             SuggestionResponse(
                 item=ItemResponse.of(row.item),
                 score=row.score,
                 is_pinned=row.is_pinned,
-                reason=None if row.reason is None else ReasonResponse.of(row.reason, ids),
+                reason=None if row.reason is None else ReasonResponse.of(row.reason, ids, [*pinned, row.item.id]),
             )
             for row in answer.suggestions
         )

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
+from itertools import combinations, product
 
-from coordi.style.words import dress_codes, style_tables
-from coordi.types import OF_CHILDREN, FactName, Facts
+from coordi.style.words import FORMALITIES, dress_codes, style_tables
+from coordi.types import OF_CHILDREN, Fact, FactName, Facts
 
-RULES: Mapping[str, int] = {
-    "dress codes apart": -1,
-    "dress codes differ": -1,
-    "seasons apart": -1,
-    "seasons shared": 1,
-    "purpose shared": 1,
-    "purposes differ": -1,
-    "tradition shared": 1,
-    "traditions differ": -1,
-    "colours clash": -1,
-    "colours of a family": 1,
-    "pattern shared": 1,
-    "patterns clash": -1,
-    "made for others": -1,
+RULES: Mapping[str, float] = {
+    "dress codes apart": -1.0,
+    "dress codes differ": -0.15,
+    "seasons apart": -1.0,
+    "seasons shared": 0.3,
+    "purpose shared": 0.8,
+    "purposes differ": -0.2,
+    "tradition shared": 1.0,
+    "traditions differ": -0.5,
+    "colours clash": -0.8,
+    "colours of a family": 0.2,
+    "pattern shared": 0.4,
+    "patterns clash": -0.8,
+    "made for others": -1.0,
 }
-"""Signs that the weights of rules may have: 1 for what speaks for two items, -1 for what speaks against them."""
+"""Rules with the weights that a stylist might give them: positive for what speaks for two items, else negative."""
 Amounts = tuple[float, ...]
 """How much each rule applies to two items, in the order of ``RULES``; 0 for a rule that doesn't."""
 
@@ -109,3 +109,76 @@ def _of_patterns(names: frozenset[str], others: frozenset[str]) -> Mapping[str, 
     )
     clash = any(row is not other and other.name not in row.mixes for row, other in product(bold, other_bold))
     return {"pattern shared": float(any(row in other_bold for row in bold)), "patterns clash": float(clash)}
+
+
+DRESS_CODES_SHARED = "dress codes shared"
+"""Of two dressy items or two sporty ones, where no rule speaks: that dress codes meet is the usual."""
+_WORTH_SAYING: Mapping[str, float] = {
+    "made for others": 1.0, "dress codes apart": 1.0, "seasons apart": 1.0, "tradition shared": 1.0,
+    "colours clash": 0.8, "purpose shared": 0.8, "patterns clash": 0.8, "pattern shared": 0.6,
+    DRESS_CODES_SHARED: 0.4, "colours of a family": 0.2,
+}  # fmt: skip
+_READS: Mapping[str, FactName] = {
+    "made for others": "audience", "dress codes apart": "formality", DRESS_CODES_SHARED: "formality",
+    "seasons apart": "seasons", "tradition shared": "tradition", "purpose shared": "purposes",
+    "colours clash": "colour", "colours of a family": "colour", "patterns clash": "pattern",
+    "pattern shared": "pattern",
+}  # fmt: skip
+_SMART, _CASUAL = FORMALITIES.index("business"), FORMALITIES.index("casual")
+_FAR = 2  # dress codes between two items
+_OPPOSITE = ("summer", "winter")
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A rule that speaks for two items or against them: their positions, and the fact of each that it reads."""
+
+    rule: str
+    speaks_for: bool
+    items: tuple[int, int]
+    fact: FactName
+    facts: tuple[Fact, Fact]
+
+
+def remarks(facts: Sequence[Facts], of: int | None = None) -> tuple[Remark, ...]:
+    """What a stylist would say of an outfit, given its items' facts, or of one of its items, the position of which is
+    given: what counts most first, each rule once.
+    """
+    sets = [FactSets.of(row) for row in facts]
+    found: list[tuple[float, Remark]] = []
+    for one, other in combinations(range(len(facts)), 2):
+        if of not in (None, one, other):
+            continue
+        first, second = sets[one], sets[other]
+        amounts = dict(zip(RULES, amounts_of(first, second), strict=True))
+        if first is not None and second is not None and _share_dress_codes(first.dress_codes, second.dress_codes):
+            amounts[DRESS_CODES_SHARED] = 1.0
+        for rule, weight in _WORTH_SAYING.items():
+            if amount := amounts.get(rule, 0.0):
+                name = _READS[rule]
+                read = (facts[one][name][0], facts[other][name][0])
+                found.append((weight * amount, Remark(rule, RULES.get(rule, 1) > 0, (one, other), name, read)))
+    strongest: dict[str, Remark] = {}
+    for _, remark in sorted(found, key=lambda row: -row[0]):
+        strongest.setdefault(remark.rule, remark)
+    return tuple(strongest.values())
+
+
+def _share_dress_codes(codes: tuple[int, int] | None, others: tuple[int, int] | None) -> bool:
+    if codes is None or others is None or max(codes[0], others[0]) > min(codes[1], others[1]):
+        return False
+    return min(codes[0], others[0]) >= _SMART or max(codes[1], others[1]) <= _CASUAL
+
+
+def are_far_apart(facts: FactSets | None, other: FactSets | None) -> bool:
+    """Whether hardly anybody would wear two items together: they are two or more dress codes apart, or one is for
+    summer and the other for winter.
+    """
+    if facts is None or other is None:
+        return False
+    amounts = dict(zip(RULES, amounts_of(facts, other), strict=True))
+    opposite = any(
+        season in facts.seasons - other.seasons and against in other.seasons - facts.seasons
+        for season, against in (_OPPOSITE, _OPPOSITE[::-1])
+    )
+    return amounts["dress codes apart"] >= _FAR or (amounts["seasons apart"] > 0 and opposite)

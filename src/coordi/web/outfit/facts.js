@@ -42,6 +42,12 @@ const WORDS = {
   audience: i18n.gender,
 };
 
+/** One fact with its source, such as "casual to cocktail, usual for its kind". @param {string} name @param {Fact} fact */
+export function factInWords(name, { values, source }) {
+  const words = name in WORDS ? inWords(name, values) : i18n.list(values.map(i18n.label));
+  return t("fact.from", { words, source: t(`source.${source}`) });
+}
+
 function inWords(name, values) {
   if (name === "seasons" && values.length === ALL_SEASONS) return t("facts.all_year");
   const words = values.map(WORDS[name]);

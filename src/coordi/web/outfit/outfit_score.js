@@ -7,6 +7,7 @@ import { Icon } from "../shared/icons.js";
 import { Bar, QuickFlag, Score, wordOf } from "../shared/score.js";
 import { Trouble } from "../shared/trouble.js";
 import { KeepForm } from "../saved/keep_form.js";
+import { Remarks } from "./reason.js";
 
 /**
  * @param {{answered: import("../core/answers.js").Answered, isOf: boolean, items: import("../core/types.js").Item[], unknown: number}} props
@@ -28,6 +29,7 @@ export function OutfitScore({ answered, isOf, items, unknown }) {
     ${isShown && answer.cautions.length > 0 && html`<ul class="cautions" role="list">
       ${answer.cautions.map((caution) => html`<li key=${caution}><${Icon} name="warning" /><${Caution} text=${caution} /></li>`)}
     </ul>`}
+    ${isShown && isOf && html`<${Remarks} remarks=${answer.remarks} items=${items} />`}
     <div role="alert"><${Trouble} error=${error} again=${again} /></div>
     ${items.length > 0 && html`<${KeepForm} items=${items} score=${isShown && isOf ? answer.score : null} judge=${answer?.judge ?? ""} />`}
   </section>`;
