@@ -28,6 +28,7 @@ _AGAINST = [place for place, weight in enumerate(RULES.values()) if weight < 0]
 _BROKEN = -0.6  # the weighted amount from which on a rule counts as broken
 _WORSE = 0.6  # by how much less a twin's items agree
 
+Pools = Mapping[GarmentCategory | None, Sequence[Item]]
 Slots = tuple[GarmentCategory, ...]
 # Shares of outfits by what they begin with; further items are drawn from _MORE.
 _BODIES: Mapping[Slots, float] = {
@@ -55,7 +56,7 @@ class Composer:
         self._rng = np.random.default_rng([seed, 7])
         counts = Counter(item.facts["kind"][0].values[0] for item in items if "kind" in item.facts)
         self.facts: dict[str, FactSets | None] = {}
-        self.by_category: dict[GarmentCategory, list[Item]] = defaultdict(list)
+        self.by_category: dict[GarmentCategory | None, list[Item]] = defaultdict(list)
         self.traditional: list[Item] = []
         for item in self._wardrobe(counts, size):
             assert item.category is not None
@@ -137,7 +138,7 @@ class Composer:
             self.facts[item.id] = FactSets.of(item.facts)
         return self.facts[item.id]
 
-    def twin(self, outfit: Sequence[Item], pools: Mapping[GarmentCategory | None, Sequence[Item]]) -> list[Item] | None:
+    def twin(self, outfit: Sequence[Item], pools: Pools) -> list[Item] | None:
         """The outfit with one item replaced by one of its category that breaks a rule; None if none was drawn."""
         rng = self._rng
         place = int(rng.integers(len(outfit)))
@@ -163,5 +164,5 @@ class Composer:
 
 
 def _shares(weights: Mapping[GarmentCategory, float]) -> NDArray[np.float64]:
-    values = np.array(list(weights.values()))
-    return values / values.sum()
+    values = np.array(list(weights.values()), dtype=np.float64)
+    return np.asarray(values / values.sum())

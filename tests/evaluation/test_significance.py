@@ -161,7 +161,7 @@ def test_a_small_difference_of_few_queries_is_not_significant() -> None:
 def test_equal_scorers_of_few_outfits_are_told_apart_no_more_often_than_the_level() -> None:
     rng = np.random.default_rng(12)
     labels = np.tile([True, False], 8)
-    groups = np.repeat(np.arange(8), 2)
+    groups = np.repeat(np.arange(8), 2).tolist()
     p_values = []
     for _ in range(200):
         truth = rng.normal(size=16) + labels

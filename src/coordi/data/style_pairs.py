@@ -22,7 +22,7 @@ STYLE_PAIRS = "style-pairs"
 SUFFIX = ".tsv"
 COLUMNS = ("kind", "outfit", "good", "bad")
 KINDS = ("formality", "sport", "season", "occasion", "colour", "pattern", "culture", "style")
-_NOT_WORN = "an item in it names nothing that is worn"
+_NOT_WEARABLE = "an item in it names nothing that is worn"
 _DIVIDER = ";"
 
 
@@ -35,12 +35,12 @@ def read_style_pairs(path: Path, seed: int) -> Dataset:
     rng = np.random.default_rng([seed, RandomStream.FITB])
     items: dict[str, Item] = {}
     questions: list[FitbQuestion] = []
-    not_worn = 0
+    unwearable = 0
     for number, (kind, outfit, good, bad) in enumerate(rows):
         words = (*outfit, good, bad)
         categories = {text: classify(text) for text in words}
         if NO_GARMENT in categories.values():
-            not_worn += 1
+            unwearable += 1
             continue
         ids = []
         for text in words:
@@ -51,8 +51,8 @@ def read_style_pairs(path: Path, seed: int) -> Dataset:
         name = "; ".join(sorted(ids[:-2]))  # pairs about one outfit are drawn together
         questions.append(FitbQuestion(f"{kind}-{number:06d}", name, context, candidates, candidates.index(ids[-2])))
     if not questions:
-        raise DataError(f"{path} has {len(rows)} pairs, none of which can be asked: {_NOT_WORN}")
-    losses = Counter({_NOT_WORN: not_worn}) if not_worn else Counter()
+        raise DataError(f"{path} has {len(rows)} pairs, none of which can be asked: {_NOT_WEARABLE}")
+    losses = Counter({_NOT_WEARABLE: unwearable}) if unwearable else Counter()
     pairs = ReleaseQuestions(STYLE_PAIRS, "test", (), tuple(questions), blanks_file=QuestionFile(len(rows), losses))
     funnel = (FunnelRow("items", "in a pair", 0, len(items)),)
     return Dataset(path.name, STYLE_PAIRS, {item.id: item for item in items.values()}, (), funnel, True, (pairs,))
@@ -73,11 +73,11 @@ def _rows(path: Path) -> list[tuple[str, list[str], str, str]]:
                     f"{path} has no column {', '.join(missing)}; a table of style pairs has the tab-separated columns "
                     f"{', '.join(COLUMNS)}"
                 )
-            found = [(reader.line_num, row) for row in reader]
+            numbered = [(reader.line_num, row) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} can't be read as a table of style pairs: {error}") from error
     rows, problems = [], []
-    for line, row in found:
+    for line, row in numbered:
         kind, outfit, good, bad = (" ".join((row[name] or "").split()) for name in COLUMNS)
         parts = [text for part in outfit.split(_DIVIDER) if (text := part.strip())]
         empty = [name for name, value in zip(COLUMNS, (kind, parts, good, bad), strict=True) if not value]

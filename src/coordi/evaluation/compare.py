@@ -242,8 +242,8 @@ class _Pairing:
         if resamples.outfits >= metrics.FEW_OUTFITS:
             return Difference(draws, metrics.paired_p_value(draws))
         rng = np.random.default_rng([self._runs[0].seed or 0, RandomStream.COMPARISON, 1])
-        (metric, one), (_, other) = _answers(key[0], first), _answers(key[0], second)
-        return Difference(draws, metrics.exchange_p_value(one, other, outfits, metric, rng))
+        (metric, answers), (_, others) = _answers(key[0], first), _answers(key[0], second)
+        return Difference(draws, metrics.exchange_p_value(answers, others, outfits, metric, rng))
 
     def _rows(self, run: FinishedRun, key: TaskKey, scorer: str) -> Frame:
         rows = self._answers[run.scores or Path()].get((*key, scorer))
@@ -262,9 +262,9 @@ def _answers(task: Task, rows: Frame) -> tuple[Callable[[metrics.Floats], float]
     """The metric of a task as a function of answers ``(N,)`` that two scorers may exchange, and a scorer's answers."""
     scores, truth = rows["score"].to_numpy(), rows["truth"].to_numpy(dtype=bool)
     if task == "compatibility":
-        return lambda ranks: metrics.roc_auc(ranks, truth), metrics.ranks(scores)
-    found = _ranks(rows)
-    return lambda values: float(values.mean()), (found == 1) * 1.0 if task == "fill_in_the_blank" else 1 / found
+        return lambda answers: metrics.roc_auc(answers, truth), metrics.ranks(scores)
+    ranks = _ranks(rows)
+    return lambda values: float(values.mean()), (ranks == 1) * 1.0 if task == "fill_in_the_blank" else 1 / ranks
 
 
 def _ranks(rows: Frame) -> NDArray[np.integer]:

@@ -301,7 +301,11 @@ _EXCHANGES = 1999
 
 
 def exchange_p_value(
-    one: Floats, other: Floats, groups: Sequence[Hashable], metric: Callable[[Floats], float], rng: np.random.Generator
+    answers: Floats,
+    others: Floats,
+    groups: Sequence[Hashable],
+    metric: Callable[[Floats], float],
+    rng: np.random.Generator,
 ) -> float:
     """Two-sided p-value of the difference of a metric between two scorers' answers, both ``(N,)`` and on one scale.
 
@@ -316,11 +320,11 @@ def exchange_p_value(
         ways = np.arange(2 ** len(numbers))[:, None] >> np.arange(len(numbers)) & 1
     else:
         ways = rng.integers(2, size=(_EXCHANGES, len(numbers)))
-    observed = abs(metric(one) - metric(other))
+    observed = abs(metric(answers) - metric(others))
     extreme = 0
     for way in ways.astype(bool):
         exchanged = way[group]
-        difference = metric(np.where(exchanged, other, one)) - metric(np.where(exchanged, one, other))
+        difference = metric(np.where(exchanged, others, answers)) - metric(np.where(exchanged, answers, others))
         extreme += abs(difference) >= observed - _ROUNDING
     return extreme / len(ways) if is_exact else (1 + extreme) / (1 + len(ways))
 

@@ -93,22 +93,20 @@ def draw_questions(dataset: Dataset, settings: EvaluateSettings, seed: int) -> t
                 f"the protocol {STYLE_PAIRS} asks about a .tsv of style pairs alone, and such a table has no other; "
                 f"'{dataset.name}' is {dataset.layout}: leave the protocol out, or evaluate both one by one"
             )
-        return tuple(
-            part
-            for protocol in settings.protocols
-            for part in (
-                _required_release(dataset, seed)
-                if protocol == "release"
-                else [_drawn(dataset, protocol, settings, seed)]
-            )
-        )
-    parts: list[ProtocolQuestions] = []
+        parts: list[ProtocolQuestions] = []
+        for protocol in settings.protocols:
+            if protocol == "release":
+                parts += _required_release(dataset, seed)
+            elif protocol != "style-pairs":
+                parts.append(_drawn(dataset, protocol, settings, seed))
+        return tuple(parts)
+    parts = []
     problems: list[str] = []
-    for protocol in NEGATIVES:
+    for negatives in NEGATIVES:
         try:
-            parts.append(_drawn(dataset, protocol, settings, seed))
+            parts.append(_drawn(dataset, negatives, settings, seed))
         except DataError as error:
-            problems.append(f"There are no {protocol} questions: {error}.")
+            problems.append(f"There are no {negatives} questions: {error}.")
     for release in _releases(dataset, seed):
         if release.by_task:
             parts.append(release)

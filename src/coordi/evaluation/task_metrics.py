@@ -188,7 +188,7 @@ def _exact_test(
     def metric(answers: Floats) -> float:
         return metrics.roc_auc(answers, labels) if task == "compatibility" else float(answers.mean())
 
-    return lambda one, other: exchange_p_value(one, other, outfits, metric, rng)
+    return lambda answers, others: exchange_p_value(answers, others, outfits, metric, rng)
 
 
 def _compatibility_breakdown(protocol: ProtocolResult, items: Mapping[str, Item]) -> dict[str, list[Figures]]:

@@ -130,9 +130,9 @@ class Reasoner:
         for (item, score), labels in zip(suggested, labels_of, strict=True):
             of_items = [Contribution(other.id, "", score - next(scores)) for other in outfit[: len(smaller)]]
             of_labels = [Contribution(label.label, label.attribute, score - next(scores)) for label in labels]
-            whole = (*outfit, item)
-            said = remarks([each.facts for each in whole], of=len(outfit))
-            reasons.append(_reason(of_items, of_labels, whole, said))
+            completed = (*outfit, item)
+            on_item = remarks([each.facts for each in completed], of=len(outfit))
+            reasons.append(_reason(of_items, of_labels, completed, on_item))
         return reasons
 
     def of_looks(self, looks: Sequence[tuple[Items, float]]) -> list[Reason]:
@@ -165,7 +165,7 @@ def remark_in_words(remark: Remark, outfit: Items) -> str:
 
 
 def _reason(
-    of_items: list[Contribution], of_labels: list[Contribution], items: Items, said: tuple[Remark, ...]
+    of_items: list[Contribution], of_labels: list[Contribution], items: Items, on_items: tuple[Remark, ...]
 ) -> Reason:
     names = {item.id: _name(item) for item in items}
     of_items.sort(key=lambda row: -row.by)
@@ -176,14 +176,14 @@ def _reason(
     parts = [
         f"{'but ' if not for_it else ''}{remark_in_words(remark, items)}"
         for for_it in (True, False)
-        for remark in [row for row in said if row.speaks_for is for_it][:_MAX_REMARKS]
+        for remark in [row for row in on_items if row.speaks_for is for_it][:_MAX_REMARKS]
     ]
     for verb, rows in (("helped by", helped), ("held back by", harmed)):
         strongest = sorted(rows, key=lambda row: -abs(row[1]))[:_MAX_LISTED]
         if strongest:
             parts.append(f"{verb} " + ", ".join(f"{name} ({by:+.2f})" for name, by in strongest))
     text = "; ".join(parts) or "no single item or label moves the score by 0.01 or more"
-    return Reason(tuple(of_items), tuple(of_labels), said, text[0].upper() + text[1:] + ".")
+    return Reason(tuple(of_items), tuple(of_labels), on_items, text[0].upper() + text[1:] + ".")
 
 
 def _name(item: Item) -> str:

@@ -371,15 +371,15 @@ class CandidateSearch:
         self, outfit: Sequence[Item], rules: Rules, categories: Sequence[GarmentCategory]
     ) -> tuple[LeftOut, ...]:
         """How many items of the categories are left out because they are far from the outfit's."""
-        found = [self._nearest(outfit, rules, category, _MAX_SEARCH_DEPTH) for category in categories]
-        left = sum(len(_without_far(items, outfit, rules)) for items in found)
-        count = sum(map(len, found)) - left
+        rows = [self._nearest(outfit, rules, category, _MAX_SEARCH_DEPTH) for category in categories]
+        left = sum(len(_without_far(items, outfit, rules)) for items in rows)
+        count = sum(map(len, rows)) - left
         return (LeftOut("far_apart", _NOT_FAR, count, left),) if count else ()
 
     def _nearest(self, outfit: Sequence[Item], rules: Rules, category: GarmentCategory, depth: int) -> list[Item]:
         direction = self.scorers.direction(outfit)
-        found = self.catalogue.nearest(direction, "text", depth, _rules_for(outfit, rules), category)
-        return [item for item, _ in found]
+        nearest = self.catalogue.nearest(direction, "text", depth, _rules_for(outfit, rules), category)
+        return [item for item, _ in nearest]
 
 
 def _without_far(items: Sequence[Item], outfit: Sequence[Item], rules: Rules) -> list[Item]:

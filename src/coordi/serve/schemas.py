@@ -251,7 +251,7 @@ class RemarkResponse(BaseSchema):
     @classmethod
     def of(cls, remark: Remark, ids: Sequence[str], given: int) -> RemarkResponse:
         """The response for a remark on the items with these ids, of which the request had the first ``given``."""
-        one, other = (
+        first, second = (
             RemarkItem(
                 position=position if position < given else None,
                 id=None if position < given else ids[position],
@@ -259,7 +259,7 @@ class RemarkResponse(BaseSchema):
             )
             for position, fact in zip(remark.items, remark.facts, strict=True)
         )
-        return cls(rule=remark.rule, speaks_for=remark.speaks_for, fact=remark.fact, items=(one, other))
+        return cls(rule=remark.rule, speaks_for=remark.speaks_for, fact=remark.fact, items=(first, second))
 
 
 class ScoreResponse(BaseSchema):
@@ -285,8 +285,8 @@ class ScoreResponse(BaseSchema):
         )
         fields = ("score", "judge", "weakest", "cautions")
         ids = [item.id for item in answer.items]
-        said = tuple(RemarkResponse.of(remark, ids, len(ids)) for remark in answer.remarks)
-        return cls(items=items, remarks=said, **{name: getattr(answer, name) for name in fields})
+        remarks = tuple(RemarkResponse.of(remark, ids, len(ids)) for remark in answer.remarks)
+        return cls(items=items, remarks=remarks, **{name: getattr(answer, name) for name in fields})
 
 
 class ItemEffect(BaseSchema):

@@ -145,21 +145,21 @@ def remarks(facts: Sequence[Facts], of: int | None = None) -> tuple[Remark, ...]
     given: what counts most first, each rule once.
     """
     sets = [FactSets.of(row) for row in facts]
-    found: list[tuple[float, Remark]] = []
-    for one, other in combinations(range(len(facts)), 2):
-        if of not in (None, one, other):
+    weighed: list[tuple[float, Remark]] = []
+    for position, later in combinations(range(len(facts)), 2):
+        if of not in (None, position, later):
             continue
-        first, second = sets[one], sets[other]
+        first, second = sets[position], sets[later]
         amounts = dict(zip(RULES, amounts_of(first, second), strict=True))
         if first is not None and second is not None and _share_dress_codes(first.dress_codes, second.dress_codes):
             amounts[DRESS_CODES_SHARED] = 1.0
         for rule, weight in _WORTH_SAYING.items():
             if amount := amounts.get(rule, 0.0):
                 name = _READS[rule]
-                read = (facts[one][name][0], facts[other][name][0])
-                found.append((weight * amount, Remark(rule, RULES.get(rule, 1) > 0, (one, other), name, read)))
+                read = (facts[position][name][0], facts[later][name][0])
+                weighed.append((weight * amount, Remark(rule, RULES.get(rule, 1) > 0, (position, later), name, read)))
     strongest: dict[str, Remark] = {}
-    for _, remark in sorted(found, key=lambda row: -row[0]):
+    for _, remark in sorted(weighed, key=lambda row: -row[0]):
         strongest.setdefault(remark.rule, remark)
     return tuple(strongest.values())
 
