@@ -105,7 +105,7 @@ def test_what_people_read(shop: Path) -> None:
     told = run("recommend", "t1", "blue jeans", "--catalogue", shop, "--quick", "--want", "shoes", "--max-price", "60")
     first, why, last, *rules = told.splitlines()
     assert first.endswith("shoes: white canvas sneakers, 49.90  [s2]")
-    assert why.strip().startswith(("Helped by", "Held back by", "No single item"))
+    assert why.strip().startswith(("They ", "Their ", "Helped by", "Held back by", "No single item"))
     assert last == "1 of 1 candidates ranked without the language model; looked for: shoes"
     assert rules[0].strip() == "price at most 60: leaves out 2, 1 left"
 

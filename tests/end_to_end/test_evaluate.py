@@ -117,6 +117,7 @@ def test_style_pairs_are_measured_by_kind_beside_shared_words(
     assert figures["warnings"][0] == (
         "1 of the 13 fill-in-the-blank questions of 'style-pairs': an item in it names nothing that is worn."
     )
+    command[command.index(out)] = str(tmp_path / "other")
     refused = coordi(*command[:-1], "random", f"model.base={tiny_folder}")
     assert refused.returncode == 1
     assert "asks about a .tsv of style pairs alone" in refused.stderr

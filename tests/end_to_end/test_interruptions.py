@@ -33,8 +33,8 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def command(data: Path, out: Path, base: Path) -> list[str]:
     return [
         sys.executable, "-m", "coordi.cli.main", "run", "--data", str(data), "--out", str(out), "--preset", "demo",
-        f"model.base={base}", "finetune.first_layer=0", "finetune.last_layer=2", "finetune.epochs=1",
-        "finetune.batch_size=8", "finetune.micro_batch_size=8", "finetune.evaluations=2",
+        f"model.base={base}", "finetune.start=null", "finetune.first_layer=0", "finetune.last_layer=2",
+        "finetune.epochs=1", "finetune.batch_size=8", "finetune.micro_batch_size=8", "finetune.evaluations=2",
         "evaluate.bootstrap=100", "evaluate.examples=2",
     ]  # fmt: skip
 

@@ -167,10 +167,11 @@ def test_the_page_says_the_figures(report: ReportData) -> None:
 
 @pytest.mark.parametrize(("sign", "word"), [(1, "ahead"), (-1, "behind"), (0, "not significant")])
 def test_ahead_and_behind_follow_the_test(report: ReportData, sign: int, word: str) -> None:
+    many = tuple(replace(one, id=f"{one.id}-{n}", outfit_id=f"{one.outfit_id}-{n}") for one in TEST for n in range(12))
     table = {",".join(one.item_ids): 0.5 + sign * (0.4 if one.compatible else -0.4) for one in TEST}
     valid = {"0,1": 0.7, "2,7": 0.3}
     scorers = [TableScorer("fine-tuned", valid | table), TableScorer("title-cosine", {}, 0.5)]
-    questions = ProtocolQuestions("random", VALID, TEST)
+    questions = ProtocolQuestions("random", VALID, many)
     evaluation = measure([questions], scorers, SETTINGS.evaluate, 3)
     html = render_html(replace(report, evaluation=evaluation))
     row = re.search(r"Title similarity\s*</th>(.*?)</tr>", html[html.index("minus each scorer, in AUC</") :], re.DOTALL)

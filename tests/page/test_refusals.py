@@ -106,7 +106,7 @@ def test_a_suggestion_that_lowers_the_score_says_so(page: Page, own_photos: list
         answers[response.url.rsplit("/", 1)[1]] = response
 
     page.on("response", note)
-    add_photos(page, own_photos[:3])
+    add_photos(page, own_photos[:2])
     settle(page)
     page.get_by_role("button", name="Show more").click()
     expect(suggestions(page)).to_have_count(12)

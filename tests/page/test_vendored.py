@@ -23,7 +23,7 @@ _NAMES = ("http://www.w3.org/2000/svg",)
 # Keys that are put together when they are used.
 _COMPOSED = (
     "category.", "attribute.", "label.", "gender.", "season.", "error.", "import.", "nav.", "score.", "upload.",
-    "rule.", "filter.pinned.count", "filter.excluded.count", "fact.", "source.", "formality.",
+    "rule.", "filter.pinned.count", "filter.excluded.count", "fact.", "source.", "formality.", "remark.",
 )  # fmt: skip
 
 

@@ -456,7 +456,7 @@ SHOES: tuple[tuple[str, str, GarmentCategory], ...] = (
     ("b1", "grey suit trousers", "bottom"),
     ("s1", "black oxfords", "shoes"),
     ("s2", "blue plastic flip flops with a long name", "shoes"),
-    ("s3", "neon running shoes for the longest of runs", "shoes"),
+    ("s3", "neon football boots for the longest of games", "shoes"),
     ("s4", "brown penny loafers", "shoes"),
 )
 
@@ -482,7 +482,7 @@ def test_nothing_left_says_that_all_is_far() -> None:
 
 def test_more_is_searched_where_the_nearest_are_far() -> None:
     many: list[tuple[str, str, GarmentCategory]] = [
-        (f"r{n}", f"white dress shirt running shoes number {n}", "shoes") for n in range(300)
+        (f"r{n}", f"white dress shirt football boots number {n}", "shoes") for n in range(300)
     ]
     rows: tuple[tuple[str, str, GarmentCategory], ...] = (*SHOES[:3], *many)
     assert ids(ask(["t1", "b1"], *rows, want="shoes", settings=RecommendSettings(candidates=8, top_k=5))) == ["s1"]

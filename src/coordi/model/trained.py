@@ -139,7 +139,10 @@ def find_start(settings: FinetuneSettings, base: Base) -> Path:
     model = find_model(settings.start or "")
     if model.adapter is None:
         raise ModelError("finetune.start=base has no adapter to go on from; leave it out to begin with a fresh one")
-    check_origin(model.adapter, base)
+    try:
+        check_origin(model.adapter, base)
+    except ModelError as error:
+        raise ModelError(f"{error}; finetune.start=null begins with a fresh adapter") from error
     for name in _OF_THE_START:
         own, of_start = getattr(settings, name), getattr(model.settings.finetune, name)
         if own != of_start:

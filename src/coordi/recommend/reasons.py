@@ -173,11 +173,11 @@ def _reason(
     effects = [(names[row.what], row.by) for row in of_items] + [(f"'{row.what}'", row.by) for row in of_labels]
     helped = [row for row in effects if row[1] >= _MIN_EFFECT]
     harmed = [row for row in effects if row[1] <= -_MIN_EFFECT]
-    parts = [
-        f"{'but ' if not for_it else ''}{remark_in_words(remark, items)}"
-        for for_it in (True, False)
-        for remark in [row for row in on_items if row.speaks_for is for_it][:_MAX_REMARKS]
-    ]
+    remarks_for, against = (
+        [remark_in_words(remark, items) for remark in on_items if remark.speaks_for is speaks_for][:_MAX_REMARKS]
+        for speaks_for in (True, False)
+    )
+    parts = [*remarks_for, *(f"but {text}" if remarks_for else text for text in against)]
     for verb, rows in (("helped by", helped), ("held back by", harmed)):
         strongest = sorted(rows, key=lambda row: -abs(row[1]))[:_MAX_LISTED]
         if strongest:

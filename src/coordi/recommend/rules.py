@@ -128,8 +128,8 @@ class Rules(Settings):
         unwanted_genders: No item that is known to be for these people.
         seasons: Only these of the catalogue's, in any case.
         in_stock: No item that is known to be out of stock.
-        far_apart: Also items that hardly anybody would wear with the outfit: two or more dress codes apart from one of
-            its items, or for winter with one for summer.
+        far_apart: Also items that hardly anybody would wear with the outfit: three or more dress codes apart from one
+            of its items, or for winter with one for summer.
         pinned: Ids that must be suggested; the other suggestions go with them.
         excluded: Ids that must not be suggested.
     """

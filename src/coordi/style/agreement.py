@@ -125,7 +125,7 @@ _READS: Mapping[str, FactName] = {
     "pattern shared": "pattern",
 }  # fmt: skip
 _SMART, _CASUAL = FORMALITIES.index("business"), FORMALITIES.index("casual")
-_FAR = 2  # dress codes between two items
+_FAR = 3  # dress codes between two items
 _OPPOSITE = ("summer", "winter")
 
 
@@ -171,7 +171,7 @@ def _share_dress_codes(codes: tuple[int, int] | None, others: tuple[int, int] | 
 
 
 def are_far_apart(facts: FactSets | None, other: FactSets | None) -> bool:
-    """Whether hardly anybody would wear two items together: they are two or more dress codes apart, or one is for
+    """Whether hardly anybody would wear two items together: they are three or more dress codes apart, or one is for
     summer and the other for winter.
     """
     if facts is None or other is None:
