@@ -13,7 +13,6 @@ the factor, are printed for the ensemble as it is and for each of ``--rules``, w
 from __future__ import annotations
 
 import argparse
-import csv
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -27,6 +26,7 @@ from training.train_adapter import OUTFITS, prepare_source
 from coordi.api import Model, load
 from coordi.artifacts import read_json, write_json
 from coordi.cli.console import note
+from coordi.data.style_pairs import rows_of_pairs
 from coordi.encoders.labels import load_vocabulary
 from coordi.model.ensemble import (
     TRAINING_NEGATIVES,
@@ -116,10 +116,9 @@ def _validation(dataset: Dataset) -> Dataset:
 def _pairs(path: Path, loaded: Model) -> Pairs:
     """Outfits by kind of pair, the good one before the bad one."""
     outfits: dict[str, list[tuple[Item, ...]]] = defaultdict(list)
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file, delimiter="\t"):
-            shared = [loaded.item_of_words(words.strip()) for words in row["outfit"].split(";")]
-            outfits[row["kind"]] += [(*shared, loaded.item_of_words(row[name])) for name in ("good", "bad")]
+    for kind, outfit, good, bad in rows_of_pairs(path):
+        shared = [loaded.item_of_words(words) for words in outfit]
+        outfits[kind] += [(*shared, loaded.item_of_words(words)) for words in (good, bad)]
     return outfits
 
 

@@ -31,7 +31,7 @@ def read_style_pairs(path: Path, seed: int) -> Dataset:
 
     Items with equal words are one item. A pair that names what nobody wears isn't asked, and counted.
     """
-    rows = _rows(path)
+    rows = rows_of_pairs(path)
     rng = np.random.default_rng([seed, RandomStream.FITB])
     items: dict[str, Item] = {}
     questions: list[FitbQuestion] = []
@@ -63,7 +63,8 @@ def kind_of_pair(question: FitbQuestion) -> str:
     return question.id.rpartition("-")[0]
 
 
-def _rows(path: Path) -> list[tuple[str, list[str], str, str]]:
+def rows_of_pairs(path: Path) -> list[tuple[str, list[str], str, str]]:
+    """Kind, items of the outfit, good and bad item of each row; errors as ``read_style_pairs``."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 
 from coordi.config import FinetuneSettings
 from coordi.errors import ModelError, TrainingError, require
@@ -90,6 +89,8 @@ class Head(ABC):
 
     def restore(self, network: Any, folder: Path) -> None:
         """Load the weights of another training's adapter; a ``ModelError`` if they are of other layers or shapes."""
+        from safetensors.torch import load_file  # imports torch
+
         weights = load_file(folder / "adapter_model.safetensors")
         names = {name.replace(".default.", ".") for name, _ in network.model.named_parameters() if "lora_" in name}
         if set(weights) != names:

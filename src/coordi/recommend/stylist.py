@@ -130,7 +130,7 @@ class Stylist:
         best = [scored for row in rounds for scored in ranked_order(row, ())][:k]
         left_out: tuple[LeftOut, ...] = ()
         if len(best) < k:
-            left_out = (*_left_out(catalogue, rules, categories), *finder.left_out_as_far(start, rules, categories))
+            left_out = finder.left_out(start, rules, categories)
         reasoner = self._reasoner(language_model)
         return Completion(
             outfit=tuple(outfit),
@@ -150,7 +150,7 @@ class Stylist:
         candidates = build_looks(finder, start, rules)
         if not candidates:
             categories, _ = wanted_categories(places_of(start), rules.model_copy(update={"want": ()}))
-            left_out = (*_left_out(catalogue, rules, categories), *finder.left_out_as_far(start, rules, categories))
+            left_out = finder.left_out(start, rules, categories)
             nothing = f"no look: {_why_nothing(catalogue, categories, {}, left_out)}"
             return Looks((), judge(language_model), left_out, nothing)
         reasoner = self._reasoner(language_model)
@@ -164,7 +164,7 @@ class Stylist:
             for (look, score), reason in zip(best, reasons, strict=True)
         )
         missing = tuple(dict.fromkeys(category for look in looks for category in look.missing))
-        left_out = (*_left_out(catalogue, rules, missing), *finder.left_out_as_far(start, rules, missing))
+        left_out = finder.left_out(start, rules, missing)
         return Looks(looks, judge(language_model), left_out)
 
     def _start(self, outfit: Items, k: int, rules: Rules | None) -> tuple[Catalogue, Items, Rules]:
@@ -367,14 +367,15 @@ class CandidateSearch:
         scores = self.scorers.quick.score([(*outfit, item) for item in items]).tolist()
         return ranked_order(zip(items, scores, strict=True), outfit)[:most]
 
-    def left_out_as_far(
+    def left_out(
         self, outfit: Sequence[Item], rules: Rules, categories: Sequence[GarmentCategory]
     ) -> tuple[LeftOut, ...]:
-        """How many items of the categories are left out because they are far from the outfit's."""
+        """What the rules leave out of the categories, and then what is far from the outfit's items."""
         rows = [self._nearest(outfit, rules, category, _MAX_SEARCH_DEPTH) for category in categories]
         left = sum(len(_without_far(items, outfit, rules)) for items in rows)
         count = sum(map(len, rows)) - left
-        return (LeftOut("far_apart", _NOT_FAR, count, left),) if count else ()
+        far = (LeftOut("far_apart", _NOT_FAR, count, left),) if count else ()
+        return (*_left_out(self.catalogue, rules, tuple(categories)), *far)
 
     def _nearest(self, outfit: Sequence[Item], rules: Rules, category: GarmentCategory, depth: int) -> list[Item]:
         direction = self.scorers.direction(outfit)
@@ -388,7 +389,8 @@ def _without_far(items: Sequence[Item], outfit: Sequence[Item], rules: Rules) ->
         return list(items)
     own = [FactSets.of(item.facts) for item in outfit]
     settled = [facts for facts in own if not any(are_far_apart(facts, other) for other in own)]
-    far = [any(are_far_apart(FactSets.of(item.facts), facts) for facts in settled) for item in items]
+    candidates = [FactSets.of(item.facts) for item in items]  # each once, however many items the outfit has
+    far = [any(are_far_apart(candidate, facts) for facts in settled) for candidate in candidates]
     return [item for item, is_far in zip(items, far, strict=True) if not is_far]
 
 
