@@ -40,7 +40,8 @@ _MORE: Mapping[GarmentCategory, float] = {
     "outerwear": 0.22, "bag": 0.22, "jewellery": 0.12, "accessory": 0.12, "headwear": 0.12, "eyewear": 0.05,
     "belt": 0.05, "hosiery": 0.05, "watch": 0.05,
 }  # fmt: skip
-_NEUTRAL, _COLOUR, _PATTERN, _MATERIAL, _OTHER_WORD = 0.5, 0.85, 0.15, 0.35, 0.3  # probabilities
+_NEUTRAL, _COLOUR, _PATTERN, _MATERIAL, _OTHER_WORD = 0.5, 0.85, 0.25, 0.35, 0.3  # probabilities
+_TITLES = 0.4  # share of items that are titles of a shop
 _TRADITION = 0.12  # share of anchors with a tradition
 _CANDIDATES = 32
 _NOISE = 0.25
@@ -49,23 +50,34 @@ _RARE = 0.3  # weight of a kind that no real item has, beside the root of a coun
 
 
 class Composer:
-    """Draws items, outfits and twins; ``dataset`` tells how often real items are of a kind."""
+    """Draws items, outfits and twins; real ``items`` tell how often each kind is worn, and ``titles`` are a shop's, of
+    which a share of the items are made.
+    """
 
-    def __init__(self, model: Model, items: Iterable[Item], size: int, seed: int) -> None:
+    def __init__(self, model: Model, items: Iterable[Item], titles: Sequence[str], size: int, seed: int) -> None:
         self._model = model
         self._rng = np.random.default_rng([seed, 7])
         counts = Counter(item.facts["kind"][0].values[0] for item in items if "kind" in item.facts)
         self.facts: dict[str, FactSets | None] = {}
         self.by_category: dict[GarmentCategory | None, list[Item]] = defaultdict(list)
         self.traditional: list[Item] = []
-        for item in self._wardrobe(counts, size):
-            assert item.category is not None
+        drawn = [titles[n] for n in self._rng.permutation(len(titles))[: int(_TITLES * size)]]
+        for item in (*self._named(drawn), *self._of_kinds(counts, size - len(drawn))):
             self.by_category[item.category].append(item)
             self.facts[item.id] = FactSets.of(item.facts)
             if "tradition" in item.facts:
                 self.traditional.append(item)
 
-    def _wardrobe(self, counts: Mapping[str, int], size: int) -> Iterator[Item]:
+    def _named(self, titles: Iterable[str]) -> Iterator[Item]:
+        for title in titles:
+            try:
+                item = self._model.item_of_words(title)
+            except DataError:  # words that name nothing worn
+                continue
+            if item.category is not None:
+                yield item
+
+    def _of_kinds(self, counts: Mapping[str, int], size: int) -> Iterator[Item]:
         kinds = [kind for kind in default_lexicon().kinds.values() if kind.category is not None]
         by_category: dict[GarmentCategory, list[Kind]] = defaultdict(list)
         for kind in kinds:
@@ -76,12 +88,7 @@ class Composer:
             weights = np.array([sqrt(counts[kind.name]) + _RARE * (0.3 if kind.tradition else 1) for kind in rows])
             count = int(shares.get(category, 0.04) * size)
             for place in self._rng.choice(len(rows), size=count, p=weights / weights.sum()):
-                try:
-                    item = self._model.item_of_words(self._words(rows[place]))
-                except DataError:  # a word that alone names nothing worn
-                    continue
-                if item.category == category:
-                    yield item
+                yield from (item for item in self._named([self._words(rows[place])]) if item.category == category)
 
     def _words(self, kind: Kind) -> str:
         tables, rng = style_tables(), self._rng
@@ -121,7 +128,7 @@ class Composer:
             best = int(np.argmax(np.array(scores) + rng.gumbel(scale=_NOISE, size=len(scores))))
             outfit.append(drawn[best])
         broken = any(len(self.broken(pair)) for pair in combinations(outfit, 2))
-        return None if broken or len(outfit) < 2 else outfit
+        return None if broken or len(outfit) < 2 else [outfit[n] for n in rng.permutation(len(outfit))]
 
     def agreement(self, outfit: Sequence[Item], place: int) -> float:
         """Weighted amounts of all rules between the item at a place and the others, by their number's root."""

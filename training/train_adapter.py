@@ -2,7 +2,7 @@
 
     python training/train_adapter.py path/to/data --work results/adapter
 
-The folder of data holds ``polyvore-maryland``, ``mango`` and ``chictopia``. The training goes on from the bundled
+The folder of data holds ``polyvore-maryland``, ``mango``, ``chictopia`` and ``fashion-products``. The training goes on from the bundled
 adapter, and resumes where it was interrupted. An example is a real outfit with one random negative, one of the same
 categories and a twin with one item that breaks a rule of the lexicon; or a composed outfit with two twins. Outfits of
 the release's validation split that the bundled adapter learned from are trained on again, the others choose the best
@@ -12,6 +12,7 @@ checkpoint and, with ``refit_ensemble.py``, the weights of the ensemble. Nothing
 from __future__ import annotations
 
 import argparse
+import csv
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -40,9 +41,10 @@ SETTINGS_OF_TRAINING = (
     "finetune.evaluations=4", "finetune.learning_rate=3e-4", "finetune.head_learning_rate=6e-4", "data.photos=optional",
 )  # fmt: skip
 # Outfits of an epoch by source; a source that has fewer gives all.
-OUTFITS = {"polyvore-maryland": 5500, "mango": 1750, "chictopia": 1750}
-COMPOSED = 3000
-WARDROBE = 9000  # items of composed outfits
+OUTFITS = {"polyvore-maryland": 5200, "mango": 1600, "chictopia": 1600}
+COMPOSED = 4800
+WARDROBE = 12000  # items of composed outfits
+SHOP_TITLES = Path("fashion-products", "titles-without-photos.csv")
 VALID_OUTFITS = {"polyvore-maryland": 200, "mango": 40, "chictopia": 40}
 VALID_COMPOSED = 80
 _TWINS = 0.5  # share of real outfits that have a twin in place of the random negative
@@ -58,7 +60,7 @@ def main() -> None:
     options = parser.parse_args()
     settings = load_settings("edge", [*SETTINGS_OF_TRAINING, *options.set])
     sources = {name: prepare_source(options.data / name, options.work / name, settings) for name in OUTFITS}
-    examples = Examples(sources, settings)
+    examples = Examples(sources, shop_titles(options.data / SHOP_TITLES), settings)
     if options.prepare:
         for line in examples.describe():
             print(line)
@@ -90,14 +92,20 @@ def prepare_source(data: Path, work: Path, settings: RunSettings) -> Dataset:
     return replace(dataset, outfits=outfits, released=())
 
 
+def shop_titles(path: Path) -> list[str]:
+    """Titles of products, each once, in the file's order."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(dict.fromkeys(row["productDisplayName"] for row in csv.DictReader(file)))
+
+
 class Examples:
     """Draws the examples of an epoch, and the validation questions."""
 
-    def __init__(self, sources: dict[str, Dataset], settings: RunSettings) -> None:
+    def __init__(self, sources: dict[str, Dataset], titles: Sequence[str], settings: RunSettings) -> None:
         self._sources = sources
         self._settings = settings
         self._items = [item for dataset in sources.values() for item in dataset.items.values()]
-        self._composer = cache(lambda seed: Composer(load(), self._items, WARDROBE, seed))
+        self._composer = cache(lambda seed: Composer(load(), self._items, titles, WARDROBE, seed))
 
     def of_epoch(self, epoch: int) -> tuple[Instruction, ...]:
         """Examples of an epoch in shuffled order, each an outfit and its negatives."""

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def composer() -> Composer:
-    return Composer(load(), (), 2000, seed=5)
+    return Composer(load(), (), (), 2000, seed=5)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_a_twin_differs_in_one_item_of_the_same_category_that_breaks_a_rule(
 
 def test_the_same_seed_draws_the_same(composer: Composer) -> None:
     def titles(seed: int) -> list[list[str]]:
-        drawn = [Composer(load(), (), 300, seed).outfit() for _ in range(2)]
+        drawn = [Composer(load(), (), (), 300, seed).outfit() for _ in range(2)]
         return [[item.title for item in outfit or ()] for outfit in drawn]
 
     first, second = titles(3)
