@@ -1,13 +1,12 @@
-"""Fit the weights of the bundled ensemble again, for the adapter of ``train_adapter.py``; its features stay.
+"""Learn the bundled ensemble for the adapter of ``train_adapter.py``.
 
     python training/refit_ensemble.py path/to/data --adapter results/adapter/finetune/adapter --work results/adapter
 
-The weights are fitted on questions about the validation outfits of Maryland Polyvore that the adapter wasn't trained
-on, those of items without titles on as many of MANGO. Rules of facts aren't fitted for titles, but a stylist's, times a
-factor. Category pairs, words of titles and means stay as they were learned: of the release's training outfits hardly
-one has a dress. Figures on validation and on the pairs of common sense in ``style-pairs/dev.tsv``, which only choose
-the factor, are printed for the ensemble as it is and for each of ``--rules``, with and without the language model;
-``--save`` writes the ensemble of the last one into the adapter's folder.
+Category pairs, words of titles, means and projections are learned from the training outfits of all sources; the
+regressions are fitted on questions about validation outfits and about training outfits of Maryland Polyvore that the
+adapter wasn't trained on. Rules of facts aren't fitted, but a stylist's, times a factor. Figures on validation and on
+the pairs of common sense in ``style-pairs/dev.tsv``, which only choose the factor, are printed for each of ``--rules``,
+with and without the language model; ``--save`` writes the ensemble of the last one into the adapter's folder.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
-from training.train_adapter import OUTFITS, prepare_source
+from training.train_adapter import OUTFITS, RANDOM_STREAM, prepare_source
 
 from coordi.api import Model, load
 from coordi.artifacts import read_json, write_json
@@ -29,21 +28,23 @@ from coordi.cli.console import note
 from coordi.data.style_pairs import rows_of_pairs
 from coordi.encoders.labels import load_vocabulary
 from coordi.model.ensemble import (
+    RULES_FACTOR,
     TRAINING_NEGATIVES,
     WITHOUT_LANGUAGE_MODEL,
     Ensemble,
     outfits_and_labels,
-    text_encoder,
     validation_questions,
 )
-from coordi.model.features import CategoryCentering, group_sums
-from coordi.model.trained import BUNDLED, ModelScorers
+from coordi.model.features import group_sums
+from coordi.model.trained import ModelScorers
 from coordi.prompts import text_in_prompts
 from coordi.types import Dataset, Item, OutfitScorer
 
-# Chosen on validation and the pairs of common sense, of 0.25, 0.35, 0.5, 0.75, 1 and 1.5 (dev/LOG.md).
-RULES = (0.35,)
-MOST_OUTFITS = 326  # of a source: all that Maryland has
+MARYLAND = "polyvore-maryland"
+FITTED_ON = (MARYLAND, "mango")
+# Seed and number of Maryland's outfits of each pass of ``train_adapter.py``.
+PASSES = ((17, 5500), (18, 5200))
+MOST_OUTFITS = 700  # of a source
 AT_ONCE = 256  # outfits whose answers are saved together
 Pairs = Mapping[str, Sequence[tuple[Item, ...]]]
 
@@ -77,33 +78,52 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with the sources and style-pairs/dev.tsv")
     parser.add_argument("--adapter", type=Path, required=True, help="the adapter's folder")
     parser.add_argument("--work", type=Path, default=Path("results/adapter"), help="folder of train_adapter.py")
-    parser.add_argument("--rules", type=float, nargs="+", default=RULES, help="factors of the rules' weights")
+    parser.add_argument("--rules", type=float, nargs="+", default=(RULES_FACTOR,), help="factors of the rules' weights")
+    parser.add_argument("--fit-on", nargs="+", default=list(FITTED_ON), help="sources whose validation is fitted on")
     parser.add_argument("--save", action="store_true", help="write the ensemble of the last factor")
     options = parser.parse_args()
     loaded = load(str(options.adapter))
     settings = loaded.trained.settings
-    datasets = [_validation(prepare_source(options.data / name, options.work / name, settings)) for name in OUTFITS]
+    prepared = {name: prepare_source(options.data / name, options.work / name, settings) for name in OUTFITS}
+    prepared[MARYLAND] = _with_unseen(prepared[MARYLAND])
+    datasets = [_validation(dataset) for dataset in prepared.values()]
     answers = SavedAnswers(ModelScorers(loaded.trained).language_model, options.work / "answers.json")
     pairs = _pairs(options.data / "style-pairs" / "dev.tsv", loaded)
-    before = Ensemble.load(BUNDLED)
-    assert before is not None
     vocabulary = load_vocabulary(settings.describe.vocabulary)
-    titled, untitled = datasets[0], datasets[1]
+    learned = Ensemble.learn_features(list(prepared.values()), settings)
+    chosen = [dataset for dataset in datasets if dataset.name in options.fit_on]
     fits = {
-        f"rules {rules:g}": before.refit(answers, titled, vocabulary, settings, untitled=untitled, rules=rules)
-        for rules in options.rules
+        f"rules {rules:g}": learned.fit(answers, chosen, vocabulary, settings, rules=rules) for rules in options.rules
     }
-    for name, ensemble in {"before": before, **fits}.items():
-        centering = ensemble.centering.with_photo_only(vocabulary, settings.prompt, text_encoder())
+    for name, ensemble in fits.items():
+        ready = ensemble.with_photo_only(vocabulary, settings.prompt)
         for scorer, language_model in (("fine-tuned", answers), (WITHOUT_LANGUAGE_MODEL, None)):
-            print(f"{name}, {scorer}: {_figures(ensemble, centering, language_model, datasets, pairs)}")
+            print(f"{name}, {scorer}: {_figures(ready, language_model, datasets, pairs)}", flush=True)
     print(f"language model alone, pairs: {_pairs_figure(answers, pairs)}")
     for name, ensemble in fits.items():
-        print(f"{name}, weights with the language model:")
-        for feature, weight in ensemble.file.with_language_model.weights.items():
-            print(f"  {feature:26} {weight:6.2f}")
+        file = ensemble.file
+        for title, model in (("titled", file.with_language_model), ("untitled", file.untitled_with_language_model)):
+            if model is not None:
+                weights = " ".join(f"{feature} {weight:.2f}" for feature, weight in model.weights.items())
+                print(f"{name}, {title}, weights with the language model: {weights}")
     if options.save:
         ensemble.save(options.adapter)
+
+
+def _with_unseen(dataset: Dataset) -> Dataset:
+    """Training outfits that no pass drew, as validation outfits: those of the release's validation split have dresses,
+    these have not, and its test split has some of both.
+    """
+    outfits = dataset.outfits_of("train")
+    drawn = {
+        outfits[n].id
+        for seed, count in PASSES
+        for n in np.random.default_rng([seed, RANDOM_STREAM, 0]).permutation(len(outfits))[:count]
+    }
+    rows = [
+        replace(row, split="valid") if row.split == "train" and row.id not in drawn else row for row in dataset.outfits
+    ]
+    return replace(dataset, outfits=tuple(rows))
 
 
 def _validation(dataset: Dataset) -> Dataset:
@@ -122,22 +142,16 @@ def _pairs(path: Path, loaded: Model) -> Pairs:
     return outfits
 
 
-def _figures(
-    ensemble: Ensemble,
-    centering: CategoryCentering,
-    language_model: OutfitScorer | None,
-    datasets: Sequence[Dataset],
-    pairs: Pairs,
-) -> str:
+def _figures(ensemble: Ensemble, language_model: OutfitScorer | None, datasets: Sequence[Dataset], pairs: Pairs) -> str:
     """AUC on each kind of validation questions, and the share of the pairs that are ordered rightly."""
     parts = []
     for dataset in datasets:
-        adapted = centering.for_catalogue(group_sums(list(dataset.items.values())))
-        scorer = ensemble.scorer("adapted", adapted, language_model)
+        adapted = ensemble.for_catalogue(group_sums(list(dataset.items.values())))
+        scorer = adapted.scorer("adapted", language_model)
         for negatives, part in zip(TRAINING_NEGATIVES, validation_questions(dataset, 17), strict=True):
             outfits, truth = outfits_and_labels(dataset, part)
             parts.append(f"{dataset.name} {negatives} {roc_auc_score(truth, scorer.score(outfits)):.4f}")
-    parts.append(f"pairs {_pairs_figure(ensemble.scorer('words', centering, language_model), pairs)}")
+    parts.append(f"pairs {_pairs_figure(ensemble.scorer('words', language_model), pairs)}")
     return ", ".join(parts)
 
 

@@ -2,8 +2,8 @@
 
     python training/train_adapter.py path/to/data --work results/adapter
 
-The folder of data holds ``polyvore-maryland``, ``mango``, ``chictopia`` and ``fashion-products``. The training goes on from the bundled
-adapter, and resumes where it was interrupted. An example is a real outfit with one random negative, one of the same
+The folder of data holds ``polyvore-maryland``, ``mango``, ``chictopia`` and ``fashion-products``. The training goes on
+from the bundled adapter, and resumes where it was interrupted. An example is a real outfit with one random negative, one of the same
 categories and a twin with one item that breaks a rule of the lexicon; or a composed outfit with two twins. Outfits of
 the release's validation split that the bundled adapter learned from are trained on again, the others choose the best
 checkpoint and, with ``refit_ensemble.py``, the weights of the ensemble. Nothing is read of any test split.
@@ -43,6 +43,7 @@ SETTINGS_OF_TRAINING = (
 # Outfits of an epoch by source; a source that has fewer gives all.
 OUTFITS = {"polyvore-maryland": 5200, "mango": 1600, "chictopia": 1600}
 COMPOSED = 4800
+RANDOM_STREAM = 21
 WARDROBE = 12000  # items of composed outfits
 SHOP_TITLES = Path("fashion-products", "titles-without-photos.csv")
 VALID_OUTFITS = {"polyvore-maryland": 200, "mango": 40, "chictopia": 40}
@@ -109,7 +110,7 @@ class Examples:
 
     def of_epoch(self, epoch: int) -> tuple[Instruction, ...]:
         """Examples of an epoch in shuffled order, each an outfit and its negatives."""
-        rng = np.random.default_rng([self._settings.seed, 21, epoch])
+        rng = np.random.default_rng([self._settings.seed, RANDOM_STREAM, epoch])
         composer = self._composer(self._settings.seed + 2 * epoch)
         groups = self._composed(composer, COMPOSED)
         for name, count in OUTFITS.items():

@@ -137,6 +137,10 @@ class Item:
     is_users: bool = False
 
 
+EmbeddingSort = Literal["text", "photo"]
+"""What an embedding is of."""
+
+
 @runtime_checkable
 class OutfitScorer(Protocol):
     """Scores how well the items of an outfit go together: a trained model, a baseline, or a user's own.

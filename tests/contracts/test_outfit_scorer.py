@@ -82,7 +82,7 @@ def make_lineup(tiny_folder: Path) -> Iterator[Callable[[str], Lineup]]:
         scorers = {entry.name: entry for entry in (base, *baselines) if not isinstance(entry, ScoreSource)}
         ensemble = Ensemble.learn(base, dataset, load_vocabulary("fashion"), settings)
         for name, language_model in zip(ENSEMBLES, (base, None), strict=True):
-            scorers[name] = ensemble.scorer(name, ensemble.centering, language_model)
+            scorers[name] = ensemble.scorer(name, language_model)
         return Lineup(dataset, scorers)
 
     with pytest.MonkeyPatch.context() as patch:

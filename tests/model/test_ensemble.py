@@ -12,21 +12,21 @@ import pytest
 from numpy.typing import NDArray
 
 from coordi.config import RunSettings
+from coordi.encoders.base import unit_vectors
 from coordi.encoders.labels import load_vocabulary
 from coordi.errors import ArtifactError, DataError, ModelError
 from coordi.model.ensemble import (
+    ARRAYS_FILE,
     ENSEMBLE_FILE,
-    MEANS_FILE,
+    RULES_FACTOR,
     WITHOUT_LANGUAGE_MODEL,
     Ensemble,
     EnsembleScorer,
     LogisticModel,
     outfits_and_labels,
-    plain_features,
-    text_encoder,
     validation_questions,
 )
-from coordi.model.features import RULE_WEIGHTS, CategoryPairs, TitleSimilarity, rule_values
+from coordi.model.features import RULE_WEIGHTS, TitleSimilarity, rule_values
 from coordi.model.scoring import CachedScorer
 from coordi.types import Dataset, Fact, Item, OutfitScorer
 
@@ -64,11 +64,8 @@ def learn(language_model: OutfitScorer, dataset: Dataset) -> Ensemble:
 
 def scorers_of(ensemble: Ensemble, language_model: OutfitScorer) -> tuple[EnsembleScorer, EnsembleScorer]:
     """With and without the language model."""
-    centering = ensemble.centering.with_photo_only(VOCABULARY, SETTINGS.prompt, text_encoder())
-    return (
-        ensemble.scorer("fine-tuned", centering, language_model),
-        ensemble.scorer(WITHOUT_LANGUAGE_MODEL, centering, None),
-    )
+    ready = ensemble.with_photo_only(VOCABULARY, SETTINGS.prompt)
+    return ready.scorer("fine-tuned", language_model), ready.scorer(WITHOUT_LANGUAGE_MODEL, None)
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +126,9 @@ def test_items_without_titles_have_no_title_similarity(wardrobe: Dataset) -> Non
     dataset = replace(wardrobe, items=bare)
     file = learn(Adviser(dataset, 0.75), dataset).file
     assert file.idf is None
-    expected = {"category-pairs", "sentence-cosine", "language-model", *RULE_WEIGHTS}
+    expected = {
+        "category-pairs", "sentence-cosine", "projected-texts", "projected-photos", "language-model", *RULE_WEIGHTS
+    }  # fmt: skip
     assert set(file.with_language_model.weights) == expected
 
 
@@ -147,10 +146,20 @@ def test_values_beyond_those_of_the_fit_count_as_its_largest(wardrobe: Dataset) 
     model = ensemble.file.without_language_model
     _, without = scorers_of(ensemble, adviser)
     largest = {name: np.array([ends[int(model.weights[name] > 0)]]) for name, ends in model.ranges.items()}
-    assert without.score([(item, replace(item, id="9999"))])[0] <= model.probabilities(largest)[0]
-    beyond = {name: np.array([1e6]) for name in model.weights}
+    none = dict.fromkeys(RULE_WEIGHTS, np.zeros(1))
+    scores = without.score([(replace(item, facts={}), replace(item, id="9999", facts={}))])
+    assert np.log(scores / (1 - scores))[0] <= model.logits({**largest, **none})[0]
+    beyond = {name: np.array([1e6]) for name in model.ranges}
     ends = {name: np.array([ends[1]]) for name, ends in model.ranges.items()}
-    assert model.probabilities(beyond).tolist() == model.probabilities(ends).tolist()
+    assert model.logits({**beyond, **none}).tolist() == model.logits({**ends, **none}).tolist()
+
+
+def test_a_rule_counts_however_far_it_applies(wardrobe: Dataset) -> None:
+    """Outfits of the fit break no rule so badly; a stylist knows what it means."""
+    model = learn(Adviser(wardrobe, 0.75), wardrobe).file.without_language_model
+    values = dict.fromkeys(model.weights, np.zeros(3)) | {"rule: dress codes apart": np.array([0.0, 1.0, 4.0])}
+    logits = model.logits(values)
+    np.testing.assert_allclose(logits[0] - logits, [0.0, RULES_FACTOR, 4 * RULES_FACTOR], atol=1e-12)
 
 
 def test_similarity_of_more_pairs_says_more(wardrobe: Dataset) -> None:
@@ -159,10 +168,11 @@ def test_similarity_of_more_pairs_says_more(wardrobe: Dataset) -> None:
     titles = TitleSimilarity.from_idf(ensemble.file.idf)
     outfit = wardrobe.items_of(wardrobe.outfits_of("train")[0].item_ids)
     two, four = (
-        plain_features([items], CategoryPairs({}, 0.0), ensemble.centering, titles) for items in (outfit[:2], outfit)
+        ensemble.scorer(WITHOUT_LANGUAGE_MODEL, None).features([items])["title-cosine"]
+        for items in (outfit[:2], outfit)
     )
-    np.testing.assert_allclose(two["title-cosine"], titles.score([outfit[:2]]))
-    np.testing.assert_allclose(four["title-cosine"], np.sqrt(6) * titles.score([outfit]))
+    np.testing.assert_allclose(two, titles.score([outfit[:2]]))
+    np.testing.assert_allclose(four, np.sqrt(6) * titles.score([outfit]))
 
 
 def test_rules_are_a_mean_over_pairs_times_the_root_of_their_number() -> None:
@@ -179,55 +189,41 @@ def test_rules_are_a_mean_over_pairs_times_the_root_of_their_number() -> None:
     assert list(values) == list(RULE_WEIGHTS)
 
 
-def test_no_rule_is_weighed_against_its_sense() -> None:
-    """Outfits that keep no rule are real ones here; what they say of rules isn't learned."""
-    rng = np.random.default_rng(3)
-    truth = np.arange(400) % 2 == 0
-    values = {name: np.where(truth, -sign, sign) + rng.normal(size=400) for name, sign in RULE_WEIGHTS.items()}
-    values["likeness"] = truth + rng.normal(size=400)
-    weights = LogisticModel.fit(values, truth).weights
-    assert {weights[name] for name in RULE_WEIGHTS} == {0.0}
-    assert weights["likeness"] > 0.5
-    weights = LogisticModel.fit({name: -value for name, value in values.items()}, truth).weights
-    assert all(weights[name] * sign > 0 for name, sign in RULE_WEIGHTS.items())
-    assert weights["likeness"] < 0  # only rules have a sign
-
-
 def test_a_fit_without_rules_is_scikit_learns() -> None:
     from sklearn.linear_model import LogisticRegression
 
     rng = np.random.default_rng(4)
     rows = rng.normal(size=(300, 2))
     truth = rows @ [1.0, -0.5] + rng.normal(size=300) > 0.3
-    model = LogisticModel.fit({"one": rows[:, 0], "two": rows[:, 1]}, truth)
+    model = LogisticModel.fit({"one": rows[:, 0], "two": rows[:, 1]}, truth, RULES_FACTOR)
     standard = (rows - rows.mean(axis=0)) / rows.std(axis=0)
-    expected = LogisticRegression(C=1.0, tol=1e-8).fit(standard, truth).predict_proba(standard)[:, 1]
-    np.testing.assert_allclose(model.probabilities({"one": rows[:, 0], "two": rows[:, 1]}), expected, atol=1e-5)
+    expected = LogisticRegression(C=1.0, tol=1e-8).fit(standard, truth).decision_function(standard)
+    np.testing.assert_allclose(model.logits({"one": rows[:, 0], "two": rows[:, 1]}), expected, atol=1e-4)
 
 
-def test_rules_may_have_a_stylists_weights_and_the_rest_is_fitted_beside_them() -> None:
+def test_rules_have_a_stylists_weights_and_the_rest_is_fitted_beside_them() -> None:
+    """Even where outfits that keep no rule are real ones."""
     rng = np.random.default_rng(5)
     truth = np.arange(400) % 2 == 0
-    values = {name: sign * truth + 2 * rng.normal(size=400) for name, sign in RULE_WEIGHTS.items()}
+    values = {name: -sign * truth + 2 * rng.normal(size=400) for name, sign in RULE_WEIGHTS.items()}
     values["likeness"] = truth + rng.normal(size=400)
-    free, given = LogisticModel.fit(values, truth), LogisticModel.fit(values, truth, rules=0.5)
-    assert {name: given.weights[name] for name in RULE_WEIGHTS} == pytest.approx(
+    without, beside = LogisticModel.fit(values, truth, 0.0), LogisticModel.fit(values, truth, 0.5)
+    assert {name: beside.weights[name] for name in RULE_WEIGHTS} == pytest.approx(
         {name: weight / 2 for name, weight in RULE_WEIGHTS.items()}
     )
-    assert given.weights["likeness"] != free.weights["likeness"]
+    assert 0.5 < without.weights["likeness"] < beside.weights["likeness"]  # it makes up for what the rules lose
 
 
 def test_items_without_titles_have_a_regression_of_their_own(wardrobe: Dataset) -> None:
     adviser = Adviser(wardrobe, 0.75)
     untitled = replace(wardrobe, items={name: replace(item, title="") for name, item in wardrobe.items.items()})
-    settings, vocabulary = RunSettings(), load_vocabulary("fashion")
     learned = learn(adviser, wardrobe)
-    both = learned.refit(adviser, wardrobe, vocabulary, settings, untitled=untitled)
+    both = learned.fit(adviser, [wardrobe, untitled], VOCABULARY, SETTINGS)
     assert both.file.questions == 2 * learned.file.questions
     outfit = wardrobe.items_of(wardrobe.outfits[0].item_ids)
     bare = untitled.items_of(wardrobe.outfits[0].item_ids)
     mixed = (*outfit[:1], *bare[1:])
-    scorer = both.scorer("both", both.centering, adviser)
+    scorer = both.scorer("both", adviser)
     share = (len(outfit) - 1) / len(outfit)
     assert both.file.untitled_with_language_model is not None
     parts = both.file.with_language_model, both.file.untitled_with_language_model
@@ -238,24 +234,31 @@ def test_items_without_titles_have_a_regression_of_their_own(wardrobe: Dataset) 
     ]
     scores = scorer.score([outfit, bare, mixed])
     np.testing.assert_allclose(np.log(scores / (1 - scores)), np.concatenate(expected), atol=1e-9)
-    without = learned.scorer("learned", both.centering, adviser)
-    np.testing.assert_array_equal(without.score([outfit]), scorer.score([outfit]))
+    alone = learned.scorer("alone", adviser)
+    np.testing.assert_allclose(alone.score([outfit]), scorer.score([outfit]), rtol=0, atol=1e-9)
 
 
-def test_an_ensemble_from_before_the_rules_scores_as_it_did(wardrobe: Dataset, tmp_path: Path) -> None:
-    learn(Adviser(wardrobe, 0.75), wardrobe).save(tmp_path)
-    content = json.loads((tmp_path / ENSEMBLE_FILE).read_text())
-    for model in (content["with_language_model"], content["without_language_model"]):
-        for part in ("weights", "ranges"):
-            model[part] = {name: value for name, value in model[part].items() if name not in RULE_WEIGHTS}
-    (tmp_path / ENSEMBLE_FILE).write_text(json.dumps(content))
+def test_photos_are_compared_where_there_are_some(wardrobe: Dataset, tmp_path: Path) -> None:
+    rng = np.random.default_rng(6)
+    vectors = unit_vectors(rng.normal(size=(len(wardrobe.items), 16)))
+    items = {
+        item.id: replace(item, title="", photo_embedding=vector)
+        for item, vector in zip(wardrobe.items.values(), vectors, strict=True)
+    }
+    pictured = replace(wardrobe, items=items)
+    learned = learn(Adviser(pictured, 0.5), pictured)
+    assert (learned.file.photo_encoder, learn(Adviser(wardrobe, 0.5), wardrobe).file.photo_encoder) == ("edge", None)
+    outfit = pictured.items_of(pictured.outfits[0].item_ids)
+    bare = [replace(item, photo_embedding=None) for item in outfit]
+    values = learned.scorer(WITHOUT_LANGUAGE_MODEL, None).features([outfit, bare, (outfit[0], *bare[1:])])
+    assert values["projected-photos"][0] != 0
+    assert values["projected-photos"][1:].tolist() == [0, 0]
+    learned.save(tmp_path)
     loaded = Ensemble.load(tmp_path)
     assert loaded is not None
-    outfit = [replace(item, facts={}) for item in wardrobe.items_of(wardrobe.outfits[0].item_ids)]
-    clashing = [replace(item, facts={"tradition": (Fact((item.id,), "user"),)}) for item in outfit]
-    for scorer in scorers_of(loaded, Adviser(wardrobe, 0.75)):
-        scores = scorer.score([outfit, clashing])
-        assert scores[0] == scores[1]
+    # Means are saved in single precision.
+    again = loaded.scorer(WITHOUT_LANGUAGE_MODEL, None).features([outfit])["projected-photos"]
+    np.testing.assert_allclose(again, values["projected-photos"][:1], rtol=0, atol=1e-5)
 
 
 def test_damaged_files_are_named(wardrobe: Dataset, tmp_path: Path) -> None:
@@ -266,21 +269,22 @@ def test_damaged_files_are_named(wardrobe: Dataset, tmp_path: Path) -> None:
         ({"intercept": "much"}, "can't be read"),
         ({"more": 1}, "can't be read"),
         ({"text_encoder": "0" * 64}, "another version"),
+        ({"format": "coordi-ensemble-1"}, "fine-tune again"),
     ):
         (tmp_path / ENSEMBLE_FILE).write_text(json.dumps({**expected, **change}))
         with pytest.raises(ModelError, match=match):
             Ensemble.load(tmp_path)
     (tmp_path / ENSEMBLE_FILE).write_text(json.dumps(expected))
-    (tmp_path / MEANS_FILE).write_bytes(b"0" * 40)
+    (tmp_path / ARRAYS_FILE).write_bytes(b"0" * 40)
     with pytest.raises(ModelError, match="can't be read"):
         Ensemble.load(tmp_path)
-    (tmp_path / MEANS_FILE).unlink()
+    (tmp_path / ARRAYS_FILE).unlink()
     with pytest.raises(ModelError, match="can't be read"):
         Ensemble.load(tmp_path)
 
 
 def test_a_disk_that_holds_no_more_is_told_as_that(wardrobe: Dataset, tmp_path: Path) -> None:
     ensemble = learn(Adviser(wardrobe, 0.75), wardrobe)
-    (tmp_path / MEANS_FILE).mkdir()
+    (tmp_path / ARRAYS_FILE).mkdir()
     with pytest.raises(ArtifactError, match=r"ensemble\.safetensors can't be written"):
         ensemble.save(tmp_path)

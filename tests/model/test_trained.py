@@ -159,7 +159,7 @@ def test_a_search_along_the_direction_orders_as_the_score_without_the_language_m
     )
     outfit = items[:3]
     scores = scorers.quick.score([(*outfit, value) for value in shoes])
-    along = np.array([float(value.text_embedding @ scorers.direction(outfit)) for value in shoes])
+    along = np.array([float(value.text_embedding @ scorers.directions(outfit)["text"]) for value in shoes])
     assert (
         np.corrcoef(np.argsort(np.argsort(scores)), np.argsort(np.argsort(along)))[0, 1] >= 0.9 - 1e-9
     )  # the sum rounds

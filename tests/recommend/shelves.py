@@ -16,7 +16,7 @@ from coordi.recommend.catalogue import Catalogue
 from coordi.recommend.catalogue_file import CatalogueInfo
 from coordi.recommend.items import describe_items
 from coordi.recommend.stylist import Stylist
-from coordi.types import GarmentCategory, Item
+from coordi.types import EmbeddingSort, GarmentCategory, Item
 
 Taste = Callable[[Sequence[Item]], float]
 ALL = RecommendSettings(candidates=1000, top_k=50, diversity=0.0)
@@ -37,8 +37,8 @@ class Judge:
     def for_catalogue(self, sums: GroupSums) -> Judge:
         return self
 
-    def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
-        return np.asarray(sum(item.text_embedding for item in outfit), dtype=np.float32)
+    def directions(self, outfit: Sequence[Item]) -> dict[EmbeddingSort, NDArray[np.float32]]:
+        return {"text": np.asarray(sum(item.text_embedding for item in outfit), dtype=np.float32)}
 
 
 class _TasteScorer:

@@ -28,7 +28,7 @@ from coordi.recommend.catalogue_file import CatalogueInfo
 from coordi.recommend.items import describe_items
 from coordi.serve.app import Service, listen, make_server
 from coordi.serve.schemas import ServeSettings
-from coordi.types import GarmentCategory, Item
+from coordi.types import EmbeddingSort, GarmentCategory, Item
 
 from ..encoders.colours import describe
 
@@ -92,8 +92,8 @@ class Blocked:
     def for_catalogue(self, sums: GroupSums) -> Blocked:
         return self
 
-    def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
-        return np.zeros(3, dtype=np.float32)
+    def directions(self, outfit: Sequence[Item]) -> dict[EmbeddingSort, NDArray[np.float32]]:
+        return {"text": np.zeros(3, dtype=np.float32)}
 
 
 @pytest.fixture(scope="session")

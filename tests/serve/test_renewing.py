@@ -21,7 +21,7 @@ from coordi.recommend.build import CatalogueJob, DescriptionPipeline, build_cata
 from coordi.recommend.catalogue import Catalogue
 from coordi.recommend.catalogue_file import ITEMS_FILE, check_fits
 from coordi.serve.batching import BatchingScorers, scorer_batcher
-from coordi.types import Item
+from coordi.types import EmbeddingSort, Item
 
 from .conftest import Start
 
@@ -218,14 +218,14 @@ class CatalogueSize:
         return self
 
     def for_catalogue(self, sums: GroupSums) -> CatalogueSize:
-        return CatalogueSize(sum(count for count, _ in sums.values()), self._threads)
+        return CatalogueSize(sum(count for count, _ in sums.texts.values()), self._threads)
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
         self._threads.add(threading.current_thread().name)
         return np.full(len(outfits), self._size / 100)
 
-    def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
-        return np.zeros(3, dtype=np.float32)
+    def directions(self, outfit: Sequence[Item]) -> dict[EmbeddingSort, NDArray[np.float32]]:
+        return {"text": np.zeros(3, dtype=np.float32)}
 
 
 def test_scorers_of_two_catalogues_share_a_thread_and_no_call(opened: Model) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, product
 from math import fsum, sqrt
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,18 +21,29 @@ from coordi.style.agreement import NO_AMOUNTS, RULES, Amounts, FactSets, amounts
 from coordi.types import GARMENT_CATEGORIES, Description, GarmentCategory, Item, Label
 
 CATEGORY_PAIRS, SIMILARITY, TITLE_SIMILARITY = "category-pairs", "sentence-cosine", "title-cosine"
+PROJECTED_TEXTS, PROJECTED_PHOTOS = "projected-texts", "projected-photos"
 
 RULE_WEIGHTS: Mapping[str, float] = {f"rule: {name}": weight for name, weight in RULES.items()}
 """A stylist's weight of each rule's feature, whose sign a fit keeps; the names are keys of the file of an ensemble."""
 
 Group = tuple[GarmentCategory | None, bool]
 """A garment category, and whether its items have a title."""
-GroupSums = Mapping[Group, tuple[int, NDArray[np.float64]]]
-"""Number of items of each group, and the sum of their text embeddings ``(D,)``."""
+Sums = Mapping[Group, tuple[int, NDArray[np.float64]]]
+"""Number of items of each group, and the sum of their embeddings ``(D,)``."""
+
+
+class GroupSums(NamedTuple):
+    """Sums of a catalogue's embeddings, of texts and of photos."""
+
+    texts: Sums
+    photos: Sums
+
+
 Embed = Callable[[Sequence[Item]], NDArray[np.float32]]
 """Embeddings of items, unit length or zero, shape ``(N, D)``."""
 _Key = TypeVar("_Key", bound=Hashable)
 
+_OVERALL, _PROJECTION = "all", "projection"  # names of saved arrays, beside those of garment categories
 _SHRINKAGE = 10  # number of training items of a category that weigh as much as the mean of all
 _PHOTO_ATTRIBUTES = ("colour", "pattern", "material")  # whose labels a photo's text combines with the garment type
 # Validation AUC on our Maryland split, random and same-category negatives: 0.914 and 0.521 with C = 0.01, 0.903 and
@@ -83,9 +94,9 @@ class CategoryCentering:
             groups[category, False] = np.asarray(encoder.encode_texts(texts).mean(axis=0), dtype=np.float64)
         return CategoryCentering(self.overall, groups)
 
-    def for_catalogue(self, sums: GroupSums) -> CategoryCentering:
-        """Shift the means by ``group_sums`` of a catalogue, whose titles share words that say nothing of style. AUC
-        rises by 0.006 to 0.067 on sources that the bundled model wasn't trained on; Maryland's stays (dev/LOG.md).
+    def for_catalogue(self, sums: Sums) -> CategoryCentering:
+        """Shift the means by sums of a catalogue, whose titles share words that say nothing of style. AUC rises
+        by 0.006 to 0.067 on sources that the bundled model wasn't trained on; Maryland's stays (dev/LOG.md).
         """
         if self.overall is None:
             return self
@@ -118,9 +129,63 @@ class CategoryCentering:
         return unit_vectors(rows)
 
 
-def group_sums(items: Sequence[Item]) -> dict[Group, tuple[int, NDArray[np.float64]]]:
-    """Number of items and sum of text embeddings of each group, for ``CategoryCentering.for_catalogue``."""
-    return _sums([(item.category, bool(item.title)) for item in items], text_embeddings(items))
+@dataclass(frozen=True, slots=True)
+class EmbeddingSpace:
+    """How embeddings of one sort are compared: less the mean of their category, and projected."""
+
+    centering: CategoryCentering
+    projection: NDArray[np.float32] | None = None  # (D, D); see ``projection.learn_projection``
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, NDArray[np.float32]]) -> EmbeddingSpace:
+        """Restore one from ``arrays``."""
+        means = {name: row.astype(np.float64) for name, row in arrays.items() if name != _PROJECTION}
+        overall = means.pop(_OVERALL, None)
+        by_category = cast("Mapping[GarmentCategory | None, NDArray[np.float64]]", means)
+        return cls(CategoryCentering.by_category(overall, by_category), arrays.get(_PROJECTION))
+
+    def arrays(self) -> dict[str, NDArray[np.floating]]:
+        """What is saved: the means of titled items by category, and the projection."""
+        centering = self.centering
+        rows = {str(category): mean for (category, titled), mean in centering.by_group.items() if titled}
+        rows |= {} if centering.overall is None else {_OVERALL: centering.overall}
+        return rows | ({} if self.projection is None else {_PROJECTION: self.projection})
+
+    def projected(self, items: Sequence[Item], embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Centred and projected embeddings ``(N, D)``, unit length or zero."""
+        centred = self.centering.centre(items, embeddings)
+        if self.projection is None or not items:
+            return centred
+        # In double precision, so that a row doesn't depend on the number of others.
+        return unit_vectors(centred.astype(np.float64) @ self.projection)
+
+    def back(self, projected: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The direction ``(D,)`` of embeddings whose projections lie nearest to all projected ones ``(N, D)``."""
+        total = projected.sum(axis=0)
+        return total if self.projection is None else np.asarray(self.projection @ total, dtype=np.float32)
+
+    def projected_photos(self, items: Sequence[Item]) -> NDArray[np.float32]:
+        """As ``projected``, of the items' photos; zeros for an item without one."""
+        assert self.projection is not None
+        rows = np.zeros((len(items), len(self.projection)), dtype=np.float32)
+        photographed = [n for n, item in enumerate(items) if item.photo_embedding is not None]
+        if photographed:
+            chosen = [items[n] for n in photographed]
+            rows[photographed] = self.projected(chosen, photo_embeddings(chosen))
+        return rows
+
+
+def group_sums(items: Sequence[Item]) -> GroupSums:
+    """Sums of a catalogue's items, for ``CategoryCentering.for_catalogue``."""
+    photographed = [item for item in items if item.photo_embedding is not None]
+    return GroupSums(
+        _sums([_group(item) for item in items], text_embeddings(items)),
+        _sums([_group(item) for item in photographed], photo_embeddings(photographed)),
+    )
+
+
+def _group(item: Item) -> Group:
+    return item.category, bool(item.title)
 
 
 def _sums(keys: Sequence[_Key], rows: NDArray[np.float32]) -> dict[_Key, tuple[int, NDArray[np.float64]]]:
@@ -133,6 +198,12 @@ def _sums(keys: Sequence[_Key], rows: NDArray[np.float32]) -> dict[_Key, tuple[i
 def text_embeddings(items: Sequence[Item]) -> NDArray[np.float32]:
     """Text embeddings of described items, shape ``(N, T)``."""
     return np.stack([item.text_embedding for item in items]) if items else np.zeros((0, 0), dtype=np.float32)
+
+
+def photo_embeddings(items: Sequence[Item]) -> NDArray[np.float32]:
+    """Embeddings of photos, shape ``(N, D)``, of items that all have one."""
+    vectors = [item.photo_embedding for item in items if item.photo_embedding is not None]
+    return np.stack(vectors) if vectors else np.zeros((0, 0), dtype=np.float32)
 
 
 class CategoryPairs:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ from coordi.config import EvaluateSettings, FinetuneSettings, RunSettings, apply
 from coordi.encoders.labels import load_vocabulary
 from coordi.errors import ConfigError, ModelError
 from coordi.model.base import Base, resolve_base
-from coordi.model.ensemble import ENSEMBLE_FILE, LANGUAGE_MODEL, WITHOUT_LANGUAGE_MODEL, Ensemble, text_encoder
-from coordi.model.features import CategoryCentering, GroupSums
+from coordi.model.ensemble import ENSEMBLE_FILE, LANGUAGE_MODEL, WITHOUT_LANGUAGE_MODEL, Ensemble
+from coordi.model.features import GroupSums
 from coordi.model.scoring import BaseModelScorer, CachedScorer, LazyScorer, check_origin, load_answers, load_scorer
-from coordi.types import Item, OutfitScorer
+from coordi.types import EmbeddingSort, Item, OutfitScorer
 
 BUNDLED = Path(__file__).parent / "adapter"
 """Folder of the bundled adapter; its README.md is the model card."""
@@ -78,36 +78,38 @@ class ModelScorers:
     def __init__(self, model: TrainedModel) -> None:
         self._trained = model
         self._lazy = LazyScorer(model.name, model.load_scorer)
-        self._own = None if model.adapter is None else Ensemble.load(model.adapter)
-        ensemble = self._own or Ensemble.load(BUNDLED)
+        own = None if model.adapter is None else Ensemble.load(model.adapter)
+        self._has_own = own is not None
+        ensemble = own or Ensemble.load(BUNDLED)
         if ensemble is None:
             raise ModelError(f"the bundled adapter in {BUNDLED} has no ensemble; install coordi again")
-        self._ensemble = ensemble
+        if ensemble.file.photo_encoder != model.settings.describe.encoder:  # its photos can't be compared with these
+            ensemble = replace(ensemble, photos=None)
         vocabulary = load_vocabulary(model.settings.describe.vocabulary)
-        self._centering = ensemble.centering.with_photo_only(vocabulary, model.settings.prompt, text_encoder())
-        self.language_model = CachedScorer(LANGUAGE_MODEL if self._own else model.name, self._lazy)
-        self._adapt(self._centering)
+        self._ensemble = ensemble.with_photo_only(vocabulary, model.settings.prompt)
+        self.language_model = CachedScorer(LANGUAGE_MODEL if own else model.name, self._lazy)
+        self._adapt(self._ensemble)
 
     def for_catalogue(self, sums: GroupSums) -> ModelScorers:
         """The same scorers with centering adapted to a catalogue's items; the loaded language model is shared."""
         other = object.__new__(ModelScorers)
         other.__dict__.update(self.__dict__)
-        other._adapt(self._centering.for_catalogue(sums))
+        other._adapt(self._ensemble.for_catalogue(sums))
         return other
 
     def load(self) -> None:
         """Load the language model now."""
         self._lazy.load()
 
-    def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
-        """Direction in which text embeddings of fitting items lie, ``(T,)``; see ``EnsembleScorer.direction``."""
-        return self.quick.direction(outfit)
+    def directions(self, outfit: Sequence[Item]) -> dict[EmbeddingSort, NDArray[np.float32]]:
+        """Directions in which embeddings of fitting items lie; see ``recommend.answers.Scorers.directions``."""
+        return self.quick.directions(outfit)
 
-    def _adapt(self, centering: CategoryCentering) -> None:
-        self.quick = self._ensemble.scorer(WITHOUT_LANGUAGE_MODEL, centering, None)
+    def _adapt(self, ensemble: Ensemble) -> None:
+        self.quick = ensemble.scorer(WITHOUT_LANGUAGE_MODEL, None)
         self.model: OutfitScorer = self.language_model
-        if self._own is not None:
-            self.model = self._own.scorer(self._trained.name, centering, self.language_model)
+        if self._has_own:
+            self.model = ensemble.scorer(self._trained.name, self.language_model)
 
 
 def find_model(name: str, overrides: Sequence[str] = ()) -> TrainedModel:

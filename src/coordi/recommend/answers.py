@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from coordi.model.features import GroupSums
 from coordi.style.agreement import Remark
-from coordi.types import GarmentCategory, Item, OutfitScorer
+from coordi.types import EmbeddingSort, GarmentCategory, Item, OutfitScorer
 
 Judge = Literal["language-model", "without-language-model"]
 """Whether the language model scored an answer."""
@@ -143,10 +143,11 @@ class Scorers(Protocol):
     def for_catalogue(self, sums: GroupSums) -> Scorers:
         """The same scorers adapted to the items of a catalogue; whatever is loaded is shared."""
 
-    def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
-        """Direction in which text embeddings of fitting items lie, ``(T,)``: within a category, ``quick`` scores grow
-        with the inner product, but kinds, shared words and rules of facts move them too. So a nearest-neighbour search
-        finds good items, not always the best: those that it finds have to be scored.
+    def directions(self, outfit: Sequence[Item]) -> Mapping[EmbeddingSort, NDArray[np.float32]]:
+        """Directions in which embeddings of fitting items lie, of texts, ``(T,)``, and of photos, ``(D,)``, if an item
+        has one and photos count: within a category, ``quick`` scores grow with the inner products, but kinds, shared
+        words and rules of facts move them too. So a nearest-neighbour search finds good items, not always the best:
+        those that it finds have to be scored.
         """
 
 

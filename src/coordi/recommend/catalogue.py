@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,7 @@ from coordi.recommend.catalogue_file import (
     table_of,
 )
 from coordi.recommend.rules import Clause, Rules, category_clause, rule_clauses, where
-from coordi.types import GENDERS, GarmentCategory, Gender, Item
+from coordi.types import GENDERS, EmbeddingSort, GarmentCategory, Gender, Item
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -151,7 +151,6 @@ def _read_vectors(
     return matrix, present
 
 
-Space = Literal["photo", "text"]
 NO_RULES = Rules()
 _LONGEST_ID = 200  # compared with those of the catalogue, for an error's sake
 _MOST_WORDS = 20
@@ -248,7 +247,7 @@ class Catalogue:
     def nearest(
         self,
         query: NDArray[np.float32],
-        space: Space,
+        space: EmbeddingSort,
         k: int,
         rules: Rules = NO_RULES,
         category: GarmentCategory | None = None,
@@ -325,16 +324,21 @@ class Catalogue:
 
     @cached_property
     def group_sums(self) -> GroupSums:
-        """``model.features.group_sums`` of all items: number and sum of text embeddings by group."""
+        """``model.features.group_sums`` of all items: number and sum of embeddings by group."""
         contents = self._contents
         titled = np.array([bool(title) for title in contents.columns.column("title").to_pylist()], dtype=np.bool_)
-        sums: dict[Group, tuple[int, NDArray[np.float64]]] = {}
-        for category, span in contents.spans.items():
-            for has_title in (True, False):
-                rows = contents.matrices[TEXT][span][titled[span] == has_title]  # (N, T)
-                if len(rows):
-                    sums[cast("GarmentCategory", category), has_title] = len(rows), rows.sum(axis=0, dtype=np.float64)
-        return sums
+
+        def sums(column: str) -> dict[Group, tuple[int, NDArray[np.float64]]]:
+            groups: dict[Group, tuple[int, NDArray[np.float64]]] = {}
+            for category, span in contents.spans.items():
+                for has_title in (True, False):
+                    chosen = (titled[span] == has_title) & contents.present[column][span]
+                    if chosen.any():
+                        total = contents.matrices[column][span][chosen].sum(axis=0, dtype=np.float64)  # (D,)
+                        groups[cast("GarmentCategory", category), has_title] = int(chosen.sum()), total
+            return groups
+
+        return GroupSums(sums(TEXT), sums(PHOTO))
 
     def ids(self) -> list[str]:
         """Every id, in the source's order."""

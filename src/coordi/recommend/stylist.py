@@ -352,8 +352,9 @@ class CandidateSearch:
         return counts
 
     def find(self, outfit: Sequence[Item], rules: Rules, category: GarmentCategory, most: int) -> list[Scored]:
-        """The best candidates of a category and P(yes) of the outfit with them, in ``ranked_order``, of eight times as
-        many, or 64, whose texts are nearest; scored without the language model. Wanted categories are ignored.
+        """The best candidates of a category and P(yes) of the outfit with them, in ``ranked_order``; scored without the
+        language model, of eight times as many, or 64, whose texts are nearest, and as many whose photos are. Wanted
+        categories are ignored.
 
         What is far from the outfit's items is left out unless the rules allow it; if few are left, more are searched.
         """
@@ -378,9 +379,13 @@ class CandidateSearch:
         return (*_left_out(self.catalogue, rules, tuple(categories)), *far)
 
     def _nearest(self, outfit: Sequence[Item], rules: Rules, category: GarmentCategory, depth: int) -> list[Item]:
-        direction = self.scorers.direction(outfit)
-        nearest = self.catalogue.nearest(direction, "text", depth, _rules_for(outfit, rules), category)
-        return [item for item, _ in nearest]
+        allowed = _rules_for(outfit, rules)
+        nearest = {
+            item.id: item
+            for sort, direction in self.scorers.directions(outfit).items()
+            for item, _ in self.catalogue.nearest(direction, sort, depth, allowed, category)
+        }
+        return list(nearest.values())
 
 
 def _without_far(items: Sequence[Item], outfit: Sequence[Item], rules: Rules) -> list[Item]:

@@ -6,7 +6,7 @@ import asyncio
 import contextvars
 import threading
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from coordi.model.features import GroupSums
 from coordi.recommend.answers import Scorers
 from coordi.recommend.reasons import scores_of
 from coordi.serve.errors import ClientGoneError, busy, stopping
-from coordi.types import Item, OutfitScorer
+from coordi.types import EmbeddingSort, Item, OutfitScorer
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -245,10 +245,10 @@ class BatchingScorers:
         """As ``Scorers.for_catalogue``; the thread is shared."""
         return BatchingScorers(self._scorers.for_catalogue(sums), self._batcher)
 
-    def direction(self, outfit: Sequence[Item]) -> NDArray[np.float32]:
-        """As ``Scorers.direction``; raises ``ClientGoneError`` if the client is gone."""
+    def directions(self, outfit: Sequence[Item]) -> Mapping[EmbeddingSort, NDArray[np.float32]]:
+        """As ``Scorers.directions``; raises ``ClientGoneError`` if the client is gone."""
         check_client()
-        return self._scorers.direction(outfit)
+        return self._scorers.directions(outfit)
 
 
 class BatchingScorer:
