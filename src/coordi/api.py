@@ -253,9 +253,11 @@ class Model:
         attributes: Mapping[str, Sequence[str]],
         title: str = "",
         corrected: Collection[str] = (),
+        embedding: NDArray[np.float32] | None = None,
     ) -> Item:
         """Describe an item by a few words, which may be empty, and its labels by attribute of the vocabulary; those of
         the attributes in ``corrected`` are a person's, the others a photo's. They replace words that they contradict.
+        ``embedding`` is the photo's, unit length, ``(D,)``.
 
         Raises:
             DataError: If an attribute or a label isn't in the vocabulary, or a garment type has another category.
@@ -274,7 +276,7 @@ class Model:
         certain = {name: tuple(Label(text, 1.0) for text in labels) for name, labels in attributes.items() if labels}
         title = FactReader(self.vocabulary).corrected_title(" ".join(title.split()), attributes, corrected, category)
         item = Item(_new_id(), title, category, is_users=True)
-        return self._described(item, Description(item.id, certain, tuple(corrected)), None)
+        return self._described(item, Description(item.id, certain, tuple(corrected)), embedding)
 
     def _described(self, item: Item, description: Description | None, embedding: NDArray[np.float32] | None) -> Item:
         prompt = self.trained.settings.prompt

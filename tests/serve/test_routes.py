@@ -60,6 +60,26 @@ def test_a_photo_is_described_as_the_advisor_sees_it(client: httpx.Client, model
     assert "red" in result["text"]
 
 
+def test_photos_are_compared_by_the_embeddings_that_describe_gave(client: httpx.Client, model: Model) -> None:
+    """The score is that of the same items, described from photos by the library."""
+    given, items = [], []
+    for name in ("i0052.jpg", "i0101.jpg"):
+        photo = (sample_folder() / "images" / name).read_bytes()
+        seen = client.post(f"{API}/describe", files={"photo": ("x.jpg", photo, "image/jpeg")}).json()
+        labels = {key: [label["text"] for label in row] for key, row in seen["attributes"].items()}
+        given.append({"category": seen["category"], "attributes": labels, "embedding": seen["embedding"]})
+        (described,) = model.describe_photos([Image.open(io.BytesIO(photo)).convert("RGB")])
+        items.append(model.item_of_labels(seen["category"], labels, embedding=described.embedding))
+
+    def score(rows: list[dict[str, Any]]) -> float:
+        body = {"items": [{"seen": row} for row in rows], "language_model": False}
+        return float(client.post(f"{API}/score", json=body).json()["score"])
+
+    assert score(given) == pytest.approx(model.score(items, language_model=False).score, abs=1e-6)
+    without = [{key: value for key, value in row.items() if key != "embedding"} for row in given]
+    assert score(given) != score(without)
+
+
 def test_of_a_photo_of_no_garment_that_alone_is_said(client: httpx.Client) -> None:
     result = client.post(f"{API}/describe", files={"photo": ("x.png", jpeg("black", kind="PNG"), "image/png")}).json()
     assert result["category"] is None

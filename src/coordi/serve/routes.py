@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import difflib
 import io
 import mimetypes
@@ -13,9 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import fastapi
+import numpy as np
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Body, FastAPI, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
+from numpy.typing import NDArray
 from pydantic import ValidationError
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -37,6 +41,8 @@ from coordi.types import GARMENT_CATEGORIES, Item
 if TYPE_CHECKING:
     from coordi.serve.app import Service
 
+_FLOATS = np.dtype("<f4")  # of an embedding in base64
+_ROUNDING = 1e-3  # by which its length may differ from 1
 _ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": schemas.ErrorResponse} for status in (401, 403, 404, 405, 408, 409, 413, 415, 422, 500, 503)
 }
@@ -152,11 +158,23 @@ def _item_of_labels(model: Model, item: schemas.LabelledItem, field: str) -> Ite
                 message += "" if len(near) == len(accepted) else " and others (GET /api/v1/vocabulary)"
                 where = f"{field}.attributes.{name}[{position}]"
                 raise RefusedError(422, "unknown_label", message, where, accepted)
+    embedding = None if item.embedding is None else _embedding_of(model, item.embedding, f"{field}.embedding")
     try:
         title = _printable_words(item.title)
-        return model.item_of_labels(item.category, item.attributes, title, item.corrected)
+        return model.item_of_labels(item.category, item.attributes, title, item.corrected, embedding)
     except DataError as error:
         raise RefusedError(422, "contradiction", single_line(error), field) from error
+
+
+def _embedding_of(model: Model, text: str, field: str) -> NDArray[np.float32]:
+    """The photo's embedding that ``describe`` gave, unit length, shape ``(D,)``."""
+    dimension = model.encoder.dimension
+    with contextlib.suppress(ValueError):  # no base64, or a part of a number
+        vector = np.frombuffer(base64.b64decode(text, validate=True), dtype=_FLOATS).astype(np.float32)
+        if vector.shape == (dimension,) and abs(float(np.linalg.norm(vector)) - 1) < _ROUNDING:
+            return vector
+    message = f"this is no embedding by '{model.encoder.name}' ({dimension} float32 numbers of length 1, in base64); "
+    raise RefusedError(422, "bad_embedding", f"{message}give what describe answered, or leave it out", field)
 
 
 def _printable_words(words: str) -> str:
@@ -290,6 +308,7 @@ def _describe(model: Model, photo: bytes) -> schemas.DescribeResponse:
         item = model.item_of_labels(result.category, labels)
         values = {"text": item.text, "facts": item.facts}
     values |= {"category": result.category, "attributes": result.description, "encoder": model.encoder.name}
+    values["embedding"] = base64.b64encode(result.embedding.astype(_FLOATS).tobytes()).decode()
     return schemas.DescribeResponse.model_validate(values)
 
 

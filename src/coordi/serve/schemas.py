@@ -20,6 +20,7 @@ MAX_ITEMS = 12
 MAX_SUGGESTIONS = 50
 MAX_LOOKS = 10
 MAX_TEXT_LENGTH = 300
+MAX_EMBEDDING_LENGTH = 12_000
 _MAX_FILTER_VALUES = 20
 _MAX_OFFSET = 10_000_000
 
@@ -66,13 +67,15 @@ Count = Annotated[int, BeforeValidator(_integer)]
 class LabelledItem(BaseSchema):
     """An item of the client's own, by labels of the vocabulary, as ``describe`` found them or a user corrected them.
 
-    Labels of the attributes in ``corrected`` are the user's, and count before the title and the photo.
+    Labels of the attributes in ``corrected`` are the user's, and count before the title and the photo. ``embedding`` is
+    that of ``describe``, by the same encoder; without it photos aren't compared.
     """
 
     category: GarmentCategory
     attributes: dict[LabelText, tuple[LabelText, ...]] = Field(default_factory=dict, max_length=20)
     title: str = Field(default="", max_length=MAX_TEXT_LENGTH)
     corrected: tuple[LabelText, ...] = Field(default=(), max_length=20)
+    embedding: str | None = Field(default=None, max_length=MAX_EMBEDDING_LENGTH)
 
 
 _NULL: Any = {"type": "null"}
@@ -182,13 +185,15 @@ FactsResponse = dict[FactName, tuple[FactResponse, ...]]
 class DescribeResponse(BaseSchema):
     """What coordi recognises in a photo: by attribute, the labels that are sure enough, most probable first.
 
-    The category is None, and the text empty, if the encoder isn't sure: the client has to choose one.
+    The category is None, and the text empty, if the encoder isn't sure: the client has to choose one. ``embedding`` is
+    the photo's, float32 in base64, for ``seen.embedding``; it holds no picture.
     """
 
     category: GarmentCategory | None
     attributes: Attributes
     text: str
     encoder: str
+    embedding: str
     facts: FactsResponse
 
 

@@ -57,6 +57,7 @@ async function seen(blob) {
   const answer = await ask("describe", { form });
   return {
     kind: "photo", title: "", category: answer.category, attributes: answer.attributes, corrected: false, added: Date.now(),
+    embedding: answer.embedding, encoder: answer.encoder,
   };
 }
 

@@ -53,7 +53,9 @@ export function given(item) {
   const labelled = Object.entries(item.attributes).filter(([, labels]) => labels.length);
   const attributes = Object.fromEntries(labelled.map(([name, labels]) => [name, labels.map((label) => label.text)]));
   const corrected = correctedOf(item);
-  return { seen: { category: item.category, attributes, title: item.title, ...(corrected.length && { corrected }) } };
+  // Embeddings of two encoders can't be compared.
+  const embedding = item.encoder === read().ready?.encoder ? item.embedding : undefined;
+  return { seen: { category: item.category, attributes, title: item.title, ...(corrected.length && { corrected }), ...(embedding && { embedding }) } };
 }
 
 /** Attributes whose labels count before the title and the photo: the user's. Removed ones of words count as well, and so does a kind that gave way to a category. */

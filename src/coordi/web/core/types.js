@@ -15,6 +15,8 @@
  * @property {Record<string, Label[]>} attributes
  * @property {boolean} corrected A user changed what was seen.
  * @property {string} [photo] SHA-256 of its kept photo.
+ * @property {string} [embedding] Of its photo, by `encoder`: photos are compared by it.
+ * @property {string} [encoder]
  * @property {string} [id] Of the catalogue.
  * @property {string} [photoPath] Of the catalogue's photo on the server.
  * @property {number | null} [price]
