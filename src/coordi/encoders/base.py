@@ -167,13 +167,15 @@ def import_onnxruntime(module: str = "onnxruntime") -> ModuleType:
     return require(module, "train")
 
 
-def onnx_session(content: bytes) -> Any:
-    """A session on the CPU. Idle threads don't spin: that took a third of the CPU from those that open photos."""
+def onnx_session(network: bytes | Path) -> Any:
+    """A session on the CPU, of a network's bytes or file. Idle threads don't spin: that took a third of the CPU from
+    those that open photos.
+    """
     onnxruntime = import_onnxruntime()
     options = onnxruntime.SessionOptions()
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
 
 
 def read_checked(path: Path, sha256: str, advice: str) -> bytes:

