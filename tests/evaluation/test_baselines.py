@@ -74,6 +74,22 @@ def test_title_cosine_by_hand() -> None:
     assert scorer.score(outfits) == pytest.approx([1, 0, 1 / 3, 0, 0], abs=1e-12)
 
 
+def test_title_cosine_is_that_of_scikit_learn() -> None:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    titles = ("Red silk-dress red", "the red belt, 2 for 30", "Größe 38 Kleid", "silk scarf silk silk", "a b c", "RED")
+    items = [
+        Item(str(n), title, "top", kind) for n, (title, kind) in enumerate(zip(titles, ["Tops", ""] * 3, strict=True))
+    ]
+    vectors = TfidfVectorizer(sublinear_tf=True).fit_transform([f"{item.title} {item.subcategory}" for item in items])
+    cosines = (vectors @ vectors.T).toarray()
+    pairs = [(first, second) for first in range(6) for second in range(first)]
+    scores = TitleSimilarity.fit(items).score([(items[first], items[second]) for first, second in pairs])
+    np.testing.assert_allclose(scores, [cosines[pair] for pair in pairs], atol=1e-12)
+    (whole,) = TitleSimilarity.fit(items).score([items])
+    assert whole == pytest.approx(np.mean([cosines[pair] for pair in pairs]), abs=1e-12)
+
+
 def test_title_cosine_needs_words() -> None:
     """Kinds alone would make it a baseline of kinds under the name of titles."""
     items = {"a": Item("a", "", "top", "Blouses"), "b": Item("b", "?", "shoes", "Pumps")}

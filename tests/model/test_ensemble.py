@@ -165,7 +165,7 @@ def test_a_rule_counts_however_far_it_applies(wardrobe: Dataset) -> None:
 def test_similarity_of_more_pairs_says_more(wardrobe: Dataset) -> None:
     ensemble = learn(Adviser(wardrobe, 0.75), wardrobe)
     assert ensemble.file.idf is not None
-    titles = TitleSimilarity.from_idf(ensemble.file.idf)
+    titles = TitleSimilarity(ensemble.file.idf)
     outfit = wardrobe.items_of(wardrobe.outfits_of("train")[0].item_ids)
     two, four = (
         ensemble.scorer(WITHOUT_LANGUAGE_MODEL, None).features([items])["title-cosine"]

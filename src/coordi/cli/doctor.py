@@ -86,7 +86,10 @@ def _four_bits(settings: RunSettings) -> str:
 
 def _arithmetic(settings: RunSettings) -> str:
     from coordi.model.engines import has_fast_int8
+    from coordi.model.scoring import runs_without_torch
 
+    if runs_without_torch(settings):
+        return "the bundled model's published 4-bit weights in ONNX Runtime, without torch"
     if _gpu_memory() is not None:
         return "on the GPU, in 16-bit floats"
     chosen, fast = settings.model.arithmetic, has_fast_int8()

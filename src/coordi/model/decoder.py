@@ -353,7 +353,7 @@ class Decoder:
 
     def __init__(self, folder: Path) -> None:
         self.shape = Shape(**read_json(folder / SHAPE))
-        self.tokenizer = LightTokenizer(folder / TOKENIZER, self.shape.first_token)
+        self.tokenizer: Any = LightTokenizer(folder / TOKENIZER, self.shape.first_token)
         self._embeddings = np.load(folder / EMBEDDINGS, mmap_mode="r")
         self._session = onnx_session(folder / NETWORK)
 

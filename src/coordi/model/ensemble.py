@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -173,7 +173,7 @@ class Ensemble:
         outfits = [outfit for part, _ in parts for outfit in part]
         pairs = CategoryPairs.fit(outfits, np.concatenate([labels for _, labels in parts]))
         try:
-            idf: dict[str, float] | None = TitleSimilarity.fit(items).idf
+            idf: dict[str, float] | None = dict(TitleSimilarity.fit(items).idf)
         except EvaluationError:  # photos without titles
             idf = None
         comparisons = [pair for dataset in datasets for pair in training_comparisons(dataset, settings.seed)]
@@ -306,15 +306,10 @@ class EnsembleScorer:
         self._language_model = language_model
         file = ensemble.file
         self._pairs = CategoryPairs(file.pairs, file.intercept)
-        self._idf = file.idf
+        self._titles = None if file.idf is None else TitleSimilarity(file.idf)
         self._model = file.without_language_model if language_model is None else file.with_language_model
         of_untitled = (file.untitled_without_language_model, file.untitled_with_language_model)
         self._of_untitled = of_untitled[language_model is not None] or self._model
-
-    @cached_property
-    def _titles(self) -> TitleSimilarity | None:
-        """Made when it is needed: scikit-learn isn't in the light base, which describes items and scores none."""
-        return None if self._idf is None else TitleSimilarity.from_idf(self._idf)
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
         """P(yes) of each outfit, shape ``(N,)``; between items with and without titles, by their shares."""

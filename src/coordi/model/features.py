@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, product
-from math import fsum, sqrt
-from typing import Any, NamedTuple, TypeVar, cast
+from math import fsum, log, sqrt
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,8 @@ Embed = Callable[[Sequence[Item]], NDArray[np.float32]]
 _Key = TypeVar("_Key", bound=Hashable)
 
 _OVERALL, _PROJECTION = "all", "projection"  # names of saved arrays, beside those of garment categories
+_WORD = re.compile(r"\b\w\w+\b")
+_AT_ONCE = 4096  # outfits, which bounds memory
 _SHRINKAGE = 10  # number of training items of a category that weigh as much as the mean of all
 _PHOTO_ATTRIBUTES = ("colour", "pattern", "material")  # whose labels a photo's text combines with the garment type
 # Validation AUC on our Maryland split, random and same-category negatives: 0.914 and 0.521 with C = 0.01, 0.903 and
@@ -244,46 +247,39 @@ class CategoryPairs:
 class TitleSimilarity:
     """Mean cosine over all pairs of an outfit's items, as TF-IDF vectors of the words of title and subcategory. An item
     without words is similar to no other, and an outfit of fewer than two items scores 0.
+
+    Numbers are those of scikit-learn's ``TfidfVectorizer(sublinear_tf=True)``, which takes a second to import.
     """
 
     name = TITLE_SIMILARITY
     gives_probabilities = False
 
-    def __init__(self, vectorizer: Any) -> None:
-        self._vectorizer = vectorizer
+    def __init__(self, idf: Mapping[str, float]) -> None:
+        self.idf = idf
+        """Inverse document frequency of each word, in the order of the words."""
 
     @classmethod
     def fit(cls, items: Sequence[Item]) -> TitleSimilarity:
         """Count words of training items, each once; an ``EvaluationError`` if their titles have no words."""
-        vectorizer = _new_vectorizer()
-        words_of = vectorizer.build_analyzer()
-        if not any(words_of(item.title) for item in items):
+        if not any(_WORD.search(item.title) for item in items):
             raise EvaluationError(
                 f"{cls.name} found no word in the titles of {len(items)} training items; use a data set with titles"
             )
-        return cls(vectorizer.fit([_words(item) for item in items]))
-
-    @classmethod
-    def from_idf(cls, idf: Mapping[str, float]) -> TitleSimilarity:
-        """Restore a fitted one from the inverse document frequency of its words."""
-        vectorizer = _new_vectorizer(vocabulary=list(idf))
-        vectorizer.idf_ = np.array(list(idf.values()), dtype=np.float64)
-        return cls(vectorizer)
-
-    @property
-    def idf(self) -> dict[str, float]:
-        """Inverse document frequency of each word, in the order of the words."""
-        words = self._vectorizer.get_feature_names_out().tolist()
-        return dict(zip(words, self._vectorizer.idf_.tolist(), strict=True))
+        counts = Counter(word for item in items for word in set(_words(item)))
+        return cls({word: log((1 + len(items)) / (1 + counts[word])) + 1 for word in sorted(counts)})
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
         """Mean cosine in ``[0, 1]``, shape ``(N,)``."""
-        words = sorted({_words(item) for outfit in outfits for item in outfit})
-        if not words:
-            return np.zeros(len(outfits))
-        row_of = {phrase: n for n, phrase in enumerate(words)}
-        rows = [[row_of[_words(item)] for item in outfit] for outfit in outfits]
-        return _mean_cosine(self._vectorizer.transform(words), rows)
+        vectors = {id(item): item for outfit in outfits for item in outfit}
+        by_item = {key: self._vector(item) for key, item in vectors.items()}
+        return np.array([_mean_product([by_item[id(item)] for item in outfit]) for outfit in outfits])
+
+    def _vector(self, item: Item) -> dict[str, float]:
+        """Weights of an item's known words, of length 1 together; empty if it has none."""
+        counts = Counter(word for word in _words(item) if word in self.idf)
+        weights = {word: (1 + log(count)) * self.idf[word] for word, count in counts.items()}
+        length = sqrt(fsum(weight * weight for weight in weights.values()))
+        return {word: weight / length for word, weight in weights.items()}
 
 
 class EmbeddingSimilarity:
@@ -338,25 +334,32 @@ def check_both_classes(name: str, labels: NDArray[np.bool_]) -> None:
         )
 
 
-def _mean_cosine(vectors: Any, outfits: Sequence[Sequence[int]]) -> NDArray[np.float64]:
+def _mean_product(vectors: Sequence[Mapping[str, float]]) -> float:
+    """Mean inner product over all pairs of sparse vectors, 0 for fewer than two; sums round alike in any order."""
+    if len(vectors) < 2:
+        return 0.0
+    weights: dict[str, list[float]] = defaultdict(list)
+    for vector in vectors:
+        for word, weight in vector.items():
+            weights[word].append(weight)
+    products = [first * second for row in weights.values() for first, second in combinations(sorted(row), 2)]
+    return fsum(products) / (len(vectors) * (len(vectors) - 1) / 2)
+
+
+def _mean_cosine(vectors: NDArray[np.float64], outfits: Sequence[Sequence[int]]) -> NDArray[np.float64]:
     """Mean cosine over the pairs of each outfit, ``(N,)``: the square of a sum holds each pair twice. An outfit is rows
     of the vectors, ``(U, D)``, sorted so that sums round the same whatever the items' order.
     """
-    sizes = np.array([len(rows) for rows in outfits])
-    columns = [row for rows in outfits for row in sorted(rows)]
-    starts = np.concatenate([[0], np.cumsum(sizes)])
-    counts = require("scipy.sparse", "train").csr_matrix(
-        (np.ones(len(columns)), columns, starts), shape=(len(outfits), vectors.shape[0])
-    )  # (N, U)
-    difference = _squares(counts @ vectors) - counts @ _squares(vectors)
-    return np.asarray(difference / np.maximum(sizes * (sizes - 1), 1) * (sizes > 1), dtype=np.float64)
-
-
-def _squares(vectors: Any) -> NDArray[np.float64]:
-    """Squared length of each row of a dense or sparse matrix."""
-    if isinstance(vectors, np.ndarray):
-        return np.asarray(np.square(vectors).sum(axis=1))
-    return np.asarray(vectors.multiply(vectors).sum(axis=1)).ravel()
+    means, squares = np.zeros(len(outfits)), np.square(vectors).sum(axis=1)
+    pairs = [number for number, rows in enumerate(outfits) if len(rows) > 1]
+    for start in range(0, len(pairs), _AT_ONCE):
+        part = pairs[start : start + _AT_ONCE]
+        sizes = np.array([len(outfits[number]) for number in part])
+        rows = [row for number in part for row in sorted(outfits[number])]
+        starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+        sums = np.square(np.add.reduceat(vectors[rows], starts)).sum(axis=1)
+        means[part] = (sums - np.add.reduceat(squares[rows], starts)) / (sizes * (sizes - 1))
+    return means
 
 
 def _pair_counts(outfit: Sequence[Item]) -> dict[str, int]:
@@ -393,9 +396,5 @@ def _photo_texts(category: GarmentCategory, vocabulary: Vocabulary, prompt: Prom
     return [item_text(item, Description("", {**kind, **label}), prompt) for kind, label in pairs]
 
 
-def _new_vectorizer(**options: Any) -> Any:
-    return require("sklearn.feature_extraction.text", "train").TfidfVectorizer(sublinear_tf=True, **options)
-
-
-def _words(item: Item) -> str:
-    return f"{item.title} {item.subcategory}"
+def _words(item: Item) -> list[str]:
+    return _WORD.findall(f"{item.title} {item.subcategory}".lower())

@@ -291,24 +291,24 @@ def _check_head(head: PooledHead, size: int, layers: int) -> None:
         )
 
 
-def runs_without_torch(adapter: Path | None, settings: RunSettings) -> bool:
-    """Whether a scorer is ``load_light_scorer``'s: of the bundled model with a pooled head, unless settings ask for
-    another engine or its arithmetic.
+def runs_without_torch(settings: RunSettings) -> bool:
+    """Whether an adapter's scorer is that of ``load_light_scorer``: the base is the bundled model and the head a pooled
+    one, unless the settings ask for another engine, or for its arithmetic.
     """
     model = settings.model
-    is_bundled = model.base == "bundled" and adapter is not None and settings.finetune.head == "pooled"
-    return is_bundled and model.engine == "auto" and model.arithmetic == "auto"
+    fits = model.base == "bundled" and settings.finetune.head == "pooled"
+    return fits and model.engine == "auto" and model.arithmetic == "auto"
 
 
 def load_any_scorer(adapter: Path | None, settings: RunSettings) -> LanguageModelScorer | PooledScorer:
     """Load a model as a scorer, in ONNX Runtime where that can be done, else by ``load_scorer``."""
-    if adapter is not None and runs_without_torch(adapter, settings):
+    if adapter is not None and runs_without_torch(settings):
         return load_light_scorer(adapter, settings)
     return load_scorer(resolve_base(settings.model), adapter, settings)
 
 
 def load_light_scorer(adapter: Path, settings: RunSettings) -> PooledScorer:
-    """Load the bundled model with an adapter and its pooled head in ONNX Runtime; a ``ModelError`` if they don't fit."""
+    """Load the bundled model with an adapter and its head in ONNX Runtime; a ``ModelError`` if they don't fit."""
     from coordi.model.decoder import Decoder, decoder_folder
 
     check_origin(adapter, Base("bundled", Path(), SHA256))

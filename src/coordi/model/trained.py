@@ -19,7 +19,7 @@ from coordi.errors import ConfigError, ModelError
 from coordi.model.base import Base, resolve_base
 from coordi.model.ensemble import ENSEMBLE_FILE, LANGUAGE_MODEL, WITHOUT_LANGUAGE_MODEL, Ensemble
 from coordi.model.features import GroupSums
-from coordi.model.scoring import BaseModelScorer, CachedScorer, LazyScorer, check_origin, load_answers, load_scorer
+from coordi.model.scoring import BaseModelScorer, CachedScorer, LazyScorer, check_origin, load_answers, load_any_scorer
 from coordi.types import EmbeddingSort, Item, OutfitScorer
 
 BUNDLED = Path(__file__).parent / "adapter"
@@ -66,7 +66,7 @@ class TrainedModel:
 
     def load_scorer(self) -> OutfitScorer:
         """Load the language model, with the adapter if there is one."""
-        return load_scorer(resolve_base(self.settings.model), self.adapter, self.settings)
+        return load_any_scorer(self.adapter, self.settings)
 
 
 class ModelScorers:

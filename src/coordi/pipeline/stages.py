@@ -184,12 +184,11 @@ def train(work: Workspace, dataset: Dataset) -> None:
 
 def _fit_ensemble(work: Workspace, dataset: Dataset, adapter: Path) -> None:
     """Fit the ensemble of an adapter; if that isn't possible, say so and use the language model alone."""
-    from coordi.model.base import resolve_base
-    from coordi.model.scoring import load_scorer
+    from coordi.model.scoring import load_any_scorer
 
     settings = work.settings
     work.say("fitting the ensemble of the language model, category pairs and similarity")
-    language_model = load_scorer(resolve_base(settings.model), adapter, settings)
+    language_model = load_any_scorer(adapter, settings)
     try:
         vocabulary = load_vocabulary(settings.describe.vocabulary)
         Ensemble.learn(language_model, dataset, vocabulary, settings).save(adapter)

@@ -1,0 +1,157 @@
+"""The bundled model in ONNX Runtime scores as the same weights do in torch, alone or in company, and loads no torch."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
+
+from coordi.api import load
+from coordi.config import RunSettings
+from coordi.data.sample import sample_folder
+from coordi.errors import ModelError
+from coordi.model.base import find_gguf, resolve_base
+from coordi.model.decoder import Decoder, decoder_folder, unpack_q4_1
+from coordi.model.engines import load_tokenizer
+from coordi.model.scoring import PooledHead, PooledScorer, load_any_scorer, load_light_scorer, load_scorer
+from coordi.model.trained import BUNDLED, find_model
+from coordi.types import Item
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(find_gguf() is None, reason="the bundled model isn't installed")]
+
+WORDS = (
+    "navy wool blazer", "white leather sneakers", "red silk dress", "black ankle boots", "beige trench coat",
+    "blue jeans", "gold hoop earrings", "running shoes", "straw hat", "Vestido rojo talla 38", "한복 저고리",
+    "belt 2 for 30 €",
+)  # fmt: skip
+OUTFITS = [
+    ("navy wool blazer", "blue jeans", "white leather sneakers"),
+    ("navy wool blazer", "blue jeans", "black ankle boots"),
+    ("navy wool blazer", "blue jeans", "running shoes"), ("red silk dress", "gold hoop earrings"),
+    ("red silk dress", "running shoes", "straw hat"), ("beige trench coat", "black ankle boots"),
+    ("blue jeans", "straw hat"),
+    ("Vestido rojo talla 38", "gold hoop earrings", "black ankle boots", "belt 2 for 30 €"),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def settings() -> RunSettings:
+    return find_model("bundled").settings
+
+
+@pytest.fixture(scope="module")
+def outfits() -> list[list[Item]]:
+    model = load()
+    return [[model.item_of_words(words) for words in outfit] for outfit in OUTFITS]
+
+
+@pytest.fixture(scope="module")
+def light(settings: RunSettings) -> PooledScorer:
+    return load_light_scorer(BUNDLED, settings)
+
+
+def test_scores_are_those_of_the_same_weights_in_torch(
+    settings: RunSettings, light: PooledScorer, outfits: list[list[Item]]
+) -> None:
+    pytest.importorskip("torch")
+    model = settings.model.model_copy(update={"quantization": "none", "arithmetic": "float32"})
+    exact = settings.model_copy(update={"model": model})
+    expected = load_scorer(resolve_base(model), BUNDLED, exact).score(outfits)
+    np.testing.assert_allclose(light.score(outfits), expected, rtol=0, atol=2e-4)
+    assert np.ptp(expected) > 0.2
+
+
+def test_an_outfit_scores_alike_alone_and_in_company(light: PooledScorer, outfits: list[list[Item]]) -> None:
+    together = light.score([*outfits, *outfits[:2]])
+    alone = np.concatenate([light.score([outfit]) for outfit in outfits])
+    np.testing.assert_allclose(together, [*alone, *alone[:2]], rtol=0, atol=1e-5)
+
+
+def test_tokens_are_those_of_the_converted_tokenizer(settings: RunSettings, light: PooledScorer) -> None:
+    pytest.importorskip("transformers")
+    converted = load_tokenizer(resolve_base(settings.model))
+    for text in (*WORDS, "<|im_end|>", "a\nb  c", "", "Größe 1,299.00 👗"):
+        assert light.renderer.tokenizer(text)["input_ids"] == converted(text, add_special_tokens=False)["input_ids"]
+    assert light.renderer.tokenizer.bos_token_id == converted.bos_token_id
+
+
+def test_blocks_are_unpacked_as_their_format_says() -> None:
+    quants = pytest.importorskip("gguf.quants")
+    types = pytest.importorskip("gguf").GGMLQuantizationType
+    rng = np.random.default_rng(3)
+    blocks = rng.integers(256, size=(5, 4, 20), dtype=np.uint8)
+    blocks[..., :4] = rng.normal(size=(5, 4, 2)).astype(np.float16).view(np.uint8).reshape(5, 4, 4)
+    blocks[2, 1, :2] = 0  # a scale of 0
+    expected = quants.dequantize(blocks.reshape(5, -1), types.Q4_1).reshape(5, 4, 32)
+    packed, scales, zeros = unpack_q4_1(blocks)
+    numbers = np.stack([packed & 15, packed >> 4], axis=-1).reshape(5, 4, 32)
+    np.testing.assert_allclose((numbers - zeros[..., None]) * scales[..., None], expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_damaged_cache_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COORDI_CACHE", str(tmp_path))
+    folder = decoder_folder(BUNDLED, 2)
+    for name in ("decoder.onnx", "embeddings.npy", "tokenizer.json", "shape.json"):
+        whole = (folder / name).read_bytes()
+        for damaged in (whole[: len(whole) // 2], bytes([whole[0] ^ 1]) + whole[1:], None):
+            (folder / name).unlink() if damaged is None else (folder / name).write_bytes(damaged)
+            assert decoder_folder(BUNDLED, 2) == folder
+            assert (folder / name).read_bytes() == whole
+    assert Decoder(folder).shape.layers == 2
+
+
+def test_an_adapter_that_fits_nowhere_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COORDI_CACHE", str(tmp_path / "cache"))
+    adapter = tmp_path / "adapter"
+    shutil.copytree(BUNDLED, adapter)
+    file = adapter / "adapter_model.safetensors"
+    tensors = load_file(str(file))
+    changes: Sequence[dict[str, NDArray[np.float16]]] = (
+        {name.replace("q_proj", "query"): value for name, value in tensors.items()},
+        {name: value for name, value in tensors.items() if "lora_A" in name},
+        {},
+    )
+    for changed in changes:
+        save_file(changed, str(file))
+        with pytest.raises(ModelError, match=r"tensors without a place in the bundled model's first 20 layers"):
+            decoder_folder(adapter, 20)
+
+
+def test_a_head_of_another_size_is_refused(tmp_path: Path, settings: RunSettings) -> None:
+    adapter = tmp_path / "adapter"
+    shutil.copytree(BUNDLED, adapter)
+    size = 8
+    row = np.ones(size, dtype=np.float32)
+    PooledHead(20, row, row, row, np.ones(1, dtype=np.float32)).save(adapter)
+    with pytest.raises(ModelError, match="head reads 8 numbers of layer 20"):
+        load_light_scorer(adapter, settings)
+
+
+def test_settings_choose_the_engine(settings: RunSettings) -> None:
+    pytest.importorskip("torch")
+    assert "decoder" in repr(load_any_scorer(BUNDLED, settings)._states)  # type: ignore[union-attr]
+    peft = settings.model_copy(update={"model": settings.model.model_copy(update={"engine": "peft"})})
+    assert "decoder" not in repr(load_any_scorer(BUNDLED, peft)._states)  # type: ignore[union-attr]
+
+
+def test_advice_loads_no_torch() -> None:
+    photo = sample_folder() / "images" / "i0052.jpg"
+    program = (
+        "import sys, coordi; model = coordi.load(); "
+        f"print(model.score(['navy wool blazer', {str(photo)!r}]).score); "
+        "print(sorted({'torch', 'transformers', 'sklearn', 'scipy', 'pandas', 'peft'} & set(sys.modules)))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=dict(os.environ)
+    )
+    score, loaded = run.stdout.splitlines()
+    assert 0 < float(score) < 1
+    assert loaded == "[]"
