@@ -44,7 +44,7 @@ MARYLAND = "polyvore-maryland"
 FITTED_ON = (MARYLAND, "mango")
 # Seed and number of Maryland's outfits of each pass of ``train_adapter.py``.
 PASSES = ((17, 5500), (18, 5200))
-MOST_OUTFITS = 700  # of a source
+MOST_OUTFITS = {MARYLAND: 800, "mango": 326, "chictopia": 326}
 AT_ONCE = 256  # outfits whose answers are saved together
 Pairs = Mapping[str, Sequence[tuple[Item, ...]]]
 
@@ -127,7 +127,7 @@ def _with_unseen(dataset: Dataset) -> Dataset:
 
 
 def _validation(dataset: Dataset) -> Dataset:
-    outfits = dataset.outfits_of("valid")[:MOST_OUTFITS]
+    outfits = dataset.outfits_of("valid")[: MOST_OUTFITS[dataset.name]]
     used = {item_id for row in outfits for item_id in row.item_ids}
     items = {item_id: item for item_id, item in dataset.items.items() if item_id in used}
     return replace(dataset, items=items, outfits=outfits, released=())

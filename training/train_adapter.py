@@ -3,10 +3,11 @@
     python training/train_adapter.py path/to/data --work results/adapter
 
 The folder of data holds ``polyvore-maryland``, ``mango``, ``chictopia`` and ``fashion-products``. The training goes on
-from the bundled adapter, and resumes where it was interrupted. An example is a real outfit with one random negative, one of the same
-categories and a twin with one item that breaks a rule of the lexicon; or a composed outfit with two twins. Outfits of
-the release's validation split that the bundled adapter learned from are trained on again, the others choose the best
-checkpoint and, with ``refit_ensemble.py``, the weights of the ensemble. Nothing is read of any test split.
+from the bundled adapter, and resumes where it was interrupted. An example is a real outfit with one random negative,
+one of the same categories and a twin with one item that breaks a rule of the lexicon; or a composed outfit with two
+twins. Outfits of the release's validation split that the bundled adapter learned from are trained on again, the others
+choose the best checkpoint and, with ``refit_ensemble.py``, the weights of the ensemble. Nothing is read of any test
+split.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from training.compose import Composer
 
-from coordi.api import load
+from coordi.api import DEFAULT_SEED, load
 from coordi.artifacts import read_json, write_json
 from coordi.cli.console import note, progress_bar
 from coordi.config import RunSettings, load_settings
@@ -81,7 +82,10 @@ def main() -> None:
 
 
 def prepare_source(data: Path, work: Path, settings: RunSettings) -> Dataset:
-    """Outfits of a source: validation outfits that the bundled adapter was trained on are training outfits."""
+    """Outfits of a source, split with one seed whatever that of the training: validation outfits that the bundled
+    adapter was trained on are training outfits.
+    """
+    settings = settings.model_copy(update={"seed": DEFAULT_SEED})
     workspace = Workspace(data, work, settings, "train_adapter", note, progress_bar)
     dataset = stages.prepare(workspace, fingerprint(data)).dataset
     trained = set(read_json(BUNDLED / TRAINED_ON))
