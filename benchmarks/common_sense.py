@@ -20,6 +20,7 @@ from scipy.stats import binomtest
 from coordi.api import Model, load
 from coordi.artifacts import cache_folder
 from coordi.cli.console import note, progress_bar
+from coordi.encoders.labels import KINDS
 from coordi.model.trained import BUNDLED
 from coordi.pipeline import stages
 from coordi.pipeline.workspace import Workspace, fingerprint
@@ -108,6 +109,8 @@ def corrections(loaded: Model, mango: Path, seed: int) -> None:
             moved.append(after - before)
         if len(moved) == CORRECTED:
             break
+    if not moved:
+        return
     told(f"corrected colours that lower no score by {ROUNDING}", [change >= -ROUNDING for change in moved])
     print(
         f"corrected colours move the score by {np.mean(moved):+.3f} on average, {np.median(moved):+.3f} in the median"
@@ -125,6 +128,8 @@ def _of_labels(loaded: Model, item: Item, corrected: bool) -> Item:
     assert item.description is not None
     assert item.category is not None
     labels = {name: [label.text for label in row] for name, row in item.description.attributes.items()}
+    worn_as = {entry.text: entry.category for entry in loaded.vocabulary.attributes[KINDS].labels}
+    labels[KINDS] = [label for label in labels.get(KINDS, []) if worn_as[label] in (None, item.category)]
     if corrected:
         labels["colour"] = [item.colours[0]]
     names = ("colour",) if corrected else ()
@@ -135,7 +140,7 @@ def shoes(products: Path, seed: int) -> None:
     """The best shoe for a top and a bottom of one purpose and gender, by the shop's own labels."""
     with (products / "styles.csv").open(encoding="utf-8", newline="") as file:
         rows = {row["id"]: row for row in csv.DictReader(file)}
-    loaded = load(catalogue=products, say=note, progress=progress_bar)
+    loaded = load(catalogue=products / "styles.csv", say=note, progress=progress_bar)
     choices: tuple[Choice, ...] = (
         ("formal shoes for formal shirts and trousers",
          lambda shoe: shoe["articleType"] == "Formal Shoes" or shoe["usage"] == "Formal",
@@ -162,7 +167,7 @@ def shoes(products: Path, seed: int) -> None:
             right = [bool(answer) and is_right(rows[answer[0].item.id]) for answer in answers]
             told(f"{name}, language model {language_model}", right)
             wrong = [
-                f"{rows[answer[0].item.id]['productDisplayName']} for {[rows[item_id]['productDisplayName'] for item_id in ids]}"
+                " | ".join(rows[item_id]["productDisplayName"] for item_id in (answer[0].item.id, *ids))
                 for ids, answer, good in zip(asked, answers, right, strict=True)
                 if answer and not good
             ]

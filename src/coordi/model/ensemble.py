@@ -48,6 +48,7 @@ from coordi.model.features import (
 )
 from coordi.model.projection import learn_projection
 from coordi.model.scoring import CachedScorer
+from coordi.style.words import style_tables
 from coordi.types import CompatibilityQuestion, Dataset, EmbeddingSort, Item, Negatives, OutfitScorer
 
 ENSEMBLE_FILE = "ensemble.json"
@@ -65,6 +66,7 @@ RULES_FACTOR = 0.35
 _FORMAT: Literal["coordi-ensemble-2"] = "coordi-ensemble-2"
 _TEXTS, _PHOTOS = "texts", "photos"  # before the names of arrays
 _ENOUGH_PHOTOS = 200  # comparisons of outfits with photos, to learn from photos
+_MOST = 0.5  # share of outfits with photos, to weigh photos
 _ENOUGH_QUESTIONS = 40  # to fit a regression of items without titles
 _C = 1.0  # of the logistic regression, on standardised features
 _EPSILON = 1e-6  # keeps the log odds of a probability of 0 or 1 finite
@@ -173,7 +175,7 @@ class Ensemble:
         outfits = [outfit for part, _ in parts for outfit in part]
         pairs = CategoryPairs.fit(outfits, np.concatenate([labels for _, labels in parts]))
         try:
-            idf: dict[str, float] | None = dict(TitleSimilarity.fit(items).idf)
+            idf: dict[str, float] | None = _without_colours(TitleSimilarity.fit(items).idf)
         except EvaluationError:  # photos without titles
             idf = None
         comparisons = [pair for dataset in datasets for pair in training_comparisons(dataset, settings.seed)]
@@ -226,6 +228,8 @@ class Ensemble:
         fitted: list[LogisticModel | None] = [None] * 4
         for part, chosen in enumerate(parts):
             of_part = {name: column[chosen] for name, column in values.items()}
+            if np.mean(of_part[PROJECTED_PHOTOS] != 0) < _MOST:  # a few outfits in photos say nothing of all
+                of_part[PROJECTED_PHOTOS] = np.zeros(int(chosen.sum()))
             quick = {name: column for name, column in of_part.items() if name != LANGUAGE_MODEL}
             fitted[2 * part : 2 * part + 2] = [
                 LogisticModel.fit(names, truth[chosen], rules) for names in (of_part, quick)
@@ -361,6 +365,12 @@ class EnsembleScorer:
 def _share_untitled(outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
     """Share of each outfit's items that have no title, ``(N,)``."""
     return np.array([sum(not item.title for item in outfit) / max(len(outfit), 1) for outfit in outfits])
+
+
+def _without_colours(idf: Mapping[str, float]) -> dict[str, float]:
+    """Words but those of colours, which the rules judge: otherwise navy running shoes go with a navy blazer."""
+    colours = {word for colour in style_tables().colours.values() for word in (colour.name, *colour.words)}
+    return {word: value for word, value in idf.items() if word not in colours}
 
 
 def _learn_space(

@@ -21,6 +21,7 @@ RULES: Mapping[str, float] = {
     "traditions differ": -0.5,
     "colours clash": -0.8,
     "colours of a family": 0.2,
+    "colour shared": 0.8,
     "pattern shared": 0.4,
     "patterns clash": -0.8,
     "made for others": -1.0,
@@ -90,14 +91,17 @@ def _of_dress_codes(codes: tuple[int, int] | None, others: tuple[int, int] | Non
 
 @lru_cache(maxsize=4096)
 def _of_colours(names: frozenset[str], others: frozenset[str]) -> Mapping[str, float]:
-    """Whether a colour of one item clashes with one of the other, and whether two are of a family but neutral ones."""
+    """Whether a colour of one item clashes with one of the other, whether two are of a family but neutral ones, and
+    whether two are the same.
+    """
     table = style_tables().colours
     pairs = [(table[name], table[other]) for name, other in product(names, others) if name in table and other in table]
     clash = any(other.name in colour.clashes or colour.name in other.clashes for colour, other in pairs)
     related = any(
         colour.family == other.family and not (colour.is_neutral and other.is_neutral) for colour, other in pairs
     )
-    return {"colours clash": float(clash), "colours of a family": float(related)}
+    same = float(bool(names & others))
+    return {"colours clash": float(clash), "colours of a family": float(related), "colour shared": same}
 
 
 @lru_cache(maxsize=4096)
