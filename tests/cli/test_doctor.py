@@ -41,10 +41,12 @@ def test_arithmetic_follows_the_settings_and_the_processor(monkeypatch: pytest.M
     from coordi.model import engines
 
     monkeypatch.setattr(engines, "has_fast_int8", lambda: True)
-    assert found("edge")["scoring"] == "small models in 8-bit integers: the CPU has AVX-512 VNNI"
+    assert found("edge")["scoring"] == "the bundled model's published 4-bit weights in ONNX Runtime, without torch"
+    in_torch = "model.engine=peft"
+    assert found("edge", in_torch)["scoring"] == "small models in 8-bit integers: the CPU has AVX-512 VNNI"
     assert found("edge", "model.arithmetic=float32")["scoring"].endswith("model.arithmetic is float32")
     monkeypatch.setattr(engines, "has_fast_int8", lambda: False)
-    assert found("edge")["scoring"] == "in 32-bit floats: the CPU has no AVX-512 VNNI"
+    assert found("edge", in_torch)["scoring"] == "in 32-bit floats: the CPU has no AVX-512 VNNI"
     assert "slower than floats" in found("edge", "model.arithmetic=int8")["scoring"]
     assert found("edge")["4 bits"] == "bitsandbytes NF4 works on the CPU"
     assert found("edge", "model.quantization=none")["4 bits"].startswith("not used")

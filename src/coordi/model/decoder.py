@@ -83,11 +83,11 @@ def decoder_folder(adapter: Path, layers: int) -> Path:
         "".join(hash_file(adapter / name) for name in ("adapter_config.json", "adapter_model.safetensors")).encode()
     ).hexdigest()
     folder = cache_folder() / "bundled" / f"decoder-{identity[:16]}-{layers}-{_BUILD}"
-    if _is_whole(folder):
+    if _is_intact(folder):
         return folder
     source = checked_gguf()
     with lock_folder(folder.parent, wait=True):
-        if not _is_whole(folder):
+        if not _is_intact(folder):
             record = Record("build the bundled model's decoder", {"build": _BUILD}, None, {"adapter": identity})
             with clear_write_errors(folder), stage_folder(folder, record):
                 hashes = _build(source, adapter, layers, folder)
@@ -95,7 +95,7 @@ def decoder_folder(adapter: Path, layers: int) -> Path:
     return folder
 
 
-def _is_whole(folder: Path) -> bool:
+def _is_intact(folder: Path) -> bool:
     if not is_finished(folder):
         return False
     try:
@@ -174,11 +174,11 @@ def _network(tensors: Mapping[str, Any], shape: Shape, adapter: Mapping[tuple[in
     """
     onnx = require("onnx", "train")
     graph = _Graph(require("onnx.helper", "train"), require("onnx.numpy_helper", "train"))
-    make, real, whole = graph.helper.make_tensor_value_info, onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
+    make, real, integer = graph.helper.make_tensor_value_info, onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
     _add_constants(graph, shape)
     inputs = [
         make("embeddings", real, ["B", "T", shape.hidden]),
-        make("positions", whole, ["B", "T"]),
+        make("positions", integer, ["B", "T"]),
         make("mask", real, ["B", 1, "T", "S"]),
     ]
     outputs, states = [], "embeddings"
@@ -397,21 +397,21 @@ class Decoder:
         valid = np.concatenate([prefixes.mask[rows], own], axis=1)  # (B, S)
         # A token sees all of what comes before, and of its own text what isn't after it.
         before = np.ones((len(offsets), valid.shape[1] - len(offsets)), dtype=bool)
-        seen = np.concatenate([before, offsets[:, None] >= offsets], axis=1)  # (T, S)
+        visible = np.concatenate([before, offsets[:, None] >= offsets], axis=1)  # (T, S)
         positions = np.where(own, prefixes.lengths[rows][:, None] + offsets, 0)
         inputs = {
             "embeddings": self._embedded(ids),
             "positions": positions,
-            "mask": np.where(seen & valid[:, None, None, :], 0.0, _MASKED).astype(np.float32),
+            "mask": np.where(visible & valid[:, None, None, :], 0.0, _MASKED).astype(np.float32),
         }
         for layer, (keys, values) in enumerate(prefixes.layers):
             inputs |= {f"past_keys_{layer}": keys[rows], f"past_values_{layer}": values[rows]}
         stored = [f"{part}_{layer}" for layer in range(self.shape.layers) for part in ("keys", "values") if store]
-        states, *kept = self._session.run(["states", *stored], inputs)
+        states, *pairs = self._session.run(["states", *stored], inputs)
         counted = own & (positions >= skip)  # (B, T)
         total = prefixes.sums[rows] + (states * counted[:, :, None]).sum(axis=1)
         counts = prefixes.counts[rows] + counted.sum(axis=1)
-        layers = tuple(zip(kept[0::2], kept[1::2], strict=True))
+        layers = tuple(zip(pairs[0::2], pairs[1::2], strict=True))
         return None, PrefixCache(layers, prefixes.lengths[rows] + lengths, valid, total, counts)
 
     def _embedded(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:

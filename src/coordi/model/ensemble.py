@@ -93,8 +93,8 @@ class LogisticModel(Settings):
         rows = np.stack([values[name] for name in learned], axis=1)  # (N, features)
         mean, deviation = rows.mean(axis=0), np.maximum(rows.std(axis=0), 1e-9)
         given = {name: rules * weight for name, weight in RULE_WEIGHTS.items() if name in values}
-        known = sum((weight * values[name] for name, weight in given.items()), np.zeros(len(truth)))
-        fitted = _fit_beside(known, (rows - mean) / deviation, truth)
+        fixed = sum((weight * values[name] for name, weight in given.items()), np.zeros(len(truth)))
+        fitted = _fit_beside(fixed, (rows - mean) / deviation, truth)
         weights = fitted[:-1] / deviation
         return cls(
             weights=dict(zip(learned, weights.tolist(), strict=True)) | given,
@@ -111,14 +111,14 @@ class LogisticModel(Settings):
         return np.asarray(total, dtype=np.float64)
 
 
-def _fit_beside(known: NDArray[np.float64], rows: NDArray[np.float64], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Weights, and an offset after them, of a logistic regression on rows ``(N, features)`` beside known log odds
+def _fit_beside(fixed: NDArray[np.float64], rows: NDArray[np.float64], truth: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Weights, and an offset after them, of a logistic regression on rows ``(N, features)`` beside given log odds
     ``(N,)``; it has the penalty of scikit-learn's, which takes none.
     """
     signs = np.where(truth, 1.0, -1.0)
 
     def loss(fitted: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        weights, margins = fitted[:-1], signs * (known + rows @ fitted[:-1] + fitted[-1])
+        weights, margins = fitted[:-1], signs * (fixed + rows @ fitted[:-1] + fitted[-1])
         slopes = -_C * signs * sigmoid(-margins)  # (N,)
         gradient = np.append(weights + rows.T @ slopes, slopes.sum())
         return float(weights @ weights / 2 + _C * np.logaddexp(0, -margins).sum()), gradient

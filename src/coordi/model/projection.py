@@ -49,8 +49,8 @@ def learn_projection(
     right, wrong = (_padded(side) for side in zip(*comparisons, strict=True))
     for _ in range(_EPOCHS):
         for batch in torch.randperm(len(comparisons), generator=generator).split(_BATCH):  # type: ignore[no-untyped-call]
-            kept = torch.rand((dimension, 1), generator=generator) >= _DROPOUT
-            dropped = matrix * kept / (1 - _DROPOUT)
+            retained = torch.rand((dimension, 1), generator=generator) >= _DROPOUT
+            dropped = matrix * retained / (1 - _DROPOUT)
             margins = _mean_cosines(rows, dropped, right[batch]) - _mean_cosines(rows, dropped, wrong[batch])
             loss = torch.nn.functional.softplus(-scale * margins).mean()
             optimizer.zero_grad()
