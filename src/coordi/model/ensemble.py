@@ -175,7 +175,7 @@ class Ensemble:
         outfits = [outfit for part, _ in parts for outfit in part]
         pairs = CategoryPairs.fit(outfits, np.concatenate([labels for _, labels in parts]))
         try:
-            idf: dict[str, float] | None = _without_colours(TitleSimilarity.fit(items).idf)
+            idf: dict[str, float] | None = _without_facts(TitleSimilarity.fit(items).idf)
         except EvaluationError:  # photos without titles
             idf = None
         comparisons = [pair for dataset in datasets for pair in training_comparisons(dataset, settings.seed)]
@@ -367,10 +367,14 @@ def _share_untitled(outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
     return np.array([sum(not item.title for item in outfit) / max(len(outfit), 1) for outfit in outfits])
 
 
-def _without_colours(idf: Mapping[str, float]) -> dict[str, float]:
-    """Words but those of colours, which the rules judge: otherwise navy running shoes go with a navy blazer."""
-    colours = {word for colour in style_tables().colours.values() for word in (colour.name, *colour.words)}
-    return {word: value for word, value in idf.items() if word not in colours}
+def _without_facts(idf: Mapping[str, float]) -> dict[str, float]:
+    """Words but those of colours and of people, which the rules judge: otherwise navy running shoes go with a navy
+    blazer, and a man's sandals with his shirt.
+    """
+    table = style_tables()
+    people = [row for row in table.describing.values() if row.audience]
+    judged = {word for row in (*table.colours.values(), *people) for word in (row.name, *row.words)}
+    return {word: value for word, value in idf.items() if word not in judged}
 
 
 def _learn_space(
