@@ -246,7 +246,7 @@ def serve(
     """
     from coordi.errors import require
 
-    for module in ("fastapi", "uvicorn", "python_multipart", "torch", "duckdb"):
+    for module in ("fastapi", "uvicorn", "python_multipart", "duckdb"):
         require(module, "serve")
     from coordi.api import load
     from coordi.serve.app import run

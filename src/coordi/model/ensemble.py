@@ -372,8 +372,8 @@ def _without_facts(idf: Mapping[str, float]) -> dict[str, float]:
     blazer, and a man's sandals with his shirt.
     """
     table = style_tables()
-    people = [row for row in table.describing.values() if row.audience]
-    judged = {word for row in (*table.colours.values(), *people) for word in (row.name, *row.words)}
+    judged = {word for colour in table.colours.values() for word in (colour.name, *colour.words)}
+    judged |= {word for row in table.describing.values() if row.audience for word in (row.name, *row.words)}
     return {word: value for word, value in idf.items() if word not in judged}
 
 
