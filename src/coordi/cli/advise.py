@@ -29,7 +29,7 @@ ItemsArgument = Annotated[
 QuickOption = Annotated[
     bool, typer.Option("--quick", help="Score without the language model: milliseconds instead of seconds, less exact.")
 ]
-LOADING = "loading the language model; its first use takes a minute longer"
+LOADING = "loading the language model; its first use takes some seconds longer"
 
 
 def _find_items(model: Model, given: Sequence[str]) -> list[Item]:
