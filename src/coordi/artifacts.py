@@ -173,6 +173,18 @@ def is_finished(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 
 
+def build_once(
+    folder: Path, record: Record, build: Callable[[], None], is_ready: Callable[[Path], bool] = is_finished
+) -> Path:
+    """A folder of the cache, built now unless it is ready; other processes wait for it."""
+    if not is_ready(folder):
+        with lock_folder(folder.parent, wait=True):
+            if not is_ready(folder):
+                with clear_write_errors(folder), stage_folder(folder, record):
+                    build()
+    return folder
+
+
 def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a finished stage; raises ``ArtifactError`` if the folder isn't one."""
     if not is_finished(folder):

@@ -202,7 +202,8 @@ class _Builder:
             cache.update(zip(new, encoder.encode_texts(new), strict=True) if new else ())
             return np.stack([cache[text] for text in words])
 
-        sources = {True: _centred(_photo_embeddings, [item for item in self.items if item.photo_embedding is not None])}
+        photographed = [item for item in self.items if item.photo_embedding is not None]
+        sources = {True: _centred(features.photo_embeddings, photographed)}
         if titles:
             sources[False] = _centred(title_embeddings, [item for item in self.items if item.photo_embedding is None])
 
@@ -264,10 +265,6 @@ def _centred(embed: Embed, items: Sequence[Item]) -> Embed:
     """Embeddings less the mean of their category in training outfits."""
     centering = features.CategoryCentering.learn(items, embed(items)) if items else features.CategoryCentering()
     return lambda items: centering.centre(items, embed(items))
-
-
-def _photo_embeddings(items: Sequence[Item]) -> NDArray[np.float32]:
-    return np.stack([item.photo_embedding for item in items if item.photo_embedding is not None])
 
 
 def _source_words(item: Item) -> tuple[str, str, str]:

@@ -16,17 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coordi.artifacts import (
-    Record,
-    cache_folder,
-    clear_write_errors,
-    hash_file,
-    is_finished,
-    lock_folder,
-    read_json,
-    read_manifest,
-    stage_folder,
-)
+from coordi.artifacts import Record, build_once, cache_folder, hash_file, is_finished, read_json, read_manifest
 from coordi.config import ModelSettings, RunSettings
 from coordi.errors import ArtifactError, ModelError, require
 
@@ -90,15 +80,8 @@ def _cached() -> Path:
 
 def _bundled_folder() -> Path:
     folder = _cached()
-    if is_finished(folder):
-        return folder
-    source = checked_gguf()
-    with lock_folder(folder.parent, wait=True):
-        if not is_finished(folder):
-            record = Record("convert the bundled model", {"conversion": _CONVERSION}, None, {FILE: SHA256})
-            with stage_folder(folder, record), clear_write_errors(folder):
-                _convert(source, folder)
-    return folder
+    record = Record("convert the bundled model", {"conversion": _CONVERSION}, None, {FILE: SHA256})
+    return build_once(folder, record, lambda: _convert(checked_gguf(), folder))
 
 
 def checked_gguf() -> Path:

@@ -7,7 +7,6 @@ as they are, only packed otherwise. An adapter's matrices are added beside them.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,16 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from coordi.artifacts import (
-    Record,
-    cache_folder,
-    clear_write_errors,
-    hash_file,
-    is_finished,
-    lock_folder,
-    read_json,
-    stage_folder,
-)
+from coordi.artifacts import Record, build_once, cache_folder, hash_file, is_finished, read_json, write_json
 from coordi.encoders.base import onnx_session
 from coordi.errors import ArtifactError, ModelError, require
 from coordi.model.base import checked_gguf
@@ -34,6 +24,7 @@ from coordi.model.prefix_cache import PrefixCache, run_prompts
 
 NETWORK, EMBEDDINGS, TOKENIZER, SHAPE = "decoder.onnx", "embeddings.npy", "tokenizer.json", "shape.json"
 _FILES = (NETWORK, EMBEDDINGS, TOKENIZER, SHAPE)
+_HASHES = "sha256.json"  # of these
 _BUILD = 1  # goes up when what is built changes, so that an older one in the cache isn't used
 _BLOCK = 32  # weights that share a scale and a minimum
 _OPSET, _IR = 21, 10
@@ -83,29 +74,21 @@ def decoder_folder(adapter: Path, layers: int) -> Path:
         "".join(hash_file(adapter / name) for name in ("adapter_config.json", "adapter_model.safetensors")).encode()
     ).hexdigest()
     folder = cache_folder() / "bundled" / f"decoder-{identity[:16]}-{layers}-{_BUILD}"
-    if _is_intact(folder):
-        return folder
-    source = checked_gguf()
-    with lock_folder(folder.parent, wait=True):
-        if not _is_intact(folder):
-            record = Record("build the bundled model's decoder", {"build": _BUILD}, None, {"adapter": identity})
-            with clear_write_errors(folder), stage_folder(folder, record):
-                hashes = _build(source, adapter, layers, folder)
-                (folder / "sha256.json").write_text(json.dumps(hashes), encoding="utf-8")
-    return folder
+    record = Record("build the bundled model's decoder", {"build": _BUILD}, None, {"adapter": identity})
+    return build_once(folder, record, lambda: _build(checked_gguf(), adapter, layers, folder), _is_intact)
 
 
 def _is_intact(folder: Path) -> bool:
     if not is_finished(folder):
         return False
     try:
-        hashes = read_json(folder / "sha256.json")
+        hashes = read_json(folder / _HASHES)
         return all(hash_file(folder / name) == hashes[name] for name in _FILES)
     except (ArtifactError, KeyError, OSError, TypeError):
         return False
 
 
-def _build(source: Path, adapter: Path, layers: int, folder: Path) -> dict[str, str]:
+def _build(source: Path, adapter: Path, layers: int, folder: Path) -> None:
     gguf = require("gguf", "train")
     reader = gguf.GGUFReader(source)
     metadata = {name: field.contents() for name, field in reader.fields.items()}
@@ -114,8 +97,8 @@ def _build(source: Path, adapter: Path, layers: int, folder: Path) -> dict[str, 
     np.save(folder / EMBEDDINGS, tensors["token_embd.weight"].data)
     (folder / NETWORK).write_bytes(_network(tensors, shape, _adapter(adapter, shape)).SerializeToString())
     (folder / TOKENIZER).write_text(_tokenizer(metadata), encoding="utf-8")
-    (folder / SHAPE).write_text(json.dumps(shape._asdict()), encoding="utf-8")
-    return {name: hash_file(folder / name) for name in _FILES}
+    write_json(folder / SHAPE, shape._asdict())
+    write_json(folder / _HASHES, {name: hash_file(folder / name) for name in _FILES})
 
 
 def _adapter(folder: Path, shape: Shape) -> dict[tuple[int, str], tuple[NDArray[np.float32], NDArray[np.float32]]]:
@@ -333,9 +316,6 @@ _CONTROL = 3  # type of a token that is no text
 
 class LightTokenizer:
     """What ``prompts.ListRenderer`` needs of a tokenizer."""
-
-    chat_template = None
-    eos_token = None
 
     def __init__(self, file: Path, first_token: int) -> None:
         from tokenizers import Tokenizer

@@ -225,18 +225,15 @@ class Ensemble:
         values = {name: np.concatenate(parts) for name, parts in columns.items()}
         truth, bare = np.concatenate(truths), np.concatenate(untitled)
         parts = (~bare, bare) if _ENOUGH_QUESTIONS <= bare.sum() <= len(bare) - _ENOUGH_QUESTIONS else (bare | True,)
-        fitted: list[LogisticModel | None] = [None] * 4
-        for part, chosen in enumerate(parts):
+        none = dict.fromkeys(("untitled_with_language_model", "untitled_without_language_model"))
+        update: dict[str, object] = {"questions": len(truth), **none}
+        for prefix, chosen in zip(("", "untitled_"), parts, strict=False):
             of_part = {name: column[chosen] for name, column in values.items()}
             if np.mean(of_part[PROJECTED_PHOTOS] != 0) < _MOST:  # a few outfits in photos say nothing of all
                 of_part[PROJECTED_PHOTOS] = np.zeros(int(chosen.sum()))
             quick = {name: column for name, column in of_part.items() if name != LANGUAGE_MODEL}
-            fitted[2 * part : 2 * part + 2] = [
-                LogisticModel.fit(names, truth[chosen], rules) for names in (of_part, quick)
-            ]
-        names = ("with_language_model", "without_language_model")
-        fields = (*names, *(f"untitled_{name}" for name in names))
-        update = {"questions": len(truth), **dict(zip(fields, fitted, strict=True))}
+            update[f"{prefix}with_language_model"] = LogisticModel.fit(of_part, truth[chosen], rules)
+            update[f"{prefix}without_language_model"] = LogisticModel.fit(quick, truth[chosen], rules)
         return replace(self, file=self.file.model_copy(update=update))
 
     def with_photo_only(self, vocabulary: Vocabulary, prompt: PromptSettings) -> Ensemble:
@@ -352,10 +349,9 @@ class EnsembleScorer:
     def directions(self, outfit: Sequence[Item]) -> dict[EmbeddingSort, NDArray[np.float32]]:
         """See ``recommend.answers.Scorers.directions``: sums of an outfit's embeddings, projected to and fro."""
         texts, photos = self._texts, self._photos
-        rows = text_embeddings(outfit)
-        along = texts.centering.centre(outfit, rows).sum(axis=0)
+        centred = texts.centering.centre(outfit, text_embeddings(outfit))
         directions: dict[EmbeddingSort, NDArray[np.float32]] = {
-            "text": along + texts.back(texts.projected(outfit, rows))
+            "text": centred.sum(axis=0) + texts.back(texts.project(centred))
         }
         if photos is not None and any(item.photo_embedding is not None for item in outfit):
             directions["photo"] = photos.back(photos.projected_photos(outfit))

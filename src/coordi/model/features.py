@@ -156,8 +156,11 @@ class EmbeddingSpace:
 
     def projected(self, items: Sequence[Item], embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         """Centred and projected embeddings ``(N, D)``, unit length or zero."""
-        centred = self.centering.centre(items, embeddings)
-        if self.projection is None or not items:
+        return self.project(self.centering.centre(items, embeddings))
+
+    def project(self, centred: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Projected embeddings ``(N, D)`` of centred ones."""
+        if self.projection is None or not len(centred):
             return centred
         # In double precision, so that a row doesn't depend on the number of others.
         return unit_vectors(centred.astype(np.float64) @ self.projection)
