@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import count
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from coordi.artifacts import RUN_FILE, Progress, cache_folder, no_progress, read_json
+from coordi.artifacts import RUN_FILE, ShowProgress, cache_folder, read_json, show_no_progress
 from coordi.config import DataSettings, DescribeSettings, EvaluateSettings, RunSettings, validate
 from coordi.data.loading import load as load_dataset
 from coordi.data.loading import located
@@ -43,7 +42,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
 Say = Callable[[str], None]
-ShowProgress = Callable[[str], AbstractContextManager[Progress]]
 
 DEFAULT_SEED = RunSettings().seed
 _CATEGORIES = f"accepted are {', '.join(GARMENT_CATEGORIES)} and None"
@@ -287,7 +285,7 @@ def load(
     model: str | Path | None = None,
     catalogue: str | Path | None = None,
     say: Say = lambda line: None,
-    progress: ShowProgress = lambda _: nullcontext(no_progress),
+    progress: ShowProgress = show_no_progress,
 ) -> Model:
     """Load a model, and open a catalogue for it.
 

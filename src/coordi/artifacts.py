@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -230,3 +230,12 @@ Progress = Callable[[int, int], None]
 
 def no_progress(done: int, total: int) -> None:
     """Progress callback that does nothing."""
+
+
+ShowProgress = Callable[[str], AbstractContextManager[Progress]]
+"""Gives a progress callback for work with a label, while the work lasts."""
+
+
+def show_no_progress(label: str) -> AbstractContextManager[Progress]:
+    """Show nothing."""
+    return nullcontext(no_progress)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from coordi.artifacts import Progress, no_progress
+from coordi.artifacts import ShowProgress, show_no_progress
 from coordi.config import EvaluateSettings
 from coordi.evaluation import benchmark
 from coordi.evaluation.benchmark import Evaluation, EvaluationRun, Scorer
@@ -73,9 +73,9 @@ def evaluate(
     scorers: Sequence[Scorer],
     settings: EvaluateSettings,
     seed: int,
-    progress: Progress = no_progress,
+    show_progress: ShowProgress = show_no_progress,
     folder: Path | None = None,
 ) -> Evaluation:
     """Draw the questions of a data set and measure scorers on them."""
-    run = EvaluationRun(settings, seed, dataset.items, progress, folder)
+    run = EvaluationRun(settings, seed, dataset.items, show_progress, folder)
     return benchmark.measure(draw_questions(dataset, settings, seed), scorers, run)

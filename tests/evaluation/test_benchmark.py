@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 import coordi
+from coordi.artifacts import Progress
 from coordi.config import EvaluateSettings
 from coordi.errors import ArtifactError, EvaluationError
 from coordi.evaluation import scoring
@@ -132,12 +134,20 @@ def test_the_same_seed_gives_the_same_figures_and_another_seed_other_ones(wardro
     assert json.dumps(first) != json.dumps(other)
 
 
-def test_progress_ends_at_the_whole(wardrobe: Dataset) -> None:
-    seen: list[tuple[int, int]] = []
+def test_each_scorer_has_its_own_progress(wardrobe: Dataset) -> None:
+    shown: dict[str, list[tuple[int, int]]] = {}
+
+    @contextmanager
+    def show(label: str) -> Iterator[Progress]:
+        steps = shown.setdefault(label, [])
+        yield lambda done, total: steps.append((done, total))
+
     scorer = StyleScorer()
-    evaluate(wardrobe, [scorer, ConstantScorer()], SETTINGS, 3, lambda done, total: seen.append((done, total)))
-    assert seen[-1] == (2 * len(scorer.asked), 2 * len(scorer.asked))
-    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    evaluate(wardrobe, [scorer, ConstantScorer()], SETTINGS, 3, show)
+    assert list(shown) == [f"{scorer.name}, 1 of 2", f"{ConstantScorer().name}, 2 of 2"]
+    for steps in shown.values():
+        assert steps[-1] == (len(scorer.asked), len(scorer.asked))
+        assert steps == sorted(steps)
 
 
 def test_an_interrupted_evaluation_goes_on_where_it_was(

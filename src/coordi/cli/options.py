@@ -6,14 +6,13 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from coordi.artifacts import no_progress
+from coordi.artifacts import show_no_progress
 from coordi.cli.console import note, progress_bar
 from coordi.config import RunSettings
 from coordi.data.loading import located
@@ -40,7 +39,7 @@ def workspace(data: str, out: Path, settings: RunSettings) -> Workspace:
     """Workspace of a command; of the processes of ``torchrun`` only the first shows progress."""
     work = Workspace(located(data, settings.data), out, settings, typed_command(), note, progress_bar)
     if process_rank():
-        return replace(work, say=lambda line: None, progress=lambda label: nullcontext(no_progress))
+        return replace(work, say=lambda line: None, progress=show_no_progress)
     return work
 
 

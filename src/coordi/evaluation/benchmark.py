@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from coordi.artifacts import Progress, no_progress
+from coordi.artifacts import ShowProgress, show_no_progress
 from coordi.config import EvaluateSettings
 from coordi.errors import EvaluationError
 from coordi.evaluation import metrics, scoring
@@ -29,7 +29,7 @@ class EvaluationRun:
     settings: EvaluateSettings
     seed: int
     items: Mapping[str, Item]
-    progress: Progress = no_progress
+    show_progress: ShowProgress = show_no_progress
     folder: Path | None = None
 
 
@@ -93,7 +93,7 @@ def gather(
     models = [scorer for scorer in scorers if not isinstance(scorer, ScoreSource)]
     groups = [_outfits_of(part) for part in questions]
     for scorer, by_outfit in zip(
-        models, scoring.score_all(models, groups, run.items, run.progress, run.folder), strict=True
+        models, scoring.score_all(models, groups, run.items, run.show_progress, run.folder), strict=True
     ):
         scores[scorer.name] = [_look_up(part, by_outfit) for part in questions]
     probabilities = {scorer.name for scorer in models if scorer.gives_probabilities}

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from coordi.artifacts import Progress, atomic_path
+from coordi.artifacts import ShowProgress, atomic_path
 from coordi.errors import ArtifactError, EvaluationError
 from coordi.evaluation.question_sets import TASKS, ProtocolQuestions, Task
 from coordi.types import Item, OutfitScorer
@@ -32,28 +32,30 @@ def score_all(
     scorers: Sequence[OutfitScorer],
     groups: Sequence[Sequence[ItemIds]],
     items: Mapping[str, Item],
-    progress: Progress,
+    show_progress: ShowProgress,
     folder: Path | None,
 ) -> list[Scores]:
-    """Every outfit's score by each scorer, saved in the folder as they come; progress counts over all scorers."""
+    """Every outfit's score by each scorer, saved in the folder as they come; each scorer has its own progress."""
     chunks = _chunks(groups)
     check_items([outfit for chunk in chunks for outfit in chunk], items)
-    size, done = sum(map(len, chunks)), 0
+    size = sum(map(len, chunks))
     results = []
     for number, scorer in enumerate(scorers):
+        done = 0
         path = folder / f"{number}-{_file_name(scorer.name)}.parquet" if folder else None
         scores = _read(path) if path and path.exists() else {}
         before, written = len(scores), time.monotonic()
         try:
-            for chunk in chunks:
-                if not all(outfit in scores for outfit in chunk):
-                    scores.update(zip(chunk, _scores(scorer, chunk, items), strict=True))
-                # The whole file is written each time, so not after every chunk: that would take quadratic time.
-                if path and time.monotonic() - written > _SECONDS_BETWEEN_WRITES:
-                    _write(path, scores)
-                    before, written = len(scores), time.monotonic()
-                done += len(chunk)
-                progress(done, len(scorers) * size)
+            with show_progress(f"{scorer.name}, {number + 1} of {len(scorers)}") as progress:
+                for chunk in chunks:
+                    if not all(outfit in scores for outfit in chunk):
+                        scores.update(zip(chunk, _scores(scorer, chunk, items), strict=True))
+                    # The whole file is written each time, so not after every chunk: that would take quadratic time.
+                    if path and time.monotonic() - written > _SECONDS_BETWEEN_WRITES:
+                        _write(path, scores)
+                        before, written = len(scores), time.monotonic()
+                    done += len(chunk)
+                    progress(done, size)
         finally:
             if path and len(scores) > before:
                 _write(path, scores)

@@ -336,9 +336,8 @@ def _measure(
         export_questions(work, dataset, questions)
         work.say(f"measuring {measured.models[0].name} and its comparisons")
         scorers: list[Scorer] = [*measured.scorers(), *external]
-        with work.progress("measuring") as progress:
-            run = EvaluationRun(settings, seed, dataset.items, progress, folder)
-            evaluation = measure(questions, scorers, run)
+        run = EvaluationRun(settings, seed, dataset.items, work.progress, folder)
+        evaluation = measure(questions, scorers, run)
     return {"evaluation": evaluation, "leaks": leaks, "warnings": measured.warnings()}
 
 

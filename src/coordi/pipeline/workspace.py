@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -15,8 +15,8 @@ from typing import Any
 import coordi
 from coordi.artifacts import (
     RUN_FILE,
-    Progress,
     Record,
+    ShowProgress,
     hash_file,
     is_finished,
     lock_folder,
@@ -44,7 +44,7 @@ class Workspace:
     settings: RunSettings
     command: str
     say: Callable[[str], None]
-    progress: Callable[[str], AbstractContextManager[Progress]]
+    progress: ShowProgress
 
     def record(self, inputs: Mapping[str, str]) -> Record:
         """Record for a stage's manifest."""
