@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import coordi
 from coordi.artifacts import read_json
 from coordi.config import RunSettings
 from coordi.data.loading import load
@@ -54,3 +55,18 @@ def test_scores_in_bytes_rank_as_in_floats(tmp_path: Path) -> None:
     assert spearmanr(floats, bytes_).statistic >= 0.995
     assert abs(roc_auc_score(truth, floats) - roc_auc_score(truth, bytes_)) <= 0.005
     assert np.ptp(floats) > 0.3  # it does tell outfits apart
+
+
+@pytest.mark.parametrize("language_model", [True, False])
+def test_the_classic_is_above_all_orange(language_model: bool) -> None:
+    model = coordi.load()
+    classic = ("white top", "blue jeans", "black heels", "black bag")
+    orange = tuple(f"orange {words.split()[1]}" for words in classic)
+    scores = [model.score(outfit, language_model=language_model).score for outfit in (classic, orange)]
+    assert scores[0] > scores[1]
+
+
+def test_names_of_brands_and_sellers_count_as_no_shared_words() -> None:
+    words = read_json(BUNDLED / "ensemble.json")["idf"]
+    assert not {"yoins", "topshop", "chicnova", "gucci", "nike", "chicwish", "romwe"} & set(words)
+    assert {"leather", "striped", "lace", "bikini"} <= set(words)

@@ -145,6 +145,16 @@ def test_an_item_without_a_photo_is_described_by_its_words(texts_by: EdgeEncoder
     assert (result.text_embedding == texts_by.encode_texts(["top: red hat"])[0]).all()
 
 
+def test_a_brands_name_in_a_title_is_not_judged(texts_by: EdgeEncoder, vocabulary: Vocabulary) -> None:
+    rows = [("Puma Men Red hat", "PUMA"), ("Red hat", "Muji"), ("Levi's", "Levi's"), ("Pumas hat", "Puma")]
+    described = [
+        describe_item(item(title, brand=brand), None, None, PromptSettings(), vocabulary, texts_by)
+        for title, brand in rows
+    ]
+    assert [row.text for row in described] == ["top: men red hat", "top: red hat", "top: levi's", "top: pumas hat"]
+    assert [row.title for row in described] == [title for title, _ in rows]
+
+
 @pytest.mark.skipif(not STYLES.is_file(), reason="the product photos' styles.csv isn't here")
 def test_what_a_real_shop_writes_is_understood(vocabulary: Vocabulary) -> None:
     with STYLES.open(encoding="utf-8") as file:

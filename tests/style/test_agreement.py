@@ -6,7 +6,17 @@ from typing import cast
 
 import pytest
 
-from coordi.style.agreement import NO_AMOUNTS, RULES, FactSets, amounts_of, are_far_apart, remarks
+from coordi.style.agreement import (
+    NO_AMOUNTS,
+    RULES,
+    THROUGHOUT,
+    FactSets,
+    amounts_of,
+    are_far_apart,
+    misses_dress_code,
+    remarks,
+    throughout,
+)
 from coordi.types import Fact, FactName, Facts
 
 
@@ -103,6 +113,8 @@ def test_dressy_things_share_a_dress_code_and_everyday_ones_say_nothing_of_it() 
     [
         ({"formality": "business"}, {"formality": "sport"}, True),
         ({"formality": "business"}, {"formality": "casual"}, False),
+        ({"formality": "business/cocktail"}, {"formality": "sport/casual"}, False),
+        ({"formality": "business/cocktail"}, {"formality": "sport/casual", "purposes": "training"}, True),
         ({"seasons": "autumn/winter"}, {"seasons": "spring/summer"}, True),
         ({"seasons": "winter"}, {"seasons": "autumn"}, False),
         ({"seasons": "autumn/winter"}, {"seasons": "spring/summer/autumn"}, False),
@@ -114,3 +126,59 @@ def test_far_apart_is_what_nobody_wears_together(item: dict[str, str], other: di
     assert are_far_apart(known(**item), known(**other)) is expected
     assert are_far_apart(known(**other), known(**item)) is expected
     assert not are_far_apart(None, known(**other))
+
+
+SUIT = [{"formality": "business/black tie"}, {"formality": "business/cocktail"}]
+GYM = [{"formality": "sport/casual"}, {"formality": "sport/casual", "purposes": "training"}]
+
+
+@pytest.mark.parametrize(
+    ("outfit", "codes", "expected"),
+    [
+        (SUIT, "casual/smart casual", True),
+        (SUIT, "smart casual/cocktail", False),
+        (SUIT[:1], "casual/smart casual", False),  # of a single item, only what is far
+        ([*SUIT, {"formality": "casual"}], "casual", False),  # no dress code of the outfit's own
+        (GYM, "casual/business", True),
+        (GYM, "sport/smart casual", False),
+        (GYM[:1] * 2, "casual/business", False),  # a T-shirt isn't made for a sport
+    ],
+)
+def test_an_outfit_for_the_office_or_for_sport_has_a_dress_code(
+    outfit: list[dict[str, str]], codes: str, expected: bool
+) -> None:
+    assert misses_dress_code(known(formality=codes), [known(**row) for row in outfit]) is expected
+    assert not misses_dress_code(None, [known(**row) for row in outfit])
+
+
+@pytest.mark.parametrize(
+    ("outfit", "expected"),
+    [
+        (["top orange", "bottom orange", "shoes orange", "bag orange"], 2),
+        (["top orange", "bottom orange", "shoes orange"], 1),
+        (["top orange", "bottom peach", "shoes orange"], 1),  # of one family
+        (["top orange", "bottom orange", "shoes white"], 0),
+        (["dress orange", "jewellery orange", "shoes orange", "bag orange"], 0),
+        (["top black", "bottom black", "shoes black", "bag black"], 0),
+        (["top orange/white", "bottom orange", "shoes orange"], 0),
+    ],
+)
+def test_one_strong_colour_throughout_is_counted_and_said(outfit: list[str], expected: int) -> None:
+    rows = [dict(zip(("category", "colour"), text.split(), strict=True)) for text in outfit]
+    assert throughout([known(**row) for row in rows]) == expected
+    facts: list[Facts] = [
+        {cast(FactName, name): (Fact(tuple(text.split("/")), "title"),) for name, text in row.items()} for row in rows
+    ]
+    assert (THROUGHOUT in [remark.rule for remark in remarks(facts)]) is (expected > 0)
+    last = [remark for remark in remarks(facts, of=2) if remark.rule == THROUGHOUT]
+    assert all(2 in remark.items and not remark.speaks_for for remark in last)
+
+
+def test_denim_is_worn_with_other_blue_things() -> None:
+    blue = {"colour": "blue"}
+    outfit = [
+        {"category": "top", **blue},
+        {"category": "bottom", "material": "denim", **blue},
+        {"category": "bag", **blue},
+    ]
+    assert throughout([known(**row) for row in outfit]) == 0

@@ -48,7 +48,8 @@ from coordi.model.features import (
 )
 from coordi.model.projection import learn_projection
 from coordi.model.scoring import CachedScorer
-from coordi.style.words import style_tables
+from coordi.style.lexicon import default_lexicon
+from coordi.style.words import style_tables, words_of
 from coordi.types import CompatibilityQuestion, Dataset, EmbeddingSort, Item, Negatives, OutfitScorer
 
 ENSEMBLE_FILE = "ensemble.json"
@@ -175,7 +176,7 @@ class Ensemble:
         outfits = [outfit for part, _ in parts for outfit in part]
         pairs = CategoryPairs.fit(outfits, np.concatenate([labels for _, labels in parts]))
         try:
-            idf: dict[str, float] | None = _without_facts(TitleSimilarity.fit(items).idf)
+            idf: dict[str, float] | None = _of_style(TitleSimilarity.fit(items).idf)
         except EvaluationError:  # photos without titles
             idf = None
         comparisons = [pair for dataset in datasets for pair in training_comparisons(dataset, settings.seed)]
@@ -363,14 +364,19 @@ def _share_untitled(outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
     return np.array([sum(not item.title for item in outfit) / max(len(outfit), 1) for outfit in outfits])
 
 
-def _without_facts(idf: Mapping[str, float]) -> dict[str, float]:
-    """Words but those of colours and of people, which the rules judge: otherwise navy running shoes go with a navy
-    blazer, and a man's sandals with his shirt.
+def _of_style(idf: Mapping[str, float]) -> dict[str, float]:
+    """Words of kinds, materials, patterns and purposes. A name of a brand or a seller tells which items were listed
+    together, and rules judge colours and people.
     """
     table = style_tables()
-    judged = {word for colour in table.colours.values() for word in (colour.name, *colour.words)}
-    judged |= {word for row in table.describing.values() if row.audience for word in (row.name, *row.words)}
-    return {word: value for word, value in idf.items() if word not in judged}
+    describing = table.describing.values()
+    groups = (default_lexicon().kinds.values(), table.materials.values(), table.patterns.values())
+    style = {phrase for group in groups for row in group for phrase in (row.name, *row.words)}
+    style |= {phrase for row in describing if not row.audience for phrase in (row.name, *row.words)}
+    judged = {word for row in table.colours.values() for word in (row.name, *row.words)}
+    judged |= {word for row in describing if row.audience for word in (row.name, *row.words)}
+    words = {word for phrase in style for word in words_of(phrase)} - judged
+    return {word: value for word, value in idf.items() if word in words}
 
 
 def _learn_space(

@@ -18,7 +18,7 @@ from coordi.encoders.base import ImageTextEncoder, sigmoid, unit_vectors
 from coordi.encoders.labels import Vocabulary
 from coordi.errors import EvaluationError, require
 from coordi.prompts import item_text
-from coordi.style.agreement import NO_AMOUNTS, RULES, Amounts, FactSets, amounts_of
+from coordi.style.agreement import NO_AMOUNTS, RULES, THROUGHOUT, Amounts, FactSets, amounts_of, throughout
 from coordi.types import GARMENT_CATEGORIES, Description, GarmentCategory, Item, Label
 
 CATEGORY_PAIRS, SIMILARITY, TITLE_SIMILARITY = "category-pairs", "sentence-cosine", "title-cosine"
@@ -26,6 +26,8 @@ PROJECTED_TEXTS, PROJECTED_PHOTOS = "projected-texts", "projected-photos"
 
 RULE_WEIGHTS: Mapping[str, float] = {f"rule: {name}": weight for name, weight in RULES.items()}
 """A stylist's weight of each rule's feature, whose sign a fit keeps; the names are keys of the file of an ensemble."""
+
+_THROUGHOUT = list(RULES).index(THROUGHOUT)
 
 Group = tuple[GarmentCategory | None, bool]
 """A garment category, and whether its items have a title."""
@@ -307,7 +309,8 @@ class EmbeddingSimilarity:
 
 def rule_values(outfits: Sequence[Sequence[Item]]) -> dict[str, NDArray[np.float64]]:
     """How much each rule of ``style.agreement`` applies to outfits, ``(N,)`` by names of ``RULE_WEIGHTS``: the mean
-    over an outfit's pairs times the square root of their number. An outfit of fewer than two items has 0.
+    over an outfit's pairs times the square root of their number, or the amount for the outfit. An outfit of fewer than
+    two items has 0.
     """
     facts = {id(item): FactSets.of(item.facts) for outfit in outfits for item in outfit}
     of_pairs: dict[tuple[int, int], Amounts] = {}  # outfits that one item completes share most pairs
@@ -324,6 +327,7 @@ def rule_values(outfits: Sequence[Sequence[Item]]) -> dict[str, NDArray[np.float
         applied = [pair for pair in pairs if pair is not NO_AMOUNTS]
         if applied:  # fsum, so that sums round the same whatever the items' order
             row[:] = [fsum(column) / sqrt(len(pairs)) for column in zip(*applied, strict=True)]
+        row[_THROUGHOUT] = throughout(facts[id(item)] for item in outfit)
     return dict(zip(RULE_WEIGHTS, rows.T, strict=True))
 
 

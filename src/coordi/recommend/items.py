@@ -14,7 +14,7 @@ from coordi.encoders.base import ImageTextEncoder
 from coordi.encoders.labels import Vocabulary
 from coordi.prompts import item_text
 from coordi.recommend.facts import FactReader, column_values, people_in_column
-from coordi.style.words import words_of
+from coordi.style.words import replaced, words_of
 from coordi.types import Description, Gender, Item
 
 BRAND_COLUMNS = ("brand", "brandname", "label", "manufacturer", "designer", "maker", "vendor")
@@ -95,7 +95,7 @@ def describe_items(
     reader = FactReader(vocabulary)
     facts = [reader.facts(item, descriptions.get(item.id)) for item in items]
     texts = [
-        item_text(item, reader.description_in_prompts(item, descriptions.get(item.id), of_item), prompt)
+        item_text(_without_brand(item), reader.description_in_prompts(item, descriptions.get(item.id), of_item), prompt)
         for item, of_item in zip(items, facts, strict=True)
     ]
     text_vectors = text_encoder.encode_texts(texts)  # (N, T)
@@ -115,6 +115,12 @@ def describe_items(
         )
         for item, text, text_embedding, of_item in zip(items, texts, text_vectors, facts, strict=True)
     ]
+
+
+def _without_brand(item: Item) -> Item:
+    """The item without its brand's name in its title: that two things are of one brand says little of style."""
+    brand = brand_of(item)
+    return replace(item, title=replaced(item.title, brand, "") or item.title) if brand else item
 
 
 def _meaningful_values(item: Item, columns: Sequence[str]) -> list[str]:

@@ -22,6 +22,7 @@ _MAX_LISTED = 3
 _MAX_REMARKS = 2  # for an outfit, and as many against it, in a text
 _SENTENCES = {
     "made for others": "they are made for others",
+    "one colour throughout": "the outfit has one strong colour throughout",
     "dress codes apart": "their dress codes are apart",
     "dress codes shared": "they share a dress code",
     "seasons apart": "they are for other seasons",

@@ -129,7 +129,7 @@ class Rules(Settings):
         seasons: Only these of the catalogue's, in any case.
         in_stock: No item that is known to be out of stock.
         far_apart: Also items that hardly anybody would wear with the outfit: three or more dress codes apart from one
-            of its items, or for winter with one for summer.
+            of its items, for winter with one for summer, or without the dress code of an outfit for office or sport.
         pinned: Ids that must be suggested; the other suggestions go with them.
         excluded: Ids that must not be suggested.
     """

@@ -38,7 +38,7 @@ from coordi.recommend.rules import (
     places_of,
     required_categories,
 )
-from coordi.style.agreement import FactSets, are_far_apart
+from coordi.style.agreement import FactSets, are_far_apart, misses_dress_code
 from coordi.types import GENDERS, OF_CHILDREN, GarmentCategory, Gender, Item
 
 SAME_PHOTO = 0.99
@@ -389,13 +389,18 @@ class CandidateSearch:
 
 
 def _without_far(items: Sequence[Item], outfit: Sequence[Item], rules: Rules) -> list[Item]:
-    """Leave out items that are far from one of the outfit's, but for those that are far from others of it."""
+    """Leave out items that miss the outfit's dress code or are far from one of its items, but for those that are far
+    from others of it.
+    """
     if rules.far_apart:
         return list(items)
     own = [FactSets.of(item.facts) for item in outfit]
     settled = [facts for facts in own if not any(are_far_apart(facts, other) for other in own)]
     candidates = [FactSets.of(item.facts) for item in items]  # each once, however many items the outfit has
-    far = [any(are_far_apart(candidate, facts) for facts in settled) for candidate in candidates]
+    far = [
+        misses_dress_code(candidate, own) or any(are_far_apart(candidate, facts) for facts in settled)
+        for candidate in candidates
+    ]
     return [item for item, is_far in zip(items, far, strict=True) if not is_far]
 
 
