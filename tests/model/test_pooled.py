@@ -16,7 +16,7 @@ from coordi.model.base import Base
 from coordi.model.heads import group_losses
 from coordi.model.scoring import HEAD, HEAD_SETTINGS, PooledHead, PooledScorer, fit_platt_line, load_scorer
 from coordi.model.training import finetune
-from coordi.prompts import Instruction, ListRenderer, compatibility_instruction
+from coordi.prompts import Instruction, PromptRenderer, compatibility_instruction
 from coordi.types import Item
 
 from .conftest import COLOURS, KINDS, items_of
@@ -87,7 +87,7 @@ def test_learns_what_the_answers_depend_on_and_scores_as_plain_transformers(
     assert scorer.score([]).shape == (0,)
 
 
-def _plainly(outfits: list[list[Item]], adapter: Path, base: Base, renderer: ListRenderer) -> np.ndarray:
+def _plainly(outfits: list[list[Item]], adapter: Path, base: Base, renderer: PromptRenderer) -> np.ndarray:
     """Outfit by outfit through PEFT, NF4 as it is stored, and the head by torch's own layers."""
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig

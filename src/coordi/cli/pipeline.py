@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 import yaml
@@ -15,6 +15,9 @@ from coordi.cli.console import echo_json, note
 from coordi.cli.options import DataOption, JsonOption, OutOption, Overrides, PresetOption, workspace
 from coordi.config import load_settings
 from coordi.pipeline.workspace import process_rank
+
+if TYPE_CHECKING:
+    from coordi.model.export import ExportFormat
 
 
 def run(data: DataOption, out: OutOption, preset: PresetOption = "edge", overrides: Overrides = None) -> None:
@@ -110,6 +113,30 @@ def evaluate(
         typer.echo(f"The report is at {report.resolve()}")
 
 
+FormatName = StrEnum("FormatName", ["adapter", "onnx", "merged", "gguf"])
+
+
+def export(
+    model: Annotated[str, typer.Option(help="A run's or an adapter's folder, or 'bundled'.")],
+    to: Annotated[FormatName, typer.Option("--format", help="What to write: see above.")],
+    out: OutOption,
+) -> None:
+    """Export a fine-tuned model for other machines and programs.
+
+    adapter: the adapter's folder, without checkpoints. onnx: the same with its network for ONNX Runtime, which needs
+    neither torch nor the bundled model's package. merged: 16-bit weights in the Hugging Face layout (vLLM, llama.cpp's
+    converter), a pooled head beside them. gguf: for llama.cpp, with a Modelfile for Ollama; needs an adapter that
+    answers in words.
+
+    Example: coordi export --model tuned --format gguf --out tuned-gguf
+    """
+    from coordi.model.export import export as export_model
+    from coordi.model.trained import find_model
+
+    export_model(find_model(model), cast("ExportFormat", to.value), out)
+    typer.echo(f"The {to.value} is at {out.resolve()}")
+
+
 def list_presets() -> None:
     """List the presets that come with coordi, each with its first comment.
 
@@ -149,7 +176,7 @@ def check(file: Annotated[str, typer.Argument(help="The path of a YAML file.")])
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (run, finetune, evaluate):
+    for command in (run, finetune, evaluate, export):
         app.command()(command)
     presets = typer.Typer(no_args_is_help=True, help="List, show and check presets.")
     presets.command("list")(list_presets)

@@ -1,4 +1,4 @@
-"""The bundled language model in ONNX Runtime, without torch: the layers that a pooled head reads, with an adapter.
+"""The bundled language model in ONNX Runtime, without torch: the layers that an adapter's head reads, with the adapter.
 
 The published GGUF's 4-bit weights (Q4_1: blocks of 32 with a scale and a minimum) become the weights of ``MatMulNBits``
 as they are, only packed otherwise. An adapter's matrices are added beside them. What is built is cached.
@@ -7,7 +7,7 @@ as they are, only packed otherwise. An adapter's matrices are added beside them.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,9 +23,11 @@ from coordi.model.base import checked_gguf
 from coordi.model.prefix_cache import PrefixCache, run_prompts
 
 NETWORK, EMBEDDINGS, TOKENIZER, SHAPE = "decoder.onnx", "embeddings.npy", "tokenizer.json", "shape.json"
-_FILES = (NETWORK, EMBEDDINGS, TOKENIZER, SHAPE)
+NORM, TEMPLATE = "norm.npy", "chat_template.jinja"
+DECODER = "decoder"  # in an exported adapter's folder
+_FILES = (NETWORK, EMBEDDINGS, TOKENIZER, SHAPE, NORM, TEMPLATE)
 _HASHES = "sha256.json"  # of these
-_BUILD = 1  # goes up when what is built changes, so that an older one in the cache isn't used
+_BUILD = 2  # goes up when what is built changes, so that an older one in the cache isn't used
 _BLOCK = 32  # weights that share a scale and a minimum
 _OPSET, _IR = 21, 10
 _MASKED = -1e9  # added to the score of a key that isn't attended to
@@ -40,6 +42,7 @@ class Shape(NamedTuple):
     """Numbers of a Llama-like decoder."""
 
     layers: int  # those that are built
+    all_layers: int
     hidden: int
     heads: int
     kv_heads: int
@@ -48,15 +51,18 @@ class Shape(NamedTuple):
     rope_base: float
     positions: int
     first_token: int  # before every text
+    last_token: int  # of a turn
 
     @classmethod
-    def of(cls, metadata: Mapping[str, Any], layers: int) -> Shape:
-        """Read it from a GGUF's metadata."""
-        if metadata["general.architecture"] != "llama" or layers > metadata["llama.block_count"]:
-            raise ModelError(f"the bundled model has {metadata['llama.block_count']} layers, {layers} are needed")
+    def of(cls, metadata: Mapping[str, Any], layers: int | None) -> Shape:
+        """Read it from a GGUF's metadata; all layers for None."""
+        every = metadata["llama.block_count"]
+        if metadata["general.architecture"] != "llama" or (layers or 0) > every:
+            raise ModelError(f"the bundled model has {every} layers, {layers} are needed")
         heads, hidden = metadata["llama.attention.head_count"], metadata["llama.embedding_length"]
         return cls(
-            layers=layers,
+            layers=layers or every,
+            all_layers=every,
             hidden=hidden,
             heads=heads,
             kv_heads=metadata["llama.attention.head_count_kv"],
@@ -65,22 +71,32 @@ class Shape(NamedTuple):
             rope_base=metadata["llama.rope.freq_base"],
             positions=metadata["llama.context_length"],
             first_token=metadata["tokenizer.ggml.bos_token_id"],
+            last_token=metadata["tokenizer.ggml.eos_token_id"],
         )
 
 
-def decoder_folder(adapter: Path, layers: int) -> Path:
-    """The cached decoder of an adapter on the bundled model, built now if it isn't there, or is damaged."""
+def decoder_folder(adapter: Path, layers: int | None) -> Path:
+    """The decoder of an adapter on the bundled model, with its first layers, or all for None: the one exported with it,
+    else the cached one, built now if it isn't there, or is damaged.
+    """
+    exported = adapter / DECODER
+    if exported.is_dir():
+        if not _is_intact(exported):
+            raise ModelError(f"'{exported}' is damaged or not a decoder; export it again with coordi export")
+        return exported
     identity = hashlib.sha256(
         "".join(hash_file(adapter / name) for name in ("adapter_config.json", "adapter_model.safetensors")).encode()
     ).hexdigest()
-    folder = cache_folder() / "bundled" / f"decoder-{identity[:16]}-{layers}-{_BUILD}"
+    folder = cache_folder() / "bundled" / f"decoder-{identity[:16]}-{layers or 'all'}-{_BUILD}"
     record = Record("build the bundled model's decoder", {"build": _BUILD}, None, {"adapter": identity})
-    return build_once(folder, record, lambda: _build(checked_gguf(), adapter, layers, folder), _is_intact)
+
+    def is_ready(built: Path) -> bool:
+        return is_finished(built) and _is_intact(built)
+
+    return build_once(folder, record, lambda: _build(checked_gguf(), adapter, layers, folder), is_ready)
 
 
 def _is_intact(folder: Path) -> bool:
-    if not is_finished(folder):
-        return False
     try:
         hashes = read_json(folder / _HASHES)
         return all(hash_file(folder / name) == hashes[name] for name in _FILES)
@@ -88,7 +104,7 @@ def _is_intact(folder: Path) -> bool:
         return False
 
 
-def _build(source: Path, adapter: Path, layers: int, folder: Path) -> None:
+def _build(source: Path, adapter: Path, layers: int | None, folder: Path) -> None:
     gguf = require("gguf", "train")
     reader = gguf.GGUFReader(source)
     metadata = {name: field.contents() for name, field in reader.fields.items()}
@@ -96,7 +112,9 @@ def _build(source: Path, adapter: Path, layers: int, folder: Path) -> None:
     shape = Shape.of(metadata, layers)
     np.save(folder / EMBEDDINGS, tensors["token_embd.weight"].data)
     (folder / NETWORK).write_bytes(_network(tensors, shape, _adapter(adapter, shape)).SerializeToString())
+    np.save(folder / NORM, tensors["output_norm.weight"].data)
     (folder / TOKENIZER).write_text(_tokenizer(metadata), encoding="utf-8")
+    (folder / TEMPLATE).write_text(metadata["tokenizer.chat_template"], encoding="utf-8")
     write_json(folder / SHAPE, shape._asdict())
     write_json(folder / _HASHES, {name: hash_file(folder / name) for name in _FILES})
 
@@ -315,17 +333,30 @@ _CONTROL = 3  # type of a token that is no text
 
 
 class LightTokenizer:
-    """What ``prompts.ListRenderer`` needs of a tokenizer."""
+    """What ``prompts.PromptRenderer`` needs of a tokenizer."""
 
-    def __init__(self, file: Path, first_token: int) -> None:
+    unk_token_id = None
+
+    def __init__(self, file: Path, template: Path, shape: Shape) -> None:
         from tokenizers import Tokenizer
 
         self._tokenizer = Tokenizer.from_file(str(file))
-        self.bos_token_id = self.eos_token_id = first_token
+        self.chat_template = template.read_text(encoding="utf-8")
+        self.bos_token_id, self.eos_token_id = shape.first_token, shape.last_token
+        self.eos_token = self._tokenizer.id_to_token(shape.last_token)
+        self.added_tokens_decoder = self._tokenizer.get_added_tokens_decoder()
 
     def __call__(self, text: str, *, add_special_tokens: bool = False) -> dict[str, list[int]]:
         """Token ids of a text."""
         return {"input_ids": self._tokenizer.encode(text, add_special_tokens=add_special_tokens).ids}
+
+    def apply_chat_template(self, messages: Sequence[Mapping[str, str]], *, tokenize: bool, **variables: Any) -> str:
+        """A conversation as text; as transformers renders it."""
+        from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+        assert not tokenize
+        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+        return environment.from_string(self.chat_template).render(messages=messages, **variables)
 
 
 class Decoder:
@@ -333,7 +364,8 @@ class Decoder:
 
     def __init__(self, folder: Path) -> None:
         self.shape = Shape(**read_json(folder / SHAPE))
-        self.tokenizer: Any = LightTokenizer(folder / TOKENIZER, self.shape.first_token)
+        self.tokenizer: Any = LightTokenizer(folder / TOKENIZER, folder / TEMPLATE, self.shape)
+        self._norm = np.load(folder / NORM)
         self._embeddings = np.load(folder / EMBEDDINGS, mmap_mode="r")
         self._session = onnx_session(folder / NETWORK)
 
@@ -341,17 +373,33 @@ class Decoder:
         """Mean states of prompts after their first ``skip`` tokens, ``(N, H)``; see ``prefix_cache.PromptRunner``."""
         if min(map(len, prompts), default=skip + 1) <= skip:
             raise ModelError(f"a prompt has no token after the first {skip}")
-        numbers = {prompt: number for number, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))}
-        states = np.zeros((len(numbers), self.shape.hidden), dtype=np.float32)
+        return self._run(prompts, skip, lambda _, result: result.sums / result.counts[:, None])
 
-        def put(rows: list[int], _: Any, result: PrefixCache) -> None:
-            states[rows] = result.sums / result.counts[:, None]
+    def answers(self, prompts: Sequence[Sequence[int]], tokens: Sequence[int]) -> NDArray[np.float32]:
+        """Logits ``(N, A)`` of the tokens right after each prompt; the decoder must have all layers."""
+        if self.shape.layers < self.shape.all_layers:
+            raise ModelError(f"the decoder has {self.shape.layers} layers of {self.shape.all_layers}; export it again")
+        last = self._run(prompts, 0, lambda states, _: states)  # (N, H)
+        lengths = np.sqrt(np.square(last).mean(axis=1, keepdims=True) + self.shape.epsilon)
+        # The embeddings are the output's weights too.
+        return np.asarray(last / lengths * self._norm @ self._embedded(np.array([tokens]))[0].T, dtype=np.float32)
+
+    def _run(
+        self, prompts: Sequence[Sequence[int]], skip: int,
+        result_of: Callable[[NDArray[np.float32], PrefixCache], NDArray[np.float32]],
+    ) -> NDArray[np.float32]:  # fmt: skip
+        """Rows ``(N, H)`` of prompts, each computed once, from the state of its last token and the sums of all."""
+        numbers = {prompt: number for number, prompt in enumerate(dict.fromkeys(map(tuple, prompts)))}
+        results = np.zeros((len(numbers), self.shape.hidden), dtype=np.float32)
+
+        def put(rows: list[int], states: NDArray[np.float32], result: PrefixCache) -> None:
+            results[rows] = result_of(states, result)
 
         if numbers:
             run_prompts(list(numbers), self._nothing(), partial(self._forward, skip=skip), put)
-        if not np.isfinite(states).all():
+        if not np.isfinite(results).all():
             raise ModelError("the model's output isn't a finite number; its weights are damaged")
-        return states[[numbers[tuple(prompt)] for prompt in prompts]]
+        return results[[numbers[tuple(prompt)] for prompt in prompts]]
 
     def _nothing(self) -> PrefixCache:
         empty = np.zeros((1, self.shape.kv_heads, 0, self.shape.head_size), dtype=np.float32)
@@ -367,8 +415,8 @@ class Decoder:
         *,
         store: bool,
         skip: int,
-    ) -> tuple[None, PrefixCache]:
-        """See ``prefix_cache.Forward``; states after the first ``skip`` tokens are summed."""
+    ) -> tuple[NDArray[np.float32], PrefixCache]:
+        """See ``prefix_cache.Forward``: last states ``(B, H)``; those after the first ``skip`` tokens are summed."""
         rows = np.array(owners)
         lengths = np.array([len(text) for text in texts])
         offsets = np.arange(lengths.max())
@@ -392,7 +440,8 @@ class Decoder:
         total = prefixes.sums[rows] + (states * counted[:, :, None]).sum(axis=1)
         counts = prefixes.counts[rows] + counted.sum(axis=1)
         layers = tuple(zip(pairs[0::2], pairs[1::2], strict=True))
-        return None, PrefixCache(layers, prefixes.lengths[rows] + lengths, valid, total, counts)
+        last: NDArray[np.float32] = states[np.arange(len(rows)), lengths - 1]
+        return last, PrefixCache(layers, prefixes.lengths[rows] + lengths, valid, total, counts)
 
     def _embedded(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
         """Embeddings ``(B, T, H)`` of token ids ``(B, T)``, stored as Q8_0: 32 bytes with a scale in half precision."""

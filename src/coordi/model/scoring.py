@@ -143,12 +143,23 @@ class PooledHead:
         return head
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerHead:
+    """P(yes) from the logits of the answers yes and no."""
+
+    def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
+        """P(yes), shape ``(N,)``, of logits ``(N, 2)``."""
+        return sigmoid((logits[:, 0] - logits[:, 1]).astype(np.float64))
+
+
 class PooledScorer:
-    """Scores outfits by a head on the mean hidden state of their items."""
+    """Scores outfits by a head on the mean hidden state of their items, or on the answers' logits."""
 
     gives_probabilities = True
 
-    def __init__(self, name: str, states: States, head: PooledHead, renderer: ListRenderer, *, facts: bool) -> None:
+    def __init__(
+        self, name: str, states: States, head: PooledHead | AnswerHead, renderer: PromptRenderer, *, facts: bool
+    ) -> None:
         self.name = name
         self.renderer = renderer
         self._states = states
@@ -292,12 +303,11 @@ def _check_head(head: PooledHead, size: int, layers: int) -> None:
 
 
 def runs_without_torch(settings: RunSettings) -> bool:
-    """Whether an adapter's scorer is that of ``load_light_scorer``: the base is the bundled model and the head a pooled
-    one, unless the settings ask for another engine, or for its arithmetic.
+    """Whether an adapter's scorer is that of ``load_light_scorer``: the base is the bundled model, unless the settings
+    ask for another engine, or for its arithmetic.
     """
     model = settings.model
-    fits = model.base == "bundled" and settings.finetune.head == "pooled"
-    return fits and model.engine == "auto" and model.arithmetic == "auto"
+    return model.base == "bundled" and model.engine == "auto" and model.arithmetic == "auto"
 
 
 def load_any_scorer(adapter: Path | None, settings: RunSettings) -> LanguageModelScorer | PooledScorer:
@@ -312,6 +322,11 @@ def load_light_scorer(adapter: Path, settings: RunSettings) -> PooledScorer:
     from coordi.model.decoder import Decoder, decoder_folder
 
     check_origin(adapter, Base("bundled", Path(), SHA256))
+    if settings.finetune.head == "answer":
+        decoder = Decoder(decoder_folder(adapter, None))
+        asking = PromptRenderer(decoder.tokenizer, settings.prompt.max_length)
+        logits = partial(decoder.answers, tokens=answer_tokens(asking))
+        return PooledScorer("fine-tuned", logits, AnswerHead(), asking, facts=settings.prompt.facts)
     head = PooledHead.load(adapter)
     decoder = Decoder(decoder_folder(adapter, head.layer))
     _check_head(head, decoder.shape.hidden, decoder.shape.layers)

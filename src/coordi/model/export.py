@@ -1,0 +1,199 @@
+"""Trained models for other programs: an adapter's folder, ONNX, merged weights, and GGUF with a Modelfile."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordi.artifacts import LOCK, MANIFEST, clear_write_errors
+from coordi.errors import ModelError, require
+from coordi.model.base import Base, quiet_libraries, resolve_base
+from coordi.model.decoder import DECODER, decoder_folder
+from coordi.model.engines import Loaded, PeftEngine
+from coordi.model.scoring import HEAD, HEAD_SETTINGS, PooledHead, check_origin, runs_without_torch
+from coordi.model.trained import TrainedModel
+from coordi.prompts import PromptRenderer, compatibility_instruction
+
+ExportFormat = Literal["adapter", "onnx", "merged", "gguf"]
+GGUF_FILE, MODELFILE = "model.gguf", "Modelfile"
+_FILES = ("*.json", "*.safetensors", "README.md")  # of an adapter
+# Names of a tokenizer's way to divide a text (llama.cpp, convert_hf_to_gguf.py), by the size of its vocabulary.
+_DIVIDED: Mapping[int, str] = {49152: "smollm", 128256: "llama-bpe"}
+_TENSORS: Mapping[str, str] = {
+    "input_layernorm": "attn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output", "post_attention_layernorm": "ffn_norm",
+    "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
+}  # fmt: skip
+_OUTSIDE: Mapping[str, str] = {
+    "model.embed_tokens.weight": "token_embd", "model.norm.weight": "output_norm", "lm_head.weight": "output",
+}  # fmt: skip
+_NORMAL, _CONTROL = 1, 3  # types of tokens
+_MOSTLY_HALF = 1  # type of a file
+
+
+def export(model: TrainedModel, to: ExportFormat, out: Path) -> None:
+    """Write a trained model into a new folder; a ``ModelError`` for one that the format can't hold."""
+    if model.adapter is None:
+        raise ModelError("the base model has no adapter to export; give the folder of a fine-tuned model")
+    if out.exists() and any(out.iterdir()):
+        raise ModelError(f"'{out}' isn't empty; give a new folder")
+    if to == "gguf" and model.settings.finetune.head == "pooled":
+        raise ModelError(
+            "a GGUF answers in words, but this adapter has a pooled head; fine-tune with finetune.head=answer, or "
+            "export --format onnx"
+        )
+    if to == "onnx" and not runs_without_torch(model.settings):
+        raise ModelError(
+            f"ONNX is for adapters on the bundled model, this one is on '{model.settings.model.base}'; export --format "
+            "merged"
+        )
+    with clear_write_errors(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
+            part = Path(folder) / out.name  # moved to its place when it is complete
+            part.mkdir()
+            if to in ("adapter", "onnx"):
+                _write_adapter(model, model.adapter, part, with_decoder=to == "onnx")
+            else:
+                _write_weights(model, model.adapter, part, as_gguf=to == "gguf")
+            part.replace(out)
+
+
+def _write_adapter(model: TrainedModel, adapter: Path, out: Path, *, with_decoder: bool) -> None:
+    for path in sorted(path for pattern in _FILES for path in adapter.glob(pattern)):
+        shutil.copyfile(path, out / path.name)
+    if with_decoder:
+        layers = PooledHead.load(adapter).layer if model.settings.finetune.head == "pooled" else None
+        shutil.copytree(decoder_folder(adapter, layers), out / DECODER, ignore=shutil.ignore_patterns(MANIFEST, LOCK))
+
+
+def _write_weights(model: TrainedModel, adapter: Path, out: Path, *, as_gguf: bool) -> None:
+    base = resolve_base(model.settings.model)
+    check_origin(adapter, base)
+    torch = require("torch", "train")
+    settings = model.settings.model.model_copy(update={"quantization": "none", "arithmetic": "float32"})
+    loaded = PeftEngine().for_scoring(base, adapter, settings)
+    network: Any = loaded.model
+    if not as_gguf:
+        with quiet_libraries():
+            network.to(torch.float16).save_pretrained(out)
+            loaded.tokenizer.save_pretrained(out)
+        for name in (HEAD, HEAD_SETTINGS):
+            if (adapter / name).is_file():
+                shutil.copyfile(adapter / name, out / name)
+        return
+    _write_gguf(loaded, base, out / GGUF_FILE)
+    (out / MODELFILE).write_text(_modelfile(loaded, model.settings.prompt.max_length), encoding="utf-8")
+
+
+def _write_gguf(loaded: Loaded, base: Base, path: Path) -> None:
+    """Write merged weights in 16 bits; llama.cpp's own converter does the same for more kinds of model. With weights in
+    8 bits it rounds states to a byte, and the ranking of outfits suffers (dev/LOG.md).
+    """
+    gguf = require("gguf", "train")
+    network: Any = loaded.model
+    config = network.config
+    vocabulary = int(config.vocab_size)
+    rope = config.rope_parameters["rope_type"] if config.model_type == "llama" else ""
+    if rope != "default" or vocabulary not in _DIVIDED:
+        raise ModelError(
+            f"'{base.name}' is of the kind '{config.model_type}' (positions: {rope or 'unknown'}) with {vocabulary} "
+            "tokens, which this can't write as GGUF; export --format merged, and convert it with llama.cpp's "
+            "convert_hf_to_gguf.py"
+        )
+    writer = gguf.GGUFWriter(path, "llama")
+    _add_metadata(writer, config, base.name)
+    _add_tokenizer(writer, loaded.tokenizer, vocabulary)
+    for name, tensor in network.state_dict().items():
+        rows = tensor.float().numpy()
+        target = _gguf_name(name)
+        if target is None or (name == "lm_head.weight" and config.tie_word_embeddings):
+            continue
+        if ".attn_q." in target or ".attn_k." in target:
+            rows = _interleaved(
+                rows, config.num_attention_heads if ".attn_q." in target else config.num_key_value_heads
+            )
+        writer.add_tensor(target, rows if rows.ndim == 1 else rows.astype(np.float16))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def _gguf_name(name: str) -> str | None:
+    """Name of a tensor in a GGUF; None for what isn't stored."""
+    if name in _OUTSIDE:
+        return f"{_OUTSIDE[name]}.weight"
+    parts = name.split(".", 3)  # model, layers, number, what
+    part = _TENSORS.get(parts[3].removesuffix(".weight")) if parts[:2] == ["model", "layers"] else None
+    return f"blk.{parts[2]}.{part}.weight" if part else None
+
+
+def _interleaved(rows: NDArray[np.float32], heads: int) -> NDArray[np.float32]:
+    """Rows of a head as llama.cpp turns them: pairs of numbers where transformers turns halves."""
+    return np.ascontiguousarray(rows.reshape(heads, 2, -1, rows.shape[1]).swapaxes(1, 2).reshape(rows.shape))
+
+
+def _add_metadata(writer: Any, config: Any, name: str) -> None:
+    head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    writer.add_name(name)
+    writer.add_file_type(_MOSTLY_HALF)
+    writer.add_vocab_size(config.vocab_size)
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(config.hidden_size)
+    writer.add_feed_forward_length(config.intermediate_size)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_head_count(config.num_attention_heads)
+    writer.add_head_count_kv(config.num_key_value_heads)
+    writer.add_rope_dimension_count(head)
+    rope = config.rope_parameters
+    writer.add_rope_freq_base(float(rope["rope_theta"]))
+    writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+
+
+def _add_tokenizer(writer: Any, tokenizer: Any, vocabulary: int) -> None:
+    model = json.loads(tokenizer.backend_tokenizer.to_str())["model"]
+    added = tokenizer.added_tokens_decoder
+    words = {number: word for word, number in tokenizer.get_vocab().items()}
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre(_DIVIDED[vocabulary])
+    writer.add_token_list([words.get(number, f"[unused {number}]") for number in range(vocabulary)])
+    writer.add_token_types([_CONTROL if number in added else _NORMAL for number in range(vocabulary)])
+    writer.add_token_merges([" ".join(merge) if isinstance(merge, list) else merge for merge in model["merges"]])
+    for add, number in (
+        (writer.add_bos_token_id, tokenizer.bos_token_id), (writer.add_eos_token_id, tokenizer.eos_token_id),
+        (writer.add_pad_token_id, tokenizer.pad_token_id),
+    ):  # fmt: skip
+        if number is not None:
+            add(number)
+    # The template writes what begins a text, so a runtime must add nothing: a second one changes the answers.
+    writer.add_add_bos_token(tokenizer.chat_template is None)
+    writer.add_add_space_prefix(False)
+    if tokenizer.chat_template is not None:
+        writer.add_chat_template(tokenizer.chat_template)
+
+
+def _modelfile(loaded: Loaded, max_length: int) -> str:
+    """Ollama's description of the model, with the text around a prompt as fine-tuning had it."""
+    renderer = PromptRenderer(loaded.tokenizer, max_length)
+    example = compatibility_instruction(["navy wool blazer", "white leather sneakers"])
+    content = f"{example.question}\n{example.body()}"
+    text = renderer.text(example)
+    if text.count(content) != 1:
+        before, after, content = "", "", text
+    else:
+        before, after = text.split(content)
+    stop = loaded.tokenizer.convert_ids_to_tokens(renderer.end_ids()[0])
+    lines = [
+        "# An outfit is asked about so:", *(f"#   {line}" for line in content.splitlines()),
+        f"FROM ./{GGUF_FILE}", f'TEMPLATE """{before}{{{{ .Prompt }}}}{after}"""', f'PARAMETER stop "{stop}"',
+        "PARAMETER temperature 0", "PARAMETER num_predict 4",
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"
