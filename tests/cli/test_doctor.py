@@ -41,7 +41,10 @@ def test_arithmetic_follows_the_settings_and_the_processor(monkeypatch: pytest.M
     from coordi.model import engines
 
     monkeypatch.setattr(engines, "has_fast_int8", lambda: True)
-    assert found("edge")["scoring"] == "the bundled model's published 4-bit weights in ONNX Runtime, without torch"
+    for has_vnni, weights in ((True, "in 8 bits, which this processor's VNNI multiplies fast"), (False, "in 4 bits")):
+        monkeypatch.setattr("coordi.model.decoder.multiplies_bytes", lambda answer=has_vnni: answer)
+        where = "in ONNX Runtime, without torch"
+        assert found("edge")["scoring"] == f"the bundled model's published weights {weights}, {where}"
     in_torch = "model.engine=peft"
     assert found("edge", in_torch)["scoring"] == "small models in 8-bit integers: the CPU has AVX-512 VNNI"
     assert found("edge", "model.arithmetic=float32")["scoring"].endswith("model.arithmetic is float32")

@@ -89,7 +89,10 @@ def _arithmetic(settings: RunSettings) -> str:
     from coordi.model.scoring import runs_without_torch
 
     if runs_without_torch(settings):
-        return "the bundled model's published 4-bit weights in ONNX Runtime, without torch"
+        from coordi.model.decoder import multiplies_bytes
+
+        weights = "in 8 bits, which this processor's VNNI multiplies fast" if multiplies_bytes() else "in 4 bits"
+        return f"the bundled model's published weights {weights}, in ONNX Runtime, without torch"
     if _gpu_memory() is not None:
         return "on the GPU, in 16-bit floats"
     chosen, fast = settings.model.arithmetic, has_fast_int8()

@@ -71,7 +71,11 @@ def _write_adapter(model: TrainedModel, adapter: Path, out: Path, *, with_decode
         shutil.copyfile(path, out / path.name)
     if with_decoder:
         layers = PooledHead.load(adapter).layer if model.settings.finetune.head == "pooled" else None
-        shutil.copytree(decoder_folder(adapter, layers), out / DECODER, ignore=shutil.ignore_patterns(MANIFEST, LOCK))
+        shutil.copytree(
+            decoder_folder(adapter, layers, in_bytes=False),
+            out / DECODER,
+            ignore=shutil.ignore_patterns(MANIFEST, LOCK),
+        )
 
 
 def _write_weights(model: TrainedModel, adapter: Path, out: Path, *, as_gguf: bool) -> None:

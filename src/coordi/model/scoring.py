@@ -319,16 +319,16 @@ def load_any_scorer(adapter: Path | None, settings: RunSettings) -> LanguageMode
 
 def load_light_scorer(adapter: Path, settings: RunSettings) -> PooledScorer:
     """Load the bundled model with an adapter and its head in ONNX Runtime; a ``ModelError`` if they don't fit."""
-    from coordi.model.decoder import Decoder, decoder_folder
+    from coordi.model.decoder import Decoder, decoder_folder, multiplies_bytes
 
     check_origin(adapter, Base("bundled", Path(), SHA256))
     if settings.finetune.head == "answer":
-        decoder = Decoder(decoder_folder(adapter, None))
+        decoder = Decoder(decoder_folder(adapter, None, in_bytes=multiplies_bytes()))
         asking = PromptRenderer(decoder.tokenizer, settings.prompt.max_length)
         logits = partial(decoder.answers, tokens=answer_tokens(asking))
         return PooledScorer("fine-tuned", logits, AnswerHead(), asking, facts=settings.prompt.facts)
     head = PooledHead.load(adapter)
-    decoder = Decoder(decoder_folder(adapter, head.layer))
+    decoder = Decoder(decoder_folder(adapter, head.layer, in_bytes=multiplies_bytes()))
     _check_head(head, decoder.shape.hidden, decoder.shape.layers)
     renderer = ListRenderer(decoder.tokenizer, settings.prompt.max_length)
     states = partial(decoder.states, skip=ListRenderer.before)
