@@ -31,6 +31,12 @@ WORDS = (
 )  # fmt: skip
 
 
+@pytest.fixture(autouse=True)
+def in_4_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The precision of exports on every processor."""
+    monkeypatch.setattr("coordi.model.decoder.multiplies_bytes", lambda: False)
+
+
 @pytest.fixture(scope="module")
 def outfits() -> list[list[Item]]:
     """50 questions."""
