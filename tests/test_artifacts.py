@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from coordi import artifacts
 from coordi.artifacts import (
     Record,
     atomic_path,
+    build_once,
+    cache_folder,
     clear_write_errors,
     hash_file,
     is_finished,
@@ -128,3 +135,195 @@ def test_json_keeps_the_bytes_of_a_name_that_is_not_utf8(tmp_path: Path) -> None
     name = os.fsdecode(b"caf\xe9.jpg")
     write_json(tmp_path / "a.json", {"photo": name})
     assert read_json(tmp_path / "a.json") == {"photo": name}
+
+
+class Building:
+    """Builds a folder of two files, and counts how often."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.times = folder, 0
+
+    def __call__(self) -> None:
+        self.times += 1
+        (self.folder / "weights").write_bytes(bytes(range(256)) * 40)
+        (self.folder / "names.json").write_text('["a", "b"]')
+
+    def once(self) -> dict[str, bytes]:
+        assert build_once(self.folder, Record("coordi test", {}), self) == self.folder
+        return {name: (self.folder / name).read_bytes() for name in ("weights", "names.json")}
+
+
+SETTLED = 0.03  # seconds, more than a tick of the clock of files
+
+
+@pytest.fixture
+def building(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Building:
+    monkeypatch.setattr(artifacts, "_SETTLED_NS", int(SETTLED * 1e9))
+    return Building(tmp_path / "cache" / "made")
+
+
+def flipped(path: Path) -> None:
+    """One bit is another, and the size and both times that a program can set are as they were."""
+    state, content = path.stat(), path.read_bytes()
+    middle = len(content) // 2
+    path.write_bytes(content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :])
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+@pytest.mark.parametrize("damage", [flipped, cut, Path.unlink, lambda path: path.write_bytes(b"{}")])
+@pytest.mark.parametrize("name", ["weights", "names.json", "sha256.json", "manifest.json"])
+def test_a_damaged_file_of_the_cache_is_found_at_the_next_start(
+    building: Building, name: str, damage: Callable[[Path], None]
+) -> None:
+    content = building.once()
+    time.sleep(2 * SETTLED)
+    assert building.once() == content
+    assert (building.folder / "compared.json").is_file()
+    assert building.times == 1
+    damage(building.folder / name)
+    assert building.once() == content
+    harmless = name == "manifest.json" and building.times == 1  # still JSON, of which nothing is read
+    assert building.times == 2 or harmless
+    assert building.once() == content
+
+
+def test_hashes_are_compared_again_only_after_a_change(building: Building, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[str] = []
+
+    def counted(path: Path) -> str:
+        hashed.append(path.name)
+        return hash_file(path)
+
+    monkeypatch.setattr(artifacts, "hash_file", counted)
+    building.once()
+    assert hashed == ["names.json", "weights"]
+    building.once()
+    building.once()
+    assert len(hashed) == 6  # a change just now may not be the last one at this time
+    for change in (building.once, (building.folder / "weights").touch):
+        change()
+        before = len(hashed)
+        time.sleep(2 * SETTLED)
+        building.once()
+        building.once()
+        assert len(hashed) == before + 2
+    hashed.clear()
+    for damage in (cut, Path.unlink, lambda path: path.write_bytes(b"[1")):
+        damage(building.folder / "compared.json")
+        building.once()
+    assert (len(hashed), building.times) == (6, 1)
+
+
+def test_files_in_use_are_not_written_over(building: Building) -> None:
+    content = building.once()
+    with (building.folder / "weights").open("rb") as file:
+        cut(building.folder / "names.json")
+        building.once()
+        (building.folder / "weights").write_bytes(b"")
+        assert file.read() == content["weights"]
+
+
+WAITS = """
+import sys, time
+from pathlib import Path
+from coordi.artifacts import Record, build_once
+folder = Path(sys.argv[1])
+
+def build():
+    print("builds", flush=True)
+    (folder / "weights").write_text("half")
+    time.sleep(float(sys.argv[2]))
+    (folder / "weights").write_text("half and half")
+
+print((build_once(folder, Record("coordi test", {}), build) / "weights").read_text())
+"""
+
+
+def builder(folder: Path, seconds: float) -> subprocess.Popen[str]:
+    return subprocess.Popen([sys.executable, "-c", WAITS, folder, str(seconds)], stdout=subprocess.PIPE, text=True)
+
+
+@pytest.mark.slow
+def test_of_several_processes_one_builds_and_the_others_wait(tmp_path: Path) -> None:
+    processes = [builder(tmp_path / "made", 0.5) for _ in range(4)]
+    said = [process.communicate(timeout=60)[0].split("\n", 1) for process in processes]
+    assert sorted(lines[0] for lines in said) == ["builds", "half and half", "half and half", "half and half"]
+
+
+@pytest.mark.slow
+def test_what_a_killed_process_began_is_built_again(tmp_path: Path) -> None:
+    first = builder(tmp_path / "made", 60)
+    assert first.stdout is not None
+    assert first.stdout.readline() == "builds\n"
+    second = builder(tmp_path / "made", 0)
+    time.sleep(0.5)
+    assert second.poll() is None  # it waits
+    first.send_signal(signal.SIGKILL)
+    assert second.communicate(timeout=60)[0] == "builds\nhalf and half\n"
+    assert first.wait() == -signal.SIGKILL
+    first.stdout.close()
+
+
+@pytest.mark.skipif(shutil.which("unshare") is None, reason="no mounts of a test's own")
+def test_a_cache_that_cannot_be_written_is_used_as_it_is_or_named(building: Building) -> None:
+    building.once()
+    program = f"""
+from pathlib import Path
+from coordi import artifacts
+from coordi.artifacts import Record, build_once
+from coordi.errors import ArtifactError
+artifacts._SETTLED_NS = 0
+for name in ("made", "another"):
+    folder = Path({str(building.folder.parent)!r}) / name
+    try:
+        print(build_once(folder, Record("coordi test", {{}}), lambda: None) == folder)
+    except ArtifactError as error:
+        print(error)
+"""
+    mounted = f"mount --bind '{building.folder.parent}' '{building.folder.parent}'"
+    read_only = f"{mounted} && mount -o remount,bind,ro '{building.folder.parent}' && exec \"$@\""
+    command = ["unshare", "--map-root-user", "--mount", "sh", "-c", read_only, "sh", sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode and "unshare" in done.stderr:
+        pytest.skip(f"no mounts of a test's own: {done.stderr}")
+    first, second = done.stdout.splitlines()
+    assert first == "True"
+    assert second.endswith("can't be written: Read-only file system; choose another --out, or COORDI_CACHE")
+    assert building.times == 1
+
+
+def test_a_cache_that_is_a_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("COORDI_CACHE", str(tmp_path / "file"))
+    for folder in (cache_folder() / "made", cache_folder() / "bundled" / "made"):
+        with pytest.raises(ArtifactError, match=r"file.* can't be written: .*; choose another --out, or COORDI_CACHE"):
+            build_once(folder, Record("coordi test", {}), lambda: None)
+
+
+def test_a_user_without_a_home_is_asked_for_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/nobody's")
+    monkeypatch.setenv("COORDI_CACHE", "~/cache")
+    assert cache_folder() == Path("/nobody's/cache")
+    monkeypatch.delenv("COORDI_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("HOME")
+    pwd = pytest.importorskip("pwd")
+
+    def unknown(number: int) -> None:
+        raise KeyError(number)
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    with pytest.raises(ArtifactError, match=r"no folder for a cache: .*; set COORDI_CACHE to a folder"):
+        cache_folder()
+
+
+@pytest.mark.parametrize(
+    "words", ["Not enough free space to write 9 bytes after offset 128", "I/O error (os error 28)"]
+)
+def test_what_libraries_say_of_a_full_disk(tmp_path: Path, words: str) -> None:
+    with pytest.raises(ArtifactError, match="no space left on the disk"), clear_write_errors(tmp_path):
+        raise OSError(words)

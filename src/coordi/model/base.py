@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coordi.artifacts import Record, build_once, cache_folder, hash_file, is_finished, read_json, read_manifest
+from coordi.artifacts import Record, build_once, cache_folder, hash_file, is_finished, read_json
 from coordi.config import ModelSettings, RunSettings
 from coordi.errors import ArtifactError, ModelError, require
 
@@ -160,7 +160,7 @@ def resolve_base(settings: ModelSettings) -> Base:
     """
     if settings.base == "bundled":
         folder = _bundled_folder()
-        return Base("bundled", folder, str(read_manifest(folder)["inputs"][FILE]))
+        return Base("bundled", folder, SHA256)
     path = Path(settings.base)
     if path.is_dir():
         folder = path

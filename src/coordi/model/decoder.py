@@ -18,17 +18,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from coordi.artifacts import Record, build_once, cache_folder, hash_file, is_finished, read_json, write_json
+from coordi.artifacts import Record, build_once, cache_folder, hash_file, is_intact, read_json, write_json
 from coordi.encoders.base import onnx_session
-from coordi.errors import ArtifactError, ModelError, require
-from coordi.model.base import checked_gguf
+from coordi.errors import ModelError, require
+from coordi.model.base import FILE, SHA256, checked_gguf
 from coordi.model.prefix_cache import PrefixCache, run_prompts
 
 NETWORK, EMBEDDINGS, TOKENIZER, SHAPE = "decoder.onnx", "embeddings.npy", "tokenizer.json", "shape.json"
 NORM, TEMPLATE = "norm.npy", "chat_template.jinja"
 DECODER = "decoder"  # in an exported adapter's folder
-_FILES = (NETWORK, EMBEDDINGS, TOKENIZER, SHAPE, NORM, TEMPLATE)
-_HASHES = "sha256.json"  # of these
 _BUILD = 2  # goes up when what is built changes, so that an older one in the cache isn't used
 _BLOCK = 32  # weights that share a scale and a minimum
 _OPSET, _IR = 21, 10
@@ -93,27 +91,14 @@ def decoder_folder(adapter: Path, layers: int | None, *, in_bytes: bool) -> Path
     """
     exported = adapter / DECODER
     if exported.is_dir():
-        if not _is_intact(exported):
+        if not is_intact(exported):
             raise ModelError(f"'{exported}' is damaged or not a decoder; export it again with coordi export")
         return exported
-    identity = hashlib.sha256(
-        "".join(hash_file(adapter / name) for name in ("adapter_config.json", "adapter_model.safetensors")).encode()
-    ).hexdigest()
+    weights = [hash_file(adapter / name) for name in ("adapter_config.json", "adapter_model.safetensors")]
+    identity = hashlib.sha256("".join([SHA256, *weights]).encode()).hexdigest()
     folder = cache_folder() / "bundled" / f"decoder-{identity[:16]}-{layers or 'all'}-{8 if in_bytes else 4}-{_BUILD}"
-    record = Record("build the bundled model's decoder", {"build": _BUILD}, None, {"adapter": identity})
-
-    def is_ready(built: Path) -> bool:
-        return is_finished(built) and _is_intact(built)
-
-    return build_once(folder, record, lambda: _build(checked_gguf(), adapter, (layers, in_bytes), folder), is_ready)
-
-
-def _is_intact(folder: Path) -> bool:
-    try:
-        hashes = read_json(folder / _HASHES)
-        return all(hash_file(folder / name) == hashes[name] for name in _FILES)
-    except (ArtifactError, KeyError, OSError, TypeError):
-        return False
+    record = Record("build the bundled model's decoder", {"build": _BUILD}, None, {FILE: SHA256, "adapter": identity})
+    return build_once(folder, record, lambda: _build(checked_gguf(), adapter, (layers, in_bytes), folder))
 
 
 def _build(source: Path, adapter: Path, kind: tuple[int | None, bool], folder: Path) -> None:
@@ -129,7 +114,6 @@ def _build(source: Path, adapter: Path, kind: tuple[int | None, bool], folder: P
     (folder / TOKENIZER).write_text(_tokenizer(metadata), encoding="utf-8")
     (folder / TEMPLATE).write_text(metadata["tokenizer.chat_template"], encoding="utf-8")
     write_json(folder / SHAPE, shape._asdict())
-    write_json(folder / _HASHES, {name: hash_file(folder / name) for name in _FILES})
 
 
 def _adapter(folder: Path, shape: Shape) -> dict[tuple[int, str], tuple[NDArray[np.float32], NDArray[np.float32]]]:

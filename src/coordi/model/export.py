@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from coordi.artifacts import LOCK, MANIFEST, clear_write_errors
+from coordi.artifacts import LOCK, clear_write_errors
 from coordi.errors import ModelError, require
 from coordi.model.base import Base, quiet_libraries, resolve_base
 from coordi.model.decoder import DECODER, decoder_folder
@@ -74,7 +74,7 @@ def _write_adapter(model: TrainedModel, adapter: Path, out: Path, *, with_decode
         shutil.copytree(
             decoder_folder(adapter, layers, in_bytes=False),
             out / DECODER,
-            ignore=shutil.ignore_patterns(MANIFEST, LOCK),
+            ignore=shutil.ignore_patterns(LOCK),
         )
 
 
