@@ -6,20 +6,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from safetensors.numpy import load_file, save_file
 
 from coordi.api import load
 from coordi.config import RunSettings
 from coordi.data.sample import sample_folder
 from coordi.errors import ModelError
 from coordi.model.base import find_gguf, resolve_base
-from coordi.model.decoder import Decoder, decoder_folder, dequantized, multiplies_bytes, unpack_q4_1
+from coordi.model.decoder import dequantized, multiplies_bytes, unpack_q4_1
 from coordi.model.engines import load_tokenizer
 from coordi.model.scoring import PooledHead, PooledScorer, load_any_scorer, load_light_scorer, load_scorer
 from coordi.model.trained import BUNDLED, find_model
@@ -105,40 +102,6 @@ def test_blocks_are_unpacked_as_their_format_says() -> None:
     np.testing.assert_array_equal(dequantized(blocks), expected)
 
 
-def test_a_damaged_cache_is_built_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COORDI_CACHE", str(tmp_path))
-    folder = decoder_folder(BUNDLED, 20, in_bytes=False)
-    names = ("decoder.onnx", "embeddings.npy", "tokenizer.json", "shape.json")
-    contents = {name: (folder / name).read_bytes() for name in names}
-    network, embeddings = (contents[name] for name in names[:2])
-    damages: Sequence[tuple[str, bytes | None]] = (
-        (names[0], network[: len(network) // 2]), (names[1], embeddings[:-1] + bytes([embeddings[-1] ^ 1])),
-        (names[2], None), (names[3], b"{}"),
-    )  # fmt: skip
-    for name, damaged in damages:
-        (folder / name).unlink() if damaged is None else (folder / name).write_bytes(damaged)
-        assert decoder_folder(BUNDLED, 20, in_bytes=False) == folder
-        assert {name: (folder / name).read_bytes() for name in names} == contents
-    assert Decoder(folder).shape.layers == 20
-
-
-def test_an_adapter_that_fits_nowhere_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COORDI_CACHE", str(tmp_path / "cache"))
-    adapter = tmp_path / "adapter"
-    shutil.copytree(BUNDLED, adapter)
-    file = adapter / "adapter_model.safetensors"
-    tensors = load_file(str(file))
-    changes: Sequence[dict[str, NDArray[np.float16]]] = (
-        {name.replace("q_proj", "query"): value for name, value in tensors.items()},
-        {name: value for name, value in tensors.items() if "lora_A" in name},
-        {},
-    )
-    for changed in changes:
-        save_file(changed, str(file))
-        with pytest.raises(ModelError, match=r"tensors without a place in the bundled model's first 20 layers"):
-            decoder_folder(adapter, 20, in_bytes=False)
-
-
 def test_a_head_of_another_size_is_refused(tmp_path: Path, settings: RunSettings) -> None:
     adapter = tmp_path / "adapter"
     shutil.copytree(BUNDLED, adapter)
@@ -154,6 +117,31 @@ def test_settings_choose_the_engine(settings: RunSettings) -> None:
     assert "decoder" in repr(load_any_scorer(BUNDLED, settings)._states)  # type: ignore[union-attr]
     peft = settings.model_copy(update={"model": settings.model.model_copy(update={"engine": "peft"})})
     assert "decoder" not in repr(load_any_scorer(BUNDLED, peft)._states)  # type: ignore[union-attr]
+
+
+ONE_THREAD = """
+import os, sys
+
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+from coordi.model.scoring import load_light_scorer
+from coordi.model.trained import BUNDLED, find_model
+from coordi.types import Item
+
+outfits = [[Item(text, "", None, text=text) for text in line.split("|")] for line in sys.argv[1:]]
+print(*load_light_scorer(BUNDLED, find_model("bundled").settings).score(outfits))
+"""
+
+
+def test_one_thread_scores_as_several_do(light: PooledScorer, outfits: list[list[Item]]) -> None:
+    texts = ["|".join(item.text for item in outfit) for outfit in outfits]
+    plain = [[Item(text, "", None, text=text) for text in line.split("|")] for line in texts]
+    done = subprocess.run(
+        [sys.executable, "-c", ONE_THREAD, *texts], capture_output=True, text=True, check=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    np.testing.assert_allclose([*map(float, done.stdout.split())], light.score(plain), rtol=0, atol=1e-5)
+    assert done.stderr == ""
 
 
 def test_advice_loads_no_torch() -> None:

@@ -22,6 +22,7 @@ from coordi.artifacts import Record, build_once, cache_folder, hash_file, is_int
 from coordi.encoders.base import onnx_session
 from coordi.errors import ModelError, require
 from coordi.model.base import FILE, SHA256, checked_gguf
+from coordi.model.engines import COPY_ADAPTER, AdapterConfig, check_tensors, read_adapter
 from coordi.model.prefix_cache import PrefixCache, run_prompts
 
 NETWORK, EMBEDDINGS, TOKENIZER, SHAPE = "decoder.onnx", "embeddings.npy", "tokenizer.json", "shape.json"
@@ -98,54 +99,69 @@ def decoder_folder(adapter: Path, layers: int | None, *, in_bytes: bool) -> Path
     identity = hashlib.sha256("".join([SHA256, *weights]).encode()).hexdigest()
     folder = cache_folder() / "bundled" / f"decoder-{identity[:16]}-{layers or 'all'}-{8 if in_bytes else 4}-{_BUILD}"
     record = Record("build the bundled model's decoder", {"build": _BUILD}, None, {FILE: SHA256, "adapter": identity})
-    return build_once(folder, record, lambda: _build(checked_gguf(), adapter, (layers, in_bytes), folder))
+    return build_once(folder, record, lambda: _build(adapter, (layers, in_bytes), folder))
 
 
-def _build(source: Path, adapter: Path, kind: tuple[int | None, bool], folder: Path) -> None:
+def _build(adapter: Path, kind: tuple[int | None, bool], folder: Path) -> None:
     layers, in_bytes = kind
-    gguf = require("gguf", "train")
-    reader = gguf.GGUFReader(source)
+    reader = require("gguf", "train").GGUFReader(checked_gguf())
     metadata = {name: field.contents() for name, field in reader.fields.items()}
     tensors = {tensor.name: tensor for tensor in reader.tensors}
     shape = Shape.of(metadata, layers)
+    matrices = _matrices(adapter, shape.layers)
+    (folder / NETWORK).write_bytes(_network(tensors, shape, matrices, in_bytes).SerializeToString())
     np.save(folder / EMBEDDINGS, tensors["token_embd.weight"].data)
-    (folder / NETWORK).write_bytes(_network(tensors, shape, _adapter(adapter, shape), in_bytes).SerializeToString())
     np.save(folder / NORM, tensors["output_norm.weight"].data)
     (folder / TOKENIZER).write_text(_tokenizer(metadata), encoding="utf-8")
     (folder / TEMPLATE).write_text(metadata["tokenizer.chat_template"], encoding="utf-8")
     write_json(folder / SHAPE, shape._asdict())
 
 
-def _adapter(folder: Path, shape: Shape) -> dict[tuple[int, str], tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Matrices ``(in, r)`` and ``(r, out)``, scaled, by layer and projection; every tensor must have its place."""
+def _matrices(folder: Path, layers: int) -> dict[tuple[int, str], tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """An adapter's matrices ``(in, r)`` and ``(r, out)``, scaled, by layer and projection."""
     from safetensors.numpy import load_file
 
-    config = read_json(folder / "adapter_config.json")
-    unknown = [name for name in ("use_dora", "bias", "rank_pattern", "alpha_pattern") if config.get(name) not in _PLAIN]
+    config, shapes = read_adapter(folder)
+    stems = _stems(folder, config, layers)
+    expected = {f"{stem}{side}.weight" for stem in stems.values() for side in "AB"}
+    check_tensors(folder, f"the bundled model's first {layers} layers", set(shapes), expected)
+    try:
+        tensors = load_file(str(folder / "adapter_model.safetensors"))
+    except TypeError as error:  # bfloat16, say, which numpy doesn't have
+        raise ModelError(f"the adapter '{folder}': {error} by this engine; {_USE_PEFT}") from error
+    scale = config.lora_alpha / (config.r**0.5 if config.use_rslora else config.r)
+    matrices = {}
+    for key, stem in stems.items():
+        down, up = (tensors[f"{stem}{side}.weight"].astype(np.float32) for side in "AB")
+        if not (np.isfinite(down).all() and np.isfinite(up).all()):
+            raise ModelError(f"the adapter '{folder}' holds numbers that aren't finite; {COPY_ADAPTER}")
+        matrices[key] = (np.ascontiguousarray(down.T), np.ascontiguousarray(up.T * scale))
+    return matrices
+
+
+def _stems(folder: Path, config: AdapterConfig, layers: int) -> dict[tuple[int, str], str]:
+    """What the names of an adapter's two tensors begin with, by layer and projection."""
+    modules, only = config.target_modules, config.layers_to_transform
+    unknown = [name for name in _UNSUPPORTED if getattr(config, name, None) not in (None, False, "none", {}, [])]
+    if not isinstance(modules, list) or not set(modules) <= set(_PROJECTIONS):
+        unknown.append(f"target_modules={modules}")
+        modules = []
     if unknown:
-        raise ModelError(
-            f"the adapter '{folder}' uses {', '.join(unknown)}, which this engine can't; set model.engine=peft"
-        )
-    rank = config["r"]
-    scale = config["lora_alpha"] / (rank**0.5 if config.get("use_rslora") else rank)
-    tensors = load_file(str(folder / "adapter_model.safetensors"))
-    places = {}
-    for layer in range(shape.layers):
-        for name, (_, part) in _PROJECTIONS.items():
-            stem = f"base_model.model.model.layers.{layer}.{part}.{name}.lora_"
-            if f"{stem}A.weight" in tensors and f"{stem}B.weight" in tensors:
-                down, up = (tensors.pop(f"{stem}{side}.weight").astype(np.float32) for side in "AB")
-                places[layer, name] = (np.ascontiguousarray(down.T), np.ascontiguousarray(up.T * scale))
-    if tensors or not places:
-        some = ", ".join(sorted(tensors)[:3]) or "none"
-        raise ModelError(
-            f"the adapter '{folder}' has {len(tensors)} tensors without a place in the bundled model's first "
-            f"{shape.layers} layers ({some}); fine-tune again on this base"
-        )
-    return places
+        raise ModelError(f"the adapter '{folder}' uses {', '.join(unknown)}, which this engine can't; {_USE_PEFT}")
+    adapted = set(range(layers)) if only is None else {only} if isinstance(only, int) else set(only)
+    return {
+        (layer, name): f"base_model.model.model.layers.{layer}.{_PROJECTIONS[name][1]}.{name}.lora_"
+        for layer in range(layers)
+        for name in modules
+        if layer in adapted
+    }
 
 
-_PLAIN: tuple[Any, ...] = (None, False, "none", {})
+_USE_PEFT = "set model.engine to peft in its settings.json"
+_UNSUPPORTED = (
+    "use_dora", "bias", "rank_pattern", "alpha_pattern", "fan_in_fan_out", "layer_replication",
+    "alora_invocation_tokens", "arrow_config",
+)  # fmt: skip
 
 
 @dataclass
@@ -296,6 +312,12 @@ def _add_linear(graph: _Graph, tensor: Any, shape: Shape, adapter: Any, name: st
     )
     if adapter is None:
         return out
+    rank = adapter[0].shape[-1]
+    if [matrix.shape for matrix in adapter] != [(size, rank), (rank, count)]:
+        raise ModelError(
+            f"the adapter's matrices for {name} are {adapter[0].shape} and {adapter[1].shape}, the bundled model's "
+            f"weights are ({size}, {count}); fine-tune again on this base"
+        )
     down, up = (graph.constant(f"{name}_{side}", matrix) for side, matrix in zip("AB", adapter, strict=True))
     small = graph.node("MatMul", [inputs, down], f"{name}_small")
     return graph.node("Add", [out, graph.node("MatMul", [small, up], f"{name}_change")], f"{name}_out")

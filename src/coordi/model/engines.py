@@ -5,17 +5,18 @@ from __future__ import annotations
 import importlib.util
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 
 from coordi.artifacts import read_json
 from coordi.config import FinetuneSettings, ModelSettings, RunSettings
-from coordi.errors import ModelError, require
+from coordi.errors import ArtifactError, ModelError, require
 from coordi.model.base import Base, forget_quantization, quiet_libraries, stay_offline
 from coordi.model.prefix_cache import middle_layer
 
@@ -32,6 +33,7 @@ _MIN_SCALE = 1e-12  # a token of zeros is divided by this
 # has to unpack them again for every batch (measured: dev/LOG.md). A larger model would not fit in memory unpacked.
 UNPACK_UP_TO = 1_000_000_000
 _UNSLOTH_POSITIONS = 4096  # that Unsloth prepares; prompts stay under prompt.max_length
+_VALUE_LENGTH = 40  # of a value in a message
 _NF4_BYTES = 0.5 + 4 / 64  # of a weight, with a float32 scale for every 64
 
 
@@ -86,6 +88,10 @@ def _int8_linear() -> Any:
             return out.reshape(*inputs.shape[:-1], -1)
 
     return Int8Linear
+
+
+COPY_ADAPTER = "copy the whole folder that coordi finetune wrote"
+"""Advice on a damaged adapter."""
 
 
 class Loaded(NamedTuple):
@@ -145,7 +151,8 @@ def _clear_errors(what: str, advice: str = "") -> Iterator[None]:
         with quiet_libraries():
             yield
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        first, *others = str(error).splitlines() or [type(error).__name__]
+        reason = " ".join([first, *others[:1]]) if first.endswith(":") else first
         raise ModelError(f"{what}: {reason}{advice}") from error
 
 
@@ -338,9 +345,63 @@ def _load_with_unsloth(base: Base, model: ModelSettings) -> tuple[Any, Any, Any]
     return fast, network, _pad_on_the_right(tokenizer)
 
 
+class AdapterConfig(BaseModel):
+    """What a score depends on in PEFT's ``adapter_config.json``. PEFT has defaults for a missing rank or scale."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    peft_type: Literal["LORA"]
+    r: int = Field(gt=0)
+    lora_alpha: float = Field(gt=0, allow_inf_nan=False)
+    use_rslora: bool = False
+    target_modules: list[str] | str | None = None
+    layers_to_transform: list[int] | int | None = None
+    rank_pattern: dict[str, int] | None = None
+
+
+def read_adapter(folder: Path) -> tuple[AdapterConfig, dict[str, list[int]]]:
+    """An adapter's configuration and its tensors' shapes; a ``ModelError`` if they can't be read or differ in rank."""
+    file = folder / "adapter_config.json"
+    try:
+        config = AdapterConfig.model_validate(read_json(file))
+    except ArtifactError as error:
+        raise ModelError(f"the adapter '{folder}' has no {file.name} that can be read; {COPY_ADAPTER}") from error
+    except ValidationError as error:
+        fault = error.errors()[0]
+        field = ".".join(map(str, fault["loc"])) or "the whole"
+        value = "missing" if fault["type"] == "missing" else repr(fault["input"])[:_VALUE_LENGTH]
+        raise ModelError(f"{field} in '{file}' is {value} ({fault['msg']}); {COPY_ADAPTER}") from error
+    shapes = {name: shape for name, _, shape in _tensors(folder / "adapter_model.safetensors", COPY_ADAPTER)}
+    for name, shape in shapes.items():
+        if name.endswith("lora_A.weight") and shape[:1] != [config.r] and not config.rank_pattern:
+            raise ModelError(f"r in '{file}' is {config.r}, but the shape of {name} is {tuple(shape)}; {COPY_ADAPTER}")
+    return config, shapes
+
+
+def check_tensors(adapter: Path, base: str, names: Set[str], expected: Set[str]) -> None:
+    """Raise a ``ModelError`` unless an adapter has exactly the tensors that a base expects. PEFT itself leaves out what
+    it doesn't know, and scores without what is missing.
+    """
+    missing, unknown = sorted(expected - names), sorted(names - expected)
+    if missing or unknown or not expected:
+        raise ModelError(
+            f"the adapter '{adapter}' doesn't fit {base}: of its {len(names)} tensors {len(unknown)} have no place "
+            f"there, and {len(missing)} are missing ({', '.join([*unknown[:2], *missing[:2]])}); fine-tune again on "
+            "this base"
+        )
+
+
 def _with_adapter(network: Any, base: Base, adapter: Path) -> Any:
+    torch = require("torch", "train")
+    peft = require("peft", "train")
+    _, shapes = read_adapter(adapter)
     with _clear_errors(f"the adapter '{adapter}' doesn't fit '{base.name}'"):
-        return require("peft", "train").PeftModel.from_pretrained(network, adapter, local_files_only=True)
+        adapted = peft.PeftModel.from_pretrained(network, adapter, local_files_only=True)
+        tensors = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False)
+    check_tensors(adapter, f"'{base.name}'", set(shapes), set(tensors))
+    if not all(torch.isfinite(tensor).all() for tensor in tensors.values()):
+        raise ModelError(f"the adapter '{adapter}' holds numbers that aren't finite; {COPY_ADAPTER}")
+    return adapted
 
 
 Engine = PeftEngine | UnslothEngine
@@ -351,7 +412,7 @@ def weights_in_memory(folder: Path, settings: RunSettings, *, gpu: bool, scoring
     blocks = others = 0
     tied = bool(read_json(folder / "config.json").get("tie_word_embeddings"))
     for path in sorted(folder.glob("*.safetensors")):
-        for name, dtype, shape in _tensors(path):
+        for name, dtype, shape in _tensors(path, "get the base model again"):
             stored_4_bit = dtype == "U8"
             if ".weight." in name or (tied and name == "lm_head.weight"):
                 continue  # scales of 4-bit weights are counted with them
@@ -368,14 +429,14 @@ def weights_in_memory(folder: Path, settings: RunSettings, *, gpu: bool, scoring
     return round(blocks * each + others * plain)
 
 
-def _tensors(path: Path) -> list[tuple[str, str, list[int]]]:
+def _tensors(path: Path, advice: str) -> list[tuple[str, str, list[int]]]:
     """Name, type and shape of each tensor in a file, whose data isn't read."""
     try:
         with safe_open(path, framework="numpy") as file:
             slices = [(name, file.get_slice(name)) for name in file.keys()]  # noqa: SIM118
             return [(name, tensor.get_dtype(), tensor.get_shape()) for name, tensor in slices]
     except (OSError, SafetensorError) as error:
-        raise ModelError(f"'{path}' isn't a safetensors file ({error}); get the base model again") from error
+        raise ModelError(f"'{path}' isn't a safetensors file ({error}); {advice}") from error
 
 
 def try_four_bits() -> str:

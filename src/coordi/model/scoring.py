@@ -44,6 +44,7 @@ HEAD = "pooled_head.safetensors"
 HEAD_SETTINGS = "pooled_head.json"
 EPSILON = 1e-5  # PyTorch's default, added to a variance
 CACHE_SIZE = 20_000  # answers of a language model, a few megabytes
+_MOST_LAYERS = 1000  # more than any model has
 _TENSORS = ("gain", "shift", "weight", "bias")
 
 States = Callable[[Sequence[Sequence[int]]], NDArray[np.float32]]
@@ -131,13 +132,16 @@ class PooledHead:
             tensors, settings = load_file(str(folder / HEAD)), read_json(folder / HEAD_SETTINGS)
             layer, slope, offset = int(settings["layer"]), float(settings["slope"]), float(settings["offset"])
             head = cls(layer, slope=slope, offset=offset, **{name: tensors[name] for name in _TENSORS})
-        except (ArtifactError, OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
+        except (ArtifactError, OSError, KeyError, TypeError, ValueError, OverflowError, SafetensorError) as error:
             raise ModelError(
                 f"the head of the adapter '{folder}' can't be read ({type(error).__name__}: {error}); copy the whole "
                 "folder that coordi finetune wrote"
             ) from error
-        if not np.isfinite([head.slope, head.offset]).all() or head.bias.shape != (1,):
+        numbers = np.concatenate([[head.slope, head.offset], *(tensors[name].ravel() for name in _TENSORS)])
+        if not np.isfinite(numbers).all() or head.bias.shape != (1,):
             raise ModelError(f"the head in '{folder}' holds numbers that aren't finite; fine-tune again")
+        if not 0 < layer <= _MOST_LAYERS:
+            raise ModelError(f"the head in '{folder}' reads layer {layer}, layers are counted from 1; fine-tune again")
         if len({head.gain.shape, head.shift.shape, head.weight.shape}) > 1 or head.gain.ndim != 1:
             raise ModelError(f"'{folder / HEAD}' holds vectors of different sizes; fine-tune again")
         return head
@@ -355,8 +359,9 @@ def _load(base: Base, adapter: Path | None, settings: RunSettings) -> Loaded:
 
 def check_origin(adapter: Path, base: Base) -> None:
     """Raise a ``ModelError`` if an adapter was trained on another base model, or the folder isn't an adapter."""
-    if not (adapter / "adapter_model.safetensors").is_file():
-        raise ModelError(f"'{adapter}' isn't an adapter: it has no adapter_model.safetensors; see: coordi finetune")
+    for name in ("adapter_model.safetensors", "adapter_config.json"):
+        if not (adapter / name).is_file():
+            raise ModelError(f"'{adapter}' isn't an adapter: it has no {name}; see: coordi finetune")
     try:
         origin = read_json(adapter / ORIGIN)
         name, identity = str(origin["base"]), str(origin["identity"])
