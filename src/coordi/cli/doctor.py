@@ -19,7 +19,7 @@ from coordi.artifacts import cache_folder
 from coordi.cli.console import echo_json
 from coordi.cli.options import JsonOption, Overrides, PresetOption
 from coordi.config import RunSettings, load_settings
-from coordi.errors import CoordiError, ModelError
+from coordi.errors import CoordiError
 
 _PARTS = {
     "train": ("torch", "transformers", "peft", "accelerate", "bitsandbytes", "sklearn", "gguf", "duckdb"),
@@ -44,8 +44,7 @@ def doctor(preset: PresetOption = "edge", overrides: Overrides = None, as_json: 
     Example: coordi doctor --preset paper
     """
     settings = load_settings(preset, overrides or ())
-    cache = Check("cache", f"{cache_folder()} (set COORDI_CACHE for another)")
-    encoder = _check("edge encoder", _encoder, settings)
+    encoder, cache = _check("edge encoder", _encoder, settings), _check("cache", _cache, settings)
     checks = [_machine(), *map(_extra, _PARTS), encoder, *model_checks(settings), cache]
     if as_json:
         echo_json([asdict(check) for check in checks])
@@ -104,15 +103,14 @@ def _arithmetic(settings: RunSettings) -> str:
 
 
 def _base(settings: RunSettings) -> str:
-    from coordi.model.base import INSTALL, check_base, find_gguf, is_converted, resolve_base
+    from coordi.model.base import check_base, checked_gguf, is_converted, resolve_base
     from coordi.model.engines import weights_in_memory
 
     model, title = settings.model, settings.model.base
     if title == "bundled":
         title = "SmolLM2-135M-Instruct"
-        if not is_converted() and find_gguf() is None:
-            raise ModelError(f"{title} isn't installed; run: {INSTALL}")
         if not is_converted():
+            checked_gguf()
             return f"{title}, will be converted on first use, which takes about half a minute"
     elif not Path(title).is_dir():
         if not model.allow_download:
@@ -170,6 +168,10 @@ def _encoder(settings: RunSettings) -> str:
 
     encoder = load_encoder("edge")
     return f"bundled, {encoder.dimension} dimensions, {encoder.identity[:12]}"
+
+
+def _cache(settings: RunSettings) -> str:
+    return f"{cache_folder()} (set COORDI_CACHE for another)"
 
 
 def register(app: typer.Typer) -> None:
