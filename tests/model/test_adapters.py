@@ -231,7 +231,9 @@ def test_bfloat16_is_refused_where_numpy_does_not_have_it(tmp_path: Path) -> Non
     folder = Path(shutil.copytree(BUNDLED, tmp_path / "adapter"))
     save_file({name: value.bfloat16() for name, value in load_file(folder / WEIGHTS).items()}, folder / WEIGHTS)
     program = "import sys; from pathlib import Path; from coordi.model.decoder import decoder_folder as build\n"
-    program += f"try: build(Path({str(folder)!r}), 20, in_bytes=False)\nexcept coordi.errors.ModelError as error: print(error)"
+    program += (
+        f"try: build(Path({str(folder)!r}), 20, in_bytes=False)\nexcept coordi.errors.ModelError as error: print(error)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", f"import coordi.errors; {program}"], capture_output=True, text=True, check=True,
         env={**os.environ, "COORDI_CACHE": str(tmp_path / "cache")},

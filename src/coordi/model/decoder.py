@@ -299,6 +299,12 @@ def _add_linear(graph: _Graph, tensor: Any, shape: Shape, adapter: Any, name: st
     rows = tensor.data.reshape(count, size // _BLOCK, -1)
     if name.startswith(("q_proj", "k_proj")):  # llama.cpp turns pairs of numbers, other libraries halves of a head
         rows = rows.reshape(-1, shape.head_size // 2, 2, *rows.shape[1:]).swapaxes(1, 2).reshape(rows.shape)
+    rank = 0 if adapter is None else adapter[0].shape[-1]
+    if adapter is not None and [matrix.shape for matrix in adapter] != [(size, rank), (rank, count)]:
+        raise ModelError(
+            f"the adapter's matrices for {name} are {adapter[0].shape} and {adapter[1].shape}, the bundled model's "
+            f"weights are ({size}, {count}); fine-tune again on this base"
+        )
     if graph.in_bytes:
         weights = dequantized(rows).reshape(count, size) + (0 if adapter is None else (adapter[0] @ adapter[1]).T)
         return _add_linear_in_bytes(graph, np.asarray(weights), name, inputs)
@@ -312,12 +318,6 @@ def _add_linear(graph: _Graph, tensor: Any, shape: Shape, adapter: Any, name: st
     )
     if adapter is None:
         return out
-    rank = adapter[0].shape[-1]
-    if [matrix.shape for matrix in adapter] != [(size, rank), (rank, count)]:
-        raise ModelError(
-            f"the adapter's matrices for {name} are {adapter[0].shape} and {adapter[1].shape}, the bundled model's "
-            f"weights are ({size}, {count}); fine-tune again on this base"
-        )
     down, up = (graph.constant(f"{name}_{side}", matrix) for side, matrix in zip("AB", adapter, strict=True))
     small = graph.node("MatMul", [inputs, down], f"{name}_small")
     return graph.node("Add", [out, graph.node("MatMul", [small, up], f"{name}_change")], f"{name}_out")
@@ -350,8 +350,8 @@ def _in_two_bytes(graph: _Graph, inputs: str) -> tuple[str, str, str]:
     scale = node("Div", [node("Max", [largest, "smallest"], "positive"), "both_bytes"], "scale")
     scaled = node("Div", [inputs, scale], "scaled")
     upper = node("Round", [node("Div", [scaled, "upper_byte"], "divided")], "upper")
-    rest = node("Round", [node("Sub", [scaled, node("Mul", [upper, "upper_byte"], "taken")], "left")], "rest")
-    lower = node("Clip", [rest, "lowest", "highest"], "lower")
+    nearest = node("Round", [node("Sub", [scaled, node("Mul", [upper, "upper_byte"], "taken")], "left")], "nearest")
+    lower = node("Clip", [nearest, "lowest", "highest"], "lower")
     upper, lower = (
         node("Cast", [node("Add", [part, "middle_number"], f"{what}_moved")], f"{what}_byte", to=_BYTE)
         for what, part in (("upper", upper), ("lower", lower))
