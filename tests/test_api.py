@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from coordi.config import DataSettings
 from coordi.data.loading import load as load_dataset
 from coordi.data.loading import located, read_dataset, write_dataset
 from coordi.data.sample import sample_folder
-from coordi.errors import ConfigError, DataError, EvaluationError, RecommendationError
+from coordi.errors import ConfigError, DataError, EvaluationError, MissingDependencyError, RecommendationError
 from coordi.types import Dataset, Item
 
 pytest.importorskip("torch")
@@ -96,6 +97,14 @@ def test_a_scorer_must_return_numbers(returned: Callable[[int], Any], what: str,
 def test_what_is_no_scorer_is_refused(model: Model, sample: Dataset) -> None:
     with pytest.raises(EvaluationError, match="a scorer is a function of outfits, or an object with name"):
         coordi.evaluate(model, sample)  # type: ignore[arg-type]
+
+
+def test_an_evaluation_without_its_extra_is_refused_before_anything_is_scored(
+    sample: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'coordi\[train\]'"):
+        coordi.evaluate(lambda outfits: pytest.fail("an outfit was scored"), sample)
 
 
 def test_items_travel_to_other_processes(sample: Dataset) -> None:

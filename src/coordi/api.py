@@ -352,6 +352,7 @@ def evaluate(
         ConfigError: If a setting is unknown or out of range.
         DataError: If the data can't be read or has too few outfits.
         EvaluationError: If the scorer returns anything else than one finite score per outfit.
+        MissingDependencyError: If ``coordi[train]`` isn't installed.
     """
     from coordi.evaluation import benchmark
     from coordi.evaluation.question_sets import draw_questions
@@ -360,6 +361,7 @@ def evaluate(
     seed = validate(RunSettings, {"seed": seed}, "evaluate").seed
     if not isinstance(scorer, OutfitScorer) and not callable(scorer):
         raise EvaluationError(f"a scorer is a function of outfits, or an object with {_SCORER}; got {scorer!r}")
+    benchmark.check_installed()
     dataset = data if isinstance(data, Dataset) else read_dataset(data, seed=seed)
     if not isinstance(scorer, OutfitScorer):
         scorer = benchmark.CallableScorer(getattr(scorer, "__name__", type(scorer).__name__), scorer)

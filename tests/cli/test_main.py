@@ -72,6 +72,17 @@ def test_an_error_is_one_line_and_exit_code_1(coordi: Command, arguments: list[s
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize("module", ["sklearn", "pandas", "matplotlib"])
+def test_an_evaluation_without_its_extra_is_refused_before_its_folder_is_made(
+    coordi: Command, module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    done = coordi("evaluate", "--data", "sample", "--out", str(tmp_path / "out"))
+    expected = f"coordi: this needs '{module}', which isn't installed; run: pip install 'coordi[train]'\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", expected)
+    assert not (tmp_path / "out").exists()
+
+
 def test_wrong_usage_is_exit_code_2(coordi: Command) -> None:
     assert coordi("run", "--data", "sample").returncode == 2
     assert coordi("paint").returncode == 2

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from coordi.artifacts import ShowProgress, show_no_progress
 from coordi.config import EvaluateSettings
-from coordi.errors import EvaluationError
+from coordi.errors import EvaluationError, require
 from coordi.evaluation import metrics, scoring
 from coordi.evaluation.question_sets import ProtocolQuestions, labels_of
 from coordi.evaluation.scoring import ItemIds, ProtocolResult, RawScores, ReportWarning, ScorerResult, ScoreSource
@@ -61,6 +61,12 @@ class CallableScorer:
             what = f"{type(returned).__name__} of {scores.dtype}"
             raise EvaluationError(f"{self.name} must return an array of one number per outfit, got {what}")
         return scores.astype(np.float64)
+
+
+def check_installed() -> None:
+    """Raise now the ``MissingDependencyError`` of what is imported only after everything was scored."""
+    for module in ("matplotlib", "pandas", "sklearn"):
+        require(module, "train")
 
 
 def measure(questions: Sequence[ProtocolQuestions], scorers: Sequence[Scorer], run: EvaluationRun) -> Evaluation:

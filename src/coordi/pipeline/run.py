@@ -8,6 +8,7 @@ from pathlib import Path
 
 from coordi.artifacts import RUN_FILE, hash_file, is_finished, read_manifest, stage_folder
 from coordi.errors import ArtifactError
+from coordi.evaluation.benchmark import check_installed
 from coordi.evaluation.external import ExternalScores
 from coordi.model.trained import ADAPTER, CURVE, FINETUNE, TrainedModel
 from coordi.pipeline import stages
@@ -59,6 +60,7 @@ def evaluate(work: Workspace, model: TrainedModel, scores: Sequence[Path] = ()) 
     they don't fit the questions, that is an ``EvaluationError`` before anything is scored. If more are added later in
     the same folder, saved scores are used again.
     """
+    check_installed()
     external = [ExternalScores.read(path) for path in scores]
     with claim_folder(work, {"model": model.identity()}) as inputs:
         inputs = {**inputs, **{f"scores {part.name}": hash_file(part.path) for part in external}}
