@@ -68,6 +68,16 @@ def test_the_manifest_comes_last_and_only_after_success(tmp_path: Path) -> None:
     assert manifest["seconds"] >= 0
 
 
+def test_what_is_ready_is_used_without_writing(tmp_path: Path) -> None:
+    """So a container can run on a read-only cache that was filled when its image was built."""
+    folder = tmp_path / "cache" / "part"
+    build_once(folder, Record("c", {}), lambda: write_text(folder / "a.txt", "x"))
+    (folder.parent / ".lock").unlink()
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path, *tmp_path.rglob("*"))}
+    assert build_once(folder, Record("c", {}), lambda: pytest.fail("it was built again")) == folder
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path, *tmp_path.rglob("*"))} == before
+
+
 def test_broken_json_is_named(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     path.write_text('{"a": ', encoding="utf-8")
