@@ -52,6 +52,8 @@ OTHERS = {
     "curl": "tests/serve",
     "python3": "the standard library",
     "cd": "",
+    "mkdir": "",
+    "docker": "tests/serve/test_container.py, as far as it goes without a container engine",
     "SCHEMATHESIS_HOOKS=fuzzing_hooks": "tests/serve",
     "torchrun": "tests/end_to_end/test_torchrun.py",
     "tensorboard": "its own",
