@@ -9,9 +9,9 @@ RUN pip --python /opt/coordi install --no-cache-dir --no-deps --require-hashes -
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 RUN pip --python /opt/coordi install --no-cache-dir --no-deps .
-# The first score builds the language model's network in the cache, so that a container writes nothing.
+# The language model's network is built in the cache now, so that a container writes nothing.
 ENV COORDI_CACHE=/opt/coordi/cache
-RUN /opt/coordi/bin/coordi score "navy wool blazer" "white leather sneakers"
+RUN /opt/coordi/bin/python -c "from coordi.model import scoring, trained; scoring.fill_cache(trained.BUNDLED)"
 
 FROM python:${PYTHON}
 COPY --from=build /opt/coordi /opt/coordi

@@ -15,10 +15,18 @@ from coordi.api import load
 from coordi.config import RunSettings
 from coordi.data.sample import sample_folder
 from coordi.errors import ModelError
+from coordi.model import decoder
 from coordi.model.base import find_gguf, resolve_base
 from coordi.model.decoder import dequantized, multiplies_bytes, unpack_q4_1
 from coordi.model.engines import load_tokenizer
-from coordi.model.scoring import PooledHead, PooledScorer, load_any_scorer, load_light_scorer, load_scorer
+from coordi.model.scoring import (
+    PooledHead,
+    PooledScorer,
+    fill_cache,
+    load_any_scorer,
+    load_light_scorer,
+    load_scorer,
+)
 from coordi.model.trained import BUNDLED, find_model
 from coordi.types import Item
 
@@ -100,6 +108,17 @@ def test_blocks_are_unpacked_as_their_format_says() -> None:
     numbers = np.stack([packed & 15, packed >> 4], axis=-1).reshape(5, 4, 32)
     np.testing.assert_allclose((numbers - zeros[..., None]) * scales[..., None], expected, rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal(dequantized(blocks), expected)
+
+
+def test_a_filled_cache_is_complete_on_every_processor(
+    tmp_path: Path, settings: RunSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COORDI_CACHE", str(tmp_path))
+    fill_cache(BUNDLED)
+    monkeypatch.setattr(decoder, "checked_gguf", lambda: pytest.fail("it was built again"))
+    for has_vnni in (False, True):
+        monkeypatch.setattr(decoder, "multiplies_bytes", lambda has_vnni=has_vnni: has_vnni)
+        assert load_light_scorer(BUNDLED, settings).name == "fine-tuned"
 
 
 def test_a_head_of_another_size_is_refused(tmp_path: Path, settings: RunSettings) -> None:

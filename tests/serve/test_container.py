@@ -1,4 +1,4 @@
-"""What of the Dockerfile can be checked without a container engine: what it copies, and its health check."""
+"""What of the Dockerfile can be checked without a container engine: what it copies and builds, and its health check."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from coordi.model import decoder
+from coordi.model.trained import BUNDLED
 
 from .conftest import Start
 
@@ -35,6 +40,17 @@ def test_the_health_check_passes_where_a_server_answers(start: Start) -> None:
 
 def test_the_health_check_needs_no_token(start: Start) -> None:
     assert health(start(load=False, token="x" * 32).port) == 0
+
+
+def test_the_model_is_built_for_every_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    match = re.search(r'^RUN /opt/coordi/bin/python -c "(?P<code>[^"]+)"$', DOCKERFILE, flags=re.MULTILINE)
+    assert match is not None
+    built: list[tuple[Path, bool]] = []
+    monkeypatch.setattr(
+        decoder, "decoder_folder", lambda adapter, layers, *, in_bytes: built.append((adapter, in_bytes))
+    )
+    exec(match["code"], {})
+    assert built == [(BUNDLED, False), (BUNDLED, True)]
 
 
 def test_everything_that_is_copied_is_in_the_context() -> None:

@@ -339,6 +339,17 @@ def load_light_scorer(adapter: Path, settings: RunSettings) -> PooledScorer:
     return PooledScorer("fine-tuned", states, head, renderer, facts=settings.prompt.facts)
 
 
+def fill_cache(adapter: Path) -> None:
+    """Build in the cache what ``load_light_scorer`` reads of an adapter with a pooled head, for processors with and
+    without VNNI, so that a read-only copy of the cache is complete on each.
+    """
+    from coordi.model.decoder import decoder_folder
+
+    layer = PooledHead.load(adapter).layer
+    for in_bytes in (False, True):
+        decoder_folder(adapter, layer, in_bytes=in_bytes)
+
+
 def load_answers(base: Base, adapter: Path | None, settings: RunSettings) -> LanguageModelScorer:
     """Load a base model, or an adapter with an answer head, as a scorer; see ``load_scorer``."""
     if adapter is not None:
