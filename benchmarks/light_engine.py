@@ -163,18 +163,18 @@ def main() -> None:
             command = [sys.executable, __file__, "--engine", name]
             command += ["--gguf", options.gguf] if name == "llama.cpp" else []
             done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-            found = json.loads(done.stdout.splitlines()[-1])
-            results[name] = min(results.get(name, found), found, key=lambda row: row["ms"])
+            result = json.loads(done.stdout.splitlines()[-1])
+            results[name] = min(results.get(name, result), result, key=lambda row: row["ms"])
     limit, base = peak_of_floats(), results["torch, float32"]
     # 20 layers, of 2 times 576 * 576, 2 times 576 * 192 and 3 times 576 * 1536 weights.
     operations = 2 * 20 * (2 * 576 * 576 + 2 * 576 * 192 + 3 * 576 * 1536) * results[names[0]]["tokens"]
     print(f"numpy's float32 product: {limit:.0f} GFLOP/s; {CANDIDATES} candidates: {operations / 1e9:.0f} GFLOP")
-    for name, found in results.items():
-        of_limit = operations / found["ms"] / 1e6 / limit
-        rank = spearmanr(found["scores"], base["scores"]).statistic if found["scores"] else np.nan
+    for name, result in results.items():
+        of_limit = operations / result["ms"] / 1e6 / limit
+        rank = spearmanr(result["scores"], base["scores"]).statistic if result["scores"] else np.nan
         print(
-            f"| {name} | {found['ms']:.0f} ms | {found['ms'] / base['ms']:.2f} | {of_limit:.2f} | "
-            f"{found['ready_s']:.1f} s | {found['peak_mib']:.0f} MiB | {rank:.4f} |"
+            f"| {name} | {result['ms']:.0f} ms | {result['ms'] / base['ms']:.2f} | {of_limit:.2f} | "
+            f"{result['ready_s']:.1f} s | {result['peak_mib']:.0f} MiB | {rank:.4f} |"
         )
 
 

@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from safetensors.numpy import load_file, save_file
 
 from coordi.api import load
-from coordi.artifacts import write_json
+from coordi.artifacts import read_json, write_json
 from coordi.errors import ModelError
 from coordi.model.base import Base, find_gguf, resolve_base
 from coordi.model.export import GGUF_FILE, MODELFILE, export
@@ -84,7 +85,7 @@ def test_an_adapter_that_answers_in_words_runs_without_torch(
     scorer = load_any_scorer(answering, find_model(str(answering)).settings)
     assert isinstance(scorer, PooledScorer)
     assert np.abs(scorer.score(outfits) - expected).max() < 0.005
-    # 16 bits of a position hold less than those of a batch: alone, a question has the same answer.
+    # Alone, a question has the same answer.
     assert np.abs(scorer.score(outfits[:1]) - scorer.score(outfits)[:1]).max() < 1e-5
 
 
@@ -106,9 +107,9 @@ def test_onnx_needs_neither_torch_nor_the_bundled_models_package(
         "from coordi.api import load\n"
         "from coordi.model.trained import find_model\n"
         "from coordi.model.scoring import load_any_scorer\n"
-        "words, found = load(), find_model(sys.argv[1])\n"
+        "words, model = load(), find_model(sys.argv[1])\n"
         "outfits = [[words.item_of_words(text) for text in outfit] for outfit in json.loads(sys.argv[2])]\n"
-        "print(json.dumps(load_any_scorer(found.adapter, found.settings).score(outfits).tolist()))\n"
+        "print(json.dumps(load_any_scorer(model.adapter, model.settings).score(outfits).tolist()))\n"
     )
     command = [sys.executable, "-c", code, str(out), json.dumps(texts)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=300)
@@ -126,6 +127,20 @@ def test_a_damaged_export_is_refused(tmp_path: Path) -> None:
     network.write_bytes(content)
     with pytest.raises(ModelError, match=r"damaged.*coordi export"):
         load_any_scorer(out, model.settings)
+
+
+def test_an_export_is_of_the_adapter_and_the_head_beside_it(tmp_path: Path) -> None:
+    model = find_model("bundled")
+    for name in ("adapter_model.safetensors", "pooled_head.json"):
+        out = tmp_path / name
+        export(model, "onnx", out)
+        if name == "pooled_head.json":
+            write_json(out / name, {**read_json(out / name), "layer": 12})
+        else:
+            weights = load_file(out / name)
+            save_file({key: 0 * value for key, value in weights.items()}, out / name)
+        with pytest.raises(ModelError, match="not the decoder of the adapter beside it"):
+            load_any_scorer(out, model.settings)
 
 
 def test_merged_weights_answer_alike(
@@ -183,8 +198,9 @@ def test_what_a_format_cannot_hold_is_refused(tmp_path: Path) -> None:
         export(base, "adapter", tmp_path / "base")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("mine")
-    with pytest.raises(ModelError, match="isn't empty"):
-        export(bundled, "adapter", tmp_path / "full")
+    for out in (tmp_path / "full", tmp_path / "full" / "mine.txt"):
+        with pytest.raises(ModelError, match="isn't an empty folder"):
+            export(bundled, "adapter", out)
     assert [path.name for path in tmp_path.iterdir()] == ["full"]  # nothing half-written
 
 

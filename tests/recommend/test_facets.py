@@ -146,12 +146,25 @@ def test_an_item_without_a_photo_is_described_by_its_words(texts_by: EdgeEncoder
 
 
 def test_a_brands_name_in_a_title_is_not_judged(texts_by: EdgeEncoder, vocabulary: Vocabulary) -> None:
-    rows = [("Puma Men Red hat", "PUMA"), ("Red hat", "Muji"), ("Levi's", "Levi's"), ("Pumas hat", "Puma")]
+    rows = [
+        ("Puma Men Red hat by Puma", "PUMA"), ("Red hat", "Muji"), ("Levi's", "Levi's"), ("Pumas hat", "Puma"),
+        ("White hat", "WHITE"), ("Hat", "Hat"), ("H&M hat", "H & M"), ("Nike - red hat", "Nike"), ("Red hat", "&"),
+    ]  # fmt: skip
     described = [
         describe_item(item(title, brand=brand), None, None, PromptSettings(), vocabulary, texts_by)
         for title, brand in rows
     ]
-    assert [row.text for row in described] == ["top: men red hat", "top: red hat", "top: levi's", "top: pumas hat"]
+    assert [row.text for row in described] == [
+        "top: men red hat by",
+        "top: red hat",
+        "top: levi's",
+        "top: pumas hat",
+        "top: white hat",
+        "top: hat",
+        "top: hat",
+        "top: red hat",
+        "top: red hat",
+    ]
     assert [row.title for row in described] == [title for title, _ in rows]
 
 

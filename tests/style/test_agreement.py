@@ -142,12 +142,15 @@ GYM = [{"formality": "sport/casual"}, {"formality": "sport/casual", "purposes": 
         (GYM, "casual/business", True),
         (GYM, "sport/smart casual", False),
         (GYM[:1] * 2, "casual/business", False),  # a T-shirt isn't made for a sport
+        ([{"formality": "sport/casual", "purposes": "beach"}] * 2, "casual/business", False),
+        ([{"formality": "sport/casual", "purposes": "sleep"}] * 2, "casual/business", False),
     ],
 )
 def test_an_outfit_for_the_office_or_for_sport_has_a_dress_code(
     outfit: list[dict[str, str]], codes: str, expected: bool
 ) -> None:
-    assert misses_dress_code(known(formality=codes), [known(**row) for row in outfit]) is expected
+    item = known(formality=codes, category="bag")
+    assert misses_dress_code(item, [known(**row) for row in outfit]) is expected
     assert not misses_dress_code(None, [known(**row) for row in outfit])
 
 
@@ -161,6 +164,7 @@ def test_an_outfit_for_the_office_or_for_sport_has_a_dress_code(
         (["dress orange", "jewellery orange", "shoes orange", "bag orange"], 0),
         (["top black", "bottom black", "shoes black", "bag black"], 0),
         (["top orange/white", "bottom orange", "shoes orange"], 0),
+        (["top multicolour", "bottom multicolour", "shoes multicolour"], 0),
     ],
 )
 def test_one_strong_colour_throughout_is_counted_and_said(outfit: list[str], expected: int) -> None:
@@ -172,6 +176,11 @@ def test_one_strong_colour_throughout_is_counted_and_said(outfit: list[str], exp
     assert (THROUGHOUT in [remark.rule for remark in remarks(facts)]) is (expected > 0)
     last = [remark for remark in remarks(facts, of=2) if remark.rule == THROUGHOUT]
     assert all(2 in remark.items and not remark.speaks_for for remark in last)
+
+
+def test_an_accessory_may_be_casual_in_an_outfit_for_sport() -> None:
+    gym = [known(**row) for row in GYM]
+    assert not misses_dress_code(known(formality="casual/business", category="watch"), gym)
 
 
 def test_denim_is_worn_with_other_blue_things() -> None:

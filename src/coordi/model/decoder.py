@@ -18,7 +18,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from coordi.artifacts import Record, build_once, cache_folder, hash_file, is_intact, read_json, write_json
+from coordi.artifacts import (
+    Record,
+    build_once,
+    cache_folder,
+    hash_file,
+    is_intact,
+    read_json,
+    read_manifest,
+    write_json,
+)
 from coordi.encoders.base import onnx_session
 from coordi.errors import ModelError, require
 from coordi.model.base import FILE, SHA256, checked_gguf
@@ -90,16 +99,27 @@ def decoder_folder(adapter: Path, layers: int | None, *, in_bytes: bool) -> Path
     """The decoder of an adapter on the bundled model, with its first layers, or all for None: the one exported with it,
     else the cached one, with weights in bytes or in 4 bits, built now if it isn't there, or is damaged.
     """
-    exported = adapter / DECODER
-    if exported.is_dir():
-        if not is_intact(exported):
-            raise ModelError(f"'{exported}' is damaged or not a decoder; export it again with coordi export")
-        return exported
     weights = [hash_file(adapter / name) for name in ("adapter_config.json", "adapter_model.safetensors")]
     identity = hashlib.sha256("".join([SHA256, *weights]).encode()).hexdigest()
+    exported = adapter / DECODER
+    if exported.is_dir():
+        _check_exported(exported, identity, layers)
+        return exported
     folder = cache_folder() / "bundled" / f"decoder-{identity[:16]}-{layers or 'all'}-{8 if in_bytes else 4}-{_BUILD}"
     record = Record("build the bundled model's decoder", {"build": _BUILD}, None, {FILE: SHA256, "adapter": identity})
     return build_once(folder, record, lambda: _build(adapter, (layers, in_bytes), folder))
+
+
+def _check_exported(folder: Path, identity: str, layers: int | None) -> None:
+    """Refuse a decoder that is damaged, of another adapter or version, or of other layers than the head reads."""
+    if is_intact(folder):
+        manifest, shape = read_manifest(folder), Shape(**read_json(folder / SHAPE))
+        of_adapter = manifest["inputs"].get("adapter"), manifest["settings"].get("build")
+        if of_adapter == (identity, _BUILD) and shape.layers == (layers or shape.all_layers):
+            return
+    raise ModelError(
+        f"'{folder}' is damaged, or not the decoder of the adapter beside it; export it again with coordi export"
+    )
 
 
 def _build(adapter: Path, kind: tuple[int | None, bool], folder: Path) -> None:

@@ -34,16 +34,18 @@ _TENSORS: Mapping[str, str] = {
 _OUTSIDE: Mapping[str, str] = {
     "model.embed_tokens.weight": "token_embd", "model.norm.weight": "output_norm", "lm_head.weight": "output",
 }  # fmt: skip
-_NORMAL, _CONTROL = 1, 3  # types of tokens
+_CONVERT = "export --format merged, and convert it with llama.cpp's convert_hf_to_gguf.py"
+_NORMAL, _CONTROL, _OWN, _UNUSED = 1, 3, 4, 5  # types of tokens
 _MOSTLY_HALF = 1  # type of a file
 
 
 def export(model: TrainedModel, to: ExportFormat, out: Path) -> None:
     """Write a trained model into a new folder; a ``ModelError`` for one that the format can't hold."""
+    out = out.resolve()
     if model.adapter is None:
         raise ModelError("the base model has no adapter to export; give the folder of a fine-tuned model")
-    if out.exists() and any(out.iterdir()):
-        raise ModelError(f"'{out}' isn't empty; give a new folder")
+    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise ModelError(f"'{out}' isn't an empty folder; give a new one")
     if to == "gguf" and model.settings.finetune.head == "pooled":
         raise ModelError(
             "a GGUF answers in words, but this adapter has a pooled head; fine-tune with finetune.head=answer, or "
@@ -85,6 +87,12 @@ def _write_weights(model: TrainedModel, adapter: Path, out: Path, *, as_gguf: bo
     settings = model.settings.model.model_copy(update={"quantization": "none", "arithmetic": "float32"})
     loaded = PeftEngine().for_scoring(base, adapter, settings)
     network: Any = loaded.model
+    if any(tensor.dtype is torch.uint8 for tensor in network.state_dict().values()):
+        raise ModelError(
+            f"'{base.name}' is stored in 4 bits, which can't be merged; export --format adapter, and merge that "
+            "into the same model in 16 bits with PEFT's merge_and_unload"
+        )
+    network.float().cpu()
     if not as_gguf:
         with quiet_libraries():
             network.to(torch.float16).save_pretrained(out)
@@ -109,17 +117,18 @@ def _write_gguf(loaded: Loaded, base: Base, path: Path) -> None:
     if rope != "default" or vocabulary not in _DIVIDED:
         raise ModelError(
             f"'{base.name}' is of the kind '{config.model_type}' (positions: {rope or 'unknown'}) with {vocabulary} "
-            "tokens, which this can't write as GGUF; export --format merged, and convert it with llama.cpp's "
-            "convert_hf_to_gguf.py"
+            f"tokens, which this can't write as GGUF; {_CONVERT}"
         )
     writer = gguf.GGUFWriter(path, "llama")
     _add_metadata(writer, config, base.name)
     _add_tokenizer(writer, loaded.tokenizer, vocabulary)
     for name, tensor in network.state_dict().items():
-        rows = tensor.float().numpy()
-        target = _gguf_name(name)
-        if target is None or (name == "lm_head.weight" and config.tie_word_embeddings):
+        rows = tensor.numpy()
+        if name == "lm_head.weight" and config.tie_word_embeddings:
             continue
+        target = _gguf_name(name)
+        if target is None:
+            raise ModelError(f"'{base.name}' has a tensor that this can't write as GGUF ({name}); {_CONVERT}")
         if ".attn_q." in target or ".attn_k." in target:
             rows = _interleaved(
                 rows, config.num_attention_heads if ".attn_q." in target else config.num_key_value_heads
@@ -157,6 +166,8 @@ def _add_metadata(writer: Any, config: Any, name: str) -> None:
     writer.add_head_count(config.num_attention_heads)
     writer.add_head_count_kv(config.num_key_value_heads)
     writer.add_rope_dimension_count(head)
+    writer.add_key_length(head)
+    writer.add_value_length(head)
     rope = config.rope_parameters
     writer.add_rope_freq_base(float(rope["rope_theta"]))
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
@@ -164,12 +175,13 @@ def _add_metadata(writer: Any, config: Any, name: str) -> None:
 
 def _add_tokenizer(writer: Any, tokenizer: Any, vocabulary: int) -> None:
     model = json.loads(tokenizer.backend_tokenizer.to_str())["model"]
-    added = tokenizer.added_tokens_decoder
+    added = {number: _CONTROL if token.special else _OWN for number, token in tokenizer.added_tokens_decoder.items()}
     words = {number: word for word, number in tokenizer.get_vocab().items()}
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre(_DIVIDED[vocabulary])
     writer.add_token_list([words.get(number, f"[unused {number}]") for number in range(vocabulary)])
-    writer.add_token_types([_CONTROL if number in added else _NORMAL for number in range(vocabulary)])
+    kinds = {number: added.get(number, _NORMAL) for number in words}
+    writer.add_token_types([kinds.get(number, _UNUSED) for number in range(vocabulary)])
     writer.add_token_merges([" ".join(merge) if isinstance(merge, list) else merge for merge in model["merges"]])
     for add, number in (
         (writer.add_bos_token_id, tokenizer.bos_token_id), (writer.add_eos_token_id, tokenizer.eos_token_id),
@@ -194,6 +206,8 @@ def _modelfile(loaded: Loaded, max_length: int) -> str:
         before, after, content = "", "", text
     else:
         before, after = text.split(content)
+    if any(sign in f"{before}{after}" for sign in ("{{", '"""')):
+        raise ModelError("this base model's chat template can't be written into a Modelfile; export --format merged")
     stop = loaded.tokenizer.convert_ids_to_tokens(renderer.end_ids()[0])
     lines = [
         "# An outfit is asked about so:", *(f"#   {line}" for line in content.splitlines()),

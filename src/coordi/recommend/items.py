@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import cast
 
 import numpy as np
@@ -14,7 +16,8 @@ from coordi.encoders.base import ImageTextEncoder
 from coordi.encoders.labels import Vocabulary
 from coordi.prompts import item_text
 from coordi.recommend.facts import FactReader, column_values, people_in_column
-from coordi.style.words import replaced, words_of
+from coordi.style.lexicon import default_lexicon
+from coordi.style.words import replaced, style_tables, words_of
 from coordi.types import Description, Gender, Item
 
 BRAND_COLUMNS = ("brand", "brandname", "label", "manufacturer", "designer", "maker", "vendor")
@@ -120,7 +123,22 @@ def describe_items(
 def _without_brand(item: Item) -> Item:
     """The item without its brand's name in its title: that two things are of one brand says little of style."""
     brand = brand_of(item)
-    return replace(item, title=replaced(item.title, brand, "") or item.title) if brand else item
+    name = " ".join(re.findall(r"[^\W_]+", brand))
+    if not name or _says_something(brand):
+        return item
+    title, shorter = "", item.title
+    while shorter != title:  # each time that it is named
+        title, shorter = shorter, replaced(shorter, name, "").strip(" -,:|")
+    return replace(item, title=title or item.title)
+
+
+@lru_cache(maxsize=4096)
+def _says_something(brand: str) -> bool:
+    """Whether words of a brand's name are those of a garment, a colour, a material or a pattern ("White", "Shoes")."""
+    table = style_tables()
+    groups = (table.colours.values(), table.materials.values(), table.patterns.values())
+    style = {word for group in groups for row in group for word in (row.name, *row.words)}
+    return default_lexicon().match(brand)[0] is not None or not style.isdisjoint((brand.casefold(), *words_of(brand)))
 
 
 def _meaningful_values(item: Item, columns: Sequence[str]) -> list[str]:

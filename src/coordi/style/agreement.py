@@ -99,7 +99,7 @@ def _of_dress_codes(codes: tuple[int, int] | None, others: tuple[int, int] | Non
 def _strong(facts: Facts) -> frozenset[str]:
     table = style_tables().colours
     colours = [table[name] for name in facts["colour"][0].values if name in table] if "colour" in facts else []
-    if any(colour.is_neutral for colour in colours):
+    if any(colour.is_neutral or colour.family == _MANY for colour in colours):
         return frozenset()
     is_denim = "material" in facts and "denim" in facts["material"][0].values
     return frozenset({colour.family for colour in colours} - ({"blue"} if is_denim else set()))
@@ -112,7 +112,7 @@ def same_strong_colour(facts: Iterable[FactSets | None]) -> tuple[int, ...]:
     of_family: dict[str, list[int]] = defaultdict(list)
     large: Counter[str] = Counter()
     for position, row in enumerate(facts):
-        for family in row.strong if row is not None else ():
+        for family in sorted(row.strong) if row is not None else ():
             of_family[family].append(position)
             large[family] += row is not None and row.category in _LARGE
     alike = [tuple(rows) for family, rows in of_family.items() if len(rows) > 2 and large[family] > 1]
@@ -164,6 +164,12 @@ _READS: Mapping[str, FactName] = {
     "pattern shared": "pattern",
 }  # fmt: skip
 _LARGE = ("top", "bottom", "outerwear")
+_OF_SPORT = (*_LARGE, "dress", "shoes", "bag")  # a watch may be casual
+_MANY = "multicolour"
+_SPORTS = frozenset(
+    {"ballet", "baseball", "basketball", "climbing", "cricket", "cycling", "dance", "football", "golf", "gymnastics",
+     "hiking", "martial arts", "riding", "running", "skating", "skiing", "tennis", "training", "yoga"}
+)  # fmt: skip
 _SPORT, _CASUAL, _SMART = (FORMALITIES.index(name) for name in ("sport", "casual", "business"))
 _FAR = 3  # dress codes between two items
 _OPPOSITE = ("summer", "winter")
@@ -241,12 +247,12 @@ def misses_dress_code(facts: FactSets | None, outfit: Sequence[FactSets | None])
     lowest, highest = max(row[0] for row in codes), min(row[1] for row in codes)
     if lowest > highest:
         return False
-    is_sport = highest <= _CASUAL and 2 * sum(map(_is_for_sport, rows)) >= len(rows)
+    is_sport = highest <= _CASUAL and facts.category in _OF_SPORT and 2 * sum(map(_is_for_sport, rows)) >= len(rows)
     return high < lowest if lowest >= _SMART else is_sport and low > _SPORT
 
 
 def _is_for_sport(facts: FactSets) -> bool:
-    return bool(facts.purposes) and facts.dress_codes is not None and facts.dress_codes[1] <= _CASUAL
+    return bool(facts.purposes & _SPORTS) and facts.dress_codes is not None and facts.dress_codes[1] <= _CASUAL
 
 
 def _is_smart(facts: FactSets) -> bool:
