@@ -79,6 +79,9 @@ def test_what_is_ready_is_used_without_writing(tmp_path: Path) -> None:
 
 
 def test_broken_json_is_named(tmp_path: Path) -> None:
+    write_json(tmp_path / "manifest.json", [])
+    with pytest.raises(ArtifactError, match=r"manifest\.json is damaged; delete its folder"):
+        read_manifest(tmp_path)
     path = tmp_path / "run.json"
     path.write_text('{"a": ', encoding="utf-8")
     with pytest.raises(ArtifactError, match=r"run\.json can't be read"):
@@ -267,13 +270,21 @@ def test_of_several_processes_one_builds_and_the_others_wait(tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_what_a_killed_process_began_is_built_again(tmp_path: Path) -> None:
+def test_a_stopped_process_is_named_and_what_a_killed_one_began_is_built_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = builder(tmp_path / "made", 60)
     assert first.stdout is not None
     assert first.stdout.readline() == "builds\n"
     second = builder(tmp_path / "made", 0)
     time.sleep(0.5)
     assert second.poll() is None  # it waits
+    first.send_signal(signal.SIGSTOP)
+    monkeypatch.setattr(artifacts, "_LONGEST_WAIT", 0.2)
+    with pytest.raises(
+        ArtifactError, match=rf"another coordi \(process {first.pid}\) is at work in .*; wait for it or"
+    ):
+        build_once(tmp_path / "made", Record("coordi test", {}), lambda: None)
     first.send_signal(signal.SIGKILL)
     assert second.communicate(timeout=60)[0] == "builds\nhalf and half\n"
     assert first.wait() == -signal.SIGKILL
@@ -300,7 +311,7 @@ for name in ("made", "another"):
     read_only = f"{mounted} && mount -o remount,bind,ro '{building.folder.parent}' && exec \"$@\""
     command = ["unshare", "--map-root-user", "--mount", "sh", "-c", read_only, "sh", sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode and "unshare" in done.stderr:
+    if done.returncode and ("unshare" in done.stderr or "mount" in done.stderr):
         pytest.skip(f"no mounts of a test's own: {done.stderr}")
     first, second = done.stdout.splitlines()
     assert first == "True"

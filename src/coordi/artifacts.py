@@ -28,6 +28,7 @@ LOCK = ".lock"
 RUN_FILE = "run.json"  # in a run's output folder: its settings, data and versions
 _HASHES = "sha256.json"  # of the files in a folder of the cache
 _COMPARED = "compared.json"  # sizes and times that these files had when they were last compared with their hashes
+_LONGEST_WAIT = 600  # seconds for a folder that another process builds, which takes a minute on a slow machine
 _SETTLED_NS = 2_000_000_000  # after a change; within this time another one may have the same time, on FAT for example
 _VERSIONS_OF = ("coordi", "numpy", "onnxruntime", "torch", "transformers", "peft", "accelerate", "bitsandbytes")
 
@@ -151,19 +152,20 @@ def write_manifest(folder: Path, record: Record, started: float) -> None:
 def lock_folder(folder: Path, *, wait: bool = False) -> Iterator[None]:
     """Lock a folder, created if missing, for this process; the lock ends with the process, even by ``kill -9``.
 
-    Unless ``wait``, an ``ArtifactError`` names the process that holds it.
+    An ``ArtifactError`` names the process that holds it, at once or, to ``wait``, after ten minutes.
     """
     path = folder / LOCK
     with clear_write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
         lock = filelock.FileLock(path)
         try:
-            lock.acquire(timeout=-1 if wait else 0)
+            lock.acquire(timeout=_LONGEST_WAIT if wait else 0)
         except filelock.Timeout as error:
             holder = path.read_text(errors="replace").strip()
             process = f" (process {holder})" if holder.isdecimal() else ""
             raise ArtifactError(
-                f"another coordi{process} is at work in {folder}; wait for it, or choose another --out"
+                f"another coordi{process} is at work in {folder}; wait for it or end it, or choose another --out, or "
+                "COORDI_CACHE"
             ) from error
     try:
         with clear_write_errors(folder):
@@ -236,7 +238,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a finished stage; raises ``ArtifactError`` if the folder isn't one."""
     if not is_finished(folder):
         raise ArtifactError(f"{folder} isn't finished: it has no {MANIFEST}; run the command that wrote it again")
-    manifest: dict[str, Any] = read_json(folder / MANIFEST)
+    manifest = read_json(folder / MANIFEST)
+    if not isinstance(manifest, dict):
+        raise ArtifactError(f"{folder / MANIFEST} is damaged; delete its folder and run the command again")
     return manifest
 
 
