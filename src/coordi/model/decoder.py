@@ -30,7 +30,7 @@ from coordi.artifacts import (
 )
 from coordi.encoders.base import onnx_session
 from coordi.errors import ModelError, require
-from coordi.model.base import FILE, SHA256, checked_gguf
+from coordi.model.base import FILE, LAYERS, SHA256, checked_gguf
 from coordi.model.engines import COPY_ADAPTER, AdapterConfig, check_tensors, read_adapter
 from coordi.model.prefix_cache import PrefixCache, run_prompts
 
@@ -66,15 +66,12 @@ class Shape(NamedTuple):
     last_token: int  # of a turn
 
     @classmethod
-    def of(cls, metadata: Mapping[str, Any], layers: int | None) -> Shape:
-        """Read it from a GGUF's metadata; all layers for None."""
-        every = metadata["llama.block_count"]
-        if metadata["general.architecture"] != "llama" or (layers or 0) > every:
-            raise ModelError(f"the bundled model has {every} layers, {layers} are needed")
+    def of(cls, metadata: Mapping[str, Any], layers: int) -> Shape:
+        """Read it from a GGUF's metadata."""
         heads, hidden = metadata["llama.attention.head_count"], metadata["llama.embedding_length"]
         return cls(
-            layers=layers or every,
-            all_layers=every,
+            layers=layers,
+            all_layers=metadata["llama.block_count"],
             hidden=hidden,
             heads=heads,
             kv_heads=metadata["llama.attention.head_count_kv"],
@@ -99,36 +96,37 @@ def decoder_folder(adapter: Path, layers: int | None, *, in_bytes: bool) -> Path
     """The decoder of an adapter on the bundled model, with its first layers, or all for None: the one exported with it,
     else the cached one, with weights in bytes or in 4 bits, built now if it isn't there, or is damaged.
     """
+    if (layers or 0) > LAYERS:
+        raise ModelError(f"the bundled model has {LAYERS} layers, {layers} are needed; fine-tune again on this base")
     weights = [hash_file(adapter / name) for name in ("adapter_config.json", "adapter_model.safetensors")]
     identity = hashlib.sha256("".join([SHA256, *weights]).encode()).hexdigest()
+    record = Record("build the bundled model's decoder", {"build": _BUILD}, None, {FILE: SHA256, "adapter": identity})
     exported = adapter / DECODER
     if exported.is_dir():
-        _check_exported(exported, identity, layers)
+        _check_exported(exported, record, layers or LAYERS)
         return exported
     folder = cache_folder() / "bundled" / f"decoder-{identity[:16]}-{layers or 'all'}-{8 if in_bytes else 4}-{_BUILD}"
-    record = Record("build the bundled model's decoder", {"build": _BUILD}, None, {FILE: SHA256, "adapter": identity})
-    return build_once(folder, record, lambda: _build(adapter, (layers, in_bytes), folder))
+    return build_once(folder, record, lambda: _build(adapter, layers or LAYERS, in_bytes, folder))
 
 
-def _check_exported(folder: Path, identity: str, layers: int | None) -> None:
+def _check_exported(folder: Path, record: Record, layers: int) -> None:
     """Refuse a decoder that is damaged, of another adapter or version, or of other layers than the head reads."""
     if is_intact(folder):
         manifest, shape = read_manifest(folder), Shape(**read_json(folder / SHAPE))
-        of_adapter = manifest["inputs"].get("adapter"), manifest["settings"].get("build")
-        if of_adapter == (identity, _BUILD) and shape.layers == (layers or shape.all_layers):
+        built_from = [manifest.get("settings"), manifest.get("inputs")]
+        if built_from == [record.settings, record.inputs] and shape.layers == layers:
             return
     raise ModelError(
         f"'{folder}' is damaged, or not the decoder of the adapter beside it; export it again with coordi export"
     )
 
 
-def _build(adapter: Path, kind: tuple[int | None, bool], folder: Path) -> None:
-    layers, in_bytes = kind
+def _build(adapter: Path, layers: int, in_bytes: bool, folder: Path) -> None:
+    matrices = _matrices(adapter, layers)
     reader = require("gguf", "train").GGUFReader(checked_gguf())
     metadata = {name: field.contents() for name, field in reader.fields.items()}
     tensors = {tensor.name: tensor for tensor in reader.tensors}
     shape = Shape.of(metadata, layers)
-    matrices = _matrices(adapter, shape.layers)
     (folder / NETWORK).write_bytes(_network(tensors, shape, matrices, in_bytes).SerializeToString())
     np.save(folder / EMBEDDINGS, tensors["token_embd.weight"].data)
     np.save(folder / NORM, tensors["output_norm.weight"].data)

@@ -44,7 +44,6 @@ HEAD = "pooled_head.safetensors"
 HEAD_SETTINGS = "pooled_head.json"
 EPSILON = 1e-5  # PyTorch's default, added to a variance
 CACHE_SIZE = 20_000  # answers of a language model, a few megabytes
-_MOST_LAYERS = 1000  # more than any model has
 _TENSORS = ("gain", "shift", "weight", "bias")
 
 States = Callable[[Sequence[Sequence[int]]], NDArray[np.float32]]
@@ -140,7 +139,7 @@ class PooledHead:
         numbers = np.concatenate([[head.slope, head.offset], *(tensors[name].ravel() for name in _TENSORS)])
         if not np.isfinite(numbers).all() or head.bias.shape != (1,):
             raise ModelError(f"the head in '{folder}' holds numbers that aren't finite; fine-tune again")
-        if not 0 < layer <= _MOST_LAYERS:
+        if layer < 1:
             raise ModelError(f"the head in '{folder}' reads layer {layer}, layers are counted from 1; fine-tune again")
         if len({head.gain.shape, head.shift.shape, head.weight.shape}) > 1 or head.gain.ndim != 1:
             raise ModelError(f"'{folder / HEAD}' holds vectors of different sizes; fine-tune again")
