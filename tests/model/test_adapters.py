@@ -21,10 +21,11 @@ from safetensors.numpy import load_file, save_file
 from coordi.artifacts import read_json, write_json
 from coordi.config import RunSettings
 from coordi.errors import ModelError
-from coordi.model.base import Base, find_gguf
+from coordi.model.base import LAYERS, SHA256, Base, find_gguf
 from coordi.model.engines import PeftEngine
+from coordi.model.ensemble import ARRAYS_FILE
 from coordi.model.scoring import HEAD, HEAD_SETTINGS, ORIGIN, PooledHead, load_light_scorer, load_scorer
-from coordi.model.trained import BUNDLED, find_model
+from coordi.model.trained import BUNDLED, SETTINGS, ModelScorers, find_model, find_start
 
 torch = pytest.importorskip("torch")
 
@@ -203,6 +204,15 @@ def test_a_rank_or_scale_that_is_none_is_refused(adapted: Adapted, name: str, nu
         adapted.load()
 
 
+def test_a_head_above_the_layers_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COORDI_CACHE", str(tmp_path / "cache"))
+    folder = Path(shutil.copytree(BUNDLED, tmp_path / "adapter"))
+    for layer in (LAYERS + 1, 10**12):
+        write_json(folder / HEAD_SETTINGS, {**read_json(folder / HEAD_SETTINGS), "layer": layer})
+        with pytest.raises(ModelError, match=f"has 30 layers, {layer} are needed"):
+            load_light_scorer(folder, find_model("bundled").settings)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -241,6 +251,36 @@ def test_bfloat16_is_refused_where_numpy_does_not_have_it(tmp_path: Path) -> Non
     assert re.fullmatch(r"the adapter .*bfloat16.*; set model\.engine to peft in its settings\.json\n", done.stdout)
 
 
+def not_finite(folder: Path) -> None:
+    arrays = load_file(folder / ARRAYS_FILE)
+    name = next(name for name, value in sorted(arrays.items()) if value.dtype.kind == "f")
+    save_file({**arrays, name: np.full_like(arrays[name], np.nan)}, folder / ARRAYS_FILE)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (cut_short(SETTINGS), r"settings\.json' can't be read .*; copy the whole folder"),
+        (lambda folder: write_json(folder / SETTINGS, []), r"settings\.json' can't be read .*; copy the whole folder"),
+        (cut_short(ARRAYS_FILE), "ensemble of the adapter .* can't be read"),
+        (not_finite, "ensemble in .* holds numbers that aren't finite"),
+    ],
+)
+def test_damaged_files_beside_an_adapter_are_refused(tmp_path: Path, spoil: Spoil, message: str) -> None:
+    folder = Path(shutil.copytree(BUNDLED, tmp_path / "adapter"))
+    spoil(folder)
+    with pytest.raises(ModelError, match=message):
+        ModelScorers(find_model(str(folder)))
+
+
+def test_no_training_goes_on_from_a_damaged_adapter(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(BUNDLED, tmp_path / "adapter"))
+    cut_short(WEIGHTS)(folder)
+    start = find_model("bundled").settings.finetune.model_copy(update={"start": str(folder)})
+    with pytest.raises(ModelError, match=r"isn't a safetensors file .*; finetune\.start=null begins"):
+        find_start(start, Base("bundled", tmp_path, SHA256))
+
+
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
@@ -249,7 +289,6 @@ def test_bfloat16_is_refused_where_numpy_does_not_have_it(tmp_path: Path) -> Non
         ("slope", np.nan, "can't be read|numbers that aren't finite"),
         ("layer", 0, "reads layer 0"),
         ("layer", -2, "reads layer -2"),
-        ("layer", 10**9, "reads layer 1000000000"),
         ("layer", float("inf"), "can't be read"),
         ("layer", "second", "can't be read"),
     ],

@@ -289,6 +289,8 @@ class Ensemble:
                 f"the ensemble of the adapter '{folder}' can't be read ({type(error).__name__}: {reason}); copy the "
                 "whole folder that coordi finetune wrote"
             ) from error
+        if not all(np.isfinite(row).all() for row in arrays.values()):
+            raise ModelError(f"the ensemble in '{folder}' holds numbers that aren't finite; fine-tune again")
         if file.text_encoder != text_encoder().text_identity:
             raise ModelError(
                 f"the ensemble in '{folder}' was made with the text encoder of another version of coordi "

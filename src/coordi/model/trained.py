@@ -15,8 +15,9 @@ from pydantic import ValidationError
 from coordi.artifacts import hash_file, read_json
 from coordi.config import EvaluateSettings, FinetuneSettings, RunSettings, apply_overrides, load_settings
 from coordi.encoders.labels import load_vocabulary
-from coordi.errors import ConfigError, ModelError
+from coordi.errors import ArtifactError, ConfigError, ModelError
 from coordi.model.base import Base, resolve_base
+from coordi.model.engines import COPY_ADAPTER, read_adapter
 from coordi.model.ensemble import ENSEMBLE_FILE, LANGUAGE_MODEL, WITHOUT_LANGUAGE_MODEL, Ensemble
 from coordi.model.features import GroupSums
 from coordi.model.scoring import BaseModelScorer, CachedScorer, LazyScorer, check_origin, load_answers, load_any_scorer
@@ -143,6 +144,7 @@ def find_start(settings: FinetuneSettings, base: Base) -> Path:
         raise ModelError("finetune.start=base has no adapter to go on from; leave it out to begin with a fresh one")
     try:
         check_origin(model.adapter, base)
+        read_adapter(model.adapter)
     except ModelError as error:
         raise ModelError(f"{error}; finetune.start=null begins with a fresh adapter") from error
     for name in _OF_THE_START:
@@ -164,6 +166,8 @@ def _settings_of(adapter: Path, overrides: Sequence[str]) -> RunSettings:
         )
     try:
         settings = RunSettings.model_validate({**read_json(path), "evaluate": {}})
+    except (ArtifactError, TypeError) as error:
+        raise ModelError(f"'{path}' can't be read ({error}); {COPY_ADAPTER}") from error
     except ValidationError as error:
         raise ModelError(
             f"'{path}' was written by another version of coordi ({error.error_count()} settings don't fit); fine-tune "
