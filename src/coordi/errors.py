@@ -57,15 +57,18 @@ class MissingDependencyError(CoordiError):
     """An optional part of coordi isn't installed; the message holds the command that adds it."""
 
 
-def require(module: str, extra: str) -> ModuleType:
-    """Import what the extra ``coordi[extra]`` installs; a ``MissingDependencyError`` if a module is missing."""
+def require(module: str, extra: str | None = None) -> ModuleType:
+    """Import what the extra ``coordi[extra]`` installs, or coordi itself for None; a ``MissingDependencyError`` if a
+    module is missing.
+    """
+    package = "coordi" if extra is None else f"'coordi[{extra}]'"
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is not None and module.split(".")[0] != error.name.split(".")[0]:
             raise MissingDependencyError(
-                f"'{module}' is installed but needs '{error.name}', which isn't; run: pip install 'coordi[{extra}]'"
+                f"'{module}' is installed but needs '{error.name}', which isn't; run: pip install {package}"
             ) from error
         raise MissingDependencyError(
-            f"this needs '{module}', which isn't installed; run: pip install 'coordi[{extra}]'"
+            f"this needs '{module}', which isn't installed; run: pip install {package}"
         ) from error

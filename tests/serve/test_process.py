@@ -323,7 +323,7 @@ def test_a_catalogue_of_another_encoder_is_refused_at_the_start(
 def test_a_missing_part_names_the_command_that_installs_it(coordi: Coordi, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "uvicorn", None)
     (line,) = coordi("serve")
-    assert "needs 'uvicorn', which isn't installed; run: pip install 'coordi[serve]'" in line
+    assert "needs 'uvicorn', which isn't installed; run: pip install coordi" in line
 
 
 def test_an_error_of_coordis_own_is_told_without_its_words(

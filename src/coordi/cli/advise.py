@@ -247,7 +247,7 @@ def serve(
     from coordi.errors import require
 
     for module in ("fastapi", "uvicorn", "python_multipart", "duckdb"):
-        require(module, "serve")
+        require(module)
     from coordi.api import load
     from coordi.serve.app import run
     from coordi.serve.schemas import ServeSettings

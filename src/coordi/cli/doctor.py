@@ -22,8 +22,7 @@ from coordi.config import RunSettings, load_settings
 from coordi.errors import CoordiError
 
 _PARTS = {
-    "train": ("torch", "transformers", "peft", "accelerate", "bitsandbytes", "sklearn", "gguf", "duckdb"),
-    "serve": ("fastapi", "uvicorn", "python_multipart"),
+    "train": ("torch", "transformers", "peft", "accelerate", "bitsandbytes", "sklearn"),
     "cuda": ("unsloth",),
 }
 _DOWNLOAD = "set model.allow_download=true and model.revision to a commit"

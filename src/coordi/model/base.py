@@ -102,7 +102,7 @@ def checked_gguf() -> Path:
 
 
 def _convert(source: Path, folder: Path) -> None:
-    require("gguf", "train")
+    require("gguf")
     torch = require("torch", "train")
     transformers = require("transformers", "train")
     options = {"gguf_file": source.name, "local_files_only": True}

@@ -123,7 +123,7 @@ def _check_exported(folder: Path, record: Record, layers: int) -> None:
 
 def _build(adapter: Path, layers: int, in_bytes: bool, folder: Path) -> None:
     matrices = _matrices(adapter, layers)
-    reader = require("gguf", "train").GGUFReader(checked_gguf())
+    reader = require("gguf").GGUFReader(checked_gguf())
     metadata = {name: field.contents() for name, field in reader.fields.items()}
     tensors = {tensor.name: tensor for tensor in reader.tensors}
     shape = Shape.of(metadata, layers)
@@ -206,8 +206,8 @@ def _network(tensors: Mapping[str, Any], shape: Shape, adapter: Mapping[tuple[in
     """Inputs are embeddings ``(B, T, H)``, positions ``(B, T)``, an additive mask ``(B, 1, T, S)`` and keys and values
     of what comes before, ``(B, kv_heads, S - T, D)`` for each layer; outputs are states ``(B, T, H)``, keys and values.
     """
-    onnx = require("onnx", "train")
-    graph = _Graph(require("onnx.helper", "train"), require("onnx.numpy_helper", "train"), in_bytes)
+    onnx = require("onnx")
+    graph = _Graph(require("onnx.helper"), require("onnx.numpy_helper"), in_bytes)
     make, real, integer = graph.helper.make_tensor_value_info, onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
     _add_constants(graph, shape)
     inputs = [

@@ -109,7 +109,7 @@ def _write_gguf(loaded: Loaded, base: Base, path: Path) -> None:
     """Write merged weights in 16 bits; llama.cpp's own converter does the same for more kinds of model. With weights in
     8 bits it rounds states to a byte, and the ranking of outfits suffers (dev/LOG.md).
     """
-    gguf = require("gguf", "train")
+    gguf = require("gguf")
     network: Any = loaded.model
     config = network.config
     vocabulary = int(config.vocab_size)

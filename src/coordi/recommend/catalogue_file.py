@@ -228,7 +228,7 @@ def write_info_file(folder: Path, info: CatalogueInfo) -> None:
 
 def connect() -> Any:
     """A new connection to a database in memory, to which others can be attached."""
-    return require("duckdb", "catalogue").connect(":memory:", config=dict(SHUT_OFF))
+    return require("duckdb").connect(":memory:", config=dict(SHUT_OFF))
 
 
 def insert(connection: Any, into: str, table: pa.Table) -> None:
@@ -255,7 +255,7 @@ def quoted(path: Path) -> str:
 @contextmanager
 def clear_read_errors(what: Path | str) -> Iterator[None]:
     """Turn DuckDB's errors, and ``ValueError`` for what no catalogue holds, into an ``ArtifactError``."""
-    duckdb = require("duckdb", "catalogue")
+    duckdb = require("duckdb")
     try:
         yield
     except (duckdb.Error, ValueError) as error:
