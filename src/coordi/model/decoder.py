@@ -38,12 +38,13 @@ NETWORK, EMBEDDINGS, TOKENIZER, SHAPE = "decoder.onnx", "embeddings.npy", "token
 NORM, TEMPLATE = "norm.npy", "chat_template.jinja"
 DECODER = "decoder"  # in an exported adapter's folder
 _BUILD = 2  # goes up when what is built changes, so that an older one in the cache isn't used
+CONTROL = 3  # type of a token that is no text
 _BLOCK = 32  # weights that share a scale and a minimum
 _OPSET, _IR = 21, 10
 _BYTE = 2  # onnx.TensorProto.UINT8
 _INT8_MAX, _UPPER_BYTE, _SMALLEST = 127, 256, 1e-12
 _MASKED = -1e9  # added to the score of a key that isn't attended to
-_PROJECTIONS: Mapping[str, tuple[str, str]] = {
+PROJECTIONS: Mapping[str, tuple[str, str]] = {
     "q_proj": ("attn_q", "self_attn"), "k_proj": ("attn_k", "self_attn"), "v_proj": ("attn_v", "self_attn"),
     "o_proj": ("attn_output", "self_attn"), "gate_proj": ("ffn_gate", "mlp"), "up_proj": ("ffn_up", "mlp"),
     "down_proj": ("ffn_down", "mlp"),
@@ -92,21 +93,21 @@ def multiplies_bytes() -> bool:
         return False
 
 
-def decoder_folder(adapter: Path, layers: int | None, *, in_bytes: bool) -> Path:
-    """The decoder of an adapter on the bundled model, with its first layers, or all for None: the one exported with it,
-    else the cached one, with weights in bytes or in 4 bits, built now if it isn't there, or is damaged.
+def decoder_folder(adapter: Path, layers: int, *, in_bytes: bool) -> Path:
+    """The decoder of an adapter on the bundled model's first layers: the one exported with it, else the cached one,
+    with weights in bytes or in 4 bits, built now if it isn't there, or is damaged.
     """
-    if (layers or 0) > LAYERS:
+    if layers > LAYERS:
         raise ModelError(f"the bundled model has {LAYERS} layers, {layers} are needed; fine-tune again on this base")
     weights = [hash_file(adapter / name) for name in ("adapter_config.json", "adapter_model.safetensors")]
     identity = hashlib.sha256("".join([SHA256, *weights]).encode()).hexdigest()
     record = Record("build the bundled model's decoder", {"build": _BUILD}, None, {FILE: SHA256, "adapter": identity})
     exported = adapter / DECODER
     if exported.is_dir():
-        _check_exported(exported, record, layers or LAYERS)
+        _check_exported(exported, record, layers)
         return exported
-    folder = cache_folder() / "bundled" / f"decoder-{identity[:16]}-{layers or 'all'}-{8 if in_bytes else 4}-{_BUILD}"
-    return build_once(folder, record, lambda: _build(adapter, layers or LAYERS, in_bytes, folder))
+    folder = cache_folder() / "bundled" / f"decoder-{identity[:16]}-{layers}-{8 if in_bytes else 4}-{_BUILD}"
+    return build_once(folder, record, lambda: _build(adapter, layers, in_bytes, folder))
 
 
 def _check_exported(folder: Path, record: Record, layers: int) -> None:
@@ -161,14 +162,14 @@ def _stems(folder: Path, config: AdapterConfig, layers: int) -> dict[tuple[int, 
     """What the names of an adapter's two tensors begin with, by layer and projection."""
     modules, only = config.target_modules, config.layers_to_transform
     unknown = [name for name in _UNSUPPORTED if getattr(config, name, None) not in (None, False, "none", {}, [])]
-    if not isinstance(modules, list) or not set(modules) <= set(_PROJECTIONS):
+    if not isinstance(modules, list) or not set(modules) <= set(PROJECTIONS):
         unknown.append(f"target_modules={modules}")
         modules = []
     if unknown:
         raise ModelError(f"the adapter '{folder}' uses {', '.join(unknown)}, which this engine can't; {_USE_PEFT}")
     adapted = set(range(layers)) if only is None else {only} if isinstance(only, int) else set(only)
     return {
-        (layer, name): f"base_model.model.model.layers.{layer}.{_PROJECTIONS[name][1]}.{name}.lora_"
+        (layer, name): f"base_model.model.model.layers.{layer}.{PROJECTIONS[name][1]}.{name}.lora_"
         for layer in range(layers)
         for name in modules
         if layer in adapted
@@ -270,7 +271,7 @@ def _add_layer(
         )
 
     def linear(inputs: str, projection: str) -> str:
-        tensor = tensors[f"blk.{layer}.{_PROJECTIONS[projection][0]}.weight"]
+        tensor = tensors[f"blk.{layer}.{PROJECTIONS[projection][0]}.weight"]
         return _add_linear(graph, tensor, shape, adapter.get((layer, projection)), name(projection), inputs)
 
     normed = norm(states, "attn_norm")
@@ -379,9 +380,17 @@ def _in_two_bytes(graph: _Graph, inputs: str) -> tuple[str, str, str]:
 
 def dequantized(blocks: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Weights ``(out, n, 32)`` of Q4_1 blocks ``(out, n, 20)``."""
-    halves = np.ascontiguousarray(blocks[..., :4]).view(np.float16).astype(np.float32)
-    numbers = np.concatenate([blocks[..., 4:] & 15, blocks[..., 4:] >> 4], axis=-1)
-    return np.asarray(halves[..., :1] * numbers + halves[..., 1:], dtype=np.float32)
+    scales, minima, numbers = _read_q4_1(blocks)
+    return np.asarray(scales[..., None] * numbers + minima[..., None], dtype=np.float32)
+
+
+def _read_q4_1(blocks: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]:
+    """Scales and minima ``(out, n)`` and numbers ``(out, n, 32)`` of blocks ``(out, n, 20)``: a scale d and a minimum m
+    in half precision, and 32 numbers q of 4 bits, of which two in a byte are 16 apart. A weight is ``d * q + m``.
+    """
+    halves = np.ascontiguousarray(blocks[..., :4]).view(np.float16).astype(np.float32)  # (out, n, 2)
+    packed = blocks[..., 4:]
+    return halves[..., 0], halves[..., 1], np.concatenate([packed & 15, packed >> 4], axis=-1)
 
 
 def unpack_q4_1(
@@ -389,18 +398,14 @@ def unpack_q4_1(
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32], NDArray[np.float32]]:
     """Weights ``(out, n, 16)``, scales and zero points ``(out, n)`` of ``MatMulNBits`` for blocks ``(out, n, 20)``.
 
-    A block holds a scale d and a minimum m in half precision, and 32 numbers q of 4 bits: a weight is ``d * q + m``,
-    which is ``(q - z) * d`` with ``z = -m / d``. Of two numbers in a byte, llama.cpp's are 16 apart, ONNX's adjacent.
+    A weight ``d * q + m`` is ``(q - z) * d`` with ``z = -m / d``. Of two numbers in a byte, ONNX's are adjacent.
     """
-    halves = np.ascontiguousarray(blocks[..., :4]).view(np.float16).astype(np.float32)  # (out, n, 2)
-    scales, minima = halves[..., 0], halves[..., 1]
-    packed = blocks[..., 4:]
-    numbers = np.concatenate([packed & 15, packed >> 4], axis=-1)  # (out, n, 32)
+    scales, minima, numbers = _read_q4_1(blocks)
     constant = scales == 0  # all weights are the minimum: (0 + 1) * m
     numbers[constant] = 0
     zeros = np.where(constant, -1.0, -minima / np.where(constant, 1.0, scales)).astype(np.float32)
     scales = np.where(constant, minima, scales).astype(np.float32)
-    return numbers[..., 0::2] | (numbers[..., 1::2] << 4), scales, zeros
+    return np.asarray(numbers[..., 0::2] | (numbers[..., 1::2] << 4), dtype=np.uint8), scales, zeros
 
 
 def _tokenizer(metadata: Mapping[str, Any]) -> str:
@@ -417,12 +422,9 @@ def _tokenizer(metadata: Mapping[str, Any]) -> str:
     )
     tokenizer.decoder = decoders.ByteLevel()
     kinds = metadata["tokenizer.ggml.token_type"]
-    special = [word for word, kind in zip(words, kinds, strict=True) if kind == _CONTROL]
+    special = [word for word, kind in zip(words, kinds, strict=True) if kind == CONTROL]
     tokenizer.add_special_tokens([AddedToken(word, special=True, normalized=False) for word in special])
     return str(tokenizer.to_str())
-
-
-_CONTROL = 3  # type of a token that is no text
 
 
 class LightTokenizer:

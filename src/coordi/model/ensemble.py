@@ -26,6 +26,7 @@ from coordi.encoders.base import sigmoid
 from coordi.encoders.edge import EdgeEncoder
 from coordi.encoders.labels import Vocabulary
 from coordi.errors import ArtifactError, EvaluationError, ModelError, require
+from coordi.model.engines import COPY_ADAPTER
 from coordi.model.features import (
     CATEGORY_PAIRS,
     PROJECTED_PHOTOS,
@@ -286,8 +287,8 @@ class Ensemble:
         except (ArtifactError, AttributeError, OSError, SafetensorError, ValidationError) as error:
             reason = " ".join(str(error).split())[:200]
             raise ModelError(
-                f"the ensemble of the adapter '{folder}' can't be read ({type(error).__name__}: {reason}); copy the "
-                "whole folder that coordi finetune wrote"
+                f"the ensemble of the adapter '{folder}' can't be read ({type(error).__name__}: {reason}); "
+                f"{COPY_ADAPTER}"
             ) from error
         if not all(np.isfinite(row).all() for row in arrays.values()):
             raise ModelError(f"the ensemble in '{folder}' holds numbers that aren't finite; fine-tune again")

@@ -12,12 +12,12 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from coordi.artifacts import LOCK, clear_write_errors
+from coordi.artifacts import clear_write_errors
 from coordi.errors import ModelError, require
 from coordi.model.base import Base, quiet_libraries, resolve_base
-from coordi.model.decoder import DECODER, decoder_folder
+from coordi.model.decoder import CONTROL, DECODER, PROJECTIONS, decoder_folder
 from coordi.model.engines import Loaded, PeftEngine
-from coordi.model.scoring import HEAD, HEAD_SETTINGS, PooledHead, check_origin, runs_without_torch
+from coordi.model.scoring import HEAD, HEAD_SETTINGS, check_origin, load_light_head, runs_without_torch
 from coordi.model.trained import TrainedModel
 from coordi.prompts import PromptRenderer, compatibility_instruction
 
@@ -27,15 +27,15 @@ _FILES = ("*.json", "*.safetensors", "README.md")  # of an adapter
 # Names of a tokenizer's way to divide a text (llama.cpp, convert_hf_to_gguf.py), by the size of its vocabulary.
 _DIVIDED: Mapping[int, str] = {49152: "smollm", 128256: "llama-bpe"}
 _TENSORS: Mapping[str, str] = {
-    "input_layernorm": "attn_norm", "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k",
-    "self_attn.v_proj": "attn_v", "self_attn.o_proj": "attn_output", "post_attention_layernorm": "ffn_norm",
-    "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
-}  # fmt: skip
+    "input_layernorm": "attn_norm",
+    "post_attention_layernorm": "ffn_norm",
+    **{f"{part}.{name}": target for name, (target, part) in PROJECTIONS.items()},
+}
 _OUTSIDE: Mapping[str, str] = {
     "model.embed_tokens.weight": "token_embd", "model.norm.weight": "output_norm", "lm_head.weight": "output",
 }  # fmt: skip
 _CONVERT = "export --format merged, and convert it with llama.cpp's convert_hf_to_gguf.py"
-_NORMAL, _CONTROL, _OWN, _UNUSED = 1, 3, 4, 5  # types of tokens
+_NORMAL, _OWN, _UNUSED = 1, 4, 5  # types of tokens, beside CONTROL
 _MOSTLY_HALF = 1  # type of a file
 
 
@@ -44,7 +44,7 @@ def export(model: TrainedModel, to: ExportFormat, out: Path) -> None:
     out = out.resolve()
     if model.adapter is None:
         raise ModelError("the base model has no adapter to export; give the folder of a fine-tuned model")
-    if out.exists() and not (out.is_dir() and not any(out.iterdir())):
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ModelError(f"'{out}' isn't an empty folder; give a new one")
     if to == "gguf" and model.settings.finetune.head == "pooled":
         raise ModelError(
@@ -72,12 +72,8 @@ def _write_adapter(model: TrainedModel, adapter: Path, out: Path, *, with_decode
     for path in sorted(path for pattern in _FILES for path in adapter.glob(pattern)):
         shutil.copyfile(path, out / path.name)
     if with_decoder:
-        layers = PooledHead.load(adapter).layer if model.settings.finetune.head == "pooled" else None
-        shutil.copytree(
-            decoder_folder(adapter, layers, in_bytes=False),
-            out / DECODER,
-            ignore=shutil.ignore_patterns(LOCK),
-        )
+        layers = load_light_head(adapter, model.settings).layer
+        shutil.copytree(decoder_folder(adapter, layers, in_bytes=False), out / DECODER)
 
 
 def _write_weights(model: TrainedModel, adapter: Path, out: Path, *, as_gguf: bool) -> None:
@@ -168,14 +164,13 @@ def _add_metadata(writer: Any, config: Any, name: str) -> None:
     writer.add_rope_dimension_count(head)
     writer.add_key_length(head)
     writer.add_value_length(head)
-    rope = config.rope_parameters
-    writer.add_rope_freq_base(float(rope["rope_theta"]))
+    writer.add_rope_freq_base(float(config.rope_parameters["rope_theta"]))
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
 
 
 def _add_tokenizer(writer: Any, tokenizer: Any, vocabulary: int) -> None:
     model = json.loads(tokenizer.backend_tokenizer.to_str())["model"]
-    added = {number: _CONTROL if token.special else _OWN for number, token in tokenizer.added_tokens_decoder.items()}
+    added = {number: CONTROL if token.special else _OWN for number, token in tokenizer.added_tokens_decoder.items()}
     words = {number: word for word, number in tokenizer.get_vocab().items()}
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre(_DIVIDED[vocabulary])

@@ -19,8 +19,8 @@ from coordi.artifacts import read_json, write_json
 from coordi.config import RunSettings
 from coordi.encoders.base import sigmoid
 from coordi.errors import ArtifactError, ModelError, require
-from coordi.model.base import SHA256, Base, check_base, resolve_base
-from coordi.model.engines import Loaded, choose_engine
+from coordi.model.base import LAYERS, SHA256, Base, check_base, resolve_base
+from coordi.model.engines import COPY_ADAPTER, Loaded, choose_engine
 from coordi.model.prefix_cache import (
     PoolSpec,
     PromptRunner,
@@ -133,8 +133,7 @@ class PooledHead:
             head = cls(layer, slope=slope, offset=offset, **{name: tensors[name] for name in _TENSORS})
         except (ArtifactError, OSError, KeyError, TypeError, ValueError, OverflowError, SafetensorError) as error:
             raise ModelError(
-                f"the head of the adapter '{folder}' can't be read ({type(error).__name__}: {error}); copy the whole "
-                "folder that coordi finetune wrote"
+                f"the head of the adapter '{folder}' can't be read ({type(error).__name__}: {error}); {COPY_ADAPTER}"
             ) from error
         numbers = np.concatenate([[head.slope, head.offset], *(tensors[name].ravel() for name in _TENSORS)])
         if not np.isfinite(numbers).all() or head.bias.shape != (1,):
@@ -148,7 +147,9 @@ class PooledHead:
 
 @dataclass(frozen=True, slots=True)
 class AnswerHead:
-    """P(yes) from the logits of the answers yes and no."""
+    """P(yes) from the logits of the answers yes and no, after the bundled model's last layer."""
+
+    layer: int = LAYERS
 
     def probabilities(self, logits: NDArray[np.float32]) -> NDArray[np.float64]:
         """P(yes), shape ``(N,)``, of logits ``(N, 2)``."""
@@ -325,17 +326,22 @@ def load_light_scorer(adapter: Path, settings: RunSettings) -> PooledScorer:
     from coordi.model.decoder import Decoder, decoder_folder, multiplies_bytes
 
     check_origin(adapter, Base("bundled", Path(), SHA256))
-    if settings.finetune.head == "answer":
-        decoder = Decoder(decoder_folder(adapter, None, in_bytes=multiplies_bytes()))
-        asking = PromptRenderer(decoder.tokenizer, settings.prompt.max_length)
-        logits = partial(decoder.answers, tokens=answer_tokens(asking))
-        return PooledScorer("fine-tuned", logits, AnswerHead(), asking, facts=settings.prompt.facts)
-    head = PooledHead.load(adapter)
+    head = load_light_head(adapter, settings)
     decoder = Decoder(decoder_folder(adapter, head.layer, in_bytes=multiplies_bytes()))
-    _check_head(head, decoder.shape.hidden, decoder.shape.layers)
-    renderer = ListRenderer(decoder.tokenizer, settings.prompt.max_length)
-    states = partial(decoder.states, skip=ListRenderer.before)
-    return PooledScorer("fine-tuned", states, head, renderer, facts=settings.prompt.facts)
+    renderer: PromptRenderer
+    if isinstance(head, AnswerHead):
+        renderer = PromptRenderer(decoder.tokenizer, settings.prompt.max_length)
+        read = partial(decoder.answers, tokens=answer_tokens(renderer))
+    else:
+        _check_head(head, decoder.shape.hidden, decoder.shape.layers)
+        renderer = ListRenderer(decoder.tokenizer, settings.prompt.max_length)
+        read = partial(decoder.states, skip=ListRenderer.before)
+    return PooledScorer("fine-tuned", read, head, renderer, facts=settings.prompt.facts)
+
+
+def load_light_head(adapter: Path, settings: RunSettings) -> PooledHead | AnswerHead:
+    """The head of an adapter on the bundled model; ``layer`` is how many layers its decoder needs."""
+    return AnswerHead() if settings.finetune.head == "answer" else PooledHead.load(adapter)
 
 
 def fill_cache(adapter: Path) -> None:

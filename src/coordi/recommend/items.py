@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import cast
 
 import numpy as np
@@ -135,10 +135,15 @@ def _without_brand(item: Item) -> Item:
 @lru_cache(maxsize=4096)
 def _says_something(brand: str) -> bool:
     """Whether words of a brand's name are those of a garment, a colour, a material or a pattern ("White", "Shoes")."""
+    words = (brand.casefold(), *words_of(brand))
+    return default_lexicon().match(brand)[0] is not None or not _style_words().isdisjoint(words)
+
+
+@cache
+def _style_words() -> frozenset[str]:
     table = style_tables()
     groups = (table.colours.values(), table.materials.values(), table.patterns.values())
-    style = {word for group in groups for row in group for word in (row.name, *row.words)}
-    return default_lexicon().match(brand)[0] is not None or not style.isdisjoint((brand.casefold(), *words_of(brand)))
+    return frozenset(word for group in groups for row in group for word in (row.name, *row.words))
 
 
 def _meaningful_values(item: Item, columns: Sequence[str]) -> list[str]:
