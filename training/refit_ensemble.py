@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
-from training.train_adapter import OUTFITS, RANDOM_STREAM, prepare_source
+from training.train_adapter import RANDOM_STREAM, SOURCES, prepare_source
 
 from coordi.api import Model, load
 from coordi.artifacts import read_json, write_json
@@ -84,11 +84,11 @@ def main() -> None:
     options = parser.parse_args()
     loaded = load(str(options.adapter))
     settings = loaded.trained.settings
-    prepared = {name: prepare_source(options.data / name, options.work / name, settings) for name in OUTFITS}
-    prepared[MARYLAND] = _with_unseen(prepared[MARYLAND])
-    datasets = [_validation(dataset) for dataset in prepared.values()]
+    prepared = {name: prepare_source(options.data / name, options.work / name, settings) for name in SOURCES}
+    prepared[MARYLAND] = with_unseen(prepared[MARYLAND])
+    datasets = [validation_part(dataset, MOST_OUTFITS[dataset.name]) for dataset in prepared.values()]
     answers = SavedAnswers(ModelScorers(loaded.trained).language_model, options.work / "answers.json")
-    pairs = _pairs(options.data / "style-pairs" / "dev.tsv", loaded)
+    pairs = pairs_by_kind(options.data / "style-pairs" / "dev.tsv", loaded)
     vocabulary = load_vocabulary(settings.describe.vocabulary)
     learned = Ensemble.learn_features(list(prepared.values()), settings)
     chosen = [dataset for dataset in datasets if dataset.name in options.fit_on]
@@ -99,7 +99,7 @@ def main() -> None:
         ready = ensemble.with_photo_only(vocabulary, settings.prompt)
         for scorer, language_model in (("fine-tuned", answers), (WITHOUT_LANGUAGE_MODEL, None)):
             print(f"{name}, {scorer}: {_figures(ready, language_model, datasets, pairs)}", flush=True)
-    print(f"language model alone, pairs: {_pairs_figure(answers, pairs)}")
+    print(f"language model alone, pairs: {pairs_figure(answers, pairs)}")
     for name, ensemble in fits.items():
         file = ensemble.file
         for title, model in (("titled", file.with_language_model), ("untitled", file.untitled_with_language_model)):
@@ -110,7 +110,7 @@ def main() -> None:
         ensemble.save(options.adapter)
 
 
-def _with_unseen(dataset: Dataset) -> Dataset:
+def with_unseen(dataset: Dataset) -> Dataset:
     """Training outfits that no pass drew, as validation outfits: those of the release's validation split have dresses,
     these have not, and its test split has some of both.
     """
@@ -126,14 +126,15 @@ def _with_unseen(dataset: Dataset) -> Dataset:
     return replace(dataset, outfits=tuple(rows))
 
 
-def _validation(dataset: Dataset) -> Dataset:
-    outfits = dataset.outfits_of("valid")[: MOST_OUTFITS[dataset.name]]
+def validation_part(dataset: Dataset, most: int) -> Dataset:
+    """The first validation outfits of a source, and their items."""
+    outfits = dataset.outfits_of("valid")[:most]
     used = {item_id for row in outfits for item_id in row.item_ids}
     items = {item_id: item for item_id, item in dataset.items.items() if item_id in used}
     return replace(dataset, items=items, outfits=outfits, released=())
 
 
-def _pairs(path: Path, loaded: Model) -> Pairs:
+def pairs_by_kind(path: Path, loaded: Model) -> Pairs:
     """Outfits by kind of pair, the good one before the bad one."""
     outfits: dict[str, list[tuple[Item, ...]]] = defaultdict(list)
     for kind, outfit, good, bad in rows_of_pairs(path):
@@ -151,11 +152,12 @@ def _figures(ensemble: Ensemble, language_model: OutfitScorer | None, datasets: 
         for negatives, part in zip(TRAINING_NEGATIVES, validation_questions(dataset, 17), strict=True):
             outfits, truth = outfits_and_labels(dataset, part)
             parts.append(f"{dataset.name} {negatives} {roc_auc_score(truth, scorer.score(outfits)):.4f}")
-    parts.append(f"pairs {_pairs_figure(ensemble.scorer('words', language_model), pairs)}")
+    parts.append(f"pairs {pairs_figure(ensemble.scorer('words', language_model), pairs)}")
     return ", ".join(parts)
 
 
-def _pairs_figure(scorer: OutfitScorer, pairs: Pairs) -> str:
+def pairs_figure(scorer: OutfitScorer, pairs: Pairs) -> str:
+    """Share of pairs that are ordered rightly, of all and by kind."""
     right: dict[str, list[bool]] = {}
     for kind, outfits in pairs.items():
         scores = scorer.score(outfits)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import csv
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -41,9 +41,10 @@ SETTINGS_OF_TRAINING = (
     "prompt.facts=true", "prompt.max_length=192", "finetune.start=bundled", "finetune.epochs=1",
     "finetune.evaluations=4", "finetune.learning_rate=3e-4", "finetune.head_learning_rate=6e-4", "data.photos=optional",
 )  # fmt: skip
+COMPOSED = "composed"
 # Outfits of an epoch by source; a source that has fewer gives all.
-OUTFITS = {"polyvore-maryland": 5200, "mango": 1600, "chictopia": 1600}
-COMPOSED = 4800
+OUTFITS = {"polyvore-maryland": 5200, "mango": 1600, "chictopia": 1600, COMPOSED: 4800}
+SOURCES = tuple(name for name in OUTFITS if name != COMPOSED)
 RANDOM_STREAM = 21
 WARDROBE = 12000  # items of composed outfits
 SHOP_TITLES = Path("fashion-products", "titles-without-photos.csv")
@@ -58,11 +59,15 @@ def main() -> None:
     parser.add_argument("data", type=Path, help="folder with the sources")
     parser.add_argument("--work", type=Path, default=Path("results/adapter"), help="folder for data and the adapter")
     parser.add_argument("--set", action="append", default=[], help="a setting, key=value")
+    parser.add_argument(
+        "--outfits", nargs="+", default=[], metavar="SOURCE=N", help="other numbers of outfits of an epoch, 0 for none"
+    )
     parser.add_argument("--prepare", action="store_true", help="prepare the data and stop")
     options = parser.parse_args()
     settings = load_settings("edge", [*SETTINGS_OF_TRAINING, *options.set])
-    sources = {name: prepare_source(options.data / name, options.work / name, settings) for name in OUTFITS}
-    examples = Examples(sources, shop_titles(options.data / SHOP_TITLES), settings)
+    sources = {name: prepare_source(options.data / name, options.work / name, settings) for name in SOURCES}
+    counts = OUTFITS | {name: int(count) for name, count in (part.split("=") for part in options.outfits)}
+    examples = Examples(sources, shop_titles(options.data / SHOP_TITLES), settings, counts)
     if options.prepare:
         for line in examples.describe():
             print(line)
@@ -106,8 +111,11 @@ def shop_titles(path: Path) -> list[str]:
 class Examples:
     """Draws the examples of an epoch, and the validation questions."""
 
-    def __init__(self, sources: dict[str, Dataset], titles: Sequence[str], settings: RunSettings) -> None:
+    def __init__(
+        self, sources: dict[str, Dataset], titles: Sequence[str], settings: RunSettings, counts: Mapping[str, int]
+    ) -> None:
         self._sources = sources
+        self._counts = counts
         self._settings = settings
         self._items = [item for dataset in sources.values() for item in dataset.items.values()]
         self._composer = cache(lambda seed: Composer(load(), self._items, titles, WARDROBE, seed))
@@ -116,9 +124,9 @@ class Examples:
         """Examples of an epoch in shuffled order, each an outfit and its negatives."""
         rng = np.random.default_rng([self._settings.seed, RANDOM_STREAM, epoch])
         composer = self._composer(self._settings.seed + 2 * epoch)
-        groups = self._composed(composer, COMPOSED)
-        for name, count in OUTFITS.items():
-            groups += self._real(name, composer, "train", count, epoch, rng)
+        groups = self._composed(composer, self._counts[COMPOSED])
+        for name in SOURCES:
+            groups += self._real(name, composer, "train", self._counts[name], epoch, rng)
         drop = self._settings.finetune.without_facts
         return tuple(
             example

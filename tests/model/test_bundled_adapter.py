@@ -66,6 +66,24 @@ def test_the_classic_is_above_all_orange(language_model: bool) -> None:
     assert scores[0] > scores[1]
 
 
+@pytest.mark.parametrize(
+    ("outfit", "right", "wrong"),
+    [
+        (("black evening gown",), "silver stilettos", "brown hiking boots"),
+        (("charcoal wool suit",), "black leather oxford shoes", "flip-flops"),
+        (("navy blazer", "grey wool trousers"), "brown leather loafers", "navy flip-flops"),
+        (("men's formal white shirt", "black formal trousers"), "black formal shoes", "black flip-flops"),
+        (("wool winter coat", "wool scarf"), "ankle boots", "flip-flops"),
+        (("tuxedo jacket", "tuxedo trousers"), "patent leather dress shoes", "running shoes"),
+        (("denim jacket", "white t-shirt", "blue jeans"), "white sneakers", "silver stilettos"),
+    ],
+)
+def test_what_breaks_a_dress_code_scores_clearly_lower(outfit: tuple[str, ...], right: str, wrong: str) -> None:
+    """The first adapter, of 0.1.0, had differences from -0.19 to 0.042 here."""
+    model = coordi.load()
+    assert model.score((*outfit, right)).score > model.score((*outfit, wrong)).score + 0.05
+
+
 def test_names_of_brands_and_sellers_count_as_no_shared_words() -> None:
     words = read_json(BUNDLED / "ensemble.json")["idf"]
     assert not {"yoins", "topshop", "chicnova", "gucci", "nike", "chicwish", "romwe"} & set(words)

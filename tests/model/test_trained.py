@@ -50,6 +50,12 @@ def test_the_same_items_under_other_ids_have_the_same_scores(items: list[Item], 
     assert scorers.model.score([]).shape == (0,)
 
 
+def test_scores_of_an_ensemble_are_explained_without_its_language_model(scorers: ModelScorers) -> None:
+    assert scorers.explaining is scorers.quick
+    alone = ModelScorers(find_model("base"))  # no ensemble of its own
+    assert alone.explaining is alone.model
+
+
 @pytest.mark.slow
 def test_several_threads_get_their_own_answers(items: list[Item], scorers: ModelScorers) -> None:
     outfits = [[value, other] for value in items for other in items if value is not other]

@@ -29,6 +29,7 @@ class Judge:
     def __init__(self, taste: Taste, quick: Taste | None = None) -> None:
         self.model = _TasteScorer(taste)
         self.quick = _TasteScorer(quick or taste)
+        self.explaining = self.model
 
     @property
     def calls(self) -> list[tuple[str, ...]]:

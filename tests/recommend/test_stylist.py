@@ -276,6 +276,17 @@ def test_every_reason_is_what_leaving_something_out_does() -> None:
     )
 
 
+def test_reasons_come_from_the_scorer_that_explains() -> None:
+    shelf = described(*WARDROBE)
+    judge = Judge(lambda outfit: len(outfit) / 10)
+    judge.explaining = Judge(lambda outfit: 0.9 - 0.05 * (4 - len(outfit))).model
+    (first, *_) = stylist_of(shelf, judge).complete(by_id(shelf, "t1", "b1"), "bag").suggestions
+    assert first.score == pytest.approx(0.3)
+    assert first.reason is not None
+    assert [round(entry.by, 6) for entry in first.reason.items] == [0.05, 0.05]
+    assert not [outfit for outfit in judge.calls if len(outfit) < 3]
+
+
 def test_a_kind_is_no_label_to_leave_unsaid() -> None:
     warnings = labels_in_text("shoes (casual shoes, navy blue, polka dot)", VOCABULARY)
     assert [(entry.attribute, entry.label) for entry in warnings] == [("colour", "navy blue"), ("pattern", "polka dot")]

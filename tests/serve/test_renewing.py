@@ -217,6 +217,10 @@ class CatalogueSize:
     def quick(self) -> CatalogueSize:
         return self
 
+    @property
+    def explaining(self) -> CatalogueSize:
+        return self
+
     def for_catalogue(self, sums: GroupSums) -> CatalogueSize:
         return CatalogueSize(sum(count for count, _ in sums.texts.values()), self._threads)
 

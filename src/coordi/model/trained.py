@@ -109,8 +109,9 @@ class ModelScorers:
     def _adapt(self, ensemble: Ensemble) -> None:
         self.quick = ensemble.scorer(WITHOUT_LANGUAGE_MODEL, None)
         self.model: OutfitScorer = self.language_model
+        self.explaining: OutfitScorer = self.language_model
         if self._has_own:
-            self.model = ensemble.scorer(self._trained.name, self.language_model)
+            self.model, self.explaining = ensemble.scorer(self._trained.name, self.language_model), self.quick
 
 
 def find_model(name: str, overrides: Sequence[str] = ()) -> TrainedModel:

@@ -140,6 +140,10 @@ class Scorers(Protocol):
     def quick(self) -> OutfitScorer:
         """A scorer without the language model: microseconds per outfit, less accurate."""
 
+    @property
+    def explaining(self) -> OutfitScorer:
+        """The scorer whose differences explain ``model``: ``quick`` if both are of one ensemble, else ``model``."""
+
     def for_catalogue(self, sums: GroupSums) -> Scorers:
         """The same scorers adapted to the items of a catalogue; whatever is loaded is shared."""
 

@@ -110,25 +110,26 @@ def without_each(outfit: Items) -> list[Items]:
 
 @dataclass(frozen=True, slots=True)
 class Reasoner:
-    """Explains the scores of a scorer by leaving out items, and labels of a vocabulary in texts."""
+    """Explains scores by leaving out items, and labels of a vocabulary in texts; see ``Scorers.explaining``."""
 
     scorer: OutfitScorer
     vocabulary: Vocabulary
     encode: EncodeTexts
 
-    def of_suggestions(self, outfit: Items, suggested: Sequence[tuple[Item, float]]) -> list[Reason]:
-        """Reasons for items with the score of the outfit that they complete, computed in one call."""
+    def of_suggestions(self, outfit: Items, suggested: Sequence[Item]) -> list[Reason]:
+        """Reasons for items that complete an outfit, computed in one call."""
         outfits: list[Items] = []
         labels_of: list[tuple[TextLabel, ...]] = []
         smaller = without_each(outfit) if len(outfit) > 1 else []
-        for item, _ in suggested:
+        for item in suggested:
             labels = labels_in_text(item.text, self.vocabulary)
             labels_of.append(labels)
-            outfits += [(*part, item) for part in smaller]
+            outfits += [(*outfit, item), *((*part, item) for part in smaller)]
             outfits += [(*outfit, changed) for changed in ablate_labels(item, labels, self.encode)]
         scores = iter(scores_of(self.scorer, outfits))
         reasons = []
-        for (item, score), labels in zip(suggested, labels_of, strict=True):
+        for item, labels in zip(suggested, labels_of, strict=True):
+            score = next(scores)
             of_items = [Contribution(other.id, "", score - next(scores)) for other in outfit[: len(smaller)]]
             of_labels = [Contribution(label.label, label.attribute, score - next(scores)) for label in labels]
             completed = (*outfit, item)
@@ -136,19 +137,16 @@ class Reasoner:
             reasons.append(_reason(of_items, of_labels, completed, on_item))
         return reasons
 
-    def of_looks(self, looks: Sequence[tuple[Items, float]]) -> list[Reason]:
-        """Reasons for looks with their scores, computed in one call; none for a look of two items."""
-        outfits = [smaller for look, _ in looks if len(look) > 2 for smaller in without_each(look)]
-        scores = iter(scores_of(self.scorer, outfits))
-        return [
-            _reason(
-                [Contribution(item.id, "", score - next(scores)) for item in look if len(look) > 2],
-                [],
-                look,
-                remarks_on(look),
-            )
-            for look, score in looks
-        ]
+    def of_looks(self, looks: Sequence[Items]) -> list[Reason]:
+        """Reasons for looks, computed in one call; a look of two items has no effects."""
+        parts = [(look, *without_each(look)) if len(look) > 2 else () for look in looks]
+        scores = iter(scores_of(self.scorer, [outfit for part in parts for outfit in part]))
+        reasons = []
+        for look, part in zip(looks, parts, strict=True):
+            score = next(scores) if part else 0.0
+            effects = [Contribution(item.id, "", score - next(scores)) for item in look if part]
+            reasons.append(_reason(effects, [], look, remarks_on(look)))
+        return reasons
 
 
 def remarks_on(outfit: Items) -> tuple[Remark, ...]:

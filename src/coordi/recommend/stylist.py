@@ -131,11 +131,13 @@ class Stylist:
         left_out: tuple[LeftOut, ...] = ()
         if len(best) < k:
             left_out = finder.left_out(start, rules, categories)
-        reasoner = self._reasoner(language_model)
         return Completion(
             outfit=tuple(outfit),
             categories=tuple(counts) or categories,
-            suggestions=_suggestions(start, start[len(outfit) :], best, reasoner, reasons=reasons),
+            suggestions=(
+                *self._pinned_suggestions(start, start[len(outfit) :], language_model, reasons=reasons),
+                *self._suggestions(start, best, language_model, reasons=reasons),
+            ),
             candidates=sum(counts.values()),
             ranked=sum(map(len, ranked)),
             judge=judge(language_model),
@@ -153,12 +155,11 @@ class Stylist:
             left_out = finder.left_out(start, rules, categories)
             nothing = f"no look: {_why_nothing(catalogue, categories, {}, left_out)}"
             return Looks((), judge(language_model), left_out, nothing)
-        reasoner = self._reasoner(language_model)
-        scored = list(zip(candidates, scores_of(reasoner.scorer, candidates), strict=True))
+        scored = list(zip(candidates, scores_of(scorer_of(self.scorers, language_model), candidates), strict=True))
         # Looks that miss the fewest categories come first, then by score; ties by texts, so that ids decide nothing.
         scored.sort(key=lambda row: (len(missing_from(row[0], rules)), -row[1], [item.text for item in row[0]]))
         best = distinct_looks(scored, start, k)
-        reasons = reasoner.of_looks(best)
+        reasons = self._reasoner(language_model).of_looks([look for look, _ in best])
         looks = tuple(
             Look(look, score, reason, missing_from(look, rules))
             for (look, score), reason in zip(best, reasons, strict=True)
@@ -178,26 +179,31 @@ class Stylist:
         return catalogue, start, _same_people(start, rules)
 
     def _reasoner(self, language_model: bool) -> Reasoner:
-        return Reasoner(scorer_of(self.scorers, language_model), self.vocabulary, self._encode_texts)
+        scorer = self.scorers.explaining if language_model else self.scorers.quick
+        return Reasoner(scorer, self.vocabulary, self._encode_texts)
+
+    def _pinned_suggestions(
+        self, outfit: Items, pinned: Sequence[Item], language_model: bool, *, reasons: bool
+    ) -> list[Suggestion]:
+        """Pinned items with the score and the reason of the outfit that contains them."""
+        if not pinned:
+            return []
+        (score,) = scores_of(scorer_of(self.scorers, language_model), [outfit])
+        reason = self._reasoner(language_model).of_looks([outfit])[0] if reasons and len(outfit) > 2 else None
+        return [Suggestion(item, score, is_pinned=True, reason=reason) for item in pinned]
+
+    def _suggestions(
+        self, outfit: Items, best: Sequence[Scored], language_model: bool, *, reasons: bool
+    ) -> list[Suggestion]:
+        if not reasons:
+            return [Suggestion(item, score) for item, score in best]
+        explained = self._reasoner(language_model).of_suggestions(outfit, [item for item, _ in best])
+        return [Suggestion(item, score, reason=reason) for (item, score), reason in zip(best, explained, strict=True)]
 
     def _rank(self, candidates: Sequence[Sequence[Scored]], outfit: Items) -> list[list[Scored]]:
         outfits = [(*outfit, item) for part in candidates for item, _ in part]
         scores = iter(scores_of(self.scorers.model, outfits))  # all categories in one call
         return [ranked_order([(item, next(scores)) for item, _ in part], outfit) for part in candidates]
-
-
-def _suggestions(
-    outfit: Items, pinned: Sequence[Item], best: Sequence[Scored], reasoner: Reasoner, *, reasons: bool
-) -> tuple[Suggestion, ...]:
-    """Pinned items with the score of the outfit that contains them, then the best candidates."""
-    first: list[Suggestion] = []
-    if pinned:
-        (score,) = scores_of(reasoner.scorer, [outfit])
-        (reason,) = reasoner.of_looks([(outfit, score)]) if reasons and len(outfit) > 2 else (None,)
-        first = [Suggestion(item, score, is_pinned=True, reason=reason) for item in pinned]
-    explained = reasoner.of_suggestions(outfit, best) if reasons else [None] * len(best)
-    rows = zip(best, explained, strict=True)
-    return (*first, *(Suggestion(item, score, reason=reason) for (item, score), reason in rows))
 
 
 def check_catalogue(catalogue: Catalogue | None) -> Catalogue:

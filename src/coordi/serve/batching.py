@@ -240,6 +240,7 @@ class BatchingScorers:
         self._batcher = batcher
         self.model = BatchingScorer(scorers.model, batcher)
         self.quick = scorers.quick
+        self.explaining = self.quick if scorers.explaining is scorers.quick else self.model
 
     def for_catalogue(self, sums: GroupSums) -> BatchingScorers:
         """As ``Scorers.for_catalogue``; the thread is shared."""
