@@ -13,7 +13,6 @@ from coordi.config import DataSettings
 from coordi.data.feed import read_catalogue, read_photos
 from coordi.data.loading import load
 from coordi.data.photos import OUTSIDE
-from coordi.data.source import parse_price
 from coordi.errors import DataError
 from coordi.types import Dataset
 
@@ -172,16 +171,6 @@ def test_photos_alone(tmp_path: Path, photo: Save, adds_up: AddsUp) -> None:
             "shoes/IMG_1": ("", "shoes"),
         }
     assert len(read_photos(tmp_path).items) == 4
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [(12, 12.0), (-1, None), ("-1", None), ("$1,299.00", 1299.0), ("1.299,00 EUR", 1299.0), ("1,299", 1299.0),
-     ("12,5", 12.5), ("", None), (None, None), (float("nan"), None), (float("inf"), None), ("free", None),
-     (True, None)],
-)  # fmt: skip
-def test_parse_price(value: object, expected: float | None) -> None:
-    assert parse_price(value) == expected
 
 
 @pytest.mark.parametrize(

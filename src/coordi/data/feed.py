@@ -25,13 +25,13 @@ from coordi.data.photos import (
     format_of,
     not_a_photo,
 )
+from coordi.data.prices import parse_price
 from coordi.data.source import (
     Funnel,
     RowProblem,
     Source,
     SourceItem,
     SourceOutfit,
-    parse_price,
     title_of_file,
 )
 from coordi.errors import DataError

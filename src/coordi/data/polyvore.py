@@ -21,13 +21,13 @@ from coordi.artifacts import cache_folder, clear_write_errors
 from coordi.config import DataSettings
 from coordi.data.categories import maryland_categories, maryland_category, outfits_category
 from coordi.data.feed import inside, read_json, read_text
+from coordi.data.prices import parse_price
 from coordi.data.source import (
     UNKNOWN_ANSWER,
     Funnel,
     Source,
     SourceItem,
     SourceOutfit,
-    parse_price,
 )
 from coordi.errors import DataError
 from coordi.types import SPLITS, CompatibilityQuestion, FitbQuestion, ReleaseQuestions, Split

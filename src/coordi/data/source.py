@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import math
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -200,24 +199,3 @@ class Source:
     questions: tuple[ReleaseQuestions, ...] = ()
     lines: Mapping[str, int] = field(default_factory=dict)
     problems: tuple[RowProblem, ...] = ()
-
-
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-
-
-def parse_price(value: object) -> float | None:
-    """A price from a number or a text such as ``"$1,299.00"``; None where it is unknown (empty, -1, no number). In a
-    text the last ``.`` or ``,`` marks decimals if one or two digits follow it; others group thousands.
-    """
-    if isinstance(value, bool) or value is None:
-        return None
-    if isinstance(value, (int, float)):
-        return float(value) if math.isfinite(value) and value >= 0 else None
-    text = str(value).strip()
-    match = _NUMBER.search(text)
-    if match is None or text.startswith("-"):
-        return None
-    units, decimals = match.group(), ""
-    if split := re.fullmatch(r"(.*)[.,](\d{1,2})", units):
-        units, decimals = split.groups()
-    return float(f"{re.sub('[.,]', '', units)}.{decimals or 0}")
