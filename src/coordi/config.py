@@ -26,6 +26,33 @@ class Settings(BaseModel):
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
+FeedFormatName = Literal["auto", "plain", "google", "shopify", "woocommerce", "magento", "prestashop"]
+FeedRole = Literal[
+    "id", "title", "category", "image", "price", "sale_price", "currency", "brand", "colour", "size", "pattern",
+    "material", "gender", "age_group", "season", "occasion", "in_stock", "group", "description",
+]  # fmt: skip
+
+
+class FeedSettings(Settings):
+    """How a table of items is read. What isn't given is recognised by the table's content.
+
+    Attributes:
+        format: Shop software that exported the table; ``plain`` for any table with a row an item or a size.
+        encoding: Encoding of its text, such as ``cp1252``; None to recognise it.
+        delimiter: One character between two fields; None to recognise it.
+        quote: Quotation mark of fields, or ``none``; None to recognise it.
+        currency: Code of ISO 4217; prices in others are left out. None for that of the first price with one.
+        columns: By role, the column that has it; the first of several that isn't empty counts.
+    """
+
+    format: FeedFormatName = "auto"
+    encoding: str | None = None
+    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    quote: str | None = Field(default=None, pattern=r"^(.|none)$")
+    currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
+    columns: Mapping[FeedRole, tuple[str, ...]] = {}
+
+
 class DataSettings(Settings):
     """Cleaning and splitting of a data set.
 
@@ -41,6 +68,7 @@ class DataSettings(Settings):
             uses the version that is present, ``nondisjoint`` if both are; the data set's name has the version.
         allow_download: Allow downloads from the hub.
         revision: Hub commit, 40 hex digits; None for the commit that coordi was written against.
+        feed: How a table of items is read.
     """
 
     photos: Literal["auto", "required", "optional"] = "auto"
@@ -51,6 +79,7 @@ class DataSettings(Settings):
     release: Literal["nondisjoint", "disjoint"] | None = None
     allow_download: bool = False
     revision: str | None = None
+    feed: FeedSettings = FeedSettings()
 
 
 class DescribeSettings(Settings):

@@ -13,7 +13,8 @@ from rich.table import Column, Table
 
 from coordi.cli.advise import LOADING, ModelOption, QuickOption
 from coordi.cli.console import echo_json, note, progress_bar
-from coordi.cli.options import DownloadOption, JsonOption, OutOption, typed_command, with_rules
+from coordi.cli.options import DownloadOption, JsonOption, OutOption, typed_command, with_feed, with_rules
+from coordi.config import DataSettings, FeedSettings
 from coordi.encoders.photo_embeddings import SAVE_EVERY
 from coordi.recommend.rules import Rules
 
@@ -28,7 +29,10 @@ WordsArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[WORDS]...", help="Words in the title, brand or description.")
 ]
 SourceArgument = Annotated[
-    str, typer.Argument(metavar="SRC", help="A .csv, .jsonl or .parquet table, a folder of photos, or a data set.")
+    str,
+    typer.Argument(
+        metavar="SRC", help="A table, a shop's export (.csv, .tsv, .xml, .json), a folder of photos, a data set."
+    ),
 ]
 ShrinkOption = Annotated[bool, typer.Option("--may-shrink", help="Allow removing more than half of the items.")]
 SaveOption = Annotated[int, typer.Option("--save-every", min=1, help="Photos between two saves.")]
@@ -36,6 +40,7 @@ _FIELDS = ("id", "title", "category", "text", "brand", "colours", "gender", "sea
 _MAX_BRANDS = 10
 _MAX_LINES = 5
 _WIDTH_IN_A_PIPE = 120
+_OPTIONAL = DataSettings(photos="optional")
 
 
 def info(folder: FolderArgument, as_json: JsonOption = False) -> None:
@@ -200,9 +205,11 @@ def complete(
     typer.echo(f"{out}: {done.lines} items{before}; nothing completes {done.nothing} of them (their lines say why)")
 
 
+@with_feed
 def build(
     source: SourceArgument,
     out: OutOption,
+    feed: FeedSettings,
     model: Annotated[str, typer.Option(help="Model to describe items for: 'bundled', 'base' or a folder.")] = "bundled",
     batch_size: Annotated[int, typer.Option(min=1, help="Photos encoded at once.")] = 16,
     save_every: SaveOption = SAVE_EVERY,
@@ -213,7 +220,8 @@ def build(
     """Check every row, describe every photo, and save the items in a folder that `recommend` and `serve` open.
 
     problems.jsonl lists the rows that were left out, and problems of others, with line numbers. Interrupted by Ctrl-C
-    or a crash, the same command resumes; on a finished catalogue it updates the catalogue from its source.
+    or a crash, the same command resumes; on a finished catalogue it updates the catalogue from its source. Exports of
+    shop software are recognised by their columns, and one line says as what.
 
     Example: coordi catalogue build shop/products.csv --out catalogue
     """
@@ -223,11 +231,17 @@ def build(
     settings = find_model(model).settings
     update = {"batch_size": batch_size, "allow_download": allow_download}
     pipeline = DescriptionPipeline.of(settings.describe.model_copy(update=update), settings.prompt)
-    _show(build_catalogue(source, pipeline, _job(out, save_every, allow_download, may_shrink)), out, as_json)
+    data = DataSettings(photos="optional", allow_download=allow_download, feed=feed)
+    _show(build_catalogue(source, pipeline, _job(out, save_every, data, may_shrink)), out, as_json)
 
 
+@with_feed
 def add(
-    folder: FolderArgument, source: SourceArgument, save_every: SaveOption = SAVE_EVERY, as_json: JsonOption = False
+    folder: FolderArgument,
+    source: SourceArgument,
+    feed: FeedSettings,
+    save_every: SaveOption = SAVE_EVERY,
+    as_json: JsonOption = False,
 ) -> None:
     """Add items from a source; an item replaces the one with the same id.
 
@@ -235,7 +249,9 @@ def add(
     """
     from coordi.recommend.build import add_to_catalogue
 
-    _show(add_to_catalogue(source, _job(folder, save_every)), folder, as_json)
+    _show(
+        add_to_catalogue(source, _job(folder, save_every, DataSettings(photos="optional", feed=feed))), folder, as_json
+    )
 
 
 def remove(
@@ -250,8 +266,10 @@ def remove(
     _show(remove_from_catalogue(ids, _job(folder, SAVE_EVERY)), folder, as_json)
 
 
+@with_feed
 def refresh(
     folder: FolderArgument,
+    feed: FeedSettings,
     source: Annotated[str | None, typer.Argument(metavar="[SRC]", help="Default: the catalogue's source.")] = None,
     save_every: SaveOption = SAVE_EVERY,
     may_shrink: ShrinkOption = False,
@@ -259,14 +277,16 @@ def refresh(
 ) -> None:
     """Update a catalogue from its feed: add new items, describe changed ones again, remove those that are gone.
 
-    Rows and photos are compared by content, so only changes cost time. A server that has the catalogue open
+    Rows and photos are compared by content, so only changes cost time. The feed is read as when the catalogue was built
+    (--column, --delimiter, ...), unless options say how. A server that has the catalogue open
     switches to the new version within seconds.
 
     Example: coordi catalogue refresh catalogue shop/products.csv
     """
     from coordi.recommend.build import refresh_catalogue
 
-    _show(refresh_catalogue(source, _job(folder, save_every, may_shrink=may_shrink)), folder, as_json)
+    data = DataSettings(photos="optional", feed=feed)
+    _show(refresh_catalogue(source, _job(folder, save_every, data, may_shrink)), folder, as_json)
 
 
 def _show(result: BuildResult, folder: Path, as_json: bool) -> None:
@@ -279,8 +299,11 @@ def _show(result: BuildResult, folder: Path, as_json: bool) -> None:
         left_out |= {row.reason: row.count for row in result.left_out}
         noted = {reason: len(rows) for reason, rows in problems.items() if rows[0].usable}
         fields = {"items": result.items, **counts, "encoded": result.encoded}
-        echo_json({**fields, "left_out": left_out, "noted": noted})
+        recognised = {"recognised": result.about} if result.about else {}
+        echo_json({**fields, "left_out": left_out, "noted": noted, **recognised})
         return
+    if result.about:
+        note(result.about)
     for reason, rows in problems.items():
         what = "noted" if rows[0].usable else "left out"
         note(f"{what} {len(rows):,}: {reason} ({examples(rows, _MAX_LINES)})")
@@ -295,11 +318,9 @@ def _show(result: BuildResult, folder: Path, as_json: bool) -> None:
     typer.echo(f"{changes}: {result.items:,} items in {folder}")
 
 
-def _job(folder: Path, save_every: int, allow_download: bool = False, may_shrink: bool = False) -> CatalogueJob:
-    from coordi.config import DataSettings
+def _job(folder: Path, save_every: int, data: DataSettings = _OPTIONAL, may_shrink: bool = False) -> CatalogueJob:
     from coordi.recommend.build import CatalogueJob
 
-    data = DataSettings(photos="optional", allow_download=allow_download)
     return CatalogueJob(folder, typed_command(), progress_bar, data, save_every, may_shrink)
 
 

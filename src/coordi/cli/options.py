@@ -11,11 +11,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import yaml
 
 from coordi.artifacts import show_no_progress
 from coordi.cli.console import note, progress_bar
-from coordi.config import RunSettings
+from coordi.config import FeedSettings, RunSettings, validate
+from coordi.data.feed import read_text
 from coordi.data.loading import located
+from coordi.data.tables import DELIMITER_NAMES
+from coordi.errors import ConfigError
 from coordi.pipeline.workspace import Workspace, process_rank
 
 DataOption = Annotated[
@@ -72,25 +76,88 @@ _RULE_OPTIONS: dict[str, tuple[Any, str, str]] = {
 }
 
 
+_FEED_OPTIONS: dict[str, tuple[Any, str, str]] = {
+    "format": (
+        str | None,
+        "--format",
+        "plain, google, shopify, woocommerce, magento or prestashop; recognised if left out.",
+    ),
+    "columns": (_Texts, "--column", "A column's meaning, as ROLE=NAME: --column price='Variant Price'; repeatable."),
+    "file": (Path | None, "--columns", "A YAML or JSON file of the same, as {price: Variant Price}."),
+    "currency": (str | None, "--currency", "Code of the prices' currency; prices in others are left out."),
+    "delimiter": (str | None, "--delimiter", "Of a CSV's fields: comma, semicolon, tab, bar or a character."),
+    "quote": (str | None, "--quote", "Quotation mark of a CSV's fields, or none."),
+    "encoding": (str | None, "--encoding", "Of a table's text, such as utf-8 or cp1252."),
+}
+
+
 def with_rules(command: Callable[..., None]) -> Callable[..., None]:
     """Replace a command's parameter ``rules`` by one option per field of ``Rules``."""
 
-    @functools.wraps(command)
-    def run(**values: Any) -> None:
+    def rules(fields: dict[str, Any]) -> Any:
         from coordi.recommend.rules import parse_rules
 
-        fields = {name: values.pop(name) for name in _RULE_OPTIONS}
-        command(**values, rules=parse_rules({name: value for name, value in fields.items() if value not in (None, [])}))
+        return parse_rules(fields)
+
+    return _with_options(command, "rules", _RULE_OPTIONS, rules)
+
+
+def with_feed(command: Callable[..., None]) -> Callable[..., None]:
+    """Replace a command's parameter ``feed`` by one option per field of ``FeedSettings``."""
+    return _with_options(command, "feed", _FEED_OPTIONS, feed_settings)
+
+
+def feed_settings(fields: dict[str, Any]) -> FeedSettings:
+    """Settings from a user's options; all problems are one ``ConfigError``."""
+    columns: dict[str, Any] = {}
+    if file := fields.pop("file", None):
+        columns = read_columns(file)
+    for text in fields.pop("columns", ()):
+        role, separator, name = text.partition("=")
+        if not separator or not role or not name:
+            raise ConfigError(f"'{text}' names no column: write ROLE=NAME, such as --column price='Variant Price'")
+        columns[role.strip()] = (*columns.get(role.strip(), ()), name.strip())
+    if delimiter := fields.get("delimiter"):
+        fields["delimiter"] = DELIMITER_NAMES.get(delimiter.lower(), delimiter)
+    if currency := fields.get("currency"):
+        fields["currency"] = currency.upper()
+    return validate(FeedSettings, {**fields, "columns": columns}, "the options of the table")
+
+
+def read_columns(file: Path) -> dict[str, tuple[str, ...]]:
+    """Names of columns by role, from a YAML or JSON file."""
+    try:
+        mapping = yaml.safe_load(read_text(file))
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file} isn't YAML or JSON: {' '.join(str(error).split())}") from error
+    if not isinstance(mapping, dict) or not all(isinstance(name, str | list) for name in mapping.values()):
+        raise ConfigError(f"{file} doesn't map roles to columns; write lines such as 'price: Variant Price'")
+    return {str(role): (names,) if isinstance(names, str) else tuple(names) for role, names in mapping.items()}
+
+
+def _with_options(
+    command: Callable[..., None],
+    name: str,
+    options: dict[str, tuple[Any, str, str]],
+    parse: Callable[[dict[str, Any]], Any],
+) -> Callable[..., None]:
+    """Replace a command's parameter by options whose values are parsed into it."""
+
+    @functools.wraps(command)
+    def run(**values: Any) -> None:
+        fields = {field: values.pop(field) for field in options}
+        given = {field: value for field, value in fields.items() if value not in (None, [])}
+        command(**values, **{name: parse(given)})
 
     keyword = inspect.Parameter.KEYWORD_ONLY
     signature = inspect.signature(command, eval_str=True)
     parameters = [
-        parameter.replace(kind=keyword) for name, parameter in signature.parameters.items() if name != "rules"
+        parameter.replace(kind=keyword) for parameter in signature.parameters.values() if parameter.name != name
     ]
-    for name, (kind, flag, text) in _RULE_OPTIONS.items():
+    for field, (kind, flag, text) in options.items():
         annotation = Annotated[kind, typer.Option(flag, help=text)]  # type: ignore[valid-type]
         default = False if kind is bool else None
-        parameters.append(inspect.Parameter(name, keyword, default=default, annotation=annotation))
+        parameters.append(inspect.Parameter(field, keyword, default=default, annotation=annotation))
     vars(run)["__signature__"] = signature.replace(parameters=parameters)
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     del vars(run)["__wrapped__"]

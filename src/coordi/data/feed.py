@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import html
 import json
 import os
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import date
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+from urllib.parse import unquote, urlsplit
 
 from coordi.artifacts import MANIFEST
+from coordi.config import FeedSettings
 from coordi.data.categories import category_of, classify
 from coordi.data.photos import (
     MISSING,
@@ -25,7 +29,8 @@ from coordi.data.photos import (
     format_of,
     not_a_photo,
 )
-from coordi.data.prices import parse_price
+from coordi.data.prices import in_force, read_price
+from coordi.data.shop_formats import FeedFormat, recognise_format
 from coordi.data.source import (
     Funnel,
     RowProblem,
@@ -34,13 +39,28 @@ from coordi.data.source import (
     SourceOutfit,
     title_of_file,
 )
+from coordi.data.stock import STOCK_COLUMNS, in_stock
+from coordi.data.tables import (
+    TABLE_SUFFIXES,
+    BadRow,
+    NumberedRows,
+    Row,
+    TableReader,
+    column_key,
+    is_feed,
+    open_table,
+    read_table,
+    texts_of,
+)
 from coordi.errors import DataError
+from coordi.style.lexicon import default_lexicon
 from coordi.types import GARMENT_CATEGORIES, SPLITS, GarmentCategory
 
-TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
 OUTFITS_FILE = "outfits.jsonl"
 DUPLICATE = "duplicate id, the first is kept"
 NO_PRICE = "price isn't a number of 0 or more: kept without a price"
+NO_SALE_PRICE = "sale price or its dates can't be read: kept with the regular price"
+OTHER_CURRENCY = "price in another currency than the feed's: kept without a price"
 UNCLOSED = "bad row: a quotation mark is closed lines later, so the lines between were read as part of it"
 SWALLOWING = "a quoted field goes over lines that look like rows"
 NO_SUCH_CATEGORY = "no known category word: left to the title, else to the photo"
@@ -53,18 +73,42 @@ WRITTEN_BY_COORDI = "folder that coordi wrote"
 _SYNONYMS: Mapping[str, tuple[str, ...]] = {
     "id": ("id", "itemid", "productid", "articleid", "sku", "uid", "code"),
     "title": ("title", "productdisplayname", "displayname", "productname", "name", "prodname", "description"),
-    "image": ("image", "imagepath", "photo", "picture", "img", "file", "filename", "path", "imageurl"),
+    "image": (
+        "image", "imagepath", "photo", "picture", "img", "file", "filename", "path", "imageurl", "imagelink", "images",
+    ),
+    "more images": ("moreimages", "additionalimagelink", "additionalimages", "additionalimageurls"),
     "price": ("price", "saleprice", "cost", "amount"),
-}
+    "sale price": ("saleprice", "specialprice"),
+    "sale begins": ("salepricefrom", "salepriceeffectivedate"),
+    "sale ends": ("salepriceto",),
+    "currency": ("currency", "currencycode", "pricecurrency"),
+    "group": ("itemgroupid", "groupid", "variantgroupid", "parentsku"),
+    "colour": ("colour", "color", "colourname", "colorname"),
+    "pattern": ("pattern",),
+    "size": ("size", "sizename"),
+}  # fmt: skip
 # A table may have several, finest first: the first whose value names a category decides.
 _CATEGORIES = (
-    "category", "articletype", "producttype", "type", "kind", "subcategory", "categoryname", "mastercategory",
+    "category", "articletype", "producttype", "type", "kind", "subcategory", "categoryname", "categories",
+    "googleproductcategory", "mastercategory",
 )  # fmt: skip
-_KINDS = ("kind", "articletype", "producttype", "type", "subcategory", "category")
+_KINDS = (
+    "kind",
+    "articletype",
+    "producttype",
+    "type",
+    "subcategory",
+    "category",
+    "categories",
+    "googleproductcategory",
+)
+_DEPARTMENT = re.compile(
+    r"^(apparel & accessories|clothing|uncategorized|home|root catalog|default category)\s*(>\s*|$)", re.I
+)
+_TAG = re.compile(r"<(script|style)\b[^<>]*>[^<]*|</?[a-zA-Z!][^<>]*>")
+_SAMPLE_ROWS = 200
+_MAPPED = "column for "
 
-Row = Mapping[str, Any]
-ReadRows = tuple[Iterable[str], list[tuple[int, Row | str]]]
-"""Columns of a file, and by line or row number its rows, or why one can't be read."""
 Examples = dict[str, list[str]]
 """By reason, where the cases are."""
 
@@ -101,113 +145,37 @@ def inside(folder: Path, named: str) -> Path | None:
     return Path(within) if within.startswith(f"{os.path.normpath(folder)}{os.sep}") else None
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """A file's rows, by line or row number from 1, without empty values; ``faults`` are unreadable lines by reason."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[int, Row], ...]
-    faults: Mapping[str, list[int]]
-
-    @property
-    def size(self) -> int:
-        """Rows and faults together."""
-        return len(self.rows) + sum(len(lines) for lines in self.faults.values())
-
-
-def read_table(path: Path) -> Table:
-    """Read a table by its suffix; a broken row is listed in ``faults``, the others are read."""
-    readers = {".csv": _read_csv, ".jsonl": _read_json_lines, ".parquet": _read_parquet}
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise DataError(f"{path} has the suffix '{path.suffix}'; accepted are {', '.join(TABLE_SUFFIXES)}")
-    columns, values = reader(path)
-    rows: list[tuple[int, Row]] = []
-    faults: dict[str, list[int]] = defaultdict(list)
-    for line, row in values:
-        if isinstance(row, str):
-            faults[row].append(line)
-        else:
-            rows.append((line, {key: value for key, value in row.items() if value is not None and value != ""}))
-    return Table(tuple(columns), tuple(rows), dict(faults))
-
-
-def _read_csv(path: Path) -> ReadRows:
-    reader = csv.reader(io.StringIO(read_text(path), newline=""))
-    rows: list[tuple[int, Row | str]] = []
-    try:
-        columns = [name.strip() for name in next(reader, [])]
-        line = reader.line_num + 1
-        for values in reader:
-            if len(values) > len(columns):
-                rows.append((line, "bad row: more fields than the header"))
-            elif any(values):
-                rows.append((line, dict(zip(columns, values, strict=False))))
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise DataError(f"{path} isn't CSV: {error} near line {reader.line_num}; mend it there") from error
-    return columns, rows
-
-
-def _read_json_lines(path: Path) -> ReadRows:
-    rows: list[tuple[int, Row | str]] = []
-    columns: dict[str, None] = {}
-    for line, text in enumerate(read_text(path).split("\n"), start=1):
-        if text.strip():
-            try:
-                value = json.loads(text)
-            except (json.JSONDecodeError, RecursionError):
-                rows.append((line, "bad row: not JSON"))
-                continue
-            is_row = isinstance(value, dict)
-            columns |= dict.fromkeys(value) if is_row else {}
-            rows.append((line, value if is_row else "bad row: not a JSON object"))
-    return columns, rows
-
-
-def _read_parquet(path: Path) -> ReadRows:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} isn't a Parquet file: {' '.join(str(error).split())}; write it again") from error
-    return table.column_names, list(enumerate(table.to_pylist(), start=1))
-
-
 def find_table(folder: Path) -> Path | None:
-    """The table of items in a folder, or None if there is none."""
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in TABLE_SUFFIXES and path.is_file())
-    tables = [path for path in paths if path.name != OUTFITS_FILE]
+    """The table of items in a folder, or None if there is none; of XML and TSV files only a shop's feed is one."""
+    paths = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    tables = [path for path in paths if path.suffix.lower() in TABLE_SUFFIXES and path.name != OUTFITS_FILE]
+    if not tables:
+        tables = [path for path in paths if path.suffix.lower() in (".xml", ".tsv") and is_feed(path)]
     if len(tables) > 1:
         names = ", ".join(path.name for path in tables)
         raise DataError(f"{folder} holds {len(tables)} tables ({names}); a catalogue has one: give the file's path")
     return tables[0] if tables else None
 
 
-def read_catalogue(path: Path, layout: str = "catalogue") -> Source:
-    """Read a table of items, and ``outfits.jsonl`` beside it if there is one. Unknown columns go to ``Item.extra``.
-    Without an image column, the photo is ``<id>.<suffix>`` beside the table or in ``images``.
+def read_catalogue(path: Path, layout: str = "catalogue", settings: FeedSettings | None = None) -> Source:
+    """Read a table of items or a shop's export, and ``outfits.jsonl`` beside it if there is one. Unknown columns go to
+    ``Item.extra``. Without an image column, the photo is ``<id>.<suffix>`` beside the table or in ``images``. Rows of
+    one product and colour are one item.
     """
-    table = read_table(path)
-    columns = _Columns(path, table.columns)
-    problems = [RowProblem(reason, line=line) for reason, lines in table.faults.items() for line in lines]
-    items: dict[str, SourceItem] = {}
-    lines: dict[str, int] = {}
-    for line, row in table.rows:
-        item = columns.item(row)
-        if columns.is_unclosed(row):
-            problems.append(RowProblem(UNCLOSED, item.id if item else "", line, _lines_after(line, row)))
-        elif item is None:
-            problems.append(RowProblem("bad row: no id", line=line))
-        elif item.id in items:
-            problems.append(RowProblem(DUPLICATE, item.id, line))
-        else:
-            items[item.id], lines[item.id] = item, line
-            problems += columns.problems(row, item, line)
+    settings = settings or FeedSettings()
+    table = open_table(path, settings)
+    shop = recognise_format(table.columns, settings.format)
+    rows = shop.rows(_with_mapped(path, table, settings.columns))
+    first = list(islice(rows, _SAMPLE_ROWS))
+    names = dict.fromkeys(table.columns if shop.key in ("plain", "google") else ("id",))
+    names |= dict.fromkeys(name for _, row in first if not isinstance(row, BadRow) for name in row)
+    shelf = _Shelf(_Columns(path, list(names), table.delimiter, settings))
+    for line, row in chain(first, rows):
+        shelf.add(line, row)
+    items, problems = shelf.finish(), shelf.problems
     funnel = Funnel()
-    funnel.read("items", table.size)
+    funnel.read("items", shelf.read)
+    funnel.note("items", "variants of an item", shelf.merged)
     examples: Examples = defaultdict(list)
     for problem in problems:
         if not problem.usable:
@@ -219,79 +187,309 @@ def read_catalogue(path: Path, layout: str = "catalogue") -> Source:
     name = path.parent.name if path.stem in ("items", "styles", "catalogue") else path.name
     splits = tuple(split for split in SPLITS if any(outfit.split == split for outfit in outfits))
     return Source(
-        name, layout, tuple(items.values()), outfits, funnel, keeps_single_items=True, splits=splits, lines=lines,
-        problems=tuple(problems),
+        name, layout, tuple(items.values()), outfits, funnel, keeps_single_items=True, splits=splits, lines=shelf.lines,
+        problems=tuple(problems), about=shelf.in_words(shop, table),
     )  # fmt: skip
 
 
+def _with_mapped(path: Path, table: TableReader, columns: Mapping[Any, Sequence[str]]) -> NumberedRows:
+    """Rows with the columns that a user named for roles, under names that formats leave alone."""
+    missing = [f"'{name}'" for names in columns.values() for name in names if name not in table.columns]
+    if missing:
+        raise DataError(
+            f"{path} has no column {', '.join(missing)}; its columns are {', '.join(table.columns) or 'none'}: name "
+            "one of these with --column or in the file of --columns"
+        )
+    for line, row in table.rows:
+        if columns and not isinstance(row, BadRow):
+            given = {role: [row[name] for name in names if name in row] for role, names in columns.items()}
+            row = {**row, **{f"{_MAPPED}{role}": values[0] for role, values in given.items() if values}}
+        yield line, row
+
+
+@dataclass
+class _Variants:
+    """Rows that are one item: their ids, sizes with whether each is in stock, and prices."""
+
+    ids: list[str] = field(default_factory=list)
+    sizes: dict[str, bool | None] = field(default_factory=dict)
+    in_stock: set[bool | None] = field(default_factory=set)
+    prices: list[float] = field(default_factory=list)
+
+    def add(self, item: SourceItem, row_id: str, size: str, is_in_stock: bool | None) -> None:
+        """Add a row."""
+        self.ids.append(row_id)
+        if size:
+            self.sizes[size] = is_in_stock or self.sizes.get(size, is_in_stock)
+        self.in_stock.add(is_in_stock)
+        self.prices += [] if item.price is None else [item.price]
+
+    def item(self, item: SourceItem, columns: _Columns) -> SourceItem:
+        """The item of all rows: the lowest price, in stock if one of them is."""
+        extra = {name: value for name, value in item.extra.items() if not columns.is_of_a_size(name)}
+        extra["variant ids"] = ", ".join(self.ids)
+        if self.sizes:
+            extra["sizes"] = ", ".join(self.sizes)
+            if None not in self.sizes.values():
+                extra["sizes in stock"] = ", ".join(size for size, is_in_stock in self.sizes.items() if is_in_stock)
+        if self.in_stock != {None}:
+            extra["in_stock"] = "yes" if True in self.in_stock else "unknown" if None in self.in_stock else "no"
+        if len(set(self.prices)) > 1:
+            extra["highest price"] = f"{max(self.prices):.2f}"
+        return replace(item, extra=extra, price=min(self.prices, default=None))
+
+
+class _Shelf:
+    """Collects items of rows, and what is wrong with these."""
+
+    def __init__(self, columns: _Columns) -> None:
+        self.problems: list[RowProblem] = []
+        self.lines: dict[str, int] = {}
+        self.read = 0
+        self.merged = 0
+        self._columns = columns
+        self._items: dict[str, SourceItem] = {}
+        self._variants: dict[str, _Variants] = {}
+        self._groups: set[str] = set()
+        self._row_ids: set[str] = set()
+
+    def add(self, line: int, row: Row | BadRow) -> None:
+        """Add a row, or what is wrong with it."""
+        if isinstance(row, BadRow):
+            self.read += not row.usable
+            self.problems.append(RowProblem(row.reason, "", line, row.value, row.usable))
+            return
+        self.read += 1
+        row = self._columns.learn(row)
+        row_id, group = self._columns.text(row, "id"), self._columns.text(row, "group")
+        item, problems = self._columns.item(row, line, row_id, group)
+        if self._columns.is_unclosed(row):
+            self.problems.append(RowProblem(UNCLOSED, row_id, line, _lines_after(line, row)))
+        elif not row_id:
+            self.problems.append(RowProblem("bad row: no id", line=line))
+        elif row_id in self._row_ids:
+            self.problems.append(RowProblem(DUPLICATE, row_id, line, self._difference(item)))
+        else:
+            self._row_ids.add(row_id)
+            self.problems += problems
+            self._put(item, row, row_id, group, line)
+
+    def _put(self, item: SourceItem, row: Row, row_id: str, group: str, line: int) -> None:
+        self._groups.add(group or row_id)
+        if not group:
+            if item.id in self._items:
+                self.problems.append(RowProblem(DUPLICATE, item.id, line, self._difference(item)))
+                return
+            self._items[item.id], self.lines[item.id] = item, line
+            return
+        self.merged += item.id in self._variants
+        if self._items.setdefault(item.id, item) is item:
+            self.lines[item.id] = line
+        elif item.image is not None and self._items[item.id].image is None:
+            self._items[item.id] = replace(self._items[item.id], image=item.image, why_no_photo="")
+        variants = self._variants.setdefault(item.id, _Variants())
+        variants.add(item, row_id, self._columns.text(row, "size"), self._columns.in_stock(row))
+
+    def _difference(self, item: SourceItem) -> str:
+        """Where an item differs from the one that has its id."""
+        first = self._items.get(item.id)
+        if first is None:
+            return ""
+        names = ("title", "category", "price", "image")
+        differing = [name for name in names if getattr(item, name) != getattr(first, name)]
+        differing += ["other columns"] if not differing and item.extra != first.extra else []
+        return f"other {', '.join(differing)}".replace("other other", "other") if differing else "the same row again"
+
+    def finish(self) -> dict[str, SourceItem]:
+        """All items by id, in the order of their first rows."""
+        for item_id, variants in self._variants.items():
+            self._items[item_id] = variants.item(self._items[item_id], self._columns)
+        return self._items
+
+    def in_words(self, shop: FeedFormat, table: TableReader) -> str:
+        """What was recognised, such as ``"Shopify product export: 4 products, 9 variants, grouped by colour"``."""
+        products, rows = len(self._groups), len(self._row_ids)
+        counts = f"{products:,} products" if shop.key != "plain" or rows > products else f"{rows:,} items"
+        counts += f", {rows:,} variants, grouped by colour" if rows > products else ""
+        currency = f", prices in {self._columns.currency}" if self._columns.currency else ""
+        return f"{shop.name}: {counts}{currency}{f' ({table.about})' if table.about else ''}"
+
+
 class _Columns:
-    def __init__(self, path: Path, names: Sequence[str]) -> None:
-        by_key = {re.sub(r"[\s_\-]+", "", name).lower(): name for name in reversed(names)}
+    """What the columns of a table mean."""
+
+    def __init__(self, path: Path, names: Sequence[str], delimiter: str, settings: FeedSettings) -> None:
+        self.currency = settings.currency or ""
+        self._names: dict[str, None] = {}
+        self._delimiter = delimiter
+        self._roles = [str(role) for role in settings.columns]
+        self._today = date.today()
+        self._learn(names)
+        if not self._of["id"]:
+            columns = ", ".join(names) or "none, the file is empty"
+            raise DataError(
+                f"{path} has no column of ids: its columns are {columns}; name one 'id', or say which it is with "
+                "--column id=NAME"
+            )
+        self._folder = path.parent
+        self._commas = max(len(names) - 1, 1)
+        self._photos: dict[str, Path] = {}
+        for folder in (path.parent, path.parent / "images"):
+            for photo in sorted(folder.iterdir()) if folder.is_dir() else ():
+                if photo.suffix.lower() in PHOTO_SUFFIXES:
+                    name = unicodedata.normalize("NFC", photo.name)
+                    self._photos[name] = self._photos[name.rpartition(".")[0]] = photo
+
+    def _learn(self, names: Iterable[str]) -> None:
+        self._names |= dict.fromkeys(map(_role_name, names))
+        by_key = {column_key(name): name for name in reversed(self._names)}
         self._of = {
             role: next((by_key[synonym] for synonym in synonyms if synonym in by_key), "")
             for role, synonyms in _SYNONYMS.items()
         }
-        if not self._of["id"]:
-            columns = ", ".join(names) or "none, the file is empty"
-            hint = "name one 'id'"
-            if len(names) == 1 and any(sign in names[0] for sign in ";\t|"):
-                hint = "separate them by commas: save the table as comma-separated CSV in UTF-8"
-            raise DataError(f"{path} has no column of ids: its columns are {columns}; {hint}")
-        self._folder = path.parent
-        self._is_csv = path.suffix.lower() == ".csv"
+        if self._of["price"] == self._of["sale price"]:  # a shop with one price
+            self._of["sale price"] = ""
         self._categories = [by_key[key] for key in _CATEGORIES if key in by_key]
-        self._kind = next((by_key[key] for key in _KINDS if key in by_key), "")
+        self._kinds = [by_key[key] for key in _KINDS if key in by_key]
+        if "category" in self._roles:
+            self._categories = self._kinds = ["category"]
+        self._stock = [by_key[key] for key in STOCK_COLUMNS if key in by_key]
         # Finer and coarser category columns stay in ``extra``; columns with a field of their own don't.
-        self._own = {name for name in self._of.values() if name}
+        self._own = {name for role, name in self._of.items() if name and role in ("id", "title", "image", "price")}
         # What fits on one line: a field over several shows a quotation mark that isn't closed.
         self._short = {*self._own, *self._categories}
-        if self._of["title"].lower() == "description":
-            self._short.remove(self._of["title"])
-        self._commas = max(len(names) - 1, 1)
-        self._photos = {
-            photo.stem: photo
-            for folder in (path.parent, path.parent / "images")
-            if folder.is_dir()
-            for photo in sorted(folder.iterdir())
-            if photo.suffix.lower() in PHOTO_SUFFIXES
-        }
+        self._short -= {name for name in self._short if column_key(name) == "description"}
 
-    def item(self, row: Row) -> SourceItem | None:
-        """The item of a row; None without an id."""
-        item_id, title, named = (_plain(row.get(self._of[role], "")) for role in ("id", "title", "image"))
-        if not item_id:
-            return None
-        kind = _plain(row.get(self._kind, ""))
-        image = inside(self._folder, named) if named else self._photos.get(item_id)
+    def learn(self, row: Row) -> Row:
+        """A row under the names that its roles have; columns that it alone has become known."""
+        if self._roles:
+            ordered = sorted(row.items(), key=lambda cell: cell[0].startswith(_MAPPED))  # which replace others
+            row = {_role_name(name): value for name, value in ordered}
+        if not row.keys() <= self._names.keys():
+            self._learn(row)
+        return row
+
+    def text(self, row: Row, role: str) -> str:
+        """A row's text of a role."""
+        return _plain(row.get(self._of[role], ""))
+
+    def in_stock(self, row: Row) -> bool | None:
+        """Whether a row can be bought now."""
+        return in_stock(_plain(row[name]) for name in self._stock if name in row)
+
+    def is_of_a_size(self, name: str) -> bool:
+        """Whether a column says something of one size alone."""
+        return name in (*self._stock, self._of["size"], "sku")
+
+    def item(self, row: Row, line: int, row_id: str, group: str) -> tuple[SourceItem, list[RowProblem]]:
+        """The item of a row, and what is wrong with it."""
+        parts = [group, self.text(row, "colour"), self.text(row, "pattern")] if group else [row_id]
+        item_id = "/".join(" ".join(part.split()) for part in parts if part)
+        title, texts = _without_tags(self.text(row, "title")), self._category_texts(row, self._categories)
+        price, problems = self._price(row, line, row_id)
+        images = [text for role in ("image", "more images") for text in _image_names(row.get(self._of[role], ""))]
+        image = next((path for name in images if (path := self._photo(name)) is not None), None)
+        if image is None:
+            names = (self._photos.get(unicodedata.normalize("NFC", name)) for name in (item_id, row_id, group))
+            image = next((path for path in names if path is not None), None)
+        extra = {name: _without_tags(_plain(value)) for name, value in row.items() if name not in self._own}
+        if len(images) > 1 or any("://" in name for name in images):
+            extra["photos"] = " ".join(images)
+        category = _category(texts, title)
+        problems += self._problems(row, line, row_id, texts)
+        kind = next(iter(self._category_texts(row, self._kinds)), "")
         return SourceItem(
             id=item_id,
             title=title,
-            category=_category(self._category_texts(row), title),
-            subcategory="" if kind in GARMENT_CATEGORIES else kind,
+            category=category,
+            subcategory="" if kind in GARMENT_CATEGORIES else _last_part(kind),
             image=image,
-            why_no_photo=OUTSIDE if image is None and named else "no photo",
-            price=parse_price(row.get(self._of["price"])),
-            extra={name: _plain(value) for name, value in row.items() if name not in self._own},
-        )
+            why_no_photo=OUTSIDE if image is None and images else "no photo",
+            price=price,
+            extra=extra,
+        ), problems
 
-    def problems(self, row: Row, item: SourceItem, line: int) -> Iterator[RowProblem]:
-        """What is wrong with a row that can be used."""
-        price, texts = row.get(self._of["price"]), self._category_texts(row)
-        if price is not None and item.price is None:
-            yield RowProblem(NO_PRICE, item.id, line, str(price), usable=True)
+    def _photo(self, name: str) -> Path | None:
+        """The photo that a path in the table's folder names, or an address whose file lies there or in ``images``."""
+        if "://" in name:
+            file = unquote(urlsplit(name).path).rpartition("/")[2]
+            return self._photos.get(unicodedata.normalize("NFC", file))
+        path = inside(self._folder, name)
+        near = None if path is None else self._photos.get(unicodedata.normalize("NFC", path.name))
+        return path if near is None or near == path or (path is not None and path.exists()) else near
+
+    def _price(self, row: Row, line: int, row_id: str) -> tuple[float | None, list[RowProblem]]:
+        """What a row costs now: its sale price while there is one; in the feed's currency."""
+        given, currency = row.get(self._of["price"]), self.text(row, "currency").upper() or self.currency
+        price, problems = read_price(given, currency), list[RowProblem]()
+        if price is None:
+            problems = [] if given is None else [RowProblem(NO_PRICE, row_id, line, _plain(given), usable=True)]
+            return None, problems
+        currency = price.currency or self.text(row, "currency").upper()
+        self.currency = self.currency or currency
+        if currency and currency != self.currency:
+            return None, [RowProblem(OTHER_CURRENCY, row_id, line, _plain(given), usable=True)]
+        reduced = row.get(self._of["sale price"])
+        if reduced is None:
+            return price.amount, []
+        sale = read_price(reduced, currency or self.currency)
+        begins, _, ends = self.text(row, "sale begins").partition("/")
+        is_on = in_force(begins, ends or self.text(row, "sale ends"), self._today)
+        if sale is None or is_on is None or (sale.currency or self.currency) != self.currency:
+            return price.amount, [RowProblem(NO_SALE_PRICE, row_id, line, _plain(reduced), usable=True)]
+        return (sale.amount if is_on and 0 < sale.amount < price.amount else price.amount), []
+
+    def _problems(self, row: Row, line: int, row_id: str, texts: Sequence[str]) -> Iterator[RowProblem]:
+        """What else is wrong with a row that can be used."""
         if texts and _category(texts, "") is None:
-            yield RowProblem(NO_SUCH_CATEGORY, item.id, line, texts[0], usable=True)
-        later = [text for value in row.values() for text in _later_lines(value)]
-        if self._is_csv and any(text.count(",") >= self._commas for text in later):
-            yield RowProblem(SWALLOWING, item.id, line, _lines_after(line, row), usable=True)
+            yield RowProblem(NO_SUCH_CATEGORY, row_id, line, texts[0], usable=True)
+        if self._delimiter:
+            later = [text for value in row.values() for text in _later_lines(value)]
+            if any(text.count(self._delimiter) >= self._commas for text in later):
+                yield RowProblem(SWALLOWING, row_id, line, _lines_after(line, row), usable=True)
 
     def is_unclosed(self, row: Row) -> bool:
         """Whether a field that fits on one line, such as an id or a title, goes on over a line with commas in it."""
         texts = (text for name in self._short for text in _later_lines(row.get(name, "")))
-        return self._is_csv and any("," in text for text in texts)
+        return bool(self._delimiter) and any(self._delimiter in text for text in texts)
 
-    def _category_texts(self, row: Row) -> list[str]:
-        return [_plain(row[name]) for name in self._categories if name in row]
+    def _category_texts(self, row: Row, columns: Sequence[str]) -> list[str]:
+        cells = (text for name in columns if name in row for text in texts_of(row[name]))
+        paths = (path for text in cells for path in (str(text).split(",") if ">" in str(text) else [_plain(text)]))
+        return [text for path in paths if (text := _DEPARTMENT.sub("", path.strip()))]
+
+
+def _role_name(name: str) -> str:
+    """The column that has a role, for the name under which a user's choice for it comes; others stay as they are."""
+    role = name.removeprefix(_MAPPED)
+    return name if role == name else "item_group_id" if role == "group" else role
+
+
+def _image_names(value: Any) -> list[str]:
+    """Paths and addresses in a cell: a list, or a text with several ends of photos' names and signs between them."""
+    names: list[str] = []
+    for text in texts_of(value):
+        parts = re.split(r"\s*[,;|]\s*|\s+(?=https?://)", str(text).strip())
+        are_several = len(parts) > 1 and all(
+            "://" in part or part.lower().endswith(tuple(PHOTO_SUFFIXES)) for part in parts
+        )
+        names += parts if are_several else [_plain(text)]
+    return list(dict.fromkeys(filter(None, names)))
+
+
+def _without_tags(text: str) -> str:
+    """A text without markup of HTML; one without tags stays as it is."""
+    if "<" not in text or not _TAG.search(text):
+        return text
+    return " ".join(html.unescape(_TAG.sub(" ", text)).split())
+
+
+def _last_part(path: str) -> str:
+    """The kind that a path of categories names: its last part, read with the part above it ("dress shoes")."""
+    if ">" not in path:
+        return path
+    last = path.rpartition(">")[2].strip()
+    return last if classify(last) in (None, classify(path)) else default_lexicon().match(path)[1]
 
 
 def _later_lines(value: Any) -> list[str]:
@@ -346,6 +544,8 @@ def _outfit(row: Row, line: int) -> SourceOutfit | str:
 
 def _plain(value: Any) -> str:
     """Text of a cell; a whole number that came as a float (an id column with gaps) loses its ``.0``."""
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value))
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return str(value).strip()

@@ -14,13 +14,14 @@ import pyarrow.parquet as pq
 from coordi.artifacts import Progress, atomic_path, no_progress, read_json, write_json
 from coordi.config import DataSettings
 from coordi.data.cleaning import clean
-from coordi.data.feed import TABLE_SUFFIXES, find_photos, find_table, read_catalogue, read_photos, walk
+from coordi.data.feed import find_photos, find_table, read_catalogue, read_photos, walk
 from coordi.data.hub import COPIES, copy_layout, fetch, hub_name, read_marqo, read_owj
 from coordi.data.photos import NOT_A_PHOTO
 from coordi.data.polyvore import VERSIONS, is_version, read_maryland, read_outfits, split_file
 from coordi.data.sample import MARKER, SAMPLE, sample_folder
 from coordi.data.source import Source, listed
-from coordi.data.style_pairs import STYLE_PAIRS, SUFFIX, read_style_pairs
+from coordi.data.style_pairs import STYLE_PAIRS, SUFFIX, is_style_pairs, read_style_pairs
+from coordi.data.tables import FEED_SUFFIXES, TABLE_SUFFIXES
 from coordi.errors import ArtifactError, DataError
 from coordi.types import (
     SPLITS,
@@ -172,7 +173,8 @@ Layout = Literal[
 _ACCEPTED = (
     "accepted are a folder with train_no_dup.json, valid_no_dup.json or test_no_dup.json (Maryland Polyvore), a folder "
     "that holds nondisjoint or disjoint, or is one of them (Polyvore Outfits), a .csv, .jsonl or .parquet catalogue or "
-    "a folder holding one, a folder of photos (JPEG, PNG, WebP, GIF or BMP), a data set on the hub "
+    "a folder holding one, a shop's export as .csv, .tsv, .txt, .json or .xml, a folder of photos (JPEG, PNG, WebP, "
+    "GIF or BMP), a data set on the hub "
     f"({', '.join(COPIES)}), or, as --data of a command, 'sample'; of coordi evaluate also a .tsv of style pairs"
 )
 
@@ -184,7 +186,7 @@ def load(
     ``check_photos=False`` is for callers that open every photo themselves. Raises DataError if it isn't recognised, is
     broken, or nothing usable is left.
     """
-    if path.suffix.lower() == SUFFIX and path.is_file():
+    if path.suffix.lower() == SUFFIX and path.is_file() and is_style_pairs(path):
         return read_style_pairs(path.resolve(), seed)
     return clean(read_source(path, settings), settings, seed, progress, check_photos=check_photos)
 
@@ -203,7 +205,7 @@ def read_source(path: Path, settings: DataSettings) -> Source:
     table = path if path.is_file() else find_table(path)
     if table is None:
         raise DataError(f"{path} has {MARKER} but no table of items; delete the folder to unpack it again")
-    return read_catalogue(table.resolve(), layout)
+    return read_catalogue(table.resolve(), layout, settings.feed)
 
 
 def located(path: Path | str, settings: DataSettings | None = None) -> Path:
@@ -223,10 +225,10 @@ def recognise(path: Path) -> Layout:
     if not path.exists():
         raise DataError(f"there is no file or folder at {path}; {_ACCEPTED}")
     if path.is_file():
-        if path.suffix.lower() in TABLE_SUFFIXES:
-            return "catalogue"
-        if path.suffix.lower() == SUFFIX:
+        if path.suffix.lower() == SUFFIX and is_style_pairs(path):
             return "style-pairs"
+        if path.suffix.lower() in (*TABLE_SUFFIXES, *FEED_SUFFIXES):
+            return "catalogue"
         raise DataError(f"{path} isn't a data set; {_ACCEPTED}")
     try:
         names = {entry.name for entry in path.iterdir()}

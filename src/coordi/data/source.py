@@ -186,6 +186,7 @@ class Source:
         splits: Splits that the source has of its own; one that has no outfit left is an error.
         questions: As in its files: without ids, with names that the file alone knows, and groups as ``outfit_id``.
         lines: By item id, the line or row of its table; empty for what isn't a table.
+        about: What was recognised of a table, in words.
     """
 
     name: str
@@ -199,3 +200,4 @@ class Source:
     questions: tuple[ReleaseQuestions, ...] = ()
     lines: Mapping[str, int] = field(default_factory=dict)
     problems: tuple[RowProblem, ...] = ()
+    about: str = ""

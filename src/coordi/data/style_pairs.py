@@ -14,6 +14,7 @@ import numpy as np
 
 from coordi.data.categories import NO_GARMENT, classify
 from coordi.data.source import listed, shuffled
+from coordi.data.tables import open_text
 from coordi.errors import DataError
 from coordi.types import Dataset, FitbQuestion, FunnelRow, Item, QuestionFile, RandomStream, ReleaseQuestions
 
@@ -24,6 +25,13 @@ COLUMNS = ("kind", "outfit", "good", "bad")
 KINDS = ("formality", "sport", "season", "occasion", "colour", "pattern", "culture", "style")
 _NOT_WEARABLE = "an item in it names nothing that is worn"
 _DIVIDER = ";"
+
+
+def is_style_pairs(path: Path) -> bool:
+    """Whether a table isn't a shop's feed: its header has a column of pairs, or none of ids."""
+    with open_text(path, "utf-8") as file:
+        names = {name.strip().lower().removeprefix("\ufeff") for name in file.readline().split("\t")}
+    return bool(names & {"outfit", "good", "bad"}) or not names & {"id", "g:id", "sku"}
 
 
 def read_style_pairs(path: Path, seed: int) -> Dataset:

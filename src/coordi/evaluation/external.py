@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from coordi.artifacts import atomic_path, write_text
-from coordi.data.feed import read_table
+from coordi.data.tables import read_table
 from coordi.errors import ArtifactError, EvaluationError
 from coordi.evaluation.benchmark import Evaluation
 from coordi.evaluation.question_sets import TASKS, ProtocolQuestions, Question, Task

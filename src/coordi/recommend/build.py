@@ -27,7 +27,7 @@ from coordi.artifacts import (
     write_manifest,
     write_text,
 )
-from coordi.config import DataSettings, DescribeSettings, PromptSettings
+from coordi.config import DataSettings, DescribeSettings, FeedSettings, PromptSettings
 from coordi.data.categories import NO_GARMENT
 from coordi.data.loading import located, read_source
 from coordi.data.photos import OUTSIDE, PhotoError, photo_bytes
@@ -61,7 +61,7 @@ NOT_CLOTHES = "nobody wears it to be seen (rugs, lipstick, underwear, ...)"
 NOTHING_TO_GO_BY = "no title and no photo"
 NO_CATEGORY = "neither its words nor a photo tell its category"
 NO_PHOTO_NAMED = "no photo named: kept for its title"
-BAD_ID = f"id longer than {MAX_ID_LENGTH} characters, or no text that can be written as UTF-8"
+BAD_ID = f"id longer than {MAX_ID_LENGTH} characters, or with characters that can't be written or seen"
 NOT_UNDERSTOOD = "{} isn't a known word: kept as unknown"
 REPAIRED = "title in a wrong encoding: repaired"
 _MAX_VALUE_LENGTH = 40
@@ -84,7 +84,8 @@ class FeedRow:
 @dataclass(frozen=True, slots=True)
 class Feed:
     """The rows of a source that can go into a catalogue, in the source's order, with unique ids. ``problems`` are those
-    of rows, before photos are opened; ``left_out`` counts what the reader of a release left out.
+    of rows, before photos are opened; ``left_out`` counts what the reader of a release left out; ``about`` says what
+    was recognised.
     """
 
     name: str
@@ -92,6 +93,7 @@ class Feed:
     rows: tuple[FeedRow, ...]
     problems: tuple[RowProblem, ...]
     left_out: tuple[FunnelRow, ...] = ()
+    about: str = ""
 
 
 def source_of(path: Path | str, settings: DataSettings) -> str:
@@ -99,8 +101,8 @@ def source_of(path: Path | str, settings: DataSettings) -> str:
     resolved = located(path, settings)
     if not resolved.exists():
         raise DataError(
-            f"there is no file or folder at {resolved}; accepted are a .csv, .jsonl or .parquet table, a folder with "
-            "one, a folder of photos, a Polyvore release, or 'sample'"
+            f"there is no file or folder at {resolved}; accepted are a .csv, .jsonl or .parquet table, a shop's export "
+            "(.csv, .tsv, .txt, .json, .xml), a folder with one, a folder of photos, a Polyvore release, or 'sample'"
         )
     return str(resolved.resolve())
 
@@ -122,18 +124,19 @@ def read_feed(path: Path | str, settings: DataSettings) -> Feed:
         if title.repaired:
             problems.append(row.problem(REPAIRED, title.text, usable=True))
         if item.image is None and item.why_no_photo == OUTSIDE:
-            problems.append(row.problem(f"{OUTSIDE}: kept for its title", "", usable=True))
+            photos = item.extra.get("photos", "").partition(" ")[0]
+            problems.append(row.problem(f"{OUTSIDE}: kept for its title", photos, usable=True))
         elif item.image is None and some_photos:
             problems.append(row.problem(NO_PHOTO_NAMED, "", usable=True))
         unknown = not_understood(row.item)
         problems += [row.problem(NOT_UNDERSTOOD.format(what), value, usable=True) for what, value in unknown]
     is_listed = source.layout in _LISTED
     left_out = [row for row in source.funnel.rows if row.dropped and row.unit == "items" and not is_listed]
-    return Feed(source.name, source_of(path, settings), tuple(rows), tuple(problems), tuple(left_out))
+    return Feed(source.name, source_of(path, settings), tuple(rows), tuple(problems), tuple(left_out), source.about)
 
 
 def _refusal(item: SourceItem, title: str) -> str:
-    if len(item.id) > MAX_ID_LENGTH or _text(item.id) != item.id:
+    if len(item.id) > MAX_ID_LENGTH or _text(item.id) != item.id or not item.id.isprintable():
         return BAD_ID
     if item.category == NO_GARMENT:
         return NOT_CLOTHES
@@ -341,7 +344,7 @@ _MANY = 10
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:
-    """Numbers of items after a change to a catalogue, of photos that weren't in the cache, and problems."""
+    """Numbers of items after a change to a catalogue, of photos that weren't in the cache, problems, and the source."""
 
     items: int
     added: int
@@ -351,6 +354,7 @@ class BuildResult:
     encoded: int = 0
     problems: tuple[RowProblem, ...] = ()
     left_out: tuple[FunnelRow, ...] = ()
+    about: str = ""
 
 
 def build_catalogue(source: Path | str, pipeline: DescriptionPipeline, job: CatalogueJob) -> BuildResult:
@@ -364,7 +368,8 @@ def build_catalogue(source: Path | str, pipeline: DescriptionPipeline, job: Cata
         if is_finished(job.folder):
             return _change(source, pipeline, job, gone=True)
         feed = read_feed(source, job.data)
-        write_info_file(job.folder, pipeline.info(feed.name, feed.source))
+        info = pipeline.info(feed.name, feed.source)
+        write_info_file(job.folder, info.model_copy(update={"feed": job.data.feed}))
         return _update(feed, {}, pipeline, job, gone=False)
 
 
@@ -377,10 +382,13 @@ def add_to_catalogue(source: Path | str, job: CatalogueJob) -> BuildResult:
 
 def refresh_catalogue(source: Path | str | None, job: CatalogueJob) -> BuildResult:
     """Make a catalogue equal to a feed, by default what it was built from: add items, describe changed ones again,
-    remove others. Errors as ``build_catalogue``, and a ``DataError`` if over half would go, unless the job allows it.
+    remove others. It is read as when it was built, unless the job says how. Errors as ``build_catalogue``, and a
+    ``DataError`` if over half would go, unless the job allows it.
     """
     check_is_catalogue(job.folder)
     with lock_folder(job.folder):
+        if job.data.feed == FeedSettings():
+            job = replace(job, data=job.data.model_copy(update={"feed": info_of(job.folder).feed}))
         return _change(source, None, job, gone=True)
 
 
@@ -429,7 +437,8 @@ def _update(
         _check_not_cut(feed, stored, job)
     before = info_of(job.folder) if stored else None
     named_by = feed if before is None or gone else before  # a refresh changes the source of a catalogue
-    info = pipeline.info(named_by.name, named_by.source, _now())
+    read_as = job.data.feed if before is None or gone else before.feed
+    info = pipeline.info(named_by.name, named_by.source, _now()).model_copy(update={"feed": read_as})
     changed, retried = _to_describe(feed.rows, stored, job)
     positions = _positions(feed.rows, stored, gone=gone)
     with changing_catalogue(job, info) as writer, EmbeddingCache.of(pipeline.encoder, job.save_every) as cache:
@@ -442,7 +451,8 @@ def _update(
         if not staged and not remaining:
             refuse(feed, problems, job)
         write_problems(job.folder, problems)
-        if staged or len(remaining) < len(stored) or (before is not None and before.source != info.source):
+        has_moved = before is not None and (before.source, before.feed) != (info.source, info.feed)
+        if staged or len(remaining) < len(stored) or has_moved:
             writer.finish(remaining)
     replaced = len(staged & stored.keys())
     return BuildResult(
@@ -454,6 +464,7 @@ def _update(
         encoded=staging.encoded,
         problems=problems,
         left_out=feed.left_out,
+        about=feed.about,
     )
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import AliasChoices, Field, ValidationError
 
 from coordi.artifacts import MANIFEST, clear_write_errors, read_json, write_json
-from coordi.config import DescribeSettings, PromptSettings, Settings
+from coordi.config import DescribeSettings, FeedSettings, PromptSettings, Settings
 from coordi.errors import ArtifactError, require
 from coordi.recommend.rules import caseless
 from coordi.style.words import words_of
@@ -155,7 +155,8 @@ SHUT_OFF: Mapping[str, Any] = {"autoinstall_known_extensions": False, "autoload_
 
 class CatalogueInfo(Settings):
     """Source and settings of a catalogue; in its database and, for people, in catalogue.json. The encoders, the
-    vocabulary and the style tables are hashes; ``changed_at`` is UTC, such as ``2026-11-24T00:10:00Z``, else empty.
+    vocabulary and the style tables are hashes; ``feed`` is how its source is read; ``changed_at`` is UTC, such as
+    ``2026-11-24T00:10:00Z``, else empty.
     """
 
     format: Literal["coordi-catalogue-3"] = "coordi-catalogue-3"
@@ -167,6 +168,7 @@ class CatalogueInfo(Settings):
     prompt: PromptSettings = PromptSettings()
     vocabulary: str
     style: str = ""
+    feed: FeedSettings = FeedSettings()
     photo_dimension: int = Field(ge=1)
     text_dimension: int = Field(ge=1)
     changed_at: str = Field(default="", validation_alias=AliasChoices("made", "changed_at"), serialization_alias="made")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordi.config import PromptSettings
+from coordi.data.stock import STOCK_COLUMNS, in_stock
 from coordi.encoders.base import ImageTextEncoder
 from coordi.encoders.labels import Vocabulary
 from coordi.prompts import item_text
@@ -22,17 +23,7 @@ from coordi.types import Description, Gender, Item
 
 BRAND_COLUMNS = ("brand", "brandname", "label", "manufacturer", "designer", "maker", "vendor")
 SEASON_COLUMNS = ("season", "seasons", "seasonname")
-STOCK_COLUMNS = (
-    "instock", "availability", "available", "isavailable", "stockstatus", "stock", "inventory", "quantity", "qty",
-    "stockquantity", "stocklevel", "inventoryquantity", "availablequantity",
-)  # fmt: skip
-
 _UNKNOWN = frozenset({"", "na", "n a", "none", "null", "nan", "unknown", "unbranded", "no brand", "not available"})
-_IN_STOCK = frozenset({"true", "yes", "y", "in stock", "instock", "available", "low stock", "limited availability"})
-_OUT_OF_STOCK = frozenset(
-    {"false", "no", "n", "out of stock", "outofstock", "sold out", "soldout", "unavailable", "not available",
-     "discontinued", "backorder", "preorder", "pre order", "back order"}
-)  # fmt: skip
 
 
 def brand_of(item: Item) -> str:
@@ -47,17 +38,7 @@ def season_of(item: Item) -> str:
 
 def in_stock_of(item: Item) -> bool | None:
     """Whether the source's column, a number or words, says in stock, not on backorder or preorder; None if unknown."""
-    for value in column_values(item, STOCK_COLUMNS):
-        text = " ".join(words_of(value))
-        if text in _UNKNOWN - {"not available"}:
-            continue
-        try:
-            return float(value) > 0
-        except ValueError:
-            pass
-        if text in _IN_STOCK or text in _OUT_OF_STOCK:
-            return text in _IN_STOCK
-    return None
+    return in_stock(column_values(item, STOCK_COLUMNS))
 
 
 def not_understood(item: Item) -> Iterator[tuple[str, str]]:

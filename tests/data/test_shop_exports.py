@@ -1,0 +1,189 @@
+"""Exports of shop software, written by hand after their public descriptions: no row is lost, and none twice."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from coordi.config import FeedSettings
+from coordi.data.feed import NO_PRICE, OTHER_CURRENCY, read_catalogue
+from coordi.data.shop_formats import (
+    GROUP_OF_PRODUCTS,
+    NO_PARENT,
+    NOT_SOLD,
+    OF_OTHER_VIEW,
+    WITHOUT_TAX,
+    recognise_format,
+)
+from coordi.data.source import Source
+from coordi.data.tables import open_table
+
+FEEDS = Path(__file__).parent / "feeds"
+
+
+def read(name: str) -> Source:
+    return read_catalogue(FEEDS / name)
+
+
+def told(source: Source) -> list[tuple[str, str, int | None]]:
+    return [(entry.reason, entry.value, entry.line) for entry in source.problems]
+
+
+@pytest.mark.parametrize(
+    ("name", "about"),
+    [
+        ("shopify.csv", "Shopify product export: 3 products, 7 variants, grouped by colour"),
+        ("shopify_2024.csv", "Shopify product export: 1 products, 2 variants, grouped by colour"),
+        ("woocommerce.csv", "WooCommerce product export: 6 products, 8 variants, grouped by colour"),
+        ("magento.csv", "Magento product export: 3 products, 5 variants, grouped by colour"),
+        ("prestashop.csv", "PrestaShop product list: 2 products (semicolons)"),
+        ("google.tsv", "Google Merchant feed: 3 products, 5 variants, grouped by colour, prices in EUR (tabs)"),
+        ("google_rss.xml", "Google Merchant feed: 2 products, prices in EUR (XML)"),
+        ("google_atom.xml", "Google Merchant feed: 1 products, prices in EUR (XML)"),
+    ],
+)
+def test_a_format_is_recognised_by_its_columns_whatever_its_suffix(tmp_path: Path, name: str, about: str) -> None:
+    assert read(name).about == about
+    other = tmp_path / "export.txt"
+    shutil.copy(FEEDS / name, other)
+    assert read_catalogue(other).about == about
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in FEEDS.iterdir()))
+def test_every_row_is_an_item_a_variant_or_a_problem(name: str) -> None:
+    rows = [line for line, row in open_table(FEEDS / name).rows if isinstance(row, dict)]
+    source = read(name)
+    sold = sum(len(item.extra.get("variant ids", item.id).split(", ")) for item in source.items)
+    left_out = sum(not entry.usable for entry in source.problems)
+    others = {"shopify.csv": 1, "woocommerce.csv": 2, "magento.csv": 1}  # a row of a photo; products with variations
+    assert sold + left_out + others.get(name, 0) == len(rows)
+    assert len({item.id for item in source.items}) == len(source.items)
+    assert set(source.lines) == {item.id for item in source.items}
+
+
+def test_shopify_variants_are_an_item_a_colour() -> None:
+    source = read("shopify.csv")
+    items = {item.id: item for item in source.items}
+    assert list(items) == ["linen-shirt/White", "linen-shirt/Navy", "straw-hat", "kids-sandals"]
+    white, navy = items["linen-shirt/White"], items["linen-shirt/Navy"]
+    assert (white.title, white.category, white.subcategory, white.price) == ("Linen Shirt", "top", "Shirt", 49.0)
+    assert (white.extra["sizes"], white.extra["sizes in stock"], white.extra["in_stock"]) == ("S, M", "M", "yes")
+    assert (white.extra["regular_price"], white.extra["brand"]) == ("65.00", "Kim")
+    assert white.extra["description"] == "Light & airy. 100% linen"
+    assert white.extra["photos"].split()[0].endswith("linen-shirt-white.jpg?v=1")
+    assert "navy" not in white.extra["photos"]
+    assert (navy.price, navy.extra["highest price"], navy.extra["in_stock"]) == (52.0, "54.00", "no")  # on backorder
+    assert items["straw-hat"].extra["in_stock"] == "yes"  # not counted
+    assert items["straw-hat"].extra["variant ids"] == "straw-hat-1"
+    sandals = items["kids-sandals"]
+    assert (sandals.price, sandals.category, sandals.extra["sizes"]) == (19.9, "shoes", "28, 30")
+    assert told(source) == [(NO_PRICE, "cheap", 9), (NOT_SOLD, "old-coat", 10)]
+
+
+def test_the_headers_of_shopify_since_2024() -> None:
+    items = read("shopify_2024.csv").items
+    assert [(item.id, item.title, item.price, item.extra["in_stock"]) for item in items] == [
+        ("wool-scarf/Red", "Wool Scarf", 35.0, "yes"), ("wool-scarf/Green", "Wool Scarf", 35.0, "no"),
+    ]  # fmt: skip
+    assert items[1].extra["photos"].startswith("https://cdn.example.com/scarf-green.jpg")
+
+
+def test_woocommerce_variations_have_what_their_product_says() -> None:
+    source = read("woocommerce.csv")
+    items = {item.id: item for item in source.items}
+    assert list(items) == ["11", "TEE/Black", "TEE/White", "SK", "22", "18", "21"]
+    blazer, black, white = items["11"], items["TEE/Black"], items["TEE/White"]
+    assert (blazer.category, blazer.subcategory, blazer.price) == ("outerwear", "Blazers", 89.0)
+    assert (blazer.extra["sale_price"], blazer.extra["Material"]) == ("89", "Wool")
+    assert (black.title, black.category, black.price) == ("Cotton Tee", "top", 15.0)
+    assert (black.extra["sizes"], black.extra["sizes in stock"]) == ("S, M", "S")
+    assert (black.extra["Material"], black.extra["photos"]) == ("Cotton", "https://shop.example.com/up/tee-black.jpg")
+    assert (white.extra["in_stock"], white.extra["photos"]) == ("no", "https://shop.example.com/up/tee.jpg")
+    assert (items["SK"].title, items["SK"].price) == ("Silk Skirt", 40.0)  # comes before its product, which has its id
+    assert items["22"].price == 25.0  # the sale is over
+    assert items["18"].title == "Ankle Boots"  # a product whose variations weren't exported
+    assert told(source) == [
+        (NOT_SOLD, "CAP-1", 10),
+        (GROUP_OF_PRODUCTS, "The Summer Look", 11),
+        (NO_PARENT, "GONE", 12),
+    ]
+
+
+def test_magento_products_come_after_their_variants() -> None:
+    source = read("magento.csv")
+    items = {item.id: item for item in source.items}
+    assert list(items) == ["MH01/Black", "MH01/Red", "24-WB02", "ORPHAN-S"]
+    black = items["MH01/Black"]
+    assert (black.title, black.category, black.subcategory, black.price) == (
+        "Rain Jacket",
+        "outerwear",
+        "Jackets",
+        52.0,
+    )
+    assert (black.extra["material"], black.extra["description"]) == ("Nylon, Polyester", "Dry in all weather.")
+    assert (black.extra["sizes in stock"], items["MH01/Red"].extra["in_stock"]) == ("S", "no")
+    assert (items["24-WB02"].price, items["24-WB02"].extra["material"]) == (24.0, "Canvas")
+    assert [reason for reason, _, _ in told(source)] == [OF_OTHER_VIEW, NOT_SOLD, GROUP_OF_PRODUCTS, NO_PARENT]
+
+
+def test_prestashop_says_that_prices_are_without_tax() -> None:
+    source = read("prestashop.csv")
+    skirt, hat = source.items
+    assert (skirt.title, skirt.category, skirt.price) == ("Pleated skirt", "bottom", 23.9)
+    assert (skirt.extra["colour"], skirt.extra["brand"], hat.extra["in_stock"]) == ("Blue", "Kim", "0")
+    assert told(source) == [(WITHOUT_TAX, "23.900000", 2), (NOT_SOLD, "Old boots", 4)]
+
+
+def test_google_merchant_groups_and_prices() -> None:
+    source = read("google.tsv")
+    items = {item.id: item for item in source.items}
+    assert list(items) == ["D1/Red", "D1/Blue", "S9", "X1"]
+    red = items["D1/Red"]
+    assert (red.title, red.category, red.subcategory, red.price) == ("Wrap dress", "dress", "wrap dresses", 99.0)
+    assert (red.extra["sizes"], red.extra["sizes in stock"], red.extra["highest price"]) == ("S, M", "S", "129.00")
+    assert red.extra["description"] == "A wrap dress with belt"
+    assert red.extra["photos"].split() == [f"https://shop.example.com/d1{end}.jpg" for end in ("", "b", "c")]
+    assert items["D1/Blue"].extra["in_stock"] == "no"  # a preorder
+    assert told(source) == [(OTHER_CURRENCY, "40.00 USD", 6)]
+    assert items["X1"].price is None
+
+
+def test_google_merchant_in_xml_says_the_same() -> None:
+    dress, belt = read("google_rss.xml").items
+    assert (dress.id, dress.title, dress.price, dress.category) == ("D1/Red", "Wrap dress", 129.0, "dress")
+    assert dress.extra["description"] == "A wrap dress"
+    assert len(dress.extra["photos"].split()) == 3
+    assert (belt.id, belt.title, belt.price) == ("B2", "Leather & canvas belt", 35.0)
+    (sweater,) = read("google_atom.xml").items
+    assert (sweater.id, sweater.title, sweater.price) == ("1a", "Red wool sweater", 25.0)
+
+
+def test_photos_of_addresses_are_files_of_the_same_name(tmp_path: Path) -> None:
+    shutil.copy(FEEDS / "shopify.csv", tmp_path)
+    (tmp_path / "images").mkdir()
+    for name in ("linen-shirt-navy.jpg", "linen-shirt-back.jpg", "straw-hat.png"):
+        (tmp_path / "images" / name).write_bytes(b"a photo")
+    images = {item.id: item.image and item.image.name for item in read_catalogue(tmp_path / "shopify.csv").items}
+    assert images == {
+        "linen-shirt/White": "linen-shirt-back.jpg",
+        "linen-shirt/Navy": "linen-shirt-navy.jpg",
+        "straw-hat": "straw-hat.png",
+        "kids-sandals": None,
+    }
+
+
+def test_a_format_can_be_forced_and_columns_named(tmp_path: Path) -> None:
+    table = tmp_path / "export.csv"
+    table.write_text("Ref;Label;Montant;Famille\n1;Robe rouge;1 299,00;dresses\n2;Top;5;tops\n", encoding="cp1252")
+    columns = {"id": ("Ref",), "title": ("Label",), "price": ("Montant",), "category": ("Famille",)}
+    source = read_catalogue(table, settings=FeedSettings.model_validate({"columns": columns}))
+    assert [(item.id, item.title, item.price, item.category) for item in source.items] == [
+        ("1", "Robe rouge", 1299.0, "dress"), ("2", "Top", 5.0, "top"),
+    ]  # fmt: skip
+    mapped = FeedSettings.model_validate({"columns": {"price": ("Variant Compare At Price", "Variant Price")}})
+    items = read_catalogue(FEEDS / "shopify.csv", settings=mapped).items
+    assert [item.price for item in items] == [65.0, 52.0, 25.0, 19.9]
+    assert recognise_format(["Handle", "Title", "Option1 Name", "Option1 Value"]).key == "shopify"
+    assert recognise_format(["Handle", "Title", "Option1 Name", "Option1 Value"], "plain").key == "plain"
