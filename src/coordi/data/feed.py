@@ -37,6 +37,7 @@ from coordi.data.source import (
     Source,
     SourceItem,
     SourceOutfit,
+    listed,
     title_of_file,
 )
 from coordi.data.stock import STOCK_COLUMNS, in_stock
@@ -197,7 +198,7 @@ def _with_mapped(path: Path, table: TableReader, columns: Mapping[Any, Sequence[
     missing = [f"'{name}'" for names in columns.values() for name in names if name not in table.columns]
     if missing:
         raise DataError(
-            f"{path} has no column {', '.join(missing)}; its columns are {', '.join(table.columns) or 'none'}: name "
+            f"{path} has no column {', '.join(missing)}; its columns are {listed(table.columns, 80) or 'none'}: name "
             "one of these with --column or in the file of --columns"
         )
     for line, row in table.rows:
@@ -326,7 +327,7 @@ class _Columns:
         self._today = date.today()
         self._learn(names)
         if not self._of["id"]:
-            columns = ", ".join(names) or "none, the file is empty"
+            columns = listed(map(_visible, names), 40) or "none, the file is empty"
             raise DataError(
                 f"{path} has no column of ids: its columns are {columns}; name one 'id', or say which it is with "
                 "--column id=NAME"
@@ -457,6 +458,10 @@ class _Columns:
         cells = (text for name in columns if name in row for text in texts_of(row[name]))
         paths = (path for text in cells for path in (str(text).split(",") if ">" in str(text) else [_plain(text)]))
         return [text for path in paths if (text := _DEPARTMENT.sub("", path.strip()))]
+
+
+def _visible(name: str) -> str:
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in name[:60])
 
 
 def _role_name(name: str) -> str:

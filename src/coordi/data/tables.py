@@ -36,7 +36,7 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
 # What shops' files are in that are neither UTF-8 nor UTF-16.
-_LEGACY = ["cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp949", "cp932", "gb18030", "big5"]
+_LEGACY = ["cp1252", "cp1251", "cp1253", "cp1255", "cp1256", "cp949", "cp932", "gb18030", "big5"]
 _ENCODING_NAMES = {"utf-8": "UTF-8", "utf-8-sig": "UTF-8", "utf-16": "UTF-16", "cp1252": "Windows-1252"}
 _LONGEST_INTEGER = 300  # digits; Python refuses to read over 4,300, and a float has no more
 
@@ -161,10 +161,16 @@ def _legacy_encoding(path: Path, position: int) -> str:
     if 20 * wrong < sum(not letter.isascii() for letter in text) - wrong:
         return "utf-8"  # with a few broken letters
     lines = b"\n".join(line for line in sample.splitlines() if not line.isascii())[:_SAMPLE]
+    western = lines.decode("cp1252", "replace")
+    words = "".join(word for word in re.findall(r"[^\W\d_]+", western) if not word.isascii())
+    if 2 * sum(not letter.isascii() for letter in words) <= len(words):  # Latin letters with some accents
+        return next((name for name, signs in _SIGNS_OF.items() if signs.search(western)), "cp1252")
     best = from_bytes(lines, cp_isolation=_LEGACY).best()
-    return best.encoding if best is not None else "cp1252"
+    return "cp1252" if best is None else best.encoding
 
 
+# Turkish and Polish words as Windows-1252 shows them; charset-normalizer doesn't tell short ones from it.
+_SIGNS_OF = {"cp1254": re.compile(r"[þðýÞÐÝ]"), "cp1250": re.compile(r"[^\W\d_][¹³¿¼¾][^\W\d_]")}
 _WRONG = re.compile("[\udc80-\udcff\ufffd]")
 
 
@@ -199,18 +205,12 @@ def _start(path: Path, encoding: str) -> str:
 
 def _open_csv(path: Path, encoding: str, settings: FeedSettings) -> TableReader:
     start = _start(path, encoding)
-    if 100 * start.count("\0") > len(start):
+    if start.count("\0") > max(8, len(start) / 100):
         raise DataError(f"{path} isn't a table: it holds zero bytes; export it again as CSV in UTF-8")
     hint = re.match(r"sep=(.)\r?\n", start)  # Excel's
     delimiter = settings.delimiter or (hint[1] if hint else _delimiter(start))
     quote = settings.quote or ("'" if re.match(rf"'[^']*'{re.escape(delimiter)}'", start) else '"')
-    lines = _Lines(open_text(path, encoding), 1 if hint else 0)
-    csv.field_size_limit(max(csv.field_size_limit(), _MOST_CHARACTERS))  # of the process, and only ever raised
-    if quote == "none":
-        reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
-    else:
-        reader = csv.reader(lines, delimiter=delimiter, quotechar=quote)
-    records = _records(reader, lines)
+    records = _records(path, encoding, 1 if hint else 0, delimiter, quote)
     header_line, header = next(((line, row) for line, row in records if isinstance(row, BadRow) or any(row)), (1, []))
     if isinstance(header, BadRow):
         raise DataError(f"the header of {path} can't be read: {header.reason} in line {header_line}; mend it there")
@@ -288,7 +288,6 @@ class _Lines:
         if not line:
             if self._record:
                 raise _NotClosedError
-            self._file.close()
             raise StopIteration
         self.number += 1
         self._record.append(line)
@@ -309,33 +308,42 @@ class _Lines:
         return first
 
     def skip_long_line(self) -> bool:
-        """Whether the record's last line is longer than a record may be; what is left of it is passed over."""
+        """Whether a line is longer than a record may be; what is left of it is passed over."""
         line = self._record[-1]
-        if len(line) < _MOST_CHARACTERS or line.endswith(("\n", "\r")):
+        if all(len(part) < _MOST_CHARACTERS or part.endswith(("\n", "\r")) for part in self._record):
             return False
         while line and not line.endswith(("\n", "\r")):
             line = self._file.readline(_MOST_CHARACTERS)
         return True
 
 
-def _records(reader: Iterator[list[str]], lines: _Lines) -> Iterator[tuple[int, list[str] | BadRow]]:
+def _records(
+    path: Path, encoding: str, skipped: int, delimiter: str, quote: str
+) -> Iterator[tuple[int, list[str] | BadRow]]:
     """Records with their first lines. A quotation mark that is never closed loses one line, not those after it."""
-    while True:
-        lines.begin_record()
-        line = lines.number + 1
-        try:
-            values = next(reader)
-        except StopIteration:
-            return
-        except _NotClosedError:
-            if lines.skip_long_line():
-                yield line, BadRow(TOO_LONG)
-            else:
-                yield line, BadRow(UNCLOSED_TO_THE_END, lines.read_again().strip()[:200])
-        except csv.Error as error:
-            yield line, BadRow(f"bad row: {error}")
+    csv.field_size_limit(max(csv.field_size_limit(), _MOST_CHARACTERS))  # of the process, and only ever raised
+    with open_text(path, encoding) as file:
+        lines = _Lines(file, skipped)
+        if quote == "none":
+            reader = csv.reader(lines, delimiter=delimiter, quoting=csv.QUOTE_NONE)
         else:
-            yield (line, BadRow(TOO_LONG)) if lines.skip_long_line() else (line, values)
+            reader = csv.reader(lines, delimiter=delimiter, quotechar=quote)
+        while True:
+            lines.begin_record()
+            line = lines.number + 1
+            try:
+                values = next(reader)
+            except StopIteration:
+                return
+            except _NotClosedError:
+                if lines.skip_long_line():
+                    yield line, BadRow(TOO_LONG)
+                else:
+                    yield line, BadRow(UNCLOSED_TO_THE_END, lines.read_again().strip()[:200])
+            except csv.Error as error:
+                yield line, BadRow(f"bad row: {error}")
+            else:
+                yield (line, BadRow(TOO_LONG)) if lines.skip_long_line() else (line, values)
 
 
 def _with_columns(rows: NumberedRows, about: str) -> TableReader:

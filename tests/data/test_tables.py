@@ -1,0 +1,288 @@
+"""Tables as people have them: any delimiter and encoding, JSON, and files that are broken somewhere."""
+
+from __future__ import annotations
+
+import json
+import tracemalloc
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from coordi.config import FeedSettings
+from coordi.data.feed import DUPLICATE, find_table, read_catalogue
+from coordi.data.loading import recognise
+from coordi.data.tables import (
+    SHORT,
+    TOO_LONG,
+    TWO_COLUMNS,
+    UNCLOSED_TO_THE_END,
+    UNREADABLE,
+    BadRow,
+    cell_of,
+    find_encoding,
+    open_table,
+)
+from coordi.errors import DataError
+
+LINES = ("id,title,category,price", "1,Robe d'été à fleurs,dresses,49 €", "2,Gürtel für Mädchen,belts,15 €")
+ROWS = "".join(f"{line}\n" for line in LINES)
+
+
+def told(path: Path) -> list[tuple[str, int | None, str]]:
+    return [(entry.reason, entry.line, entry.value) for entry in read_catalogue(path).problems]
+
+
+def items_of(path: Path, **settings: Any) -> list[tuple[str, str, float | None]]:
+    items = read_catalogue(path, settings=FeedSettings.model_validate(settings)).items
+    return [(item.id, item.title, item.price) for item in items]
+
+
+@pytest.mark.parametrize("delimiter", [";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "cp1252"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_delimiters_and_encodings_are_found(tmp_path: Path, delimiter: str, encoding: str, newline: str) -> None:
+    path = tmp_path / "feed.csv"
+    path.write_bytes(ROWS.replace(",", delimiter).replace("\n", newline).encode(encoding))
+    assert items_of(path) == [("1", "Robe d'été à fleurs", 49.0), ("2", "Gürtel für Mädchen", 15.0)]
+    table = open_table(path)
+    assert table.delimiter == delimiter
+    name = {"cp1252": "Windows-1252", "utf-16": "UTF-16", "utf-16-le": "UTF-16-le", "utf-16-be": "UTF-16-be"}
+    words = {";": "semicolons", "\t": "tabs", "|": "bars"}[delimiter]
+    assert table.about == ", ".join(filter(None, [words, name.get(encoding, "")]))
+
+
+def test_latin_1_korean_and_a_long_way_to_the_first_letter(tmp_path: Path) -> None:
+    path = tmp_path / "feed.csv"
+    plain = "".join(f"{number},Wool coat,coats\n" for number in range(9000))
+    path.write_bytes(f"id,title,category\n{plain}x,Jupe plissée,skirts\n".encode("latin-1"))
+    assert len(path.read_bytes()) > 2**17
+    assert items_of(path)[-1][:2] == ("x", "Jupe plissée")
+
+
+@pytest.mark.parametrize(
+    ("encoding", "title"),
+    [("cp1252", "Jupe plissée"), ("cp1252", "Jäckchen, Größe 40"), ("cp1252", "Vestido até o chão"),
+     ("cp949", "네이비 울 코트"), ("cp932", "赤いワンピース"), ("gb18030", "红色连衣裙"), ("big5", "海軍藍羊毛大衣"),
+     ("cp1251", "Платье женское"), ("cp1253", "Φόρεμα κόκκινο γυναικείο"), ("cp1254", "Kadın elbise kırmızı, şık"),
+     ("cp1250", "Sukienka żółta, płaszcz męski")],
+)  # fmt: skip
+def test_encodings_of_shops_in_other_languages(tmp_path: Path, encoding: str, title: str) -> None:
+    path = tmp_path / "feed.csv"
+    path.write_bytes(f'id,title,category\n1,"{title}",coats\n'.encode(encoding))
+    assert items_of(path)[0][1] == title
+    assert find_encoding(path) == encoding
+
+
+def test_delimiter_quote_and_encoding_can_be_set(tmp_path: Path) -> None:
+    path = tmp_path / "feed.csv"
+    path.write_bytes("id:title:category\n1:'Jupe: rouge':skirts\n".encode("cp1252"))
+    assert items_of(path, delimiter=":", quote="'") == [("1", "Jupe: rouge", None)]
+    path.write_bytes(b'id,title,category\n1,"Jupe,skirts\n2,Top",tops\n')
+    assert items_of(path, quote="none") == [("1", '"Jupe', None), ("2", 'Top"', None)]
+    path.write_bytes("id,title\n1,Chemise jaun\xe9e top\n".encode("latin-1"))
+    assert items_of(path, encoding="latin-1")[0][1] == "Chemise jaunée top"
+    with pytest.raises(DataError, match="encoding 'klingon' isn't known"):
+        items_of(path, encoding="klingon")
+    path.write_text("'id','title','category'\n'1','Red, warm scarf','scarves'\n")
+    assert items_of(path) == [("1", "Red, warm scarf", None)]
+    path.write_text("sep=;\nid;title;category\n1;Red scarf;scarves\n")
+    assert items_of(path) == [("1", "Red scarf", None)]
+
+
+def test_a_few_broken_letters_cost_their_rows_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "feed.csv"
+    rows = "".join(f"{number},Jupe plissée rouge,skirts\n" for number in range(50)).encode()
+    path.write_bytes(b"id,title,category\n" + rows + b"x,Jupe pliss\xe9e,skirts\n")
+    assert items_of(path)[0][1] == "Jupe plissée rouge"
+    assert items_of(path)[-1][1] == "Jupe pliss\ufffde"
+    assert told(path) == [(UNREADABLE, 52, "Jupe pliss\ufffde")]
+
+
+@pytest.mark.parametrize(("column", "last"), [(0, False), (1, False), (2, False), (3, False), (1, True), (3, True)])
+def test_an_unclosed_quote_costs_one_row(tmp_path: Path, column: int, last: bool) -> None:
+    path = tmp_path / "feed.csv"
+    rows = [[f"{number}", "Wool coat", "coats", "plain"] for number in range(30)]
+    broken = 29 if last else 3
+    rows[broken][column] = '"' + rows[broken][column]
+    path.write_text("id,title,category,body\n" + "".join(",".join(row) + "\n" for row in rows), encoding="utf-8")
+    source = read_catalogue(path)
+    assert [item.id for item in source.items] == [f"{number}" for number in range(30) if number != broken]
+    assert told(path) == [(UNCLOSED_TO_THE_END, broken + 2, ",".join(rows[broken]))]
+
+
+def test_long_fields_and_lines_cost_at_most_their_row(tmp_path: Path) -> None:
+    path = tmp_path / "feed.csv"
+    long = "x" * 200_000
+    with path.open("w", encoding="utf-8") as file:
+        file.write(f"id,title,category,body\n1,Wool coat,coats,{long}\n2,Silk scarf,scarves,y\n")
+        file.write(f'3,Silk scarf,scarves,"{"z" * 5_000_000}"\n4,Straw hat,hats,y\n')
+    assert [item[0] for item in items_of(path)] == ["1", "2", "4"]
+    assert told(path) == [(TOO_LONG, 4, "")]
+    lines = tmp_path / "feed.jsonl"
+    lines.write_text(
+        f'{{"id": 1, "title": "hat"}}\n{{"id": 2, "title": "{"z" * 5_000_000}"}}\n{{"id": 3, "title": "cap"}}\n'
+    )
+    assert [item[0] for item in items_of(lines)] == ["1", "3"]
+    assert told(lines) == [(TOO_LONG, 2, "")]
+
+
+@pytest.mark.slow
+def test_one_endless_line_is_read_in_pieces(tmp_path: Path) -> None:
+    path = tmp_path / "feed.csv"
+    with path.open("w", encoding="utf-8") as file:
+        file.write("id,title,category\n1,Wool coat,coats\n")
+        for _ in range(60):
+            file.write("2,Wool coat " * 90_000)
+    tracemalloc.start()
+    source = read_catalogue(path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert [item.id for item in source.items] == ["1"]
+    assert [problem.reason for problem in source.problems] == [TOO_LONG]
+    assert peak < 60 * 2**20 < path.stat().st_size
+
+
+def test_rows_of_other_lengths_and_columns_of_one_name(tmp_path: Path) -> None:
+    path = tmp_path / "feed.csv"
+    path.write_text(
+        "id,price,title,category,price\n1,5,Red hat,hats,7\n2,6,Cap,hats,8,,\n3,6,Cap,hats,8,9\n4,6,Blue ca\n"
+    )
+    assert items_of(path) == [("1", "Red hat", 5.0), ("2", "Cap", 6.0), ("4", "Blue ca", 6.0)]
+    assert told(path) == [
+        (TWO_COLUMNS, 1, "price"), ("bad row: more fields than the header", 4, ""), (SHORT, 5, "3 of 5"),
+    ]  # fmt: skip
+
+
+def test_a_second_row_of_an_id_says_whether_it_differs(tmp_path: Path) -> None:
+    path = tmp_path / "feed.csv"
+    path.write_text("id,title,category,price\n1,Red hat,hats,5\n1,Red hat,hats,5\n1,Red cap,hats,6\n")
+    assert told(path) == [(DUPLICATE, 3, "the same row again"), (DUPLICATE, 4, "other title, price")]
+
+
+def test_json_says_the_same_in_every_shape(tmp_path: Path) -> None:
+    rows = [
+        {
+            "id": 1, "title": {"de": "Rotes Kleid", "en": "Red dress"}, "category": ["Women", "Dresses"],
+            "image": ["a.jpg", "b.jpg"], "price": {"amount": "49.90", "currency": "EUR"}, "tags": ["a", "b"],
+        },
+        {"id": 2, "title": "Hat", "image": {"src": "c.jpg"}, "in_stock": False, "size": {"eu": 1, "fit": "slim"}},
+    ]  # fmt: skip
+    shapes = {
+        "lines.jsonl": "\n".join(map(json.dumps, rows)),
+        "list.json": json.dumps(rows, indent=2),
+        "one_line.json": json.dumps(rows),
+        "wrapped.json": json.dumps({"products": rows}),
+        "lines.json": "\n".join(map(json.dumps, rows)),
+    }
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.jpg").write_bytes(b"a photo")
+    for name, text in shapes.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+        dress, hat = read_catalogue(tmp_path / name).items
+        assert (dress.id, dress.title, dress.price, dress.category) == ("1", "Red dress", 49.9, "dress"), name
+        assert dress.image == tmp_path / "a.jpg"
+        assert (dress.extra["photos"], dress.extra["tags"]) == ("a.jpg b.jpg", "a, b")
+        assert hat.image == tmp_path / "c.jpg"
+        assert hat.extra["in_stock"] == "False"
+        assert hat.extra["size"] == '{"eu": 1, "fit": "slim"}'  # JSON, not Python
+
+
+def test_broken_json_costs_what_is_broken(tmp_path: Path) -> None:
+    path = tmp_path / "feed.jsonl"
+    path.write_text(
+        '{"id": 1, "title": "hat"}\n{"id": 2, "title": "cap", "price": ' + "9" * 5000 + "}\n{\n"
+        '{"id": 3, "title": "scarf", "price": Infinity}\n[2]\n' + "[" * 100_000 + "\n"
+    )  # fmt: skip
+    assert items_of(path) == [("1", "hat", None), ("2", "cap", None), ("3", "scarf", None)]
+    reasons = [reason for reason, _, _ in told(path)]
+    assert [reason.partition(":")[0] for reason in reasons].count("price isn't a number of 0 or more") == 2
+    assert reasons.count("bad row: not JSON") == 2
+    cut = tmp_path / "feed.json"
+    cut.write_text('[{"id": 1, "title": "hat"}, {"id": 2, "ti')
+    assert items_of(cut) == [("1", "hat", None)]
+    assert told(cut) == [("bad row: not JSON; what comes after it isn't read", 2, '{"id": 2, "ti')]
+
+
+@pytest.mark.parametrize(
+    ("value", "cell"),
+    [({"en-GB": "hat", "de": "Hut"}, "hat"), ({"fr": "chapeau"}, "chapeau"), ({"value": 5, "currency": "EUR"}, "5 EUR"),
+     ({"url": "a.jpg", "width": 5}, "a.jpg"), ({}, "{}"), ([], []), ([{"src": "a.jpg"}, None, ""], ["a.jpg"]),
+     ({"fr": {"x": 1}}, '{"fr": {"x": 1}}'), (True, True), (1.5, 1.5)],
+)  # fmt: skip
+def test_what_a_nested_value_becomes(value: object, cell: object) -> None:
+    assert cell_of(value) == cell
+
+
+def test_parquet_may_hold_lists(tmp_path: Path) -> None:
+    path = tmp_path / "feed.parquet"
+    pq.write_table(pa.Table.from_pylist([{"id": 1.0, "title": "hat", "image": ["a.jpg", "b.jpg"]}]), path)
+    (item,) = read_catalogue(path).items
+    assert (item.id, item.extra["photos"]) == ("1", "a.jpg b.jpg")
+
+
+def test_control_characters_stay_out_of_titles_and_ids(tmp_path: Path) -> None:
+    path = tmp_path / "feed.csv"
+    path.write_bytes(b"id,title,category\n1,Red\x00 hat\x07,hats\n")
+    assert [item[0] for item in items_of(path)] == ["1"]
+    path.write_bytes(b"\x00\x01\x02\x00" * 500)
+    with pytest.raises(DataError, match=r"no column of ids.{,300}$"):
+        items_of(path)
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_a_photo_is_found_whatever_the_form_of_its_name(tmp_path: Path, form: Any) -> None:
+    name = unicodedata.normalize("NFD" if form == "NFC" else "NFC", "café crème.jpg")
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / name).write_bytes(b"a photo")
+    (tmp_path / "feed.csv").write_text(
+        f"id,title,category,image\n1,Hat,hats,{unicodedata.normalize(form, 'images/café crème.jpg')}\n"
+        f"{unicodedata.normalize(form, 'café crème')},Cap,hats,\n",
+        encoding="utf-8",
+    )
+    images = [item.image for item in read_catalogue(tmp_path / "feed.csv").items]
+    assert images == [tmp_path / "images" / name] * 2
+    assert all(image is not None and image.is_file() for image in images)
+
+
+BOMB = """<?xml version="1.0"?>
+<!DOCTYPE rss [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c SYSTEM "file:///etc/passwd">]>
+<rss xmlns:g="http://base.google.com/ns/1.0"><channel><item><g:id>1</g:id><g:title>&b;</g:title></item></channel></rss>
+"""
+FEED = """<rss xmlns:g="http://base.google.com/ns/1.0"><channel>
+<item><g:id>1</g:id><g:title>Red hat</g:title><g:image_link>x.jpg</g:image_link></item>
+<item><g:id>2</g:id><g:title>Blue"""
+
+
+def test_xml_reads_no_entities_and_survives_a_cut(tmp_path: Path) -> None:
+    path = tmp_path / "feed.xml"
+    path.write_text(BOMB)
+    with pytest.raises(DataError, match="no column of ids"):
+        read_catalogue(path)
+    problems = [row for _, row in open_table(path).rows]
+    assert len(problems) == 1
+    assert isinstance(problems[0], BadRow)
+    assert "entities" in problems[0].reason
+    path.write_text(FEED)
+    assert items_of(path) == [("1", "Red hat", None)]
+    ((reason, line, _),) = told(path)
+    assert reason.startswith("bad XML, what comes after it isn't read")
+    assert line == 3
+
+
+def test_a_folder_with_a_feed_is_a_catalogue_and_one_with_other_xml_is_not(tmp_path: Path) -> None:
+    (tmp_path / "feed.xml").write_text(FEED)
+    (tmp_path / "readme.txt").write_text("hello")
+    assert find_table(tmp_path) == tmp_path / "feed.xml"
+    assert recognise(tmp_path) == recognise(tmp_path / "feed.xml") == "catalogue"
+    (tmp_path / "feed.xml").write_text("<exif/>")
+    assert find_table(tmp_path) is None
+    pairs = tmp_path / "pairs.tsv"
+    pairs.write_text("kind\toutfit\tgood\tbad\nsport\tred shirt\tblue jeans\tgown\n")
+    assert recognise(pairs) == "style-pairs"
+    pairs.write_text("id\ttitle\timage_link\n1\tRed hat\tx.jpg\n")
+    assert recognise(pairs) == "catalogue"
