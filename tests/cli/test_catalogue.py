@@ -129,6 +129,61 @@ def test_changes_are_counted(made: Path) -> None:
     assert run("refresh", made).startswith("1 added, 0 changed, 0 removed, 2 unchanged: 3 items")
 
 
+FEEDS = Path(__file__).parents[1] / "data" / "feeds"
+
+
+@pytest.mark.slow
+def test_an_export_becomes_a_catalogue_and_one_line_says_of_what(tmp_path: Path) -> None:
+    out = tmp_path / "catalogue"
+    done = RUNNER.invoke(build_app(), ["catalogue", "build", str(FEEDS / "shopify.csv"), "--out", str(out)])
+    assert "Shopify product export: 3 products, 7 variants, grouped by colour\n" in done.stderr
+    assert done.stdout.startswith("4 added, 0 changed")
+    found = {entry["id"]: entry for entry in told("search", out, "--in-stock")["items"]}
+    assert set(found) == {"linen-shirt/White", "straw-hat", "kids-sandals"}
+    assert (found["linen-shirt/White"]["colours"], found["linen-shirt/White"]["gender"]) == (["white"], "men")
+    assert found["kids-sandals"]["gender"] == "children"
+
+
+@pytest.mark.slow
+def test_columns_that_were_named_are_remembered_by_a_refresh(tmp_path: Path) -> None:
+    table, out = tmp_path / "export.csv", tmp_path / "catalogue"
+    table.write_bytes("Ref:Label:Montant:Prix\n1:Robe rouge dress:5 €:3,20 €\n".encode("cp1252"))
+    roles = tmp_path / "columns.yaml"
+    roles.write_text("id: Ref\ntitle: Label\nprice: Montant\n")
+    run("build", table, "--out", out, "--columns", roles, "--delimiter", ":", "--column", "price=Prix")
+    assert told("search", out)["items"][0]["price"] == 3.2
+    table.write_bytes("Ref:Label:Montant:Prix\n1:Robe rouge dress:5 €:3,50 €\n".encode("cp1252"))
+    assert told("refresh", out)["changed"] == 1
+    assert told("search", out)["items"][0]["price"] == 3.5
+    assert told("refresh", out, "--delimiter", ":", "--columns", roles)["changed"] == 1
+    assert told("search", out)["items"][0]["price"] == 5.0
+    assert told("refresh", out)["unchanged"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--column", "price"], "'price' names no column: write ROLE=NAME"),
+        (["--column", "cost=Price"], "the options of the table: columns.cost.*'id', 'title'"),
+        (["--column", "price=Prix"], "has no column 'Prix'; its columns are id, title, category, image, price"),
+        (["--columns", "{tmp}/nowhere.yaml"], "nowhere.yaml can't be read: No such file"),
+        (["--columns", "{tmp}/shop/items.csv"], "doesn't map roles to columns; write lines such as"),
+        (["--delimiter", "comma or so"], "the options of the table: delimiter"),
+        (["--currency", "dollars"], "the options of the table: currency"),
+        (["--format", "excel"], "the options of the table: format.*'shopify'"),
+        (["--encoding", "klingon"], "the encoding 'klingon' isn't known"),
+    ],
+)
+def test_options_of_a_table_are_checked(made: Path, arguments: list[str], message: str) -> None:
+    filled = [part.format(tmp=made.parent) for part in arguments]
+    with pytest.raises(CoordiError, match=message) as caught:
+        RUNNER.invoke(
+            build_app(), ["catalogue", "build", str(made.parent / "shop"), "--out", str(made), *filled],
+            catch_exceptions=False,
+        )  # fmt: skip
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -85,3 +85,13 @@ def test_category_of(text: str, expected: str | None) -> None:
 @pytest.mark.parametrize("category", GARMENT_CATEGORIES)
 def test_a_worn_category_names_itself(category: str) -> None:
     assert category_of(category) == category
+
+
+@pytest.mark.parametrize(
+    ("text", "category"),
+    [("Dress with belt", "dress"), ("Skinny Jeans Boot Cut", "bottom"), ("Saree with blouse", "dress"),
+     ("Sunglasses with case", "eyewear"), ("Men > Shoes > Dress", "shoes"), ("Women > Dresses > Shirt", "dress"),
+     ("Apparel & Accessories > Clothing > Dresses", "dress"), ("Clothing > Blazers", "outerwear")],
+)  # fmt: skip
+def test_what_comes_with_a_garment_and_what_is_above_it_in_a_path(text: str, category: str) -> None:
+    assert classify(text) == category

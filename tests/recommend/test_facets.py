@@ -81,6 +81,13 @@ def test_a_brand_is_the_columns_own_word(given: Item, brand: str) -> None:
         (item("Material Girl dress"), None),
         (item("Boys and girls socks"), "children"),
         (item("Shirt", gender=""), None),
+        (item("Shoes", gender="male", age_group="kids"), "boys"),
+        (item("Shoes", gender="Men", **{"Age Group": "Kids"}), "boys"),
+        (item("Shoes", age_group="infant"), "children"),
+        (item("Shoes", gender="male", age_group="adult"), "men"),
+        (item("Shoes", category="Kids > Shoes", gender="male"), "boys"),
+        (item("Shoes", product_type="Women > Shoes > Boots"), "women"),
+        (item("Shoes", category="Shoes > Men"), None),
     ],
 )
 def test_a_gender_is_what_column_kind_or_title_say(given: Item, gender: Gender | None, vocabulary: Vocabulary) -> None:
@@ -93,7 +100,14 @@ def test_a_gender_is_what_column_kind_or_title_say(given: Item, gender: Gender |
         ({"in_stock": "True"}, True), ({"in stock": "no"}, False), ({"availability": "in_stock"}, True),
         ({"availability": "out of stock"}, False), ({"availability": "preorder"}, False), ({"quantity": "12"}, True),
         ({"qty": "0"}, False), ({"stock": "-1"}, False), ({"stock": "plenty"}, None), ({}, None),
-        ({"stock": "", "quantity": "2"}, True),
+        ({"stock": "", "quantity": "2"}, True), ({"stock": "2.5"}, True), ({"stock": "0.0"}, False),
+        ({"availability": "https://schema.org/OutOfStock"}, False), ({"availability": "ausverkauft"}, False),
+        ({"availability": "Sofort lieferbar"}, True), ({"availability": "Épuisé"}, False),
+        ({"stock": "agotado"}, False),
+        ({"stock": "Esaurito"}, False), ({"stock": "esgotado"}, False), ({"stock": "uitverkocht"}, False),
+        ({"stock": "품절"}, False), ({"stock": "在庫あり"}, True), ({"stock": "售罄"}, False),
+        ({"stock": "tükendi"}, False),
+        ({"stock": "स्टॉक में नहीं"}, False), ({"stock": "स्टॉक में"}, True), ({"stock": "غير متوفر"}, False),
     ],
 )  # fmt: skip
 def test_stock_is_a_word_or_a_quantity(extra: dict[str, str], in_stock: bool | None) -> None:

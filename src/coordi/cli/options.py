@@ -109,14 +109,13 @@ def with_feed(command: Callable[..., None]) -> Callable[..., None]:
 
 def feed_settings(fields: dict[str, Any]) -> FeedSettings:
     """Settings from a user's options; all problems are one ``ConfigError``."""
-    columns: dict[str, Any] = {}
-    if file := fields.pop("file", None):
-        columns = read_columns(file)
+    file, given = fields.pop("file", None), dict[str, tuple[str, ...]]()
     for text in fields.pop("columns", ()):
-        role, separator, name = text.partition("=")
-        if not separator or not role or not name:
+        role, _, name = (part.strip() for part in text.partition("="))
+        if not role or not name:
             raise ConfigError(f"'{text}' names no column: write ROLE=NAME, such as --column price='Variant Price'")
-        columns[role.strip()] = (*columns.get(role.strip(), ()), name.strip())
+        given[role] = (*given.get(role, ()), name)
+    columns = {**(read_columns(file) if file else {}), **given}
     if delimiter := fields.get("delimiter"):
         fields["delimiter"] = DELIMITER_NAMES.get(delimiter.lower(), delimiter)
     if currency := fields.get("currency"):

@@ -51,6 +51,8 @@ GENDER_COLUMNS = (
     "gender", "sex", "targetgender", "agegender", "agegroup", "age", "madefor", "idealfor", "audience", "target",
     "department", "indexgroupname", "indexname",
 )  # fmt: skip
+# Paths of categories, of which the parts before the last may name people ("Kids > Shoes").
+_PATH_COLUMNS = ("category", "producttype", "type", "categories", "categorypath", "googleproductcategory")
 # Words of columns for people, beside those of the style tables: "girl" and "man" are parts of names in titles
 # ("Material Girl", "man bag"). Neither "female" nor "unisex" says how old.
 _COLUMN_PEOPLE: Mapping[str, tuple[str, ...]] = {
@@ -322,7 +324,8 @@ class FactReader:
             for name, words in self._labels.items()
         }
         words = [word for value in column_values(item, COLUMNS[OCCASION]) for word in _described_in(value)]
-        people = [people_in_column(value) for value in column_values(item, GENDER_COLUMNS)]
+        paths = [value.rpartition(">")[0] for value in column_values(item, _PATH_COLUMNS)]
+        people = [people_in_column(value) for value in (*column_values(item, GENDER_COLUMNS), *filter(None, paths))]
         in_kind = _people_of(_described_in(item.subcategory))
         first, ages = next((row for row in people if row), in_kind), _ages(people)
         if ages:  # "Women" of a column beside "kids" of another says the sex alone
