@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from coordi.config import FeedSettings
+from coordi.config import DataSettings, FeedSettings
 from coordi.data.feed import NO_PRICE, OTHER_CURRENCY, read_catalogue
+from coordi.data.loading import load
 from coordi.data.shop_formats import (
     GROUP_OF_PRODUCTS,
     NO_PARENT,
@@ -19,6 +21,7 @@ from coordi.data.shop_formats import (
 )
 from coordi.data.source import Source
 from coordi.data.tables import open_table
+from coordi.types import Dataset
 
 FEEDS = Path(__file__).parent / "feeds"
 
@@ -49,6 +52,15 @@ def test_a_format_is_recognised_by_its_columns_whatever_its_suffix(tmp_path: Pat
     other = tmp_path / "export.txt"
     shutil.copy(FEEDS / name, other)
     assert read_catalogue(other).about == about
+
+
+def test_the_funnel_of_an_export_adds_up(adds_up: Callable[[Dataset], None]) -> None:
+    dataset = load(FEEDS / "shopify.csv", DataSettings(photos="optional"), 1)
+    adds_up(dataset)
+    assert len(dataset.items) == 4
+    assert [(row.count, row.reason) for row in dataset.funnel if row.dropped] == [
+        (3, "a size of an item that an earlier row is of"), (1, f"{NOT_SOLD} (line 10)"),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in FEEDS.iterdir()))
@@ -109,6 +121,23 @@ def test_woocommerce_variations_have_what_their_product_says() -> None:
         (GROUP_OF_PRODUCTS, "The Summer Look", 11),
         (NO_PARENT, "GONE", 12),
     ]
+
+
+def test_variants_of_a_product_that_is_not_sold_are_not_sold(tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text(
+        "ID,Type,SKU,Name,Published,Regular price,Parent\n1,variation,A-S,Hat - S,1,5,A\n2,variable,A,Hat,-1,,\n"
+        "3,variation,A-M,Hat - M,1,5,A\n4,simple,B,Straw hat,1,5,\n"
+    )
+    assert [item.id for item in read_catalogue(path).items] == ["4"]
+    assert [reason for reason, _, _ in told(read_catalogue(path))] == [NOT_SOLD] * 3
+    path.write_text(
+        "sku,attribute_set_code,product_type,name,product_online,visibility,configurable_variations\n"
+        "A-S,Top,simple,Hat-S,1,Not Visible Individually,\nA,Top,configurable,Hat,2,,sku=A-S|sku=A-M\n"
+        "A-M,Top,simple,Hat-M,1,Not Visible Individually,\nB,Top,simple,Straw hat,1,,\n"
+    )
+    assert [item.id for item in read_catalogue(path).items] == ["B"]
+    assert [reason for reason, _, _ in told(read_catalogue(path))] == [NOT_SOLD] * 3
 
 
 def test_magento_products_come_after_their_variants() -> None:

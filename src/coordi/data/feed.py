@@ -30,13 +30,14 @@ from coordi.data.photos import (
     not_a_photo,
 )
 from coordi.data.prices import in_force, read_price
-from coordi.data.shop_formats import FeedFormat, recognise_format
+from coordi.data.shop_formats import COLUMNS, FeedFormat, recognise_format
 from coordi.data.source import (
     Funnel,
     RowProblem,
     Source,
     SourceItem,
     SourceOutfit,
+    clean_title,
     listed,
     title_of_file,
 )
@@ -70,39 +71,6 @@ NO_FILE = "no file: a link that leads nowhere, in a circle or to a folder, or a 
 FOLDER_CLOSED = "folder that can't be opened: its rights, or the disk"
 WRITTEN_BY_COORDI = "folder that coordi wrote"
 
-# The first name that a table has wins. Names are compared without case, spaces, dashes and underscores.
-_SYNONYMS: Mapping[str, tuple[str, ...]] = {
-    "id": ("id", "itemid", "productid", "articleid", "sku", "uid", "code"),
-    "title": ("title", "productdisplayname", "displayname", "productname", "name", "prodname", "description"),
-    "image": (
-        "image", "imagepath", "photo", "picture", "img", "file", "filename", "path", "imageurl", "imagelink", "images",
-    ),
-    "more images": ("moreimages", "additionalimagelink", "additionalimages", "additionalimageurls"),
-    "price": ("price", "saleprice", "cost", "amount"),
-    "sale price": ("saleprice", "specialprice"),
-    "sale begins": ("salepricefrom", "salepriceeffectivedate"),
-    "sale ends": ("salepriceto",),
-    "currency": ("currency", "currencycode", "pricecurrency"),
-    "group": ("itemgroupid", "groupid", "variantgroupid", "parentsku"),
-    "colour": ("colour", "color", "colourname", "colorname"),
-    "pattern": ("pattern",),
-    "size": ("size", "sizename"),
-}  # fmt: skip
-# A table may have several, finest first: the first whose value names a category decides.
-_CATEGORIES = (
-    "category", "articletype", "producttype", "type", "kind", "subcategory", "categoryname", "categories",
-    "googleproductcategory", "mastercategory",
-)  # fmt: skip
-_KINDS = (
-    "kind",
-    "articletype",
-    "producttype",
-    "type",
-    "subcategory",
-    "category",
-    "categories",
-    "googleproductcategory",
-)
 _DEPARTMENT = re.compile(
     r"^(apparel & accessories|clothing|uncategorized|home|root catalog|default category)\s*(>\s*|$)", re.I
 )
@@ -176,7 +144,7 @@ def read_catalogue(path: Path, layout: str = "catalogue", settings: FeedSettings
     items, problems = shelf.finish(), shelf.problems
     funnel = Funnel()
     funnel.read("items", shelf.read)
-    funnel.note("items", "variants of an item", shelf.merged)
+    funnel.drop("items", "a size of an item that an earlier row is of", shelf.merged)
     examples: Examples = defaultdict(list)
     for problem in problems:
         if not problem.usable:
@@ -227,7 +195,7 @@ class _Variants:
 
     def item(self, item: SourceItem, columns: _Columns) -> SourceItem:
         """The item of all rows: the lowest price, in stock if one of them is."""
-        extra = {name: value for name, value in item.extra.items() if not columns.is_of_a_size(name)}
+        extra = {name: value for name, value in item.extra.items() if name not in columns.of_a_size}
         extra["variant ids"] = ", ".join(self.ids)
         if self.sizes:
             extra["sizes"] = ", ".join(self.sizes)
@@ -276,30 +244,25 @@ class _Shelf:
             self._put(item, row, row_id, group, line)
 
     def _put(self, item: SourceItem, row: Row, row_id: str, group: str, line: int) -> None:
-        self._groups.add(group or row_id)
-        if not group:
-            if item.id in self._items:
-                self.problems.append(RowProblem(DUPLICATE, item.id, line, self._difference(item)))
-                return
-            self._items[item.id], self.lines[item.id] = item, line
+        if not group and item.id in self._items:
+            self.problems.append(RowProblem(DUPLICATE, item.id, line, self._difference(item)))
             return
+        self._groups.add(group or row_id)
         self.merged += item.id in self._variants
         if self._items.setdefault(item.id, item) is item:
             self.lines[item.id] = line
         elif item.image is not None and self._items[item.id].image is None:
             self._items[item.id] = replace(self._items[item.id], image=item.image, why_no_photo="")
-        variants = self._variants.setdefault(item.id, _Variants())
-        variants.add(item, row_id, self._columns.text(row, "size"), self._columns.in_stock(row))
+        if group:
+            variants = self._variants.setdefault(item.id, _Variants())
+            variants.add(item, row_id, self._columns.text(row, "size"), self._columns.in_stock(row))
 
     def _difference(self, item: SourceItem) -> str:
         """Where an item differs from the one that has its id."""
-        first = self._items.get(item.id)
-        if first is None:
-            return ""
-        names = ("title", "category", "price", "image")
+        first = self._items.get(item.id, item)
+        names = ("title", "category", "price", "image", "extra")
         differing = [name for name in names if getattr(item, name) != getattr(first, name)]
-        differing += ["other columns"] if not differing and item.extra != first.extra else []
-        return f"other {', '.join(differing)}".replace("other other", "other") if differing else "the same row again"
+        return f"other {', '.join(differing)}" if differing else "the same row again"
 
     def finish(self) -> dict[str, SourceItem]:
         """All items by id, in the order of their first rows."""
@@ -310,10 +273,10 @@ class _Shelf:
     def in_words(self, shop: FeedFormat, table: TableReader) -> str:
         """What was recognised, such as ``"Shopify product export: 4 products, 9 variants, grouped by colour"``."""
         products, rows = len(self._groups), len(self._row_ids)
-        counts = f"{products:,} products" if shop.key != "plain" or rows > products else f"{rows:,} items"
-        counts += f", {rows:,} variants, grouped by colour" if rows > products else ""
-        currency = f", prices in {self._columns.currency}" if self._columns.currency else ""
-        return f"{shop.name}: {counts}{currency}{f' ({table.about})' if table.about else ''}"
+        parts = [f"{products:,} {'items' if shop.key == 'plain' and rows == products else 'products'}"]
+        parts += [f"{rows:,} variants", "grouped by colour"] if rows > products else []
+        parts += [f"prices in {self._columns.currency}"] if self._columns.currency else []
+        return f"{shop.name}: {', '.join(parts)}{f' ({table.about})' if table.about else ''}"
 
 
 class _Columns:
@@ -327,7 +290,7 @@ class _Columns:
         self._today = date.today()
         self._learn(names)
         if not self._of["id"]:
-            columns = listed(map(_visible, names), 40) or "none, the file is empty"
+            columns = listed((clean_title(name).text[:60] for name in names), 40) or "none, the file is empty"
             raise DataError(
                 f"{path} has no column of ids: its columns are {columns}; name one 'id', or say which it is with "
                 "--column id=NAME"
@@ -346,15 +309,16 @@ class _Columns:
         by_key = {column_key(name): name for name in reversed(self._names)}
         self._of = {
             role: next((by_key[synonym] for synonym in synonyms if synonym in by_key), "")
-            for role, synonyms in _SYNONYMS.items()
+            for role, synonyms in COLUMNS["roles"].items()
         }
         if self._of["price"] == self._of["sale price"]:  # a shop with one price
             self._of["sale price"] = ""
-        self._categories = [by_key[key] for key in _CATEGORIES if key in by_key]
-        self._kinds = [by_key[key] for key in _KINDS if key in by_key]
+        self._categories = [by_key[key] for key in COLUMNS["categories"] if key in by_key]
+        self._kinds = [by_key[key] for key in COLUMNS["kinds"] if key in by_key]
         if "category" in self._roles:
             self._categories = self._kinds = ["category"]
         self._stock = [by_key[key] for key in STOCK_COLUMNS if key in by_key]
+        self.of_a_size = {*self._stock, self._of["size"], "sku"}  # columns that say something of one size alone
         # Finer and coarser category columns stay in ``extra``; columns with a field of their own don't.
         self._own = {name for role, name in self._of.items() if name and role in ("id", "title", "image", "price")}
         # What fits on one line: a field over several shows a quotation mark that isn't closed.
@@ -377,10 +341,6 @@ class _Columns:
     def in_stock(self, row: Row) -> bool | None:
         """Whether a row can be bought now."""
         return in_stock(_plain(row[name]) for name in self._stock if name in row)
-
-    def is_of_a_size(self, name: str) -> bool:
-        """Whether a column says something of one size alone."""
-        return name in (*self._stock, self._of["size"], "sku")
 
     def item(self, row: Row, line: int, row_id: str, group: str) -> tuple[SourceItem, list[RowProblem]]:
         """The item of a row, and what is wrong with it."""
@@ -458,10 +418,6 @@ class _Columns:
         cells = (text for name in columns if name in row for text in texts_of(row[name]))
         paths = (path for text in cells for path in (str(text).split(",") if ">" in str(text) else [_plain(text)]))
         return [text for path in paths if (text := _DEPARTMENT.sub("", path.strip()))]
-
-
-def _visible(name: str) -> str:
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in name[:60])
 
 
 def _role_name(name: str) -> str:

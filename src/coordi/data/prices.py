@@ -5,29 +5,16 @@ from __future__ import annotations
 import math
 import re
 from datetime import date, datetime
+from importlib import resources
 from typing import NamedTuple
 
-_CODES = """
-AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLP
-CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF
-IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD
-MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON RSD RUB
-RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU
-UZS VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW
-"""
-CODES = frozenset(_CODES.split())
+import yaml
+
+_TABLE = yaml.safe_load(resources.files("coordi.data").joinpath("currencies.yaml").read_text(encoding="utf-8"))
+CODES = frozenset(_TABLE["codes"].split())
 """Currency codes of ISO 4217."""
-_THREE_DECIMALS = frozenset({"BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"})
-# Without case and full stops at the end; "" is a sign of several currencies.
-_SIGNS = {
-    "$": "", "us$": "USD", "c$": "CAD", "ca$": "CAD", "cad$": "CAD", "a$": "AUD", "au$": "AUD", "nz$": "NZD",
-    "hk$": "HKD", "s$": "SGD", "r$": "BRL", "mx$": "MXN", "nt$": "TWD", "€": "EUR", "eur": "EUR", "euro": "EUR",
-    "usd": "USD", "£": "GBP", "gbp": "GBP", "¥": "", "￥": "", "円": "JPY", "元": "CNY", "₩": "KRW", "원": "KRW",
-    "₹": "INR", "rs": "", "₽": "RUB", "руб": "RUB", "р": "RUB", "₺": "TRY", "tl": "TRY", "kr": "", "zł": "PLN",
-    "kč": "CZK", "ft": "HUF", "lei": "RON", "лв": "BGN", "₴": "UAH", "грн": "UAH", "₫": "VND", "đ": "VND", "฿": "THB",
-    "₪": "ILS", "rm": "MYR", "rp": "IDR", "₱": "PHP", "s/": "PEN", "fr": "CHF", "sfr": "CHF", "r": "ZAR", "₦": "NGN",
-    "د.ك": "KWD", "ر.س": "SAR", "د.إ": "AED",
-}  # fmt: skip
+_THREE_DECIMALS = frozenset(_TABLE["three decimals"].split())
+_SIGNS: dict[str, str] = _TABLE["signs"]
 _NUMBER = re.compile(r"[.,]?\d(?:[\d\s.,'’٫٬]*\d)?")
 _NO_CENTS = re.compile(r"^[.,]\s?[-–—]{1,2}(?=\s|$)")  # "1'200.–" and "1299,-"
 _GROUPS = re.compile(r"[1-9]\d{0,2}(?:(?P<mark>[ '.,])\d{3})(?:(?P=mark)\d{3})*")

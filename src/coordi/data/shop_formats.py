@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import yaml
 
 from coordi.config import FeedFormatName
 from coordi.data.tables import BadRow, NumberedRows, Row, column_key, texts_of
@@ -15,71 +19,40 @@ NO_PARENT = "a variation whose product isn't in the file: read without it"
 OF_OTHER_VIEW = "texts of another store view: those of the default view are used"
 WITHOUT_TAX = "prices are those without tax: the file has no others"
 GROUP_OF_PRODUCTS = "a group of products that have rows of their own"
-# Names of what varies, in the languages of many shops; compared as ``column_key`` writes them.
-_COLOUR = re.compile(
-    r"colou?r|farbe|couleur|colore|kleur|renk|färg|farve|farge|kolor|barva|cor\b|väri|цвет|색|컬러|カラー|色|颜色|shade"
-)
-_SIZE = re.compile(
-    r"size|größe|grösse|groesse|taille|tall[ae]|taglia|tamanho|maat|beden|storlek|størrelse|rozmiar|velikost|koko|размер|"
-    r"사이즈|サイズ|尺"
-)
+COLUMNS = yaml.safe_load(resources.files("coordi.data").joinpath("columns.yaml").read_text(encoding="utf-8"))
+"""Names of columns and what they mean, by role and by format; see the file."""
+_COLOUR, _SIZE = (re.compile("|".join(COLUMNS[role])) for role in ("colour", "size"))
+_ATTRIBUTE = re.compile(r"attribute \d", re.IGNORECASE)
 
 
-_ATTRIBUTE = re.compile(r"attribute\d")
-
-
-class FeedFormat(Protocol):
-    """A format of exports.
+class FeedFormat:
+    """A format of exports; this one is the plain catalogue, any table with a row an item, or a row a size.
 
     Attributes:
         key: Its name in settings.
         name: Its name in words.
+        needs: Columns, as ``column_key`` writes them, all of one of which a table of this format has.
     """
-
-    @property
-    def key(self) -> FeedFormatName: ...  # noqa: D102
-
-    @property
-    def name(self) -> str: ...  # noqa: D102
-
-    def recognises(self, columns: Collection[str]) -> bool:
-        """Whether a table with these columns, as ``column_key`` writes them, is of this format."""
-        ...
-
-    def rows(self, rows: NumberedRows) -> NumberedRows:
-        """Rows of the plain catalogue with columns that ``coordi.data.feed`` knows, such as ``item_group_id``."""
-        ...
-
-
-class PlainCatalogue:
-    """Any table with a row an item, or a row a size."""
 
     key: FeedFormatName = "plain"
     name = "catalogue"
+    needs: tuple[frozenset[str], ...] = (frozenset(),)
 
-    def recognises(self, columns: Collection[str]) -> bool:  # noqa: D102
-        return True
+    def recognises(self, columns: Collection[str]) -> bool:
+        """Whether a table with these columns, as ``column_key`` writes them, is of this format."""
+        return any(names <= set(columns) for names in self.needs)
 
-    def rows(self, rows: NumberedRows) -> NumberedRows:  # noqa: D102
+    def rows(self, rows: NumberedRows) -> NumberedRows:
+        """Rows of the plain catalogue with columns that ``coordi.data.feed`` knows, such as ``item_group_id``."""
         return rows
 
 
-# Numbers of Google's taxonomy of products for what is worn.
-_TAXONOMY = {
-    "1604": "", "166": "", "2271": "Dresses", "212": "Shirts & Tops", "204": "Pants", "207": "Shorts", "1581": "Skirts",
-    "5598": "Coats & Jackets", "187": "Shoes", "188": "Jewelry", "201": "Watches", "3032": "Handbags",
-    "178": "Sunglasses", "173": "Hats", "177": "Scarves & Shawls", "169": "Belts", "209": "Socks", "211": "Swimwear",
-}  # fmt: skip
-
-
-class GoogleMerchant:
+class GoogleMerchant(FeedFormat):
     """Product data of Google Merchant Center, as a table or as XML."""
 
     key: FeedFormatName = "google"
     name = "Google Merchant feed"
-
-    def recognises(self, columns: Collection[str]) -> bool:  # noqa: D102
-        return {"id", "title", "imagelink"} <= set(columns)
+    needs = (frozenset({"id", "title", "imagelink"}),)
 
     def rows(self, rows: NumberedRows) -> NumberedRows:  # noqa: D102
         for line, row in rows:
@@ -89,19 +62,29 @@ class GoogleMerchant:
             values = {re.sub(r"^g:", "", name): value for name, value in row.items()}
             category = str(values.get("google_product_category", ""))
             if category.isdigit():
-                values["google_product_category"] = _TAXONOMY.get(category, "")
+                values["google_product_category"] = COLUMNS["taxonomy"].get(category, "")
             yield line, {name: value for name, value in values.items() if value != ""}
 
 
-def _by_key(row: Row) -> dict[str, Any]:
-    return {column_key(name): value for name, value in row.items()}
+@cache
+def _of_format(key: FeedFormatName) -> frozenset[str]:
+    return frozenset(name for part in COLUMNS[key].values() for name in part)
 
 
-def _other_columns(row: Row, used: Collection[str]) -> dict[str, Any]:
-    """Columns of a row that have no meaning of their own in its format."""
-    return {
-        name: value for name, value in row.items() if not _ATTRIBUTE.match(key := column_key(name)) and key not in used
-    }
+def _columns(row: Row, key: FeedFormatName) -> dict[str, Any]:
+    """Cells of a row by their columns' keys; under ``""`` those that have no meaning of their own in a format."""
+    keys = _of_format(key)
+    others = {name: row[name] for name in row if column_key(name) not in keys and not _ATTRIBUTE.match(name)}
+    return {**{column_key(name): value for name, value in row.items()}, "": others}
+
+
+def _roles(row: Row, key: FeedFormatName) -> dict[str, Any]:
+    return {role: row[name] for name, role in COLUMNS[key]["roles"].items() if name in row}
+
+
+def _first(row: Row, role: str, *names: str) -> dict[str, Any]:
+    """The first of some columns that a row has, as a role."""
+    return next(({role: row[name]} for name in names if name in row), {})
 
 
 def named_options(options: Mapping[str, str]) -> dict[str, str]:
@@ -114,34 +97,14 @@ def named_options(options: Mapping[str, str]) -> dict[str, str]:
     return named
 
 
-# Names since 2024 of columns, as they were called before.
-_SHOPIFY_SINCE_2024 = {
-    "urlhandle": "handle", "price": "variantprice", "sku": "variantsku", "compareatprice": "variantcompareatprice",
-    "inventoryquantity": "variantinventoryqty", "inventorytracker": "variantinventorytracker",
-    "productimageurl": "imagesrc", "variantimageurl": "variantimage", "description": "bodyhtml",
-    "publishedononlinestore": "published", "continuesellingwhenoutofstock": "variantinventorypolicy",
-}  # fmt: skip
-_SHOPIFY_ROLES = {
-    "title": "title", "bodyhtml": "description", "vendor": "brand", "productcategory": "category",
-    "type": "product_type", "googleshoppinggender": "gender", "googleshoppingagegroup": "age_group",
-}  # fmt: skip
-
-
-class Shopify:
+class Shopify(FeedFormat):
     """The product export of Shopify: rows of one handle are variants and photos of a product, of which only the first
     has a title. Both the headers until 2024 and those after are read.
     """
 
     key: FeedFormatName = "shopify"
     name = "Shopify product export"
-    _USED = frozenset(
-        {*_SHOPIFY_SINCE_2024, *_SHOPIFY_SINCE_2024.values(), *_SHOPIFY_ROLES, "status", "imageposition",
-         "imagealttext", *(f"option{number}{what}" for number in "123" for what in ("name", "value", "linkedto"))}
-    )  # fmt: skip
-
-    def recognises(self, columns: Collection[str]) -> bool:  # noqa: D102
-        names = set(columns)
-        return ("handle" in names or "urlhandle" in names) and {"title", "option1name", "option1value"} <= names
+    needs = tuple(frozenset({name, "title", "option1name", "option1value"}) for name in ("handle", "urlhandle"))
 
     def rows(self, rows: NumberedRows) -> NumberedRows:  # noqa: D102
         handle, group = "", list[tuple[int, Row]]()
@@ -149,7 +112,8 @@ class Shopify:
             if isinstance(row, BadRow):
                 yield line, row
                 continue
-            values = self._with_old_names(row)
+            cells, newer = _columns(row, "shopify"), COLUMNS["shopify"]["since 2024"]
+            values = {newer.get(key, key): cell for key, cell in cells.items()}
             name = str(values.get("handle", ""))
             if not name:
                 yield line, BadRow("bad row: no handle")
@@ -157,11 +121,8 @@ class Shopify:
             if name != handle:
                 yield from self._product(handle, group)
                 handle, group = name, []
-            group.append((line, {**values, "": _other_columns(row, self._USED)}))
+            group.append((line, values))
         yield from self._product(handle, group)
-
-    def _with_old_names(self, row: Row) -> dict[str, Any]:
-        return {_SHOPIFY_SINCE_2024.get(name, name): value for name, value in _by_key(row).items()}
 
     def _product(self, handle: str, group: list[tuple[int, Row]]) -> NumberedRows:
         if not group:
@@ -171,8 +132,7 @@ class Shopify:
         if str(first.get("status", "active")).lower() not in ("active", "") or published in ("false", "0", "no"):
             yield line, BadRow(NOT_SOLD, handle)
             return
-        shared = {role: first[name] for name, role in _SHOPIFY_ROLES.items() if name in first}
-        shared |= {"item_group_id": handle, **first[""]}
+        shared = {**_roles(first, "shopify"), "item_group_id": handle, **first[""]}
         of_variants = {str(row["variantimage"]) for _, row in group if "variantimage" in row}
         photos = [str(row["imagesrc"]) for _, row in group if str(row.get("imagesrc", "")) not in {"", *of_variants}]
         sold = [(n, row) for n, row in group if {"variantprice", "variantsku", "option1value"} & set(row)] or group[:1]
@@ -184,24 +144,20 @@ class Shopify:
             own["image"] = list(dict.fromkeys([*texts_of(row.get("variantimage", [])), *photos]))
             own |= {"price": row["variantprice"]} if "variantprice" in row else {}
             own |= {"regular_price": row["variantcompareatprice"]} if "variantcompareatprice" in row else {}
-            yield line, {**shared, **own, **self._stock(row)}
-
-    def _stock(self, row: Row) -> dict[str, str]:
-        """What is sold without being counted is in stock; what is sold after that on backorder isn't."""
-        quantity = row.get("variantinventoryqty")
-        if quantity is None:
-            return {}
-        return {"in_stock": "yes" if "variantinventorytracker" not in row else str(quantity)}
+            if "variantinventoryqty" in row:  # what isn't counted is in stock, what is sold on backorder isn't
+                own["in_stock"] = row["variantinventoryqty"] if "variantinventorytracker" in row else "yes"
+            yield line, {**shared, **own}
 
 
 @dataclass
 class _Family:
-    """A product with variations of which some may come before it, and whether one was read."""
+    """A product with variations of which some may come before it, whether one was read, and whether it is sold."""
 
     line: int
     row: Row | None = None
     waiting: list[tuple[int, Row]] = field(default_factory=list)
     has_children: bool = False
+    is_sold: bool = True
 
 
 def _paths(text: Any) -> list[str]:
@@ -210,19 +166,12 @@ def _paths(text: Any) -> list[str]:
     return sorted(filter(None, paths), key=lambda path: -path.count(">"))
 
 
-class WooCommerce:
+class WooCommerce(FeedFormat):
     """The product export of WooCommerce: variations name their parent by SKU or as ``id:15``."""
 
     key: FeedFormatName = "woocommerce"
     name = "WooCommerce product export"
-    _USED = frozenset(
-        {"id", "type", "sku", "name", "published", "shortdescription", "description", "instock", "stock", "saleprice",
-         "regularprice", "categories", "images", "parent", "datesalepricestarts", "datesalepriceends", "brands",
-         "brand"}
-    )  # fmt: skip
-
-    def recognises(self, columns: Collection[str]) -> bool:  # noqa: D102
-        return {"type", "name", "regularprice"} <= set(columns) and bool({"id", "sku"} & set(columns))
+    needs = tuple(frozenset({name, "type", "name", "regularprice"}) for name in ("id", "sku"))
 
     def rows(self, rows: NumberedRows) -> NumberedRows:  # noqa: D102
         families: dict[str, _Family] = {}
@@ -230,12 +179,17 @@ class WooCommerce:
             if isinstance(raw, BadRow):
                 yield line, raw
                 continue
-            row = {**_by_key(raw), "": _other_columns(raw, self._USED)}
+            row = _columns(raw, "woocommerce")
             kinds = {kind.strip().lower() for kind in str(row.get("type", "simple")).split(",")}
             names = [f"id:{row['id']}"] if "id" in row else []
             names += [str(row["sku"])] if "sku" in row else []
-            if str(row.get("published", "1")).strip().lower() not in ("1", "true", "yes"):
+            is_sold = str(row.get("published", "1")).strip().lower() in ("1", "true", "yes")
+            if not is_sold:
                 yield line, BadRow(NOT_SOLD, " ".join(names[-1:]))
+            if "variable" in kinds:
+                yield from self._begin(_Family(line, row, is_sold=is_sold), names, families)
+            elif not is_sold:
+                continue
             elif "grouped" in kinds:
                 yield line, BadRow(GROUP_OF_PRODUCTS, str(row.get("name", "")))
             elif "variation" in kinds:
@@ -243,28 +197,27 @@ class WooCommerce:
                 if family.row is None:
                     family.waiting.append((line, row))
                 else:
-                    family.has_children = True
-                    yield line, self._item(row, family.row)
-            elif "variable" in kinds:
-                yield from self._begin(line, row, names, families)
+                    yield self._child(line, row, family)
             else:
                 yield line, self._item(row, None)
         yield from self._left(families)
 
-    def _begin(self, line: int, row: Row, names: list[str], families: dict[str, _Family]) -> NumberedRows:
+    def _begin(self, family: _Family, names: list[str], families: dict[str, _Family]) -> NumberedRows:
         """Remember a product, and read its variations that came before it."""
-        family = _Family(line, row)
         for name in names:
             before = families.get(name)
-            for child_line, child in before.waiting if before is not None else ():
-                family.has_children = True
-                yield child_line, self._item(child, row)
+            for line, child in before.waiting if before is not None else ():
+                yield self._child(line, child, family)
             families[name] = family
+
+    def _child(self, line: int, row: Row, family: _Family) -> tuple[int, Row | BadRow]:
+        family.has_children = True
+        return line, self._item(row, family.row) if family.is_sold else BadRow(NOT_SOLD, str(row.get("sku", "")))
 
     def _left(self, families: Mapping[str, _Family]) -> NumberedRows:
         """Products without variations, and variations without their product."""
         for family in {id(family): family for family in families.values()}.values():
-            if family.row is not None and not family.has_children:
+            if family.row is not None and family.is_sold and not family.has_children:
                 yield family.line, self._item(family.row, None)
             for line, row in family.waiting if family.row is None else ():
                 yield line, BadRow(NO_PARENT, str(row.get("parent", "")), usable=True)
@@ -277,14 +230,10 @@ class WooCommerce:
         item |= {"id": str(row.get("id") or row.get("sku")), "title": product.get("name", row.get("name", ""))}
         if parent is not None:
             item["item_group_id"] = str(parent.get("sku") or parent.get("id"))
-        roles = {"regularprice": "price", "saleprice": "sale_price", "sku": "sku", "instock": "in_stock",
-                 "datesalepricestarts": "sale_price_from", "datesalepriceends": "sale_price_to",
-                 "stock": "stock_quantity"}  # fmt: skip
-        item |= {role: row[name] for name, role in roles.items() if name in row}
+        item |= _roles(row, "woocommerce")
         item |= {"category": _paths(product["categories"])} if "categories" in product else {}
-        texts = ("description", "shortdescription")
-        item |= next(({"description": product[name]} for name in texts if name in product), {})
-        item |= next(({"brand": product[name]} for name in ("brands", "brand") if name in product), {})
+        item |= _first(product, "description", "description", "shortdescription")
+        item |= _first(product, "brand", "brands", "brand")
         images = row.get("images", product.get("images", ""))
         item["image"] = [part.strip() for text in texts_of(images) for part in str(text).split(",") if part.strip()]
         return item
@@ -300,23 +249,15 @@ class WooCommerce:
         return options
 
 
-class Magento:
+class Magento(FeedFormat):
     """The product export of Magento 2 and Adobe Commerce: a configurable product lists the SKUs of its simple ones,
     which usually come before it.
     """
 
     key: FeedFormatName = "magento"
     name = "Magento product export"
-    _USED = frozenset(
-        {"sku", "name", "producttype", "categories", "description", "shortdescription", "price", "specialprice",
-         "specialpricefromdate", "specialpricetodate", "baseimage", "smallimage", "thumbnailimage", "additionalimages",
-         "qty", "isinstock", "additionalattributes", "configurablevariations", "productonline", "visibility",
-         "storeviewcode"}
-    )  # fmt: skip
+    needs = (frozenset({"sku", "producttype", "attributesetcode"}),)
     _PAIR = re.compile(r"(?:^|,)\s*(\w+)=((?:(?!,\s*\w+=).)*)", re.DOTALL)
-
-    def recognises(self, columns: Collection[str]) -> bool:  # noqa: D102
-        return {"sku", "producttype", "attributesetcode"} <= set(columns)
 
     def rows(self, rows: NumberedRows) -> NumberedRows:  # noqa: D102
         waiting: dict[str, tuple[int, Row]] = {}
@@ -325,16 +266,16 @@ class Magento:
             if isinstance(raw, BadRow):
                 yield line, raw
                 continue
-            row: Row = {**_by_key(raw), "": _other_columns(raw, self._USED)}
+            row: Row = _columns(raw, "magento")
             sku = str(row.get("sku", ""))
             if "storeviewcode" in row:
                 yield line, BadRow(OF_OTHER_VIEW, sku)
-            elif str(row.get("productonline", "1")) not in ("1", "1.0"):
+            elif row.get("producttype") == "configurable":
+                yield from self._children(line, row, waiting, parents)
+            elif not self._is_sold(row) or (sku in parents and not self._is_sold(parents[sku][0])):
                 yield line, BadRow(NOT_SOLD, sku)
             elif row.get("producttype") in ("grouped", "bundle"):
                 yield line, BadRow(GROUP_OF_PRODUCTS, sku)
-            elif row.get("producttype") == "configurable":
-                yield from self._children(line, row, waiting, parents)
             elif sku in parents:
                 yield line, self._item(row, *parents.pop(sku))
             elif str(row.get("visibility", "")).lower() == "not visible individually":
@@ -359,11 +300,17 @@ class Magento:
         for sku, options in skus.items():
             if sku in waiting:
                 child_line, child = waiting.pop(sku)
-                yield child_line, self._item(child, parent, options)
+                is_sold = self._is_sold(parent)
+                yield child_line, self._item(child, parent, options) if is_sold else BadRow(NOT_SOLD, sku)
             else:
                 parents[sku] = parent, options
-        if not skus:
+        if not self._is_sold(parent):
+            yield line, BadRow(NOT_SOLD, str(parent.get("sku", "")))
+        elif not skus:
             yield line, self._item(parent, None, {})
+
+    def _is_sold(self, row: Row) -> bool:
+        return str(row.get("productonline", "1")) in ("1", "1.0")
 
     def _item(self, row: Row, parent: Row | None, options: Mapping[str, str]) -> Row:
         product: Row = parent or row
@@ -377,11 +324,8 @@ class Magento:
         }
         if parent is not None:
             item["item_group_id"] = str(parent.get("sku", ""))
-        roles = {"price": "price", "specialprice": "sale_price", "specialpricefromdate": "sale_price_from",
-                 "specialpricetodate": "sale_price_to", "qty": "stock_quantity", "isinstock": "in_stock"}  # fmt: skip
-        item |= {role: row[name] for name, role in roles.items() if name in row}
-        texts = ("description", "shortdescription")
-        item |= next(({"description": product[name]} for name in texts if name in product), {})
+        item |= _roles(row, "magento")
+        item |= _first(product, "description", "description", "shortdescription")
         if "categories" in product:
             paths = re.split(r"[,|]", str(product["categories"]))
             inner = filter(None, (" > ".join(path.split("/")[1:]) for path in paths))  # without the root
@@ -393,40 +337,29 @@ class Magento:
         return item
 
 
-_PRESTASHOP_ROLES = {
-    "id": "id", "productid": "id", "name": "title", "category": "category", "quantity": "in_stock",
-    "reference": "reference", "brand": "brand", "manufacturer": "brand", "description": "description", "image": "image",
-    "imageurlsxyz": "image",
-}  # fmt: skip
-
-
-class PrestaShop:
+class PrestaShop(FeedFormat):
     """The product list of PrestaShop's back office, and tables after its own import template; without combinations."""
 
     key: FeedFormatName = "prestashop"
     name = "PrestaShop product list"
-    _PRICES = ("pricetaxincl", "pricetaxincluded", "finalprice", "pricetaxexcl", "pricetaxexcluded", "baseprice")
-
-    def recognises(self, columns: Collection[str]) -> bool:  # noqa: D102
-        return "name" in columns and bool(
-            {"pricetaxexcl", "pricetaxincl", "pricetaxexcluded", "categoriesxyz"} & set(columns)
-        )
+    needs = tuple(
+        frozenset({"name", price})
+        for price in ("pricetaxincl", "pricetaxincluded", "pricetaxexcl", "pricetaxexcluded", "categoriesxyz")
+    )
 
     def rows(self, rows: NumberedRows) -> NumberedRows:  # noqa: D102
         is_warned = False
-        used = {*_PRESTASHOP_ROLES, *self._PRICES, "categoriesxyz", "active01", "active", "status", "enabled"}
         for line, raw in rows:
             if isinstance(raw, BadRow):
                 yield line, raw
                 continue
-            row = _by_key(raw)
+            row = _columns(raw, "prestashop")
             active = next((row[name] for name in ("active01", "active", "status", "enabled") if name in row), "1")
             if str(active).strip().lower() in ("0", "false", "no", "disabled"):
                 yield line, BadRow(NOT_SOLD, str(row.get("name", "")))
                 continue
-            item: dict[str, Any] = {**_other_columns(raw, used)}
-            item |= {role: row[name] for name, role in _PRESTASHOP_ROLES.items() if name in row}
-            priced_by = next((name for name in self._PRICES if name in row), "")
+            item: dict[str, Any] = {**row[""], **_roles(row, "prestashop")}
+            priced_by = next((name for name in COLUMNS["prestashop"]["prices"] if name in row), "")
             item |= {"price": row[priced_by]} if priced_by else {}
             if "excl" in priced_by and not is_warned:
                 is_warned = True
@@ -447,7 +380,7 @@ FORMATS: tuple[FeedFormat, ...] = (
     Magento(),
     PrestaShop(),
     GoogleMerchant(),
-    PlainCatalogue(),
+    FeedFormat(),
 )
 
 

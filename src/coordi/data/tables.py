@@ -9,6 +9,7 @@ import re
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
@@ -353,11 +354,7 @@ def _with_columns(rows: NumberedRows, about: str) -> TableReader:
     return TableReader(tuple(names), chain(first, rows), "", about)
 
 
-def _integer(digits: str) -> int | str:
-    return int(digits) if len(digits) <= _LONGEST_INTEGER else digits
-
-
-_DECODER = json.JSONDecoder(parse_int=_integer)
+_DECODER = json.JSONDecoder(parse_int=lambda digits: int(digits) if len(digits) <= _LONGEST_INTEGER else digits)
 
 
 def _json_lines(path: Path, encoding: str) -> NumberedRows:
@@ -461,6 +458,7 @@ def _parquet_rows(path: Path, file: Any) -> NumberedRows:
         raise DataError(f"{path} isn't a Parquet file: {' '.join(str(error).split())}; write it again") from error
 
 
+@lru_cache(maxsize=4096)
 def column_key(name: str) -> str:
     """A column's name as names are compared: lower case, without spaces, signs and a namespace such as ``g:``."""
     return re.sub(r"[\W_]+", "", name.lower().removeprefix("g:"))
