@@ -364,8 +364,8 @@ class PrestaShop(FeedFormat):
             if "excl" in priced_by and not is_warned:
                 is_warned = True
                 yield line, BadRow(WITHOUT_TAX, str(row[priced_by]), usable=True)
-            if "categoriesxyz" in row:
-                item["category"] = [part.strip() for part in reversed(str(row["categoriesxyz"]).split(","))]
+            names = next((row[name] for name in ("categoriesxyz", "categories", "category") if name in row), "")
+            item["category"] = [part.strip() for part in reversed(str(names).split(",")) if part.strip()]
             for name, value in row.items():
                 for feature in str(value).split(",") if name.startswith("feature") else ():
                     what, _, text = feature.partition(":")
