@@ -286,6 +286,8 @@ def load(
     catalogue: str | Path | None = None,
     say: Say = lambda line: None,
     progress: ShowProgress = show_no_progress,
+    *,
+    overrides: Sequence[str] = (),
 ) -> Model:
     """Load a model, and open a catalogue for it.
 
@@ -296,13 +298,14 @@ def load(
             reads, which is described once and cached; None for no catalogue.
         say: Shows one line to the user.
         progress: Shows progress of describing a catalogue for the first time.
+        overrides: Settings of this machine, such as ``model.base=FOLDER`` where the base lies elsewhere.
 
     Raises:
         CoordiError: If there is no such model or catalogue, or they don't fit together.
     """
     source = None if catalogue is None else located(catalogue)
     is_run = source is not None and (source / RUN_FILE).is_file()
-    trained = find_model(str((source if is_run else "bundled") if model is None else model))
+    trained = find_model(str((source if is_run else "bundled") if model is None else model), overrides)
     settings = trained.settings
     encoder = load_settled_encoder(settings.describe)
     vocabulary = load_vocabulary(settings.describe.vocabulary)

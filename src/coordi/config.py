@@ -114,12 +114,17 @@ class ModelSettings(Settings):
         revision: Hub commit; required with a hub id.
         arithmetic: For scoring a small model on a CPU: ``int8`` (see ``model.engines``) or ``float32``; ``auto`` uses
             ``int8`` where it is faster.
+        attention: How transformers computes attention; ``auto`` takes what a base needs, else PyTorch's own (``sdpa``).
+            ``flash_attention_2`` needs the package flash-attn. Unsloth chooses for itself.
+        batch_tokens: Maximum tokens per batch in scoring, padding included; None for 1,024, on a GPU for 8,192.
     """
 
     base: str = "bundled"
     quantization: Literal["nf4", "none"] = "nf4"
     arithmetic: Literal["auto", "float32", "int8"] = "auto"
     engine: Literal["auto", "peft", "unsloth"] = "auto"
+    attention: Literal["auto", "sdpa", "eager", "flash_attention_2"] = "auto"
+    batch_tokens: int | None = Field(default=None, ge=1)
     allow_download: bool = False
     revision: str | None = None
 
@@ -131,6 +136,7 @@ class PromptSettings(Settings):
         max_length: Maximum tokens of prompt and answer; items are shortened to fit, the question and answer never.
         max_title_words: Maximum words of an item's title.
         attributes: Attributes of the description in an item's text, in this order.
+        kind_beside_title: Whether the photo's garment type is also said beside a title, which mostly names one itself.
         facts: Whether the language model reads an item's facts after its text: dress codes, season, purposes and
             tradition.
     """
@@ -138,6 +144,7 @@ class PromptSettings(Settings):
     max_length: int = Field(default=2048, ge=64)
     max_title_words: int = Field(default=12, ge=1)
     attributes: tuple[str, ...] = ("category", "colour", "pattern", "material", "style", "occasion")
+    kind_beside_title: bool = False
     facts: bool = False
 
 
@@ -177,7 +184,9 @@ class FinetuneSettings(Settings):
         checkpoint_minutes: Minutes between checkpoints; 0 for one after every step. There is also a checkpoint before
             every evaluation, and fewer where writing them would take more than 1% of the time.
         track: Log losses, learning rate and gradient norms to ``tensorboard`` (``logs/`` in the fine-tuning's folder),
-            ``mlflow`` or ``trackio`` (where their own settings say).
+            ``wandb`` (offline, in that folder, unless ``WANDB_MODE`` says otherwise), ``mlflow`` or ``trackio`` (where
+            their own settings say).
+        track_steps: Steps between two logged rows; the loss is the mean since the last one.
     """
 
     start: str | None = None
@@ -206,7 +215,8 @@ class FinetuneSettings(Settings):
     evaluations: int = Field(default=4, ge=1)
     valid_questions: int | None = Field(default=None, ge=2)
     checkpoint_minutes: float = Field(default=5.0, ge=0)
-    track: Literal["none", "tensorboard", "mlflow", "trackio"] = "none"
+    track: Literal["none", "tensorboard", "mlflow", "trackio", "wandb"] = "none"
+    track_steps: int = Field(default=1, ge=1)
 
     @model_validator(mode="after")
     def _parts_agree(self) -> FinetuneSettings:

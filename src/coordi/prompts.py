@@ -65,7 +65,7 @@ def item_text(item: Item, description: Description | None, settings: PromptSetti
     added: list[str] = []
     for attribute in settings.attributes:
         labels = description.attributes.get(attribute, ()) if description is not None else ()
-        if not labels or (attribute == _IN_TITLES and title):
+        if not labels or (attribute == _IN_TITLES and title and not settings.kind_beside_title):
             continue
         label = " ".join(labels[0].text.split()).lower()
         if label and not _has_words(f"{text} {' '.join(added)}", label):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -134,9 +135,18 @@ def test_no_network_is_said(server: Hub, monkeypatch: pytest.MonkeyPatch, consta
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(DataError, match=r"can't be fetched: .*; check the network and run again"):
         fetch("Marqo/polyvore", ALLOWED)
+
+
+def test_the_library_may_have_been_imported_offline(
+    server: Hub, monkeypatch: pytest.MonkeyPatch, constants: Any
+) -> None:
+    """As where a model's tokenizer was loaded first; afterwards this process is offline again."""
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    with pytest.raises(DataError, match=r"huggingface_hub is offline in this process \(HF_HUB_OFFLINE"):
+    with pytest.raises(DataError, match=r"isn't there, or not for you"):  # so the server was asked
         fetch("Marqo/polyvore", ALLOWED)
+    assert server.asked
+    assert constants.HF_HUB_OFFLINE is True
+    assert os.environ["HF_HUB_OFFLINE"] == "1"
 
 
 def test_names_of_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

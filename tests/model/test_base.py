@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,10 @@ from coordi.config import ModelSettings
 from coordi.errors import ModelError
 from coordi.model import base
 from coordi.model.base import resolve_base
+
+from ..hub_server import PIN, Hub
+from ..hub_server import constants as constants
+from ..hub_server import server as server
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -103,3 +108,42 @@ def test_a_file_of_the_wrong_bytes_is_not_converted(tmp_path: Path, monkeypatch:
     with pytest.raises(ModelError, match=rf"isn't the file coordi knows.*expected {base.SHA256}"):
         resolve_base(ModelSettings())
     assert not list((tmp_path / "cache").rglob("config.json"))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.slow
+def test_a_hub_model_is_fetched_though_the_library_was_imported_offline(
+    server: Hub, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, constants: Any
+) -> None:
+    """Unsloth, and a tokenizer, import it before anything is fetched."""
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    server.files["owner/name"] = {**contents(tiny_folder), "own.py": b"code", "pytorch_model.bin": b"pickle"}
+    settings = ModelSettings(base="owner/name", allow_download=True, revision=PIN)
+    fetched = resolve_base(settings)
+    assert fetched.identity == resolve_base(ModelSettings(base=str(tiny_folder))).identity
+    assert not {"own.py", "pytorch_model.bin"} & {path.name for path in fetched.folder.iterdir()}
+    assert constants.HF_HUB_OFFLINE is True
+    server.asked.clear()
+    assert resolve_base(settings.model_copy(update={"allow_download": False})).identity == fetched.identity
+    assert not server.asked  # what lies in the hub's cache needs no permission
+
+
+def test_a_hub_that_does_not_answer_is_named(server: Hub, monkeypatch: pytest.MonkeyPatch, constants: Any) -> None:
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(ModelError, match=r"the hub's model owner/name at 0123456789ab can't be fetched: .*; check the"):
+        resolve_base(ModelSettings(base="owner/name", allow_download=True, revision=PIN))
+
+
+def test_a_hub_model_without_safetensors_is_not_fetched(server: Hub) -> None:
+    server.files["owner/name"] = {"config.json": b"{}", "pytorch_model.bin": b"pickle"}
+    with pytest.raises(ModelError, match=r"owner/name at 0123456789ab holds no \*\.safetensors"):
+        resolve_base(ModelSettings(base="owner/name", allow_download=True, revision=PIN))
+    assert not any("pytorch_model.bin" in path for path in server.asked)
+
+
+def test_the_home_folder_can_be_written_short(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(copy.parent))
+    assert resolve_base(ModelSettings(base="~/model")).folder == copy

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 ModelOption = Annotated[
     str, typer.Option("--model", help="'bundled', 'base', or a folder of `coordi run`, `finetune` or an adapter.")
 ]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Setting of this machine, as model.base=FOLDER; repeatable."),
+]
 ItemsArgument = Annotated[
     list[str], typer.Argument(metavar="ITEM", help="A photo's path, words ('navy wool blazer') or a catalogue's id.")
 ]
@@ -45,7 +49,11 @@ def _find_items(model: Model, given: Sequence[str]) -> list[Item]:
 
 
 def score(
-    items: ItemsArgument, model: ModelOption = "bundled", quick: QuickOption = False, as_json: JsonOption = False
+    items: ItemsArgument,
+    model: ModelOption = "bundled",
+    quick: QuickOption = False,
+    as_json: JsonOption = False,
+    overrides: SetOption = None,
 ) -> None:
     """Score how well items go together, from 0 (not at all) to 1, and find the one that fits least.
 
@@ -59,7 +67,7 @@ def score(
 
     if len(items) < 2:
         raise DataError(f"scoring needs 2 items or more, got {len(items)}; add what should go with '{items[0]}'")
-    loaded = load(model)
+    loaded = load(model, overrides=overrides or ())
     outfit = _find_items(loaded, items)
     if not quick:
         note(LOADING)
@@ -106,6 +114,7 @@ def recommend(
     looks: Annotated[bool, typer.Option("--looks", help="Build complete outfits around one item.")] = False,
     quick: QuickOption = False,
     as_json: JsonOption = False,
+    overrides: SetOption = None,
 ) -> None:
     """Find items of a catalogue that complete an outfit, ranked by the model, each with a reason.
 
@@ -119,7 +128,7 @@ def recommend(
 
     if looks and len(items) > 1:
         raise typer.BadParameter(f"--looks builds around 1 item, got {len(items)}; add the others with --pin ID")
-    loaded = load(model, catalogue, note, progress_bar)
+    loaded = load(model, catalogue, note, progress_bar, overrides=overrides or ())
     name = loaded.trained.name
     outfit = _find_items(loaded, items)
     if not quick:
@@ -237,6 +246,7 @@ def serve(
     photo_megabytes: Annotated[int, typer.Option(min=1, max=100, help="Maximum size of a photo.")] = 20,
     stop_seconds: Annotated[int, typer.Option(min=1, help="Maximum time to finish requests after Ctrl-C.")] = 30,
     access_log: Annotated[bool, typer.Option("--access-log", help="Log method, path and status of requests.")] = False,
+    overrides: SetOption = None,
 ) -> None:
     """Serve the page at / and the API under /api/v1 over HTTP on this machine. Ctrl-C stops it.
 
@@ -267,7 +277,7 @@ def serve(
     )
     if catalogue is not None:
         _check_catalogue(catalogue)
-    run(settings, lambda: load(model, catalogue, note, progress_bar), note)
+    run(settings, lambda: load(model, catalogue, note, progress_bar, overrides=overrides or ()), note)
 
 
 def _check_catalogue(folder: Path) -> None:

@@ -87,28 +87,28 @@ def fetch_repositories(folder: Path, repositories: Sequence[Repository], allowed
         if pruned:
             lack = f" any more ({len(pruned)} files are gone from the hub's cache, such as {pruned[0].name})"
         raise first.error(f"{first.name} isn't on this machine{lack}, and nothing is fetched unless allowed; {advice}")
-    with _online(first.error) as hub:
+    with online() as hub:
         files = {f"{each.name}@{each.commit}": _fetch_files(hub, each, folder) for each in repositories}
     write_json(folder / COMPLETE, files)
     return folder
 
 
 @contextmanager
-def _online(error: type[CoordiError]) -> Iterator[ModuleType]:
-    before = os.environ.get(_OFFLINE)
-    os.environ[_OFFLINE] = "0"  # coordi's command sets it to 1; the library reads it when it is first imported
+def online() -> Iterator[ModuleType]:
+    """Let huggingface_hub reach the network for the while, whenever it was imported: it reads the variable only then,
+    and asks its constant before every request.
+    """
+    hub: Any = require("huggingface_hub")
+    constants: Any = require("huggingface_hub.constants")
+    variable, constant = os.environ.get(_OFFLINE), constants.HF_HUB_OFFLINE
+    os.environ[_OFFLINE], constants.HF_HUB_OFFLINE = "0", False
     try:
-        hub = require("huggingface_hub", "train")
-        if require("huggingface_hub.constants", "train").HF_HUB_OFFLINE:
-            raise error(
-                f"huggingface_hub is offline in this process ({_OFFLINE} was set when it was loaded); run again with "
-                f"{_OFFLINE}=0 to fetch data"
-            )
         yield hub
     finally:
+        constants.HF_HUB_OFFLINE = constant
         os.environ.pop(_OFFLINE)
-        if before is not None:
-            os.environ[_OFFLINE] = before
+        if variable is not None:
+            os.environ[_OFFLINE] = variable
 
 
 def _fetch_files(hub: ModuleType, repository: Repository, folder: Path) -> list[str]:

@@ -198,6 +198,7 @@ class TextTokenizer:
 
 
 _PHOTOS_PER_BATCH = 16
+_PHOTOS_PER_GPU_BATCH = 128
 _TEXTS_PER_BATCH = 32
 
 
@@ -219,10 +220,11 @@ class TowersEncoder:
     logit_scale: float
     logit_bias: float | None
     model: Any = None
+    photos_per_batch: int = _PHOTOS_PER_BATCH
 
     def encode_images(self, images: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
         """Unit vectors ``(N, D)``, photos prepared as the checkpoint asks."""
-        return self._encode(images, self.photos.prepare, self.image_tower, _PHOTOS_PER_BATCH)
+        return self._encode(images, self.photos.prepare, self.image_tower, self.photos_per_batch)
 
     def encode_texts(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Unit vectors ``(N, D)``, texts cleaned, cut and padded as the checkpoint asks."""
@@ -256,18 +258,22 @@ def load_checkpoint(folder: Path, name: str | None = None) -> TowersEncoder:
             f"{folder} can't be loaded as a checkpoint: {reason}; get its files again, or give another encoder"
         ) from error
     is_clip = load is _load_clip
+    torch = require("torch", EXTRA)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = model.eval().to(device)
     return TowersEncoder(
         name or str(folder),
         _identity(folder, is_open_clip=load is _load_open_clip),
         photos,
         tokens,
-        _torch_tower(model.get_image_features, "pixel_values"),
+        _torch_tower(model.get_image_features, "pixel_values", device),
         # No mask: CLIP's vector is read at the end token, before any padding; SigLIP was trained without one.
-        _torch_tower(model.get_text_features, "input_ids"),
+        _torch_tower(model.get_text_features, "input_ids", device),
         dimension=int(model.config.projection_dim if is_clip else model.config.text_config.projection_size),
         logit_scale=float(model.logit_scale.detach().exp()),
         logit_bias=None if is_clip else float(model.logit_bias.detach()),
-        model=model.eval(),
+        model=model,
+        photos_per_batch=_PHOTOS_PER_BATCH if device.type == "cpu" else _PHOTOS_PER_GPU_BATCH,
     )
 
 
@@ -282,12 +288,13 @@ def _check_fit(config: Any, photos: PhotoRecipe, tokens: TextTokenizer) -> None:
         raise ValueError(f"its tokenizer makes {tokens.recipe.length} tokens, more than its model takes")
 
 
-def _torch_tower(features: Callable[..., Any], name: str) -> Tower:
+def _torch_tower(features: Callable[..., Any], name: str, device: Any) -> Tower:
     torch = require("torch", EXTRA)
 
     def tower(values: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         with torch.inference_mode():
-            return np.asarray(features(**{name: torch.from_numpy(values)}).pooler_output.numpy(), dtype=np.float32)
+            vectors = features(**{name: torch.from_numpy(values).to(device)}).pooler_output
+            return np.asarray(vectors.float().cpu().numpy(), dtype=np.float32)
 
     return tower
 

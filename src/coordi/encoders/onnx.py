@@ -193,13 +193,14 @@ def _write_towers(model: Any, out: Path, pixels: npt.NDArray[np.float32], tokens
 def _write(path: Path, module: Any, example: tuple[npt.NDArray[Any], str, dict[int, str]]) -> None:
     torch = require("torch", EXTRA)
     given, name, axes = example
+    example_input = torch.from_numpy(given[:2]).to(module.model.device)
     buffer = io.BytesIO()
     with warnings.catch_warnings(), torch.inference_mode():
         # The tracing exporter is the one that needs nothing beside torch; it warns at length that another is newer.
         warnings.simplefilter("ignore")
         try:
             torch.onnx.export(
-                module, (torch.from_numpy(given[:2]),), buffer, dynamo=False, opset_version=_OPSET,
+                module, (example_input,), buffer, dynamo=False, opset_version=_OPSET,
                 input_names=[name], output_names=["vectors"], dynamic_axes={name: axes, "vectors": {0: axes[0]}},
             )  # fmt: skip
         # Tracing may fail in any of torch's ways.

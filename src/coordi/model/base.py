@@ -13,11 +13,13 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from coordi.artifacts import Record, build_once, cache_folder, hash_file, is_finished, read_json
 from coordi.config import ModelSettings, RunSettings
+from coordi.data.hub import Repository, fetch_repositories
 from coordi.errors import ArtifactError, ModelError, require
 
 _CHATTY = ("transformers", "peft", "bitsandbytes", "accelerate", "huggingface_hub")
@@ -139,7 +141,6 @@ def _repair_tokenizer(tokenizer: Any) -> None:
     tokenizer.eos_token = tokenizer.pad_token = _EOS
 
 
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB_ID = re.compile(r"(?!\.)[\w.-]+/[\w.-]+")
 _FETCHED = ["*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer*",
             "special_tokens_map.json", "chat_template*", "vocab*", "merges.txt"]  # fmt: skip
@@ -154,6 +155,11 @@ class Base:
     folder: Path
     identity: str
 
+    @property
+    def public_name(self) -> str:
+        """The name without the path of a folder, which means nothing on other machines."""
+        return Path(self.name).name if Path(self.name).expanduser().is_dir() else self.name
+
 
 def resolve_base(settings: ModelSettings) -> Base:
     """Find the base model that the settings name; the bundled one is converted on first use. Raises a ``ModelError`` if
@@ -162,11 +168,11 @@ def resolve_base(settings: ModelSettings) -> Base:
     if settings.base == "bundled":
         folder = _bundled_folder()
         return Base("bundled", folder, SHA256)
-    path = Path(settings.base)
+    path = Path(settings.base).expanduser()
     if path.is_dir():
         folder = path
     elif _HUB_ID.fullmatch(settings.base):
-        folder = _downloaded(settings)
+        folder = _hub_folder(settings)
     else:
         raise ModelError(
             f"no base model '{settings.base}': accepted are bundled, a folder in the Hugging Face layout, or a hub id "
@@ -176,12 +182,17 @@ def resolve_base(settings: ModelSettings) -> Base:
     return Base(settings.base, folder, _identity(folder))
 
 
+def positions(folder: Path) -> int | None:
+    """Number of tokens that a base reads at most; None if its configuration doesn't say."""
+    config = read_json(folder / "config.json")
+    most = (config.get("text_config") or config).get("max_position_embeddings")
+    return most if isinstance(most, int) else None
+
+
 def check_base(base: Base, settings: RunSettings) -> None:
     """Raise a ``ModelError`` if prompts are longer than a base reads, or it is stored in another quantization."""
-    config = read_json(base.folder / "config.json")
-    text = config.get("text_config") or config
-    most = text.get("max_position_embeddings")
-    if isinstance(most, int) and settings.prompt.max_length > most:
+    config, most = read_json(base.folder / "config.json"), positions(base.folder)
+    if most is not None and settings.prompt.max_length > most:
         raise ModelError(
             f"prompt.max_length is {settings.prompt.max_length}, but '{base.name}' reads {most} tokens at most; set "
             f"prompt.max_length={most} or less"
@@ -195,25 +206,40 @@ def check_base(base: Base, settings: RunSettings) -> None:
         )
 
 
-def _downloaded(settings: ModelSettings) -> Path:
+def _hub_folder(settings: ModelSettings) -> Path:
+    """Folder of a hub model: from the hub's own cache if it is there, else downloaded where that is allowed."""
+    cached = _in_hub_cache(settings)
+    if cached is not None:
+        return cached
     if not settings.allow_download:
         raise ModelError(
             f"no folder '{settings.base}', and nothing is downloaded unless allowed; for the hub model of that name "
             "set model.allow_download=true and model.revision to the commit to pin"
         )
-    if settings.revision is None or not _COMMIT.fullmatch(settings.revision):
-        raise ModelError(
-            f"model.revision is {settings.revision!r}; give the 40 hexadecimal digits of a commit of {settings.base}"
-        )
-    os.environ["HF_HUB_OFFLINE"] = "0"
-    hub = require("huggingface_hub", "train")
+    pin = Repository(settings.base, "model", settings.revision, "model.revision", ModelError, _choose)
+    folder = cache_folder() / "models" / f"{settings.base.replace('/', '--')}@{str(settings.revision)[:12]}"
+    return fetch_repositories(folder, [pin], settings.allow_download, "")
+
+
+def _in_hub_cache(settings: ModelSettings) -> Path | None:
+    """A complete snapshot in the hub's own cache, of any commit if none is pinned; no network is used."""
+    hub = require("huggingface_hub")
     try:
-        return Path(hub.snapshot_download(settings.base, revision=settings.revision, allow_patterns=_FETCHED))
-    except (OSError, ValueError) as error:  # the hub's errors are OSErrors and ValueErrors of its own
-        reason = str(error).splitlines()[0]
-        raise ModelError(f"{settings.base} at {settings.revision[:12]} can't be downloaded: {reason}") from error
-    finally:
-        stay_offline()
+        return Path(
+            hub.snapshot_download(
+                settings.base, revision=settings.revision, local_files_only=True, allow_patterns=_FETCHED
+            )
+        )
+    except (OSError, ValueError):  # nothing is there
+        return None
+
+
+def _choose(where: str, listed: list[str]) -> list[str]:
+    """The files of a model that are downloaded: never code, never pickle."""
+    chosen = [file for file in listed if any(fnmatchcase(file, pattern) for pattern in _FETCHED)]
+    if not any(file.endswith(".safetensors") for file in chosen):
+        raise ModelError(f"{where} holds no *.safetensors; other formats may run code when loaded and aren't fetched")
+    return chosen
 
 
 def _check_layout(folder: Path) -> None:

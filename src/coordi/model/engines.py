@@ -5,19 +5,22 @@ from __future__ import annotations
 import importlib.util
 import math
 import os
+import sys
+import warnings
 from collections.abc import Iterator, Set
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from safetensors import SafetensorError, safe_open
 
-from coordi.artifacts import read_json
+from coordi.artifacts import cache_folder, read_json
 from coordi.config import FinetuneSettings, ModelSettings, RunSettings
-from coordi.errors import ArtifactError, ModelError, require
-from coordi.model.base import Base, forget_quantization, quiet_libraries, stay_offline
+from coordi.errors import ArtifactError, CoordiError, ModelError, require
+from coordi.model.base import Base, forget_quantization, positions, quiet_libraries, stay_offline
 from coordi.model.prefix_cache import middle_layer
 
 if TYPE_CHECKING:
@@ -32,7 +35,6 @@ _MIN_SCALE = 1e-12  # a token of zeros is divided by this
 # Up to this many parameters, scoring on a CPU unpacks the 4-bit weights once: the numbers are the same, and no layer
 # has to unpack them again for every batch (measured: dev/LOG.md). A larger model would not fit in memory unpacked.
 UNPACK_UP_TO = 1_000_000_000
-_UNSLOTH_POSITIONS = 4096  # that Unsloth prepares; prompts stay under prompt.max_length
 _VALUE_LENGTH = 40  # of a value in a message
 _NF4_BYTES = 0.5 + 4 / 64  # of a weight, with a float32 scale for every 64
 
@@ -101,8 +103,10 @@ class Loaded(NamedTuple):
     tokenizer: PreTrainedTokenizerBase
 
 
-def choose_engine(settings: ModelSettings, head: str = "answer") -> tuple[Engine, str]:
-    """The engine for a head on this machine, and why, for the user; raises a ``ModelError`` if there is none."""
+def choose_engine(settings: ModelSettings, head: str = "answer", max_length: int = 2048) -> tuple[Engine, str]:
+    """The engine for a head and for prompts of at most ``max_length`` tokens on this machine, and why, for the user;
+    raises a ``ModelError`` if there is none.
+    """
     stay_offline()
     if head == "pooled":
         if settings.engine == "unsloth":
@@ -113,19 +117,73 @@ def choose_engine(settings: ModelSettings, head: str = "answer") -> tuple[Engine
         return PeftEngine(), "PEFT, which a pooled head needs"
     if settings.engine == "peft":
         return PeftEngine(), "PEFT, as the settings ask"
-    torch = require("torch", "train")
-    gpu = bool(torch.cuda.is_available())
-    if settings.engine == "unsloth" and not gpu:
+    trouble = gpu_trouble()
+    if trouble and settings.engine == "unsloth":
         raise ModelError(
-            "model.engine is unsloth, which needs an NVIDIA GPU, and PyTorch sees none; set model.engine=auto"
+            f"model.engine is unsloth, which needs an NVIDIA GPU, and PyTorch sees none: {trouble}; set "
+            "model.engine=auto"
         )
-    if not gpu:
-        return PeftEngine(), "PEFT, on the CPU: Unsloth needs an NVIDIA GPU"
-    name = torch.cuda.get_device_name(0)
+    if trouble:
+        return PeftEngine(), f"PEFT, on the CPU: Unsloth needs an NVIDIA GPU, and {trouble}"
+    name = _gpu_name()
     if settings.engine == "auto" and importlib.util.find_spec("unsloth") is None:
         return PeftEngine(), f"PEFT on {name}; for Unsloth: pip install 'coordi[cuda]'"
-    require("unsloth", "cuda")  # now, before transformers, which it rewrites
-    return UnslothEngine(), "Unsloth, as the settings ask" if settings.engine == "unsloth" else f"Unsloth, on {name}"
+    try:
+        import_unsloth()  # now, before transformers, which it rewrites
+    except ModelError as error:
+        if settings.engine == "unsloth":
+            raise
+        return PeftEngine(), f"PEFT on {name}: {error}"
+    engine = UnslothEngine(max_length)
+    return engine, "Unsloth, as the settings ask" if settings.engine == "unsloth" else f"Unsloth, on {name}"
+
+
+def gpu_trouble() -> str:
+    """Why PyTorch can't use a GPU here, as the end of a sentence; empty if it can."""
+    torch = require("torch", "train")
+    if torch.cuda.is_available():
+        return ""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if torch.version.cuda is None:
+        return "this PyTorch is built without CUDA"
+    if hidden is not None and hidden.strip() in ("", "-1"):
+        return f"CUDA_VISIBLE_DEVICES={hidden!r} hides every GPU"
+    try:
+        torch.cuda.init()
+    except RuntimeError as error:  # such as a driver that is too old, with both versions
+        return _first_line(error).rstrip(".")
+    return "there is none"
+
+
+def _gpu_name() -> str:
+    torch = require("torch", "train")
+    name, count = str(torch.cuda.get_device_name(0)), int(torch.cuda.device_count())
+    return name if count < 2 or "RANK" in os.environ else f"{name}, the first of {count} GPUs (torchrun uses several)"
+
+
+def import_unsloth() -> Any:
+    """The package unsloth, imported without what it prints on standard output, writes into the working directory and
+    sends; a ``ModelError`` if it can't be used with this driver, this GPU or these versions of other packages.
+    """
+    stay_offline()
+    os.environ.setdefault("UNSLOTH_DISABLE_STATISTICS", "1")
+    os.environ.setdefault("UNSLOTH_COMPILE_LOCATION", str(cache_folder() / "unsloth_compiled_cache"))
+    try:
+        with redirect_stdout(sys.stderr), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return require("unsloth", "cuda")
+    except CoordiError:
+        raise
+    except Exception as error:  # it raises what its many imports raise
+        raise ModelError(
+            f"Unsloth is installed but can't be used here ({type(error).__name__}: {_first_line(error)}); set "
+            "model.engine=peft"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
 
 
 def load_tokenizer(base: Base) -> PreTrainedTokenizerBase:
@@ -150,10 +208,11 @@ def _clear_errors(what: str, advice: str = "") -> Iterator[None]:
     try:
         with quiet_libraries():
             yield
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
-        first, *others = str(error).splitlines() or [type(error).__name__]
-        reason = " ".join([first, *others[:1]]) if first.endswith(":") else first
-        raise ModelError(f"{what}: {reason}{advice}") from error
+    except CoordiError:
+        raise
+    except (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, AssertionError, ImportError,
+            SafetensorError) as error:  # fmt: skip
+        raise ModelError(f"{what}: {_first_line(error)}{advice}") from error
 
 
 class PeftEngine:
@@ -232,36 +291,77 @@ def _lora_options(finetune: FinetuneSettings) -> dict[str, Any]:
 
 
 def compute_dtype() -> torch.dtype:
-    """The number format that matrix products of 4-bit layers run in: bfloat16 where the hardware has it."""
+    """The number format that matrix products of 4-bit layers run in: bfloat16 where the hardware has it, else float16
+    on a GPU and float32 on a CPU.
+    """
     torch = require("torch", "train")
     if torch.cuda.is_available():
         fast = torch.cuda.get_device_capability()[0] >= 8  # is_bf16_supported counts slow emulation
-    else:
-        fast = torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported()
+        return torch.bfloat16 if fast else torch.float16  # type: ignore[no-any-return]
+    fast = torch.backends.mkldnn.is_available() and torch.cpu._is_avx512_bf16_supported()
     return torch.bfloat16 if fast else torch.float32  # type: ignore[no-any-return]
+
+
+def _device() -> str:
+    gpu = require("torch", "train").cuda.is_available()
+    return f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if gpu else "cpu"  # torchrun sets the rank
+
+
+def _four_bits() -> Any:
+    """How both engines quantize a base that isn't stored in 4 bits. A base that is keeps its own way."""
+    require("bitsandbytes", "train")
+    return require("transformers", "train").BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_use_double_quant=False,
+        bnb_4bit_compute_dtype=compute_dtype(),
+    )  # fmt: skip
+
+
+def _check_four_bits(base: Base, network: Any, model: ModelSettings) -> None:
+    if model.quantization == "nf4" and not _four_bit_layers(network):
+        raise ModelError(
+            f"model.quantization is nf4, but '{base.name}' was loaded without a layer in 4 bits: bitsandbytes doesn't "
+            "work here, see coordi doctor; or set model.quantization=none, which takes four times the memory"
+        )
+
+
+def _attention(base: Base, model: ModelSettings) -> dict[str, str]:
+    """Options for transformers; a ``ModelError`` if the chosen attention can't compute this base."""
+    config = read_json(base.folder / "config.json")
+    text = config.get("text_config") or config
+    # A configuration may leave out the default of its type.
+    cap = text.get("attn_logit_softcapping", 50.0 if text.get("model_type") == "gemma2" else None)
+    if model.attention == "sdpa" and cap is not None:
+        raise ModelError(
+            f"model.attention is sdpa, which leaves out the soft-capping of '{base.name}'; set model.attention=auto"
+        )
+    if model.attention == "flash_attention_2" and (gpu_trouble() or importlib.util.find_spec("flash_attn") is None):
+        lack = gpu_trouble() or "it isn't installed: pip install flash-attn"
+        raise ModelError(
+            f"model.attention is flash_attention_2, which needs the package flash-attn and a GPU ({lack}); set "
+            "model.attention=auto"
+        )
+    if model.attention != "auto":
+        return {"attn_implementation": model.attention}
+    return {} if cap is None else {"attn_implementation": "eager"}
 
 
 def _load(base: Base, model: ModelSettings) -> Any:
     torch = require("torch", "train")
     transformers = require("transformers", "train")
-    gpu = torch.cuda.is_available()
-    options: dict[str, Any] = {"dtype": compute_dtype() if gpu else torch.float32}
+    dtype = compute_dtype() if torch.cuda.is_available() else torch.float32
+    options: dict[str, Any] = {"dtype": dtype, **_attention(base, model)}
     if model.quantization == "nf4":
-        require("bitsandbytes", "train")
-        options["quantization_config"] = transformers.BitsAndBytesConfig(
-            load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=compute_dtype()
+        options["quantization_config"] = _four_bits()
+    if dtype is torch.float16 and str(read_json(base.folder / "config.json").get("model_type")).startswith("gemma"):
+        raise ModelError(
+            f"this GPU has no bfloat16, and the states of '{base.name}', a Gemma, are too large for float16; choose "
+            "another base"
         )
-    config = read_json(base.folder / "config.json")
-    text = config.get("text_config") or config
-    # A configuration may leave out the default of its type.
-    cap = 50.0 if text.get("model_type") == "gemma2" else None
-    if text.get("attn_logit_softcapping", cap) is not None:
-        options["attn_implementation"] = "eager"  # PyTorch's own attention has no soft-capping and leaves it out
-    device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if gpu else "cpu"  # torchrun sets the rank
     with _clear_errors(f"'{base.name}' can't be loaded"):
         network = transformers.AutoModelForCausalLM.from_pretrained(
-            base.folder, local_files_only=True, use_safetensors=True, device_map=device, **options
+            base.folder, local_files_only=True, use_safetensors=True, device_map=_device(), **options
         )
+    _check_four_bits(base, network, model)
     for layer in _four_bit_layers(network).values():
         # bitsandbytes repacks a layer's weights when it is first evaluated, and no gradient flows through a repacked
         # layer: training after an evaluation would learn nothing.
@@ -302,16 +402,20 @@ def _unpack(network: Any, dtype: torch.dtype | None = None) -> bool:
     return bool(layers)
 
 
+@dataclass(frozen=True, slots=True)
 class UnslothEngine:
-    """Loads and adapts through ``FastLanguageModel``; imported after transformers it works too, more slowly."""
+    """Loads and adapts through ``FastLanguageModel``, for prompts of at most ``max_length`` tokens; imported after
+    transformers it works too, more slowly.
+    """
 
-    name = "unsloth"
+    name: ClassVar[str] = "unsloth"
+    max_length: int = 2048
 
     def for_training(self, base: Base, model: ModelSettings, finetune: FinetuneSettings, seed: int) -> Loaded:
         """See ``PeftEngine.for_training``."""
-        fast, network, tokenizer = _load_with_unsloth(base, model)
+        fast, network, tokenizer = self._load(base, model)
         layers = _layers_to_train(base, network, finetune)
-        with _clear_errors(f"an adapter can't be put on '{base.name}'"):
+        with redirect_stdout(sys.stderr), _clear_errors(f"an adapter can't be put on '{base.name}'"):
             adapted = fast.get_peft_model(
                 network,
                 **_lora_options(finetune),
@@ -320,29 +424,41 @@ class UnslothEngine:
                 use_gradient_checkpointing="unsloth" if finetune.gradient_checkpointing else False,
                 random_state=seed,
             )
-        return Loaded(fast.for_training(adapted), tokenizer)
+            return Loaded(fast.for_training(adapted), tokenizer)
 
     def for_scoring(self, base: Base, adapter: Path | None, model: ModelSettings) -> Loaded:
         """See ``PeftEngine.for_scoring``."""
-        fast, network, tokenizer = _load_with_unsloth(base, model)
-        if adapter is not None:
-            network = _with_adapter(network, base, adapter)
-        fast.for_inference(network)
+        fast, network, tokenizer = self._load(base, model)
+        with redirect_stdout(sys.stderr):
+            if adapter is not None:
+                network = _with_adapter(network, base, adapter)
+            fast.for_inference(network)
         return Loaded(network.eval(), tokenizer)
 
-
-def _load_with_unsloth(base: Base, model: ModelSettings) -> tuple[Any, Any, Any]:
-    stay_offline()
-    fast = require("unsloth", "cuda").FastLanguageModel
-    with _clear_errors(f"Unsloth can't load '{base.name}'", "; set model.engine=peft"):
-        network, tokenizer = fast.from_pretrained(
-            model_name=str(base.folder.resolve()),  # a name like a hub model's would be mapped to another one
-            max_seq_length=_UNSLOTH_POSITIONS,
-            load_in_4bit=model.quantization == "nf4",
-            dtype=None,
-            local_files_only=True,
-        )
-    return fast, network, _pad_on_the_right(tokenizer)
+    def _load(self, base: Base, model: ModelSettings) -> tuple[Any, Any, Any]:
+        fast = import_unsloth().FastLanguageModel
+        if model.attention != "auto":
+            raise ModelError(
+                f"model.attention is {model.attention}, but Unsloth chooses its own; set model.attention=auto or "
+                "model.engine=peft"
+            )
+        options: dict[str, Any] = {"load_in_4bit": False}
+        if model.quantization == "nf4":
+            options = {"load_in_4bit": True, "quantization_config": _four_bits()}
+        with redirect_stdout(sys.stderr), _clear_errors(f"Unsloth can't load '{base.name}'", "; set model.engine=peft"):
+            network, tokenizer = fast.from_pretrained(
+                model_name=str(base.folder.resolve()),
+                use_exact_model_name=True,  # else a name like a hub model's is mapped to another one
+                # More than the model has would scale its positions, which is another model.
+                max_seq_length=min(self.max_length, positions(base.folder) or self.max_length),
+                device_map={"": _device()},
+                offload_embedding=False,  # ids would have to be in main memory, the rest on the GPU
+                dtype=compute_dtype(),
+                local_files_only=True,
+                **options,
+            )
+        _check_four_bits(base, network, model)
+        return fast, network, _pad_on_the_right(tokenizer)
 
 
 class AdapterConfig(BaseModel):

@@ -302,7 +302,7 @@ def _fast_autocast() -> torch.autocast:
 
     dtype = compute_dtype()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.autocast(device, dtype, enabled=dtype is torch.bfloat16)
+    return torch.autocast(device, dtype, enabled=dtype is not torch.float32)
 
 
 def group_losses(logits: torch.Tensor, sizes: Sequence[int]) -> torch.Tensor:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 TESTED_MODEL_TYPES = ("llama", "qwen2", "qwen3", "gemma2", "gemma3_text", "mistral")
 """Model types, as in config.json, that tests train and score in every way."""
 BATCH_TOKENS = 1024  # twice as many take 12% longer and 0.35 GB more on two cores
+GPU_BATCH_TOKENS = 8192  # by calculation: 0.5 GB for the widest product of an 8B model; not measured
 _MIN_SHARED = 4  # tokens that all prompts begin with; fewer aren't worth a cache
 _MIN_GROUP_PREFIX = 24  # tokens that a group shares beyond that; its own forward pass costs about as much
 _MAX_GROUP = 128  # prompts in a group
@@ -130,14 +131,15 @@ def forward_with_cache(
         states = output[0] if isinstance(output, tuple) else output  # (B, T, H)
         total = total + (states.float() * counted.to(device)[:, :, None]).sum(dim=1).cpu()
 
-    cache = _select(backbone, prefixes, rows.to(device)) if store or prefixes.layers else None
+    reads = store or bool(prefixes.layers)
+    cache = _select(backbone, prefixes, rows.to(device)) if reads else None
     with nullcontext() if pool is None else backbone.layers[pool.layer - 1].register_forward_hook(add):
         out = backbone(
             input_ids=ids.to(device),
             attention_mask=mask.to(device),
             position_ids=positions.to(device),
             past_key_values=cache,
-            use_cache=cache is not None,
+            use_cache=reads,
         )
     last = out.last_hidden_state[torch.arange(len(texts)), (lengths - 1).to(device)]
     counts = prefixes.counts[rows] + counted.sum(dim=1)
@@ -212,11 +214,13 @@ def run_prompts(
 
 @dataclass(frozen=True, slots=True)
 class PromptRunner:
-    """Runs prompts in batches of at most ``batch_tokens``, padding included; without ``answers``, few layers run."""
+    """Runs prompts in batches of at most ``batch_tokens``, padding included (None: 1,024, on a GPU 8,192); without
+    ``answers``, few layers run.
+    """
 
     model: Any
     answers: tuple[int, ...]
-    batch_tokens: int = BATCH_TOKENS
+    batch_tokens: int | None = None
 
     def logits(self, prompts: Sequence[Sequence[int]]) -> NDArray[np.float64]:
         """Logits of the answer tokens right after each prompt, shape ``(N, A)``; see ``read``."""
@@ -257,9 +261,13 @@ class PromptRunner:
         zero = torch.zeros(1, dtype=torch.long)
         start = PrefixCache((), zero, torch.zeros((1, 0), dtype=torch.long), torch.zeros((1, 1)), zero)  # no tokens
         run_prompts(
-            prompts, start, partial(forward_with_cache, backbone, pool=pool), put, self.batch_tokens,
+            prompts, start, partial(forward_with_cache, backbone, pool=pool), put, self._batch_tokens(backbone),
             share=window is None or 2 * max(map(len, prompts)) <= window,
         )  # fmt: skip
+
+    def _batch_tokens(self, backbone: Any) -> int:
+        on_gpu = next(backbone.parameters()).device.type == "cuda"
+        return self.batch_tokens or (GPU_BATCH_TOKENS if on_gpu else BATCH_TOKENS)
 
     def _answer_logits(self, head: Any, last: Any) -> NDArray[np.float64]:
         weights = head.weight[list(self.answers)]  # (A, H)
@@ -334,6 +342,22 @@ def _evaluation(model: Any) -> Iterator[None]:
             yield
     finally:
         model.train(was_training)
+
+
+@contextmanager
+def full_memory_named() -> Iterator[None]:
+    """Replace PyTorch's error about a full GPU by a ``ModelError`` that says what to set."""
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        reason = str(error).split(". GPU")[0].split(". Of")[0]
+        raise ModelError(
+            f"{reason}; fine-tuning needs less with a smaller finetune.micro_batch_size and with "
+            "finetune.gradient_checkpointing=true, scoring with a smaller model.batch_tokens, both with "
+            "model.quantization=nf4 or a smaller base; see: coordi doctor --preset NAME"
+        ) from error
 
 
 @contextmanager

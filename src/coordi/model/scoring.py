@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from threading import Lock
@@ -27,6 +27,7 @@ from coordi.model.prefix_cache import (
     backbone_and_head,
     check_logits,
     common_prefix_length,
+    full_memory_named,
     middle_layer,
 )
 from coordi.prompts import (
@@ -57,16 +58,25 @@ class LanguageModelScorer:
 
     gives_probabilities = True
 
-    def __init__(self, name: str, model: Any, renderer: PromptRenderer, *, facts: bool = False) -> None:
+    def __init__(
+        self, name: str, model: Any, renderer: PromptRenderer, *, facts: bool = False, batch_tokens: int | None = None
+    ) -> None:
         self.name = name
         self.renderer = renderer
         self._facts = facts
-        self._runner = PromptRunner(model, answer_tokens(renderer))
+        self._runner = PromptRunner(model, answer_tokens(renderer), batch_tokens)
 
     @property
     def layers(self) -> int:
         """Number of layers of the model."""
         return len(backbone_and_head(self._runner.model)[0].layers)
+
+    def without_adapter(self) -> LanguageModelScorer | None:
+        """The base model as a scorer that shares these weights; None if the adapter is merged into them."""
+        model = self._runner.model
+        if not hasattr(model, "disable_adapter"):
+            return None
+        return _WithoutAdapter("base", model, self.renderer, facts=self._facts, batch_tokens=self._runner.batch_tokens)
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
         """P(yes) of each outfit, shape ``(N,)``; the prompt lists its items in their order. A ``ModelError`` if an item
@@ -82,8 +92,9 @@ class LanguageModelScorer:
         """
         prompts = [self.renderer.render(compatibility_prompt(outfit, self._facts)).prompt_ids for outfit in outfits]
         pool = None if layer is None else PoolSpec(layer, self._question_tokens(prompts))
-        runner = self._runner if answer else PromptRunner(self._runner.model, ())
-        logits, states = runner.read(prompts, pool)
+        runner = self._runner if answer else replace(self._runner, answers=())
+        with full_memory_named():
+            logits, states = runner.read(prompts, pool)
         yes = sigmoid(logits[:, 0] - logits[:, 1]) if answer else np.full(len(prompts), np.nan)
         return yes, states
 
@@ -91,6 +102,14 @@ class LanguageModelScorer:
         """Number of tokens before the items, which are the same in all prompts."""
         question = self.renderer.question_ids(compatibility_instruction(["", ""]))
         return common_prefix_length(question, *prompts)
+
+
+class _WithoutAdapter(LanguageModelScorer):
+    def read(
+        self, outfits: Sequence[Sequence[Item]], layer: int | None = None, *, answer: bool = True
+    ) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+        with self._runner.model.disable_adapter():
+            return super().read(outfits, layer, answer=answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,17 +304,22 @@ def load_scorer(base: Base, adapter: Path | None, settings: RunSettings) -> Lang
     head = PooledHead.load(adapter)
     loaded = _load(base, adapter, settings)
     renderer = ListRenderer(loaded.tokenizer, settings.prompt.max_length)
-    states = _states_of(loaded.model, head)
+    states = _states_of(loaded.model, head, settings.model.batch_tokens)
     return PooledScorer("fine-tuned", states, head, renderer, facts=settings.prompt.facts)
 
 
-def _states_of(model: Any, head: PooledHead) -> States:
+def _states_of(model: Any, head: PooledHead, batch_tokens: int | None) -> States:
     """Drop the layers above the head's; raises a ``ModelError`` if the head doesn't fit the model's layers."""
     backbone, _ = backbone_and_head(model)
     _check_head(head, int(backbone.config.hidden_size), len(backbone.layers))
     backbone.layers = backbone.layers[: head.layer]
-    runner, pool = PromptRunner(model, ()), PoolSpec(head.layer, ListRenderer.before)
-    return lambda prompts: runner.read(prompts, pool).states
+    runner, pool = PromptRunner(model, (), batch_tokens), PoolSpec(head.layer, ListRenderer.before)
+
+    def states(prompts: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        with full_memory_named():
+            return runner.read(prompts, pool).states
+
+    return states
 
 
 def _check_head(head: PooledHead, size: int, layers: int) -> None:
@@ -363,13 +387,14 @@ def load_answers(base: Base, adapter: Path | None, settings: RunSettings) -> Lan
     check_logits(loaded.model, base.name)
     name = "base" if adapter is None else "fine-tuned"
     renderer = PromptRenderer(loaded.tokenizer, settings.prompt.max_length)
-    return LanguageModelScorer(name, loaded.model, renderer, facts=settings.prompt.facts)
+    options: dict[str, Any] = {"facts": settings.prompt.facts, "batch_tokens": settings.model.batch_tokens}
+    return LanguageModelScorer(name, loaded.model, renderer, **options)
 
 
 def _load(base: Base, adapter: Path | None, settings: RunSettings) -> Loaded:
     check_base(base, settings)
     # One engine per process: Unsloth patches the transformers library for every model in it.
-    engine, _ = choose_engine(settings.model, settings.finetune.head)
+    engine, _ = choose_engine(settings.model, settings.finetune.head, settings.prompt.max_length)
     return engine.for_scoring(base, adapter, settings.model)
 
 

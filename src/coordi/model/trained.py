@@ -20,7 +20,15 @@ from coordi.model.base import Base, resolve_base
 from coordi.model.engines import COPY_ADAPTER, read_adapter
 from coordi.model.ensemble import ENSEMBLE_FILE, LANGUAGE_MODEL, WITHOUT_LANGUAGE_MODEL, Ensemble
 from coordi.model.features import GroupSums
-from coordi.model.scoring import BaseModelScorer, CachedScorer, LazyScorer, check_origin, load_answers, load_any_scorer
+from coordi.model.scoring import (
+    BaseModelScorer,
+    CachedScorer,
+    LanguageModelScorer,
+    LazyScorer,
+    check_origin,
+    load_answers,
+    load_any_scorer,
+)
 from coordi.types import EmbeddingSort, Item, OutfitScorer
 
 BUNDLED = Path(__file__).parent / "adapter"
@@ -31,7 +39,10 @@ CURVE = "curve.json"
 SETTINGS = "settings.json"  # beside the adapter's weights, so that a copied adapter is used as it was trained
 _DEFAULT_PRESET = "edge"
 _OF_THE_START = ("head", "first_layer", "last_layer", "lora_rank", "lora_alpha", "target_modules")
-_FREE = ("seed=", "data.", "evaluate.", "recommend.")
+# What a machine decides: where the base is, which an adapter knows by its hash, and how it is computed.
+_OF_THE_MACHINE = ("base", "engine", "arithmetic", "attention", "batch_tokens", "allow_download", "revision")
+_FREE_GROUPS = ("data.", "evaluate.", "recommend.")
+_FREE = ("seed=", *_FREE_GROUPS, *(f"model.{name}=" for name in _OF_THE_MACHINE), "describe.allow_download=")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +71,6 @@ class TrainedModel:
             return "base"
         files = sorted(path for path in self.adapter.iterdir() if path.suffix in (".json", ".safetensors"))
         return hashlib.sha256("".join(f"{file.name} {hash_file(file)}\n" for file in files).encode()).hexdigest()
-
-    def base_scorer(self) -> BaseModelScorer:
-        """Scorer of the base model without the adapter, loaded by its first outfits."""
-        return BaseModelScorer(lambda: load_answers(resolve_base(self.settings.model), None, self.settings))
 
     def load_scorer(self) -> OutfitScorer:
         """Load the language model, with the adapter if there is one."""
@@ -102,6 +109,22 @@ class ModelScorers:
         """Load the language model now."""
         self._lazy.load()
 
+    def base_scorer(self) -> BaseModelScorer:
+        """Scorer of the base model without the adapter, loaded by its first outfits. It shares the weights of the
+        language model where the adapter isn't merged into them: two copies of an 8B model don't fit on a small GPU.
+        """
+        return BaseModelScorer(self._load_base)
+
+    def _load_base(self) -> LanguageModelScorer:
+        trained = self._trained
+        if trained.adapter is None or trained.settings.finetune.head == "answer":
+            scorer = self._lazy.load()
+            if isinstance(scorer, LanguageModelScorer):
+                shared = scorer if trained.adapter is None else scorer.without_adapter()
+                if shared is not None:
+                    return shared
+        return load_answers(resolve_base(trained.settings.model), None, trained.settings)
+
     def directions(self, outfit: Sequence[Item]) -> dict[EmbeddingSort, NDArray[np.float32]]:
         """Directions in which embeddings of fitting items lie; see ``recommend.answers.Scorers.directions``."""
         return self.quick.directions(outfit)
@@ -138,6 +161,13 @@ def find_model(name: str, overrides: Sequence[str] = ()) -> TrainedModel:
     )
 
 
+def portable(settings: RunSettings) -> RunSettings:
+    """Settings that other machines can use too: Unsloth, which needs a GPU, is no part of what was trained."""
+    if settings.model.engine != "unsloth":
+        return settings
+    return settings.model_copy(update={"model": settings.model.model_copy(update={"engine": "auto"})})
+
+
 def find_start(settings: FinetuneSettings, base: Base) -> Path:
     """Folder of the adapter that ``finetune.start`` names; a ``ModelError`` if its training can't be continued so."""
     model = find_model(settings.start or "")
@@ -166,7 +196,7 @@ def _settings_of(adapter: Path, overrides: Sequence[str]) -> RunSettings:
             "finetune again"
         )
     try:
-        settings = RunSettings.model_validate({**read_json(path), "evaluate": {}})
+        settings = portable(RunSettings.model_validate({**read_json(path), "evaluate": {}}))
     except (ArtifactError, TypeError) as error:
         raise ModelError(f"'{path}' can't be read ({error}); {COPY_ADAPTER}") from error
     except ValidationError as error:
@@ -176,8 +206,9 @@ def _settings_of(adapter: Path, overrides: Sequence[str]) -> RunSettings:
         ) from error
     for override in overrides:
         if not override.startswith(_FREE):
+            single = ", ".join(key.removesuffix("=") for key in _FREE if key not in _FREE_GROUPS)
             raise ConfigError(
-                f"'{override}' can't be set for a fine-tuned model, which is used as it was trained; accepted are seed "
-                f"and keys that begin with {' or '.join(_FREE[1:])}"
+                f"'{override}' can't be set for a fine-tuned model, which is used as it was trained; accepted are "
+                f"{single}, and keys that begin with {' or '.join(_FREE_GROUPS)}"
             )
     return apply_overrides(settings, overrides)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import math
+import os
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,7 +26,7 @@ from coordi.model.base import Base, check_base, quiet_libraries, resolve_base
 from coordi.model.checkpoints import Checkpoint, Checkpoints, Interruption, copy_files
 from coordi.model.engines import Engine, choose_engine, compute_dtype, load_tokenizer
 from coordi.model.heads import AnswerHead, GroupHead, Head, TrainingData, draw_training_data
-from coordi.model.prefix_cache import check_logits
+from coordi.model.prefix_cache import check_logits, full_memory_named
 from coordi.model.scoring import ORIGIN
 from coordi.model.trained import find_start
 from coordi.prompts import NO, YES, Instruction
@@ -42,6 +44,7 @@ LOGS = "logs"  # of TensorBoard
 _MIN_PROBABILITY = 1e-12  # keeps a logarithm finite
 _MAX_GRADIENT_NORM = 1.0
 _TRACKED = {"learning_rate", "batch_size", "epochs", "lora_rank", "lora_alpha", "lora_dropout"}
+_OF_SCORING = {"arithmetic", "batch_tokens", "allow_download"}  # settings of a model that change no training
 _CHECKPOINT_SHARE = 0.01  # of the time that checkpoints may take
 
 
@@ -79,7 +82,7 @@ def preflight(settings: RunSettings) -> Preflight:
     if a demanded engine can't run, or the base is missing, doesn't fit the settings, or has no tokens for yes and no.
     """
     # Unsloth must be imported before transformers, so the engine comes first.
-    engine, reason = choose_engine(settings.model, settings.finetune.head)
+    engine, reason = choose_engine(settings.model, settings.finetune.head, settings.prompt.max_length)
     base = resolve_base(settings.model)
     check_base(base, settings)
     start = None if settings.finetune.start is None else find_start(settings.finetune, base)
@@ -120,15 +123,8 @@ def finetune(
     files = TrainingFolder(out, base, _fingerprint(ready, settings, data, validation))
     if not files.is_finished():
         run = _Run(data, validation, files, options, accelerator, progress, say)
-        checkpoint = run.start()
-        loaded = ready.engine.for_training(base, settings.model, options, settings.seed)
-        if options.head == "answer":
-            check_logits(loaded.model, base.name)
-        with quiet_libraries(), clear_write_errors(out):
-            loop = TrainingLoop(loaded.model, head, data, options, settings.seed, accelerator)
-            if ready.start is not None and checkpoint is None:
-                head.restore(loop.network, ready.start)
-            run.train(loop, checkpoint)
+        run.train_all(ready, settings)
+        accelerator.free_memory()  # what is evaluated next needs the GPU
     if accelerator.is_main_process:
         with clear_write_errors(out):
             shutil.rmtree(out / CHECKPOINTS, ignore_errors=True)
@@ -146,6 +142,9 @@ def new_accelerator(settings: FinetuneSettings, out: Path) -> Accelerator:
         raise MissingDependencyError(
             f"finetune.track is '{track}', which isn't installed; run: pip install {track}, or set finetune.track=none"
         )
+    if track == "wandb":  # it logs to its maker's server unless told otherwise
+        os.environ.setdefault("WANDB_MODE", "offline")
+        os.environ.setdefault("WANDB_DIR", str(out))
     gpu = torch.cuda.is_available()
     precision = ("bf16" if compute_dtype() is torch.bfloat16 else "fp16") if gpu else "no"
     accelerator: Accelerator = accelerate.Accelerator(
@@ -168,7 +167,7 @@ class TrainingLoop:
                 "start fewer processes or set a larger batch"
             )
         self._head, self._data, self._seed, self._accelerator = head, data, seed, accelerator
-        self._micro_batch_size = settings.micro_batch_size
+        self._micro_batch_size, self._track_steps = settings.micro_batch_size, settings.track_steps
         self.network = head.network(model)
         for weight in self._trained().values():
             # A 4-bit model's adapter may come in bfloat16, whose eight bits lose most of a small step.
@@ -180,6 +179,7 @@ class TrainingLoop:
         self._model = accelerator.prepare_model(self.network, device_placement=False)
         self._optimizer = accelerator.prepare_optimizer(optimizer)
         self._loss_sum, self._loss_count = 0.0, 0
+        self._tracked = (0.0, 0)
 
     def step(self, number: int) -> None:
         """Take an optimizer step, counted from 1; raises a ``TrainingError`` if a number isn't finite."""
@@ -203,7 +203,15 @@ class TrainingLoop:
             raise _diverged(f"weights stopped being finite numbers in step {number}")
         self._loss_sum += loss
         self._loss_count += weight
-        accelerator.log({"loss": loss / weight, "learning_rate": rate, "gradient_norm": float(norm)}, number)
+        self._track(number, loss, weight, {"learning_rate": rate, "gradient_norm": float(norm)})
+
+    def _track(self, number: int, loss: float, weight: int, values: Mapping[str, float]) -> None:
+        """Log the mean loss of the last ``track_steps`` steps, and the other values of this one."""
+        self._tracked = (self._tracked[0] + loss, self._tracked[1] + weight)
+        if number % self._track_steps == 0:
+            total, count = self._tracked
+            self._accelerator.log({"loss": total / count, **values}, number)
+            self._tracked = (0.0, 0)
 
     def _backward(self, number: int, examples: Sequence[Any], weight: int) -> float:
         """Gradients of a step's mean loss; returns the sum of the losses over all processes."""
@@ -364,7 +372,7 @@ class TrainingFolder:
                 save(fresh)
                 (fresh / "README.md").unlink(missing_ok=True)  # PEFT's empty model card
                 config = read_json(fresh / "adapter_config.json")
-                config["base_model_name_or_path"] = self._base.name  # not a path on this machine
+                config["base_model_name_or_path"] = self._base.public_name
                 config["target_modules"] = sorted(config["target_modules"])  # a set, written in any order
                 write_json(fresh / "adapter_config.json", config)
                 write_json(fresh / ORIGIN, {"base": self._base.name, "identity": self._base.identity})
@@ -426,7 +434,19 @@ class _Run:
         self._last_save, self._save_seconds = time.monotonic(), 0.0
         self._interruption = Interruption(self.say)
 
-    def start(self) -> Checkpoint | None:
+    def train_all(self, ready: Preflight, settings: RunSettings) -> None:
+        """Load the base, and train it from its newest checkpoint to the end."""
+        checkpoint, out = self._start(), self.files.adapter.parent
+        with redirect_stdout(sys.stderr), quiet_libraries(), clear_write_errors(out), full_memory_named():
+            loaded = ready.engine.for_training(ready.base, settings.model, self.settings, settings.seed)
+            if self.settings.head == "answer":
+                check_logits(loaded.model, ready.base.name)
+            loop = TrainingLoop(loaded.model, ready.head, self.data, self.settings, settings.seed, self.accelerator)
+            if ready.start is not None and checkpoint is None:
+                ready.head.restore(loop.network, ready.start)
+            self._train(loop, checkpoint)
+
+    def _start(self) -> Checkpoint | None:
         checkpoint = self.files.resume(self.say) if self.accelerator.is_main_process else None
         step = [checkpoint.step if checkpoint else None]
         require("accelerate.utils", "train").broadcast_object_list(step)
@@ -435,7 +455,7 @@ class _Run:
         self.files.curve = [CurvePoint(**point) for point in checkpoint.state["curve"]] if checkpoint else []
         return checkpoint
 
-    def train(self, loop: TrainingLoop, checkpoint: Checkpoint | None) -> None:
+    def _train(self, loop: TrainingLoop, checkpoint: Checkpoint | None) -> None:
         self.accelerator.init_trackers("coordi", self.settings.model_dump(include=_TRACKED))
         first = 0
         if checkpoint is not None:
@@ -493,8 +513,16 @@ class _Run:
 
 
 def _fingerprint(ready: Preflight, settings: RunSettings, data: TrainingData, validation: Validation) -> str:
-    finetune = settings.finetune.model_dump_json(exclude={"checkpoint_minutes", "track"})  # which change nothing
-    parts = [ready.base.identity, finetune, settings.model.model_dump_json(), settings.seed, data.examples]
+    finetune = settings.finetune.model_dump_json(
+        exclude={"checkpoint_minutes", "track", "track_steps"}
+    )  # which change nothing
+    parts = [
+        ready.base.identity,
+        finetune,
+        settings.model.model_dump_json(exclude=_OF_SCORING),
+        settings.seed,
+        data.examples,
+    ]
     if ready.start is not None:
         parts.append([hash_file(path) for path in sorted(ready.start.glob("*.safetensors"))])
     return hashlib.sha256(repr([*parts, validation.questions]).encode()).hexdigest()

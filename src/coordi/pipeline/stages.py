@@ -32,7 +32,7 @@ from coordi.evaluation.report import Recommendation, ReportData, TrainingPoint
 from coordi.evaluation.scoring import ReportWarning
 from coordi.model.ensemble import Ensemble, text_encoder
 from coordi.model.features import group_sums
-from coordi.model.trained import ADAPTER, FINETUNE, SETTINGS, ModelScorers, TrainedModel, find_model
+from coordi.model.trained import ADAPTER, FINETUNE, SETTINGS, ModelScorers, TrainedModel, find_model, portable
 from coordi.pipeline.training_data import training_examples, validation_examples
 from coordi.pipeline.workspace import Workspace
 from coordi.recommend.build import DescriptionPipeline
@@ -157,7 +157,7 @@ def finetune_model(work: Workspace, prepared: PreparedData, inputs: Mapping[str,
                 write_json(folder / ADAPTER / name, sorted(keys))
             if settings.finetune.ensemble:
                 _fit_ensemble(work, dataset, folder / ADAPTER)
-            write_json(folder / ADAPTER / SETTINGS, settings.model_dump(mode="json"))
+            write_json(folder / ADAPTER / SETTINGS, portable(settings).model_dump(mode="json"))
     return folder / ADAPTER
 
 
@@ -248,7 +248,7 @@ class MeasuredScorers:
         self.trained = ModelScorers(model)
         self._prepared = prepared
         self._settings = settings
-        self._base = model.base_scorer()
+        self._base = self.trained.base_scorer()
         self.models: tuple[OutfitScorer, ...] = (self._base,)
         if model.adapter is not None:
             # The same scorers as those of coordi recommend on a catalogue of these items, or of coordi score.
