@@ -4,12 +4,14 @@
     python benchmarks/gpu_language_model.py --tiny          a toy model and batch, anywhere: tries the code
 
 Weights are random, since speed and memory don't depend on them. Each part runs in a process of its own, so that its
-peak memory is its own, and Unsloth is imported before transformers. Told are, for PEFT + bitsandbytes and for Unsloth
-where it is installed:
+peak memory is its own and Unsloth is imported before transformers. A part's line is printed when it ends; one that
+fails or takes longer than its limit is named, and the others still run. The last line is JSON with everything. Parts,
+for PEFT + bitsandbytes, for Unsloth where it is installed, and for a plain script with trl's SFTTrainer where trl is:
 
-- fine-tuning with the paper preset's settings on sequences as long as our prompts, and of 2,048 tokens: tokens per
-  second (padding not counted, nor the first step) and peak memory;
-- scoring one outfit of four items with 50 candidates, as ``coordi recommend`` asks it: pairs per second.
+- ``train-*``: fine-tuning with the paper preset's settings on sequences as long as our prompts, and of 2,048 tokens:
+  tokens per second (padding and a warm-up step of every length not counted) and peak memory after loading;
+- ``score-*``: one outfit of four items with 50 candidates, as ``coordi recommend`` asks it: pairs per second;
+- ``photos``: describing photos by a CLIP of ViT-B/32's shape: photos per second.
 
 Published to compare with: 8B QLoRA in 7.4 GiB at 2,413 tokens/s on an RTX 4090 (torchtune); Unsloth 1.6 times plain.
 """
@@ -111,27 +113,78 @@ def engine_of(name: str) -> Any:
 
 
 def train(base: Any, engine: str, lengths: str, steps: int) -> dict[str, float]:
-    """Tokens per second of the paper preset's settings."""
-    from coordi.model.heads import AnswerHead, Example, TrainingData
+    """Tokens per second of the paper preset's settings, after a step of every length that pads to another one."""
+    from coordi.model.heads import AnswerHead, TrainingData
     from coordi.model.training import TrainingLoop, new_accelerator
 
     chosen = engine_of(engine)
     settings = load_settings("paper").finetune.model_copy(update=batches_of(base, lengths))
-    rng = np.random.default_rng(SEED)
-    count = steps * settings.batch_size
-    sizes = np.full(count, 2048) if lengths == "2048" else rng.choice(PROMPT_TOKENS, size=count)
-    ordered = np.sort(sizes.reshape(steps, settings.batch_size), axis=1).ravel()  # as lessons are sorted in a step
-    examples = [Example((tuple(rng.integers(2, 258, size=int(size)).tolist()),), answer_length=1) for size in ordered]
-    data = TrainingData(examples, steps, settings.batch_size)
+    examples, warm_ups = examples_of(lengths, settings.batch_size, steps)
+    data = TrainingData(examples, warm_ups + steps, settings.batch_size)
     loaded = chosen.for_training(base, ModelSettings(base=str(base.folder)), settings, SEED)
+    weights = forget_peak()
     head, marks = AnswerHead(loaded.tokenizer, 2048), []
     loop = TrainingLoop(loaded.model, head, data, settings, SEED, new_accelerator(settings, Path()))
-    for step in range(1, steps + 1):
+    for step in range(1, data.steps + 1):
         loop.step(step)
         synchronize()
         marks.append(time.perf_counter())
-    tokens = sum(example.tokens for example in examples[settings.batch_size :])  # the first step warms up
-    return {"tokens_per_second": tokens / (marks[-1] - marks[0]), **peak()}
+    tokens = sum(example.tokens for example in examples[warm_ups * settings.batch_size :])
+    return {"tokens_per_second": tokens / (marks[-1] - marks[warm_ups - 1]), **weights, **peak()}
+
+
+def examples_of(lengths: str, batch_size: int, steps: int) -> tuple[list[Any], int]:
+    """Examples of warm-up steps, one per length, then of ``steps``; the second result counts the former."""
+    from coordi.model.heads import Example
+
+    rng = np.random.default_rng(SEED)
+    warm_ups = [2048] if lengths == "2048" else list(PROMPT_TOKENS)
+    drawn = np.full(steps * batch_size, 2048) if lengths == "2048" else rng.choice(PROMPT_TOKENS, steps * batch_size)
+    ordered = np.sort(drawn.reshape(steps, batch_size), axis=1).ravel()  # as the examples of a step are
+    sizes = [*np.repeat(warm_ups, batch_size), *ordered]
+    rows = (tuple(rng.integers(2, 258, size=int(size)).tolist()) for size in sizes)
+    return [Example((row,), answer_length=1) for row in rows], len(warm_ups)
+
+
+def train_plainly(base: Any, lengths: str, steps: int) -> dict[str, float]:
+    """The same by trl's ``SFTTrainer`` with PEFT, as its documentation shows: the loss is of every token."""
+    import torch
+    from datasets import Dataset
+    from peft import LoraConfig
+    from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, TrainerCallback
+    from trl import SFTConfig, SFTTrainer
+
+    paper = load_settings("paper").finetune.model_copy(update=batches_of(base, lengths))
+    gpu = torch.cuda.is_available()
+    dtype = torch.bfloat16 if gpu else torch.float32
+    four_bits = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=dtype)
+    model = AutoModelForCausalLM.from_pretrained(base.folder, dtype=dtype, quantization_config=four_bits)
+    weights = forget_peak()
+    examples, warm_ups = examples_of(lengths, paper.batch_size, steps)
+    marks = []
+
+    class Clock(TrainerCallback):
+        def on_step_end(self, *args: Any, **options: Any) -> None:
+            synchronize()
+            marks.append(time.perf_counter())
+
+    with tempfile.TemporaryDirectory() as folder:
+        options = SFTConfig(
+            output_dir=folder, max_length=2048, max_steps=warm_ups + steps, learning_rate=paper.learning_rate,
+            per_device_train_batch_size=paper.micro_batch_size, bf16=gpu, use_cpu=not gpu, optim="adamw_bnb_8bit",
+            gradient_accumulation_steps=paper.batch_size // paper.micro_batch_size, gradient_checkpointing=True,
+            report_to="none", logging_strategy="no", save_strategy="no", seed=SEED,
+        )  # fmt: skip
+        adapter = LoraConfig(
+            r=paper.lora_rank, lora_alpha=paper.lora_alpha, lora_dropout=paper.lora_dropout, task_type="CAUSAL_LM",
+            target_modules=list(paper.target_modules),
+        )  # fmt: skip
+        SFTTrainer(
+            model, options, train_dataset=Dataset.from_dict({"input_ids": [list(row.texts[0]) for row in examples]}),
+            processing_class=AutoTokenizer.from_pretrained(base.folder), peft_config=adapter, callbacks=[Clock()],
+        ).train()  # fmt: skip
+    tokens = float(np.mean([row.tokens for row in examples])) * paper.batch_size * steps  # it shuffles the examples
+    return {"tokens_per_second": tokens / (marks[-1] - marks[warm_ups - 1]), **weights, **peak()}
 
 
 def batches_of(base: Any, lengths: str) -> dict[str, int]:
@@ -146,6 +199,7 @@ def score(base: Any, engine: str, rounds: int) -> dict[str, float]:
     from coordi.model.prefix_cache import PromptRunner
 
     loaded = engine_of(engine).for_scoring(base, None, ModelSettings(base=str(base.folder)))
+    weights = forget_peak()
     rng = np.random.default_rng(SEED)
     outfit = rng.integers(2, 258, size=OUTFIT_TOKENS).tolist()
     prompts = [[*outfit, *rng.integers(2, 258, size=CANDIDATE_TOKENS).tolist()] for _ in range(CANDIDATES)]
@@ -157,7 +211,25 @@ def score(base: Any, engine: str, rounds: int) -> dict[str, float]:
         started = time.perf_counter()
         reader.logits(prompts)
         took.append(time.perf_counter() - started)
-    return {"pairs_per_second": CANDIDATES / float(np.median(took)), **peak()}
+    return {"pairs_per_second": CANDIDATES / float(np.median(took)), **weights, **peak()}
+
+
+def describe(shape: str, rounds: int) -> dict[str, float]:
+    """Photos per second of the image tower alone, in the batches that coordi gives it; opening photos isn't in it."""
+    import torch
+    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+    sizes = {} if shape == "8b" else {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 1}
+    device, batch = ("cuda", 128) if torch.cuda.is_available() else ("cpu", 16)
+    tower = CLIPVisionModelWithProjection(CLIPVisionConfig(num_attention_heads=8, **sizes)).eval().to(device)
+    weights, took = forget_peak(), []
+    photos = torch.randn(batch, 3, 224, 224)
+    with torch.inference_mode():
+        for _ in range(rounds + 1):
+            started = time.perf_counter()
+            tower(pixel_values=photos.to(device)).image_embeds.cpu()
+            took.append(time.perf_counter() - started)
+    return {"photos_per_second": batch / float(np.median(took[1:])), **weights, **peak()}
 
 
 def synchronize() -> None:
@@ -167,74 +239,101 @@ def synchronize() -> None:
         torch.cuda.synchronize()
 
 
+def forget_peak() -> dict[str, float]:
+    """Memory held now, after loading, on a GPU; the peak is counted from here on."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return {}
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    return {"loaded_gib": torch.cuda.memory_allocated() / 2**30}
+
+
 def peak() -> dict[str, float]:
     """Most memory held: of the GPU, or of the process where there is none."""
     import torch
 
     if torch.cuda.is_available():
-        return {"peak_gib": torch.cuda.max_memory_reserved() / 2**30}
+        return {
+            "peak_gib": torch.cuda.max_memory_reserved() / 2**30,
+            "allocated_gib": torch.cuda.max_memory_allocated() / 2**30,
+        }
     return {"peak_gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20}
 
 
-def run(part: str, folder: Path, times: int) -> dict[str, float]:
-    """A part in a process of its own."""
-    command = [sys.executable, __file__, "--base", str(folder), "--part", part, "--times", str(times)]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
-def part_of(name: str, folder: Path, times: int) -> dict[str, float]:
-    """One part, such as ``train-peft-2048`` or ``score-unsloth``, here."""
+def part_of(name: str, folder: Path, shape: str, times: int) -> dict[str, float]:
+    """One part, such as ``train-peft-2048``, here."""
     from coordi.model.base import resolve_base
 
-    work, engine, *lengths = name.split("-")
+    work, _, rest = name.partition("-")
+    if work == "photos":
+        return describe(shape, times)
     base = resolve_base(ModelSettings(base=str(folder)))
-    return train(base, engine, lengths[0], times) if work == "train" else score(base, engine, times)
+    engine, _, lengths = rest.partition("-")
+    if work == "score":
+        return score(base, engine, times)
+    return train_plainly(base, lengths, times) if engine == "sfttrainer" else train(base, engine, lengths, times)
 
 
-def measure(folder: Path, shape: str, times: int) -> dict[str, Any]:
-    """All parts on all engines at hand."""
+def run(part: str, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """A part in a process of its own; a failure or the end of its time is a result too."""
+    command = [sys.executable, __file__, "--base", str(folder), "--part", part, "--times", str(options.times)]
+    command += ["--tiny"] if options.tiny else []
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=options.limit)
+    except subprocess.TimeoutExpired:
+        return {"failed": f"longer than {options.limit:g} seconds"}
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.strip()]
+        return {"failed": lines[-1] if lines else f"exit status {done.returncode}"}
+    result: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def parts(only: str) -> list[str]:
+    """Names of the parts whose packages are here and that begin with ``only``, in their order."""
     import torch
 
-    write_random_llama(folder, shape)
-    gpu = torch.cuda.is_available()
-    engines = ["peft", *(["unsloth"] if gpu and importlib.util.find_spec("unsloth") else [])]
-    parts = {
-        f"{work}-{engine}{lengths}": times if work == "train" else 5
-        for engine in engines
-        for work, lengths in (("train", "-prompts"), ("train", "-2048"), ("score", ""))
-    }
-    device = torch.cuda.get_device_name(0) if gpu else "CPU"
-    return {"shape": shape, "device": device, **{part: run(part, folder, count) for part, count in parts.items()}}
+    engines = ["peft"]
+    engines += ["unsloth"] if torch.cuda.is_available() and importlib.util.find_spec("unsloth") else []
+    trained = [*engines, *(["sfttrainer"] if importlib.util.find_spec("trl") else [])]
+    names = [f"score-{engine}" for engine in engines]
+    names += [f"train-{engine}-{lengths}" for lengths in ("prompts", "2048") for engine in trained]
+    return [name for name in [*names, "photos"] if name.startswith(only)]
 
 
 def main() -> None:
     """Run all parts, or one."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tiny", action="store_true", help="a toy model, anywhere")
-    parser.add_argument("--times", type=int, default=10, help="optimizer steps")
+    parser.add_argument("--times", type=int, default=10, help="optimizer steps, or rounds of scoring")
+    parser.add_argument("--limit", type=float, default=600, help="seconds that a part may take")
+    parser.add_argument("--only", default="", help="parts whose names begin so, such as train-peft")
     parser.add_argument("--part", help=argparse.SUPPRESS)
     parser.add_argument("--base", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    shape = "tiny" if options.tiny else "8b"
     if options.part:
-        print(json.dumps(part_of(options.part, options.base, options.times)))
+        print(json.dumps(part_of(options.part, options.base, shape, options.times)))
         return
     import torch
 
-    if not options.tiny and not torch.cuda.is_available():
+    gpu = torch.cuda.is_available()
+    if not options.tiny and not gpu:
         parser.error("PyTorch sees no NVIDIA GPU; give --tiny to try the code on a toy model")
+    results: dict[str, Any] = {"shape": shape, "device": torch.cuda.get_device_name(0) if gpu else "CPU"}
     with tempfile.TemporaryDirectory() as folder:
-        found = measure(Path(folder), "tiny" if options.tiny else "8b", options.times)
-    for part in ("train-{}-prompts", "train-{}-2048", "score-{}"):
-        ours, other = found[part.format("peft")], found.get(part.format("unsloth"))
-        name = next(name for name in ours if name != "peak_gib")
-        line = f"{part.format('*'):<18} {name}: PEFT {ours[name]:.4g} (peak {ours['peak_gib']:.2f} GiB)"
-        if other:
-            ratio = other[name] / ours[name]
-            line += f", Unsloth {other[name]:.4g} (peak {other['peak_gib']:.2f} GiB), ratio {ratio:.2f}"
-        print(line)
-    print(json.dumps(found))
+        write_random_llama(Path(folder), shape)
+        for part in parts(options.only):
+            results[part] = run(part, Path(folder), options)
+            figures = results[part].items()
+            text = ", ".join(
+                f"{name} {value:.4g}" if name != "failed" else f"failed: {value}" for name, value in figures
+            )
+            print(f"{part:<24} {text}", flush=True)
+    print(json.dumps(results), flush=True)
+    sys.exit(any("failed" in result for result in results.values() if isinstance(result, dict)))
 
 
 if __name__ == "__main__":
