@@ -330,3 +330,29 @@ def test_code_of_a_checkpoint_is_never_run(tiny_checkpoints: Mapping[str, Path],
 def test_an_encoder_that_is_not_there_says_what_is_accepted(name: str) -> None:
     with pytest.raises(EncoderError, match=f"(?s)no encoder '{name}'.*'edge'"):
         load_encoder(name)
+
+
+class _Sent(torch.overrides.TorchFunctionMode):  # type: ignore[misc,name-defined]
+    """Keeps what is sent to a GPU on the CPU, and notes it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__name__", "") == "to" and any(str(value).startswith("cuda") for value in args[1:]):
+            self.sent += 1
+            return args[0]
+        return func(*args, **(kwargs or {}))
+
+
+def test_the_towers_run_on_the_gpu(tiny_clip: Path, photos: list[Image.Image], monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = load_checkpoint(tiny_clip)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with _Sent() as mode:
+        encoder = load_checkpoint(tiny_clip)
+        assert mode.sent == len(list(encoder.model.parameters())) + len(list(encoder.model.buffers()))
+        vectors = encoder.encode_images(photos * 50)
+    assert mode.sent > 0
+    assert encoder.photos_per_batch > expected.photos_per_batch
+    np.testing.assert_allclose(vectors[: len(photos)], expected.encode_images(photos), atol=1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -14,7 +15,8 @@ import numpy as np
 import pytest
 
 from coordi.config import RunSettings
-from coordi.model.training import LOGS, finetune
+from coordi.errors import MissingDependencyError
+from coordi.model.training import LOGS, finetune, new_accelerator
 
 from . import test_pooled
 from .conftest import epoch
@@ -64,3 +66,41 @@ def test_losses_are_logged_where_the_settings_say(settings: RunSettings, tmp_pat
         [point.valid_auc for point in result.curve]
     )
     assert {"learning_rate", "gradient_norm"} <= set(events.Tags()["scalars"])
+
+
+@pytest.mark.slow
+def test_every_so_many_steps_a_mean_loss_is_logged(settings: RunSettings, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    logged = {}
+    for steps in (1, 2):
+        changes = {"track": "tensorboard", "track_steps": steps}
+        tracked = settings.model_copy(update={"finetune": settings.finetune.model_copy(update=changes)})
+        finetune(epoch, epoch(99), tracked, tmp_path / str(steps))
+        events: Any = EventAccumulator(str(next((tmp_path / str(steps) / LOGS).rglob("events.*")).parent))
+        events.Reload()
+        logged[steps] = {event.step: event.value for event in events.Scalars("loss")}
+    assert list(logged[2]) == [2, 4, 6]
+    assert logged[2][4] == pytest.approx((logged[1][3] + logged[1][4]) / 2, rel=1e-4)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("wandb") is not None, reason="says what happens without wandb")
+def test_a_tracker_that_is_not_installed_is_named(settings: RunSettings, tmp_path: Path) -> None:
+    tracked = settings.finetune.model_copy(update={"track": "wandb"})
+    with pytest.raises(
+        MissingDependencyError, match=r"track is 'wandb', which isn't installed; run: pip install wandb"
+    ):
+        new_accelerator(tracked, tmp_path)
+
+
+@pytest.mark.slow
+def test_wandb_logs_offline_beside_the_adapter(
+    settings: RunSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("wandb", reason="needs wandb")
+    for name in ("WANDB_MODE", "WANDB_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    changes = {"track": "wandb", "max_steps": 1, "evaluations": 1}
+    tracked = settings.model_copy(update={"finetune": settings.finetune.model_copy(update=changes)})
+    finetune(epoch, epoch(99), tracked, tmp_path)
+    assert list((tmp_path / "wandb").glob("offline-run-*"))

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from coordi.config import PromptSettings
+from coordi.artifacts import read_json, write_json
+from coordi.config import PromptSettings, RunSettings
 from coordi.encoders.labels import load_vocabulary
+from coordi.errors import ConfigError, ModelError
+from coordi.model.base import resolve_base
+from coordi.model.engines import Loaded, PeftEngine
 from coordi.model.ensemble import text_encoder
 from coordi.model.features import group_sums
-from coordi.model.trained import ModelScorers, find_model
+from coordi.model.scoring import BaseModelScorer, load_answers
+from coordi.model.trained import SETTINGS, ModelScorers, find_model
+from coordi.model.training import finetune
 from coordi.recommend.items import describe_items
 from coordi.style.lexicon import default_lexicon
 from coordi.types import Description, GarmentCategory, Item, Label
+
+from .conftest import epoch, items_of, write_llama
 
 ITEMS: tuple[tuple[str, GarmentCategory], ...] = (
     ("navy wool blazer", "outerwear"),
@@ -169,3 +179,68 @@ def test_a_search_along_the_direction_orders_as_the_score_without_the_language_m
     assert (
         np.corrcoef(np.argsort(np.argsort(scores)), np.argsort(np.argsort(along)))[0, 1] >= 0.9 - 1e-9
     )  # the sum rounds
+
+
+@pytest.fixture(scope="module")
+def made_elsewhere(tmp_path_factory: pytest.TempPathFactory, tiny_settings: RunSettings) -> Path:
+    """An adapter whose settings name an engine and a folder that this machine doesn't have."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    short = tiny_settings.finetune.model_copy(update={"max_steps": 1, "evaluations": 1})
+    adapter = finetune(epoch, epoch(99), tiny_settings.model_copy(update={"finetune": short}), folder).adapter
+    model = tiny_settings.model.model_copy(update={"engine": "unsloth", "base": "/nowhere/llama", "arithmetic": "auto"})
+    settings = tiny_settings.model_copy(update={"finetune": short, "model": model})
+    write_json(adapter / SETTINGS, settings.model_dump(mode="json"))
+    return adapter
+
+
+@pytest.mark.slow
+def test_an_adapter_is_used_on_a_machine_without_a_gpu_where_the_base_lies_elsewhere(
+    made_elsewhere: Path, tiny_folder: Path
+) -> None:
+    assert find_model(str(made_elsewhere)).settings.model.engine == "auto"
+    overrides = [f"model.base={tiny_folder}", "model.engine=peft", "model.arithmetic=float32", "model.batch_tokens=64"]
+    model = find_model(str(made_elsewhere), [*overrides, "model.allow_download=false"])
+    scores = model.load_scorer().score([items_of("red skirt", "navy boots")])
+    assert 0 < scores[0] < 1
+    config = read_json(made_elsewhere / "adapter_config.json")
+    assert config["base_model_name_or_path"] == tiny_folder.name  # no path of the machine that made it
+
+
+@pytest.mark.slow
+def test_the_base_is_checked_by_its_hash(made_elsewhere: Path, tmp_path: Path) -> None:
+    write_llama(tmp_path, seed=1)
+    model = find_model(str(made_elsewhere), [f"model.base={tmp_path}", "model.engine=peft"])
+    with pytest.raises(ModelError, match=r"was trained on the base .* not on .*fine-tune again"):
+        model.load_scorer()
+
+
+def test_what_was_trained_cannot_be_set(made_elsewhere: Path) -> None:
+    with pytest.raises(ConfigError, match=r"'model\.quantization=none' can't be set.*accepted are seed, model\.base, "):
+        find_model(str(made_elsewhere), ["model.quantization=none"])
+
+
+@pytest.mark.slow
+def test_the_base_model_shares_the_weights_of_a_model_whose_adapter_is_not_merged(
+    made_elsewhere: Path, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a GPU, where two copies of an 8B model may not fit."""
+    overrides = [f"model.base={tiny_folder}", "model.engine=peft", "model.arithmetic=float32"]
+    outfits = [items_of("red skirt", "navy boots"), items_of("pink skirt", "navy boots", "green coat")]
+    monkeypatch.setattr("coordi.model.engines.UNPACK_UP_TO", 0)  # as for a large model
+    settings = find_model(str(made_elsewhere), overrides).settings
+    alone = BaseModelScorer(lambda: load_answers(resolve_base(settings.model), None, settings))
+    expected, states = alone.score(outfits), alone.states(outfits)
+    scorers = ModelScorers(find_model(str(made_elsewhere), overrides))
+    loads: list[int] = []
+    load = PeftEngine.for_scoring
+
+    def counted(*given: Any) -> Loaded:
+        loads.append(1)
+        return load(*given)
+
+    monkeypatch.setattr(PeftEngine, "for_scoring", counted)
+    tuned, base = scorers.language_model.score(outfits), scorers.base_scorer()
+    np.testing.assert_allclose(base.score(outfits), expected, atol=1e-6)
+    np.testing.assert_allclose(base.states(outfits), states, atol=1e-6)
+    assert not np.allclose(tuned, base.score(outfits), atol=1e-4)
+    assert len(loads) == 1

@@ -21,6 +21,16 @@ def test_category_title_and_attributes_in_one_line() -> None:
     assert text == "bottom: lace midi (black, floral)"
 
 
+def test_the_photos_kind_is_said_beside_a_title_where_that_is_asked_for() -> None:
+    """As in the paper preset: what the encoder sees is a part of the prompt."""
+    settings = SETTINGS.model_copy(update={"kind_beside_title": True})
+    item = Item("i", "Rachel high-rise jeans", "bottom")
+    text = item_text(item, described(category="skinny jeans", colour="blue"), settings)
+    assert text == "bottom: rachel high-rise jeans (skinny jeans, blue)"
+    assert item_text(item, described(category="jeans"), settings) == "bottom: rachel high-rise jeans"
+    assert item_text(item, described(category="skinny jeans"), SETTINGS) == "bottom: rachel high-rise jeans"
+
+
 def test_long_titles_are_cut() -> None:
     assert item_text(Item("i", "a b c d e f", "top", "d"), None, SETTINGS) == "top: a b c d"
 
