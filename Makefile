@@ -7,12 +7,15 @@
 # make check           format, lint, types, layers, names and the size of the house
 # make house           the size of the code, and the ways through it
 # make lock            write both locks again, after a change of pyproject.toml
+# make check-cuda      whether coordi[cuda] can be installed with the versions of the lock; nothing is installed
+# make unsloth-tests   Unsloth's own GPU code on a CPU, in .venv-unsloth, in ten minutes
 # make results DATA=PATH    measure the bundled adapter on a release under every protocol, write docs/results.md
 # make adapter DATA=PATH    train the bundled adapter on, DATA the folder of polyvore-maryland, mango and chictopia
 
 PYTHON ?= python3
 VENV ?= .venv
 LIGHT_VENV ?= .venv-light
+UNSLOTH_VENV ?= .venv-unsloth
 PIP_ARGS ?=
 DATA ?= sample
 PRESET ?= $(if $(filter sample,$(DATA)),demo,edge)
@@ -23,9 +26,10 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 LIGHT_BIN := $(LIGHT_VENV)/bin
 LIGHT_INSTALLED := $(LIGHT_VENV)/.installed
+UNSLOTH_INSTALLED := $(UNSLOTH_VENV)/.installed
 TORCH := torch==2.13.0
 
-.PHONY: demo test test-fast check house lock results adapter release format install install-light clean help
+.PHONY: demo test test-fast check check-cuda unsloth-tests house lock results adapter release format install install-light clean help
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -84,9 +88,31 @@ $(LIGHT_INSTALLED): pyproject.toml requirements-light.lock
 	$(LIGHT_BIN)/python -m pip install --quiet $(PIP_ARGS) --no-deps --editable .
 	touch $(LIGHT_INSTALLED)
 
+# Constraints with hashes would ask for a hash of everything.
+check-cuda: $(INSTALLED)
+	sed -e 's/ *\\$$//' -e '/^ *--hash/d' requirements.lock > $(VENV)/constraints.txt
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) --dry-run --constraint $(VENV)/constraints.txt $(TORCH) '.[cuda]'
+
+# A step of training takes minutes in Triton's interpreter: test_steps_lower_the_loss is for GPUs.
+unsloth-tests:
+	@if $(MAKE) --no-print-directory $(UNSLOTH_INSTALLED); then \
+		$(UNSLOTH_VENV)/bin/python -m pytest -p tests.unsloth.fake_gpu tests/unsloth tests/contracts/test_engine.py \
+			-k "unsloth and not steps_lower" --timeout 900; \
+	else \
+		echo "skipped: the wheels of tests/unsloth/requirements.txt can't be had here"; \
+	fi
+
+$(UNSLOTH_INSTALLED): pyproject.toml requirements.lock tests/unsloth/requirements.txt
+	$(PYTHON) -m venv $(UNSLOTH_VENV)
+	$(UNSLOTH_VENV)/bin/python -m pip install --quiet $(PIP_ARGS) $(TORCH)
+	$(UNSLOTH_VENV)/bin/python -m pip install --quiet $(PIP_ARGS) --no-deps --require-hashes --requirement requirements.lock
+	$(UNSLOTH_VENV)/bin/python -m pip install --quiet $(PIP_ARGS) --no-deps --requirement tests/unsloth/requirements.txt
+	$(UNSLOTH_VENV)/bin/python -m pip install --quiet $(PIP_ARGS) --no-deps --editable .
+	touch $(UNSLOTH_INSTALLED)
+
 # What only torch's builds need is left to them, as torch is.
 lock:
 	$(PYTHON) dev/lock.py $(TORCH)
 
 clean:
-	rm -rf $(VENV) $(LIGHT_VENV) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(LIGHT_VENV) $(UNSLOTH_VENV) .mypy_cache .pytest_cache .ruff_cache
