@@ -28,9 +28,9 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from coordi.api import load
-from coordi.model.scoring import PooledHead, compatibility_prompt
+from coordi.model.scoring import PooledHead
 from coordi.model.trained import BUNDLED, find_model
-from coordi.prompts import ListRenderer
+from coordi.prompts import InstructionMaker, ListRenderer
 from coordi.types import Item
 
 CANDIDATES = 50
@@ -56,7 +56,7 @@ def without_torch(in_bytes: bool) -> tuple[Answer, int]:
     decoder = Decoder(decoder_folder(BUNDLED, head.layer, in_bytes=in_bytes))
     renderer = ListRenderer(decoder.tokenizer, model.settings.prompt.max_length)
     facts = model.settings.prompt.facts
-    prompts = [renderer.render(compatibility_prompt(outfit, facts)).prompt_ids for outfit in items()]
+    prompts = [renderer.render(InstructionMaker(facts).compatibility(outfit)).prompt_ids for outfit in items()]
     ask: Answer = lambda: head.probabilities(decoder.states(prompts, ListRenderer.before)).tolist()  # noqa: E731
     shared = _common(prompts)
     return ask, shared + sum(len(prompt) - shared for prompt in prompts)
@@ -90,7 +90,7 @@ def with_llama_cpp(gguf: str) -> tuple[Answer, int]:
     parameters.n_ctx, parameters.n_parallel, parameters.verbosity = 1024, 1, -1
     server, settings = xllamacpp.Server(parameters), find_model("bundled").settings
     renderer = PromptRenderer(load_tokenizer(resolve_base(settings.model)), settings.prompt.max_length)
-    prompts = [renderer.text(compatibility_prompt(outfit, True)) for outfit in items()]
+    prompts = [renderer.text(InstructionMaker(True).compatibility(outfit)) for outfit in items()]
 
     def ask() -> list[float]:
         for prompt in prompts:

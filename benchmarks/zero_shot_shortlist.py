@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from coordi.config import DataSettings
 from coordi.data.loading import load
 from coordi.encoders.base import ImageTextEncoder, load_encoder
-from coordi.encoders.complements import complementary_labels, outfit_query, shortlist
-from coordi.encoders.labels import Vocabulary, load_vocabulary
+from coordi.encoders.complements import ComplementRecommender, outfit_query, shortlist
+from coordi.encoders.labels import load_vocabulary
 from coordi.encoders.photo_embeddings import EmbeddingCache, encode_photos
 from coordi.types import Dataset
 
@@ -71,7 +71,7 @@ class Asking:
         self._items = dataset.items
         self.vectors = vectors
         self._encoder = encoder
-        self._vocabulary: Vocabulary = load_vocabulary("fashion")
+        self._recommender = ComplementRecommender(encoder, load_vocabulary("fashion"))
 
     def photos(self, question: Question) -> NDArray[np.float32]:
         """The mean of the photos."""
@@ -84,7 +84,7 @@ class Asking:
     def labels(self, question: Question) -> NDArray[np.float32]:
         """The mean of the likeliest kinds of the wanted category."""
         wanted = self._items[question.candidates[0]].category
-        labels = complementary_labels(self.photos(question), wanted, self._encoder, self._vocabulary)
+        labels = self._recommender.labels(self.photos(question), wanted)
         return outfit_query(self._encoder.encode_texts([f"a photo of {label.text}" for label in labels] or [wanted]))
 
     def both(self, question: Question) -> NDArray[np.float32]:

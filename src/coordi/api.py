@@ -112,6 +112,7 @@ class Model:
         rules: Rules | Mapping[str, Any] | None = None,
         language_model: bool = True,
         reasons: bool = True,
+        generate: bool = False,
     ) -> Completion:
         """Find items of a catalogue that complete an outfit; see ``Stylist.complete``.
 
@@ -123,14 +124,21 @@ class Model:
             rules: Which items may be suggested, as ``Rules`` or its fields by name; None for all.
             language_model: False takes milliseconds and is less accurate.
             reasons: Also compute how each item moves each score, which takes about as long again.
+            generate: Let the language model name in words what would complete the outfit, and suggest the items that
+                are nearest to its words; see ``Stylist.generate``.
 
         Raises:
-            RecommendationError: If there is no catalogue, or a rule can't be followed.
+            RecommendationError: If there is no catalogue, a rule can't be followed, or ``generate`` is wanted without
+                the language model.
+            ModelError: If this model can't write, but ``generate`` is wanted.
         """
-        model = self.with_catalogue(catalogue)
-        return model.stylist.complete(
-            model.find_items(items), want, k, parse_rules(rules), language_model=language_model, reasons=reasons
-        )
+        model, rules = self.with_catalogue(catalogue), parse_rules(rules)
+        outfit = model.find_items(items)
+        if generate:
+            if not language_model:
+                raise RecommendationError("generate is true and language_model false, but only it writes; change one")
+            return model.stylist.generate(outfit, want, k, rules, reasons=reasons)
+        return model.stylist.complete(outfit, want, k, rules, language_model=language_model, reasons=reasons)
 
     def looks(
         self,

@@ -14,6 +14,7 @@ from coordi.errors import ConfigError
 from coordi.types import Negatives
 
 MOST_CHOICES = 26  # candidates are named by a letter
+PromptForm = Literal["auto", "chat", "instruction"]
 EvaluationProtocol = Negatives | Literal["release", "style-pairs"]
 
 
@@ -139,6 +140,10 @@ class PromptSettings(Settings):
         kind_beside_title: Whether the photo's garment type is also said beside a title, which mostly names one itself.
         facts: Whether the language model reads an item's facts after its text: dress codes, season, purposes and
             tradition.
+        recommended: Number of garment types of a category that the image encoder recommends zero-shot beside the other
+            items, the paper's first step, which the prompt of an ``answer`` head lists; 0 for none.
+        form: ``instruction`` is the paper's Figure 2, an instruction with an input and a response (Alpaca); ``chat``
+            the base model's chat template; ``auto`` that template where there is one. For an ``answer`` head.
     """
 
     max_length: int = Field(default=2048, ge=64)
@@ -146,6 +151,8 @@ class PromptSettings(Settings):
     attributes: tuple[str, ...] = ("category", "colour", "pattern", "material", "style", "occasion")
     kind_beside_title: bool = False
     facts: bool = False
+    recommended: int = Field(default=0, ge=0, le=10)
+    form: PromptForm = "auto"
 
 
 class FinetuneSettings(Settings):
@@ -256,6 +263,8 @@ class EvaluateSettings(Settings):
         choices: Candidates of a fill-in-the-blank question.
         retrieval_pool: Candidates of a retrieval query, the true item included; 0 for no retrieval.
         retrieval_queries: Maximum retrieval queries; None for all test outfits.
+        names: Maximum test outfits for each of which a model that was taught to (``finetune.tasks``) names in words an
+            item that was removed; 0 for none.
         bootstrap: Resamples of outfits for each 95% interval.
         baselines: ``all``; ``quick`` for the base model and baselines that take seconds; ``none``.
         calibration_bins: Bins of the reliability curve, of equal size.
@@ -266,6 +275,7 @@ class EvaluateSettings(Settings):
     choices: int = Field(default=4, ge=2)
     retrieval_pool: int = Field(default=30, ge=0)
     retrieval_queries: int | None = Field(default=64, ge=1)
+    names: int = Field(default=200, ge=0)
     bootstrap: int = Field(default=1000, ge=100)
     baselines: Literal["all", "quick", "none"] = "all"
     calibration_bins: int = Field(default=10, ge=2)
@@ -322,6 +332,12 @@ class RunSettings(Settings):
             raise ValueError(
                 "model.arithmetic is 'int8', which is for scoring on a CPU, but model.engine is 'unsloth', which needs "
                 "a GPU; set model.arithmetic=auto or model.engine=auto"
+            )
+        if finetune.head == "pooled" and (self.prompt.recommended or self.prompt.form != "auto"):
+            raise ValueError(
+                f"prompt.recommended is {self.prompt.recommended} and prompt.form '{self.prompt.form}', but "
+                "finetune.head is 'pooled', which reads the items' lines alone; set finetune.head=answer, or leave "
+                "both out"
             )
         if finetune.tasks.get("choose") and self.evaluate.choices > MOST_CHOICES:
             raise ValueError(

@@ -8,12 +8,14 @@ from datetime import datetime
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
-from coordi.config import PromptSettings
+from coordi.config import PromptForm, PromptSettings, RunSettings
 from coordi.errors import ModelError, PromptError
 from coordi.types import Description, Facts, GarmentCategory, Item
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
+
+    from coordi.encoders.complements import ComplementRecommender
 
 
 YES = "yes"
@@ -111,7 +113,8 @@ class Instruction:
     """A question about items, in training with its answer.
 
     The question comes first: all prompts of a task then begin with the same tokens, which a scorer computes once. Where
-    a prompt is too long, ``items`` are shortened, then dropped from the end, and ``options`` (lettered candidates) are
+    a prompt is too long, ``recommended`` (what an encoder recommends, by category) is dropped from the end, ``items``
+    are shortened, then dropped from the end, and ``options`` (lettered candidates) are
     shortened; ``question`` and ``closing`` (after the items) never are. ``answer`` is None in scoring.
     """
 
@@ -120,11 +123,14 @@ class Instruction:
     options: tuple[str, ...] = ()
     closing: str = ""
     answer: str | None = None
+    recommended: tuple[str, ...] = ()
 
     def body(self) -> str:
-        """The items and options as lines, then the closing."""
+        """The items and options as lines, what is recommended, then the closing."""
         lines = [f"- {item}" for item in self.items]
         lines += [f"{letter}. {option}" for letter, option in zip(LETTERS, self.options, strict=False)]
+        if self.recommended:
+            lines.append(f"Recommended: {'; '.join(self.recommended)}")
         return "\n".join([*lines, self.closing] if self.closing else lines)
 
 
@@ -168,6 +174,63 @@ def complement_instruction(context: Sequence[str], want: GarmentCategory, answer
     )
 
 
+def name_of(item: Item) -> str:
+    """Words that name a described item where its category is said already: its text without the category."""
+    return item.text.removeprefix(f"{item.category}: ")
+
+
+@dataclass(frozen=True, slots=True)
+class InstructionMaker:
+    """Instructions about described items, as the prompts of a model have them: with their facts or without, and with
+    the garment types that an image encoder recommends zero-shot, so many of a category.
+
+    A recommendation is made from the other items alone: in a question whether items go together, for the place of each
+    of them; where an item is to be named, for the wanted category. A ``ModelError`` if an item has no text.
+    """
+
+    facts: bool = False
+    recommender: ComplementRecommender | None = None
+    recommended: int = 0
+
+    @classmethod
+    def of(cls, settings: RunSettings) -> InstructionMaker:
+        """As the settings have them; loads the encoder if something is to be recommended, with its errors."""
+        from coordi.encoders.complements import recommender_of
+
+        prompt = settings.prompt
+        recommender = recommender_of(settings.describe) if prompt.recommended else None
+        return cls(prompt.facts, recommender, prompt.recommended)
+
+    def texts(self, items: Sequence[Item]) -> list[str]:
+        """The items' texts, in their order."""
+        for item in items:
+            if not item.text:
+                raise ModelError(f"item '{item.id}' has no text; describe it first (recommend.items.describe_items)")
+        return [text_in_prompts(item, facts=self.facts) for item in items]
+
+    def compatibility(self, items: Sequence[Item], answer: bool | None = None) -> Instruction:
+        """Question whether items go together; see ``compatibility_instruction``."""
+        instruction = compatibility_instruction(self.texts(items), answer)
+        return replace(instruction, recommended=self.beside_the_others(items))
+
+    def choose(self, context: Sequence[Item], candidates: Sequence[Item], answer: int | None = None) -> Instruction:
+        """Question which candidate completes some items; see ``choose_instruction``. Nothing is recommended."""
+        return choose_instruction(self.texts(context), self.texts(candidates), answer)
+
+    def complement(self, context: Sequence[Item], want: GarmentCategory, answer: Item | None = None) -> Instruction:
+        """Question what of a category would complete some items; see ``complement_instruction``."""
+        name = None if answer is None else name_of(answer)
+        instruction = complement_instruction(self.texts(context), want, name)
+        if self.recommender is None:
+            return instruction
+        words = self.recommender.in_words(context, want, self.recommended)
+        return replace(instruction, recommended=(words,) if words else ())
+
+    def beside_the_others(self, items: Sequence[Item]) -> tuple[str, ...]:
+        """What is recommended for the place of each item, such as ``"shoes: boots, heels"``."""
+        return () if self.recommender is None else self.recommender.beside_the_others(items, self.recommended)
+
+
 # The form of Stanford Alpaca (Taori et al., 2023), for models without a chat template.
 ALPACA = (
     "Below is an instruction that describes a task, paired with an input that provides further context. "
@@ -200,17 +263,25 @@ class Rendered:
 
 
 class PromptRenderer:
-    """Renders instructions with a tokenizer's chat template where it has one, else in the Alpaca form."""
+    """Renders instructions in a form: ``auto`` is a tokenizer's chat template where it has one, else the Alpaca form.
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
+    Raises a ``ModelError`` if ``chat`` is demanded of a tokenizer without a template.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, max_length: int, form: PromptForm = "auto") -> None:
+        if form == "chat" and tokenizer.chat_template is None:
+            raise ModelError("prompt.form is 'chat', but this base model has no chat template; set prompt.form=auto")
         self.tokenizer = tokenizer
         self.max_length = max_length
+        self.form = form
+        self._is_chat = form != "instruction" and tokenizer.chat_template is not None
         self._shell = cache(self._new_shell)
 
     def render(self, instruction: Instruction) -> Rendered:
         """Tokens of an instruction, prompt and answer shortened to ``max_length``; a ``PromptError`` if they can't be.
 
-        First the longest texts lose words from their ends, evenly, down to two words each; then the texts with the most
+        First recommendations go, from the end. Then the longest texts lose words from their ends, evenly, down to two
+        words each; then the texts with the most
         tokens lose letters, down to eight tokens each; then items are dropped from the end. The question, the
         candidates' letters, the closing and the answer stay.
         """
@@ -256,7 +327,7 @@ class PromptRenderer:
     def _around_answer(self) -> tuple[str, str]:
         """Text that the chat template puts before and after an answer (Mistral: a space; Gemma: an end of turn)."""
         end = str(self.tokenizer.eos_token or "")
-        if self.tokenizer.chat_template is None:
+        if not self._is_chat:
             return "", end
         user = {"role": "user", "content": _BODY}
         conversation = self._chat([user, {"role": "assistant", "content": _REPLY}], ask=False)
@@ -274,14 +345,20 @@ class PromptRenderer:
 
     def _encode(self, text: str) -> tuple[int, ...]:
         ids: Sequence[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return (*self.beginning, *ids)
+
+    @cached_property
+    def beginning(self) -> tuple[int, ...]:
+        """The token that the tokenizer begins a text with; a chat template writes it itself."""
         bos = self.tokenizer.bos_token_id
-        if self.tokenizer.chat_template is None and bos is not None and getattr(self.tokenizer, "add_bos_token", False):
-            return (bos, *ids)
-        return tuple(ids)
+        if self._is_chat or bos is None:
+            return ()
+        ids: Sequence[int] = self.tokenizer("a", add_special_tokens=True)["input_ids"]
+        return (bos,) if ids[0] == bos else ()
 
     def _new_shell(self, question: str) -> tuple[str, str]:
         """The text before and after an instruction's body."""
-        if self.tokenizer.chat_template is None:
+        if not self._is_chat:
             text = ALPACA.format(question=question, body=_BODY)
         else:
             user = {"role": "user", "content": f"{question}\n{_BODY}"}
@@ -318,6 +395,9 @@ class PromptRenderer:
         texts = [text.split() for text in (*instruction.items, *instruction.options)]
         optional = len(instruction.options)
         words, dropped = sum(map(len, texts)), 0
+        while instruction.recommended and len(prompt) > room:
+            instruction = replace(instruction, recommended=instruction.recommended[:-1])
+            prompt = self._prompt_ids(instruction)
         while len(prompt) > room:
             longest = max(range(len(texts)), key=lambda index: (len(texts[index]), index))
             if len(texts[longest]) > _MIN_WORDS:

@@ -67,6 +67,7 @@ class RandomStream(IntEnum):
     LEAK_BASELINE = 427
     TRAINING_ORDER = 501
     RECOMMENDATIONS = 601
+    NAMES = 602
 
 
 @cache

@@ -20,8 +20,9 @@ from coordi.artifacts import read_json, write_json
 from coordi.errors import ModelError
 from coordi.model.base import Base, find_gguf, resolve_base
 from coordi.model.export import GGUF_FILE, MODELFILE, export
-from coordi.model.scoring import PooledScorer, compatibility_prompt, load_answers, load_any_scorer, load_scorer
+from coordi.model.scoring import PooledScorer, load_answers, load_any_scorer, load_scorer
 from coordi.model.trained import BUNDLED, find_model
+from coordi.prompts import InstructionMaker
 from coordi.types import Item
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(find_gguf() is None, reason="the bundled model isn't installed")]
@@ -175,13 +176,14 @@ def test_a_gguf_answers_alike_in_llama_cpp(
     parameters.model.path = str(tmp_path / "gguf" / GGUF_FILE)
     parameters.n_ctx, parameters.n_parallel, parameters.verbosity = 1024, 1, -1
     server = xllamacpp.Server(parameters)
-    prompts = [scorer.renderer.text(compatibility_prompt(outfit, model.settings.prompt.facts)) for outfit in outfits]
+    instructions = InstructionMaker(model.settings.prompt.facts)
+    prompts = [scorer.renderer.text(instructions.compatibility(outfit)) for outfit in outfits]
     scores = np.array([_p_yes(server, prompt) for prompt in prompts])
     assert np.abs(scores - expected).max() < 0.02
     assert spearmanr(scores, expected).statistic > 0.99
     modelfile = (tmp_path / "gguf" / MODELFILE).read_text(encoding="utf-8")
     template = modelfile.split('TEMPLATE """')[1].split('"""')[0]
-    question = compatibility_prompt(outfits[0], model.settings.prompt.facts)
+    question = instructions.compatibility(outfits[0])
     assert template.replace("{{ .Prompt }}", f"{question.question}\n{question.body()}") == prompts[0]
     assert 'PARAMETER stop "<|im_end|>"' in modelfile
 

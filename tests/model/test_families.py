@@ -11,12 +11,15 @@ import pytest
 import torch
 
 from coordi.config import RunSettings
+from coordi.encoders.complements import ComplementRecommender
+from coordi.encoders.edge import EdgeEncoder
+from coordi.encoders.labels import load_vocabulary
 from coordi.errors import ModelError
 from coordi.model.base import Base, resolve_base
 from coordi.model.engines import PeftEngine, load_tokenizer
-from coordi.model.generation import name_complement
+from coordi.model.generation import ComplementWriter, NameRequest
 from coordi.model.prefix_cache import PoolSpec, PromptRunner, attention_window, backbone_and_head, check_logits
-from coordi.model.scoring import load_answers, load_scorer
+from coordi.model.scoring import LanguageModelScorer, load_answers, load_scorer
 from coordi.model.training import finetune
 from coordi.prompts import PromptRenderer, answer_tokens, compatibility_instruction, complement_instruction
 
@@ -207,7 +210,11 @@ def test_a_name_ends_where_the_family_ends_its_turn(base: Base, settings: RunSet
     assert family.eos in ends
     answer = renderer.render(complement_instruction(["red skirt"], "shoes", "black boots")).answer_ids
     assert answer[-1] == renderer.end_ids()[0]
-    assert "\n" not in name_complement(loaded, ["red skirt"], "shoes", 256, 4)
+    recommender = ComplementRecommender(EdgeEncoder.bundled(), load_vocabulary("fashion"))
+    writer = ComplementWriter(LanguageModelScorer("x", loaded.model, renderer), recommender, max_tokens=4)
+    requests = [NameRequest(tuple(items_of("red skirt")), "shoes"), NameRequest(tuple(items_of("boots", "bag")), "top")]
+    written = writer.write(requests)
+    assert [writer.write([request])[0].text for request in requests] == [row.text for row in written]
 
 
 def test_a_kind_that_makes_its_logits_in_another_way_is_refused() -> None:

@@ -8,10 +8,13 @@ import pytest
 from coordi.artifacts import write_json
 from coordi.config import RunSettings
 from coordi.encoders.base import sigmoid
+from coordi.encoders.complements import ComplementRecommender
+from coordi.encoders.edge import EdgeEncoder
+from coordi.encoders.labels import load_vocabulary
 from coordi.errors import ModelError, PromptError
 from coordi.model.base import Base
 from coordi.model.engines import Loaded, PeftEngine
-from coordi.model.generation import name_complement
+from coordi.model.generation import ComplementWriter, NameRequest
 from coordi.model.prefix_cache import PoolSpec, PromptRunner, prefix_groups, shared_prefix_length
 from coordi.model.scoring import LanguageModelScorer, load_scorer
 from coordi.model.training import finetune
@@ -138,7 +141,17 @@ def test_a_model_of_broken_numbers_is_told(loaded: Loaded) -> None:
         PromptRunner(loaded.model, answer_tokens(renderer)).logits([prompt])
 
 
-def test_naming_gives_one_line(loaded: Loaded) -> None:
-    named = name_complement(loaded, ["red skirt", "white shirt"], "shoes", max_length=128, max_tokens=8)
-    assert "\n" not in named
-    assert named == name_complement(loaded, ["red skirt", "white shirt"], "shoes", max_length=128, max_tokens=8)
+def test_naming_gives_one_line_whatever_shares_the_batch(loaded: Loaded) -> None:
+    scorer = LanguageModelScorer("x", loaded.model, PromptRenderer(loaded.tokenizer, 128))
+    recommender = ComplementRecommender(EdgeEncoder.bundled(), load_vocabulary("fashion"))
+    writer = ComplementWriter(scorer, recommender, max_tokens=8)
+    short = NameRequest(tuple(items_of("red skirt")), "shoes")
+    long = NameRequest(tuple(items_of("red skirt", "white shirt", "black boots", "navy coat")), "bag")
+    ((alone),) = writer.write([short])
+    both = writer.write([long, short])
+    assert "\n" not in alone.text
+    assert len(alone.text) > 0
+    assert (both[1].prompt, both[1].text) == (alone.prompt, alone.text)
+    assert alone.prompt.count("- red skirt\nWanted: shoes") == 1
+    assert [label.text for label in alone.recommended] != []
+    assert alone.query.shape == (EdgeEncoder.bundled().dimension,)

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordi.config import PromptSettings, RecommendSettings
+from coordi.encoders.complements import ComplementRecommender
 from coordi.encoders.edge import EdgeEncoder
 from coordi.encoders.labels import load_vocabulary
 from coordi.model.features import GroupSums
+from coordi.model.generation import NameRequest, Written
 from coordi.recommend.catalogue import Catalogue
 from coordi.recommend.catalogue_file import CatalogueInfo
 from coordi.recommend.items import describe_items
@@ -26,10 +28,12 @@ VOCABULARY = load_vocabulary("fashion")
 class Judge:
     """Scorers by a rule; ``asked`` holds the outfits that the scorer with the language model was called with."""
 
-    def __init__(self, taste: Taste, quick: Taste | None = None) -> None:
+    def __init__(self, taste: Taste, quick: Taste | None = None, names: Mapping[str, str] | None = None) -> None:
+        """``names`` are what is written for a category, by it."""
         self.model = _TasteScorer(taste)
         self.quick = _TasteScorer(quick or taste)
         self.explaining = self.model
+        self._names = names or {}
 
     @property
     def calls(self) -> list[tuple[str, ...]]:
@@ -40,6 +44,14 @@ class Judge:
 
     def directions(self, outfit: Sequence[Item]) -> dict[EmbeddingSort, NDArray[np.float32]]:
         return {"text": np.asarray(sum(item.text_embedding for item in outfit), dtype=np.float32)}
+
+    def write(self, requests: Sequence[NameRequest]) -> list[Written]:
+        recommender = ComplementRecommender(EdgeEncoder.bundled(), VOCABULARY)
+        queries = [recommender.query(request.context) for request in requests]
+        return [
+            Written("the prompt", self._names[request.want], recommender.labels(query, request.want), query[0])
+            for request, query in zip(requests, queries, strict=True)
+        ]
 
 
 class _TasteScorer:

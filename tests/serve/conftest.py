@@ -23,6 +23,7 @@ from coordi.config import DescribeSettings
 from coordi.encoders.edge import EdgeEncoder
 from coordi.encoders.labels import load_vocabulary
 from coordi.model.features import GroupSums
+from coordi.model.generation import NameRequest, Written
 from coordi.recommend.catalogue import Catalogue
 from coordi.recommend.catalogue_file import CatalogueInfo
 from coordi.recommend.items import describe_items
@@ -94,6 +95,9 @@ class Blocked:
 
     def directions(self, outfit: Sequence[Item]) -> dict[EmbeddingSort, NDArray[np.float32]]:
         return {"text": np.zeros(3, dtype=np.float32)}
+
+    def write(self, requests: Sequence[NameRequest]) -> list[Written]:
+        return []
 
 
 @pytest.fixture(scope="session")

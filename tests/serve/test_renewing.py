@@ -17,6 +17,7 @@ from coordi.api import Model, load
 from coordi.artifacts import Progress, no_progress
 from coordi.config import PromptSettings
 from coordi.model.features import GroupSums
+from coordi.model.generation import NameRequest, Written
 from coordi.recommend.build import CatalogueJob, DescriptionPipeline, build_catalogue, refresh_catalogue
 from coordi.recommend.catalogue import Catalogue
 from coordi.recommend.catalogue_file import ITEMS_FILE, check_fits
@@ -230,6 +231,9 @@ class CatalogueSize:
 
     def directions(self, outfit: Sequence[Item]) -> dict[EmbeddingSort, NDArray[np.float32]]:
         return {"text": np.zeros(3, dtype=np.float32)}
+
+    def write(self, requests: Sequence[NameRequest]) -> list[Written]:
+        return []
 
 
 def test_scorers_of_two_catalogues_share_a_thread_and_no_call(opened: Model) -> None:

@@ -1,4 +1,4 @@
-"""Fine-tuning, resuming, scoring and generating on Unsloth's own GPU code, which ``make unsloth-tests`` runs on a CPU."""
+"""Fine-tuning, resuming, scoring, generating on Unsloth's own GPU code, which ``make unsloth-tests`` runs on a CPU."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from coordi.recommend.rules import Rules
 
 if TYPE_CHECKING:
     from coordi.api import Model
-    from coordi.recommend.answers import Completion, Judge, Looks, OutfitScore, Reason, Suggestion
+    from coordi.recommend.answers import Completion, Generated, Judge, Looks, OutfitScore, Reason, Suggestion
     from coordi.types import Item
 
 
@@ -112,6 +112,9 @@ def recommend(
     ] = None,
     top_k: Annotated[int, typer.Option("-k", min=1, max=100, help="Number of suggestions.")] = 5,
     looks: Annotated[bool, typer.Option("--looks", help="Build complete outfits around one item.")] = False,
+    generate: Annotated[
+        bool, typer.Option("--generate", help="Let the model name an item in words, and find the nearest to them.")
+    ] = False,
     quick: QuickOption = False,
     as_json: JsonOption = False,
     overrides: SetOption = None,
@@ -125,10 +128,17 @@ def recommend(
     """
     from coordi.api import load
     from coordi.errors import RecommendationError
+    from coordi.model.trained import check_can_write
 
     if looks and len(items) > 1:
         raise typer.BadParameter(f"--looks builds around 1 item, got {len(items)}; add the others with --pin ID")
+    if generate and (looks or quick):
+        raise typer.BadParameter(
+            f"--generate lets the model name 1 item; leave out {'--looks' if looks else '--quick'}"
+        )
     loaded = load(model, catalogue, note, progress_bar, overrides=overrides or ())
+    if generate:
+        check_can_write(loaded.trained)
     name = loaded.trained.name
     outfit = _find_items(loaded, items)
     if not quick:
@@ -139,21 +149,30 @@ def recommend(
             raise RecommendationError(answer.nothing)
         echo_json(_looks_as_json(items[0], answer, name)) if as_json else _print_looks(answer, name)
         return
-    completion = loaded.stylist.complete(outfit, k=top_k, rules=rules, language_model=not quick)
+    if generate:
+        completion = loaded.stylist.generate(outfit, k=top_k, rules=rules)
+    else:
+        completion = loaded.stylist.complete(outfit, k=top_k, rules=rules, language_model=not quick)
     if completion.nothing and not completion.suggestions:
         raise RecommendationError(completion.nothing)
     echo_json(_completion_as_json(items, completion, name)) if as_json else _print_completion(completion, name)
 
 
 def _print_completion(completion: Completion, model: str) -> None:
+    for generated in completion.generated:
+        recommended = ", ".join(label.text for label in generated.recommended) or "nothing"
+        typer.echo(f"{generated.want}: the image encoder recommends {recommended}; the model names '{generated.text}'")
+        if generated.note:
+            typer.echo(f"      {generated.note}")
     for suggestion in completion.suggestions:
         typer.echo(f"{suggestion.score:.2f}  {_item_line(suggestion.item)}")
         if suggestion.is_pinned:
             typer.echo("      Pinned.")
         elif suggestion.reason is not None and suggestion.reason.text:
             typer.echo(f"      {suggestion.reason.text}")
+    done = "nearest to the words scored" if completion.generated else "ranked"
     typer.echo(
-        f"{completion.ranked} of {completion.candidates} candidates ranked {_judged(completion.judge, model)}; "
+        f"{completion.ranked} of {completion.candidates} candidates {done} {_judged(completion.judge, model)}; "
         f"looked for: {', '.join(completion.categories)}"
     )
     for row in completion.left_out:
@@ -204,9 +223,25 @@ def _completion_as_json(given: list[str], completion: Completion, model: str) ->
         "categories": completion.categories,
         "candidates": completion.candidates,
         "ranked": completion.ranked,
-        "shortlist": "everything" if completion.ranked >= completion.candidates else "without-language-model",
+        "shortlist": _shortlist(completion),
         "suggestions": [_suggestion_as_json(suggestion, names) for suggestion in completion.suggestions],
         "left_out": [asdict(row) for row in completion.left_out],
+        "generated": [_generated_as_json(row) for row in completion.generated],
+    }
+
+
+def _shortlist(completion: Completion) -> str:
+    if completion.generated:
+        return "generated-words"
+    return "everything" if completion.ranked >= completion.candidates else "without-language-model"
+
+
+def _generated_as_json(generated: Generated) -> dict[str, Any]:
+    fields = {name: getattr(generated, name) for name in ("want", "prompt", "text", "words", "note")}
+    return {
+        **fields,
+        "recommended": [asdict(label) for label in generated.recommended],
+        "shortlist": [item.id for item in generated.shortlist],
     }
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordi.data.photos import photo_uri
+from coordi.evaluation.naming import NameExample
 from coordi.evaluation.report import ReportData
 from coordi.evaluation.scoring import ProtocolResult
 from coordi.evaluation.summary import format_figure, protocol_words
@@ -37,7 +38,9 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """An answer, a recommendation, or a described photo; cards are by heading, labels by attribute."""
+    """An answer, a recommendation, or a described photo; cards are by heading, labels by attribute, and ``steps`` are
+    texts by heading, in their order.
+    """
 
     title: str
     note: str
@@ -45,6 +48,7 @@ class Example:
     right: bool | None = None
     score: float | None = None
     labels: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = ()
+    steps: tuple[tuple[str, str], ...] = ()
 
 
 class ExamplePicker:
@@ -132,6 +136,44 @@ class ExamplePicker:
             cards = (("The outfit", self._cards(example.outfit)), ("Suggestions", tuple(suggestions)))
             examples.append(Example(title, f"candidates before the model ranked them: {shortlist}", cards))
         return tuple(examples)
+
+    def named(self) -> tuple[Example, ...]:
+        """Every step from an outfit's photos to the item that the model names."""
+        naming = self._report.naming
+        return tuple(map(self._named, naming.examples[: self._size])) if naming is not None else ()
+
+    def _named(self, example: NameExample) -> Example:
+        question = example.question
+        matched = [replace(card, score=score) for (_, score), card in zip(
+            example.matched, self._cards([item_id for item_id, _ in example.matched]), strict=True)]  # fmt: skip
+        answer = "" if example.score is None else (
+            f"P(yes) of these items is {format_figure(example.score)}; below, that of the outfit with each item"
+        )  # fmt: skip
+        steps = (
+            ("The image encoder sees", self._seen_in(question.context)),
+            ("It recommends zero-shot", ", ".join(
+                f"{label.text} {100 * label.probability:.0f}%" for label in example.recommended)),
+            ("The language model reads", example.prompt),
+            ("Do they go together?", answer),
+            ("It names", f"{example.text or '(nothing)'}{f' – {example.note}' if example.note else ''}"),
+        )  # fmt: skip
+        cards = (
+            ("The outfit", self._cards(question.context)),
+            ("Items that the image encoder recommends", self._cards(example.shortlist)),
+            ("Items nearest to the model's words", tuple(matched)),
+            ("What the outfit had", tuple(replace(card, mark="real") for card in self._cards([question.removed]))),
+        )
+        return Example(f"Wanted: {question.want}", "", cards, steps=tuple(row for row in steps if row[1]))
+
+    def _seen_in(self, item_ids: Sequence[str]) -> str:
+        """Labels of photos, an item a line; empty if nothing was described."""
+        rows = []
+        for item_id in item_ids:
+            if (description := self._report.descriptions.get(item_id)) is not None:
+                labels = [f"{label.text} {100 * label.probability:.0f}%"
+                          for labels in description.attributes.values() for label in labels]  # fmt: skip
+                rows.append(f"{self._items[item_id].title or item_id}: {', '.join(labels) or 'nothing that is sure'}")
+        return "\n".join(rows)
 
     def _candidates(self, question: FitbQuestion, scores: NDArray[np.float64]) -> tuple[Card, ...]:
         cards = [

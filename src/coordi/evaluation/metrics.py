@@ -233,6 +233,10 @@ class Resamples:
         """Share of hits in each draw, shape ``(B,)``: an accuracy, or a recall."""
         return self._totals(hits) / self._totals(np.ones(len(hits), dtype=bool))
 
+    def mean(self, values: NDArray[np.generic]) -> NDArray[np.float64]:
+        """Mean of a value per question in each draw, shape ``(B,)``."""
+        return self._totals(values) / self._totals(np.ones(len(values)))
+
     def f1(self, predicted: Bools, labels: Bools) -> NDArray[np.float64]:
         """``metrics.f1`` of each draw, shape ``(B,)``; NaN for a draw without a compatible outfit."""
         positives = self._totals(labels)

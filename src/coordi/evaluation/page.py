@@ -16,6 +16,7 @@ from coordi.evaluation import summary as words
 from coordi.evaluation.compare import Comparison, comparison_headline, run_names
 from coordi.evaluation.examples import Example, ExamplePicker
 from coordi.evaluation.external import write_scores
+from coordi.evaluation.naming import RECALL_AT
 from coordi.evaluation.question_sets import TASKS, Task
 from coordi.evaluation.report import REPORT_JSON, ReportData, flat_settings, report_json, split_counts
 from coordi.evaluation.scoring import ProtocolResult, ReportWarning
@@ -76,6 +77,7 @@ def render_html(report: ReportData) -> str:
         _protocol_section(report, colours),
         Section("answers", "Answers", examples=answers),
         Section("recommended", "Recommended", examples=picker.recommended()),
+        _naming_section(report, picker),
         Section("photos", "Labels of photos", examples=picker.described()),
         Section("training", "Training", charts=plots.training_charts(report.training)),
         _data_section(report, splits),
@@ -284,6 +286,45 @@ def breakdown_tables(task: Task, figures: Mapping[str, Any]) -> list[export.Tabl
 
 def _count_or_figure(value: float | None) -> str:
     return f"{value:,}" if isinstance(value, int) else words.format_figure(value)
+
+
+def _naming_section(report: ReportData, picker: ExamplePicker) -> Section:
+    if report.naming is None:
+        return Section("naming", "Named in words")
+    figures = report.naming.figures
+    heads = {
+        "kind": "Same kind", "colour": "Shares a colour", "similarity": "Similarity",
+        f"recall@{RECALL_AT}": f"Recall at {RECALL_AT}", "mrr": "MRR",
+    }  # fmt: skip
+    rows: list[list[export.TableCell | str]] = []
+    ahead: list[list[export.TableCell | str]] = []
+    for name, row in figures["scorers"].items():
+        cells = [export.figure_cell(row[key], words.as_interval(row["ci95"].get(key))) for key in heads]
+        rows.append([name, *cells])
+        if by := row.get("model_ahead"):
+            ends = by["ci95"]
+            cells = [
+                export.TableCell(words.format_signed(by[key]), " to ".join(map(words.format_signed, ends[key] or ())))
+                if key in by
+                else export.TableCell("–")
+                for key in heads
+            ]
+            ahead.append([name, *cells])
+    share = (
+        f"{100 * figures['named_one_item']:.0f} of 100 texts name one item of a known kind and of the wanted category"
+    )
+    notes = [
+        f"{figures['n']:,} test outfits, an item removed from each before anything was recommended, read or written; "
+        f"{figures['n_colour']:,} removed items have a known colour. {share}; where one doesn’t, what the image "
+        "encoder recommends stands in.",
+        f"Recall and MRR are of the removed item among those of its category in the test split (median "
+        f"{figures['candidates']:.0f}), by the similarity of texts to the words; of the zero-shot recommendation by "
+        "the similarity of photos to the outfit’s; of popularity by how often training outfits have the kind and the "
+        "colour. Similarity is the mean cosine of texts. Small: 95% bootstrap intervals by outfit.",
+    ]
+    tables = [export.Table("Named in words: agreement with the removed item", ("Scorer", *heads.values()), rows)]
+    tables += [export.Table("The model minus each baseline", ("Baseline", *heads.values()), ahead)] if ahead else []
+    return Section("naming", "Named in words", notes, tables=tables, examples=picker.named())
 
 
 def _data_section(report: ReportData, splits: Mapping[str, Mapping[str, int]]) -> Section:

@@ -9,6 +9,7 @@ from typing import Any
 from coordi.data.leaks import Leak
 from coordi.evaluation.benchmark import Evaluation
 from coordi.evaluation.external import question_digests
+from coordi.evaluation.naming import NamingResult
 from coordi.evaluation.scoring import ReportWarning
 from coordi.evaluation.summary import LEVEL
 from coordi.types import SPLITS, Dataset, Description
@@ -58,6 +59,7 @@ class ReportData:
     training: tuple[TrainingPoint, ...] = ()
     descriptions: Mapping[str, Description] = field(default_factory=dict)
     recommendations: tuple[Recommendation, ...] = ()
+    naming: NamingResult | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[ReportWarning, ...] = ()
 
@@ -127,11 +129,31 @@ def report_json(report: ReportData) -> dict[str, Any]:
             }
             for example in report.recommendations
         ],
+        "naming": None if report.naming is None else _naming_json(report.naming),
         "questions": question_digests([part.questions for part in report.evaluation.protocols]),
         "command": report.command,
         "versions": dict(report.versions),
         "format": FORMAT,
     }
+
+
+def _naming_json(naming: NamingResult) -> dict[str, Any]:
+    examples = [
+        {
+            "outfit": list(example.question.context),
+            "want": example.question.want,
+            "taken": example.question.removed,
+            "recommended": [asdict(label) for label in example.recommended],
+            "shortlist": list(example.shortlist),
+            "prompt": example.prompt,
+            "score": example.score,
+            "text": example.text,
+            "matched": [{"item": item_id, "score": score} for item_id, score in example.matched],
+            "note": example.note,
+        }
+        for example in naming.examples
+    ]
+    return {**naming.figures, "examples": examples}
 
 
 def split_counts(dataset: Dataset) -> dict[str, dict[str, int]]:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordi.artifacts import clear_write_errors
+from coordi.config import PromptSettings
 from coordi.errors import ModelError, require
 from coordi.model.base import Base, quiet_libraries, resolve_base
 from coordi.model.decoder import CONTROL, DECODER, PROJECTIONS, decoder_folder
@@ -98,7 +99,7 @@ def _write_weights(model: TrainedModel, adapter: Path, out: Path, *, as_gguf: bo
                 shutil.copyfile(adapter / name, out / name)
         return
     _write_gguf(loaded, base, out / GGUF_FILE)
-    (out / MODELFILE).write_text(_modelfile(loaded, model.settings.prompt.max_length), encoding="utf-8")
+    (out / MODELFILE).write_text(_modelfile(loaded, model.settings.prompt), encoding="utf-8")
 
 
 def _write_gguf(loaded: Loaded, base: Base, path: Path) -> None:
@@ -191,9 +192,9 @@ def _add_tokenizer(writer: Any, tokenizer: Any, vocabulary: int) -> None:
         writer.add_chat_template(tokenizer.chat_template)
 
 
-def _modelfile(loaded: Loaded, max_length: int) -> str:
+def _modelfile(loaded: Loaded, prompt: PromptSettings) -> str:
     """Ollama's description of the model, with the text around a prompt as fine-tuning had it."""
-    renderer = PromptRenderer(loaded.tokenizer, max_length)
+    renderer = PromptRenderer(loaded.tokenizer, prompt.max_length, prompt.form)
     example = compatibility_instruction(["navy wool blazer", "white leather sneakers"])
     content = f"{example.question}\n{example.body()}"
     text = renderer.text(example)
@@ -201,6 +202,8 @@ def _modelfile(loaded: Loaded, max_length: int) -> str:
         before, after, content = "", "", text
     else:
         before, after = text.split(content)
+    if loaded.tokenizer.chat_template is not None:  # the file adds no token to a prompt
+        before = f"{loaded.tokenizer.decode(list(renderer.beginning))}{before}"
     if any(sign in f"{before}{after}" for sign in ("{{", '"""')):
         raise ModelError("this base model's chat template can't be written into a Modelfile; export --format merged")
     stop = loaded.tokenizer.convert_ids_to_tokens(renderer.end_ids()[0])

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from coordi.config import FinetuneSettings
+from coordi.config import FinetuneSettings, PromptForm
 from coordi.errors import ModelError, TrainingError, require
 from coordi.model.engines import compute_dtype
 from coordi.model.prefix_cache import PoolSpec, PromptRunner, apply_logit_scaling, backbone_and_head
@@ -138,12 +138,14 @@ def _pad(texts: Sequence[Sequence[int]], value: int = 0) -> tuple[torch.Tensor, 
 
 
 class AnswerHead(Head):
-    """The model's own next-token head: cross-entropy on the answer's tokens, as in the paper."""
+    """The model's own next-token head: cross-entropy on the answer's tokens, as in the paper. Every example weighs as
+    much, however long its answer: a name of fifteen tokens would drown a yes.
+    """
 
     unit = "examples"
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
-        self.renderer = PromptRenderer(tokenizer, max_length)
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, max_length: int, form: PromptForm = "auto") -> None:
+        self.renderer = PromptRenderer(tokenizer, max_length, form)
         self._answers = answer_tokens(self.renderer)
 
     def group(self, instructions: Sequence[Instruction]) -> list[tuple[Instruction, ...]]:
@@ -186,7 +188,9 @@ class AnswerHead(Head):
                 learned = targets != IGNORED
                 states = output.last_hidden_state[:, :-1][learned]  # (answer tokens, H)
                 logits = apply_logit_scaling(self.model, head(states).float())  # (answer tokens, V)
-                return torch.nn.functional.cross_entropy(logits, targets[learned], reduction="sum")
+                losses = torch.nn.functional.cross_entropy(logits, targets[learned], reduction="none")
+                lengths = learned.sum(dim=1, keepdim=True).expand_as(learned)[learned]
+                return (losses / lengths).sum()
 
         return AnswerNetwork()
 

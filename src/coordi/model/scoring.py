@@ -31,7 +31,7 @@ from coordi.model.prefix_cache import (
     middle_layer,
 )
 from coordi.prompts import (
-    Instruction,
+    InstructionMaker,
     ListRenderer,
     PromptRenderer,
     answer_tokens,
@@ -51,6 +51,8 @@ States = Callable[[Sequence[Sequence[int]]], NDArray[np.float32]]
 """Mean hidden states of prompts' items, ``(N, H)``, given their tokens."""
 Texts = tuple[str, ...]
 """Texts of an outfit's items, in the order of the prompt."""
+Key = Callable[[Sequence[Item]], Texts]
+"""Gives what an outfit's score depends on."""
 
 
 class LanguageModelScorer:
@@ -59,12 +61,22 @@ class LanguageModelScorer:
     gives_probabilities = True
 
     def __init__(
-        self, name: str, model: Any, renderer: PromptRenderer, *, facts: bool = False, batch_tokens: int | None = None
+        self,
+        name: str,
+        model: Any,
+        renderer: PromptRenderer,
+        instructions: InstructionMaker | None = None,
+        batch_tokens: int | None = None,
     ) -> None:
         self.name = name
         self.renderer = renderer
-        self._facts = facts
+        self.instructions = instructions or InstructionMaker()
         self._runner = PromptRunner(model, answer_tokens(renderer), batch_tokens)
+
+    @property
+    def model(self) -> Any:
+        """The language model, with its adapter if it has one."""
+        return self._runner.model
 
     @property
     def layers(self) -> int:
@@ -76,7 +88,7 @@ class LanguageModelScorer:
         model = self._runner.model
         if not hasattr(model, "disable_adapter"):
             return None
-        return _WithoutAdapter("base", model, self.renderer, facts=self._facts, batch_tokens=self._runner.batch_tokens)
+        return _WithoutAdapter("base", model, self.renderer, self.instructions, self._runner.batch_tokens)
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
         """P(yes) of each outfit, shape ``(N,)``; the prompt lists its items in their order. A ``ModelError`` if an item
@@ -90,7 +102,7 @@ class LanguageModelScorer:
         """P(yes) of each outfit, ``(N,)``, and mean hidden states of its items at a layer, from 1, ``(N, H)``, without
         columns for None. ``answer=False`` skips the layers above, and P(yes) is NaN. Errors as ``score``.
         """
-        prompts = [self.renderer.render(compatibility_prompt(outfit, self._facts)).prompt_ids for outfit in outfits]
+        prompts = [self.renderer.render(self.instructions.compatibility(outfit)).prompt_ids for outfit in outfits]
         pool = None if layer is None else PoolSpec(layer, self._question_tokens(prompts))
         runner = self._runner if answer else replace(self._runner, answers=())
         with full_memory_named():
@@ -181,19 +193,20 @@ class PooledScorer:
     gives_probabilities = True
 
     def __init__(
-        self, name: str, states: States, head: PooledHead | AnswerHead, renderer: PromptRenderer, *, facts: bool
-    ) -> None:
+        self, name: str, states: States, head: PooledHead | AnswerHead, renderer: PromptRenderer,
+        instructions: InstructionMaker,
+    ) -> None:  # fmt: skip
         self.name = name
         self.renderer = renderer
         self._states = states
         self._head = head
-        self._facts = facts
+        self._instructions = instructions
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
         """P(yes) of each outfit, shape ``(N,)``, in ``[0, 1]``; see ``LanguageModelScorer.score``."""
         if not outfits:
             return np.zeros(0)
-        prompts = [self.renderer.render(compatibility_prompt(outfit, self._facts)).prompt_ids for outfit in outfits]
+        prompts = [self.renderer.render(self._instructions.compatibility(outfit)).prompt_ids for outfit in outfits]
         return self._head.probabilities(self._states(prompts))
 
 
@@ -221,27 +234,31 @@ class LazyScorer:
 
 
 class CachedScorer:
-    """Scores cached by an outfit's texts in their order, the ``size`` last used ones; safe for several threads."""
+    """Scores cached by what a prompt of an outfit depends on, by default its texts in their order, the ``size`` last
+    used ones; safe for several threads.
+    """
 
     gives_probabilities = True
 
-    def __init__(self, name: str, scorer: OutfitScorer, size: int = CACHE_SIZE) -> None:
+    def __init__(self, name: str, scorer: OutfitScorer, size: int = CACHE_SIZE, key: Key | None = None) -> None:
         self.name = name
         self._scorer = scorer
         self._size = size
+        self._key = key or texts_of
         self._scores: OrderedDict[Texts, float] = OrderedDict()
         self._lock = Lock()
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
         """P(yes) of each outfit, shape ``(N,)``."""
-        by_texts = {texts_of(outfit): outfit for outfit in outfits}
+        keys = [self._key(outfit) for outfit in outfits]
+        by_key = dict(zip(keys, outfits, strict=True))
         with self._lock:
-            new = [outfit for texts, outfit in by_texts.items() if texts not in self._scores]
+            new = {key: outfit for key, outfit in by_key.items() if key not in self._scores}
             if new:
-                self._scores |= zip(map(texts_of, new), self._scorer.score(new).tolist(), strict=True)
-            for texts in by_texts:
-                self._scores.move_to_end(texts)
-            scores = np.array([self._scores[texts_of(outfit)] for outfit in outfits], dtype=np.float64)
+                self._scores |= zip(new, self._scorer.score(list(new.values())).tolist(), strict=True)
+            for key in by_key:
+                self._scores.move_to_end(key)
+            scores = np.array([self._scores[key] for key in keys], dtype=np.float64)
             while len(self._scores) > self._size:
                 self._scores.popitem(last=False)
         return scores
@@ -255,14 +272,15 @@ class BaseModelScorer:
     name = "base"
     gives_probabilities = True
 
-    def __init__(self, load: Callable[[], LanguageModelScorer]) -> None:
+    def __init__(self, load: Callable[[], LanguageModelScorer], key: Key | None = None) -> None:
         self._load = cache(load)
+        self._key = key or texts_of
         self._yes: dict[Texts, float] = {}
         self._states: dict[tuple[Texts, ...], NDArray[np.float32]] = {}
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
         """Zero-shot P(yes) of each outfit, shape ``(N,)``, in ``[0, 1]``; caches the states of new outfits."""
-        keys = [texts_of(outfit) for outfit in outfits]
+        keys = [self._key(outfit) for outfit in outfits]
         new = {key: outfit for key, outfit in zip(keys, outfits, strict=True) if key not in self._yes}
         if new:
             yes, self._states[tuple(new)] = self._read(list(new.values()))
@@ -271,7 +289,7 @@ class BaseModelScorer:
 
     def states(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float32]:
         """Mean hidden state of each outfit's items at two thirds of the layers, shape ``(N, H)``."""
-        keys = tuple(map(texts_of, outfits))
+        keys = tuple(map(self._key, outfits))
         if keys not in self._states:
             self._states[keys] = self._read(outfits, answer=False)[1]
         return self._states[keys]
@@ -286,14 +304,12 @@ def texts_of(outfit: Sequence[Item]) -> Texts:
     return tuple(text_in_prompts(item, facts=True) for item in outfit)
 
 
-def compatibility_prompt(outfit: Sequence[Item], facts: bool) -> Instruction:
-    """The question whether an outfit's items go together, with their facts or without; raises a ``ModelError`` if an
-    item has no text.
-    """
-    for item in outfit:
-        if not item.text:
-            raise ModelError(f"item '{item.id}' has no text; describe it first (recommend.items.describe_items)")
-    return compatibility_instruction([text_in_prompts(item, facts=facts) for item in outfit])
+def prompt_key(settings: RunSettings) -> Key:
+    """What a prompt depends on: the items' texts, and what is recommended by their photos where that is in it."""
+    if not settings.prompt.recommended:
+        return texts_of
+    instructions = InstructionMaker.of(settings)
+    return lambda outfit: (*texts_of(outfit), *instructions.beside_the_others(outfit))
 
 
 def load_scorer(base: Base, adapter: Path | None, settings: RunSettings) -> LanguageModelScorer | PooledScorer:
@@ -305,7 +321,7 @@ def load_scorer(base: Base, adapter: Path | None, settings: RunSettings) -> Lang
     loaded = _load(base, adapter, settings)
     renderer = ListRenderer(loaded.tokenizer, settings.prompt.max_length)
     states = _states_of(loaded.model, head, settings.model.batch_tokens)
-    return PooledScorer("fine-tuned", states, head, renderer, facts=settings.prompt.facts)
+    return PooledScorer("fine-tuned", states, head, renderer, InstructionMaker.of(settings))
 
 
 def _states_of(model: Any, head: PooledHead, batch_tokens: int | None) -> States:
@@ -354,13 +370,13 @@ def load_light_scorer(adapter: Path, settings: RunSettings) -> PooledScorer:
     decoder = Decoder(decoder_folder(adapter, head.layer, in_bytes=multiplies_bytes()))
     renderer: PromptRenderer
     if isinstance(head, AnswerHead):
-        renderer = PromptRenderer(decoder.tokenizer, settings.prompt.max_length)
+        renderer = PromptRenderer(decoder.tokenizer, settings.prompt.max_length, settings.prompt.form)
         read = partial(decoder.answers, tokens=answer_tokens(renderer))
     else:
         _check_head(head, decoder.shape.hidden, decoder.shape.layers)
         renderer = ListRenderer(decoder.tokenizer, settings.prompt.max_length)
         read = partial(decoder.states, skip=ListRenderer.before)
-    return PooledScorer("fine-tuned", read, head, renderer, facts=settings.prompt.facts)
+    return PooledScorer("fine-tuned", read, head, renderer, InstructionMaker.of(settings))
 
 
 def load_light_head(adapter: Path, settings: RunSettings) -> PooledHead | AnswerHead:
@@ -386,9 +402,9 @@ def load_answers(base: Base, adapter: Path | None, settings: RunSettings) -> Lan
     loaded = _load(base, adapter, settings)
     check_logits(loaded.model, base.name)
     name = "base" if adapter is None else "fine-tuned"
-    renderer = PromptRenderer(loaded.tokenizer, settings.prompt.max_length)
-    options: dict[str, Any] = {"facts": settings.prompt.facts, "batch_tokens": settings.model.batch_tokens}
-    return LanguageModelScorer(name, loaded.model, renderer, **options)
+    renderer = PromptRenderer(loaded.tokenizer, settings.prompt.max_length, settings.prompt.form)
+    batch_tokens = settings.model.batch_tokens
+    return LanguageModelScorer(name, loaded.model, renderer, InstructionMaker.of(settings), batch_tokens)
 
 
 def _load(base: Base, adapter: Path | None, settings: RunSettings) -> Loaded:

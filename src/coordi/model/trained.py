@@ -6,20 +6,23 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from coordi.artifacts import hash_file, read_json
+from coordi.artifacts import Progress, hash_file, no_progress, read_json
 from coordi.config import EvaluateSettings, FinetuneSettings, RunSettings, apply_overrides, load_settings
+from coordi.encoders.complements import recommender_of
 from coordi.encoders.labels import load_vocabulary
 from coordi.errors import ArtifactError, ConfigError, ModelError
 from coordi.model.base import Base, resolve_base
 from coordi.model.engines import COPY_ADAPTER, read_adapter
 from coordi.model.ensemble import ENSEMBLE_FILE, LANGUAGE_MODEL, WITHOUT_LANGUAGE_MODEL, Ensemble
 from coordi.model.features import GroupSums
+from coordi.model.generation import ComplementWriter, NameRequest, Written
 from coordi.model.scoring import (
     BaseModelScorer,
     CachedScorer,
@@ -28,6 +31,7 @@ from coordi.model.scoring import (
     check_origin,
     load_answers,
     load_any_scorer,
+    prompt_key,
 )
 from coordi.types import EmbeddingSort, Item, OutfitScorer
 
@@ -59,6 +63,16 @@ class TrainedModel:
         """Whether the adapter has an ensemble."""
         return self.adapter is not None and (self.adapter / ENSEMBLE_FILE).is_file()
 
+    @property
+    def can_write(self) -> bool:
+        """Whether the model writes words: a pooled head gives a number alone."""
+        return self.adapter is None or self.settings.finetune.head == "answer"
+
+    @property
+    def names_items(self) -> bool:
+        """Whether the model was taught to name what would complete an outfit."""
+        return self.adapter is not None and self.can_write and self.settings.finetune.tasks.get("complement", 0) > 0
+
     def facts(self) -> dict[str, Any]:
         """Facts for ``report.json``."""
         model = self.settings.model
@@ -86,6 +100,7 @@ class ModelScorers:
     def __init__(self, model: TrainedModel) -> None:
         self._trained = model
         self._lazy = LazyScorer(model.name, model.load_scorer)
+        self._writer = _LazyWriter(model, self._lazy)
         own = None if model.adapter is None else Ensemble.load(model.adapter)
         self._has_own = own is not None
         ensemble = own or Ensemble.load(BUNDLED)
@@ -95,7 +110,8 @@ class ModelScorers:
             ensemble = replace(ensemble, photos=None)
         vocabulary = load_vocabulary(model.settings.describe.vocabulary)
         self._ensemble = ensemble.with_photo_only(vocabulary, model.settings.prompt)
-        self.language_model = CachedScorer(LANGUAGE_MODEL if own else model.name, self._lazy)
+        name = LANGUAGE_MODEL if own else model.name
+        self.language_model = CachedScorer(name, self._lazy, key=prompt_key(model.settings))
         self._adapt(self._ensemble)
 
     def for_catalogue(self, sums: GroupSums) -> ModelScorers:
@@ -113,7 +129,7 @@ class ModelScorers:
         """Scorer of the base model without the adapter, loaded by its first outfits. It shares the weights of the
         language model where the adapter isn't merged into them: two copies of an 8B model don't fit on a small GPU.
         """
-        return BaseModelScorer(self._load_base)
+        return BaseModelScorer(self._load_base, prompt_key(self._trained.settings))
 
     def _load_base(self) -> LanguageModelScorer:
         trained = self._trained
@@ -129,12 +145,49 @@ class ModelScorers:
         """Directions in which embeddings of fitting items lie; see ``recommend.answers.Scorers.directions``."""
         return self.quick.directions(outfit)
 
+    def write(self, requests: Sequence[NameRequest], progress: Progress = no_progress) -> list[Written]:
+        """Name in words what would complete outfits; see ``ComplementWriter.write``. A ``ModelError`` if this model
+        can't write.
+        """
+        return self._writer.load().write(requests, progress)
+
     def _adapt(self, ensemble: Ensemble) -> None:
         self.quick = ensemble.scorer(WITHOUT_LANGUAGE_MODEL, None)
         self.model: OutfitScorer = self.language_model
         self.explaining: OutfitScorer = self.language_model
         if self._has_own:
             self.model, self.explaining = ensemble.scorer(self._trained.name, self.language_model), self.quick
+
+
+class _LazyWriter:
+    """A writer that uses the loaded language model, or loads it in torch where outfits are scored without."""
+
+    def __init__(self, model: TrainedModel, scorer: LazyScorer) -> None:
+        self._trained = model
+        self._scorer = scorer
+        self._writer: ComplementWriter | None = None
+        self._lock = Lock()
+
+    def load(self) -> ComplementWriter:
+        """Load the writer, once; a ``ModelError`` if the model can't write."""
+        check_can_write(self._trained)
+        with self._lock:
+            if self._writer is None:
+                scorer, settings = self._scorer.load(), self._trained.settings
+                if not isinstance(scorer, LanguageModelScorer):
+                    scorer = load_answers(resolve_base(settings.model), self._trained.adapter, settings)
+                self._writer = ComplementWriter(scorer, recommender_of(settings.describe))
+            return self._writer
+
+
+def check_can_write(model: TrainedModel) -> None:
+    """Raise a ``ModelError`` if a model can't name things in words."""
+    if not model.can_write:
+        raise ModelError(
+            "this model has a pooled head, which gives a score and no words, so it can't name what would complete an "
+            "outfit; leave out --generate (in the API: generate), or use a model that was fine-tuned with "
+            "finetune.head=answer 'finetune.tasks={compatibility: 0.7, complement: 0.3}', as --preset paper does"
+        )
 
 
 def find_model(name: str, overrides: Sequence[str] = ()) -> TrainedModel:

@@ -54,7 +54,7 @@ class CurvePoint:
 
     step: int
     examples: int
-    train_loss: float  # mean since the last evaluation, in nats: per answer token, or per group for a pooled head
+    train_loss: float  # mean since the last evaluation, in nats: per token of an answer, or per group for a pooled head
     valid_loss: float  # mean of -log P(truth) with P over yes and no alone, in nats; log 2 is guessing
     valid_auc: float
 
@@ -86,8 +86,9 @@ def preflight(settings: RunSettings) -> Preflight:
     base = resolve_base(settings.model)
     check_base(base, settings)
     start = None if settings.finetune.start is None else find_start(settings.finetune, base)
-    head = GroupHead if settings.finetune.head == "pooled" else AnswerHead
-    return Preflight(engine, reason, base, head(load_tokenizer(base), settings.prompt.max_length), start)
+    tokenizer, most, form = load_tokenizer(base), settings.prompt.max_length, settings.prompt.form
+    head = GroupHead(tokenizer, most) if settings.finetune.head == "pooled" else AnswerHead(tokenizer, most, form)
+    return Preflight(engine, reason, base, head, start)
 
 
 def finetune(
@@ -185,7 +186,7 @@ class TrainingLoop:
         """Take an optimizer step, counted from 1; raises a ``TrainingError`` if a number isn't finite."""
         torch = require("torch", "train")
         accelerator, examples = self._accelerator, self._data.step(number)
-        weight = sum(example.answer_length or 1 for example in examples)  # number of losses
+        weight = len(examples)  # number of losses
         loss = self._backward(number, examples[accelerator.process_index :: accelerator.num_processes], weight)
         if not math.isfinite(loss):
             raise _diverged(f"the training loss is {loss} at step {number}")

@@ -26,6 +26,7 @@ from coordi.errors import DataError, EncoderError, EvaluationError, ModelError
 from coordi.evaluation.baselines import NAMES, QUICK, BaselineInputs, build_baselines
 from coordi.evaluation.benchmark import EvaluationRun, Scorer, measure
 from coordi.evaluation.external import ExternalScores, write_questions_to_score
+from coordi.evaluation.naming import NamingResult
 from coordi.evaluation.page import write_report
 from coordi.evaluation.question_sets import ProtocolQuestions, draw_questions
 from coordi.evaluation.report import Recommendation, ReportData, TrainingPoint
@@ -33,6 +34,7 @@ from coordi.evaluation.scoring import ReportWarning
 from coordi.model.ensemble import Ensemble, text_encoder
 from coordi.model.features import group_sums
 from coordi.model.trained import ADAPTER, FINETUNE, SETTINGS, ModelScorers, TrainedModel, find_model, portable
+from coordi.pipeline.naming import measure_naming
 from coordi.pipeline.training_data import training_examples, validation_examples
 from coordi.pipeline.workspace import Workspace
 from coordi.recommend.build import DescriptionPipeline
@@ -311,6 +313,7 @@ def evaluate_model(
         ),
         descriptions={item.id: item.description for item in items if item.description is not None},
         recommendations=_recommendations(work.settings, prepared, measured.trained),
+        naming=_naming(work, prepared, model, measured),
         versions=versions(),
         **results,
     )
@@ -379,6 +382,16 @@ def catalogue_of(prepared: PreparedData, settings: RunSettings, items: Sequence[
     """A catalogue in memory of some items of a data set, whose path is ``source``."""
     info = DescriptionPipeline.of(settings.describe, settings.prompt).info(prepared.dataset.name, source)
     return Catalogue.in_memory(info, items)
+
+
+def _naming(
+    work: Workspace, prepared: PreparedData, model: TrainedModel, measured: MeasuredScorers
+) -> NamingResult | None:
+    """What the model names in words, if it was taught to."""
+    if not model.names_items or not work.settings.evaluate.names:
+        return None
+    with work.progress("naming what completes outfits") as progress:
+        return measure_naming(prepared.dataset, measured.trained, measured.models[0], work.settings, progress)
 
 
 def _recommendations(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from typing import TypeVar
 
@@ -11,13 +12,7 @@ from numpy.typing import NDArray
 
 from coordi.config import RunSettings
 from coordi.data.questions import compatibility_questions, fill_in_the_blank_questions
-from coordi.prompts import (
-    Instruction,
-    choose_instruction,
-    compatibility_instruction,
-    complement_instruction,
-    text_in_prompts,
-)
+from coordi.prompts import Instruction, InstructionMaker
 from coordi.types import CompatibilityQuestion, Dataset, FitbNegatives, FitbQuestion, Negatives, RandomStream
 
 _Name = TypeVar("_Name", bound=str)
@@ -34,9 +29,13 @@ def training_examples(dataset: Dataset, settings: RunSettings) -> Callable[[int]
     features cancel out. For a pooled head an outfit is followed by one negative of every kind. All of a share of the
     outfits are without their items' facts; see ``finetune.without_facts``.
     """
+    with_facts = InstructionMaker.of(settings)
+    without_facts = replace(with_facts, facts=False)
 
-    def facts(rng: np.random.Generator) -> bool:
-        return settings.prompt.facts and rng.random() >= settings.finetune.without_facts
+    def maker(rng: np.random.Generator) -> InstructionMaker:
+        if not settings.prompt.facts or rng.random() < settings.finetune.without_facts:
+            return without_facts
+        return with_facts
 
     def draw(epoch: int) -> tuple[Instruction, ...]:
         rng = np.random.default_rng([settings.seed, RandomStream.TRAINING_ORDER, epoch])
@@ -45,14 +44,14 @@ def training_examples(dataset: Dataset, settings: RunSettings) -> Callable[[int]
         order = [outfits[n].id for n in rng.permutation(len(outfits))]
         if settings.finetune.head == "pooled":
             kinds = [kind for kind, share in settings.finetune.negatives.items() if share]
-            return tuple(example for outfit in order for example in questions.with_negatives(outfit, kinds, facts(rng)))
+            return tuple(example for outfit in order for example in questions.with_negatives(outfit, kinds, maker(rng)))
         tasks, task_shares = _shares(settings.finetune.tasks)
         negatives, negative_shares = _shares(settings.finetune.negatives)
         examples: list[Instruction] = []
         for outfit in order:
             task = tasks[rng.choice(len(tasks), p=task_shares)]
             kind = negatives[rng.choice(len(negatives), p=negative_shares)]
-            examples += questions.examples(outfit, task, kind, facts(rng))
+            examples += questions.examples(outfit, task, kind, maker(rng))
         return tuple(examples)
 
     return draw
@@ -60,8 +59,9 @@ def training_examples(dataset: Dataset, settings: RunSettings) -> Callable[[int]
 
 def validation_examples(dataset: Dataset, settings: RunSettings) -> tuple[Instruction, ...]:
     """Compatibility questions of the validation split with their answers, with all negatives of the training."""
+    maker = InstructionMaker.of(settings)
     return tuple(
-        _yes_or_no(question, dataset, settings.prompt.facts)
+        _yes_or_no(question, dataset, maker)
         for negatives, share in settings.finetune.negatives.items()
         if share
         for question in compatibility_questions(dataset, "valid", negatives, settings.seed)
@@ -83,23 +83,23 @@ class _EpochQuestions:
 
         self._compatibility, self._blanks = compatibility, blanks
 
-    def examples(self, outfit_id: str, task: str, negatives: Negatives, facts: bool) -> list[Instruction]:
+    def examples(self, outfit_id: str, task: str, negatives: Negatives, maker: InstructionMaker) -> list[Instruction]:
         """Examples of one task; none if no question of it could be drawn."""
         if task == "compatibility":
             drawn = self._compatibility(negatives).get(outfit_id, [])
-            return [_yes_or_no(question, self._dataset, facts) for question in drawn]
+            return [_yes_or_no(question, self._dataset, maker) for question in drawn]
         questions = self._blanks("random" if negatives == "random" else "same-category").get(outfit_id, [])
         make = _choose if task == "choose" else _complement
-        return [make(question, self._dataset, facts) for question in questions]
+        return [make(question, self._dataset, maker) for question in questions]
 
-    def with_negatives(self, outfit_id: str, kinds: Sequence[Negatives], facts: bool) -> list[Instruction]:
+    def with_negatives(self, outfit_id: str, kinds: Sequence[Negatives], maker: InstructionMaker) -> list[Instruction]:
         """An outfit and one negative of each kind; nothing if one of them couldn't be drawn."""
         parts = [self._compatibility(kind).get(outfit_id, []) for kind in kinds]
         if not all(parts):
             return []
         positive = next(question for question in parts[0] if question.compatible)
         negatives = [question for part in parts for question in part if not question.compatible]
-        return [_yes_or_no(question, self._dataset, facts) for question in (positive, *negatives)]
+        return [_yes_or_no(question, self._dataset, maker) for question in (positive, *negatives)]
 
 
 def _by_outfit(questions: Iterable[_Question]) -> dict[str, list[_Question]]:
@@ -114,20 +114,15 @@ def _shares(shares: Mapping[_Name, float]) -> tuple[list[_Name], NDArray[np.floa
     return list(shares), weights / weights.sum()
 
 
-def _texts(item_ids: Sequence[str], dataset: Dataset, facts: bool) -> list[str]:
-    return [text_in_prompts(item, facts=facts) for item in dataset.items_of(item_ids)]
+def _yes_or_no(question: CompatibilityQuestion, dataset: Dataset, maker: InstructionMaker) -> Instruction:
+    return maker.compatibility(dataset.items_of(question.item_ids), question.compatible)
 
 
-def _yes_or_no(question: CompatibilityQuestion, dataset: Dataset, facts: bool) -> Instruction:
-    return compatibility_instruction(_texts(question.item_ids, dataset, facts), question.compatible)
+def _choose(question: FitbQuestion, dataset: Dataset, maker: InstructionMaker) -> Instruction:
+    context, candidates = (dataset.items_of(names) for names in (question.item_ids, question.candidates))
+    return maker.choose(context, candidates, question.answer)
 
 
-def _choose(question: FitbQuestion, dataset: Dataset, facts: bool) -> Instruction:
-    context, candidates = (_texts(names, dataset, facts) for names in (question.item_ids, question.candidates))
-    return choose_instruction(context, candidates, question.answer)
-
-
-def _complement(question: FitbQuestion, dataset: Dataset, facts: bool) -> Instruction:
+def _complement(question: FitbQuestion, dataset: Dataset, maker: InstructionMaker) -> Instruction:
     answer = dataset.items[question.candidates[question.answer]]
-    context = _texts(question.item_ids, dataset, facts)
-    return complement_instruction(context, answer.category or "accessory", answer.text)
+    return maker.complement(dataset.items_of(question.item_ids), answer.category or "accessory", answer)

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordi.model.features import GroupSums
+from coordi.model.generation import NameRequest, Written
 from coordi.style.agreement import Remark
-from coordi.types import EmbeddingSort, GarmentCategory, Item, OutfitScorer
+from coordi.types import EmbeddingSort, GarmentCategory, Item, Label, OutfitScorer
 
 Judge = Literal["language-model", "without-language-model"]
 """Whether the language model scored an answer."""
@@ -63,6 +64,31 @@ class LeftOut:
 
 
 @dataclass(frozen=True, slots=True)
+class Generated:
+    """What the language model named in words to complete an outfit, and what led to it.
+
+    Attributes:
+        want: Category that was asked for.
+        recommended: Garment types of it that the image encoder recommends zero-shot, most probable first.
+        shortlist: Items of the catalogue that the encoder recommends zero-shot, best first, without the language model.
+        prompt: Text that the language model read.
+        text: What it wrote; empty if nothing.
+        words: What the catalogue was searched by: the text, the part of it that names one item, or else what the
+            encoder recommends.
+        note: What was done where the text names nothing, several things, another category, or nothing that is in the
+            catalogue; empty otherwise.
+    """
+
+    want: GarmentCategory
+    recommended: tuple[Label, ...]
+    shortlist: tuple[Item, ...]
+    prompt: str
+    text: str
+    words: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """Items that complete an outfit.
 
@@ -73,6 +99,8 @@ class Completion:
         candidates: Number of items that the rules allow; ``ranked`` of them were ranked.
         left_out: Rules that left items out, in their order; set if there are fewer suggestions than requested.
         nothing: Why there is no suggestion but pinned ones, in one sentence; empty if there is one.
+        generated: By category, in order, what the language model named; suggestions are then the items whose texts are
+            nearest to its words, nearest first. Empty unless it was asked to.
     """
 
     outfit: tuple[Item, ...]
@@ -83,6 +111,7 @@ class Completion:
     judge: Judge
     left_out: tuple[LeftOut, ...] = ()
     nothing: str = ""
+    generated: tuple[Generated, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +181,11 @@ class Scorers(Protocol):
         has one and photos count: within a category, ``quick`` scores grow with the inner products, but kinds, shared
         words and rules of facts move them too. So a nearest-neighbour search finds good items, not always the best:
         those that it finds have to be scored.
+        """
+
+    def write(self, requests: Sequence[NameRequest]) -> Sequence[Written]:
+        """Name in words what would complete outfits, in the order of the requests; a ``ModelError`` if the model can't
+        write.
         """
 
 

@@ -186,7 +186,7 @@ def check_fits(folder: Path | str, info: CatalogueInfo, wanted: CatalogueInfo) -
             _with_hash(wanted.describe.vocabulary, wanted.vocabulary),
         ),
     ]
-    for name in ("attributes", "max_title_words"):
+    for name in ("attributes", "max_title_words", "kind_beside_title"):
         pairs.append((f"the prompt setting {name}", getattr(info.prompt, name), getattr(wanted.prompt, name)))
     differs = [f"{what} was {before} and is now {now}" for what, before, now in pairs if before != now]
     if differs:

@@ -11,10 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordi.config import RecommendSettings
+from coordi.encoders.base import EDGE
 from coordi.encoders.labels import Vocabulary
 from coordi.errors import RecommendationError
+from coordi.model.generation import NameRequest, Written
 from coordi.recommend.answers import (
     Completion,
+    Generated,
     LeftOut,
     Look,
     Looks,
@@ -25,6 +28,7 @@ from coordi.recommend.answers import (
     scorer_of,
 )
 from coordi.recommend.catalogue import Catalogue
+from coordi.recommend.generated import what_is_missing, words_of_name
 from coordi.recommend.reasons import EncodeTexts, Items, Reasoner, remarks_on, scores_of, without_each
 from coordi.recommend.rules import (
     ALSO_FOR,
@@ -52,10 +56,12 @@ _MIN_SEARCH_DEPTH = 64
 # The nearest texts aren't always the best items: rules of facts count too. See dev/LOG.md for recall by depth.
 _DEPTH_FACTOR = 8
 _DEEPER, _MAX_SEARCH_DEPTH = 4, 4096
+_NAMED_DEPTH = 256  # items nearest to what the language model named
 _NOT_FAR = "for the outfit's season and dress code"
 _MAX_USES = 2
 _BODIES: tuple[tuple[GarmentCategory, ...], ...] = (("top", "bottom"), ("dress",))
 _ADDITIONS: tuple[GarmentCategory, ...] = ("shoes", "bag")
+_SHORTLISTED = 3  # items that the encoder recommends beside what the language model names
 
 Scored = tuple[Item, float]
 ScoredLook = tuple[Items, float]
@@ -113,9 +119,7 @@ class Stylist:
         """
         if not outfit:
             raise RecommendationError("the outfit is empty: name at least 1 item to complete")
-        if want is not None:
-            given = (rules or Rules()).model_dump()
-            rules = parse_rules({**given, "want": tuple(dict.fromkeys((want, *given["want"])))})
+        rules = _with_want(want, rules)
         catalogue, start, rules = self._start(tuple(outfit), k, rules)
         categories, conflicts = wanted_categories(places_of(start), rules)
         finder = CandidateSearch(catalogue, self.scorers)
@@ -134,16 +138,69 @@ class Stylist:
         return Completion(
             outfit=tuple(outfit),
             categories=tuple(counts) or categories,
-            suggestions=(
-                *self._pinned_suggestions(start, start[len(outfit) :], language_model, reasons=reasons),
-                *self._suggestions(start, best, language_model, reasons=reasons),
-            ),
+            suggestions=self._suggestions(start, start[len(outfit) :], best, language_model, reasons=reasons),
             candidates=sum(counts.values()),
             ranked=sum(map(len, ranked)),
             judge=judge(language_model),
             left_out=left_out,
             nothing="" if best else _why_nothing(catalogue, categories, conflicts, left_out),
         )
+
+    def generate(
+        self,
+        outfit: Sequence[Item],
+        want: GarmentCategory | None = None,
+        k: int = 5,
+        rules: Rules | None = None,
+        *,
+        reasons: bool = True,
+    ) -> Completion:
+        """Let the language model name in words what would complete an outfit, and find it in the catalogue.
+
+        Arguments as for ``complete``; of each category the items whose texts are nearest to the words are suggested,
+        nearest first, each with P(yes) of the outfit with it. A ``ModelError`` if the model can't write.
+        """
+        if not outfit:
+            raise RecommendationError("the outfit is empty: name at least 1 item to complete")
+        catalogue, start, rules = self._start(tuple(outfit), k, _with_want(want, rules))
+        categories, conflicts = wanted_categories(places_of(start), rules)
+        finder = CandidateSearch(catalogue, self.scorers)
+        counts = finder.count(start, rules, categories, len(rules.want) or MAX_CATEGORIES)
+        written = self.scorers.write([NameRequest(start, category) for category in counts])
+        rows = [
+            self._match(finder, start, rules, category, name) for category, name in zip(counts, written, strict=True)
+        ]
+        nearest = [item for row in zip_longest(*(items for _, items in rows)) for item in row if item is not None][:k]
+        scores = scores_of(self.scorers.model, [(*start, item) for item in nearest])
+        left_out = finder.left_out(start, rules, categories) if len(nearest) < k else ()
+        scored = list(zip(nearest, scores, strict=True))
+        return Completion(
+            outfit=tuple(outfit),
+            categories=tuple(counts) or categories,
+            suggestions=self._suggestions(start, start[len(outfit) :], scored, True, reasons=reasons),
+            candidates=sum(counts.values()),
+            ranked=len(nearest),
+            judge=judge(True),
+            left_out=left_out,
+            nothing="" if nearest else _why_nothing(catalogue, categories, conflicts, left_out),
+            generated=tuple(generated for generated, _ in rows),
+        )
+
+    def _match(
+        self, finder: CandidateSearch, start: Items, rules: Rules, category: GarmentCategory, written: Written
+    ) -> tuple[Generated, list[Item]]:
+        """What was named of a category, and the items whose texts are nearest to it."""
+        named = words_of_name(written.text, category, written.recommended)
+        vector = self._encode_texts([f"{category}: {named.words}".lower()])[0]
+        items = finder.nearest_texts(start, rules, category, vector)
+        shortlist = finder.nearest_photos(start, rules, category, written.query)
+        missing = what_is_missing(named, category, items, self.vocabulary)
+        note = " ".join(part for part in (named.note, missing) if part)
+        generated = Generated(
+            category, written.recommended, tuple(shortlist[:_SHORTLISTED]), written.prompt, written.text, named.words,
+            note,
+        )  # fmt: skip
+        return generated, items
 
     def outfits(self, around: Item, k: int = 3, rules: Rules | None = None, *, language_model: bool = True) -> Looks:
         """Build at most k looks around an item, of the catalogue or not; options and errors as ``complete``."""
@@ -182,28 +239,32 @@ class Stylist:
         scorer = self.scorers.explaining if language_model else self.scorers.quick
         return Reasoner(scorer, self.vocabulary, self._encode_texts)
 
-    def _pinned_suggestions(
-        self, outfit: Items, pinned: Sequence[Item], language_model: bool, *, reasons: bool
-    ) -> list[Suggestion]:
-        """Pinned items with the score and the reason of the outfit that contains them."""
-        if not pinned:
-            return []
-        (score,) = scores_of(scorer_of(self.scorers, language_model), [outfit])
-        reason = self._reasoner(language_model).of_looks([outfit])[0] if reasons and len(outfit) > 2 else None
-        return [Suggestion(item, score, is_pinned=True, reason=reason) for item in pinned]
-
     def _suggestions(
-        self, outfit: Items, best: Sequence[Scored], language_model: bool, *, reasons: bool
-    ) -> list[Suggestion]:
-        if not reasons:
-            return [Suggestion(item, score) for item, score in best]
-        explained = self._reasoner(language_model).of_suggestions(outfit, [item for item, _ in best])
-        return [Suggestion(item, score, reason=reason) for (item, score), reason in zip(best, explained, strict=True)]
+        self, outfit: Items, pinned: Sequence[Item], best: Sequence[Scored], language_model: bool, *, reasons: bool
+    ) -> tuple[Suggestion, ...]:
+        """Pinned items with the score of the outfit that contains them, then the best candidates."""
+        reasoner = self._reasoner(language_model)
+        first: list[Suggestion] = []
+        if pinned:
+            (score,) = scores_of(scorer_of(self.scorers, language_model), [outfit])
+            (reason,) = reasoner.of_looks([outfit]) if reasons and len(outfit) > 2 else (None,)
+            first = [Suggestion(item, score, is_pinned=True, reason=reason) for item in pinned]
+        explained = reasoner.of_suggestions(outfit, [item for item, _ in best]) if reasons else [None] * len(best)
+        rows = zip(best, explained, strict=True)
+        return (*first, *(Suggestion(item, score, reason=reason) for (item, score), reason in rows))
 
     def _rank(self, candidates: Sequence[Sequence[Scored]], outfit: Items) -> list[list[Scored]]:
         outfits = [(*outfit, item) for part in candidates for item, _ in part]
         scores = iter(scores_of(self.scorers.model, outfits))  # all categories in one call
         return [ranked_order([(item, next(scores)) for item, _ in part], outfit) for part in candidates]
+
+
+def _with_want(want: GarmentCategory | None, rules: Rules | None) -> Rules | None:
+    """The rules with a wanted category before theirs."""
+    if want is None:
+        return rules
+    given = (rules or Rules()).model_dump()
+    return parse_rules({**given, "want": tuple(dict.fromkeys((want, *given["want"])))})
 
 
 def check_catalogue(catalogue: Catalogue | None) -> Catalogue:
@@ -383,6 +444,26 @@ class CandidateSearch:
         count = sum(map(len, rows)) - left
         far = (LeftOut("far_apart", _NOT_FAR, count, left),) if count else ()
         return (*_left_out(self.catalogue, rules, tuple(categories)), *far)
+
+    def nearest_texts(
+        self, outfit: Sequence[Item], rules: Rules, category: GarmentCategory, vector: NDArray[np.float32]
+    ) -> list[Item]:
+        """The allowed items of a category whose texts are nearest to a unit vector ``(T,)``, nearest first."""
+        nearest = self.catalogue.nearest(vector, "text", _NAMED_DEPTH, _rules_for(outfit, rules), category)
+        return drop_duplicates(_without_far([item for item, _ in nearest], outfit, rules), outfit)
+
+    def nearest_photos(
+        self, outfit: Sequence[Item], rules: Rules, category: GarmentCategory, vector: NDArray[np.float32]
+    ) -> list[Item]:
+        """The allowed items of a category whose photos are nearest to a unit vector ``(D,)`` of the encoder, nearest
+        first; of a catalogue without photos whose texts are, if the vector is of texts too.
+        """
+        allowed = _rules_for(outfit, rules)
+        nearest = self.catalogue.nearest(vector, "photo", _MIN_SEARCH_DEPTH, allowed, category)
+        encoder = self.catalogue.info.encoder[0]
+        if not nearest and encoder == EDGE:
+            nearest = self.catalogue.nearest(vector, "text", _MIN_SEARCH_DEPTH, allowed, category)
+        return drop_duplicates([item for item, _ in nearest], outfit)
 
     def _nearest(self, outfit: Sequence[Item], rules: Rules, category: GarmentCategory, depth: int) -> list[Item]:
         allowed = _rules_for(outfit, rules)

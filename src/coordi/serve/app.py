@@ -10,7 +10,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib import metadata
@@ -21,12 +21,11 @@ from PIL import Image
 
 from coordi.api import Model
 from coordi.errors import ConfigError, CoordiError
-from coordi.serve.batching import BatchingScorers, MemoryBudget, MicroBatcher, WorkerPool, scorer_batcher
+from coordi.serve.batching import BatchingScorers, MemoryBudget, ModelBatcher, WorkerPool, scorer_batcher
 from coordi.serve.errors import busy, handle_errors
 from coordi.serve.routes import add_routes
 from coordi.serve.schemas import PREFIX, CompleteRequest, LooksRequest, ScoreRequest, ServeSettings
 from coordi.serve.security import BEARER, FORM_OVERHEAD, Guard, check_host
-from coordi.types import Item
 
 _TAGS = [
     {"name": "state", "description": "Whether the server is ready, and which values it accepts."},
@@ -54,7 +53,7 @@ class Service:
         self.settings = settings
         self._load = load
         self._model: Model | None = None
-        self._batcher: MicroBatcher[Sequence[Item], float] | None = None
+        self._batcher: ModelBatcher | None = None
         self._renewing: threading.Thread | None = None
         self._closed = threading.Event()
         self.catalogue_problem = ""

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordi.model.features import GroupSums
+from coordi.model.generation import NameRequest, Written
 from coordi.recommend.answers import Scorers
 from coordi.recommend.reasons import scores_of
 from coordi.serve.errors import ClientGoneError, busy, stopping
@@ -235,7 +236,7 @@ class MicroBatcher(Generic[Q, A]):
 class BatchingScorers:
     """Scorers whose language model is called by one thread for all requests; the fast ``quick`` is called directly."""
 
-    def __init__(self, scorers: Scorers, batcher: MicroBatcher[Sequence[Item], float]) -> None:
+    def __init__(self, scorers: Scorers, batcher: ModelBatcher) -> None:
         self._scorers = scorers
         self._batcher = batcher
         self.model = BatchingScorer(scorers.model, batcher)
@@ -251,11 +252,16 @@ class BatchingScorers:
         check_client()
         return self._scorers.directions(outfit)
 
+    def write(self, requests: Sequence[NameRequest]) -> Sequence[Written]:
+        """As ``Scorers.write``, by the thread that scores, since both use one model."""
+        check_client()
+        return self._batcher.call(requests, self._scorers.write)
+
 
 class BatchingScorer:
     """A scorer that one thread calls with the outfits of all requests that wait."""
 
-    def __init__(self, scorer: OutfitScorer, batcher: MicroBatcher[Sequence[Item], float]) -> None:
+    def __init__(self, scorer: OutfitScorer, batcher: ModelBatcher) -> None:
         self.name = scorer.name
         self.gives_probabilities = scorer.gives_probabilities
         self._scorer = scorer
@@ -264,9 +270,16 @@ class BatchingScorer:
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
         """As ``OutfitScorer.score``; raises ``ClientGoneError`` if the client is gone."""
         check_client()
-        return np.asarray(self._batcher.call(outfits, self._scorer), dtype=np.float64)
+        return np.asarray(self._batcher.call(outfits, self._scores), dtype=np.float64)
+
+    def _scores(self, outfits: Sequence[Sequence[Item]]) -> Sequence[float]:
+        return scores_of(self._scorer, outfits)
 
 
-def scorer_batcher(max_batch: int) -> MicroBatcher[Sequence[Item], float]:
+ModelBatcher = MicroBatcher[Any, Any]
+"""Calls with outfits or requests for names; the kind of a call is the function that answers it."""
+
+
+def scorer_batcher(max_batch: int) -> ModelBatcher:
     """Start the thread that calls language models, with at most so many outfits per call."""
-    return MicroBatcher(lambda outfits, scorer: scores_of(scorer, outfits), max_batch, "language-model")
+    return ModelBatcher(lambda questions, answer: answer(questions), max_batch, "language-model")

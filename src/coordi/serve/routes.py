@@ -30,7 +30,8 @@ from starlette.staticfiles import StaticFiles
 from coordi.api import Model, PhotoDescription
 from coordi.data.photos import TOO_LARGE, PhotoError, decode_photo, photo_bytes
 from coordi.encoders.labels import KINDS
-from coordi.errors import DataError, RecommendationError
+from coordi.errors import DataError, ModelError, RecommendationError
+from coordi.model.trained import check_can_write
 from coordi.recommend.catalogue import Catalogue, Facets
 from coordi.recommend.rules import Rules, check_colours
 from coordi.serve import schemas
@@ -104,6 +105,14 @@ def _score(model: Model, body: schemas.ScoreRequest) -> schemas.ScoreResponse:
 def _complete(model: Model, body: schemas.CompleteRequest) -> schemas.CompleteResponse:
     items = _items_of(model, body.items)
     _check_suggesting(model, body.rules)
+    if body.generate:
+        try:
+            check_can_write(model.trained)
+        except ModelError as error:
+            raise RefusedError(409, "cannot_write", single_line(error), "generate") from error
+        return schemas.CompleteResponse.of(
+            model.stylist.generate(items, None, body.k, body.rules, reasons=body.reasons)
+        )
     answer = model.stylist.complete(
         items, None, body.k, body.rules, language_model=body.language_model, reasons=body.reasons
     )

@@ -10,7 +10,7 @@ from fastapi.openapi.models import Example
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, SecretStr, StrictBool, model_validator
 
 from coordi.config import Settings
-from coordi.recommend.answers import Completion, Contribution, Judge, LeftOut, Looks, OutfitScore, Reason
+from coordi.recommend.answers import Completion, Contribution, Generated, Judge, LeftOut, Looks, OutfitScore, Reason
 from coordi.recommend.rules import ItemId, Rules, Words
 from coordi.style.agreement import Remark
 from coordi.types import FactName, FactSource, GarmentCategory, Gender, Item, Label
@@ -121,13 +121,24 @@ class ScoreRequest(BaseSchema):
 
 
 class CompleteRequest(BaseSchema):
-    """An outfit to complete from the catalogue; sooner without the language model, and without reasons."""
+    """An outfit to complete from the catalogue; sooner without the language model, and without reasons.
+
+    With ``generate`` the language model names in words what would complete it, and what is nearest to them is
+    suggested; a model with a pooled head can't.
+    """
 
     items: tuple[RequestItem, ...] = Field(min_length=1, max_length=MAX_ITEMS)
     k: Count = Field(default=5, ge=1, le=MAX_SUGGESTIONS, strict=True)
     rules: Rules = Rules()
     language_model: StrictBool = True
     reasons: StrictBool = True
+    generate: StrictBool = False
+
+    @model_validator(mode="after")
+    def _check_writer(self) -> CompleteRequest:
+        if self.generate and not self.language_model:
+            raise ValueError("'generate' is true and 'language_model' false, but only the language model writes")
+        return self
 
 
 class LooksRequest(BaseSchema):
@@ -352,10 +363,32 @@ class SuggestionResponse(BaseSchema):
     reason: ReasonResponse | None
 
 
+class GeneratedResponse(BaseSchema):
+    """What the language model named of a wanted category, and what led to it: garment types and items that the image
+    encoder recommends, and the prompt. The catalogue was searched by ``words``; ``note`` says what was done where the
+    text names nothing, several things, another category, or nothing that the catalogue has.
+    """
+
+    want: GarmentCategory
+    recommended: tuple[Label, ...]
+    shortlist: tuple[ItemResponse, ...]
+    prompt: str
+    text: str
+    words: str
+    note: str
+
+    @classmethod
+    def of(cls, generated: Generated) -> GeneratedResponse:
+        """The response for what was named."""
+        fields = {name: getattr(generated, name) for name in ("want", "recommended", "prompt", "text", "words", "note")}
+        return cls(shortlist=tuple(map(ItemResponse.of, generated.shortlist)), **fields)
+
+
 class CompleteResponse(BaseSchema):
     """Items that would complete the outfit, and the categories that were searched; ``nothing`` says why there is none.
 
     The rules allow so many candidates, of which some were ranked; ``left_out`` says what they left out if little fits.
+    ``generated`` has what the language model named in each category, if it was asked to.
     """
 
     suggestions: tuple[SuggestionResponse, ...]
@@ -365,6 +398,7 @@ class CompleteResponse(BaseSchema):
     judge: Judge
     left_out: tuple[LeftOut, ...]
     nothing: str
+    generated: tuple[GeneratedResponse, ...] = ()
 
     @classmethod
     def of(cls, answer: Completion) -> CompleteResponse:
@@ -381,7 +415,8 @@ class CompleteResponse(BaseSchema):
             for row in answer.suggestions
         )
         fields = ("categories", "candidates", "ranked", "judge", "left_out", "nothing")
-        return cls(suggestions=suggestions, **{name: getattr(answer, name) for name in fields})
+        generated = tuple(map(GeneratedResponse.of, answer.generated))
+        return cls(suggestions=suggestions, generated=generated, **{name: getattr(answer, name) for name in fields})
 
 
 class LookResponse(BaseSchema):
@@ -495,7 +530,7 @@ class Problem(BaseSchema):
         code: For programs: ``invalid``, ``contradiction`` (values exclude each other), ``unknown_item``,
             ``unknown_label``, ``unknown_words``, ``not_an_image``, ``too_large``, ``too_slow``, ``bad_request``,
             ``not_found``, ``method_not_allowed``, ``unsupported_media_type``, ``unauthorized``, ``forbidden``,
-            ``no_catalogue``, ``empty_catalogue``, ``busy``, ``not_ready``, ``internal``.
+            ``no_catalogue``, ``empty_catalogue``, ``cannot_write``, ``busy``, ``not_ready``, ``internal``.
         message: One sentence for people: what is wrong, the value, what is accepted, what to do.
         field: Where in the request, such as ``items[1].text``; empty if no single field is wrong.
         accepted: Values that are accepted there, if they can be listed.

@@ -1,0 +1,161 @@
+"""Does the item that a model names in words agree with the one that the outfit had?
+
+The item was removed from its outfit before anything was read, recommended or written. A scorer says in words what it
+would add, and gives the items of the wanted category in the test split scores, among which the removed one has a rank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordi.evaluation.metrics import Resamples, mean_reciprocal_rank, percentile_interval, recall_at, true_ranks
+from coordi.types import Dataset, GarmentCategory, Item, Label, RandomStream
+
+RECALL_AT = 10
+FIGURES = ("kind", "colour", "similarity", f"recall@{RECALL_AT}", "mrr")
+"""Shares of questions whose named kind, and colour, is the removed item's; mean cosine of the texts; by rank."""
+_LEAST_CANDIDATES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class NameQuestion:
+    """An outfit without an item, shuffled, and the items of that one's category in the split, the removed one first."""
+
+    outfit_id: str
+    context: tuple[str, ...]
+    want: GarmentCategory
+    candidates: tuple[str, ...]
+
+    @property
+    def removed(self) -> str:
+        """The item that was removed."""
+        return self.candidates[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What a scorer named for each question, as described items, and its scores of each question's candidates."""
+
+    name: str
+    items: tuple[Item, ...]
+    scores: tuple[NDArray[np.float64], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NameExample:
+    """A question with every step to its answer, for the report: the types and items that the encoder recommends, the
+    prompt, what was written, P(yes) of the outfit with the removed item gone (None for a single item), and the items
+    that the words find, each with P(yes) of the outfit with it.
+    """
+
+    question: NameQuestion
+    recommended: tuple[Label, ...]
+    shortlist: tuple[str, ...]
+    prompt: str
+    text: str
+    score: float | None
+    matched: tuple[tuple[str, float], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NamingResult:
+    """Figures by scorer, the model first, as in ``report.json``, and examples."""
+
+    figures: Mapping[str, Any]
+    examples: tuple[NameExample, ...] = ()
+
+
+def draw_name_questions(dataset: Dataset, seed: int, most: int) -> tuple[NameQuestion, ...]:
+    """One question of each of ``most`` test outfits: an item with a known kind is removed, each as likely, of whose
+    category the split has five items or more. Candidates are of other texts than the outfit's other items, and each
+    text is there once.
+    """
+    rng = np.random.default_rng([seed, RandomStream.NAMES])
+    outfits = dataset.outfits_of("test")
+    by_category: dict[GarmentCategory, dict[str, str]] = {}
+    for outfit in outfits:
+        for item in dataset.items_of(outfit.item_ids):
+            if item.category is not None:
+                by_category.setdefault(item.category, {}).setdefault(item.text, item.id)
+    questions: list[NameQuestion] = []
+    for number in rng.permutation(len(outfits)):
+        outfit = outfits[int(number)]
+        for position in rng.permutation(len(outfit.item_ids)):
+            removed = dataset.items[outfit.item_ids[int(position)]]
+            others = [dataset.items[name] for name in outfit.item_ids if name != removed.id]
+            if removed.category is None or "kind" not in removed.facts or not others:
+                continue
+            texts = {removed.text, *(item.text for item in others)}
+            wrong = [name for text, name in by_category[removed.category].items() if text not in texts]
+            if len(wrong) + 1 >= _LEAST_CANDIDATES:
+                context = tuple(others[int(row)].id for row in rng.permutation(len(others)))
+                questions.append(NameQuestion(outfit.id, context, removed.category, (removed.id, *wrong)))
+                break
+        if len(questions) == most:
+            break
+    return tuple(questions)
+
+
+def naming_figures(
+    questions: Sequence[NameQuestion], answers: Sequence[Answers], items: Mapping[str, Item], seed: int, bootstrap: int
+) -> dict[str, Any]:
+    """Figures of each scorer with 95% bootstrap intervals by outfit, and by how much the first is ahead of each other
+    on the same resamples. A tie counts against the scorer. Questions whose removed item has no known colour are left
+    out of ``colour``; it is null if all are.
+    """
+    removed = [items[question.removed] for question in questions]
+    with_colour = np.array([bool(item.colours) for item in removed])
+    groups = [question.outfit_id for question in questions]
+
+    def resamples(rows: NDArray[np.bool_]) -> Resamples:
+        rng = np.random.default_rng([seed, RandomStream.BOOTSTRAP])
+        return Resamples([group for group, row in zip(groups, rows, strict=True) if row], rng, bootstrap)
+
+    everything = resamples(np.ones(len(questions), dtype=bool))
+    coloured = resamples(with_colour) if with_colour.any() else None
+    table: dict[str, dict[str, tuple[float, NDArray[np.float64]]]] = {}
+    for answer in answers:
+        pairs = list(zip(answer.items, removed, strict=True))
+        kinds = np.array([_kind(named) == _kind(item) for named, item in pairs])
+        colours = np.array([bool(set(named.colours) & set(item.colours)) for named, item in pairs])[with_colour]
+        cosines = np.array([float(named.text_embedding @ item.text_embedding) for named, item in pairs])
+        ranks = np.concatenate([true_ranks(scores[None, :], np.zeros(1, dtype=int)) for scores in answer.scores])
+        near = ranks <= RECALL_AT
+        row = {
+            "kind": (float(kinds.mean()), everything.share(kinds)),
+            "similarity": (float(cosines.mean()), everything.mean(cosines)),
+            f"recall@{RECALL_AT}": (recall_at(ranks, RECALL_AT), everything.share(near)),
+            "mrr": (mean_reciprocal_rank(ranks), everything.mean_reciprocal_rank(ranks)),
+        }
+        if coloured is not None:
+            row["colour"] = (float(colours.mean()), coloured.share(colours))
+        table[answer.name] = row
+    first = table[answers[0].name]
+    return {
+        "n": len(questions),
+        "n_colour": int(with_colour.sum()),
+        "candidates": float(np.median([len(question.candidates) for question in questions])),
+        "scorers": {name: _row(row, {} if row is first else first) for name, row in table.items()},
+    }
+
+
+def _row(
+    row: Mapping[str, tuple[float, NDArray[np.float64]]], first: Mapping[str, tuple[float, NDArray[np.float64]]]
+) -> dict[str, Any]:
+    figures: dict[str, Any] = {name: row[name][0] if name in row else None for name in FIGURES}
+    figures["ci95"] = {name: percentile_interval(draws) for name, (_, draws) in row.items()}
+    if first:
+        ahead = {name: (value - row[name][0], draws - row[name][1]) for name, (value, draws) in first.items()}
+        figures["model_ahead"] = {name: value for name, (value, _) in ahead.items()}
+        figures["model_ahead"]["ci95"] = {name: percentile_interval(draws) for name, (_, draws) in ahead.items()}
+    return figures
+
+
+def _kind(item: Item) -> str | None:
+    return item.facts["kind"][0].values[0] if "kind" in item.facts else None

@@ -1,0 +1,168 @@
+"""Lets a fine-tuned model name in words what was removed from test outfits, and measures it beside baselines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from coordi.artifacts import Progress
+from coordi.config import RunSettings
+from coordi.encoders.complements import ComplementRecommender, recommender_of
+from coordi.encoders.labels import Vocabulary, load_vocabulary
+from coordi.evaluation.naming import (
+    Answers,
+    NameExample,
+    NameQuestion,
+    NamingResult,
+    draw_name_questions,
+    naming_figures,
+)
+from coordi.model.ensemble import text_encoder
+from coordi.model.generation import NameRequest, Written
+from coordi.model.trained import ModelScorers
+from coordi.recommend.generated import NamedWords, what_is_missing, words_of_name
+from coordi.recommend.items import describe_items
+from coordi.types import Dataset, GarmentCategory, Item, OutfitScorer
+
+SHORTLIST, POPULARITY = "zero-shot recommendation", "popularity"
+_SHORTLISTED = 3
+_MATCHED = 3
+
+
+def measure_naming(
+    dataset: Dataset, writer: ModelScorers, scorer: OutfitScorer, settings: RunSettings, progress: Progress
+) -> NamingResult | None:
+    """Figures and examples of what a model names; None if there is no question. ``scorer`` gives P(yes) of examples."""
+    questions = draw_name_questions(dataset, settings.seed, settings.evaluate.names)
+    if not questions:
+        return None
+    written = writer.write([NameRequest(dataset.items_of(row.context), row.want) for row in questions], progress)
+    named = [words_of_name(row.text, q.want, row.recommended) for q, row in zip(questions, written, strict=True)]
+    naming = _Naming(dataset, questions, settings)
+    answers = (
+        naming.by_words(scorer.name, [row.words for row in named]),
+        naming.by_encoder(written),
+        naming.by_popularity(),
+    )
+    figures = naming_figures(questions, answers, dataset.items, settings.seed, settings.evaluate.bootstrap)
+    figures["named_one_item"] = sum(row.kind is not None and not row.note for row in named) / len(named)
+    examples = naming.examples(written, named, answers, scorer, settings.evaluate.examples)
+    return NamingResult(figures, examples)
+
+
+@dataclass(frozen=True)
+class _Naming:
+    dataset: Dataset
+    questions: Sequence[NameQuestion]
+    settings: RunSettings
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return load_vocabulary(self.settings.describe.vocabulary)
+
+    @property
+    def recommender(self) -> ComplementRecommender:
+        return recommender_of(self.settings.describe)
+
+    def by_words(self, name: str, words: Sequence[str]) -> Answers:
+        """Words, and candidates by the similarity of their texts to them."""
+        items = self._described(words)
+        scores = tuple(
+            self._texts(question.candidates) @ item.text_embedding.astype(np.float64)
+            for question, item in zip(self.questions, items, strict=True)
+        )
+        return Answers(name, items, scores)
+
+    def by_encoder(self, written: Sequence[Written]) -> Answers:
+        """The most probable garment type, and candidates by the similarity of their photos to those of the outfit."""
+        words = [
+            row.recommended[0].text if row.recommended else question.want
+            for question, row in zip(self.questions, written, strict=True)
+        ]
+        scores = tuple(
+            np.stack([self.recommender.vector(item) for item in self.dataset.items_of(question.candidates)]).astype(
+                float
+            )
+            @ row.query.astype(np.float64)
+            for question, row in zip(self.questions, written, strict=True)
+        )
+        return Answers(SHORTLIST, self._described(words), scores)
+
+    def by_popularity(self) -> Answers:
+        """The kind and the colour of a category that training outfits have most, and candidates by these counts."""
+        kinds: Counter[tuple[GarmentCategory | None, str]] = Counter()
+        colours: Counter[tuple[GarmentCategory | None, str]] = Counter()
+        for outfit in self.dataset.outfits_of("train"):
+            for item in self.dataset.items_of(outfit.item_ids):
+                kinds[item.category, _kind(item)] += 1
+                colours.update((item.category, colour) for colour in item.colours)
+
+        def most(counts: Counter[tuple[GarmentCategory | None, str]], want: GarmentCategory) -> str:
+            rows = [(count, name) for (category, name), count in counts.items() if category == want and name]
+            return max(rows, default=(0, ""))[1]
+
+        def score(item: Item) -> float:
+            of_colour = max((colours[item.category, colour] for colour in item.colours), default=0)
+            return kinds[item.category, _kind(item)] + of_colour / (1 + colours.total())
+
+        words = [f"{most(colours, row.want)} {most(kinds, row.want) or row.want}".strip() for row in self.questions]
+        scores = tuple(
+            np.array([score(item) for item in self.dataset.items_of(question.candidates)])
+            for question in self.questions
+        )
+        return Answers(POPULARITY, self._described(words), scores)
+
+    def examples(
+        self,
+        written: Sequence[Written],
+        named: Sequence[NamedWords],
+        answers: Sequence[Answers],
+        scorer: OutfitScorer,
+        count: int,
+    ) -> tuple[NameExample, ...]:
+        """Every step of a few questions, those with the most photos."""
+
+        def photos(number: int) -> int:
+            question = self.questions[number]
+            return sum(item.image is not None for item in self.dataset.items_of((*question.context, question.removed)))
+
+        examples = []
+        for number in sorted(range(len(self.questions)), key=photos, reverse=True)[:count]:
+            question, row, words = self.questions[number], written[number], named[number]
+            context = self.dataset.items_of(question.context)
+            by_words, by_photo = (
+                [question.candidates[place] for place in np.argsort(-answer.scores[number], kind="stable")]
+                for answer in answers[:2]
+            )
+            matched = by_words[:_MATCHED]
+            outfits = [(*context, item) for item in self.dataset.items_of(matched)]
+            alone = [context] if len(context) > 1 else []
+            scores = scorer.score([*alone, *outfits]).tolist()
+            items = self.dataset.items_of(by_words)
+            missing = what_is_missing(words, question.want, items, self.vocabulary)
+            examples.append(
+                NameExample(
+                    question, row.recommended, tuple(by_photo[:_SHORTLISTED]), row.prompt, row.text,
+                    scores[0] if alone else None, tuple(zip(matched, scores[len(alone) :], strict=True)),
+                    " ".join(part for part in (words.note, missing) if part),
+                )
+            )  # fmt: skip
+        return tuple(examples)
+
+    def _described(self, words: Sequence[str]) -> tuple[Item, ...]:
+        items = [
+            Item(f"named {number}", text, question.want)
+            for number, (question, text) in enumerate(zip(self.questions, words, strict=True))
+        ]
+        return tuple(describe_items(items, {}, {}, self.settings.prompt, self.vocabulary, text_encoder()))
+
+    def _texts(self, item_ids: Sequence[str]) -> NDArray[np.float64]:
+        return np.stack([item.text_embedding for item in self.dataset.items_of(item_ids)]).astype(np.float64)
+
+
+def _kind(item: Item) -> str:
+    return item.facts["kind"][0].values[0] if "kind" in item.facts else ""

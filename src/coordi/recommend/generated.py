@@ -1,0 +1,86 @@
+"""The words that a language model wrote to complete an outfit: which item they name, and whether a catalogue has it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from coordi.encoders.labels import Vocabulary
+from coordi.recommend.facts import COLOUR, LabelWords
+from coordi.style.lexicon import NOT_WEARABLE, Kind, default_lexicon
+from coordi.types import GarmentCategory, Item, Label
+
+_SEPARATORS = re.compile(r"\s*(?:[;,+&/]|\b(?:and|or|with)\b)\s*")
+_MOST_SHOWN = 60  # letters of a text in a message
+
+
+class NamedWords(NamedTuple):
+    """Words that name one item, its kind if the lexicon knows it, and what was done to them, for users."""
+
+    words: str
+    kind: Kind | None
+    note: str = ""
+
+
+def words_of_name(text: str, want: GarmentCategory, recommended: Sequence[Label]) -> NamedWords:
+    """The words to search a category for, of what a model wrote.
+
+    Of several things the first of the wanted category counts. If it names nothing that is worn, or a thing of another
+    category, what the image encoder recommends is searched for, or else the category.
+    """
+    text = " ".join(text.split())
+    shown = f"'{text[:_MOST_SHOWN]}'"
+    things = _things_in(text)
+    if len(things) > 1:
+        part, first = next((thing for thing in things if thing[1].category == want), things[0])
+        if first.category in (None, want):
+            return NamedWords(
+                part, first, f"The model named {len(things)} things ({shown}); '{part}' was searched for."
+            )
+    kind = default_lexicon().find(text)
+    if not any(map(str.isalnum, text)) or kind is NOT_WEARABLE:
+        what = f"nothing that is worn ({shown})" if text else "nothing"
+        return _recommended(f"The model named {what}", want, recommended)
+    if kind is not None and kind.category not in (None, want):
+        return _recommended(f"The model named {shown}, which is no {want}", want, recommended)
+    if kind is None:
+        return NamedWords(text, None, f"No known kind of garment is in {shown}; it was searched for by its words.")
+    return NamedWords(text, kind)
+
+
+def _things_in(text: str) -> list[tuple[str, Kind]]:
+    """Parts of a text before its labels in brackets that name different garments, with their kinds."""
+    things: dict[str, tuple[str, Kind]] = {}
+    for part in _SEPARATORS.split(text.partition("(")[0]):
+        kind = default_lexicon().find(part)
+        if kind is not None and kind is not NOT_WEARABLE:
+            things.setdefault(kind.name, (part, kind))
+    return list(things.values())
+
+
+def _recommended(what: str, want: GarmentCategory, recommended: Sequence[Label]) -> NamedWords:
+    if not recommended:
+        return NamedWords(want, None, f"{what}; '{want}' was searched for.")
+    words = recommended[0].text
+    note = f"{what}; '{words}', which the image encoder recommends, was searched for."
+    return NamedWords(words, default_lexicon().find(words), note)
+
+
+def what_is_missing(named: NamedWords, want: GarmentCategory, items: Sequence[Item], vocabulary: Vocabulary) -> str:
+    """What of a name none of some items has, for users: the kind, or the colour with it; empty if one has both."""
+    if named.kind is None or not items:
+        return ""
+    of_kind = [item for item in items if _is_of(item, named.kind)]
+    if not of_kind:
+        return f"No '{named.kind.name}' is among the {want} here; what is nearest by words follows."
+    colours = LabelWords.of(vocabulary, COLOUR).labels_in(named.words)
+    if colours and not any(set(colours) & set(item.colours) for item in of_kind):
+        return f"No {named.kind.name} in {' and '.join(colours)} is here; what is nearest by words follows."
+    return ""
+
+
+def _is_of(item: Item, kind: Kind) -> bool:
+    lexicon = default_lexicon()
+    own = lexicon.kinds.get(item.facts["kind"][0].values[0]) if "kind" in item.facts else None
+    return own is not None and (own is kind or lexicon.is_a(own, kind))
