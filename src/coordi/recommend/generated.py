@@ -35,9 +35,7 @@ def words_of_name(text: str, want: GarmentCategory, recommended: Sequence[Label]
     if len(things) > 1:
         part, first = next((thing for thing in things if thing[1].category == want), things[0])
         if first.category in (None, want):
-            return NamedWords(
-                part, first, f"The model named {len(things)} things ({shown}); '{part}' was searched for."
-            )
+            return NamedWords(part, first, f"The model named {len(things)} things ({shown}); searched for '{part}'.")
     kind = default_lexicon().find(text)
     if not any(map(str.isalnum, text)) or kind is NOT_WEARABLE:
         what = f"nothing that is worn ({shown})" if text else "nothing"
@@ -45,7 +43,7 @@ def words_of_name(text: str, want: GarmentCategory, recommended: Sequence[Label]
     if kind is not None and kind.category not in (None, want):
         return _recommended(f"The model named {shown}, which is no {want}", want, recommended)
     if kind is None:
-        return NamedWords(text, None, f"No known kind of garment is in {shown}; it was searched for by its words.")
+        return _recommended(f"No known kind of garment is in {shown}", want, recommended, text)
     return NamedWords(text, kind)
 
 
@@ -59,12 +57,13 @@ def _things_in(text: str) -> list[tuple[str, Kind]]:
     return list(things.values())
 
 
-def _recommended(what: str, want: GarmentCategory, recommended: Sequence[Label]) -> NamedWords:
-    if not recommended:
-        return NamedWords(want, None, f"{what}; '{want}' was searched for.")
-    words = recommended[0].text
-    note = f"{what}; '{words}', which the image encoder recommends, was searched for."
-    return NamedWords(words, default_lexicon().find(words), note)
+def _recommended(what: str, want: GarmentCategory, recommended: Sequence[Label], text: str = "") -> NamedWords:
+    """What the encoder recommends, after words that are searched for with it."""
+    label = recommended[0].text if recommended else want
+    source = "the image encoder recommends" if recommended else "is wanted"
+    beside = "its words with " if text else ""
+    words = f"{text} {label}".strip()
+    return NamedWords(words, default_lexicon().find(label), f"{what}; searched for {beside}'{label}', which {source}.")
 
 
 def what_is_missing(named: NamedWords, want: GarmentCategory, items: Sequence[Item], vocabulary: Vocabulary) -> str:
