@@ -37,8 +37,9 @@ def settings(outfits: int, seed: int) -> list[str]:
     ]  # fmt: skip
 
 
-def coordi(*arguments: str) -> None:
-    subprocess.run([sys.executable, "-m", "coordi.cli.main", *arguments], check=True, stdout=subprocess.DEVNULL)
+def coordi(*arguments: str) -> str:
+    command = [sys.executable, "-m", "coordi.cli.main", *arguments]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def figures(folder: Path) -> dict[str, Any]:
@@ -64,8 +65,7 @@ def main() -> None:
         print(json.dumps({name: figures(given.out / name)}), flush=True)
     for first, second in PAIRS:
         if {first, second} <= set(given.parts):
-            coordi("report", "compare", str(given.out / first), str(given.out / second),
-                   "--out", str(given.out / f"{first}-{second}"))  # fmt: skip
+            print(coordi("report", "compare", str(given.out / first), str(given.out / second), "--json"), flush=True)
 
 
 if __name__ == "__main__":

@@ -117,3 +117,19 @@ def test_a_preset_that_is_no_mapping_is_refused(tmp_path: Path, text: str) -> No
 def test_settings_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         setattr(RunSettings(), "seed", 3)  # noqa: B010, mypy would refuse the plain form
+
+
+def test_a_pooled_head_reads_neither_a_form_nor_a_recommendation() -> None:
+    for override, value in (("prompt.recommended=3", "recommended is 3"), ("prompt.form=chat", "form 'chat'")):
+        with pytest.raises(ConfigError, match=rf"{value}.*finetune\.head is 'pooled'.*set finetune\.head=answer"):
+            load_settings("edge", [override])
+    answer = ["finetune.head=answer", "finetune.last_layer=null", "prompt.recommended=3", "prompt.form=instruction"]
+    assert load_settings("edge", answer).prompt.recommended == 3
+
+
+def test_the_paper_preset_has_the_papers_flow() -> None:
+    paper = load_settings("paper")
+    assert (paper.prompt.form, paper.prompt.kind_beside_title) == ("instruction", True)
+    assert paper.prompt.recommended > 0
+    assert paper.finetune.tasks["complement"] > 0
+    assert RunSettings().prompt.recommended == 0

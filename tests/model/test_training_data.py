@@ -3,13 +3,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+import torch
 
-from coordi.config import FinetuneSettings
+from coordi.config import FinetuneSettings, RunSettings
 from coordi.errors import TrainingError
 from coordi.model.base import Base
-from coordi.model.engines import load_tokenizer
+from coordi.model.engines import PeftEngine, load_tokenizer
 from coordi.model.heads import IGNORED, AnswerHead, GroupHead, draw_training_data
-from coordi.prompts import NO, YES, Instruction, compatibility_instruction
+from coordi.prompts import NO, YES, Instruction, compatibility_instruction, complement_instruction
 
 from .conftest import epoch
 
@@ -83,3 +84,20 @@ def test_an_outfit_without_negatives_is_no_group(head: AnswerHead) -> None:
     assert [len(example.texts) for example in data.examples] == [2] * 8
     with pytest.raises(TrainingError, match="gives 0 outfits with a negative"):
         draw_training_data(lambda _: (yes, yes), groups, FinetuneSettings())
+
+
+def test_a_long_name_weighs_as_much_as_a_yes(head: AnswerHead, tiny_base: Base, tiny_settings: RunSettings) -> None:
+    """The loss of a batch is the sum of each example's mean over its answer's tokens."""
+    loaded = PeftEngine().for_scoring(tiny_base, None, tiny_settings.model)
+    network = head.network(loaded.model)
+    name = complement_instruction(["red skirt"], "shoes", "black boots and white sandals")
+    examples = [head.encode((row,)) for row in (compatibility_instruction(["red skirt", "boots"], True), name)]
+    assert [example.answer_length > 2 for example in examples] == [False, True]
+    with torch.no_grad():
+        both = float(network(**head.batch(examples)))
+        alone = [float(network(**head.batch([example]))) for example in examples]
+        logits = loaded.model(torch.tensor([examples[1].texts[0]])).logits[0]
+    targets = torch.tensor(examples[1].texts[0][-examples[1].answer_length :])
+    rows = logits[-examples[1].answer_length - 1 : -1]
+    assert alone[1] == pytest.approx(float(torch.nn.functional.cross_entropy(rows, targets)), abs=1e-4)
+    assert both == pytest.approx(sum(alone), abs=1e-4)

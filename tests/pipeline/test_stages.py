@@ -12,6 +12,7 @@ import pytest
 from coordi.artifacts import write_json
 from coordi.config import RunSettings
 from coordi.encoders.describe import Described
+from coordi.encoders.edge import EdgeEncoder
 from coordi.encoders.labels import load_vocabulary
 from coordi.errors import ModelError
 from coordi.pipeline import stages
@@ -141,3 +142,31 @@ def test_other_tasks_make_other_questions(wardrobe: Dataset, task: str, question
     examples = training_examples(wardrobe, settings)(0)
     assert examples
     assert all(example.question.startswith(question) and example.answer for example in examples)
+
+
+def with_photos(wardrobe: Dataset, shoes: int, tops: int) -> Dataset:
+    """The wardrobe with drawn photo vectors by a seed for each category."""
+    size = EdgeEncoder.bundled().dimension
+    items = {}
+    for number, (name, item) in enumerate(wardrobe.items.items()):
+        seed = shoes if item.category == "shoes" else tops
+        row = np.random.default_rng([seed, number]).normal(size=size)
+        items[name] = replace(item, photo_embedding=np.asarray(row / np.linalg.norm(row), dtype=np.float32))
+    return replace(wardrobe, items=items)
+
+
+def test_what_an_encoder_recommends_is_in_the_examples_and_never_of_the_answer(wardrobe: Dataset) -> None:
+    """The shoes look otherwise in the second wardrobe, which may change what is recommended beside them alone."""
+    settings = RunSettings.model_validate(
+        {"prompt": {"recommended": 2}, "finetune": {"tasks": {"complement": 1.0}, "negatives": {"random": 1.0}}}
+    )
+    first, second = (training_examples(with_photos(wardrobe, seed, 1), settings)(0) for seed in (1, 2))
+    pairs = list(zip(first, second, strict=True))
+    for closing, changes in (("Wanted: shoes", False), ("Wanted: top", True)):
+        part = [one.recommended != other.recommended for one, other in pairs if one.closing == closing]
+        assert part
+        assert any(part) is changes
+    assert all(len(row.recommended) == 1 and row.recommended[0].count(",") == 1 for row in first)
+    for row in validation_examples(with_photos(wardrobe, 1, 1), settings):
+        categories = ["shoes" if "boots" in text else "top" for text in row.items]
+        assert [line.partition(":")[0] for line in row.recommended] == categories

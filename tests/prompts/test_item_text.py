@@ -79,3 +79,10 @@ def test_facts_follow_the_text_where_they_are_wanted() -> None:
     assert text_in_prompts(replace(item, facts={}), facts=True) == "bottom: kilt"
     all_year: Facts = {"seasons": (Fact(("spring", "summer", "autumn", "winter"), "kind"),)}
     assert text_in_prompts(replace(item, facts=all_year), facts=True) == "bottom: kilt"
+
+
+def test_the_encoders_kind_is_beside_a_title_where_it_is_wanted() -> None:
+    settings = PromptSettings(kind_beside_title=True)
+    item = Item("i", "royal pumps", "shoes")
+    assert item_text(item, described(category="heels", colour="red"), settings) == "shoes: royal pumps (heels, red)"
+    assert item_text(item, described(category="pumps"), settings) == "shoes: royal pumps"  # said already

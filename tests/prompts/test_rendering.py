@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -110,3 +111,40 @@ def test_a_model_without_the_answers_is_refused() -> None:
 def test_a_template_that_loses_the_question_is_refused() -> None:
     with pytest.raises(ModelError, match="drops the user's message"):
         PromptRenderer(word_tokenizer("{{ '<s> assistant ' }}"), 64).text(ASKED)
+
+
+def test_the_instruction_form_can_be_chosen_on_a_chat_base(chat_tokenizer: PreTrainedTokenizerFast) -> None:
+    renderer = PromptRenderer(chat_tokenizer, 99, "instruction")
+    assert renderer.text(ASKED) == PromptRenderer(word_tokenizer(None), 99).text(ASKED)
+    assert "<s> user" not in renderer.text(ASKED)
+    answer = chat_tokenizer.convert_ids_to_tokens(list(renderer.render(ASKED).answer_ids))
+    assert answer == ["yes", "</s>"]
+    assert PromptRenderer(chat_tokenizer, 99, "chat").text(ASKED) == PromptRenderer(chat_tokenizer, 99).text(ASKED)
+
+
+def test_the_chat_form_needs_a_template(plain_tokenizer: PreTrainedTokenizerFast) -> None:
+    with pytest.raises(ModelError, match=r"prompt\.form is 'chat', but this base model has no chat template"):
+        PromptRenderer(plain_tokenizer, 99, "chat")
+
+
+def test_an_instruction_begins_with_the_token_that_the_tokenizer_puts_first() -> None:
+    """Llama 3's tokenizer adds it to plain texts; in a chat its template writes it."""
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer = word_tokenizer(CHAT)
+    assert PromptRenderer(tokenizer, 99, "instruction").render(ASKED).prompt_ids[0] != tokenizer.bos_token_id
+    processor = TemplateProcessing(single="<s> $A", pair="<s> $A $B", special_tokens=[("<s>", tokenizer.bos_token_id)])
+    tokenizer.backend_tokenizer.post_processor = processor
+    ids = PromptRenderer(tokenizer, 99, "instruction").render(ASKED).prompt_ids
+    assert (ids[0], ids.count(ids[0])) == (tokenizer.bos_token_id, 1)
+
+
+def test_recommendations_follow_the_items_and_go_first(chat_tokenizer: PreTrainedTokenizerFast) -> None:
+    long = replace(ASKED, recommended=("bottom: skirt, jeans", "shoes: boots, heels"))
+    assert long.body() == "- red skirt\n- boots\nRecommended: bottom: skirt, jeans; shoes: boots, heels"
+    full = PromptRenderer(chat_tokenizer, 99).render(long)
+    cut = PromptRenderer(chat_tokenizer, len(full.prompt_ids) + len(full.answer_ids) - 1).render(long)
+    assert (cut.words_cut, cut.items_dropped) == (0, 0)
+    assert len(full.prompt_ids) - len(cut.prompt_ids) == 3  # "shoes: boots, heels"
+    none = PromptRenderer(chat_tokenizer, 99).render(ASKED)
+    assert PromptRenderer(chat_tokenizer, len(none.prompt_ids) + len(none.answer_ids)).render(long) == none
