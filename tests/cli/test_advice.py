@@ -11,7 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from coordi.cli.main import build_app
-from coordi.errors import ArtifactError, CoordiError, DataError, ImageError, RecommendationError
+from coordi.errors import ArtifactError, CoordiError, DataError, ImageError, ModelError, RecommendationError
 from coordi.model.trained import BUNDLED
 
 RUNNER = CliRunner()
@@ -205,3 +205,14 @@ def test_a_photo_that_nobody_can_tell_is_refused_with_the_way_out(tmp_path: Path
         DataError, match=r"the photo '.*blank.png' shows no(thing that is sure| garment); say in words what it is"
     ):
         run("score", tmp_path / "blank.png", "white shirt", "--quick")
+
+
+@pytest.mark.slow
+def test_naming_in_words_needs_a_model_that_writes(shop: Path) -> None:
+    arguments = ["recommend", "t1", "--catalogue", str(shop), "--generate"]
+    with pytest.raises(ModelError, match=r"has a pooled head, which gives a score and no words"):
+        run(*arguments)
+    for other in ("--quick", "--looks"):
+        result = RUNNER.invoke(build_app(), [*arguments, other])
+        assert result.exit_code == 2
+        assert f"leave out {other}" in " ".join(result.output.replace("│", " ").split())

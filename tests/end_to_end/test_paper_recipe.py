@@ -94,3 +94,8 @@ def test_the_paper_is_one_command(release: Path, tiny_folder: Path, tiny_clip: P
     assert {"base", "chance", "size", "order", "popularity", "category-pairs", "title-cosine"} <= baselines
     assert {"sentence-cosine", "encoder-similarity", "set-transformer", "frozen-probe"} <= baselines
     assert any("12 test outfits" in warning["text"] for warning in report["warnings"])
+    settings = report["settings"]
+    assert (settings["prompt"]["form"], settings["prompt"]["recommended"]) == ("instruction", 3)
+    example = report["naming"]["examples"][0]
+    assert "### Instruction:\nName what would complete this outfit." in example["prompt"]
+    assert "\nRecommended: " in example["prompt"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -9,16 +10,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from coordi.artifacts import read_json, write_json
-from coordi.config import PromptSettings, RunSettings
+from coordi.config import PromptSettings, RunSettings, load_settings
 from coordi.encoders.labels import load_vocabulary
 from coordi.errors import ConfigError, ModelError
 from coordi.model.base import resolve_base
 from coordi.model.engines import Loaded, PeftEngine
 from coordi.model.ensemble import text_encoder
 from coordi.model.features import group_sums
-from coordi.model.scoring import BaseModelScorer, load_answers
+from coordi.model.scoring import BaseModelScorer, CachedScorer, load_answers, prompt_key
 from coordi.model.trained import SETTINGS, ModelScorers, find_model
 from coordi.model.training import finetune
 from coordi.recommend.items import describe_items
@@ -244,3 +246,45 @@ def test_the_base_model_shares_the_weights_of_a_model_whose_adapter_is_not_merge
     np.testing.assert_allclose(base.states(outfits), states, atol=1e-6)
     assert not np.allclose(tuned, base.score(outfits), atol=1e-4)
     assert len(loads) == 1
+
+
+def test_a_pooled_head_cannot_write_and_says_what_to_do() -> None:
+    model = find_model("bundled")
+    assert (model.can_write, model.names_items) == (False, False)
+    with pytest.raises(ModelError, match=r"has a pooled head.*leave out --generate.*finetune\.head=answer"):
+        ModelScorers(model).write([])
+    assert find_model("base").can_write
+    assert not find_model("base").names_items
+
+
+def test_scores_are_cached_by_what_is_recommended_too() -> None:
+    """The photos of two outfits with the same words may differ, and with them what is recommended."""
+    settings = load_settings(
+        "edge", ["finetune.head=answer", "finetune.last_layer=null", "prompt.recommended=1"]
+    )  # fmt: skip
+    encoder = text_encoder()
+
+    def outfit(words: str) -> list[Item]:
+        look = encoder.encode_texts([words])[0]
+        return [Item(n, n, "shoes", text=n, photo_embedding=look) for n in ("boots", "more boots")]
+
+    outfits = [outfit("formal black oxford shoes"), outfit("rubber flip flops at the beach")]
+    scorer = _Counting()
+    cached = CachedScorer("x", scorer, key=prompt_key(settings))
+    assert cached.score([*outfits, outfits[0]]).tolist() == [0.0, 1.0, 0.0]
+    assert scorer.count == 2
+    assert CachedScorer("x", _Counting()).score(outfits).tolist() == [0.0, 0.0]  # by their words alone
+
+
+class _Counting:
+    """Scores outfits by how many it scored before."""
+
+    name = "x"
+    gives_probabilities = False
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
+        self.count += len(outfits)
+        return np.arange(len(outfits), dtype=np.float64)

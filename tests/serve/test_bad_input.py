@@ -364,3 +364,12 @@ def test_a_photo_that_is_gone_is_404(start: Start, bare: Model, shop: Catalogue)
     assert problem(answer) == (404, "not_found", "id")
     assert str(lost.image) not in answer.text
     assert "has no photo" in client.get(f"{API}/catalogue/photos/plain").json()["error"]["message"]
+
+
+def test_a_model_that_cannot_write_says_what_to_do(client: httpx.Client) -> None:
+    answer = client.post(f"{API}/complete", json={"items": TWO, "generate": True})
+    assert problem(answer) == (409, "cannot_write", "generate")
+    assert "finetune.head=answer" in answer.json()["error"]["message"]
+    answer = client.post(f"{API}/complete", json={"items": TWO, "generate": True, "language_model": False})
+    assert problem(answer)[:2] == (422, "contradiction")
+    assert "only the language model writes" in answer.json()["error"]["message"]
