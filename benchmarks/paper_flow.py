@@ -57,11 +57,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--outfits", type=int, default=300)
     parser.add_argument("--seed", type=int, default=17)
+    parser.add_argument("--first-layer", type=int, default=10, help="20 halves the time and learns less.")
     parser.add_argument("--parts", nargs="*", choices=list(PARTS), default=list(PARTS))
     given = parser.parse_args()
     for name in given.parts:
         arguments = ["--data", str(given.data), "--out", str(given.out / name), "--preset", "edge"]
-        coordi("run", *arguments, *settings(given.outfits, given.seed), *PARTS[name])
+        layer = min(given.first_layer, 10) if name == "pooled" else given.first_layer
+        options = [*settings(given.outfits, given.seed), f"finetune.first_layer={layer}", *PARTS[name]]
+        coordi("run", *arguments, *options)
         print(json.dumps({name: figures(given.out / name)}), flush=True)
     for first, second in PAIRS:
         if {first, second} <= set(given.parts):
