@@ -85,6 +85,10 @@ class Blocked:
     def quick(self) -> Blocked:
         return self
 
+    @property
+    def explaining(self) -> Blocked:
+        return self
+
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
         self.calls += 1
         assert self.free.wait(60)

@@ -19,9 +19,10 @@ from safetensors.numpy import load_file  # noqa: E402
 
 from coordi.artifacts import read_json  # noqa: E402
 from coordi.config import RunSettings  # noqa: E402
+from coordi.encoders.complements import recommender_of  # noqa: E402
 from coordi.model.base import resolve_base  # noqa: E402
 from coordi.model.engines import choose_engine  # noqa: E402
-from coordi.model.generation import name_complement  # noqa: E402
+from coordi.model.generation import ComplementWriter, NameRequest  # noqa: E402
 from coordi.model.scoring import load_scorer  # noqa: E402
 from coordi.model.training import FinetuneResult, finetune  # noqa: E402
 from coordi.prompts import Instruction  # noqa: E402
@@ -88,9 +89,10 @@ def test_a_training_is_resumed_scored_and_asked(tmp_path: Path, tiny_settings: R
     shared = tuned.without_adapter()  # type: ignore[union-attr]
     assert shared is not None
     np.testing.assert_allclose(shared.score(OUTFITS), load_scorer(base, None, settings).score(OUTFITS), atol=1e-3)
-    loaded = choose_engine(settings.model)[0].for_scoring(base, resumed.adapter, settings.model)
-    text = name_complement(loaded, ["red skirt"], "shoes", 128, 4)
-    assert "\n" not in text
+    writer = ComplementWriter(tuned, recommender_of(settings.describe), 4)  # type: ignore[arg-type]
+    requests = [NameRequest(tuple(items_of(*words)), "shoes") for words in (["red skirt"], ["navy coat", "green hat"])]
+    texts = [row.text for row in writer.write(requests)]
+    assert texts == [writer.write([request])[0].text for request in requests]  # padded or not
 
 
 def test_a_base_whose_folder_ends_like_another_kind_of_model(tmp_path: Path, tiny_settings: RunSettings) -> None:
