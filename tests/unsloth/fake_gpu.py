@@ -125,7 +125,7 @@ def _change_unsloth() -> None:
     for name, module in list(sys.modules.items()):
         if name.startswith("unsloth") and module is not None:
             for attribute, value in (("fast_dequantize", _dequantize), ("ALLOW_BITSANDBYTES", True),
-                                     ("DEVICE_COUNT", 1)):  # fmt: skip
+                                     ("DEVICE_COUNT", 1), ("_current_device", lambda: 0)):  # fmt: skip
                 if hasattr(module, attribute):
                     setattr(module, attribute, value)
 
