@@ -117,7 +117,7 @@ class ModelSettings(Settings):
             ``int8`` where it is faster.
         attention: How transformers computes attention; ``auto`` takes what a base needs, else PyTorch's own (``sdpa``).
             ``flash_attention_2`` needs the package flash-attn. Unsloth chooses for itself.
-        batch_tokens: Maximum tokens per batch in scoring, padding included; None for 1,024, on a GPU for 8,192.
+        batch_tokens: Maximum tokens per batch in scoring, padding included; None for 1,024, on a GPU for 2,048.
     """
 
     base: str = "bundled"

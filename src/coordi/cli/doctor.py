@@ -25,6 +25,7 @@ _PARTS = {
     "train": ("torch", "transformers", "peft", "accelerate", "bitsandbytes", "sklearn"),
     "cuda": ("unsloth",),
 }
+_USUAL_TOKENS, _CANDIDATE_TOKENS = 160, 18  # an outfit of eight items with its question, and one item
 _DOWNLOAD = "set model.allow_download=true and model.revision to a commit"
 
 
@@ -103,7 +104,7 @@ def _arithmetic(settings: RunSettings) -> str:
 
 def _base(settings: RunSettings) -> str:
     from coordi.model.base import check_base, checked_gguf, is_converted, resolve_base
-    from coordi.model.engines import weights_in_memory
+    from coordi.model.memory import scoring_memory, training_memory
 
     model, title = settings.model, settings.model.base
     if title == "bundled":
@@ -111,22 +112,27 @@ def _base(settings: RunSettings) -> str:
         if not is_converted():
             checked_gguf()
             return f"{title}, will be converted on first use, which takes about half a minute"
-    elif not Path(title).is_dir():
+    elif not Path(title).expanduser().is_dir():
         if not model.allow_download:
             return f"{title} is no folder here; to download it, {_DOWNLOAD}"
         revision = f"at {model.revision[:12]}" if model.revision else "once model.revision names a commit"
         return f"{title} is downloaded {revision}, unless it is in the cache"
     base = resolve_base(model)
     check_base(base, settings)
-    gpu = _gpu_memory()
-    training, scoring = (
-        weights_in_memory(base.folder, settings, gpu=gpu is not None, scoring=scoring) for scoring in (False, True)
+    gpu, longest = _gpu_memory(), settings.prompt.max_length
+    usual, most = (
+        training_memory(base.folder, settings, min(tokens, longest), gpu=gpu is not None)
+        for tokens in (_USUAL_TOKENS, longest)
     )
+    scoring = scoring_memory(base.folder, settings, _USUAL_TOKENS, _CANDIDATE_TOKENS, gpu=gpu is not None)
     total, owner = (_memory(), "this machine has") if gpu is None else (gpu, "the GPU has")
     memory = (
-        f", more than the {_gib(total)} that {owner}" if max(training, scoring) > total else f"; {owner} {_gib(total)}"
+        f", more than the {_gib(total)} that {owner}" if max(usual, scoring) > total else f"; {owner} {_gib(total)}"
     )
-    return f"{title}; its weights take up to {_gib(training)} in training, {_gib(scoring)} in scoring{memory}"
+    return (
+        f"{title}; training takes up to {_gib(usual)} with usual prompts, {_gib(most)} if all had {longest} tokens; "
+        f"scoring takes up to {_gib(scoring)}{memory}"
+    )
 
 
 def _memory() -> int:

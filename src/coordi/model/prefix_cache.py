@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TESTED_MODEL_TYPES = ("llama", "qwen2", "qwen3", "gemma2", "gemma3_text", "mistral")
 """Model types, as in config.json, that tests train and score in every way."""
 BATCH_TOKENS = 1024  # twice as many take 12% longer and 0.35 GB more on two cores
-GPU_BATCH_TOKENS = 8192  # by calculation: 0.5 GB for the widest product of an 8B model; not measured
+GPU_BATCH_TOKENS = 2048  # by model.memory: 2 GB for an 8B model, mostly what prompts share, copied; not measured
 _MIN_SHARED = 4  # tokens that all prompts begin with; fewer aren't worth a cache
 _MIN_GROUP_PREFIX = 24  # tokens that a group shares beyond that; its own forward pass costs about as much
 _MAX_GROUP = 128  # prompts in a group
@@ -214,7 +214,7 @@ def run_prompts(
 
 @dataclass(frozen=True, slots=True)
 class PromptRunner:
-    """Runs prompts in batches of at most ``batch_tokens``, padding included (None: 1,024, on a GPU 8,192); without
+    """Runs prompts in batches of at most ``batch_tokens``, padding included (None: 1,024, on a GPU 2,048); without
     ``answers``, few layers run.
     """
 

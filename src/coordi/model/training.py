@@ -26,6 +26,7 @@ from coordi.model.base import Base, check_base, quiet_libraries, resolve_base
 from coordi.model.checkpoints import Checkpoint, Checkpoints, Interruption, copy_files
 from coordi.model.engines import Engine, choose_engine, compute_dtype, load_tokenizer
 from coordi.model.heads import AnswerHead, GroupHead, Head, TrainingData, draw_training_data
+from coordi.model.memory import check_memory
 from coordi.model.prefix_cache import check_logits, full_memory_named
 from coordi.model.scoring import ORIGIN
 from coordi.model.trained import find_start
@@ -85,6 +86,7 @@ def preflight(settings: RunSettings) -> Preflight:
     engine, reason = choose_engine(settings.model, settings.finetune.head, settings.prompt.max_length)
     base = resolve_base(settings.model)
     check_base(base, settings)
+    check_memory(base, settings)
     start = None if settings.finetune.start is None else find_start(settings.finetune, base)
     tokenizer, most, form = load_tokenizer(base), settings.prompt.max_length, settings.prompt.form
     head = GroupHead(tokenizer, most) if settings.finetune.head == "pooled" else AnswerHead(tokenizer, most, form)
