@@ -25,7 +25,7 @@ _PARTS = {
     "train": ("torch", "transformers", "peft", "accelerate", "bitsandbytes", "sklearn"),
     "cuda": ("unsloth",),
 }
-_USUAL_TOKENS, _CANDIDATE_TOKENS = 160, 18  # an outfit of eight items with its question, and one item
+_PROMPT_TOKENS, _CANDIDATE_TOKENS = 160, 18  # an outfit of eight items with its question, and one item
 _DOWNLOAD = "set model.allow_download=true and model.revision to a commit"
 
 
@@ -120,18 +120,18 @@ def _base(settings: RunSettings) -> str:
     base = resolve_base(model)
     check_base(base, settings)
     gpu, longest = _gpu_memory(), settings.prompt.max_length
-    usual, most = (
+    typical, most = (
         training_memory(base.folder, settings, min(tokens, longest), gpu=gpu is not None)
-        for tokens in (_USUAL_TOKENS, longest)
+        for tokens in (_PROMPT_TOKENS, longest)
     )
-    scoring = scoring_memory(base.folder, settings, _USUAL_TOKENS, _CANDIDATE_TOKENS, gpu=gpu is not None)
+    scoring = scoring_memory(base.folder, settings, _PROMPT_TOKENS, _CANDIDATE_TOKENS, gpu=gpu is not None)
     total, owner = (_memory(), "this machine has") if gpu is None else (gpu, "the GPU has")
     memory = (
-        f", more than the {_gib(total)} that {owner}" if max(usual, scoring) > total else f"; {owner} {_gib(total)}"
+        f", more than the {_gib(total)} that {owner}" if max(typical, scoring) > total else f"; {owner} {_gib(total)}"
     )
     return (
-        f"{title}; training takes up to {_gib(usual)} with usual prompts, {_gib(most)} if all had {longest} tokens; "
-        f"scoring takes up to {_gib(scoring)}{memory}"
+        f"{title}; training takes up to {_gib(typical)} with typical prompts, {_gib(most)} if all had "
+        f"{longest} tokens; scoring takes up to {_gib(scoring)}{memory}"
     )
 
 
