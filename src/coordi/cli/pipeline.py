@@ -120,6 +120,10 @@ def export(
     model: Annotated[str, typer.Option(help="A run's or an adapter's folder, or 'bundled'.")],
     to: Annotated[FormatName, typer.Option("--format", help="What to write: see above.")],
     out: OutOption,
+    push: Annotated[
+        str | None, typer.Option("--push", metavar="OWNER/NAME", help="Also upload an adapter, with a model card.")
+    ] = None,
+    allow_upload: Annotated[bool, typer.Option("--allow-upload", help="Allow that upload to the hub.")] = False,
 ) -> None:
     """Export a fine-tuned model for other machines and programs.
 
@@ -128,13 +132,25 @@ def export(
     converter), a pooled head beside them. gguf: for llama.cpp, with a Modelfile for Ollama; needs an adapter that
     answers in words.
 
+    --push with --allow-upload sends an adapter with a model card to a private repository of the Hugging Face hub.
+
     Example: coordi export --model tuned --format gguf --out tuned-gguf
     """
     from coordi.model.export import export as export_model
+    from coordi.model.publish import check_allowed, write_card
+    from coordi.model.publish import push as upload
     from coordi.model.trained import find_model
 
-    export_model(find_model(model), cast("ExportFormat", to.value), out)
+    trained = find_model(model)
+    if push is not None:
+        if to is not FormatName.adapter:
+            raise typer.BadParameter(f"--push uploads an adapter, got --format {to.value}; give --format adapter")
+        check_allowed(push, allowed=allow_upload)
+    export_model(trained, cast("ExportFormat", to.value), out)
     typer.echo(f"The {to.value} is at {out.resolve()}")
+    if push is not None:
+        write_card(trained, out)
+        typer.echo(f"The adapter was uploaded to {upload(out, push, allowed=allow_upload)}")
 
 
 def list_presets() -> None:
