@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from coordi.encoders.complements import recommender_of  # noqa: E402
 from coordi.model.base import resolve_base  # noqa: E402
 from coordi.model.engines import choose_engine  # noqa: E402
 from coordi.model.generation import ComplementWriter, NameRequest  # noqa: E402
+from coordi.model.heads import AnswerHead, Example  # noqa: E402
 from coordi.model.scoring import load_scorer  # noqa: E402
 from coordi.model.training import FinetuneResult, finetune  # noqa: E402
 from coordi.prompts import Instruction  # noqa: E402
@@ -102,3 +104,25 @@ def test_a_base_whose_folder_ends_like_another_kind_of_model(tmp_path: Path, tin
     settings = tiny_settings.model.model_copy(update={"base": str(folder), "engine": "unsloth"})
     loaded = choose_engine(settings)[0].for_scoring(resolve_base(settings), None, settings)
     assert sum(value.dtype == torch.uint8 for value in loaded.model.parameters()) == 7 * 3
+
+
+def test_the_longest_prompts_are_padded_beyond_their_limit(tiny_settings: RunSettings) -> None:
+    """Unsloth cuts what is longer than it was told."""
+    model, length = tiny_settings.model.model_copy(update={"engine": "unsloth"}), 100
+    loaded = choose_engine(model, "answer", length)[0].for_training(
+        resolve_base(model), model, settings_for(tiny_settings, "unsloth").finetune, 3
+    )
+    head = AnswerHead(loaded.tokenizer, length)
+    batch = head.batch([Example((tuple(range(100, 100 + length)),), answer_length=1)])
+    assert batch["input_ids"].shape[1] > length
+    with torch.no_grad():
+        assert head.network(loaded.model)(**batch) > 0
+
+
+def test_positions_are_those_of_the_base(tiny_settings: RunSettings) -> None:
+    """A base with fewer positions than prompts may have would get scaled ones, and be another model."""
+    model = tiny_settings.model.model_copy(update={"engine": "unsloth"})
+    loaded = choose_engine(model, "answer", 4096)[0].for_scoring(resolve_base(model), None, model)
+    config: Any = loaded.model.config
+    assert config.max_position_embeddings == 512
+    assert (config.rope_parameters or {}).get("rope_type", "default") == "default"

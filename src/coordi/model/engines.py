@@ -35,6 +35,7 @@ _MIN_SCALE = 1e-12  # a token of zeros is divided by this
 # Up to this many parameters, scoring on a CPU unpacks the 4-bit weights once: the numbers are the same, and no layer
 # has to unpack them again for every batch (measured: dev/LOG.md). A larger model would not fit in memory unpacked.
 UNPACK_UP_TO = 1_000_000_000
+PAD_MULTIPLE = 16  # few different lengths, so that memory freed at one length is reused at the next (dev/LOG.md)
 _VALUE_LENGTH = 40  # of a value in a message
 _NF4_BYTES = 0.5 + 4 / 64  # of a weight, with a float32 scale for every 64
 
@@ -442,6 +443,7 @@ class UnslothEngine:
                 f"model.attention is {model.attention}, but Unsloth chooses its own; set model.attention=auto or "
                 "model.engine=peft"
             )
+        longest = -(-self.max_length // PAD_MULTIPLE) * PAD_MULTIPLE  # it cuts what is longer, padding too
         options: dict[str, Any] = {"load_in_4bit": False}
         if model.quantization == "nf4":
             options = {"load_in_4bit": True, "quantization_config": _four_bits()}
@@ -450,7 +452,7 @@ class UnslothEngine:
                 model_name=str(base.folder.resolve()),
                 use_exact_model_name=True,  # else a name like a hub model's is mapped to another one
                 # More than the model has would scale its positions, which is another model.
-                max_seq_length=min(self.max_length, positions(base.folder) or self.max_length),
+                max_seq_length=min(longest, positions(base.folder) or longest),
                 device_map={"": _device()},
                 offload_embedding=False,  # ids would have to be in main memory, the rest on the GPU
                 dtype=compute_dtype(),

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from coordi.config import FinetuneSettings, PromptForm
 from coordi.errors import ModelError, TrainingError, require
-from coordi.model.engines import compute_dtype
+from coordi.model.engines import PAD_MULTIPLE, compute_dtype
 from coordi.model.prefix_cache import PoolSpec, PromptRunner, apply_logit_scaling, backbone_and_head
 from coordi.model.scoring import EPSILON, PooledHead, fit_platt_line
 from coordi.prompts import NO, YES, Instruction, ListRenderer, PromptRenderer, answer_tokens
@@ -26,7 +26,6 @@ IGNORED = -100  # PyTorch's label for a position without loss
 # A word and the end of the turn. Such an answer is read from the word's position and never written out, and the end,
 # learned within a few steps, would be half of the loss from then on.
 _WORD_AND_END = 2
-_PAD_MULTIPLE = 16  # few different lengths, so that memory freed at one length is reused at the next (dev/LOG.md)
 
 
 class Example(NamedTuple):
@@ -131,7 +130,7 @@ def _pad(texts: Sequence[Sequence[int]], value: int = 0) -> tuple[torch.Tensor, 
 
     rows = [torch.tensor(text) for text in texts]
     ids = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=value)
-    ids = torch.nn.functional.pad(ids, (0, -ids.shape[1] % _PAD_MULTIPLE), value=value)
+    ids = torch.nn.functional.pad(ids, (0, -ids.shape[1] % PAD_MULTIPLE), value=value)
     lengths = torch.tensor([len(text) for text in texts])
     mask = (torch.arange(ids.shape[1]) < lengths[:, None]).long()
     return ids, mask
