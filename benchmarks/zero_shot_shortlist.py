@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from coordi.config import DataSettings
 from coordi.data.loading import load
 from coordi.encoders.base import ImageTextEncoder, load_encoder
-from coordi.encoders.complements import ComplementRecommender, outfit_query, shortlist
+from coordi.encoders.complements import ComplementRecommender, outfit_query
 from coordi.encoders.labels import load_vocabulary
 from coordi.encoders.photo_embeddings import EmbeddingCache, encode_photos
 from coordi.types import Dataset
@@ -97,9 +97,8 @@ def ranks(questions: Sequence[Question], asking: Asking, way: str) -> NDArray[np
     found = []
     for question in questions:
         photos = np.stack([asking.vectors[name] for name in question.candidates])
-        places, cosines = shortlist(getattr(asking, way)(question), photos, len(photos))
-        right = cosines[0][places[0] == 0][0]
-        found.append(int((cosines[0] >= right).sum()))
+        cosines = photos @ getattr(asking, way)(question)[0]
+        found.append(int((cosines >= cosines[0]).sum()))
     return np.array(found)
 
 

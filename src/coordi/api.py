@@ -125,7 +125,7 @@ class Model:
             language_model: False takes milliseconds and is less accurate.
             reasons: Also compute how each item moves each score, which takes about as long again.
             generate: Let the language model name in words what would complete the outfit, and suggest the items that
-                are nearest to its words; see ``Stylist.generate``.
+                are nearest to its words.
 
         Raises:
             RecommendationError: If there is no catalogue, a rule can't be followed, or ``generate`` is wanted without
@@ -134,11 +134,9 @@ class Model:
         """
         model, rules = self.with_catalogue(catalogue), parse_rules(rules)
         outfit = model.find_items(items)
-        if generate:
-            if not language_model:
-                raise RecommendationError("generate is true and language_model false, but only it writes; change one")
-            return model.stylist.generate(outfit, want, k, rules, reasons=reasons)
-        return model.stylist.complete(outfit, want, k, rules, language_model=language_model, reasons=reasons)
+        return model.stylist.complete(
+            outfit, want, k, rules, language_model=language_model, reasons=reasons, generate=generate
+        )
 
     def looks(
         self,

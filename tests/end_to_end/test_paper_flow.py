@@ -64,7 +64,7 @@ def _check_steps(example: dict[str, Any], report: dict[str, Any]) -> None:
     labels = ", ".join(label["text"] for label in example["recommended"])
     assert f"Recommended: {example['want']}: {labels}\nWanted: {example['want']}\n" in example["prompt"]
     assert example["prompt"].count("\n- ") == len(example["outfit"])
-    assert example["taken"] not in example["outfit"]
+    assert example["removed"] not in example["outfit"]
     assert 0 < len(example["matched"]) <= 3
     assert all(0 <= row["score"] <= 1 for row in example["matched"])
     assert example["text"] or "named nothing" in example["note"]

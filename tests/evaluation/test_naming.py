@@ -102,13 +102,13 @@ def test_the_page_shows_the_figures_and_every_step(report: ReportData) -> None:
     ]
     figures = {**naming_figures([question], answers, items, 5, 100), "named_one_item": 1.0}
     example = NameExample(
-        question, (Label("skirt", 0.42),), ("173",), "### Instruction: the prompt", "red skirt", 0.71, (("172", 0.81),),
-        "No skirt in red is here.",
+        question.context, question.want, question.removed, (Label("skirt", 0.42),), ("173",),
+        "### Instruction: the prompt", "red skirt", 0.71, (("172", 0.81),), "No skirt in red is here.",
     )  # fmt: skip
     full = replace(report, naming=NamingResult(figures, (example,)))
     text = Page(render_html(full)).text
     for words in (
-        "Named in words", "Same kind", "The model minus each baseline", "Wanted: bottom", "skirt 42%",
+        "Named in words", "Same kind", "Wanted: bottom", "skirt 42%",
         "### Instruction: the prompt", "P(yes) of these items is 0.710", "red skirt – No skirt in red is here.",
         "What the outfit had", "0.810",
     ):  # fmt: skip

@@ -32,7 +32,7 @@ def ask(names: Mapping[str, str], want: GarmentCategory | None = "shoes", **rule
     encoder = EdgeEncoder.bundled()
     catalogue = index_of(shelf, encoder.dimension)
     stylist = Stylist(catalogue, Judge(longest_title, names=names), ALL, VOCABULARY, encoder.encode_texts)
-    return stylist.generate(shelf[:2], want, 3, Rules.model_validate(rules), reasons=False)
+    return stylist.complete(shelf[:2], want, 3, Rules.model_validate(rules), reasons=False, generate=True)
 
 
 def ids(answer: Completion) -> list[str]:
@@ -98,9 +98,10 @@ def test_what_the_catalogue_lacks_is_said() -> None:
     assert boots.note == "No ankle boots in green is here; what is nearest by words follows."
 
 
-def test_nothing_left_says_why_and_nothing_given_is_an_error() -> None:
+def test_nothing_left_says_why_and_only_the_language_model_names() -> None:
     answer = ask({}, want="watch")
     assert (answer.suggestions, answer.generated) == ((), ())
     assert answer.nothing.startswith("nothing of watch is in the catalogue")
-    with pytest.raises(RecommendationError, match="the outfit is empty"):
-        stylist_of(described(*SHELF), Judge(longest_title)).generate([])
+    shelf = described(*SHELF)
+    with pytest.raises(RecommendationError, match="only the language model names items"):
+        stylist_of(shelf, Judge(longest_title)).complete(shelf[:2], language_model=False, generate=True)

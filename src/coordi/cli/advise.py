@@ -149,10 +149,7 @@ def recommend(
             raise RecommendationError(answer.nothing)
         echo_json(_looks_as_json(items[0], answer, name)) if as_json else _print_looks(answer, name)
         return
-    if generate:
-        completion = loaded.stylist.generate(outfit, k=top_k, rules=rules)
-    else:
-        completion = loaded.stylist.complete(outfit, k=top_k, rules=rules, language_model=not quick)
+    completion = loaded.stylist.complete(outfit, k=top_k, rules=rules, language_model=not quick, generate=generate)
     if completion.nothing and not completion.suggestions:
         raise RecommendationError(completion.nothing)
     echo_json(_completion_as_json(items, completion, name)) if as_json else _print_completion(completion, name)

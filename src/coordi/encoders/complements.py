@@ -16,20 +16,6 @@ from coordi.types import GarmentCategory, Item, Label
 _TEXTS = 4096  # vectors of items without photos in memory
 
 
-def shortlist(
-    query_vectors: npt.NDArray[np.floating], catalogue_vectors: npt.NDArray[np.floating], top_k: int
-) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
-    """Row numbers of unit vectors ``(N, D)`` with the highest cosine to each query ``(Q, D)``, and these cosines, both
-    ``(Q, min(top_k, N))``; best first, of equals the lowest row. Raises ValueError for wrong shapes or ``top_k``.
-    """
-    if query_vectors.ndim != 2 or catalogue_vectors.ndim != 2 or query_vectors.shape[1] != catalogue_vectors.shape[1]:
-        raise ValueError(f"need (Q, D) and (N, D), got {query_vectors.shape} and {catalogue_vectors.shape}")
-    _check_top_k(top_k)
-    cosines = np.asarray(query_vectors @ catalogue_vectors.T, dtype=np.float32)  # (Q, N)
-    order = np.argsort(-cosines, axis=1, kind="stable")[:, :top_k]
-    return order, np.take_along_axis(cosines, order, axis=1)
-
-
 def outfit_query(vectors: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
     """Query of an outfit, ``(1, D)``: the unit mean of its items' unit vectors ``(M, D)``; zeros if they cancel out."""
     if vectors.ndim != 2 or not len(vectors):

@@ -143,14 +143,13 @@ class ExamplePicker:
         return tuple(map(self._named, naming.examples[: self._size])) if naming is not None else ()
 
     def _named(self, example: NameExample) -> Example:
-        question = example.question
         matched = [replace(card, score=score) for (_, score), card in zip(
             example.matched, self._cards([item_id for item_id, _ in example.matched]), strict=True)]  # fmt: skip
         answer = "" if example.score is None else (
             f"P(yes) of these items is {format_figure(example.score)}; below, that of the outfit with each item"
         )  # fmt: skip
         steps = (
-            ("The image encoder sees", self._seen_in(question.context)),
+            ("The image encoder sees", self._labels_of(example.outfit)),
             ("It recommends zero-shot", ", ".join(
                 f"{label.text} {100 * label.probability:.0f}%" for label in example.recommended)),
             ("The language model reads", example.prompt),
@@ -158,14 +157,14 @@ class ExamplePicker:
             ("It names", f"{example.text or '(nothing)'}{f' – {example.note}' if example.note else ''}"),
         )  # fmt: skip
         cards = (
-            ("The outfit", self._cards(question.context)),
+            ("The outfit", self._cards(example.outfit)),
             ("Items that the image encoder recommends", self._cards(example.shortlist)),
             ("Items nearest to the model's words", tuple(matched)),
-            ("What the outfit had", tuple(replace(card, mark="real") for card in self._cards([question.removed]))),
+            ("What the outfit had", tuple(replace(card, mark="real") for card in self._cards([example.removed]))),
         )
-        return Example(f"Wanted: {question.want}", "", cards, steps=tuple(row for row in steps if row[1]))
+        return Example(f"Wanted: {example.want}", "", cards, steps=tuple(row for row in steps if row[1]))
 
-    def _seen_in(self, item_ids: Sequence[str]) -> str:
+    def _labels_of(self, item_ids: Sequence[str]) -> str:
         """Labels of photos, an item a line; empty if nothing was described."""
         rows = []
         for item_id in item_ids:

@@ -231,7 +231,7 @@ class Resamples:
 
     def share(self, hits: Bools) -> NDArray[np.float64]:
         """Share of hits in each draw, shape ``(B,)``: an accuracy, or a recall."""
-        return self._totals(hits) / self._totals(np.ones(len(hits), dtype=bool))
+        return self.mean(hits)
 
     def mean(self, values: NDArray[np.generic]) -> NDArray[np.float64]:
         """Mean of a value per question in each draw, shape ``(B,)``."""

@@ -7,7 +7,7 @@ would add, and gives the items of the wanted category in the test split scores, 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -48,12 +48,14 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class NameExample:
-    """A question with every step to its answer, for the report: the types and items that the encoder recommends, the
-    prompt, what was written, P(yes) of the outfit with the removed item gone (None for a single item), and the items
-    that the words find, each with P(yes) of the outfit with it.
+    """Every step of a question, for the report: what the encoder recommends, types and item ids; the prompt, the text,
+    P(yes) of the outfit without the removed item (None for a single item); and the item ids that the words find, each
+    with P(yes) of the outfit with it.
     """
 
-    question: NameQuestion
+    outfit: tuple[str, ...]
+    want: GarmentCategory
+    removed: str
     recommended: tuple[Label, ...]
     shortlist: tuple[str, ...]
     prompt: str
@@ -65,10 +67,14 @@ class NameExample:
 
 @dataclass(frozen=True, slots=True)
 class NamingResult:
-    """Figures by scorer, the model first, as in ``report.json``, and examples."""
+    """Figures by scorer, the model first, and examples."""
 
     figures: Mapping[str, Any]
     examples: tuple[NameExample, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """For ``report.json``."""
+        return {**self.figures, "examples": [asdict(example) for example in self.examples]}
 
 
 def draw_name_questions(dataset: Dataset, seed: int, most: int) -> tuple[NameQuestion, ...]:
@@ -110,36 +116,29 @@ def naming_figures(
     out of ``colour``; it is null if all are.
     """
     removed = [items[question.removed] for question in questions]
-    with_colour = np.array([bool(item.colours) for item in removed])
-    groups = [question.outfit_id for question in questions]
-
-    def resamples(rows: NDArray[np.bool_]) -> Resamples:
-        rng = np.random.default_rng([seed, RandomStream.BOOTSTRAP])
-        return Resamples([group for group, row in zip(groups, rows, strict=True) if row], rng, bootstrap)
-
-    everything = resamples(np.ones(len(questions), dtype=bool))
-    coloured = resamples(with_colour) if with_colour.any() else None
+    rows = np.flatnonzero([bool(item.colours) for item in removed])
+    rng = (np.random.default_rng([seed, RandomStream.BOOTSTRAP]) for _ in range(2))
+    outfits = [question.outfit_id for question in questions]
+    resamples = Resamples(outfits, next(rng), bootstrap)
+    of_colours = Resamples([outfits[row] for row in rows], next(rng), bootstrap) if len(rows) else None
     table: dict[str, dict[str, tuple[float, NDArray[np.float64]]]] = {}
     for answer in answers:
         pairs = list(zip(answer.items, removed, strict=True))
         kinds = np.array([_kind(named) == _kind(item) for named, item in pairs])
-        colours = np.array([bool(set(named.colours) & set(item.colours)) for named, item in pairs])[with_colour]
+        colours = np.array([bool(set(named.colours) & set(item.colours)) for named, item in pairs])[rows]
         cosines = np.array([float(named.text_embedding @ item.text_embedding) for named, item in pairs])
         ranks = np.concatenate([true_ranks(scores[None, :], np.zeros(1, dtype=int)) for scores in answer.scores])
-        near = ranks <= RECALL_AT
-        row = {
-            "kind": (float(kinds.mean()), everything.share(kinds)),
-            "similarity": (float(cosines.mean()), everything.mean(cosines)),
-            f"recall@{RECALL_AT}": (recall_at(ranks, RECALL_AT), everything.share(near)),
-            "mrr": (mean_reciprocal_rank(ranks), everything.mean_reciprocal_rank(ranks)),
+        table[answer.name] = {
+            "kind": (float(kinds.mean()), resamples.mean(kinds)),
+            **({} if of_colours is None else {"colour": (float(colours.mean()), of_colours.mean(colours))}),
+            "similarity": (float(cosines.mean()), resamples.mean(cosines)),
+            f"recall@{RECALL_AT}": (recall_at(ranks, RECALL_AT), resamples.mean(ranks <= RECALL_AT)),
+            "mrr": (mean_reciprocal_rank(ranks), resamples.mean_reciprocal_rank(ranks)),
         }
-        if coloured is not None:
-            row["colour"] = (float(colours.mean()), coloured.share(colours))
-        table[answer.name] = row
     first = table[answers[0].name]
     return {
         "n": len(questions),
-        "n_colour": int(with_colour.sum()),
+        "n_colour": len(rows),
         "candidates": float(np.median([len(question.candidates) for question in questions])),
         "scorers": {name: _row(row, {} if row is first else first) for name, row in table.items()},
     }

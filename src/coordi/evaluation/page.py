@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -297,19 +298,11 @@ def _naming_section(report: ReportData, picker: ExamplePicker) -> Section:
         f"recall@{RECALL_AT}": f"Recall at {RECALL_AT}", "mrr": "MRR",
     }  # fmt: skip
     rows: list[list[export.TableCell | str]] = []
-    ahead: list[list[export.TableCell | str]] = []
     for name, row in figures["scorers"].items():
         cells = [export.figure_cell(row[key], words.as_interval(row["ci95"].get(key))) for key in heads]
-        rows.append([name, *cells])
-        if by := row.get("model_ahead"):
-            ends = by["ci95"]
-            cells = [
-                export.TableCell(words.format_signed(by[key]), " to ".join(map(words.format_signed, ends[key] or ())))
-                if key in by
-                else export.TableCell("–")
-                for key in heads
-            ]
-            ahead.append([name, *cells])
+        ends = row.get("model_ahead", {"ci95": {}})["ci95"]  # of the model minus this scorer
+        marks = ((ends.get(key) or (0, 0)) for key in heads)
+        rows.append([name, *(replace(cell, mark=_mark(*pair)) for cell, pair in zip(cells, marks, strict=True))])
     share = (
         f"{100 * figures['named_one_item']:.0f} of 100 texts name one item of a known kind and of the wanted category"
     )
@@ -320,11 +313,15 @@ def _naming_section(report: ReportData, picker: ExamplePicker) -> Section:
         f"Recall and MRR are of the removed item among those of its category in the test split (median "
         f"{figures['candidates']:.0f}), by the similarity of texts to the words; of the zero-shot recommendation by "
         "the similarity of photos to the outfit’s; of popularity by how often training outfits have the kind and the "
-        "colour. Similarity is the mean cosine of texts. Small: 95% bootstrap intervals by outfit.",
+        "colour. Similarity is the mean cosine of texts. Small: 95% bootstrap intervals by outfit; ▲ the model "
+        "is ahead of this scorer, ▼ behind it, by such an interval of the difference.",
     ]
-    tables = [export.Table("Named in words: agreement with the removed item", ("Scorer", *heads.values()), rows)]
-    tables += [export.Table("The model minus each baseline", ("Baseline", *heads.values()), ahead)] if ahead else []
-    return Section("naming", "Named in words", notes, tables=tables, examples=picker.named())
+    table = export.Table("Named in words: agreement with the removed item", ("Scorer", *heads.values()), rows)
+    return Section("naming", "Named in words", notes, tables=[table], examples=picker.named())
+
+
+def _mark(low: float, high: float) -> words.Mark:
+    return "ahead" if low > 0 else "behind" if high < 0 else ""
 
 
 def _data_section(report: ReportData, splits: Mapping[str, Mapping[str, int]]) -> Section:

@@ -129,31 +129,12 @@ def report_json(report: ReportData) -> dict[str, Any]:
             }
             for example in report.recommendations
         ],
-        "naming": None if report.naming is None else _naming_json(report.naming),
+        "naming": None if report.naming is None else report.naming.as_json(),
         "questions": question_digests([part.questions for part in report.evaluation.protocols]),
         "command": report.command,
         "versions": dict(report.versions),
         "format": FORMAT,
     }
-
-
-def _naming_json(naming: NamingResult) -> dict[str, Any]:
-    examples = [
-        {
-            "outfit": list(example.question.context),
-            "want": example.question.want,
-            "taken": example.question.removed,
-            "recommended": [asdict(label) for label in example.recommended],
-            "shortlist": list(example.shortlist),
-            "prompt": example.prompt,
-            "score": example.score,
-            "text": example.text,
-            "matched": [{"item": item_id, "score": score} for item_id, score in example.matched],
-            "note": example.note,
-        }
-        for example in naming.examples
-    ]
-    return {**naming.figures, "examples": examples}
 
 
 def split_counts(dataset: Dataset) -> dict[str, dict[str, int]]:

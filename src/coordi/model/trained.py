@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -100,7 +101,8 @@ class ModelScorers:
     def __init__(self, model: TrainedModel) -> None:
         self._trained = model
         self._lazy = LazyScorer(model.name, model.load_scorer)
-        self._writer = _LazyWriter(model, self._lazy)
+        self._lock = Lock()
+        self._writer = cache(self._load_writer)
         own = None if model.adapter is None else Ensemble.load(model.adapter)
         self._has_own = own is not None
         ensemble = own or Ensemble.load(BUNDLED)
@@ -149,7 +151,16 @@ class ModelScorers:
         """Name in words what would complete outfits; see ``ComplementWriter.write``. A ``ModelError`` if this model
         can't write.
         """
-        return self._writer.load().write(requests, progress)
+        check_can_write(self._trained)
+        with self._lock:
+            return self._writer().write(requests, progress)
+
+    def _load_writer(self) -> ComplementWriter:
+        """A writer with the language model that scores, or with one in torch where that isn't one."""
+        scorer, settings = self._lazy.load(), self._trained.settings
+        if not isinstance(scorer, LanguageModelScorer):
+            scorer = load_answers(resolve_base(settings.model), self._trained.adapter, settings)
+        return ComplementWriter(scorer, recommender_of(settings.describe))
 
     def _adapt(self, ensemble: Ensemble) -> None:
         self.quick = ensemble.scorer(WITHOUT_LANGUAGE_MODEL, None)
@@ -157,27 +168,6 @@ class ModelScorers:
         self.explaining: OutfitScorer = self.language_model
         if self._has_own:
             self.model, self.explaining = ensemble.scorer(self._trained.name, self.language_model), self.quick
-
-
-class _LazyWriter:
-    """A writer that uses the loaded language model, or loads it in torch where outfits are scored without."""
-
-    def __init__(self, model: TrainedModel, scorer: LazyScorer) -> None:
-        self._trained = model
-        self._scorer = scorer
-        self._writer: ComplementWriter | None = None
-        self._lock = Lock()
-
-    def load(self) -> ComplementWriter:
-        """Load the writer, once; a ``ModelError`` if the model can't write."""
-        check_can_write(self._trained)
-        with self._lock:
-            if self._writer is None:
-                scorer, settings = self._scorer.load(), self._trained.settings
-                if not isinstance(scorer, LanguageModelScorer):
-                    scorer = load_answers(resolve_base(settings.model), self._trained.adapter, settings)
-                self._writer = ComplementWriter(scorer, recommender_of(settings.describe))
-            return self._writer
 
 
 def check_can_write(model: TrainedModel) -> None:

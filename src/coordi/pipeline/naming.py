@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from coordi.artifacts import Progress
 from coordi.config import RunSettings
@@ -26,7 +25,7 @@ from coordi.model.generation import NameRequest, Written
 from coordi.model.trained import ModelScorers
 from coordi.recommend.generated import NamedWords, what_is_missing, words_of_name
 from coordi.recommend.items import describe_items
-from coordi.types import Dataset, GarmentCategory, Item, OutfitScorer
+from coordi.types import Dataset, Item, OutfitScorer
 
 SHORTLIST, POPULARITY = "zero-shot recommendation", "popularity"
 _SHORTLISTED = 3
@@ -71,11 +70,11 @@ class _Naming:
     def by_words(self, name: str, words: Sequence[str]) -> Answers:
         """Words, and candidates by the similarity of their texts to them."""
         items = self._described(words)
-        scores = tuple(
-            self._texts(question.candidates) @ item.text_embedding.astype(np.float64)
+        scores = (
+            [float(candidate.text_embedding @ item.text_embedding) for candidate in self._candidates(question)]
             for question, item in zip(self.questions, items, strict=True)
         )
-        return Answers(name, items, scores)
+        return Answers(name, items, tuple(map(np.array, scores)))
 
     def by_encoder(self, written: Sequence[Written]) -> Answers:
         """The most probable garment type, and candidates by the similarity of their photos to those of the outfit."""
@@ -83,36 +82,33 @@ class _Naming:
             row.recommended[0].text if row.recommended else question.want
             for question, row in zip(self.questions, written, strict=True)
         ]
-        scores = tuple(
-            np.stack([self.recommender.vector(item) for item in self.dataset.items_of(question.candidates)]).astype(
-                float
-            )
-            @ row.query.astype(np.float64)
+        scores = (
+            [float(self.recommender.vector(item) @ row.query) for item in self._candidates(question)]
             for question, row in zip(self.questions, written, strict=True)
         )
-        return Answers(SHORTLIST, self._described(words), scores)
+        return Answers(SHORTLIST, self._described(words), tuple(map(np.array, scores)))
 
     def by_popularity(self) -> Answers:
         """The kind and the colour of a category that training outfits have most, and candidates by these counts."""
-        kinds: Counter[tuple[GarmentCategory | None, str]] = Counter()
-        colours: Counter[tuple[GarmentCategory | None, str]] = Counter()
+        kinds: dict[str, Counter[str]] = defaultdict(Counter)
+        colours: dict[str, Counter[str]] = defaultdict(Counter)
         for outfit in self.dataset.outfits_of("train"):
             for item in self.dataset.items_of(outfit.item_ids):
-                kinds[item.category, _kind(item)] += 1
-                colours.update((item.category, colour) for colour in item.colours)
+                kinds[item.category or ""].update(fact.values[0] for fact in item.facts.get("kind", ())[:1])
+                colours[item.category or ""].update(item.colours)
 
-        def most(counts: Counter[tuple[GarmentCategory | None, str]], want: GarmentCategory) -> str:
-            rows = [(count, name) for (category, name), count in counts.items() if category == want and name]
-            return max(rows, default=(0, ""))[1]
+        def most(counts: Counter[str]) -> str:
+            return next((name for name, _ in counts.most_common(1)), "")
 
-        def score(item: Item) -> float:
-            of_colour = max((colours[item.category, colour] for colour in item.colours), default=0)
-            return kinds[item.category, _kind(item)] + of_colour / (1 + colours.total())
+        def score(item: Item, want: str) -> float:
+            kind = item.facts["kind"][0].values[0] if "kind" in item.facts else ""
+            of_colour = max((colours[want][colour] for colour in item.colours), default=0)
+            return kinds[want][kind] + of_colour / (1 + colours[want].total())
 
-        words = [f"{most(colours, row.want)} {most(kinds, row.want) or row.want}".strip() for row in self.questions]
+        words = [f"{most(colours[row.want])} {most(kinds[row.want]) or row.want}".strip() for row in self.questions]
         scores = tuple(
-            np.array([score(item) for item in self.dataset.items_of(question.candidates)])
-            for question in self.questions
+            np.array([score(item, row.want) for item in self.dataset.items_of(row.candidates)])
+            for row in self.questions
         )
         return Answers(POPULARITY, self._described(words), scores)
 
@@ -135,7 +131,7 @@ class _Naming:
             question, row, words = self.questions[number], written[number], named[number]
             context = self.dataset.items_of(question.context)
             by_words, by_photo = (
-                [question.candidates[place] for place in np.argsort(-answer.scores[number], kind="stable")]
+                [question.candidates[column] for column in np.argsort(-answer.scores[number], kind="stable")]
                 for answer in answers[:2]
             )
             matched = by_words[:_MATCHED]
@@ -146,8 +142,9 @@ class _Naming:
             missing = what_is_missing(words, question.want, items, self.vocabulary)
             examples.append(
                 NameExample(
-                    question, row.recommended, tuple(by_photo[:_SHORTLISTED]), row.prompt, row.text,
-                    scores[0] if alone else None, tuple(zip(matched, scores[len(alone) :], strict=True)),
+                    question.context, question.want, question.removed, row.recommended, tuple(by_photo[:_SHORTLISTED]),
+                    row.prompt, row.text, scores[0] if alone else None,
+                    tuple(zip(matched, scores[len(alone) :], strict=True)),
                     " ".join(part for part in (words.note, missing) if part),
                 )
             )  # fmt: skip
@@ -160,9 +157,5 @@ class _Naming:
         ]
         return tuple(describe_items(items, {}, {}, self.settings.prompt, self.vocabulary, text_encoder()))
 
-    def _texts(self, item_ids: Sequence[str]) -> NDArray[np.float64]:
-        return np.stack([item.text_embedding for item in self.dataset.items_of(item_ids)]).astype(np.float64)
-
-
-def _kind(item: Item) -> str:
-    return item.facts["kind"][0].values[0] if "kind" in item.facts else ""
+    def _candidates(self, question: NameQuestion) -> tuple[Item, ...]:
+        return self.dataset.items_of(question.candidates)

@@ -12,7 +12,7 @@ from coordi.style.lexicon import NOT_WEARABLE, Kind, default_lexicon
 from coordi.types import GarmentCategory, Item, Label
 
 _SEPARATORS = re.compile(r"\s*(?:[;,+&/]|\b(?:and|or|with)\b)\s*")
-_MOST_SHOWN = 60  # letters of a text in a message
+_QUOTED = 60  # letters of a text in a message
 
 
 class NamedWords(NamedTuple):
@@ -30,20 +30,20 @@ def words_of_name(text: str, want: GarmentCategory, recommended: Sequence[Label]
     category, what the image encoder recommends is searched for, or else the category.
     """
     text = " ".join(text.split())
-    shown = f"'{text[:_MOST_SHOWN]}'"
+    quoted = f"'{text[:_QUOTED]}'"
     things = _things_in(text)
     if len(things) > 1:
         part, first = next((thing for thing in things if thing[1].category == want), things[0])
         if first.category in (None, want):
-            return NamedWords(part, first, f"The model named {len(things)} things ({shown}); searched for '{part}'.")
+            return NamedWords(part, first, f"The model named {len(things)} things ({quoted}); searched for '{part}'.")
     kind = default_lexicon().find(text)
     if not any(map(str.isalnum, text)) or kind is NOT_WEARABLE:
-        what = f"nothing that is worn ({shown})" if text else "nothing"
+        what = f"nothing that is worn ({quoted})" if text else "nothing"
         return _recommended(f"The model named {what}", want, recommended)
     if kind is not None and kind.category not in (None, want):
-        return _recommended(f"The model named {shown}, which is no {want}", want, recommended)
+        return _recommended(f"The model named {quoted}, which is no {want}", want, recommended)
     if kind is None:
-        return _recommended(f"No known kind of garment is in {shown}", want, recommended, text)
+        return _recommended(f"No known kind of garment is in {quoted}", want, recommended, text)
     return NamedWords(text, kind)
 
 

@@ -99,7 +99,7 @@ class Stylist:
         judged = judge(language_model)
         return OutfitScore(outfit, score, scores_without, weakest, warnings, judged, remarks_on(outfit))
 
-    def complete(
+    def complete(  # noqa: PLR0913 - a caller names what it needs
         self,
         outfit: Sequence[Item],
         want: GarmentCategory | None = None,
@@ -108,6 +108,7 @@ class Stylist:
         *,
         language_model: bool = True,
         reasons: bool = True,
+        generate: bool = False,
     ) -> Completion:
         """Find items that complete an outfit; ``want`` is added to the categories of the rules.
 
@@ -116,75 +117,60 @@ class Stylist:
         with it; the result is diversified. Duplicates of the outfit's items are left out, and so is what can't be worn
         with it: a second pair of shoes, a dress over trousers. If the rules name no gender, items for other people than
         the outfit's are left out.
+
+        With ``generate`` the language model names in words what would complete the outfit, and of each category the
+        items whose texts are nearest to the words are suggested, nearest first; a ``ModelError`` if it can't write.
         """
         if not outfit:
             raise RecommendationError("the outfit is empty: name at least 1 item to complete")
-        rules = _with_want(want, rules)
-        catalogue, start, rules = self._start(tuple(outfit), k, rules)
+        if generate and not language_model:
+            raise RecommendationError("only the language model names items, and it is left out; leave out one of both")
+        catalogue, start, rules = self._start(tuple(outfit), k, _with_want(want, rules))
         categories, conflicts = wanted_categories(places_of(start), rules)
         finder = CandidateSearch(catalogue, self.scorers)
         counts = finder.count(start, rules, categories, len(rules.want) or MAX_CATEGORIES)
-        count = max(1, max(self.settings.candidates, MAX_CATEGORIES * k) // max(1, len(counts)))
-        ranked = [finder.find(start, rules, category, count) for category in counts]
-        if language_model and ranked:
-            ranked = self._rank(ranked, start)
-        # The best of each category before the second best of any, each category diversified.
-        varied = [diversified(part, k, self.settings.diversity) for part in ranked]
-        rounds = [[scored for scored in row if scored is not None] for row in zip_longest(*varied)]
-        best = [scored for row in rounds for scored in ranked_order(row, ())][:k]
-        left_out: tuple[LeftOut, ...] = ()
-        if len(best) < k:
-            left_out = finder.left_out(start, rules, categories)
+        generated: tuple[Generated, ...] = ()
+        if generate:
+            generated, best = self._named(finder, start, rules, tuple(counts), k)
+            ranked = len(best)
+        else:
+            best, ranked = self._best(finder, start, rules, tuple(counts), k, language_model)
+        left_out = finder.left_out(start, rules, categories) if len(best) < k else ()
         return Completion(
             outfit=tuple(outfit),
             categories=tuple(counts) or categories,
             suggestions=self._suggestions(start, start[len(outfit) :], best, language_model, reasons=reasons),
             candidates=sum(counts.values()),
-            ranked=sum(map(len, ranked)),
+            ranked=ranked,
             judge=judge(language_model),
             left_out=left_out,
             nothing="" if best else _why_nothing(catalogue, categories, conflicts, left_out),
+            generated=generated,
         )
 
-    def generate(
-        self,
-        outfit: Sequence[Item],
-        want: GarmentCategory | None = None,
-        k: int = 5,
-        rules: Rules | None = None,
-        *,
-        reasons: bool = True,
-    ) -> Completion:
-        """Let the language model name in words what would complete an outfit, and find it in the catalogue.
+    def _best(
+        self, finder: CandidateSearch, start: Items, rules: Rules, categories: Sequence[GarmentCategory], k: int,
+        language_model: bool,
+    ) -> tuple[list[Scored], int]:  # fmt: skip
+        """The best candidates, and the number of those that were ranked."""
+        count = max(1, max(self.settings.candidates, MAX_CATEGORIES * k) // max(1, len(categories)))
+        ranked = [finder.find(start, rules, category, count) for category in categories]
+        if language_model and ranked:
+            ranked = self._rank(ranked, start)
+        # The best of each category before the second best of any, each category diversified.
+        varied = [diversified(part, k, self.settings.diversity) for part in ranked]
+        rounds = [[scored for scored in row if scored is not None] for row in zip_longest(*varied)]
+        return [scored for row in rounds for scored in ranked_order(row, ())][:k], sum(map(len, ranked))
 
-        Arguments as for ``complete``; of each category the items whose texts are nearest to the words are suggested,
-        nearest first, each with P(yes) of the outfit with it. A ``ModelError`` if the model can't write.
-        """
-        if not outfit:
-            raise RecommendationError("the outfit is empty: name at least 1 item to complete")
-        catalogue, start, rules = self._start(tuple(outfit), k, _with_want(want, rules))
-        categories, conflicts = wanted_categories(places_of(start), rules)
-        finder = CandidateSearch(catalogue, self.scorers)
-        counts = finder.count(start, rules, categories, len(rules.want) or MAX_CATEGORIES)
-        written = self.scorers.write([NameRequest(start, category) for category in counts])
-        rows = [
-            self._match(finder, start, rules, category, name) for category, name in zip(counts, written, strict=True)
-        ]
+    def _named(
+        self, finder: CandidateSearch, start: Items, rules: Rules, categories: Sequence[GarmentCategory], k: int
+    ) -> tuple[tuple[Generated, ...], list[Scored]]:
+        """What the language model names of each category, and the items that are nearest to it."""
+        written = self.scorers.write([NameRequest(start, category) for category in categories])
+        rows = [self._match(finder, start, rules, *row) for row in zip(categories, written, strict=True)]
         nearest = [item for row in zip_longest(*(items for _, items in rows)) for item in row if item is not None][:k]
         scores = scores_of(self.scorers.model, [(*start, item) for item in nearest])
-        left_out = finder.left_out(start, rules, categories) if len(nearest) < k else ()
-        scored = list(zip(nearest, scores, strict=True))
-        return Completion(
-            outfit=tuple(outfit),
-            categories=tuple(counts) or categories,
-            suggestions=self._suggestions(start, start[len(outfit) :], scored, True, reasons=reasons),
-            candidates=sum(counts.values()),
-            ranked=len(nearest),
-            judge=judge(True),
-            left_out=left_out,
-            nothing="" if nearest else _why_nothing(catalogue, categories, conflicts, left_out),
-            generated=tuple(generated for generated, _ in rows),
-        )
+        return tuple(generated for generated, _ in rows), list(zip(nearest, scores, strict=True))
 
     def _match(
         self, finder: CandidateSearch, start: Items, rules: Rules, category: GarmentCategory, written: Written

@@ -110,12 +110,8 @@ def _complete(model: Model, body: schemas.CompleteRequest) -> schemas.CompleteRe
             check_can_write(model.trained)
         except ModelError as error:
             raise RefusedError(409, "cannot_write", single_line(error), "generate") from error
-        return schemas.CompleteResponse.of(
-            model.stylist.generate(items, None, body.k, body.rules, reasons=body.reasons)
-        )
-    answer = model.stylist.complete(
-        items, None, body.k, body.rules, language_model=body.language_model, reasons=body.reasons
-    )
+    options = body.model_dump(include={"language_model", "reasons", "generate"})
+    answer = model.stylist.complete(items, None, body.k, body.rules, **options)
     return schemas.CompleteResponse.of(answer)
 
 
