@@ -145,13 +145,16 @@ def test_naming_gives_one_line_whatever_shares_the_batch(loaded: Loaded) -> None
     scorer = LanguageModelScorer("x", loaded.model, PromptRenderer(loaded.tokenizer, 128))
     recommender = ComplementRecommender(EdgeEncoder.bundled(), load_vocabulary("fashion"))
     writer = ComplementWriter(scorer, recommender, max_tokens=8)
-    short = NameRequest(tuple(items_of("red skirt")), "shoes")
+    shorts = [
+        NameRequest(tuple(items_of(f"{colour} {kind}")), "shoes") for colour, kind in zip(COLOURS, KINDS, strict=False)
+    ]
     long = NameRequest(tuple(items_of("red skirt", "white shirt", "black boots", "navy coat")), "bag")
-    ((alone),) = writer.write([short])
-    both = writer.write([long, short])
-    assert "\n" not in alone.text
-    assert len(alone.text) > 0
-    assert (both[1].prompt, both[1].text) == (alone.prompt, alone.text)
-    assert alone.prompt.count("- red skirt\nWanted: shoes") == 1
+    single = [writer.write([request])[0] for request in shorts]
+    together = writer.write([long, *shorts])[1:]
+    assert [(row.prompt, row.text) for row in together] == [(row.prompt, row.text) for row in single]
+    assert len({row.text for row in single}) > 1
+    assert all(row.text and "\n" not in row.text for row in single)
+    alone = single[0]
+    assert alone.prompt.count(f"- {COLOURS[0]} {KINDS[0]}\nWanted: shoes") == 1
     assert [label.text for label in alone.recommended] != []
     assert alone.query.shape == (EdgeEncoder.bundled().dimension,)
