@@ -114,8 +114,8 @@ class Instruction:
 
     The question comes first: all prompts of a task then begin with the same tokens, which a scorer computes once. Where
     a prompt is too long, ``recommended`` (what an encoder recommends, by category) is dropped from the end, ``items``
-    are shortened, then dropped from the end, and ``options`` (lettered candidates) are
-    shortened; ``question`` and ``closing`` (after the items) never are. ``answer`` is None in scoring.
+    are shortened, then dropped from the end, and ``options`` (lettered candidates) are shortened; ``question`` and
+    ``closing`` (after the items) never are. ``answer`` is None in scoring.
     """
 
     question: str
@@ -231,7 +231,7 @@ class InstructionMaker:
         return () if self.recommender is None else self.recommender.beside_the_others(items, self.recommended)
 
 
-# The form of Stanford Alpaca (Taori et al., 2023), for models without a chat template.
+# The form of Stanford Alpaca (Taori et al., 2023), which the paper's Figure 2 follows.
 ALPACA = (
     "Below is an instruction that describes a task, paired with an input that provides further context. "
     "Write a response that appropriately completes the request.\n\n"
@@ -281,9 +281,8 @@ class PromptRenderer:
         """Tokens of an instruction, prompt and answer shortened to ``max_length``; a ``PromptError`` if they can't be.
 
         First recommendations go, from the end. Then the longest texts lose words from their ends, evenly, down to two
-        words each; then the texts with the most
-        tokens lose letters, down to eight tokens each; then items are dropped from the end. The question, the
-        candidates' letters, the closing and the answer stay.
+        words each; then the texts with the most tokens lose letters, down to eight tokens each; then items are dropped
+        from the end. The question, the candidates' letters, the closing and the answer stay.
         """
         answer = self.answer_ids(instruction.answer, ends=True) if instruction.answer is not None else ()
         room = self.max_length - max(len(answer), 1)

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from coordi.cli.main import build_app
 from coordi.errors import ArtifactError, CoordiError, DataError, ImageError, ModelError, RecommendationError
+from coordi.model.base import find_gguf
 from coordi.model.trained import BUNDLED
 
 RUNNER = CliRunner()
@@ -216,3 +217,16 @@ def test_naming_in_words_needs_a_model_that_writes(shop: Path) -> None:
         result = RUNNER.invoke(build_app(), [*arguments, other])
         assert result.exit_code == 2
         assert f"leave out {other}" in " ".join(result.output.replace("│", " ").split())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_gguf() is None, reason="the bundled model isn't installed")
+def test_a_model_that_was_not_taught_to_name_items_says_so(shop: Path) -> None:
+    arguments = ["recommend", "t1", "--catalogue", str(shop), "--want", "shoes", "--model", "base", "--generate"]
+    result = RUNNER.invoke(build_app(), [*arguments, "-k", "2"], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    text = " ".join(result.output.split())
+    assert "this model wasn't taught to name items" in text
+    assert "shoes: the image encoder recommends" in text
+    assert "the model names '" in text
+    assert "candidates nearest to the words scored by the base model" in text

@@ -139,6 +139,10 @@ def recommend(
     loaded = load(model, catalogue, note, progress_bar, overrides=overrides or ())
     if generate:
         check_can_write(loaded.trained)
+        if not loaded.trained.names_items:
+            note(
+                "this model wasn't taught to name items (finetune.tasks has no 'complement'), so it may write anything"
+            )
     name = loaded.trained.name
     outfit = _find_items(loaded, items)
     if not quick:
