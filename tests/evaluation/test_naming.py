@@ -108,7 +108,7 @@ def test_the_page_shows_the_figures_and_every_step(report: ReportData) -> None:
     full = replace(report, naming=NamingResult(figures, (example,)))
     text = Page(render_html(full)).text
     for words in (
-        "Named in words", "Same kind", "Wanted: bottom", "skirt 42%",
+        "Named in words", "Same kind", "Fine-tuned model", "Wanted: bottom", "skirt 42%",
         "### Instruction: the prompt", "P(yes) of these items is 0.710", "red skirt – No skirt in red is here.",
         "What the outfit had", "0.810",
     ):  # fmt: skip

@@ -302,7 +302,9 @@ def _naming_section(report: ReportData, picker: ExamplePicker) -> Section:
         cells = [export.figure_cell(row[key], words.as_interval(row["ci95"].get(key))) for key in heads]
         ends = row.get("model_ahead", {"ci95": {}})["ci95"]  # of the model minus this scorer
         marks = ((ends.get(key) or (0, 0)) for key in heads)
-        rows.append([name, *(replace(cell, mark=_mark(*pair)) for cell, pair in zip(cells, marks, strict=True))])
+        label = words.scorer_words(name).label
+        label = label[:1].upper() + label[1:]
+        rows.append([label, *(replace(cell, mark=_mark(*pair)) for cell, pair in zip(cells, marks, strict=True))])
     share = (
         f"{100 * figures['named_one_item']:.0f} of 100 texts name one item of a known kind and of the wanted category"
     )
