@@ -59,6 +59,13 @@ OTHERS = {
     "tensorboard": "its own",
 }
 
+# Files of docs/feeds.md, and what they are made of.
+EXPORTS = {
+    "shopify/products_export.csv": "shopify.csv", "woocommerce/wc-product-export.csv": "woocommerce.csv",
+    "magento/export_catalog_product.csv": "magento.csv", "prestashop/products.csv": "prestashop.csv",
+    "google/feed.xml": "google_rss.xml",
+}  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Snippet:
@@ -104,6 +111,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     rows.append("sku-1,black leather boots,shoes,ankle boots,images/i0001.jpg,80.00")  # that a snippet looks for
     for name in ("shop.csv", "products.csv", "catalogue.csv", "shop/products.csv"):
         (tmp_path / name).write_text("\n".join(rows) + "\n", encoding="utf-8")
+    for name, export in EXPORTS.items():
+        (tmp_path / name).parent.mkdir()
+        shutil.copy(ROOT / "tests" / "data" / "feeds" / export, tmp_path / name)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "export.csv").write_text(
+        "Ref;Label;Montant\n1;Robe rouge dress;1 299,00\n", encoding="cp1252"
+    )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["coordi"])
     return tmp_path

@@ -56,7 +56,7 @@ def test_building_says_what_was_left_out_and_where(made: Path) -> None:
     assert done.stdout == f"0 added, 0 changed, 0 removed, 3 unchanged: 3 items in {made}\n"
     said = " ".join(done.stderr.split())
     assert "catalogue: 3 items" in said
-    assert "left out 1: duplicate id, the first is kept (line 6 'other title, price')" in said
+    assert "left out 1: duplicate id, the first is kept (line 6 'other title, price, columns')" in said
     assert "left out 1: bad row: no id (line 5)" in said
     assert "noted 1: price isn't a number of 0 or more: kept without a price (line 3 'cheap')" in said
     assert f"all 4 problems, a line each: {made / 'problems.jsonl'}" in said

@@ -203,6 +203,18 @@ def test_photos_of_addresses_are_files_of_the_same_name(tmp_path: Path) -> None:
     }
 
 
+def test_credentials_in_addresses_are_kept_nowhere(tmp_path: Path) -> None:
+    path = tmp_path / "feed.csv"
+    path.write_text(
+        "id,title,image_link,additional_image_link,mail\n"
+        "1,Straw hat,https://me:secret@cdn.example.com/a.jpg,https://me:secret@cdn.example.com/b.jpg,shop@example.com\n"
+    )
+    (item,) = read_catalogue(path).items
+    assert item.extra["photos"] == "https://cdn.example.com/a.jpg https://cdn.example.com/b.jpg"
+    assert item.extra["mail"] == "shop@example.com"
+    assert "secret" not in repr(item)
+
+
 def test_a_format_can_be_forced_and_columns_named(tmp_path: Path) -> None:
     table = tmp_path / "export.csv"
     table.write_text("Ref;Label;Montant;Famille\n1;Robe rouge;1 299,00;dresses\n2;Top;5;tops\n", encoding="cp1252")

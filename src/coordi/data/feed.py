@@ -75,7 +75,8 @@ _DEPARTMENT = re.compile(
     r"^(apparel & accessories|clothing|uncategorized|home|root catalog|default category)\s*(>\s*|$)", re.I
 )
 _TAG = re.compile(r"<(script|style)\b[^<>]*>[^<]*|</?[a-zA-Z!][^<>]*>")
-_SAMPLE_ROWS = 200
+_CREDENTIALS = re.compile(r"://[^/@\s]*@")
+_SAMPLE_ROWS, _MOST_NAMES = 200, 10_000
 _MAPPED = "column for "
 
 Examples = dict[str, list[str]]
@@ -260,8 +261,8 @@ class _Shelf:
     def _difference(self, item: SourceItem) -> str:
         """Where an item differs from the one that has its id."""
         first = self._items.get(item.id, item)
-        names = ("title", "category", "price", "image", "extra")
-        differing = [name for name in names if getattr(item, name) != getattr(first, name)]
+        names = {"title": "title", "category": "category", "price": "price", "image": "photo", "extra": "columns"}
+        differing = [words for name, words in names.items() if getattr(item, name) != getattr(first, name)]
         return f"other {', '.join(differing)}" if differing else "the same row again"
 
     def finish(self) -> dict[str, SourceItem]:
@@ -330,7 +331,7 @@ class _Columns:
         if self._roles:
             ordered = sorted(row.items(), key=lambda cell: cell[0].startswith(_MAPPED))  # which replace others
             row = {_role_name(name): value for name, value in ordered}
-        if not row.keys() <= self._names.keys():
+        if not row.keys() <= self._names.keys() and len(self._names) < _MOST_NAMES:
             self._learn(row)
         return row
 
@@ -435,11 +436,12 @@ def _image_names(value: Any) -> list[str]:
             "://" in part or part.lower().endswith(tuple(PHOTO_SUFFIXES)) for part in parts
         )
         names += parts if are_several else [_plain(text)]
-    return list(dict.fromkeys(filter(None, names)))
+    return list(dict.fromkeys(_CREDENTIALS.sub("://", name) for name in names if name))
 
 
 def _without_tags(text: str) -> str:
-    """A text without markup of HTML; one without tags stays as it is."""
+    """A text without markup of HTML, and addresses without the credentials of an account; others stay as they are."""
+    text = _CREDENTIALS.sub("://", text) if "://" in text else text
     if "<" not in text or not _TAG.search(text):
         return text
     return " ".join(html.unescape(_TAG.sub(" ", text)).split())

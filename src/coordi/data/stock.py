@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from importlib import resources
 
@@ -15,6 +16,7 @@ STOCK_COLUMNS = (
 )  # fmt: skip
 """Names of columns as they are compared; the first that says something known decides."""
 
+_QUANTITY = re.compile(r"[+-]?\d+(?:\.\d*)?")
 _NO_VALUE = frozenset({"", "na", "n a", "none", "null", "nan", "unknown"})
 _WORDS = yaml.safe_load(resources.files("coordi.data").joinpath("stock.yaml").read_text(encoding="utf-8"))
 _IN_STOCK, _OUT_OF_STOCK = (
@@ -30,10 +32,8 @@ def in_stock(values: Iterable[str]) -> bool | None:
         text = " ".join(words_of(value.rpartition("/")[2] if "://" in value else value))
         if text in _NO_VALUE:
             continue
-        try:
+        if _QUANTITY.fullmatch(value.strip()):
             return float(value) > 0
-        except ValueError:
-            pass
         if text in _IN_STOCK or text in _OUT_OF_STOCK:
             return text in _IN_STOCK
     return None

@@ -28,10 +28,10 @@ _DIVIDER = ";"
 
 
 def is_style_pairs(path: Path) -> bool:
-    """Whether a table isn't a shop's feed: its header has a column of pairs, or none of ids."""
+    """Whether a table isn't a shop's feed: its header has a column of pairs, or isn't separated by tabs."""
     with open_text(path, "utf-8") as file:
         names = {name.strip().lower().removeprefix("\ufeff") for name in file.readline().split("\t")}
-    return bool(names & {"outfit", "good", "bad"}) or not names & {"id", "g:id", "sku"}
+    return bool(names & {"outfit", "good", "bad"}) or len(names) < 2
 
 
 def read_style_pairs(path: Path, seed: int) -> Dataset:
