@@ -48,8 +48,8 @@ class FeedSettings(Settings):
 
     format: FeedFormatName = "auto"
     encoding: str | None = None
-    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
-    quote: str | None = Field(default=None, pattern=r"^(.|none)$")
+    delimiter: str | None = Field(default=None, pattern=r"^[^\"'`\r\n]$")
+    quote: str | None = Field(default=None, pattern=r"^([\"'`]|none)$")
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
     columns: Mapping[FeedRole, tuple[str, ...]] = {}
 

@@ -169,6 +169,8 @@ def test_columns_that_were_named_are_remembered_by_a_refresh(tmp_path: Path) -> 
         (["--columns", "{tmp}/nowhere.yaml"], "nowhere.yaml can't be read: No such file"),
         (["--columns", "{tmp}/shop/items.csv"], "doesn't map roles to columns; write lines such as"),
         (["--delimiter", "comma or so"], "the options of the table: delimiter"),
+        (["--delimiter", '"'], "the options of the table: delimiter"),
+        (["--quote", ";"], "the options of the table: quote"),
         (["--currency", "dollars"], "the options of the table: currency"),
         (["--format", "excel"], "the options of the table: format.*'shopify'"),
         (["--encoding", "klingon"], "the encoding 'klingon' isn't known"),

@@ -11,6 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from coordi.config import FeedSettings
 from coordi.data.feed import DUPLICATE, find_table, read_catalogue
@@ -26,6 +28,7 @@ from coordi.data.tables import (
     find_encoding,
     open_table,
 )
+from coordi.data.xml_feed import CUT, REFUSED
 from coordi.errors import DataError
 
 LINES = ("id,title,category,price", "1,Robe d'été à fleurs,dresses,49 €", "2,Gürtel für Mädchen,belts,15 €")
@@ -191,6 +194,14 @@ def test_json_says_the_same_in_every_shape(tmp_path: Path) -> None:
         assert hat.extra["size"] == '{"eu": 1, "fit": "slim"}'  # JSON, not Python
 
 
+def test_of_several_photos_the_first_that_is_there_is_used(tmp_path: Path) -> None:
+    (tmp_path / "b.jpg").write_bytes(b"a photo")
+    path = tmp_path / "feed.csv"
+    path.write_text("id,title,image\n1,Hat,a.jpg|b.jpg\n2,Cap,a.jpg\n3,Cap,c.jpg;d.jpg\n4,Cap,../b.jpg\n")
+    images = [item.image and item.image.name for item in read_catalogue(path).items]
+    assert images == ["b.jpg", "a.jpg", "c.jpg", None]
+
+
 def test_broken_json_costs_what_is_broken(tmp_path: Path) -> None:
     path = tmp_path / "feed.jsonl"
     path.write_text(
@@ -249,6 +260,42 @@ def test_a_photo_is_found_whatever_the_form_of_its_name(tmp_path: Path, form: An
     assert all(image is not None and image.is_file() for image in images)
 
 
+PIECES = st.lists(
+    st.one_of(
+        st.sampled_from([
+            "1", "id", "title", ",", ";", "\t", "|", '"', "'", "\n", "\r\n", "\0", "\ufeff", "{", "}", "[", "]", ":", "<item>",
+            "</item>", "<g:id>", "</g:id>", "&b;", "<!DOCTYPE", "=", "é", "\u2028", "9" * 400, "Red hat", "hats", "image_link",
+            "Handle", "Option1 Name", "Option1 Value", "price", "1 299,00 €", "sku", "product_type", "attribute_set_code",
+        ]),
+        st.text(max_size=3),
+    ), max_size=40,
+)  # fmt: skip
+STARTS = (
+    "", "id,title,price,image,item_group_id,color\n", "id\ttitle\timage_link\n", "Handle,Title,Option1 Name,Option1 Value\n",
+    "ID,Type,SKU,Name,Published,Regular price,Categories,Images,Parent\n", "sku,product_type,attribute_set_code,name\n",
+    "Product ID;Name;Price (tax excl.);Category\n", '{"id": 1}\n', '[{"id": 1},', "<rss><channel><item><g:id>1</g:id>",
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    start=st.sampled_from(STARTS), pieces=PIECES, encoding=st.sampled_from(["utf-8", "utf-16", "cp1252"]),
+    suffix=st.sampled_from([".csv", ".txt", ".json", ".jsonl", ".xml", ".tsv"]),
+)  # fmt: skip
+@pytest.mark.slow
+def test_whatever_a_file_holds_it_is_read_or_refused(
+    tmp_path: Path, start: str, pieces: list[str], encoding: str, suffix: str
+) -> None:
+    path = tmp_path / f"feed{suffix}"
+    path.write_bytes(f"{start}{''.join(pieces)}".encode(encoding, "ignore"))
+    try:
+        source = read_catalogue(path)
+    except DataError as error:
+        assert "\n" not in str(error)
+    else:
+        assert len({item.id for item in source.items}) == len(source.items)
+
+
 BOMB = """<?xml version="1.0"?>
 <!DOCTYPE rss [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;"><!ENTITY c SYSTEM "file:///etc/passwd">]>
 <rss xmlns:g="http://base.google.com/ns/1.0"><channel><item><g:id>1</g:id><g:title>&b;</g:title></item></channel></rss>
@@ -266,12 +313,19 @@ def test_xml_reads_no_entities_and_survives_a_cut(tmp_path: Path) -> None:
     problems = [row for _, row in open_table(path).rows]
     assert len(problems) == 1
     assert isinstance(problems[0], BadRow)
-    assert "entities" in problems[0].reason
+    assert problems[0].reason == REFUSED
     path.write_text(FEED)
     assert items_of(path) == [("1", "Red hat", None)]
-    ((reason, line, _),) = told(path)
-    assert reason.startswith("bad XML, what comes after it isn't read")
-    assert line == 3
+    assert [(reason, line) for reason, line, _ in told(path)] == [(CUT, 3)]
+
+
+@pytest.mark.parametrize("encoding", ["klingon", "euc-kr", "utf-16"])
+def test_xml_in_an_encoding_that_it_is_not_in_is_refused(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "feed.xml"
+    path.write_text(
+        f'<?xml version="1.0" encoding="{encoding}"?>\n<rss><item><id>1</id><title>모자</title></item></rss>'
+    )
+    assert [row.reason for _, row in open_table(path).rows if isinstance(row, BadRow)] == [CUT]
 
 
 def test_a_folder_with_a_feed_is_a_catalogue_and_one_with_other_xml_is_not(tmp_path: Path) -> None:

@@ -350,7 +350,9 @@ class _Columns:
         title, texts = _without_tags(self.text(row, "title")), self._category_texts(row, self._categories)
         price, problems = self._price(row, line, row_id)
         images = [text for role in ("image", "more images") for text in _image_names(row.get(self._of[role], ""))]
-        image = next((path for name in images if (path := self._photo(name)) is not None), None)
+        paths = [path for name in images if (path := self._photo(name)) is not None]
+        several = paths if len(paths) > 1 else ()
+        image = next((path for path in several if path.exists()), paths[0] if paths else None)
         if image is None:
             names = (self._photos.get(unicodedata.normalize("NFC", name)) for name in (item_id, row_id, group))
             image = next((path for path in names if path is not None), None)

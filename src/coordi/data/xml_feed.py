@@ -12,6 +12,8 @@ from xml.sax.xmlreader import AttributesImpl
 
 from coordi.data.tables import BadRow, NumberedRows, Row
 
+CUT = "bad XML, what comes after it isn't read"
+REFUSED = "XML entities and external references aren't read, nor what comes after"
 _ITEMS = frozenset({"item", "entry", "product", "offer"})
 _NAMESPACE = re.compile(r"^\w+:")
 _MOST_CHARACTERS = 2**20  # of an element
@@ -38,13 +40,10 @@ def xml_rows(path: Path) -> NumberedRows:
                     line, row = items.rows.popleft()
                     yield line, row
             parser.close()
-        except SAXParseException as error:
+        except (SAXParseException, ValueError, LookupError) as error:  # such as an encoding that expat doesn't know
             yield from items.rows
-            reason = f"bad XML, what comes after it isn't read: {error.getMessage()}"
-            yield (error.getLineNumber() or line), BadRow(reason)
-        except DefusedXmlException as error:
-            yield from items.rows
-            yield line, BadRow("XML entities and external references aren't read, nor what comes after", str(error))
+            is_refused = isinstance(error, DefusedXmlException)
+            yield parser.getLineNumber() or line, BadRow(REFUSED if is_refused else CUT, " ".join(str(error).split()))
 
 
 class _Items(handler.ContentHandler):
