@@ -351,8 +351,7 @@ class _Columns:
         price, problems = self._price(row, line, row_id)
         images = [text for role in ("image", "more images") for text in _image_names(row.get(self._of[role], ""))]
         paths = [path for name in images if (path := self._photo(name)) is not None]
-        several = paths if len(paths) > 1 else ()
-        image = next((path for path in several if path.exists()), paths[0] if paths else None)
+        image = next((path for path in paths if len(paths) > 1 and path.exists()), paths[0] if paths else None)
         if image is None:
             names = (self._photos.get(unicodedata.normalize("NFC", name)) for name in (item_id, row_id, group))
             image = next((path for path in names if path is not None), None)
@@ -385,10 +384,9 @@ class _Columns:
     def _price(self, row: Row, line: int, row_id: str) -> tuple[float | None, list[RowProblem]]:
         """What a row costs now: its sale price while there is one; in the feed's currency."""
         given, currency = row.get(self._of["price"]), self.text(row, "currency").upper() or self.currency
-        price, problems = read_price(given, currency), list[RowProblem]()
+        price = read_price(given, currency)
         if price is None:
-            problems = [] if given is None else [RowProblem(NO_PRICE, row_id, line, _plain(given), usable=True)]
-            return None, problems
+            return None, [] if given is None else [RowProblem(NO_PRICE, row_id, line, _plain(given), usable=True)]
         currency = price.currency or self.text(row, "currency").upper()
         self.currency = self.currency or currency
         if currency and currency != self.currency:
