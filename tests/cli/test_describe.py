@@ -151,18 +151,18 @@ def test_a_folder_of_photos_gets_a_page_and_a_word_about_every_file(tmp_path: Pa
     for number in range(6):
         Image.new("RGB", (60, 80), (40 * number, 90, 20)).save(folder / "shoes" / f"IMG_{number}.jpg")
     (folder / "cut.jpg").write_bytes((folder / "shoes" / "IMG_1.jpg").read_bytes()[:400])
-    (folder / "IMG_9.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    (folder / "IMG_9.JXL").write_bytes(b"\xff\x0a\0\0\0\0")
     (folder / "notes.txt").write_text("socks")
     result = RUNNER.invoke(build_app(), ["describe", "--data", str(folder), "--out", str(tmp_path / "out")],
                            catch_exceptions=False)  # fmt: skip
     assert "6 photos described (6 encoded now, 0 from the cache), 1 not opened" in result.stdout
     assert "not opened 1: photo cut short or damaged (cut)" in result.stderr
-    assert "left out 1: photo is HEIC, which isn't opened: save it as JPEG or PNG (IMG_9.HEIC)" in result.stderr
+    assert "left out 1: photo is JPEG XL, which isn't opened: save it as JPEG or PNG (IMG_9.JXL)" in result.stderr
     assert "(notes.txt)" in result.stderr
     page = (tmp_path / "out" / "descriptions.html").read_text(encoding="utf-8")
     assert page.count("data:image/jpeg;base64,") == 6
     assert "photo cut short or damaged" in page
-    assert "IMG_9.HEIC" in page
+    assert "IMG_9.JXL" in page
     unreadable = json.loads((tmp_path / "out" / "unreadable.json").read_text(encoding="utf-8"))
     assert [(row["item_id"], row["kind"]) for row in unreadable] == [("cut", "photo cut short or damaged")]
 

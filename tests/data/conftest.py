@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pillow_heif
 import pytest
 from PIL import Image
 
@@ -16,6 +17,7 @@ from coordi.config import DataSettings
 from coordi.data.loading import load
 from coordi.types import Dataset, GarmentCategory, Item, Outfit, Split
 
+pillow_heif.register_heif_opener()
 REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 SLOTS: tuple[GarmentCategory, ...] = ("top", "bottom", "shoes", "bag")
 

@@ -37,7 +37,7 @@ def folder(tmp_path: Path, photo: Save) -> Path:
     photo(place / ".git" / "x.jpg")
     (place / "cut.jpg").write_bytes((place / "IMG_1.JPG").read_bytes()[:200])
     (place / "empty.png").write_bytes(b"")
-    (place / "IMG_2.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    (place / "IMG_2.JXL").write_bytes(b"\xff\x0a\0\0\0\0")
     (place / "clip.mov").write_bytes(b"\0\0\0\x14ftypqt  \0\0\0\0")
     (place / "notes.txt").write_text("buy socks")
     (place / "gone.jpg").symlink_to("nowhere.jpg")
@@ -63,7 +63,7 @@ def test_every_file_is_an_item_or_counted(folder: Path, adds_up: AddsUp) -> None
         f"{NO_FILE} (loop, pipe)": 2,
         f"{MISSING} (gone.jpg, round.jpg)": 2,
         f"{NOT_A_PHOTO} (notes.txt)": 1,
-        "photo is HEIC, which isn't opened: save it as JPEG or PNG (IMG_2.HEIC)": 1,
+        "photo is JPEG XL, which isn't opened: save it as JPEG or PNG (IMG_2.JXL)": 1,
         "photo is a video, which isn't opened: save it as JPEG or PNG (clip.mov)": 1,
         f"{CUT_SHORT} (cut)": 1,
         f"{EMPTY} (empty)": 1,
@@ -84,9 +84,9 @@ def test_the_order_is_the_same_every_time(folder: Path) -> None:
 
 
 def test_a_folder_without_one_photo_says_what_its_files_are(tmp_path: Path) -> None:
-    (tmp_path / "IMG_2.HEIC").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    (tmp_path / "IMG_2.JXL").write_bytes(b"\xff\x0a\0\0\0\0")
     (tmp_path / "notes.txt").write_text("buy socks")
-    with pytest.raises(DataError, match=r"IMG_2.HEIC, notes.txt \(photo is HEIC, which isn't opened: save it as"):
+    with pytest.raises(DataError, match=r"IMG_2.JXL, notes.txt \(photo is JPEG XL, which isn't opened: save it as"):
         load(tmp_path, DataSettings(), 1)
 
 

@@ -35,7 +35,7 @@ from coordi.errors import ImageError
 Save = Callable[..., Path]
 
 
-@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.gif", "a.bmp"])
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.gif", "a.bmp", "a.avif", "a.heic"])
 def test_sound_photos_open_as_rgb(tmp_path: Path, photo: Save, name: str) -> None:
     path = photo(tmp_path / name)
     assert photo_problem(path) is None
@@ -49,11 +49,11 @@ def test_the_suffix_doesnt_matter_but_the_content_does(tmp_path: Path, photo: Sa
     assert open_photo(path).size == (12, 16)
     tiff = photo(tmp_path / "b.jpg", format="TIFF")
     assert photo_problem(tiff) == "photo is TIFF or a camera's raw file, which isn't opened: save it as JPEG or PNG"
-    with pytest.raises(ImageError, match=r"b\.jpg is TIFF .*accepted: JPEG, PNG, WebP, GIF or BMP"):
+    with pytest.raises(ImageError, match=r"b\.jpg is TIFF .*accepted: JPEG, PNG, WebP, AVIF, HEIC, GIF or BMP"):
         open_photo(tiff)
 
 
-@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.gif", "a.bmp"])
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.gif", "a.bmp", "a.avif", "a.heic"])
 @pytest.mark.parametrize("share", [0.05, 0.5, 0.97])
 def test_a_photo_cut_short_is_found(tmp_path: Path, name: str, share: float) -> None:
     path = tmp_path / name
@@ -176,6 +176,75 @@ def test_a_palette_with_and_without_a_transparent_colour(tmp_path: Path) -> None
     assert seen(tmp_path / "a.png") == (200, 30, 60)
     assert seen(tmp_path / "b.png") == (255, 255, 255)
     assert seen(tmp_path / "c.gif") == (255, 255, 255)
+
+
+def test_a_white_garment_without_a_ground_can_be_seen(tmp_path: Path) -> None:
+    cut_out = Image.new("RGBA", (40, 40), (255, 255, 255, 0))
+    cut_out.paste((250, 250, 248, 255), (10, 10, 30, 30))
+    cut_out.save(tmp_path / "white.png")
+    assert seen(tmp_path / "white.png", (20, 20)) == (250, 250, 248)
+    assert seen(tmp_path / "white.png", (1, 1)) == (190, 190, 190)
+
+
+P3 = np.array([[0.51512, 0.29198, 0.1571], [0.2412, 0.69225, 0.06657], [-0.00105, 0.04189, 0.78407]])
+SRGB = np.array([[0.43607, 0.38515, 0.14307], [0.22249, 0.71687, 0.06061], [0.01392, 0.09708, 0.7141]])
+"""Linear RGB to XYZ under D50, of the profiles that color.org publishes."""
+
+
+def display_p3() -> bytes:
+    """A colour profile with the primaries of Display P3 and a gamma of 2.2, as the ICC's specification lays it out."""
+
+    def number(value: float) -> bytes:
+        return struct.pack(">i", round(value * 65536))
+
+    curve = b"curv" + struct.pack(">IIH", 0, 1, round(2.2 * 256)) + b"\0\0"
+    white = b"XYZ " + bytes(4) + b"".join(map(number, (0.9642, 1.0, 0.8249)))
+    columns = [b"XYZ " + bytes(4) + b"".join(map(number, column)) for column in P3.T]
+    text = b"desc" + struct.pack(">II", 0, 11) + b"Display P3\0" + bytes(79)
+    tags = {b"desc": text, b"wtpt": white, **dict(zip((b"rXYZ", b"gXYZ", b"bXYZ"), columns, strict=True)),
+            b"rTRC": curve, b"gTRC": curve, b"bTRC": curve, b"cprt": b"text" + bytes(8)}  # fmt: skip
+    table, body, start = b"", b"", 128 + 4 + 12 * len(tags)
+    for name, content in tags.items():
+        content += bytes(-len(content) % 4)
+        table += name + struct.pack(">II", start + len(body), len(content))
+        body += content
+    size = start + len(body)
+    header = struct.pack(">I4sI4s4s4s", size, b"", 0x02100000, b"mntr", b"RGB ", b"XYZ ") + bytes(12) + b"acsp"
+    header += bytes(28) + b"".join(map(number, (0.9642, 1.0, 0.8249)))
+    return header + bytes(128 - len(header)) + struct.pack(">I", len(tags)) + table + body
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.heic", "a.avif"])
+def test_colours_of_a_phone_become_srgb(tmp_path: Path, photo: Save, name: str) -> None:
+    photo(tmp_path / name, icc_profile=display_p3(), quality=100)
+    linear = np.linalg.inv(SRGB) @ P3 @ (np.array([200, 30, 60]) / 255) ** 2.2
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.abs(linear) ** (1 / 2.4) - 0.055)
+    expected = np.clip(encoded, 0, 1) * 255
+    assert expected[0] > 215  # a stronger red than its number says
+    np.testing.assert_allclose(seen(tmp_path / name, (6, 8)), expected, atol=6)
+
+
+def test_transparency_outlives_a_colour_profile(tmp_path: Path) -> None:
+    Image.new("RGBA", (4, 4), (200, 30, 60, 0)).save(tmp_path / "a.png", icc_profile=display_p3())
+    assert seen(tmp_path / "a.png") == (255, 255, 255)
+
+
+@pytest.mark.parametrize("profile", [b"no profile", display_p3()[:200], bytes(5 * 2**20)], ids=["text", "cut", "large"])
+def test_a_colour_profile_that_cannot_be_used_changes_nothing(tmp_path: Path, photo: Save, profile: bytes) -> None:
+    photo(tmp_path / "a.jpg", icc_profile=profile, quality=100)
+    np.testing.assert_allclose(seen(tmp_path / "a.jpg"), (200, 30, 60), atol=2)
+
+
+def test_heic_without_its_extra_says_what_opens_it(
+    tmp_path: Path, photo: Save, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = photo(tmp_path / "a.heic")
+    monkeypatch.setattr("coordi.data.photos._heif", lambda: None)
+    assert photo_problem(path) == (
+        "photo is HEIC, which is opened after: pip install 'coordi[heic]'; or save it as JPEG"
+    )
+    with pytest.raises(ImageError, match=r"a\.heic is HEIC, which is opened after: pip install 'coordi\[heic\]'"):
+        open_photo(path)
 
 
 def test_16_bits_keep_their_brightness(tmp_path: Path) -> None:
@@ -335,7 +404,6 @@ def test_a_photo_without_the_right_to_read_it(tmp_path: Path, photo: Save, reque
 
 
 @pytest.mark.parametrize(("content", "reason"), [
-    (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"), (b"\0\0\0\x18ftypavif\0\0\0\0", "AVIF"),
     (b"\0\0\0\x18ftypqt  \0\0\0\0", "a video"), (b"%PDF-1.7", "PDF"), (b"\xff\x0a jxl", "JPEG XL"),
     (b'<?xml version="1.0"?>\n<svg xmlns="x">', "SVG"), (b"8BPS\0\1", "a Photoshop file"),
 ])  # fmt: skip
@@ -352,7 +420,7 @@ def test_a_text_about_bmws_is_no_photo(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, of metadata that can't be read
-@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.gif", "a.bmp"])
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.gif", "a.bmp", "a.avif", "a.heic"])
 def test_damaged_bytes_are_a_photo_or_a_clear_error(tmp_path: Path, name: str) -> None:
     path, exif = tmp_path / name, Image.Exif()
     exif[0x0112] = 6

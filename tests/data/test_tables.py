@@ -262,9 +262,9 @@ def test_a_photo_is_found_whatever_the_form_of_its_name(tmp_path: Path, form: An
 
 
 PARTS = (
-    "1", "id", "title", ",", ";", "\t", "|", '"', "'", "\n", "\r\n", "\0", "\ufeff", "{", "}", "[", "]", ":", "<item>", "</item>",
-    "<g:id>", "</g:id>", "&b;", "<!DOCTYPE", "=", "é", "\u2028", "9" * 400, "Red hat", "hats", "image_link", "Handle",
-    "Option1 Name", "Option1 Value", "price", "1 299,00 €", "sku", "product_type", "attribute_set_code",
+    "1", "id", "title", ",", ";", "\t", "|", '"', "'", "\n", "\r\n", "\0", "\ufeff", "{", "}", "[", "]", ":", "<item>",
+    "</item>", "<g:id>", "</g:id>", "&b;", "<!DOCTYPE", "=", "é", "\u2028", "9" * 400, "Red hat", "hats", "image_link",
+    "Handle", "Option1 Name", "Option1 Value", "price", "1 299,00 €", "sku", "product_type", "attribute_set_code",
 )  # fmt: skip
 PIECES = st.lists(st.one_of(st.sampled_from(PARTS), st.text(max_size=3)), max_size=40)
 STARTS = (

@@ -16,7 +16,7 @@ from coordi.encoders.photo_embeddings import Unreadable
 from coordi.types import Description, Item, Label
 
 NAME = "my <wardrobe>"
-LEFT_OUT = [("photo is HEIC, which isn't opened", 3)]
+LEFT_OUT = [("photo is JPEG XL, which isn't opened", 3)]
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_the_page_says_how_many_it_shows_and_what_it_left_out(found: Description
     page = " ".join(render_page(found, NAME, LEFT_OUT).split())
     assert "2 of 12,345 photos, spread evenly" in page
     assert "<b>1</b> photo cut short" in page
-    assert "<b>3</b> photo is HEIC" in page
+    assert "<b>3</b> photo is JPEG XL" in page
     assert "it&#39;s cut" in page
     assert "and 33 of other labels" in page  # 12 + 11 + 10
     assert "my &lt;wardrobe&gt;" in page

@@ -257,7 +257,7 @@ def bomb(width: int, height: int) -> bytes:
         (b"hello", 422, "not_an_image", "isn't a photo that coordi opens; accepted: JPEG, PNG"),
         (b"%PDF-1.7 etc", 422, "not_an_image", "this file is PDF"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", 422, "not_an_image", "this file is SVG"),
-        (b"\0\0\0\x18ftypheic", 422, "not_an_image", "this file is HEIC"),
+        (b"\xff\x0a\0\0", 422, "not_an_image", "this file is JPEG XL"),
         (b"MZ\x90\0", 422, "not_an_image", "isn't a photo"),
         (jpeg()[:900], 422, "not_an_image", "cut short or damaged"),
         (jpeg()[:20], 422, "not_an_image", "damaged"),

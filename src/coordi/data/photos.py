@@ -8,19 +8,23 @@ import re
 import struct
 import zlib
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from coordi.errors import ImageError
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")
-"""Formats that are opened, by Pillow's names. What users have and Pillow itself, libjpeg, libpng and libwebp decode;
-libtiff, whose decoder has the longest list of holes, and formats that not every build of Pillow has are left out."""
-FORMATS_IN_WORDS = "JPEG, PNG, WebP, GIF or BMP"
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF", "HEIF")
+"""Formats that are opened, by Pillow's names, HEIF with the extra ``heic``. libtiff, whose decoder has the longest list
+of holes, is left out."""
+FORMATS_IN_WORDS = "JPEG, PNG, WebP, AVIF, HEIC, GIF or BMP"
 SNIFFED = 256
 """Bytes of a file's start that identify its format."""
+
+_HEIC = "HEIC, which is opened after: pip install 'coordi[heic]'"
 
 # By pattern of a file's first bytes, the format in a user's words; the first group of lines is opened.
 _OPENED = {
@@ -30,10 +34,12 @@ _OPENED = {
     rb"GIF8[79]a": "GIF",
     # Two letters alone would make a photo of every text about BMWs; the size of the header follows them.
     rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0": "BMP",
+    # A still that is both may name the common brand first, and AVIF among those after it.
+    rb"....ftyp(.{4}){0,8}avif": "AVIF",
+    rb"....ftyp(hei[cxms]|hev[cx]|mif1|msf1)": "HEIF",
 }
 _OTHERS = {
-    rb"....ftyp(hei[cxms]|hev[cx]|mif1|msf1)": "HEIC",
-    rb"....ftypavi[fs]": "AVIF",
+    rb"....ftyp(hei[cxms]|hev[cx]|mif1|msf1)": _HEIC,
     rb"....ftyp": "a video",
     rb"II\*\0|MM\0\*": "TIFF or a camera's raw file",
     rb"\xff\x0a|\0\0\0\x0cJXL ": "JPEG XL",
@@ -46,15 +52,18 @@ _OTHERS = {
 
 
 def format_of(start: bytes) -> str | None:
-    """The one of ``FORMATS`` that a file's first bytes announce; None for any other file."""
-    return _matching(_OPENED, start)
+    """The one of ``FORMATS`` that a file's first bytes announce; None for any other file, and for HEIC without its
+    extra.
+    """
+    name = _matching(_OPENED, start)
+    return None if name == "HEIF" and _heif() is None else name
 
 
 def _matching(patterns: Mapping[bytes, str], start: bytes) -> str | None:
     return next((name for pattern, name in patterns.items() if re.match(pattern, start, re.DOTALL)), None)
 
 
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp")
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".avif", ".heic", ".heif")
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 100 * 2**20
 _ACCEPTED = f"{FORMATS_IN_WORDS} of at most 50 megapixels"
@@ -65,12 +74,15 @@ _END_OF_PICTURE = 0xD9
 # Stuffed bytes of a scan, fill bytes, restarts and starts: no length follows them.
 _WITHOUT_LENGTH = frozenset({0x00, 0x01, 0xFF, *range(0xD0, 0xD9)})
 _MOST_SCANS = 100  # a progressive photo has about 10; each is a pass over every pixel
+_LARGEST_PROFILE = 4 * 2**20  # bytes; those of printers have some 2 MiB
+_NEARLY_WHITE = 225  # mean brightness of what is visible of a cut-out, of 255; on white it would vanish
+_GREY = (190, 190, 190)
 _LONGEST = 50  # times the shorter side; an encoder that enlarges the shorter side would need memory without bound
 # Everything that Pillow's readers raise on damaged or invented bytes; its warnings too, where a caller turns warnings
 # into errors.
 _BROKEN = (
     OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, ArithmeticError, struct.error, zlib.error,
-    UserWarning,
+    RuntimeError, UserWarning,
 )  # fmt: skip
 
 MISSING = "photo missing: no file at its path"
@@ -92,10 +104,10 @@ class PhotoError(ImageError):
 
 
 def open_photo(path: Path) -> Image.Image:
-    """Decode a photo to ``RGB`` without metadata: upright by its EXIF orientation, on white where it is transparent.
-    The first picture of an animation is used. 16-bit photos keep their upper 8 bits; CMYK becomes RGB without a colour
-    profile. Raises PhotoError if the file is missing, cut short or not of ``FORMATS``, or (before any pixel is decoded)
-    has more than 50 megapixels or one side more than 50 times the other.
+    """Decode a photo to ``RGB`` in sRGB without metadata: upright by its EXIF orientation, in its colour profile, and
+    where it is transparent on white, or on grey if what is visible is nearly white. The first picture of an animation
+    is used; 16-bit photos keep their upper 8 bits. Raises PhotoError if the file is missing, cut short or not of
+    ``FORMATS``, or (before any pixel is decoded) has more than 50 megapixels or one side more than 50 times the other.
     """
     return decode_photo(photo_bytes(path), path)
 
@@ -132,7 +144,7 @@ def decode_photo(data: bytes, path: Path, at_least: int | None = None) -> Image.
             image.draft(image.mode, (at_least, at_least))
         image.load()
         upright = _upright(image)
-        plain = _plain(upright)
+        plain = _plain(_in_srgb(upright))
     except _BROKEN as error:
         raise PhotoError(CUT_SHORT, f"the photo {path} is cut short or damaged ({error}); get it again") from error
     plain.info = {}
@@ -164,6 +176,8 @@ def photo_problem(path: Path) -> str | None:
 def not_a_photo(start: bytes) -> str:
     """The funnel's reason for a file that isn't opened, from its first bytes."""
     name = _matching(_OTHERS, start)
+    if name == _HEIC:
+        return f"photo is {name}; or save it as JPEG"
     return NOT_A_PHOTO if name is None else f"photo is {name}, which isn't opened: save it as JPEG or PNG"
 
 
@@ -196,6 +210,18 @@ def _header(path: Path, data: bytes) -> Image.Image:
     return image
 
 
+@cache
+def _heif() -> ModuleType | None:
+    """Pillow's plug-in for HEIC, registered; None if the extra isn't installed."""
+    try:
+        import pillow_heif
+    except ImportError:
+        return None
+    pillow_heif.register_heif_opener()
+    module: ModuleType = pillow_heif
+    return module
+
+
 def _scans(data: bytes) -> int:
     """Scans of the first picture of a JPEG file, from one marker to the next, up to its end."""
     position, scans = 2, 0
@@ -218,6 +244,25 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
+def _in_srgb(image: Image.Image) -> Image.Image:
+    """The photo in sRGB if it has another colour profile (phones write Display P3); as it is if that can't be used."""
+    profile = image.info.get("icc_profile")
+    if not profile or len(profile) > _LARGEST_PROFILE or image.mode not in ("RGB", "RGBA", "CMYK"):
+        return image
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        if "sRGB" in ImageCms.getProfileDescription(source):
+            return image
+        colours = image.convert("RGB") if image.mode == "RGBA" else image
+        plain = ImageCms.profileToProfile(colours, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, *_BROKEN):
+        return image
+    assert plain is not None
+    if image.mode == "RGBA":
+        plain.putalpha(image.getchannel("A"))
+    return plain
+
+
 def _plain(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16 bits; Pillow's own conversion makes everything above 255 white
         image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).clip(0, 255).astype(np.uint8))
@@ -226,9 +271,12 @@ def _plain(image: Image.Image) -> Image.Image:
     if not image.has_transparency_data:
         return image.convert("RGB")
     clear = image.convert("RGBA")
-    white = Image.new("RGB", clear.size, "white")
-    white.paste(clear, mask=clear.getchannel("A"))
-    return white
+    alpha = clear.getchannel("A")
+    weights = np.asarray(alpha, dtype=np.float64)
+    visible = float((np.asarray(clear.convert("L")) * weights).sum() / max(weights.sum(), 1))
+    ground = Image.new("RGB", clear.size, "white" if visible < _NEARLY_WHITE else _GREY)
+    ground.paste(clear, mask=alpha)
+    return ground
 
 
 PIXELS = 160
