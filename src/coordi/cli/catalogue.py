@@ -289,6 +289,43 @@ def refresh(
     _show(refresh_catalogue(source, _job(folder, save_every, data, may_shrink)), folder, as_json)
 
 
+@with_feed
+def fetch_photos(
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="A table or a shop's export with addresses of photos.")],
+    feed: FeedSettings,
+    allow: Annotated[list[str], typer.Option(metavar="HOST", help="Host that may be asked; repeatable.")],
+    max_mb: Annotated[float, typer.Option(min=0.001, help="Largest photo in MiB.")] = 20.0,
+    workers: Annotated[int, typer.Option(min=1, max=32, help="Photos fetched at once.")] = 4,
+    as_json: JsonOption = False,
+) -> None:
+    """Fetch the photos that a table names by address, from the hosts that you allow, into `images` beside the table.
+
+    Nothing else in coordi asks other machines for photos. `coordi catalogue build` finds them there. Photos that are
+    there already aren't fetched again; addresses that lead into a private network are refused.
+
+    Example: coordi catalogue fetch-photos shop/products.csv --allow cdn.example.com
+    """
+    from coordi.data.feed import addresses_of, read_catalogue
+    from coordi.data.fetching import PhotoFetcher
+
+    fetcher = PhotoFetcher.of_hosts(allow, round(max_mb * 2**20))
+    addresses = addresses_of(read_catalogue(source, settings=feed))
+    folder = source.parent / "images"
+    with progress_bar("fetching photos") as progress:
+        result = fetcher.fetch_all(addresses, folder, workers, progress)
+    if as_json:
+        echo_json({"folder": str(folder), "new": result.new, "before": result.before, "failed": dict(result.failed)})
+        return
+    for item_id, problem in list(result.failed.items())[:_MAX_LINES]:
+        note(f"no photo of '{item_id}': {problem}")
+    if len(result.failed) > _MAX_LINES:
+        note(f"and {len(result.failed) - _MAX_LINES:,} more; all of them with --json")
+    typer.echo(
+        f"{result.new:,} photos fetched, {result.before:,} there before, {len(result.failed):,} failed: {folder}; "
+        f"{len(addresses):,} items have addresses"
+    )
+
+
 def _show(result: BuildResult, folder: Path, as_json: bool) -> None:
     from coordi.recommend.build import NO_CATEGORY, PROBLEMS_FILE, by_reason, examples
 
@@ -327,6 +364,6 @@ def _job(folder: Path, save_every: int, data: DataSettings = _OPTIONAL, may_shri
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     commands = typer.Typer(no_args_is_help=True, help="Build a catalogue of items, keep it up to date, search it.")
-    for command in (build, info, search, add, remove, refresh, with_rules(complete)):
+    for command in (build, fetch_photos, info, search, add, remove, refresh, with_rules(complete)):
         commands.command()(command)
     app.add_typer(commands, name="catalogue")

@@ -38,6 +38,7 @@ from coordi.data.source import (
     SourceItem,
     SourceOutfit,
     clean_title,
+    fetched_name,
     listed,
     title_of_file,
 )
@@ -160,6 +161,16 @@ def read_catalogue(path: Path, layout: str = "catalogue", settings: FeedSettings
         name, layout, tuple(items.values()), outfits, funnel, keeps_single_items=True, splits=splits, lines=shelf.lines,
         problems=tuple(problems), about=shelf.in_words(shop, table),
     )  # fmt: skip
+
+
+_AFTER_AN_ADDRESS = re.compile(r"\s+(?=https?://)")
+
+
+def addresses_of(source: Source) -> dict[str, list[str]]:
+    """Addresses of photos of each item that has some, by its id."""
+    rows = {item.id: _AFTER_AN_ADDRESS.split(item.extra.get("photos", "")) for item in source.items}
+    addresses = {item_id: [part for part in parts if "://" in part] for item_id, parts in rows.items()}
+    return {item_id: parts for item_id, parts in addresses.items() if parts}
 
 
 def _with_mapped(path: Path, table: TableReader, columns: Mapping[Any, Sequence[str]]) -> NumberedRows:
@@ -376,7 +387,7 @@ class _Columns:
         """The photo that a path in the table's folder names, or an address whose file lies there or in ``images``."""
         if "://" in name:
             file = unquote(urlsplit(name).path).rpartition("/")[2]
-            return self._photos.get(unicodedata.normalize("NFC", file))
+            return self._photos.get(fetched_name(name)) or self._photos.get(unicodedata.normalize("NFC", file))
         path = inside(self._folder, name)
         near = None if path is None else self._photos.get(unicodedata.normalize("NFC", path.name))
         return path if near is None or near == path or (path is not None and path.exists()) else near
@@ -431,7 +442,7 @@ def _image_names(value: Any) -> list[str]:
     """Paths and addresses in a cell: a list, or a text with several ends of photos' names and signs between them."""
     names: list[str] = []
     for text in texts_of(value):
-        parts = re.split(r"\s*[,;|]\s*|\s+(?=https?://)", str(text).strip())
+        parts = re.split(rf"\s*[,;|]\s*|{_AFTER_AN_ADDRESS.pattern}", str(text).strip())
         are_several = len(parts) > 1 and all(
             "://" in part or part.lower().endswith(tuple(PHOTO_SUFFIXES)) for part in parts
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import re
 import unicodedata
@@ -64,6 +65,11 @@ def listed(cases: Iterable[str], most: int = _EXAMPLES) -> str:
     names = list(cases)
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def fetched_name(address: str) -> str:
+    """Name of the file, without a suffix, in which an address's photo is stored."""
+    return hashlib.sha256(address.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
 _WORD = re.compile(r"[^\W\d_]{3,}")
