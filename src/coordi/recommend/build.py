@@ -440,9 +440,10 @@ def _update(
     read_as = job.data.feed if before is None or gone else before.feed
     info = pipeline.info(named_by.name, named_by.source, _now()).model_copy(update={"feed": read_as})
     changed, retried = _to_describe(feed.rows, stored, job)
+    described = changed | retried
     positions = _positions(feed.rows, stored, gone=gone)
     with changing_catalogue(job, info) as writer, EmbeddingCache.of(pipeline.encoder, job.save_every) as cache:
-        rows = [row for row in feed.rows if row.item.id in changed | retried]
+        rows = [row for row in feed.rows if row.item.id in described]
         staging = _Staging(pipeline, cache, writer, job)
         staged = staging.run(rows, retried, positions)
         left = staged | changed if gone else staged  # an unusable row removes its old item only in a refresh
