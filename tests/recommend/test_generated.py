@@ -70,6 +70,7 @@ def test_each_category_that_can_be_added_is_named_and_the_best_of_each_come_firs
     [
         ("", "heels", "The model named nothing; searched for 'heels', which the image encoder recommends."),
         ("...", "heels", "The model named nothing that is worn ('...'); searched for 'heels'"),
+        ("Yes.", "heels", "The model named nothing that is worn ('Yes.'); searched for 'heels'"),
         ("a velvet sofa", "heels", "The model named nothing that is worn ('a velvet sofa'); searched for 'heels'"),
         ("navy tote bag", "heels", "The model named 'navy tote bag', which is no shoes; searched for 'heels'"),
         ("lux royal", "lux royal heels", "No known kind of garment is in 'lux royal'; searched for its words with"),

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from coordi.encoders.labels import Vocabulary
+from coordi.prompts import NO, YES
 from coordi.recommend.facts import COLOUR, LabelWords
 from coordi.style.lexicon import NOT_WEARABLE, Kind, default_lexicon
 from coordi.types import GarmentCategory, Item, Label
@@ -37,7 +38,8 @@ def words_of_name(text: str, want: GarmentCategory, recommended: Sequence[Label]
         if first.category in (None, want):
             return NamedWords(part, first, f"The model named {len(things)} things ({quoted}); searched for '{part}'.")
     kind = default_lexicon().find(text)
-    if not any(map(str.isalnum, text)) or kind is NOT_WEARABLE:
+    is_answer = text.casefold().strip(".") in (YES, NO)  # of the other task
+    if not any(map(str.isalnum, text)) or kind is NOT_WEARABLE or is_answer:
         what = f"nothing that is worn ({quoted})" if text else "nothing"
         return _recommended(f"The model named {what}", want, recommended)
     if kind is not None and kind.category not in (None, want):
