@@ -116,6 +116,8 @@ def test_the_page_shows_the_figures_and_every_step(report: ReportData) -> None:
     (shown,) = ExamplePicker(full, 4).named()
     assert shown.steps[0][0] == "It recommends zero-shot"  # no photo is described
     assert [card.mark for card in shown.cards[-1][1]] == ["real"]
-    assert report_json(full)["naming"]["examples"][0]["text"] == "red skirt"
+    (as_json,) = report_json(full)["naming"]["examples"]
+    assert (as_json["text"], as_json["removed"]) == ("red skirt", "172")
+    assert as_json["matched"] == [{"item": "172", "score": 0.81}]
     assert report_json(report)["naming"] is None
     assert "Named in words" not in Page(render_html(report)).text

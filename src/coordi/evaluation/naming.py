@@ -74,7 +74,11 @@ class NamingResult:
 
     def as_json(self) -> dict[str, Any]:
         """For ``report.json``."""
-        return {**self.figures, "examples": [asdict(example) for example in self.examples]}
+        examples = [
+            {**asdict(example), "matched": [{"item": item_id, "score": score} for item_id, score in example.matched]}
+            for example in self.examples
+        ]
+        return {**self.figures, "examples": examples}
 
 
 def draw_name_questions(dataset: Dataset, seed: int, most: int) -> tuple[NameQuestion, ...]:
