@@ -115,6 +115,11 @@ def _dequantize(weight: Any, quant_state: Any = None, *_: Any, **options: Any) -
     return plain.t() if transposed else plain
 
 
+def _multiply_a_row(row: Any, weight: Any, quant_state: Any, out: Any = None) -> Any:
+    """The product of a token in generation, for which bitsandbytes has a kernel on GPUs alone."""
+    return torch.matmul(row, _dequantize(weight.t(), quant_state), out=out)
+
+
 def _change_unsloth() -> None:
     from unsloth.models import gemma, llama
 
@@ -122,10 +127,13 @@ def _change_unsloth() -> None:
     for kind in vars(gemma).values():
         if isinstance(kind, type) and {"_set_cos_sin_cache", "_build_rope_cache"} <= vars(kind).keys():
             kind._build_rope_cache = _build_rope  # type: ignore[attr-defined]
+    changes: dict[str, Any] = {
+        "fast_dequantize": _dequantize, "fast_gemv": _multiply_a_row, "ALLOW_BITSANDBYTES": True, "DEVICE_COUNT": 1,
+        "_current_device": lambda: 0,
+    }  # fmt: skip
     for name, module in list(sys.modules.items()):
         if name.startswith("unsloth") and module is not None:
-            for attribute, value in (("fast_dequantize", _dequantize), ("ALLOW_BITSANDBYTES", True),
-                                     ("DEVICE_COUNT", 1), ("_current_device", lambda: 0)):  # fmt: skip
+            for attribute, value in changes.items():
                 if hasattr(module, attribute):
                     setattr(module, attribute, value)
 
