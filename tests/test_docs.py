@@ -44,6 +44,7 @@ SHRUNK = {
 PARSED = {
     "serve": "it runs until it is stopped; tests/serve starts it",
     "--preset paper": "it needs an 8B Llama",
+    "model.base=path/to/model": "it needs an adapter and its base; tests/model/test_trained.py has both",
     "--preset qwen": "it needs a 7B model",
     "mine.yaml": "the file is shown in the docs only in part",
 }
