@@ -98,6 +98,14 @@ def test_info_tells_what_is_in_it(made: Path) -> None:
     assert "prices      20.00 to 90.00" in text
 
 
+def test_info_writes_a_page_to_look_at(made: Path, tmp_path: Path) -> None:
+    run("info", made, "--html", tmp_path / "catalogue.html")
+    page = (tmp_path / "catalogue.html").read_text(encoding="utf-8")
+    assert page.count("data:image/jpeg;base64,") == 2
+    assert "<b>1</b> duplicate id, the first is kept" in page
+    assert "line 5" in page
+
+
 @pytest.mark.parametrize(
     ("arguments", "ids"),
     [

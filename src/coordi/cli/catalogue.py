@@ -43,11 +43,18 @@ _WIDTH_IN_A_PIPE = 120
 _OPTIONAL = DataSettings(photos="optional")
 
 
-def info(folder: FolderArgument, as_json: JsonOption = False) -> None:
+def info(
+    folder: FolderArgument,
+    html: Annotated[
+        Path | None, typer.Option(help="Page to write: counts, problems, prices, items to look at.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
     """Show the contents of a catalogue, its source and its encoder.
 
-    Example: coordi catalogue info catalogue
+    Example: coordi catalogue info catalogue --html catalogue.html
     """
+    from coordi.artifacts import write_text
     from coordi.recommend.catalogue import Catalogue
     from coordi.recommend.catalogue_file import ITEMS_FILE
 
@@ -66,6 +73,11 @@ def info(folder: FolderArgument, as_json: JsonOption = False) -> None:
             "made": origin.changed_at,
             "bytes": (folder / ITEMS_FILE).stat().st_size,
         }
+        if html is not None:
+            from coordi.recommend.health import look_into, render_health
+
+            write_text(html, render_health(index, look_into(index)))
+            note(f"the page is at {html}")
     if as_json:
         echo_json(contents)
     else:
