@@ -410,6 +410,14 @@ def apply_overrides(settings: RunSettings, overrides: Iterable[str]) -> RunSetti
     return _validated(settings.model_dump(mode="json"), overrides, "the settings")
 
 
+def without_downloads(settings: RunSettings) -> RunSettings:
+    """Settings of a file that came with a model, which can't allow downloads: only the user's own command can."""
+    groups: dict[str, Settings] = {"data": settings.data, "describe": settings.describe, "model": settings.model}
+    return settings.model_copy(
+        update={name: group.model_copy(update={"allow_download": False}) for name, group in groups.items()}
+    )
+
+
 def _validated(values: dict[str, Any], overrides: Iterable[str], source: str) -> RunSettings:
     for override in overrides:
         _apply(values, override)

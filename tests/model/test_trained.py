@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -21,7 +22,7 @@ from coordi.model.engines import Loaded, PeftEngine
 from coordi.model.ensemble import text_encoder
 from coordi.model.features import group_sums
 from coordi.model.scoring import BaseModelScorer, CachedScorer, load_answers, prompt_key
-from coordi.model.trained import SETTINGS, ModelScorers, find_model
+from coordi.model.trained import BUNDLED, SETTINGS, ModelScorers, find_model
 from coordi.model.training import finetune
 from coordi.recommend.items import describe_items
 from coordi.style.lexicon import default_lexicon
@@ -214,6 +215,17 @@ def test_the_base_is_checked_by_its_hash(made_elsewhere: Path, tmp_path: Path) -
     model = find_model(str(made_elsewhere), [f"model.base={tmp_path}", "model.engine=peft"])
     with pytest.raises(ModelError, match=r"was trained on the base .* not on .*fine-tune again"):
         model.load_scorer()
+
+
+def test_an_adapter_cannot_allow_its_own_downloads(tmp_path: Path) -> None:
+    shutil.copytree(BUNDLED, tmp_path, dirs_exist_ok=True)
+    settings = read_json(tmp_path / SETTINGS)
+    for group in ("data", "describe", "model"):
+        settings[group]["allow_download"] = True
+    write_json(tmp_path / SETTINGS, settings)
+    read = find_model(str(tmp_path)).settings
+    assert not any(getattr(read, group).allow_download for group in ("data", "describe", "model"))
+    assert find_model(str(tmp_path), ["model.allow_download=true"]).settings.model.allow_download  # the user's own word
 
 
 def test_what_was_trained_cannot_be_set(made_elsewhere: Path) -> None:

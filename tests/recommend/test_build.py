@@ -11,17 +11,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageDraw
 
 from coordi.artifacts import Progress, is_finished, no_progress, read_json, read_manifest
-from coordi.config import DescribeSettings, PromptSettings
+from coordi.config import DataSettings, DescribeSettings, PromptSettings
 from coordi.data.photos import open_photo
 from coordi.data.sample import sample_folder, write_sample
 from coordi.encoders.labels import Labeller
-from coordi.errors import ArtifactError, DataError, RecommendationError
+from coordi.errors import ArtifactError, DataError, EncoderError, RecommendationError
 from coordi.recommend.build import (
     CatalogueJob,
     DescriptionPipeline,
@@ -33,6 +34,10 @@ from coordi.recommend.build import (
 )
 from coordi.recommend.catalogue import Catalogue
 from coordi.recommend.rules import Rules
+
+from ..hub_server import PIN, Hub
+from ..hub_server import constants as constants
+from ..hub_server import server as server
 
 Row = dict[str, Any]
 GOOD: tuple[Row, ...] = (
@@ -376,6 +381,26 @@ def test_a_catalogue_made_with_something_else_says_what_differs(
     shorter = DescriptionPipeline.of(DescribeSettings(vocabulary=str(words)), PromptSettings(max_title_words=3))
     with pytest.raises(ArtifactError, match=r"the prompt setting max_title_words was 12 and is now 3"):
         build_catalogue(shop, shorter, work)
+
+
+def test_a_catalogue_cannot_allow_its_own_downloads(
+    shop: Path, pipeline: DescriptionPipeline, work: CatalogueJob, server: Hub
+) -> None:
+    """Neither a refresh nor an addition fetches the encoder that a database names, unless the user's command does."""
+    build_catalogue(shop, pipeline, work)
+    wish = {"encoder": "owner/name", "allow_download": True, "revision": PIN}
+    with duckdb.connect(str(work.folder / "items.duckdb")) as database:
+        ((about,),) = database.sql("SELECT * FROM about").fetchall()
+        changed = json.dumps({**json.loads(about), "describe": {**json.loads(about)["describe"], **wish}})
+        database.execute("DELETE FROM about")
+        database.execute("INSERT INTO about VALUES (?)", [changed])
+    for change in (lambda: refresh_catalogue(None, work), lambda: add_to_catalogue(shop, work)):
+        with pytest.raises(EncoderError, match=r"owner/name isn't on this machine.*allow it with --allow-download"):
+            change()
+    assert server.asked == []
+    with pytest.raises(EncoderError, match="isn't there"):  # the control: this hub would have been asked
+        refresh_catalogue(None, replace(work, data=DataSettings(photos="optional", allow_download=True)))
+    assert server.asked != []
 
 
 def test_a_damaged_database_is_told(shop: Path, pipeline: DescriptionPipeline, work: CatalogueJob) -> None:

@@ -253,6 +253,7 @@ def add(
     source: SourceArgument,
     feed: FeedSettings,
     save_every: SaveOption = SAVE_EVERY,
+    allow_download: DownloadOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Add items from a source; an item replaces the one with the same id.
@@ -261,9 +262,8 @@ def add(
     """
     from coordi.recommend.build import add_to_catalogue
 
-    _show(
-        add_to_catalogue(source, _job(folder, save_every, DataSettings(photos="optional", feed=feed))), folder, as_json
-    )
+    data = DataSettings(photos="optional", allow_download=allow_download, feed=feed)
+    _show(add_to_catalogue(source, _job(folder, save_every, data)), folder, as_json)
 
 
 def remove(
@@ -284,6 +284,7 @@ def refresh(
     feed: FeedSettings,
     source: Annotated[str | None, typer.Argument(metavar="[SRC]", help="Default: the catalogue's source.")] = None,
     save_every: SaveOption = SAVE_EVERY,
+    allow_download: DownloadOption = False,
     may_shrink: ShrinkOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -297,7 +298,7 @@ def refresh(
     """
     from coordi.recommend.build import refresh_catalogue
 
-    data = DataSettings(photos="optional", feed=feed)
+    data = DataSettings(photos="optional", allow_download=allow_download, feed=feed)
     _show(refresh_catalogue(source, _job(folder, save_every, data, may_shrink)), folder, as_json)
 
 

@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from coordi.artifacts import Progress, hash_file, no_progress, read_json
-from coordi.config import EvaluateSettings, FinetuneSettings, RunSettings, apply_overrides, load_settings
+from coordi.config import (
+    EvaluateSettings,
+    FinetuneSettings,
+    RunSettings,
+    apply_overrides,
+    load_settings,
+    without_downloads,
+)
 from coordi.encoders.complements import recommender_of
 from coordi.encoders.labels import load_vocabulary
 from coordi.errors import ArtifactError, ConfigError, ModelError
@@ -239,7 +246,7 @@ def _settings_of(adapter: Path, overrides: Sequence[str]) -> RunSettings:
             "finetune again"
         )
     try:
-        settings = portable(RunSettings.model_validate({**read_json(path), "evaluate": {}}))
+        settings = without_downloads(portable(RunSettings.model_validate({**read_json(path), "evaluate": {}})))
     except (ArtifactError, TypeError) as error:
         raise ModelError(f"'{path}' can't be read ({error}); {COPY_ADAPTER}") from error
     except ValidationError as error:

@@ -421,7 +421,8 @@ def _change(
 ) -> BuildResult:
     """Update a finished catalogue; without a source by its own, without a pipeline by that which built it."""
     info = info_of(job.folder)
-    pipeline = pipeline or DescriptionPipeline.of(info.describe, info.prompt)
+    describe = info.describe.model_copy(update={"allow_download": job.data.allow_download})
+    pipeline = pipeline or DescriptionPipeline.of(describe, info.prompt)
     check_fits(job.folder, info, pipeline.info(info.name, info.source))
     feed = read_feed(info.source if source is None else source, job.data)
     return _update(feed, stored_rows(job.folder), pipeline, job, gone=gone)

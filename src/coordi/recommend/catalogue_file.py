@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AliasChoices, Field, ValidationError
+from pydantic import AliasChoices, Field, ValidationError, field_validator
 
 from coordi.artifacts import MANIFEST, clear_write_errors, read_json, write_json
 from coordi.config import DescribeSettings, FeedSettings, PromptSettings, Settings
@@ -172,6 +172,12 @@ class CatalogueInfo(Settings):
     photo_dimension: int = Field(ge=1)
     text_dimension: int = Field(ge=1)
     changed_at: str = Field(default="", validation_alias=AliasChoices("made", "changed_at"), serialization_alias="made")
+
+    @field_validator("describe")
+    @classmethod
+    def _without_downloads(cls, describe: DescribeSettings) -> DescribeSettings:
+        """A catalogue may come from others, and only the user's own command allows downloads."""
+        return describe.model_copy(update={"allow_download": False})
 
 
 def check_fits(folder: Path | str, info: CatalogueInfo, wanted: CatalogueInfo) -> None:
