@@ -92,7 +92,7 @@ def read_json(path: Path) -> Any:
     """Read a JSON file that coordi wrote; an ``ArtifactError`` if it is missing or broken."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ArtifactError(f"{path} can't be read ({error}); delete its folder and run the command again") from error
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
+
+import psutil
 
 from coordi.config import PromptForm, PromptSettings, RunSettings
 from coordi.errors import ModelError, PromptError
@@ -262,6 +268,100 @@ class Rendered:
     items_dropped: int = 0
 
 
+_TEMPLATE_LETTERS = 200_000  # the longest published ones have a tenth
+_TEMPLATE_SECONDS = 1.0
+_TEMPLATE_MEMORY = 256 * 2**20
+# They take a width, and one call could fill all memory.
+_WIDE = frozenset({"center", "ljust", "rjust", "zfill", "expandtabs", "format", "format_map", "indent", "wordwrap"})
+_OF_TEMPLATES = (
+    TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError, MemoryError, SyntaxError,
+)  # fmt: skip
+
+
+def render_chat(template: str, messages: Sequence[Mapping[str, str]], **variables: Any) -> str:
+    """A conversation in a base model's chat template, as transformers renders it.
+
+    A template is a program that came with the model: it runs in jinja2's sandbox, and a ``ModelError`` ends it after a
+    second, or with 256 MiB more memory. A ``TemplateError`` is the template's own, for messages that it refuses.
+    """
+    from jinja2.exceptions import SecurityError, TemplateSyntaxError
+
+    try:
+        if len(template) > _TEMPLATE_LETTERS:
+            raise ValueError(f"it has {len(template):,} letters, at most {_TEMPLATE_LETTERS:,} are read")
+        compiled = _compile_template(template)
+        with _limited():
+            return str(compiled.render(messages=messages, tools=None, documents=None, **variables))
+    except (SecurityError, TemplateSyntaxError, *_OF_TEMPLATES) as error:
+        reason = str(error) or type(error).__name__
+        raise ModelError(
+            f"this base model's chat template can't be used: {reason}; choose another base model, or set "
+            "prompt.form=instruction"
+        ) from error
+
+
+@cache
+def _compile_template(template: str) -> Any:
+    from jinja2 import TemplateError
+    from jinja2.exceptions import SecurityError
+    from jinja2.ext import Extension, loopcontrols
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    class Generation(Extension):
+        """Marks an answer in training, and changes no text."""
+
+        tags = {"generation"}  # noqa: RUF012 - as jinja2 has it
+
+        def parse(self, parser: Any) -> Any:
+            next(parser.stream)
+            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+    class Sandbox(ImmutableSandboxedEnvironment):
+        intercepted_binops = frozenset({"*", "**", "%"})
+
+        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+            if operator == "**" or not all(
+                isinstance(side, int | float) and abs(side) < 10**9 for side in (left, right)
+            ):
+                raise SecurityError(f"it multiplies text, or large numbers ({operator})")
+            return super().call_binop(context, operator, left, right)
+
+        def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+            return attr not in _WIDE and super().is_safe_attribute(obj, attr, value)
+
+        def wrap_str_format(self, value: Any) -> None:
+            """Leave ``str.format`` to ``is_safe_attribute``."""
+
+    def refuse(message: str) -> None:
+        raise TemplateError(message)
+
+    environment = Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, loopcontrols])
+    environment.filters = {name: call for name, call in environment.filters.items() if name not in _WIDE}
+    environment.filters["tojson"] = lambda value, **_: json.dumps(value, ensure_ascii=False)
+    environment.globals["raise_exception"] = refuse
+    return environment.from_string(template)
+
+
+@contextmanager
+def _limited() -> Iterator[None]:
+    """Limit the time and memory of a template's code, which is Python's, line by line."""
+    process, before = psutil.Process(), sys.gettrace()
+    end, most = time.monotonic() + _TEMPLATE_SECONDS, process.memory_info().rss + _TEMPLATE_MEMORY
+
+    def trace(frame: Any, event: str, argument: Any) -> Any:
+        if time.monotonic() > end:
+            raise ValueError(f"it ran for more than {_TEMPLATE_SECONDS:g} s")
+        if process.memory_info().rss > most:
+            raise ValueError(f"it took more than {_TEMPLATE_MEMORY // 2**20} MiB of memory")
+        return trace
+
+    sys.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
 class PromptRenderer:
     """Renders instructions in a form: ``auto`` is a tokenizer's chat template where it has one, else the Alpaca form.
 
@@ -381,10 +481,12 @@ class PromptRenderer:
             "date_string": _PROMPT_DATE.strftime("%d %b %Y"),
             "strftime_now": _PROMPT_DATE.strftime,
         }
+        template: Any = self.tokenizer.chat_template
+        if isinstance(template, dict):  # several, by name
+            template = template.get("default", "")
+        variables |= self.tokenizer.special_tokens_map
         try:
-            return str(
-                self.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=ask, **variables)
-            )
+            return render_chat(template, messages, add_generation_prompt=ask, **variables)
         except TemplateError:  # a template that refuses a system message
             return ""
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +18,10 @@ import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
-from safetensors.numpy import load_file
+from safetensors.numpy import load_file, save_file
 
-from coordi.artifacts import read_json
-from coordi.config import FinetuneSettings, RunSettings
+from coordi.artifacts import read_json, write_json
+from coordi.config import FinetuneSettings, ModelSettings, RunSettings
 from coordi.errors import ModelError
 from coordi.model.base import Base, resolve_base
 from coordi.model.engines import Engine, Loaded, PeftEngine, UnslothEngine, choose_engine
@@ -90,6 +93,66 @@ def test_a_new_adapter_changes_no_answer_and_the_same_seed_gives_the_same(
     plain = engine.for_scoring(tiny_base, None, tiny_settings.model)
     # Training may compute in bfloat16, scoring in float32: three digits are the same.
     np.testing.assert_allclose(logits(first), logits(plain), rtol=0.03, atol=0.1)
+
+
+def spoiled(folder: Path, stays: Callable[[str], bool]) -> Base:
+    """A base of which only some tensors are left."""
+    path = folder / "model.safetensors"
+    tensors = {name: tensor for name, tensor in load_file(path).items() if stays(name)}
+    save_file(tensors, path, metadata={"format": "pt"})
+    return resolve_base(ModelSettings(base=str(folder)))
+
+
+def test_a_base_without_some_of_its_weights_is_refused(
+    engine: Engine, tiny_folder: Path, tmp_path: Path, tiny_settings: RunSettings, finetune_settings: FinetuneSettings
+) -> None:
+    """The libraries fill what is missing with random numbers: other scores in every run."""
+    shutil.copytree(tiny_folder, tmp_path, dirs_exist_ok=True)
+    lacks = r"has no weights for model\.layers\.1\.mlp\.up_proj\.weight, model\.norm\.weight, which would be random"
+    base = spoiled(tmp_path, lambda name: "1.mlp.up" not in name and ".norm." not in name)
+    with pytest.raises(ModelError, match=lacks):
+        engine.for_scoring(base, None, tiny_settings.model)
+    with pytest.raises(ModelError, match=lacks):
+        engine.for_training(base, tiny_settings.model, finetune_settings, 3)
+    base = spoiled(tmp_path, lambda name: name == "model.layers.2.mlp.up_proj.weight")
+    with pytest.raises(ModelError, match=r"has no weights for lm_head\.weight, .* and \d\d more"):
+        engine.for_scoring(base, None, tiny_settings.model)
+
+
+def test_a_base_of_other_shapes_than_its_configuration_is_refused(
+    engine: Engine, tiny_folder: Path, tmp_path: Path, tiny_settings: RunSettings
+) -> None:
+    shutil.copytree(tiny_folder, tmp_path, dirs_exist_ok=True)
+    write_json(tmp_path / "config.json", {**read_json(tmp_path / "config.json"), "intermediate_size": 10**11})
+    with pytest.raises(
+        ModelError, match=r"has another shape than config\.json says for model\.layers\.0\.mlp\.down_proj"
+    ):
+        engine.for_scoring(resolve_base(ModelSettings(base=str(tmp_path))), None, tiny_settings.model)
+
+
+@pytest.mark.parametrize(
+    ("file", "fields"),
+    [
+        ("tokenizer_config.json", {"auto_map": {"AutoTokenizer": ["own.Own", None]}, "tokenizer_class": "Own"}),
+        (
+            "config.json",
+            {"auto_map": {"AutoConfig": "own.Own", "AutoModelForCausalLM": "own.Own"}, "model_type": "own"},
+        ),
+    ],
+)
+def test_the_code_of_a_base_is_never_run(
+    engine: Engine, tiny_folder: Path, tmp_path: Path, tiny_settings: RunSettings, monkeypatch: pytest.MonkeyPatch,
+    file: str, fields: dict[str, Any],
+) -> None:  # fmt: skip
+    """Not even by someone who answers "y" at a prompt."""
+    shutil.copytree(tiny_folder, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\nclass Own: pass\n")
+    write_json(tmp_path / file, {**read_json(tmp_path / file), **fields})
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n" * 9))
+    base = resolve_base(ModelSettings(base=str(tmp_path)))
+    with pytest.raises(ModelError, match=r"can't be loaded: .*(custom code|trust_remote_code)"):
+        engine.for_scoring(base, None, tiny_settings.model)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_what_prompts_share_is_computed_once_and_changes_nothing(

@@ -13,6 +13,7 @@ from coordi.config import ModelSettings
 from coordi.errors import ModelError
 from coordi.model import base
 from coordi.model.base import resolve_base
+from coordi.model.engines import PeftEngine
 
 from ..hub_server import PIN, Hub
 from ..hub_server import constants as constants
@@ -49,10 +50,17 @@ def classifier(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps({**config, "architectures": ["BertForSequenceClassification"]}))
 
 
-def with_words_for_groups(name: str) -> Callable[[Path], None]:
+def with_field(name: str, value: Any) -> Callable[[Path], None]:
     def spoil(folder: Path) -> None:
         config = json.loads((folder / "config.json").read_text())
-        (folder / "config.json").write_text(json.dumps({**config, name: "words"}))
+        (folder / "config.json").write_text(json.dumps({**config, name: value}))
+
+    return spoil
+
+
+def with_deep_json(name: str) -> Callable[[Path], None]:
+    def spoil(folder: Path) -> None:
+        (folder / name).write_text("[" * 100_000 + "]" * 100_000)
 
     return spoil
 
@@ -68,8 +76,10 @@ def without_tokenizer(folder: Path) -> None:
         (without("config.json"), r"isn't a model.*config\.json is missing or broken"),
         (without("model.safetensors"), r"has no \*\.safetensors"),
         (without_tokenizer, "has no tokenizer"),
-        (with_words_for_groups("text_config"), r"text_config in its config\.json is 'words'"),
-        (with_words_for_groups("quantization_config"), r"quantization_config in its config\.json is 'words'"),
+        (with_field("text_config", "words"), r"text_config in its config\.json is 'words'"),
+        (with_field("quantization_config", "words"), r"quantization_config in its config\.json is 'words'"),
+        (with_field("num_hidden_layers", 10_000_000), r"config\.json' is 10,000,000, but the weights have 3 layers"),
+        (with_deep_json("config.json"), r"config\.json is missing or broken"),
         (classifier, "holds BertForSequenceClassification; coordi needs a causal"),
     ],
 )
@@ -79,6 +89,14 @@ def test_a_folder_that_is_no_language_model_says_what_is_missing(
     spoil(copy)
     with pytest.raises(ModelError, match=message):
         resolve_base(ModelSettings(base=str(copy)))
+
+
+@pytest.mark.parametrize("name", ["tokenizer_config.json", "generation_config.json", "tokenizer.json"])
+def test_deep_json_beside_the_weights_is_an_error(copy: Path, name: str) -> None:
+    with_deep_json(name)(copy)
+    resolved = resolve_base(ModelSettings(base=str(copy)))
+    with pytest.raises(ModelError, match="can't be loaded"):
+        PeftEngine().for_scoring(resolved, None, ModelSettings(quantization="none", arithmetic="float32"))
 
 
 def test_nothing_is_downloaded_unless_allowed_and_pinned() -> None:

@@ -6,7 +6,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -389,12 +389,16 @@ def test_a_catalogue_cannot_allow_its_own_downloads(
     """Neither a refresh nor an addition fetches the encoder that a database names, unless the user's command does."""
     build_catalogue(shop, pipeline, work)
     wish = {"encoder": "owner/name", "allow_download": True, "revision": PIN}
-    with duckdb.connect(str(work.folder / "items.duckdb")) as database:
+    with closing(duckdb.connect(str(work.folder / "items.duckdb"))) as database:
         ((about,),) = database.sql("SELECT * FROM about").fetchall()
         changed = json.dumps({**json.loads(about), "describe": {**json.loads(about)["describe"], **wish}})
         database.execute("DELETE FROM about")
         database.execute("INSERT INTO about VALUES (?)", [changed])
-    for change in (lambda: refresh_catalogue(None, work), lambda: add_to_catalogue(shop, work)):
+    changes: list[Callable[[], object]] = [
+        lambda: refresh_catalogue(None, work),
+        lambda: add_to_catalogue(shop, work),
+    ]
+    for change in changes:
         with pytest.raises(EncoderError, match=r"owner/name isn't on this machine.*allow it with --allow-download"):
             change()
     assert server.asked == []

@@ -17,6 +17,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError, safe_open
+
 from coordi.artifacts import Record, build_once, cache_folder, hash_file, is_finished, read_json
 from coordi.config import ModelSettings, RunSettings
 from coordi.data.hub import Repository, fetch_repositories
@@ -145,6 +147,8 @@ _HUB_ID = re.compile(r"(?!\.)[\w.-]+/[\w.-]+")
 _FETCHED = ["*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "tokenizer*",
             "special_tokens_map.json", "chat_template*", "vocab*", "merges.txt"]  # fmt: skip
 _SAMPLE = 2**20
+_LAYER = re.compile(r"\.(?:layers|h|blocks)\.(\d+)\.")
+_MOST_LAYERS = 1000  # where the weights' names don't tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,8 +263,26 @@ def _check_layout(folder: Path) -> None:
             raise ModelError(f"{layout}: {name} in its config.json is {config[name]!r}")
     if not any(folder.glob("*.safetensors")):
         raise ModelError(f"'{folder}' has no *.safetensors; other formats may run code when loaded and aren't opened")
+    _check_layers(folder, config.get("text_config") or config)
     if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "tokenizer_config.json")):
         raise ModelError(f"'{folder}' has no tokenizer (tokenizer.json)")
+
+
+def _check_layers(folder: Path, config: dict[str, Any]) -> None:
+    """Refuse a configuration with more layers than the weights have: building them would take memory without end."""
+    layers, numbers = config.get("num_hidden_layers"), [-1]
+    for path in folder.glob("*.safetensors"):
+        try:
+            with safe_open(path, framework="numpy") as file:
+                numbers += [int(match[1]) for name in file.keys() if (match := _LAYER.search(name))]  # noqa: SIM118
+        except (OSError, SafetensorError) as error:
+            raise ModelError(f"'{path}' isn't a safetensors file ({error}); get the base model again") from error
+    stored = max(numbers) + 1
+    if isinstance(layers, int) and layers > max(stored, _MOST_LAYERS if not stored else 0):
+        raise ModelError(
+            f"num_hidden_layers in '{folder / 'config.json'}' is {layers:,}, but the weights have {stored:,} layers; "
+            "get all files of the model again"
+        )
 
 
 def _identity(folder: Path) -> str:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -431,6 +432,7 @@ class LightTokenizer:
     """What ``prompts.PromptRenderer`` needs of a tokenizer."""
 
     unk_token_id = None
+    special_tokens_map: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, file: Path, template: Path, shape: Shape) -> None:
         from tokenizers import Tokenizer
@@ -444,14 +446,6 @@ class LightTokenizer:
     def __call__(self, text: str, *, add_special_tokens: bool = False) -> dict[str, list[int]]:
         """Token ids of a text."""
         return {"input_ids": self._tokenizer.encode(text, add_special_tokens=add_special_tokens).ids}
-
-    def apply_chat_template(self, messages: Sequence[Mapping[str, str]], *, tokenize: bool, **variables: Any) -> str:
-        """A conversation as text; as transformers renders it."""
-        from jinja2.sandbox import ImmutableSandboxedEnvironment
-
-        assert not tokenize
-        environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-        return environment.from_string(self.chat_template).render(messages=messages, **variables)
 
 
 class Decoder:

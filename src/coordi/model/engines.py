@@ -37,6 +37,8 @@ _MIN_SCALE = 1e-12  # a token of zeros is divided by this
 UNPACK_UP_TO = 1_000_000_000
 PAD_MULTIPLE = 16  # few different lengths, so that memory freed at one length is reused at the next (dev/LOG.md)
 _VALUE_LENGTH = 40  # of a value in a message
+_LOCAL = {"local_files_only": True, "trust_remote_code": False}  # a folder's own code is never run, or asked about
+_NAMED = 3  # missing tensors in a message
 _NF4_BYTES = 0.5 + 4 / 64  # of a weight, with a float32 scale for every 64
 
 
@@ -192,7 +194,7 @@ def load_tokenizer(base: Base) -> PreTrainedTokenizerBase:
     stay_offline()
     transformers = require("transformers", "train")
     with _clear_errors(f"the tokenizer of '{base.name}' can't be loaded"):
-        tokenizer = transformers.AutoTokenizer.from_pretrained(base.folder, local_files_only=True)
+        tokenizer = transformers.AutoTokenizer.from_pretrained(base.folder, **_LOCAL)
     return _pad_on_the_right(tokenizer)
 
 
@@ -212,7 +214,7 @@ def _clear_errors(what: str, advice: str = "") -> Iterator[None]:
     except CoordiError:
         raise
     except (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, AssertionError, ImportError,
-            SafetensorError) as error:  # fmt: skip
+            MemoryError, SafetensorError) as error:  # fmt: skip
         raise ModelError(f"{what}: {_first_line(error)}{advice}") from error
 
 
@@ -346,6 +348,31 @@ def _attention(base: Base, model: ModelSettings) -> dict[str, str]:
     return {} if cap is None else {"attn_implementation": "eager"}
 
 
+def check_weights(base: Base) -> None:
+    """Raise a ``ModelError`` if tensors are missing, or have other shapes than the configuration says: transformers and
+    Unsloth fill them with random numbers. Nothing is allocated; an 8B model takes about a second.
+    """
+    transformers = require("transformers", "train")
+    with _clear_errors(f"'{base.name}' can't be loaded"):
+        config = transformers.AutoConfig.from_pretrained(base.folder, **_LOCAL)
+        is_stored_quantized = getattr(config, "quantization_config", None) is not None
+        if is_stored_quantized:  # its tensors have the names of plain ones, and other shapes
+            del config.quantization_config
+        _, report = transformers.AutoModelForCausalLM.from_pretrained(
+            base.folder, config=config, use_safetensors=True, device_map="meta", output_loading_info=True,
+            ignore_mismatched_sizes=True, **_LOCAL,
+        )  # fmt: skip
+    missing = sorted(report["missing_keys"])
+    wrong = [] if is_stored_quantized else sorted(str(row[0]) for row in report["mismatched_keys"])
+    for names, problem in ((missing, "has no weights for"), (wrong, "has another shape than config.json says for")):
+        if names:
+            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+            raise ModelError(
+                f"'{base.name}' {problem} {', '.join(names[:_NAMED])}{more}, which would be random numbers; get all "
+                "files of the model again"
+            )
+
+
 def _load(base: Base, model: ModelSettings) -> Any:
     torch = require("torch", "train")
     transformers = require("transformers", "train")
@@ -358,9 +385,10 @@ def _load(base: Base, model: ModelSettings) -> Any:
             f"this GPU has no bfloat16, and the states of '{base.name}', a Gemma, are too large for float16; choose "
             "another base"
         )
+    check_weights(base)
     with _clear_errors(f"'{base.name}' can't be loaded"):
         network = transformers.AutoModelForCausalLM.from_pretrained(
-            base.folder, local_files_only=True, use_safetensors=True, device_map=_device(), **options
+            base.folder, use_safetensors=True, device_map=_device(), **_LOCAL, **options
         )
     _check_four_bits(base, network, model)
     for layer in _four_bit_layers(network).values():
@@ -444,6 +472,7 @@ class UnslothEngine:
                 "model.engine=peft"
             )
         longest = -(-self.max_length // PAD_MULTIPLE) * PAD_MULTIPLE  # it cuts what is longer, padding too
+        check_weights(base)
         options: dict[str, Any] = {"load_in_4bit": False}
         if model.quantization == "nf4":
             options = {"load_in_4bit": True, "quantization_config": _four_bits()}
@@ -456,7 +485,7 @@ class UnslothEngine:
                 device_map={"": _device()},
                 offload_embedding=False,  # ids would have to be in main memory, the rest on the GPU
                 dtype=compute_dtype(),
-                local_files_only=True,
+                **_LOCAL,
                 **options,
             )
         _check_four_bits(base, network, model)
