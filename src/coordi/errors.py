@@ -57,6 +57,23 @@ class MissingDependencyError(CoordiError):
     """An optional part of coordi isn't installed; the message holds the command that adds it."""
 
 
+_NO_MEMORY = (
+    "Unable to allocate", "annot allocate memory", "can't allocate memory", "failed to map segment", "bad_alloc",
+    "out of memory", "Out of Memory",
+)  # fmt: skip
+
+
+def out_of_memory(error: BaseException | None) -> str:
+    """How an error, or what caused it, says that memory was short; empty if none of them does."""
+    words = ""
+    while error is not None:  # the innermost one says it best
+        text = str(error).strip()
+        if isinstance(error, MemoryError) or any(sign in text for sign in _NO_MEMORY):
+            words = text.splitlines()[0] if text else type(error).__name__
+        error = error.__cause__ or error.__context__
+    return words
+
+
 def require(module: str, extra: str | None = None) -> ModuleType:
     """Import what the extra ``coordi[extra]`` installs, or coordi itself for None; a ``MissingDependencyError`` if a
     module is missing.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -399,14 +400,14 @@ class PromptRenderer:
     def text(self, instruction: Instruction) -> str:
         """The prompt as text, not shortened."""
         before, after = self._shell(instruction.question)
-        return f"{before}{instruction.body()}{after}"
+        return f"{before}{self._plain(instruction.body())}{after}"
 
     def answer_ids(self, answer: str, *, ends: bool = False) -> tuple[int, ...]:
         """Tokens of an answer, with the turn's end if ``ends``; a ``ModelError`` if it merges with the prompt's end."""
         _, after = self._shell("")
         gap, end = self._around_answer
         alone = self._encode(after)
-        joined = self._encode(after + gap + answer + (end if ends else ""))
+        joined = self._encode(after + gap + self._plain(answer) + (end if ends else ""))
         if joined[: len(alone)] != alone:
             raise ModelError(
                 f"this base model's tokenizer joins the answer '{answer}' to the end of the prompt, so the answer has "
@@ -438,6 +439,16 @@ class PromptRenderer:
         special = {str(token) for token in self.tokenizer.added_tokens_decoder.values()} | {end}
         ends = [token for token in special if token and after.lstrip().startswith(token)]
         return (gap if gap == " " else ""), max(ends, key=len, default=end)
+
+    @cached_property
+    def _control(self) -> re.Pattern[str]:
+        """The beginnings of control tokens, such as ``<|im_end|>``."""
+        tokens = [str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special]
+        return re.compile(f"(?=(?:{'|'.join(map(re.escape, filter(None, tokens))) or '(?!)'}))(.)", re.DOTALL)
+
+    def _plain(self, text: str) -> str:
+        """Text of items in which a control token is a few letters: a title could end the turn, or begin one."""
+        return self._control.sub(r"\1 ", text)
 
     def _prompt_ids(self, instruction: Instruction) -> tuple[int, ...]:
         return self._encode(self.text(instruction))
@@ -542,7 +553,7 @@ class ListRenderer(PromptRenderer):
 
     def text(self, instruction: Instruction) -> str:
         """The items, one per line."""
-        return "\n".join(instruction.items)
+        return self._plain("\n".join(instruction.items))
 
     def _encode(self, text: str) -> tuple[int, ...]:
         first = self.tokenizer.bos_token_id

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +14,9 @@ from typing import Any
 import pytest
 import typer.main
 
+from coordi.cli import console, main
 from coordi.cli.main import build_app
+from coordi.errors import EncoderError
 
 from ..commands import Command, coordi
 
@@ -126,3 +131,69 @@ def test_doctor_says_what_the_machine_can_do(coordi: Command) -> None:
     findings = {finding["part"]: finding for finding in json.loads(coordi("doctor", "--json").stdout)}
     assert findings["coordi[train]"]["state"] == "installed"
     assert findings["edge encoder"]["fix"] == ""
+
+
+def run_with(limit: int, environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """A command as a process with so many bytes of address space; 0: without a limit."""
+    import resource
+
+    def lower() -> None:
+        if limit:
+            resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+    return subprocess.run(
+        [sys.executable, "-m", "coordi", *arguments], capture_output=True, preexec_fn=lower,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **environment}, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="limits address space as Linux does")
+@pytest.mark.parametrize("megabytes", [500, 750, 1000])
+def test_too_little_memory_is_one_line_with_its_cause(megabytes: int) -> None:
+    done = run_with(megabytes * 2**20, {}, "doctor")
+    lines = done.stderr.decode().splitlines()
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert len(lines) == 1
+    assert "there isn't enough memory" in lines[0]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_letter_that_the_terminal_cannot_print_is_written_out(encoding: str) -> None:
+    done = run_with(0, {"PYTHONIOENCODING": encoding}, "score", "--quick", "남색 코트", "white shirt")
+    assert done.returncode == 0, done.stderr.decode()
+    assert rb"'\ub0a8\uc0c9 \ucf54\ud2b8' is no garment that coordi knows" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/data/x"),
+            "no space left on the disk, writing /data/x; free",
+        ),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), r"there isn't enough memory \(.*Cannot allocate memory\)"),
+        (EncoderError("the encoder's files can't be opened; install coordi again"), "^the encoder's .* coordi again$"),
+    ],
+)
+def test_the_real_cause_of_an_error_is_named(error: Exception, message: str) -> None:
+    assert re.search(message, main._message(error))
+
+
+def test_an_error_of_a_file_whose_cause_is_memory_names_memory() -> None:
+    error = EncoderError("the files can't be opened; install coordi again")
+    error.__cause__ = MemoryError("Unable to allocate 20.2 MiB")
+    assert main._message(error).startswith("there isn't enough memory (Unable to allocate 20.2 MiB); ")
+    assert main._message(RuntimeError("a defect")) == ""
+
+
+def test_the_commands_of_a_terminal_are_written_out(capsys: pytest.CaptureFixture[str]) -> None:
+    console.echo("a\x1b]0;title\x07\x9b31m\u202eb\n\tc")
+    console.echo_json({"brand": "a\x1b[31m\x9b\u202e"})
+    console.note("a\x1b[2J")
+    output = capsys.readouterr()
+    assert output.out.startswith("a\\x1b]0;title\\x07\\x9b31m\\u202eb\n\tc\n")
+    assert output.err == "a\\x1b[2J\n"
+    assert json.loads(output.out.split("\tc\n")[1]) == {"brand": "a\x1b[31m\x9b\u202e"}
+    assert not any(sign in output.out + output.err for sign in "\x1b\x07\x9b\u202e")

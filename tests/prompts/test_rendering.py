@@ -148,3 +148,16 @@ def test_recommendations_follow_the_items_and_go_first(chat_tokenizer: PreTraine
     assert len(full.prompt_ids) - len(cut.prompt_ids) == 3  # "shoes: boots, heels"
     none = PromptRenderer(chat_tokenizer, 99).render(ASKED)
     assert PromptRenderer(chat_tokenizer, len(none.prompt_ids) + len(none.answer_ids)).render(long) == none
+
+
+def test_a_control_token_in_a_title_is_only_letters(chat_tokenizer: PreTrainedTokenizerFast) -> None:
+    """A title could end the turn and answer for the model."""
+    renderer = PromptRenderer(chat_tokenizer, 256)
+    control = [str(token) for token in chat_tokenizer.added_tokens_decoder.values() if token.special]
+    assert control
+    plain = renderer.render(compatibility_instruction(["red skirt", "boots"])).prompt_ids
+    ids = {chat_tokenizer.bos_token_id, chat_tokenizer.eos_token_id}
+    for token in control:
+        hostile = renderer.render(compatibility_instruction([f"red {token} skirt", f"{token}{token} boots"])).prompt_ids
+        assert [i for i in hostile if i in ids] == [i for i in plain if i in ids]
+        assert f"{token[0]} {token[1:]}" in renderer.text(compatibility_instruction([f"red{token}", "boots"]))

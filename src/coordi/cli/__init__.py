@@ -14,4 +14,9 @@ def start() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("coordi: interrupted before it began\n")
         sys.exit(_INTERRUPTED)
+    except MemoryError:
+        sys.stderr.write(
+            "coordi: there isn't enough memory to begin; end other programs, or raise the limit (ulimit -v)\n"
+        )
+        sys.exit(1)
     main()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from coordi.cli.console import echo_json, note, progress_bar
+from coordi.cli.console import echo, echo_json, note, progress_bar
 from coordi.cli.options import JsonOption, with_rules
 from coordi.recommend.facts import facts_as_json
 from coordi.recommend.rules import Rules
@@ -82,17 +82,17 @@ def score(
         fields = {"score": answer.score, "model": name, "judge": answer.judge, "weakest": weakest}
         echo_json({**fields, "items": rows, "cautions": answer.cautions, "remarks": _remarks(answer)})
         return
-    typer.echo(f"{answer.score:.2f}  {'without the language model' if quick else f'P(yes) of the {name} model'}")
+    echo(f"{answer.score:.2f}  {'without the language model' if quick else f'P(yes) of the {name} model'}")
     for row in rows:
         text = f": {row['text']}" if row["text"] != row["given"].lower() else ""
         without = "" if row["score_without"] is None else f"  (without it: {row['score_without']:.2f})"
-        typer.echo(f"  {row['given']}{text}{without}")
+        echo(f"  {row['given']}{text}{without}")
     for caution in answer.cautions:
-        typer.echo(f"Warning: people don't wear {caution} in one outfit. The score judges style and ignores this.")
+        echo(f"Warning: people don't wear {caution} in one outfit. The score judges style and ignores this.")
     for row in _remarks(answer):
-        typer.echo(f"{'For' if row['speaks_for'] else 'Against'} it: {row['text']}")
+        echo(f"{'For' if row['speaks_for'] else 'Against'} it: {row['text']}")
     if weakest is not None:
-        typer.echo(f"Fits least: {weakest}")
+        echo(f"Fits least: {weakest}")
 
 
 def _remarks(answer: OutfitScore) -> list[dict[str, Any]]:
@@ -162,34 +162,34 @@ def recommend(
 def _print_completion(completion: Completion, model: str) -> None:
     for generated in completion.generated:
         recommended = ", ".join(label.text for label in generated.recommended) or "nothing"
-        typer.echo(f"{generated.want}: the image encoder recommends {recommended}; the model names '{generated.text}'")
+        echo(f"{generated.want}: the image encoder recommends {recommended}; the model names '{generated.text}'")
         if generated.note:
-            typer.echo(f"      {generated.note}")
+            echo(f"      {generated.note}")
     for suggestion in completion.suggestions:
-        typer.echo(f"{suggestion.score:.2f}  {_item_line(suggestion.item)}")
+        echo(f"{suggestion.score:.2f}  {_item_line(suggestion.item)}")
         if suggestion.is_pinned:
-            typer.echo("      Pinned.")
+            echo("      Pinned.")
         elif suggestion.reason is not None and suggestion.reason.text:
-            typer.echo(f"      {suggestion.reason.text}")
+            echo(f"      {suggestion.reason.text}")
     done = "nearest to the words scored" if completion.generated else "ranked"
-    typer.echo(
+    echo(
         f"{completion.ranked} of {completion.candidates} candidates {done} {_judged(completion.judge, model)}; "
         f"looked for: {', '.join(completion.categories)}"
     )
     for row in completion.left_out:
-        typer.echo(f"  {row.rule}: leaves out {row.count}, {row.left} left")
+        echo(f"  {row.rule}: leaves out {row.count}, {row.left} left")
 
 
 def _print_looks(answer: Looks, model: str) -> None:
     for look in answer.looks:
-        typer.echo(f"{look.score:.2f}  {look.items[0].text}")
+        echo(f"{look.score:.2f}  {look.items[0].text}")
         for item in look.items[1:]:
-            typer.echo(f"      {_item_line(item)}")
+            echo(f"      {_item_line(item)}")
         if look.missing:
-            typer.echo(f"      Nothing found of: {', '.join(look.missing)}.")
-        typer.echo(f"      {look.reason.text}")
+            echo(f"      Nothing found of: {', '.join(look.missing)}.")
+        echo(f"      {look.reason.text}")
     looks = "1 look" if len(answer.looks) == 1 else f"{len(answer.looks)} looks"
-    typer.echo(f"{looks}, judged {_judged(answer.judge, model)}")
+    echo(f"{looks}, judged {_judged(answer.judge, model)}")
 
 
 def _judged(judge: Judge, model: str) -> str:

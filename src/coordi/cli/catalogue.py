@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from coordi.cli.advise import LOADING, ModelOption, QuickOption
-from coordi.cli.console import echo_json, note, progress_bar
+from coordi.cli.console import echo, echo_json, note, progress_bar, visible
 from coordi.cli.options import DownloadOption, JsonOption, OutOption, typed_command, with_feed, with_rules
 from coordi.config import DataSettings, FeedSettings
 from coordi.encoders.photo_embeddings import SAVE_EVERY
@@ -99,9 +99,9 @@ def _show_contents(contents: Mapping[str, Any]) -> None:
         "seasons": ", ".join(contents["seasons"]) or "unknown",
         "made for": ", ".join(contents["genders"]) or "unknown",
     }
-    typer.echo(f"{contents['name']}: {contents['items']:,} items, {contents['with_photo']:,} with a photo")
+    echo(f"{contents['name']}: {contents['items']:,} items, {contents['with_photo']:,} with a photo")
     for name, text in lines.items():
-        typer.echo(f"{name:<11} {text}")
+        echo(f"{name:<11} {text}")
 
 
 @with_rules
@@ -157,7 +157,7 @@ def _item_as_json(item: Item, cosine: float | None) -> dict[str, Any]:
 
 def _show_items(matches: list[tuple[Item, float | None]], total: int) -> None:
     if not matches:
-        typer.echo("no item fits these words and options; remove some")
+        echo("no item fits these words and options; remove some")
         return
     columns = [Column(name, overflow="fold") for name in ("id", "category", "item", "brand", "colours")]
     table = Table(*columns, Column("price", justify="right"))
@@ -166,11 +166,11 @@ def _show_items(matches: list[tuple[Item, float | None]], total: int) -> None:
     for item, cosine in matches:
         price = "" if item.price is None else f"{item.price:,.2f}"
         cells = [item.id, item.category or "", item.title or item.text, item.brand, ", ".join(item.colours), price]
-        table.add_row(*map(escape, cells), *([] if cosine is None else [f"{cosine:.3f}"]))
+        table.add_row(*(escape(visible(cell)) for cell in cells), *([] if cosine is None else [f"{cosine:.3f}"]))
     console = Console(highlight=False)
     console = console if console.is_terminal else Console(highlight=False, width=_WIDTH_IN_A_PIPE)
     console.print(table)
-    typer.echo(f"{len(matches):,} of {total:,} items shown")
+    echo(f"{len(matches):,} of {total:,} items shown")
 
 
 def complete(
@@ -214,7 +214,7 @@ def complete(
         echo_json({"out": str(out), "lines": done.lines, "known": done.resumed, "nothing": done.nothing})
         return
     before = f", {done.resumed} of them from an earlier run" if done.resumed else ""
-    typer.echo(f"{out}: {done.lines} items{before}; nothing completes {done.nothing} of them (their lines say why)")
+    echo(f"{out}: {done.lines} items{before}; nothing completes {done.nothing} of them (their lines say why)")
 
 
 @with_feed
@@ -365,7 +365,7 @@ def _show(result: BuildResult, folder: Path, as_json: bool) -> None:
         all_problems = f"all {len(result.problems):,} problems" if len(result.problems) > 1 else "the problem"
         note(f"{all_problems}, a line each: {folder / PROBLEMS_FILE}")
     changes = ", ".join(f"{count:,} {name}" for name, count in counts.items())
-    typer.echo(f"{changes}: {result.items:,} items in {folder}")
+    echo(f"{changes}: {result.items:,} items in {folder}")
 
 
 def _job(folder: Path, save_every: int, data: DataSettings = _OPTIONAL, may_shrink: bool = False) -> CatalogueJob:

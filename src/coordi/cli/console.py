@@ -19,14 +19,30 @@ errors = Console(stderr=True, highlight=False)
 _PLAIN_EVERY_SECONDS = 15.0
 
 
+# Control characters, among them those that begin a terminal's commands, and those that reverse text.
+_UNSEEN = [*range(9), *range(11, 32), *range(127, 160), *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+_VISIBLE = {code: f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" for code in _UNSEEN}
+
+
+def visible(text: str) -> str:
+    """Text with its control characters written out: a catalogue's may come from anyone."""
+    return text.translate(_VISIBLE)
+
+
+def echo(text: str, *, nl: bool = True) -> None:
+    """Print text on standard output, with a new line after it unless ``nl`` is False."""
+    typer.echo(visible(text), nl=nl)
+
+
 def note(text: str) -> None:
     """Print one line on standard error."""
-    errors.print(text, markup=False, soft_wrap=True)
+    errors.print(visible(text), markup=False, soft_wrap=True)
 
 
 def echo_json(value: Any) -> None:
     """Print JSON on standard output."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    text = text.translate({code: f"\\u{code:04x}" for code in _UNSEEN})
     typer.echo(text.encode("utf-8", "backslashreplace"))  # a path may hold bytes that aren't UTF-8
 
 

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from coordi.cli.console import echo_json, progress_bar
+from coordi.cli.console import echo_json, progress_bar, visible
 from coordi.config import DataSettings, RunSettings, apply_overrides
 from coordi.data.loading import load, located
 from coordi.data.survey import survey
@@ -82,7 +82,7 @@ def _show(result: dict[str, Any]) -> None:
     outfits = result["outfits"] | {"all": sum(result["outfits"].values())}
     mode = "items without a photo are kept" if result["text_only"] else "every item has a photo"
     pictured = f"{result['items_with_photo']:,} with a photo ({mode})"
-    console.print(f"{result['name']}: recognised as {result['layout']}", markup=False)
+    console.print(visible(f"{result['name']}: recognised as {result['layout']}"), markup=False)
     console.print(f"{result['items']:,} items, {pictured}, {outfits['all']:,} outfits")
     columns: tuple[str, ...] = ("unit", "step", "left out", "kept, noted", "left")
     steps = [
@@ -107,24 +107,24 @@ def _show(result: dict[str, Any]) -> None:
         console.print(_table("The release's own questions", columns, 4, released))
     for row in result["questions"]:
         if row["problem"]:
-            console.print(f"no questions: {row['problem']}", markup=False)
+            console.print(visible(f"no questions: {row['problem']}"), markup=False)
     _print_leaks(console, result["leaks"])
 
 
 def _print_leaks(console: Console, leaks: list[dict[str, Any]]) -> None:
     unaudited = [leak for leak in leaks if leak["name"] == "unaudited"]
-    visible = [leak for leak in leaks if leak["shown"]]
+    visible_leaks = [leak for leak in leaks if leak["shown"]]
     hidden = [leak for leak in leaks if not leak["shown"] and leak not in unaudited]
     none = "leaks: none found, but not all could be looked for" if unaudited else "leaks: none found"
-    console.print("leaks:" if visible else none)
-    for leak in visible:
-        console.print(f"  {leak['name']} ({leak['where']}): {leak['detail']}", markup=False)
+    console.print("leaks:" if visible_leaks else none)
+    for leak in visible_leaks:
+        console.print(visible(f"  {leak['name']} ({leak['where']}): {leak['detail']}"), markup=False)
     for leak in unaudited:
-        console.print(f"not audited: {leak['detail']}", markup=False)
+        console.print(visible(f"not audited: {leak['detail']}"), markup=False)
     if hidden:
         console.print("would tell answers, but coordi shows it to no model:")
     for leak in hidden:
-        console.print(f"  {leak['name']} ({leak['where']}): {leak['detail']}", markup=False)
+        console.print(visible(f"  {leak['name']} ({leak['where']}): {leak['detail']}"), markup=False)
 
 
 def _losses(losses: dict[str, int]) -> str:
@@ -138,5 +138,5 @@ def _table(title: str, columns: Sequence[str], texts: int, rows: Iterable[Sequen
         table.add_column(column, justify="left" if position < texts else "right", overflow="fold")
     for row in rows:
         # Text from a source may hold brackets, which rich would take for markup.
-        table.add_row(*(cell.replace("[", r"\[") if isinstance(cell, str) else f"{cell:,}" for cell in row))
+        table.add_row(*(visible(cell).replace("[", r"\[") if isinstance(cell, str) else f"{cell:,}" for cell in row))
     return table

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from coordi.cli.console import echo_json, note, progress_bar
+from coordi.cli.console import echo, echo_json, note, progress_bar
 from coordi.cli.options import (
     DownloadOption,
     EncoderOption,
@@ -98,11 +98,11 @@ def _describe_items(given: list[str], settings: DescribeSettings, *, as_json: bo
         echo_json({"items": values})
         return
     for words, item in rows:
-        typer.echo(words)
+        echo(words)
         for name, fact in facts_in_words(item.facts).items():
-            typer.echo(f"  {name:<10}{fact}")
+            echo(f"  {name:<10}{fact}")
         if not item.facts:
-            typer.echo("  nothing is known of these words")
+            echo("  nothing is known of these words")
 
 
 def _describe_data(data: str, out: Path, settings: DescribeSettings, save_every: int, *, as_json: bool) -> None:
@@ -212,7 +212,7 @@ def _show_summary(
         more = f" and {len(ids) - _MAX_EXAMPLES} more" if len(ids) > _MAX_EXAMPLES else ""
         note(f"not opened {len(ids)}: {kind} ({', '.join(ids[:_MAX_EXAMPLES])}{more})")
     cached = summary.photos - summary.encoded
-    typer.echo(
+    echo(
         f"{summary.photos:,} photos described ({summary.encoded:,} encoded now, {cached:,} from the cache), "
         f"{len(summary.unreadable):,} not opened"
     )
@@ -221,9 +221,9 @@ def _show_summary(
             f"{attribute} {', '.join(f'{label.text} {label.probability:.2f}' for label in labels)}"
             for attribute, labels in description.attributes.items()
         ]
-        typer.echo(f"  {item.id}: {'; '.join(attributes) or 'no label is sure enough'}")
-        typer.echo(f"    {'; '.join(f'{name} {fact}' for name, fact in facts[item.id].items())}")
-    typer.echo(f"Look at {(out / PAGE).resolve()}; the descriptions are beside it")
+        echo(f"  {item.id}: {'; '.join(attributes) or 'no label is sure enough'}")
+        echo(f"    {'; '.join(f'{name} {fact}' for name, fact in facts[item.id].items())}")
+    echo(f"Look at {(out / PAGE).resolve()}; the descriptions are beside it")
     if cache is not None:
         note(f"vectors are stored for the next run in {cache}; delete it whenever you like")
 
@@ -259,13 +259,13 @@ def export(
         echo_json({**asdict(exported), "folder": str(exported.folder)})
         return
     if int8:
-        typer.echo(
+        echo(
             f"{exported.mebibytes:.1f} MiB, photo vectors' cosine with the checkpoint's at least {exported.cosine:.4f}"
         )
-        typer.echo("To measure what that costs on your photos, run coordi encoder evaluate with both folders")
+        echo("To measure what that costs on your photos, run coordi encoder evaluate with both folders")
     else:
-        typer.echo(f"{exported.mebibytes:.1f} MiB, vectors within {exported.difference:.1g} of the checkpoint's")
-    typer.echo(f"Use it with: --encoder {exported.folder.resolve()}")
+        echo(f"{exported.mebibytes:.1f} MiB, vectors within {exported.difference:.1g} of the checkpoint's")
+    echo(f"Use it with: --encoder {exported.folder.resolve()}")
 
 
 def evaluate(
@@ -323,7 +323,7 @@ def evaluate(
 
 
 def _show_report(report: EncoderReport, min_photos: int) -> None:
-    typer.echo(f"{'attribute':<30}{'n':>7}{'labels':>8}{'accuracy':>10}{'top 3':>8}{'weighted F1 [95%]':>25}{'ECE':>8}")
+    echo(f"{'attribute':<30}{'n':>7}{'labels':>8}{'accuracy':>10}{'top 3':>8}{'weighted F1 [95%]':>25}{'ECE':>8}")
     for name, metrics in report.attributes.items():
         rows = {name: metrics}
         if "common" in metrics and metrics["common"]["n"] < metrics["n"]:
@@ -332,5 +332,5 @@ def _show_report(report: EncoderReport, min_photos: int) -> None:
             low, high = row["ci95"]["weighted_f1"]
             f1 = f"{row['weighted_f1']:.3f} [{low:.3f}, {high:.3f}]"
             shares = f"{row['accuracy']:>10.3f}{row['top3']:>8.3f}"
-            typer.echo(f"{title:<30}{row['n']:>7}{row['classes']:>8}{shares}{f1:>25}{row['ece']:>8.3f}")
-    typer.echo(f"{report.photos_per_second:.1f} photos per second ({report.encoded:,} encoded now, the others cached)")
+            echo(f"{title:<30}{row['n']:>7}{row['classes']:>8}{shares}{f1:>25}{row['ece']:>8.3f}")
+    echo(f"{report.photos_per_second:.1f} photos per second ({report.encoded:,} encoded now, the others cached)")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import logging
 import os
 import sys
@@ -11,8 +13,8 @@ from typing import Annotated
 import typer
 
 from coordi.cli import advise, catalogue, data, describe, doctor, pipeline, report
-from coordi.cli.console import note
-from coordi.errors import CoordiError
+from coordi.cli.console import echo, note
+from coordi.errors import CoordiError, out_of_memory
 
 _COMMANDS = (pipeline, data, describe, catalogue, report, advise, doctor)
 _INTERRUPTED = 130
@@ -37,14 +39,16 @@ def build_app() -> typer.Typer:
 def main() -> None:
     """Run the command line; exit with 0, 1 (coordi's own error, one line), 2 (usage) or 130 (Ctrl-C)."""
     _be_offline_and_quiet()
+    for stream in (sys.stdout, sys.stderr):  # an encoding without a letter that is printed, such as ascii
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         build_app()()
-    except CoordiError as error:
-        note(f"coordi: {' '.join(str(error).split())}")
-        sys.exit(1)
-    except OSError as error:
-        where = error.filename or "a file"
-        note(f"coordi: {where}: {error.strerror or error}; check that path, its rights and the disk")
+    except (CoordiError, OSError, MemoryError, RuntimeError, ImportError) as error:
+        message = _message(error)
+        if not message:
+            raise
+        note(f"coordi: {message}")
         sys.exit(1)
     except (KeyboardInterrupt, SystemExit) as ending:
         if isinstance(ending, SystemExit) and ending.code != _INTERRUPTED:
@@ -53,9 +57,27 @@ def main() -> None:
         sys.exit(_INTERRUPTED)
 
 
+def _message(error: Exception) -> str:
+    """One line on an error, with its real cause; empty for an error of coordi's code."""
+    short = out_of_memory(error)
+    if short:
+        return (
+            f"there isn't enough memory ({short}); end other programs, raise the limit if there is one (ulimit -v), or "
+            "choose a smaller model or fewer items"
+        )
+    if isinstance(error, CoordiError):
+        return " ".join(str(error).split())
+    if isinstance(error, OSError):
+        where = error.filename or "a file"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return f"no space left on the disk, writing {where}; free some space and run the same command again"
+        return f"{where}: {error.strerror or error}; check that path, its rights and the disk"
+    return ""
+
+
 def _show_version(value: bool) -> None:
     if value:
-        typer.echo(f"coordi {metadata.version('coordi')}")
+        echo(f"coordi {metadata.version('coordi')}")
         raise typer.Exit
 
 
@@ -84,7 +106,12 @@ def _be_offline_and_quiet() -> None:
     handler.setFormatter(logging.Formatter("  %(message)s"))
     # Each stage draws the same questions, and would repeat their warnings.
     first_records: dict[str, logging.LogRecord] = {}
-    handler.addFilter(lambda record: first_records.setdefault(record.getMessage(), record) is record)
+    # Requests of a server and errors that it logs are counted, however much they are alike.
+    handler.addFilter(
+        lambda record: record.name.startswith("coordi.access")
+        or record.levelno >= logging.ERROR
+        or first_records.setdefault(record.getMessage(), record) is record
+    )
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 

@@ -11,7 +11,7 @@ import typer
 import yaml
 
 from coordi import config
-from coordi.cli.console import echo_json, note
+from coordi.cli.console import echo, echo_json, note
 from coordi.cli.options import DataOption, JsonOption, OutOption, Overrides, PresetOption, workspace
 from coordi.config import load_settings
 from coordi.pipeline.workspace import process_rank
@@ -32,8 +32,8 @@ def run(data: DataOption, out: OutOption, preset: PresetOption = "edge", overrid
     report = run_all(workspace(data, out, load_settings(preset, overrides or ())))
     if not process_rank():
         note("")
-        typer.echo(f"The report is at {report.resolve()}")
-        typer.echo(f"To open a page that suggests from these items: {_command()} serve --catalogue {out}")
+        echo(f"The report is at {report.resolve()}")
+        echo(f"To open a page that suggests from these items: {_command()} serve --catalogue {out}")
 
 
 def _command() -> str:
@@ -59,7 +59,7 @@ def finetune(
 
     adapter = finetune_only(workspace(data, out, load_settings(preset, overrides or ())), must_exist=resume)
     if not process_rank():
-        typer.echo(f"The adapter is at {adapter.resolve()}")
+        echo(f"The adapter is at {adapter.resolve()}")
 
 
 # Typer takes lists of enums but not of literals.
@@ -104,13 +104,13 @@ def evaluate(
     work = workspace(data, out, trained.settings)
     if questions_only:
         folder = export_questions(work, trained).resolve()
-        echo_json({"questions": str(folder)}) if as_json else typer.echo(f"The questions are in {folder}")
+        echo_json({"questions": str(folder)}) if as_json else echo(f"The questions are in {folder}")
         return
     report = evaluate_model(work, trained, scores or ())
     if as_json:
         echo_json(read_json(report.with_suffix(".json")))
     else:
-        typer.echo(f"The report is at {report.resolve()}")
+        echo(f"The report is at {report.resolve()}")
 
 
 FormatName = StrEnum("FormatName", ["adapter", "onnx", "merged", "gguf"])
@@ -147,10 +147,10 @@ def export(
             raise typer.BadParameter(f"--push uploads an adapter, got --format {to.value}; give --format adapter")
         check_allowed(push, allowed=allow_upload)
     export_model(trained, cast("ExportFormat", to.value), out)
-    typer.echo(f"The {to.value} is at {out.resolve()}")
+    echo(f"The {to.value} is at {out.resolve()}")
     if push is not None:
         write_card(trained, out)
-        typer.echo(f"The adapter was uploaded to {upload(out, push, allowed=allow_upload)}")
+        echo(f"The adapter was uploaded to {upload(out, push, allowed=allow_upload)}")
 
 
 def list_presets() -> None:
@@ -160,7 +160,7 @@ def list_presets() -> None:
     """
     for name in config.preset_names():
         first = config.preset_text(name).splitlines()[0].lstrip("# ")
-        typer.echo(f"{name:<14} {first}")
+        echo(f"{name:<14} {first}")
 
 
 def show(
@@ -176,9 +176,9 @@ def show(
     if as_json:
         echo_json(settings)
     elif resolved:
-        typer.echo(yaml.safe_dump(settings, sort_keys=False).rstrip())
+        echo(yaml.safe_dump(settings, sort_keys=False).rstrip())
     else:
-        typer.echo(config.preset_text(name).rstrip())
+        echo(config.preset_text(name).rstrip())
 
 
 def check(file: Annotated[str, typer.Argument(help="The path of a YAML file.")]) -> None:
@@ -187,7 +187,7 @@ def check(file: Annotated[str, typer.Argument(help="The path of a YAML file.")])
     Example: coordi presets check mine.yaml
     """
     config.load_settings(file)
-    typer.echo(f"{file}: valid")
+    echo(f"{file}: valid")
 
 
 def register(app: typer.Typer) -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as RichTable
 
-from coordi.cli.console import echo_json, note
+from coordi.cli.console import echo, echo_json, note
 from coordi.cli.options import JsonOption
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def markdown(
 
     text = render_markdown([read_run(path) for path in paths])
     if out is None:
-        typer.echo(text, nl=False)
+        echo(text, nl=False)
     else:
         write_text(out, text)
         note(f"The tables are at {out.resolve()}")

@@ -214,7 +214,7 @@ def _clear_errors(what: str, advice: str = "") -> Iterator[None]:
     except CoordiError:
         raise
     except (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, AssertionError, ImportError,
-            MemoryError, SafetensorError) as error:  # fmt: skip
+            SafetensorError) as error:  # fmt: skip
         raise ModelError(f"{what}: {_first_line(error)}{advice}") from error
 
 
