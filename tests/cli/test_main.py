@@ -197,3 +197,25 @@ def test_the_commands_of_a_terminal_are_written_out(capsys: pytest.CaptureFixtur
     assert output.err == "a\\x1b[2J\n"
     assert json.loads(output.out.split("\tc\n")[1]) == {"brand": "a\x1b[31m\x9b\u202e"}
     assert not any(sign in output.out + output.err for sign in "\x1b\x07\x9b\u202e")
+
+
+def test_every_request_is_logged_and_a_repeated_warning_once() -> None:
+    """A server's log of requests may have the same line many times; so may errors of its routes."""
+    code = (
+        "import logging\n"
+        "from coordi.cli import main\n"
+        "main._be_offline_and_quiet()\n"
+        "access = logging.getLogger('coordi.access')\n"
+        "access.setLevel(logging.INFO)\n"
+        "for _ in range(50):\n"
+        "    access.info('GET /api/v1/health 200 1 ms')\n"
+        "    logging.getLogger('coordi.serve').error('internal error')\n"
+        "    logging.getLogger('coordi').warning('a few questions')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    lines = [line.strip() for line in done.stderr.splitlines()]
+    assert [lines.count(line) for line in ("GET /api/v1/health 200 1 ms", "internal error", "a few questions")] == [
+        50,
+        50,
+        1,
+    ]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -13,6 +16,7 @@ import httpx
 import pytest
 
 from coordi.api import Model
+from coordi.serve.app import most_connections
 
 from .conftest import Blocked, Start, jpeg, noise
 
@@ -113,6 +117,55 @@ def test_a_body_that_stops_coming_is_no_longer_waited_for(start: Start) -> None:
     with raw(port, head, b'{"items":') as connection:
         status, error = answered(connection)
     assert (status, error["code"]) == (408, "too_slow")
+
+
+def test_a_body_that_trickles_is_no_longer_waited_for(start: Start) -> None:
+    port = start(read_seconds=0.5).port
+    with raw(port, "POST /api/v1/score HTTP/1.1\nHost: localhost\nContent-Length: 1000\n", b"{") as connection:
+        end = time.monotonic() + 20
+        with suppress(OSError):
+            while time.monotonic() < end and not select.select([connection], [], [], 0.1)[0]:
+                connection.sendall(b" ")
+        status, error = answered(connection)
+    assert (status, error["code"]) == (408, "too_slow")
+    assert "less than 1 KiB a second" in error["message"]
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /api/v1/health HTTP/1.1\r\nHost: local"])
+def test_a_connection_without_a_request_is_closed(start: Start, sent: bytes) -> None:
+    port = start(read_seconds=0.3).port
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(sent)
+        begin = time.monotonic()
+        with suppress(ConnectionResetError):
+            assert connection.recv(1) == b""
+        assert 0.2 < time.monotonic() - begin < 5
+
+
+def test_idle_connections_leave_descriptors_for_others(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("coordi.serve.app._CONNECTIONS", 20)
+    server = start(read_seconds=1.0)
+    idle = [socket.create_connection(("127.0.0.1", server.port), timeout=20) for _ in range(60)]
+    try:
+        time.sleep(0.5)
+        closed = sum(bool(select.select([connection], [], [], 0)[0]) for connection in idle)
+        assert closed == 40
+        time.sleep(2)  # by now the others have had their time
+        assert server.client.get(f"{API}/health").status_code == 200
+    finally:
+        for connection in idle:
+            connection.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such limit")
+def test_the_limit_on_connections_follows_the_limit_on_open_files() -> None:
+    code = (
+        "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))\n"
+        "from coordi.serve.app import most_connections; print(most_connections())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) == 64
+    assert most_connections() == 1024
 
 
 def test_a_body_longer_than_it_says_spoils_nothing_but_itself(start: Start) -> None:

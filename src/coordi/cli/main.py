@@ -108,9 +108,11 @@ def _be_offline_and_quiet() -> None:
     first_records: dict[str, logging.LogRecord] = {}
     # Requests of a server and errors that it logs are counted, however much they are alike.
     handler.addFilter(
-        lambda record: record.name.startswith("coordi.access")
-        or record.levelno >= logging.ERROR
-        or first_records.setdefault(record.getMessage(), record) is record
+        lambda record: (
+            record.name.startswith("coordi.access")
+            or record.levelno >= logging.ERROR
+            or first_records.setdefault(record.getMessage(), record) is record
+        )
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)

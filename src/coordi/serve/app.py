@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _imp
 import _thread
+import asyncio
 import errno
 import logging
 import signal
@@ -14,10 +15,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from importlib import metadata
+from typing import Any
 
 import uvicorn
 from fastapi import Depends, FastAPI
 from PIL import Image
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from coordi.api import Model
 from coordi.errors import ConfigError, CoordiError
@@ -40,6 +43,9 @@ _END_SECONDS = 60.0
 _PHOTO_WORKERS = 2
 _UPLOAD_BYTES = 256 * 2**20
 _BACKLOG = 2048
+_AT_ONCE = 128  # connections accepted in a row, before the first of them can be closed
+_CONNECTIONS = 1024
+_OTHER_FILES = 64 + _AT_ONCE  # descriptors of models, the catalogue and what is being accepted
 _access = logging.getLogger("coordi.access")
 
 
@@ -244,11 +250,56 @@ def listen(settings: ServeSettings) -> socket.socket:
         raise ConfigError(message) from error
 
 
+def most_connections() -> int:
+    """Connections that may be open at once: 1,024, or fewer where the process may open few files."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return _CONNECTIONS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _CONNECTIONS + _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        raised = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+        with suppress(ValueError, OSError):  # not allowed
+            resource.setrlimit(resource.RLIMIT_NOFILE, (raised, hard))
+            soft = raised
+    return _CONNECTIONS if soft == resource.RLIM_INFINITY else max(min(_CONNECTIONS, soft - _OTHER_FILES), 1)
+
+
+def _protocol(settings: ServeSettings, most: int) -> type[asyncio.Protocol]:
+    """HTTP with two limits that uvicorn lacks: on open connections, and on the time until a request's head is there."""
+
+    class Limited(H11Protocol):
+        _previous: object = None
+
+        def connection_made(self, transport: Any) -> None:
+            super().connection_made(transport)
+            if len(self.connections) > most:
+                transport.abort()
+                return
+            self._watch()
+
+        def _watch(self) -> None:
+            self.loop.call_later(settings.read_seconds, self._close_unless_asked)
+
+        def _close_unless_asked(self) -> None:
+            if self not in self.connections:
+                return
+            is_idle = self.cycle is None or self.cycle.response_complete
+            if is_idle and self.cycle is self._previous and self.timeout_keep_alive_task is None:
+                self.transport.abort()
+                return
+            self._previous = self.cycle
+            self._watch()
+
+    return Limited
+
+
 def make_server(settings: ServeSettings, service: Service) -> uvicorn.Server:
     """The server of the application; it isn't running yet and has no socket."""
     config = uvicorn.Config(
         Guard(build_api(service), settings, service.uploads),
-        http="h11",
+        http=_protocol(settings, most_connections()),
         ws="none",
         lifespan="off",
         loop="asyncio",
@@ -257,8 +308,8 @@ def make_server(settings: ServeSettings, service: Service) -> uvicorn.Server:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        backlog=_BACKLOG,
-        limit_concurrency=1024,
+        backlog=_AT_ONCE,
+        limit_concurrency=_CONNECTIONS,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=settings.stop_seconds,
         h11_max_incomplete_event_size=32 * 1024,

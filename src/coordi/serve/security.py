@@ -35,6 +35,7 @@ FORM_OVERHEAD = 16 * 1024  # bytes of a form beside its photo: boundaries and he
 BEARER = HTTPBearer(scheme_name="token", auto_error=False)
 _MIN_TOKEN_LENGTH = 20
 _DRAIN_SECONDS = 5.0
+_LEAST_RATE = 1024  # bytes per second of a body, once the time between two parts of it is over
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 _HOST = re.compile(r"(\[(?P<address>[0-9a-f:.]+)\]|(?P<name>[a-z0-9._-]+))(:\d{1,5})?")
 _HEADERS = {
@@ -171,6 +172,7 @@ class _Exchange:
         self._length = headers.get(b"content-length", b"0" if b"transfer-encoding" not in headers else b"")
         self.is_complete = self._length == b"0"
         self.status = 0
+        self._began = time.monotonic()
 
     def check_length(self) -> int:
         """The most bytes that the body may have, by its ``Content-Length``; a ``too_large`` ``RefusedError``."""
@@ -193,6 +195,10 @@ class _Exchange:
             raise RefusedError(408, "too_slow", reason, headers={"Connection": "close"}) from error
         self.is_complete = message["type"] == "http.disconnect" or not message.get("more_body", False)
         self._size += len(message.get("body", b""))
+        seconds = time.monotonic() - self._began
+        if not self.is_complete and seconds > self._idle_seconds and self._size < _LEAST_RATE * seconds:
+            reason = f"the body came with less than {_LEAST_RATE // 1024} KiB a second; send it faster"
+            raise RefusedError(408, "too_slow", reason, headers={"Connection": "close"})
         if self._size > self._limit:
             raise self._too_large()
         return message
