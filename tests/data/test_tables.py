@@ -335,3 +335,22 @@ def test_a_folder_with_a_feed_is_a_catalogue_and_one_with_other_xml_is_not(tmp_p
     assert recognise(pairs) == "style-pairs"
     pairs.write_text("id\ttitle\timage_link\n1\tRed hat\tx.jpg\n")
     assert recognise(pairs) == "catalogue"
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"id": pa.nulls(3_000_000, pa.string())}, r"has 3,000,000 rows in [\d,]+ bytes, so nearly all are empty"),
+        (
+            {"id": ["a"], "title": ["x" * 30_000_000]},
+            r"column 'title' of .* unpacks to 29 MiB in 1 rows; a row may have 4",
+        ),
+    ],
+)
+def test_a_parquet_file_that_unpacks_to_far_more_than_it_is_is_refused(
+    tmp_path: Path, columns: dict[str, Any], message: str
+) -> None:
+    pq.write_table(pa.table(columns), tmp_path / "shop.parquet", compression="zstd", use_dictionary=False)
+    assert (tmp_path / "shop.parquet").stat().st_size < 100_000
+    with pytest.raises(DataError, match=message):
+        list(open_table(tmp_path / "shop.parquet").rows)

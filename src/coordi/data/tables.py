@@ -27,6 +27,8 @@ UNREADABLE = "letters that can't be read: shown as \ufffd"
 TWO_COLUMNS = "two columns of one name: the first is used"
 
 _MOST_CHARACTERS = 4 * 2**20  # of a row
+_AT_ONCE = 4096  # rows of a Parquet file
+_ROWS_OF_MOST = 256  # rows of that many characters in one group of rows
 _MOST_LINES = 20_000  # of a row
 _SAMPLE = 2**16  # bytes or characters
 _SAMPLE_ROWS = 200
@@ -441,7 +443,26 @@ def _open_parquet(path: Path) -> TableReader:
         file = pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} isn't a Parquet file: {' '.join(str(error).split())}; write it again") from error
+    rows, size = file.metadata.num_rows, path.stat().st_size
+    if rows > max(size, _AT_ONCE):  # an id alone takes a byte
+        file.close()
+        raise DataError(f"{path} has {rows:,} rows in {size:,} bytes, so nearly all are empty; write it without these")
     return TableReader(tuple(file.schema_arrow.names), _parquet_rows(path, file))
+
+
+def _check_unpacked(path: Path, file: Any) -> None:
+    """Refuse a file whose columns say that they unpack to more than a row may have, before one is unpacked."""
+    groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
+    for group in groups:
+        for number in range(group.num_columns):
+            column = group.column(number)
+            most = _MOST_CHARACTERS * max(1, min(group.num_rows, _ROWS_OF_MOST))
+            if column.total_uncompressed_size > most:
+                raise DataError(
+                    f"the column '{column.path_in_schema}' of {path} unpacks to "
+                    f"{column.total_uncompressed_size / 2**20:,.0f} MiB in {group.num_rows:,} rows; a row may have "
+                    f"{_MOST_CHARACTERS / 2**20:g} MiB: shorten its texts"
+                )
 
 
 def _parquet_rows(path: Path, file: Any) -> NumberedRows:
@@ -450,7 +471,10 @@ def _parquet_rows(path: Path, file: Any) -> NumberedRows:
     number = 0
     try:
         with file:
-            for batch in file.iter_batches(4096):
+            _check_unpacked(path, file)
+            for batch in file.iter_batches(_AT_ONCE):
+                if number + batch.num_rows > file.metadata.num_rows:
+                    raise DataError(f"{path} has more rows than the {number:,} that it says; write it again")
                 for row in batch.to_pylist():
                     number += 1
                     yield from _json_row(number, row)
