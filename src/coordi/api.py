@@ -35,6 +35,7 @@ from coordi.recommend.facts import FactReader
 from coordi.recommend.items import describe_item
 from coordi.recommend.rules import Rules, parse_rules
 from coordi.recommend.stylist import Stylist
+from coordi.style.languages import in_english
 from coordi.style.lexicon import NOT_WEARABLE, default_lexicon
 from coordi.types import GARMENT_CATEGORIES, Dataset, Description, GarmentCategory, Item, Label, OutfitScorer
 
@@ -222,7 +223,7 @@ class Model:
     def _item_of_photo(self, path: Path) -> Item:
         """Describe a photo, and its file's name if that names a garment ("white leather flats.jpg")."""
         title = title_of_file(path.stem)
-        kind = default_lexicon().find(title)
+        kind = default_lexicon().find(in_english(title))
         is_named = kind is not None and kind is not NOT_WEARABLE
         item = Item(_new_id(), title if is_named else "", kind.category if kind else None, image=path, is_users=True)
         item = self._described_by_photo(item, path)
@@ -242,7 +243,7 @@ class Model:
         are no words, or name what nobody wears.
         """
         title = " ".join(words.split())
-        kind = default_lexicon().find(title)
+        kind = default_lexicon().find(in_english(title))
         if kind is NOT_WEARABLE or not any(map(str.isalnum, title)):
             raise DataError(
                 f"'{words}' names nothing that is worn, no photo and no item of a catalogue; write it like 'navy wool "

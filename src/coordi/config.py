@@ -27,6 +27,7 @@ class Settings(BaseModel):
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
 
+Language = Literal["en", "de", "fr", "es", "it", "pt", "tr", "hi", "ar", "ko", "ja", "zh"]
 FeedFormatName = Literal["auto", "plain", "google", "shopify", "woocommerce", "magento", "prestashop"]
 FeedRole = Literal[
     "id", "title", "category", "image", "price", "sale_price", "currency", "brand", "colour", "size", "pattern",
@@ -43,6 +44,7 @@ class FeedSettings(Settings):
         delimiter: One character between two fields; None to recognise it.
         quote: Quotation mark of fields, or ``none``; None to recognise it.
         currency: Code of ISO 4217; prices in others are left out. None for that of the first price with one.
+        language: Of titles whose words are English too ("Slips"), where the table has no column for it.
         columns: By role, the column that has it; the first of several that isn't empty counts.
     """
 
@@ -51,6 +53,7 @@ class FeedSettings(Settings):
     delimiter: str | None = Field(default=None, pattern=r"^[^\"'`\r\n]$")
     quote: str | None = Field(default=None, pattern=r"^([\"'`]|none)$")
     currency: str | None = Field(default=None, pattern=r"^[A-Z]{3}$")
+    language: Language | None = None
     columns: Mapping[FeedRole, tuple[str, ...]] = {}
 
 

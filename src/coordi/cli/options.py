@@ -85,6 +85,7 @@ _FEED_OPTIONS: dict[str, tuple[Any, str, str]] = {
     "columns": (_Texts, "--column", "A column's meaning, as ROLE=NAME: --column price='Variant Price'; repeatable."),
     "file": (Path | None, "--columns", "A YAML or JSON file of the same, as {price: Variant Price}."),
     "currency": (str | None, "--currency", "Code of the prices' currency; prices in others are left out."),
+    "language": (str | None, "--language", "Code of the titles' language, such as de, where words are English too."),
     "delimiter": (str | None, "--delimiter", "Of a CSV's fields: comma, semicolon, tab, bar or a character."),
     "quote": (str | None, "--quote", "Quotation mark of a CSV's fields, or none."),
     "encoding": (str | None, "--encoding", "Of a table's text, such as utf-8 or cp1252."),

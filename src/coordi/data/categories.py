@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from coordi.errors import DataError
+from coordi.style.languages import in_english
 from coordi.style.lexicon import default_lexicon
 from coordi.types import GARMENT_CATEGORIES, GarmentCategory
 
@@ -75,9 +76,12 @@ def category_of(text: str) -> GarmentCategory | None:
     return classify(text) or None
 
 
-def classify(text: str) -> GarmentCategory | Literal[""] | None:
-    """Like ``category_of``, but ``""`` for underwear and what nobody wears, and None only if no word is known."""
-    kind = default_lexicon().find(text)
+def classify(text: str, language: str | None = None) -> GarmentCategory | Literal[""] | None:
+    """Like ``category_of``, but ``""`` for underwear and what nobody wears, and None only if no word is known.
+
+    ``language`` is the code of the text's language, empty for English; None to recognise it.
+    """
+    kind = default_lexicon().find(in_english(text, language))
     return None if kind is None else kind.category or NO_GARMENT
 
 

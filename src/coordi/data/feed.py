@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from coordi.artifacts import MANIFEST
 from coordi.config import FeedSettings
-from coordi.data.categories import category_of, classify
+from coordi.data.categories import classify
 from coordi.data.photos import (
     MISSING,
     NOT_A_PHOTO,
@@ -56,6 +56,7 @@ from coordi.data.tables import (
     texts_of,
 )
 from coordi.errors import DataError
+from coordi.style.languages import LANGUAGE_COLUMNS, in_english, language_of, usual_language
 from coordi.style.lexicon import default_lexicon
 from coordi.types import GARMENT_CATEGORIES, SPLITS, GarmentCategory
 
@@ -296,6 +297,7 @@ class _Columns:
 
     def __init__(self, path: Path, names: Sequence[str], delimiter: str, settings: FeedSettings) -> None:
         self.currency = settings.currency or ""
+        self._language = settings.language or ""
         self._names: dict[str, None] = {}
         self._delimiter = delimiter
         self._roles = [str(role) for role in settings.columns]
@@ -369,8 +371,11 @@ class _Columns:
         extra = {name: _without_tags(_plain(value)) for name, value in row.items() if name not in self._own}
         if len(images) > 1 or any("://" in name for name in images):
             extra["photos"] = " ".join(images)
-        category = _category(texts, title)
-        problems += self._problems(row, line, row_id, texts)
+        language = language_of(" , ".join((title, *texts)), usual_language(extra) or self._language)
+        if self._language and not usual_language(extra):
+            extra[LANGUAGE_COLUMNS[0]] = self._language
+        category = _category(texts, title, language)
+        problems += self._problems(row, line, row_id, texts, language)
         kind = next(iter(self._category_texts(row, self._kinds)), "")
         return SourceItem(
             id=item_id,
@@ -412,9 +417,9 @@ class _Columns:
             return price.amount, [RowProblem(NO_SALE_PRICE, row_id, line, _plain(reduced), usable=True)]
         return (sale.amount if is_on and 0 < sale.amount < price.amount else price.amount), []
 
-    def _problems(self, row: Row, line: int, row_id: str, texts: Sequence[str]) -> Iterator[RowProblem]:
+    def _problems(self, row: Row, line: int, row_id: str, texts: Sequence[str], language: str) -> Iterator[RowProblem]:
         """What else is wrong with a row that can be used."""
-        if texts and _category(texts, "") is None:
+        if texts and _category(texts, "", language) is None:
             yield RowProblem(NO_SUCH_CATEGORY, row_id, line, texts[0], usable=True)
         if self._delimiter:
             later = [text for value in row.values() for text in _later_lines(value)]
@@ -463,7 +468,7 @@ def _last_part(path: str) -> str:
     if ">" not in path:
         return path
     last = path.rpartition(">")[2].strip()
-    return last if classify(last) in (None, classify(path)) else default_lexicon().match(path)[1]
+    return last if classify(last) in (None, classify(path)) else default_lexicon().match(in_english(path))[1]
 
 
 def _later_lines(value: Any) -> list[str]:
@@ -475,12 +480,12 @@ def _lines_after(line: int, row: Row) -> str:
     return f"line {last}" if last == line + 1 else f"lines {line + 1} to {last}"
 
 
-def _category(texts: Iterable[str], title: str) -> GarmentCategory | Literal[""] | None:
+def _category(texts: Iterable[str], title: str, language: str) -> GarmentCategory | Literal[""] | None:
     for text in texts:
-        category = next((name for name in GARMENT_CATEGORIES if name == text.lower()), classify(text))
+        category = next((name for name in GARMENT_CATEGORIES if name == text.lower()), classify(text, language))
         if category is not None:
             return category
-    return category_of(title)
+    return classify(title, language) or None
 
 
 def _read_outfits(path: Path, items: Mapping[str, SourceItem], funnel: Funnel) -> tuple[SourceOutfit, ...]:

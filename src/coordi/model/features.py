@@ -19,6 +19,7 @@ from coordi.encoders.labels import Vocabulary
 from coordi.errors import EvaluationError, require
 from coordi.prompts import item_text
 from coordi.style.agreement import NO_AMOUNTS, RULES, THROUGHOUT, Amounts, FactSets, amounts_of, throughout
+from coordi.style.languages import item_in_english
 from coordi.types import GARMENT_CATEGORIES, Description, GarmentCategory, Item, Label
 
 CATEGORY_PAIRS, SIMILARITY, TITLE_SIMILARITY = "category-pairs", "sentence-cosine", "title-cosine"
@@ -404,4 +405,5 @@ def _photo_texts(category: GarmentCategory, vocabulary: Vocabulary, prompt: Prom
 
 
 def _words(item: Item) -> list[str]:
+    item = item_in_english(item)
     return _WORD.findall(f"{item.title} {item.subcategory}".lower())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -39,6 +40,7 @@ _COLUMNS: Mapping[str, str] = {
 }  # fmt: skip
 _PLAIN_FIELDS = ("id", "title", "category", "subcategory", "price", "text", "brand", "gender", "season", "in_stock")
 ITEM_COLUMNS = (*_PLAIN_FIELDS, "image", "extra", "description", "colours", "facts")
+_NO_SPACES = re.compile(r"[\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")  # Thai to Hangul
 _WORD_SEPARATOR = " "  # before each word of ``words``, so that a search matches beginnings of words
 
 
@@ -108,8 +110,11 @@ def _facts_of(text: str) -> Facts:
 
 
 def search_words(text: str) -> list[str]:
-    """Texts that the column ``words`` must contain for a search, one for each word."""
-    return [f"{_WORD_SEPARATOR}{word}" for word in words_of(text)]
+    """Texts that the column ``words`` must contain for a search, one for each word.
+
+    A word in a script that is written without spaces may stand within others; words of other scripts begin there.
+    """
+    return [word if _NO_SPACES.match(word) else f"{_WORD_SEPARATOR}{word}" for word in words_of(text)]
 
 
 def _values(row: CatalogueRow) -> dict[str, Any]:

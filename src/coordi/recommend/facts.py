@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from coordi.data.categories import category_of
 from coordi.encoders.labels import KINDS, Vocabulary
+from coordi.style.languages import in_english, item_in_english
 from coordi.style.lexicon import NOT_WEARABLE, SEASONS_OF_WARMTH, Kind, default_lexicon
 from coordi.style.words import (
     FORMALITIES,
@@ -229,6 +230,7 @@ class FactReader:
         What is usual for a kind comes after the source that names the kind, its materials last. A photo may narrow the
         formality that is usual ("shirt"), not contradict it.
         """
+        item = item_in_english(item)
         title: FactSource = "user" if item.is_users else "title"
         named = _named_kinds(item, description, title)
         kinds = _finest(named, title)
@@ -252,21 +254,23 @@ class FactReader:
     def corrected_title(
         self, title: str, labels: Mapping[str, Sequence[str]], corrected: Collection[str], category: GarmentCategory
     ) -> str:
-        """A title with the labels that its user corrected for the words that they contradict.
+        """A title with the labels that its user corrected for the words that they contradict; then it is in English.
 
         A kind of a tradition keeps its name within its category: no label of a photo is as fine ("hanbok", "dress").
         """
+        own, title = title, in_english(title)
+        translated = title
         for name in _LABELLED:
             if name in corrected:
                 title = self._labels[name].corrected(title, labels.get(name, ()))
         kind, words = default_lexicon().match(title)
         if KINDS not in corrected or kind is None or kind is NOT_WEARABLE:
-            return title
+            return own if title == translated else title
         label = next(iter(labels.get(KINDS, ())), "")
         general = default_lexicon().find(label) if label else None
         is_finer = kind.tradition or (general and (kind is general or default_lexicon().is_a(kind, general)))
         if kind.category in (None, category) and is_finer:
-            return title
+            return own if title == translated else title
         return replaced(title, words, label)
 
     def description_in_prompts(self, item: Item, description: Description | None, facts: Facts) -> Description | None:

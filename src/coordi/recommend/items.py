@@ -17,6 +17,7 @@ from coordi.encoders.base import ImageTextEncoder
 from coordi.encoders.labels import Vocabulary
 from coordi.prompts import item_text
 from coordi.recommend.facts import FactReader, column_values, people_in_column
+from coordi.style.languages import item_in_english
 from coordi.style.lexicon import default_lexicon
 from coordi.style.words import replaced, style_tables, words_of
 from coordi.types import Description, Gender, Item
@@ -43,6 +44,7 @@ def in_stock_of(item: Item) -> bool | None:
 
 def not_understood(item: Item) -> Iterator[tuple[str, str]]:
     """Unknown values in the columns of gender and stock: the column's meaning and the value."""
+    item = item_in_english(item)
     genders = _meaningful_values(item, ("gender", "sex", "targetgender", "agegroup"))
     if genders and not any(map(people_in_column, genders)):
         yield "gender", genders[0]
@@ -79,7 +81,11 @@ def describe_items(
     reader = FactReader(vocabulary)
     facts = [reader.facts(item, descriptions.get(item.id)) for item in items]
     texts = [
-        item_text(_without_brand(item), reader.description_in_prompts(item, descriptions.get(item.id), of_item), prompt)
+        item_text(
+            item_in_english(_without_brand(item)),
+            reader.description_in_prompts(item, descriptions.get(item.id), of_item),
+            prompt,
+        )
         for item, of_item in zip(items, facts, strict=True)
     ]
     text_vectors = text_encoder.encode_texts(texts)  # (N, T)

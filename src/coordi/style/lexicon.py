@@ -35,6 +35,10 @@ SEASONS_OF_WARMTH = (("summer",), ("spring", "summer"), ("spring", "autumn"), ("
 """By warmth, when a garment is worn that names no seasons."""
 _WARMTHS = tuple(map(str, range(len(SEASONS_OF_WARMTH))))
 _NOT_LETTERS = re.compile(r"[^a-z]+")
+# Combining marks of Latin, Greek, Cyrillic, Hebrew and Arabic, and those of no script.
+_ACCENTS = re.compile(
+    r"[\u0300-\u036f\u0483-\u0489\u0591-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]"
+)
 _APOSTROPHE = re.compile(r"['’`]")
 _ASIDE = re.compile(r"\([^()]*\)|\[[^\[\]]*\]")
 _PATH = re.compile(r"\s*[>»›]\s*")
@@ -147,6 +151,10 @@ class Lexicon:
         phrase = self._head(text)
         return self._phrases.get(phrase), phrase
 
+    def named(self, phrase: str) -> Kind | None:
+        """The kind whose very name, or plural, a phrase is, as ``plain`` writes it."""
+        return self._phrases.get(phrase)
+
     def is_a(self, kind: Kind, general: Kind) -> bool:
         """Whether a kind has another among its parents and theirs."""
         return any(parent == general.name or self.is_a(self.kinds[parent], general) for parent in kind.parents)
@@ -230,12 +238,14 @@ def plain(text: str) -> str:
 
 
 def fold(text: str) -> str:
-    """Text in lower case, without accents and apostrophes."""
+    """Text in lower case, without accents and apostrophes; of Turkish i and ı both are i.
+
+    Marks that are letters of their script, such as the vowel signs of Devanagari and the dots of kana, stay.
+    """
     letters = text.casefold()
     if not letters.isascii():
-        letters = "".join(
-            letter for letter in unicodedata.normalize("NFKD", letters) if not unicodedata.combining(letter)
-        )
+        parts = unicodedata.normalize("NFKD", letters.replace("ı", "i"))
+        letters = unicodedata.normalize("NFC", _ACCENTS.sub("", parts))
     return _APOSTROPHE.sub("", letters)
 
 

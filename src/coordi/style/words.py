@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -172,16 +173,23 @@ def dress_codes(names: Sequence[str]) -> tuple[int, int]:
 
 
 def style_identity() -> str:
-    """SHA-256 of the tables of kinds and words, a user's own included: facts differ where it does."""
+    """SHA-256 of the tables of kinds, words and languages, a user's own included: facts differ where it does."""
     package = resources.files("coordi.style")
-    files = [part for name in ("kinds", "tables") for part in package.joinpath(name).iterdir()]
+    files = [part for name in ("kinds", "tables", "languages") for part in package.joinpath(name).iterdir()]
     contents = [part.read_bytes() for part in sorted(files, key=lambda part: part.name)]
     return hashlib.sha256(b"\0".join([*contents, *(path.read_bytes() for path in own_tables())])).hexdigest()
 
 
 def words_of(text: str) -> list[str]:
     """Words of a text for comparing: lower case, without accents, split at everything but letters and digits."""
-    return _BETWEEN_WORDS.sub(" ", fold(text)).split()
+    letters = fold(text)
+    if letters.isascii():
+        return _BETWEEN_WORDS.sub(" ", letters).split()
+    # A mark such as a vowel sign of Devanagari is part of its word; a format character joins letters.
+    kinds = ((letter, unicodedata.category(letter)) for letter in letters)
+    return "".join(
+        letter if letter.isalnum() or kind[0] == "M" else "" if kind == "Cf" else " " for letter, kind in kinds
+    ).split()
 
 
 def stated(text: str) -> str:
