@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from coordi.config import DataSettings
+from coordi.config import DataSettings, FeedSettings
 from coordi.data.feed import read_catalogue, read_photos
 from coordi.data.loading import load
 from coordi.data.photos import OUTSIDE
@@ -214,3 +214,32 @@ def test_a_long_description_may_go_over_lines_unless_they_look_like_rows(tmp_pat
     source = read_catalogue(table)
     assert [item.id for item in source.items] == ["a", "b"]
     assert [(one.item_id, one.line, one.value, one.usable) for one in source.problems] == [("b", 4, "line 5", True)]
+
+
+LANGUAGES = """id,title,category,colour,locale
+1,Chemise en lin homme,Chemises,blanc,
+2,Chemises,,,fr_FR
+3,Damen Slips 3er Pack,Slips,schwarz,
+4,네이비 울 블레이저,,네이비,
+5,Silk chemise,Nightwear > Chemises,white,
+6,Herren Modell 12,Damen > Schuhe > Stiefel,,
+"""
+
+
+def test_categories_of_titles_in_several_languages(tmp_path: Path) -> None:
+    (tmp_path / "catalogue.csv").write_text(LANGUAGES, encoding="utf-8")
+    source = read_catalogue(tmp_path / "catalogue.csv")
+    assert [(item.id, item.category) for item in source.items] == [
+        ("1", "top"), ("2", "top"), ("3", ""), ("4", "outerwear"), ("5", "dress"), ("6", "shoes"),
+    ]  # fmt: skip
+    assert source.items[0].title == "Chemise en lin homme"
+
+
+def test_the_language_of_a_table_can_be_set(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.csv"
+    path.write_text("id,title,locale\n1,Chemises,\n2,Silk chemise with lace,\n3,Slip,en\n", encoding="utf-8")
+    plain, french = read_catalogue(path), read_catalogue(path, settings=FeedSettings(language="fr"))
+    assert [item.category for item in plain.items] == ["dress", "dress", None]
+    assert [item.category for item in french.items] == ["top", "dress", None]
+    assert french.items[0].extra["language"] == "fr"
+    assert "language" not in french.items[2].extra

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from coordi.artifacts import read_json, write_json
 from coordi.config import PromptSettings, RunSettings, load_settings
+from coordi.data.categories import category_of
 from coordi.encoders.labels import load_vocabulary
 from coordi.errors import ConfigError, ModelError
 from coordi.model.base import resolve_base
@@ -300,3 +301,21 @@ class _Counting:
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
         self.count += len(outfits)
         return np.arange(len(outfits), dtype=np.float64)
+
+
+def test_words_of_other_languages_score_as_their_english_twins(scorers: ModelScorers) -> None:
+    prompt = find_model("bundled").settings.prompt
+    pairs = [
+        ("네이비 울 블레이저", "navy blue wool blazer"), ("weiße Ledersneaker", "white leather sneakers"),
+        ("Jupe noire à carreaux", "black checked skirt"),
+    ]  # fmt: skip
+    outfits = []
+    for titles in zip(*pairs, strict=True):
+        created = [Item(title, title, category_of(title), is_users=True) for title in titles]
+        outfits.append(describe_items(created, {}, {}, prompt, load_vocabulary("fashion"), text_encoder()))
+    own, english = outfits
+    assert [item.title for item in own] == [title for title, _ in pairs]
+    assert [item.text for item in own] == [item.text for item in english]
+    assert [item.facts for item in own] == [item.facts for item in english]
+    scores = scorers.quick.score([own, english])
+    assert scores[0] == scores[1]

@@ -248,3 +248,23 @@ def test_a_folder_that_is_no_catalogue_is_refused(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").unlink()
     with pytest.raises(ArtifactError, match=r"isn't finished; go on with the command that began it"):
         Catalogue.open(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("title", "words", "others"),
+    [
+        ("İpek gömlek", ["ipek", "IPEK", "İPEK", "gomlek"], ["pek"]),
+        ("Cafe\u0301 blouse", ["café", "cafe\u0301", "CAFE"], ["afe"]),
+        ("काली साड़ी", ["काली", "साड़ी", "काल"], ["कला", "कोली", "ली"]),
+        ("가죽자켓 블랙", ["자켓", "가죽자켓"], ["자캣"]),
+        ("黑色连衣裙", ["连衣裙", "黑色"], ["白色"]),
+        ("ﾄｰﾄﾊﾞｯｸﾞ", ["バッグ"], ["ハック"]),
+    ],
+)
+def test_search_folds_by_the_rules_of_every_script(
+    info: CatalogueInfo, shop_items: list[Item], title: str, words: list[str], others: list[str]
+) -> None:
+    entry = Item("1", title, "top", text="top: item", text_embedding=shop_items[0].text_embedding)
+    index = Catalogue.in_memory(info, [entry])
+    assert [index.page(words=text)[1] for text in words] == [1] * len(words)
+    assert [index.page(words=text)[1] for text in others] == [0] * len(others)

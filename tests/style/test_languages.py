@@ -93,7 +93,8 @@ def test_english_titles_stay_as_they_are(title: str) -> None:
 @pytest.mark.parametrize(
     ("title", "code"),
     [("Robe noire", "fr"), ("Slips schwarz Damen", "de"), ("白领衬衫", "zh"), ("衬衫", "zh"), ("シャツ", "ja"),
-     ("Camisa azul", "es"), ("Beyaz gömlek", "tr"), ("Camicia bianca", "it"), ("Sapato preto", "pt"), ("Pull bordeaux", "fr"), ("Fußballschuhe", "de")],
+     ("Camisa azul", "es"), ("Beyaz gömlek", "tr"), ("Camicia bianca", "it"), ("Sapato preto", "pt"),
+     ("Pull bordeaux", "fr"), ("Fußballschuhe", "de")],
 )  # fmt: skip
 def test_other_words_decide_the_language(title: str, code: str) -> None:
     assert language_of(title) == code

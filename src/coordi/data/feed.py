@@ -56,7 +56,7 @@ from coordi.data.tables import (
     texts_of,
 )
 from coordi.errors import DataError
-from coordi.style.languages import LANGUAGE_COLUMNS, in_english, language_of, usual_language
+from coordi.style.languages import LANGUAGE_COLUMNS, in_english, language_of, own_language, usual_language
 from coordi.style.lexicon import default_lexicon
 from coordi.types import GARMENT_CATEGORIES, SPLITS, GarmentCategory
 
@@ -297,7 +297,7 @@ class _Columns:
 
     def __init__(self, path: Path, names: Sequence[str], delimiter: str, settings: FeedSettings) -> None:
         self.currency = settings.currency or ""
-        self._language = settings.language or ""
+        self._language = settings.language or own_language()
         self._names: dict[str, None] = {}
         self._delimiter = delimiter
         self._roles = [str(role) for role in settings.columns]

@@ -34,8 +34,8 @@ _SEGMENTS = re.compile(r"([,;:|+•()\[\]/&>»›【】（）、，]+|\s[-–—
 # Small words, and words and names of brands that titles in English have.
 _ENGLISH_WORDS = """
 a an and at by for from in is of on or out over per plus s set size the to w with
-bata bebe comme donna eau femme flora garcon garcons homme klein lane linea maison moda nina noir oliver poloshirt
-pour raye rossi rouge vernis vero west
+bata bebe comme complete donna eau femme flora garcon garcons homme klein lane linea maison moda nina noir oliver
+poloshirt pour raye rossi rouge vernis vero west
 """
 _ENGLISH_ONLY = frozenset(_ENGLISH_WORDS.split())
 _LEAST_EVIDENCE = 4  # letters of a word that speaks for a language by its stem
