@@ -56,7 +56,7 @@ from coordi.data.tables import (
     texts_of,
 )
 from coordi.errors import DataError
-from coordi.style.languages import LANGUAGE_COLUMNS, in_english, language_of, own_language, usual_language
+from coordi.style.languages import LANGUAGE_COLUMNS, in_english, language_of, own_language, stated_language
 from coordi.style.lexicon import default_lexicon
 from coordi.types import GARMENT_CATEGORIES, SPLITS, GarmentCategory
 
@@ -371,8 +371,8 @@ class _Columns:
         extra = {name: _without_tags(_plain(value)) for name, value in row.items() if name not in self._own}
         if len(images) > 1 or any("://" in name for name in images):
             extra["photos"] = " ".join(images)
-        language = language_of(" , ".join((title, *texts)), usual_language(extra) or self._language)
-        if self._language and not usual_language(extra):
+        language = language_of(" , ".join((title, *texts)), stated_language(extra) or self._language)
+        if self._language and not stated_language(extra):
             extra[LANGUAGE_COLUMNS[0]] = self._language
         category = _category(texts, title, language)
         problems += self._problems(row, line, row_id, texts, language)

@@ -136,18 +136,18 @@ class WordTable:
             "".join(self._part(part) if number % 2 == 0 else part for number, part in enumerate(parts)).split()
         )
 
-    def evidence(self, words: Sequence[str], *, is_usual: bool) -> tuple[float, float]:
+    def evidence(self, words: Sequence[str], *, is_assumed: bool) -> tuple[float, float]:
         """How much words speak for this language alone, and for English alone: 1 a word, less an article or the like.
 
-        Words of both speak for neither, unless this is the usual language: then they speak for it.
+        Words of both speak for neither, unless this is the assumed language: then they speak for it.
         """
         own = other = 0.0
         is_named, position = False, 0  # articles alone name no language: "Oscar de la Renta"
         while position < len(words):
             size, what, weight = self._evidence(words, position)
             english = all(map(_is_english, words[position : position + size]))
-            if what and (is_usual or not english):
-                own += max(weight, 1) if is_usual and what != _SMALL else weight
+            if what and (is_assumed or not english):
+                own += max(weight, 1) if is_assumed and what != _SMALL else weight
                 is_named = is_named or what != _SMALL
             elif not what and english:
                 other += 1
@@ -299,20 +299,20 @@ class WordTable:
 
 
 @lru_cache(maxsize=4096)
-def language_of(text: str, usual: str = "") -> str:
+def language_of(text: str, assumed: str = "") -> str:
     """Code of the language that a text is in; empty for English and for what isn't known.
 
     The script decides, and of languages in Latin letters the words that only one of them has: a text is in another
     language if more of its words are known there alone than in English alone, or if all are known there and they name
-    no garment in English ("Pull bordeaux"). ``usual`` is the language of texts whose words are English ones too
+    no garment in English ("Pull bordeaux"). ``assumed`` is the language of texts whose words are English ones too
     ("Chemises", "Slips").
     """
     for code, letters in _SCRIPTS:
         if not text.isascii() and letters.search(text):
             return _of_han(text) if code == "zh" else code
     words = [word for word in _letters(text) if not word.isdigit()]
-    codes = (usual,) if usual in _LATIN else _LATIN
-    best = _by_words(words, codes, usual) if words and not (usual == "" and all(map(_is_english, words))) else ""
+    codes = (assumed,) if assumed in _LATIN else _LATIN
+    best = _by_words(words, codes, assumed) if words and not (assumed == "" and all(map(_is_english, words))) else ""
     if best or default_lexicon().find(text) is not None:
         return best
     return next((code for code in codes if _table(code).is_garment(words)), "")
@@ -327,7 +327,7 @@ def own_language() -> str:
     return code
 
 
-def usual_language(columns: Mapping[str, str]) -> str:
+def stated_language(columns: Mapping[str, str]) -> str:
     """The code in an item's column for its language, such as ``de`` of ``de-AT``; empty if none is known."""
     keys = {"".join(words_of(name)): value for name, value in columns.items()}
     given = next((keys[name] for name in LANGUAGE_COLUMNS if keys.get(name)), "")
@@ -350,7 +350,7 @@ def item_in_english(item: Item) -> Item:
     The title and the subcategory together decide the language, and a column for it, such as ``locale``, decides where
     their words are English ones too. The columns are translated if the title is.
     """
-    code = language_of(f"{item.title} , {item.subcategory}", usual_language(item.extra) or own_language())
+    code = language_of(f"{item.title} , {item.subcategory}", stated_language(item.extra) or own_language())
     extra = {
         name: in_english(value, code or ("" if value.isascii() else language_of(value)))
         for name, value in item.extra.items()
@@ -362,9 +362,9 @@ def item_in_english(item: Item) -> Item:
     return replace(item, title=title, subcategory=kind, extra=MappingProxyType({**item.extra, **extra}))
 
 
-def _by_words(words: Sequence[str], codes: Sequence[str], usual: str) -> str:
+def _by_words(words: Sequence[str], codes: Sequence[str], assumed: str) -> str:
     """The language that most words speak for; empty if they speak for English."""
-    scores = {code: _table(code).evidence(words, is_usual=code == usual) for code in codes}
+    scores = {code: _table(code).evidence(words, is_assumed=code == assumed) for code in codes}
     best = max(codes, key=lambda code: scores[code][0] - scores[code][1])
     own, other = scores[best]
     return best if own >= 1 and own > other else ""
@@ -418,8 +418,8 @@ def _in_order(entries: Sequence[_Entry], head_first: bool) -> str:
     kinds = [entry for entry in entries if entry.what == "kind"]
     if head_first:
         kinds.reverse()
-    rest = sorted((entry for entry in entries if entry.what != "kind"), key=lambda entry: _ORDER.index(entry.what))
-    return " ".join(entry.english for entry in (*rest, *kinds))
+    others = sorted((entry for entry in entries if entry.what != "kind"), key=lambda entry: _ORDER.index(entry.what))
+    return " ".join(entry.english for entry in (*others, *kinds))
 
 
 def _letters(text: str) -> list[str]:
