@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import json
 import threading
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -32,11 +34,18 @@ class Shop(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.requests.append((self.path, dict(self.headers)))
         places = {"/moved": "/a.jpg", "/loop": "/loop", "/elsewhere": "http://example.org/a.jpg",
-                  "/inside": "http://169.254.169.254/latest", "/file": "file:///etc/passwd"}  # fmt: skip
+                  "/inside": "http://169.254.169.254/latest", "/file": "file:///etc/passwd",
+                  "/broken": "http://[x/a.jpg"}  # fmt: skip
         if self.path in places:
             self.send_response(302)
             self.send_header("Location", places[self.path])
             self.end_headers()
+            return
+        if self.path == "/slow":
+            self.wfile.write(b"HTTP/1.0 200 OK\r\nX: ")
+            for _ in range(100):
+                time.sleep(0.05)
+                self.wfile.write(b"a")
             return
         bodies = {
             "/a.jpg": jpeg(),
@@ -45,7 +54,10 @@ class Shop(BaseHTTPRequestHandler):
             "/page": b"<html>",
             "/big": bytes(9_000),
         }
+        bodies["/cut"] = jpeg()[:300]
         self.send_response(200 if self.path in bodies else 404)
+        if self.path == "/cut":
+            self.send_header("Content-Length", "400")
         self.end_headers()
         self.wfile.write(bodies.get(self.path, b""))
 
@@ -90,7 +102,8 @@ def test_photos_are_fetched_once_and_found_by_the_catalogue(tmp_path: Path, shop
 @pytest.mark.parametrize(("place", "problem"), [
     ("loop", "more than 5 redirects"), ("missing.jpg", "the host answered 404 Not Found"), ("page", "photo isn't one"),
     ("big", r"larger than 0\.0076\d* MiB"), ("inside", r"the host 169\.254\.169\.254 isn't allowed"),
-    ("file", "only http and https are fetched"),
+    ("file", "only http and https are fetched"), ("cut", "cut short: 300 of 400 bytes came"),
+    ("broken", "can't be fetched .ValueError: Invalid IPv6 URL"),
 ])  # fmt: skip
 def test_what_gives_no_photo_says_why_and_leaves_nothing(tmp_path: Path, shop: str, place: str, problem: str) -> None:
     address = f"http://{shop}/{place}"
@@ -104,6 +117,19 @@ def test_the_next_address_of_an_item_is_tried(tmp_path: Path, shop: str) -> None
     addresses = [f"http://{shop}/missing.jpg", f"http://{shop}/a.jpg"]
     assert fetcher(shop).fetch_all({"hat": addresses}, tmp_path).new == 1
     assert [path.name for path in tmp_path.iterdir()] == [f"{fetched_name(addresses[1])}.jpg"]
+
+
+def test_a_photo_of_many_items_is_fetched_once(tmp_path: Path, shop: str) -> None:
+    addresses = {str(number): [f"http://{shop}/a.jpg"] for number in range(40)}
+    assert fetcher(shop).fetch_all(addresses, tmp_path, workers=8).new == 40
+    assert len(Shop.requests) == len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_host_that_sends_its_headers_slowly_has_no_more_time_than_others(shop: str, tmp_path: Path) -> None:
+    quick = replace(fetcher(shop), seconds=0.5)
+    begun = time.monotonic()
+    assert "took longer than 0.5 s" in quick.fetch_all({"hat": [f"http://{shop}/slow"]}, tmp_path).failed["hat"]
+    assert time.monotonic() - begun < 4
 
 
 def test_an_unfinished_file_is_fetched_again(tmp_path: Path, shop: str) -> None:
@@ -133,6 +159,7 @@ def test_nothing_of_the_user_is_sent(tmp_path: Path, shop: str) -> None:
     "127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1",
     "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1",
     "64:ff9b::a00:1", "2002:a00:1::", "198.18.0.1", "192.0.2.1",
+    "::127.0.0.1", "::ffff:0:a00:1", "fec0::1", "64:ff9b:1::a00:1",
 ])  # fmt: skip
 def test_addresses_of_private_networks(ip: str) -> None:
     assert not is_public(ip)

@@ -6,9 +6,11 @@ import http.client
 import ipaddress
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -26,6 +28,7 @@ _BLOCK = 2**16
 _SECONDS_TO_CONNECT = 10.0
 _PORTS = {"http": 80, "https": 443}
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_UNICAST = ipaddress.ip_network("2000::/3")  # all that IANA has given out; others hold IPv4 addresses, or are of a site
 _REDIRECTING = (301, 302, 303, 307, 308)
 # An address as it stands may have spaces and letters of any script; what is quoted already stays so.
 _PLAIN = "%/:=&?~#+!$,;'@()*[]"
@@ -34,9 +37,11 @@ _PLAIN = "%/:=&?~#+!$,;'@()*[]"
 def is_public(ip: str) -> bool:
     """Whether an IP address is one of the internet: not of this machine, its network or a cloud's own services."""
     address = ipaddress.ip_address(ip)
-    mapped = getattr(address, "ipv4_mapped", None) or getattr(address, "sixtofour", None)
+    mapped = getattr(address, "sixtofour", None)
     if address in _NAT64:
         mapped = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    elif address.version == 6 and address not in _UNICAST:
+        return False
     return address.is_global and not address.is_multicast and (mapped is None or mapped.is_global)
 
 
@@ -92,28 +97,32 @@ class PhotoFetcher:
         there = {path.stem for path in folder.iterdir() if path.suffix != _UNFINISHED}
         left = {key: row for key, row in addresses.items() if there.isdisjoint(map(fetched_name, row))}
         failed: dict[str, str] = {}
+        locks = {address: threading.Lock() for row in left.values() for address in row}  # items may share a photo
+        stored: set[str] = set()
         with ThreadPoolExecutor(workers) as pool:
-            results = pool.map(lambda row: self._first_of(row, folder), left.values())
+            results = pool.map(lambda row: self._first_of(row, folder, locks, stored), left.values())
             for count, (key, problem) in enumerate(zip(left, results, strict=True), 1):
                 failed |= {} if problem is None else {key: problem}
                 progress(count, len(left))
         return Fetched(len(left) - len(failed), len(addresses) - len(left), failed)
 
-    def _first_of(self, addresses: Sequence[str], folder: Path) -> str | None:
+    def _first_of(
+        self, addresses: Sequence[str], folder: Path, locks: Mapping[str, threading.Lock], stored: set[str]
+    ) -> str | None:
         """Why none of an item's addresses gave a photo; None if one did."""
         problems = []
         for address in addresses:
-            try:
-                content = self.fetch(address)
-            except _RefusedError as error:
-                problems.append(f"{address}: {error}")
-                continue
-            kind = str(format_of(content)).lower()
-            path = folder / f"{fetched_name(address)}.{'jpg' if kind == 'jpeg' else kind}"
-            unfinished = path.with_suffix(_UNFINISHED)
-            with clear_write_errors(path):
-                unfinished.write_bytes(content)
-                unfinished.replace(path)
+            with locks[address]:
+                if address in stored:
+                    return None
+                try:
+                    content = self.fetch(address)
+                except _RefusedError as error:
+                    text = f"{address}: {error}"  # of which a host may have written a part
+                    problems.append("".join(letter if letter.isprintable() else " " for letter in text))
+                    continue
+                _store(content, folder, fetched_name(address))
+                stored.add(address)
             return None
         return "; ".join(problems)
 
@@ -123,20 +132,22 @@ class PhotoFetcher:
         for _ in range(_REDIRECTS + 1):
             try:
                 answer = self._ask(address, ends)
+                address = urljoin(address, answer) if isinstance(answer, str) else address
             except (OSError, http.client.HTTPException, ValueError) as error:
+                self._check_time(ends)
                 raise _RefusedError(f"can't be fetched ({type(error).__name__}: {error})") from error
             if isinstance(answer, bytes):
                 if format_of(answer) is None:
                     raise _RefusedError(not_a_photo(answer))
                 return answer
-            address = urljoin(address, answer)
         raise _RefusedError(f"more than {_REDIRECTS} redirects")
 
     def _ask(self, address: str, ends: float) -> bytes | str:
         """The content at an address, or the address that it redirects to."""
         parts = urlsplit(quote(address, safe=_PLAIN))
         ip, host, port = self._checked(parts)
-        connection = _PinnedConnection(ip, host, port, self._tls if parts.scheme == "https" else None)
+        self._check_time(ends)
+        connection = _PinnedConnection(ip, host, port, self._tls if parts.scheme == "https" else None, ends)
         try:
             connection.request(
                 "GET",
@@ -148,16 +159,22 @@ class PhotoFetcher:
                 return str(response.headers["Location"])
             if response.status != http.client.OK:
                 raise _RefusedError(f"the host answered {response.status} {response.reason}")
-            content = bytearray()
-            while block := response.read1(_BLOCK):
+            content, size = bytearray(), response.length  # None where the host doesn't say it
+            while (size is None or len(content) < size) and (block := response.read1(_BLOCK)):
                 content += block
                 if len(content) > self.max_bytes:
                     raise _RefusedError(f"larger than {self.max_bytes / 2**20:g} MiB (--max-mb)")
-                if time.monotonic() > ends:
-                    raise _RefusedError(f"took longer than {self.seconds:g} s")
+                self._check_time(ends)
+            self._check_time(ends)
+            if size is not None and len(content) < size:
+                raise _RefusedError(f"cut short: {len(content):,} of {size:,} bytes came; run the same command again")
             return bytes(content)
         finally:
-            connection.close()
+            connection.end()
+
+    def _check_time(self, ends: float) -> None:
+        if time.monotonic() >= ends:
+            raise _RefusedError(f"took longer than {self.seconds:g} s")
 
     def _checked(self, parts: SplitResult) -> tuple[str, str, int]:
         """An IP address that may be connected to, the host and the port."""
@@ -175,16 +192,46 @@ class PhotoFetcher:
         return ips[0], host, port
 
 
-class _PinnedConnection(http.client.HTTPConnection):
-    """A connection to an IP address that was checked, whatever its host's name resolves to a moment later."""
+def _store(content: bytes, folder: Path, name: str) -> None:
+    kind = str(format_of(content)).lower()
+    path = folder / f"{name}.{'jpg' if kind == 'jpeg' else kind}"
+    unfinished = path.with_suffix(_UNFINISHED)
+    with clear_write_errors(path):
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
 
-    def __init__(self, ip: str, host: str, port: int, tls: ssl.SSLContext | None) -> None:
+
+class _PinnedConnection(http.client.HTTPConnection):
+    """A connection to an IP address that was checked, whatever its host's name resolves to a moment later. It is shut
+    when its time is over, also for a host that sends its headers a byte at a time.
+    """
+
+    def __init__(self, ip: str, host: str, port: int, tls: ssl.SSLContext | None, ends: float) -> None:
         super().__init__(host, port, timeout=_SECONDS_TO_CONNECT)
         self._ip = ip
         self._tls = tls
+        self._ends = ends
+        self._timer: threading.Timer | None = None
         self.default_port = _PORTS["http" if tls is None else "https"]
 
     def connect(self) -> None:
         """Connect, and check the host's certificate if it is asked by HTTPS."""
-        plain = socket.create_connection((self._ip, self.port), self.timeout)
-        self.sock = plain if self._tls is None else self._tls.wrap_socket(plain, server_hostname=self.host)
+        self.sock = socket.create_connection((self._ip, self.port), self.timeout)
+        if self._tls is not None:
+            self.sock = self._tls.wrap_socket(self.sock, server_hostname=self.host, do_handshake_on_connect=False)
+        self._timer = threading.Timer(max(self._ends - time.monotonic(), 0), _shut, (self.sock,))
+        self._timer.daemon = True
+        self._timer.start()
+        if isinstance(self.sock, ssl.SSLSocket):
+            self.sock.do_handshake()
+
+    def end(self) -> None:
+        """Close the connection for good; ``http.client`` closes it by itself before an answer is read."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.close()
+
+
+def _shut(connected: socket.socket) -> None:
+    with suppress(OSError):
+        socket.socket.shutdown(connected, socket.SHUT_RDWR)  # that of TLS would change what is being read
