@@ -149,6 +149,27 @@ def test_a_hub_model_is_fetched_though_the_library_was_imported_offline(
     assert not server.asked  # what lies in the hub's cache needs no permission
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("missing", ["model.safetensors", "tokenizer", "a part of the weights"])
+def test_what_another_program_fetched_a_part_of_is_fetched(
+    missing: str, server: Hub, tiny_folder: Path, constants: Any
+) -> None:
+    server.files["owner/name"] = contents(tiny_folder)
+    cached = Path(constants.HF_HUB_CACHE) / "models--owner--name" / "snapshots" / PIN
+    shutil.copytree(tiny_folder, cached)
+    if missing == "a part of the weights":
+        index = {"weight_map": {"a": "model.safetensors", "b": "model-2.safetensors"}}
+        (cached / "model.safetensors.index.json").write_text(json.dumps(index))
+    else:
+        for path in cached.glob(f"{missing}*"):
+            path.unlink()
+    settings = ModelSettings(base="owner/name", revision=PIN)
+    with pytest.raises(ModelError, match="nothing is downloaded unless allowed"):
+        resolve_base(settings)
+    fetched = resolve_base(settings.model_copy(update={"allow_download": True}))
+    assert fetched.identity == resolve_base(ModelSettings(base=str(tiny_folder))).identity
+
+
 def test_a_hub_that_does_not_answer_is_named(server: Hub, monkeypatch: pytest.MonkeyPatch, constants: Any) -> None:
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(ModelError, match=r"the hub's model owner/name at 0123456789ab can't be fetched: .*; check the"):

@@ -229,13 +229,25 @@ def _in_hub_cache(settings: ModelSettings) -> Path | None:
     """A complete snapshot in the hub's own cache, of any commit if none is pinned; no network is used."""
     hub = require("huggingface_hub")
     try:
-        return Path(
+        folder = Path(
             hub.snapshot_download(
                 settings.base, revision=settings.revision, local_files_only=True, allow_patterns=_FETCHED
             )
         )
     except (OSError, ValueError):  # nothing is there
         return None
+    return folder if _is_complete(folder) else None
+
+
+def _is_complete(folder: Path) -> bool:
+    """Whether the weights and the tokenizer are there: another program may have fetched the configuration alone."""
+    index = folder / "model.safetensors.index.json"
+    try:
+        weights = set(read_json(index)["weight_map"].values()) if index.is_file() else {"model.safetensors"}
+    except (ArtifactError, AttributeError, KeyError, TypeError):
+        return False
+    names = {"config.json", *map(str, weights)}
+    return all((folder / name).is_file() for name in names) and any(folder.glob("tokenizer*"))
 
 
 def _choose(where: str, listed: list[str]) -> list[str]:
