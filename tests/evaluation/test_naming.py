@@ -56,6 +56,15 @@ def test_the_removed_item_is_a_candidate_and_in_nothing_that_is_read(wardrobe: D
     assert draw_name_questions(wardrobe, 3, 50) == ()  # no kind is known
 
 
+def test_an_item_whose_words_another_of_the_outfit_has_is_not_asked_for(wardrobe: Dataset) -> None:
+    dataset = with_kinds(wardrobe)
+    question = draw_name_questions(dataset, 3, 1)[0]
+    words = dataset.items[question.removed].text
+    items = {name: replace(row, text=words) if name in question.context else row for name, row in dataset.items.items()}
+    for drawn in draw_name_questions(replace(dataset, items=items), 3, 50):
+        assert items[drawn.removed].text not in {items[name].text for name in drawn.context}
+
+
 def test_figures_by_hand() -> None:
     items = {
         "a": item("a", "boots", "red"), "b": item("b", "pumps", ""), "c": item("c", "boots", "blue", (0, 1)),

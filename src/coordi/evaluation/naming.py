@@ -101,9 +101,14 @@ def draw_name_questions(dataset: Dataset, seed: int, most: int) -> tuple[NameQue
             others = [dataset.items[name] for name in outfit.item_ids if name != removed.id]
             if removed.category is None or "kind" not in removed.facts or not others:
                 continue
-            texts = {removed.text, *(item.text for item in others)}
-            wrong = [name for text, name in by_category[removed.category].items() if text not in texts]
-            if len(wrong) + 1 >= _LEAST_CANDIDATES:
+            texts = {item.text for item in others}
+            wrong = [
+                name
+                for text, name in by_category[removed.category].items()
+                if text not in texts and text != removed.text
+            ]
+            # Beside an item of the same text, the prompt would hold the answer.
+            if removed.text not in texts and len(wrong) + 1 >= _LEAST_CANDIDATES:
                 context = tuple(others[int(row)].id for row in rng.permutation(len(others)))
                 questions.append(NameQuestion(outfit.id, context, removed.category, (removed.id, *wrong)))
                 break
