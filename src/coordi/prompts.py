@@ -385,11 +385,18 @@ class PromptRenderer:
         words each; then the texts with the most tokens lose letters, down to eight tokens each; then items are dropped
         from the end. The question, the candidates' letters, the closing and the answer stay.
         """
+        return self._fitted(instruction)[1]
+
+    def text_read(self, instruction: Instruction) -> str:
+        """The prompt as text, shortened as ``render`` does."""
+        return self.text(self._fitted(instruction)[0])
+
+    def _fitted(self, instruction: Instruction) -> tuple[Instruction, Rendered]:
         answer = self.answer_ids(instruction.answer, ends=True) if instruction.answer is not None else ()
         room = self.max_length - max(len(answer), 1)
         prompt = self._prompt_ids(instruction)
         if len(prompt) <= room:
-            return Rendered(prompt, answer)
+            return instruction, Rendered(prompt, answer)
         return self._shortened(instruction, prompt, answer, room)
 
     def question_ids(self, instruction: Instruction) -> tuple[int, ...]:
@@ -503,7 +510,7 @@ class PromptRenderer:
 
     def _shortened(
         self, instruction: Instruction, prompt: tuple[int, ...], answer: tuple[int, ...], room: int
-    ) -> Rendered:
+    ) -> tuple[Instruction, Rendered]:
         texts = [text.split() for text in (*instruction.items, *instruction.options)]
         optional = len(instruction.options)
         words, dropped = sum(map(len, texts)), 0
@@ -529,7 +536,7 @@ class PromptRenderer:
             cut = len(lines) - optional
             instruction = replace(instruction, items=tuple(lines[:cut]), options=tuple(lines[cut:]))
             prompt = self._prompt_ids(instruction)
-        return Rendered(prompt, answer, words - sum(map(len, texts)), dropped)
+        return instruction, Rendered(prompt, answer, words - sum(map(len, texts)), dropped)
 
     def _heaviest(self, texts: Sequence[Sequence[str]]) -> int | None:
         """Position of the text with the most tokens; None if none has more than the minimum."""

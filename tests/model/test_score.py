@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -158,3 +159,36 @@ def test_naming_gives_one_line_whatever_shares_the_batch(loaded: Loaded) -> None
     assert alone.prompt.count(f"- {COLOURS[0]} {KINDS[0]}\nWanted: shoes") == 1
     assert [label.text for label in alone.recommended] != []
     assert alone.query.shape == (EdgeEncoder.bundled().dimension,)
+
+
+def test_a_base_models_own_penalty_changes_no_name(loaded: Loaded) -> None:
+    scorer = LanguageModelScorer("x", loaded.model, PromptRenderer(loaded.tokenizer, 128))
+    writer = ComplementWriter(scorer, ComplementRecommender(EdgeEncoder.bundled(), load_vocabulary("fashion")), 8)
+    requests = [NameRequest((item,), "shoes") for item in ITEMS[:4]]
+    names = [row.text for row in writer.write(requests)]
+    model: Any = loaded.model
+    model.generation_config.repetition_penalty = 1000.0
+    assert [row.text for row in writer.write(requests)] == names
+
+
+def test_the_prompt_of_a_name_is_the_one_that_was_read(loaded: Loaded) -> None:
+    renderer = PromptRenderer(loaded.tokenizer, 128)
+    scorer = LanguageModelScorer("x", loaded.model, renderer)
+    writer = ComplementWriter(scorer, ComplementRecommender(EdgeEncoder.bundled(), load_vocabulary("fashion")), 8)
+    (row,) = writer.write([NameRequest(tuple(items_of("red skirt " * 90)), "shoes")])
+    tokens = loaded.tokenizer(row.prompt, add_special_tokens=False)["input_ids"]
+    assert 100 < len(tokens) < 120
+    assert row.prompt.count("red skirt") > 1
+
+
+def test_a_full_gpu_says_what_to_set_while_a_name_is_written(loaded: Loaded, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    def fail(**options: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    scorer = LanguageModelScorer("x", loaded.model, PromptRenderer(loaded.tokenizer, 128))
+    writer = ComplementWriter(scorer, ComplementRecommender(EdgeEncoder.bundled(), load_vocabulary("fashion")), 8)
+    monkeypatch.setattr(loaded.model, "generate", fail)
+    with pytest.raises(ModelError, match=r"CUDA out of memory; .*model\.quantization=nf4"):
+        writer.write([NameRequest((ITEMS[0],), "shoes")])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from coordi.artifacts import Progress, no_progress
 from coordi.encoders.complements import ComplementRecommender
 from coordi.model.base import quiet_libraries
+from coordi.model.prefix_cache import full_memory_named
 from coordi.model.scoring import LanguageModelScorer
 from coordi.prompts import PromptRenderer
 from coordi.types import GarmentCategory, Item, Label
@@ -32,7 +33,7 @@ class Written(NamedTuple):
     """What a model named.
 
     Attributes:
-        prompt: The prompt as text.
+        prompt: The prompt as text, shortened where it was too long.
         text: The first line of the model's most likely answer, such as ``"black ankle boots"``; empty if the answer is.
         recommended: Garment types that the image encoder recommends zero-shot, most probable first, whether they are in
             the prompt or not.
@@ -65,13 +66,13 @@ class ComplementWriter:
         prompts = [self._renderer.render(instruction).prompt_ids for instruction in instructions]
         names = [""] * len(prompts)
         order = sorted(range(len(prompts)), key=lambda row: (len(prompts[row]), row))  # little padding
-        with quiet_libraries():
+        with quiet_libraries(), full_memory_named():
             for start in range(0, len(order), _BATCH):
                 rows = order[start : start + _BATCH]
                 for row, name in zip(rows, self._generate([prompts[row] for row in rows]), strict=True):
                     names[row] = name
                 progress(start + len(rows), len(order))
-        texts = map(self._renderer.text, instructions)
+        texts = map(self._renderer.text_read, instructions)
         return [self._written(*row) for row in zip(requests, texts, names, strict=True)]
 
     def _written(self, request: NameRequest, prompt: str, name: str) -> Written:
@@ -97,6 +98,7 @@ class ComplementWriter:
                 attention_mask=mask.to(device),
                 max_new_tokens=self._max_tokens,
                 do_sample=False,
+                repetition_penalty=1.0,  # a base's own is for chats: Qwen's would avoid words of the prompt
                 use_cache=True,
                 pad_token_id=pad,
                 eos_token_id=list(self._renderer.end_ids()),
