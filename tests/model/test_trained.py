@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -287,6 +289,29 @@ def test_scores_are_cached_by_what_is_recommended_too() -> None:
     assert cached.score([*outfits, outfits[0]]).tolist() == [0.0, 1.0, 0.0]
     assert scorer.count == 2
     assert CachedScorer("x", _Counting()).score(outfits).tolist() == [0.0, 0.0]  # by their words alone
+
+
+def test_nothing_is_written_while_the_language_model_scores(items: list[Item], monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, done = Event(), Event()
+
+    def score(outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
+        begun.set()
+        assert done.wait(10)
+        return np.zeros(len(outfits))
+
+    other = ModelScorers(find_model("base"))
+    writer: Any = SimpleNamespace(write=lambda requests, progress: [done.is_set()])
+    monkeypatch.setattr(other._lazy, "score", score)
+    monkeypatch.setattr(other, "_writer", lambda: writer)
+    with ThreadPoolExecutor() as pool:
+        scored = pool.submit(other.language_model.score, [items[:2]])
+        assert begun.wait(10)
+        written: Future[Any] = pool.submit(other.write, [])
+        with pytest.raises(TimeoutError):
+            written.result(timeout=0.2)
+        done.set()
+        assert written.result(timeout=10) == [True]
+        assert scored.result().tolist() == [0.0]
 
 
 class _Counting:

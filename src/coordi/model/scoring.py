@@ -240,13 +240,20 @@ class CachedScorer:
 
     gives_probabilities = True
 
-    def __init__(self, name: str, scorer: OutfitScorer, size: int = CACHE_SIZE, key: Key | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        scorer: OutfitScorer,
+        size: int = CACHE_SIZE,
+        key: Key | None = None,
+        lock: Lock | None = None,
+    ) -> None:
         self.name = name
         self._scorer = scorer
         self._size = size
         self._key = key or texts_of
         self._scores: OrderedDict[Texts, float] = OrderedDict()
-        self._lock = Lock()
+        self._lock = lock or Lock()  # of the model, if others call it too
 
     def score(self, outfits: Sequence[Sequence[Item]]) -> NDArray[np.float64]:
         """P(yes) of each outfit, shape ``(N,)``."""

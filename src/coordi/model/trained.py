@@ -108,7 +108,7 @@ class ModelScorers:
     def __init__(self, model: TrainedModel) -> None:
         self._trained = model
         self._lazy = LazyScorer(model.name, model.load_scorer)
-        self._lock = Lock()
+        self._lock = Lock()  # one thread at a time scores or writes with the language model
         self._writer = cache(self._load_writer)
         own = None if model.adapter is None else Ensemble.load(model.adapter)
         self._has_own = own is not None
@@ -120,7 +120,7 @@ class ModelScorers:
         vocabulary = load_vocabulary(model.settings.describe.vocabulary)
         self._ensemble = ensemble.with_photo_only(vocabulary, model.settings.prompt)
         name = LANGUAGE_MODEL if own else model.name
-        self.language_model = CachedScorer(name, self._lazy, key=prompt_key(model.settings))
+        self.language_model = CachedScorer(name, self._lazy, key=prompt_key(model.settings), lock=self._lock)
         self._adapt(self._ensemble)
 
     def for_catalogue(self, sums: GroupSums) -> ModelScorers:
