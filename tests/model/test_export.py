@@ -6,6 +6,7 @@ import json
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from coordi.api import load
 from coordi.artifacts import read_json, write_json
 from coordi.errors import ModelError
 from coordi.model.base import Base, find_gguf, resolve_base
-from coordi.model.export import GGUF_FILE, MODELFILE, export
+from coordi.model.engines import Loaded, load_tokenizer
+from coordi.model.export import GGUF_FILE, MODELFILE, _modelfile, export
 from coordi.model.scoring import PooledScorer, load_answers, load_any_scorer, load_scorer
 from coordi.model.trained import BUNDLED, find_model
 from coordi.prompts import InstructionMaker
@@ -186,6 +188,23 @@ def test_a_gguf_answers_alike_in_llama_cpp(
     question = instructions.compatibility(outfits[0])
     assert template.replace("{{ .Prompt }}", f"{question.question}\n{question.body()}") == prompts[0]
     assert 'PARAMETER stop "<|im_end|>"' in modelfile
+
+
+@pytest.mark.parametrize("form", ["chat", "instruction"])
+def test_a_modelfile_of_a_model_that_names_items_leaves_room_and_shows_what_is_recommended(
+    answering: Path, form: str
+) -> None:
+    plain = find_model(str(answering))
+    network: Any = None  # not read
+    loaded = Loaded(network, load_tokenizer(resolve_base(plain.settings.model)))
+    assert "PARAMETER num_predict 4\n" in _modelfile(loaded, plain)
+    finetune = plain.settings.finetune.model_copy(update={"tasks": {"compatibility": 0.7, "complement": 0.3}})
+    prompt = plain.settings.prompt.model_copy(update={"form": form, "recommended": 1})
+    settings = plain.settings.model_copy(update={"finetune": finetune, "prompt": prompt})
+    modelfile = _modelfile(loaded, replace(plain, settings=settings))
+    assert "PARAMETER num_predict 32\n" in modelfile
+    assert "\n#   Recommended: " in modelfile
+    assert ("#   ### Instruction:" in modelfile) == (form == "instruction")
 
 
 def _p_yes(server: Any, prompt: str) -> float:

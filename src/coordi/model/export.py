@@ -6,6 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordi.artifacts import clear_write_errors
-from coordi.config import PromptSettings
 from coordi.errors import ModelError, require
 from coordi.model.base import Base, quiet_libraries, resolve_base
 from coordi.model.decoder import CONTROL, DECODER, PROJECTIONS, decoder_folder
 from coordi.model.engines import Loaded, PeftEngine
+from coordi.model.generation import MOST_TOKENS
 from coordi.model.scoring import HEAD, HEAD_SETTINGS, check_origin, load_light_head, runs_without_torch
 from coordi.model.trained import TrainedModel
 from coordi.prompts import PromptRenderer, compatibility_instruction
@@ -99,7 +100,7 @@ def _write_weights(model: TrainedModel, adapter: Path, out: Path, *, as_gguf: bo
                 shutil.copyfile(adapter / name, out / name)
         return
     _write_gguf(loaded, base, out / GGUF_FILE)
-    (out / MODELFILE).write_text(_modelfile(loaded, model.settings.prompt), encoding="utf-8")
+    (out / MODELFILE).write_text(_modelfile(loaded, model), encoding="utf-8")
 
 
 def _write_gguf(loaded: Loaded, base: Base, path: Path) -> None:
@@ -192,10 +193,13 @@ def _add_tokenizer(writer: Any, tokenizer: Any, vocabulary: int) -> None:
         writer.add_chat_template(tokenizer.chat_template)
 
 
-def _modelfile(loaded: Loaded, prompt: PromptSettings) -> str:
+def _modelfile(loaded: Loaded, model: TrainedModel) -> str:
     """Ollama's description of the model, with the text around a prompt as fine-tuning had it."""
+    prompt = model.settings.prompt
     renderer = PromptRenderer(loaded.tokenizer, prompt.max_length, prompt.form)
-    example = compatibility_instruction(["navy wool blazer", "white leather sneakers"])
+    example = compatibility_instruction(["outerwear: navy wool blazer", "shoes: white leather sneakers"])
+    if prompt.recommended:
+        example = replace(example, recommended=("outerwear: coat", "shoes: loafers"))
     content = f"{example.question}\n{example.body()}"
     text = renderer.text(example)
     if text.count(content) != 1:
@@ -210,6 +214,6 @@ def _modelfile(loaded: Loaded, prompt: PromptSettings) -> str:
     lines = [
         "# An outfit is asked about so:", *(f"#   {line}" for line in content.splitlines()),
         f"FROM ./{GGUF_FILE}", f'TEMPLATE """{before}{{{{ .Prompt }}}}{after}"""', f'PARAMETER stop "{stop}"',
-        "PARAMETER temperature 0", "PARAMETER num_predict 4",
+        "PARAMETER temperature 0", f"PARAMETER num_predict {MOST_TOKENS if model.names_items else 4}",
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
