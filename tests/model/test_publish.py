@@ -118,7 +118,11 @@ def test_no_path_of_this_machine_is_in_the_files(
     (folder / CARD).unlink()
     origin = read_json(folder / "coordi.json") | {"base": str(tmp_path)}
     (folder / "coordi.json").write_text(json.dumps(origin))
+    settings = read_json(folder / SETTINGS)
+    settings["finetune"]["start"] = str(tmp_path / "earlier")
+    (folder / SETTINGS).write_text(json.dumps(settings))
     write_card(model, folder)
+    assert str(tmp_path) not in (folder / SETTINGS).read_text(encoding="utf-8")
     assert read_json(folder / SETTINGS)["model"]["base"] == read_json(folder / "coordi.json")["base"] == tmp_path.name
     card = (folder / CARD).read_text(encoding="utf-8")
     assert f"base_model: {tmp_path.name}" in card

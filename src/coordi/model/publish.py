@@ -15,12 +15,13 @@ _FILES = ["*.json", "*.safetensors", CARD]
 
 
 def write_card(model: TrainedModel, folder: Path) -> None:
-    """Write an exported adapter's model card, unless it has one, and take the base's path out of its files: the hash
-    beside it says which base is meant.
+    """Write an exported adapter's model card, unless it has one, and take paths of this machine out of its files: the
+    hash beside it says which base is meant.
     """
     settings, origin = read_json(folder / SETTINGS), read_json(folder / ORIGIN)
     name = _public(str(origin["base"]))
     settings["model"]["base"] = origin["base"] = name
+    settings["finetune"]["start"] = None  # a folder of this machine, which using the adapter doesn't need
     write_json(folder / SETTINGS, settings)
     write_json(folder / ORIGIN, origin)
     if not (folder / CARD).is_file():
