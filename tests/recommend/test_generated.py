@@ -92,6 +92,13 @@ def test_labels_in_brackets_and_two_colours_are_one_thing() -> None:
     assert words_of_name("", "shoes", ()).note == "The model named nothing; searched for 'shoes', which is wanted."
 
 
+def test_the_wanted_category_before_a_name_is_no_part_of_it() -> None:
+    named = words_of_name("shoes: black ankle boots", "shoes", ())
+    assert named == words_of_name("black ankle boots", "shoes", ())
+    assert named.kind is not None
+    assert named.kind.name == "ankle boots"
+
+
 def test_what_the_catalogue_lacks_is_said() -> None:
     (sandals,) = ask({"shoes": "tan leather sandals"}).generated
     assert sandals.note == "No 'sandals' is among the shoes here; what is nearest by words follows."

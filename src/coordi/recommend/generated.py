@@ -30,7 +30,7 @@ def words_of_name(text: str, want: GarmentCategory, recommended: Sequence[Label]
     Of several things the first of the wanted category counts. If it names nothing that is worn, or a thing of another
     category, what the image encoder recommends is searched for, or else the category.
     """
-    text = " ".join(text.split())
+    text = " ".join(text.split()).removeprefix(f"{want}: ")  # as adapters before names were taught without it write
     quoted = f"'{text[:_QUOTED]}'"
     things = _things_in(text)
     if len(things) > 1:
