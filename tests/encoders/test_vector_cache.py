@@ -86,3 +86,24 @@ def test_another_encoder_has_another_cache(tmp_path: Path, monkeypatch: pytest.M
         assert one.path != other.path
         assert one.path is not None
         assert one.path.is_relative_to(tmp_path)
+
+
+@pytest.mark.parametrize("bit", [0, 20, 57, 95, 100])
+def test_a_vector_with_a_flipped_bit_is_not_used_and_is_saved_again(tmp_path: Path, bit: int) -> None:
+    """A wrong vector looks like any other: nothing else would ever find it."""
+    with EmbeddingCache(tmp_path / "v.sqlite", 3) as cache:
+        cache.add(DIGESTS, VECTORS)
+    database = sqlite3.connect(tmp_path / "v.sqlite")
+    ((row,),) = database.execute("SELECT vector FROM vectors WHERE photo = ?", (DIGESTS[1],)).fetchall()
+    flipped = bytearray(row)
+    flipped[bit // 8] ^= 1 << bit % 8
+    database.execute("UPDATE vectors SET vector = ? WHERE photo = ?", (bytes(flipped), DIGESTS[1]))
+    database.commit()
+    database.close()
+    with EmbeddingCache(tmp_path / "v.sqlite", 3) as cache:
+        assert [cache.knows(digest) for digest in DIGESTS] == [True, False, True, True, True]
+        with pytest.raises(ArtifactError, match="lacks vectors"):
+            cache.vectors(DIGESTS)
+        cache.add(DIGESTS[1:2], VECTORS[1:2])
+    with EmbeddingCache(tmp_path / "v.sqlite", 3) as cache:
+        np.testing.assert_array_equal(cache.vectors(DIGESTS), VECTORS)

@@ -7,6 +7,7 @@ import inspect
 import json
 import os
 import sqlite3
+import zlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -163,36 +164,39 @@ class EmbeddingCache(AbstractContextManager["EmbeddingCache"]):
     def knows(self, digest: bytes) -> bool:
         """Whether the cache has the vector of a photo, saved or pending."""
         with self._locked():
-            row = self._database.execute("SELECT 1 FROM vectors WHERE photo = ?", (digest,)).fetchone()
-            return row is not None or digest in self._pending
+            return bool(digest in self._pending or self._stored(digest))
 
     def add(self, digests: Sequence[bytes], vectors: npt.NDArray[np.float32]) -> None:
         """Add vectors ``(N, D)``; they are saved from time to time."""
         rows = np.ascontiguousarray(vectors, dtype="<f4")
         with self._lock:
-            self._pending.update((digest, row.tobytes()) for digest, row in zip(digests, rows, strict=True))
+            self._pending.update(
+                (digest, _sealed(digest, row.tobytes())) for digest, row in zip(digests, rows, strict=True)
+            )
         if len(self._pending) >= self._save_every:
             self.save()
 
     def save(self) -> None:
         """Write the pending vectors, all of them or none."""
         with self._locked():
-            self._database.executemany("INSERT OR IGNORE INTO vectors VALUES (?, ?)", self._pending.items())
+            self._database.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", self._pending.items())
             self._database.commit()
             self._pending.clear()
 
     def vectors(self, digests: Sequence[bytes]) -> npt.NDArray[np.float32]:
         """Vectors ``(N, D)`` of photos in the cache, in the order of ``digests``."""
-        select = "SELECT vector FROM vectors WHERE photo = ?"
         with self._locked():
-            stored = (
-                self._pending.get(digest) or (self._database.execute(select, (digest,)).fetchone() or [b""])[0]
-                for digest in digests
-            )
-            rows = b"".join(stored)
+            stored = (self._pending.get(digest) or self._stored(digest) for digest in digests)
+            rows = b"".join(row[:-_SEAL] for row in stored)
         if len(rows) != len(digests) * self._dimension * 4:
             raise ArtifactError(f"{self._name} lacks vectors that were saved; delete it and run the same command again")
         return np.frombuffer(rows, dtype="<f4").reshape(len(digests), self._dimension).astype(np.float32)
+
+    def _stored(self, digest: bytes) -> bytes:
+        """A saved vector with its checksum; empty if there is none, or its bits aren't those that were saved."""
+        record = self._database.execute("SELECT vector FROM vectors WHERE photo = ?", (digest,)).fetchone()
+        row = bytes(record[0]) if record is not None else b""
+        return row if row == _sealed(digest, row[:-_SEAL]) else b""
 
     @property
     def _name(self) -> str:
@@ -208,6 +212,14 @@ class EmbeddingCache(AbstractContextManager["EmbeddingCache"]):
                     f"{self._name} can't be used: {error}; free the disk, wait for another run, or delete the file "
                     "(all it holds can be computed again) and run the same command"
                 ) from error
+
+
+_SEAL = 4
+
+
+def _sealed(digest: bytes, vector: bytes) -> bytes:
+    """A vector with a checksum of it and of its key: disks lose bits, and a wrong vector looks like any other."""
+    return vector + zlib.crc32(digest + vector).to_bytes(_SEAL, "big")
 
 
 def encoding_key(encoder: ImageTextEncoder) -> str:
