@@ -24,11 +24,13 @@ from coordi.data.sample import sample_folder, write_sample
 from coordi.encoders.labels import Labeller
 from coordi.errors import ArtifactError, DataError, EncoderError, RecommendationError
 from coordi.recommend.build import (
+    LONG_TITLE,
     CatalogueJob,
     DescriptionPipeline,
     add_to_catalogue,
     build_catalogue,
     info_of,
+    read_feed,
     refresh_catalogue,
     remove_from_catalogue,
 )
@@ -405,6 +407,14 @@ def test_a_catalogue_cannot_allow_its_own_downloads(
     with pytest.raises(EncoderError, match="isn't there"):  # the control: this hub would have been asked
         refresh_catalogue(None, replace(work, data=DataSettings(photos="optional", allow_download=True)))
     assert server.asked != []
+
+
+@pytest.mark.parametrize("title", ["red skirt " * 100_000, "a" * 1_000_000])
+def test_a_title_without_end_is_cut_and_told(tmp_path: Path, title: str) -> None:
+    """It took 17 s and a GiB to describe."""
+    feed = read_feed(write(tmp_path, ({"sku": "a", "name": title, "type": "skirts"}, GOOD[1])), DataSettings())
+    assert [len(row.item.title) for row in feed.rows] == [2000, len("Blue shirt")]
+    assert next(problem.reason for problem in feed.problems if problem.item_id == "a") == LONG_TITLE
 
 
 def test_a_damaged_database_is_told(shop: Path, pipeline: DescriptionPipeline, work: CatalogueJob) -> None:

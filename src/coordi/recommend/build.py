@@ -56,6 +56,8 @@ from coordi.style.words import style_identity
 from coordi.types import FunnelRow, GarmentCategory, Item
 
 PROBLEMS_FILE = "problems.jsonl"
+MAX_TITLE_LENGTH = 2000  # letters; a prompt has room for a dozen words
+LONG_TITLE = f"title longer than {MAX_TITLE_LENGTH:,} letters: cut"
 MAX_ID_LENGTH = 200  # what a rule may name
 NOT_CLOTHES = "nobody wears it to be seen (rugs, lipstick, underwear, ...)"
 NOTHING_TO_GO_BY = "no title and no photo"
@@ -115,12 +117,14 @@ def read_feed(path: Path | str, settings: DataSettings) -> Feed:
     some_photos = any(item.image is not None for item in source.items)
     for item in source.items:
         title = clean_title(item.title)
-        row = FeedRow(_item(item, title.text), source.lines.get(item.id), _hash(item))
+        row = FeedRow(_item(item, title.text[:MAX_TITLE_LENGTH]), source.lines.get(item.id), _hash(item))
         refusal = _refusal(item, title.text)
         if refusal:
             problems.append(row.problem(refusal, item.subcategory or title.text))
             continue
         rows.append(row)
+        if len(title.text) > MAX_TITLE_LENGTH:
+            problems.append(row.problem(LONG_TITLE, title.text[:_MAX_VALUE_LENGTH], usable=True))
         if title.repaired:
             problems.append(row.problem(REPAIRED, title.text, usable=True))
         if item.image is None and item.why_no_photo == OUTSIDE:

@@ -277,12 +277,12 @@ def _protocol(settings: ServeSettings, most: int) -> type[asyncio.Protocol]:
             if len(self.connections) > most:
                 transport.abort()
                 return
-            self._watch()
+            self._limit_head()
 
-        def _watch(self) -> None:
-            self.loop.call_later(settings.read_seconds, self._close_unless_asked)
+        def _limit_head(self) -> None:
+            self.loop.call_later(settings.read_seconds, self._close_if_idle)
 
-        def _close_unless_asked(self) -> None:
+        def _close_if_idle(self) -> None:
             if self not in self.connections:
                 return
             is_idle = self.cycle is None or self.cycle.response_complete
@@ -290,7 +290,7 @@ def _protocol(settings: ServeSettings, most: int) -> type[asyncio.Protocol]:
                 self.transport.abort()
                 return
             self._previous = self.cycle
-            self._watch()
+            self._limit_head()
 
     return Limited
 
