@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -121,3 +123,18 @@ def test_broken_entries_are_left_out_and_counted(page: Page) -> None:
     take_in(page, zipped({"wardrobe.json": wardrobe(items=[good, *broken], kept=[{"name": "x"}])}))
     expect(page.get_by_text("Added: 1 piece, 0 looks. 6 entries were broken and left out.")).to_be_visible()
     expect(page.get_by_role("article")).to_have_count(1)
+
+
+def test_a_zip_that_lies_about_its_sizes_is_refused_at_once(page: Page) -> None:
+    """4 MiB that unpack to 4 GiB and claim 1,000 bytes: the page was frozen for a minute."""
+    deflating = zlib.compressobj(9, zlib.DEFLATED, -15)
+    data = b"".join(deflating.compress(bytes(2**20)) for _ in range(4200)) + deflating.flush()
+    name = f"photos/{'a' * 64}.jpg".encode()
+    sizes = struct.pack("<IIIH", 0, len(data), 1000, len(name))
+    local = struct.pack("<4sHHHHH", b"PK\3\4", 20, 0, 8, 0, 0) + sizes + bytes(2) + name + data
+    central = struct.pack("<4sHHHHHH", b"PK\1\2", 20, 20, 0, 8, 0, 0) + sizes + bytes(14) + name
+    # Comment, disk, attributes and the offset of the local header are zeros.
+    end = struct.pack("<4sHHHHIIH", b"PK\5\6", 0, 0, 1, 1, len(central), len(local), 0)
+    open_wardrobe(page)
+    take_in(page, local + central + end)
+    expect(page.get_by_text("This ZIP holds more than a wardrobe may")).to_be_visible(timeout=10_000)

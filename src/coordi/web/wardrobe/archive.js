@@ -1,6 +1,6 @@
 /** Everything that is kept, as one ZIP: `wardrobe.json` and `photos/<sha256>.jpg`; and back, trusting nothing in it. */
 
-import { strFromU8, strToU8, unzipSync, zipSync } from "../vendor/fflate.js";
+import { strFromU8, strToU8, Unzip, UnzipInflate, unzipSync, zipSync } from "../vendor/fflate.js";
 import { keepPhoto, keptPhoto } from "../core/keeping.js";
 import { decode, hashOf } from "../core/photos.js";
 import { read, save } from "../core/store.js";
@@ -15,6 +15,7 @@ const MOST_BYTES = 500e6;
 const MOST_PHOTO_BYTES = 5e6;
 const MOST_CONTENT_BYTES = 20e6;
 const MOST_FILES = 5000;
+const PART_BYTES = 16384; // Unpacked, a thousand times as many at most.
 
 /** An archive that can't be taken in; `reason` is the last part of an i18n key. */
 export class ArchiveError extends Error {
@@ -56,21 +57,47 @@ export async function importArchive(file) {
 
 /** @param {Uint8Array} bytes @returns {Record<string, Uint8Array>} Only what an archive of ours may hold. */
 function unpack(bytes) {
-  let [files, sum] = [0, 0];
-  // Sizes are those that the archive claims, and no more than that is ever unpacked.
-  const isWanted = ({ name, originalSize }) => {
-    const most = name === CONTENT ? MOST_CONTENT_BYTES : PHOTO_PATH.test(name) ? MOST_PHOTO_BYTES : 0;
-    if (!most) return false;
-    files += 1;
-    sum += originalSize;
-    if (originalSize > most || sum > MOST_BYTES || files > MOST_FILES) throw new ArchiveError("large");
-    return true;
+  const files = {};
+  let [count, sum] = [0, 0];
+  // Sizes that an archive claims may be lies, and its files may overlap: what comes out is counted while it comes.
+  const take = (file) => {
+    const most = file.name === CONTENT ? MOST_CONTENT_BYTES : PHOTO_PATH.test(file.name) ? MOST_PHOTO_BYTES : 0;
+    if (!most) return;
+    count += 1;
+    if (count > MOST_FILES) throw new ArchiveError("large");
+    const parts = [];
+    let size = 0;
+    file.ondata = (error, part, isLast) => {
+      if (error) throw error;
+      size += part.length;
+      sum += part.length;
+      if (size > most || sum > MOST_BYTES) throw new ArchiveError("large");
+      parts.push(part);
+      if (isLast) files[file.name] = joined(parts, size);
+    };
+    file.start();
   };
   try {
-    return unzipSync(bytes, { filter: isWanted });
+    unzipSync(bytes, { filter: () => false }); // Only looks whether it is a ZIP, to its end.
+    const unzip = new Unzip(take);
+    unzip.register(UnzipInflate);
+    for (let start = 0; start < bytes.length; start += PART_BYTES) {
+      unzip.push(bytes.subarray(start, start + PART_BYTES), start + PART_BYTES >= bytes.length);
+    }
   } catch (error) {
     throw error instanceof ArchiveError ? error : new ArchiveError("zip");
   }
+  return files;
+}
+
+function joined(parts, size) {
+  const bytes = new Uint8Array(size);
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
 }
 
 /** @param {Record<string, Uint8Array>} files By path, as `filesOfAll` makes them. */
