@@ -136,7 +136,7 @@ def test_a_photo_whose_name_is_not_utf8_is_kept(tmp_path: Path) -> None:
     assert read_dataset(tmp_path).items["a"].image == item.image
 
 
-@pytest.mark.parametrize("words", ["frobnicator", "빨간 치마", "navy blue", "black lace thong", "Levi's"])
+@pytest.mark.parametrize("words", ["frobnicator", "กระโปรงสีแดง", "navy blue", "black lace thong", "Levi's"])
 def test_words_without_a_category_are_scored_by_themselves(words: str, model: Model) -> None:
     item = model.find_item(words)
     assert (item.category, item.text) == (None, words.lower())

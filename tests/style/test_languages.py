@@ -116,6 +116,7 @@ def test_a_given_language_decides_words_of_two(
 
 def test_a_given_language_leaves_english_titles(monkeypatch: pytest.MonkeyPatch) -> None:
     assert language_of("black slip dress with lace", "de") == ""
+    assert language_of("Schwarze Lederhandschuhe Damen", "fr") == "de"
     monkeypatch.setenv("COORDI_LANGUAGE", "fr")
     assert classify("Chemises") == "top"
     monkeypatch.setenv("COORDI_LANGUAGE", "klingon")

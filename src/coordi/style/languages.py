@@ -311,11 +311,12 @@ def language_of(text: str, assumed: str = "") -> str:
         if not text.isascii() and letters.search(text):
             return _of_han(text) if code == "zh" else code
     words = [word for word in _letters(text) if not word.isdigit()]
-    codes = (assumed,) if assumed in _LATIN else _LATIN
-    best = _by_words(words, codes, assumed) if words and not (assumed == "" and all(map(_is_english, words))) else ""
+    best = _by_words(words, (assumed,), is_assumed=True) if words and assumed in _LATIN else ""
+    if not best and not all(map(_is_english, words)):
+        best = _by_words(words, _LATIN, is_assumed=False)
     if best or default_lexicon().find(text) is not None:
         return best
-    return next((code for code in codes if _table(code).is_garment(words)), "")
+    return next((code for code in _LATIN if _table(code).is_garment(words)), "")
 
 
 def own_language() -> str:
@@ -362,9 +363,9 @@ def item_in_english(item: Item) -> Item:
     return replace(item, title=title, subcategory=kind, extra=MappingProxyType({**item.extra, **extra}))
 
 
-def _by_words(words: Sequence[str], codes: Sequence[str], assumed: str) -> str:
+def _by_words(words: Sequence[str], codes: Sequence[str], *, is_assumed: bool) -> str:
     """The language that most words speak for; empty if they speak for English."""
-    scores = {code: _table(code).evidence(words, is_assumed=code == assumed) for code in codes}
+    scores = {code: _table(code).evidence(words, is_assumed=is_assumed) for code in codes}
     best = max(codes, key=lambda code: scores[code][0] - scores[code][1])
     own, other = scores[best]
     return best if own >= 1 and own > other else ""
