@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import struct
+import tracemalloc
 import subprocess
 import sys
 import textwrap
@@ -438,6 +439,20 @@ def test_damaged_bytes_are_a_photo_or_a_clear_error(tmp_path: Path, name: str) -
         except ImageError:
             refused += 1
     assert 0 < refused < 300
+
+
+def test_the_ground_of_a_large_cut_out_needs_no_memory_a_pixel(tmp_path: Path) -> None:
+    cut_out = Image.new("RGBA", (3000, 3000), (255, 255, 255, 0))
+    cut_out.paste((250, 250, 248, 255), (700, 700, 2300, 2300))
+    cut_out.save(tmp_path / "white.png", compress_level=1)
+    tracemalloc.start()
+    try:
+        ground = seen(tmp_path / "white.png")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert ground == (190, 190, 190)
+    assert peak < 60 * 2**20  # a number of 8 bytes for each pixel is 69 MiB
 
 
 def seen(path: Path, place: tuple[int, int] = (0, 0)) -> Any:

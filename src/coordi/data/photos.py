@@ -76,6 +76,7 @@ _WITHOUT_LENGTH = frozenset({0x00, 0x01, 0xFF, *range(0xD0, 0xD9)})
 _MOST_SCANS = 100  # a progressive photo has about 10; each is a pass over every pixel
 _LARGEST_PROFILE = 4 * 2**20  # bytes; those of printers have some 2 MiB
 _NEARLY_WHITE = 225  # mean brightness of what is visible of a cut-out, of 255; on white it would vanish
+_SAMPLED = 512  # pixels a side of which that mean is taken: of all it would need over a GiB
 _GREY = (190, 190, 190)
 _LONGEST = 50  # times the shorter side; an encoder that enlarges the shorter side would need memory without bound
 # Everything that Pillow's readers raise on damaged or invented bytes; its warnings too, where a caller turns warnings
@@ -272,8 +273,9 @@ def _plain(image: Image.Image) -> Image.Image:
         return image.convert("RGB")
     clear = image.convert("RGBA")
     alpha = clear.getchannel("A")
-    weights = np.asarray(alpha, dtype=np.float64)
-    visible = float((np.asarray(clear.convert("L")) * weights).sum() / max(weights.sum(), 1))
+    sample = clear.resize([min(side, _SAMPLED) for side in clear.size], Image.Resampling.NEAREST)
+    weights = np.asarray(sample.getchannel("A"), dtype=np.float64)
+    visible = float((np.asarray(sample.convert("L")) * weights).sum() / max(weights.sum(), 1))
     ground = Image.new("RGB", clear.size, "white" if visible < _NEARLY_WHITE else _GREY)
     ground.paste(clear, mask=alpha)
     return ground
