@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 
 import pytest
 
@@ -16,6 +17,7 @@ from coordi.data.prices import CODES, in_force, parse_price, read_price
         ("1 299,00 €", 1299, "EUR"), ("1\u00a0299,00\u00a0€", 1299, "EUR"), ("1\u202f299,00\u202f€", 1299, "EUR"),
         ("1\u2009299,00 €", 1299, "EUR"), ("12.500 KWD", 12.5, "KWD"), ("KWD 1,299.000", 1299, "KWD"),
         ("0.999", 0.999, ""), ("0,999", 0.999, ""), (",89 €", 0.89, "EUR"), (".99", 0.99, ""), ("$.99", 0.99, ""),
+        ("EUR .99", 0.99, "EUR"), ("CHF.50", 0.5, "CHF"), (Decimal("12.500"), 12.5, ""),
         ("Rs.500", 500, ""), ("Rs. 1,29,999.00", 129_999, ""), ("Fr. 1'200.–", 1200, "CHF"), ("€ 1.299,-", 1299, "EUR"),
         ("$1,299.00", 1299, ""), ("1.299,00 EUR", 1299, "EUR"), ("1,299", 1299, ""), ("1.299.000", 1_299_000, ""),
         ("1 299 000,50 kr", 1_299_000.5, ""), ("12,5", 12.5, ""), ("34.0000", 34, ""), ("1299.500", 1299.5, ""),
@@ -31,7 +33,8 @@ def test_what_a_price_says(value: object, amount: float, currency: str) -> None:
 @pytest.mark.parametrize(
     "value",
     ["2 for 30", "3.5K", "\u22125", "-5", "–5", "(5)", "5-7", "from 20", "ab 20 €", "free", "50%", "1 2", "10²",
-     "1,2,3", "12.05.2024", "1e3", "99p", "USD 5 EUR", "1,299 KWD", "=1+1", "½", "9" * 16, "9" * 400, "", "n/a",
+     "1,2,3", "12.05.2024", "1e3", "99p", "USD 5 EUR", "1,299 KWD", "=1+1", "½", "kr .50", "Rs,500", Decimal("NaN"),
+     "9" * 16, "9" * 400, "", "n/a",
      None, True, -1,
      float("nan"), float("inf"), pytest.param(10**5000, id="5000 digits"), ["5"]],
 )  # fmt: skip
@@ -44,6 +47,17 @@ def test_the_currency_of_the_feed_tells_decimals() -> None:
     assert read_price("12.500", "KWD") == (12.5, "")
     assert read_price("12.500", "EUR") == (12_500, "")
     assert len(CODES) > 150
+
+
+@pytest.mark.parametrize(
+    ("value", "feed", "currency"),
+    [("$15", "", ""), ("$15", "CAD", "CAD"), ("$15", "EUR", "USD"), ("99 kr", "EUR", "SEK"), ("99 kr", "DKK", "DKK"),
+     ("￥15", "USD", "JPY")],
+)  # fmt: skip
+def test_a_sign_of_several_currencies_is_never_one_of_another(value: str, feed: str, currency: str) -> None:
+    price = read_price(value, feed)
+    assert price is not None
+    assert price.currency == currency
 
 
 @pytest.mark.parametrize(

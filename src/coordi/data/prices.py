@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from datetime import date, datetime
+from decimal import Decimal
 from importlib import resources
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ CODES = frozenset(_TABLE["codes"].split())
 """Currency codes of ISO 4217."""
 _THREE_DECIMALS = frozenset(_TABLE["three decimals"].split())
 _SIGNS: dict[str, str] = _TABLE["signs"]
+_SHARED: dict[str, list[str]] = {sign: codes.split() for sign, codes in _TABLE["shared signs"].items()}
 _NUMBER = re.compile(r"[.,]?\d(?:[\d\s.,'’٫٬]*\d)?")
 _NO_CENTS = re.compile(r"^[.,]\s?[-–—]{1,2}(?=\s|$)")  # "1'200.–" and "1299,-"
 _GROUPS = re.compile(r"[1-9]\d{0,2}(?:(?P<mark>[ '.,])\d{3})(?:(?P=mark)\d{3})*")
@@ -38,6 +40,8 @@ def read_price(value: object, currency: str = "") -> Price | None:
     """
     if isinstance(value, bool) or value is None:
         return None
+    if isinstance(value, Decimal):  # of a Parquet table
+        value = float(value)
     if isinstance(value, int | float):
         return Price(float(value), "") if value >= 0 and value < 10**_MOST_DIGITS and math.isfinite(value) else None
     text = str(value).strip()
@@ -45,9 +49,12 @@ def read_price(value: object, currency: str = "") -> Price | None:
     if len(numbers) != 1:
         return None
     number, start, end = numbers[0].group(), numbers[0].start(), numbers[0].end()
-    if number[0] in ".," and text[:start].strip()[-1:].isalpha():  # "Rs.500"
+    before = text[:start].strip()
+    if number[0] in ".," and before[-1:].isalpha() and before not in CODES:  # "Rs.500", but "EUR .99"
+        if number[0] == "," or text[start - 1].isspace():
+            return None
         number = number[1:]
-    codes = [_code(text[:start]), _code(_NO_CENTS.sub("", text[end:]))]
+    codes = [_code(text[:start], currency), _code(_NO_CENTS.sub("", text[end:]), currency)]
     if None in codes or len({code for code in codes if code}) > 1:
         return None
     given = next((code for code in codes if code), "")
@@ -61,11 +68,16 @@ def parse_price(value: object) -> float | None:
     return None if price is None else price.amount
 
 
-def _code(text: str) -> str | None:
-    """Currency code of what stands before or after a number; None if that is no currency."""
+def _code(text: str, currency: str) -> str | None:
+    """Currency code of what stands before or after a number; None if that is no currency. A sign of several is the
+    feed's if that is one of them, and else their first: a dollar isn't a euro.
+    """
     sign = "".join(text.split()).strip(".:\u200e\u200f")
     if not sign or sign in CODES:
         return sign
+    codes = _SHARED.get(sign.casefold())
+    if codes is not None:
+        return "" if not currency else currency if currency in codes else codes[0]
     return _SIGNS.get(sign.casefold())
 
 
