@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import random
 import struct
-import tracemalloc
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 import zlib
 from collections.abc import Callable
 from pathlib import Path

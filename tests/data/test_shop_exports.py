@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from coordi.config import DataSettings, FeedSettings
-from coordi.data.feed import NO_PRICE, OTHER_CURRENCY, read_catalogue
+from coordi.data.feed import DUPLICATE, NO_PRICE, OTHER_CURRENCY, read_catalogue
 from coordi.data.loading import load
 from coordi.data.shop_formats import (
     GROUP_OF_PRODUCTS,
@@ -207,12 +207,12 @@ def test_credentials_in_addresses_are_kept_nowhere(tmp_path: Path) -> None:
     path = tmp_path / "feed.csv"
     path.write_text(
         "id,title,image_link,additional_image_link,mail\n"
-        "1,Straw hat,https://me:secret@cdn.example.com/a.jpg,https://me:secret@cdn.example.com/b.jpg,shop@example.com\n"
+        "1,Straw hat,https://me:se@cret@cdn.example.com/a.jpg,https://me:secret@cdn.example.com/b.jpg,shop@example.com\n"
     )
     (item,) = read_catalogue(path).items
     assert item.extra["photos"] == "https://cdn.example.com/a.jpg https://cdn.example.com/b.jpg"
     assert item.extra["mail"] == "shop@example.com"
-    assert "secret" not in repr(item)
+    assert "cret" not in repr(item)
 
 
 def test_a_format_can_be_forced_and_columns_named(tmp_path: Path) -> None:
@@ -228,3 +228,55 @@ def test_a_format_can_be_forced_and_columns_named(tmp_path: Path) -> None:
     assert [item.price for item in items] == [65.0, 52.0, 25.0, 19.9]
     assert recognise_format(["Handle", "Title", "Option1 Name", "Option1 Value"]).key == "shopify"
     assert recognise_format(["Handle", "Title", "Option1 Name", "Option1 Value"], "plain").key == "plain"
+
+
+def test_skus_that_several_variants_of_shopify_have_lose_none(tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text(
+        "Handle,Title,Option1 Name,Option1 Value,Variant SKU,Variant Price,Variant Inventory Tracker,"
+        "Variant Inventory Qty,Variant Compare At Price\n"
+        "a,Red hat,Size,S,X,5,shopify,0,8\na,,,M,X,6,shopify,4,\nb,Blue hat,Title,Default Title,X,9,shopify,3,\n"
+    )
+    red, blue = read_catalogue(path).items
+    assert (red.extra["sizes"], red.extra["sizes in stock"], blue.id) == ("S, M", "M", "b")
+    mapped = FeedSettings.model_validate({"columns": {"price": ("Variant Compare At Price",)}})
+    red, blue = read_catalogue(path, settings=mapped).items
+    assert (red.price, red.extra["highest price"], blue.price) == (6.0, "8.00", 9.0)  # not 8.00 for both sizes
+
+
+def test_variations_of_woocommerce_that_are_switched_off_leave_no_product(tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    header = "ID,Type,SKU,Name,Published,Regular price,Parent\n"
+    product, variation = "13,variable,J,Blue jeans,1,,\n", "14,variation,J-S,Blue jeans S,-1,50,J\n"
+    other = "15,simple,H,Straw hat,1,5,\n"
+    for rows in (product + variation + other, variation + product + other):
+        path.write_text(header + rows)
+        assert [item.id for item in read_catalogue(path).items] == ["15"]
+
+
+def test_a_row_whose_id_is_the_group_of_another_product_keeps_its_price(tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text(
+        "ID,Type,SKU,Name,Published,Regular price,Parent\n12,simple,Q,Straw hat,1,5,\n13,variable,12,Jeans,1,,\n"
+        "14,variation,12-S,Jeans S,1,50,12\n"
+    )
+    source = read_catalogue(path)
+    assert [(item.id, item.price) for item in source.items] == [("12", 5.0)]
+    assert told(source) == [(DUPLICATE, "other title, category, price, columns", 4)]
+
+
+def test_a_row_of_the_product_itself_is_one_of_its_sizes(tmp_path: Path, adds_up: Callable[[Dataset], None]) -> None:
+    path = tmp_path / "feed.csv"
+    path.write_text(
+        "id,title,image_link,item_group_id,size\nD,Red dress,,,\nD-S,Red dress - S,,D,S\nD-M,Red dress - M,,D,M\n"
+    )
+    (item,) = read_catalogue(path).items
+    assert item.extra["sizes"] == "S, M"
+    adds_up(load(path, DataSettings(photos="optional"), 1))
+
+
+@pytest.mark.parametrize("image", ["http://[x/a.jpg", f"{'a' * 300}.jpg|b.jpg"])
+def test_names_of_photos_that_are_no_names(tmp_path: Path, image: str) -> None:
+    path = tmp_path / "feed.csv"
+    path.write_text(f"id,title,image_link\n1,Straw hat,{image}\n")
+    assert [item.title for item in read_catalogue(path).items] == ["Straw hat"]

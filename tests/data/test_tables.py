@@ -28,6 +28,7 @@ from coordi.data.tables import (
     cell_of,
     find_encoding,
     open_table,
+    read_table,
 )
 from coordi.data.xml_feed import CUT, REFUSED
 from coordi.errors import DataError
@@ -354,3 +355,16 @@ def test_a_parquet_file_that_unpacks_to_far_more_than_it_is_is_refused(
     assert (tmp_path / "shop.parquet").stat().st_size < 100_000
     with pytest.raises(DataError, match=message):
         list(open_table(tmp_path / "shop.parquet").rows)
+
+
+def test_a_file_that_ends_within_a_letter_stays_utf_8(tmp_path: Path) -> None:
+    path = tmp_path / "cut.csv"
+    path.write_bytes("id,title\n1,Hermès\n2,Chlo".encode() + b"\xc3")
+    assert find_encoding(path) == "utf-8"
+    assert [row["title"] for _, row in read_table(path).rows] == ["Hermès", "Chlo\ufffd"]
+
+
+def test_amounts_in_json_keep_their_point(tmp_path: Path) -> None:
+    path = tmp_path / "items.jsonl"
+    path.write_text('{"id": "1", "title": "red hat", "price": {"amount": 8.403, "currency": "EUR"}}\n')
+    assert [item.price for item in read_catalogue(path).items] == [8.403]

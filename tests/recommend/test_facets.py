@@ -102,6 +102,7 @@ def test_a_gender_is_what_column_kind_or_title_say(given: Item, gender: Gender |
         ({"qty": "0"}, False), ({"stock": "-1"}, False), ({"stock": "plenty"}, None), ({}, None),
         ({"stock": "", "quantity": "2"}, True), ({"stock": "2.5"}, True), ({"stock": "0.0"}, False),
         ({"availability": "https://schema.org/OutOfStock"}, False), ({"availability": "ausverkauft"}, False),
+        ({"stock": "0,0000"}, False), ({"stock": "1,000"}, True), ({"availability": "presale"}, False),
         ({"availability": "Sofort lieferbar"}, True), ({"availability": "Épuisé"}, False),
         ({"stock": "agotado"}, False),
         ({"stock": "Esaurito"}, False), ({"stock": "esgotado"}, False), ({"stock": "uitverkocht"}, False),

@@ -14,7 +14,7 @@ from datetime import date
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from coordi.artifacts import MANIFEST
 from coordi.config import FeedSettings
@@ -30,7 +30,7 @@ from coordi.data.photos import (
     not_a_photo,
 )
 from coordi.data.prices import in_force, read_price
-from coordi.data.shop_formats import COLUMNS, FeedFormat, recognise_format
+from coordi.data.shop_formats import COLUMNS, MAPPED, FeedFormat, recognise_format
 from coordi.data.source import (
     Funnel,
     RowProblem,
@@ -77,9 +77,8 @@ _DEPARTMENT = re.compile(
     r"^(apparel & accessories|clothing|uncategorized|home|root catalog|default category)\s*(>\s*|$)", re.I
 )
 _TAG = re.compile(r"<(script|style)\b[^<>]*>[^<]*|</?[a-zA-Z!][^<>]*>")
-_CREDENTIALS = re.compile(r"://[^/@\s]*@")
+_CREDENTIALS = re.compile(r"://[^/?#\s]*@")
 _SAMPLE_ROWS, _MOST_NAMES = 200, 10_000
-_MAPPED = "column for "
 
 Examples = dict[str, list[str]]
 """By reason, where the cases are."""
@@ -185,7 +184,7 @@ def _with_mapped(path: Path, table: TableReader, columns: Mapping[Any, Sequence[
     for line, row in table.rows:
         if columns and not isinstance(row, BadRow):
             given = {role: [row[name] for name in names if name in row] for role, names in columns.items()}
-            row = {**row, **{f"{_MAPPED}{role}": values[0] for role, values in given.items() if values}}
+            row = {**row, **{f"{MAPPED}{role}": values[0] for role, values in given.items() if values}}
         yield line, row
 
 
@@ -261,7 +260,11 @@ class _Shelf:
             self.problems.append(RowProblem(DUPLICATE, item.id, line, self._difference(item)))
             return
         self._groups.add(group or row_id)
-        self.merged += item.id in self._variants
+        first = self._items.get(item.id, item)
+        if item.id not in self._variants and not item.title.startswith(first.title):  # one's id is another's group
+            self.problems.append(RowProblem(DUPLICATE, item.id, line, self._difference(item)))
+            return
+        self.merged += item.id in self._items
         if self._items.setdefault(item.id, item) is item:
             self.lines[item.id] = line
         elif item.image is not None and self._items[item.id].image is None:
@@ -342,7 +345,7 @@ class _Columns:
     def learn(self, row: Row) -> Row:
         """A row under the names that its roles have; columns that it alone has become known."""
         if self._roles:
-            ordered = sorted(row.items(), key=lambda cell: cell[0].startswith(_MAPPED))  # which replace others
+            ordered = sorted(row.items(), key=lambda cell: cell[0].startswith(MAPPED))  # which replace others
             row = {_role_name(name): value for name, value in ordered}
         if not row.keys() <= self._names.keys() and len(self._names) < _MOST_NAMES:
             self._learn(row)
@@ -364,7 +367,7 @@ class _Columns:
         price, problems = self._price(row, line, row_id)
         images = [text for role in ("image", "more images") for text in _image_names(row.get(self._of[role], ""))]
         paths = [path for name in images if (path := self._photo(name)) is not None]
-        image = next((path for path in paths if len(paths) > 1 and path.exists()), paths[0] if paths else None)
+        image = next((path for path in paths if len(paths) > 1 and _exists(path)), paths[0] if paths else None)
         if image is None:
             names = (self._photos.get(unicodedata.normalize("NFC", name)) for name in (item_id, row_id, group))
             image = next((path for path in names if path is not None), None)
@@ -391,11 +394,11 @@ class _Columns:
     def _photo(self, name: str) -> Path | None:
         """The photo that a path in the table's folder names, or an address whose file lies there or in ``images``."""
         if "://" in name:
-            file = unquote(urlsplit(name).path).rpartition("/")[2]
+            file = unquote(re.split(r"[?#]", name, maxsplit=1)[0]).rpartition("/")[2]
             return self._photos.get(fetched_name(name)) or self._photos.get(unicodedata.normalize("NFC", file))
         path = inside(self._folder, name)
         near = None if path is None else self._photos.get(unicodedata.normalize("NFC", path.name))
-        return path if near is None or near == path or (path is not None and path.exists()) else near
+        return path if near is None or near == path or (path is not None and _exists(path)) else near
 
     def _price(self, row: Row, line: int, row_id: str) -> tuple[float | None, list[RowProblem]]:
         """What a row costs now: its sale price while there is one; in the feed's currency."""
@@ -439,8 +442,12 @@ class _Columns:
 
 def _role_name(name: str) -> str:
     """The column that has a role, for the name under which a user's choice for it comes; others stay as they are."""
-    role = name.removeprefix(_MAPPED)
+    role = name.removeprefix(MAPPED)
     return name if role == name else "item_group_id" if role == "group" else role
+
+
+def _exists(path: Path) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 - that of Path raises an error for a name that is too long
 
 
 def _image_names(value: Any) -> list[str]:

@@ -16,7 +16,7 @@ from coordi.config import DataSettings
 from coordi.data.cleaning import clean
 from coordi.data.feed import find_photos, find_table, read_catalogue, read_photos, walk
 from coordi.data.hub import COPIES, copy_layout, fetch, hub_name, read_marqo, read_owj
-from coordi.data.photos import NOT_A_PHOTO
+from coordi.data.photos import FORMATS_IN_WORDS, NOT_A_PHOTO
 from coordi.data.polyvore import VERSIONS, is_version, read_maryland, read_outfits, split_file
 from coordi.data.sample import MARKER, SAMPLE, sample_folder
 from coordi.data.source import Source, listed
@@ -173,8 +173,8 @@ Layout = Literal[
 _ACCEPTED = (
     "accepted are a folder with train_no_dup.json, valid_no_dup.json or test_no_dup.json (Maryland Polyvore), a folder "
     "that holds nondisjoint or disjoint, or is one of them (Polyvore Outfits), a .csv, .jsonl or .parquet catalogue or "
-    "a folder holding one, a shop's export as .csv, .tsv, .txt, .json or .xml, a folder of photos (JPEG, PNG, WebP, "
-    "GIF or BMP), a data set on the hub "
+    "a folder holding one, a shop's export as .csv, .tsv, .txt, .json or .xml, a folder of photos ("
+    f"{FORMATS_IN_WORDS}), a data set on the hub "
     f"({', '.join(COPIES)}), or, as --data of a command, 'sample'; of coordi evaluate also a .tsv of style pairs"
 )
 

@@ -22,6 +22,9 @@ GROUP_OF_PRODUCTS = "a group of products that have rows of their own"
 COLUMNS = yaml.safe_load(resources.files("coordi.data").joinpath("columns.yaml").read_text(encoding="utf-8"))
 """Names of columns and what they mean, by role and by format; see the file."""
 _COLOUR, _SIZE = (re.compile("|".join(COLUMNS[role])) for role in ("colour", "size"))
+MAPPED = "column for "
+"""Begins the name under which a user's choice of a column for a role comes."""
+_OF_A_VARIANT = frozenset(f"{MAPPED}{role}" for role in ("id", "price", "sale_price", "size", "in_stock"))
 _ATTRIBUTE = re.compile(r"attribute \d", re.IGNORECASE)
 
 
@@ -78,6 +81,11 @@ def _columns(row: Row, key: FeedFormatName) -> dict[str, Any]:
     return {**{column_key(name): value for name, value in row.items()}, "": others}
 
 
+def _of_product(row: Row) -> dict[str, Any]:
+    """Other cells of a product's row that count for its variants too."""
+    return {name: value for name, value in row[""].items() if name not in _OF_A_VARIANT}
+
+
 def _roles(row: Row, key: FeedFormatName) -> dict[str, Any]:
     return {role: row[name] for name, role in COLUMNS[key]["roles"].items() if name in row}
 
@@ -107,7 +115,7 @@ class Shopify(FeedFormat):
     needs = tuple(frozenset({name, "title", "option1name", "option1value"}) for name in ("handle", "urlhandle"))
 
     def rows(self, rows: NumberedRows) -> NumberedRows:  # noqa: D102
-        handle, group = "", list[tuple[int, Row]]()
+        handle, group, ids = "", list[tuple[int, Row]](), set[str]()
         for line, row in rows:
             if isinstance(row, BadRow):
                 yield line, row
@@ -119,12 +127,12 @@ class Shopify(FeedFormat):
                 yield line, BadRow("bad row: no handle")
                 continue
             if name != handle:
-                yield from self._product(handle, group)
+                yield from self._product(handle, group, ids)
                 handle, group = name, []
             group.append((line, values))
-        yield from self._product(handle, group)
+        yield from self._product(handle, group, ids)
 
-    def _product(self, handle: str, group: list[tuple[int, Row]]) -> NumberedRows:
+    def _product(self, handle: str, group: list[tuple[int, Row]], ids: set[str]) -> NumberedRows:
         if not group:
             return
         line, first = group[0]
@@ -132,7 +140,7 @@ class Shopify(FeedFormat):
         if str(first.get("status", "active")).lower() not in ("active", "") or published in ("false", "0", "no"):
             yield line, BadRow(NOT_SOLD, handle)
             return
-        shared = {**_roles(first, "shopify"), "item_group_id": handle, **first[""]}
+        shared = {**_roles(first, "shopify"), "item_group_id": handle, **_of_product(first)}
         of_variants = {str(row["variantimage"]) for _, row in group if "variantimage" in row}
         photos = [str(row["imagesrc"]) for _, row in group if str(row.get("imagesrc", "")) not in {"", *of_variants}]
         sold = [(n, row) for n, row in group if {"variantprice", "variantsku", "option1value"} & set(row)] or group[:1]
@@ -140,7 +148,9 @@ class Shopify(FeedFormat):
             named = {str(first.get(f"option{n}name", n)): str(row[f"option{n}value"])
                      for n in "123" if f"option{n}value" in row}  # fmt: skip
             own = {**row[""], **named_options({name: value for name, value in named.items() if name != "Title"})}
-            own["id"] = str(row.get("variantsku") or f"{handle}-{number}")
+            sku = str(row.get("variantsku", ""))  # which Shopify lets several variants and products have
+            own["id"] = sku if sku and sku not in ids else f"{handle}-{number}"
+            ids.add(own["id"])
             own["image"] = list(dict.fromkeys([*texts_of(row.get("variantimage", [])), *photos]))
             own |= {"price": row["variantprice"]} if "variantprice" in row else {}
             own |= {"regular_price": row["variantcompareatprice"]} if "variantcompareatprice" in row else {}
@@ -188,6 +198,8 @@ class WooCommerce(FeedFormat):
                 yield line, BadRow(NOT_SOLD, " ".join(names[-1:]))
             if "variable" in kinds:
                 yield from self._begin(_Family(line, row, is_sold=is_sold), names, families)
+            elif not is_sold and "variation" in kinds:
+                families.setdefault(str(row.get("parent", "")).strip(), _Family(line)).has_children = True
             elif not is_sold:
                 continue
             elif "grouped" in kinds:
@@ -206,6 +218,7 @@ class WooCommerce(FeedFormat):
         """Remember a product, and read its variations that came before it."""
         for name in names:
             before = families.get(name)
+            family.has_children |= before is not None and before.has_children
             for line, child in before.waiting if before is not None else ():
                 yield self._child(line, child, family)
             families[name] = family
@@ -226,7 +239,7 @@ class WooCommerce(FeedFormat):
     def _item(self, row: Row, parent: Row | None) -> Row:
         product: Row = parent or row
         options = {**(self._options(parent, several=False) if parent else {}), **self._options(row, several=True)}
-        item = {**(parent[""] if parent else {}), **row[""], **named_options(options)}
+        item = {**(_of_product(parent) if parent else {}), **row[""], **named_options(options)}
         item |= {"id": str(row.get("id") or row.get("sku")), "title": product.get("name", row.get("name", ""))}
         if parent is not None:
             item["item_group_id"] = str(parent.get("sku") or parent.get("id"))
@@ -314,7 +327,7 @@ class Magento(FeedFormat):
 
     def _item(self, row: Row, parent: Row | None, options: Mapping[str, str]) -> Row:
         product: Row = parent or row
-        item: dict[str, Any] = {**(parent[""] if parent else {}), **row[""]}
+        item: dict[str, Any] = {**(_of_product(parent) if parent else {}), **row[""]}
         attributes = [dict(self._PAIR.findall(str(part.get("additionalattributes", "")))) for part in (product, row)]
         item |= {name: value.replace("|", ", ") for part in attributes for name, value in part.items()}
         item |= {

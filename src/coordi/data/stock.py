@@ -16,7 +16,7 @@ STOCK_COLUMNS = (
 )  # fmt: skip
 """Names of columns as they are compared; the first that says something known decides."""
 
-_QUANTITY = re.compile(r"[+-]?\d+(?:\.\d*)?")
+_QUANTITY = re.compile(r"[+-]?\d+(?:[.,]\d*)?")
 _NO_VALUE = frozenset({"", "na", "n a", "none", "null", "nan", "unknown"})
 _WORDS = yaml.safe_load(resources.files("coordi.data").joinpath("stock.yaml").read_text(encoding="utf-8"))
 _IN_STOCK, _OUT_OF_STOCK = (
@@ -33,7 +33,7 @@ def in_stock(values: Iterable[str]) -> bool | None:
         if text in _NO_VALUE:
             continue
         if _QUANTITY.fullmatch(value.strip()):
-            return float(value) > 0
+            return float(value.replace(",", ".")) > 0
         if text in _IN_STOCK or text in _OUT_OF_STOCK:
             return text in _IN_STOCK
     return None

@@ -141,10 +141,9 @@ def find_encoding(path: Path) -> str:
             if max(zeros) > len(start) / 8:  # UTF-16 of western letters has a 0 in every second byte
                 return "utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"
             position, chunk = 0, start
-            while chunk:
+            while chunk:  # a letter that is cut off where the file ends is one that can't be read, no other encoding
                 decoder.decode(chunk)
                 position, chunk = file.tell(), file.read(2**20)
-            decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return _legacy_encoding(path, position)
     except OSError as error:
@@ -421,7 +420,7 @@ def cell_of(value: Any) -> Any:
     if isinstance(value, Mapping):
         for amount in ("amount", "value"):
             if amount in value and set(value) <= {amount, "currency", "currencyCode", "currency_code"}:
-                return " ".join(str(part) for part in value.values() if part is not None)
+                return " ".join(_number_text(part) for part in value.values() if part is not None)
         for address in ("src", "url", "href"):
             if isinstance(value.get(address), str):
                 return value[address]
@@ -433,6 +432,11 @@ def cell_of(value: Any) -> Any:
         cells = [cell_of(part) for part in value]
         return [str(cell) for cell in cells if cell not in (None, "", [])]
     return value
+
+
+def _number_text(value: Any) -> str:
+    """A number as text whose point can't be read as grouping thousands: ``8.4030`` for 8.403."""
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def _open_parquet(path: Path) -> TableReader:
