@@ -23,7 +23,6 @@ BANNED = frozenset(_WORDS.split())
 ALLOWED = {
     "held_out": "the field's word for data that isn't trained on",
     "--held-out": "likewise",
-    "connection_made": "asyncio calls it so",
     "connection_made": "the name that asyncio's protocols have",
 }
 

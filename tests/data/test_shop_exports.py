@@ -280,3 +280,12 @@ def test_names_of_photos_that_are_no_names(tmp_path: Path, image: str) -> None:
     path = tmp_path / "feed.csv"
     path.write_text(f"id,title,image_link\n1,Straw hat,{image}\n")
     assert [item.title for item in read_catalogue(path).items] == ["Straw hat"]
+
+
+def test_points_that_shop_software_writes_mark_decimals(tmp_path: Path) -> None:
+    path = tmp_path / "export.csv"
+    header = "Handle,Title,Option1 Name,Option1 Value,Variant SKU,Variant Price\n"
+    path.write_text(f"{header}a,Red hat,Title,Default Title,X,5.125\nb,Blue hat,Title,Default Title,Y,1299.00\n")
+    assert [item.price for item in read_catalogue(path).items] == [5.125, 1299.0]
+    path.write_text("id,title,price\n1,Red hat,5.125\n")
+    assert [item.price for item in read_catalogue(path).items] == [5125.0]

@@ -304,7 +304,7 @@ FEED = """<rss xmlns:g="http://base.google.com/ns/1.0"><channel>
 def test_xml_reads_no_entities_and_survives_a_cut(tmp_path: Path) -> None:
     path = tmp_path / "feed.xml"
     path.write_text(BOMB)
-    with pytest.raises(DataError, match="no column of ids"):
+    with pytest.raises(DataError, match="no row that can be read: XML entities"):
         read_catalogue(path)
     problems = [row for _, row in open_table(path).rows]
     assert len(problems) == 1
@@ -368,3 +368,10 @@ def test_amounts_in_json_keep_their_point(tmp_path: Path) -> None:
     path = tmp_path / "items.jsonl"
     path.write_text('{"id": "1", "title": "red hat", "price": {"amount": 8.403, "currency": "EUR"}}\n')
     assert [item.price for item in read_catalogue(path).items] == [8.403]
+
+
+def test_a_feed_of_which_no_row_can_be_read_says_why(tmp_path: Path) -> None:
+    path = tmp_path / "feed.xml"
+    path.write_text('<!DOCTYPE a [<!ENTITY x "hat">]><rss><item><id>1</id><title>&x;</title></item></rss>')
+    with pytest.raises(DataError, match=f"no row that can be read: {REFUSED} .line 1.; export it again"):
+        read_catalogue(path)

@@ -140,7 +140,10 @@ def read_catalogue(path: Path, layout: str = "catalogue", settings: FeedSettings
     first = list(islice(rows, _SAMPLE_ROWS))
     names = dict.fromkeys(table.columns if shop.key in ("plain", "google") else ("id",))
     names |= dict.fromkeys(name for _, row in first if not isinstance(row, BadRow) for name in row)
-    shelf = _Shelf(_Columns(path, list(names), table.delimiter, settings))
+    if not table.columns and first:  # XML or JSON of which no row could be read
+        faults = listed((f"{row.reason} (line {line})" for line, row in first if isinstance(row, BadRow)), 1)
+        raise DataError(f"{path} has no row that can be read: {faults}; export it again")
+    shelf = _Shelf(_Columns(path, list(names), table.delimiter, settings, shop.groups_thousands))
     for line, row in chain(first, rows):
         shelf.add(line, row)
     items, problems = shelf.finish(), shelf.problems
@@ -298,9 +301,12 @@ class _Shelf:
 class _Columns:
     """What the columns of a table mean."""
 
-    def __init__(self, path: Path, names: Sequence[str], delimiter: str, settings: FeedSettings) -> None:
+    def __init__(
+        self, path: Path, names: Sequence[str], delimiter: str, settings: FeedSettings, groups_thousands: bool
+    ) -> None:
         self.currency = settings.currency or ""
         self._language = settings.language or own_language()
+        self._groups_thousands = groups_thousands
         self._names: dict[str, None] = {}
         self._delimiter = delimiter
         self._roles = [str(role) for role in settings.columns]
@@ -402,7 +408,7 @@ class _Columns:
 
     def _price(self, row: Row, line: int, row_id: str) -> tuple[float | None, list[RowProblem]]:
         """What a row costs now: its sale price while there is one; in the feed's currency."""
-        given, currency = row.get(self._of["price"]), self.text(row, "currency").upper() or self.currency
+        given, currency = self._amount(row, "price"), self.text(row, "currency").upper() or self.currency
         price = read_price(given, currency)
         if price is None:
             return None, [] if given is None else [RowProblem(NO_PRICE, row_id, line, _plain(given), usable=True)]
@@ -410,7 +416,7 @@ class _Columns:
         self.currency = self.currency or currency
         if currency and currency != self.currency:
             return None, [RowProblem(OTHER_CURRENCY, row_id, line, _plain(given), usable=True)]
-        reduced = row.get(self._of["sale price"])
+        reduced = self._amount(row, "sale price")
         if reduced is None:
             return price.amount, []
         sale = read_price(reduced, currency or self.currency)
@@ -419,6 +425,12 @@ class _Columns:
         if sale is None or is_on is None or (sale.currency or self.currency) != self.currency:
             return price.amount, [RowProblem(NO_SALE_PRICE, row_id, line, _plain(reduced), usable=True)]
         return (sale.amount if is_on and 0 < sale.amount < price.amount else price.amount), []
+
+    def _amount(self, row: Row, role: str) -> Any:
+        """A price's cell; with a fourth decimal if it has three that shop software wrote, which group no thousands."""
+        value = row.get(self._of[role])
+        has_three = not self._groups_thousands and re.fullmatch(r"\d+\.\d{3}", str(value).strip())
+        return f"{str(value).strip()}0" if has_three else value
 
     def _problems(self, row: Row, line: int, row_id: str, texts: Sequence[str], language: str) -> Iterator[RowProblem]:
         """What else is wrong with a row that can be used."""

@@ -41,6 +41,11 @@ class FeedFormat:
     name = "catalogue"
     needs: tuple[frozenset[str], ...] = (frozenset(),)
 
+    @property
+    def groups_thousands(self) -> bool:
+        """Whether a price of ``1.299`` is 1,299, as people write it; shop software writes three decimals so."""
+        return self.key in ("plain", "google")
+
     def recognises(self, columns: Collection[str]) -> bool:
         """Whether a table with these columns, as ``column_key`` writes them, is of this format."""
         return any(names <= set(columns) for names in self.needs)
@@ -380,7 +385,7 @@ class PrestaShop(FeedFormat):
             names = next((row[name] for name in ("categoriesxyz", "categories", "category") if name in row), "")
             item["category"] = [part.strip() for part in reversed(str(names).split(",")) if part.strip()]
             for name, value in row.items():
-                for feature in str(value).split(",") if name.startswith("feature") else ():
+                for feature in str(value).split(",") if name.startswith("feature") and ":" in str(value) else ():
                     what, _, text = feature.partition(":")
                     item |= named_options({what.strip(): text.partition(":")[0].strip()})
             item["image"] = [part.strip() for part in str(item.get("image", "")).split(",") if part.strip()]
