@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from coordi.config import DataSettings, FeedSettings
-from coordi.data.feed import DUPLICATE, NO_PRICE, OTHER_CURRENCY, read_catalogue
+from coordi.data.feed import DUPLICATE, NO_PRICE, OTHER_CURRENCY, addresses_of, read_catalogue
 from coordi.data.loading import load
 from coordi.data.shop_formats import (
     GROUP_OF_PRODUCTS,
@@ -289,3 +289,17 @@ def test_points_that_shop_software_writes_mark_decimals(tmp_path: Path) -> None:
     assert [item.price for item in read_catalogue(path).items] == [5.125, 1299.0]
     path.write_text("id,title,price\n1,Red hat,5.125\n")
     assert [item.price for item in read_catalogue(path).items] == [5125.0]
+
+
+@pytest.mark.parametrize(("cell", "photos"), [
+    ("https://a.com/w_5,h_5/a.jpg", ["https://a.com/w_5,h_5/a.jpg"]),
+    ("https://a.com/w_5,h_5/a.jpg, https://a.com/b", ["https://a.com/w_5,h_5/a.jpg", "https://a.com/b"]),
+    ("https://a.com/a.jpg|https://a.com/b.jpg https://a.com/c 1.jpg",
+     ["https://a.com/a.jpg", "https://a.com/b.jpg", "https://a.com/c 1.jpg"]),
+])  # fmt: skip
+def test_commas_in_addresses_of_photos(tmp_path: Path, cell: str, photos: list[str]) -> None:
+    path = tmp_path / "export.csv"
+    path.write_text(f'id,title,image_link\n1,Straw hat,"{cell}"\n')
+    assert addresses_of(read_catalogue(path)) == {"1": photos}
+    path.write_text(f'ID,Type,Name,Regular price,Images\n1,simple,Straw hat,5,"{cell}"\n')
+    assert addresses_of(read_catalogue(path)) == {"1": photos}

@@ -143,7 +143,7 @@ def read_catalogue(path: Path, layout: str = "catalogue", settings: FeedSettings
     if not table.columns and first:  # XML or JSON of which no row could be read
         faults = listed((f"{row.reason} (line {line})" for line, row in first if isinstance(row, BadRow)), 1)
         raise DataError(f"{path} has no row that can be read: {faults}; export it again")
-    shelf = _Shelf(_Columns(path, list(names), table.delimiter, settings, shop.groups_thousands))
+    shelf = _Shelf(_Columns(path, list(names), table.delimiter, settings, shop))
     for line, row in chain(first, rows):
         shelf.add(line, row)
     items, problems = shelf.finish(), shelf.problems
@@ -302,11 +302,11 @@ class _Columns:
     """What the columns of a table mean."""
 
     def __init__(
-        self, path: Path, names: Sequence[str], delimiter: str, settings: FeedSettings, groups_thousands: bool
+        self, path: Path, names: Sequence[str], delimiter: str, settings: FeedSettings, shop: FeedFormat
     ) -> None:
         self.currency = settings.currency or ""
         self._language = settings.language or own_language()
-        self._groups_thousands = groups_thousands
+        self._groups_thousands = shop.key in ("plain", "google")  # people write 1.299 so; software means decimals
         self._names: dict[str, None] = {}
         self._delimiter = delimiter
         self._roles = [str(role) for role in settings.columns]
@@ -373,7 +373,9 @@ class _Columns:
         price, problems = self._price(row, line, row_id)
         images = [text for role in ("image", "more images") for text in _image_names(row.get(self._of[role], ""))]
         paths = [path for name in images if (path := self._photo(name)) is not None]
-        image = next((path for path in paths if len(paths) > 1 and _exists(path)), paths[0] if paths else None)
+        image = next(
+            (path for path in paths if len(paths) > 1 and os.access(path, os.F_OK)), paths[0] if paths else None
+        )
         if image is None:
             names = (self._photos.get(unicodedata.normalize("NFC", name)) for name in (item_id, row_id, group))
             image = next((path for path in names if path is not None), None)
@@ -402,9 +404,9 @@ class _Columns:
         if "://" in name:
             file = unquote(re.split(r"[?#]", name, maxsplit=1)[0]).rpartition("/")[2]
             return self._photos.get(fetched_name(name)) or self._photos.get(unicodedata.normalize("NFC", file))
-        path = inside(self._folder, name)
+        path = inside(self._folder, name)  # of a name that is too long, Path.exists raises an error
         near = None if path is None else self._photos.get(unicodedata.normalize("NFC", path.name))
-        return path if near is None or near == path or (path is not None and _exists(path)) else near
+        return path if near is None or near == path or (path is not None and os.access(path, os.F_OK)) else near
 
     def _price(self, row: Row, line: int, row_id: str) -> tuple[float | None, list[RowProblem]]:
         """What a row costs now: its sale price while there is one; in the feed's currency."""
@@ -458,15 +460,14 @@ def _role_name(name: str) -> str:
     return name if role == name else "item_group_id" if role == "group" else role
 
 
-def _exists(path: Path) -> bool:
-    return os.path.exists(path)  # noqa: PTH110 - that of Path raises an error for a name that is too long
-
-
 def _image_names(value: Any) -> list[str]:
-    """Paths and addresses in a cell: a list, or a text with several ends of photos' names and signs between them."""
+    """Paths and addresses in a cell: a list, or a text with several ends of photos' names and signs between them. A
+    comma in an address is a part of it, unless another address follows.
+    """
     names: list[str] = []
     for text in texts_of(value):
-        parts = re.split(rf"\s*[,;|]\s*|{_AFTER_AN_ADDRESS.pattern}", str(text).strip())
+        is_address = re.match(r"\w+://", str(text).strip())
+        parts = re.split(r"[\s,;|]+(?=\w+://)" if is_address else r"\s*[,;|]\s*", str(text).strip())
         are_several = len(parts) > 1 and all(
             "://" in part or part.lower().endswith(tuple(PHOTO_SUFFIXES)) for part in parts
         )

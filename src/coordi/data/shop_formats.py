@@ -41,11 +41,6 @@ class FeedFormat:
     name = "catalogue"
     needs: tuple[frozenset[str], ...] = (frozenset(),)
 
-    @property
-    def groups_thousands(self) -> bool:
-        """Whether a price of ``1.299`` is 1,299, as people write it; shop software writes three decimals so."""
-        return self.key in ("plain", "google")
-
     def recognises(self, columns: Collection[str]) -> bool:
         """Whether a table with these columns, as ``column_key`` writes them, is of this format."""
         return any(names <= set(columns) for names in self.needs)
@@ -252,8 +247,7 @@ class WooCommerce(FeedFormat):
         item |= {"category": _paths(product["categories"])} if "categories" in product else {}
         item |= _first(product, "description", "description", "shortdescription")
         item |= _first(product, "brand", "brands", "brand")
-        images = row.get("images", product.get("images", ""))
-        item["image"] = [part.strip() for text in texts_of(images) for part in str(text).split(",") if part.strip()]
+        item["image"] = row.get("images", product.get("images", ""))
         return item
 
     def _options(self, row: Row, *, several: bool) -> dict[str, str]:
@@ -388,7 +382,6 @@ class PrestaShop(FeedFormat):
                 for feature in str(value).split(",") if name.startswith("feature") and ":" in str(value) else ():
                     what, _, text = feature.partition(":")
                     item |= named_options({what.strip(): text.partition(":")[0].strip()})
-            item["image"] = [part.strip() for part in str(item.get("image", "")).split(",") if part.strip()]
             yield line, item
 
 

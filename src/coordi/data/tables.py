@@ -420,7 +420,8 @@ def cell_of(value: Any) -> Any:
     if isinstance(value, Mapping):
         for amount in ("amount", "value"):
             if amount in value and set(value) <= {amount, "currency", "currencyCode", "currency_code"}:
-                return " ".join(_number_text(part) for part in value.values() if part is not None)
+                parts = (part for part in value.values() if part is not None)  # 8.403 groups no thousands as 8.4030
+                return " ".join(f"{part:.4f}" if isinstance(part, float) else str(part) for part in parts)
         for address in ("src", "url", "href"):
             if isinstance(value.get(address), str):
                 return value[address]
@@ -432,11 +433,6 @@ def cell_of(value: Any) -> Any:
         cells = [cell_of(part) for part in value]
         return [str(cell) for cell in cells if cell not in (None, "", [])]
     return value
-
-
-def _number_text(value: Any) -> str:
-    """A number as text whose point can't be read as grouping thousands: ``8.4030`` for 8.403."""
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 def _open_parquet(path: Path) -> TableReader:
