@@ -89,8 +89,9 @@ class _Items(handler.ContentHandler):
         if is_named and column not in self._named:
             self._named.add(column)
             self._row[column] = text
-        elif column in self._row:
-            before = self._row[column]
-            self._row[column] = [*(before if isinstance(before, list) else [before]), text]
+        elif isinstance(before := self._row.get(column), list):
+            before.append(text)
+        elif before is not None:
+            self._row[column] = [before, text]
         else:
             self._row[column] = text
