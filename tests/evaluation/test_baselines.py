@@ -77,7 +77,17 @@ def test_title_cosine_by_hand() -> None:
 def test_title_cosine_is_that_of_scikit_learn() -> None:
     from sklearn.feature_extraction.text import TfidfVectorizer
 
-    titles = ("Red silk-dress red", "the red belt, 2 for 30", "Café size 38 dress", "silk scarf silk silk", "a b c", "RED")
+    titles = (
+        "Red silk-dress red", "the red belt, 2 for 30", "Café size 38 dress", "silk scarf silk silk", "a b c", "RED",
+    )  # fmt: skip
+    titles = (
+        "Red silk-dress red",
+        "the red belt, 2 for 30",
+        "Café size 38 dress",
+        "silk scarf silk silk",
+        "a b c",
+        "RED",
+    )
     items = [
         Item(str(n), title, "top", kind) for n, (title, kind) in enumerate(zip(titles, ["Tops", ""] * 3, strict=True))
     ]
