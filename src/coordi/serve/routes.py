@@ -28,7 +28,7 @@ from starlette.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 
 from coordi.api import Model, PhotoDescription
-from coordi.data.photos import TOO_LARGE, PhotoError, decode_photo, photo_bytes
+from coordi.data.photos import FORMATS_IN_WORDS, TOO_LARGE, PhotoError, decode_photo, photo_bytes
 from coordi.encoders.labels import KINDS
 from coordi.errors import DataError, ModelError, RecommendationError
 from coordi.model.trained import check_can_write
@@ -246,10 +246,10 @@ def _photo_routes(service: Service) -> APIRouter:
 
 
 def _form_schema(photo_bytes: int) -> dict[str, Any]:
-    accepted = f"JPEG, PNG, WebP, GIF or BMP, by its content; at most {photo_bytes / 2**20:g} MiB and 50 megapixels."
+    accepted = f"{FORMATS_IN_WORDS}, by its content; at most {photo_bytes / 2**20:g} MiB and 50 megapixels."
     photo = {"type": "string", "format": "binary", "description": accepted}
     schema = {"type": "object", "required": ["photo"], "additionalProperties": False, "properties": {"photo": photo}}
-    kinds = "image/jpeg, image/png, image/webp, image/gif, image/bmp"
+    kinds = "image/jpeg, image/png, image/webp, image/avif, image/heic, image/gif, image/bmp"
     form = {"schema": schema, "encoding": {"photo": {"contentType": kinds}}}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": form}}}
 
