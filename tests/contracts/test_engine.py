@@ -312,6 +312,7 @@ import torch
 
 torch.cuda.is_available = lambda: True
 torch.cuda.get_device_name = lambda number: "a GPU that isn't there"
+torch.cuda.mem_get_info = lambda *_: (24 * 2**30, 24 * 2**30)
 import coordi.cli.main
 from coordi.config import RunSettings
 from coordi.model.training import preflight
@@ -330,8 +331,9 @@ def test_unsloth_is_imported_before_the_libraries_that_it_rewrites(tmp_path: Pat
     path = os.pathsep.join([str(tmp_path), *sys.path])
     done = subprocess.run(
         [sys.executable, "-c", ASKS, str(tiny_folder)],
-        env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False,
     )  # fmt: skip
+    assert done.returncode == 0, done.stderr
     assert done.stdout.split(maxsplit=3) == ["unsloth", "True", "True", "Unsloth, on a GPU that isn't there\n"]
 
 

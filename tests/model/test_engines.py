@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 
 from coordi.config import FinetuneSettings, ModelSettings, RunSettings
 from coordi.errors import ModelError
@@ -149,6 +150,15 @@ def test_the_chosen_attention_is_used(tiny_base: Base, tiny_settings: RunSetting
         assert network.config._attn_implementation == attention  # type: ignore[union-attr]
 
 
+@pytest.fixture
+def fresh_accelerate() -> Iterator[None]:
+    """Accelerate keeps the precision of its first use for a process."""
+    AcceleratorState._reset_state()  # type: ignore[no-untyped-call]
+    yield
+    AcceleratorState._reset_state()  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.usefixtures("fresh_accelerate")
 def test_autocast_reaches_the_adapter(tiny_base: Base, tiny_settings: RunSettings) -> None:
     """Accelerate puts it around the module that the loop calls; products with the adapter are where it counts."""
     settings: FinetuneSettings = tiny_settings.finetune.model_copy(update={"optimizer": "adamw", "batch_size": 1})

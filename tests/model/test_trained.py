@@ -307,7 +307,7 @@ def test_nothing_is_written_while_the_language_model_scores(items: list[Item], m
         scored = pool.submit(other.language_model.score, [items[:2]])
         assert begun.wait(10)
         written: Future[Any] = pool.submit(other.write, [])
-        with pytest.raises(TimeoutError):
+        with pytest.raises(TimeoutError, match=r"^$"):
             written.result(timeout=0.2)
         done.set()
         assert written.result(timeout=10) == [True]
