@@ -153,9 +153,9 @@ def test_the_chosen_attention_is_used(tiny_base: Base, tiny_settings: RunSetting
 @pytest.fixture
 def fresh_accelerate() -> Iterator[None]:
     """Accelerate keeps the precision of its first use for a process."""
-    AcceleratorState._reset_state()  # type: ignore[no-untyped-call]
+    AcceleratorState._reset_state()
     yield
-    AcceleratorState._reset_state()  # type: ignore[no-untyped-call]
+    AcceleratorState._reset_state()
 
 
 @pytest.mark.usefixtures("fresh_accelerate")

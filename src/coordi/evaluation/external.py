@@ -190,7 +190,7 @@ class ExternalScores:
     def read(cls, path: Path) -> ExternalScores:
         """Read a filled-in table, its columns in any order and candidates as ``2`` or ``2.0``; ``check`` compares it.
 
-        Raises ``DataError`` if the file isn't readable UTF-8 and CSV, ``EvaluationError`` if it has the name of one of
+        Raises ``DataError`` if the file can't be read as CSV, ``EvaluationError`` if it has the name of one of
         coordi's scorers, or a column or row is wrong.
         """
         if path.suffix.lower() != ".csv":
