@@ -174,6 +174,16 @@ def write_problems(folder: Path, problems: Iterable[RowProblem]) -> None:
     write_text(folder / PROBLEMS_FILE, _text("".join(f"{line}\n" for line in lines)))
 
 
+def read_problems(folder: Path) -> list[RowProblem]:
+    """The problems that ``write_problems`` wrote; none where there is no such file."""
+    path = folder / PROBLEMS_FILE
+    try:
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
+        return [RowProblem(row["reason"], row["item_id"], row["line"], row["value"], row["kept"]) for row in rows]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise ArtifactError(f"{path} can't be read ({error}); coordi catalogue refresh writes it again") from error
+
+
 def by_reason(problems: Iterable[RowProblem]) -> dict[str, list[RowProblem]]:
     """Problems by reason: errors before warnings, then the most frequent first."""
     groups: dict[str, list[RowProblem]] = {}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +10,8 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from coordi.data.photos import photo_uri
-from coordi.recommend.build import PROBLEMS_FILE
+from coordi.data.source import RowProblem
+from coordi.recommend.build import by_reason, examples, read_problems
 from coordi.recommend.catalogue import Catalogue
 from coordi.recommend.rules import Rules
 from coordi.recommend.stylist import title_key
@@ -47,7 +47,7 @@ class Health:
     unknown: dict[str, int]
     prices: tuple[PriceBar, ...]
     doubles: dict[str, list[str]]  # ids of items with the same category, title, brand and price, by title
-    problems: dict[str, list[str]]  # by reason, a text for each
+    problems: dict[str, list[RowProblem]]  # of the last change, by reason
 
 
 def look_into(index: Catalogue) -> Health:
@@ -69,9 +69,8 @@ def look_into(index: Catalogue) -> Health:
         if title := title_key(item):
             alike[category, title, item.brand, item.price].append(item.id)
     doubles = {str(key[1]): ids for key, ids in alike.items() if len(ids) > 1}
-    return Health(
-        len(index), index.photographed(), chosen, counts, dict(unknown), _bars(prices), doubles, _problems(index)
-    )
+    problems = by_reason([] if index.folder is None else read_problems(index.folder))
+    return Health(len(index), index.photographed(), chosen, counts, dict(unknown), _bars(prices), doubles, problems)
 
 
 def _all_items(index: Catalogue) -> Iterator[Item]:
@@ -93,18 +92,6 @@ def _bars(prices: list[float]) -> tuple[PriceBar, ...]:
     )
 
 
-def _problems(index: Catalogue) -> dict[str, list[str]]:
-    """Problems of the command that changed the catalogue last, by reason, the most frequent first."""
-    path = None if index.folder is None else index.folder / PROBLEMS_FILE
-    groups: dict[str, list[str]] = defaultdict(list)
-    if path is not None and path.is_file():
-        for line in path.read_text(encoding="utf-8").splitlines():
-            row = json.loads(line)
-            where = f"line {row['line']}" if row.get("line") else row["item_id"]
-            groups[row["reason"]].append(f"{where} {row['value']}".strip())
-    return dict(sorted(groups.items(), key=lambda entry: -len(entry[1])))
-
-
 def render_health(index: Catalogue, health: Health) -> str:
     """The page, with small copies of photos; nothing is loaded from elsewhere."""
     environment = Environment(
@@ -119,5 +106,6 @@ def render_health(index: Catalogue, health: Health) -> str:
     }
     return environment.get_template("health.html").render(
         name=index.info.name, source=index.info.source, changed=index.info.changed_at, health=health, cards=cards,
+        problems={reason: (len(rows), examples(rows, _EXAMPLES)) for reason, rows in health.problems.items()},
         examples=_EXAMPLES, most_doubles=_MOST_DOUBLES,
     )  # fmt: skip
