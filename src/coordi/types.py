@@ -137,6 +137,11 @@ class Item:
     facts: Facts = field(default_factory=dict)
     is_users: bool = False
 
+    @property
+    def kind(self) -> str | None:
+        """Name of its kind of garment in the lexicon; None if unknown."""
+        return self.facts["kind"][0].values[0] if "kind" in self.facts else None
+
 
 EmbeddingSort = Literal["text", "photo"]
 """What an embedding is of."""

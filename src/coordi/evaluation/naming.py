@@ -99,7 +99,7 @@ def draw_name_questions(dataset: Dataset, seed: int, most: int) -> tuple[NameQue
         for position in rng.permutation(len(outfit.item_ids)):
             removed = dataset.items[outfit.item_ids[int(position)]]
             others = [dataset.items[name] for name in outfit.item_ids if name != removed.id]
-            if removed.category is None or "kind" not in removed.facts or not others:
+            if removed.category is None or removed.kind is None or not others:
                 continue
             texts = {item.text for item in others}
             wrong = [
@@ -133,7 +133,7 @@ def naming_figures(
     table: dict[str, dict[str, tuple[float, NDArray[np.float64]]]] = {}
     for answer in answers:
         pairs = list(zip(answer.items, removed, strict=True))
-        kinds = np.array([_kind(named) == _kind(item) for named, item in pairs])
+        kinds = np.array([named.kind == item.kind for named, item in pairs])
         colours = np.array([bool(set(named.colours) & set(item.colours)) for named, item in pairs])[rows]
         cosines = np.array([float(named.text_embedding @ item.text_embedding) for named, item in pairs])
         ranks = np.concatenate([true_ranks(scores[None, :], np.zeros(1, dtype=int)) for scores in answer.scores])
@@ -163,7 +163,3 @@ def _row(
         figures["model_ahead"] = {name: value for name, (value, _) in ahead.items()}
         figures["model_ahead"]["ci95"] = {name: percentile_interval(draws) for name, (_, draws) in ahead.items()}
     return figures
-
-
-def _kind(item: Item) -> str | None:
-    return item.facts["kind"][0].values[0] if "kind" in item.facts else None

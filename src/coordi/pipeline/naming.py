@@ -94,16 +94,15 @@ class _Naming:
         colours: dict[str, Counter[str]] = defaultdict(Counter)
         for outfit in self.dataset.outfits_of("train"):
             for item in self.dataset.items_of(outfit.item_ids):
-                kinds[item.category or ""].update(fact.values[0] for fact in item.facts.get("kind", ())[:1])
+                kinds[item.category or ""].update(filter(None, [item.kind]))
                 colours[item.category or ""].update(item.colours)
 
         def most(counts: Counter[str]) -> str:
             return next((name for name, _ in counts.most_common(1)), "")
 
         def score(item: Item, want: str) -> float:
-            kind = item.facts["kind"][0].values[0] if "kind" in item.facts else ""
             of_colour = max((colours[want][colour] for colour in item.colours), default=0)
-            return kinds[want][kind] + of_colour / (1 + colours[want].total())
+            return kinds[want][item.kind or ""] + of_colour / (1 + colours[want].total())
 
         words = [f"{most(colours[row.want])} {most(kinds[row.want]) or row.want}".strip() for row in self.questions]
         scores = tuple(

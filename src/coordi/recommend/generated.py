@@ -83,5 +83,5 @@ def what_is_missing(named: NamedWords, want: GarmentCategory, items: Sequence[It
 
 def _is_of(item: Item, kind: Kind) -> bool:
     lexicon = default_lexicon()
-    own = lexicon.kinds.get(item.facts["kind"][0].values[0]) if "kind" in item.facts else None
+    own = lexicon.kinds.get(item.kind or "")
     return own is not None and (own is kind or lexicon.is_a(own, kind))

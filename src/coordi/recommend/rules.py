@@ -42,7 +42,7 @@ def places_of(items: Iterable[Item]) -> set[GarmentCategory | None]:
     kinds, places = default_lexicon().kinds, set()
     for item in items:
         places.add(item.category)
-        kind = kinds.get(item.facts["kind"][0].values[0]) if "kind" in item.facts else None
+        kind = kinds.get(item.kind or "")
         if kind is not None and (kind.name == _SUIT or default_lexicon().is_a(kind, kinds[_SUIT])):
             places.add("bottom")
     return places
