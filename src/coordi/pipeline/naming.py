@@ -23,7 +23,7 @@ from coordi.evaluation.naming import (
 from coordi.model.ensemble import text_encoder
 from coordi.model.generation import NameRequest, Written
 from coordi.model.trained import ModelScorers
-from coordi.recommend.generated import NamedWords, what_is_missing, words_of_name
+from coordi.recommend.generated import NamedWords, note_on, words_of_name
 from coordi.recommend.items import describe_items
 from coordi.types import Dataset, Item, OutfitScorer
 
@@ -138,13 +138,12 @@ class _Naming:
             alone = [context] if len(context) > 1 else []
             scores = scorer.score([*alone, *outfits]).tolist()
             items = self.dataset.items_of(by_words)
-            missing = what_is_missing(words, question.want, items, self.vocabulary)
             examples.append(
                 NameExample(
                     question.context, question.want, question.removed, row.recommended, tuple(by_photo[:_SHORTLISTED]),
                     row.prompt, row.text, scores[0] if alone else None,
                     tuple(zip(matched, scores[len(alone) :], strict=True)),
-                    " ".join(part for part in (words.note, missing) if part),
+                    note_on(words, question.want, items, self.vocabulary),
                 )
             )  # fmt: skip
         return tuple(examples)

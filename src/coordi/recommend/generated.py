@@ -68,7 +68,12 @@ def _recommended(what: str, want: GarmentCategory, recommended: Sequence[Label],
     return NamedWords(words, default_lexicon().find(label), f"{what}; searched for {beside}'{label}', which {source}.")
 
 
-def what_is_missing(named: NamedWords, want: GarmentCategory, items: Sequence[Item], vocabulary: Vocabulary) -> str:
+def note_on(named: NamedWords, want: GarmentCategory, items: Sequence[Item], vocabulary: Vocabulary) -> str:
+    """What was done to a name, and what of it none of some items has, for users; empty if there is nothing to say."""
+    return " ".join(filter(None, [named.note, _what_is_missing(named, want, items, vocabulary)]))
+
+
+def _what_is_missing(named: NamedWords, want: GarmentCategory, items: Sequence[Item], vocabulary: Vocabulary) -> str:
     """What of a name none of some items has, for users: the kind, or the colour with it; empty if one has both."""
     if named.kind is None or not items:
         return ""

@@ -28,7 +28,7 @@ from coordi.recommend.answers import (
     scorer_of,
 )
 from coordi.recommend.catalogue import Catalogue
-from coordi.recommend.generated import what_is_missing, words_of_name
+from coordi.recommend.generated import note_on, words_of_name
 from coordi.recommend.reasons import EncodeTexts, Items, Reasoner, remarks_on, scores_of, without_each
 from coordi.recommend.rules import (
     ALSO_FOR,
@@ -180,8 +180,7 @@ class Stylist:
         vector = self._encode_texts([f"{category}: {named.words}".lower()])[0]
         items = finder.nearest_texts(start, rules, category, vector)
         shortlist = finder.nearest_photos(start, rules, category, written.query)
-        missing = what_is_missing(named, category, items, self.vocabulary)
-        note = " ".join(part for part in (named.note, missing) if part)
+        note = note_on(named, category, items, self.vocabulary)
         generated = Generated(
             category, written.recommended, tuple(shortlist[:_SHORTLISTED]), written.prompt, written.text, named.words,
             note,
