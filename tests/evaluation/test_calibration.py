@@ -16,7 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss
 
 from coordi.errors import EvaluationError
-from coordi.evaluation.metrics import brier, expected_calibration_error, fit_platt, reliability
+from coordi.evaluation.metrics import brier, calibrated_error, expected_calibration_error, fit_platt, reliability
 
 EXAMPLES = settings(max_examples=50, deadline=None)
 YES_NO = np.array([True, False, True, False])
@@ -38,6 +38,14 @@ def test_brier_by_hand() -> None:
     # (0.1^2 + 0.4^2 + 0.8^2 + 0) / 4
     assert brier(np.array([0.9, 0.4, 0.2, 0.0]), YES_NO) == pytest.approx(0.81 / 4, abs=1e-15)
     assert brier(np.full(4, 0.5), YES_NO) == 0.25
+
+
+def test_error_of_calibrated_probabilities_is_the_mean_of_draws() -> None:
+    rng = np.random.default_rng(3)
+    probabilities = rng.beta(2, 1, 600)
+    errors = [expected_calibration_error(probabilities, rng.random(600) < probabilities) for _ in range(400)]
+    assert calibrated_error(probabilities) == pytest.approx(np.mean(errors), rel=0.05)
+    assert calibrated_error(np.array([0.0, 1.0, 1.0])) == 0
 
 
 def test_reliability_and_calibration_error_by_hand() -> None:

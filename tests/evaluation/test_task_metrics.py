@@ -68,7 +68,7 @@ def test_the_keys_are_those_of_the_report() -> None:
     assert set(one["baselines"]["other"]) == own | {"model_ahead"}
     assert set(one["baselines"]["other"]["model_ahead"]) == compared | {"auc"}
     assert set(one["ci95"]) == {"accuracy", "f1", "auc"}
-    assert set(one["calibration"]) == {"raw_ece", "ece", "brier", "bins"}
+    assert set(one["calibration"]) == {"raw_ece", "ece", "ece_if_calibrated", "brier", "bins"}
     assert set(one["calibration"]["bins"][0]) == {"low", "high", "n", "mean_probability", "share_compatible"}
     assert set(one["breakdown"]) == {"size", "category", "confidence"}
     blanks = found["fill_in_the_blank"]["random"]

@@ -177,13 +177,14 @@ def _calibration(report: Mapping[str, Any], under_test: str) -> Table:
     rows = [
         [
             words.protocol_words(protocol)[0],
-            *(words.format_figure(calibration.get(key)) for key in ("raw_ece", "ece", "brier")),
+            *(words.format_figure(calibration.get(key)) for key in ("raw_ece", "ece", "ece_if_calibrated", "brier")),
         ]
         for protocol, figures in report["tasks"].get("compatibility", {}).items()
         if (calibration := figures.get("calibration"))
     ]
     title = f"Calibration of {words.subject_words(under_test, start=False)}"
-    return Table(title, ["protocol", "ECE as it is", "ECE after calibration", "Brier score"], rows)
+    columns = ["protocol", "ECE as it is", "ECE after calibration", "ECE if calibrated", "Brier score"]
+    return Table(title, columns, rows)
 
 
 def render_latex(report: Mapping[str, Any]) -> str:

@@ -186,13 +186,18 @@ def reliability(probabilities: Floats, labels: Bools, bins: int = 10) -> tuple[R
     _check_probabilities(probabilities, labels)
     if bins < 1:
         raise EvaluationError(f"a reliability curve needs 1 bin or more, got {bins}")
-    edges = np.percentile(probabilities, 100 * np.linspace(0, 1, bins + 1)[1:-1])
-    bin_of = np.searchsorted(edges, probabilities, side="left")  # (N,)
+    bin_of = _bin_of(probabilities, bins)
     parts = [(probabilities[bin_of == number], labels[bin_of == number]) for number in np.unique(bin_of)]
     return tuple(
         ReliabilityBin(float(p.min()), float(p.max()), len(p), float(np.mean(p)), float(np.mean(truth)))
         for p, truth in parts
     )
+
+
+def _bin_of(probabilities: Floats, bins: int) -> NDArray[np.intp]:
+    """Number of each probability's bin, ``(N,)``."""
+    edges = np.percentile(probabilities, 100 * np.linspace(0, 1, bins + 1)[1:-1])
+    return np.searchsorted(edges, probabilities, side="left")
 
 
 def expected_calibration_error(probabilities: Floats, labels: Bools, bins: int = 10) -> float:
@@ -203,6 +208,15 @@ def expected_calibration_error(probabilities: Floats, labels: Bools, bins: int =
     curve = reliability(probabilities, labels, bins)
     gaps = [row.n * abs(row.mean_probability - row.share_compatible) for row in curve]
     return float(sum(gaps) / len(labels))
+
+
+def calibrated_error(probabilities: Floats, bins: int = 10) -> float:
+    """The expected calibration error that probabilities ``(N,)`` have on average where each is exactly right: the
+    absolute value of the normal distribution of each bin's gap. A measured error at this figure can't be told from 0.
+    """
+    bin_of = _bin_of(probabilities, bins)
+    variances = np.bincount(bin_of, weights=probabilities * (1 - probabilities))
+    return float(np.sqrt(2 / np.pi) * np.sqrt(variances).sum() / len(probabilities))
 
 
 _ROUNDING = 1e-12  # equal differences may differ by it

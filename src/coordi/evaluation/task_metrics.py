@@ -147,6 +147,7 @@ def _compatibility(result: ScorerResult, labels: NDArray[np.bool_], resamples: R
         "calibration": {
             "raw_ece": raw,
             "ece": metrics.expected_calibration_error(probabilities, labels, bins),
+            "ece_if_calibrated": metrics.calibrated_error(probabilities, bins),
             "brier": metrics.brier(probabilities, labels),
             "bins": [asdict(row) for row in metrics.reliability(probabilities, labels, bins)],
         },
