@@ -85,6 +85,19 @@ def test_a_planted_forbidden_import_is_found(tmp_path: Path) -> None:
         assert told in found[0]
 
 
+def test_scoring_words_loads_nothing_of_shops_evaluation_and_photos() -> None:
+    code = (
+        "import sys, coordi.cli.main\n"
+        "from coordi.api import load\n"
+        "model = load()\n"
+        "model.score(['navy wool blazer', 'white leather sneakers'])\n"
+        "assert '_session' not in vars(model.encoder)\n"
+        "print(' '.join(sorted(sys.modules)))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not (HEAVY | {"ftfy", "coordi.pipeline.stages", "coordi.evaluation.benchmark"}) & set(loaded)
+
+
 def test_importing_coordi_loads_nothing_heavy() -> None:
     code = "import sys, coordi; print(' '.join(sorted(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()

@@ -25,7 +25,6 @@ from coordi.encoders.labels import KINDS, NO_GARMENT, Labeller, Vocabulary, load
 from coordi.errors import DataError, EvaluationError, RecommendationError
 from coordi.model.ensemble import text_encoder
 from coordi.model.trained import ModelScorers, TrainedModel, find_model
-from coordi.pipeline import stages
 from coordi.pipeline.workspace import Workspace, code_identity, fingerprint
 from coordi.recommend.answers import Completion, Looks, OutfitScore, Scorers
 from coordi.recommend.build import DescriptionPipeline
@@ -380,6 +379,8 @@ def evaluate(
 
 
 def _open_catalogue(source: Path, model: Model, say: Say, progress: ShowProgress) -> Catalogue:
+    from coordi.pipeline import stages  # advice needs nothing of evaluation and its report
+
     settings = model.trained.settings
     if (source / INFO_FILE).is_file():
         return Catalogue.open(source)

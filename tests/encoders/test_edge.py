@@ -54,7 +54,7 @@ def test_files_with_a_matching_sum_that_are_not_models_are_refused(copied: Path)
     manifest["sha256"]["image.onnx"] = hashlib.sha256(b"not a model").hexdigest()
     (copied / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(EncoderError, match="can't be opened"):
-        EdgeEncoder.from_folder(copied)
+        EdgeEncoder.from_folder(copied).encode_images([Image.new("RGB", (8, 8))])
 
 
 def test_identity_is_that_of_the_files(copied: Path, edge: EdgeEncoder) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from functools import cache, cached_property
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -60,14 +61,13 @@ class EdgeEncoder:
         from safetensors.numpy import load
         from tokenizers import Tokenizer
 
+        self._image_tower = contents[IMAGE_TOWER]
         try:
-            self._session = onnx_session(contents[IMAGE_TOWER])
             self._tokenizer: Any = Tokenizer.from_str(contents[TOKENIZER].decode())
             tensors = load(contents[TOKEN_TABLE])
             self._table = tensors["tokens"].astype(np.float32) * tensors["scales"].astype(np.float32)[:, None]  # (V, D)
-        # The three readers raise types of their own, some of them bare Exception.
-        except Exception as error:
-            raise EncoderError(f"the edge encoder's files can't be opened ({error}); {_REINSTALL}") from error
+        except Exception as error:  # the tokenizer's reader raises no other type
+            raise _unreadable(error) from error
         text_hashes = [manifest["sha256"][file] for file in (TOKEN_TABLE, TOKENIZER)]
         self.identity, self.text_identity = (
             hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest() for part in (manifest, text_hashes)
@@ -77,9 +77,18 @@ class EdgeEncoder:
         self.dimension = int(self._table.shape[1])
         self._unknown_token = self._tokenizer.token_to_id("[UNK]")
 
+    @cached_property
+    def _session(self) -> Any:
+        """The image tower, opened by the first photo: advice on words needs none of its memory."""
+        try:
+            return onnx_session(self._image_tower)
+        except Exception as error:  # onnxruntime's types aren't exported
+            raise _unreadable(error) from error
+
     @classmethod
+    @cache
     def bundled(cls) -> EdgeEncoder:
-        """The encoder in coordi's package."""
+        """The encoder in coordi's package, one for the process."""
         with resources.as_file(resources.files("coordi.encoders.weights")) as folder:
             return cls.from_folder(folder)
 
@@ -116,6 +125,10 @@ class EdgeEncoder:
             tokens = self._tokenizer.encode(text, add_special_tokens=False).ids or [self._unknown_token]
             row[:] = self._table[tokens].sum(axis=0)
         return unit_vectors(rows)
+
+
+def _unreadable(error: Exception) -> EncoderError:
+    return EncoderError(f"the edge encoder's files can't be opened ({error}); {_REINSTALL}")
 
 
 def prepare(image: Image.Image) -> npt.NDArray[np.uint8]:

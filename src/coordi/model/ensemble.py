@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -398,7 +397,6 @@ def _learn_space(
     return EmbeddingSpace(centering, learn_projection(centering.centre(unique, embed(unique)), rows, seed))
 
 
-@cache
 def text_encoder() -> EdgeEncoder:
     """Text encoder behind the similarity, whatever encoder describes the photos."""
     return EdgeEncoder.bundled()
