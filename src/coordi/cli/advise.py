@@ -316,6 +316,29 @@ def serve(
     run(settings, lambda: load(model, catalogue, note, progress_bar, overrides=overrides or ()), note)
 
 
+def mcp(
+    catalogue: Annotated[Path | None, typer.Option(help="Folder of `coordi catalogue build`, for suggestions.")] = None,
+    model: Annotated[str | None, typer.Option(help="As for `coordi score`.")] = None,
+    overrides: SetOption = None,
+) -> None:
+    """Answer an assistant on this machine over the Model Context Protocol, on standard input and output.
+
+    Its tools describe, score, complete, build looks and search; they write nothing. What they answer goes to the
+    assistant that asks, and to wherever that sends it.
+
+    Example: coordi mcp --catalogue wardrobe
+    """
+    from coordi.errors import require
+
+    require("mcp", "mcp")
+    from coordi.api import load
+    from coordi.serve.mcp import build_server
+
+    if catalogue is not None:
+        _check_catalogue(catalogue)
+    build_server(load(model, catalogue, note, progress_bar, overrides=overrides or ()), note).run("stdio")
+
+
 def _check_catalogue(folder: Path) -> None:
     """Refuse a folder that is no catalogue and no run before models are loaded."""
     from coordi.artifacts import RUN_FILE
@@ -337,3 +360,4 @@ def register(app: typer.Typer) -> None:
     app.command()(score)
     app.command()(with_rules(recommend))
     app.command()(serve)
+    app.command()(mcp)
