@@ -126,7 +126,8 @@ class Examples:
         composer = self._composer(self._settings.seed + 2 * epoch)
         groups = self._composed(composer, self._counts[COMPOSED])
         for name in SOURCES:
-            groups += self._real(name, composer, "train", self._counts[name], epoch, rng)
+            if self._counts[name]:
+                groups += self._real(name, composer, "train", self._counts[name], epoch, rng)
         drop = self._settings.finetune.without_facts
         return tuple(
             example
