@@ -62,8 +62,13 @@ def main() -> None:
         with progress_bar(name) as progress:
             adapter = finetune(examples.of_epoch, examples.valid(), settings, folder, progress, note).adapter
         write_json(adapter / SETTINGS, settings.model_dump(mode="json"))
-        scorer = ModelScorers(find_model(str(adapter))).language_model
-        print(f"{name} ({sum(counts.values()):,} outfits): {figures(scorer, parts, pairs, settings)}", flush=True)
+        _print_figures(f"{name} ({sum(counts.values()):,} outfits)", str(adapter), parts, pairs, settings)
+    _print_figures("the bundled adapter, two passes of all", "bundled", parts, pairs, settings)
+
+
+def _print_figures(title: str, adapter: str, parts: Sequence[Dataset], pairs: Pairs, settings: RunSettings) -> None:
+    scorer = ModelScorers(find_model(adapter)).language_model
+    print(f"{title}: {figures(scorer, parts, pairs, settings)}", flush=True)
 
 
 def mixtures() -> Mapping[str, Mapping[str, int]]:
