@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from coordi.model.features import GroupSums
 from coordi.model.generation import NameRequest, Written
 from coordi.style.agreement import Remark
-from coordi.types import EmbeddingSort, GarmentCategory, Item, Label, OutfitScorer
+from coordi.style.occasions import GivesWay
+from coordi.types import EmbeddingSort, Fact, FactName, GarmentCategory, Item, Label, OutfitScorer
 
 Judge = Literal["language-model", "without-language-model"]
 """Whether the language model scored an answer."""
@@ -28,16 +29,52 @@ class Contribution:
 
 
 @dataclass(frozen=True, slots=True)
+class GuideRemark:
+    """An item, by its position, that suits an occasion or the weather or breaks it, and the fact that says so.
+    ``guide`` is in words for users, such as ``"office"`` or ``"8 C"``.
+    """
+
+    guide: str
+    fits: bool
+    item: int
+    name: FactName
+    fact: Fact
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """What was understood of an occasion and weather.
+
+    Attributes:
+        occasions: The strictest first.
+        weather: Temperature in the user's unit, rain, snow, wind, season.
+        formality: Names of the lowest and the highest dress code that is suggested; empty without an occasion.
+        gives_way: What isn't followed, since another part of the wish contradicts it.
+        outfit: Items of the user's outfit that break it.
+        text: English sentences of all.
+    """
+
+    occasions: tuple[str, ...]
+    weather: tuple[str, ...]
+    formality: tuple[str, ...]
+    gives_way: tuple[GivesWay, ...]
+    outfit: tuple[GuideRemark, ...]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reason:
     """Why an item is suggested: effects of the outfit's items and of the labels in its text, the most helpful first. An
     outfit of one item has no effects of items. ``remarks`` are what the rules of style say of it, for it or against it;
-    their positions are those of the outfit with the item at its end. ``text`` is an English sentence of all.
+    their positions are those of the outfit with the item at its end. ``fits`` are occasions and weather that it suits.
+    ``text`` is an English sentence of all.
     """
 
     items: tuple[Contribution, ...]
     attributes: tuple[Contribution, ...]
     remarks: tuple[Remark, ...]
     text: str
+    fits: tuple[GuideRemark, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +134,12 @@ class Completion:
         suggestions: Pinned items first, then best first; without a wanted category the best of each category come
             before the second best of any.
         candidates: Number of items that the rules allow; ``ranked`` of them were ranked.
-        left_out: Rules that left items out, in their order; set if there are fewer suggestions than requested.
+        left_out: Rules that left items out, in their order, if there are fewer suggestions than requested; else only
+            those of the occasion and the weather.
         nothing: Why there is no suggestion but pinned ones, in one sentence; empty if there is one.
         generated: By category, in order, what the language model named; suggestions are then the items whose texts are
             nearest to its words, nearest first. Empty unless it was asked to.
+        understood: Of the occasion and the weather; None without either.
     """
 
     outfit: tuple[Item, ...]
@@ -112,6 +151,7 @@ class Completion:
     left_out: tuple[LeftOut, ...] = ()
     nothing: str = ""
     generated: tuple[Generated, ...] = ()
+    understood: Understood | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +189,15 @@ class Look:
 @dataclass(frozen=True, slots=True)
 class Looks:
     """Outfits around an item, those that miss the fewest categories first, then best first. ``left_out`` are rules that
-    left items out of the categories that a look misses, or of all if there is no look; ``nothing`` then says why.
+    left items out of the categories that a look misses, or of all if there is no look; ``nothing`` then says why. If
+    none misses any, they are those of the occasion and the weather. ``understood`` is as in ``Completion``.
     """
 
     looks: tuple[Look, ...]
     judge: Judge
     left_out: tuple[LeftOut, ...] = ()
     nothing: str = ""
+    understood: Understood | None = None
 
 
 class Scorers(Protocol):

@@ -31,6 +31,7 @@ from coordi.recommend.catalogue_file import (
     clear_read_errors,
     connect,
     create_tables,
+    facts_of,
     insert,
     item_of,
     quoted,
@@ -39,6 +40,7 @@ from coordi.recommend.catalogue_file import (
     table_of,
 )
 from coordi.recommend.rules import Clause, Rules, category_clause, rule_clauses, where
+from coordi.style.occasions import Brief
 from coordi.types import GENDERS, EmbeddingSort, GarmentCategory, Gender, Item
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ class Facets:
 
 
 _AT_ONCE = 8192
+_MOST_BRIEFS = 64  # wishes of which it is remembered what breaks them
 # Candidates beyond k that are compared again in double precision, which orders ties.
 _SPARE = 32
 # Below this share of a category, gathering the allowed rows is faster than multiplying all of them.
@@ -131,6 +134,14 @@ class CatalogueContents:
         results = [(int(position), float(score)) for position, score in zip(best, exact.round(9), strict=True)]
         return sorted(results, key=lambda row: (-row[1], self.ids[row[0]]))[:k]
 
+    def breaking(self, brief: Brief) -> dict[str, NDArray[np.bool_]]:
+        """By guide of a wish, whether each item breaks it, ``(N,)``."""
+        broken = {name: np.zeros(len(self.ids), dtype=np.bool_) for name in brief.key}
+        for position, text in enumerate(self.columns.column("facts").to_pylist()):
+            for name, verdict in brief.verdicts(facts_of(text)).items():
+                broken[name][position] = not verdict.fits
+        return broken
+
     def _vector(self, column: str, position: int) -> NDArray[np.float32] | None:
         return self.matrices[column][position].copy() if self.present[column][position] else None
 
@@ -166,6 +177,7 @@ class Catalogue:
         self._lock = Lock()
         self._contents_lock = Lock()
         self._contents_read: CatalogueContents | None = None
+        self._broken: dict[tuple[str, ...], Mapping[str, NDArray[np.bool_]]] = {}
         self._file: Path | None = None
         self._stamp: tuple[int, int, int] | None = None
 
@@ -262,10 +274,7 @@ class Catalogue:
                 f"the catalogue's {space} vectors have {dimension} numbers and the query has shape {query.shape}, or "
                 f"isn't finite; ask with a vector of the encoder '{self.info.encoder[0]}'"
             )
-        allowed = None
-        if rule_clauses(rules):
-            condition, parameters = where(_clauses(rules, category))
-            allowed = self._positions(f"SELECT rowid AS row_number FROM {ITEMS} WHERE {condition}", parameters)
+        allowed = self._allowed(_clauses(rules, category)) if rule_clauses(rules) else None
         best = self._contents.best(column, query, k, category, allowed)
         items = self._contents.items([position for position, _ in best])
         return [(item, score) for item, (_, score) in zip(items, best, strict=True)]
@@ -293,9 +302,11 @@ class Catalogue:
         """
         terms = list(dict.fromkeys(search_words(words)))[:_MOST_WORDS]
         clauses = [*rule_clauses(rules), *(Clause("words", word, "contains(words, ?)", word) for word in terms)]
-        condition, parameters = where(clauses)
-        query = f"SELECT rowid AS row_number FROM {ITEMS} WHERE {condition} ORDER BY place, id LIMIT ? OFFSET ?"
-        positions = self._positions(query, [*parameters, max(limit, 0), max(offset, 0)])
+        first, last = max(offset, 0), max(offset, 0) + max(limit, 0)
+        if any(clause.guide for clause in clauses):
+            positions = self._allowed(clauses, "ORDER BY place, id")
+            return self._contents.items(positions[first:last].tolist()), len(positions)
+        positions = self._allowed(clauses, f"ORDER BY place, id LIMIT {last - first} OFFSET {first}")
         return self._contents.items(positions.tolist()), self._count(clauses)
 
     def facets(self) -> Facets:
@@ -353,7 +364,31 @@ class Catalogue:
                     self._contents_read = CatalogueContents.read(cursor, dimensions)
             return self._contents_read
 
+    def _allowed(self, clauses: Sequence[Clause], order: str = "") -> NDArray[np.int64]:
+        """Positions of the items that meet all clauses."""
+        condition, parameters = where(clauses)
+        query = f"SELECT rowid AS row_number FROM {ITEMS} WHERE {condition} {order}"
+        positions = self._positions(query, parameters)
+        for clause in clauses:
+            if clause.guide:
+                positions = positions[~self._breaking(clause.parameter)[clause.guide][positions]]
+        return positions
+
+    def _breaking(self, brief: Brief) -> Mapping[str, NDArray[np.bool_]]:
+        """By guide of a wish, whether each item breaks it, ``(N,)``."""
+        with self._contents_lock:
+            broken = self._broken.get(brief.key)
+        if broken is None:
+            broken = self._contents.breaking(brief)
+            with self._contents_lock:
+                if len(self._broken) >= _MOST_BRIEFS:
+                    self._broken.pop(next(iter(self._broken)))
+                self._broken[brief.key] = broken
+        return broken
+
     def _count(self, clauses: Sequence[Clause]) -> int:
+        if any(clause.guide for clause in clauses):
+            return len(self._allowed(clauses))
         condition, parameters = where(clauses)
         return int(self._values(f"SELECT count(*) FROM {ITEMS} WHERE {condition}", parameters)[0][0])
 

@@ -96,13 +96,14 @@ def item_of(row: Mapping[str, Any], photo: NDArray[np.float32] | None, text: NDA
         extra=json.loads(row["extra"]),
         description=description,
         colours=tuple(row["colours"]),
-        facts=_facts_of(row["facts"]),
+        facts=facts_of(row["facts"]),
         text_embedding=text,
         photo_embedding=photo,
     )
 
 
-def _facts_of(text: str) -> Facts:
+def facts_of(text: str) -> Facts:
+    """Facts of a row's column."""
     return {
         name: tuple(Fact(tuple(values), source) for source, *values in facts)
         for name, facts in json.loads(text).items()

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordi.encoders.labels import KINDS, Vocabulary
-from coordi.recommend.answers import Contribution, Reason
+from coordi.recommend.answers import Contribution, GuideRemark, Reason, Understood
 from coordi.recommend.facts import COLOUR, fact_in_words
 from coordi.style.agreement import Remark, remarks
+from coordi.style.occasions import Brief
+from coordi.style.words import FORMALITIES
 from coordi.types import Fact, FactName, Facts, Item, OutfitScorer
 
 EncodeTexts = Callable[[Sequence[str]], NDArray[np.float32]]
@@ -115,6 +117,7 @@ class Reasoner:
     scorer: OutfitScorer
     vocabulary: Vocabulary
     encode: EncodeTexts
+    brief: Brief = Brief()
 
     def of_suggestions(self, outfit: Items, suggested: Sequence[Item]) -> list[Reason]:
         """Reasons for items that complete an outfit, computed in one call."""
@@ -134,7 +137,8 @@ class Reasoner:
             of_labels = [Contribution(label.label, label.attribute, score - next(scores)) for label in labels]
             completed = (*outfit, item)
             on_item = remarks([each.facts for each in completed], of=len(outfit))
-            reasons.append(_reason(of_items, of_labels, completed, on_item))
+            fits = guide_remarks([item], self.brief, fits=True, first=len(outfit))
+            reasons.append(_reason(of_items, of_labels, completed, on_item, fits))
         return reasons
 
     def of_looks(self, looks: Sequence[Items]) -> list[Reason]:
@@ -145,7 +149,8 @@ class Reasoner:
         for look, part in zip(looks, parts, strict=True):
             score = next(scores) if part else 0.0
             effects = [Contribution(item.id, "", score - next(scores)) for item in look if part]
-            reasons.append(_reason(effects, [], look, remarks_on(look)))
+            fits = guide_remarks(look, self.brief, fits=True)
+            reasons.append(_reason(effects, [], look, remarks_on(look), fits))
         return reasons
 
 
@@ -163,8 +168,45 @@ def remark_in_words(remark: Remark, outfit: Items) -> str:
     return f"{_SENTENCES[remark.rule]}: {', '.join(of_items)}"
 
 
+def guide_remarks(items: Sequence[Item], brief: Brief, *, fits: bool, first: int = 0) -> tuple[GuideRemark, ...]:
+    """The items that suit the guides of a wish, or those that break them, the first at a position of an outfit."""
+    verdicts = [brief.verdicts(item.facts) for item in items]
+    return tuple(
+        GuideRemark(words, fits, first + position, row[guide.name].name, row[guide.name].fact)
+        for words, guide in brief.guides
+        for position, row in enumerate(verdicts)
+        if guide.name in row and row[guide.name].fits is fits
+    )
+
+
+def guide_remark_in_words(remark: GuideRemark, outfit: Items) -> str:
+    """A remark as a clause, such as ``"suits office: black oxfords (business to cocktail, usual)"``."""
+    verb = "suits" if remark.fits else "breaks"
+    return f"{verb} {remark.guide}: {_name(outfit[remark.item])} ({fact_in_words(remark.name, remark.fact)})"
+
+
+def understood(brief: Brief, outfit: Items) -> Understood | None:
+    """What was understood of a wish, and what of the user's own outfit breaks it; None without occasion and weather."""
+    if not brief.guides:
+        return None
+    occasions = tuple(words for words, guide in brief.guides if guide.formality is not None)
+    weather = tuple(words for words, guide in brief.guides if guide.formality is None)
+    formality = () if brief.formality is None else tuple(dict.fromkeys(FORMALITIES[end] for end in brief.formality))
+    broken = guide_remarks(outfit, brief, fits=False)
+    parts = [f"understood: {', '.join((*occasions, *weather))}"]
+    parts += [f"dress code {' to '.join(formality)}"] if formality else []
+    parts += [f"{row.what} gives way to {row.to}" for row in brief.gives_way]
+    parts += [f"the outfit {guide_remark_in_words(remark, outfit)}" for remark in broken]
+    text = "; ".join(parts)
+    return Understood(occasions, weather, formality, brief.gives_way, broken, text[0].upper() + text[1:] + ".")
+
+
 def _reason(
-    of_items: list[Contribution], of_labels: list[Contribution], items: Items, on_items: tuple[Remark, ...]
+    of_items: list[Contribution],
+    of_labels: list[Contribution],
+    items: Items,
+    on_items: tuple[Remark, ...],
+    fits: tuple[GuideRemark, ...],
 ) -> Reason:
     names = {item.id: _name(item) for item in items}
     of_items.sort(key=lambda row: -row.by)
@@ -176,13 +218,14 @@ def _reason(
         [remark_in_words(remark, items) for remark in on_items if remark.speaks_for is speaks_for][:_MAX_REMARKS]
         for speaks_for in (True, False)
     )
-    parts = [*remarks_for, *(f"but {text}" if remarks_for else text for text in against)]
+    suits = {remark.guide: guide_remark_in_words(remark, items) for remark in reversed(fits)}
+    parts = [*list(suits.values())[::-1][:_MAX_REMARKS], *remarks_for, *(f"but {text}" if remarks_for else text for text in against)]
     for verb, rows in (("helped by", helped), ("held back by", harmed)):
         strongest = sorted(rows, key=lambda row: -abs(row[1]))[:_MAX_LISTED]
         if strongest:
             parts.append(f"{verb} " + ", ".join(f"{name} ({by:+.2f})" for name, by in strongest))
     text = "; ".join(parts) or "no single item or label moves the score by 0.01 or more"
-    return Reason(tuple(of_items), tuple(of_labels), on_items, text[0].upper() + text[1:] + ".")
+    return Reason(tuple(of_items), tuple(of_labels), on_items, text[0].upper() + text[1:] + ".", fits)
 
 
 def _name(item: Item) -> str:

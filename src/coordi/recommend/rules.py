@@ -7,14 +7,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import Field, StrictBool, ValidationError, model_validator
+from pydantic import Field, StrictBool, ValidationError, ValidationInfo, field_validator, model_validator
 
 from coordi.config import Settings
 from coordi.data.categories import category_of
 from coordi.encoders.labels import Vocabulary
-from coordi.errors import RecommendationError
+from coordi.errors import DataError, RecommendationError
 from coordi.recommend.facts import COLOUR, LabelWords
 from coordi.style.lexicon import default_lexicon
+from coordi.style.occasions import Brief, brief_of, parse_occasion, parse_weather
 from coordi.types import GARMENT_CATEGORIES, GENDERS, OF_CHILDREN, GarmentCategory, Gender, Item
 
 # Order in which people look for what is missing: shoes before gloves.
@@ -109,7 +110,7 @@ ItemId = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Rules(Settings):
-    """Filters on suggestions: category, price, brand, colour, gender, season, stock and single items.
+    """Filters on suggestions: category, price, brand, colour, gender, season, stock, occasion, weather and single items.
 
     An item whose price, brand, colour, gender or season is unknown fails a rule on it and is counted under that rule;
     an item whose stock is unknown counts as in stock.
@@ -130,6 +131,9 @@ class Rules(Settings):
         in_stock: No item that is known to be out of stock.
         far_apart: Also items that hardly anybody would wear with the outfit: three or more dress codes apart from one
             of its items, for winter with one for summer, or without the dress code of an outfit for office or sport.
+        occasion: What the outfit is for: occasions or dress codes ("office", "black tie at the beach", three at most), in
+            English or Korean. What breaks their table's rules is left out; what the facts don't say isn't.
+        weather: Temperature with its unit, rain, snow, wind, season: "8 C, rain", "46 F"; likewise.
         pinned: Ids that must be suggested; the other suggestions go with them.
         excluded: Ids that must not be suggested.
     """
@@ -147,8 +151,26 @@ class Rules(Settings):
     seasons: tuple[Words, ...] = Field(default=(), max_length=_MAX_VALUES)
     in_stock: StrictBool = False
     far_apart: StrictBool = False
+    occasion: str = Field(default="", max_length=100)
+    weather: str = Field(default="", max_length=100)
     pinned: tuple[ItemId, ...] = Field(default=(), max_length=12)
     excluded: tuple[ItemId, ...] = Field(default=(), max_length=1000)
+
+    @property
+    def brief(self) -> Brief:
+        """What the occasion and the weather ask for."""
+        return brief_of(self.occasion, self.weather)
+
+    @field_validator("occasion", "weather")
+    @classmethod
+    def _in_table_words(cls, text: str, info: ValidationInfo) -> str:
+        """Names of the tables for the user's own words."""
+        try:
+            if info.field_name == "weather":
+                return str(parse_weather(text)) if text.strip() else ""
+            return ", ".join(guide.name for guide in parse_occasion(text)) if text.strip() else ""
+        except DataError as error:
+            raise ValueError(str(error)) from error
 
     @model_validator(mode="after")
     def _check(self) -> Rules:
@@ -230,12 +252,15 @@ _COMPARED_CASELESS = ("brands", "unwanted_brands", "colours", "unwanted_colours"
 
 @dataclass(frozen=True, slots=True)
 class Clause:
-    """One SQL condition with one ``?``: the rule's name, its words for users, the condition and its parameter."""
+    """One SQL condition with one ``?``: the rule's name, its words for users, the condition and its parameter. A
+    ``guide`` of an occasion or of weather is no condition in SQL: it is read from an item's facts.
+    """
 
     name: str
     words: str
     sql: str
     parameter: Any
+    guide: str = ""
 
 
 def caseless(text: str) -> str:
@@ -265,7 +290,15 @@ def rule_clauses(rules: Rules) -> tuple[Clause, ...]:
         elif name == "unwanted_genders":
             in_words = words.format(_people_in_words(rules.unwanted_genders))
         clauses.append(Clause(name, in_words, sql, parameter))
-    return tuple(clauses)
+    return (*clauses, *brief_clauses(rules.brief))
+
+
+def brief_clauses(brief: Brief) -> tuple[Clause, ...]:
+    """One condition for each guide of a wish."""
+    return tuple(
+        Clause("weather" if guide.formality is None else "occasion", words, "", brief, guide.name)
+        for words, guide in brief.guides
+    )
 
 
 def _people_in_words(genders: Sequence[Gender]) -> str:
@@ -276,9 +309,10 @@ def _people_in_words(genders: Sequence[Gender]) -> str:
 
 
 def where(clauses: Sequence[Clause]) -> tuple[str, list[Any]]:
-    """The conjunction of conditions, for ``WHERE``, and its parameters."""
-    text = " AND ".join(f"({clause.sql})" for clause in clauses) or "TRUE"
-    return text, [clause.parameter for clause in clauses]
+    """The conjunction of conditions but guides, for ``WHERE``, and its parameters."""
+    in_sql = [clause for clause in clauses if not clause.guide]
+    text = " AND ".join(f"({clause.sql})" for clause in in_sql) or "TRUE"
+    return text, [clause.parameter for clause in in_sql]
 
 
 def _in_words(value: float | str | tuple[str, ...]) -> str:

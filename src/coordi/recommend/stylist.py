@@ -29,7 +29,7 @@ from coordi.recommend.answers import (
 )
 from coordi.recommend.catalogue import Catalogue
 from coordi.recommend.generated import note_on, words_of_name
-from coordi.recommend.reasons import EncodeTexts, Items, Reasoner, remarks_on, scores_of, without_each
+from coordi.recommend.reasons import EncodeTexts, Items, Reasoner, remarks_on, scores_of, understood, without_each
 from coordi.recommend.rules import (
     ALSO_FOR,
     COMPLETION_ORDER,
@@ -135,17 +135,18 @@ class Stylist:
             ranked = len(best)
         else:
             best, ranked = self._best(finder, start, rules, tuple(counts), k, language_model)
-        left_out = finder.left_out(start, rules, categories) if len(best) < k else ()
+        left_out = finder.left_out(start, rules, categories) if len(best) < k else finder.unsuited(rules, categories)
         return Completion(
             outfit=tuple(outfit),
             categories=tuple(counts) or categories,
-            suggestions=self._suggestions(start, start[len(outfit) :], best, language_model, reasons=reasons),
+            suggestions=self._suggestions(start, start[len(outfit) :], best, rules, language_model, reasons=reasons),
             candidates=sum(counts.values()),
             ranked=ranked,
             judge=judge(language_model),
             left_out=left_out,
             nothing="" if best else _why_nothing(catalogue, categories, conflicts, left_out),
             generated=generated,
+            understood=understood(rules.brief, start),
         )
 
     def _best(
@@ -191,24 +192,24 @@ class Stylist:
         """Build at most k looks around an item, of the catalogue or not; options and errors as ``complete``."""
         catalogue, start, rules = self._start((around,), k, rules)
         finder = CandidateSearch(catalogue, self.scorers)
-        candidates = build_looks(finder, start, rules)
+        candidates, wish = build_looks(finder, start, rules), understood(rules.brief, start)
+        categories, _ = wanted_categories(places_of(start), rules.model_copy(update={"want": ()}))
         if not candidates:
-            categories, _ = wanted_categories(places_of(start), rules.model_copy(update={"want": ()}))
             left_out = finder.left_out(start, rules, categories)
             nothing = f"no look: {_why_nothing(catalogue, categories, {}, left_out)}"
-            return Looks((), judge(language_model), left_out, nothing)
+            return Looks((), judge(language_model), left_out, nothing, wish)
         scored = list(zip(candidates, scores_of(scorer_of(self.scorers, language_model), candidates), strict=True))
         # Looks that miss the fewest categories come first, then by score; ties by texts, so that ids decide nothing.
         scored.sort(key=lambda row: (len(missing_from(row[0], rules)), -row[1], [item.text for item in row[0]]))
         best = distinct_looks(scored, start, k)
-        reasons = self._reasoner(language_model).of_looks([look for look, _ in best])
+        reasons = self._reasoner(language_model, rules).of_looks([look for look, _ in best])
         looks = tuple(
             Look(look, score, reason, missing_from(look, rules))
             for (look, score), reason in zip(best, reasons, strict=True)
         )
         missing = tuple(dict.fromkeys(category for look in looks for category in look.missing))
-        left_out = finder.left_out(start, rules, missing)
-        return Looks(looks, judge(language_model), left_out)
+        left_out = finder.left_out(start, rules, missing) if missing else finder.unsuited(rules, categories)
+        return Looks(looks, judge(language_model), left_out, understood=wish)
 
     def _start(self, outfit: Items, k: int, rules: Rules | None) -> tuple[Catalogue, Items, Rules]:
         """The catalogue, the outfit with the pinned items, and the rules for it, all checked."""
@@ -220,15 +221,16 @@ class Stylist:
         start = (*outfit, *_pinned(catalogue, outfit, rules))
         return catalogue, start, _same_people(start, rules)
 
-    def _reasoner(self, language_model: bool) -> Reasoner:
+    def _reasoner(self, language_model: bool, rules: Rules) -> Reasoner:
         scorer = self.scorers.explaining if language_model else self.scorers.quick
-        return Reasoner(scorer, self.vocabulary, self._encode_texts)
+        return Reasoner(scorer, self.vocabulary, self._encode_texts, rules.brief)
 
     def _suggestions(
-        self, outfit: Items, pinned: Sequence[Item], best: Sequence[Scored], language_model: bool, *, reasons: bool
-    ) -> tuple[Suggestion, ...]:
+        self, outfit: Items, pinned: Sequence[Item], best: Sequence[Scored], rules: Rules, language_model: bool, *,
+        reasons: bool,
+    ) -> tuple[Suggestion, ...]:  # fmt: skip
         """Pinned items with the score of the outfit that contains them, then the best candidates."""
-        reasoner = self._reasoner(language_model)
+        reasoner = self._reasoner(language_model, rules)
         first: list[Suggestion] = []
         if pinned:
             (score,) = scores_of(scorer_of(self.scorers, language_model), [outfit])
@@ -378,9 +380,13 @@ def ranked_order(scored: Iterable[Scored], outfit: Sequence[Item]) -> list[Score
 def wanted_categories(
     present: Collection[GarmentCategory | None], rules: Rules
 ) -> tuple[tuple[GarmentCategory, ...], dict[GarmentCategory, str]]:
-    """The wanted categories that can join an outfit, or else all that can be added; and why other wanted ones can't."""
+    """The wanted categories that can join an outfit, or else all that can be added; and why other wanted ones can't.
+    What the weather asks for comes after what every outfit needs.
+    """
     if not rules.want:
-        return tuple(category for category in addable_categories(present) if category not in rules.unwanted), {}
+        allowed = [category for category in addable_categories(present) if category not in rules.unwanted]
+        first = {*required_categories(present), *rules.brief.wants} if rules.brief.wants else set(allowed)
+        return tuple(sorted(allowed, key=lambda category: category not in first)), {}
     reasons = {category: category_conflict(category, present) for category in dict.fromkeys(rules.want)}
     fitting = tuple(category for category, reason in reasons.items() if reason is None)
     return fitting, {category: reason for category, reason in reasons.items() if reason is not None}
@@ -429,6 +435,13 @@ class CandidateSearch:
         count = sum(map(len, rows)) - left
         far = (LeftOut("far_apart", _NOT_FAR, count, left),) if count else ()
         return (*_left_out(self.catalogue, rules, tuple(categories)), *far)
+
+    def unsuited(self, rules: Rules, categories: Sequence[GarmentCategory]) -> tuple[LeftOut, ...]:
+        """What the occasion and the weather leave out of the categories, of what the other rules leave."""
+        if not rules.brief.guides:
+            return ()
+        rows = _left_out(self.catalogue, rules, tuple(categories))
+        return tuple(row for row in rows if row.name in ("occasion", "weather"))
 
     def nearest_texts(
         self, outfit: Sequence[Item], rules: Rules, category: GarmentCategory, vector: NDArray[np.float32]
@@ -507,7 +520,7 @@ def build_looks(finder: CandidateSearch, start: Items, rules: Rules) -> list[Ite
 def _plans(start: Items, rules: Rules) -> list[tuple[GarmentCategory, ...]]:
     """Categories to add, in their order, for each body that fits."""
     present = places_of(start)
-    wanted = [category for category in COMPLETION_ORDER if category in rules.want]
+    wanted = [category for category in COMPLETION_ORDER if category in (*rules.want, *rules.brief.wants)]
 
     def plan(body: Sequence[GarmentCategory]) -> tuple[GarmentCategory, ...]:
         categories = dict.fromkeys((*body, *_ADDITIONS, *wanted))
@@ -547,8 +560,9 @@ def distinct_looks(looks: Sequence[ScoredLook], start: Items, count: int) -> lis
 
 
 def missing_from(look: Items, rules: Rules) -> tuple[GarmentCategory, ...]:
-    """Categories that an outfit needs and a look misses, without those that the rules refuse."""
-    required = required_categories(places_of(look))
+    """Categories that an outfit needs, in this weather too, and a look misses, without those that the rules refuse."""
+    present = places_of(look)
+    required = (*required_categories(present), *(name for name in rules.brief.wants if name not in present))
     return tuple(category for category in required if category not in rules.unwanted)
 
 
