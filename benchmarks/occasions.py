@@ -2,10 +2,10 @@
 
     python benchmarks/occasions.py path/to/data
 
-The folder holds ``fashion-products``. From products that are drawn once, a catalogue is made by photos alone and one with
-the shop's titles. Each request has an occasion or weather, and an item that suits it by the judge. The same requests
-without occasion and weather are chance. The judge reads columns that coordi doesn't get: ``usage``, ``season``,
-``articleType`` and, for weddings and funerals, ``baseColour``.
+The folder holds ``fashion-products``. From products that are drawn once, a catalogue is made by photos alone and one
+with the shop's titles. Each request has an occasion or weather, and an item that suits it by the judge. The same
+requests without occasion and weather are chance. The judge reads columns that coordi doesn't get: ``usage``,
+``season``, ``articleType`` and, for weddings and funerals, ``baseColour``.
 """
 
 from __future__ import annotations
@@ -80,8 +80,8 @@ ARTICLES: Mapping[str, set[str]] = {
 }  # fmt: skip
 """By request, article types that break it."""
 USAGES: Mapping[str, set[str]] = {
-    **dict.fromkeys(("office", "interview", "wedding guest", "cocktail", "date", "funeral", "religious service", "party"),
-                    {"Sports"}),
+    "office": {"Sports"}, "interview": {"Sports"}, "wedding guest": {"Sports"}, "cocktail": {"Sports"},
+    "date": {"Sports"}, "funeral": {"Sports"}, "religious service": {"Sports"}, "party": {"Sports"},
     "black tie": {"Sports"}, "beach": {"Formal"}, "gym": {"Formal", "Ethnic"}, "hiking": {"Formal", "Ethnic"},
     "home": {"Formal"},
 }  # fmt: skip
@@ -128,7 +128,8 @@ def main() -> None:
 
 
 def _products(folder: Path, count: int, rng: np.random.Generator) -> dict[str, Product]:
-    rows = [row for row in csv.DictReader((folder / "styles.csv").open(encoding="utf-8")) if row["subCategory"] != "Innerwear"]
+    with (folder / "styles.csv").open(encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row["subCategory"] != "Innerwear"]
     chosen = rng.permutation(len(rows))[:count]
     return {rows[int(n)]["id"]: rows[int(n)] for n in chosen}
 
@@ -166,8 +167,12 @@ def rules_of(request: str) -> Rules:
 
 
 def measure(
-    stylist: Stylist, products: Mapping[str, Product], requests: Sequence[tuple[str, int]], language_model: bool, show: bool
-) -> None:  # fmt: skip
+    stylist: Stylist,
+    products: Mapping[str, Product],
+    requests: Sequence[tuple[str, int]],
+    language_model: bool,
+    show: bool,
+) -> None:
     """Print the share of suggestions that break a rule, with the rules and without them."""
     ids = sorted(check(stylist).ids())
     for name, rules in (("with the occasion or weather", rules_of), ("without", lambda request: Rules())):

@@ -12,6 +12,7 @@ import pytest
 
 from coordi.encoders.labels import load_vocabulary
 from coordi.style.lexicon import SEASONS_OF_WARMTH
+from coordi.style.occasions import occasions
 from coordi.style.words import FORMALITIES
 from coordi.types import GARMENT_CATEGORIES, GENDERS, FactName, FactSource
 
@@ -24,6 +25,7 @@ _NAMES = ("http://www.w3.org/2000/svg",)
 _COMPOSED = (
     "category.", "attribute.", "label.", "gender.", "season.", "error.", "import.", "nav.", "score.", "upload.",
     "rule.", "filter.pinned.count", "filter.excluded.count", "fact.", "source.", "formality.", "remark.",
+    "occasion.", "weather.",
 )  # fmt: skip
 
 
@@ -98,6 +100,7 @@ def test_the_vocabulary_is_translated() -> None:
     for name, attribute in vocabulary.attributes.items():
         expected |= {f"attribute.{name}", *(f"label.{label.text}" for label in attribute.labels)}
     expected |= {f"fact.{name}" for name in get_args(FactName)} | {f"source.{name}" for name in get_args(FactSource)}
+    expected |= {f"occasion.{name}" for name in occasions()}
     expected |= {f"formality.{name}" for name in FORMALITIES}
     expected |= {f"season.{season}" for seasons in SEASONS_OF_WARMTH for season in seasons}
     assert expected <= english.keys()

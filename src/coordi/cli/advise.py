@@ -16,7 +16,7 @@ from coordi.recommend.rules import Rules
 
 if TYPE_CHECKING:
     from coordi.api import Model
-    from coordi.recommend.answers import Completion, Generated, Judge, Looks, OutfitScore, Reason, Suggestion
+    from coordi.recommend.answers import Completion, Generated, Judge, LeftOut, Looks, OutfitScore, Reason, Suggestion
     from coordi.types import Item
 
 
@@ -150,16 +150,23 @@ def recommend(
     if looks:
         answer = loaded.stylist.outfits(outfit[0], top_k, rules, language_model=not quick)
         if answer.nothing:
-            raise RecommendationError(answer.nothing)
+            raise RecommendationError(_with_understood(answer))
         echo_json(_looks_as_json(items[0], answer, name)) if as_json else _print_looks(answer, name)
         return
     completion = loaded.stylist.complete(outfit, k=top_k, rules=rules, language_model=not quick, generate=generate)
     if completion.nothing and not completion.suggestions:
-        raise RecommendationError(completion.nothing)
+        raise RecommendationError(_with_understood(completion))
     echo_json(_completion_as_json(items, completion, name)) if as_json else _print_completion(completion, name)
 
 
+def _with_understood(answer: Completion | Looks) -> str:
+    """Why there is nothing, after what was understood of an occasion and weather."""
+    return answer.nothing if answer.understood is None else f"{answer.nothing} ({answer.understood.text.rstrip('.')})"
+
+
 def _print_completion(completion: Completion, model: str) -> None:
+    if completion.understood is not None:
+        echo(completion.understood.text)
     for generated in completion.generated:
         recommended = ", ".join(label.text for label in generated.recommended) or "nothing"
         echo(f"{generated.want}: the image encoder recommends {recommended}; the model names '{generated.text}'")
@@ -176,11 +183,17 @@ def _print_completion(completion: Completion, model: str) -> None:
         f"{completion.ranked} of {completion.candidates} candidates {done} {_judged(completion.judge, model)}; "
         f"looked for: {', '.join(completion.categories)}"
     )
-    for row in completion.left_out:
+    _print_left_out(completion.left_out)
+
+
+def _print_left_out(rows: Sequence[LeftOut]) -> None:
+    for row in rows:
         echo(f"  {row.rule}: leaves out {row.count}, {row.left} left")
 
 
 def _print_looks(answer: Looks, model: str) -> None:
+    if answer.understood is not None:
+        echo(answer.understood.text)
     for look in answer.looks:
         echo(f"{look.score:.2f}  {look.items[0].text}")
         for item in look.items[1:]:
@@ -190,6 +203,7 @@ def _print_looks(answer: Looks, model: str) -> None:
         echo(f"      {look.reason.text}")
     looks = "1 look" if len(answer.looks) == 1 else f"{len(answer.looks)} looks"
     echo(f"{looks}, judged {_judged(answer.judge, model)}")
+    _print_left_out(answer.left_out)
 
 
 def _judged(judge: Judge, model: str) -> str:
@@ -212,7 +226,8 @@ def _looks_as_json(given: str, answer: Looks, model: str) -> dict[str, Any]:
         }
         for look in answer.looks
     ]
-    return {"around": {"given": given, "text": around.text}, "model": model, "judge": answer.judge, "looks": looks}
+    fields = {"around": {"given": given, "text": around.text}, "model": model, "judge": answer.judge, "looks": looks}
+    return fields | _understood_as_json(answer)
 
 
 def _completion_as_json(given: list[str], completion: Completion, model: str) -> dict[str, Any]:
@@ -226,9 +241,14 @@ def _completion_as_json(given: list[str], completion: Completion, model: str) ->
         "ranked": completion.ranked,
         "shortlist": _shortlist(completion),
         "suggestions": [_suggestion_as_json(suggestion, names) for suggestion in completion.suggestions],
-        "left_out": [asdict(row) for row in completion.left_out],
         "generated": [_generated_as_json(row) for row in completion.generated],
+        **_understood_as_json(completion),
     }
+
+
+def _understood_as_json(answer: Completion | Looks) -> dict[str, Any]:
+    understood = None if answer.understood is None else asdict(answer.understood)
+    return {"understood": understood, "left_out": [asdict(row) for row in answer.left_out]}
 
 
 def _shortlist(completion: Completion) -> str:
@@ -253,7 +273,8 @@ def _suggestion_as_json(suggestion: Suggestion, names: Mapping[str, str]) -> dic
             {"attribute": part.attribute, "label": part.what, "by": part.by} for part in suggestion.reason.attributes
         ]
         items = _effects(suggestion.reason, names)
-        reason = {"text": suggestion.reason.text, "items": items, "attributes": labels}
+        fits = [remark.guide for remark in suggestion.reason.fits]
+        reason = {"text": suggestion.reason.text, "items": items, "attributes": labels, "fits": fits}
     fields = {"score": suggestion.score, "is_pinned": suggestion.is_pinned, "reason": reason}
     return _item_as_json(suggestion.item) | fields
 

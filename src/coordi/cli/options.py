@@ -71,6 +71,8 @@ _RULE_OPTIONS: dict[str, tuple[Any, str, str]] = {
     "seasons": (_Texts, "--season", "Only this season; repeatable."),
     "in_stock": (bool, "--in-stock", "Only items in stock."),
     "far_apart": (bool, "--far-apart", "Also what is far from the outfit in dress code or season."),
+    "occasion": (str | None, "--occasion", "What it is for, such as office, 'beach wedding' or 'black tie'."),
+    "weather": (str | None, "--weather", "Such as '8 C, rain', '46 F, windy', 'snow' or winter."),
     "pinned": (_Texts, "--pin", "Always suggest the item with this id; repeatable."),
     "excluded": (_Texts, "--exclude", "Never suggest the item with this id; repeatable."),
 }

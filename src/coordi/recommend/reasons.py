@@ -13,7 +13,7 @@ from coordi.encoders.labels import KINDS, Vocabulary
 from coordi.recommend.answers import Contribution, GuideRemark, Reason, Understood
 from coordi.recommend.facts import COLOUR, fact_in_words
 from coordi.style.agreement import Remark, remarks
-from coordi.style.occasions import Brief
+from coordi.style.occasions import NO_BRIEF, Brief
 from coordi.style.words import FORMALITIES
 from coordi.types import Fact, FactName, Facts, Item, OutfitScorer
 
@@ -117,7 +117,7 @@ class Reasoner:
     scorer: OutfitScorer
     vocabulary: Vocabulary
     encode: EncodeTexts
-    brief: Brief = Brief()
+    brief: Brief = NO_BRIEF
 
     def of_suggestions(self, outfit: Items, suggested: Sequence[Item]) -> list[Reason]:
         """Reasons for items that complete an outfit, computed in one call."""
@@ -218,8 +218,11 @@ def _reason(
         [remark_in_words(remark, items) for remark in on_items if remark.speaks_for is speaks_for][:_MAX_REMARKS]
         for speaks_for in (True, False)
     )
-    suits = {remark.guide: guide_remark_in_words(remark, items) for remark in reversed(fits)}
-    parts = [*list(suits.values())[::-1][:_MAX_REMARKS], *remarks_for, *(f"but {text}" if remarks_for else text for text in against)]
+    suits: dict[str, str] = {}
+    for remark in fits:
+        suits.setdefault(remark.guide, guide_remark_in_words(remark, items))
+    praise = [*list(suits.values())[:_MAX_REMARKS], *remarks_for]
+    parts = [*praise, *(f"but {text}" if praise else text for text in against)]
     for verb, rows in (("helped by", helped), ("held back by", harmed)):
         strongest = sorted(rows, key=lambda row: -abs(row[1]))[:_MAX_LISTED]
         if strongest:

@@ -110,7 +110,7 @@ ItemId = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Rules(Settings):
-    """Filters on suggestions: category, price, brand, colour, gender, season, stock, occasion, weather and single items.
+    """Filters on suggestions: categories, shops' columns, stock, occasion, weather and single items.
 
     An item whose price, brand, colour, gender or season is unknown fails a rule on it and is counted under that rule;
     an item whose stock is unknown counts as in stock.
@@ -131,9 +131,10 @@ class Rules(Settings):
         in_stock: No item that is known to be out of stock.
         far_apart: Also items that hardly anybody would wear with the outfit: three or more dress codes apart from one
             of its items, for winter with one for summer, or without the dress code of an outfit for office or sport.
-        occasion: What the outfit is for: occasions or dress codes ("office", "black tie at the beach", three at most), in
-            English or Korean. What breaks their table's rules is left out; what the facts don't say isn't.
-        weather: Temperature with its unit, rain, snow, wind, season: "8 C, rain", "46 F"; likewise.
+        occasion: What the outfit is for, at most three occasions or dress codes ("office", "black tie at the beach"),
+            in English or Korean. Items whose facts break the rules of ``style/occasions`` are left out, and none of
+            which no fact says so.
+        weather: Temperature with its unit, rain, snow, wind, season ("8 C, rain", "46 F"); likewise.
         pinned: Ids that must be suggested; the other suggestions go with them.
         excluded: Ids that must not be suggested.
     """

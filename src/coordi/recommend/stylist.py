@@ -192,7 +192,7 @@ class Stylist:
         """Build at most k looks around an item, of the catalogue or not; options and errors as ``complete``."""
         catalogue, start, rules = self._start((around,), k, rules)
         finder = CandidateSearch(catalogue, self.scorers)
-        candidates, wish = build_looks(finder, start, rules), understood(rules.brief, start)
+        candidates, wish = build_looks(finder, start, rules), understood(rules.brief, (around,))
         categories, _ = wanted_categories(places_of(start), rules.model_copy(update={"want": ()}))
         if not candidates:
             left_out = finder.left_out(start, rules, categories)

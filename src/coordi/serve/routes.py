@@ -37,6 +37,7 @@ from coordi.recommend.rules import Rules, check_colours
 from coordi.serve import schemas
 from coordi.serve.errors import ClientGoneError, RefusedError, quoted, single_line, wrong_type
 from coordi.serve.schemas import PREFIX, ItemResponse
+from coordi.style.occasions import occasions
 from coordi.types import GARMENT_CATEGORIES, Item
 
 if TYPE_CHECKING:
@@ -457,6 +458,7 @@ def _vocabulary(model: Model, photo_bytes: int) -> schemas.VocabularyResponse:
         brands=facets.brands,
         seasons=facets.seasons,
         genders=facets.genders,
+        occasions=tuple(occasions()),
         in_catalogue=dict(facets.categories),
         price_range=facets.price_range,
         limits={

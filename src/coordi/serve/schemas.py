@@ -10,9 +10,21 @@ from fastapi.openapi.models import Example
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, SecretStr, StrictBool, model_validator
 
 from coordi.config import Settings
-from coordi.recommend.answers import Completion, Contribution, Generated, Judge, LeftOut, Looks, OutfitScore, Reason
+from coordi.recommend.answers import (
+    Completion,
+    Contribution,
+    Generated,
+    GuideRemark,
+    Judge,
+    LeftOut,
+    Looks,
+    OutfitScore,
+    Reason,
+    Understood,
+)
 from coordi.recommend.rules import ItemId, Rules, Words
 from coordi.style.agreement import Remark
+from coordi.style.occasions import GivesWay
 from coordi.types import FactName, FactSource, GarmentCategory, Gender, Item, Label
 
 PREFIX = "/api/v1"
@@ -321,15 +333,60 @@ class LabelEffect(BaseSchema):
     by: Difference
 
 
+class GuideRemarkResponse(BaseSchema):
+    """An item that suits an occasion or the weather, or breaks it, by a fact: in ``guide``, "office" or "8 C". One that
+    wasn't in the request has its id, no position.
+    """
+
+    guide: str
+    fits: bool
+    fact: FactName
+    item: RemarkItem
+
+    @classmethod
+    def of(cls, remark: GuideRemark, ids: Sequence[str], given: int) -> GuideRemarkResponse:
+        """The response for a remark on the items with these ids, of which the request had the first ``given``."""
+        is_given = remark.item < given
+        item = RemarkItem(
+            position=remark.item if is_given else None,
+            id=None if is_given else ids[remark.item],
+            fact=FactResponse.model_validate(remark.fact),
+        )
+        return cls(guide=remark.guide, fits=remark.fits, fact=remark.name, item=item)
+
+
+class UnderstoodResponse(BaseSchema):
+    """What was understood of an occasion and weather: the strictest occasion first, the lowest and the highest dress
+    code that is suggested, what gives way to what, and items of the outfit that break it; also as English sentences.
+    """
+
+    occasions: tuple[str, ...]
+    weather: tuple[str, ...]
+    formality: tuple[str, ...]
+    gives_way: tuple[GivesWay, ...]
+    outfit: tuple[GuideRemarkResponse, ...]
+    text: str
+
+    @classmethod
+    def of(cls, understood: Understood | None, ids: Sequence[str], given: int) -> UnderstoodResponse | None:
+        """The response for an answer to an outfit with these ids, of which the request had the first ``given``."""
+        if understood is None:
+            return None
+        outfit = tuple(GuideRemarkResponse.of(remark, ids, given) for remark in understood.outfit)
+        fields = ("occasions", "weather", "formality", "gives_way", "text")
+        return cls(outfit=outfit, **{name: getattr(understood, name) for name in fields})
+
+
 class ReasonResponse(BaseSchema):
     """Why an item or look is suggested: what the rules of style say, and how the score changes without each part; also
-    as an English sentence.
+    as an English sentence. ``fits`` are the occasions and the weather that it suits.
     """
 
     items: tuple[ItemEffect, ...]
     attributes: tuple[LabelEffect, ...]
     remarks: tuple[RemarkResponse, ...]
     text: str
+    fits: tuple[GuideRemarkResponse, ...] = ()
 
     @classmethod
     def of(cls, reason: Reason, ids: Sequence[str], added: Sequence[str] = ()) -> ReasonResponse:
@@ -351,6 +408,7 @@ class ReasonResponse(BaseSchema):
             attributes=tuple(labels),
             remarks=tuple(RemarkResponse.of(remark, [*ids, *added], len(ids)) for remark in reason.remarks),
             text=reason.text,
+            fits=tuple(GuideRemarkResponse.of(remark, [*ids, *added], len(ids)) for remark in reason.fits),
         )
 
 
@@ -387,8 +445,9 @@ class GeneratedResponse(BaseSchema):
 class CompleteResponse(BaseSchema):
     """Items that would complete the outfit, and the categories that were searched; ``nothing`` says why there is none.
 
-    The rules allow so many candidates, of which some were ranked; ``left_out`` says what they left out if little fits.
-    ``generated`` has what the language model named in each category, if it was asked to.
+    The rules allow so many candidates, of which some were ranked; ``left_out`` says what they left out if little fits,
+    and always what the occasion and the weather left out. ``generated`` has what the language model named in each
+    category, if it was asked to.
     """
 
     suggestions: tuple[SuggestionResponse, ...]
@@ -399,6 +458,7 @@ class CompleteResponse(BaseSchema):
     left_out: tuple[LeftOut, ...]
     nothing: str
     generated: tuple[GeneratedResponse, ...] = ()
+    understood: UnderstoodResponse | None = None
 
     @classmethod
     def of(cls, answer: Completion) -> CompleteResponse:
@@ -416,7 +476,9 @@ class CompleteResponse(BaseSchema):
         )
         fields = ("categories", "candidates", "ranked", "judge", "left_out", "nothing")
         generated = tuple(map(GeneratedResponse.of, answer.generated))
-        return cls(suggestions=suggestions, generated=generated, **{name: getattr(answer, name) for name in fields})
+        understood = UnderstoodResponse.of(answer.understood, [*ids, *pinned], len(ids))
+        values = {name: getattr(answer, name) for name in fields}
+        return cls(suggestions=suggestions, generated=generated, understood=understood, **values)
 
 
 class LookResponse(BaseSchema):
@@ -435,6 +497,7 @@ class LooksResponse(BaseSchema):
     judge: Judge
     left_out: tuple[LeftOut, ...]
     nothing: str
+    understood: UnderstoodResponse | None = None
 
     @classmethod
     def of(cls, answer: Looks, *, in_catalogue: bool) -> LooksResponse:
@@ -451,7 +514,8 @@ class LooksResponse(BaseSchema):
             )
             for look in answer.looks
         )
-        return cls(looks=looks, judge=answer.judge, left_out=answer.left_out, nothing=answer.nothing)
+        fields = {name: getattr(answer, name) for name in ("judge", "left_out", "nothing")}
+        return cls(looks=looks, understood=UnderstoodResponse.of(answer.understood, [""], 1), **fields)
 
 
 class CatalogueResponse(BaseSchema):
@@ -487,7 +551,8 @@ class VocabularyResponse(BaseSchema):
     """Accepted values, for chips and filters, and upper limits of a request.
 
     ``worn_as`` has the garment category of each label of ``category``. Brands (the first hundred) and the fields
-    after them are those of the catalogue; ``in_catalogue`` is its number of items by category.
+    after them are those of the catalogue; ``in_catalogue`` is its number of items by category. ``occasions`` are names
+    for ``rules``.
     """
 
     categories: tuple[GarmentCategory, ...]
@@ -496,6 +561,7 @@ class VocabularyResponse(BaseSchema):
     brands: tuple[str, ...]
     seasons: tuple[str, ...]
     genders: tuple[Gender, ...]
+    occasions: tuple[str, ...]
     in_catalogue: dict[GarmentCategory, int]
     price_range: tuple[float, float] | None
     limits: dict[str, int]
@@ -556,7 +622,11 @@ SCORE_EXAMPLES = {
     "seen": Example(value={"items": [{"seen": _DRESS}, {"text": "gold necklace"}], "language_model": False}),
 }
 ITEMS_EXAMPLES = {"words": Example(value={"items": _LOOK})}
-COMPLETE_EXAMPLES = {"words": Example(value={"items": _LOOK, "k": 3, "rules": _RULES, "language_model": False})}
+_OFFICE: JsonValue = {"occasion": "office", "weather": "8 C, rain"}
+COMPLETE_EXAMPLES = {
+    "words": Example(value={"items": _LOOK, "k": 3, "rules": _RULES, "language_model": False}),
+    "occasion": Example(value={"items": _LOOK, "rules": _OFFICE, "language_model": False}),
+}
 LOOKS_EXAMPLES = {
     "words": Example(value={"around": {"text": "black leather jacket"}, "k": 2, "language_model": False}),
 }

@@ -14,8 +14,8 @@ from types import MappingProxyType
 from typing import get_args
 
 from coordi.errors import DataError
-from coordi.style.lexicon import SEASONS, default_lexicon, list_cell, range_cell, read_rows
-from coordi.style.words import FORMALITIES, Phrases, dress_codes, style_tables, words_of
+from coordi.style.lexicon import SEASONS, Kind, default_lexicon, list_cell, range_cell, read_rows
+from coordi.style.words import FORMALITIES, Describing, Phrases, dress_codes, style_tables, words_of
 from coordi.types import GARMENT_CATEGORIES, Fact, FactName, Facts, FactSource, GarmentCategory
 
 MOST_OCCASIONS = 3
@@ -26,26 +26,32 @@ _FACTS: Mapping[str, FactName] = {
     "kind": "kind", "category": "category", "colour": "colour", "pattern": "pattern", "material": "material",
     "formality": "formality", "season": "seasons", "purpose": "purposes", "tradition": "tradition",
 }  # fmt: skip
-_KNOWN_ONLY = ("seasons", "formality")  # what isn't known of these denies nothing
+_KNOWN_ONLY = ("seasons", "formality")  # others are absent where there is none, such as a purpose
+_DENIALS = ("not", "unless")
 _USUAL: FactSource = "kind"
 _FILLERS = (
     "a", "an", "and", "at", "attire", "code", "day", "dress", "event", "for", "in", "is", "it", "its", "look", "my",
     "of", "on", "or", "outfit", "the", "to", "wear", "weather", "with", "and a", "에", "에서", "날", "날씨", "복장",
 )  # fmt: skip
 _DEGREES = re.compile(
-    r"(?P<number>[-+−–]?\d+(?:[.,]\d+)?)\s*(?:°|º|degrees?|deg\.?|도)?\s*(?P<unit>celsius|fahrenheit|[cf℃℉](?!\w))?", re.IGNORECASE
-)  # fmt: skip
+    r"(?P<number>[-+−–]?\d+(?:[.,]\d+)?)\s*(?:°|º|degrees?|deg\.?|도)?\s*"
+    r"(?P<unit>celsius|fahrenheit|[cf℃℉](?!\w))?",
+    re.IGNORECASE,
+)
 _SMART = FORMALITIES.index("smart casual")
 _Range = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What is required of one fact, such as ``season:summer``; ``value`` is empty for any value."""
+    """What is required of one fact, such as ``season:summer``; ``value`` is empty for any value. One that is denied
+    needs a known season or dress code ("not season:summer") unless it ``may_be_unknown`` ("unless season:summer").
+    """
 
     fact: FactName
     value: str
     is_denied: bool
+    may_be_unknown: bool
 
 
 Term = tuple[Condition, ...]
@@ -166,7 +172,7 @@ def _verdict(facts: Facts, guide: Guide, formality: tuple[int, int] | None) -> V
 def _holds(condition: Condition, facts: Facts) -> bool:
     fact = next(iter(facts.get(condition.fact, ())), None)
     if fact is None:
-        return condition.is_denied and condition.fact not in _KNOWN_ONLY
+        return condition.may_be_unknown
     return _has(condition.fact, condition.value, fact) is not condition.is_denied
 
 
@@ -184,6 +190,9 @@ def _has(name: FactName, value: str, fact: Fact) -> bool:
         return fact.values[0] == value
     # "Leather or suede" is usual for a kind: either is possible.
     return value in fact.values and not (name == "material" and fact.source == _USUAL and len(fact.values) > 1)
+
+
+NO_BRIEF = Brief()
 
 
 @cache
@@ -233,14 +242,16 @@ def _term(text: str, where: str) -> Term:
     """Conditions such as ``colour:white & category:dress & not tradition``."""
     conditions = []
     for part in text.split("&"):
-        words = part.strip()
-        name, _, value = words.removeprefix("not ").strip().partition(":")
+        denial, _, after = part.strip().partition(" ")
+        denial, words = (denial, after) if denial in _DENIALS else ("", part.strip())
+        name, _, value = words.partition(":")
         if name not in _FACTS or (value and not _accepts(name, value)):
             raise DataError(
-                f"{where} has '{part.strip()}'; accepted is FACT:VALUE, after 'not' or without it, with a fact of "
-                f"{', '.join(_FACTS)} and a value of the lexicon and its tables"
+                f"{where} has '{part.strip()}'; accepted is FACT:VALUE, after 'not', 'unless' or neither, with a fact "
+                f"of {', '.join(_FACTS)} and a value of the lexicon and its tables"
             )
-        conditions.append(Condition(_FACTS[name], value, words.startswith("not ")))
+        may_be_unknown = denial == "unless" or (denial == "not" and _FACTS[name] not in _KNOWN_ONLY)
+        conditions.append(Condition(_FACTS[name], value, bool(denial), may_be_unknown))
     return tuple(conditions)
 
 
@@ -257,7 +268,7 @@ def _accepts(name: str, value: str) -> bool:
 
 @cache
 def _purposes() -> frozenset[str]:
-    rows = (*default_lexicon().kinds.values(), *style_tables().describing.values())
+    rows: list[Kind | Describing] = [*default_lexicon().kinds.values(), *style_tables().describing.values()]
     return frozenset(purpose for row in rows for purpose in row.purposes)
 
 
@@ -331,7 +342,7 @@ def brief_of(occasion: str, weather: str) -> Brief:
     Of occasions whose dress codes exclude each other the strictest counts. A season or snow gives way to a temperature
     at which it can't be.
     """
-    named = sorted(parse_occasion(occasion) if occasion else (), key=lambda guide: guide.formality or (0, 0), reverse=True)
+    named = sorted(parse_occasion(occasion) if occasion else (), key=lambda guide: guide.formality or (0, 0))[::-1]
     formality, gives_way = _common_formality(named)
     sky = parse_weather(weather) if weather else Weather(None, "", ())
     guides = [(guide.name, guide) for guide in named]

@@ -24,8 +24,9 @@ export function flip(name, value) {
   setFilters(change);
 }
 
-/** All but what is pinned and never shown, which are decisions about single items. */
-export const resetFilters = () => save(({ filters }) => ({ filters: { ...noFilters(), pinned: filters.pinned, excluded: filters.excluded } }));
+/** All but what is pinned and never shown, which are decisions about single items, and what the outfit is for. */
+export const resetFilters = () => save(({ filters: { pinned, excluded, occasion, weather, degrees, unit } }) => (
+  { filters: { ...noFilters(), pinned, excluded, occasion, weather, degrees, unit } }));
 
 /** @param {"pinned" | "excluded"} name @param {{id: string, title: string}} item */
 export function mark(name, item) {
@@ -58,6 +59,9 @@ export function rulesOf(filters) {
   if (prices[1] !== null) rules.price_max = prices[1];
   if (filters.gender !== null) rules.gender = filters.gender;
   if (filters.in_stock) rules.in_stock = true;
+  const weather = [filters.degrees === null ? "" : `${filters.degrees} ${filters.unit}`, ...filters.weather].filter(Boolean);
+  if (filters.occasion.length) rules.occasion = filters.occasion.join(", ");
+  if (weather.length) rules.weather = weather.join(", ");
   for (const name of ["pinned", "excluded"]) {
     if (filters[name].length) rules[name] = filters[name].map((item) => item.id);
   }
@@ -70,8 +74,9 @@ export function rulesForLooks(filters) {
   return rules;
 }
 
-/** @param {string[]} names Keys that go back to unset. */
-export function dropFilters(names) {
-  const none = noFilters();
-  setFilters(Object.fromEntries(names.map((name) => [name, none[name]])));
+/** Takes a rule back; of occasions and weather the one that its words name. @param {{name: string, rule: string}} rule */
+export function dropFilter({ name, rule }) {
+  if (name === "weather" && /\d/.test(rule)) setFilters({ degrees: null });
+  else if (name === "occasion" || name === "weather") flip(name, rule);
+  else setFilters({ [name]: noFilters()[name] });
 }

@@ -71,3 +71,7 @@ export const attribute = (name) => tOr(`attribute.${name}`, name);
 export const label = (text) => tOr(`label.${text}`, text);
 export const gender = (name) => tOr(`gender.${name}`, name);
 export const season = (name) => tOr(`season.${name}`, name);
+export const occasion = (name) => tOr(`occasion.${name}`, name);
+/** A temperature such as "8 C" too. */
+export const weather = (name) => tOr(`weather.${name}`, season(name).replace(/ ([CF])$/, " °$1"));
+export const wish = (name) => tOr(`occasion.${name}`, weather(name));

@@ -9,7 +9,8 @@ import { useEffect, useState } from "./ui.js";
 /** @returns {import("./types.js").Filters} */
 export const noFilters = () => ({
   want: [], unwanted: [], price_min: null, price_max: null, brands: [], unwanted_brands: [], colours: [],
-  unwanted_colours: [], gender: null, seasons: [], in_stock: false, pinned: [], excluded: [],
+  unwanted_colours: [], gender: null, seasons: [], in_stock: false, pinned: [], excluded: [], occasion: [],
+  weather: [], degrees: null, unit: "C",
 });
 
 /** @returns {Saved} */

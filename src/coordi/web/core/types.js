@@ -47,6 +47,10 @@
  * @property {boolean} in_stock
  * @property {{id: string, title: string}[]} pinned
  * @property {{id: string, title: string}[]} excluded
+ * @property {string[]} occasion
+ * @property {string[]} weather Of rain, snow, wind.
+ * @property {number | null} degrees
+ * @property {string} unit Of `degrees`: C or F.
  *
  * @typedef {object} Saved What the browser keeps.
  * @property {Record<string, Item>} items By uid: the wardrobe, and catalogue items on the table.

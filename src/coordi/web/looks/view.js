@@ -11,6 +11,7 @@ import { html, useEffect, useState } from "../core/ui.js";
 import { Waiting } from "../outfit/completing.js";
 import { FilterPanel } from "../outfit/filter_panel.js";
 import { LeftOut } from "../outfit/nothing_fits.js";
+import { Understood } from "../outfit/wishes.js";
 import { Photo } from "../shared/photo.js";
 import { Trouble } from "../shared/trouble.js";
 import { LookCard } from "./look.js";
@@ -67,6 +68,7 @@ function LooksAround({ around }) {
     <p class="quiet" role="status" aria-live="polite">${pending ? t("looks.pending") : answer ? t("looks.found", { n: answer.looks.length }) : ""}</p>
     <div role="alert"><${Trouble} error=${error} again=${again} /></div>
     ${!answer && pending && html`<${Waiting} />`}
+    ${answer && html`<${Understood} answer=${answer} items=${[around]} />`}
     ${answer && html`<ul class=${pending ? "looks cards--stale" : "looks"} role="list">
       ${answer.looks.map((look) => html`<li key=${look.items.map((item) => item.id).join(" ")}><${LookCard} look=${look} around=${around} judge=${answer.judge} /></li>`)}
     </ul>`}

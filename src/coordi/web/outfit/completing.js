@@ -12,6 +12,7 @@ import { FilterPanel } from "./filter_panel.js";
 import { NothingFits } from "./nothing_fits.js";
 import { useRefusals } from "./refusals.js";
 import { Suggestion } from "./suggestion.js";
+import { Understood } from "./wishes.js";
 
 const STEP = 6;
 
@@ -47,6 +48,7 @@ export function Completing({ items, now }) {
     <p class="quiet" role="status" aria-live="polite">${pending ? t("complete.pending") : answer?.suggestions.length ? t("complete.found", { n: answer.candidates }) : ""}</p>
     <div role="alert"><${Trouble} error=${error} again=${again} /></div>
     ${!answer && pending && html`<${Waiting} />`}
+    ${answer && html`<${Understood} answer=${answer} items=${answered} />`}
     ${answer && answer.suggestions.length > 0 && html`<ul class=${pending ? "cards cards--stale" : "cards"} role="list">
       ${answer.suggestions.map((suggestion) => html`<li key=${suggestion.item.id}><${Suggestion} suggestion=${suggestion} items=${answered} now=${score} /></li>`)}
     </ul>`}

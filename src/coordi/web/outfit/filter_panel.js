@@ -6,6 +6,7 @@ import { update, useStore } from "../core/store.js";
 import { html, useId, useState } from "../core/ui.js";
 import { Icon } from "../shared/icons.js";
 import { Picker } from "../shared/picker.js";
+import { Wishes } from "./wishes.js";
 
 const { t } = i18n;
 
@@ -21,6 +22,7 @@ export function FilterPanel() {
     update({ quick: event.target.checked });
   };
   return html`<div class="filtering">
+    <${Wishes} />
     <div class="filtering__bar">
       <button type="button" class="button" aria-expanded=${isOpen} aria-controls=${panel} onClick=${() => setOpen(!isOpen)}>
         <${Icon} name="sliders" />${count ? t("filter.some", { n: count }) : t("filter.open")}

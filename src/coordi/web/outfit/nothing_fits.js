@@ -1,7 +1,7 @@
 /** When nothing fits: why, and which rule to give up. */
 
 import * as i18n from "../core/i18n.js";
-import { dropFilters } from "../core/filters.js";
+import { dropFilter } from "../core/filters.js";
 import { useStore } from "../core/store.js";
 import { html } from "../core/ui.js";
 import { Icon } from "../shared/icons.js";
@@ -23,10 +23,10 @@ export function LeftOut({ rules }) {
   return html`<ul class="rules" role="list">
     ${rules.map((rule) => {
       const isSet = rule.name in filters;
-      const words = isSet ? wordsOf(rule.name, filters) : tOr(`rule.${rule.name}`, rule.rule);
-      return html`<li key=${rule.rule}>
+      const words = isSet ? wordsOf(rule, filters) : tOr(`rule.${rule.name}`, rule.rule);
+      return html`<li key=${`${rule.name} ${rule.rule}`}>
         <span><b>${words}</b> ${t("nothing.left_out", { n: rule.count })} ${t("nothing.left", { n: rule.left })}</span>
-        ${isSet && html`<button type="button" class="button" aria-label=${t("nothing.drop", { rule: words })} onClick=${() => dropFilters([rule.name])}>${t("nothing.drop.short")}</button>`}
+        ${isSet && html`<button type="button" class="button" aria-label=${t("nothing.drop", { rule: words })} onClick=${() => dropFilter(rule)}>${t("nothing.drop.short")}</button>`}
       </li>`;
     })}
   </ul>`;
@@ -40,9 +40,10 @@ function whyOf(answer) {
 }
 
 /** A rule in the page's language, from what was set. */
-function wordsOf(name, filters) {
+function wordsOf({ name, rule }, filters) {
   const shown = { want: i18n.category, unwanted: i18n.category, colours: i18n.label, unwanted_colours: i18n.label, seasons: i18n.season };
   const value = filters[name];
+  if (name === "occasion" || name === "weather") return i18n.wish(rule);
   if (name === "in_stock") return t("filter.in_stock");
   if (name === "excluded") return t("filter.excluded");
   if (name === "gender") return t("rule.gender", { what: i18n.gender(value) });

@@ -1,6 +1,6 @@
 /** Why an item is suggested, composed in the page's language from what a stylist would say and what moved the score. */
 
-import { label, list, signedPoints, t } from "../core/i18n.js";
+import { label, list, signedPoints, t, wish } from "../core/i18n.js";
 import { nameOf } from "../core/labels.js";
 import { html } from "../core/ui.js";
 import { Icon } from "../shared/icons.js";
@@ -37,7 +37,9 @@ export function Reason({ reason, items, ofLook = false }) {
   const helpful = reason.items.filter((moved) => moved.by >= LEAST && items[moved.position]);
   const labels = reason.attributes.filter((moved) => moved.by >= LEAST).slice(0, MOST_LABELS);
   const against = reason.items.filter((moved) => moved.by <= -LEAST && items[moved.position]).slice(-1);
+  const fits = [...new Map(reason.fits.map((remark) => [remark.guide, remark])).values()];
   const sentences = [
+    ...fits.map((remark) => t("reason.fits", { guide: wish(remark.guide), fact: factInWords(remark.fact, remark.item.fact) })),
     helpful.length && t(ofLook ? "reason.look" : "reason.items", { what: list(helpful.slice(0, MOST_ITEMS).map((moved) => said(nameOf(items[moved.position]), moved))) }),
     labels.length && t("reason.labels", { what: list(labels.map((moved) => said(label(moved.label), moved))) }),
     against.length && t(ofLook ? "reason.look.against" : "reason.against", { what: said(nameOf(items[against[0].position]), against[0]) }),
