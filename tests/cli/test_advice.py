@@ -111,9 +111,24 @@ def test_what_people_read(shop: Path) -> None:
     assert rules[0].strip() == "price at most 60: leaves out 2, 1 left"
 
 
+def test_an_occasion_and_weather_are_options(shop: Path) -> None:
+    wish = ("--occasion", "office", "--weather", "46 F, rain", "--want", "shoes", "--catalogue", shop, "--quick")
+    told = run("recommend", "t1", "blue jeans", *wish).splitlines()
+    assert told[0].startswith("Understood: office, 46 F, rain; dress code smart casual to cocktail; the outfit breaks")
+    assert [line[-4:] for line in told if line.endswith("]")] == ["[s1]"]
+    assert told[-1].strip() == "office: leaves out 1, 1 left"
+    found = json.loads(run("recommend", "t1", "--json", *wish))
+    assert (found["understood"]["occasions"], found["understood"]["weather"]) == (["office"], ["46 F", "rain"])
+    looks = run("recommend", "t1", "--looks", "-k", "1", "--occasion", "beach wedding", "--catalogue", shop, "--quick")
+    assert "beach gives way to wedding guest" in looks.splitlines()[0]
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "said"),
     [
+        (("t1", "--occasion", "ofice"), RecommendationError, "occasion: no occasion 'ofice'; nearest: office"),
+        (("t1", "--weather", "60 C"), RecommendationError, "weather: the temperature is 60 C; accepted are -50 C"),
+        (("t1", "--want", "shoes", "--occasion", "gym"), RecommendationError, "(Understood: gym; dress code sport"),
         (("t1", "--want", "hats"), RecommendationError, "no category 'hats', but 'headwear' has such things"),
         (("t1", "--colour", "blurple"), RecommendationError, "no colour 'blurple': accepted are black, white"),
         (("t1", "--gender", "gents"), RecommendationError, "no gender 'gents': accepted are women, men"),

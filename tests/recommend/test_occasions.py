@@ -84,14 +84,21 @@ def test_facts_decide_what_suits(
 ) -> None:
     (item,) = described(("x", title, category))
     brief = brief_of(occasion, weather)
-    verdict = brief.verdicts(item.facts).get(brief.key[0])
-    assert (None if verdict is None else verdict.fits) is fits
+    judgement = brief.judgements(item.facts).get(brief.key[0])
+    assert (None if judgement is None else judgement.fits) is fits
+
+
+def test_what_the_strictest_occasion_welcomes_breaks_no_other_and_what_it_only_allows_may() -> None:
+    heels, trousers = described(("x", "stilettos", "shoes"), ("y", "black dress trousers", "bottom"))
+    brief = brief_of("beach, black tie", "")
+    assert {name: row.fits for name, row in brief.judgements(trousers.facts).items()} == {"black tie": True}
+    assert not brief.judgements(heels.facts)["beach"].fits
 
 
 def test_of_what_facts_do_not_know_nothing_is_left_out() -> None:
     item = Item("x", "thingamajig", "shoes")
     for wish in (("black tie", ""), ("gym", ""), ("", "-20 C, snow, wind"), ("", "40 C, rain")):
-        assert brief_of(*wish).verdicts(item.facts) == {}
+        assert brief_of(*wish).judgements(item.facts) == {}
 
 
 def test_what_breaks_a_rule_is_not_suggested_and_is_counted_by_rule() -> None:

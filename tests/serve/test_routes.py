@@ -46,6 +46,7 @@ def test_the_vocabulary_is_that_of_model_and_catalogue(client: httpx.Client, mod
     assert result["worn_as"]["jeans"] == "bottom"
     assert result["in_catalogue"]["shoes"] == 3
     assert result["brands"][0] == "Kim"
+    assert {"office", "black tie", "gym"} <= set(result["occasions"])
     assert result["price_range"] == [15.0, 210.0]
     assert result["limits"]["photo_bytes"] == 20 * 2**20
 
@@ -150,6 +151,50 @@ def test_an_item_that_is_there_twice_has_two_positions(client: httpx.Client) -> 
     body = {"items": items, "k": 1, "rules": {"want": ["bag"]}, "language_model": False}
     (result,) = client.post(f"{API}/complete", json=body).json()["suggestions"]
     assert sorted(entry["position"] for entry in result["reason"]["items"]) == [0, 1, 2]
+
+
+def test_an_occasion_and_weather_are_understood_and_said(client: httpx.Client) -> None:
+    items = [{"text": "white dress shirt"}, {"text": "blue jeans"}]
+    rules = {"occasion": "black tie at the beach", "weather": "27 C, snow"}
+    body = {"items": items, "rules": rules, "language_model": False, "k": 50}
+    answer = client.post(f"{API}/complete", json=body).json()
+    understood = answer["understood"]
+    assert (understood["occasions"], understood["weather"]) == (["black tie", "beach"], ["27 C"])
+    assert understood["formality"] == ["black tie", "ceremonial"]
+    assert understood["gives_way"] == [{"what": "beach", "to": "black tie"}, {"what": "snow", "to": "27 C"}]
+    assert {remark["item"]["position"] for remark in understood["outfit"]} == {1}
+    assert {row["name"] for row in answer["left_out"]} >= {"occasion"}
+    free = client.post(f"{API}/complete", json=body | {"rules": {}}).json()
+    assert free["understood"] is None
+    assert len(free["suggestions"]) > len(answer["suggestions"])
+    looks = client.post(f"{API}/looks", json={"around": items[1], "rules": rules, "language_model": False}).json()
+    assert looks["understood"]["outfit"][0]["item"]["position"] == 0
+
+
+def test_what_suits_an_occasion_is_in_the_reason(client: httpx.Client) -> None:
+    body = {"items": [{"text": "white shirt"}], "rules": {"weather": "winter"}, "language_model": False, "k": 50}
+    answer = client.post(f"{API}/complete", json=body).json()
+    fits = [(remark, row["item"]["id"]) for row in answer["suggestions"] for remark in row["reason"]["fits"]]
+    assert fits
+    for remark, item_id in fits:
+        assert (remark["guide"], remark["fits"], remark["item"]["id"]) == ("winter", True, item_id)
+
+
+@pytest.mark.parametrize(
+    ("rules", "message"),
+    [
+        ({"occasion": "ofice"}, "no occasion 'ofice'; nearest: office"),
+        ({"weather": "60 C"}, "the temperature is 60 C; accepted are -50 C (-58 F) to 50 C (122 F)"),
+        ({"weather": "8"}, "the temperature '8' has no unit; write 8 C or 8 F"),
+    ],
+)
+def test_an_occasion_or_weather_that_is_not_understood_is_refused(
+    client: httpx.Client, rules: dict[str, str], message: str
+) -> None:
+    answer = client.post(f"{API}/complete", json={"items": [{"text": "white shirt"}], "rules": rules})
+    assert answer.status_code == 422
+    assert message in answer.json()["error"]["message"]
+    assert answer.json()["error"]["field"] == f"rules.{next(iter(rules))}"
 
 
 def test_looks_are_built_around_an_item(client: httpx.Client) -> None:

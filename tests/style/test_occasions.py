@@ -15,8 +15,8 @@ HEAD = "occasion,words,formality,welcome,out,source"
 
 def test_every_occasion_that_people_ask_for_has_a_dress_code_and_a_source() -> None:
     asked = {
-        "office", "interview", "wedding guest", "black tie", "cocktail", "date", "everyday", "school", "travel", "beach",
-        "gym", "hiking", "funeral", "religious service", "home", "party", "smart casual", "business casual",
+        "office", "interview", "wedding guest", "black tie", "cocktail", "date", "everyday", "school", "travel",
+        "beach", "gym", "hiking", "funeral", "religious service", "home", "party", "smart casual", "business casual",
     }  # fmt: skip
     assert asked <= occasions().keys()
     for guide in occasions().values():

@@ -138,8 +138,8 @@ class CatalogueContents:
         """By guide of a wish, whether each item breaks it, ``(N,)``."""
         broken = {name: np.zeros(len(self.ids), dtype=np.bool_) for name in brief.key}
         for position, text in enumerate(self.columns.column("facts").to_pylist()):
-            for name, verdict in brief.verdicts(facts_of(text)).items():
-                broken[name][position] = not verdict.fits
+            for name, judgement in brief.judgements(facts_of(text)).items():
+                broken[name][position] = not judgement.fits
         return broken
 
     def _vector(self, column: str, position: int) -> NDArray[np.float32] | None:

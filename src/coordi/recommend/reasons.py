@@ -170,11 +170,11 @@ def remark_in_words(remark: Remark, outfit: Items) -> str:
 
 def guide_remarks(items: Sequence[Item], brief: Brief, *, fits: bool, first: int = 0) -> tuple[GuideRemark, ...]:
     """The items that suit the guides of a wish, or those that break them, the first at a position of an outfit."""
-    verdicts = [brief.verdicts(item.facts) for item in items]
+    judgements = [brief.judgements(item.facts) for item in items]
     return tuple(
         GuideRemark(words, fits, first + position, row[guide.name].name, row[guide.name].fact)
         for words, guide in brief.guides
-        for position, row in enumerate(verdicts)
+        for position, row in enumerate(judgements)
         if guide.name in row and row[guide.name].fits is fits
     )
 

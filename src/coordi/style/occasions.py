@@ -26,9 +26,9 @@ _FACTS: Mapping[str, FactName] = {
     "kind": "kind", "category": "category", "colour": "colour", "pattern": "pattern", "material": "material",
     "formality": "formality", "season": "seasons", "purpose": "purposes", "tradition": "tradition",
 }  # fmt: skip
-_KNOWN_ONLY = ("seasons", "formality")  # others are absent where there is none, such as a purpose
+_NEVER_ABSENT = ("seasons", "formality")  # others are absent where there is none, such as a purpose
 _DENIALS = ("not", "unless")
-_USUAL: FactSource = "kind"
+_OF_KIND: FactSource = "kind"
 _FILLERS = (
     "a", "an", "and", "at", "attire", "code", "day", "dress", "event", "for", "in", "is", "it", "its", "look", "my",
     "of", "on", "or", "outfit", "the", "to", "wear", "weather", "with", "and a", "에", "에서", "날", "날씨", "복장",
@@ -85,7 +85,7 @@ class Guide:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Judgement:
     """Whether an item suits a guide or breaks it, by a fact of the item."""
 
     fits: bool
@@ -136,37 +136,38 @@ class Brief:
         """Categories that an outfit should have."""
         return tuple(dict.fromkeys(category for _, guide in self.guides for category in guide.wants))
 
-    def verdicts(self, facts: Facts) -> dict[str, Verdict]:
+    def judgements(self, facts: Facts) -> dict[str, Judgement]:
         """By the name of a guide, whether an item suits it or breaks it; absent where its facts don't say.
 
         What the strictest occasion welcomes breaks no other occasion.
         """
-        verdicts: dict[str, Verdict] = {}
-        strictest: Verdict | None = None
+        judgements: dict[str, Judgement] = {}
+        is_welcome = False
         for _, guide in self.guides:
             is_occasion = guide.formality is not None
-            verdict = _verdict(facts, guide, self.formality if is_occasion else None)
-            if verdict is None or (is_occasion and not verdict.fits and strictest is not None and strictest.fits):
+            judgement = _judge(facts, guide, self.formality if is_occasion else None)
+            if judgement is None or (is_welcome and is_occasion and not judgement.fits):
                 continue
-            verdicts[guide.name] = verdict
-            strictest = strictest or verdict
-        return verdicts
+            if not judgements:
+                is_welcome = guide is self.guides[0][1] and judgement.fits and judgement.name != "formality"
+            judgements[guide.name] = judgement
+        return judgements
 
 
-def _verdict(facts: Facts, guide: Guide, formality: tuple[int, int] | None) -> Verdict | None:
+def _judge(facts: Facts, guide: Guide, formality: tuple[int, int] | None) -> Judgement | None:
     for terms, fits in ((guide.out, False), (guide.welcome, True)):
         for term in terms:
             if all(_holds(condition, facts) for condition in term):
                 name = next((row.fact for row in term if row.fact in facts and not row.is_denied), term[0].fact)
-                return Verdict(fits, name, facts[name][0])
+                return Judgement(fits, name, facts[name][0])
     if formality is None or "formality" not in facts:
         return None
     low, high = dress_codes(facts["formality"][0].values)
     if high < formality[0] or low > formality[1]:
-        return Verdict(False, "formality", facts["formality"][0])
+        return Judgement(False, "formality", facts["formality"][0])
     # Dressy things go higher, too ("business to ceremonial"); of casual occasions both ends count.
     within = formality[0] <= low and (high <= formality[1] or formality[0] >= _SMART)
-    return Verdict(True, "formality", facts["formality"][0]) if within else None
+    return Judgement(True, "formality", facts["formality"][0]) if within else None
 
 
 def _holds(condition: Condition, facts: Facts) -> bool:
@@ -189,7 +190,7 @@ def _has(name: FactName, value: str, fact: Fact) -> bool:
     if name == "colour":  # the main one
         return fact.values[0] == value
     # "Leather or suede" is usual for a kind: either is possible.
-    return value in fact.values and not (name == "material" and fact.source == _USUAL and len(fact.values) > 1)
+    return value in fact.values and not (name == "material" and fact.source == _OF_KIND and len(fact.values) > 1)
 
 
 NO_BRIEF = Brief()
@@ -250,7 +251,7 @@ def _term(text: str, where: str) -> Term:
                 f"{where} has '{part.strip()}'; accepted is FACT:VALUE, after 'not', 'unless' or neither, with a fact "
                 f"of {', '.join(_FACTS)} and a value of the lexicon and its tables"
             )
-        may_be_unknown = denial == "unless" or (denial == "not" and _FACTS[name] not in _KNOWN_ONLY)
+        may_be_unknown = denial == "unless" or (denial == "not" and _FACTS[name] not in _NEVER_ABSENT)
         conditions.append(Condition(_FACTS[name], value, bool(denial), may_be_unknown))
     return tuple(conditions)
 
@@ -281,8 +282,8 @@ def _names(of: Callable[[], Mapping[str, Guide]]) -> Phrases[Guide | None]:
 def _guides_in(text: str, of: Callable[[], Mapping[str, Guide]], what: str) -> tuple[Guide, ...]:
     """The guides that a text names, each once; a ``DataError`` if it has other words too, or names none."""
     phrases = _names(of).phrases_in(text)
-    known = {word for phrase, _ in phrases for word in phrase.split()}
-    unknown = " ".join(word for word in words_of(text) if word not in known)
+    understood = {word for phrase, _ in phrases for word in phrase.split()}
+    unknown = " ".join(word for word in words_of(text) if word not in understood)
     guides = tuple(dict.fromkeys(guide for _, guide in phrases if guide is not None))
     if unknown or not guides:
         every = {" ".join(words_of(word)): row.name for row in of().values() for word in (row.name, *row.words)}
