@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import binomtest
 
-from coordi.api import Model, load
+from coordi.api import Model, PhotoDescription, load
 from coordi.config import RecommendSettings
 from coordi.data.photos import open_photo
 from coordi.model.ensemble import text_encoder
@@ -121,8 +121,11 @@ def main() -> None:
     names = list(ARTICLES)
     requests = [(names[n % len(names)], int(rng.integers(2**31))) for n in range(options.requests)]
     loaded = load()
+    photos = {name: options.data / "fashion-products" / "images" / f"{name}.jpg" for name in products}
+    described = _described(loaded, photos)
     for what in ("photos alone", "titles"):
-        stylist = _stylist(loaded, products, options.data / "fashion-products" / "images", has_titles=what == "titles")
+        titles = {name: row["productDisplayName"] if what == "titles" else "" for name, row in products.items()}
+        stylist = _stylist(loaded, titles, photos, described)
         print(f"{what}: {len(check(stylist))} items", flush=True)
         measure(stylist, products, requests, options.language_model, options.show)
 
@@ -134,20 +137,27 @@ def _products(folder: Path, count: int, rng: np.random.Generator) -> dict[str, P
     return {rows[int(n)]["id"]: rows[int(n)] for n in chosen}
 
 
-def _stylist(loaded: Model, products: Mapping[str, Product], photos: Path, *, has_titles: bool) -> Stylist:
-    settings = loaded.trained.settings
-    ids, items, described, vectors = list(products), [], {}, {}
+def _described(loaded: Model, photos: Mapping[str, Path]) -> dict[str, PhotoDescription]:
+    ids, described = list(photos), {}
     for start in range(0, len(ids), _BATCH):
         batch = ids[start : start + _BATCH]
-        rows = loaded.describe_photos([open_photo(photos / f"{name}.jpg") for name in batch])
-        for name, row in zip(batch, rows, strict=True):
-            title = products[name]["productDisplayName"] if has_titles else ""
-            kind = default_lexicon().find(title) if title else None
-            category = (kind.category if kind is not None else None) or row.category
-            if category is not None:  # else a catalogue leaves it out, too
-                items.append(Item(name, title, category, image=photos / f"{name}.jpg"))
-                described[name], vectors[name] = row.description, row.embedding
-    items = describe_items(items, described, vectors, settings.prompt, loaded.vocabulary, text_encoder())
+        rows = loaded.describe_photos([open_photo(photos[name]) for name in batch])
+        described |= dict(zip(batch, rows, strict=True))
+    return described
+
+
+def _stylist(
+    loaded: Model, titles: Mapping[str, str], photos: Mapping[str, Path], described: Mapping[str, PhotoDescription]
+) -> Stylist:
+    settings, items = loaded.trained.settings, []
+    for name, title in titles.items():
+        kind = default_lexicon().find(title) if title else None
+        category = (kind.category if kind is not None else None) or described[name].category
+        if category is not None:  # else a catalogue leaves it out, too
+            items.append(Item(name, title, category, image=photos[name]))
+    labels = {item.id: described[item.id].description for item in items}
+    vectors = {item.id: described[item.id].embedding for item in items}
+    items = describe_items(items, labels, vectors, settings.prompt, loaded.vocabulary, text_encoder())
     pipeline = DescriptionPipeline(settings.describe, settings.prompt, loaded.encoder, loaded.vocabulary)
     catalogue = Catalogue.in_memory(pipeline.info("benchmark", "benchmark"), items)
     recommend = RecommendSettings(candidates=8, diversity=settings.recommend.diversity)

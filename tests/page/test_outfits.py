@@ -196,6 +196,35 @@ def test_filters_hold_and_say_how_many_there_are(page: Page, own_photos: list[Pa
     expect(others).not_to_have_count(0)
 
 
+def test_an_occasion_and_weather_are_chips_and_what_was_understood_is_said(page: Page, own_photos: list[Path]) -> None:
+    add_photos(page, own_photos[:1])
+    sent = asked(page, "complete")
+    wishes = page.get_by_role("group", name="Occasion and weather")
+    wishes.get_by_role("button", name="Occasion", exact=True).click()
+    page.get_by_role("option", name="black tie", exact=True).click()
+    wishes.get_by_role("button", name="Occasion", exact=True).click()
+    page.get_by_role("option", name="beach").click()
+    wishes.get_by_label("Temperature", exact=True).fill("80")
+    wishes.get_by_label("Unit of the temperature").select_option("F")
+    wishes.get_by_role("button", name="rain").click()
+    until_asked(page, sent, lambda last: last["rules"] == {"occasion": "black tie, beach", "weather": "80 F, rain"})
+    understood = page.locator(".understood")
+    expect(understood).to_contain_text("For black tie, beach, 80 °F, rain. Dress code: black tie to ceremonial.")
+    expect(understood).to_contain_text("beach gives way to black tie.")
+    wishes.get_by_role("button", name="black tie").click()
+    wishes.get_by_label("Temperature", exact=True).fill("99")
+    wishes.get_by_label("Unit of the temperature").select_option("C")
+    expect(page.get_by_role("alert").filter(has_text="the temperature is 99 C")).to_contain_text("accepted are -50 C")
+    wishes.get_by_label("Temperature", exact=True).fill("")
+    until_asked(page, sent, lambda last: last["rules"] == {"occasion": "beach", "weather": "rain"})
+    page.evaluate("localStorage.setItem('coordi-language', 'ko')")
+    settle(page)
+    page.reload()
+    korean = page.get_by_role("group", name="상황과 날씨")
+    expect(korean.get_by_role("button", name="해변")).to_have_attribute("aria-pressed", "true")
+    expect(page.locator(".understood")).to_contain_text("해변, 비에 맞춘 제안.")
+
+
 def test_when_nothing_fits_it_says_why_and_a_rule_can_be_dropped(page: Page, own_photos: list[Path]) -> None:
     add_photos(page, own_photos[:1])
     page.get_by_role("button", name="Filters").click()

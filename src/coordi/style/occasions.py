@@ -184,9 +184,7 @@ def _has(name: FactName, value: str, fact: Fact) -> bool:
         low, high = dress_codes(fact.values)
         return low <= FORMALITIES.index(value) <= high
     if name == "kind":
-        kinds = default_lexicon().kinds
-        kind = kinds.get(fact.values[0])
-        return kind is not None and (kind.name == value or default_lexicon().is_a(kind, kinds[value]))
+        return value in _with_parents(fact.values[0])
     if name == "colour":  # the main one
         return fact.values[0] == value
     # "Leather or suede" is usual for a kind: either is possible.
@@ -194,6 +192,14 @@ def _has(name: FactName, value: str, fact: Fact) -> bool:
 
 
 NO_BRIEF = Brief()
+
+
+@cache
+def _with_parents(name: str) -> frozenset[str]:
+    """A kind's name with those of all its more general kinds."""
+    kind = default_lexicon().kinds.get(name)
+    parents = () if kind is None else kind.parents
+    return frozenset({name}).union(*map(_with_parents, parents))
 
 
 @cache
