@@ -93,6 +93,8 @@ def test_what_the_strictest_occasion_welcomes_breaks_no_other_and_what_it_only_a
     brief = brief_of("beach, black tie", "")
     assert {name: row.fits for name, row in brief.judgements(trousers.facts).items()} == {"black tie": True}
     assert not brief.judgements(heels.facts)["beach"].fits
+    (dress,) = described(("z", "sundress", "dress"))  # breaks the dress code of one, and suits the other
+    assert {name: row.fits for name, row in brief.judgements(dress.facts).items()} == {"black tie": False}
 
 
 def test_of_what_facts_do_not_know_nothing_is_left_out() -> None:

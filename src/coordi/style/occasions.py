@@ -139,17 +139,15 @@ class Brief:
     def judgements(self, facts: Facts) -> dict[str, Judgement]:
         """By the name of a guide, whether an item suits it or breaks it; absent where its facts don't say.
 
-        What the strictest occasion welcomes breaks no other occasion.
+        The dress code is that of the strictest occasion, and what that welcomes breaks no other occasion.
         """
         judgements: dict[str, Judgement] = {}
         is_welcome = False
-        for _, guide in self.guides:
-            is_occasion = guide.formality is not None
-            judgement = _judge(facts, guide, self.formality if is_occasion else None)
-            if judgement is None or (is_welcome and is_occasion and not judgement.fits):
+        for position, (_, guide) in enumerate(self.guides):
+            judgement = _judge(facts, guide, None if position else self.formality)
+            if judgement is None or (is_welcome and guide.formality is not None and not judgement.fits):
                 continue
-            if not judgements:
-                is_welcome = guide is self.guides[0][1] and judgement.fits and judgement.name != "formality"
+            is_welcome = is_welcome or (not position and judgement.fits and judgement.name != "formality")
             judgements[guide.name] = judgement
         return judgements
 

@@ -46,7 +46,7 @@ export function Understood({ answer, items }) {
   const codes = understood.formality.map((code) => t(`formality.${code}`));
   const left = rules.filter((rule) => rule.name === "occasion" || rule.name === "weather");
   return html`<div class="understood">
-    <p>${t("understood.for", { what: i18n.list(what) })} ${codes.length > 0 && t("understood.codes", { what: codes.length > 1 ? t("facts.range", { from: codes[0], to: codes[1] }) : codes[0] })}
+    <p>${t("understood.for", { what: i18n.list(what) })} ${codes.length > 0 && t("understood.codes", { what: codes.length > 1 ? t("facts.range", { from: codes[0], to: codes[1] }) : codes[0] })}${" "}
       ${understood.gives_way.map((row) => t("understood.gives_way", { what: i18n.wish(row.what), to: i18n.wish(row.to) })).join(" ")}</p>
     ${understood.outfit.length > 0 && html`<ul class="remarks" role="list">
       ${understood.outfit.filter((remark) => items[remark.item.position]).map((remark) => html`<li key=${`${remark.guide} ${remark.item.position}`}><${Icon} name="warning" /><span>${t("understood.breaks", {
