@@ -43,15 +43,9 @@ class GuideRemark:
 
 @dataclass(frozen=True, slots=True)
 class Understood:
-    """What was understood of an occasion and weather.
-
-    Attributes:
-        occasions: The strictest first.
-        weather: Temperature in the user's unit, rain, snow, wind, season.
-        formality: Names of the lowest and the highest dress code that is suggested; empty without an occasion.
-        gives_way: What isn't followed, since another part of the wish contradicts it.
-        outfit: Items of the user's outfit that break it.
-        text: English sentences of all.
+    """What was understood of an occasion and weather: the strictest occasion first, the lowest and the highest dress
+    code that is suggested, what isn't followed as it contradicts another part, and items of the user's outfit with
+    pinned ones that break it; ``text`` is an English sentence of all.
     """
 
     occasions: tuple[str, ...]

@@ -24,7 +24,6 @@ from coordi.recommend.answers import (
 )
 from coordi.recommend.rules import ItemId, Rules, Words
 from coordi.style.agreement import Remark
-from coordi.style.occasions import GivesWay
 from coordi.types import FactName, FactSource, GarmentCategory, Gender, Item, Label
 
 PREFIX = "/api/v1"
@@ -333,60 +332,17 @@ class LabelEffect(BaseSchema):
     by: Difference
 
 
-class GuideRemarkResponse(BaseSchema):
-    """An item that suits an occasion or the weather, or breaks it, by a fact: in ``guide``, "office" or "8 C". One that
-    wasn't in the request has its id, no position.
-    """
-
-    guide: str
-    fits: bool
-    fact: FactName
-    item: RemarkItem
-
-    @classmethod
-    def of(cls, remark: GuideRemark, ids: Sequence[str], given: int) -> GuideRemarkResponse:
-        """The response for a remark on the items with these ids, of which the request had the first ``given``."""
-        is_given = remark.item < given
-        item = RemarkItem(
-            position=remark.item if is_given else None,
-            id=None if is_given else ids[remark.item],
-            fact=FactResponse.model_validate(remark.fact),
-        )
-        return cls(guide=remark.guide, fits=remark.fits, fact=remark.name, item=item)
-
-
-class UnderstoodResponse(BaseSchema):
-    """What was understood of an occasion and weather: the strictest occasion first, the lowest and the highest dress
-    code that is suggested, what gives way to what, and items of the outfit that break it; also as English sentences.
-    """
-
-    occasions: tuple[str, ...]
-    weather: tuple[str, ...]
-    formality: tuple[str, ...]
-    gives_way: tuple[GivesWay, ...]
-    outfit: tuple[GuideRemarkResponse, ...]
-    text: str
-
-    @classmethod
-    def of(cls, understood: Understood | None, ids: Sequence[str], given: int) -> UnderstoodResponse | None:
-        """The response for an answer to an outfit with these ids, of which the request had the first ``given``."""
-        if understood is None:
-            return None
-        outfit = tuple(GuideRemarkResponse.of(remark, ids, given) for remark in understood.outfit)
-        fields = ("occasions", "weather", "formality", "gives_way", "text")
-        return cls(outfit=outfit, **{name: getattr(understood, name) for name in fields})
-
-
 class ReasonResponse(BaseSchema):
     """Why an item or look is suggested: what the rules of style say, and how the score changes without each part; also
-    as an English sentence. ``fits`` are the occasions and the weather that it suits.
+    as an English sentence. ``fits`` are the occasions and the weather that an item suits; its position is that in the
+    look, or in the request's outfit with the suggestion at its end.
     """
 
     items: tuple[ItemEffect, ...]
     attributes: tuple[LabelEffect, ...]
     remarks: tuple[RemarkResponse, ...]
     text: str
-    fits: tuple[GuideRemarkResponse, ...] = ()
+    fits: tuple[GuideRemark, ...] = ()
 
     @classmethod
     def of(cls, reason: Reason, ids: Sequence[str], added: Sequence[str] = ()) -> ReasonResponse:
@@ -408,7 +364,7 @@ class ReasonResponse(BaseSchema):
             attributes=tuple(labels),
             remarks=tuple(RemarkResponse.of(remark, [*ids, *added], len(ids)) for remark in reason.remarks),
             text=reason.text,
-            fits=tuple(GuideRemarkResponse.of(remark, [*ids, *added], len(ids)) for remark in reason.fits),
+            fits=reason.fits,
         )
 
 
@@ -458,7 +414,7 @@ class CompleteResponse(BaseSchema):
     left_out: tuple[LeftOut, ...]
     nothing: str
     generated: tuple[GeneratedResponse, ...] = ()
-    understood: UnderstoodResponse | None = None
+    understood: Understood | None = None
 
     @classmethod
     def of(cls, answer: Completion) -> CompleteResponse:
@@ -474,11 +430,9 @@ class CompleteResponse(BaseSchema):
             )
             for row in answer.suggestions
         )
-        fields = ("categories", "candidates", "ranked", "judge", "left_out", "nothing")
+        fields = ("categories", "candidates", "ranked", "judge", "left_out", "nothing", "understood")
         generated = tuple(map(GeneratedResponse.of, answer.generated))
-        understood = UnderstoodResponse.of(answer.understood, [*ids, *pinned], len(ids))
-        values = {name: getattr(answer, name) for name in fields}
-        return cls(suggestions=suggestions, generated=generated, understood=understood, **values)
+        return cls(suggestions=suggestions, generated=generated, **{name: getattr(answer, name) for name in fields})
 
 
 class LookResponse(BaseSchema):
@@ -497,7 +451,7 @@ class LooksResponse(BaseSchema):
     judge: Judge
     left_out: tuple[LeftOut, ...]
     nothing: str
-    understood: UnderstoodResponse | None = None
+    understood: Understood | None = None
 
     @classmethod
     def of(cls, answer: Looks, *, in_catalogue: bool) -> LooksResponse:
@@ -514,8 +468,8 @@ class LooksResponse(BaseSchema):
             )
             for look in answer.looks
         )
-        fields = {name: getattr(answer, name) for name in ("judge", "left_out", "nothing")}
-        return cls(looks=looks, understood=UnderstoodResponse.of(answer.understood, [""], 1), **fields)
+        fields = ("judge", "left_out", "nothing", "understood")
+        return cls(looks=looks, **{name: getattr(answer, name) for name in fields})
 
 
 class CatalogueResponse(BaseSchema):

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from types import MappingProxyType
-from typing import get_args
 
 from coordi.errors import DataError
-from coordi.style.lexicon import SEASONS, Kind, default_lexicon, list_cell, range_cell, read_rows
-from coordi.style.words import FORMALITIES, Describing, Phrases, dress_codes, style_tables, words_of
+from coordi.style.lexicon import SEASONS, default_lexicon, list_cell, range_cell, read_rows
+from coordi.style.words import FORMALITIES, Phrases, dress_codes, style_tables, words_of
 from coordi.types import GARMENT_CATEGORIES, Fact, FactName, Facts, FactSource, GarmentCategory
 
 MOST_OCCASIONS = 3
@@ -261,20 +260,15 @@ def _term(text: str, where: str) -> Term:
 
 
 def _accepts(name: str, value: str) -> bool:
-    lexicon, tables = default_lexicon(), style_tables()
-    accepted: Mapping[str, Callable[[], object]] = {
-        "kind": lambda: lexicon.kinds, "category": lambda: get_args(GarmentCategory), "colour": lambda: tables.colours,
-        "pattern": lambda: tables.patterns, "material": lambda: tables.materials, "formality": lambda: FORMALITIES,
-        "season": lambda: SEASONS, "tradition": lambda: {kind.tradition for kind in lexicon.kinds.values()},
-        "purpose": _purposes,
+    kinds, tables = default_lexicon().kinds, style_tables()
+    if name == "purpose":
+        described = (row.purposes for row in tables.describing.values())
+        return any(value in purposes for purposes in (*(kind.purposes for kind in kinds.values()), *described))
+    accepted: Mapping[str, Container[str]] = {
+        "kind": kinds, "category": GARMENT_CATEGORIES, "colour": tables.colours, "pattern": tables.patterns,
+        "material": tables.materials, "formality": FORMALITIES, "season": SEASONS,
     }  # fmt: skip
-    return value in accepted[name]()  # type: ignore[operator]
-
-
-@cache
-def _purposes() -> frozenset[str]:
-    rows: list[Kind | Describing] = [*default_lexicon().kinds.values(), *style_tables().describing.values()]
-    return frozenset(purpose for row in rows for purpose in row.purposes)
+    return value in accepted.get(name, ())
 
 
 @cache

@@ -39,7 +39,7 @@ export function Reason({ reason, items, ofLook = false }) {
   const against = reason.items.filter((moved) => moved.by <= -LEAST && items[moved.position]).slice(-1);
   const fits = [...new Map(reason.fits.map((remark) => [remark.guide, remark])).values()];
   const sentences = [
-    ...fits.map((remark) => t("reason.fits", { guide: wish(remark.guide), fact: factInWords(remark.fact, remark.item.fact) })),
+    ...fits.map((remark) => t("reason.fits", { guide: wish(remark.guide), fact: factInWords(remark.name, remark.fact) })),
     helpful.length && t(ofLook ? "reason.look" : "reason.items", { what: list(helpful.slice(0, MOST_ITEMS).map((moved) => said(nameOf(items[moved.position]), moved))) }),
     labels.length && t("reason.labels", { what: list(labels.map((moved) => said(label(moved.label), moved))) }),
     against.length && t(ofLook ? "reason.look.against" : "reason.against", { what: said(nameOf(items[against[0].position]), against[0]) }),

@@ -49,8 +49,8 @@ export function Understood({ answer, items }) {
     <p>${t("understood.for", { what: i18n.list(what) })} ${codes.length > 0 && t("understood.codes", { what: codes.length > 1 ? t("facts.range", { from: codes[0], to: codes[1] }) : codes[0] })}${" "}
       ${understood.gives_way.map((row) => t("understood.gives_way", { what: i18n.wish(row.what), to: i18n.wish(row.to) })).join(" ")}</p>
     ${understood.outfit.length > 0 && html`<ul class="remarks" role="list">
-      ${understood.outfit.filter((remark) => items[remark.item.position]).map((remark) => html`<li key=${`${remark.guide} ${remark.item.position}`}><${Icon} name="warning" /><span>${t("understood.breaks", {
-        name: nameOf(items[remark.item.position]), guide: i18n.wish(remark.guide), fact: factInWords(remark.fact, remark.item.fact) })}</span></li>`)}
+      ${understood.outfit.filter((remark) => items[remark.item]).map((remark) => html`<li key=${`${remark.guide} ${remark.item}`}><${Icon} name="warning" /><span>${t("understood.breaks", {
+        name: nameOf(items[remark.item]), guide: i18n.wish(remark.guide), fact: factInWords(remark.name, remark.fact) })}</span></li>`)}
     </ul>`}
     ${answer.nothing === "" && left.length > 0 && html`<details class="marked"><summary>${t("understood.left_out", { n: left.reduce((sum, rule) => sum + rule.count, 0) })}</summary>
       <${LeftOut} rules=${left} /></details>`}
