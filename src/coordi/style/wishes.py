@@ -1,0 +1,299 @@
+"""Wishes in a person's own words ("a beach wedding, 27 C, no heels, something blue"), as rules and what isn't known."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import Any, Literal, NamedTuple, get_args
+
+from coordi.style.languages import in_english
+from coordi.style.lexicon import NOT_WEARABLE, default_lexicon, list_cell, read_rows
+from coordi.style.occasions import Guide, occasions, weathers
+from coordi.style.words import by_word, style_tables, words_of
+from coordi.types import Gender
+
+Role = Literal[
+    "occasion", "weather", "kind", "colour", "pattern", "material", "filler", "not", "again", "after", "gender", "stock"
+]
+_OF_GARMENTS: tuple[Role, ...] = ("kind", "colour", "pattern", "material")
+_LONGEST = 6  # words of a phrase
+_MOST_LETTERS = 300
+
+_MONEY = r"(?:[€$£₩]|eur(?:os?)?|usd|dollars?|bucks|pounds?|gbp|krw|won|원|유로|달러|파운드)"
+_AMOUNT = rf"{_MONEY}?\s*(\d[\d,.]*\d|\d)\s*(만|천)?\s*{_MONEY}?"
+_PRICES = tuple(
+    (re.compile(pattern.replace("N", _AMOUNT), re.IGNORECASE), ends)
+    for pattern, ends in (
+        (r"\b(?:between|from)\s+N\s+(?:and|to)\s+N", ("price_min", "price_max")),
+        (r"N\s*(?:에서|부터|~|-|–)\s*N(?:\s*(?:사이|까지))?(?=.*원|\s*[€$£])", ("price_min", "price_max")),
+        (r"\b(?:under|below|less than|cheaper than|at most|no more than|not more than|not over|up to|within|max(?:imum)?"
+         r"(?: of)?|budget(?: of| is)?|costs? less than|for less than|<=?)\s*(?:is\s+)?N", ("price_max",)),
+        (r"N\s*(?:or less|or under|max(?:imum)?|at most|tops|budget|이하|미만|아래|안쪽|이내|까지|안으로|안에서|밑)", ("price_max",)),
+        (r"\b(?:over|above|more than|at least|min(?:imum)?(?: of)?|starting at|>=?)\s*N", ("price_min",)),
+        (r"N\s*(?:or more|and up|or above|이상|초과|넘는|부터)", ("price_min",)),
+        (r"예산(?:은|이)?\s*N", ("price_max",)),
+    )
+)  # fmt: skip
+_TEMPERATURE = re.compile(
+    r"(?P<below>영하|minus)?\s*(?P<number>[-+−–]?\d+(?:[.,]\d+)?)\s*(?:"
+    r"(?:°|º|degrees?|deg\.?)?\s*(?P<unit>celsius|fahrenheit|[cf](?!\w)|[℃℉])|(?P<korean>도(?!움)))",
+    re.IGNORECASE,
+)
+_SEPARATOR = re.compile(r"[,;.!?()\n]+|\s[-–—]\s")
+_PARTICLES = re.compile(
+    r"(?:에서는|에서|으로는|이랑|하고|에는|에게|이나|이고|인데|에요|예요|용으로|용|룩으로|룩|코디|복장|으로|은|는|이|가|을|를|에|의|도|만|로|랑|나|과|와|요)$"
+)
+_CONJUNCTION = re.compile(r"(?:이랑|랑|하고|이나|나|와|과)$")
+_HANGUL = re.compile(r"[가-힣]")
+_JOINING = {"and", "or", "nor", "to", "the", "a", "an", "any", "이나", "나", "와", "과", "랑", "하고", "또는"}
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What was understood of a wish.
+
+    Attributes:
+        occasion: Names of occasions in the text's order.
+        weather: Temperatures with their units, and names of weather and seasons.
+        features: Garments that are wanted, in English ("blue dress", "sneakers").
+        unwanted_features: Garments, patterns and materials that are refused.
+        something: Colours, patterns and materials that are wanted of no certain garment.
+        unwanted_colours: Colours that are refused.
+        price_min: In the catalogue's currency.
+        price_max: Likewise.
+        gender: For whom.
+        in_stock: Whether only what is in stock is wanted.
+        unknown: Parts of the text that weren't understood.
+    """
+
+    occasion: tuple[str, ...] = ()
+    weather: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    unwanted_features: tuple[str, ...] = ()
+    something: tuple[str, ...] = ()
+    unwanted_colours: tuple[str, ...] = ()
+    price_min: float | None = None
+    price_max: float | None = None
+    gender: Gender | None = None
+    in_stock: bool = False
+    unknown: tuple[str, ...] = ()
+
+
+class Token(NamedTuple):
+    """A phrase of a wish, what it is and what it says."""
+
+    words: str
+    role: Role | Literal["unknown", "separator"]
+    value: str
+
+
+def parse_wish(text: str) -> Wish:
+    """Read a wish in English or Korean; what is refused or wanted is never dropped: ``unknown`` has what is left."""
+    values: dict[str, Any] = {}
+    text, weather = _without_temperatures(_without_prices(text[:_MOST_LETTERS].replace("’", "'"), values))
+    reader = _Reader(weather)
+    tokens = _korean_tokens(text) if _HANGUL.search(text) else _english_tokens(text)
+    for token in tokens:
+        reader.read(token)
+    return reader.wish(values)
+
+
+@dataclass
+class _Reader:
+    """Collects tokens in their order; a run of garment words without another between them is one feature."""
+
+    weather: list[str]
+    lists: dict[str, list[str]] = field(default_factory=dict)
+    gender: Gender | None = None
+    in_stock: bool = False
+    refused: str = ""  # the word that refuses what follows
+    run: list[Token] = field(default_factory=list)
+    runs: list[list[Token]] = field(default_factory=list)  # of this part, which a word after them may refuse
+    denied: list[str] = field(default_factory=list)  # what follows a refusal and isn't a garment
+    unknown: list[str] = field(default_factory=list)
+
+    def read(self, token: Token) -> None:
+        if token.role in _OF_GARMENTS and not self.denied:
+            self.run.append(token)
+            return
+        self._end_run()
+        if self.refused and token.role not in ("filler", "separator", "not", "again", "after"):
+            self.denied.append(token.words)
+        elif token.role == "unknown":
+            self.unknown.append(token.words)
+        elif token.role == "separator":
+            self._settle(is_refused=False)
+        elif token.role == "after":
+            self._settle(is_refused=True, by=token.words)
+        elif token.role in ("not", "again"):
+            self._settle(is_refused=bool(self.refused))
+            self.refused = token.words if token.role == "not" else ""
+        elif token.role == "gender":
+            self.gender = next(gender for gender in get_args(Gender) if gender == token.value)
+        elif token.role == "stock":
+            self.in_stock = True
+        elif token.role == "weather":
+            self.weather.append(token.value)
+        elif token.role == "occasion":
+            self._put("occasion", token.value)
+
+    def wish(self, values: Mapping[str, Any]) -> Wish:
+        """What was read, with prices."""
+        self._end_run()
+        self._settle(is_refused=bool(self.refused))
+        unknown = tuple(dict.fromkeys(" ".join(part.split()) for part in self.unknown))
+        lists = {name: tuple(dict.fromkeys(rows)) for name, rows in self.lists.items()}
+        weather = tuple(dict.fromkeys(self.weather))
+        return Wish(weather=weather, gender=self.gender, in_stock=self.in_stock, unknown=unknown, **lists, **values)
+
+    def _end_run(self) -> None:
+        if self.run:
+            self.runs.append(self.run)
+            self.run = []
+
+    def _settle(self, *, is_refused: bool, by: str = "") -> None:
+        """Add the runs of this part, and begin another."""
+        if by and not self.runs:
+            self.unknown.append(by)
+        for run in self.runs:
+            self._add(run, is_refused=is_refused or bool(self.refused))
+        if self.denied:
+            self.unknown.append(" ".join((self.refused, *self.denied)))
+        self.runs, self.refused, self.denied = [], "", []
+
+    def _add(self, run: Sequence[Token], *, is_refused: bool) -> None:
+        if any(token.role == "kind" for token in run):
+            words = " ".join(token.words if token.role == "kind" else token.value for token in run)
+            self._put("unwanted_features" if is_refused else "features", words)
+            return
+        for token in run:
+            name = "unwanted_colours" if token.role == "colour" else "unwanted_features"
+            self._put(name if is_refused else "something", token.value)
+
+    def _put(self, name: str, value: str) -> None:
+        self.lists.setdefault(name, []).append(value)
+
+
+def _without_prices(text: str, values: dict[str, Any]) -> str:
+    """The text without prices, which are added to the values."""
+
+    def take(match: re.Match[str], ends: Sequence[str]) -> str:
+        groups = match.groups()
+        for end, (number, unit) in zip(ends, zip(groups[::2], groups[1::2], strict=True), strict=True):
+            # "between 20 and 50천" counts both in thousands
+            factor = {"만": 10_000, "천": 1_000}.get(unit or groups[-1] or "", 1)
+            digits = re.sub(r"[,.](?=\d{3}(?:\D|$))", "", number).replace(",", ".")
+            values[end] = float(digits) * factor
+        return " , "
+
+    for pattern, ends in _PRICES:
+        text = pattern.sub(lambda match, ends=ends: take(match, ends), text, count=1)  # type: ignore[misc]
+    return text
+
+
+def _without_temperatures(text: str) -> tuple[str, list[str]]:
+    """The text without temperatures that have a unit, and these, as ``"27 C"``."""
+    temperatures: list[str] = []
+
+    def take(match: re.Match[str]) -> str:
+        number = float(re.sub("[−–]", "-", match["number"]).replace(",", "."))
+        number = -number if match["below"] else number
+        unit = "F" if (match["unit"] or "")[:1].casefold() in ("f", "℉") else "C"
+        temperatures.append(f"{number:g} {unit}")
+        return " , "
+
+    return _TEMPERATURE.sub(take, text), temperatures
+
+
+def _english_tokens(text: str) -> Iterator[Token]:
+    for part in _SEPARATOR.split(text):
+        yield from _tokens(words_of(part))
+        yield Token("", "separator", "")
+
+
+def _tokens(words: Sequence[str]) -> Iterator[Token]:
+    position, unknown = 0, list[str]()
+    while position < len(words):
+        token, size = _longest(words[position : position + _LONGEST])
+        if token is None:
+            unknown.append(words[position])
+            position += 1
+            continue
+        if unknown and not (token.role == "filler" and words[position] not in _JOINING):
+            yield Token(" ".join(unknown), "unknown", "")
+            unknown = []
+        yield token
+        position += size
+    if unknown:
+        yield Token(" ".join(unknown), "unknown", "")
+
+
+def _longest(words: Sequence[str]) -> tuple[Token | None, int]:
+    for size in range(len(words), 0, -1):
+        phrase = " ".join(words[:size])
+        token = _token(phrase)
+        if token is not None:
+            return token, size
+    return None, 0
+
+
+def _token(phrase: str) -> Token | None:
+    known = _words().get(phrase)
+    if known is not None:
+        return Token(phrase, *known)
+    kind = default_lexicon().named(phrase)
+    return None if kind is None or kind is NOT_WEARABLE else Token(phrase, "kind", kind.name)
+
+
+def _korean_tokens(text: str) -> Iterator[Token]:
+    """Tokens of words that are known with or without a particle after them, alone or with those beside them."""
+    for part in _SEPARATOR.split(text):
+        words = part.split()
+        position = 0
+        while position < len(words):
+            for size in range(min(_LONGEST, len(words) - position), 0, -1):
+                tokens = _korean_token(" ".join(words[position : position + size]))
+                if tokens:
+                    break
+            yield from tokens or (Token(words[position], "unknown", ""),)
+            if _CONJUNCTION.search(words[position + size - 1]):
+                yield Token("", "filler", "")
+            position += size
+        yield Token("", "separator", "")
+
+
+def _korean_token(phrase: str) -> list[Token]:
+    """Tokens of a phrase, without what a particle adds; none if it isn't known."""
+    bare = _PARTICLES.sub("", phrase)
+    for form in dict.fromkeys((phrase, bare, _PARTICLES.sub("", bare))):
+        if not form:
+            continue
+        token = _token(" ".join(words_of(form)))
+        if token is not None:
+            return [token]
+        english = in_english(form, "ko") if _HANGUL.search(form) else form
+        tokens = list(_tokens(words_of(english)))
+        if not _HANGUL.search(english) and tokens and all(row.role in _OF_GARMENTS for row in tokens):
+            return tokens
+    return []
+
+
+@cache
+def _words() -> Mapping[str, tuple[Role, str]]:
+    """What phrases are, but for kinds of garment; of a phrase with two meanings that of the later table counts."""
+    tables = style_tables()
+    words: dict[str, tuple[Role, str]] = {}
+    for role, rows in (("material", tables.materials), ("pattern", tables.patterns), ("colour", tables.colours)):
+        words |= {" ".join(words_of(word)): (role, row.name) for word, row in by_word(rows.values()).items()}  # type: ignore[arg-type, misc]
+    path = resources.files("coordi.style").joinpath("occasions", "wish_words.csv")
+    words |= _guide_words("weather", weathers().values()) | _guide_words("occasion", occasions().values())
+    for name, cells in read_rows(path, ("name", "role", "words"), "name"):
+        words |= {" ".join(words_of(word)): (cells["role"], name) for word in list_cell(cells["words"])}  # type: ignore[misc]
+    return words
+
+
+def _guide_words(role: Role, guides: Iterable[Guide]) -> dict[str, tuple[Role, str]]:
+    return {" ".join(words_of(word)): (role, guide.name) for guide in guides for word in (guide.name, *guide.words)}
