@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,37 +17,61 @@ from coordi.style.words import by_word, style_tables, words_of
 from coordi.types import Gender
 
 Role = Literal[
-    "occasion", "weather", "kind", "colour", "pattern", "material", "filler", "not", "again", "after", "gender", "stock"
+    "occasion",
+    "weather",
+    "kind",
+    "colour",
+    "pattern",
+    "material",
+    "filler",
+    "not",
+    "again",
+    "after",
+    "gender",
+    "stock",
+    "unknown",
 ]
 _OF_GARMENTS: tuple[Role, ...] = ("kind", "colour", "pattern", "material")
 _LONGEST = 6  # words of a phrase
 _MOST_LETTERS = 300
+_LEAST_LETTERS, _NEARLY = 7, 0.87  # of a word that may be misspelt, and how alike they must be
 
 _MONEY = r"(?:[€$£₩]|eur(?:os?)?|usd|dollars?|bucks|pounds?|gbp|krw|won|원|유로|달러|파운드)"
 _AMOUNT = rf"{_MONEY}?\s*(\d[\d,.]*\d|\d)\s*(만|천)?\s*{_MONEY}?"
+_BELOW = (
+    r"under|below|less than|cheaper than|at most|no more than|not more than|not over|up to|within|max(?:imum)?(?: of)?|"
+    r"budget(?: of| is)?|costs? less than|<=?"
+)
+_ABOVE = r"over|above|more than|at least|min(?:imum)?(?: of)?|starting at|>=?"
+_BELOW_AFTER = (
+    r"or less|or under|max(?:imum)?|at most|tops|budget|"
+    r"이하|미만|아래|안쪽|이내|까지|안으로|안에서|밑"
+)
+_ABOVE_AFTER = r"or more|and up|or above|이상|초과|넘는|부터"
 _PRICES = tuple(
     (re.compile(pattern.replace("N", _AMOUNT), re.IGNORECASE), ends)
     for pattern, ends in (
         (r"\b(?:between|from)\s+N\s+(?:and|to)\s+N", ("price_min", "price_max")),
-        (r"N\s*(?:에서|부터|~|-|–)\s*N(?:\s*(?:사이|까지))?(?=.*원|\s*[€$£])", ("price_min", "price_max")),
-        (r"\b(?:under|below|less than|cheaper than|at most|no more than|not more than|not over|up to|within|max(?:imum)?"
-         r"(?: of)?|budget(?: of| is)?|costs? less than|for less than|<=?)\s*(?:is\s+)?N", ("price_max",)),
-        (r"N\s*(?:or less|or under|max(?:imum)?|at most|tops|budget|이하|미만|아래|안쪽|이내|까지|안으로|안에서|밑)", ("price_max",)),
-        (r"\b(?:over|above|more than|at least|min(?:imum)?(?: of)?|starting at|>=?)\s*N", ("price_min",)),
-        (r"N\s*(?:or more|and up|or above|이상|초과|넘는|부터)", ("price_min",)),
-        (r"예산(?:은|이)?\s*N", ("price_max",)),
+        (r"N\s*(?:에서|부터|to|~|-|–)\s*N", ("price_min", "price_max")),
+        (rf"\b(?:{_BELOW})\s*(?:is\s+)?N", ("price_max",)),
+        (rf"N\s*(?:{_BELOW_AFTER})", ("price_max",)),
+        (rf"\b(?:{_ABOVE})\s*N", ("price_min",)),
+        (rf"N\s*(?:{_ABOVE_AFTER})", ("price_min",)),
+        (r"(?:예산(?:은|이)?|최대|최고)\s*N", ("price_max",)),
     )
-)  # fmt: skip
+)
 _TEMPERATURE = re.compile(
-    r"(?P<below>영하|minus)?\s*(?P<number>[-+−–]?\d+(?:[.,]\d+)?)\s*(?:"
-    r"(?:°|º|degrees?|deg\.?)?\s*(?P<unit>celsius|fahrenheit|[cf](?!\w)|[℃℉])|(?P<korean>도(?!움)))",
+    r"(?P<below>영하|minus)?\s*(?P<fahrenheit>화씨)?\s*(?P<number>[-+−–]?\d+(?:[.,]\d+)?)\s*(?:"
+    r"(?:°|º|degrees?|deg\.?)?\s*(?P<unit>celsius|fahrenheit|[cf](?!\w)|[℃℉])|도(?!움)(?:에서|에|의|는)?)",
     re.IGNORECASE,
 )
+_NUMERALS = "일이삼사오육칠팔구"
+_NUMERAL = re.compile(rf"(?<![가-힣])([{_NUMERALS}]?)(십?)([{_NUMERALS}]?)(?=\s*(?:도(?!움)|[만천]\s*원))")
 _SEPARATOR = re.compile(r"[,;.!?()\n]+|\s[-–—]\s")
 _PARTICLES = re.compile(
-    r"(?:에서는|에서|으로는|이랑|하고|에는|에게|이나|이고|인데|에요|예요|용으로|용|룩으로|룩|코디|복장|으로|은|는|이|가|을|를|에|의|도|만|로|랑|나|과|와|요)$"
+    r"(?:해야|할때|할|하러|하기|에서는|에서|으로는|이랑|하고|에는|에게|이나|이고|인데|에요|예요|용으로|용|룩으로|룩|날|코디|복장|으로|은|는|이|가|을|를|에|의|도|만|로|랑|나|과|와|요)$"
 )
-_CONJUNCTION = re.compile(r"(?:이랑|랑|하고|이나|나|와|과)$")
+_CONJUNCTION = re.compile(r"(?:이랑|랑|하고|이나|나|와|과|에)$")
 _HANGUL = re.compile(r"[가-힣]")
 _JOINING = {"and", "or", "nor", "to", "the", "a", "an", "any", "이나", "나", "와", "과", "랑", "하고", "또는"}
 
@@ -86,14 +111,15 @@ class Token(NamedTuple):
     """A phrase of a wish, what it is and what it says."""
 
     words: str
-    role: Role | Literal["unknown", "separator"]
+    role: Role | Literal["separator"]
     value: str
 
 
 def parse_wish(text: str) -> Wish:
     """Read a wish in English or Korean; what is refused or wanted is never dropped: ``unknown`` has what is left."""
     values: dict[str, Any] = {}
-    text, weather = _without_temperatures(_without_prices(text[:_MOST_LETTERS].replace("’", "'"), values))
+    text = _NUMERAL.sub(_in_digits, text[:_MOST_LETTERS].replace("’", "'"))
+    text, weather = _without_temperatures(_without_prices(text, values))
     reader = _Reader(weather)
     tokens = _korean_tokens(text) if _HANGUL.search(text) else _english_tokens(text)
     for token in tokens:
@@ -112,12 +138,14 @@ class _Reader:
     refused: str = ""  # the word that refuses what follows
     run: list[Token] = field(default_factory=list)
     runs: list[list[Token]] = field(default_factory=list)  # of this part, which a word after them may refuse
+    is_after_refusal: bool = False
     denied: list[str] = field(default_factory=list)  # what follows a refusal and isn't a garment
     unknown: list[str] = field(default_factory=list)
 
     def read(self, token: Token) -> None:
         if token.role in _OF_GARMENTS and not self.denied:
             self.run.append(token)
+            self.is_after_refusal = False
             return
         self._end_run()
         if self.refused and token.role not in ("filler", "separator", "not", "again", "after"):
@@ -128,6 +156,8 @@ class _Reader:
             self._settle(is_refused=False)
         elif token.role == "after":
             self._settle(is_refused=True, by=token.words)
+        elif token.role == "again" and self.is_after_refusal:
+            pass  # "nothing in pink"
         elif token.role in ("not", "again"):
             self._settle(is_refused=bool(self.refused))
             self.refused = token.words if token.role == "not" else ""
@@ -140,12 +170,14 @@ class _Reader:
         elif token.role == "occasion":
             self._put("occasion", token.value)
 
+        self.is_after_refusal = token.role == "not"
+
     def wish(self, values: Mapping[str, Any]) -> Wish:
         """What was read, with prices."""
         self._end_run()
         self._settle(is_refused=bool(self.refused))
         unknown = tuple(dict.fromkeys(" ".join(part.split()) for part in self.unknown))
-        lists = {name: tuple(dict.fromkeys(rows)) for name, rows in self.lists.items()}
+        lists: dict[str, Any] = {name: tuple(dict.fromkeys(rows)) for name, rows in self.lists.items()}
         weather = tuple(dict.fromkeys(self.weather))
         return Wish(weather=weather, gender=self.gender, in_stock=self.in_stock, unknown=unknown, **lists, **values)
 
@@ -166,7 +198,9 @@ class _Reader:
 
     def _add(self, run: Sequence[Token], *, is_refused: bool) -> None:
         if any(token.role == "kind" for token in run):
-            words = " ".join(token.words if token.role == "kind" else token.value for token in run)
+            words = " ".join(
+                token.words if token.role == "kind" and token.words.isascii() else token.value for token in run
+            )
             self._put("unwanted_features" if is_refused else "features", words)
             return
         for token in run:
@@ -177,10 +211,22 @@ class _Reader:
         self.lists.setdefault(name, []).append(value)
 
 
+def _in_digits(match: re.Match[str]) -> str:
+    """A Korean number below 100 in digits: ``"삼십"`` as ``"30"``."""
+    before, ten, after = match.groups()
+    if not match[0]:
+        return ""
+    units = _NUMERALS.index(after) + 1 if after else 0
+    front = _NUMERALS.index(before) + 1 if before else int(bool(ten))
+    return str(front * (10 if ten else 1) + units)
+
+
 def _without_prices(text: str, values: dict[str, Any]) -> str:
     """The text without prices, which are added to the values."""
 
     def take(match: re.Match[str], ends: Sequence[str]) -> str:
+        if len(ends) > 1 and not re.search(rf"{_MONEY}|between", match[0], re.IGNORECASE):
+            return match[0]  # "6 to 8" may be hours
         groups = match.groups()
         for end, (number, unit) in zip(ends, zip(groups[::2], groups[1::2], strict=True), strict=True):
             # "between 20 and 50천" counts both in thousands
@@ -201,8 +247,8 @@ def _without_temperatures(text: str) -> tuple[str, list[str]]:
     def take(match: re.Match[str]) -> str:
         number = float(re.sub("[−–]", "-", match["number"]).replace(",", "."))
         number = -number if match["below"] else number
-        unit = "F" if (match["unit"] or "")[:1].casefold() in ("f", "℉") else "C"
-        temperatures.append(f"{number:g} {unit}")
+        is_fahrenheit = match["fahrenheit"] or (match["unit"] or "")[:1].casefold() in ("f", "℉")
+        temperatures.append(f"{number:g} {'F' if is_fahrenheit else 'C'}")
         return " , "
 
     return _TEMPERATURE.sub(take, text), temperatures
@@ -241,7 +287,7 @@ def _longest(words: Sequence[str]) -> tuple[Token | None, int]:
 
 
 def _token(phrase: str) -> Token | None:
-    known = _words().get(phrase)
+    known = _words().get(phrase) or _misspelt(phrase)
     if known is not None:
         return Token(phrase, *known)
     kind = default_lexicon().named(phrase)
@@ -281,13 +327,26 @@ def _korean_token(phrase: str) -> list[Token]:
     return []
 
 
+def _misspelt(word: str) -> tuple[Role, str] | None:
+    """The meaning of the word that an unknown one is nearly: "interveiw"."""
+    if len(word) < _LEAST_LETTERS or " " in word or not word.isascii() or default_lexicon().named(word):
+        return None
+    near = difflib.get_close_matches(word, _long_words(), 1, _NEARLY)
+    return _words()[near[0]] if near else None
+
+
+@cache
+def _long_words() -> list[str]:
+    return [word for word in _words() if len(word) >= _LEAST_LETTERS and " " not in word and word.isascii()]
+
+
 @cache
 def _words() -> Mapping[str, tuple[Role, str]]:
     """What phrases are, but for kinds of garment; of a phrase with two meanings that of the later table counts."""
     tables = style_tables()
     words: dict[str, tuple[Role, str]] = {}
     for role, rows in (("material", tables.materials), ("pattern", tables.patterns), ("colour", tables.colours)):
-        words |= {" ".join(words_of(word)): (role, row.name) for word, row in by_word(rows.values()).items()}  # type: ignore[arg-type, misc]
+        words |= {" ".join(words_of(word)): (role, row.name) for word, row in by_word(rows.values()).items()}  # type: ignore[misc]
     path = resources.files("coordi.style").joinpath("occasions", "wish_words.csv")
     words |= _guide_words("weather", weathers().values()) | _guide_words("occasion", occasions().values())
     for name, cells in read_rows(path, ("name", "role", "words"), "name"):
