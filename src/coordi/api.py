@@ -140,16 +140,19 @@ class Model:
 
     def looks(
         self,
-        item: str | Path | Item,
+        item: str | Path | Item | None = None,
         catalogue: Catalogue | str | Path | None = None,
         *,
         k: int = 3,
         rules: Rules | Mapping[str, Any] | None = None,
         language_model: bool = True,
     ) -> Looks:
-        """Build complete outfits around an item; arguments and errors as for ``complete``."""
+        """Build complete outfits around an item, or without one for an occasion, the weather or a wish of the rules;
+        arguments and errors as for ``complete``.
+        """
         model = self.with_catalogue(catalogue)
-        return model.stylist.outfits(model.find_item(item), k, parse_rules(rules), language_model=language_model)
+        around = None if item is None else model.find_item(item)
+        return model.stylist.outfits(around, k, parse_rules(rules), language_model=language_model)
 
     @cached_property
     def stylist(self) -> Stylist:

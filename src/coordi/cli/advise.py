@@ -102,7 +102,11 @@ def _remarks(answer: OutfitScore) -> list[dict[str, Any]]:
 
 
 def recommend(
-    items: ItemsArgument,
+    *,
+    items: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[ITEM...]", help="A photo's path, words or a catalogue's id; none for a wish."),
+    ] = None,
     catalogue: Annotated[
         str, typer.Option(help="Folder of `coordi catalogue build` or `coordi run`, any data set, or 'sample'.")
     ],
@@ -121,17 +125,26 @@ def recommend(
 ) -> None:
     """Find items of a catalogue that complete an outfit, ranked by the model, each with a reason.
 
-    An item is an id of the catalogue, a photo's path, or words. The first use of a data set that is neither a built
-    catalogue nor a run's folder describes its photos, once.
+    An item is an id of the catalogue, a photo's path, or words. Without one, looks are built for --wish or --occasion;
+    words that begin like a wish ("outfit for a beach wedding, 27 C, no heels") are read as one. The first use of a data
+    set that is neither a built catalogue nor a run's folder describes its photos, once.
 
     Example: coordi recommend "navy wool blazer" "white shirt" --catalogue demo/sample --want shoes --max-price 80
     """
     from coordi.api import load
     from coordi.errors import RecommendationError
     from coordi.model.trained import check_can_write
+    from coordi.recommend.rules import parse_rules
+    from coordi.style.wishes import is_wish
 
+    items = items or []
+    if len(items) == 1 and not rules.wish and is_wish(items[0]):
+        rules = parse_rules({"wish": items.pop()} | rules.model_dump(exclude_defaults=True))
+    if not items and not (rules.brief.guides or rules.wish):
+        raise typer.BadParameter("name an item, or say with --wish or --occasion what a look is for")
     if looks and len(items) > 1:
         raise typer.BadParameter(f"--looks builds around 1 item, got {len(items)}; add the others with --pin ID")
+    looks = looks or not items
     if generate and (looks or quick):
         raise typer.BadParameter(
             f"--generate lets the model name 1 item; leave out {'--looks' if looks else '--quick'}"
@@ -148,10 +161,10 @@ def recommend(
     if not quick:
         note(LOADING)
     if looks:
-        answer = loaded.stylist.outfits(outfit[0], top_k, rules, language_model=not quick)
+        answer = loaded.stylist.outfits(outfit[0] if outfit else None, top_k, rules, language_model=not quick)
         if answer.nothing:
             raise RecommendationError(_with_understood(answer))
-        echo_json(_looks_as_json(items[0], answer, name)) if as_json else _print_looks(answer, name)
+        echo_json(_looks_as_json(items[0] if items else None, answer, name)) if as_json else _print_looks(answer, name)
         return
     completion = loaded.stylist.complete(outfit, k=top_k, rules=rules, language_model=not quick, generate=generate)
     if completion.nothing and not completion.suggestions:
@@ -215,18 +228,21 @@ def _item_line(item: Item) -> str:
     return f"{item.text}{price}  [{item.id}]"
 
 
-def _looks_as_json(given: str, answer: Looks, model: str) -> dict[str, Any]:
-    around = answer.looks[0].items[0]
+def _looks_as_json(given: str | None, answer: Looks, model: str) -> dict[str, Any]:
+    """Of looks without an item ``given``, all items are added."""
+    around = None if given is None else answer.looks[0].items[0]
+    names = {} if around is None or given is None else {around.id: given}
     looks = [
         {
             "score": look.score,
-            "added": [_item_as_json(item) for item in look.items[1:]],
+            "added": [_item_as_json(item) for item in look.items[len(names) :]],
             "lacks": look.missing,
-            "reason": {"text": look.reason.text, "items": _effects(look.reason, {around.id: given})},
+            "reason": {"text": look.reason.text, "items": _effects(look.reason, names)},
         }
         for look in answer.looks
     ]
-    fields = {"around": {"given": given, "text": around.text}, "model": model, "judge": answer.judge, "looks": looks}
+    of_around = None if around is None else {"given": given, "text": around.text}
+    fields = {"around": of_around, "model": model, "judge": answer.judge, "looks": looks}
     return fields | _understood_as_json(answer)
 
 

@@ -73,6 +73,10 @@ _RULE_OPTIONS: dict[str, tuple[Any, str, str]] = {
     "far_apart": (bool, "--far-apart", "Also what is far from the outfit in dress code or season."),
     "occasion": (str | None, "--occasion", "What it is for, such as office, 'beach wedding' or 'black tie'."),
     "weather": (str | None, "--weather", "Such as '8 C, rain', '46 F, windy', 'snow' or winter."),
+    "features": (_Texts, "--with", "A garment that is wanted, such as 'blue dress'; repeatable."),
+    "unwanted_features": (_Texts, "--without", "Never this garment, colour, pattern or material; repeatable."),
+    "something": (_Texts, "--something", "Something of this colour, pattern or material; repeatable."),
+    "wish": (str | None, "--wish", "All of these in your own words: 'beach wedding, 27 C, no heels'."),
     "pinned": (_Texts, "--pin", "Always suggest the item with this id; repeatable."),
     "excluded": (_Texts, "--exclude", "Never suggest the item with this id; repeatable."),
 }

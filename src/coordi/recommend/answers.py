@@ -43,9 +43,10 @@ class GuideRemark:
 
 @dataclass(frozen=True, slots=True)
 class Understood:
-    """What was understood of an occasion and weather: the strictest occasion first, the lowest and the highest dress
-    code that is suggested, what isn't followed as it contradicts another part, and items of the user's outfit with
-    pinned ones that break it; ``text`` is an English sentence of all.
+    """What was understood of an occasion, the weather and a wish: the strictest occasion first, the lowest and the
+    highest dress code that is suggested, what isn't followed as it contradicts another part, items of the user's outfit
+    with pinned ones that break it, features that are wanted or refused ("without heels"), and parts of the wish that no
+    rule follows; ``text`` is an English sentence of all.
     """
 
     occasions: tuple[str, ...]
@@ -53,6 +54,8 @@ class Understood:
     formality: tuple[str, ...]
     gives_way: tuple[GivesWay, ...]
     outfit: tuple[GuideRemark, ...]
+    wishes: tuple[str, ...]
+    not_understood: tuple[str, ...]
     text: str
 
 

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from coordi.encoders.labels import KINDS, Vocabulary
 from coordi.recommend.answers import Contribution, GuideRemark, Reason, Understood
 from coordi.recommend.facts import COLOUR, fact_in_words
+from coordi.recommend.rules import Rules
 from coordi.style.agreement import Remark, remarks
 from coordi.style.occasions import NO_BRIEF, Brief
+from coordi.style.wishes import FEATURES, SOMETHING, UNWANTED
 from coordi.style.words import FORMALITIES
 from coordi.types import Fact, FactName, Facts, Item, OutfitScorer
 
@@ -185,20 +187,27 @@ def guide_remark_in_words(remark: GuideRemark, outfit: Items) -> str:
     return f"{verb} {remark.guide}: {_name(outfit[remark.item])} ({fact_in_words(remark.name, remark.fact)})"
 
 
-def understood(brief: Brief, outfit: Items) -> Understood | None:
-    """What was understood of a wish, and what of the user's own outfit breaks it; None without occasion and weather."""
-    if not brief.guides:
+def understood(rules: Rules, outfit: Items) -> Understood | None:
+    """What was understood of a wish, and what of the user's own outfit breaks it; None if nothing of it is wished."""
+    brief, not_understood = rules.brief, rules.not_understood
+    if not brief.guides and not not_understood:
         return None
-    occasions = tuple(words for words, guide in brief.guides if guide.formality is not None)
-    weather = tuple(words for words, guide in brief.guides if guide.formality is None)
+    occasions, weather, wishes = (
+        tuple(words for words, guide in brief.guides if guide.rule in names)
+        for names in (("occasion",), ("weather",), (FEATURES, UNWANTED, SOMETHING))
+    )
     formality = () if brief.formality is None else tuple(dict.fromkeys(FORMALITIES[end] for end in brief.formality))
-    broken = guide_remarks(outfit, brief, fits=False)
-    parts = [f"understood: {', '.join((*occasions, *weather))}"]
+    # An outfit needn't have what is wanted beside it.
+    counted = tuple(row for row in brief.guides if row[1].rule not in (FEATURES, SOMETHING))
+    broken = guide_remarks(outfit, replace(brief, guides=counted), fits=False)
+    parts = [f"understood: {', '.join((*occasions, *weather, *wishes)) or 'nothing'}"]
+    parts += [f"not understood: {', '.join(not_understood)}"] if not_understood else []
     parts += [f"dress code {' to '.join(formality)}"] if formality else []
     parts += [f"{row.what} gives way to {row.to}" for row in brief.gives_way]
     parts += [f"the outfit {guide_remark_in_words(remark, outfit)}" for remark in broken]
     text = "; ".join(parts)
-    return Understood(occasions, weather, formality, brief.gives_way, broken, text[0].upper() + text[1:] + ".")
+    text = text[0].upper() + text[1:] + "."
+    return Understood(occasions, weather, formality, brief.gives_way, broken, wishes, not_understood, text)
 
 
 def _reason(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from pydantic import Field, StrictBool, ValidationError, ValidationInfo, field_validator, model_validator
@@ -16,6 +16,7 @@ from coordi.errors import DataError, RecommendationError
 from coordi.recommend.facts import COLOUR, LabelWords
 from coordi.style.lexicon import default_lexicon
 from coordi.style.occasions import Brief, brief_of, parse_occasion, parse_weather
+from coordi.style.wishes import FEATURES, SOMETHING, UNWANTED, feature_guide, parse_wish
 from coordi.types import GARMENT_CATEGORIES, GENDERS, OF_CHILDREN, GarmentCategory, Gender, Item
 
 # Order in which people look for what is missing: shoes before gloves.
@@ -104,7 +105,8 @@ ALSO_FOR: Mapping[Gender, tuple[Gender, ...]] = {
     "boys": ("boys", "children"), "children": ("children", "girls", "boys"),
 }  # fmt: skip
 """By gender, those for which its items are made too."""
-_MAX_VALUES = 100
+_MAX_VALUES, _MAX_FEATURES = 100, 20
+MAX_WISH_LENGTH = 300
 Words = Annotated[str, Field(min_length=1, max_length=100)]
 ItemId = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -135,6 +137,12 @@ class Rules(Settings):
             in English or Korean. Items whose facts break the rules of ``style/occasions`` are left out, and none of
             which no fact says so.
         weather: Temperature with its unit, rain, snow, wind, season ("8 C, rain", "46 F"); likewise.
+        features: Garments that are wanted with their colours, patterns and materials ("blue dress"): of a garment's
+            category nothing else is suggested.
+        unwanted_features: Garments, colours, patterns and materials that are never suggested.
+        something: Colours, patterns and materials that each suggestion, or one item of a look, should have.
+        wish: All of this in a person's own words ("a beach wedding, 27 C, no heels"), in English or Korean; what the
+            other fields say counts before it. ``not_understood`` has the rest.
         pinned: Ids that must be suggested; the other suggestions go with them.
         excluded: Ids that must not be suggested.
     """
@@ -154,13 +162,56 @@ class Rules(Settings):
     far_apart: StrictBool = False
     occasion: str = Field(default="", max_length=100)
     weather: str = Field(default="", max_length=100)
+    features: tuple[Words, ...] = Field(default=(), max_length=_MAX_FEATURES)
+    unwanted_features: tuple[Words, ...] = Field(default=(), max_length=_MAX_FEATURES)
+    something: tuple[Words, ...] = Field(default=(), max_length=_MAX_FEATURES)
+    wish: str = Field(default="", max_length=MAX_WISH_LENGTH)
     pinned: tuple[ItemId, ...] = Field(default=(), max_length=12)
     excluded: tuple[ItemId, ...] = Field(default=(), max_length=1000)
 
     @property
     def brief(self) -> Brief:
-        """What the occasion and the weather ask for."""
-        return brief_of(self.occasion, self.weather)
+        """What the occasion, the weather and the wished features ask for."""
+        brief = brief_of(self.occasion, self.weather)
+        guides = [
+            (guide.name, guide)
+            for rule in (FEATURES, UNWANTED, SOMETHING)
+            for guide in (feature_guide(rule, words) for words in getattr(self, rule))
+        ]
+        return replace(brief, guides=(*brief.guides, *guides)) if guides else brief
+
+    @property
+    def not_understood(self) -> tuple[str, ...]:
+        """Parts of the wish that no rule follows."""
+        return parse_wish(self.wish).unknown if self.wish else ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_wish(cls, values: Any) -> Any:
+        """The fields that a wish gives, where the user gives no others."""
+        if not isinstance(values, dict) or not isinstance(text := values.get("wish"), str) or not text.strip():
+            return values
+        wish = parse_wish(text)
+        given: dict[str, Any] = {
+            "occasion": ", ".join(wish.occasion), "weather": ", ".join(wish.weather), FEATURES: wish.features,
+            UNWANTED: (*wish.unwanted_features, *wish.unwanted_colours), SOMETHING: wish.something,
+            "price_min": wish.price_min, "price_max": wish.price_max, "gender": wish.gender,
+        }  # fmt: skip
+        if wish.in_stock:
+            given["in_stock"] = True
+        if wish.features:
+            given["want"] = tuple(dict.fromkeys(feature_guide(FEATURES, words).wants[0] for words in wish.features))
+        return values | {name: value for name, value in given.items() if value and not values.get(name)}
+
+    @field_validator(FEATURES, UNWANTED, SOMETHING)
+    @classmethod
+    def _check_features(cls, features: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        try:
+            for words in features:
+                feature_guide(str(info.field_name), words)
+        except DataError as error:
+            raise ValueError(str(error)) from error
+        return features
 
     @field_validator("occasion", "weather")
     @classmethod
@@ -296,10 +347,7 @@ def rule_clauses(rules: Rules) -> tuple[Clause, ...]:
 
 def brief_clauses(brief: Brief) -> tuple[Clause, ...]:
     """One condition for each guide of a wish."""
-    return tuple(
-        Clause("weather" if guide.formality is None else "occasion", words, "", brief, guide.name)
-        for words, guide in brief.guides
-    )
+    return tuple(Clause(guide.rule, words, "", brief, guide.name) for words, guide in brief.guides)
 
 
 def _people_in_words(genders: Sequence[Gender]) -> str:

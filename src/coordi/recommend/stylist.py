@@ -43,6 +43,8 @@ from coordi.recommend.rules import (
     required_categories,
 )
 from coordi.style.agreement import FactSets, are_far_apart, misses_dress_code
+from coordi.style.occasions import Brief
+from coordi.style.wishes import FEATURES, SOMETHING, UNWANTED
 from coordi.types import GENDERS, OF_CHILDREN, GarmentCategory, Gender, Item
 
 SAME_PHOTO = 0.99
@@ -61,6 +63,9 @@ _NOT_FAR = "for the outfit's season and dress code"
 _MAX_USES = 2
 _BODIES: tuple[tuple[GarmentCategory, ...], ...] = (("top", "bottom"), ("dress",))
 _ADDITIONS: tuple[GarmentCategory, ...] = ("shoes", "bag")
+_OF_WISHES = ("occasion", "weather", FEATURES, UNWANTED, SOMETHING)
+_SEED_CATEGORIES: tuple[GarmentCategory, ...] = ("top", "dress", "bottom", "outerwear", "shoes", "bag")
+_SEEDS, _SEEDS_SEEN = 8, 32  # items that looks of a wish begin with, and of each category those that are looked at
 _SHORTLISTED = 3  # items that the encoder recommends beside what the language model names
 
 Scored = tuple[Item, float]
@@ -146,7 +151,7 @@ class Stylist:
             left_out=left_out,
             nothing="" if best else _why_nothing(catalogue, categories, conflicts, left_out),
             generated=generated,
-            understood=understood(rules.brief, start),
+            understood=understood(rules, start),
         )
 
     def _best(
@@ -188,19 +193,30 @@ class Stylist:
         )  # fmt: skip
         return generated, items
 
-    def outfits(self, around: Item, k: int = 3, rules: Rules | None = None, *, language_model: bool = True) -> Looks:
-        """Build at most k looks around an item, of the catalogue or not; options and errors as ``complete``."""
-        catalogue, start, rules = self._start((around,), k, rules)
+    def outfits(
+        self, around: Item | None, k: int = 3, rules: Rules | None = None, *, language_model: bool = True
+    ) -> Looks:
+        """Build at most k looks around an item, of the catalogue or not, or without one; options and errors as
+        ``complete``. Without an item looks begin with tops and dresses, or garments that are wished for, those that
+        suit the occasion and the weather first.
+        """
+        catalogue, start, rules = self._start(() if around is None else (around,), k, rules)
         finder = CandidateSearch(catalogue, self.scorers)
-        candidates, wish = build_looks(finder, start, rules), understood(rules.brief, (around,))
+        candidates = looks_of_wish(finder, start, rules)
+        wish = understood(rules, () if around is None else (around,))
         categories, _ = wanted_categories(places_of(start), rules.model_copy(update={"want": ()}))
         if not candidates:
-            left_out = finder.left_out(start, rules, categories)
+            left_out = finder.left_out(start, rules, categories) if start else _left_out(catalogue, rules, categories)
             nothing = f"no look: {_why_nothing(catalogue, categories, {}, left_out)}"
             return Looks((), judge(language_model), left_out, nothing, wish)
         scored = list(zip(candidates, scores_of(scorer_of(self.scorers, language_model), candidates), strict=True))
         # Looks that miss the fewest categories come first, then by score; ties by texts, so that ids decide nothing.
-        scored.sort(key=lambda row: (len(missing_from(row[0], rules)), -row[1], [item.text for item in row[0]]))
+        scored.sort(
+            key=lambda row: (
+                not has_something(row[0], rules), len(missing_from(row[0], rules)), -row[1],
+                [item.text for item in row[0]],
+            )
+        )  # fmt: skip
         best = distinct_looks(scored, start, k)
         reasons = self._reasoner(language_model, rules).of_looks([look for look, _ in best])
         looks = tuple(
@@ -208,7 +224,8 @@ class Stylist:
             for (look, score), reason in zip(best, reasons, strict=True)
         )
         missing = tuple(dict.fromkeys(category for look in looks for category in look.missing))
-        left_out = finder.left_out(start, rules, missing) if missing else finder.unsuited(rules, categories)
+        known = start or best[0][0]
+        left_out = finder.left_out(known, rules, missing) if missing else finder.unsuited(rules, categories)
         return Looks(looks, judge(language_model), left_out, understood=wish)
 
     def _start(self, outfit: Items, k: int, rules: Rules | None) -> tuple[Catalogue, Items, Rules]:
@@ -441,7 +458,25 @@ class CandidateSearch:
         if not rules.brief.guides:
             return ()
         rows = _left_out(self.catalogue, rules, tuple(categories))
-        return tuple(row for row in rows if row.name in ("occasion", "weather"))
+        return tuple(row for row in rows if row.name in _OF_WISHES)
+
+    def seeds(self, rules: Rules) -> list[Item]:
+        """Items that looks of a wish begin with: of evenly spaced ones of each category those that suit most of it."""
+        wanted = [category for category in rules.brief.wants if category in _SEED_CATEGORIES]
+        categories = wanted or (_SEED_CATEGORIES if rules.something else ("top", "dress"))
+        best: list[tuple[int, Item]] = []
+        for category in categories:
+            if category in rules.unwanted:
+                continue
+            within = rules.model_copy(update={"want": (category,)})
+            total = self.catalogue.count(within, category)
+            step = max(1, total // _SEEDS_SEEN)
+            for offset in range(0, min(total, _SEEDS_SEEN * step), step):
+                items, _ = self.catalogue.page(within, "", offset, 1)
+                best += [
+                    (sum(verdict.fits for verdict in rules.brief.judgements(item.facts).values()), item) for item in items
+                ]
+        return [item for _, item in sorted(best, key=lambda row: (-row[0], title_key(row[1])))[:_SEEDS]]
 
     def nearest_texts(
         self, outfit: Sequence[Item], rules: Rules, category: GarmentCategory, vector: NDArray[np.float32]
@@ -493,6 +528,28 @@ def _rules_for(outfit: Sequence[Item], rules: Rules) -> Rules:
     """The rules within one category, without the outfit's own items."""
     excluded = (*rules.excluded, *(item.id for item in outfit))
     return rules.model_copy(update={"want": (), "unwanted": (), "excluded": excluded})
+
+
+def looks_of_wish(finder: CandidateSearch, start: Items, rules: Rules) -> list[Items]:
+    """Looks around the given items, or around each of some items of the catalogue where none is given. What something
+    should have only one item of a look needs.
+    """
+    within = rules.model_copy(update={SOMETHING: ()})
+    if start:
+        return build_looks(finder, start, within)
+    looks: dict[frozenset[str], Items] = {}
+    for seed in finder.seeds(rules):
+        for look in build_looks(finder, (seed,), _same_people((seed,), within)):
+            looks.setdefault(frozenset(item.id for item in look), look)
+    return list(looks.values())
+
+
+def has_something(look: Items, rules: Rules) -> bool:
+    """Whether for each of ``rules.something`` an item of a look has it."""
+    guides = [guide for _, guide in rules.brief.guides if guide.rule == SOMETHING]
+    brief = Brief(tuple((guide.name, guide) for guide in guides))
+    verdicts = [brief.judgements(item.facts) for item in look]
+    return all(any(guide.name not in row for row in verdicts) for guide in guides)
 
 
 def build_looks(finder: CandidateSearch, start: Items, rules: Rules) -> list[Items]:

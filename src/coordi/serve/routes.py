@@ -117,10 +117,10 @@ def _complete(model: Model, body: schemas.CompleteRequest) -> schemas.CompleteRe
 
 
 def _looks(model: Model, body: schemas.LooksRequest) -> schemas.LooksResponse:
-    around = _item_of(model, body.around, "around")
+    around = None if body.around is None else _item_of(model, body.around, "around")
     _check_suggesting(model, body.rules)
     answer = model.stylist.outfits(around, body.k, body.rules, language_model=body.language_model)
-    return schemas.LooksResponse.of(answer, in_catalogue=body.around.id is not None)
+    return schemas.LooksResponse.of(answer, in_catalogue=body.around is None or body.around.id is not None)
 
 
 def _items(model: Model, body: schemas.ItemsRequest) -> schemas.ItemsResponse:

@@ -153,9 +153,9 @@ class CompleteRequest(BaseSchema):
 
 
 class LooksRequest(BaseSchema):
-    """Outfits around an item, from the catalogue."""
+    """Outfits around an item, from the catalogue, or without one for a wish in the rules."""
 
-    around: RequestItem
+    around: RequestItem | None = None
     k: Count = Field(default=3, ge=1, le=MAX_LOOKS, strict=True)
     rules: Rules = Rules()
     language_model: StrictBool = True

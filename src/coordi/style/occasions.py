@@ -59,9 +59,10 @@ Term = tuple[Condition, ...]
 
 @dataclass(frozen=True, slots=True)
 class Guide:
-    """What an occasion or a kind of weather asks for.
+    """What an occasion, a kind of weather or a person's own wish asks for.
 
     Attributes:
+        rule: The field of ``recommend.rules.Rules`` that it belongs to: ``occasion``, ``weather`` or one of wishes.
         words: Other names, in English and Korean.
         formality: The lowest and the highest dress code that is worn; None for weather.
         temperature: Degrees Celsius at which it can be, the upper end excluded; None for any.
@@ -72,6 +73,7 @@ class Guide:
         source: Kind of the guides that say so.
     """
 
+    rule: str
     name: str
     words: tuple[str, ...]
     formality: tuple[int, int] | None
@@ -154,8 +156,11 @@ class Brief:
 def _judge(facts: Facts, guide: Guide, formality: tuple[int, int] | None) -> Judgement | None:
     for terms, fits in ((guide.out, False), (guide.welcome, True)):
         for term in terms:
-            if all(_holds(condition, facts) for condition in term):
-                name = next((row.fact for row in term if row.fact in facts and not row.is_denied), term[0].fact)
+            if facts and all(_holds(condition, facts) for condition in term):
+                given = [row for row in term if row.fact in facts]
+                name = next(
+                    (row.fact for row in given if not row.is_denied), given[0].fact if given else next(iter(facts))
+                )
                 return Judgement(fits, name, facts[name][0])
     if formality is None or "formality" not in facts:
         return None
@@ -212,7 +217,7 @@ def weathers() -> Mapping[str, Guide]:
 
 
 def _load(path: Path | Traversable, key: str) -> Mapping[str, Guide]:
-    guides = {name: _guide(name, cells) for name, cells in read_rows(path, (key, *_COLUMNS), key)}
+    guides = {name: _guide(key, name, cells) for name, cells in read_rows(path, (key, *_COLUMNS), key)}
     owners: dict[str, str] = {}
     for guide in guides.values():
         for word in (guide.name, *guide.words):
@@ -222,7 +227,7 @@ def _load(path: Path | Traversable, key: str) -> Mapping[str, Guide]:
     return MappingProxyType(guides)
 
 
-def _guide(name: str, cells: Mapping[str, str]) -> Guide:
+def _guide(rule: str, name: str, cells: Mapping[str, str]) -> Guide:
     where, (low, _, high) = cells["where"], cells["temperature"].partition("..")
     if not cells["source"]:
         raise DataError(f"{where} gives '{name}' no source; name the kind of guide that says so")
@@ -230,6 +235,7 @@ def _guide(name: str, cells: Mapping[str, str]) -> Guide:
     if len(wants) < len(list_cell(cells["wants"])):
         raise DataError(f"{where} wants '{cells['wants']}'; accepted are {', '.join(GARMENT_CATEGORIES)}")
     return Guide(
+        rule,
         name,
         list_cell(cells["words"]),
         range_cell(cells["formality"], where),

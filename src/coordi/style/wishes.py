@@ -5,16 +5,18 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass, field, replace
+from functools import cache, lru_cache
 from importlib import resources
+from itertools import product
 from typing import Any, Literal, NamedTuple, get_args
 
+from coordi.errors import DataError
 from coordi.style.languages import in_english
 from coordi.style.lexicon import NOT_WEARABLE, default_lexicon, list_cell, read_rows
-from coordi.style.occasions import Guide, occasions, weathers
+from coordi.style.occasions import Condition, Guide, occasions, weathers
 from coordi.style.words import by_word, style_tables, words_of
-from coordi.types import Gender
+from coordi.types import FactName, Gender
 
 Role = Literal[
     "occasion",
@@ -115,6 +117,7 @@ class Token(NamedTuple):
     value: str
 
 
+@lru_cache(maxsize=256)
 def parse_wish(text: str) -> Wish:
     """Read a wish in English or Korean; what is refused or wanted is never dropped: ``unknown`` has what is left."""
     values: dict[str, Any] = {}
@@ -125,6 +128,57 @@ def parse_wish(text: str) -> Wish:
     for token in tokens:
         reader.read(token)
     return reader.wish(values)
+
+
+_OPENERS = re.compile(r"^(?:an? )?(?:outfits?|looks?|something|what|clothes)\b|코디|룩|입을|입고|옷", re.IGNORECASE)
+
+
+def is_wish(text: str) -> bool:
+    """Whether a text begins as a wish does, rather than naming an item."""
+    return bool(_OPENERS.search(text.strip()))
+
+
+FEATURES, UNWANTED, SOMETHING = "features", "unwanted_features", "something"
+_BEFORE_NAMES = {FEATURES: "with", UNWANTED: "without", SOMETHING: "something"}
+
+
+@lru_cache(maxsize=1024)
+def feature_guide(rule: str, words: str) -> Guide:
+    """The guide for a garment that is wanted or refused ("blue dress", "heels"), or for a colour, pattern or material
+    that something should have; ``rule`` is one of the three names above.
+
+    Raises:
+        DataError: If a word is neither of these, or ``features`` names no garment.
+    """
+    tokens = list(_tokens(words_of(in_english(words))))
+    unknown = " ".join(token.words for token in tokens if token.role not in _OF_GARMENTS)
+    kind = next((default_lexicon().kinds[token.value] for token in tokens if token.role == "kind"), None)
+    category = None if kind is None else kind.category
+    if unknown or not tokens or (rule == FEATURES and category is None):
+        problem = f"'{unknown}' isn't known" if unknown else "no garment is named"
+        raise DataError(
+            f"'{words}': {problem}; write a garment with its colour, pattern or material, like 'blue dress'"
+        )
+    choices = [_choices(token) for token in tokens]
+    if rule == UNWANTED:
+        out = tuple(product(*choices))
+    else:
+        within = () if category is None else (Condition("category", category, is_denied=False, may_be_unknown=False),)
+        out = tuple((*within, *(replace(row, is_denied=True, may_be_unknown=True) for row in rows)) for rows in choices)
+    name = f"{_BEFORE_NAMES[rule]} {words}"
+    wants = (category,) if rule == FEATURES and category is not None else ()
+    return Guide(rule, name, (), None, None, False, (), out, wants, "the user's own wish")
+
+
+def _choices(token: Token) -> list[Condition]:
+    """Conditions of which an item meets one; a colour that names its family stands for all of it."""
+    colours = style_tables().colours
+    if token.role == "colour":
+        family = colours[token.value].family
+        names = [name for name, row in colours.items() if row.family == family] if family == token.value else []
+        return [Condition("colour", name, is_denied=False, may_be_unknown=False) for name in names or [token.value]]
+    name: FactName = "kind" if token.role == "kind" else "pattern" if token.role == "pattern" else "material"
+    return [Condition(name, token.value, is_denied=False, may_be_unknown=False)]
 
 
 @dataclass
