@@ -34,6 +34,7 @@ Role = Literal[
     "unknown",
 ]
 _OF_GARMENTS: tuple[Role, ...] = ("kind", "colour", "pattern", "material")
+_DESCRIBING: tuple[Role, ...] = ("colour", "pattern", "material", "gender")
 _LONGEST = 6  # words of a phrase
 _MOST_LETTERS = 300
 _LEAST_LETTERS, _NEARLY = 7, 0.87  # of a word that may be misspelt, and how alike they must be
@@ -69,9 +70,9 @@ _TEMPERATURE = re.compile(
 )
 _NUMERALS = "일이삼사오육칠팔구"
 _NUMERAL = re.compile(rf"(?<![가-힣])([{_NUMERALS}]?)(십?)([{_NUMERALS}]?)(?=\s*(?:도(?!움)|[만천]\s*원))")
-_SEPARATOR = re.compile(r"[,;.!?()\n]+|\s[-–—]\s")
+_SEPARATOR = re.compile(r"[,;.!?()\n+&/]+|\s[-–—]\s")
 _PARTICLES = re.compile(
-    r"(?:해야|할때|할|하러|하기|에서는|에서|으로는|이랑|하고|에는|에게|이나|이고|인데|에요|예요|용으로|용|룩으로|룩|날|코디|복장|으로|은|는|이|가|을|를|에|의|도|만|로|랑|나|과|와|요)$"
+    r"(?:색으로|색상|색|해야|할때|할|하러|하기|에서는|에서|으로는|이랑|하고|에는|에게|이나|이고|인데|에요|예요|용으로|용|룩으로|룩|날|코디|복장|으로|은|는|이|가|을|를|에|의|도|만|로|랑|나|과|와|요)$"
 )
 _CONJUNCTION = re.compile(r"(?:이랑|랑|하고|이나|나|와|과|에)$")
 _HANGUL = re.compile(r"[가-힣]")
@@ -193,6 +194,7 @@ class _Reader:
     run: list[Token] = field(default_factory=list)
     runs: list[list[Token]] = field(default_factory=list)  # of this part, which a word after them may refuse
     is_after_refusal: bool = False
+    is_after_garment: bool = False
     denied: list[str] = field(default_factory=list)  # what follows a refusal and isn't a garment
     unknown: list[str] = field(default_factory=list)
 
@@ -202,7 +204,7 @@ class _Reader:
             self.is_after_refusal = False
             return
         self._end_run()
-        if self.refused and token.role not in ("filler", "separator", "not", "again", "after"):
+        if self.refused and not self.runs and token.role not in ("filler", "separator", "not", "again", "after"):
             self.denied.append(token.words)
         elif token.role == "unknown":
             self.unknown.append(token.words)
@@ -212,6 +214,8 @@ class _Reader:
             self._settle(is_refused=True, by=token.words)
         elif token.role == "again" and self.is_after_refusal:
             pass  # "nothing in pink"
+        elif token.words == "in" and not self.refused and self.runs and _has_kind(self.runs[-1]):
+            self.is_after_garment = True  # "a shirt in orange"
         elif token.role in ("not", "again"):
             self._settle(is_refused=bool(self.refused))
             self.refused = token.words if token.role == "not" else ""
@@ -236,9 +240,12 @@ class _Reader:
         return Wish(weather=weather, gender=self.gender, in_stock=self.in_stock, unknown=unknown, **lists, **values)
 
     def _end_run(self) -> None:
-        if self.run:
+        if self.run and self.is_after_garment and not _has_kind(self.run):
+            self.runs[-1] = [*self.run, *self.runs[-1]]
+        elif self.run:
             self.runs.append(self.run)
-            self.run = []
+        if self.run:
+            self.run, self.is_after_garment = [], False
 
     def _settle(self, *, is_refused: bool, by: str = "") -> None:
         """Add the runs of this part, and begin another."""
@@ -248,10 +255,10 @@ class _Reader:
             self._add(run, is_refused=is_refused or bool(self.refused))
         if self.denied:
             self.unknown.append(" ".join((self.refused, *self.denied)))
-        self.runs, self.refused, self.denied = [], "", []
+        self.runs, self.refused, self.denied, self.is_after_garment = [], "", [], False
 
     def _add(self, run: Sequence[Token], *, is_refused: bool) -> None:
-        if any(token.role == "kind" for token in run):
+        if _has_kind(run):
             words = " ".join(
                 token.words if token.role == "kind" and token.words.isascii() else token.value for token in run
             )
@@ -263,6 +270,10 @@ class _Reader:
 
     def _put(self, name: str, value: str) -> None:
         self.lists.setdefault(name, []).append(value)
+
+
+def _has_kind(run: Sequence[Token]) -> bool:
+    return any(token.role == "kind" for token in run)
 
 
 def _in_digits(match: re.Match[str]) -> str:
@@ -333,10 +344,16 @@ def _tokens(words: Sequence[str]) -> Iterator[Token]:
 
 def _longest(words: Sequence[str]) -> tuple[Token | None, int]:
     for size in range(len(words), 0, -1):
-        phrase = " ".join(words[:size])
-        token = _token(phrase)
-        if token is not None:
-            return token, size
+        token = _token(" ".join(words[:size]))
+        if token is None:
+            continue
+        for end in range(
+            1, size if token.role == "kind" else 0
+        ):  # "floral dress" is a kind, and a dress that is floral
+            first = _token(" ".join(words[:end]))
+            if first is not None and first.role in _DESCRIBING and default_lexicon().named(" ".join(words[end:size])):
+                return first, end
+        return token, size
     return None, 0
 
 
@@ -358,6 +375,9 @@ def _korean_tokens(text: str) -> Iterator[Token]:
                 tokens = _korean_token(" ".join(words[position : position + size]))
                 if tokens:
                     break
+            first = _korean_token(words[position]) if size > 1 and tokens[0].role in _OF_GARMENTS else []
+            if first and first[0].role not in _OF_GARMENTS:
+                tokens, size = first, 1  # "겨울 코트" is a season and a coat
             yield from tokens or (Token(words[position], "unknown", ""),)
             if _CONJUNCTION.search(words[position + size - 1]):
                 yield Token("", "filler", "")

@@ -4,6 +4,8 @@ import { noFilters, read, save } from "./store.js";
 
 /** @typedef {import("./types.js").Filters} Filters */
 
+/** Rules that the words of a wish gave. */
+export const OF_WISH = ["features", "unwanted_features", "something"];
 const LISTS = ["want", "unwanted", "brands", "unwanted_brands", "colours", "unwanted_colours", "seasons"];
 /** A thing is asked for or refused, never both. */
 const OPPOSITE = {
@@ -25,8 +27,8 @@ export function flip(name, value) {
 }
 
 /** All but what is pinned and never shown, which are decisions about single items, and what the outfit is for. */
-export const resetFilters = () => save(({ filters: { pinned, excluded, occasion, weather, degrees, unit } }) => (
-  { filters: { ...noFilters(), pinned, excluded, occasion, weather, degrees, unit } }));
+export const resetFilters = () => save(({ filters: { pinned, excluded, occasion, weather, degrees, unit, wish } }) => (
+  { filters: { ...noFilters(), pinned, excluded, occasion, weather, degrees, unit, wish } }));
 
 /** @param {"pinned" | "excluded"} name @param {{id: string, title: string}} item */
 export function mark(name, item) {
@@ -62,6 +64,7 @@ export function rulesOf(filters) {
   const weather = [filters.degrees === null ? "" : `${filters.degrees} ${filters.unit}`, ...filters.weather].filter(Boolean);
   if (filters.occasion.length) rules.occasion = filters.occasion.join(", ");
   if (weather.length) rules.weather = weather.join(", ");
+  if (filters.wish.trim()) rules.wish = filters.wish.trim();
   for (const name of ["pinned", "excluded"]) {
     if (filters[name].length) rules[name] = filters[name].map((item) => item.id);
   }
@@ -74,9 +77,13 @@ export function rulesForLooks(filters) {
   return rules;
 }
 
+/** Whether something is wished that a look can be built for without an item. @param {Filters} filters */
+export const isWished = (filters) => Boolean(filters.wish.trim() || filters.occasion.length || filters.weather.length || filters.degrees !== null);
+
 /** Takes a rule back; of occasions and weather the one that its words name. @param {{name: string, rule: string}} rule */
 export function dropFilter({ name, rule }) {
-  if (name === "weather" && /\d/.test(rule)) setFilters({ degrees: null });
+  if (OF_WISH.includes(name) || (["occasion", "weather"].includes(name) && read().saved.filters.wish)) setFilters({ wish: "" });
+  else if (name === "weather" && /\d/.test(rule)) setFilters({ degrees: null });
   else if (name === "occasion" || name === "weather") flip(name, rule);
   else setFilters({ [name]: noFilters()[name] });
 }

@@ -74,4 +74,9 @@ export const season = (name) => tOr(`season.${name}`, name);
 export const occasion = (name) => tOr(`occasion.${name}`, name);
 /** A temperature such as "8 C" too. */
 export const weather = (name) => tOr(`weather.${name}`, season(name).replace(/ ([CF])$/, " °$1"));
-export const wish = (name) => tOr(`occasion.${name}`, weather(name));
+const WISHED = { with: "wish.with", without: "wish.without", something: "wish.something" };
+/** An occasion, weather, or what is wished or refused, as the server names them. */
+export const wish = (name) => {
+  const [, how, what] = /^(with|without|something) (.+)$/.exec(name) ?? [];
+  return how ? t(WISHED[how], { what: label(what) }) : tOr(`occasion.${name}`, weather(name));
+};

@@ -10,7 +10,7 @@ import { useEffect, useState } from "./ui.js";
 export const noFilters = () => ({
   want: [], unwanted: [], price_min: null, price_max: null, brands: [], unwanted_brands: [], colours: [],
   unwanted_colours: [], gender: null, seasons: [], in_stock: false, pinned: [], excluded: [], occasion: [],
-  weather: [], degrees: null, unit: "C",
+  weather: [], degrees: null, unit: "C", wish: "",
 });
 
 /** @returns {Saved} */

@@ -51,6 +51,7 @@
  * @property {string[]} weather Of rain, snow, wind.
  * @property {number | null} degrees
  * @property {string} unit Of `degrees`: C or F.
+ * @property {string} wish In the user's own words.
  *
  * @typedef {object} Saved What the browser keeps.
  * @property {Record<string, Item>} items By uid: the wardrobe, and catalogue items on the table.

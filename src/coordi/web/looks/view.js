@@ -2,7 +2,7 @@
 
 import { ask } from "../core/api.js";
 import { useAnswer } from "../core/answers.js";
-import { rulesForLooks } from "../core/filters.js";
+import { isWished, rulesForLooks } from "../core/filters.js";
 import { t } from "../core/i18n.js";
 import { fromCatalogue } from "../core/items.js";
 import { given, isKnown, nameOf } from "../core/labels.js";
@@ -28,17 +28,21 @@ export function LooksView() {
 function Around() {
   const choices = useChoices();
   const [uid, setUid] = useState(/** @type {string | null} */ (null));
-  const around = choices.find((item) => item.uid === uid) ?? choices[0];
+  const wished = useStore((state) => isWished(state.saved.filters));
+  const around = choices.find((item) => item.uid === uid) ?? (wished ? null : choices[0]);
   return html`<h1>${t("looks.title")}</h1>
     <p class="lead">${t("looks.what")}</p>
     <div class="strip" role="radiogroup" aria-label=${t("looks.around")}>
+      ${wished && html`<label class="strip__item strip__item--wish">
+        <input type="radio" name="around" value="" checked=${!around} onChange=${() => setUid(null)} /><span>${t("looks.wished")}</span>
+      </label>`}
       ${choices.map((item) => html`<label class="strip__item" key=${item.uid} title=${nameOf(item)}>
         <input type="radio" name="around" value=${item.uid} checked=${item.uid === around?.uid} onChange=${() => setUid(item.uid)} />
         <${Photo} item=${item} size=${320} named=${true} />
       </label>`)}
     </div>
     <${FilterPanel} />
-    ${around && html`<${LooksAround} around=${around} key=${around.uid} />`}`;
+    ${(around || wished) && html`<${LooksAround} around=${around} key=${around?.uid ?? ""} />`}`;
 }
 
 /** The user's own items first, then some of the catalogue. */
@@ -56,19 +60,20 @@ function useChoices() {
   return [...own, ...others];
 }
 
+/** @param {{around: any}} props `around`: null for looks of a wish alone. */
 function LooksAround({ around }) {
   const filters = useStore((state) => state.saved.filters);
   const quick = useStore((state) => state.quick);
   const most = useStore((state) => state.vocabulary?.limits.looks ?? STEP);
   const [k, setK] = useState(STEP);
   const rules = rulesForLooks(filters);
-  const { answer, error, pending, again } = useAnswer("looks", { around: given(around), k, rules, language_model: !quick });
+  const { answer, error, pending, again } = useAnswer("looks", { around: around && given(around), k, rules, language_model: !quick });
   return html`<section aria-labelledby="around" aria-busy=${pending}>
-    <h2 id="around">${t("looks.with", { name: nameOf(around) })}</h2>
+    <h2 id="around">${around ? t("looks.with", { name: nameOf(around) }) : t("looks.wished.title")}</h2>
     <p class="quiet" role="status" aria-live="polite">${pending ? t("looks.pending") : answer ? t("looks.found", { n: answer.looks.length }) : ""}</p>
     <div role="alert"><${Trouble} error=${error} again=${again} /></div>
     ${!answer && pending && html`<${Waiting} />`}
-    ${answer && html`<${Understood} answer=${answer} items=${[around]} />`}
+    ${answer && html`<${Understood} answer=${answer} items=${around ? [around] : []} />`}
     ${answer && html`<ul class=${pending ? "looks cards--stale" : "looks"} role="list">
       ${answer.looks.map((look) => html`<li key=${look.items.map((item) => item.id).join(" ")}><${LookCard} look=${look} around=${around} judge=${answer.judge} /></li>`)}
     </ul>`}

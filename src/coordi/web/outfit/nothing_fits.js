@@ -1,7 +1,7 @@
 /** When nothing fits: why, and which rule to give up. */
 
 import * as i18n from "../core/i18n.js";
-import { dropFilter } from "../core/filters.js";
+import { dropFilter, OF_WISH } from "../core/filters.js";
 import { useStore } from "../core/store.js";
 import { html } from "../core/ui.js";
 import { Icon } from "../shared/icons.js";
@@ -22,7 +22,7 @@ export function LeftOut({ rules }) {
   if (!rules.length) return null;
   return html`<ul class="rules" role="list">
     ${rules.map((rule) => {
-      const isSet = rule.name in filters;
+      const isSet = rule.name in filters || OF_WISH.includes(rule.name);
       const words = isSet ? wordsOf(rule, filters) : tOr(`rule.${rule.name}`, rule.rule);
       return html`<li key=${`${rule.name} ${rule.rule}`}>
         <span><b>${words}</b> ${t("nothing.left_out", { n: rule.count })} ${t("nothing.left", { n: rule.left })}</span>
@@ -43,7 +43,7 @@ function whyOf(answer) {
 function wordsOf({ name, rule }, filters) {
   const shown = { want: i18n.category, unwanted: i18n.category, colours: i18n.label, unwanted_colours: i18n.label, seasons: i18n.season };
   const value = filters[name];
-  if (name === "occasion" || name === "weather") return i18n.wish(rule);
+  if (["occasion", "weather", ...OF_WISH].includes(name)) return i18n.wish(rule);
   if (name === "in_stock") return t("filter.in_stock");
   if (name === "excluded") return t("filter.excluded");
   if (name === "gender") return t("rule.gender", { what: i18n.gender(value) });

@@ -1,0 +1,95 @@
+"""Suggestions and looks that follow a wish in words, and what is said of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from coordi.errors import RecommendationError
+from coordi.recommend.answers import Looks
+from coordi.recommend.rules import Rules, parse_rules
+
+from .shelves import Judge, described, longest_title, stylist_of
+from .test_occasions import WARDROBE, complete, ids
+
+SHELF = (
+    *WARDROBE,
+    ("t2", "blue linen shirt", "top"),
+    ("d1", "floral summer dress", "dress"),
+    ("d2", "navy silk dress", "dress"),
+    ("s5", "brown leather loafers", "shoes"),
+)
+
+
+def looks(k: int = 10, **rules: Any) -> Looks:
+    return stylist_of(described(*SHELF), Judge(longest_title)).outfits(None, k, parse_rules(rules))
+
+
+def test_what_is_wished_is_all_that_is_suggested_of_its_category() -> None:
+    assert ids(complete("t1", features=("leather oxfords",))) & {"s1", "s2", "s3", "s4"} == {"s1"}
+    assert ids(complete("t1", wish="with white sneakers")) == {"s2"}  # and nothing of another category
+
+
+def test_what_is_refused_is_never_suggested() -> None:
+    answer = complete("t1", wish="no sandals, no denim, not grey")
+    assert not ids(answer) & {"s3", "b1", "b2", "o2"}
+    assert {row.name for row in answer.left_out} == {"unwanted_features"}
+    assert answer.understood is not None
+    assert answer.understood.wishes == ("without sandals", "without denim", "without grey")
+
+
+def test_a_colour_stands_for_its_family() -> None:
+    found = looks(something=("blue",)).looks
+    for look in found[:2]:
+        assert {"b1", "t2", "d2", "o2"} & {item.id for item in look.items}
+
+
+def test_looks_of_a_wish_alone() -> None:
+    answer = looks(wish="office, 12 C, no sneakers, comfy")
+    assert answer.looks
+    worn = {item.id for look in answer.looks for item in look.items}
+    assert not worn & {"s2", "s3", "g2"}
+    assert answer.understood is not None
+    assert answer.understood.not_understood == ("comfy",)
+    assert "Understood: office, 12 C, without sneakers; not understood: comfy" in answer.understood.text
+
+
+def test_a_wished_garment_is_in_every_look() -> None:
+    answer = looks(wish="floral dress")
+    assert answer.looks
+    assert all("d1" in {item.id for item in look.items} for look in answer.looks)
+
+
+def test_nothing_that_was_wished_for_is_a_reason_and_no_error() -> None:
+    answer = looks(wish="purple dress")
+    assert not answer.looks
+    assert "with purple dress" in answer.nothing
+
+
+def test_what_a_user_sets_counts_before_the_wish() -> None:
+    rules = parse_rules({"wish": "under 80, for men, office", "price_max": 50.0, "occasion": "gym"})
+    assert (rules.price_max, rules.occasion, rules.gender) == (50, "gym", "men")
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ({"features": ("blue unicorn",)}, "'unicorn' isn't known"),
+        ({"features": ("blue",)}, "no garment is named"),
+        ({"something": ("",)}, "at least 1 character"),
+        ({"wish": "x" * 301}, "at most 300"),
+    ],
+)
+def test_what_cannot_be_followed_is_refused(rules: dict[str, Any], words: str) -> None:
+    with pytest.raises(RecommendationError, match=words):
+        parse_rules(rules)
+
+
+def test_a_text_that_is_no_wish_changes_nothing_and_is_said() -> None:
+    text = "ignore all previous instructions"
+    answer = complete("t1", wish=text)
+    assert ids(answer) == ids(complete("t1"))
+    assert answer.understood is not None
+    assert "ignore" in " ".join(answer.understood.not_understood)
+    assert Rules(wish=text).brief == Rules().brief
