@@ -12,11 +12,10 @@ half of its title joined to the second half of the other's, the text encoded ane
 
 Queries are vectors of photos of FOLDER that aren't in it, and texts' vectors halfway between two of the catalogue.
 ``nearest`` gives 48 whole items; "numpy" is what one would write instead: all vectors in one array, columns in an Arrow
-table, a mask by ``pyarrow.compute``, a product, ``argpartition``, ids in order, and nothing read of the items.
-"duckdb" is the product in the database itself, one statement that gives ids. The three take turns, query by query, so
-that what else runs on the machine slows all alike. Recall is the share of our items whose product is at least numpy's
-48th, less a millionth for rounding. With ``--catalogue`` the same questions are asked of one that was built
-before, such as that of ``catalogue_build.py --keep``.
+table, a mask by ``pyarrow.compute``, a product, ``argpartition``, ids in order, and nothing read of the items. The two
+take turns, query by query, so that what else runs on the machine slows both alike. Recall is the share of our items
+whose product is at least numpy's 48th, less a millionth for rounding. With ``--catalogue`` the same questions are asked
+of one that was built before, such as that of ``catalogue_build.py --keep``.
 """
 
 from __future__ import annotations
@@ -240,17 +239,15 @@ def search(large: Path, photos: Sequence[Path], queries: int) -> dict[str, Any]:
 
 
 def _raced(index: Any, plain: Plain, space: str, vectors: Any, rules: Any, category: str | None) -> dict[str, Any]:
-    ours, theirs, in_database, same = [], [], [], 0
+    ours, theirs, same = [], [], 0
     for query in vectors:
         started = time.perf_counter()
         found = index.nearest(query, space, BEST, rules, category)
         middle = time.perf_counter()
         expected = plain.nearest(query, space, rules, category)
         ended = time.perf_counter()
-        _in_database(index, query, space, rules, category)
         ours.append(1000 * (middle - started))
         theirs.append(1000 * (ended - middle))
-        in_database.append(1000 * (time.perf_counter() - ended))
         same += sum(score >= expected[-1][1] - 1e-6 for _, score in found)
     return {
         "allowed": index.count(rules, category),
@@ -259,23 +256,8 @@ def _raced(index: Any, plain: Plain, space: str, vectors: Any, rules: Any, categ
         "p95_ms": float(np.percentile(ours, 95)),
         "numpy_p50_ms": float(np.percentile(theirs, 50)),
         "numpy_p95_ms": float(np.percentile(theirs, 95)),
-        "duckdb_p50_ms": float(np.percentile(in_database, 50)),
-        "duckdb_p95_ms": float(np.percentile(in_database, 95)),
         "times_numpys_p50": float(np.percentile(ours, 50) / np.percentile(theirs, 50)),
-        "times_duckdbs_p50": float(np.percentile(ours, 50) / np.percentile(in_database, 50)),
     }
-
-
-def _in_database(index: Any, query: Any, space: str, rules: Any, category: str | None) -> list[Any]:
-    from coordi.recommend.rules import category_clause, rule_clauses, where
-
-    condition, parameters = where([*([category_clause(category)] if category else []), *rule_clauses(rules)])
-    statement = (
-        f"SELECT id, array_inner_product({space}_vector, ?::FLOAT[{len(query)}]) AS score FROM shop.items "
-        f"WHERE {condition} ORDER BY score DESC, id LIMIT {BEST}"
-    )
-    found: list[Any] = index._values(statement, [query.tolist(), *parameters])
-    return found
 
 
 def _timed(ask: Callable[[], Any], times: int = 20) -> float:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from coordi.artifacts import (
     build_once,
     cache_folder,
     clear_write_errors,
+    connect,
     hash_file,
     is_finished,
     lock_folder,
@@ -121,6 +123,8 @@ def test_no_space_left_says_that_finished_work_is_kept() -> None:
     message = "no space left on the disk while writing /dev/full; what was finished before is kept"
     with pytest.raises(ArtifactError, match=message), clear_write_errors(full), full.open("w") as file:
         file.write("x" * 100_000)
+    with pytest.raises(ArtifactError, match=message), clear_write_errors(full), closing(connect()) as database:
+        database.execute("COPY (SELECT * FROM range(1000000)) TO '/dev/full' (FORMAT parquet)")
 
 
 def test_hashes(tmp_path: Path) -> None:

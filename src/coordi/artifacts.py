@@ -1,4 +1,4 @@
-"""Output folders: atomic writes, locks, manifests, file hashes; progress callbacks."""
+"""Output folders: atomic writes, locks, manifests, file hashes, DuckDB; progress callbacks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from importlib import metadata
@@ -21,7 +21,7 @@ from typing import Any
 import filelock
 import platformdirs
 
-from coordi.errors import ArtifactError
+from coordi.errors import ArtifactError, require
 
 MANIFEST = "manifest.json"
 LOCK = ".lock"
@@ -61,7 +61,8 @@ def clear_write_errors(path: Path) -> Iterator[None]:
         if not _is_failed_write(error):
             raise
         full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
-        if full or any(words in str(error) for words in ("os error 28", "Not enough free space")):  # safetensors, numpy
+        if full or any(words in str(error) for words in ("os error 28", "Not enough free space", "No space left")):
+            # as safetensors, numpy and DuckDB write it
             raise ArtifactError(
                 f"no space left on the disk while writing {path}; what was finished before is kept: "
                 "free some space and run the same command again"
@@ -73,7 +74,8 @@ def clear_write_errors(path: Path) -> Iterator[None]:
 def _is_failed_write(error: Exception) -> bool:
     if isinstance(error, RuntimeError):
         return "PytorchStreamWriter" in str(error) or "unexpected pos" in str(error)
-    return isinstance(error, OSError) or (type(error).__name__ == "SafetensorError" and "I/O" in str(error))
+    name = type(error).__name__
+    return isinstance(error, OSError) or name == "IOException" or (name == "SafetensorError" and "I/O" in str(error))
 
 
 def write_text(path: Path, text: str) -> None:
@@ -269,6 +271,35 @@ def peak_memory_mib() -> float | None:
         return None
     scale = 2**20 if sys.platform == "darwin" else 2**10
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale, 1)
+
+
+_DUCKDB: Mapping[str, Any] = {
+    # It must not download extensions, whatever a file requests.
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "pandas_analyze_sample": 2**31,  # values that tell the type of a column that is inserted: all
+}
+
+
+def connect() -> Any:
+    """A new connection to a DuckDB database in memory, to which others can be attached."""
+    return require("duckdb").connect(":memory:", config=dict(_DUCKDB))
+
+
+def insert(connection: Any, into: str, rows: Sequence[Sequence[Any]]) -> None:
+    """Add rows of Python values to a table of DuckDB; None is null."""
+    import numpy as np
+
+    columns = [np.fromiter(values, dtype=object, count=len(rows)) for values in zip(*rows, strict=True)]
+    if columns:
+        connection.register("rows_to_insert", {str(number): column for number, column in enumerate(columns)})
+        connection.execute(f"INSERT INTO {into} SELECT * FROM rows_to_insert")
+        connection.unregister("rows_to_insert")
+
+
+def quoted(path: Path) -> str:
+    """A path as an SQL literal, since ATTACH and COPY take no parameters."""
+    return "'" + str(path).replace("'", "''") + "'"
 
 
 def _umask() -> int:

@@ -7,6 +7,8 @@ import json
 import time
 import tracemalloc
 import unicodedata
+from datetime import date, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -355,6 +357,37 @@ def test_a_parquet_file_that_unpacks_to_far_more_than_it_is_is_refused(
     pq.write_table(pa.table(columns), tmp_path / "shop.parquet", compression="zstd", use_dictionary=False)
     assert (tmp_path / "shop.parquet").stat().st_size < 100_000
     with pytest.raises(DataError, match=message):
+        list(open_table(tmp_path / "shop.parquet").rows)
+
+
+def test_parquet_values_of_many_types(tmp_path: Path) -> None:
+    noon = datetime(2024, 5, 1, 12, 30)
+    columns = {
+        "id": pa.array([2**64 - 1], pa.uint64()),
+        "price": pa.array([Decimal("1234567890.10")], pa.decimal128(38, 2)),
+        "on sale": pa.array([noon], pa.timestamp("us", tz="Asia/Seoul")),
+        "days": pa.array([[noon]], pa.list_(pa.timestamp("ms", tz="UTC"))),
+        "made": pa.array([date(2024, 1, 2)]),
+        "far": pa.array([10_000_000], pa.int32()).cast(pa.date32()),  # a day that Python's dates don't reach
+        "title": pa.array(["hat"]).dictionary_encode(),
+        "names": pa.array([[("en", "hat"), ("de", "Hut")]], pa.map_(pa.string(), pa.string())),
+        "offer": pa.array([{"amount": 8.403, "currency": "EUR"}]),
+        "none": pa.nulls(1),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "a [1]*.parquet")
+    (row,) = (row for _, row in open_table(tmp_path / "a [1]*.parquet").rows)
+    assert row == {
+        "id": 2**64 - 1, "price": Decimal("1234567890.10"), "on sale": "2024-05-01 12:30:00+00",
+        "days": ["2024-05-01 12:30:00+00"], "made": date(2024, 1, 2), "far": "29349-01-26", "title": "hat",
+        "names": "hat", "offer": "8.4030 EUR",
+    }  # fmt: skip
+
+
+def test_a_parquet_file_with_wrong_letters_is_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"id": ["1"], "title": ["Hermes"]}), tmp_path / "shop.parquet", compression="none")
+    content = (tmp_path / "shop.parquet").read_bytes()
+    (tmp_path / "shop.parquet").write_bytes(content.replace(b"Hermes", b"Herm\xe8s"))
+    with pytest.raises(DataError, match=r"shop\.parquet can't be read as a Parquet file: Invalid string encoding"):
         list(open_table(tmp_path / "shop.parquet").rows)
 
 

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image, ImageDraw
 
-from coordi.artifacts import Progress, is_finished, no_progress, read_json, read_manifest
+from coordi.artifacts import Progress, connect, is_finished, no_progress, quoted, read_json, read_manifest
 from coordi.config import DataSettings, DescribeSettings, PromptSettings
 from coordi.data.photos import open_photo
 from coordi.data.sample import sample_folder, write_sample
@@ -424,6 +424,23 @@ def test_a_damaged_database_is_told(shop: Path, pipeline: DescriptionPipeline, w
     for do in (lambda: Catalogue.open(work.folder), lambda: refresh_catalogue(None, work)):
         with pytest.raises(ArtifactError, match=r"can't be read: .* build it again with coordi catalogue build"):
             do()
+
+
+def test_a_database_that_this_version_does_not_write_is_refused(
+    shop: Path, pipeline: DescriptionPipeline, work: CatalogueJob
+) -> None:
+    build_catalogue(shop, pipeline, work)
+    for change, message in (
+        ("UPDATE items SET text_embedding = '\\x00'::BLOB", "a vector in text_embedding has 1 bytes, expected"),
+        (
+            "UPDATE about SET info = replace(info, 'catalogue-4', 'catalogue-3')",
+            "differs in format; build it again into",
+        ),
+    ):
+        with closing(connect()) as database:
+            database.execute(f"ATTACH {quoted(work.folder / 'items.duckdb')} AS changed; USE changed; {change}")
+        with pytest.raises(ArtifactError, match=message), Catalogue.open(work.folder) as index:
+            index.get(["a"])
 
 
 def test_rules_find_what_the_table_said(shop: Path, pipeline: DescriptionPipeline, work: CatalogueJob) -> None:

@@ -8,14 +8,17 @@ import json
 import re
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from glob import escape
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
+from coordi.artifacts import connect
 from coordi.config import FeedSettings
-from coordi.errors import DataError
+from coordi.errors import DataError, require
 
 TABLE_SUFFIXES = (".csv", ".jsonl", ".parquet")
 FEED_SUFFIXES = (".tsv", ".txt", ".xml", ".json")
@@ -436,50 +439,59 @@ def cell_of(value: Any) -> Any:
 
 
 def _open_parquet(path: Path) -> TableReader:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        file = pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} isn't a Parquet file: {' '.join(str(error).split())}; write it again") from error
-    rows, size = file.metadata.num_rows, path.stat().st_size
+    connection = connect()
+    with _parquet_errors(path):
+        connection.execute("SET threads = 1; SET TimeZone = 'UTC'")
+        ((rows,),) = connection.execute("SELECT num_rows FROM parquet_file_metadata(?)", [escape(str(path))]).fetchall()
+        columns = connection.execute("DESCRIBE SELECT * FROM read_parquet(?)", [escape(str(path))]).fetchall()
+    size = path.stat().st_size
     if rows > max(size, _AT_ONCE):  # an id alone takes a byte
-        file.close()
         raise DataError(f"{path} has {rows:,} rows in {size:,} bytes, so nearly all are empty; write it without these")
-    return TableReader(tuple(file.schema_arrow.names), _parquet_rows(path, file))
+    types = {name: kind for name, kind, *_ in columns}
+    return TableReader(tuple(types), _parquet_rows(path, connection, types, rows))
 
 
-def _check_unpacked(path: Path, file: Any) -> None:
-    """Refuse a file whose columns say that they unpack to more than a row may have, before one is unpacked."""
-    groups = [file.metadata.row_group(number) for number in range(file.metadata.num_row_groups)]
-    for group in groups:
-        for number in range(group.num_columns):
-            column = group.column(number)
-            most = _MOST_CHARACTERS * max(1, min(group.num_rows, _ROWS_OF_MOST))
-            if column.total_uncompressed_size > most:
-                raise DataError(
-                    f"the column '{column.path_in_schema}' of {path} unpacks to "
-                    f"{column.total_uncompressed_size / 2**20:,.0f} MiB in {group.num_rows:,} rows; a row may have "
-                    f"{_MOST_CHARACTERS / 2**20:g} MiB: shorten its texts"
-                )
-
-
-def _parquet_rows(path: Path, file: Any) -> NumberedRows:
-    import pyarrow as pa
-
-    number = 0
+@contextmanager
+def _parquet_errors(path: Path) -> Iterator[None]:
     try:
-        with file:
-            _check_unpacked(path, file)
-            for batch in file.iter_batches(_AT_ONCE):
-                if number + batch.num_rows > file.metadata.num_rows:
-                    raise DataError(f"{path} has more rows than the {number:,} that it says; write it again")
-                for row in batch.to_pylist():
-                    number += 1
-                    yield from _json_row(number, row)
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} isn't a Parquet file: {' '.join(str(error).split())}; write it again") from error
+        yield
+    except require("duckdb").Error as error:
+        reason = str(error).strip().splitlines()[0].split("Error: ", 1)[-1]
+        raise DataError(f"{path} can't be read as a Parquet file: {reason}; write it again") from error
+
+
+def _check_unpacked(path: Path, connection: Any) -> None:
+    """Refuse a file whose columns say that they unpack to more than a row may have, before one is unpacked."""
+    columns = connection.execute(
+        "SELECT path_in_schema, total_uncompressed_size, row_group_num_rows FROM parquet_metadata(?) "
+        "WHERE total_uncompressed_size > ? * greatest(1, least(row_group_num_rows, ?)) LIMIT 1",
+        [escape(str(path)), _MOST_CHARACTERS, _ROWS_OF_MOST],
+    ).fetchall()
+    for column, size, rows in columns:
+        raise DataError(
+            f"the column '{column}' of {path} unpacks to {size / 2**20:,.0f} MiB in {rows:,} rows; a row may have "
+            f"{_MOST_CHARACTERS / 2**20:g} MiB: shorten its texts"
+        )
+
+
+def _parquet_rows(path: Path, connection: Any, types: Mapping[str, str], size: int) -> NumberedRows:
+    columns = ", ".join(_as_python(name, kind) for name, kind in types.items())
+    number = 0
+    with closing(connection), _parquet_errors(path):
+        _check_unpacked(path, connection)
+        connection.execute(f"SELECT {columns} FROM read_parquet(?)", [escape(str(path))])
+        while rows := connection.fetchmany(_AT_ONCE):
+            if number + len(rows) > size:
+                raise DataError(f"{path} has more rows than the {size:,} that it says; write it again")
+            for row in rows:
+                number += 1
+                yield from _json_row(number, dict(zip(types, row, strict=True)))
+
+
+def _as_python(name: str, kind: str) -> str:
+    """A column in SQL; Python's times with a zone would need another package, so they become texts."""
+    quoted_name, text = '"' + name.replace('"', '""') + '"', re.sub(r"TIME(STAMP)? WITH TIME ZONE", "VARCHAR", kind)
+    return quoted_name if text == kind else f"CAST({quoted_name} AS {text})"
 
 
 @lru_cache(maxsize=4096)

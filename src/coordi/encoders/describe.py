@@ -6,8 +6,9 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
+from glob import escape
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,7 +16,17 @@ import numpy as np
 import numpy.typing as npt
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from coordi.artifacts import Progress, atomic_path, clear_write_errors, no_progress, read_json, write_json
+from coordi.artifacts import (
+    Progress,
+    atomic_path,
+    clear_write_errors,
+    connect,
+    insert,
+    no_progress,
+    quoted,
+    read_json,
+    write_json,
+)
 from coordi.config import DescribeSettings
 from coordi.data.photos import photo_uri
 from coordi.encoders.base import ImageTextEncoder
@@ -132,34 +143,30 @@ def _writer(folder: Path, encoder: tuple[str, str], ids: Sequence[str], dimensio
     ``descriptions.parquet`` has a row per label, most probable first; ``embeddings.safetensors`` holds ``vectors``
     ``(N, D)``, with ids in its metadata. The same parts give the same bytes.
     """
-    import pyarrow as pa
-    from pyarrow import parquet
-
     for path in [path for name in (DESCRIPTIONS, EMBEDDINGS, UNREADABLE) for path in folder.glob(f".{name}.*")]:
         with clear_write_errors(path):
             path.unlink(missing_ok=True)
-    schema = pa.schema(
-        {"item_id": pa.string(), "attribute": pa.string(), "label": pa.string(), "probability": pa.float64()}
-    )
     with ExitStack() as files:
         table = files.enter_context(atomic_path(folder / DESCRIPTIONS))
         tensor_path = files.enter_context(atomic_path(folder / EMBEDDINGS))
-        table_writer = files.enter_context(parquet.ParquetWriter(table, schema))
+        database = files.enter_context(closing(connect()))
+        database.execute("CREATE TABLE labels (item_id VARCHAR, attribute VARCHAR, label VARCHAR, probability DOUBLE)")
         tensor = files.enter_context(tensor_path.open("wb"))
         metadata = {"ids": json.dumps(ids), "encoder": encoder[0], "identity": encoder[1]}
         tensor.write(_safetensors_header(len(ids), dimension, metadata))
 
         def write(descriptions: Sequence[Description], vectors: npt.NDArray[np.float32]) -> None:
             rows = [
-                {"item_id": row.item_id, "attribute": name, "label": label.text, "probability": label.probability}
+                (row.item_id, name, label.text, label.probability)
                 for row in descriptions
                 for name, labels in row.attributes.items()
                 for label in labels
             ]
-            table_writer.write_table(pa.Table.from_pylist(rows, schema))
+            insert(database, "labels", rows)
             tensor.write(np.ascontiguousarray(vectors, dtype="<f4").tobytes())
 
         yield write
+        database.execute(f"COPY labels TO {quoted(table)} (FORMAT parquet)")
 
 
 def _safetensors_header(rows: int, dimension: int, metadata: Mapping[str, str]) -> bytes:
@@ -172,7 +179,6 @@ def _safetensors_header(rows: int, dimension: int, metadata: Mapping[str, str]) 
 
 def read_described(folder: Path) -> Described:
     """Read the files of ``CatalogueDescriber.describe``; raises ArtifactError if one is missing or broken."""
-    from pyarrow import parquet
     from safetensors import safe_open
 
     path = folder / EMBEDDINGS
@@ -185,9 +191,11 @@ def read_described(folder: Path) -> Described:
         if vectors.shape[0] != len(ids):
             raise ValueError(f"{vectors.shape[0]} vectors for {len(ids)} ids")
         path = folder / DESCRIPTIONS
-        for row in parquet.read_table(path).to_pylist():
-            by_attribute = labels.setdefault(row["item_id"], {})
-            by_attribute.setdefault(row["attribute"], []).append(Label(row["label"], row["probability"]))
+        with closing(connect()) as database:
+            query = "SELECT item_id, attribute, label, probability FROM read_parquet(?)"
+            rows = database.execute(query, [escape(str(path))]).fetchall()
+        for item_id, attribute, label, probability in rows:
+            labels.setdefault(item_id, {}).setdefault(attribute, []).append(Label(label, probability))
         path = folder / UNREADABLE
         unreadable = tuple(Unreadable(**row) for row in read_json(path))
     except ArtifactError:

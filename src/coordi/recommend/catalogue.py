@@ -9,11 +9,12 @@ from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from coordi.artifacts import connect, insert, quoted
 from coordi.errors import RecommendationError
 from coordi.model.features import Group, GroupSums
 from coordi.recommend.answers import LeftOut
@@ -29,22 +30,16 @@ from coordi.recommend.catalogue_file import (
     CatalogueRow,
     check_is_catalogue,
     clear_read_errors,
-    connect,
     create_tables,
     facts_of,
-    insert,
     item_of,
-    quoted,
     search_words,
     stamp_of,
-    table_of,
+    values_of,
 )
 from coordi.recommend.rules import Clause, Rules, category_clause, rule_clauses, where
 from coordi.style.occasions import Brief
 from coordi.types import GENDERS, EmbeddingSort, GarmentCategory, Gender, Item
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +55,7 @@ class Facets:
     price_range: tuple[float, float] | None
 
 
-_AT_ONCE = 8192
+_AT_ONCE = 2048
 _MOST_BRIEFS = 64  # wishes of which it is remembered what breaks them
 # Candidates beyond k that are compared again in double precision, which orders ties.
 _SPARE = 32
@@ -70,11 +65,11 @@ _GATHERED = 0.2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CatalogueContents:
-    """All items in the order of the database's rows, category by category. ``matrices`` by column are ``(N, D)``, zeros
-    where ``present``, ``(N,)``, is False; ``spans`` are the positions of each category's items.
+    """All items in the order of the database's rows, category by category; a row has ``ITEM_COLUMNS``. ``matrices`` by
+    column are ``(N, D)``, zeros where ``present``, ``(N,)``, is False; ``spans`` are positions of categories' items.
     """
 
-    columns: pa.Table
+    rows: list[tuple[Any, ...]]
     ids: list[str]
     positions: Mapping[str, int]
     matrices: Mapping[str, NDArray[np.float32]]
@@ -84,27 +79,28 @@ class CatalogueContents:
     @classmethod
     def read(cls, cursor: Any, dimensions: Mapping[str, int]) -> CatalogueContents:
         """Read all of a database; ``dimensions`` are those of its columns of vectors."""
-        columns = cursor.sql(f"SELECT {', '.join(ITEM_COLUMNS)} FROM {ITEMS}").to_arrow_table().combine_chunks()
-        ids = columns.column("id").to_pylist()
+        rows = cursor.execute(f"SELECT {', '.join(ITEM_COLUMNS)} FROM {ITEMS}").fetchall()
+        ids = _column(rows, "id")
         ((last,),) = cursor.execute(f"SELECT max(rowid) FROM {ITEMS}").fetchall()
         if ids and last + 1 != len(ids):
             raise ValueError("rows were deleted from it")
         matrices, present = {}, {}
         for name, dimension in dimensions.items():
-            reader = cursor.sql(f"SELECT {name} FROM {ITEMS}").to_arrow_reader(_AT_ONCE)
-            matrices[name], present[name] = _read_vectors(reader, len(ids), dimension)
-        categories = np.array(columns.column("category").to_pylist(), dtype=str)
-        names, starts, counts = np.unique(categories, return_index=True, return_counts=True)
+            matrices[name], present[name] = _read_vectors(cursor, name, len(ids), dimension)
+        names, starts, counts = np.unique(_column(rows, "category"), return_index=True, return_counts=True)
         slices = map(slice, starts.tolist(), (starts + counts).tolist())
         spans = dict(zip(names.tolist(), slices, strict=True))
-        return cls(columns, ids, {name: position for position, name in enumerate(ids)}, matrices, present, spans)
+        return cls(rows, ids, {name: position for position, name in enumerate(ids)}, matrices, present, spans)
 
     def items(self, positions: Sequence[int]) -> list[Item]:
         """Items by their positions, in the order of these."""
-        rows = self.columns.take(np.asarray(positions, dtype=np.int64)).to_pylist()
         return [
-            item_of(row, self._vector(PHOTO, position), self._vector(TEXT, position))
-            for row, position in zip(rows, positions, strict=True)
+            item_of(
+                dict(zip(ITEM_COLUMNS, self.rows[position], strict=True)),
+                self._vector(PHOTO, position),
+                self._vector(TEXT, position),
+            )
+            for position in positions
         ]
 
     def best(
@@ -137,7 +133,7 @@ class CatalogueContents:
     def breaking(self, brief: Brief) -> dict[str, NDArray[np.bool_]]:
         """By guide of a wish, whether each item breaks it, ``(N,)``."""
         broken = {name: np.zeros(len(self.ids), dtype=np.bool_) for name in brief.key}
-        for position, text in enumerate(self.columns.column("facts").to_pylist()):
+        for position, text in enumerate(_column(self.rows, "facts")):
             for name, judgement in brief.judgements(facts_of(text)).items():
                 broken[name][position] = not judgement.fits
         return broken
@@ -146,19 +142,25 @@ class CatalogueContents:
         return self.matrices[column][position].copy() if self.present[column][position] else None
 
 
-def _read_vectors(
-    reader: Iterable[pa.RecordBatch], count: int, dimension: int
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Vectors ``(N, D)`` and whether there is one ``(N,)``, of batches with one column."""
+def _column(rows: Sequence[tuple[Any, ...]], name: str) -> list[Any]:
+    number = ITEM_COLUMNS.index(name)
+    return [row[number] for row in rows]
+
+
+def _read_vectors(cursor: Any, name: str, count: int, dimension: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Vectors ``(N, D)`` of a column and whether there is one ``(N,)``."""
     # Pages of zeros that are never written take no memory: a catalogue without photos costs none for them.
     matrix, present = np.zeros((count, dimension), dtype=np.float32), np.zeros(count, dtype=np.bool_)
+    cursor.execute(f"SELECT {name} FROM {ITEMS}")
     start = 0
-    for batch in reader:
-        column, rows = batch.column(0), slice(start, start + batch.num_rows)
-        present[rows] = column.is_valid().to_numpy(zero_copy_only=False)
-        values = column.flatten().to_numpy(zero_copy_only=False)  # without those that are null
-        matrix[rows][present[rows]] = values.reshape(-1, dimension)
-        start += batch.num_rows
+    while batch := cursor.fetchmany(_AT_ONCE):
+        span = slice(start, start + len(batch))
+        present[span] = [vector is not None for (vector,) in batch]
+        vectors = [vector for (vector,) in batch if vector is not None]
+        if sizes := {len(vector) for vector in vectors} - {4 * dimension}:
+            raise ValueError(f"a vector in {name} has {sizes.pop()} bytes, expected {4 * dimension}")
+        matrix[span][present[span]] = np.frombuffer(b"".join(vectors), dtype="<f4").reshape(-1, dimension)
+        start = span.stop
     return matrix, present
 
 
@@ -202,11 +204,11 @@ class Catalogue:
         """A catalogue of items with unique ids, in their order."""
         connection = connect()
         connection.execute(f"ATTACH ':memory:' AS {DATABASE}")
-        for statement in create_tables(info.photo_dimension, info.text_dimension):
+        for statement in create_tables():
             connection.execute(statement)
         rows = [CatalogueRow(position, item) for position, item in enumerate(items)]
         rows.sort(key=lambda row: row.item.category or "")  # as in a file
-        insert(connection, ITEMS, table_of(rows, info.photo_dimension, info.text_dimension))
+        insert(connection, ITEMS, values_of(rows))
         _shut_off(connection)
         return cls(connection, info, "in memory")
 
@@ -337,7 +339,7 @@ class Catalogue:
     def group_sums(self) -> GroupSums:
         """``model.features.group_sums`` of all items: number and sum of embeddings by group."""
         contents = self._contents
-        titled = np.array([bool(title) for title in contents.columns.column("title").to_pylist()], dtype=np.bool_)
+        titled = np.array([bool(title) for title in _column(contents.rows, "title")], dtype=np.bool_)
 
         def sums(column: str) -> dict[Group, tuple[int, NDArray[np.float64]]]:
             groups: dict[Group, tuple[int, NDArray[np.float64]]] = {}
