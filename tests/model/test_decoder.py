@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from coordi.api import load
@@ -110,11 +111,39 @@ def test_blocks_are_unpacked_as_their_format_says() -> None:
     np.testing.assert_array_equal(dequantized(blocks), expected)
 
 
+def test_the_network_is_written_as_the_onnx_package_writes_it(tmp_path: Path) -> None:
+    small, large = np.arange(3), np.random.default_rng(0).normal(size=(40, 7)).astype(np.float32)
+    with (tmp_path / decoder.WEIGHTS).open("wb") as file:
+        graph = decoder._Graph(file, in_bytes=False)
+        for name, value in (("small", small), ("large", large), ("again", large.T.copy())):
+            graph.constant(name, value)
+        graph.node("Fused", ["x", "y"], "z", "com.microsoft", K=576, axis=-1, epsilon=1e-5, perm=[0, 2, 1])
+    node = onnx.helper.make_node(
+        "Fused", ["x", "y"], ["z"], domain="com.microsoft", K=576, axis=-1, epsilon=1e-5, perm=[0, 2, 1]
+    )
+    assert onnx.NodeProto.FromString(graph.nodes[0]) == node
+    constants = [onnx.TensorProto.FromString(constant) for constant in graph.constants]
+    assert constants[0] == onnx.numpy_helper.from_array(small, "small")
+    for constant, expected in zip(constants, (small, large, large.T), strict=True):
+        np.testing.assert_array_equal(onnx.numpy_helper.to_array(constant, str(tmp_path)), expected)
+    mask = onnx.helper.make_tensor_value_info("mask", onnx.TensorProto.FLOAT, ["B", 1, "T", 200])
+    assert onnx.ValueInfoProto.FromString(decoder._tensor("mask", "float32", "B", 1, "T", 200)) == mask
+
+
 def test_a_filled_cache_is_complete_on_every_processor(
     tmp_path: Path, settings: RunSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COORDI_CACHE", str(tmp_path))
+    older, newer, other = (tmp_path / "bundled" / f"{name}-0123456789abcdef-20-4-{build}" for name, build in (
+        ("decoder", 2), ("decoder", 99), ("encoder", 2),
+    ))  # fmt: skip
+    for folder in (older, newer, other):
+        folder.mkdir(parents=True)
+        (folder / "decoder.onnx").write_bytes(b"of another build")
     fill_cache(BUNDLED)
+    assert not older.exists()
+    assert (newer / "decoder.onnx").is_file()
+    assert (other / "decoder.onnx").is_file()
     monkeypatch.setattr(decoder, "checked_gguf", lambda: pytest.fail("it was built again"))
     for has_vnni in (False, True):
         monkeypatch.setattr(decoder, "multiplies_bytes", lambda has_vnni=has_vnni: has_vnni)

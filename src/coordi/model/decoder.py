@@ -9,12 +9,14 @@ does the same with torch). What is built is cached.
 from __future__ import annotations
 
 import hashlib
+import shutil
+import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,14 +37,17 @@ from coordi.model.base import FILE, LAYERS, SHA256, checked_gguf
 from coordi.model.engines import COPY_ADAPTER, AdapterConfig, check_tensors, read_adapter
 from coordi.model.prefix_cache import PrefixCache, run_prompts
 
-NETWORK, EMBEDDINGS, TOKENIZER, SHAPE = "decoder.onnx", "embeddings.npy", "tokenizer.json", "shape.json"
+NETWORK, WEIGHTS, EMBEDDINGS = "decoder.onnx", "decoder.weights", "embeddings.npy"
+TOKENIZER, SHAPE = "tokenizer.json", "shape.json"
 NORM, TEMPLATE = "norm.npy", "chat_template.jinja"
 DECODER = "decoder"  # in an exported adapter's folder
-_BUILD = 2  # goes up when what is built changes, so that an older one in the cache isn't used
+_BUILD = 3  # goes up when what is built changes, so that an older one in the cache isn't used
 CONTROL = 3  # type of a token that is no text
 _BLOCK = 32  # weights that share a scale and a minimum
 _OPSET, _IR = 21, 10
-_BYTE = 2  # onnx.TensorProto.UINT8
+_TENSOR_TYPES = {"float32": 1, "uint8": 2, "int8": 3, "int64": 7}  # onnx.TensorProto.DataType
+_ATTRIBUTES = {float: (2, 1), int: (3, 2), list: (8, 7)}  # field and onnx.AttributeProto.AttributeType
+_SMALL, _PAGE = 1024, 4096  # bytes of a constant that stays in the network's file, and between others' beginnings
 _INT8_MAX, _UPPER_BYTE, _SMALLEST = 127, 256, 1e-12
 _MASKED = -1e9  # added to the score of a key that isn't attended to
 PROJECTIONS: Mapping[str, tuple[str, str]] = {
@@ -107,7 +112,7 @@ def decoder_folder(adapter: Path, layers: int, *, in_bytes: bool) -> Path:
     if exported.is_dir():
         _check_exported(exported, record, layers)
         return exported
-    folder = cache_folder() / "bundled" / f"decoder-{identity[:16]}-{layers}-{8 if in_bytes else 4}-{_BUILD}"
+    folder = cache_folder() / "bundled" / f"{DECODER}-{identity[:16]}-{layers}-{8 if in_bytes else 4}-{_BUILD}"
     return build_once(folder, record, lambda: _build(adapter, layers, in_bytes, folder))
 
 
@@ -124,12 +129,18 @@ def _check_exported(folder: Path, record: Record, layers: int) -> None:
 
 
 def _build(adapter: Path, layers: int, in_bytes: bool, folder: Path) -> None:
+    for path in folder.parent.glob(f"{DECODER}-*"):
+        build = path.name.rpartition("-")[2]
+        if build.isdecimal() and int(build) < _BUILD:  # no code of this version reads it
+            shutil.rmtree(path, ignore_errors=True)
     matrices = _matrices(adapter, layers)
     reader = require("gguf").GGUFReader(checked_gguf())
     metadata = {name: field.contents() for name, field in reader.fields.items()}
     tensors = {tensor.name: tensor for tensor in reader.tensors}
     shape = Shape.of(metadata, layers)
-    (folder / NETWORK).write_bytes(_network(tensors, shape, matrices, in_bytes).SerializeToString())
+    with (folder / WEIGHTS).open("wb") as file:
+        network = _network(_Graph(file, in_bytes), tensors, shape, matrices)
+    (folder / NETWORK).write_bytes(network)
     np.save(folder / EMBEDDINGS, tensors["token_embd.weight"].data)
     np.save(folder / NORM, tensors["output_norm.weight"].data)
     (folder / TOKENIZER).write_text(_tokenizer(metadata), encoding="utf-8")
@@ -184,51 +195,96 @@ _UNSUPPORTED = (
 )  # fmt: skip
 
 
+_Field = tuple[int, int | float | str | bytes]  # its number in a message, and its value
+
+
+def _message(*fields: _Field) -> bytes:
+    """A message in protobuf's encoding (https://protobuf.dev/programming-guides/encoding)."""
+    parts = []
+    for number, value in fields:
+        if isinstance(value, float):
+            parts += [_varint(number << 3 | 5), struct.pack("<f", value)]
+        elif isinstance(value, int):
+            parts += [_varint(number << 3), _varint(value)]
+        else:
+            content = value.encode() if isinstance(value, str) else value
+            parts += [_varint(number << 3 | 2), _varint(len(content)), content]
+    return b"".join(parts)
+
+
+def _varint(number: int) -> bytes:
+    number %= 2**64  # a negative one is its two's complement
+    digits = [number & 127]
+    while number := number >> 7:
+        digits.append(number & 127)
+    return bytes([*(digit | 128 for digit in digits[:-1]), digits[-1]])
+
+
 @dataclass
 class _Graph:
-    """A graph as it is written, node by node."""
+    """A graph as it is written, node by node: messages of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto."""
 
-    helper: Any  # onnx.helper
-    numpy_helper: Any
+    weights: BinaryIO  # of constants that are large
     in_bytes: bool
     rounded: dict[str, tuple[str, str, str]] = field(default_factory=dict)  # inputs in bytes, by name
-    nodes: list[Any] = field(default_factory=list)
-    constants: list[Any] = field(default_factory=list)
+    nodes: list[bytes] = field(default_factory=list)
+    constants: list[bytes] = field(default_factory=list)
 
     def constant(self, name: str, value: NDArray[Any]) -> str:
-        self.constants.append(self.numpy_helper.from_array(np.ascontiguousarray(value), name))
+        content = value.tobytes()
+        fields: list[_Field] = [*((1, size) for size in value.shape), (2, _TENSOR_TYPES[value.dtype.name]), (8, name)]
+        if len(content) <= _SMALL:
+            fields.append((9, content))
+        else:
+            start = -(-self.weights.tell() // _PAGE) * _PAGE
+            self.weights.seek(start)
+            self.weights.write(content)
+            stored = {"location": WEIGHTS, "offset": str(start), "length": str(len(content))}
+            fields += [*((13, _message((1, key), (2, text))) for key, text in stored.items()), (14, 1)]
+        self.constants.append(_message(*fields))
         return name
 
-    def node(self, kind: str, inputs: Iterable[str], output: str, domain: str = "", **attributes: Any) -> str:
-        self.nodes.append(self.helper.make_node(kind, list(inputs), [output], domain=domain, **attributes))
+    def node(
+        self, kind: str, inputs: Iterable[str], output: str, domain: str = "", **attributes: float | list[int]
+    ) -> str:
+        fields: list[_Field] = [*((1, name) for name in inputs), (2, output), (4, kind)]
+        for name, value in attributes.items():
+            values, (number, kind_of_value) = value if isinstance(value, list) else [value], _ATTRIBUTES[type(value)]
+            fields.append((5, _message((1, name), *((number, each) for each in values), (20, kind_of_value))))
+        self.nodes.append(_message(*fields, (7, domain)))
         return output
 
 
-def _network(tensors: Mapping[str, Any], shape: Shape, adapter: Mapping[tuple[int, str], Any], in_bytes: bool) -> Any:
+def _tensor(name: str, kind: str, *sizes: int | str) -> bytes:
+    """An input or output, with the names of sizes that vary."""
+    dimensions = [(1, _message((2 if isinstance(size, str) else 1, size))) for size in sizes]
+    tensor = _message((1, _TENSOR_TYPES[kind]), (2, _message(*dimensions)))
+    return _message((1, name), (2, _message((1, tensor))))
+
+
+def _network(graph: _Graph, tensors: Mapping[str, Any], shape: Shape, adapter: Mapping[tuple[int, str], Any]) -> bytes:
     """Inputs are embeddings ``(B, T, H)``, positions ``(B, T)``, an additive mask ``(B, 1, T, S)`` and keys and values
     of what comes before, ``(B, kv_heads, S - T, D)`` for each layer; outputs are states ``(B, T, H)``, keys and values.
     """
-    onnx = require("onnx")
-    graph = _Graph(require("onnx.helper"), require("onnx.numpy_helper"), in_bytes)
-    make, real, integer = graph.helper.make_tensor_value_info, onnx.TensorProto.FLOAT, onnx.TensorProto.INT64
     _add_constants(graph, shape)
     inputs = [
-        make("embeddings", real, ["B", "T", shape.hidden]),
-        make("positions", integer, ["B", "T"]),
-        make("mask", real, ["B", 1, "T", "S"]),
+        _tensor("embeddings", "float32", "B", "T", shape.hidden),
+        _tensor("positions", "int64", "B", "T"),
+        _tensor("mask", "float32", "B", 1, "T", "S"),
     ]
     outputs, states = [], "embeddings"
     for layer in range(shape.layers):
         for part in ("keys", "values"):
-            rows = ["B", shape.kv_heads, "P", shape.head_size]
-            inputs.append(make(f"past_{part}_{layer}", real, rows))
-            outputs.append(make(f"{part}_{layer}", real, ["B", shape.kv_heads, "S", shape.head_size]))
+            heads, size = shape.kv_heads, shape.head_size
+            inputs.append(_tensor(f"past_{part}_{layer}", "float32", "B", heads, "P", size))
+            outputs.append(_tensor(f"{part}_{layer}", "float32", "B", heads, "S", size))
         states = _add_layer(graph, tensors, shape, adapter, layer, states)
     graph.node("Identity", [states], "states")
-    outputs.append(make("states", real, ["B", "T", shape.hidden]))
-    proto = graph.helper.make_graph(graph.nodes, "decoder", inputs, outputs, graph.constants)
-    sets = [graph.helper.make_opsetid("", _OPSET), graph.helper.make_opsetid("com.microsoft", 1)]
-    return graph.helper.make_model(proto, opset_imports=sets, ir_version=_IR)
+    outputs.append(_tensor("states", "float32", "B", "T", shape.hidden))
+    lists: dict[int, list[bytes]] = {1: graph.nodes, 2: [b"decoder"], 5: graph.constants, 11: inputs, 12: outputs}
+    content = _message(*((number, part) for number, parts in lists.items() for part in parts))
+    sets = [_message((1, domain), (2, version)) for domain, version in (("", _OPSET), ("com.microsoft", 1))]
+    return _message((1, _IR), (7, content), *((8, operators) for operators in sets))
 
 
 def _add_constants(graph: _Graph, shape: Shape) -> None:
@@ -373,7 +429,7 @@ def _in_two_bytes(graph: _Graph, inputs: str) -> tuple[str, str, str]:
     nearest = node("Round", [node("Sub", [scaled, node("Mul", [upper, "upper_byte"], "taken")], "left")], "nearest")
     lower = node("Clip", [nearest, "lowest", "highest"], "lower")
     upper, lower = (
-        node("Cast", [node("Add", [part, "middle_number"], f"{what}_moved")], f"{what}_byte", to=_BYTE)
+        node("Cast", [node("Add", [part, "middle_number"], f"{what}_moved")], f"{what}_byte", to=_TENSOR_TYPES["uint8"])
         for what, part in (("upper", upper), ("lower", lower))
     )
     return upper, lower, scale
