@@ -11,7 +11,9 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 ROOT = Path(__file__).parents[1]
-OF_TRAINING = {"torch", "transformers", "peft", "accelerate", "bitsandbytes", "scipy", "scikit-learn", "pandas"}
+OF_TRAINING = {
+    "torch", "transformers", "peft", "accelerate", "bitsandbytes", "scipy", "scikit-learn", "onnx", "pandas", "pyarrow",
+}  # fmt: skip
 
 
 def versions(lock: str) -> dict[str, str]:

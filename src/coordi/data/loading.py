@@ -8,9 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from coordi.artifacts import Progress, atomic_path, no_progress, read_json, write_json
 from coordi.config import DataSettings
 from coordi.data.cleaning import clean
@@ -22,7 +19,7 @@ from coordi.data.sample import MARKER, SAMPLE, sample_folder
 from coordi.data.source import Source, listed
 from coordi.data.style_pairs import STYLE_PAIRS, SUFFIX, is_style_pairs, read_style_pairs
 from coordi.data.tables import FEED_SUFFIXES, TABLE_SUFFIXES
-from coordi.errors import ArtifactError, DataError
+from coordi.errors import ArtifactError, DataError, require
 from coordi.types import (
     SPLITS,
     CompatibilityQuestion,
@@ -38,20 +35,6 @@ from coordi.types import (
 
 ITEMS, OUTFITS, FIELDS = "items.parquet", "outfits.parquet", "dataset.json"
 
-_TEXT, _TEXTS = pa.string(), pa.list_(pa.string())
-_ITEM = pa.schema(
-    {
-        "id": _TEXT, "title": _TEXT, "category": _TEXT, "kind": _TEXT, "image": pa.binary(), "price": pa.float64(),
-        "extra": pa.map_(_TEXT, _TEXT),
-    }
-)  # fmt: skip
-_SCHEMAS: Mapping[type, pa.Schema] = {
-    Outfit: pa.schema({"id": _TEXT, "item_ids": _TEXTS, "split": _TEXT, "title": _TEXT}),
-    CompatibilityQuestion: pa.schema({"id": _TEXT, "outfit_id": _TEXT, "item_ids": _TEXTS, "compatible": pa.bool_()}),
-    FitbQuestion: pa.schema(
-        {"id": _TEXT, "outfit_id": _TEXT, "item_ids": _TEXTS, "candidates": _TEXTS, "answer": pa.int64()}
-    ),
-}
 Stored = TypeVar("Stored", Outfit, CompatibilityQuestion, FitbQuestion)
 
 
@@ -67,7 +50,7 @@ def write_dataset(folder: Path, dataset: Dataset) -> None:
         }
         for item in dataset.items.values()
     ]  # fmt: skip
-    _write(folder / ITEMS, items, _ITEM)
+    _write(folder / ITEMS, items, Item)
     _write_stored(folder / OUTFITS, dataset.outfits, Outfit)
     for part in dataset.released:
         path = folder / f"released-{part.split}-{part.name}.parquet"
@@ -97,7 +80,7 @@ def read_dataset(folder: Path) -> Dataset:
     """Read what ``write_dataset`` wrote, in order; raises ArtifactError if a file is missing or broken."""
     fields = read_json(folder / FIELDS)
     try:
-        items = {row["id"]: _item(row) for row in _read(folder / ITEMS, _ITEM)}
+        items = {row["id"]: _item(row) for row in _read(folder / ITEMS, Item)}
         outfits = read_stored(folder / OUTFITS, Outfit)
         funnel = tuple(FunnelRow(**row) for row in fields["funnel"])
         released = tuple(_released(folder, part) for part in fields["released"])
@@ -116,8 +99,7 @@ def write_questions(path: Path, questions: Sequence[CompatibilityQuestion] | Seq
 def read_stored(path: Path, kind: type[Stored]) -> tuple[Stored, ...]:
     """Outfits or questions of one kind, as they were written."""
     rows: list[list[Any]] = [
-        [tuple(value) if isinstance(value, list) else value for value in row.values()]
-        for row in _read(path, _SCHEMAS[kind])
+        [tuple(value) if isinstance(value, list) else value for value in row.values()] for row in _read(path, kind)
     ]
     return tuple(kind(*values) for values in rows)
 
@@ -137,17 +119,34 @@ def _item(row: Mapping[str, Any]) -> Item:
 
 
 def _write_stored(path: Path, rows: Sequence[Outfit | CompatibilityQuestion | FitbQuestion], kind: type) -> None:
-    _write(path, [asdict(row) for row in rows], _SCHEMAS[kind])
+    _write(path, [asdict(row) for row in rows], kind)
 
 
-def _write(path: Path, rows: list[dict[str, Any]], schema: pa.Schema) -> None:
+def _schema(kind: type) -> Any:
+    pa = require("pyarrow", "train")
+    text, texts = pa.string(), pa.list_(pa.string())
+    columns: dict[type, dict[str, Any]] = {
+        Item: {
+            "id": text, "title": text, "category": text, "kind": text, "image": pa.binary(), "price": pa.float64(),
+            "extra": pa.map_(text, text),
+        },
+        Outfit: {"id": text, "item_ids": texts, "split": text, "title": text},
+        CompatibilityQuestion: {"id": text, "outfit_id": text, "item_ids": texts, "compatible": pa.bool_()},
+        FitbQuestion: {"id": text, "outfit_id": text, "item_ids": texts, "candidates": texts, "answer": pa.int64()},
+    }  # fmt: skip
+    return pa.schema(columns[kind])
+
+
+def _write(path: Path, rows: list[dict[str, Any]], kind: type) -> None:
+    table = require("pyarrow", "train").Table.from_pylist(rows, schema=_schema(kind))
     with atomic_path(path) as temporary:
-        pq.write_table(pa.Table.from_pylist(rows, schema=schema), temporary)
+        require("pyarrow.parquet", "train").write_table(table, temporary)
 
 
-def _read(path: Path, schema: pa.Schema) -> list[dict[str, Any]]:
+def _read(path: Path, kind: type) -> list[dict[str, Any]]:
+    pa, schema = require("pyarrow", "train"), _schema(kind)
     try:
-        table = pq.read_table(path, partitioning=None)
+        table = require("pyarrow.parquet", "train").read_table(path, partitioning=None)
     except (pa.ArrowException, OSError) as error:
         reason = " ".join(str(error).split())
         raise ArtifactError(f"{path} can't be read ({reason}); delete its folder and run the command again") from error

@@ -14,9 +14,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from coordi.artifacts import cache_folder, clear_write_errors
 from coordi.config import DataSettings
 from coordi.data.categories import maryland_categories, maryland_category, outfits_category
@@ -29,7 +26,7 @@ from coordi.data.source import (
     SourceItem,
     SourceOutfit,
 )
-from coordi.errors import DataError
+from coordi.errors import DataError, require
 from coordi.types import SPLITS, CompatibilityQuestion, FitbQuestion, ReleaseQuestions, Split
 
 VERSIONS = ("nondisjoint", "disjoint")
@@ -62,7 +59,7 @@ _ACROSS = "the same set id in another split (test wins over valid, valid over tr
 def columns_of(table: Path) -> tuple[str, ...]:
     """Names of a Parquet file's columns."""
     with _parquet_errors(table):
-        return tuple(pq.read_schema(table).names)
+        return tuple(require("pyarrow.parquet", "train").read_schema(table).names)
 
 
 def read_columns(
@@ -78,13 +75,14 @@ def read_columns(
                 "get the copy that docs/data.md names"
             )
         wanted = [*required, *(name for name in optional if name in names)]
-        with _parquet_errors(table), pq.ParquetFile(table) as file:
+        with _parquet_errors(table), require("pyarrow.parquet", "train").ParquetFile(table) as file:
             for batch in file.iter_batches(_ROWS, columns=wanted):
                 yield from batch.to_pylist()
 
 
 @contextmanager
 def _parquet_errors(table: Path) -> Iterator[None]:
+    pa = require("pyarrow", "train")
     try:
         yield
     except (pa.ArrowException, OSError) as error:

@@ -11,31 +11,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from coordi.artifacts import atomic_path, write_text
 from coordi.data.tables import read_table
-from coordi.errors import ArtifactError, EvaluationError
+from coordi.errors import ArtifactError, EvaluationError, require
 from coordi.evaluation.benchmark import Evaluation
 from coordi.evaluation.question_sets import TASKS, ProtocolQuestions, Question, Task
 from coordi.evaluation.scoring import RawScores, check_items
 from coordi.evaluation.summary import SCORER_WORDS
 from coordi.types import CompatibilityQuestion, Dataset, FitbQuestion, Split
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 QUESTIONS, TEMPLATE, RULES = "questions.jsonl", "scores-template.csv", "how-to-score.md"
 COLUMNS = ("question_id", "candidate", "score")
 SCORES_PARQUET, SCORES_CSV = "scores.parquet", "scores.csv"
-SCHEMA = pa.schema([
-    ("task", pa.string()), ("protocol", pa.string()), ("question_id", pa.string()), ("outfit_id", pa.string()),
-    ("candidate", pa.int32()), ("scorer", pa.string()), ("truth", pa.bool_()), ("score", pa.float64()),
-])  # fmt: skip
 _TEXT_COLUMNS = ("task", "protocol", "question_id", "outfit_id", "scorer")
 # Starts of a formula in spreadsheets, wide forms included.
 _FORMULA = "^[=+\\-@\t\r\n＝＋－＠]"
@@ -102,6 +97,15 @@ def _item(dataset: Dataset, item_id: str) -> dict[str, Any]:
     return {"id": item_id, "title": item.title, "category": item.category, "text": item.text, "image": image}
 
 
+def _schema() -> pa.Schema:
+    pa = require("pyarrow", "train")
+    text = pa.string()
+    return pa.schema({
+        "task": text, "protocol": text, "question_id": text, "outfit_id": text, "candidate": pa.int32(),
+        "scorer": text, "truth": pa.bool_(), "score": pa.float64(),
+    })  # fmt: skip
+
+
 def score_table(evaluation: Evaluation) -> pa.Table:
     """One row per question and scorer, and per candidate where there are candidates.
 
@@ -114,10 +118,11 @@ def score_table(evaluation: Evaluation) -> pa.Table:
         for result in protocol.results
         for task, scores in result.by_task.items()
     ]
-    return pa.concat_tables(parts) if parts else SCHEMA.empty_table()
+    return require("pyarrow", "train").concat_tables(parts) if parts else _schema().empty_table()
 
 
 def _score_rows(task: Task, part: ProtocolQuestions, scorer: str, scores: NDArray[np.float64]) -> pa.Table:
+    pa = require("pyarrow", "train")
     questions = part.by_task[task]
     rows = [(question, position) for question in questions for position in range(scores.size // len(questions))]
     columns = [
@@ -130,7 +135,7 @@ def _score_rows(task: Task, part: ProtocolQuestions, scorer: str, scores: NDArra
         [q.compatible if isinstance(q, CompatibilityQuestion) else position == q.answer for q, position in rows],
         pa.array(scores.reshape(-1), pa.float64()),
     ]
-    return pa.table(columns, schema=SCHEMA)
+    return pa.table(columns, schema=_schema())
 
 
 def write_scores(folder: Path, evaluation: Evaluation) -> None:
@@ -139,7 +144,8 @@ def write_scores(folder: Path, evaluation: Evaluation) -> None:
     Text in the CSV that a spreadsheet would run as a formula gets an apostrophe before it. The file starts with a byte
     order mark if it holds anything but ASCII, without which Excel garbles it.
     """
-    table = score_table(evaluation)
+    pq, pc, pa_csv = (require(f"pyarrow.{part}", "train") for part in ("parquet", "compute", "csv"))
+    table, schema = score_table(evaluation), _schema()
     with atomic_path(folder / SCORES_PARQUET) as temporary:
         pq.write_table(table, temporary)
     is_ascii = True
@@ -147,7 +153,7 @@ def write_scores(folder: Path, evaluation: Evaluation) -> None:
         text = table.column(name)
         is_ascii = is_ascii and pc.all(pc.string_is_ascii(text.unique())).as_py() in (True, None)
         safe = pc.replace_substring_regex(text, f"({_FORMULA})", "'\\1")
-        table = table.set_column(SCHEMA.get_field_index(name), SCHEMA.field(name), safe)
+        table = table.set_column(schema.get_field_index(name), schema.field(name), safe)
     with atomic_path(folder / SCORES_CSV) as temporary, temporary.open("wb") as file:
         file.write(b"" if is_ascii else b"\xef\xbb\xbf")
         pa_csv.write_csv(table, file, pa_csv.WriteOptions(quoting_style="needed"))
@@ -155,17 +161,18 @@ def write_scores(folder: Path, evaluation: Evaluation) -> None:
 
 def read_scores(path: Path) -> pa.Table:
     """The rows of a ``scores.parquet``; raises ``ArtifactError`` if it is broken or of another version."""
+    pa, names = require("pyarrow", "train"), _schema().names
     try:
-        table = pq.read_table(path)
+        table = require("pyarrow.parquet", "train").read_table(path)
     except (OSError, pa.ArrowException) as error:
         raise ArtifactError(f"{path} can't be read ({error}); measure the model again") from error
-    missing = [name for name in SCHEMA.names if name not in table.column_names]
+    missing = [name for name in names if name not in table.column_names]
     if missing:
         raise ArtifactError(
             f"{path} has no column '{missing[0]}' (it has {', '.join(table.column_names)}), so another version of "
             "coordi made it; measure the model again with this one"
         )
-    return table.select(SCHEMA.names)
+    return table.select(names)
 
 
 def question_digests(protocols: Sequence[ProtocolQuestions]) -> dict[str, dict[str, str]]:

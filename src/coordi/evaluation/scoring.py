@@ -10,12 +10,10 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from coordi.artifacts import ShowProgress, atomic_path
-from coordi.errors import ArtifactError, EvaluationError
+from coordi.errors import ArtifactError, EvaluationError, require
 from coordi.evaluation.question_sets import TASKS, ProtocolQuestions, Task
 from coordi.types import Item, OutfitScorer
 
@@ -180,14 +178,17 @@ def _file_name(name: str) -> str:
 
 
 def _write(path: Path, scores: Scores) -> None:
+    pa = require("pyarrow", "train")
     ids = pa.array([list(item_ids) for item_ids in scores], pa.list_(pa.string()))
+    table = pa.table({"item_ids": ids, "score": list(scores.values())})
     with atomic_path(path) as temporary:
-        pq.write_table(pa.table({"item_ids": ids, "score": list(scores.values())}), temporary)
+        require("pyarrow.parquet", "train").write_table(table, temporary)
 
 
 def _read(path: Path) -> Scores:
+    pa = require("pyarrow", "train")
     try:
-        table = pq.read_table(path).to_pydict()
+        table = require("pyarrow.parquet", "train").read_table(path).to_pydict()
         return {tuple(ids): float(score) for ids, score in zip(table["item_ids"], table["score"], strict=True)}
     except (OSError, pa.ArrowException, KeyError) as error:
         raise ArtifactError(f"{path} can't be read ({error}); delete it and run the command again") from error
