@@ -24,6 +24,7 @@ from coordi.artifacts import (
     clear_write_errors,
     connect,
     hash_file,
+    insert,
     is_finished,
     lock_folder,
     read_json,
@@ -125,6 +126,17 @@ def test_no_space_left_says_that_finished_work_is_kept() -> None:
         file.write("x" * 100_000)
     with pytest.raises(ArtifactError, match=message), clear_write_errors(full), closing(connect()) as database:
         database.execute("COPY (SELECT * FROM range(1000000)) TO '/dev/full' (FORMAT parquet)")
+
+
+def test_rows_come_back_from_duckdb_as_they_are() -> None:
+    """Values that first come after thousands of rows without one keep their type too."""
+    nothing = [None, [], None, None, None, 0]
+    rows = [*[nothing] * 3001, ["\0 é", ["red", "a'b"], b"\xff\0", 0.1 + 0.2, True, 2**62], nothing]
+    with closing(connect()) as database:
+        database.execute("CREATE TABLE t (a VARCHAR, b VARCHAR[], c BLOB, d DOUBLE, e BOOLEAN, f BIGINT)")
+        insert(database, "t", rows)
+        insert(database, "t", [])
+        assert [list(row) for row in database.execute("SELECT * FROM t").fetchall()] == rows
 
 
 def test_hashes(tmp_path: Path) -> None:
