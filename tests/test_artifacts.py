@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -130,8 +131,8 @@ def test_no_space_left_says_that_finished_work_is_kept() -> None:
 
 def test_rows_come_back_from_duckdb_as_they_are() -> None:
     """Values that first come after thousands of rows without one keep their type too."""
-    nothing = [None, [], None, None, None, 0]
-    rows = [*[nothing] * 3001, ["\0 é", ["red", "a'b"], b"\xff\0", 0.1 + 0.2, True, 2**62], nothing]
+    nothing: list[Any] = [None, [], None, None, None, 0]
+    rows: list[list[Any]] = [*[nothing] * 3001, ["\0 é", ["red", "a'b"], b"\xff\0", 0.1 + 0.2, True, 2**62], nothing]
     with closing(connect()) as database:
         database.execute("CREATE TABLE t (a VARCHAR, b VARCHAR[], c BLOB, d DOUBLE, e BOOLEAN, f BIGINT)")
         insert(database, "t", rows)
