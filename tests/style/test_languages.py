@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections import Counter
 from collections.abc import Callable
 from importlib import resources
@@ -22,9 +23,10 @@ from coordi.style.words import by_word, style_tables, words_of
 from coordi.types import Item
 
 TITLES = Path(__file__).parent / "titles"
-LEAST = {"de": 200, "es": 200, "fr": 200, "ko": 200}
-"""Titles of a language; 60 of the others."""
+LEAST = 200
+"""Titles of a language."""
 RIGHT = 0.95
+REAL = Path(__file__).resolve().parents[2].parent / "shared" / "data"
 
 
 def titles_of(code: str) -> list[tuple[str, str, str]]:
@@ -46,7 +48,7 @@ def test_category_and_colour_of_shop_titles(code: str, record_property: Callable
     shares = {name: count / len(rows) for name, count in right.items()}
     print(f"{code}: {len(rows)} titles, category {shares['category']:.3f}, colour {shares['colour']:.3f}")
     record_property("shares", shares)
-    assert len({title for _, _, title in rows}) == len(rows) >= LEAST.get(code, 60)
+    assert len({title for _, _, title in rows}) == len(rows) >= LEAST
     assert shares["category"] >= RIGHT
     assert shares["colour"] >= RIGHT
 
@@ -69,6 +71,9 @@ def test_category_and_colour_of_shop_titles(code: str, record_property: Callable
         ("İpek bluz", "silk blouse"),
         ("बेल्ट के साथ काली ड्रेस", "black dress with belt"),
         ("الفستان الأسود", "black dress"),
+        ("不知名裙", "不知名 dress"),
+        ("不知名裙架", "不知名 裙 架"),
+        ("克莱蓝裙", "克莱 blue dress"),
     ],
 )
 def test_titles_in_english_order(title: str, english: str) -> None:
@@ -90,11 +95,28 @@ def test_english_titles_stay_as_they_are(title: str) -> None:
     assert in_english(title) == title
 
 
+@pytest.mark.slow
+def test_titles_of_english_shops_stay_as_they_are() -> None:
+    if not REAL.is_dir():
+        pytest.skip(f"the real data isn't at {REAL}")
+    titles = set()
+    for path in (REAL / "polyvore-maryland").glob("*_no_dup.json"):
+        outfits = json.loads(path.read_text(encoding="utf-8"))
+        titles |= {item["name"] for outfit in outfits for item in outfit["items"]}
+    for path in (REAL / "fashion-products").glob("*.csv"):
+        with path.open(encoding="utf-8") as file:
+            titles |= {row["productDisplayName"] for row in csv.DictReader(file)}
+    translated = [title for title in titles if language_of(title)]
+    assert len(titles) > 50_000
+    assert len(translated) <= 20  # names such as "frame denim le skinny de jeanne"
+    assert [title for title in translated if classify(title) != classify(title, "")] == []
+
+
 @pytest.mark.parametrize(
     ("title", "code"),
     [("Robe noire", "fr"), ("Slips schwarz Damen", "de"), ("白领衬衫", "zh"), ("衬衫", "zh"), ("シャツ", "ja"),
      ("Camisa azul", "es"), ("Beyaz gömlek", "tr"), ("Camicia bianca", "it"), ("Sapato preto", "pt"),
-     ("Pull bordeaux", "fr"), ("Fußballschuhe", "de")],
+     ("Pull bordeaux", "fr"), ("Fußballschuhe", "de"), ("角帯", "ja")],
 )  # fmt: skip
 def test_other_words_decide_the_language(title: str, code: str) -> None:
     assert language_of(title) == code

@@ -91,9 +91,10 @@ _GRAMMARS: Mapping[str, _Grammar] = {
 LANGUAGES = tuple(_GRAMMARS)
 """Codes of ISO 639-1 of the languages whose words are known, English left out."""
 _LATIN = ("de", "fr", "es", "it", "pt", "tr")
+_KANA = re.compile(r"[\u3040-\u30ff\uff66-\uff9f]")
 _SCRIPTS = (
     ("ko", re.compile(r"[\u1100-\u11ff\u3130-\u318f\uac00-\ud7af]")),
-    ("ja", re.compile(r"[\u3040-\u30ff\uff66-\uff9f]")),
+    ("ja", _KANA),
     ("zh", re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff]")),
     ("hi", re.compile(r"[\u0900-\u097f]")),
     ("ar", re.compile(r"[\u0600-\u06ff]")),
@@ -260,7 +261,8 @@ class WordTable:
     def _pieces_in(self, word: str) -> list[tuple[str, _Entry | None]]:
         """A word's pieces from left to right, the longest first; what isn't known is a piece without an entry.
 
-        A piece of one sign, or two of a syllabary, counts only if its neighbours are known: 白 says nothing in 白领.
+        A piece of one sign, or two of kana, counts only if its neighbours are known: 白 says nothing in 白领. A sign
+        for a garment or a colour may follow anything, as they end a word: 裙 in 鱼尾裙.
         """
         pieces: list[tuple[str, _Entry | None]] = []
         position = 0
@@ -274,10 +276,11 @@ class WordTable:
             else:
                 pieces.append((word[position], None))
             position = end or position + 1
-        for number, (letters, _) in enumerate(pieces):
-            around = pieces[max(0, number - 1) : number + 2]
-            is_short = len(letters) == 1 or (len(letters) == 2 and _SCRIPTS[1][1].match(letters))
-            if is_short and not all(entry for _, entry in around):
+        for number, (letters, entry) in enumerate(pieces):
+            is_end = len(letters) == 1 and entry is not None and entry.what in ("kind", "colour")
+            around = pieces[number if is_end else max(0, number - 1) : number + 2]
+            is_short = len(letters) == 1 or (len(letters) == 2 and _KANA.match(letters))
+            if is_short and not all(neighbour for _, neighbour in around):
                 pieces[number] = (letters, None)
         return pieces
 
