@@ -235,6 +235,19 @@ def test_categories_of_titles_in_several_languages(tmp_path: Path) -> None:
     assert source.items[0].title == "Chemise en lin homme"
 
 
+@pytest.mark.parametrize("few", [False, True])
+def test_most_titles_decide_words_of_two_languages(tmp_path: Path, few: bool) -> None:
+    french = ["Chemise en lin homme", "Robe noire", "Jupe plissée", "Pantalon large", "Manteau en laine"][few:]
+    titles = [*french, "Chemises", "Silk robe with lace"]
+    path = tmp_path / "catalogue.csv"
+    path.write_text("id,title\n" + "".join(f"{row},{title}\n" for row, title in enumerate(titles)), encoding="utf-8")
+    source, set_to_english = read_catalogue(path), read_catalogue(path, settings=FeedSettings(language="en"))
+    assert [item.category for item in source.items[-2:]] == ["dress" if few else "top", "outerwear"]
+    assert ("titles in French" in source.about) is not few
+    assert set_to_english.items[-2].category == "dress"
+    assert "titles in" not in set_to_english.about
+
+
 def test_the_language_of_a_table_can_be_set(tmp_path: Path) -> None:
     path = tmp_path / "catalogue.csv"
     path.write_text("id,title,locale\n1,Chemises,\n2,Silk chemise with lace,\n3,Slip,en\n", encoding="utf-8")

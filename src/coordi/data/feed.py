@@ -56,7 +56,15 @@ from coordi.data.tables import (
     texts_of,
 )
 from coordi.errors import DataError
-from coordi.style.languages import LANGUAGE_COLUMNS, in_english, language_of, own_language, stated_language
+from coordi.style.languages import (
+    LANGUAGE_COLUMNS,
+    LANGUAGES,
+    in_english,
+    language_of,
+    main_language,
+    own_language,
+    stated_language,
+)
 from coordi.style.lexicon import default_lexicon
 from coordi.types import GARMENT_CATEGORIES, SPLITS, GarmentCategory
 
@@ -143,7 +151,9 @@ def read_catalogue(path: Path, layout: str = "catalogue", settings: FeedSettings
     if not table.columns and first:  # XML or JSON of which no row could be read
         faults = listed((f"{row.reason} (line {line})" for line, row in first if isinstance(row, BadRow)), 1)
         raise DataError(f"{path} has no row that can be read: {faults}; export it again")
-    shelf = _Shelf(_Columns(path, list(names), table.delimiter, settings, shop))
+    columns = _Columns(path, list(names), table.delimiter, settings, shop)
+    columns.recognise_language(row for _, row in first if not isinstance(row, BadRow))
+    shelf = _Shelf(columns)
     for line, row in chain(first, rows):
         shelf.add(line, row)
     items, problems = shelf.finish(), shelf.problems
@@ -295,6 +305,7 @@ class _Shelf:
         parts = [f"{products:,} {'items' if shop.key == 'plain' and rows == products else 'products'}"]
         parts += [f"{rows:,} variants", "grouped by colour"] if rows > products else []
         parts += [f"prices in {self._columns.currency}"] if self._columns.currency else []
+        parts += [f"titles in {LANGUAGES[self._columns.main_language]}"] if self._columns.main_language else []
         return f"{shop.name}: {', '.join(parts)}{f' ({table.about})' if table.about else ''}"
 
 
@@ -306,6 +317,7 @@ class _Columns:
     ) -> None:
         self.currency = settings.currency or ""
         self._language = settings.language or own_language()
+        self.main_language = ""
         self._groups_thousands = shop.key in ("plain", "google")  # people write 1.299 so; software means decimals
         self._names: dict[str, None] = {}
         self._delimiter = delimiter
@@ -347,6 +359,11 @@ class _Columns:
         # What fits on one line: a field over several shows a quotation mark that isn't closed.
         self._short = {*self._own, *self._categories}
         self._short -= {name for name in self._short if column_key(name) == "description"}
+
+    def recognise_language(self, rows: Iterable[Row]) -> None:
+        """Take words that English has too for the language of most titles, unless the settings name one."""
+        if not self._language:
+            self.main_language = self._language = main_language(self.text(self.learn(row), "title") for row in rows)
 
     def learn(self, row: Row) -> Row:
         """A row under the names that its roles have; columns that it alone has become known."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from importlib import resources
@@ -42,6 +43,7 @@ _LEAST_EVIDENCE = 4  # letters of a word that speaks for a language by its stem
 _SURE_STEM = 6
 _OF_STEM, _OF_SMALL = 0.75, 0.5
 _LONGEST_VALUE = 120
+_LEAST_TEXTS = 5  # in a language, for others to be assumed in it
 # Garments that their material or a quality names where nothing else does: "니트", "Imperméable enfant".
 _ALONE = {"denim": "jeans", "knit": "sweater", "fleece": "fleece jacket", "waterproof": "raincoat"}
 
@@ -51,6 +53,7 @@ class _Grammar:
     """What is simple in a language's grammar.
 
     Attributes:
+        name: The language in English.
         head_first: The garment comes before the words that describe it ("chemise blanche").
         endings: Cut from the end of a word while ``stem`` letters are left: the first that fits, or each in turn
             where ``repeated``.
@@ -60,6 +63,7 @@ class _Grammar:
         with_last: The word for "with" comes after what it names.
     """
 
+    name: str
     head_first: bool = False
     endings: tuple[str, ...] = ()
     prefixes: tuple[str, ...] = ()
@@ -71,25 +75,25 @@ class _Grammar:
 
 
 _GRAMMARS: Mapping[str, _Grammar] = {
-    "de": _Grammar(endings=("en", "er", "es", "em", "e", "n", "s"), compounds=True, repeated=True),
-    "fr": _Grammar(head_first=True, endings=("nes", "les", "es", "ne", "le", "s", "x", "e"), repeated=True),
-    "es": _Grammar(head_first=True, endings=("as", "os", "es", "a", "o", "e", "s")),
-    "it": _Grammar(head_first=True, endings=("hi", "he", "a", "o", "e", "i")),
-    "pt": _Grammar(head_first=True, endings=("as", "os", "es", "a", "o", "e", "s")),
-    "tr": _Grammar(endings=("lari", "leri", "lar", "ler", "si", "su", "i", "u"), repeated=True),
+    "de": _Grammar("German", endings=("en", "er", "es", "em", "e", "n", "s"), compounds=True, repeated=True),
+    "fr": _Grammar("French", head_first=True, endings=("nes", "les", "es", "ne", "le", "s", "x", "e"), repeated=True),
+    "es": _Grammar("Spanish", head_first=True, endings=("as", "os", "es", "a", "o", "e", "s")),
+    "it": _Grammar("Italian", head_first=True, endings=("hi", "he", "a", "o", "e", "i")),
+    "pt": _Grammar("Portuguese", head_first=True, endings=("as", "os", "es", "a", "o", "e", "s")),
+    "tr": _Grammar("Turkish", endings=("lari", "leri", "lar", "ler", "si", "su", "i", "u"), repeated=True),
     "hi": _Grammar(
-        endings=("ियाँ", "ियां", "ियों", "ों", "ें", "ां", "ाँ", "ा", "े", "ी", "ि", "ं"), stem=2, repeated=True,
+        "Hindi", endings=("ियाँ", "ियां", "ियों", "ों", "ें", "ां", "ाँ", "ा", "े", "ी", "ि", "ं"), stem=2, repeated=True,
         with_last=True,
     ),
     "ar": _Grammar(
-        head_first=True, endings=("يات", "يه", "ات", "ين", "ه", "ي"), prefixes=("وال", "بال", "ال"), stem=3
+        "Arabic", head_first=True, endings=("يات", "يه", "ات", "ين", "ه", "ي"), prefixes=("وال", "بال", "ال"), stem=3
     ),
-    "ko": _Grammar(no_spaces=True, with_last=True),
-    "ja": _Grammar(no_spaces=True, with_last=True),
-    "zh": _Grammar(no_spaces=True),
+    "ko": _Grammar("Korean", no_spaces=True, with_last=True),
+    "ja": _Grammar("Japanese", no_spaces=True, with_last=True),
+    "zh": _Grammar("Chinese", no_spaces=True),
 }  # fmt: skip
-LANGUAGES = tuple(_GRAMMARS)
-"""Codes of ISO 639-1 of the languages whose words are known, English left out."""
+LANGUAGES: Mapping[str, str] = {code: grammar.name for code, grammar in _GRAMMARS.items()}
+"""English names of the languages whose words are known by their codes of ISO 639-1, English left out."""
 _LATIN = ("de", "fr", "es", "it", "pt", "tr")
 _KANA = re.compile(r"[\u3040-\u30ff\uff66-\uff9f]")
 _SCRIPTS = (
@@ -308,11 +312,11 @@ def language_of(text: str, assumed: str = "") -> str:
     The script decides, and of languages in Latin letters the words that only one of them has: a text is in another
     language if more of its words are known there alone than in English alone, or if all are known there and they name
     no garment in English ("Pull bordeaux"). ``assumed`` is the language of texts whose words are English ones too
-    ("Chemises", "Slips").
+    ("Chemises", "Slips"), and of Han characters that Chinese and Japanese share.
     """
     for code, letters in _SCRIPTS:
         if not text.isascii() and letters.search(text):
-            return _of_han(text) if code == "zh" else code
+            return code if code != "zh" else assumed if assumed in ("zh", "ja") else _of_han(text)
     words = [word for word in _letters(text) if not word.isdigit()]
     best = _by_words(words, (assumed,), is_assumed=True) if words and assumed in _LATIN else ""
     if not best and not all(map(_is_english, words)):
@@ -320,6 +324,13 @@ def language_of(text: str, assumed: str = "") -> str:
     if best or default_lexicon().find(text) is not None:
         return best
     return next((code for code in _LATIN if _table(code).is_garment(words)), "")
+
+
+def main_language(texts: Iterable[str]) -> str:
+    """Code of the language that most different texts are in, and 5 of them; empty if there is none but English."""
+    counts = Counter(map(language_of, set(texts)))
+    code = max(counts, key=lambda code: counts[code], default="")
+    return code if 2 * counts[code] > counts.total() and counts[code] >= _LEAST_TEXTS else ""
 
 
 def own_language() -> str:
