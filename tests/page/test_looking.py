@@ -157,6 +157,20 @@ def korean(open_context: OpenContext, server: Server) -> Page:
     return context.new_page()
 
 
+def test_the_server_answers_in_korean(korean: Page) -> None:
+    korean.goto("/")
+    for words in ("네이비 울 블레이저", "xyzzy toaster"):
+        korean.get_by_label("옷을 말로 적기").fill(words)
+        korean.keyboard.press("Enter")
+    settle(korean)
+    refused = korean.get_by_role("listitem").filter(has_text="판단에서 뺐습니다.")
+    expect(refused).to_contain_text("입는 것의 이름이 아닙니다: 'xyzzy toaster'. '네이비 울 블레이저'처럼 적어 주세요.")
+    expect(refused.locator("[lang=en]")).to_have_count(0)
+    korean.get_by_role("button", name="English").click()
+    in_english = korean.get_by_role("listitem").filter(has_text="Not judged.")
+    expect(in_english.locator("[lang=ko]")).to_contain_text("입는 것의 이름이 아닙니다")
+
+
 def test_korean_has_no_english_left(korean: Page, own_photos: list[Path]) -> None:
     korean.goto("/")
     expect(korean.get_by_role("heading", level=1)).to_have_text("내 옷, 무엇과 어울릴까요?")

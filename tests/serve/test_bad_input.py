@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 import zlib
 from dataclasses import replace
@@ -101,6 +102,11 @@ def test_a_body_that_is_wrong(client: httpx.Client, path: str, body: Any, field:
     answer = client.post(f"{API}/{path}", json=body)
     assert problem(answer) == (422, code, field)
     assert expected in answer.json()["error"]["message"]
+    assert answer.headers["content-language"] == "en"
+    korean = client.post(f"{API}/{path}", json=body, headers={"Accept-Language": "ko-KR, en;q=0.5"})
+    assert korean.headers["content-language"] == "ko"
+    assert problem(korean) == problem(answer)
+    assert re.search("[가-힣]", korean.json()["error"]["message"])
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from fastapi.openapi.models import Example
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, SecretStr, StrictBool, model_validator
 
 from coordi.config import Settings
+<<<<<<< HEAD
 from coordi.recommend.answers import (
     Completion,
     Contribution,
@@ -22,7 +23,11 @@ from coordi.recommend.answers import (
     Reason,
     Understood,
 )
+=======
+from coordi.recommend.answers import Completion, Contribution, Generated, Judge, Looks, OutfitScore, Reason
+>>>>>>> d844a6e (serve: answer in Korean where a request prefers it)
 from coordi.recommend.rules import ItemId, Rules, Words
+from coordi.serve.sentences import LeftOutRule, Sentence
 from coordi.style.agreement import Remark
 from coordi.types import FactName, FactSource, GarmentCategory, Gender, Item, Label
 
@@ -300,7 +305,7 @@ class ScoreResponse(BaseSchema):
     judge: Judge
     weakest: int | None
     items: tuple[ScoredItem, ...]
-    cautions: tuple[str, ...]
+    cautions: tuple[Sentence, ...]
     remarks: tuple[RemarkResponse, ...]
 
     @classmethod
@@ -341,8 +346,12 @@ class ReasonResponse(BaseSchema):
     items: tuple[ItemEffect, ...]
     attributes: tuple[LabelEffect, ...]
     remarks: tuple[RemarkResponse, ...]
+<<<<<<< HEAD
     text: str
     fits: tuple[GuideRemark, ...] = ()
+=======
+    text: Sentence
+>>>>>>> d844a6e (serve: answer in Korean where a request prefers it)
 
     @classmethod
     def of(cls, reason: Reason, ids: Sequence[str], added: Sequence[str] = ()) -> ReasonResponse:
@@ -411,8 +420,8 @@ class CompleteResponse(BaseSchema):
     candidates: int = Field(ge=0)
     ranked: int = Field(ge=0)
     judge: Judge
-    left_out: tuple[LeftOut, ...]
-    nothing: str
+    left_out: tuple[LeftOutRule, ...]
+    nothing: Sentence
     generated: tuple[GeneratedResponse, ...] = ()
     understood: Understood | None = None
 
@@ -449,9 +458,14 @@ class LooksResponse(BaseSchema):
 
     looks: tuple[LookResponse, ...]
     judge: Judge
+<<<<<<< HEAD
     left_out: tuple[LeftOut, ...]
     nothing: str
     understood: Understood | None = None
+=======
+    left_out: tuple[LeftOutRule, ...]
+    nothing: Sentence
+>>>>>>> d844a6e (serve: answer in Korean where a request prefers it)
 
     @classmethod
     def of(cls, answer: Looks, *, in_catalogue: bool) -> LooksResponse:
@@ -557,7 +571,7 @@ class Problem(BaseSchema):
     """
 
     code: str
-    message: str
+    message: Sentence
     field: str = ""
     accepted: tuple[str, ...] = ()
 

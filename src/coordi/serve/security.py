@@ -27,6 +27,7 @@ from coordi.errors import ConfigError
 from coordi.serve.batching import MemoryBudget
 from coordi.serve.errors import RefusedError, quoted, refusal_of, stopping
 from coordi.serve.schemas import PREFIX, ServeSettings
+from coordi.serve.sentences import Answering, answer_in
 
 TOKEN_VARIABLE = "COORDI_TOKEN"
 NEW_TOKEN_COMMAND = 'python3 -c "import secrets; print(secrets.token_urlsafe(32))"'
@@ -102,7 +103,8 @@ class Guard:
         """Handle a request."""
         is_photo = scope["path"] in PHOTO_PATHS
         limit = self._settings.photo_bytes + FORM_OVERHEAD if is_photo else self._settings.body_bytes
-        exchange = _Exchange(scope, receive, send, limit, self._settings.read_seconds)
+        answering = answer_in(Request(scope).headers.get("accept-language", ""))
+        exchange = _Exchange(scope, receive, send, limit, self._settings.read_seconds, answering)
         begin = time.monotonic()
         refusal: RefusedError | None = None
         try:
@@ -161,7 +163,10 @@ class _Exchange:
     closed while the client sends loses the response.
     """
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, limit: int, idle_seconds: float) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, limit: int, idle_seconds: float, answering: Answering
+    ) -> None:
+        self._answering = answering
         self._receive = receive
         self._send = send
         self._limit = limit
@@ -210,6 +215,9 @@ class _Exchange:
             for name, value in _HEADERS.items():
                 headers.setdefault(name, value)
             headers.setdefault("Cache-Control", "no-store" if self._is_api else "no-cache")  # browsers check each time
+            if self._answering.answered:
+                headers["Content-Language"] = ", ".join(sorted(self._answering.answered))
+                headers.add_vary_header("Accept-Language")
             if not self.is_complete:
                 headers["Connection"] = "close"
         ends = message["type"] == "http.response.body" and not message.get("more_body", False)

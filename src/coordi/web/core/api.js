@@ -1,17 +1,20 @@
 /** Requests to coordi's own server, and every way they fail as one kind of error that has a sentence. */
 
+import { language } from "./i18n.js";
+
 const BASE = "/api/v1/";
 const TOKEN_KEY = "coordi-token";
 const MOST_RETRIES = 6;
 
-/** A request that failed. `code` is the server's, or `unreachable`; `message` is the server's English sentence or "". */
+/** A request that failed. `code` is the server's, or `unreachable`; `message` is the server's sentence or "", in `language`. */
 export class ApiError extends Error {
-  /** @param {string} code @param {string} message @param {string} field @param {string[]} accepted */
-  constructor(code, message = "", field = "", accepted = []) {
+  /** @param {string} code @param {{message?: string, field?: string, accepted?: string[]}} [problem] @param {string} [language] */
+  constructor(code, { message = "", field = "", accepted = [] } = {}, language = "en") {
     super(message);
     this.code = code;
     this.field = field;
     this.accepted = accepted;
+    this.language = language;
   }
 }
 
@@ -42,7 +45,7 @@ export function setToken(value) {
 export async function ask(path, { body, form, signal } = {}) {
   const response = await send(BASE + path, { body, form, signal });
   try {
-    return await response.json();
+    return { ...(await response.json()), language: response.headers.get("Content-Language") };
   } catch (error) {
     if (signal?.aborted) throw error;
     throw new ApiError("internal");
@@ -55,7 +58,8 @@ export async function photoBlob(path, signal) {
 }
 
 async function send(path, { body, form, signal }, retries = 0) {
-  const headers = token() ? { Authorization: `Bearer ${token()}` } : {};
+  const headers = { "Accept-Language": language() };
+  if (token()) headers.Authorization = `Bearer ${token()}`;
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const given = form ?? (body === undefined ? undefined : JSON.stringify(body));
   let response;
@@ -83,7 +87,7 @@ async function readProblem(response) {
   const byStatus = { 401: "unauthorized", 413: "too_large", 404: "not_found", 503: "busy" };
   try {
     const { error } = await response.json();
-    if (error?.code) return new ApiError(error.code, error.message, error.field, error.accepted);
+    if (error?.code) return new ApiError(error.code, error, response.headers.get("Content-Language") ?? "en");
   } catch {
     // A proxy's page, not the server's answer: the status alone says what it was.
   }

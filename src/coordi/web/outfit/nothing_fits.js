@@ -32,10 +32,10 @@ export function LeftOut({ rules }) {
   </ul>`;
 }
 
-/** The list of rules says the rest; without one the server knows more, but says it in English. */
+/** The list of rules says the rest; without one the server knows more, unless it answered in another language. */
 function whyOf(answer) {
   if (answer.left_out.length) return t("nothing.rules");
-  if (i18n.language() === "en" && answer.nothing) return answer.nothing.charAt(0).toUpperCase() + answer.nothing.slice(1);
+  if (answer.nothing && answer.language === i18n.language()) return answer.nothing.charAt(0).toUpperCase() + answer.nothing.slice(1);
   return t("nothing.else", { what: i18n.list(answer.categories.map(i18n.category)) });
 }
 

@@ -27,7 +27,7 @@ export function OutfitScore({ answered, isOf, items, unknown }) {
         : html`<p class="outfit-score__wait">${waits}</p>`}
     </div>
     ${isShown && answer.cautions.length > 0 && html`<ul class="cautions" role="list">
-      ${answer.cautions.map((caution) => html`<li key=${caution}><${Icon} name="warning" /><${Caution} text=${caution} /></li>`)}
+      ${answer.cautions.map((caution) => html`<li key=${caution}><${Icon} name="warning" /><${Caution} text=${caution} language=${answer.language} /></li>`)}
     </ul>`}
     ${isShown && isOf && html`<${Remarks} remarks=${answer.remarks} items=${items} />`}
     <div role="alert"><${Trouble} error=${error} again=${again} /></div>
@@ -35,11 +35,11 @@ export function OutfitScore({ answered, isOf, items, unknown }) {
   </section>`;
 }
 
-/** The server's cautions are English; those that it is known to say are said in the page's language. */
-function Caution({ text }) {
+/** English cautions that the server is known to say are said in the page's language. */
+function Caution({ text, language }) {
   const twice = /^(\d+) of category '(\w+)'$/.exec(text);
   if (twice) return html`<span>${t("caution.twice", { n: Number(twice[1]), category: i18n.category(twice[2]) })}</span>`;
   const beside = /^'(\w+)' beside '(\w+)'$/.exec(text);
   if (beside) return html`<span>${t("caution.beside", { one: i18n.category(beside[1]), other: i18n.category(beside[2]) })}</span>`;
-  return html`<span lang="en">${tOr(text, text)}</span>`;
+  return html`<span lang=${language}>${tOr(text, text)}</span>`;
 }

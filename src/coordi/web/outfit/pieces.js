@@ -61,7 +61,7 @@ function Piece({ item, on, isWeakest, without, refusal }) {
 function Refused({ item, error }) {
   if (item.kind === "catalogue" && error.code === "unknown_item") return html`<p class="ask">${t("piece.unknown")}</p>`;
   const { text, detail } = sentence(error);
-  return html`<p class="ask">${t("piece.refused")} ${text} ${detail && html`<span lang="en">${detail}</span>`} ${t("piece.refused.do")}</p>`;
+  return html`<p class="ask">${t("piece.refused")} ${text} ${detail} ${t("piece.refused.do")}</p>`;
 }
 
 /** What an own item is called, which its user may change where it stands. */
