@@ -10,22 +10,17 @@ from fastapi.openapi.models import Example
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, SecretStr, StrictBool, model_validator
 
 from coordi.config import Settings
-<<<<<<< HEAD
 from coordi.recommend.answers import (
     Completion,
     Contribution,
     Generated,
     GuideRemark,
     Judge,
-    LeftOut,
     Looks,
     OutfitScore,
     Reason,
     Understood,
 )
-=======
-from coordi.recommend.answers import Completion, Contribution, Generated, Judge, Looks, OutfitScore, Reason
->>>>>>> d844a6e (serve: answer in Korean where a request prefers it)
 from coordi.recommend.rules import ItemId, Rules, Words
 from coordi.serve.sentences import LeftOutRule, Sentence
 from coordi.style.agreement import Remark
@@ -346,12 +341,8 @@ class ReasonResponse(BaseSchema):
     items: tuple[ItemEffect, ...]
     attributes: tuple[LabelEffect, ...]
     remarks: tuple[RemarkResponse, ...]
-<<<<<<< HEAD
-    text: str
-    fits: tuple[GuideRemark, ...] = ()
-=======
     text: Sentence
->>>>>>> d844a6e (serve: answer in Korean where a request prefers it)
+    fits: tuple[GuideRemark, ...] = ()
 
     @classmethod
     def of(cls, reason: Reason, ids: Sequence[str], added: Sequence[str] = ()) -> ReasonResponse:
@@ -458,14 +449,9 @@ class LooksResponse(BaseSchema):
 
     looks: tuple[LookResponse, ...]
     judge: Judge
-<<<<<<< HEAD
-    left_out: tuple[LeftOut, ...]
-    nothing: str
-    understood: Understood | None = None
-=======
     left_out: tuple[LeftOutRule, ...]
     nothing: Sentence
->>>>>>> d844a6e (serve: answer in Korean where a request prefers it)
+    understood: Understood | None = None
 
     @classmethod
     def of(cls, answer: Looks, *, in_catalogue: bool) -> LooksResponse:
