@@ -389,11 +389,10 @@ def _open_catalogue(source: Path, model: Model, say: Say, progress: ShowProgress
         return Catalogue.open(source)
     if (source / RUN_FILE).is_file():
         described_with = RunSettings.model_validate(read_json(source / RUN_FILE)["settings"]).describe
-        if not _describes_alike(described_with, settings.describe):
+        if described_with.vocabulary != settings.describe.vocabulary:
             raise RecommendationError(
-                f"'{source}' was described by the encoder '{described_with.encoder}' with the vocabulary "
-                f"'{described_with.vocabulary}', but the model was trained with '{settings.describe.encoder}' with "
-                f"'{settings.describe.vocabulary}'; give the data itself with --catalogue"
+                f"'{source}' was described with the vocabulary '{described_with.vocabulary}', but the model was "
+                f"trained with '{settings.describe.vocabulary}'; give the data itself with --catalogue"
             )
         prepared = stages.prepared_data(source, settings)
     else:
@@ -409,7 +408,7 @@ def _open_catalogue(source: Path, model: Model, say: Say, progress: ShowProgress
 
 
 def _describes_alike(settings: DescribeSettings, other: DescribeSettings) -> bool:
-    irrelevant = {"batch_size", "allow_download"}  # neither changes a description
+    irrelevant = {"batch_size", "allow_download", "identity"}  # none changes a description
     return settings.model_dump(exclude=irrelevant) == other.model_dump(exclude=irrelevant)
 
 

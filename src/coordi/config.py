@@ -97,6 +97,8 @@ class DescribeSettings(Settings):
         allow_download: Allow downloads from the hub.
         revision: Hub commit, 40 hex digits; None for the pinned commit of ``fashion-clip`` and
             ``Marqo/marqo-fashionSigLIP``.
+        identity: SHA-256 over the encoder's files, which a fine-tuned model's settings have; another encoder is
+            refused. None for any.
     """
 
     encoder: str = "edge"
@@ -104,6 +106,7 @@ class DescribeSettings(Settings):
     batch_size: int = Field(default=16, ge=1)
     allow_download: bool = False
     revision: str | None = None
+    identity: str | None = None
 
 
 class ModelSettings(Settings):

@@ -8,15 +8,14 @@ from __future__ import annotations
 import csv
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ..commands import Command
+from ..commands import coordi as coordi
 from ..sample import write_small_sample
-from .test_interruptions import environment
 
 CATEGORY_IDS = {
     "top": "11", "bottom": "27", "dress": "4", "outerwear": "24", "shoes": "43", "bag": "318", "jewellery": "62",
@@ -67,18 +66,19 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "polyvore_outfits"
 
 
-def test_the_paper_is_one_command(release: Path, tiny_folder: Path, tiny_clip: Path, tmp_path: Path) -> None:
-    out = tmp_path / "paper"
+def test_the_paper_is_one_command(
+    coordi: Command, release: Path, tiny_folder: Path, tiny_clip: Path, tmp_path: Path
+) -> None:
+    out, encoder = tmp_path / "paper", shutil.copytree(tiny_clip, tmp_path / "clip")
     arguments = [
         "run", "--data", str(release), "--out", str(out), "--preset", "paper",
         # What can't be had without a network and a GPU.
-        f"model.base={tiny_folder}", "model.engine=peft", "prompt.max_length=512", f"describe.encoder={tiny_clip}",
+        f"model.base={tiny_folder}", "model.engine=peft", "prompt.max_length=512", f"describe.encoder={encoder}",
         # What a tiny model and a small set need less of.
         "finetune.max_steps=2", "finetune.batch_size=8", "evaluate.bootstrap=100",
         "evaluate.retrieval_pool=4",
     ]  # fmt: skip
-    command = [sys.executable, "-m", "coordi.cli.main", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment())
+    done = coordi(*arguments)
     assert done.returncode == 0, done.stderr
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert report["settings"]["name"] == "paper"
@@ -99,3 +99,18 @@ def test_the_paper_is_one_command(release: Path, tiny_folder: Path, tiny_clip: P
     example = report["naming"]["examples"][0]
     assert "### Instruction:\nName what would complete this outfit." in example["prompt"]
     assert "\nRecommended: " in example["prompt"]
+    _check_the_encoder_may_lie_elsewhere(coordi, out, encoder, sorted((release / "images").glob("*.jpg"))[:2])
+
+
+def _check_the_encoder_may_lie_elsewhere(coordi: Command, out: Path, encoder: Path, photos: list[Path]) -> None:
+    moved = encoder.rename(encoder.with_name("moved"))
+    given = [*map(str, photos), "--model", str(out)]
+    refused = coordi("score", *given)
+    assert refused.returncode != 0
+    assert "where its folder lies elsewhere on this machine, give describe.encoder=FOLDER" in refused.stderr
+    elsewhere = ["--set", f"describe.encoder={moved}"]
+    for answer in (
+        coordi("score", *given, *elsewhere),
+        coordi("recommend", *given, "--catalogue", str(out), *elsewhere),
+    ):
+        assert answer.returncode == 0, answer.stderr

@@ -129,7 +129,14 @@ def test_no_path_of_this_machine_is_in_the_files(
     assert origin["identity"] in card
     assert str(tmp_path) not in card
     settings = read_json(folder / SETTINGS)
-    settings["describe"]["encoder"] = str(tmp_path)
+    settings["describe"] |= {"encoder": str(tmp_path), "identity": "e" * 64}
+    (folder / SETTINGS).write_text(json.dumps(settings))
+    (folder / CARD).unlink()
+    write_card(model, folder)
+    assert "--set describe.encoder=ENCODER" in (folder / CARD).read_text(encoding="utf-8")
+    assert NAME in push(folder, NAME, allowed=True)
+    assert all(str(tmp_path).encode() not in content for content in hub.files.values())
+    settings["describe"]["identity"] = None  # of an earlier version: nothing says which encoder is meant
     (folder / SETTINGS).write_text(json.dumps(RunSettings.model_validate(settings).model_dump(mode="json")))
     with pytest.raises(ModelError, match=r"describe\.encoder is '/.*', a file of this machine, without which nobody"):
         push(folder, NAME, allowed=True)

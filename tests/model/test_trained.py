@@ -16,21 +16,23 @@ import pytest
 from numpy.typing import NDArray
 
 from coordi.artifacts import read_json, write_json
-from coordi.config import PromptSettings, RunSettings, load_settings
+from coordi.config import DescribeSettings, PromptSettings, RunSettings, load_settings
 from coordi.data.categories import category_of
+from coordi.encoders.base import load_encoder, load_settled_encoder
 from coordi.encoders.labels import load_vocabulary
-from coordi.errors import ConfigError, ModelError
+from coordi.errors import ConfigError, EncoderError, ModelError
 from coordi.model.base import resolve_base
 from coordi.model.engines import Loaded, PeftEngine
 from coordi.model.ensemble import text_encoder
 from coordi.model.features import group_sums
 from coordi.model.scoring import BaseModelScorer, CachedScorer, load_answers, prompt_key
-from coordi.model.trained import BUNDLED, SETTINGS, ModelScorers, find_model
+from coordi.model.trained import BUNDLED, SETTINGS, ModelScorers, find_model, portable
 from coordi.model.training import finetune
 from coordi.recommend.items import describe_items
 from coordi.style.lexicon import default_lexicon
 from coordi.types import Description, GarmentCategory, Item, Label
 
+from ..encoders.conftest import tiny_clip as tiny_clip
 from .conftest import epoch, items_of, write_llama
 
 ITEMS: tuple[tuple[str, GarmentCategory], ...] = (
@@ -229,6 +231,31 @@ def test_an_adapter_cannot_allow_its_own_downloads(tmp_path: Path) -> None:
     read = find_model(str(tmp_path)).settings
     assert not any(getattr(read, group).allow_download for group in ("data", "describe", "model"))
     assert find_model(str(tmp_path), ["model.allow_download=true"]).settings.model.allow_download  # the user's own word
+
+
+def test_an_encoder_that_lies_elsewhere_is_checked_by_its_hash(
+    tiny_clip: Path, tmp_path: Path, made_elsewhere: Path
+) -> None:
+    adapter, identity = shutil.copytree(made_elsewhere, tmp_path / "adapter"), load_encoder(str(tiny_clip)).identity
+    describe = DescribeSettings(encoder="/nowhere/clip")
+    settings = RunSettings.model_validate(read_json(adapter / SETTINGS)).model_copy(update={"describe": describe})
+    write_json(adapter / SETTINGS, portable(settings, identity).model_dump(mode="json"))
+    override = [f"describe.encoder={tiny_clip}"]
+    assert load_settled_encoder(find_model(str(adapter), override).settings.describe).identity == identity
+    with pytest.raises(EncoderError, match=r"no encoder '/nowhere/clip': .* hash is .* describe\.encoder=FOLDER"):
+        load_settled_encoder(find_model(str(adapter)).settings.describe)
+    other = shutil.copytree(tiny_clip, tmp_path / "other")
+    processor = read_json(other / "preprocessor_config.json")
+    write_json(other / "preprocessor_config.json", {**processor, "do_rescale": False})
+    with pytest.raises(EncoderError, match=r"other' \(.*isn't the encoder that this model was trained with"):
+        load_settled_encoder(find_model(str(adapter), [f"describe.encoder={other}"]).settings.describe)
+    with pytest.raises(ConfigError, match=r"'describe\.identity=null' can't be set"):
+        find_model(str(adapter), ["describe.identity=null"])
+    write_json(adapter / SETTINGS, settings.model_dump(mode="json"))  # as an earlier version wrote it
+    with pytest.raises(ModelError, match=r"trained with '/nowhere/clip', whose hash its settings don't have"):
+        find_model(str(adapter), override)
+    with pytest.raises(ModelError, match=r"trained with 'edge', which is bundled; leave it out"):
+        find_model("bundled", override)
 
 
 def test_what_was_trained_cannot_be_set(made_elsewhere: Path) -> None:

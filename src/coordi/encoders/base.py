@@ -40,6 +40,10 @@ _SMALL_FILES = (
 )  # fmt: skip
 _SHARD = re.compile(r"model(-\d+-of-\d+)?\.safetensors(\.index\.json)?")
 _NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
+_HOW_TO_MOVE = (
+    "the model was trained with an encoder whose hash is {}: where its folder lies elsewhere on this machine, give "
+    "describe.encoder=FOLDER (in score, recommend and serve after --set)"
+)
 _HOW_TO_PIN = "--revision (where a command takes settings: describe.revision)"
 
 
@@ -103,8 +107,20 @@ def load_encoder(name: str, allow_download: bool = False, revision: str | None =
 
 
 def load_settled_encoder(settings: DescribeSettings) -> ImageTextEncoder:
-    """The encoder that the settings name; see ``load_encoder``."""
-    return load_encoder(settings.encoder, settings.allow_download, settings.revision)
+    """The encoder that the settings name; see ``load_encoder``. Of a fine-tuned model's settings, it is an
+    ``EncoderError`` if that isn't the encoder that it was trained with.
+    """
+    advice = "" if settings.identity is None else "; " + _HOW_TO_MOVE.format(settings.identity[:12])
+    try:
+        encoder = load_encoder(settings.encoder, settings.allow_download, settings.revision)
+    except EncoderError as error:
+        raise EncoderError(f"{error}{advice}") from error
+    if settings.identity not in (None, encoder.identity):
+        raise EncoderError(
+            f"describe.encoder is '{encoder.name}' ({encoder.identity[:12]}), which isn't the encoder that this model "
+            f"was trained with, and embeddings of two encoders can't be compared{advice}"
+        )
+    return encoder
 
 
 def _load_folder(folder: Path, name: str | None = None) -> ImageTextEncoder:

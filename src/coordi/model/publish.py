@@ -6,7 +6,9 @@ from pathlib import Path
 
 from coordi.artifacts import read_json, write_json, write_text
 from coordi.data.hub import online
+from coordi.encoders.base import EDGE
 from coordi.errors import ModelError, require
+from coordi.model.ensemble import ENSEMBLE_FILE
 from coordi.model.scoring import ORIGIN
 from coordi.model.trained import SETTINGS, TrainedModel
 
@@ -21,11 +23,17 @@ def write_card(model: TrainedModel, folder: Path) -> None:
     settings, origin = read_json(folder / SETTINGS), read_json(folder / ORIGIN)
     name = _public(str(origin["base"]))
     settings["model"]["base"] = origin["base"] = name
+    if settings["describe"].get("identity"):
+        settings["describe"]["encoder"] = _public(str(settings["describe"]["encoder"]))
     settings["finetune"]["start"] = None  # a folder of this machine, which using the adapter doesn't need
+    if (folder / ENSEMBLE_FILE).is_file():
+        ensemble = read_json(folder / ENSEMBLE_FILE)
+        ensemble["photo_encoder"] = ensemble["photo_encoder"] and _public(str(ensemble["photo_encoder"]))
+        write_json(folder / ENSEMBLE_FILE, ensemble)
     write_json(folder / SETTINGS, settings)
     write_json(folder / ORIGIN, origin)
     if not (folder / CARD).is_file():
-        write_text(folder / CARD, _card(model, name, str(origin["identity"])))
+        write_text(folder / CARD, _card(model, settings["describe"]["encoder"], name, str(origin["identity"])))
 
 
 def push(folder: Path, repository: str, *, allowed: bool) -> str:
@@ -36,7 +44,7 @@ def push(folder: Path, repository: str, *, allowed: bool) -> str:
     """
     check_allowed(repository, allowed=allowed)
     describe = read_json(folder / SETTINGS)["describe"]
-    for key in ("encoder", "vocabulary"):
+    for key in ("encoder", "vocabulary"):  # an encoder with an identity has lost its path in write_card
         if _public(str(describe[key])) != describe[key]:
             raise ModelError(
                 f"describe.{key} is '{describe[key]}', a file of this machine, without which nobody else can use the "
@@ -76,7 +84,7 @@ def _public(name: str) -> str:
     return path.name if path.is_absolute() or path.exists() else name
 
 
-def _card(model: TrainedModel, base: str, identity: str) -> str:
+def _card(model: TrainedModel, encoder: str, base: str, identity: str) -> str:
     settings, rows = model.settings, ""
     finetune = settings.finetune
     if model.curve is not None and model.curve.is_file():
@@ -84,6 +92,10 @@ def _card(model: TrainedModel, base: str, identity: str) -> str:
         rows = "\n## Validation split while training\n\n| step | loss | AUC |\n|---|---|---|\n" + "".join(
             f"| {point['step']} | {point['valid_loss']:.4f} | {point['valid_auc']:.4f} |\n" for point in points
         )
+    is_folder = encoder not in (EDGE, settings.describe.encoder)
+    where, option = (
+        (" and `ENCODER` that of the image encoder", " --set describe.encoder=ENCODER") if is_folder else ("", "")
+    )
     head = "answers yes or no in words" if finetune.head == "answer" else "has a head on the items' mean hidden state"
     return f"""---
 library_name: peft
@@ -103,11 +115,11 @@ A LoRA adapter that coordi trained; it {head}. The base model's hash is `{identi
 | learning rate | {finetune.learning_rate:g} |
 | rank, alpha, dropout | {finetune.lora_rank}, {finetune.lora_alpha:g}, {finetune.lora_dropout:g} |
 | quantization of the base | {settings.model.quantization} |
-| photos described by | {settings.describe.encoder} |
+| photos described by | {encoder} |
 {rows}
-Use it with coordi, where `BASE` is the base model's folder:
+Use it with coordi, where `BASE` is the base model's folder{where}:
 
-    coordi score "navy wool blazer" "white sneakers" --model FOLDER --set model.base=BASE
+    coordi score "navy wool blazer" "white sneakers" --model FOLDER --set model.base=BASE{option}
 
 The score judges style as people combined clothes in the training data, and nothing else. What the licences of the base
 model and of the training data allow holds for this adapter too.

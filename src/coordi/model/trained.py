@@ -23,6 +23,7 @@ from coordi.config import (
     load_settings,
     without_downloads,
 )
+from coordi.encoders.base import EDGE
 from coordi.encoders.complements import recommender_of
 from coordi.encoders.labels import load_vocabulary
 from coordi.errors import ArtifactError, ConfigError, ModelError
@@ -51,10 +52,14 @@ CURVE = "curve.json"
 SETTINGS = "settings.json"  # beside the adapter's weights, so that a copied adapter is used as it was trained
 _DEFAULT_PRESET = "edge"
 _OF_THE_START = ("head", "first_layer", "last_layer", "lora_rank", "lora_alpha", "target_modules")
-# What a machine decides: where the base is, which an adapter knows by its hash, and how it is computed.
+# What a machine decides: where the base and the encoder are, which an adapter knows by their hashes, and how they are
+# computed.
 _OF_THE_MACHINE = ("base", "engine", "arithmetic", "attention", "batch_tokens", "allow_download", "revision")
 _FREE_GROUPS = ("data.", "evaluate.", "recommend.")
-_FREE = ("seed=", *_FREE_GROUPS, *(f"model.{name}=" for name in _OF_THE_MACHINE), "describe.allow_download=")
+_FREE = (
+    "seed=", *_FREE_GROUPS, *(f"model.{name}=" for name in _OF_THE_MACHINE),
+    "describe.encoder=", "describe.allow_download=", "describe.revision=",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +120,7 @@ class ModelScorers:
         ensemble = own or Ensemble.load(BUNDLED)
         if ensemble is None:
             raise ModelError(f"the bundled adapter in {BUNDLED} has no ensemble; install coordi again")
-        if ensemble.file.photo_encoder != model.settings.describe.encoder:  # its photos can't be compared with these
+        if own is None and model.settings.describe.encoder != EDGE:  # its photos can't be compared with these
             ensemble = replace(ensemble, photos=None)
         vocabulary = load_vocabulary(model.settings.describe.vocabulary)
         self._ensemble = ensemble.with_photo_only(vocabulary, model.settings.prompt)
@@ -211,11 +216,16 @@ def find_model(name: str, overrides: Sequence[str] = ()) -> TrainedModel:
     )
 
 
-def portable(settings: RunSettings) -> RunSettings:
-    """Settings that other machines can use too: Unsloth, which needs a GPU, is no part of what was trained."""
-    if settings.model.engine != "unsloth":
-        return settings
-    return settings.model_copy(update={"model": settings.model.model_copy(update={"engine": "auto"})})
+def portable(settings: RunSettings, encoder_identity: str | None = None) -> RunSettings:
+    """Settings that other machines can use too: Unsloth, which needs a GPU, is no part of what was trained, and an
+    encoder, unless it is bundled, is known by its identity.
+    """
+    model, describe = settings.model, settings.describe
+    if model.engine == "unsloth":
+        model = model.model_copy(update={"engine": "auto"})
+    if encoder_identity is not None and describe.encoder != EDGE:
+        describe = describe.model_copy(update={"identity": encoder_identity})
+    return settings.model_copy(update={"model": model, "describe": describe})
 
 
 def find_start(settings: FinetuneSettings, base: Base) -> Path:
@@ -261,4 +271,12 @@ def _settings_of(adapter: Path, overrides: Sequence[str]) -> RunSettings:
                 f"'{override}' can't be set for a fine-tuned model, which is used as it was trained; accepted are "
                 f"{single}, and keys that begin with {' or '.join(_FREE_GROUPS)}"
             )
-    return apply_overrides(settings, overrides)
+    applied = apply_overrides(settings, overrides)
+    before, now = settings.describe, applied.describe
+    if before.identity is None and (before.encoder, before.revision) != (now.encoder, now.revision):
+        reason = "which is bundled" if before.encoder == EDGE else "whose hash its settings don't have"
+        raise ModelError(
+            f"describe.encoder is '{now.encoder}', but the model was trained with '{before.encoder}', {reason}; leave "
+            "it out, or fine-tune again"
+        )
+    return applied

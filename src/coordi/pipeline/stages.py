@@ -159,7 +159,7 @@ def finetune_model(work: Workspace, prepared: PreparedData, inputs: Mapping[str,
                 write_json(folder / ADAPTER / name, sorted(keys))
             if settings.finetune.ensemble:
                 _fit_ensemble(work, dataset, folder / ADAPTER)
-            write_json(folder / ADAPTER / SETTINGS, portable(settings).model_dump(mode="json"))
+            write_json(folder / ADAPTER / SETTINGS, portable(settings, prepared.encoder[1]).model_dump(mode="json"))
     return folder / ADAPTER
 
 

@@ -169,7 +169,6 @@ class CatalogueInfo(Settings):
 def check_fits(folder: Path | str, info: CatalogueInfo, wanted: CatalogueInfo) -> None:
     """Refuse a catalogue whose embeddings, labels or texts would differ if it were built as wanted."""
     pairs = [
-        ("the encoder", _with_hash(*info.encoder), _with_hash(*wanted.encoder)),
         ("the text encoder", info.text_encoder[:12], wanted.text_encoder[:12]),
         ("the lexicon with the style tables", info.style[:12], wanted.style[:12]),
         (
@@ -180,6 +179,8 @@ def check_fits(folder: Path | str, info: CatalogueInfo, wanted: CatalogueInfo) -
     ]
     for name in ("attributes", "max_title_words", "kind_beside_title"):
         pairs.append((f"the prompt setting {name}", getattr(info.prompt, name), getattr(wanted.prompt, name)))
+    if info.encoder[1] != wanted.encoder[1]:  # an encoder's folder may lie elsewhere now
+        pairs.insert(0, ("the encoder", _with_hash(*info.encoder), _with_hash(*wanted.encoder)))
     differs = [f"{what} was {before} and is now {now}" for what, before, now in pairs if before != now]
     if differs:
         raise ArtifactError(
