@@ -13,8 +13,10 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from coordi.encoders.base import load_encoder
+from coordi.config import DescribeSettings
+from coordi.encoders.base import load_encoder, load_settled_encoder
 from coordi.encoders.clip import load_checkpoint
+from coordi.encoders.complements import recommender_of
 from coordi.encoders.labels import LabelClassifier
 from coordi.errors import EncoderError
 
@@ -158,6 +160,19 @@ def test_weights_in_half_precision_and_in_parts(tiny_clip: Path, photos: list[Im
     next(parts.glob("model-00002-of-*.safetensors")).unlink()
     with pytest.raises(EncoderError, match=r"lacks model-00002-of-\d+\.safetensors"):
         load_encoder(str(parts))
+
+
+@pytest.mark.parametrize("kind", ["clip", "clip in ONNX"])
+def test_a_process_holds_an_encoder_once(
+    kind: str, tiny_clip: Path, tiny_exports: Mapping[str, Path], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(tiny_exports["clip"] if "ONNX" in kind else tiny_clip, tmp_path / "clip")
+    settings = DescribeSettings(encoder=str(folder))
+    encoder = load_settled_encoder(settings)
+    assert load_settled_encoder(settings.model_copy(update={"batch_size": 1})) is encoder
+    assert recommender_of(settings).encoder is encoder
+    (folder / "README.md").write_text("a card")
+    assert load_settled_encoder(settings) is not encoder
 
 
 def test_identity_changes_with_what_shapes_vectors(tiny_clip: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -84,7 +85,8 @@ class ImageTextEncoder(Protocol):
 def load_encoder(name: str, allow_download: bool = False, revision: str | None = None) -> ImageTextEncoder:
     """Load an encoder; nothing is downloaded unless that is allowed. A name is ``edge`` (bundled); the folder of a CLIP
     or SigLIP checkpoint, or of one exported to ONNX; ``fashion-clip`` or the ``owner/name`` of a checkpoint on the
-    Hugging Face hub, with a ``revision`` (40 hexadecimal digits) or the pinned one.
+    Hugging Face hub, with a ``revision`` (40 hexadecimal digits) or the pinned one. An encoder that was loaded last is
+    given again unless its files have changed, so that a process holds its weights once.
 
     Raises:
         EncoderError: If there is no such encoder, it may not be downloaded, or its files are damaged or wrong.
@@ -124,6 +126,13 @@ def load_settled_encoder(settings: DescribeSettings) -> ImageTextEncoder:
 
 
 def _load_folder(folder: Path, name: str | None = None) -> ImageTextEncoder:
+    files = sorted((path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in folder.iterdir())
+    return _loaded(folder, name, tuple(files))
+
+
+@lru_cache(maxsize=1)
+def _loaded(folder: Path, name: str | None, files: tuple[tuple[str, int, int], ...]) -> ImageTextEncoder:
+    """The encoder of a folder that holds these files (name, bytes, time), one in memory for all who load it."""
     from coordi.encoders.onnx import is_onnx_folder, load_onnx
 
     if is_onnx_folder(folder):
