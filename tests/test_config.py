@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -120,9 +121,15 @@ def test_settings_are_frozen() -> None:
 
 
 def test_a_pooled_head_reads_neither_a_form_nor_a_recommendation() -> None:
-    for override, value in (("prompt.recommended=3", "recommended is 3"), ("prompt.form=chat", "form 'chat'")):
-        with pytest.raises(ConfigError, match=rf"{value}.*finetune\.head is 'pooled'.*set finetune\.head=answer"):
+    for override, value in (("prompt.recommended=3", "recommended is 3"), ("prompt.form=chat", "form is 'chat'")):
+        with pytest.raises(ConfigError, match=rf"finetune\.head is 'pooled'.*{value}; set finetune\.head=answer, or "):
             load_settings("edge", [override])
+    pooled = ["finetune.head=pooled"]
+    with pytest.raises(ConfigError, match=r"finetune\.head is 'pooled'.*'unsloth' and finetune\.tasks is") as refused:
+        load_settings("paper", pooled)
+    advice = str(refused.value).partition("or model.engine")[2].partition("; see")[0]
+    overrides = [*pooled, *shlex.split(f"model.engine{advice}")]
+    assert load_settings("paper", overrides).finetune.head == "pooled"  # all problems at once, and how to solve them
     answer = ["finetune.head=answer", "finetune.last_layer=null", "prompt.recommended=3", "prompt.form=instruction"]
     assert load_settings("edge", answer).prompt.recommended == 3
 

@@ -244,10 +244,6 @@ class FinetuneSettings(Settings):
             if self.last_layer is not None:
                 raise ValueError("last_layer is a pooled head's, but head is 'answer'; set head=pooled or leave it out")
             return self
-        if any(share for task, share in self.tasks.items() if task != "compatibility"):
-            raise ValueError(
-                f"a pooled head only learns compatibility, but tasks are {dict(self.tasks)}; set head=answer for others"
-            )
         shares = {name: share for name, share in self.negatives.items() if share}
         if len(set(shares.values())) > 1 or ("pairs" in shares and len(shares) > 1):
             raise ValueError(
@@ -329,21 +325,12 @@ class RunSettings(Settings):
     @model_validator(mode="after")
     def _parts_agree(self) -> RunSettings:
         model, finetune = self.model, self.finetune
-        if finetune.head == "pooled" and model.engine == "unsloth":
-            raise ValueError(
-                "finetune.head is 'pooled', which reads hidden states that Unsloth's models don't give, but "
-                "model.engine is 'unsloth'; set model.engine=auto or finetune.head=answer"
-            )
+        if finetune.head == "pooled":
+            self._check_pooled()
         if model.arithmetic == "int8" and model.engine == "unsloth":
             raise ValueError(
                 "model.arithmetic is 'int8', which is for scoring on a CPU, but model.engine is 'unsloth', which needs "
                 "a GPU; set model.arithmetic=auto or model.engine=auto"
-            )
-        if finetune.head == "pooled" and (self.prompt.recommended or self.prompt.form != "auto"):
-            raise ValueError(
-                f"prompt.recommended is {self.prompt.recommended} and prompt.form '{self.prompt.form}', but "
-                "finetune.head is 'pooled', which reads the items' lines alone; set finetune.head=answer, or leave "
-                "both out"
             )
         if finetune.tasks.get("choose") and self.evaluate.choices > MOST_CHOICES:
             raise ValueError(
@@ -351,6 +338,23 @@ class RunSettings(Settings):
                 f"by the {MOST_CHOICES} letters; set evaluate.choices={MOST_CHOICES} or less"
             )
         return self
+
+    def _check_pooled(self) -> None:
+        tasks, prompt = self.finetune.tasks, self.prompt
+        problems: dict[str, str] = {}  # and what would solve each
+        if self.model.engine == "unsloth":  # whose models don't give hidden states
+            problems["model.engine is 'unsloth'"] = "model.engine=auto"
+        if any(share for task, share in tasks.items() if task != "compatibility"):
+            problems[f"finetune.tasks is {dict(tasks)}"] = "'finetune.tasks={compatibility: 1}'"
+        if prompt.recommended:
+            problems[f"prompt.recommended is {prompt.recommended}"] = "prompt.recommended=0"
+        if prompt.form != "auto":
+            problems[f"prompt.form is '{prompt.form}'"] = "prompt.form=auto"
+        if problems:
+            raise ValueError(
+                "finetune.head is 'pooled', which reads the items' lines alone and learns one number, compatibility, "
+                f"but {' and '.join(problems)}; set finetune.head=answer, or {' '.join(problems.values())}"
+            )
 
 
 def preset_names() -> tuple[str, ...]:

@@ -195,7 +195,6 @@ def test_unsloth_cannot_read_states(tuned: Path, tiny_base: Base, pooled: RunSet
     ("values", "message"),
     [
         ({"last_layer": 5}, "last_layer is a pooled head's"),
-        ({"head": "pooled", "tasks": {"choose": 1.0}}, "a pooled head only learns compatibility"),
         ({"head": "pooled", "negatives": {"random": 0.9, "same-category": 0.1}}, "shares must be equal"),
         ({"head": "pooled", "negatives": {"random": 1.0, "pairs": 1.0}}, "'pairs' must be the only protocol"),
         ({"head": "pooled", "first_layer": 4, "last_layer": 4}, "leaves no layer to adapt before last_layer 4"),

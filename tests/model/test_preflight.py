@@ -100,7 +100,10 @@ def test_a_base_that_is_stored_otherwise(
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
-        (["model.engine=unsloth"], r"head is 'pooled'.* but model\.engine is 'unsloth'; set model\.engine=auto or fin"),
+        (
+            ["model.engine=unsloth"],
+            r"head is 'pooled'.* but model\.engine is 'unsloth'; set finetune\.head=answer, or model\.engine=auto",
+        ),
         (
             ["finetune.head=answer", "finetune.last_layer=null", "model.engine=unsloth", "model.arithmetic=int8"],
             r"arithmetic is 'int8', .* but model\.engine is 'unsloth'",
