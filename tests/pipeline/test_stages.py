@@ -144,6 +144,22 @@ def test_other_tasks_make_other_questions(wardrobe: Dataset, task: str, question
     assert all(example.question.startswith(question) and example.answer for example in examples)
 
 
+def test_an_outfit_whose_prompt_would_hold_the_name_is_left_out_and_counted(
+    wardrobe: Dataset, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = RunSettings.model_validate({"finetune": {"tasks": {"complement": 1.0}, "negatives": {"random": 1.0}}})
+    first = wardrobe.outfits_of("train")[0].item_ids
+    text = wardrobe.items[first[0]].text
+    alike = {name: replace(wardrobe.items[name], text=text) for name in first}
+    examples = training_examples(replace(wardrobe, items={**wardrobe.items, **alike}), settings)(0)
+    assert len(examples) == len(wardrobe.outfits_of("train")) - 1
+    assert not any(example.answer in line for example in examples for line in example.items)
+    assert "1 outfits of epoch 0 teach no name" in caplog.text
+    caplog.clear()
+    assert len(training_examples(wardrobe, settings)(0)) == len(wardrobe.outfits_of("train"))
+    assert not caplog.text
+
+
 def with_photos(wardrobe: Dataset, shoes: int, tops: int) -> Dataset:
     """The wardrobe with drawn photo vectors by a seed for each category."""
     size = EdgeEncoder.bundled().dimension

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -12,11 +13,12 @@ from numpy.typing import NDArray
 
 from coordi.config import RunSettings
 from coordi.data.questions import compatibility_questions, fill_in_the_blank_questions
-from coordi.prompts import Instruction, InstructionMaker
+from coordi.prompts import Instruction, InstructionMaker, name_of
 from coordi.types import CompatibilityQuestion, Dataset, FitbNegatives, FitbQuestion, Negatives, RandomStream
 
 _Name = TypeVar("_Name", bound=str)
 _Question = TypeVar("_Question", CompatibilityQuestion, FitbQuestion)
+_log = logging.getLogger(__name__)
 _EPOCH_SEED = 1_000_003  # separates the seeds of an epoch's fill-in-the-blank questions from all others
 
 
@@ -52,6 +54,11 @@ def training_examples(dataset: Dataset, settings: RunSettings) -> Callable[[int]
             task = tasks[rng.choice(len(tasks), p=task_shares)]
             kind = negatives[rng.choice(len(negatives), p=negative_shares)]
             examples += questions.examples(outfit, task, kind, maker(rng))
+        if questions.revealed:
+            _log.warning(
+                "%d outfits of epoch %d teach no name: another item of theirs has the words of the one to name",
+                questions.revealed, epoch,
+            )  # fmt: skip
         return tuple(examples)
 
     return draw
@@ -82,15 +89,19 @@ class _EpochQuestions:
             return _by_outfit(fill_in_the_blank_questions(dataset, "train", negatives, blanks_seed, choices))
 
         self._compatibility, self._blanks = compatibility, blanks
+        self.revealed = 0  # questions for a name that stands in the prompt, which were left out
 
     def examples(self, outfit_id: str, task: str, negatives: Negatives, maker: InstructionMaker) -> list[Instruction]:
-        """Examples of one task; none if no question of it could be drawn."""
+        """Examples of one task; none if no question of it could be drawn, or its answer stands in the prompt."""
         if task == "compatibility":
             drawn = self._compatibility(negatives).get(outfit_id, [])
             return [_yes_or_no(question, self._dataset, maker) for question in drawn]
         questions = self._blanks("random" if negatives == "random" else "same-category").get(outfit_id, [])
-        make = _choose if task == "choose" else _complement
-        return [make(question, self._dataset, maker) for question in questions]
+        if task == "choose":
+            return [_choose(question, self._dataset, maker) for question in questions]
+        hidden = [question for question in questions if not _reveals_name(question, self._dataset)]
+        self.revealed += len(questions) - len(hidden)
+        return [_complement(question, self._dataset, maker) for question in hidden]
 
     def with_negatives(self, outfit_id: str, kinds: Sequence[Negatives], maker: InstructionMaker) -> list[Instruction]:
         """An outfit and one negative of each kind; nothing if one of them couldn't be drawn."""
@@ -121,6 +132,12 @@ def _yes_or_no(question: CompatibilityQuestion, dataset: Dataset, maker: Instruc
 def _choose(question: FitbQuestion, dataset: Dataset, maker: InstructionMaker) -> Instruction:
     context, candidates = (dataset.items_of(names) for names in (question.item_ids, question.candidates))
     return maker.choose(context, candidates, question.answer)
+
+
+def _reveals_name(question: FitbQuestion, dataset: Dataset) -> bool:
+    """Whether another item of the outfit has the same words as the one to name, which the prompt would hold."""
+    answer = dataset.items[question.candidates[question.answer]]
+    return name_of(answer) in map(name_of, dataset.items_of(question.item_ids))
 
 
 def _complement(question: FitbQuestion, dataset: Dataset, maker: InstructionMaker) -> Instruction:
