@@ -122,7 +122,8 @@ class ModelSettings(Settings):
         arithmetic: For scoring a small model on a CPU: ``int8`` (see ``model.engines``) or ``float32``; ``auto`` uses
             ``int8`` where it is faster.
         attention: How transformers computes attention; ``auto`` takes what a base needs, else PyTorch's own (``sdpa``).
-            ``flash_attention_2`` needs the package flash-attn. Unsloth chooses for itself.
+            ``flash_attention_2`` needs the package flash-attn. Unsloth chooses for itself. With another one than
+            ``auto`` the bundled model runs in torch too.
         batch_tokens: Maximum tokens per batch in scoring, padding included; None for 1,024, on a GPU for 2,048.
     """
 

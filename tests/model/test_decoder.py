@@ -6,7 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -27,6 +29,7 @@ from coordi.model.scoring import (
     load_any_scorer,
     load_light_scorer,
     load_scorer,
+    runs_without_torch,
 )
 from coordi.model.trained import BUNDLED, find_model
 from coordi.types import Item
@@ -165,6 +168,28 @@ def test_settings_choose_the_engine(settings: RunSettings) -> None:
     assert "decoder" in repr(load_any_scorer(BUNDLED, settings)._states)  # type: ignore[union-attr]
     peft = settings.model_copy(update={"model": settings.model.model_copy(update={"engine": "peft"})})
     assert "decoder" not in repr(load_any_scorer(BUNDLED, peft)._states)  # type: ignore[union-attr]
+    eager = settings.model_copy(update={"model": settings.model.model_copy(update={"attention": "eager"})})
+    assert not runs_without_torch(eager)
+
+
+def test_batches_have_at_most_the_tokens_of_the_settings(
+    settings: RunSettings, outfits: list[list[Item]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    forward = decoder.Decoder._forward
+
+    def counted(self: Any, start: Any, owners: Any, texts: Sequence[Sequence[int]], **options: Any) -> Any:
+        sizes.append(len(texts) * max(map(len, texts)))
+        return forward(self, start, owners, texts, **options)
+
+    monkeypatch.setattr(decoder.Decoder, "_forward", counted)
+    scores = []
+    for most in (None, 64):
+        small = settings.model_copy(update={"model": settings.model.model_copy(update={"batch_tokens": most})})
+        sizes.clear()
+        scores.append(load_light_scorer(BUNDLED, small).score(outfits))
+        assert (max(sizes) <= 64) == (most == 64)
+    np.testing.assert_allclose(*scores, atol=1e-4)
 
 
 ONE_THREAD = """

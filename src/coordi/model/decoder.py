@@ -35,7 +35,7 @@ from coordi.encoders.base import onnx_session
 from coordi.errors import ModelError, require
 from coordi.model.base import FILE, LAYERS, SHA256, checked_gguf
 from coordi.model.engines import COPY_ADAPTER, AdapterConfig, check_tensors, read_adapter
-from coordi.model.prefix_cache import PrefixCache, run_prompts
+from coordi.model.prefix_cache import BATCH_TOKENS, PrefixCache, run_prompts
 
 NETWORK, WEIGHTS, EMBEDDINGS = "decoder.onnx", "decoder.weights", "embeddings.npy"
 TOKENIZER, SHAPE = "tokenizer.json", "shape.json"
@@ -505,9 +505,12 @@ class LightTokenizer:
 
 
 class Decoder:
-    """Runs prompts through a built decoder, in batches; what several begin with is computed once."""
+    """Runs prompts through a built decoder, in batches of at most ``batch_tokens``, padding included; what several
+    begin with is computed once.
+    """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, batch_tokens: int | None = None) -> None:
+        self._batch_tokens = batch_tokens or BATCH_TOKENS
         self.shape = Shape(**read_json(folder / SHAPE))
         self.tokenizer: Any = LightTokenizer(folder / TOKENIZER, folder / TEMPLATE, self.shape)
         self._norm = np.load(folder / NORM)
@@ -541,7 +544,7 @@ class Decoder:
             results[rows] = result_of(states, result)
 
         if numbers:
-            run_prompts(list(numbers), self._nothing(), partial(self._forward, skip=skip), put)
+            run_prompts(list(numbers), self._nothing(), partial(self._forward, skip=skip), put, self._batch_tokens)
         if not np.isfinite(results).all():
             raise ModelError("the model's output isn't a finite number; its weights are damaged")
         return results[[numbers[tuple(prompt)] for prompt in prompts]]

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coordi.artifacts import clear_write_errors
+from coordi.config import ModelSettings
 from coordi.errors import ModelError, require
 from coordi.model.base import Base, quiet_libraries, resolve_base
 from coordi.model.decoder import CONTROL, DECODER, PROJECTIONS, decoder_folder
@@ -55,8 +56,8 @@ def export(model: TrainedModel, to: ExportFormat, out: Path) -> None:
         )
     if to == "onnx" and not runs_without_torch(model.settings):
         raise ModelError(
-            f"ONNX is for adapters on the bundled model, this one is on '{model.settings.model.base}'; export --format "
-            "merged"
+            "ONNX is for adapters on the bundled model whose engine, arithmetic and attention are auto; this one has "
+            f"{_differing(model.settings.model)}; export --format merged"
         )
     with clear_write_errors(out):
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -68,6 +69,12 @@ def export(model: TrainedModel, to: ExportFormat, out: Path) -> None:
             else:
                 _write_weights(model, model.adapter, part, as_gguf=to == "gguf")
             part.replace(out)
+
+
+def _differing(settings: ModelSettings) -> str:
+    expected = {"base": "bundled", "engine": "auto", "arithmetic": "auto", "attention": "auto"}
+    values = {name: getattr(settings, name) for name in expected}
+    return ", ".join(f"model.{name}={value}" for name, value in values.items() if value != expected[name])
 
 
 def _write_adapter(model: TrainedModel, adapter: Path, out: Path, *, with_decoder: bool) -> None:

@@ -355,10 +355,10 @@ def _check_head(head: PooledHead, size: int, layers: int) -> None:
 
 def runs_without_torch(settings: RunSettings) -> bool:
     """Whether an adapter's scorer is that of ``load_light_scorer``: the base is the bundled model, unless the settings
-    ask for another engine, or for its arithmetic.
+    ask for another engine, or for its arithmetic or attention.
     """
     model = settings.model
-    return model.base == "bundled" and model.engine == "auto" and model.arithmetic == "auto"
+    return model.base == "bundled" and model.engine == model.arithmetic == model.attention == "auto"
 
 
 def load_any_scorer(adapter: Path | None, settings: RunSettings) -> LanguageModelScorer | PooledScorer:
@@ -374,7 +374,7 @@ def load_light_scorer(adapter: Path, settings: RunSettings) -> PooledScorer:
 
     check_origin(adapter, Base("bundled", Path(), SHA256))
     head = load_light_head(adapter, settings)
-    decoder = Decoder(decoder_folder(adapter, head.layer, in_bytes=multiplies_bytes()))
+    decoder = Decoder(decoder_folder(adapter, head.layer, in_bytes=multiplies_bytes()), settings.model.batch_tokens)
     renderer: PromptRenderer
     if isinstance(head, AnswerHead):
         renderer = PromptRenderer(decoder.tokenizer, settings.prompt.max_length, settings.prompt.form)
