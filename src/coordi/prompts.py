@@ -375,7 +375,7 @@ class PromptRenderer:
         self.tokenizer = tokenizer
         self.max_length = max_length
         self.form = form
-        self._is_chat = form != "instruction" and tokenizer.chat_template is not None
+        self.is_chat = form != "instruction" and tokenizer.chat_template is not None
         self._shell = cache(self._new_shell)
 
     def render(self, instruction: Instruction) -> Rendered:
@@ -434,7 +434,7 @@ class PromptRenderer:
     def _around_answer(self) -> tuple[str, str]:
         """Text that the chat template puts before and after an answer (Mistral: a space; Gemma: an end of turn)."""
         end = str(self.tokenizer.eos_token or "")
-        if not self._is_chat:
+        if not self.is_chat:
             return "", end
         user = {"role": "user", "content": _BODY}
         conversation = self._chat([user, {"role": "assistant", "content": _REPLY}], ask=False)
@@ -468,14 +468,28 @@ class PromptRenderer:
     def beginning(self) -> tuple[int, ...]:
         """The token that the tokenizer begins a text with; a chat template writes it itself."""
         bos = self.tokenizer.bos_token_id
-        if self._is_chat or bos is None:
+        if self.is_chat or bos is None:
             return ()
         ids: Sequence[int] = self.tokenizer("a", add_special_tokens=True)["input_ids"]
         return (bos,) if ids[0] == bos else ()
 
+    @property
+    def template(self) -> str:
+        """A chat template (Jinja) that writes these prompts in other programs: the base's own, or the instruction
+        form, whose instruction is the system message (without one whether clothes go together), whose input the last.
+        """
+        if self.is_chat:
+            return str(self.tokenizer.chat_template)
+        default = compatibility_instruction(["", ""]).question
+        system = f"messages[0]['content'] if messages[0]['role'] == 'system' else {json.dumps(default)}"
+        beginning = str(self.tokenizer.decode(list(self.beginning)))
+        parts = ALPACA.replace("{body}", "{question}").split("{question}")
+        literals = [json.dumps(text, ensure_ascii=False) for text in (beginning + parts[0], *parts[1:])]
+        return f"{{{{ {literals[0]} + ({system}) + {literals[1]} + messages[-1]['content'] + {literals[2]} }}}}"
+
     def _new_shell(self, question: str) -> tuple[str, str]:
         """The text before and after an instruction's body."""
-        if not self._is_chat:
+        if not self.is_chat:
             text = ALPACA.format(question=question, body=_BODY)
         else:
             user = {"role": "user", "content": f"{question}\n{_BODY}"}

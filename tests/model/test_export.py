@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,11 +21,11 @@ from coordi.api import load
 from coordi.artifacts import read_json, write_json
 from coordi.errors import ModelError
 from coordi.model.base import Base, find_gguf, resolve_base
-from coordi.model.engines import Loaded, load_tokenizer
+from coordi.model.engines import load_tokenizer
 from coordi.model.export import GGUF_FILE, MODELFILE, _modelfile, export
 from coordi.model.scoring import PooledScorer, load_answers, load_any_scorer, load_scorer
 from coordi.model.trained import BUNDLED, find_model
-from coordi.prompts import InstructionMaker
+from coordi.prompts import InstructionMaker, PromptRenderer, complement_instruction
 from coordi.types import Item
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(find_gguf() is None, reason="the bundled model isn't installed")]
@@ -174,10 +175,7 @@ def test_a_gguf_answers_alike_in_llama_cpp(
     model = find_model(str(answering))
     export(model, "gguf", tmp_path / "gguf")
     scorer = load_any_scorer(answering, model.settings)
-    parameters = xllamacpp.CommonParams()
-    parameters.model.path = str(tmp_path / "gguf" / GGUF_FILE)
-    parameters.n_ctx, parameters.n_parallel, parameters.verbosity = 1024, 1, -1
-    server = xllamacpp.Server(parameters)
+    server = llama_cpp(xllamacpp, tmp_path / "gguf")
     instructions = InstructionMaker(model.settings.prompt.facts)
     prompts = [scorer.renderer.text(instructions.compatibility(outfit)) for outfit in outfits]
     scores = np.array([_p_yes(server, prompt) for prompt in prompts])
@@ -190,25 +188,82 @@ def test_a_gguf_answers_alike_in_llama_cpp(
     assert 'PARAMETER stop "<|im_end|>"' in modelfile
 
 
+def test_a_gguf_of_an_instruction_form_writes_and_answers_as_trained(
+    answering: Path, outfits: list[list[Item]], tmp_path: Path
+) -> None:
+    xllamacpp = pytest.importorskip("xllamacpp", reason="llama.cpp's package xllamacpp isn't installed")
+    adapter, few = shutil.copytree(answering, tmp_path / "adapter"), outfits[:8]
+    settings = read_json(adapter / "settings.json")
+    settings["prompt"]["form"] = "instruction"
+    write_json(adapter / "settings.json", settings)
+    model = find_model(str(adapter))
+    scorer = load_any_scorer(adapter, model.settings)
+    export(model, "gguf", tmp_path / "gguf")
+    questions = [InstructionMaker(model.settings.prompt.facts).compatibility(outfit) for outfit in few]
+    name = complement_instruction(questions[0].items, "bag")
+
+    modelfile = (tmp_path / "gguf" / MODELFILE).read_text(encoding="utf-8")
+    template, system = (modelfile.split(f'{word} """')[1].split('"""')[0] for word in ("TEMPLATE", "SYSTEM"))
+    for question in (questions[0], name):
+        filled = template.replace("{{ .System }}", question.question).replace("{{ .Prompt }}", question.body())
+        assert filled == scorer.renderer.text(question)
+    assert system == questions[0].question
+
+    tokenizer = load_tokenizer(resolve_base(model.settings.model))
+    tokenizer.chat_template = chat_template_of(tmp_path / "gguf" / GGUF_FILE)
+    for question, said in ((questions[0], None), (questions[0], questions[0].question), (name, name.question)):
+        messages = [{"role": "system", "content": said}] * (said is not None) + [
+            {"role": "user", "content": question.body()}
+        ]
+        assert tokenizer.apply_chat_template(messages, tokenize=False) == scorer.renderer.text(question)
+
+    server = llama_cpp(xllamacpp, tmp_path / "gguf")
+    answers = [
+        server.handle_chat_completions(
+            {"messages": [{"role": "user", "content": question.body()}], "max_tokens": 1, "logprobs": True,
+             "top_logprobs": 200, "temperature": 0.0}
+        )
+        for question in questions
+    ]  # fmt: skip
+    scores = scorer.score(few)
+    assert np.ptp(scores) > 0.05
+    assert np.abs(np.array([p_yes(answer) for answer in answers]) - scores).max() < 0.02
+
+
 @pytest.mark.parametrize("form", ["chat", "instruction"])
 def test_a_modelfile_of_a_model_that_names_items_leaves_room_and_shows_what_is_recommended(
     answering: Path, form: str
 ) -> None:
     plain = find_model(str(answering))
-    network: Any = None  # not read
-    loaded = Loaded(network, load_tokenizer(resolve_base(plain.settings.model)))
-    assert "PARAMETER num_predict 4\n" in _modelfile(loaded, plain)
+    tokenizer = load_tokenizer(resolve_base(plain.settings.model))
+    assert "PARAMETER num_predict 4\n" in _modelfile(PromptRenderer(tokenizer, 512), plain)
     finetune = plain.settings.finetune.model_copy(update={"tasks": {"compatibility": 0.7, "complement": 0.3}})
     prompt = plain.settings.prompt.model_copy(update={"form": form, "recommended": 1})
     settings = plain.settings.model_copy(update={"finetune": finetune, "prompt": prompt})
-    modelfile = _modelfile(loaded, replace(plain, settings=settings))
+    modelfile = _modelfile(PromptRenderer(tokenizer, 512, prompt.form), replace(plain, settings=settings))
     assert "PARAMETER num_predict 32\n" in modelfile
     assert "\n#   Recommended: " in modelfile
-    assert ("#   ### Instruction:" in modelfile) == (form == "instruction")
+    assert ("### Instruction:\n{{ .System }}\n" in modelfile) == (form == "instruction")
+
+
+def llama_cpp(xllamacpp: Any, folder: Path) -> Any:
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = str(folder / GGUF_FILE)
+    parameters.n_ctx, parameters.n_parallel, parameters.verbosity = 1024, 1, -1
+    return xllamacpp.Server(parameters)
+
+
+def chat_template_of(path: Path) -> str:
+    from gguf import GGUFReader
+
+    return str(GGUFReader(path).fields["tokenizer.chat_template"].contents())
 
 
 def _p_yes(server: Any, prompt: str) -> float:
-    answer = server.handle_completions({"prompt": prompt, "max_tokens": 1, "logprobs": 200, "temperature": 0.0})
+    return p_yes(server.handle_completions({"prompt": prompt, "max_tokens": 1, "logprobs": 200, "temperature": 0.0}))
+
+
+def p_yes(answer: Any) -> float:
     rows = answer["choices"][0]["logprobs"]["content"][0]["top_logprobs"]
     logits = {row["token"]: row["logprob"] for row in rows}
     return 1 / (1 + math.exp(logits["no"] - logits["yes"]))

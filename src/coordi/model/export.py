@@ -22,7 +22,7 @@ from coordi.model.engines import Loaded, PeftEngine
 from coordi.model.generation import MOST_TOKENS
 from coordi.model.scoring import HEAD, HEAD_SETTINGS, check_origin, load_light_head, runs_without_torch
 from coordi.model.trained import TrainedModel
-from coordi.prompts import PromptRenderer, compatibility_instruction
+from coordi.prompts import ALPACA, PromptRenderer, compatibility_instruction
 
 ExportFormat = Literal["adapter", "onnx", "merged", "gguf"]
 GGUF_FILE, MODELFILE = "model.gguf", "Modelfile"
@@ -39,6 +39,7 @@ _OUTSIDE: Mapping[str, str] = {
 }  # fmt: skip
 _CONVERT = "export --format merged, and convert it with llama.cpp's convert_hf_to_gguf.py"
 _NORMAL, _OWN, _UNUSED = 1, 4, 5  # types of tokens, beside CONTROL
+_SYSTEM = "{{ .System }}"  # of Ollama
 _MOSTLY_HALF = 1  # type of a file
 
 
@@ -98,7 +99,11 @@ def _write_weights(model: TrainedModel, adapter: Path, out: Path, *, as_gguf: bo
             "into the same model in 16 bits with PEFT's merge_and_unload"
         )
     network.float().cpu()
+    prompt = model.settings.prompt
+    renderer = PromptRenderer(loaded.tokenizer, prompt.max_length, prompt.form)
     if not as_gguf:
+        if prompt.form == "instruction":
+            loaded.tokenizer.chat_template = renderer.template
         with quiet_libraries():
             network.to(torch.float16).save_pretrained(out)
             loaded.tokenizer.save_pretrained(out)
@@ -106,11 +111,11 @@ def _write_weights(model: TrainedModel, adapter: Path, out: Path, *, as_gguf: bo
             if (adapter / name).is_file():
                 shutil.copyfile(adapter / name, out / name)
         return
-    _write_gguf(loaded, base, out / GGUF_FILE)
-    (out / MODELFILE).write_text(_modelfile(loaded, model), encoding="utf-8")
+    _write_gguf(loaded, base, renderer, out / GGUF_FILE)
+    (out / MODELFILE).write_text(_modelfile(renderer, model), encoding="utf-8")
 
 
-def _write_gguf(loaded: Loaded, base: Base, path: Path) -> None:
+def _write_gguf(loaded: Loaded, base: Base, renderer: PromptRenderer, path: Path) -> None:
     """Write merged weights in 16 bits; llama.cpp's own converter does the same for more kinds of model. With weights in
     8 bits it rounds states to a byte, and the ranking of outfits suffers (dev/LOG.md).
     """
@@ -127,6 +132,7 @@ def _write_gguf(loaded: Loaded, base: Base, path: Path) -> None:
     writer = gguf.GGUFWriter(path, "llama")
     _add_metadata(writer, config, base.name)
     _add_tokenizer(writer, loaded.tokenizer, vocabulary)
+    writer.add_chat_template(renderer.template)
     for name, tensor in network.state_dict().items():
         rows = tensor.numpy()
         if name == "lm_head.weight" and config.tie_word_embeddings:
@@ -194,33 +200,33 @@ def _add_tokenizer(writer: Any, tokenizer: Any, vocabulary: int) -> None:
         if number is not None:
             add(number)
     # The template writes what begins a text, so a runtime must add nothing: a second one changes the answers.
-    writer.add_add_bos_token(tokenizer.chat_template is None)
+    writer.add_add_bos_token(False)
     writer.add_add_space_prefix(False)
-    if tokenizer.chat_template is not None:
-        writer.add_chat_template(tokenizer.chat_template)
 
 
-def _modelfile(loaded: Loaded, model: TrainedModel) -> str:
-    """Ollama's description of the model, with the text around a prompt as fine-tuning had it."""
-    prompt = model.settings.prompt
-    renderer = PromptRenderer(loaded.tokenizer, prompt.max_length, prompt.form)
+def _modelfile(renderer: PromptRenderer, model: TrainedModel) -> str:
+    """Ollama's description of the model, with the text around a prompt as fine-tuning had it. In the instruction form
+    the instruction is the system message, the input is the prompt.
+    """
+    tokenizer, system = renderer.tokenizer, []
     example = compatibility_instruction(["outerwear: navy wool blazer", "shoes: white leather sneakers"])
-    if prompt.recommended:
+    if model.settings.prompt.recommended:
         example = replace(example, recommended=("outerwear: coat", "shoes: loafers"))
-    content = f"{example.question}\n{example.body()}"
-    text = renderer.text(example)
-    if text.count(content) != 1:
+    content, text = f"{example.question}\n{example.body()}", renderer.text(example)
+    if not renderer.is_chat:
+        content, system = example.body(), [f'SYSTEM """{example.question}"""']
+        before, after = ALPACA.replace("{question}", _SYSTEM).split("{body}")
+    elif text.count(content) != 1:
         before, after, content = "", "", text
     else:
         before, after = text.split(content)
-    if loaded.tokenizer.chat_template is not None:  # the file adds no token to a prompt
-        before = f"{loaded.tokenizer.decode(list(renderer.beginning))}{before}"
-    if any(sign in f"{before}{after}" for sign in ("{{", '"""')):
+    before = f"{tokenizer.decode(list(renderer.beginning))}{before}"  # the file adds no token to a prompt
+    if any(sign in f"{before}{after}" for sign in ("{{", '"""') if renderer.is_chat):
         raise ModelError("this base model's chat template can't be written into a Modelfile; export --format merged")
-    stop = loaded.tokenizer.convert_ids_to_tokens(renderer.end_ids()[0])
+    stop = tokenizer.convert_ids_to_tokens(renderer.end_ids()[0])
     lines = [
         "# An outfit is asked about so:", *(f"#   {line}" for line in content.splitlines()),
-        f"FROM ./{GGUF_FILE}", f'TEMPLATE """{before}{{{{ .Prompt }}}}{after}"""', f'PARAMETER stop "{stop}"',
+        f"FROM ./{GGUF_FILE}", f'TEMPLATE """{before}{{{{ .Prompt }}}}{after}"""', *system, f'PARAMETER stop "{stop}"',
         "PARAMETER temperature 0", f"PARAMETER num_predict {MOST_TOKENS if model.names_items else 4}",
     ]  # fmt: skip
     return "\n".join(lines) + "\n"
