@@ -16,12 +16,15 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import filelock
 import platformdirs
 
 from coordi.errors import ArtifactError, require
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 MANIFEST = "manifest.json"
 LOCK = ".lock"
@@ -310,6 +313,20 @@ def _umask() -> int:
 
 Progress = Callable[[int, int], None]
 """Callback with the number of finished units and the total; equal numbers end the work."""
+
+
+def page_environment(package: str) -> Environment:
+    """Jinja's environment for pages: templates of a package and of ``coordi.encoders``, with values in HTML escaped."""
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, select_autoescape
+
+    environment = Environment(
+        loader=ChoiceLoader([PackageLoader(package), PackageLoader("coordi.encoders")]),
+        autoescape=select_autoescape(["html"]), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    environment.filters |= {
+        "thousands": "{:,}".format, "money": "{:,.2f}".format, "percent": lambda share: f"{100 * share:.0f}",
+    }  # fmt: skip
+    return environment
 
 
 def no_progress(done: int, total: int) -> None:

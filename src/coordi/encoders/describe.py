@@ -14,7 +14,6 @@ from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from coordi.artifacts import (
     Progress,
@@ -23,6 +22,7 @@ from coordi.artifacts import (
     connect,
     insert,
     no_progress,
+    page_environment,
     quoted,
     read_json,
     write_json,
@@ -222,19 +222,17 @@ def render_page(
     photos = [item.image for item, _ in summary.examples]
     with ThreadPoolExecutor(2) as pool:
         copies = pool.map(lambda photo: None if photo is None else photo_uri(photo, _PHOTO_PIXELS), photos)
-    environment = Environment(
-        loader=PackageLoader("coordi.encoders"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["thousands"] = "{:,}".format
-    environment.filters["percent"] = lambda share: f"{100 * share:.0f}"
-    return environment.get_template("descriptions.html").render(
-        name=name,
-        summary=summary,
-        left_out=left_out,
-        cards=list(zip(summary.examples, copies, strict=True)),
-        facts=facts,
-        max_bars=_MAX_BARS,
-        unreadable=summary.unreadable[:_MAX_UNREADABLE],
-        problems={kind: len(ids) for kind, ids in summary.problems().items()},
+    return (
+        page_environment("coordi.encoders")
+        .get_template("descriptions.html")
+        .render(
+            name=name,
+            summary=summary,
+            left_out=left_out,
+            cards=list(zip(summary.examples, copies, strict=True)),
+            facts=facts,
+            max_bars=_MAX_BARS,
+            unreadable=summary.unreadable[:_MAX_UNREADABLE],
+            problems={kind: len(ids) for kind, ids in summary.problems().items()},
+        )
     )

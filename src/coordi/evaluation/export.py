@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template, select_autoescape
-
+from coordi.artifacts import page_environment
 from coordi.errors import require
 from coordi.evaluation import summary as words
 from coordi.evaluation.task_metrics import METRIC
 
 if TYPE_CHECKING:
+    from jinja2 import Template
+
     from coordi.evaluation.compare import Comparison, FinishedRun
 
 Frame = Any  # a DataFrame of pandas, which is imported where it is used
@@ -112,10 +113,7 @@ def differing_tables(comparison: Comparison, names: tuple[str, str]) -> list[Tab
 
 def template(name: str) -> Template:
     """A template of this package; values in HTML are escaped."""
-    environment = Environment(
-        loader=PackageLoader("coordi.evaluation"), autoescape=select_autoescape(["html"]), undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
+    environment = page_environment("coordi.evaluation")
     environment.filters |= {"md": escape_markdown, "table": _markdown_table}
     return environment.get_template(name)
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from coordi.artifacts import page_environment
 from coordi.data.photos import photo_uri
 from coordi.data.source import RowProblem
 from coordi.recommend.build import by_reason, examples, read_problems
@@ -94,17 +94,11 @@ def _bars(prices: list[float]) -> tuple[PriceBar, ...]:
 
 def render_health(index: Catalogue, health: Health) -> str:
     """The page, with small copies of photos; nothing is loaded from elsewhere."""
-    environment = Environment(
-        loader=PackageLoader("coordi.recommend"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    environment.filters["thousands"] = "{:,}".format
-    environment.filters["money"] = "{:,.2f}".format
     cards = {
         category: [(item, None if item.image is None else photo_uri(item.image, _PHOTO_PIXELS)) for item in items]
         for category, items in health.categories.items()
     }
-    return environment.get_template("health.html").render(
+    return page_environment("coordi.recommend").get_template("health.html").render(
         name=index.info.name, source=index.info.source, changed=index.info.changed_at, health=health, cards=cards,
         problems={reason: (len(rows), examples(rows, _EXAMPLES)) for reason, rows in health.problems.items()},
         examples=_EXAMPLES, most_doubles=_MOST_DOUBLES,
