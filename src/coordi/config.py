@@ -462,6 +462,8 @@ def _apply(values: dict[str, Any], override: str) -> None:
 
 def _problem(detail: Any, model: Any) -> str:
     key = ".".join(map(str, detail["loc"])) or "settings"
+    if detail["type"] == "value_error":  # of a check in this module, whose sentence has the values
+        return f"{key}: {detail['ctx']['error']}"
     if detail["type"] != "extra_forbidden":
         return f"{key}: {detail['msg']}, got {detail['input']!r}"
     for group in detail["loc"][:-1]:
