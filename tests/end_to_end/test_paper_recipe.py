@@ -99,12 +99,12 @@ def test_the_paper_is_one_command(
     example = report["naming"]["examples"][0]
     assert "### Instruction:\nName what would complete this outfit." in example["prompt"]
     assert "\nRecommended: " in example["prompt"]
-    _check_the_encoder_may_lie_elsewhere(coordi, out, encoder, sorted((release / "images").glob("*.jpg"))[:2])
+    _check_the_encoder_may_lie_elsewhere(coordi, out, encoder)
 
 
-def _check_the_encoder_may_lie_elsewhere(coordi: Command, out: Path, encoder: Path, photos: list[Path]) -> None:
+def _check_the_encoder_may_lie_elsewhere(coordi: Command, out: Path, encoder: Path) -> None:
     moved = encoder.rename(encoder.with_name("moved"))
-    given = [*map(str, photos), "--model", str(out)]
+    given = ["white silk blouse", "blue skinny jeans", "--model", str(out)]
     refused = coordi("score", *given)
     assert refused.returncode != 0
     assert "where its folder lies elsewhere on this machine, give describe.encoder=FOLDER" in refused.stderr
