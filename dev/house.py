@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "coordi"
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
-MOST_MODULES, MOST_LINES, LONGEST_FUNCTION = 110, 30_000, 40
+MOST_MODULES, MOST_LINES, LONGEST_FUNCTION = 114, 32_000, 40
 
 HEADING = re.compile(r"^#+ (?P<name>.+) \(at most (?P<limit>\d+) files\)$")
 STEP = re.compile(r"^\d+\. `(?P<file>[\w/.]+)`")

@@ -189,7 +189,7 @@ def test_batches_have_at_most_the_tokens_of_the_settings(
         sizes.clear()
         scores.append(load_light_scorer(BUNDLED, small).score(outfits))
         assert (max(sizes) <= 64) == (most == 64)
-    np.testing.assert_allclose(*scores, atol=1e-4)
+    np.testing.assert_allclose(scores[0], scores[1], atol=1e-4)
 
 
 ONE_THREAD = """

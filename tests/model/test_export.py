@@ -212,9 +212,9 @@ def test_a_gguf_of_an_instruction_form_writes_and_answers_as_trained(
     tokenizer = load_tokenizer(resolve_base(model.settings.model))
     tokenizer.chat_template = chat_template_of(tmp_path / "gguf" / GGUF_FILE)
     for question, said in ((questions[0], None), (questions[0], questions[0].question), (name, name.question)):
-        messages = [{"role": "system", "content": said}] * (said is not None) + [
-            {"role": "user", "content": question.body()}
-        ]
+        messages = [{"role": "user", "content": question.body()}]
+        if said is not None:
+            messages.insert(0, {"role": "system", "content": said})
         assert tokenizer.apply_chat_template(messages, tokenize=False) == scorer.renderer.text(question)
 
     server = llama_cpp(xllamacpp, tmp_path / "gguf")

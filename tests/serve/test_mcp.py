@@ -10,6 +10,7 @@ import anyio
 import pytest
 from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from mcp_types import TextContent
 
 from coordi.api import Model
 from coordi.artifacts import show_no_progress
@@ -40,7 +41,9 @@ async def ask(session: ClientSession, tool: str, **arguments: Any) -> Any:
 async def refusal(session: ClientSession, tool: str, **arguments: Any) -> str:
     answer = await session.call_tool(tool, arguments)
     assert answer.is_error
-    return str(answer.content[0].text)
+    (content,) = answer.content
+    assert isinstance(content, TextContent)
+    return content.text
 
 
 def test_an_assistant_gets_what_the_api_answers(tmp_path: Path, bare: Model) -> None:

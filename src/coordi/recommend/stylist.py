@@ -472,10 +472,8 @@ class CandidateSearch:
             total = self.catalogue.count(within, category)
             step = max(1, total // _SEEDS_SEEN)
             for offset in range(0, min(total, _SEEDS_SEEN * step), step):
-                items, _ = self.catalogue.page(within, "", offset, 1)
-                best += [
-                    (sum(verdict.fits for verdict in rules.brief.judgements(item.facts).values()), item) for item in items
-                ]
+                for item in self.catalogue.page(within, "", offset, 1)[0]:
+                    best.append((sum(row.fits for row in rules.brief.judgements(item.facts).values()), item))
         return [item for _, item in sorted(best, key=lambda row: (-row[0], title_key(row[1])))[:_SEEDS]]
 
     def nearest_texts(
