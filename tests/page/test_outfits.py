@@ -9,10 +9,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from .conftest import QUICK, OpenContext, Server
+from coordi.model.base import find_gguf
+
+from .conftest import ANSWER_MILLISECONDS, QUICK, OpenContext, Server
 from .doing import add_photos, asked, keep, outfit_score, pieces, settle, suggestions, until_asked
 
 # The bytes of the one photo that the browser keeps, which are those that were sent.
@@ -57,6 +60,49 @@ def test_a_catalogue_without_photos_offers_looks_by_their_names(tmp_path: Path, 
             expect(page.locator(".strip").get_by_text(title)).to_be_visible()
     finally:
         server.stop()
+
+
+@pytest.mark.skipif(find_gguf() is None, reason="the bundled model isn't installed")
+def test_a_model_that_writes_names_an_item_in_words_with_every_step(catalogue: Path, open_context: OpenContext) -> None:
+    server = Server(("--catalogue", str(catalogue), "--model", "base"))  # as it comes, it writes badly
+    server.start()
+    try:
+        page = open_context(server, viewport={"width": 1280, "height": 900}).new_page()
+        page.goto("/")
+        page.get_by_label("An item in words").fill("white silk blouse")
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name="Filters").click()
+        page.get_by_role("group", name="Only these").get_by_role("button", name="shoes").click()
+        with page.expect_response(re.compile("/api/v1/complete$"), timeout=ANSWER_MILLISECONDS) as answered:
+            page.get_by_role("switch", name="Name an item in words").check()
+        answer = answered.value.json()
+        (generated,) = answer["generated"]
+        named = page.get_by_role("region", name="Named in words: shoes")
+        named.get_by_text("The prompt").click()
+        for step in (generated["prompt"].splitlines()[0], generated["words"], generated["recommended"][0]["text"]):
+            expect(named).to_contain_text(step)
+        for step in filter(
+            None, (generated["text"], generated["note"], *(row["title"] for row in generated["shortlist"]))
+        ):
+            expect(named).to_contain_text(step)
+        settle(page)
+        assert suggestions(page).count() == len(answer["suggestions"]) > 0
+        page.get_by_role("button", name="한국어").click()
+        korean = page.get_by_role("switch", name="아이템을 말로 제안")
+        korean.check()
+        expect(page.get_by_role("region", name="말로 한 제안: 신발")).to_contain_text("이미지 인코더의 추천")
+        page.get_by_role("switch", name="빠르게 (언어 모델 없이)").check()
+        expect(korean).to_have_count(0)
+    finally:
+        server.stop()
+
+
+def test_a_model_with_a_pooled_head_offers_no_words(page: Page) -> None:
+    page.get_by_role("button", name="Open as outfit").first.click()
+    page.get_by_role("switch", name="Quick, without the language model").uncheck()
+    expect(outfit_score(page).get_by_text("/100")).to_be_visible()
+    assert page.request.get("/api/v1/ready").json()["can_write"] is False
+    expect(page.get_by_role("switch", name="Name an item in words")).to_have_count(0)
 
 
 def test_the_opening_offers_looks_of_the_catalogue(page: Page) -> None:

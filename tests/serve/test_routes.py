@@ -32,6 +32,7 @@ def test_health_and_ready_say_what_runs(client: httpx.Client) -> None:
     assert ready == {
         "ready": True,
         "model": "fine-tuned",
+        "can_write": False,
         "encoder": "edge",
         "catalogue": "drawn shop",
         "catalogue_made": "",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import difflib
+import importlib.util
 import io
 import mimetypes
 import sys
@@ -427,6 +428,7 @@ def _state_routes(service: Service) -> APIRouter:
         catalogue = model.catalogue
         return schemas.ReadyResponse(
             model=model.trained.name,
+            can_write=model.trained.can_write and importlib.util.find_spec("torch") is not None,
             encoder=model.encoder.name,
             catalogue=None if catalogue is None else catalogue.info.name,
             catalogue_changed=None if catalogue is None else catalogue.info.changed_at,

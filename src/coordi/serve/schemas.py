@@ -529,13 +529,16 @@ class HealthResponse(BaseSchema):
 
 
 class ReadyResponse(BaseSchema):
-    """The models are loaded: ``fine-tuned`` or ``base``. ``catalogue_made`` is when the catalogue was last changed.
+    """The models are loaded: ``fine-tuned`` or ``base``. ``catalogue_made`` is when the catalogue was last changed;
+    ``can_write`` says whether ``generate`` of ``complete`` is possible.
 
-    It is old if it has changed on disk and can't be opened, so that the previous one is still used; the log says why.
+    The catalogue is old if it has changed on disk and can't be opened, so that the previous one is still used; the
+    log says why.
     """
 
     ready: Literal[True] = True
     model: str
+    can_write: bool
     encoder: str
     catalogue: str | None
     catalogue_changed: str | None = Field(serialization_alias="catalogue_made")

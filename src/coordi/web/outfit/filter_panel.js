@@ -10,7 +10,8 @@ import { Wishes } from "./wishes.js";
 
 const { t } = i18n;
 
-export function FilterPanel() {
+/** @param {{children?: any}} props `children`: more switches beside the quick one. */
+export function FilterPanel({ children }) {
   const [isOpen, setOpen] = useState(false);
   const filters = useStore((state) => state.saved.filters);
   const vocabulary = useStore((state) => state.vocabulary);
@@ -32,6 +33,7 @@ export function FilterPanel() {
         <input id=${switched} type="checkbox" role="switch" checked=${quick} onChange=${setQuick} />
         <span class="switch__track" aria-hidden="true"></span>${t("quick.switch")}
       </label>
+      ${children}
     </div>
     <div class="filters" id=${panel} hidden=${!isOpen}>
       ${isOpen && vocabulary && html`<${Fields} filters=${filters} vocabulary=${vocabulary} />`}
