@@ -114,7 +114,7 @@ def test_items_travel_to_other_processes(sample: Dataset) -> None:
 
 
 def test_seeds_are_checked() -> None:
-    with pytest.raises(ConfigError, match="read_dataset: seed: Input should be greater than or equal to 0, got -1"):
+    with pytest.raises(ConfigError, match="read_dataset: seed: must be greater than or equal to 0, got -1"):
         coordi.read_dataset("sample", seed=-1)
     with pytest.raises(ConfigError, match=r"evaluate: seed: .*less than 9223372036854775808"):
         coordi.evaluate(len, "sample", seed=10**30)

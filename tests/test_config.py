@@ -82,7 +82,7 @@ def test_all_problems_are_reported_at_once(tmp_path: Path) -> None:
         load_settings(str(preset))
     message = str(raised.value)
     assert "unknown key 'finetune.epochz' (accepted are start, epochs," in message
-    assert "finetune.lora_rank: Input should be greater than or equal to 1, got -1" in message
+    assert "finetune.lora_rank: must be greater than or equal to 1, got -1" in message
     assert "unknown key 'speed' (accepted are name, seed, data," in message
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from coordi.errors import ConfigError
+from coordi.errors import ConfigError, reason_in_words
 from coordi.types import Negatives
 
 MOST_CHOICES = 26  # candidates are named by a letter
@@ -465,7 +465,7 @@ def _problem(detail: Any, model: Any) -> str:
     if detail["type"] == "value_error":  # of a check in this module, whose sentence has the values
         return f"{key}: {detail['ctx']['error']}"
     if detail["type"] != "extra_forbidden":
-        return f"{key}: {detail['msg']}, got {detail['input']!r}"
+        return f"{key}: {reason_in_words(detail['msg'])}, got {detail['input']!r}"
     for group in detail["loc"][:-1]:
         model = model.model_fields[group].annotation
     return f"unknown key '{key}' (accepted are {', '.join(model.model_fields)})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from types import ModuleType
 
 
@@ -72,6 +73,15 @@ def out_of_memory(error: BaseException | None) -> str:
             words = text.splitlines()[0] if text else type(error).__name__
         error = error.__cause__ or error.__context__
     return words
+
+
+_OF_PYDANTIC = re.compile(r"^(Input|List|Tuple|String|Dictionary) should\b")
+
+
+def reason_in_words(message: str) -> str:
+    """A message of pydantic in the words of coordi's own errors, such as ``must be greater than or equal to 1``."""
+    message = _OF_PYDANTIC.sub("must", message.removeprefix("Value error, ")).replace(" after validation", "")
+    return "is missing" if message == "Field required" else message.replace("valid tuple", "valid list")
 
 
 def require(module: str, extra: str | None = None) -> ModuleType:

@@ -49,6 +49,11 @@ def test_every_command_has_help_with_an_example(name: str) -> None:
     assert f"Example: coordi {name}" in text or name == "presets check"
 
 
+@pytest.mark.parametrize("name", sorted(ALL))
+def test_only_the_terminal_breaks_lines_of_help(name: str) -> None:
+    assert all("\n" not in paragraph for paragraph in (ALL[name].help or "").split("\n\n"))
+
+
 def test_version_and_no_arguments(coordi: Command) -> None:
     assert coordi("--version").stdout.startswith("coordi 0.")
     assert "Usage" in coordi("--help").stdout

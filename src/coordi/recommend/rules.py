@@ -12,7 +12,7 @@ from pydantic import Field, StrictBool, ValidationError, ValidationInfo, field_v
 from coordi.config import Settings
 from coordi.data.categories import category_of
 from coordi.encoders.labels import Vocabulary
-from coordi.errors import DataError, RecommendationError
+from coordi.errors import DataError, RecommendationError, reason_in_words
 from coordi.recommend.facts import COLOUR, LabelWords
 from coordi.style.lexicon import default_lexicon
 from coordi.style.occasions import Brief, brief_of, parse_occasion, parse_weather
@@ -254,7 +254,7 @@ def parse_rules(values: Rules | Mapping[str, Any] | None) -> Rules:
         return Rules.model_validate(given)
     except ValidationError as error:
         problems = [
-            f"{'.'.join(map(str, entry['loc'])) or 'rules'}: {entry['msg'].removeprefix('Value error, ')}"
+            f"{'.'.join(map(str, entry['loc'])) or 'rules'}: {reason_in_words(entry['msg'])}"
             for entry in error.errors()
         ]
         raise RecommendationError(f"these rules can't be followed: {'; '.join(problems)}") from error

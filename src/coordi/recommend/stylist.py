@@ -224,8 +224,7 @@ class Stylist:
             for (look, score), reason in zip(best, reasons, strict=True)
         )
         missing = tuple(dict.fromkeys(category for look in looks for category in look.missing))
-        known = start or best[0][0]
-        left_out = finder.left_out(known, rules, missing) if missing else finder.unsuited(rules, categories)
+        left_out = finder.left_out(start or best[0][0], rules, missing) if missing else finder.unsuited(rules, categories)
         return Looks(looks, judge(language_model), left_out, understood=wish)
 
     def _start(self, outfit: Items, k: int, rules: Rules | None) -> tuple[Catalogue, Items, Rules]:

@@ -13,7 +13,14 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from coordi.errors import CoordiError, DataError, EvaluationError, PromptError, RecommendationError
+from coordi.errors import (
+    CoordiError,
+    DataError,
+    EvaluationError,
+    PromptError,
+    RecommendationError,
+    reason_in_words,
+)
 from coordi.serve.schemas import ErrorResponse, Problem
 
 RETRY_SECONDS = 2
@@ -131,15 +138,14 @@ def _invalid(error: RequestValidationError, request: Request) -> RefusedError:
 
 
 def _reason(detail: Mapping[str, Any]) -> str:
-    kind, message = detail["type"], str(detail["msg"])
+    kind, message = detail["type"], reason_in_words(str(detail["msg"]))
     if kind == "extra_forbidden":
         return "unknown name; leave it out, or see /api/v1/openapi.json for the accepted ones"
     if kind == "json_invalid":
         return f"not JSON: {detail['ctx']['error']}"
-    if kind == "value_error":
-        return message.removeprefix("Value error, ")
-    message = f"{message[:1].lower()}{message[1:]}".replace("valid tuple", "valid list")
-    return message if kind == "missing" else f"{message}, got {quoted(detail['input'])}"
+    if kind in ("value_error", "missing"):
+        return message
+    return f"{message[:1].lower()}{message[1:]}, got {quoted(detail['input'])}"
 
 
 def field_name(location: tuple[int | str, ...]) -> str:

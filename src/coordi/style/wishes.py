@@ -358,9 +358,9 @@ def _longest(words: Sequence[str]) -> tuple[Token | None, int]:
 
 
 def _token(phrase: str) -> Token | None:
-    known = _words().get(phrase) or _misspelt(phrase)
-    if known is not None:
-        return Token(phrase, *known)
+    meaning = _words().get(phrase) or _misspelt(phrase)
+    if meaning is not None:
+        return Token(phrase, *meaning)
     kind = default_lexicon().named(phrase)
     return None if kind is None or kind is NOT_WEARABLE else Token(phrase, "kind", kind.name)
 
