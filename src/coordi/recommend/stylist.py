@@ -65,7 +65,7 @@ _BODIES: tuple[tuple[GarmentCategory, ...], ...] = (("top", "bottom"), ("dress",
 _ADDITIONS: tuple[GarmentCategory, ...] = ("shoes", "bag")
 _OF_WISHES = ("occasion", "weather", FEATURES, UNWANTED, SOMETHING)
 _SEED_CATEGORIES: tuple[GarmentCategory, ...] = ("top", "dress", "bottom", "outerwear", "shoes", "bag")
-_SEEDS, _SEEDS_SEEN = 8, 32  # items that looks of a wish begin with, and of each category those that are looked at
+_SEEDS, _SEEDS_TRIED = 8, 32  # items that looks of a wish begin with, and of each category those that are tried
 _SHORTLISTED = 3  # items that the encoder recommends beside what the language model names
 
 Scored = tuple[Item, float]
@@ -224,7 +224,9 @@ class Stylist:
             for (look, score), reason in zip(best, reasons, strict=True)
         )
         missing = tuple(dict.fromkeys(category for look in looks for category in look.missing))
-        left_out = finder.left_out(start or best[0][0], rules, missing) if missing else finder.unsuited(rules, categories)
+        left_out = (
+            finder.left_out(start or best[0][0], rules, missing) if missing else finder.unsuited(rules, categories)
+        )
         return Looks(looks, judge(language_model), left_out, understood=wish)
 
     def _start(self, outfit: Items, k: int, rules: Rules | None) -> tuple[Catalogue, Items, Rules]:
@@ -469,8 +471,8 @@ class CandidateSearch:
                 continue
             within = rules.model_copy(update={"want": (category,)})
             total = self.catalogue.count(within, category)
-            step = max(1, total // _SEEDS_SEEN)
-            for offset in range(0, min(total, _SEEDS_SEEN * step), step):
+            step = max(1, total // _SEEDS_TRIED)
+            for offset in range(0, min(total, _SEEDS_TRIED * step), step):
                 for item in self.catalogue.page(within, "", offset, 1)[0]:
                     best.append((sum(row.fits for row in rules.brief.judgements(item.facts).values()), item))
         return [item for _, item in sorted(best, key=lambda row: (-row[0], title_key(row[1])))[:_SEEDS]]
