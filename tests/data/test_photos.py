@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import struct
 import subprocess
 import sys
@@ -264,6 +265,18 @@ def test_16_bits_keep_their_brightness(tmp_path: Path) -> None:
 ])  # fmt: skip
 def test_jpegs_that_arent_rgb(tmp_path: Path, mode: str, colour: Any, expected: tuple[int, ...]) -> None:
     Image.new(mode, (16, 16), colour).save(tmp_path / "a.jpg", quality=100)
+    np.testing.assert_allclose(seen(tmp_path / "a.jpg", (8, 8)), expected, atol=3)
+
+
+@pytest.mark.parametrize(("inks", "expected"), [((0, 255, 255, 0), (255, 0, 0)), ((0, 0, 0, 0), (255, 255, 255))])
+def test_cmyk_without_adobes_marker_isnt_turned_round(
+    tmp_path: Path, inks: tuple[int, ...], expected: tuple[int, ...]
+) -> None:
+    Image.new("CMYK", (16, 16), tuple(255 - ink for ink in inks)).save(tmp_path / "a.jpg", quality=100)
+    content = (tmp_path / "a.jpg").read_bytes()
+    marker = re.compile(rb"\xff\xee\x00\x0eAdobe.{7}", re.DOTALL)
+    assert len(marker.findall(content)) == 1
+    (tmp_path / "a.jpg").write_bytes(marker.sub(b"", content))
     np.testing.assert_allclose(seen(tmp_path / "a.jpg", (8, 8)), expected, atol=3)
 
 

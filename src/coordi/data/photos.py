@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageChops, ImageCms, ImageOps, UnidentifiedImageError
 
 from coordi.errors import ImageError
 
@@ -144,8 +144,7 @@ def decode_photo(data: bytes, path: Path, at_least: int | None = None) -> Image.
         if at_least is not None:
             image.draft(image.mode, (at_least, at_least))
         image.load()
-        upright = _upright(image)
-        plain = _plain(_in_srgb(upright))
+        plain = _plain(_in_srgb(_with_inks(_upright(image))))
     except _BROKEN as error:
         raise PhotoError(CUT_SHORT, f"the photo {path} is cut short or damaged ({error}); get it again") from error
     plain.info = {}
@@ -243,6 +242,11 @@ def _upright(image: Image.Image) -> Image.Image:
         return ImageOps.exif_transpose(image)
     except _BROKEN:
         return image
+
+
+def _with_inks(image: Image.Image) -> Image.Image:
+    """A CMYK photo as inks. Pillow turns the values of every such JPEG round, which only Adobe's marker calls for."""
+    return ImageChops.invert(image) if image.mode == "CMYK" and "adobe" not in image.info else image
 
 
 def _in_srgb(image: Image.Image) -> Image.Image:
