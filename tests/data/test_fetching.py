@@ -180,6 +180,18 @@ def test_the_command_refuses_this_machine(tmp_path: Path, shop: str) -> None:
     assert not Shop.requests
 
 
+def test_a_folder_is_searched_for_its_table(tmp_path: Path, shop: str) -> None:
+    table(tmp_path, f"http://{shop}/a.jpg")
+    command = ["catalogue", "fetch-photos", str(tmp_path), "--allow", shop, "--json"]
+    run = CliRunner().invoke(build_app(), command)
+    assert run.exit_code == 0, run.output
+    answer = json.loads(run.stdout)
+    assert answer["folder"] == str(tmp_path / "images")
+    assert list(answer["failed"]) == ["0"]
+    (tmp_path / "items.csv").unlink()
+    assert "holds no table of items; give the path of a table" in str(CliRunner().invoke(build_app(), command).exception)
+
+
 @pytest.mark.parametrize("host", ["", "https://cdn.example.com", "me@example.com", "*.example.com"])
 def test_what_is_no_host(host: str) -> None:
     with pytest.raises(DataError, match="is no host; give its name alone"):

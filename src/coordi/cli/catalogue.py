@@ -16,6 +16,7 @@ from coordi.cli.console import echo, echo_json, note, progress_bar, visible
 from coordi.cli.options import DownloadOption, JsonOption, OutOption, typed_command, with_feed, with_rules
 from coordi.config import DataSettings, FeedSettings
 from coordi.encoders.photo_embeddings import SAVE_EVERY
+from coordi.errors import DataError
 from coordi.recommend.rules import Rules
 
 if TYPE_CHECKING:
@@ -304,7 +305,7 @@ def refresh(
 
 @with_feed
 def fetch_photos(
-    source: Annotated[Path, typer.Argument(metavar="SRC", help="A table or a shop's export with addresses of photos.")],
+    source: Annotated[Path, typer.Argument(metavar="SRC", help="A table or a shop's export with addresses of photos, or its folder.")],
     feed: FeedSettings,
     allow: Annotated[list[str], typer.Option(metavar="HOST", help="Host that may be asked; repeatable.")],
     max_mb: Annotated[float, typer.Option(min=0.001, help="Largest photo in MiB.")] = 20.0,
@@ -318,12 +319,15 @@ def fetch_photos(
 
     Example: coordi catalogue fetch-photos shop/products.csv --allow cdn.example.com
     """
-    from coordi.data.feed import addresses_of, read_catalogue
+    from coordi.data.feed import addresses_of, find_table, read_catalogue
     from coordi.data.fetching import PhotoFetcher
 
     fetcher = PhotoFetcher.of_hosts(allow, round(max_mb * 2**20))
-    addresses = addresses_of(read_catalogue(source, settings=feed))
-    folder = source.parent / "images"
+    table = find_table(source) if source.is_dir() else source
+    if table is None:
+        raise DataError(f"the folder {source} holds no table of items; give the path of a table with photos' addresses")
+    addresses = addresses_of(read_catalogue(table, settings=feed))
+    folder = table.parent / "images"
     with progress_bar("fetching photos") as progress:
         result = fetcher.fetch_all(addresses, folder, workers, progress)
     if as_json:
