@@ -192,7 +192,40 @@ def test_a_folder_is_searched_for_its_table(tmp_path: Path, shop: str) -> None:
     assert "holds no table of items; give the path of a table" in str(CliRunner().invoke(build_app(), command).exception)
 
 
-@pytest.mark.parametrize("host", ["", "https://cdn.example.com", "me@example.com", "*.example.com"])
+@pytest.mark.parametrize(("host", "address"), [
+    ("bücher.example", "http://bücher.example/a.jpg"), ("BÜCHER.example.", "http://xn--bcher-kva.example/a.jpg"),
+    ("xn--bcher-kva.example", "http://Bücher.Example/a.jpg"), ("상점.example", "https://상점.example/ä b.jpg"),
+    ("cdn.example:443", "https://cdn.example/a.jpg"), ("cdn.example:80", "http://cdn.example:80/a.jpg"),
+    ("cdn.example", "https://cdn.example:443/a.jpg"), ("cdn.example:8443", "https://cdn.example:8443/a.jpg"),
+])  # fmt: skip
+def test_a_host_in_any_script_and_with_its_usual_port(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, address: str
+) -> None:
+    names: list[str] = []
+
+    def resolve(name: str, *_: object, **__: object) -> list[tuple[int, int, int, str, tuple[str]]]:
+        names.append(name)
+        return [(0, 0, 0, "", ("10.0.0.1",))]
+
+    monkeypatch.setattr("socket.getaddrinfo", resolve)
+    result = PhotoFetcher.of_hosts([host], 1000).fetch_all({"hat": [address]}, tmp_path)
+    assert "leads into a private network (10.0.0.1)" in result.failed["hat"]
+    assert names == [host.rstrip(".").partition(":")[0].lower().encode("idna").decode()]
+
+
+@pytest.mark.parametrize(("host", "address"), [
+    ("cdn.example:443", "http://cdn.example/a.jpg"), ("cdn.example:80", "https://cdn.example/a.jpg"),
+    ("cdn.example:443", "https://cdn.example:8443/a.jpg"), ("bucher.example", "http://bücher.example/a.jpg"),
+])  # fmt: skip
+def test_another_port_or_letter_is_another_host(tmp_path: Path, host: str, address: str) -> None:
+    result = PhotoFetcher.of_hosts([host], 1000).fetch_all({"hat": [address]}, tmp_path)
+    assert "isn't allowed; add --allow " in result.failed["hat"]
+
+
+@pytest.mark.parametrize("host", [
+    "", "https://cdn.example.com", "me@example.com", "*.example.com", "a.example:", "a.example:x", "a.example:70000",
+    "a..example", "a b.example",
+])  # fmt: skip
 def test_what_is_no_host(host: str) -> None:
     with pytest.raises(DataError, match="is no host; give its name alone"):
         PhotoFetcher.of_hosts([host], 1000)

@@ -65,7 +65,8 @@ class PhotoFetcher:
     after a redirect. Cookies, credentials and proxies aren't used.
 
     Attributes:
-        hosts: Accepted hosts, as ``cdn.example.com`` or, for a port that isn't the scheme's, ``cdn.example.com:8443``.
+        hosts: Accepted hosts in lower case and ASCII: ``cdn.example.com`` for the usual ports of HTTP and HTTPS,
+            ``cdn.example.com:8443`` for that port alone.
         max_bytes: Maximum size of a photo.
         seconds: Maximum time for one address, redirects included.
         accepts: Whether an IP address may be connected to.
@@ -80,11 +81,7 @@ class PhotoFetcher:
     @classmethod
     def of_hosts(cls, hosts: Sequence[str], max_bytes: int) -> PhotoFetcher:
         """A fetcher for hosts as users write them; a ``DataError`` for what is no host."""
-        names = [host.strip().lower().rstrip(".") for host in hosts]
-        for given, name in zip(hosts, names, strict=True):
-            if not name or "/" in name or "@" in name or "*" in name:
-                raise DataError(f"--allow {given!r} is no host; give its name alone, such as cdn.example.com")
-        return cls(frozenset(names), max_bytes)
+        return cls(frozenset(map(_allowed, hosts)), max_bytes)
 
     def fetch_all(
         self, addresses: Mapping[str, Sequence[str]], folder: Path, workers: int = 4, progress: Progress = no_progress
@@ -144,14 +141,15 @@ class PhotoFetcher:
 
     def _ask(self, address: str, ends: float) -> bytes | str:
         """The content at an address, or the address that it redirects to."""
-        parts = urlsplit(quote(address, safe=_PLAIN))
+        parts = urlsplit(address)
         ip, host, port = self._checked(parts)
+        path = f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}"
         self._check_time(ends)
         connection = _PinnedConnection(ip, host, port, self._tls if parts.scheme == "https" else None, ends)
         try:
             connection.request(
                 "GET",
-                f"{parts.path or '/'}{f'?{parts.query}' if parts.query else ''}",
+                quote(path, safe=_PLAIN),
                 headers={"Accept": "image/*", "User-Agent": f"coordi/{metadata.version('coordi')}"},
             )
             response = connection.getresponse()
@@ -182,14 +180,28 @@ class PhotoFetcher:
             raise _RefusedError("only http and https are fetched")
         if parts.username is not None or parts.password is not None:
             raise _RefusedError("it holds a name or a password, which isn't sent")
-        host, port = (parts.hostname or "").rstrip("."), parts.port or _PORTS[parts.scheme]
+        host, port = _ascii(parts.hostname or ""), parts.port or _PORTS[parts.scheme]
         name = host if port == _PORTS[parts.scheme] else f"{host}:{port}"
-        if name not in self.hosts:
+        if self.hosts.isdisjoint((name, f"{host}:{port}")):
             raise _RefusedError(f"the host {name or '(none)'} isn't allowed; add --allow {name or 'HOST'}")
         ips = [str(row[4][0]) for row in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
         if not ips or not all(map(self.accepts, ips)):
             raise _RefusedError(f"the host {host} leads into a private network ({', '.join(ips)})")
         return ips[0], host, port
+
+
+def _ascii(host: str) -> str:
+    """A host's name as it is resolved: ``bücher.example`` as ``xn--bcher-kva.example``."""
+    return host.strip().lower().rstrip(".").encode("idna").decode("ascii")
+
+
+def _allowed(given: str) -> str:
+    name, colon, port = given.strip().rstrip(".").partition(":")
+    with suppress(UnicodeError):
+        host = _ascii(name)
+        if host and not set(host) & set("/@*?#[]\\ ") and (not colon or (port.isdecimal() and int(port) < 2**16)):
+            return f"{host}:{int(port)}" if colon else host
+    raise DataError(f"--allow {given!r} is no host; give its name alone, such as cdn.example.com")
 
 
 def _store(content: bytes, folder: Path, name: str) -> None:
