@@ -303,3 +303,16 @@ def test_commas_in_addresses_of_photos(tmp_path: Path, cell: str, photos: list[s
     assert addresses_of(read_catalogue(path)) == {"1": photos}
     path.write_text(f'ID,Type,Name,Regular price,Images\n1,simple,Straw hat,5,"{cell}"\n')
     assert addresses_of(read_catalogue(path)) == {"1": photos}
+
+
+def test_colours_that_differ_in_case_are_one(tmp_path: Path, adds_up: Callable[[Dataset], None]) -> None:
+    path = tmp_path / "feed.csv"
+    path.write_text(
+        "id,title,item_group_id,color,size\n1,Linen shirt,shirt,Navy,S\n2,Linen shirt,shirt,navy,M\n"
+        "3,Linen shirt,shirt,NAVY  ,L\n4,Linen shirt,Shirt,Navy,S\n",
+        encoding="utf-8",
+    )
+    source = read_catalogue(path)
+    assert {item.id: item.extra["sizes"] for item in source.items} == {"shirt/Navy": "S, M, L", "Shirt/Navy": "S"}
+    assert not source.problems
+    adds_up(load(path, DataSettings(photos="optional"), 1))

@@ -320,6 +320,7 @@ class _Columns:
         self.main_language = ""
         self._groups_thousands = shop.key in ("plain", "google")  # people write 1.299 so; software means decimals
         self._names: dict[str, None] = {}
+        self._ids: dict[tuple[str, str], str] = {}
         self._delimiter = delimiter
         self._roles = [str(role) for role in settings.columns]
         self._today = date.today()
@@ -386,6 +387,8 @@ class _Columns:
         """The item of a row, and what is wrong with it."""
         parts = [group, self.text(row, "colour"), self.text(row, "pattern")] if group else [row_id]
         item_id = "/".join(" ".join(part.split()) for part in parts if part)
+        if group:  # "Navy" and "navy" are one colour, under the name that comes first
+            item_id = self._ids.setdefault((group, item_id.casefold()), item_id)
         title, texts = _without_tags(self.text(row, "title")), self._category_texts(row, self._categories)
         price, problems = self._price(row, line, row_id)
         images = [text for role in ("image", "more images") for text in _image_names(row.get(self._of[role], ""))]
