@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 
 from coordi.config import DataSettings, FeedSettings
-from coordi.data.feed import DUPLICATE, NO_PRICE, OTHER_CURRENCY, addresses_of, read_catalogue
+from coordi.data.feed import (
+    DUPLICATE,
+    NO_PRICE,
+    NO_REGULAR_PRICE,
+    OTHER_CURRENCY,
+    addresses_of,
+    read_catalogue,
+)
 from coordi.data.loading import load
 from coordi.data.shop_formats import (
     GROUP_OF_PRODUCTS,
@@ -316,3 +323,21 @@ def test_colours_that_differ_in_case_are_one(tmp_path: Path, adds_up: Callable[[
     assert {item.id: item.extra["sizes"] for item in source.items} == {"shirt/Navy": "S, M, L", "Shirt/Navy": "S"}
     assert not source.problems
     adds_up(load(path, DataSettings(photos="optional"), 1))
+
+
+@pytest.mark.parametrize(("sale", "until", "price", "reason"), [
+    ("89.00 EUR", "", 89.0, NO_REGULAR_PRICE), ("89.00 EUR", "2099-01-01", 89.0, NO_REGULAR_PRICE),
+    ("89.00 EUR", "2001-01-01", None, NO_REGULAR_PRICE), ("89.00 EUR", "soon", None, NO_REGULAR_PRICE),
+    ("0", "", None, NO_REGULAR_PRICE), ("2 for 30", "", None, NO_PRICE), ("89 USD", "", None, OTHER_CURRENCY),
+])  # fmt: skip
+def test_a_sale_price_without_a_regular_one(
+    tmp_path: Path, sale: str, until: str, price: float | None, reason: str
+) -> None:
+    path = tmp_path / "feed.csv"
+    path.write_text(
+        f"id,title,price,sale_price,sale_price_to\n1,Red hat,120 EUR,,\n2,Blue hat,,{sale},{until}\n3,Hat,,,\n",
+        encoding="utf-8",
+    )
+    source = read_catalogue(path)
+    assert [item.price for item in source.items] == [120.0, price, None]
+    assert told(source) == [(reason, sale, 3)]

@@ -72,6 +72,7 @@ OUTFITS_FILE = "outfits.jsonl"
 DUPLICATE = "duplicate id, the first is kept"
 NO_PRICE = "price isn't a number of 0 or more: kept without a price"
 NO_SALE_PRICE = "sale price or its dates can't be read: kept with the regular price"
+NO_REGULAR_PRICE = "price is empty: the sale price is used if it is more than 0 and its dates include today"
 OTHER_CURRENCY = "price in another currency than the feed's: kept without a price"
 UNCLOSED = "bad row: a quotation mark is closed lines later, so the lines between were read as part of it"
 SWALLOWING = "a quoted field goes over lines that look like rows"
@@ -430,7 +431,10 @@ class _Columns:
 
     def _price(self, row: Row, line: int, row_id: str) -> tuple[float | None, list[RowProblem]]:
         """What a row costs now: its sale price while there is one; in the feed's currency."""
-        given, currency = self._amount(row, "price"), self.text(row, "currency").upper() or self.currency
+        given, reduced = self._amount(row, "price"), self._amount(row, "sale price")
+        currency = self.text(row, "currency").upper() or self.currency
+        has_regular = given is not None or reduced is None
+        given = given if has_regular else reduced
         price = read_price(given, currency)
         if price is None:
             return None, [] if given is None else [RowProblem(NO_PRICE, row_id, line, _plain(given), usable=True)]
@@ -438,12 +442,14 @@ class _Columns:
         self.currency = self.currency or currency
         if currency and currency != self.currency:
             return None, [RowProblem(OTHER_CURRENCY, row_id, line, _plain(given), usable=True)]
-        reduced = self._amount(row, "sale price")
         if reduced is None:
             return price.amount, []
         sale = read_price(reduced, currency or self.currency)
         begins, _, ends = self.text(row, "sale begins").partition("/")
         is_on = in_force(begins, ends or self.text(row, "sale ends"), self._today)
+        if not has_regular:
+            problem = RowProblem(NO_REGULAR_PRICE, row_id, line, _plain(reduced), usable=True)
+            return (price.amount or None) if is_on else None, [problem]
         if sale is None or is_on is None or (sale.currency or self.currency) != self.currency:
             return price.amount, [RowProblem(NO_SALE_PRICE, row_id, line, _plain(reduced), usable=True)]
         return (sale.amount if is_on and 0 < sale.amount < price.amount else price.amount), []
