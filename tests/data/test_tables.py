@@ -419,3 +419,20 @@ def test_a_product_with_very_many_elements_of_a_name_takes_time_by_their_number(
     assert isinstance(row, dict)
     assert len(row["x"]) == 300_000
     assert time.process_time() - begun < 20  # a copy of the list for each took minutes
+
+
+@pytest.mark.parametrize(("price", "amount", "regular"), [
+    ({"old": 30, "new": 20}, 20.0, "30"), ({"was": "30,00 €", "now": "19,90 €"}, 19.9, "30,00 €"),
+    ({"regular": 8.403, "sale": 7.5, "currency": "EUR"}, 7.5, "8.4030 EUR"), ({"old": 30, "new": 35}, 35.0, "30"),
+    ({"Original": 30, "Current": None}, 30.0, None), ({"old": 30, "new": "2 for 30"}, None, "30"),
+    ({"old": 30, "new": 20, "usd": 22}, None, None), ({"old": None, "new": None}, None, None),
+])  # fmt: skip
+def test_a_price_before_and_after_a_change(
+    tmp_path: Path, price: dict[str, object], amount: float | None, regular: str | None
+) -> None:
+    path = tmp_path / "items.jsonl"
+    path.write_text(json.dumps({"id": "1", "title": "red hat", "Price": price}), encoding="utf-8")
+    source = read_catalogue(path)
+    (item,) = source.items
+    assert (item.price, item.extra.get("regular_price")) == (amount, regular)
+    assert bool(source.problems) == (amount is None and None not in price.values())

@@ -380,12 +380,28 @@ def _json_lines(path: Path, encoding: str) -> NumberedRows:
                     yield from _json_row(lines.number, value)
 
 
+_NOW = ("new", "now", "current", "sale", "final", "reduced", "discounted")
+_BEFORE = ("old", "was", "before", "regular", "original", "list", "full")
+
+
 def _json_row(line: int, value: Any) -> NumberedRows:
     if not isinstance(value, dict):
         yield line, BadRow("bad row: not a JSON object")
         return
-    cells = {name: cell for name, inner in value.items() if (cell := cell_of(inner)) not in (None, "", [])}
-    yield from _sound(line, cells)
+    cells = ((key, cell_of(part)) for name, inner in value.items() for key, part in _prices(name, inner).items())
+    yield from _sound(line, {name: cell for name, cell in cells if cell not in (None, "", [])})
+
+
+def _prices(name: str, value: Any) -> dict[str, Any]:
+    """A JSON value by its column; of a price before and after a change the later one, and the other beside it."""
+    keys = {column_key(key): key for key in value} if isinstance(value, dict) and "price" in column_key(name) else {}
+    now, before = (next((key for key in keys if key in names), None) for names in (_NOW, _BEFORE))
+    if now is None or before is None or not keys.keys() <= {now, before, "currency", "currencycode"}:
+        return {name: value}
+    currency = next((value[key] for short, key in keys.items() if short.startswith("currency")), None)
+    prices = [value[keys[key]] for key in (now, before) if value[keys[key]] not in (None, "")]
+    columns = zip((name, "regular_price"), prices, strict=False)
+    return {column: {"amount": price, "currency": currency} for column, price in columns}
 
 
 def _wrapped(start: str) -> int | None:
