@@ -189,7 +189,9 @@ def test_a_folder_is_searched_for_its_table(tmp_path: Path, shop: str) -> None:
     assert answer["folder"] == str(tmp_path / "images")
     assert list(answer["failed"]) == ["0"]
     (tmp_path / "items.csv").unlink()
-    assert "holds no table of items; give the path of a table" in str(CliRunner().invoke(build_app(), command).exception)
+    assert "holds no table of items; give the path of a table" in str(
+        CliRunner().invoke(build_app(), command).exception
+    )
 
 
 @pytest.mark.parametrize(("host", "address"), [

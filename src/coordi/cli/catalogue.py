@@ -305,7 +305,9 @@ def refresh(
 
 @with_feed
 def fetch_photos(
-    source: Annotated[Path, typer.Argument(metavar="SRC", help="A table or a shop's export with addresses of photos, or its folder.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SRC", help="A table or a shop's export with addresses of photos, or its folder.")
+    ],
     feed: FeedSettings,
     allow: Annotated[list[str], typer.Option(metavar="HOST", help="Host that may be asked; repeatable.")],
     max_mb: Annotated[float, typer.Option(min=0.001, help="Largest photo in MiB.")] = 20.0,
