@@ -6,7 +6,9 @@ import csv
 import json
 from pathlib import Path
 
-from coordi.data.sample import MARKER, write_sample
+from PIL import Image
+
+from coordi.data.sample import MARKER, sample_folder, write_sample
 from coordi.types import Split
 
 
@@ -34,3 +36,17 @@ def write_small_sample(folder: Path, sizes: dict[Split, int]) -> Path:
             photo.unlink()
     (folder / MARKER).write_text("{}", encoding="utf-8")
     return folder
+
+
+def write_several_garments(path: Path, count: int) -> Path:
+    """A photo of a top and trousers, or of these, shoes and a bag, side by side on white."""
+    with (sample_folder() / "items.csv").open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["image"]]
+    canvas = Image.new("RGB", (320, 80 * count), "white")
+    for number, category in enumerate(("top", "bottom", "shoes", "bag")[:count]):
+        row = next(row for row in rows if row["category"] == category)
+        with Image.open(sample_folder() / row["image"]) as photo:
+            photo.thumbnail((160, 160))
+            canvas.paste(photo, (number % 2 * 160, number // 2 * 160))
+    canvas.save(path)
+    return path

@@ -22,6 +22,8 @@ from coordi.data.sample import sample_folder
 from coordi.errors import ConfigError, DataError, EvaluationError, MissingDependencyError, RecommendationError
 from coordi.types import Dataset, Item
 
+from .sample import write_several_garments
+
 pytest.importorskip("torch")
 
 
@@ -70,6 +72,12 @@ def test_an_item_with_a_photo_is_scored_as_its_photo(model: Model, sample: Datas
     items = [Item(f"p{number}", "", None, image=photo) for number, photo in enumerate(photos)]
     assert quick(model, *items) == quick(model, *photos)
     assert quick(model, items[0], "blue jeans") != quick(model, items[1], "blue jeans")
+
+
+def test_a_photo_of_several_garments_isnt_called_one(model: Model, tmp_path: Path) -> None:
+    photo = write_several_garments(tmp_path / "IMG_1.png", 4)
+    with pytest.raises(DataError, match=r"IMG_1\.png' shows several garments; say in words what it is"):
+        model.find_item(str(photo))
 
 
 def test_an_item_of_no_garment_category_is_refused(model: Model) -> None:

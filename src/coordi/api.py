@@ -21,7 +21,7 @@ from coordi.data.loading import located
 from coordi.data.photos import PHOTO_SUFFIXES, open_photo
 from coordi.data.source import title_of_file
 from coordi.encoders.base import ImageTextEncoder, load_settled_encoder
-from coordi.encoders.labels import KINDS, NO_GARMENT, Labeller, Vocabulary, load_vocabulary, shows
+from coordi.encoders.labels import KINDS, SUBJECT, Labeller, Vocabulary, load_vocabulary
 from coordi.errors import DataError, EvaluationError, RecommendationError
 from coordi.model.ensemble import text_encoder
 from coordi.model.trained import ModelScorers, TrainedModel, find_model
@@ -230,8 +230,8 @@ class Model:
         item = Item(_new_id(), title if is_named else "", kind.category if kind else None, image=path, is_users=True)
         item = self._described_by_photo(item, path)
         if item.category is None and not is_named:
-            is_other = item.description is not None and shows(item.description.attributes, NO_GARMENT)
-            what = "no garment" if is_other else "nothing that is sure"
+            subjects = item.description.attributes.get(SUBJECT, ()) if item.description else ()
+            what = next((label.text for label in subjects), "nothing that is sure")
             raise DataError(f"the photo '{path}' shows {what}; say in words what it is, like 'navy wool blazer'")
         return item
 

@@ -17,6 +17,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from ..sample import write_several_garments
 from .conftest import QUICK, READY_SECONDS, OpenContext, Server
 from .doing import add_photos, outfit_score, pieces, settle, suggestions
 
@@ -61,6 +62,14 @@ def test_a_phone_takes_a_photo(page: Page, own_photos: list[Path]) -> None:
     expect(camera).to_have_attribute("capture", "environment")
     camera.set_input_files(str(own_photos[0]))
     expect(pieces(page)).to_have_count(1)
+
+
+def test_a_photo_of_several_garments_is_named_as_such_until_its_label_goes(page: Page, tmp_path: Path) -> None:
+    add_photos(page, [write_several_garments(tmp_path / "a.png", 2)])
+    sentence = page.get_by_text("This photo shows several garments, which count as one here.")
+    expect(sentence).to_be_visible()
+    page.get_by_role("button", name=re.compile("^Remove .*several garments")).click()
+    expect(sentence).to_have_count(0)
 
 
 def test_a_wardrobe_in_a_folder_comes_back_from_it(page: Page, own_photos: list[Path]) -> None:

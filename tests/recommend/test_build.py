@@ -25,6 +25,7 @@ from coordi.encoders.labels import Labeller
 from coordi.errors import ArtifactError, DataError, EncoderError, RecommendationError
 from coordi.recommend.build import (
     LONG_TITLE,
+    SEVERAL,
     CatalogueJob,
     DescriptionPipeline,
     add_to_catalogue,
@@ -40,6 +41,7 @@ from coordi.recommend.rules import Rules
 from ..hub_server import PIN, Hub
 from ..hub_server import constants as constants
 from ..hub_server import server as server
+from ..sample import write_several_garments
 
 Row = dict[str, Any]
 GOOD: tuple[Row, ...] = (
@@ -197,6 +199,18 @@ def test_every_problem_is_told_with_its_line_and_good_rows_are_kept(
         row.get("sku", "") or line for line, (row, _, usable) in enumerate(BAD, first + len(GOOD)) if not usable
     } | set(broken)
     assert len(result.problems) == len(listed)
+
+
+def test_a_photo_of_several_garments_is_noted_unless_words_name_it(
+    tmp_path: Path, pipeline: DescriptionPipeline, work: CatalogueJob
+) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    write_several_garments(photos / "IMG_1.png", 2)
+    shutil.copy(photos / "IMG_1.png", photos / "blue skirt.png")
+    build_catalogue(photos, pipeline, work)
+    noted = [(entry["item_id"], entry["reason"], entry["kept"]) for entry in problems_of(work.folder)]
+    assert noted == [("IMG_1", SEVERAL, True)]
 
 
 @pytest.mark.slow

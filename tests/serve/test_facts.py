@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ import pytest
 
 from coordi.data.sample import sample_folder
 
+from ..sample import write_several_garments
 from .conftest import jpeg
 
 API = "/api/v1"
@@ -78,6 +80,13 @@ def test_a_described_photo_has_facts_of_the_photo(client: httpx.Client) -> None:
     assert described["facts"]["category"] == [{"values": [described["category"]], "source": "photo"}]
     nothing = client.post(f"{API}/describe", files={"photo": ("red.jpg", jpeg("red"), "image/jpeg")}).json()
     assert (nothing["category"], nothing["facts"]) == (None, {})
+    assert (described["note"], nothing["note"]) == (None, None)
+
+
+def test_a_photo_of_several_garments_is_noted(client: httpx.Client, tmp_path: Path) -> None:
+    photo = write_several_garments(tmp_path / "a.png", 2).read_bytes()
+    described = client.post(f"{API}/describe", files={"photo": ("a.png", photo, "image/png")}).json()
+    assert described["note"].startswith("the photo shows several garments, which are described as one; send a photo of")
 
 
 def test_what_the_user_corrected_counts_before_the_title_and_the_photo(client: httpx.Client) -> None:

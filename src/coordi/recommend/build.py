@@ -33,7 +33,7 @@ from coordi.data.loading import located, read_source
 from coordi.data.photos import OUTSIDE, PhotoError, photo_bytes
 from coordi.data.source import RowProblem, SourceItem, clean_title
 from coordi.encoders.base import ImageTextEncoder, load_settled_encoder
-from coordi.encoders.labels import Labeller, Vocabulary, load_vocabulary
+from coordi.encoders.labels import SEVERAL_GARMENTS, Labeller, Vocabulary, load_vocabulary, shows
 from coordi.encoders.photo_embeddings import SAVE_EVERY, EmbeddingCache, encode_photos
 from coordi.errors import ArtifactError, DataError, RecommendationError
 from coordi.model.ensemble import text_encoder
@@ -61,6 +61,7 @@ LONG_TITLE = f"title longer than {MAX_TITLE_LENGTH:,} letters: cut"
 MAX_ID_LENGTH = 200  # what a rule may name
 NOT_CLOTHES = "nobody wears it to be seen (rugs, lipstick, underwear, ...)"
 NOTHING_TO_GO_BY = "no title and no photo"
+SEVERAL = "photo shows several garments: taken for one by the photo; name it in words, or give a photo of it alone"
 NO_CATEGORY = "neither its words nor a photo tell its category"
 NO_PHOTO_NAMED = "no photo named: kept for its title"
 BAD_ID = f"id longer than {MAX_ID_LENGTH} characters, or with characters that can't be written or seen"
@@ -320,6 +321,7 @@ def describe_rows(
     vectors = cache.vectors([digests[name] for name in ids])  # (B, D)
     descriptions = pipeline.labeller.descriptions(ids, vectors)
     categories = dict(zip(ids, pipeline.labeller.categories(descriptions, vectors), strict=True))
+    by_item = {entry.item_id: entry for entry in descriptions}
     items: list[Item] = []
     problems: list[RowProblem] = []
     for row in rows:
@@ -328,9 +330,10 @@ def describe_rows(
             item = replace(item, category=categories[item.id])
             if item.category is None:
                 problems.append(row.problem(NO_CATEGORY, item.title))
+            elif shows(by_item[item.id].attributes, SEVERAL_GARMENTS):
+                problems.append(row.problem(SEVERAL, item.category, usable=True))
         if item.category is not None and (item.image is not None or item.title):
             items.append(item)
-    by_item = {entry.item_id: entry for entry in descriptions}
     photos: dict[str, NDArray[np.float32]] = dict(zip(ids, vectors, strict=True))
     described = describe_items(items, by_item, photos, pipeline.prompt, pipeline.vocabulary, text_encoder())
     return described, problems

@@ -30,7 +30,7 @@ from starlette.staticfiles import StaticFiles
 
 from coordi.api import Model, PhotoDescription
 from coordi.data.photos import FORMATS_IN_WORDS, TOO_LARGE, PhotoError, decode_photo, photo_bytes
-from coordi.encoders.labels import KINDS
+from coordi.encoders.labels import KINDS, SEVERAL_GARMENTS, shows
 from coordi.errors import DataError, ModelError, RecommendationError
 from coordi.model.trained import check_can_write
 from coordi.recommend.catalogue import Catalogue, Facets
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from coordi.serve.app import Service
 
 _FLOATS = np.dtype("<f4")  # of an embedding in base64
+_SEVERAL = "the photo shows several garments, which are described as one; send a photo of each, or say which it is"
 _ROUNDING = 1e-3  # by which its length may differ from 1
 _ERRORS: dict[int | str, dict[str, Any]] = {
     status: {"model": schemas.ErrorResponse} for status in (401, 403, 404, 405, 408, 409, 413, 415, 422, 500, 503)
@@ -315,6 +316,7 @@ def _describe(model: Model, photo: bytes) -> schemas.DescribeResponse:
         item = model.item_of_labels(result.category, labels)
         values = {"text": item.text, "facts": item.facts}
     values |= {"category": result.category, "attributes": result.description, "encoder": model.encoder.name}
+    values["note"] = _SEVERAL if shows(result.description.attributes, SEVERAL_GARMENTS) else None
     values["embedding"] = base64.b64encode(result.embedding.astype(_FLOATS).tobytes()).decode()
     return schemas.DescribeResponse.model_validate(values)
 

@@ -208,12 +208,14 @@ class DescribeResponse(BaseSchema):
     """What coordi recognises in a photo: by attribute, the labels that are sure enough, most probable first.
 
     The category is None, and the text empty, if the encoder isn't sure: the client has to choose one. ``embedding`` is
-    the photo's, float32 in base64, for ``seen.embedding``; it holds no picture.
+    the photo's, float32 in base64, for ``seen.embedding``; it holds no picture. ``note`` says so if the photo shows
+    several garments.
     """
 
     category: GarmentCategory | None
     attributes: Attributes
     text: str
+    note: str | None
     encoder: str
     embedding: str
     facts: FactsResponse

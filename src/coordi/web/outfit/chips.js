@@ -9,6 +9,7 @@ import { Picker } from "../shared/picker.js";
 
 const { t } = i18n;
 const WORN_AS = "worn:";
+const SEVERAL = "several garments";
 
 /**
  * @param {{item: import("../core/types.js").Item, isRefused?: boolean}} props `item`: with the labels that are read from its
@@ -28,6 +29,7 @@ export function Chips({ item, isRefused = false }) {
   const hasKind = (item.attributes[KIND] ?? []).length > 0;
   return html`
     ${!item.category && item.kind === "photo" && html`<p class="ask">${t("chip.ask")}</p>`}
+    ${item.kind === "photo" && item.attributes.subject?.some((label) => label.text === SEVERAL) && html`<p class="ask">${t("chip.several")}</p>`}
     <ul class="chips" role="list" ref=${list} aria-label=${t("chip.list", { name: nameOf(item) })} onFocusIn=${() => (hadFocus.current = true)}
       onFocusOut=${(event) => event.relatedTarget && (hadFocus.current = list.current.contains(event.relatedTarget))}>
       ${!hasKind && html`<li key="kind"><${KindChip} item=${item} vocabulary=${vocabulary} isRefused=${isRefused} /></li>`}
