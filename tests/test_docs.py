@@ -43,6 +43,8 @@ SHRUNK = {
 # Commands that aren't run, only parsed, with the reason.
 PARSED = {
     "serve": "it runs until it is stopped; tests/serve starts it",
+    "mcp": "it answers until its input is closed; tests/serve/test_mcp.py asks it",
+    "beach wedding": "the drawn shop has no look for one; tests/recommend/test_wishes.py has more clothes",
     "--preset paper": "it needs an 8B Llama",
     "model.base=path/to/model": "it needs an adapter and its base; tests/model/test_trained.py has both",
     "--preset qwen": "it needs a 7B model",

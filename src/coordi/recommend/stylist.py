@@ -464,7 +464,7 @@ class CandidateSearch:
     def seeds(self, rules: Rules) -> list[Item]:
         """Items that looks of a wish begin with: of evenly spaced ones of each category those that suit most of it."""
         wanted = [category for category in rules.brief.wants if category in _SEED_CATEGORIES]
-        categories = wanted or (_SEED_CATEGORIES if rules.something else ("top", "dress"))
+        categories = wanted or (COMPLETION_ORDER if rules.something else ("top", "dress"))
         best: list[tuple[int, Item]] = []
         for category in categories:
             if category in rules.unwanted:
