@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from coordi.style.wishes import Wish, parse_wish
+from coordi.style.wishes import Wish, is_wish, parse_wish
 
 WISHES = [json.loads(line) for line in Path(__file__).with_name("wishes.jsonl").read_text("utf-8").splitlines()]
 SHARE = 0.95  # of the wishes that are understood exactly
@@ -67,3 +67,36 @@ def test_texts_that_are_no_wishes_do_no_harm(text: str) -> None:
     wish = parse_wish(text)
     assert not wish.occasion
     assert not wish.features
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "outfit for 8 C under 49.90",
+        "An outfit, no heels",
+        "something blue",
+        "뭐 입을까, 옷 추천",
+        "오늘 코디 좀",
+        "옷을 골라줘",
+    ],
+)
+def test_words_that_begin_like_a_wish(text: str) -> None:
+    assert is_wish(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "look.jpg",
+        "looks/1.jpg",
+        "outfit 3.JPG",
+        "outfit-3",
+        "잠옷",
+        "겉옷 세트",
+        "재입고 블라우스",
+        "하객룩 원피스",
+        "navy blazer",
+    ],
+)
+def test_a_photo_or_an_item_is_no_wish(text: str) -> None:
+    assert not is_wish(text)

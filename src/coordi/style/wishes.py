@@ -131,7 +131,11 @@ def parse_wish(text: str) -> Wish:
     return reader.wish(values)
 
 
-_OPENERS = re.compile(r"^(?:an? )?(?:outfits?|looks?|something|what|clothes)\b|코디|룩|입을|입고|옷", re.IGNORECASE)
+_OPENERS = re.compile(
+    r"^(?:an? )?(?:outfits?|looks?|something|what|clothes)(?=[\s,:]|$)(?!.*\.[a-z]+$)|"  # but "look 3.jpg"
+    r"(?<![가-힣])(?:코디|룩|입을|입고|옷)(?:[은을이좀]|으로|만한)?(?![가-힣])",  # but "잠옷", and "재입고" of shops
+    re.IGNORECASE,
+)
 
 
 def is_wish(text: str) -> bool:
