@@ -100,3 +100,48 @@ def test_words_that_begin_like_a_wish(text: str) -> None:
 )
 def test_a_photo_or_an_item_is_no_wish(text: str) -> None:
     assert not is_wish(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("I can't wear wool", "wool"),
+        ("I'm allergic to wool", "wool"),
+        ("a dress that isn't red", "red"),
+        ("I won't wear heels", "heels"),
+        ("wool-free", "wool"),
+        ("leather free shoes", "leather"),
+        ("heels are not allowed", "heels"),
+        ("heels: no", "heels"),
+        ("울은 안 돼요", "wool"),
+        ("힐 못 신어요", "heels"),
+        ("치마는 입고 싶지 않아요", "skirt"),
+        ("울 알레르기가 있어요", "wool"),
+        ("빨간색은 별로예요", "red"),
+        ("바지 말고", "trousers"),
+    ],
+)
+def test_a_refusal_is_never_read_as_a_wish(text: str, refused: str) -> None:
+    wish = parse_wish(text)
+    assert (*wish.unwanted_features, *wish.unwanted_colours) == (refused,)
+    assert refused not in " ".join((*wish.features, *wish.something))
+    assert not wish.unknown
+
+
+@pytest.mark.parametrize(
+    ("text", "occasion", "unknown"),
+    [
+        ("결혼식 말고 파티", ("party",), ("결혼식 말고",)),
+        ("비 안 와요, 출근", ("office",), ("비 안 와요",)),
+        ("it won't rain, office", ("office",), ("wont rain",)),
+        ("office, heels, no", ("office",), ("no",)),
+    ],
+)
+def test_refused_weather_and_occasions_are_said(text: str, occasion: tuple[str, ...], unknown: tuple[str, ...]) -> None:
+    wish = parse_wish(text)
+    assert (wish.occasion, wish.weather, wish.unknown) == (occasion, (), unknown)
+
+
+def test_what_is_worn_before_a_refusal_is_wanted() -> None:
+    wish = parse_wish("검은 바지 입고 힐 없이")
+    assert (wish.features, wish.unwanted_features) == (("black trousers",), ("heels",))

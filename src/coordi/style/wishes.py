@@ -70,6 +70,12 @@ _TEMPERATURE = re.compile(
 )
 _NUMERALS = "일이삼사오육칠팔구"
 _NUMERAL = re.compile(rf"(?<![가-힣])([{_NUMERALS}]?)(십?)([{_NUMERALS}]?)(?=\s*(?:도(?!움)|[만천]\s*원))")
+_FREE_OF = re.compile(r"\b([a-z]+)[ -]free\b(?! of\b)", re.IGNORECASE)  # "leather-free shoes"
+_KOREAN_REFUSAL = re.compile(  # of what is before it, as "안 입어요", "신고 싶지 않아요"
+    r"(?:별로 )?(?:안|못) ?(?:돼|되|됨|됩|된|입|신|매|좋아|원|와|오|추|더)[가-힣]*(?: 싶[가-힣]*)?|"
+    r"(?:(?:입고|신고|매고|하고) )?[가-힣]+지 ?않[가-힣]*|[가-힣]*(?:입|신|매|하|쓰|끼)지 ?(?:마|말|못)[가-힣]*|"
+    r"(?:알레르기|알러지)[가-힣]*(?: 있[가-힣]*)?|별로[가-힣]*|아니고|[xX]"
+)
 _SEPARATOR = re.compile(r"[,;.!?()\n+&/]+|\s[-–—]\s")
 _PARTICLES = re.compile(
     r"(?:색으로|색상|색|해야|할때|할|하러|하기|에서는|에서|으로는|이랑|하고|에는|에게|이나|이고|인데|에요|예요|용으로|용|룩으로|룩|날|코디|복장|으로|은|는|이|가|을|를|에|의|도|만|로|랑|나|과|와|요)$"
@@ -123,10 +129,10 @@ def parse_wish(text: str) -> Wish:
     """Read a wish in English or Korean; what is refused or wanted is never dropped: ``unknown`` has what is left."""
     values: dict[str, Any] = {}
     text = _NUMERAL.sub(_in_digits, text[:_MOST_LETTERS].replace("’", "'"))
+    text = _FREE_OF.sub(r"without \1 , ", text)
     text, weather = _without_temperatures(_without_prices(text, values))
-    reader = _Reader(weather)
-    tokens = _korean_tokens(text) if _HANGUL.search(text) else _english_tokens(text)
-    for token in tokens:
+    reader = _Reader({"weather": weather})
+    for token in _wish_tokens(text):
         reader.read(token)
     return reader.wish(values)
 
@@ -190,8 +196,7 @@ def _choices(token: Token) -> list[Condition]:
 class _Reader:
     """Collects tokens in their order; a run of garment words without another between them is one feature."""
 
-    weather: list[str]
-    lists: dict[str, list[str]] = field(default_factory=dict)
+    lists: dict[str, list[str]]
     gender: Gender | None = None
     in_stock: bool = False
     refused: str = ""  # the word that refuses what follows
@@ -200,6 +205,7 @@ class _Reader:
     is_after_refusal: bool = False
     is_after_garment: bool = False
     denied: list[str] = field(default_factory=list)  # what follows a refusal and isn't a garment
+    named: Token | None = None  # an occasion or weather, which a word after it may refuse
     unknown: list[str] = field(default_factory=list)
 
     def read(self, token: Token) -> None:
@@ -214,6 +220,9 @@ class _Reader:
             self.unknown.append(token.words)
         elif token.role == "separator":
             self._settle(is_refused=False)
+        elif token.role == "after" and self.named and not self.runs:
+            self.lists[self.named.role].pop()
+            self.unknown.append(f"{self.named.words} {token.words}")  # "비 안 와요"
         elif token.role == "after":
             self._settle(is_refused=True, by=token.words)
         elif token.role == "again" and self.is_after_refusal:
@@ -227,12 +236,11 @@ class _Reader:
             self.gender = next(gender for gender in get_args(Gender) if gender == token.value)
         elif token.role == "stock":
             self.in_stock = True
-        elif token.role == "weather":
-            self.weather.append(token.value)
-        elif token.role == "occasion":
-            self._put("occasion", token.value)
-
+        elif token.role in ("weather", "occasion"):
+            self._put(token.role, token.value)
         self.is_after_refusal = token.role == "not"
+        if token.role != "filler":
+            self.named = token if token.role in ("weather", "occasion") else None
 
     def wish(self, values: Mapping[str, Any]) -> Wish:
         """What was read, with prices."""
@@ -240,8 +248,7 @@ class _Reader:
         self._settle(is_refused=bool(self.refused))
         unknown = tuple(dict.fromkeys(" ".join(part.split()) for part in self.unknown))
         lists: dict[str, Any] = {name: tuple(dict.fromkeys(rows)) for name, rows in self.lists.items()}
-        weather = tuple(dict.fromkeys(self.weather))
-        return Wish(weather=weather, gender=self.gender, in_stock=self.in_stock, unknown=unknown, **lists, **values)
+        return Wish(gender=self.gender, in_stock=self.in_stock, unknown=unknown, **lists, **values)
 
     def _end_run(self) -> None:
         if self.run and self.is_after_garment and not _has_kind(self.run):
@@ -323,10 +330,13 @@ def _without_temperatures(text: str) -> tuple[str, list[str]]:
     return _TEMPERATURE.sub(take, text), temperatures
 
 
-def _english_tokens(text: str) -> Iterator[Token]:
+def _wish_tokens(text: str) -> Iterator[Token]:
+    is_korean = bool(_HANGUL.search(text))
     for part in _SEPARATOR.split(text):
-        yield from _tokens(words_of(part))
-        yield Token("", "separator", "")
+        tokens = list(_korean_tokens(part) if is_korean else _tokens(words_of(part)))
+        if tokens and tokens[-1].role == "not":
+            tokens[-1] = tokens[-1]._replace(role="after")  # "heels no"
+        yield from (*tokens, Token("", "separator", ""))
 
 
 def _tokens(words: Sequence[str]) -> Iterator[Token]:
@@ -369,28 +379,28 @@ def _token(phrase: str) -> Token | None:
     return None if kind is None or kind is NOT_WEARABLE else Token(phrase, "kind", kind.name)
 
 
-def _korean_tokens(text: str) -> Iterator[Token]:
+def _korean_tokens(part: str) -> Iterator[Token]:
     """Tokens of words that are known with or without a particle after them, alone or with those beside them."""
-    for part in _SEPARATOR.split(text):
-        words = part.split()
-        position = 0
-        while position < len(words):
-            for size in range(min(_LONGEST, len(words) - position), 0, -1):
-                tokens = _korean_token(" ".join(words[position : position + size]))
-                if tokens:
-                    break
-            first = _korean_token(words[position]) if size > 1 and tokens[0].role in _OF_GARMENTS else []
-            if first and first[0].role not in _OF_GARMENTS:
-                tokens, size = first, 1  # "겨울 코트" is a season and a coat
-            yield from tokens or (Token(words[position], "unknown", ""),)
-            if _CONJUNCTION.search(words[position + size - 1]):
-                yield Token("", "filler", "")
-            position += size
-        yield Token("", "separator", "")
+    words = part.split()
+    position = 0
+    while position < len(words):
+        for size in range(min(_LONGEST, len(words) - position), 0, -1):
+            tokens = _korean_token(" ".join(words[position : position + size]))
+            if tokens:
+                break
+        first = _korean_token(words[position]) if size > 1 and tokens[0].role in _OF_GARMENTS else []
+        if first and first[0].role not in _OF_GARMENTS:
+            tokens, size = first, 1  # "겨울 코트" is a season and a coat
+        yield from tokens or (Token(words[position], "unknown", ""),)
+        if _CONJUNCTION.search(words[position + size - 1]):
+            yield Token("", "filler", "")
+        position += size
 
 
 def _korean_token(phrase: str) -> list[Token]:
     """Tokens of a phrase, without what a particle adds; none if it isn't known."""
+    if _KOREAN_REFUSAL.fullmatch(phrase):
+        return [Token(phrase, "after", "")]
     bare = _PARTICLES.sub("", phrase)
     for form in dict.fromkeys((phrase, bare, _PARTICLES.sub("", bare))):
         if not form:
