@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from coordi.style.wishes import Wish, is_wish, parse_wish
+from coordi.style.lexicon import default_lexicon
+from coordi.style.wishes import FEATURES, UNWANTED, Wish, feature_guide, is_wish, parse_wish
 
 WISHES = [json.loads(line) for line in Path(__file__).with_name("wishes.jsonl").read_text("utf-8").splitlines()]
 SHARE = 0.95  # of the wishes that are understood exactly
@@ -100,6 +101,16 @@ def test_words_that_begin_like_a_wish(text: str) -> None:
 )
 def test_a_photo_or_an_item_is_no_wish(text: str) -> None:
     assert not is_wish(text)
+
+
+def test_a_garment_that_no_rule_can_follow_is_said() -> None:
+    assert parse_wish("underwear, 속옷").unknown == ("underwear",)
+    for kind in default_lexicon().kinds:
+        for wish in (parse_wish(kind), parse_wish(f"no {kind}")):
+            for words in wish.features:
+                assert feature_guide(FEATURES, words)
+            for words in wish.unwanted_features:
+                assert feature_guide(UNWANTED, words)
 
 
 @pytest.mark.parametrize(

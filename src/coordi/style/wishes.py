@@ -273,11 +273,17 @@ class _Reader:
             words = " ".join(
                 token.words if token.role == "kind" and token.words.isascii() else token.value for token in run
             )
-            self._put("unwanted_features" if is_refused else "features", words)
+            name = UNWANTED if is_refused else FEATURES
+            try:
+                feature_guide(name, words)
+            except DataError:  # such as underwear, which has no category
+                self.unknown.append(f"{self.refused} {words}")
+            else:
+                self._put(name, words)
             return
         for token in run:
-            name = "unwanted_colours" if token.role == "colour" else "unwanted_features"
-            self._put(name if is_refused else "something", token.value)
+            name = "unwanted_colours" if token.role == "colour" else UNWANTED
+            self._put(name if is_refused else SOMETHING, token.value)
 
     def _put(self, name: str, value: str) -> None:
         self.lists.setdefault(name, []).append(value)
