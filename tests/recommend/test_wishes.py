@@ -70,6 +70,8 @@ def test_nothing_that_was_wished_for_is_a_reason_and_no_error() -> None:
 def test_what_a_user_sets_counts_before_the_wish() -> None:
     rules = parse_rules({"wish": "under 80, for men, office", "price_max": 50.0, "occasion": "gym"})
     assert (rules.price_max, rules.occasion, rules.gender) == (50, "gym", "men")
+    assert parse_rules({"wish": "under 80", "price_max": 0.0}).price_max == 0
+    assert parse_rules({"wish": "under 0"}).price_max == 0
 
 
 @pytest.mark.parametrize(

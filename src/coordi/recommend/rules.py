@@ -201,7 +201,10 @@ class Rules(Settings):
             given["in_stock"] = True
         if wish.features:
             given["want"] = tuple(dict.fromkeys(feature_guide(FEATURES, words).wants[0] for words in wish.features))
-        return values | {name: value for name, value in given.items() if value and not values.get(name)}
+        unset = (None, "", (), [])
+        return values | {
+            name: value for name, value in given.items() if value not in unset and values.get(name) in unset
+        }
 
     @field_validator(FEATURES, UNWANTED, SOMETHING)
     @classmethod

@@ -45,7 +45,7 @@ _BELOW = (
     r"under|below|less than|cheaper than|at most|no more than|not more than|not over|up to|within|max(?:imum)?(?: of)?|"
     r"budget(?: of| is)?|costs? less than|<=?"
 )
-_ABOVE = r"over|above|more than|at least|min(?:imum)?(?: of)?|starting at|>=?"
+_ABOVE = r"over|above|(?<!no )(?<!not )more than|at least|min(?:imum)?(?: of)?|starting at|>=?"
 _BELOW_AFTER = (
     r"or less|or under|max(?:imum)?|at most|tops|budget|"
     r"이하|미만|아래|안쪽|이내|까지|안으로|안에서|밑"
@@ -63,8 +63,9 @@ _PRICES = tuple(
         (r"(?:예산(?:은|이)?|최대|최고)\s*N", ("price_max",)),
     )
 )
+_COUNTED = ("colours", "colors", "days", "years", "pieces", "items", "things", "pairs")
 _TEMPERATURE = re.compile(
-    r"(?P<below>영하|minus)?\s*(?P<fahrenheit>화씨)?\s*(?P<number>[-+−–]?\d+(?:[.,]\d+)?)\s*(?:"
+    r"(?P<below>영하|minus)?\s*(?P<fahrenheit>화씨)?\s*(?P<number>(?:(?<!\d)[-+−–])?\d+(?:[.,]\d+)?)\s*(?:"
     r"(?:°|º|degrees?|deg\.?)?\s*(?P<unit>celsius|fahrenheit|[cf](?!\w)|[℃℉])|도(?!움)(?:에서|에|의|는)?)",
     re.IGNORECASE,
 )
@@ -233,7 +234,10 @@ class _Reader:
             self._settle(is_refused=bool(self.refused))
             self.refused = token.words if token.role == "not" else ""
         elif token.role == "gender":
-            self.gender = next(gender for gender in get_args(Gender) if gender == token.value)
+            gender = next(gender for gender in get_args(Gender) if gender == token.value)
+            if self.gender not in (None, gender):
+                self.unknown.append(token.words)  # a wish is for one
+            self.gender = self.gender or gender
         elif token.role == "stock":
             self.in_stock = True
         elif token.role in ("weather", "occasion"):
@@ -309,6 +313,9 @@ def _without_prices(text: str, values: dict[str, Any]) -> str:
     def take(match: re.Match[str], ends: Sequence[str]) -> str:
         if len(ends) > 1 and not re.search(rf"{_MONEY}|between", match[0], re.IGNORECASE):
             return match[0]  # "6 to 8" may be hours
+        after = re.match(r"\s*°?([a-z]+)", match.string[match.end() :], re.IGNORECASE)
+        if after and not re.search(_MONEY, match[0], re.IGNORECASE) and not _is_of_price(after[1].lower()):
+            return match[0]  # "below 10 C", "no more than 2 colours"
         groups = match.groups()
         for end, (number, unit) in zip(ends, zip(groups[::2], groups[1::2], strict=True), strict=True):
             # "between 20 and 50천" counts both in thousands
@@ -320,6 +327,11 @@ def _without_prices(text: str, values: dict[str, Any]) -> str:
     for pattern, ends in _PRICES:
         text = pattern.sub(lambda match, ends=ends: take(match, ends), text, count=1)  # type: ignore[misc]
     return text
+
+
+def _is_of_price(word: str) -> bool:
+    """Whether a word can follow a price without a currency: one that is known and isn't counted."""
+    return word not in _COUNTED and _longest([word])[0] is not None
 
 
 def _without_temperatures(text: str) -> tuple[str, list[str]]:
