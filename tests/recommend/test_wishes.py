@@ -45,6 +45,16 @@ def test_a_colour_stands_for_its_family() -> None:
         assert {"b1", "t2", "d2", "o2"} & {item.id for item in look.items}
 
 
+def test_wishes_of_one_sort_are_alternatives() -> None:
+    assert ids(complete("t1", features=("leather oxfords", "white sneakers"))) & {"s1", "s2", "s3"} == {"s1", "s2"}
+    either = ids(complete("t1", something=("blue", "grey")))
+    assert either == ids(complete("t1", something=("blue",))) | ids(complete("t1", something=("grey",)))
+    assert len(either) > 1
+    dressed = [look for look in looks(wish="dress or trousers").looks if "d1" in {item.id for item in look.items}]
+    assert dressed
+    assert not any(look.missing for look in dressed)
+
+
 def test_looks_of_a_wish_alone() -> None:
     answer = looks(wish="office, 12 C, no sneakers, comfy")
     assert answer.looks

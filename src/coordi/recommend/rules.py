@@ -138,9 +138,10 @@ class Rules(Settings):
             which no fact says so.
         weather: Temperature with its unit, rain, snow, wind, season ("8 C, rain", "46 F"); likewise.
         features: Garments that are wanted with their colours, patterns and materials ("blue dress"): of a garment's
-            category nothing else is suggested.
+            category nothing else is suggested. Those of one category are alternatives.
         unwanted_features: Garments, colours, patterns and materials that are never suggested.
-        something: Colours, patterns and materials that each suggestion, or one item of a look, should have.
+        something: Colours, patterns and materials that each suggestion, or one item of a look, should have. Those of
+            one sort are alternatives ("blue or green").
         wish: All of this in a person's own words ("a beach wedding, 27 C, no heels"), in English or Korean; what the
             other fields say counts before it. ``not_understood`` has the rest.
         pinned: Ids that must be suggested; the other suggestions go with them.

@@ -618,7 +618,8 @@ def distinct_looks(looks: Sequence[ScoredLook], start: Items, count: int) -> lis
 def missing_from(look: Items, rules: Rules) -> tuple[GarmentCategory, ...]:
     """Categories that an outfit needs, in this weather too, and a look misses, without those that the rules refuse."""
     present = places_of(look)
-    required = (*required_categories(present), *(name for name in rules.brief.wants if name not in present))
+    wanted = (name for name in rules.brief.wants if name not in present and not category_conflict(name, present))
+    required = (*required_categories(present), *wanted)
     return tuple(category for category in required if category not in rules.unwanted)
 
 

@@ -71,6 +71,7 @@ class Guide:
         out: What isn't worn.
         wants: Categories that an outfit should have then.
         source: Kind of the guides that say so.
+        choice: Guides with the same one are alternatives, of which an item has to suit one; empty for none.
     """
 
     rule: str
@@ -83,6 +84,7 @@ class Guide:
     out: tuple[Term, ...]
     wants: tuple[GarmentCategory, ...]
     source: str
+    choice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +152,11 @@ class Brief:
                 continue
             is_welcome = is_welcome or (not position and judgement.fits and judgement.name != "formality")
             judgements[guide.name] = judgement
+        broken = {name for name, judgement in judgements.items() if not judgement.fits}
+        met = {guide.choice for _, guide in self.guides if guide.choice and guide.name not in broken}
+        for _, guide in self.guides:
+            if guide.choice in met and guide.name in broken:
+                del judgements[guide.name]
         return judgements
 
 

@@ -179,7 +179,8 @@ def feature_guide(rule: str, words: str) -> Guide:
         out = tuple((*within, *(replace(row, is_denied=True, may_be_unknown=True) for row in rows)) for rows in choices)
     name = f"{_BEFORE_NAMES[rule]} {words}"
     wants = (category,) if rule == FEATURES and category is not None else ()
-    return Guide(rule, name, (), None, None, False, (), out, wants, "the user's own wish")
+    choice = "" if rule == UNWANTED else f"{rule} {category or out[0][0].fact}"
+    return Guide(rule, name, (), None, None, False, (), out, wants, "the user's own wish", choice)
 
 
 def _choices(token: Token) -> list[Condition]:
