@@ -48,3 +48,25 @@ def test_a_wish_can_be_dropped_where_nothing_fits(page: Page) -> None:
     settle(page)
     page.get_by_role("button", name="Drop").first.click()
     expect(page.get_by_label("In your own words")).to_have_value("")
+
+
+def test_a_price_of_a_wish_is_said_and_can_be_dropped(page: Page) -> None:
+    page.goto("/#looks")
+    settle(page)
+    wish(page, "under 1")
+    settle(page)
+    expect(page.get_by_text("Understood: Price up to 1.")).to_be_visible()
+    page.get_by_role("button", name="Drop the filter: Price up to 1").click()
+    expect(page.get_by_label("In your own words")).to_have_value("")
+
+
+def test_dropping_an_occasion_leaves_the_wish(page: Page) -> None:
+    page.goto("/#looks")
+    settle(page)
+    wish(page, "silver tiara")
+    page.get_by_role("button", name="Occasion", exact=True).click()
+    page.get_by_role("option", name="black tie", exact=True).click()
+    settle(page)
+    page.get_by_role("button", name="Drop the filter: black tie").click()
+    expect(page.get_by_role("button", name="Drop the filter: black tie")).to_have_count(0)
+    expect(page.get_by_label("In your own words")).to_have_value("silver tiara")

@@ -65,6 +65,15 @@ def test_looks_of_a_wish_alone() -> None:
     assert "Understood: office, 12 C, without sneakers; not understood: comfy" in answer.understood.text
 
 
+def test_prices_people_and_stock_of_a_wish_are_said() -> None:
+    answer = complete("t1", wish="under 80, for women, in stock")
+    assert answer.understood is not None
+    assert answer.understood.wishes == ("price at most 80", "made for women or everybody", "in stock")
+    nothing = complete("t1", wish="an outfit please").understood
+    assert nothing is not None
+    assert nothing.text == "Understood: nothing."
+
+
 def test_a_wished_garment_is_in_every_look() -> None:
     answer = looks(wish="floral dress")
     assert answer.looks

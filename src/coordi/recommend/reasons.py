@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from coordi.encoders.labels import KINDS, Vocabulary
 from coordi.recommend.answers import Contribution, GuideRemark, Reason, Understood
 from coordi.recommend.facts import COLOUR, fact_in_words
-from coordi.recommend.rules import Rules
+from coordi.recommend.rules import Rules, rule_clauses
 from coordi.style.agreement import Remark, remarks
 from coordi.style.occasions import NO_BRIEF, Brief
 from coordi.style.wishes import FEATURES, SOMETHING, UNWANTED
@@ -23,6 +23,7 @@ EncodeTexts = Callable[[Sequence[str]], NDArray[np.float32]]
 Items = tuple[Item, ...]
 _MIN_EFFECT = 0.005  # a smaller difference is displayed as 0.00
 _MAX_LISTED = 3
+_FILTERS_OF_WISHES = ("price_min", "price_max", "gender", "in_stock")
 _MAX_REMARKS = 2  # for an outfit, and as many against it, in a text
 _SENTENCES = {
     "made for others": "they are made for others",
@@ -190,12 +191,14 @@ def guide_remark_in_words(remark: GuideRemark, outfit: Items) -> str:
 def understood(rules: Rules, outfit: Items) -> Understood | None:
     """What was understood of a wish, and what of the user's own outfit breaks it; None if nothing of it is wished."""
     brief, not_understood = rules.brief, rules.not_understood
-    if not brief.guides and not not_understood:
+    if not brief.guides and not rules.wish.strip():
         return None
     occasions, weather, wishes = (
         tuple(words for words, guide in brief.guides if guide.rule in names)
         for names in (("occasion",), ("weather",), (FEATURES, UNWANTED, SOMETHING))
     )
+    if rules.wish:
+        wishes += tuple(clause.words for clause in rule_clauses(rules) if clause.name in _FILTERS_OF_WISHES)
     formality = () if brief.formality is None else tuple(dict.fromkeys(FORMALITIES[end] for end in brief.formality))
     # An outfit needn't have what is wanted beside it.
     counted = tuple(row for row in brief.guides if row[1].rule not in (FEATURES, SOMETHING))

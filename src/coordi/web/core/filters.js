@@ -80,10 +80,14 @@ export function rulesForLooks(filters) {
 /** Whether something is wished that a look can be built for without an item. @param {Filters} filters */
 export const isWished = (filters) => Boolean(filters.wish.trim() || filters.occasion.length || filters.weather.length || filters.degrees !== null);
 
+/** Whether a rule was set as a filter; else a wish in words gave it. @param {string} name @param {Filters} filters */
+export const isSet = (name, filters) => name in filters && JSON.stringify(filters[name]) !== JSON.stringify(noFilters()[name]);
+
 /** Takes a rule back; of occasions and weather the one that its words name. @param {{name: string, rule: string}} rule */
 export function dropFilter({ name, rule }) {
-  if (OF_WISH.includes(name) || (["occasion", "weather"].includes(name) && read().saved.filters.wish)) setFilters({ wish: "" });
-  else if (name === "weather" && /\d/.test(rule)) setFilters({ degrees: null });
+  const { filters } = read().saved;
+  if (name === "weather" && filters.degrees !== null && /\d/.test(rule)) setFilters({ degrees: null });
+  else if (!isSet(name, filters)) setFilters({ wish: "" });
   else if (name === "occasion" || name === "weather") flip(name, rule);
   else setFilters({ [name]: noFilters()[name] });
 }

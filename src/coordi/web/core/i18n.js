@@ -74,9 +74,15 @@ export const season = (name) => tOr(`season.${name}`, name);
 export const occasion = (name) => tOr(`occasion.${name}`, name);
 /** A temperature such as "8 C" too. */
 export const weather = (name) => tOr(`weather.${name}`, season(name).replace(/ ([CF])$/, " °$1"));
-const WISHED = { with: "wish.with", without: "wish.without", something: "wish.something" };
+const WISHED = {
+  with: "wish.with", without: "wish.without", something: "wish.something", "price at least": "rule.price_min",
+  "price at most": "rule.price_max", "made for": "rule.gender",
+};
 /** An occasion, weather, or what is wished or refused, as the server names them. */
 export const wish = (name) => {
-  const [, how, what] = /^(with|without|something) (.+)$/.exec(name) ?? [];
-  return how ? t(WISHED[how], { what: label(what) }) : tOr(`occasion.${name}`, weather(name));
+  const [, how, what] = /^(with|without|something|price at least|price at most|made for) (.+)$/.exec(name) ?? [];
+  if (!how) return name === "in stock" ? t("filter.in_stock") : tOr(`occasion.${name}`, weather(name));
+  if (how.startsWith("price")) return t(WISHED[how], { what: price(Number(what)) });
+  if (how === "made for") return t(WISHED[how], { what: gender(what.split(" or ")[0].replace("everybody", "unisex")) });
+  return t(WISHED[how], { what: tOr(`label.${what}`, what.split(" ").map(label).join(" ")) });
 };

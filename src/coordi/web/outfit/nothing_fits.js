@@ -1,7 +1,7 @@
 /** When nothing fits: why, and which rule to give up. */
 
 import * as i18n from "../core/i18n.js";
-import { dropFilter, OF_WISH } from "../core/filters.js";
+import { dropFilter, isSet, OF_WISH } from "../core/filters.js";
 import { useStore } from "../core/store.js";
 import { html } from "../core/ui.js";
 import { Icon } from "../shared/icons.js";
@@ -22,11 +22,11 @@ export function LeftOut({ rules }) {
   if (!rules.length) return null;
   return html`<ul class="rules" role="list">
     ${rules.map((rule) => {
-      const isSet = rule.name in filters || OF_WISH.includes(rule.name);
-      const words = isSet ? wordsOf(rule, filters) : tOr(`rule.${rule.name}`, rule.rule);
+      const isDroppable = rule.name in filters || OF_WISH.includes(rule.name);
+      const words = isDroppable ? wordsOf(rule, filters) : tOr(`rule.${rule.name}`, rule.rule);
       return html`<li key=${`${rule.name} ${rule.rule}`}>
         <span><b>${words}</b> ${t("nothing.left_out", { n: rule.count })} ${t("nothing.left", { n: rule.left })}</span>
-        ${isSet && html`<button type="button" class="button" aria-label=${t("nothing.drop", { rule: words })} onClick=${() => dropFilter(rule)}>${t("nothing.drop.short")}</button>`}
+        ${isDroppable && html`<button type="button" class="button" aria-label=${t("nothing.drop", { rule: words })} onClick=${() => dropFilter(rule)}>${t("nothing.drop.short")}</button>`}
       </li>`;
     })}
   </ul>`;
@@ -43,10 +43,10 @@ function whyOf(answer) {
 function wordsOf({ name, rule }, filters) {
   const shown = { want: i18n.category, unwanted: i18n.category, colours: i18n.label, unwanted_colours: i18n.label, seasons: i18n.season };
   const value = filters[name];
-  if (["occasion", "weather", ...OF_WISH].includes(name)) return i18n.wish(rule);
+  if (["occasion", "weather"].includes(name) || !isSet(name, filters)) return i18n.wish(rule);
   if (name === "in_stock") return t("filter.in_stock");
   if (name === "excluded") return t("filter.excluded");
   if (name === "gender") return t("rule.gender", { what: i18n.gender(value) });
-  if (name === "price_min" || name === "price_max") return t(`rule.${name}`, { what: value === null ? "" : i18n.price(value) });
+  if (name === "price_min" || name === "price_max") return t(`rule.${name}`, { what: i18n.price(value) });
   return t(`rule.${name}`, { what: i18n.list(value.map(shown[name] ?? String)) });
 }
