@@ -76,6 +76,9 @@ def test_an_assistant_gets_what_the_api_answers(tmp_path: Path, bare: Model) -> 
             assert [row["item"]["id"] for row in completion["suggestions"]] == ["shoe-3"]
             looks = await ask(session, "looks", around="dress-1", k=1)
             assert looks["looks"][0]["items"][0]["id"] == "dress-1"
+            looks = await ask(session, "looks", rules={"wish": "office, no jeans, comfy"})
+            assert looks["understood"]["not_understood"] == ["comfy"]
+            assert looks["understood"]["wishes"] == ["without jeans"]
 
             described = await ask(session, "describe", items=[str(photo), "하늘색 셔츠"])
             assert described["items"][1]["category"] == "top"

@@ -89,11 +89,12 @@ class _Tools:
         """Items of the catalogue that complete an outfit, with reasons: of a wanted category, or of what it lacks."""
         return _as_json(schemas.CompleteResponse.of(self._model.complete(outfit, want=want, k=k, rules=rules)))
 
-    def looks(self, around: _Given, k: _LookCount = 3, rules: _Rules = None) -> Json:
-        """Whole outfits of the catalogue around an item."""
+    def looks(self, around: _Given | None = None, k: _LookCount = 3, rules: _Rules = None) -> Json:
+        """Whole outfits of the catalogue around an item, or without one for a wish or an occasion of the rules."""
         model = self._model
         answer = model.looks(around, k=k, rules=rules)
-        return _as_json(schemas.LooksResponse.of(answer, in_catalogue=_are_ids(model, [around])[0]))
+        in_catalogue = around is None or _are_ids(model, [around])[0]
+        return _as_json(schemas.LooksResponse.of(answer, in_catalogue=in_catalogue))
 
     def search(self, words: _Words = "", rules: _Rules = None, offset: _Offset = 0, limit: _Limit = 10) -> Json:
         """Items of the catalogue whose texts have all of some words and that the rules allow, in its own order."""
