@@ -20,7 +20,7 @@ from .conftest import Start, jpeg
 API = "/api/v1"
 SOURCE = Path(coordi.__file__).parent
 TABLE = json.loads((SOURCE / "serve" / "sentences.ko.json").read_text(encoding="utf-8"))
-PYDANTIC = ("input should", "string should", "list should", "field required")  # test_bad_input.py has these
+PYDANTIC = ("must ", "is missing")  # test_refused_bodies has these
 OUTFIT = {"items": [{"id": "top-2"}, {"id": "bottom-1"}], "language_model": False}
 
 
@@ -47,6 +47,7 @@ def test_the_best_accepted_language_counts(client: httpx.Client, accepted: str, 
         ("complete", {**OUTFIT, "rules": {"want": ["bag"], "price_max": 1}}, ("left_out", 0, "rule"), "가격 1 이하"),
         ("complete", {**OUTFIT, "rules": {"want": ["scarf"]}}, ("nothing",),
          "코디에 더할 것이 카탈로그에 없습니다: 스카프. 카탈로그에 있는 것: "),
+        ("complete", {**OUTFIT, "rules": {"wish": "without boots"}}, ("left_out", 0, "rule"), "부츠 제외"),
         ("complete", {**OUTFIT, "k": 1}, ("suggestions", 0, "reason", "text"), ": "),
     ],
 )  # fmt: skip
@@ -62,6 +63,30 @@ def test_answers(client: httpx.Client, path: str, body: Any, place: tuple[str | 
     assert in_korean.startswith(expected) or (expected == ": " and expected in in_korean)
     assert re.search("[가-힣]", in_korean)
     assert not re.search("[가-힣]", in_english)
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({}, "'items': 꼭 있어야 합니다"),
+        ({"items": "shirt"}, "'items': 목록이어야 합니다. 받은 값: 'shirt'"),
+        ({"items": [{"text": "x" * 301}]}, "'items[0].text': 300자 이하여야 합니다. 받은 값: 'xxx"),
+        ({"items": []}, "'items': 1개 이상이어야 합니다"),
+        ({**OUTFIT, "k": 0}, "'k': 1 이상이어야 합니다. 받은 값: 0"),
+        ({**OUTFIT, "language_model": "no"}, "'language_model': true 또는 false여야 합니다. 받은 값: 'no'"),
+        ({**OUTFIT, "rules": {"gender": "men's"}}, "'rules.gender': 다음 중 하나여야 합니다: 'women'"),
+        ({**OUTFIT, "rules": {"occasion": "moon"}}, "'rules.occasion': 모르는 용도입니다: 'moon'. 가능한 것: 출근, "),
+        ({**OUTFIT, "rules": {"occasion": "office, gym, beach, home"}}, "'rules.occasion': 용도가 한꺼번에 4개입니다"),
+        ({**OUTFIT, "rules": {"weather": "8"}}, "'rules.weather': 기온 '8'에 단위가 없습니다. 8 C 또는 8 F로"),
+        ({**OUTFIT, "rules": {"wish": "60 C"}}, "'rules.weather': 기온이 60 C입니다. -50 C (-58 F)부터"),
+        ({**OUTFIT, "rules": {"weather": "8 C, 9 C"}}, "'rules.weather': 날씨 '8 C, 9 C'에 수가 2개 있습니다"),
+        ({**OUTFIT, "rules": {"features": ["big unicorn"]}}, "'rules.features': 'big unicorn': 모르는 말입니다: "),
+        ({**OUTFIT, "rules": {"features": ["blue"]}}, "'rules.features': 'blue': 옷의 종류가 없습니다"),
+    ],
+)
+def test_refused_bodies(client: httpx.Client, body: Any, expected: str) -> None:
+    message = client.post(f"{API}/complete", json=body, headers={"Accept-Language": "ko"}).json()["error"]["message"]
+    assert message.startswith(expected)
 
 
 @pytest.mark.parametrize("photo", [b"", b"hello", jpeg()[:300], jpeg(size=(2000, 12))])
@@ -88,7 +113,9 @@ def test_sentences_without_a_translation_stay_english() -> None:
 
 def test_remarks_of_a_reason_are_translated_one_by_one() -> None:
     parts = [
-        ("Their colours clash: skirt (red, title), pink top (pink, photo)",
+        ("Suits office: black oxfords (business to cocktail, usual)",
+         "출근에 어울립니다: black oxfords (비즈니스부터 칵테일까지, 이 종류에 흔함)"),
+        ("their colours clash: skirt (red, title), pink top (pink, photo)",
          "색이 부딪칩니다: skirt (빨강, 상품명), pink top (분홍, 사진)"),
         ("but they share a dress code: skirt (casual to smart casual, usual), top (casual, title)",
          "다만 드레스 코드가 같습니다: skirt (캐주얼부터 스마트 캐주얼까지, 이 종류에 흔함), top (캐주얼, 상품명)"),

@@ -45,8 +45,8 @@ class GuideRemark:
 class Understood:
     """What was understood of an occasion, the weather and a wish: the strictest occasion first, the lowest and the
     highest dress code that is suggested, what isn't followed as it contradicts another part, items of the user's outfit
-    with pinned ones that break it, features that are wanted or refused ("without heels") and prices, people and stock of
-    the wish, and parts of the wish that no rule follows; ``text`` is an English sentence of all.
+    with pinned ones that break it, features that are wanted or refused ("without heels") with prices, people and stock
+    of the wish, and parts of the wish that no rule follows; ``text`` is an English sentence of all.
     """
 
     occasions: tuple[str, ...]

@@ -23,7 +23,16 @@ from coordi.recommend.answers import LeftOut
 ENGLISH = "en"
 LANGUAGES = (ENGLISH, "ko")
 _PAGE_WORDS = Path(__file__).parents[1] / "web" / "i18n"
-_OF_VALUES = ("label", "attribute", "gender", "season", "formality", "category")  # the last one's word counts
+_OF_VALUES = (
+    "occasion",
+    "weather",
+    "label",
+    "attribute",
+    "gender",
+    "season",
+    "formality",
+    "category",
+)  # the last one's word counts
 _Rows = tuple[tuple[re.Pattern[str], str], ...]
 
 
