@@ -50,9 +50,24 @@ def test_wishes_of_one_sort_are_alternatives() -> None:
     either = ids(complete("t1", something=("blue", "grey")))
     assert either == ids(complete("t1", something=("blue",))) | ids(complete("t1", something=("grey",)))
     assert len(either) > 1
-    dressed = [look for look in looks(wish="dress or trousers").looks if "d1" in {item.id for item in look.items}]
+    dressed = [
+        look for look in looks(wish="dress or trousers").looks if "dress" in {row.category for row in look.items}
+    ]
     assert dressed
     assert not any(look.missing for look in dressed)
+
+
+def test_one_item_of_a_look_around_an_item_has_what_something_should() -> None:
+    shelf = (*SHELF, ("b9", "purple trousers", "bottom"))
+    stylist = stylist_of(described(*shelf), Judge(longest_title))
+    around = described(("x1", "white linen blouse", "top"))[0]
+    answer = stylist.outfits(around, 3, parse_rules({"something": ("purple",)}))
+    assert answer.looks
+    assert all("b9" in {item.id for item in look.items} for look in answer.looks)
+    assert all(look.items[0].id == "x1" for look in answer.looks)
+    nothing = stylist.outfits(around, 3, parse_rules({"something": ("turquoise",)}))
+    assert not nothing.looks
+    assert "something turquoise" in nothing.nothing
 
 
 def test_looks_of_a_wish_alone() -> None:

@@ -66,6 +66,7 @@ _ADDITIONS: tuple[GarmentCategory, ...] = ("shoes", "bag")
 _OF_WISHES = ("occasion", "weather", FEATURES, UNWANTED, SOMETHING)
 _SEED_CATEGORIES: tuple[GarmentCategory, ...] = ("top", "dress", "bottom", "outerwear", "shoes", "bag")
 _SEEDS, _SEEDS_TRIED = 8, 32  # items that looks of a wish begin with, and of each category those that are tried
+_SEED_WIDTH = 3  # looks that are left of each
 _SHORTLISTED = 3  # items that the encoder recommends beside what the language model names
 
 Scored = tuple[Item, float]
@@ -211,12 +212,7 @@ class Stylist:
             return Looks((), judge(language_model), left_out, nothing, wish)
         scored = list(zip(candidates, scores_of(scorer_of(self.scorers, language_model), candidates), strict=True))
         # Looks that miss the fewest categories come first, then by score; ties by texts, so that ids decide nothing.
-        scored.sort(
-            key=lambda row: (
-                not has_something(row[0], rules), len(missing_from(row[0], rules)), -row[1],
-                [item.text for item in row[0]],
-            )
-        )  # fmt: skip
+        scored.sort(key=lambda row: (len(missing_from(row[0], rules)), -row[1], [item.text for item in row[0]]))
         best = distinct_looks(scored, start, k)
         reasons = self._reasoner(language_model, rules).of_looks([look for look, _ in best])
         looks = tuple(
@@ -530,17 +526,26 @@ def _rules_for(outfit: Sequence[Item], rules: Rules) -> Rules:
 
 
 def looks_of_wish(finder: CandidateSearch, start: Items, rules: Rules) -> list[Items]:
-    """Looks around the given items, or around each of some items of the catalogue where none is given. What something
-    should have only one item of a look needs.
+    """Looks around the given items. Where none is given, or none has what something should have, each look has one of
+    some items of the catalogue beside them that has.
     """
     within = rules.model_copy(update={SOMETHING: ()})
-    if start:
+    if start and has_something(start, rules):
         return build_looks(finder, start, within)
     looks: dict[frozenset[str], Items] = {}
-    for seed in finder.seeds(rules):
-        for look in build_looks(finder, (seed,), _same_people((seed,), within)):
+    for seed in _beside(finder, start, rules) if start else finder.seeds(rules):
+        begun = (*start, seed)
+        built = build_looks(finder, begun, _same_people(begun, within), _SEED_WIDTH)
+        for look in built or ([begun] if start else []):
             looks.setdefault(frozenset(item.id for item in look), look)
     return list(looks.values())
+
+
+def _beside(finder: CandidateSearch, start: Items, rules: Rules) -> list[Item]:
+    """The best items of any category beside the given ones."""
+    categories = [category for category in addable_categories(places_of(start)) if category not in rules.unwanted]
+    scored = [row for category in categories for row in finder.find(start, rules, category, _SEEDS)]
+    return [item for item, _ in ranked_order(scored, start)[:_SEEDS]]
 
 
 def has_something(look: Items, rules: Rules) -> bool:
@@ -551,9 +556,10 @@ def has_something(look: Items, rules: Rules) -> bool:
     return all(any(guide.name not in row for row in verdicts) for guide in guides)
 
 
-def build_looks(finder: CandidateSearch, start: Items, rules: Rules) -> list[Items]:
+def build_looks(finder: CandidateSearch, start: Items, rules: Rules, width: int = BEAM_WIDTH) -> list[Items]:
     """Looks that begin with the given items, by beam search without the language model; none if nothing can be added. A
-    body (a top and a bottom, or a dress) comes first, then shoes and a bag, then the wanted categories.
+    body (a top and a bottom, or a dress) comes first, then shoes and a bag, then the wanted categories. After each of
+    them ``width`` looks are left.
     """
     looks: dict[frozenset[str], Items] = {}
     for categories in _plans(start, rules):
@@ -563,9 +569,9 @@ def build_looks(finder: CandidateSearch, start: Items, rules: Rules) -> list[Ite
                 ((*look, item), score)
                 for look in beam
                 if category_conflict(category, places_of(look)) is None
-                for item, score in finder.find(look, rules, category, BEAM_WIDTH)
+                for item, score in finder.find(look, rules, category, width)
             ]
-            beam = _best_varied(longer, len(start)) or beam
+            beam = _best_varied(longer, len(start), width) or beam
         for look in beam:
             if len(look) > len(start):
                 looks.setdefault(frozenset(item.id for item in look), look)
@@ -590,7 +596,7 @@ def _plans(start: Items, rules: Rules) -> list[tuple[GarmentCategory, ...]]:
     return plans or [plan(())]
 
 
-def _best_varied(scored: Sequence[ScoredLook], start: int) -> list[Items]:
+def _best_varied(scored: Sequence[ScoredLook], start: int, width: int) -> list[Items]:
     """The best looks; those whose added items are in two better ones already come last."""
     uses: Counter[str] = Counter()
     varied, repeated = [], []
@@ -601,7 +607,7 @@ def _best_varied(scored: Sequence[ScoredLook], start: int) -> list[Items]:
             varied.append(look)
         else:
             repeated.append(look)
-    return [*varied, *repeated][:BEAM_WIDTH]
+    return [*varied, *repeated][:width]
 
 
 def distinct_looks(looks: Sequence[ScoredLook], start: Items, count: int) -> list[ScoredLook]:
