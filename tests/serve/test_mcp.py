@@ -61,6 +61,8 @@ def test_an_assistant_gets_what_the_api_answers(tmp_path: Path, bare: Model) -> 
             listed = await session.list_tools()
             assert {tool.name for tool in listed.tools} == {"describe", "score", "complete", "looks", "search"}
             assert all(tool.annotations and tool.annotations.read_only_hint for tool in listed.tools)
+            accepted = next(tool.input_schema for tool in listed.tools if tool.name == "looks")["properties"]["rules"]
+            assert {"occasion", "wish"} <= accepted["anyOf"][0]["properties"].keys()
 
             outfit = ["navy wool blazer", "shoe-3"]
             score = await ask(session, "score", items=outfit)
@@ -92,6 +94,10 @@ def test_an_assistant_gets_what_the_api_answers(tmp_path: Path, bare: Model) -> 
             assert "'sofa' names nothing that is worn" in await refusal(session, "score", items=["sofa", "jeans"])
             assert "at most 12" in await refusal(session, "score", items=["jeans"] * 13)
             assert "colour 'rot'" in await refusal(session, "complete", outfit=["jeans"], rules={"colours": ["rot"]})
+            unknown = await refusal(session, "looks", rules={"occasion": "moon landing", "colour": 1})
+            assert "no occasion 'moon landing'; nearest: hiking; accepted are office" in unknown
+            assert "colour: " in unknown
+            assert "\n" not in unknown
             missing = await refusal(session, "describe", items=[str(tmp_path / "gone.jpg")])
             assert "gone.jpg" in missing
             assert "\n" not in missing

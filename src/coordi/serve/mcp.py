@@ -8,11 +8,11 @@ from importlib import metadata
 from threading import Lock
 from typing import Annotated, Any, ParamSpec
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from coordi.api import Model, Say
 from coordi.errors import CoordiError, RecommendationError, require
-from coordi.recommend.rules import Rules
+from coordi.recommend.rules import Rules, parse_rules
 from coordi.serve import schemas
 from coordi.serve.errors import single_line
 from coordi.types import GarmentCategory
@@ -29,7 +29,12 @@ _Given = Annotated[str, Field(min_length=1, max_length=1000, description="An id,
 _Outfit = Annotated[list[_Given], Field(min_length=1, max_length=schemas.MAX_ITEMS)]
 _Count = Annotated[int, Field(ge=1, le=schemas.MAX_SUGGESTIONS)]
 _LookCount = Annotated[int, Field(ge=1, le=schemas.MAX_LOOKS)]
-_Rules = Annotated[Rules | None, Field(description="Which items may be suggested; null for all.")]
+# Read by ``parse_rules``, whose errors have one line; the SDK's have several for each field.
+_Rules = Annotated[
+    dict[str, Any] | None,
+    Field(description="Which items may be suggested; null for all."),
+    WithJsonSchema({"anyOf": [Rules.model_json_schema(), {"type": "null"}]}),
+]
 _Words = Annotated[str, Field(max_length=schemas.MAX_TEXT_LENGTH)]
 _Offset = Annotated[int, Field(ge=0)]
 _Limit = Annotated[int, Field(ge=1, le=MAX_RESULTS)]
@@ -101,7 +106,7 @@ class _Tools:
         model = self._model
         if model.catalogue is None:
             raise RecommendationError("there is no catalogue; start with: coordi mcp --catalogue DIR")
-        items, total = model.catalogue.page(rules or Rules(), words, offset, limit)
+        items, total = model.catalogue.page(parse_rules(rules), words, offset, limit)
         page = tuple(map(schemas.ItemResponse.of, items))
         return _as_json(schemas.CatalogueResponse(items=page, total=total, offset=offset))
 
