@@ -159,6 +159,21 @@ def test_refused_weather_and_occasions_are_said(text: str, occasion: tuple[str, 
     assert (wish.occasion, wish.weather, wish.unknown) == (occasion, (), unknown)
 
 
+@pytest.mark.parametrize(
+    "text", ["코트 두껍지 않은 걸로", "셔츠는 비싸지 않은 것", "힐 불편하지 않은 거", "코트 안 더운 걸로"]
+)
+def test_a_garment_is_wanted_though_a_property_is_not(text: str) -> None:
+    wish = parse_wish(text)
+    assert len(wish.features) == 1
+    assert len(wish.unknown) == 1
+    assert not wish.unwanted_features
+
+
+def test_a_refusal_of_nothing_is_said() -> None:
+    assert parse_wish("no dress code, office").unknown == ("no",)
+    assert parse_wish("no more than two colours").unknown == ("no more",)
+
+
 def test_what_is_worn_before_a_refusal_is_wanted() -> None:
     wish = parse_wish("검은 바지 입고 힐 없이")
     assert (wish.features, wish.unwanted_features) == (("black trousers",), ("heels",))

@@ -73,10 +73,12 @@ _NUMERALS = "일이삼사오육칠팔구"
 _NUMERAL = re.compile(rf"(?<![가-힣])([{_NUMERALS}]?)(십?)([{_NUMERALS}]?)(?=\s*(?:도(?!움)|[만천]\s*원))")
 _FREE_OF = re.compile(r"\b([a-z]+)[ -]free\b(?! of\b)", re.IGNORECASE)  # "leather-free shoes"
 _KOREAN_REFUSAL = re.compile(  # of what is before it, as "안 입어요", "신고 싶지 않아요"
-    r"(?:별로 )?(?:안|못) ?(?:돼|되|됨|됩|된|입|신|매|좋아|원|와|오|추|더)[가-힣]*(?: 싶[가-힣]*)?|"
-    r"(?:(?:입고|신고|매고|하고) )?[가-힣]+지 ?않[가-힣]*|[가-힣]*(?:입|신|매|하|쓰|끼)지 ?(?:마|말|못)[가-힣]*|"
-    r"(?:알레르기|알러지)[가-힣]*(?: 있[가-힣]*)?|별로[가-힣]*|아니고|[xX]"
+    r"(?:별로 )?(?:안|못) ?(?:돼|되|됨|됩|된|입|신|매|좋아|원|와|오)[가-힣]*(?: 싶[가-힣]*)?|"
+    r"(?:(?:입고|신고|매고|하고) )?(?:싶|원하|좋아하|선호하|착용하|입|신|매|끼|쓰|오|내리|되)지 ?"
+    r"(?:않|마|말|못)[가-힣]*|"
+    r"(?:알레르기|알러지)[가-힣]*(?: 있[가-힣]*)?|별로(?:예|에|야|고|라|입)[가-힣]*|아니고|[xX]"
 )
+_KOREAN_DENIAL = re.compile(r"(?:별로 )?(?:(?:안|못) [가-힣]+|[가-힣]+지 ?않[가-힣]*)")  # of itself, as "두껍지 않은"
 _SEPARATOR = re.compile(r"[,;.!?()\n+&/]+|\s[-–—]\s")
 _PARTICLES = re.compile(
     r"(?:색으로|색상|색|해야|할때|할|하러|하기|에서는|에서|으로는|이랑|하고|에는|에게|이나|이고|인데|에요|예요|용으로|용|룩으로|룩|날|코디|복장|으로|은|는|이|가|을|를|에|의|도|만|로|랑|나|과|와|요)$"
@@ -221,6 +223,8 @@ class _Reader:
         elif token.role == "unknown":
             self.unknown.append(token.words)
         elif token.role == "separator":
+            if self.refused and not (self.runs or self.denied):
+                self.unknown.append(self.refused)  # "no dress code"
             self._settle(is_refused=False)
         elif token.role == "after" and self.named and not self.runs:
             self.lists[self.named.role].pop()
@@ -420,6 +424,8 @@ def _korean_token(phrase: str) -> list[Token]:
     """Tokens of a phrase, without what a particle adds; none if it isn't known."""
     if _KOREAN_REFUSAL.fullmatch(phrase):
         return [Token(phrase, "after", "")]
+    if _KOREAN_DENIAL.fullmatch(phrase):
+        return [Token(phrase, "unknown", "")]
     bare = _PARTICLES.sub("", phrase)
     for form in dict.fromkeys((phrase, bare, _PARTICLES.sub("", bare))):
         if not form:
