@@ -9,6 +9,7 @@ import pytest
 from coordi.errors import RecommendationError
 from coordi.recommend.answers import Looks
 from coordi.recommend.rules import Rules, parse_rules
+from coordi.style.occasions import GivesWay
 
 from .shelves import Judge, described, longest_title, stylist_of
 from .test_occasions import WARDROBE, complete, ids
@@ -106,6 +107,16 @@ def test_what_a_user_sets_counts_before_the_wish() -> None:
     assert (rules.price_max, rules.occasion, rules.gender) == (50, "gym", "men")
     assert parse_rules({"wish": "under 80", "price_max": 0.0}).price_max == 0
     assert parse_rules({"wish": "under 0"}).price_max == 0
+
+
+def test_what_is_set_besides_a_wish_drops_nothing_in_silence() -> None:
+    answer = complete("t1", wish="office, 60 C, no sandals, with a bag", weather="8 C", unwanted_features=("denim",))
+    assert answer.understood is not None
+    assert answer.understood.gives_way == (GivesWay("60 C", "8 C"),)
+    assert answer.understood.wishes == ("with bag", "without denim", "without sandals")
+    snow = complete("t1", wish="snow, office", occasion="gym").understood
+    assert snow is not None
+    assert snow.gives_way == (GivesWay("office", "gym"),)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,8 +14,8 @@ from coordi.recommend.answers import Contribution, GuideRemark, Reason, Understo
 from coordi.recommend.facts import COLOUR, fact_in_words
 from coordi.recommend.rules import Rules, rule_clauses
 from coordi.style.agreement import Remark, remarks
-from coordi.style.occasions import NO_BRIEF, Brief
-from coordi.style.wishes import FEATURES, SOMETHING, UNWANTED
+from coordi.style.occasions import NO_BRIEF, Brief, GivesWay
+from coordi.style.wishes import FEATURES, SOMETHING, UNWANTED, parse_wish
 from coordi.style.words import FORMALITIES
 from coordi.types import Fact, FactName, Facts, Item, OutfitScorer
 
@@ -203,14 +203,27 @@ def understood(rules: Rules, outfit: Items) -> Understood | None:
     # An outfit needn't have what is wanted beside it.
     counted = tuple(row for row in brief.guides if row[1].rule not in (FEATURES, SOMETHING))
     broken = guide_remarks(outfit, replace(brief, guides=counted), fits=False)
+    gives_way = (*brief.gives_way, *_set_besides(rules))
     parts = [f"understood: {', '.join((*occasions, *weather, *wishes)) or 'nothing'}"]
     parts += [f"not understood: {', '.join(not_understood)}"] if not_understood else []
     parts += [f"dress code {' to '.join(formality)}"] if formality else []
-    parts += [f"{row.what} gives way to {row.to}" for row in brief.gives_way]
+    parts += [f"{row.what} gives way to {row.to}" for row in gives_way]
     parts += [f"the outfit {guide_remark_in_words(remark, outfit)}" for remark in broken]
     text = "; ".join(parts)
     text = text[0].upper() + text[1:] + "."
-    return Understood(occasions, weather, formality, brief.gives_way, broken, wishes, not_understood, text)
+    return Understood(occasions, weather, formality, gives_way, broken, wishes, not_understood, text)
+
+
+def _set_besides(rules: Rules) -> Iterator[GivesWay]:
+    """Parts of the wish that aren't followed, as the user set the same rule besides."""
+    wish = parse_wish(rules.wish)
+    for wished, given in (
+        (wish.occasion, rules.occasion.split(", ")),
+        (wish.weather, rules.weather.split(", ")),
+        (wish.features, rules.features),
+        (wish.something, rules.something),
+    ):
+        yield from (GivesWay(what, ", ".join(given)) for what in wished if what not in given)
 
 
 def _reason(

@@ -16,7 +16,7 @@ from coordi.errors import DataError, RecommendationError, reason_in_words
 from coordi.recommend.facts import COLOUR, LabelWords
 from coordi.style.lexicon import default_lexicon
 from coordi.style.occasions import Brief, brief_of, parse_occasion, parse_weather
-from coordi.style.wishes import FEATURES, SOMETHING, UNWANTED, feature_guide, parse_wish
+from coordi.style.wishes import FEATURES, MAX_WISH_LENGTH, SOMETHING, UNWANTED, feature_guide, parse_wish
 from coordi.types import GARMENT_CATEGORIES, GENDERS, OF_CHILDREN, GarmentCategory, Gender, Item
 
 # Order in which people look for what is missing: shoes before gloves.
@@ -106,7 +106,6 @@ ALSO_FOR: Mapping[Gender, tuple[Gender, ...]] = {
 }  # fmt: skip
 """By gender, those for which its items are made too."""
 _MAX_VALUES, _MAX_FEATURES = 100, 20
-MAX_WISH_LENGTH = 300
 Words = Annotated[str, Field(min_length=1, max_length=100)]
 ItemId = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -143,7 +142,7 @@ class Rules(Settings):
         something: Colours, patterns and materials that each suggestion, or one item of a look, should have. Those of
             one sort are alternatives ("blue or green").
         wish: All of this in a person's own words ("a beach wedding, 27 C, no heels"), in English or Korean; what the
-            other fields say counts before it. ``not_understood`` has the rest.
+            other fields say counts before it, and both refusals count. ``not_understood`` has the rest.
         pinned: Ids that must be suggested; the other suggestions go with them.
         excluded: Ids that must not be suggested.
     """
@@ -202,7 +201,10 @@ class Rules(Settings):
             given["in_stock"] = True
         if wish.features:
             given["want"] = tuple(dict.fromkeys(feature_guide(FEATURES, words).wants[0] for words in wish.features))
-        unset = (None, "", (), [])
+        refused = values.get(UNWANTED)
+        if isinstance(refused, list | tuple):  # what is refused in either way is refused
+            values = values | {UNWANTED: tuple(dict.fromkeys((*refused, *given.pop(UNWANTED))))}
+        unset: tuple[Any, ...] = (None, "", (), [])
         return values | {
             name: value for name, value in given.items() if value not in unset and values.get(name) in unset
         }

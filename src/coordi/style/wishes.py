@@ -36,7 +36,7 @@ Role = Literal[
 _OF_GARMENTS: tuple[Role, ...] = ("kind", "colour", "pattern", "material")
 _DESCRIBING: tuple[Role, ...] = ("colour", "pattern", "material", "gender")
 _LONGEST = 6  # words of a phrase
-_MOST_LETTERS = 300
+MAX_WISH_LENGTH = 300  # letters; the others aren't read
 _LEAST_LETTERS, _NEARLY = 7, 0.87  # of a word that may be misspelt, and how alike they must be
 
 _MONEY = r"(?:[€$£₩]|eur(?:os?)?|usd|dollars?|bucks|pounds?|gbp|krw|won|원|유로|달러|파운드)"
@@ -131,7 +131,7 @@ class Token(NamedTuple):
 def parse_wish(text: str) -> Wish:
     """Read a wish in English or Korean; what is refused or wanted is never dropped: ``unknown`` has what is left."""
     values: dict[str, Any] = {}
-    text = _NUMERAL.sub(_in_digits, text[:_MOST_LETTERS].replace("’", "'"))
+    text = _NUMERAL.sub(_in_digits, text[:MAX_WISH_LENGTH].replace("’", "'"))
     text = _FREE_OF.sub(r"without \1 , ", text)
     text, weather = _without_temperatures(_without_prices(text, values))
     reader = _Reader({"weather": weather})
