@@ -25,7 +25,7 @@ _NAMES = ("http://www.w3.org/2000/svg",)
 _COMPOSED = (
     "category.", "attribute.", "label.", "gender.", "season.", "error.", "import.", "nav.", "score.", "upload.",
     "rule.", "filter.pinned.count", "filter.excluded.count", "fact.", "source.", "formality.", "remark.",
-    "occasion.", "weather.",
+    "occasion.", "weather.", "named.",
 )  # fmt: skip
 
 

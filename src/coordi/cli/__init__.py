@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 _INTERRUPTED = 130
@@ -19,4 +20,10 @@ def start() -> None:
             "coordi: there isn't enough memory to begin; end other programs, or raise the limit (ulimit -v)\n"
         )
         sys.exit(1)
-    main()
+    try:
+        main()
+    except SystemExit as ending:
+        if isinstance(ending.__context__, MemoryError):  # what libraries do at the end would fail, with tracebacks
+            sys.stderr.flush()
+            os._exit(1)
+        raise

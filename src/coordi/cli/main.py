@@ -60,7 +60,10 @@ def main() -> None:
         message = _message(error)
         if not message:
             raise
-        note(f"coordi: {message}")
+        if isinstance(error, MemoryError):  # rich needs some, too
+            sys.stderr.write(f"coordi: {message}\n")
+        else:
+            note(f"coordi: {message}")
         sys.exit(1)
     except (KeyboardInterrupt, SystemExit) as ending:
         if isinstance(ending, SystemExit) and ending.code != _INTERRUPTED:

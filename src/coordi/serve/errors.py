@@ -132,7 +132,9 @@ def _invalid(error: RequestValidationError, request: Request) -> RefusedError:
         message += f" (and {len(details) - 1} more)"
     # Values that are right on their own and contradict each other.
     contradicts = kind == "value_error" and field in ("", "rules")
-    code = "contradiction" if contradicts else "unknown_words" if kind == "string_pattern_mismatch" else "invalid"
+    # Of a rule's own field it is words that no table has.
+    unknown = kind == "string_pattern_mismatch" or (kind == "value_error" and field.startswith("rules."))
+    code = "contradiction" if contradicts else "unknown_words" if unknown else "invalid"
     expected = str(first["ctx"]["expected"]) if kind in ("literal_error", "enum") else ""
     return RefusedError(422, code, message, field, tuple(re.findall(r"'([^']*)'", expected)))
 
