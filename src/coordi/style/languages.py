@@ -43,6 +43,7 @@ _LEAST_EVIDENCE = 4  # letters of a word that speaks for a language by its stem
 _SURE_STEM = 6
 _OF_STEM, _OF_SMALL = 0.75, 0.5
 _LONGEST_VALUE = 120
+_LONGEST_COMPOUND, _LONGEST_TEXT = 60, 500  # letters; of a text whose language is wanted
 _LEAST_TEXTS = 5  # in a language, for others to be assumed in it
 # Garments that their material or a quality names where nothing else does: "니트", "Imperméable enfant".
 _ALONE = {"denim": "jeans", "knit": "sweater", "fleece": "fleece jacket", "waterproof": "raincoat"}
@@ -244,6 +245,8 @@ class WordTable:
 
     def _compound(self, word: str) -> list[_Entry | str]:
         """Parts of a compound whose last part is known, else the word as it is."""
+        if len(word) > _LONGEST_COMPOUND:
+            return [word]
         for start in range(1, len(word) - 2):
             last = self._single(word[start:])
             if last is None:
@@ -328,7 +331,7 @@ def language_of(text: str, assumed: str = "") -> str:
 
 def main_language(texts: Iterable[str]) -> str:
     """Code of the language that most different texts are in, and 5 of them; empty if there is none but English."""
-    counts = Counter(map(language_of, set(texts)))
+    counts = Counter(map(language_of, {text[:_LONGEST_TEXT] for text in texts}))
     code = max(counts, key=lambda code: counts[code], default="")
     return code if 2 * counts[code] > counts.total() and counts[code] >= _LEAST_TEXTS else ""
 
