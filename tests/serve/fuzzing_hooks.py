@@ -13,8 +13,9 @@ import schemathesis
 from hypothesis import strategies
 from PIL import Image
 
-# What no schema can say: what is in the catalogue, what a word means, what contradicts what, how long all is together.
-_MEANT = {"unknown_item", "unknown_label", "unknown_words", "contradiction", "too_large"}
+# What no schema can say: what is in the catalogue, what a word means, what contradicts what, how long all is together,
+# whether numbers are a photo's embedding.
+_MEANT = {"unknown_item", "unknown_label", "unknown_words", "contradiction", "too_large", "bad_embedding"}
 
 _ASK_IT = ("/score", "/complete", "/looks")
 
