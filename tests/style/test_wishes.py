@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from coordi.style.lexicon import default_lexicon
 from coordi.style.wishes import FEATURES, UNWANTED, Wish, feature_guide, is_wish, parse_wish
@@ -59,6 +61,9 @@ def test_a_part_that_is_not_known_is_said() -> None:
         ("no more than 2 colours", {"unknown": ("no more 2",)}),
         ("shirt with at least 2 pockets", {"features": ("shirt",), "unknown": ("least 2 pockets",)}),
         ("for men and women", {"gender": "men", "unknown": ("women",)}),
+        ("under 1'200 euros", {"price_max": 1200}),
+        ("under 1.234,50 euros", {"price_max": 1234.5}),
+        ("under 1.2.3 euros", {"unknown": ("1", "2", "3 euros")}),
         ("", {}),
         (" ,;!? ", {}),
     ],
@@ -177,3 +182,30 @@ def test_a_refusal_of_nothing_is_said() -> None:
 def test_what_is_worn_before_a_refusal_is_wanted() -> None:
     wish = parse_wish("검은 바지 입고 힐 없이")
     assert (wish.features, wish.unwanted_features) == (("black trousers",), ("heels",))
+
+
+PARTS = (
+    "under ",
+    "between ",
+    "no ",
+    "in ",
+    "a ",
+    "heels",
+    "blue",
+    "파란",
+    " 말고",
+    "5만원",
+    "만",
+    "도",
+    "C",
+    "€",
+    "-",
+    "'",
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.one_of(st.sampled_from(PARTS), st.text("0123456789.,' \n½²٣", max_size=6), st.text(max_size=5))))
+def test_no_text_breaks_the_parser(parts: list[str]) -> None:
+    wish = parse_wish("".join(parts))
+    assert wish.price_max is None or wish.price_max >= 0

@@ -40,7 +40,7 @@ MAX_WISH_LENGTH = 300  # letters; the others aren't read
 _LEAST_LETTERS, _NEARLY = 7, 0.87  # of a word that may be misspelt, and how alike they must be
 
 _MONEY = r"(?:[€$£₩]|eur(?:os?)?|usd|dollars?|bucks|pounds?|gbp|krw|won|원|유로|달러|파운드)"
-_AMOUNT = rf"{_MONEY}?\s*(\d[\d,.]*\d|\d)\s*(만|천)?\s*{_MONEY}?"
+_AMOUNT = rf"{_MONEY}?\s*(\d(?:[\d,.']*\d)?)\s*(만|천)?\s*{_MONEY}?"
 _BELOW = (
     r"under|below|less than|cheaper than|at most|no more than|not more than|not over|up to|within|max(?:imum)?(?: of)?|"
     r"budget(?: of| is)?|costs? less than|<=?"
@@ -63,6 +63,7 @@ _PRICES = tuple(
         (r"(?:예산(?:은|이)?|최대|최고)\s*N", ("price_max",)),
     )
 )
+_GROUPED = re.compile(r"([0-9]{1,3}(?:([,.'])[0-9]{3})(?:\2[0-9]{3})*|[0-9]+)(?:[.,]([0-9]{1,2}))?")
 _COUNTED = ("colours", "colors", "days", "years", "pieces", "items", "things", "pairs")
 _TEMPERATURE = re.compile(
     r"(?P<below>영하|minus)?\s*(?P<fahrenheit>화씨)?\s*(?P<number>(?:(?<!\d)[-+−–])?\d+(?:[.,]\d+)?)\s*(?:"
@@ -312,6 +313,12 @@ def _in_digits(match: re.Match[str]) -> str:
     return str(front * (10 if ten else 1) + units)
 
 
+def _amount(number: str) -> float | None:
+    """A number with or without groups of thousands and cents; None if it is neither."""
+    match = _GROUPED.fullmatch(number)
+    return float(f"{re.sub(r'[^0-9]', '', match[1])}.{match[3] or 0}") if match else None
+
+
 def _without_prices(text: str, values: dict[str, Any]) -> str:
     """The text without prices, which are added to the values."""
 
@@ -322,11 +329,12 @@ def _without_prices(text: str, values: dict[str, Any]) -> str:
         if after and not re.search(_MONEY, match[0], re.IGNORECASE) and not _is_of_price(after[1].lower()):
             return match[0]  # "below 10 C", "no more than 2 colours"
         groups = match.groups()
-        for end, (number, unit) in zip(ends, zip(groups[::2], groups[1::2], strict=True), strict=True):
+        amounts = [_amount(number) for number in groups[::2]]
+        if None in amounts:
+            return match[0]  # "1.2.3"
+        for end, amount, unit in zip(ends, amounts, groups[1::2], strict=True):
             # "between 20 and 50천" counts both in thousands
-            factor = {"만": 10_000, "천": 1_000}.get(unit or groups[-1] or "", 1)
-            digits = re.sub(r"[,.](?=\d{3}(?:\D|$))", "", number).replace(",", ".")
-            values[end] = float(digits) * factor
+            values[end] = (amount or 0) * {"만": 10_000, "천": 1_000}.get(unit or groups[-1] or "", 1)
         return " , "
 
     for pattern, ends in _PRICES:
