@@ -184,6 +184,20 @@ def test_what_is_worn_before_a_refusal_is_wanted() -> None:
     assert (wish.features, wish.unwanted_features) == (("black trousers",), ("heels",))
 
 
+WORDS = (
+    "stormy",
+    "no",
+    "not wanted",
+    "airport",
+    "doesnt",
+    "안 입어요",
+    "office",
+    "black",
+    "dress",
+    "and",
+    "27 C",
+    "heels",
+)
 PARTS = (
     "under ",
     "between ",
@@ -209,3 +223,11 @@ PARTS = (
 def test_no_text_breaks_the_parser(parts: list[str]) -> None:
     wish = parse_wish("".join(parts))
     assert wish.price_max is None or wish.price_max >= 0
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.sampled_from(WORDS), max_size=7))
+def test_no_order_of_refusals_breaks_the_parser(words: list[str]) -> None:
+    wish = parse_wish(" ".join(words))
+    named = {"office": "office", "airport": "travel"}
+    assert set(wish.occasion) <= {named[word] for word in words if word in named}

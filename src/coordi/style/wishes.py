@@ -250,7 +250,7 @@ class _Reader:
             self._put(token.role, token.value)
         self.is_after_refusal = token.role == "not"
         if token.role != "filler":
-            self.named = token if token.role in ("weather", "occasion") else None
+            self.named = token if token.role in ("weather", "occasion") and not self.denied else None
 
     def wish(self, values: Mapping[str, Any]) -> Wish:
         """What was read, with prices."""
