@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from coordi.errors import DataError
 from coordi.style.lexicon import SEASONS, default_lexicon, list_cell, range_cell, read_rows
-from coordi.style.words import FORMALITIES, Phrases, dress_codes, style_tables, words_of
+from coordi.style.words import FORMALITIES, Phrases, by_word, dress_codes, style_tables, words_of
 from coordi.types import GARMENT_CATEGORIES, Fact, FactName, Facts, FactSource, GarmentCategory
 
 MOST_OCCASIONS = 3
@@ -287,7 +287,7 @@ def _accepts(name: str, value: str) -> bool:
 @cache
 def _names(of: Callable[[], Mapping[str, Guide]]) -> Phrases[Guide | None]:
     words: dict[str, Guide | None] = dict.fromkeys(_FILLERS)
-    return Phrases(words | {word: guide for guide in of().values() for word in (guide.name, *guide.words)})
+    return Phrases(words | by_word(of().values()))
 
 
 def _guides_in(text: str, of: Callable[[], Mapping[str, Guide]], what: str) -> tuple[Guide, ...]:
@@ -297,7 +297,7 @@ def _guides_in(text: str, of: Callable[[], Mapping[str, Guide]], what: str) -> t
     unknown = " ".join(word for word in words_of(text) if word not in understood)
     guides = tuple(dict.fromkeys(guide for _, guide in phrases if guide is not None))
     if unknown or not guides:
-        every = {" ".join(words_of(word)): row.name for row in of().values() for word in (row.name, *row.words)}
+        every = {" ".join(words_of(word)): row.name for word, row in by_word(of().values()).items()}
         near = [every[word] for word in difflib.get_close_matches(unknown, every, 3, 0.6)]
         hint = f"; nearest: {', '.join(dict.fromkeys(near))}" if near else ""
         raise DataError(f"no {what} '{unknown or text.strip()}'{hint}; accepted are {', '.join(of())}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from importlib import resources
@@ -19,20 +19,9 @@ from coordi.style.words import by_word, style_tables, words_of
 from coordi.types import FactName, Gender
 
 Role = Literal[
-    "occasion",
-    "weather",
-    "kind",
-    "colour",
-    "pattern",
-    "material",
-    "filler",
-    "not",
-    "again",
-    "after",
-    "gender",
-    "stock",
-    "unknown",
-]
+    "occasion", "weather", "kind", "colour", "pattern", "material", "filler", "not", "again", "after", "gender",
+    "stock", "unknown",
+]  # fmt: skip
 _OF_GARMENTS: tuple[Role, ...] = ("kind", "colour", "pattern", "material")
 _DESCRIBING: tuple[Role, ...] = ("colour", "pattern", "material", "gender")
 _LONGEST = 6  # words of a phrase
@@ -392,9 +381,8 @@ def _longest(words: Sequence[str]) -> tuple[Token | None, int]:
         token = _token(" ".join(words[:size]))
         if token is None:
             continue
-        for end in range(
-            1, size if token.role == "kind" else 0
-        ):  # "floral dress" is a kind, and a dress that is floral
+        # "Floral dress" is a kind, and a dress that is floral.
+        for end in range(1, size if token.role == "kind" else 0):
             first = _token(" ".join(words[:end]))
             if first is not None and first.role in _DESCRIBING and default_lexicon().named(" ".join(words[end:size])):
                 return first, end
@@ -465,15 +453,13 @@ def _long_words() -> list[str]:
 def _words() -> Mapping[str, tuple[Role, str]]:
     """What phrases are, but for kinds of garment; of a phrase with two meanings that of the later table counts."""
     tables = style_tables()
-    words: dict[str, tuple[Role, str]] = {}
-    for role, rows in (("material", tables.materials), ("pattern", tables.patterns), ("colour", tables.colours)):
-        words |= {" ".join(words_of(word)): (role, row.name) for word, row in by_word(rows.values()).items()}  # type: ignore[misc]
+    by_role: tuple[tuple[Role, dict[str, Any]], ...] = (
+        ("material", by_word(tables.materials.values())), ("pattern", by_word(tables.patterns.values())),
+        ("colour", by_word(tables.colours.values())), ("weather", by_word(weathers().values())),
+        ("occasion", by_word(occasions().values())),
+    )  # fmt: skip
+    words = {" ".join(words_of(word)): (role, row.name) for role, rows in by_role for word, row in rows.items()}
     path = resources.files("coordi.style").joinpath("occasions", "wish_words.csv")
-    words |= _guide_words("weather", weathers().values()) | _guide_words("occasion", occasions().values())
     for name, cells in read_rows(path, ("name", "role", "words"), "name"):
         words |= {" ".join(words_of(word)): (cells["role"], name) for word in list_cell(cells["words"])}  # type: ignore[misc]
     return words
-
-
-def _guide_words(role: Role, guides: Iterable[Guide]) -> dict[str, tuple[Role, str]]:
-    return {" ".join(words_of(word)): (role, guide.name) for guide in guides for word in (guide.name, *guide.words)}
